@@ -1,0 +1,23 @@
+"""What the hardware is: specifications, technologies, component costs, roll-up of area and power."""
+
+from mho.chip.chip import Chip
+from mho.chip.parts import Buffer, Use, Vector
+from mho.chip.quantity import Provenance
+from mho.chip.roles import EVENTS
+from mho.chip.rollup import Part, RollUp, Totals
+from mho.chip.store import technologies
+from mho.chip.technology import Technology
+
+__all__ = [
+    "EVENTS",
+    "Buffer",
+    "Chip",
+    "Part",
+    "Provenance",
+    "RollUp",
+    "Technology",
+    "Totals",
+    "Use",
+    "Vector",
+    "technologies",
+]

@@ -1,0 +1,371 @@
+"""The chip: a checked, frozen description of the hardware and what follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from mho.chip import store
+from mho.chip.costs import Costs
+from mho.chip.describe import describe
+from mho.chip.parts import Buffer, Use, Vector, read_uses
+from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys
+from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
+from mho.chip.rollup import RollUp, roll_up
+from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, MemorySpec, TileSpec
+from mho.chip.technology import Technology
+from mho.chip.units import exact
+from mho.chip.vary import vary
+from mho.errors import ChipError
+
+SCHEMA = "mho.chip/1"
+
+Override = int | float | str | None | Sequence[int]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Chip:
+    """What the hardware is.
+
+        Chip.load("aras")                                       a preset (Chip.presets() lists them)
+        Chip.load("designs/mine.yaml")                          a chip file
+        chip.override({"tiles": 4}, source="four tiles")        a variant, values in SI units
+        Chip.from_dict(chip.to_dict())                          the same chip, without any file
+
+    All values are in SI units. Chips are equal where their digests are: names and sources do not count.
+    """
+
+    name: str
+    description: str
+    spec: ChipSpec
+    provenance: Mapping[str, Provenance]
+    """Dotted key to the value and unit as written, and the text of the source."""
+    uses: Mapping[str, Use]
+    """Role to the component that plays it."""
+    raw: Mapping[str, Any]
+    """The chip file as read, merged with what it extends, with the technologies that it uses."""
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Chip:
+        """Load a preset by name or a chip file by path. Raises ChipError naming file and key."""
+        path = store.chip_path(name_or_path)
+        return cls._build(str(path), store.read_chip(path), {}, path.parent)
+
+    @staticmethod
+    def presets() -> tuple[str, ...]:
+        """Return the names of the chips that come with mho, sorted."""
+        return store.presets()
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Chip:
+        """Rebuild a chip from `to_dict`, checked like a file but without reading one."""
+        if not isinstance(content, Mapping):
+            raise ChipError(f"a chip must be a mapping, not {type(content).__name__}")
+        raw = dict(content)
+        file = f"chip {raw.get('name')!r}"
+        table = as_mapping(file, "technologies", raw.pop("technologies", None))
+        known = {key: Technology.of(f"{file}, technology {key!r}", entry) for key, entry in table.items()}
+        return cls._build(file, raw, known, None)
+
+    @classmethod
+    def _build(cls, file: str, raw: Mapping[str, Any], known: Mapping[str, Technology], beside: Path | None) -> Chip:
+        head = ("schema", "name", "sources", "components")
+        check_keys(file, "", raw, (*head, *ChipSpec.model_fields), ("description",))
+        if raw["schema"] != SCHEMA:
+            raise ChipError(f"{file}: schema: {raw['schema']!r} is not a chip; allowed: {SCHEMA}")
+        name, description = raw["name"], raw.get("description", "")
+        if not isinstance(name, str) or not name or not isinstance(description, str):
+            raise ChipError(f"{file}: name: must be a word, and description a text")
+        sources = Sources.of(file, raw["sources"])
+        fields = {key: value for key, value in raw.items() if key in ChipSpec.model_fields}
+        reading = read_spec(file, fields, sources)
+        uses = read_uses(file, raw["components"], sources, known, beside)
+        chip = cls(
+            name,
+            " ".join(description.split()),
+            reading.spec,
+            MappingProxyType(dict(reading.provenance)),
+            MappingProxyType(uses),
+            MappingProxyType(dict(raw)),
+        )
+        try:
+            chip.costs.check()
+        except ChipError as error:
+            raise ChipError(f"{file}: {error}") from None
+        return chip
+
+    def override(self, values: Mapping[str, Override], source: str, name: str | None = None) -> Chip:
+        """Return a varied chip, checked anew. Keys are dotted ("array.rows", "components.adc"), values in SI
+        units.
+
+        `source` says why; the variant is called `name`, or the chip's name with a star.
+        """
+        return Chip.from_dict(vary(self.to_dict(), values, source, name or f"{self.name}*"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that defines the chip, safe for JSON, technologies included."""
+        used: dict[str, Technology] = {}
+        components: dict[str, set[str]] = {}
+        for use in self.uses.values():
+            if use.technology is not None:
+                used[use.technology.name] = use.technology
+                components.setdefault(use.technology.name, set()).add(use.component_name)
+        content: dict[str, Any] = json.loads(json.dumps(dict(self.raw)))
+        content["technologies"] = {
+            key: json.loads(json.dumps(used[key].reduced(components[key]))) for key in sorted(used)
+        }
+        return content
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal of the hardware: the quantities in SI units and the figures of every
+        component.
+        """
+        # The definitions are hashed, not the costs computed from them: exp and log differ in the last bit
+        # over machines.
+        content = {
+            "spec": self.spec.model_dump(mode="json"),
+            "components": {
+                role: None if use.component is None else use.component.definition for role, use in self.uses.items()
+            },
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chip) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]:
+        return Chip.from_dict, (self.to_dict(),)
+
+    def __repr__(self) -> str:
+        shape = f"{self.tiles} tiles x {self.tile.groups} groups x {self.group.arrays} arrays"
+        return f"Chip({self.name!r}, {shape})"
+
+    @property
+    def node(self) -> float:
+        """Feature size in m."""
+        return self.spec.node
+
+    @property
+    def frequency_hz(self) -> float:
+        """Clock of the digital parts."""
+        return self.spec.frequency_hz
+
+    @property
+    def array(self) -> ArraySpec:
+        """One crossbar with its periphery."""
+        return self.spec.array
+
+    @property
+    def group(self) -> GroupSpec:
+        """Arrays that share one input vector."""
+        return self.spec.group
+
+    @property
+    def tile(self) -> TileSpec:
+        """Groups with their buffer."""
+        return self.spec.tile
+
+    @property
+    def tiles(self) -> int:
+        """Tiles on the chip."""
+        return self.spec.tiles
+
+    @property
+    def memory(self) -> MemorySpec:
+        """Main memory: bandwidth in byte/s, capacity in byte."""
+        return self.spec.memory
+
+    @cached_property
+    def buffer(self) -> Buffer:
+        """The global buffer's banks; the tile buffers where the chip has no global buffer."""
+        banks = self.spec.buffer.banks
+        if banks is None:
+            return Buffer((self.tile.buffer_bytes,) * self.tiles, self.tile.buffer_port_bits, in_tiles=True)
+        return Buffer(banks, self.spec.buffer.port_bits, in_tiles=False)
+
+    @cached_property
+    def vector(self) -> Vector:
+        """The vector and matrix units; rates are of the whole chip, None where they take no time."""
+        spec = self.spec.vector
+        units = self.tiles if spec.level == "tile" else 1
+
+        def whole(rate: float | None) -> float | None:
+            return None if rate is None else rate * units
+
+        return Vector(spec.level, spec.lanes, spec.matrix_lanes, whole(spec.elements_per_s), whole(spec.macs_per_s))
+
+    @property
+    def write_latency(self) -> Literal["worst_case"]:
+        """Whether a write takes the time of a full-range change always."""
+        return self.spec.write_latency
+
+    @property
+    def layer_order(self) -> Literal["sequential", "dataflow"]:
+        """Whether layers compute one at a time or as soon as their inputs are there."""
+        return self.spec.layer_order
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of an activation, streamed DAC bits at a time."""
+        return INPUT_BITS
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight."""
+        return WEIGHT_BITS
+
+    @property
+    def groups(self) -> int:
+        """Groups on the chip."""
+        return self.tiles * self.tile.groups
+
+    @property
+    def arrays(self) -> int:
+        """Arrays on the chip."""
+        return self.groups * self.group.arrays
+
+    @property
+    def cells(self) -> int:
+        """Cells on the chip."""
+        return self.arrays * self.array.rows * self.array.columns
+
+    @property
+    def levels(self) -> int:
+        """Conductance levels of a cell."""
+        return 1 << self.array.cell_bits
+
+    @property
+    def cells_per_weight(self) -> int:
+        """Adjacent cells that hold one weight."""
+        return -(-self.weight_bits // self.array.cell_bits)
+
+    @property
+    def array_weights_per_row(self) -> int:
+        """Weights in one row of an array: its outputs."""
+        return self.array.columns // self.cells_per_weight
+
+    @property
+    def group_columns(self) -> int:
+        """Outputs of a group."""
+        return self.group.arrays * self.array_weights_per_row
+
+    @property
+    def steps_per_window(self) -> int:
+        """Input-bit steps of one window."""
+        return -(-self.input_bits // self.array.dac_bits)
+
+    @property
+    def partial_sum_bytes(self) -> int:
+        """Bytes that hold any sum of one array: input bits + weight bits + log2(rows)."""
+        return math.ceil((self.input_bits + self.weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
+
+    @property
+    def input_register_bytes(self) -> int:
+        """Bytes of an array's input register: DAC bits for each row."""
+        return math.ceil(self.array.rows * self.array.dac_bits / 8)
+
+    @property
+    def output_register_bytes(self) -> int:
+        """Bytes of an array's output register: a partial sum for each weight of a row."""
+        return self.array_weights_per_row * self.partial_sum_bytes
+
+    @property
+    def write_register_bytes(self) -> int:
+        """Bytes of an array's write register: a signed level change for each cell of a row."""
+        return math.ceil(self.array.columns * self.write_bits_per_cell / 8)
+
+    @cached_property
+    def step_time_s(self) -> float:
+        """Time of one input-bit step: ceil(columns / ADCs) ADC periods and the array's overhead (ARAS, Table
+        II).
+        """
+        conversions = -(-self.array.columns // self.array.adcs)
+        return float(conversions * exact(self.array.adc_period_s) + exact(self.array.step_overhead_s))
+
+    @cached_property
+    def window_time_s(self) -> float:
+        """Time of one window on one copy of a layer: all input-bit steps (ARAS: 8 x 12 = 96 cycles)."""
+        return float(self.steps_per_window * exact(self.step_time_s))
+
+    @property
+    def pulses_per_level(self) -> float:
+        """Pulses that change a cell by one level."""
+        return self.array.pulses_full_range / (self.levels - 1)
+
+    @cached_property
+    def array_write_time_s(self) -> float:
+        """Time to write all rows of an array in the worst case (ARAS: 128 x 2 x 60 x 50 ns = 768 us)."""
+        pulses: Fraction | int = self.array.rows * self.array.write_phases * self.array.pulses_full_range
+        return float(pulses * exact(self.array.pulse_s))
+
+    @property
+    def write_bits_per_cell(self) -> int:
+        """Bits of a signed level change, as fetched from memory for each cell."""
+        return self.array.cell_bits + 1
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The costs of events and parts."""
+        return Costs(self)
+
+    @property
+    def energy_per_event(self) -> Mapping[str, float]:
+        """Event to its energy in J."""
+        return self.costs.energy_per_event
+
+    @property
+    def event_component(self) -> Mapping[str, str]:
+        """Event to the role of the component that it costs."""
+        return self.costs.event_component
+
+    @property
+    def leakage_w(self) -> Mapping[str, float]:
+        """Role to the power in W that it draws whenever the chip is powered, main memory included, banks left
+        out.
+        """
+        return self.costs.leakage_w
+
+    @property
+    def bank_leakage_w(self) -> tuple[float, ...]:
+        """Leakage in W of each bank of the global buffer while it is powered."""
+        return self.costs.bank_leakage_w
+
+    @cached_property
+    def _roll_up(self) -> RollUp:
+        return roll_up(self)
+
+    def roll_up(self) -> RollUp:
+        """Return area, peak power and leakage of every part and level; nothing in it is typed in."""
+        return self._roll_up
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Every assumption in effect, for reports."""
+        texts: dict[str, None] = {}
+        for key, found in self.provenance.items():
+            if found.value == "ideal":
+                texts[f"{key} is ideal (takes no time): {found.source.removeprefix('assumption:').strip()}"] = None
+            elif found.assumed:
+                texts[found.source] = None
+        for use in self.uses.values():
+            texts.update(dict.fromkeys(text for text in use.source_texts if text.startswith("assumption:")))
+        texts.update(dict.fromkeys(self.costs.notes))
+        return tuple(texts)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `mho show CHIP --json` prints: schema, name, digest, quantities, costs, totals and
+        sources.
+        """
+        return describe(self)

@@ -1,0 +1,131 @@
+"""What the events and parts of a chip cost, from the components that its file names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mho.chip.roles import EVENTS, ROLES, Level
+from mho.chip.technology import Component
+from mho.errors import ChipError
+
+if TYPE_CHECKING:
+    from mho.chip.chip import Chip
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """Costs of one chip, computed on first use. Energies in J, areas in m2, powers in W."""
+
+    chip: Chip
+
+    def check(self) -> None:
+        """Compute every cost once, so that a figure out of its table or range is refused when the chip is
+        built.
+        """
+        buffer = self.chip.uses["global_buffer"]
+        if self.chip.buffer.in_tiles != (buffer.technology is None):
+            raise ChipError("components.global_buffer.use: must be none exactly where buffer.banks is in_tiles")
+        _ = self.energy_per_event, self.leakage_w, self.bank_leakage_w
+        for role in ROLES:
+            self.area_m2(role)
+
+    def component(self, role: str) -> Component | None:
+        """Return the component that pays for a role's events."""
+        if role == "global_buffer" and self.chip.buffer.in_tiles:
+            role = "tile_buffer"
+        return self.chip.uses[role].component
+
+    def context(self, role: str, bank: int | None = None) -> Mapping[str, float]:
+        """Return what the chip supplies to a role's figures; for the global buffer, for a bank of so many
+        bytes.
+        """
+        if role == "global_buffer":
+            size = max(self.chip.buffer.banks) if bank is None else bank
+            return {"bytes": size, "port_bits": self.chip.buffer.port_bits}
+        return ROLES[role].context(self.chip)
+
+    def level(self, role: str) -> Level:
+        """Return the level at which a role sits in this chip."""
+        return self.chip.vector.level if role in ("vector_unit", "matrix_unit") else ROLES[role].level
+
+    def units(self, role: str) -> int:
+        """Return how many units of the role's level there are on the chip."""
+        chip = self.chip
+        return {"array": chip.arrays, "group": chip.groups, "tile": chip.tiles, "chip": 1, "board": 1}[self.level(role)]
+
+    def count(self, role: str) -> int:
+        """Return the instances of a role on the whole chip; none for a global buffer that is the tile
+        buffers.
+        """
+        if role == "global_buffer" and self.chip.buffer.in_tiles:
+            return 0
+        return ROLES[role].count(self.chip) * self.units(role)
+
+    def figure(self, role: str, name: str, bank: int | None = None) -> float:
+        """Return a figure of a role's component, or 0 where no component plays it."""
+        component = self.component(role)
+        if component is None:
+            return 0.0
+        try:
+            return component.figure(name, self.context(role, bank))
+        except ChipError as error:
+            raise ChipError(f"components.{role}: {error}") from None
+
+    def area_m2(self, role: str, bank: int | None = None) -> float:
+        """Return the area of one instance."""
+        return self.figure(role, "area", bank)
+
+    def byte_energies(self, role: str, bank: int | None = None) -> tuple[float, float]:
+        """Return the energies of a byte read from and written to a memory that moves a port's width per
+        access.
+        """
+        context = self.context(role, bank)
+        width = context["port_bits"] / 8
+        return self.figure(role, "read_energy", bank) / width, self.figure(role, "write_energy", bank) / width
+
+    @cached_property
+    def energy_per_event(self) -> Mapping[str, float]:
+        """Event to energy in J."""
+        energies: dict[str, float] = {}
+        for role, part in ROLES.items():
+            if part.per == "access":
+                read, write = self.byte_energies(role)
+                # The machine counts bytes in and out of a tile buffer together; each is written once and read
+                # once.
+                by_event = {"global_buffer_read_byte": read, "global_buffer_write_byte": write}
+                energies |= {event: by_event.get(event, (read + write) / 2) for event in part.events}
+            else:
+                energies |= {event: self.figure(role, "energy") for event in part.events}
+        return MappingProxyType({event: energies[event] for event in EVENTS})
+
+    @cached_property
+    def event_component(self) -> Mapping[str, str]:
+        """Event to role."""
+        return MappingProxyType({event: role for role, part in ROLES.items() for event in part.events})
+
+    @cached_property
+    def leakage_w(self) -> Mapping[str, float]:
+        """Role to leakage of all its instances, the banks of the global buffer left out."""
+        roles = [role for role in ROLES if role != "global_buffer"]
+        return MappingProxyType({role: self.figure(role, "leakage") * self.count(role) for role in roles})
+
+    @cached_property
+    def bank_leakage_w(self) -> tuple[float, ...]:
+        """Leakage of each bank; 0 where the banks are the tile buffers, whose leakage is counted there."""
+        if self.chip.buffer.in_tiles:
+            return (0.0,) * len(self.chip.buffer.banks)
+        sizes = {bank: self.figure("global_buffer", "leakage", bank) for bank in set(self.chip.buffer.banks)}
+        return tuple(sizes[bank] for bank in self.chip.buffer.banks)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Simplifications that the energies of this chip rest on."""
+        notes = ["a byte through a tile buffer costs the mean of a read and a write"]
+        if len(set(self.chip.buffer.banks)) > 1:
+            largest = max(self.chip.buffer.banks)
+            notes.append(f"global buffer energy per byte is that of the largest bank, {largest} bytes")
+        return tuple(notes)

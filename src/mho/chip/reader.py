@@ -1,0 +1,134 @@
+"""From the raw mapping of a chip file to a checked specification, with the provenance of every value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, read_number, read_word
+from mho.chip.spec import ArraySpec, BufferSpec, ChipSpec, Dimension, Words
+from mho.chip.units import SI_UNIT
+from mho.errors import ChipError
+
+INPUT_BITS = 8
+WEIGHT_BITS = 8
+IN_TILES = "in_tiles"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A checked specification, and where each of its values comes from."""
+
+    spec: ChipSpec
+    provenance: Mapping[str, Provenance]
+
+
+def read_spec(file: str, raw: Mapping[str, Any], sources: Sources) -> Reading:
+    """Read the quantities of a chip (`raw` holds the fields of ChipSpec and nothing else)."""
+    provenance: dict[str, Provenance] = {}
+    values = _read_part(file, "", raw, ChipSpec, sources, provenance)
+    if values["write_latency"] == "actual":
+        raise ChipError(
+            f"{file}: write_latency: 'actual' (the slowest cell really present) is not implemented yet; "
+            "allowed: worst_case"
+        )
+    try:
+        spec = ChipSpec.model_validate(values)
+    except ValidationError as error:
+        raise ChipError(f"{file}: {_one_line(error)}") from None
+    _check_array(file, spec.array)
+    return Reading(spec, provenance)
+
+
+def _read_part(
+    file: str,
+    prefix: str,
+    raw: Mapping[str, Any],
+    model: type[BaseModel],
+    sources: Sources,
+    provenance: dict[str, Provenance],
+) -> dict[str, Any]:
+    check_keys(file, prefix, raw, model.model_fields)
+    values: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        key = f"{prefix}.{name}" if prefix else name
+        part = field.annotation
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            nested = as_mapping(file, key, raw[name])
+            values[name] = _read_part(file, key, nested, part, sources, provenance)
+        elif model is BufferSpec and name == "banks":
+            values[name], provenance[key] = _read_banks(file, key, raw[name], sources)
+        else:
+            values[name], provenance[key] = _read_field(file, key, raw[name], field, sources)
+    return values
+
+
+def _read_field(
+    file: str, key: str, raw: Any, field: FieldInfo, sources: Sources
+) -> tuple[float | str | None, Provenance]:
+    dimension = next((mark.name for mark in field.metadata if isinstance(mark, Dimension)), None)
+    words = next((mark.allowed for mark in field.metadata if isinstance(mark, Words)), ())
+    if dimension is None:
+        return read_word(file, key, raw, words, sources)
+    if words and isinstance(raw, dict) and isinstance(raw.get("value"), str) and "unit" not in raw:
+        word, found = read_word(file, key, raw, words, sources)
+        return None, Provenance(word, "", found.source)
+    number, found = read_number(file, key, raw, dimension, sources)
+    return (_whole(file, key, number, dimension) if field.annotation is int else number), found
+
+
+def _read_banks(file: str, key: str, raw: Any, sources: Sources) -> tuple[tuple[int, ...] | None, Provenance]:
+    """Read a list of bank sizes, each with a `count` if there are several, or the word `in_tiles`."""
+    if isinstance(raw, dict):
+        word, found = read_word(file, key, raw, (IN_TILES,), sources)
+        return None, Provenance(word, "", found.source)
+    if not isinstance(raw, list) or not raw:
+        raise ChipError(f"{file}: {key}: must be a list of bank sizes, or {{value: {IN_TILES}, source: ...}}")
+    sizes: list[int] = []
+    texts: dict[str, None] = {}
+    for index, entry in enumerate(raw):
+        where = f"{key}.{index}"
+        number, found = read_number(file, where, entry, "bytes", sources, optional=("count",))
+        count = entry.get("count", 1)
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:
+            raise ChipError(f"{file}: {where}.count: must be a whole number from 1 on, not {count!r}")
+        sizes += [_whole(file, where, number, "bytes")] * count
+        texts[found.source] = None
+    return tuple(sizes), Provenance(tuple(sizes), SI_UNIT["bytes"], "; ".join(texts))
+
+
+def _whole(file: str, key: str, number: float, dimension: str) -> int:
+    if number != int(number):
+        raise ChipError(f"{file}: {key}: must be a whole number of {SI_UNIT[dimension]}, not {number}")
+    return int(number)
+
+
+def _check_array(file: str, array: ArraySpec) -> None:
+    """Refuse arrays whose parts do not fit one another."""
+    cells = -(-WEIGHT_BITS // array.cell_bits)
+    for key, wrong, text in (
+        ("adcs", array.adcs > array.columns, f"more ADCs ({array.adcs}) than columns ({array.columns})"),
+        (
+            "columns",
+            array.columns < cells,
+            f"{array.columns} columns hold no {WEIGHT_BITS}-bit weight; at least {cells}",
+        ),
+        (
+            "pulses_full_range",
+            array.pulses_full_range < 2**array.cell_bits - 1,
+            f"{array.pulses_full_range} pulses cannot tell {2**array.cell_bits} levels apart; "
+            f"at least {2**array.cell_bits - 1}",
+        ),
+    ):
+        if wrong:
+            raise ChipError(f"{file}: array.{key}: {text}")
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"

@@ -1,0 +1,183 @@
+"""The roles that components play in a chip: where each sits, how many there are, and what it is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from mho.chip.units import exact
+
+if TYPE_CHECKING:
+    from mho.chip.chip import Chip
+
+Level = Literal["array", "group", "tile", "chip", "board"]
+LEVELS: tuple[Level, ...] = ("array", "group", "tile", "chip")
+"""Levels of the chip, inside out. The level `board` is off the chip: energy, but no area of the chip."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role: its level, what its energy is per, its number per unit of its level, and its context.
+
+    `events` are the machine's events that it pays for. `rate` is the events per second of one instance while
+    the chip computes at full speed; `write_rate` while it writes cells.
+    """
+
+    level: Level
+    per: str
+    events: tuple[str, ...]
+    count: Callable[[Chip], int]
+    context: Callable[[Chip], Mapping[str, float]] = lambda chip: {}
+    rate: Callable[[Chip], float] = lambda chip: 0.0
+    write_rate: Callable[[Chip], float] = lambda chip: 0.0
+
+
+def _one(chip: Chip) -> int:
+    return 1
+
+
+def _steps(chip: Chip) -> float:
+    return 1.0 / chip.step_time_s
+
+
+def _conversions(chip: Chip) -> float:
+    """Conversions per second of one ADC: it serves ceil(columns / ADCs) columns in each step."""
+    return math.ceil(chip.array.columns / chip.array.adcs) / chip.step_time_s
+
+
+def _group_sums(chip: Chip) -> float:
+    """Partial sums per second that the groups of a tile deliver when all compute."""
+    return chip.tile.groups * chip.group_columns / chip.window_time_s
+
+
+def _accumulators(chip: Chip) -> int:
+    sums = exact(chip.frequency_hz) * exact(chip.window_time_s)
+    return max(1, math.ceil(chip.tile.groups * chip.group_columns / sums))
+
+
+def _array_context(chip: Chip) -> Mapping[str, float]:
+    return {
+        "rows": chip.array.rows,
+        "columns": chip.array.columns,
+        "cells": chip.array.rows * chip.array.columns,
+        "node": chip.node,
+    }
+
+
+def _bits(chip: Chip) -> Mapping[str, float]:
+    return {"bits": chip.array.adc_bits, "rate_hz": 1.0 / chip.array.adc_period_s, "node": chip.node}
+
+
+def _bytes(count: Callable[[Chip], int]) -> Callable[[Chip], Mapping[str, float]]:
+    return lambda chip: {"bytes": count(chip), "bits": 8 * count(chip)}
+
+
+def _tile_buffer(chip: Chip) -> Mapping[str, float]:
+    return {"bytes": chip.tile.buffer_bytes, "port_bits": chip.tile.buffer_port_bits}
+
+
+def _port_rate(bits: Callable[[Chip], int]) -> Callable[[Chip], float]:
+    """Bytes per second through a port that moves its width every clock cycle."""
+    return lambda chip: bits(chip) / 8 * chip.frequency_hz
+
+
+ROLES: Mapping[str, Role] = MappingProxyType(
+    {
+        "array": Role("array", "step", ("array_read",), _one, _array_context, _steps),
+        "cell_pulse": Role(
+            "array",
+            "pulse",
+            ("cell_pulse",),
+            _one,
+            lambda chip: {"pulse_s": chip.array.pulse_s},
+            write_rate=lambda chip: chip.array.columns / chip.array.pulse_s,
+        ),
+        "dac": Role(
+            "array",
+            "drive",
+            ("dac_drive",),
+            lambda chip: chip.array.rows,
+            lambda chip: {"bits": chip.array.dac_bits},
+            _steps,
+        ),
+        "sample_hold": Role("array", "sample", ("sample_hold",), lambda chip: chip.array.columns, rate=_steps),
+        "adc": Role("array", "conversion", ("adc_conversion",), lambda chip: chip.array.adcs, _bits, _conversions),
+        "shift_add": Role("array", "addition", ("shift_add",), lambda chip: chip.array.adcs, rate=_conversions),
+        "input_register": Role(
+            "array",
+            "byte",
+            ("input_register_byte",),
+            _one,
+            _bytes(lambda chip: chip.input_register_bytes),
+            lambda chip: chip.array.rows * chip.array.dac_bits / 8 / chip.step_time_s,
+        ),
+        "output_register": Role(
+            "array",
+            "byte",
+            ("output_register_byte",),
+            _one,
+            _bytes(lambda chip: chip.output_register_bytes),
+            lambda chip: chip.array_weights_per_row * chip.partial_sum_bytes / chip.step_time_s,
+        ),
+        "write_register": Role(
+            "array",
+            "byte",
+            ("write_register_byte",),
+            _one,
+            _bytes(lambda chip: chip.write_register_bytes),
+            write_rate=lambda chip: chip.write_register_bytes * chip.array.rows / chip.array_write_time_s,
+        ),
+        "tile_buffer": Role(
+            "tile",
+            "access",
+            ("tile_buffer_byte",),
+            _one,
+            _tile_buffer,
+            _port_rate(lambda chip: chip.tile.buffer_port_bits),
+        ),
+        "noc": Role(
+            "tile",
+            "byte",
+            ("noc_byte",),
+            _one,
+            lambda chip: {"port_bits": chip.tile.noc_port_bits},
+            _port_rate(lambda chip: chip.tile.noc_port_bits),
+        ),
+        "accumulator": Role(
+            "tile",
+            "addition",
+            ("accumulate",),
+            _accumulators,
+            rate=lambda chip: _group_sums(chip) / _accumulators(chip),
+        ),
+        "vector_unit": Role(
+            "chip",
+            "element",
+            ("vector_element",),
+            lambda chip: chip.vector.lanes,
+            rate=lambda chip: chip.frequency_hz,
+        ),
+        "matrix_unit": Role(
+            "chip",
+            "mac",
+            ("matrix_mac",),
+            lambda chip: chip.vector.matrix_lanes,
+            rate=lambda chip: chip.frequency_hz,
+        ),
+        "global_buffer": Role(
+            "chip",
+            "access",
+            ("global_buffer_read_byte", "global_buffer_write_byte"),
+            lambda chip: len(chip.buffer.banks),
+            rate=_port_rate(lambda chip: chip.buffer.port_bits),
+        ),
+        "external_io": Role("chip", "instance", (), _one),
+        "memory": Role("board", "byte", ("memory_byte",), _one),
+    }
+)
+"""Every role. The vector and matrix units sit in the tiles where the chip says `vector.level: tile`."""
+
+EVENTS: tuple[str, ...] = tuple(sorted(event for role in ROLES.values() for event in role.events))

@@ -1,0 +1,132 @@
+"""The parts of a chip as frozen models in SI units. Field names are the keys of the YAML files.
+
+Each field carries its dimension, so that one walk over the models reads a file (`mho.chip.reader`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """Marks a field as a quantity of this dimension (see `mho.chip.units.SI_UNIT`)."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """Marks a field as a choice of words, or a quantity that may also be a word, which is kept as None."""
+
+    allowed: tuple[str, ...]
+
+
+Rows = Annotated[int, Dimension("rows"), Field(ge=1, le=65536)]
+Columns = Annotated[int, Dimension("columns"), Field(ge=1, le=65536)]
+CellBits = Annotated[int, Dimension("bits"), Field(ge=1, le=8)]
+DacBits = Annotated[int, Dimension("bits"), Field(ge=1, le=8)]
+AdcBits = Annotated[int, Dimension("bits"), Field(ge=1, le=24)]
+PortBits = Annotated[int, Dimension("bits"), Field(ge=8, le=65536)]
+Adcs = Annotated[int, Dimension("ADCs"), Field(ge=1, le=65536)]
+Phases = Annotated[int, Dimension("phases"), Field(ge=1, le=2)]
+Pulses = Annotated[int, Dimension("pulses"), Field(ge=1, le=1_000_000)]
+Arrays = Annotated[int, Dimension("arrays"), Field(ge=1, le=1_000_000)]
+Groups = Annotated[int, Dimension("groups"), Field(ge=1, le=1_000_000)]
+Tiles = Annotated[int, Dimension("tiles"), Field(ge=1, le=1_000_000)]
+Lanes = Annotated[int, Dimension("lanes"), Field(ge=0, le=1_000_000)]
+Bytes = Annotated[int, Dimension("bytes"), Field(ge=1)]
+Duration = Annotated[float, Dimension("time"), Field(gt=0, allow_inf_nan=False)]
+DurationOrZero = Annotated[float, Dimension("time"), Field(ge=0, allow_inf_nan=False)]
+Frequency = Annotated[float, Dimension("frequency"), Field(gt=0, allow_inf_nan=False)]
+Bandwidth = Annotated[float, Dimension("bandwidth"), Field(gt=0, allow_inf_nan=False)]
+Length = Annotated[float, Dimension("length"), Field(gt=0, allow_inf_nan=False)]
+ElementRate = Annotated[float | None, Dimension("elements"), Words(("ideal",)), Field(gt=0, allow_inf_nan=False)]
+MacRate = Annotated[float | None, Dimension("macs"), Words(("ideal",)), Field(gt=0, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """What every part has: it is frozen, and refuses keys and types that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ArraySpec(Part):
+    """One crossbar with its drivers, sample-holds, ADCs and shift-adders."""
+
+    rows: Rows
+    columns: Columns
+    cell_bits: CellBits
+    dac_bits: DacBits
+    adcs: Adcs
+    adc_bits: AdcBits
+    adc_period_s: Duration
+    step_overhead_s: DurationOrZero
+    write_phases: Phases
+    pulses_full_range: Pulses
+    pulse_s: Duration
+
+
+class GroupSpec(Part):
+    """Arrays that share one input vector: the unit of allocation."""
+
+    arrays: Arrays
+
+
+class TileSpec(Part):
+    """Groups with their buffer and their port to the network on chip."""
+
+    groups: Groups
+    buffer_bytes: Bytes
+    buffer_port_bits: PortBits
+    noc_port_bits: PortBits
+
+
+class BufferSpec(Part):
+    """The global buffer. `in_tiles`: the chip has none, and activations live in the tile buffers, one bank
+    each.
+    """
+
+    banks: tuple[Bytes, ...] | None = Field(min_length=1, max_length=1_000_000)
+    port_bits: PortBits
+
+
+class MemorySpec(Part):
+    """Main memory, off chip."""
+
+    bandwidth: Bandwidth
+    capacity: Bytes
+
+
+class VectorSpec(Part):
+    """The vector unit and the digital matrix unit in it: one on the chip, or one in each tile. Rates are of
+    one unit.
+
+    A rate of None (the word `ideal`) takes no time. Without matrix lanes the matrix unit has energy but no
+    area.
+    """
+
+    level: Annotated[Literal["tile", "chip"], Words(("tile", "chip"))]
+    lanes: Lanes
+    elements_per_s: ElementRate
+    matrix_lanes: Lanes
+    macs_per_s: MacRate
+
+
+class ChipSpec(Part):
+    """All quantities of a chip."""
+
+    node: Length
+    frequency_hz: Frequency
+    array: ArraySpec
+    group: GroupSpec
+    tile: TileSpec
+    tiles: Tiles
+    buffer: BufferSpec
+    memory: MemorySpec
+    vector: VectorSpec
+    write_latency: Annotated[Literal["worst_case"], Words(("worst_case", "actual"))]
+    layer_order: Annotated[Literal["sequential", "dataflow"], Words(("sequential", "dataflow"))]

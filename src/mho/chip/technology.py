@@ -1,0 +1,248 @@
+"""A technology file: what components cost, each figure a constant, an exact table or a published formula.
+
+    components:
+      adc:
+        per: conversion
+        energy: {by: bits, entries: {6: 1.2, 8: 1.67}, unit: pJ, source: isaac}
+        area: {value: 1200, unit: um2, source: isaac}
+        leakage:
+          {formula: power_law, factor: 2.0, exponents: {bytes: 0.9}, valid: {bytes: [64, 4096]}, unit: nW}
+
+A table is never interpolated and a formula never leaves its range: both are refused, saying what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mho.chip.formula import FORMULAS, arguments_of, power_law
+from mho.chip.quantity import Provenance, Sources, as_mapping, as_number, check_keys, read_number
+from mho.chip.units import SI_UNIT, UNITS, to_si
+from mho.errors import ChipError, choices
+
+SCHEMA = "mho.technology/1"
+
+FIGURES: Mapping[str, str] = {
+    "energy": "energy", "read_energy": "energy", "write_energy": "energy", "area": "area", "leakage": "power",
+}  # fmt: skip
+"""Figure to its dimension."""
+
+PARAMETERS = ("voltage", "resistance", "conductance", "time", "number", "bits")
+PER = (
+    "step", "drive", "sample", "conversion", "addition", "pulse", "byte", "access", "element", "mac",
+    "instance",
+)  # fmt: skip
+"""What one energy is per; `access` moves one port's width, `instance` has no energy."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of a technology: its raw figures, checked, and its parameters in SI units."""
+
+    file: str
+    key: str
+    per: str
+    parameters: Mapping[str, float]
+    parameter_sources: tuple[str, ...]
+    figures: Mapping[str, Mapping[str, Any]]
+    sources: Sources
+
+    def figure(self, name: str, context: Mapping[str, float]) -> float:
+        """Return a figure in SI units for what the chip supplies; ChipError outside a table or a range."""
+        where = f"{self.file}: {self.key}.{name}"
+        raw = self.figures[name]
+        dimension = FIGURES[name]
+        if "value" in raw:
+            number: float = raw["value"]
+        elif "entries" in raw:
+            given = self._argument(where, raw["by"], context)
+            found = {_entry(self.file, where, entry): value for entry, value in raw["entries"].items()}
+            if given not in found:
+                there = ", ".join(f"{entry:g}" for entry in sorted(found))
+                raise ChipError(f"{where}: no entry for {raw['by']} = {given:g}; there are entries for {there}")
+            number = found[given]
+        else:
+            try:
+                number = self._formula(where, raw, context)
+            except (ArithmeticError, ValueError, TypeError) as error:
+                raise ChipError(f"{where}: the formula has no value here: {error}") from None
+            if isinstance(number, complex) or number < 0:
+                raise ChipError(f"{where}: the formula gives {number:g}, and a cost cannot be negative")
+        return to_si(number, raw["unit"], dimension, where)
+
+    def provenance(self, name: str) -> Provenance:
+        """Return where a figure comes from."""
+        raw = self.figures[name]
+        return Provenance(raw.get("value", "by formula or table"), raw["unit"], self.sources.text(name, raw))
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Return the figures and parameters without their sources: what the costs depend on."""
+        figures = {name: {k: v for k, v in raw.items() if k != "source"} for name, raw in self.figures.items()}
+        for figure in figures.values():
+            if "entries" in figure:
+                # JSON keeps the keys of a table as words; as numbers they agree with those of a file.
+                figure["entries"] = sorted((float(entry), value) for entry, value in figure["entries"].items())
+        return {"per": self.per, "parameters": dict(self.parameters), "figures": figures}
+
+    @property
+    def source_texts(self) -> tuple[str, ...]:
+        """Every source that the component's figures and parameters rest on, each once."""
+        figures = (self.provenance(name).source for name in self.figures)
+        return tuple(dict.fromkeys((*figures, *self.parameter_sources)))
+
+    def _formula(self, where: str, raw: Mapping[str, Any], context: Mapping[str, float]) -> float:
+        for name, (low, high) in raw.get("valid", {}).items():
+            given = self._argument(where, name, context)
+            if not low <= given <= high:
+                raise ChipError(f"{where}: {name} = {given:g} is outside the range of the formula, {low:g} to {high:g}")
+        if raw["formula"] == "power_law":
+            exponents = raw["exponents"]
+            arguments = {name: self._argument(where, name, context) for name in exponents}
+            return power_law(raw["factor"], exponents, arguments)
+        coefficients = raw.get("coefficients", {})
+        arguments = {
+            name: coefficients[name] if name in coefficients else self._argument(where, name, context)
+            for name in arguments_of(raw["formula"])
+        }
+        return FORMULAS[raw["formula"]](**arguments)
+
+    def _argument(self, where: str, name: str, context: Mapping[str, float]) -> float:
+        if name == "energy" and "energy" in self.figures:
+            return self.figure("energy", context)
+        if name in self.parameters:
+            return self.parameters[name]
+        if name not in context:
+            known = choices(name, [*context, *self.parameters])
+            raise ChipError(f"{where}: nothing supplies {name!r} to this component; {known}")
+        return context[name]
+
+
+@dataclass(frozen=True)
+class Technology:
+    """A checked technology file."""
+
+    name: str
+    description: str
+    file: str
+    node: float
+    components: Mapping[str, Component]
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, file: str, raw: Mapping[str, Any]) -> Technology:
+        """Check the content of a technology file."""
+        raw = as_mapping(file, "technology", raw)
+        check_keys(file, "", raw, ("schema", "name", "node", "sources", "components"), ("description",))
+        if raw["schema"] != SCHEMA:
+            raise ChipError(f"{file}: schema: {raw['schema']!r} is not a technology; allowed: {SCHEMA}")
+        name = raw["name"]
+        if not isinstance(name, str) or not name:
+            raise ChipError(f"{file}: name: must be a word")
+        sources = Sources.of(file, raw["sources"])
+        node, _ = read_number(file, "node", raw["node"], "length", sources)
+        table = as_mapping(file, "components", raw["components"])
+        components = {role: _component(file, f"components.{role}", entry, sources) for role, entry in table.items()}
+        description = " ".join(str(raw.get("description", "")).split())
+        return cls(name, description, file, node, components, raw)
+
+    def reduced(self, components: Iterable[str]) -> dict[str, Any]:
+        """Return the file's content with only the named components."""
+        kept = {name: raw for name, raw in self.raw["components"].items() if name in set(components)}
+        return {**self.raw, "components": kept}
+
+
+def _component(file: str, key: str, raw: Any, sources: Sources) -> Component:
+    mapping = as_mapping(file, key, raw)
+    check_keys(
+        file,
+        key,
+        mapping,
+        ("per", "area", "leakage"),
+        ("parameters", "energy", "read_energy", "write_energy"),
+    )
+    per = mapping["per"]
+    if per not in PER:
+        raise ChipError(f"{file}: {key}.per: {per!r} is not allowed; {choices(str(per), PER)}")
+    wanted = {"access": {"read_energy", "write_energy"}, "instance": set()}.get(per, {"energy"})
+    given = {name for name in mapping if name.endswith("energy")}
+    if given != wanted:
+        raise ChipError(f"{file}: {key}: per {per} needs {sorted(wanted) or 'no energy'}, not {sorted(given)}")
+    parameters: dict[str, float] = {}
+    texts: list[str] = []
+    for name, entry in as_mapping(file, f"{key}.parameters", mapping.get("parameters", {})).items():
+        where = f"{key}.parameters.{name}"
+        unit = as_mapping(file, where, entry).get("unit")
+        dimension = UNITS[unit][0] if isinstance(unit, str) and unit in UNITS else "number"
+        if dimension not in PARAMETERS:
+            raise ChipError(f"{file}: {where}: unit {unit!r} measures {dimension}; allowed: {', '.join(PARAMETERS)}")
+        parameters[name], found = read_number(file, where, entry, dimension, sources)
+        texts.append(found.source)
+    figures = {name: as_mapping(file, f"{key}.{name}", mapping[name]) for name in FIGURES if name in mapping}
+    for name, figure in figures.items():
+        _check_figure(file, f"{key}.{name}", figure, FIGURES[name], sources)
+    return Component(file, key, per, parameters, tuple(texts), figures, sources)
+
+
+def _check_figure(file: str, key: str, raw: Mapping[str, Any], dimension: str, sources: Sources) -> None:
+    """Check one figure's shape, numbers, unit and source."""
+    kinds = [kind for kind in ("value", "entries", "formula") if kind in raw]
+    if len(kinds) != 1:
+        raise ChipError(f"{file}: {key}: needs exactly one of value (constant), entries (table), formula")
+    kind = kinds[0]
+    if kind == "value":
+        check_keys(file, key, raw, ("value", "unit", "source"))
+        if as_number(file, f"{key}.value", raw["value"]) < 0:
+            raise ChipError(f"{file}: {key}.value: must not be negative")
+    elif kind == "entries":
+        check_keys(file, key, raw, ("by", "entries", "unit", "source"))
+        if not isinstance(raw["by"], str) or not isinstance(raw["entries"], dict) or not raw["entries"]:
+            raise ChipError(f"{file}: {key}: a table needs `by: name` and `entries: {{number: number}}`")
+        for entry, value in raw["entries"].items():
+            _entry(file, f"{key}.entries", entry)
+            if as_number(file, f"{key}.entries.{entry}", value) < 0:
+                raise ChipError(f"{file}: {key}.entries.{entry}: must not be negative")
+    elif raw["formula"] == "power_law":
+        check_keys(file, key, raw, ("formula", "factor", "exponents", "valid", "unit", "source"))
+        as_number(file, f"{key}.factor", raw["factor"])
+        _check_numbers(file, f"{key}.exponents", raw["exponents"])
+        _check_ranges(file, f"{key}.valid", raw["valid"])
+    else:
+        check_keys(file, key, raw, ("formula", "unit", "source"), ("coefficients", "valid"))
+        if not isinstance(raw["formula"], str) or raw["formula"] not in FORMULAS:
+            known = choices(str(raw["formula"]), [*FORMULAS, "power_law"])
+            raise ChipError(f"{file}: {key}.formula: unknown formula {raw['formula']!r}; {known}")
+        _check_numbers(file, f"{key}.coefficients", raw.get("coefficients", {}))
+        for name in raw.get("coefficients", {}):
+            if name not in arguments_of(raw["formula"]):
+                known = choices(name, arguments_of(raw["formula"]))
+                raise ChipError(f"{file}: {key}.coefficients.{name}: unknown coefficient; {known}")
+        _check_ranges(file, f"{key}.valid", raw.get("valid", {}))
+        if raw["unit"] != SI_UNIT[dimension]:
+            raise ChipError(f"{file}: {key}.unit: a formula gives {SI_UNIT[dimension]}, not {raw['unit']!r}")
+    to_si(0, str(raw["unit"]), dimension, f"{file}: {key}")
+    sources.text(key, raw)
+
+
+def _entry(file: str, key: str, entry: Any) -> float:
+    """Return a table's entry as a number; JSON keeps it as a word."""
+    try:
+        return float(entry)
+    except (TypeError, ValueError):
+        raise ChipError(f"{file}: {key}: {entry!r} is not a number") from None
+
+
+def _check_numbers(file: str, key: str, raw: Any) -> None:
+    for name, value in as_mapping(file, key, raw).items():
+        as_number(file, f"{key}.{name}", value)
+
+
+def _check_ranges(file: str, key: str, raw: Any) -> None:
+    for name, limits in as_mapping(file, key, raw).items():
+        if not isinstance(limits, list) or len(limits) != 2:
+            raise ChipError(f"{file}: {key}.{name}: must be [lowest, highest]")
+        low, high = (as_number(file, f"{key}.{name}", limit) for limit in limits)
+        if low > high:
+            raise ChipError(f"{file}: {key}.{name}: lowest {low} is above highest {high}")

@@ -1,0 +1,117 @@
+"""Units of the YAML files and their conversion to SI.
+
+Decimal text times an exact factor, rounded once: 50 ns is the float 5e-08, the same on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
+
+from mho.errors import ChipError, choices
+
+_PREFIX = {
+    "f": Fraction(1, 10**15),
+    "p": Fraction(1, 10**12),
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 10**3),
+    "": Fraction(1),
+    "k": Fraction(10**3),
+    "M": Fraction(10**6),
+    "G": Fraction(10**9),
+    "T": Fraction(10**12),
+}
+
+COUNTS = frozenset(
+    {"rows", "columns", "bits", "ADCs", "phases", "pulses", "arrays", "groups", "tiles", "lanes", "banks"}
+)
+"""Nouns that count something: each is a dimension of its own, so that rows cannot be given where columns are
+meant.
+"""
+
+SI_UNIT: Mapping[str, str] = MappingProxyType(
+    {
+        "time": "s",
+        "energy": "J",
+        "power": "W",
+        "area": "m2",
+        "length": "m",
+        "frequency": "Hz",
+        "bytes": "byte",
+        "bandwidth": "byte/s",
+        "voltage": "V",
+        "resistance": "ohm",
+        "conductance": "S",
+        "elements": "elements/s",
+        "macs": "macs/s",
+        "number": "number",
+        **{noun: noun for noun in COUNTS},
+    }
+)
+"""Dimension to the unit in which its values are kept."""
+
+
+def _table() -> dict[str, tuple[str, Fraction]]:
+    table: dict[str, tuple[str, Fraction]] = {noun: (noun, Fraction(1)) for noun in COUNTS}
+    table["number"] = ("number", Fraction(1))
+    for dimension, symbol, prefixes in (
+        ("time", "s", "fpnum"),
+        ("energy", "J", "fpnum"),
+        ("power", "W", "fpnum"),
+        ("length", "m", "num"),
+        ("frequency", "Hz", "kMGT"),
+        ("voltage", "V", "m"),
+        ("resistance", "ohm", "kM"),
+        ("conductance", "S", "num"),
+        ("elements", "elements/s", "kMGT"),
+        ("macs", "macs/s", "kMGT"),
+    ):
+        for prefix in ("", *prefixes):
+            table[prefix + symbol] = (dimension, _PREFIX[prefix])
+    for prefix in ("", "m", "u", "n"):
+        table[f"{prefix}m2"] = ("area", _PREFIX[prefix] ** 2)
+    for name, factor in (
+        ("byte", 1),
+        ("kB", 10**3),
+        ("MB", 10**6),
+        ("GB", 10**9),
+        ("KiB", 2**10),
+        ("MiB", 2**20),
+        ("GiB", 2**30),
+    ):
+        table[name] = ("bytes", Fraction(factor))
+        table[f"{name}/s"] = ("bandwidth", Fraction(factor))
+    table["bit"] = ("bits", Fraction(1))
+    return table
+
+
+UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(_table())
+"""Unit to its dimension and its factor to SI."""
+
+
+def units_of(dimension: str) -> tuple[str, ...]:
+    """Return every unit of a dimension, smallest first."""
+    return tuple(sorted((u for u, (d, _) in UNITS.items() if d == dimension), key=lambda u: (UNITS[u][1], u)))
+
+
+def to_si(value: int | float, unit: str, dimension: str, where: str) -> float:
+    """Convert to the SI unit of `dimension`; ChipError for an unknown unit or one of another dimension."""
+    if unit not in UNITS:
+        raise ChipError(f"{where}: unknown unit {unit!r}; {choices(unit, units_of(dimension))}")
+    found, factor = UNITS[unit]
+    if found != dimension:
+        allowed = ", ".join(units_of(dimension))
+        raise ChipError(f"{where}: unit {unit!r} measures {found}, but {dimension} is wanted (allowed: {allowed})")
+    if not math.isfinite(value):
+        raise ChipError(f"{where}: {value} is not a finite number")
+    return float(Fraction(repr(value)) * factor)
+
+
+def exact(value: int | float) -> Fraction:
+    """Return the decimal number that a float is printed as, so that sums of times stay round (96 ns is
+    9.6e-08).
+    """
+    return Fraction(repr(value))

@@ -1,0 +1,61 @@
+"""Every exception that mho raises on purpose, as one tree.
+
+MhoError                       anything the user can put right; the command line prints it in one line, exit code 2
+├── ChipError                  a chip or technology file: file, key and what is allowed
+├── NetworkError               a network file or graph: file, node and what is known
+├── WeightError                weights that do not fit a network, or are not finite
+├── NumberError                quantisation: codes, calibration samples
+├── MappingError               a layer that cannot be placed on the chip
+├── ProgramError               a program file that cannot be read, or a program that is illegal
+├── OptionError                an option or argument that does not exist or is out of range
+└── OutputError                a file or folder that cannot be written
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MhoError(Exception):
+    """Something that the user of mho can put right. Its text is one line: what was wrong, where, what is allowed."""
+
+
+class ChipError(MhoError):
+    """A chip or technology file is wrong."""
+
+
+class NetworkError(MhoError):
+    """A network cannot be imported or is inconsistent."""
+
+
+class WeightError(MhoError):
+    """Weights do not fit the network, or are not finite."""
+
+
+class NumberError(MhoError):
+    """A network cannot be quantised as asked."""
+
+
+class MappingError(MhoError):
+    """A layer cannot be placed on the chip."""
+
+
+class ProgramError(MhoError):
+    """A program file cannot be read, or a program is illegal."""
+
+
+class OptionError(MhoError):
+    """An option or argument does not exist or is out of range."""
+
+
+class OutputError(MhoError):
+    """A file or folder cannot be written."""
+
+
+def choices(given: str, allowed: Iterable[str]) -> str:
+    """Say what is allowed where `given` is not, the nearest names first."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+    listing = ", ".join(names)
+    return f"did you mean {' or '.join(near)}? (known: {listing})" if near else f"known: {listing}"

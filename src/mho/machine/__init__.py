@@ -1,0 +1,13 @@
+"""What a program does: two interpreters of the same program, one for time, energy and wear, one for values."""
+
+from mho.machine.cells import Wear, WriteCount, wear
+from mho.machine.energy import Account, Entry, account
+from mho.machine.functional import execute
+from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.timing import Timing, time_program
+from mho.machine.verify import Verification, verify
+
+__all__ = [
+    "Account", "Entry", "Occupancy", "Timing", "Verification", "Wear", "WriteCount", "account", "execute", "occupancy",
+    "time_program", "verify", "wear",
+]  # fmt: skip

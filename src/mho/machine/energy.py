@@ -1,0 +1,206 @@
+"""What a program costs: events counted from its instructions, each with the chip's energy for one such event.
+
+Every joule is booked once, on a layer, a component and a kind; totals are sums of these entries and nothing else. Kinds:
+`compute` (arrays, converters, registers, buffers, vector unit), `write` (cell pulses and the registers and wires that
+bring them), `memory` (main memory), `static` (leakage over the time that things are powered).
+
+Counting rules, for one window through a run of blocks with s input-bit steps:
+- rows are driven in each array that uses them; every used array is read, and of it the used columns only are sampled,
+  converted and shift-added, each step;
+- inputs: distinct ones are read from the global buffer once; each group gets its rows over the network on chip into the
+  tile buffer (written and read: two accesses) and, array by array, into the input registers;
+- partial sums: one a used output and block, updated in the output register each step, and each window sent over the
+  network and added once in the accumulator.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from mho.machine.cells import Wear
+from mho.machine.timing import Timing, write_bytes
+from mho.network.layers import MatrixProduct
+from mho.program import Activate, Combine, Program, Transfer, Vector, Write
+from mho.program.work import vector_operations
+
+KINDS = ("write", "compute", "static", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Joules of one component for one layer (its place in the network; -1: the chip as a whole) and kind."""
+
+    layer: int
+    component: str
+    kind: str
+    joules: float
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """All energy of one inference, and that of the setup, once."""
+
+    entries: tuple[Entry, ...]
+    setup_j: float
+
+    def total(self) -> float:
+        """Return joules in all."""
+        return sum(entry.joules for entry in self.entries)
+
+    def by(self, key: str) -> dict[str, float]:
+        """Sum joules by "component" or "kind", largest first."""
+        sums: dict[str, float] = defaultdict(float)
+        for entry in self.entries:
+            sums[getattr(entry, key)] += entry.joules
+        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+    def by_layer(self) -> dict[int, float]:
+        """Sum joules by layer."""
+        sums: dict[int, float] = defaultdict(float)
+        for entry in self.entries:
+            sums[entry.layer] += entry.joules
+        return dict(sums)
+
+
+Events = dict[tuple[int, str, str], float]
+
+
+def _activation(program: Program, instruction: Activate, events: Events) -> None:
+    """Count the events of windows through written blocks."""
+    chip = program.chip
+    totals = program.mapping.by_index[instruction.layer].tiling.totals(instruction.blocks)
+    windows = instruction.windows[1] - instruction.windows[0]
+    steps = windows * chip.steps_per_window
+    converted = totals.columns * chip.cells_per_weight * steps
+    sums = totals.columns * windows
+    for event, count in {
+        "dac_drive": totals.drives * steps,
+        "array_read": totals.arrays * steps,
+        "sample_hold": converted,
+        "adc_conversion": converted,
+        "shift_add": converted,
+        "global_buffer_read_byte": totals.inputs * windows,
+        "tile_buffer_byte": 2 * totals.rows * windows,
+        "input_register_byte": totals.drives * windows,
+        "noc_byte": (totals.rows + totals.columns * chip.partial_sum_bytes) * windows,
+        "output_register_byte": totals.columns * chip.partial_sum_bytes * steps,
+        "accumulate": sums,
+    }.items():
+        events[instruction.layer, event, "compute"] += count
+
+
+def _vector(program: Program, instruction: Vector | Combine, stored: frozenset[str], events: Events) -> None:
+    """Count the events of a layer's way through the vector unit: operands in, operations, result out."""
+    network, index = program.network, instruction.layer
+    layer = network.layers[index]
+    if isinstance(instruction, Combine):
+        # Zero points and scales are corrected element by element as the sums leave the accumulator.
+        events[index, "vector_element", "compute"] += layer.size
+    elif not layer.moves_only:
+        events[index, "vector_element", "compute"] += vector_operations(layer, network)
+        for name in layer.inputs:
+            if name in stored:
+                events[index, "global_buffer_read_byte", "compute"] += network.by_name[name].size
+        if isinstance(layer, MatrixProduct):
+            events[index, "matrix_mac", "compute"] += layer.macs
+    if layer.name in stored and not layer.moves_only:
+        events[index, "global_buffer_write_byte", "compute"] += layer.size
+
+
+def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
+    """Count the events of a write: changes fetched, brought to the array, pulsed into cells."""
+    size = write_bytes(program, instruction)
+    events[instruction.layer, "memory_byte", "memory"] += size
+    for event in ("noc_byte", "write_register_byte"):
+        events[instruction.layer, event, "write"] += size
+    events[instruction.layer, "tile_buffer_byte", "write"] += 2 * size
+    events[instruction.layer, "cell_pulse", "write"] += worn.counts[number].steps * program.chip.pulses_per_level
+
+
+def stored_names(program: Program) -> frozenset[str]:
+    """Name the tensors that are read from the buffer: those that live there, and their views."""
+    names = {program.network.layers[use.layer].name for use in program.buffers}
+    for layer in program.network.layers:
+        if layer.moves_only and layer.inputs[0] in names:
+            names.add(layer.name)
+    return frozenset(names)
+
+
+def count_events(program: Program, worn: Wear, first: int, last: int) -> Events:
+    """Count the events of instructions [first, last), by layer, event and kind."""
+    stored = stored_names(program)
+    events: Events = defaultdict(float)
+    for number in range(first, last):
+        instruction = program.instructions[number]
+        if isinstance(instruction, Activate):
+            _activation(program, instruction, events)
+        elif isinstance(instruction, Write):
+            _write(program, number, instruction, worn, events)
+        elif isinstance(instruction, Transfer):
+            events[instruction.layer, "memory_byte", "memory"] += instruction.size
+            events[instruction.layer, "noc_byte", "memory"] += instruction.size
+            into = "global_buffer_write_byte" if instruction.direction == "load" else "global_buffer_read_byte"
+            events[instruction.layer, into, "memory"] += instruction.size
+        else:
+            _vector(program, instruction, stored, events)
+    return events
+
+
+def finished_s(program: Program, timing: Timing) -> dict[int, float]:
+    """Return when each layer's last instruction ended, in s."""
+    ends: dict[int, float] = {}
+    for i in range(program.setup, len(program.instructions)):
+        layer = program.instructions[i].layer
+        ends[layer] = max(ends.get(layer, 0.0), float(timing.ends[i]))
+    return ends
+
+
+def _static(program: Program, timing: Timing) -> list[Entry]:
+    """Book leakage: what is always powered over the whole inference, banks while they hold a tensor.
+
+    The inference is divided among the layers at the times at which they end, so that every moment is booked once.
+    """
+    chip = program.chip
+    ends = finished_s(program, timing)
+    entries: list[Entry] = []
+    before = 0.0
+    for layer, end in sorted(ends.items(), key=lambda item: (item[1], item[0])):
+        for component, watts in chip.leakage_w.items():
+            if watts:
+                entries.append(Entry(layer, component, "static", watts * (end - before)))
+        before = end
+    begins = _begun_s(program, timing)
+    for use in program.buffers:
+        watts = sum(chip.bank_leakage_w[bank] for bank in use.banks)
+        seconds = max(ends.get(use.last, 0.0) - begins.get(use.layer, 0.0), 0.0)
+        entries.append(Entry(use.layer, "global_buffer", "static", watts * seconds))
+    return entries
+
+
+def _begun_s(program: Program, timing: Timing) -> dict[int, float]:
+    """Return when each layer began to make its output, in s (its writes do not count)."""
+    begins: dict[int, float] = {}
+    for i in range(program.setup, len(program.instructions)):
+        instruction = program.instructions[i]
+        if not isinstance(instruction, Write) and instruction.layer not in begins:
+            begins[instruction.layer] = float(timing.starts[i])
+        elif not isinstance(instruction, Write):
+            begins[instruction.layer] = min(begins[instruction.layer], float(timing.starts[i]))
+    return begins
+
+
+def account(program: Program, timing: Timing, worn: Wear) -> Account:
+    """Book all energy of a program."""
+    chip = program.chip
+
+    def entries(events: Events) -> list[Entry]:
+        return [
+            Entry(layer, chip.event_component[event], kind, count * chip.energy_per_event[event])
+            for (layer, event, kind), count in events.items()
+            if count
+        ]
+
+    setup = entries(count_events(program, worn, 0, program.setup))
+    inference = entries(count_events(program, worn, program.setup, len(program.instructions)))
+    return Account(tuple(inference + _static(program, timing)), sum(entry.joules for entry in setup))

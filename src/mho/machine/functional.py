@@ -1,0 +1,158 @@
+"""What a program computes: its instructions carried out on cells, ideal devices and converters wide enough.
+
+Nothing but the program is consulted: an activation multiplies with the levels that the program's own writes left in
+the cells of its groups, and adds only the partial sums that it was told to make. So an output can only be right if
+every block was in place when it was read, every window went through every block, and nothing was counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import ProgramError
+from mho.machine.cells import block_codes, digits
+from mho.network.layers import MatrixLayer
+from mho.number.batching import chunks, fixed
+from mho.number.reference import Values, accumulate, complete, fixed_values, vector_step
+from mho.number.walk import Inputs, checked, joined, kept, part
+from mho.number.windows import assemble, windows
+from mho.program import Activate, Combine, Program, Vector, Write
+from mho.program.instructions import members
+
+Codes = npt.NDArray[np.uint8]
+Sums = npt.NDArray[np.int64]
+EXACT_FLOAT32 = 2**24
+"""Integers up to here are exact in float32, whatever the order in which they are added."""
+
+
+class _Machine:
+    """The cells of the chip and the partial sums under way."""
+
+    def __init__(self, program: Program, values: Values, samples: int) -> None:
+        assert program.quantised is not None
+        self.program = program
+        self.quantised = program.quantised
+        self.values = values
+        self.samples = samples
+        chip = program.chip
+        self.levels = np.zeros((chip.groups, chip.group.arrays, chip.array.rows, chip.array.columns), dtype=np.uint8)
+        per_weight = chip.cells_per_weight
+        self.significance = (1 << (chip.array.cell_bits * np.arange(per_weight - 1, -1, -1))).astype(np.float32)
+        self.used = chip.array_weights_per_row * per_weight
+        self.inputs: dict[int, Codes] = {}
+        self.sums: dict[int, Sums] = {}
+
+    def write(self, instruction: Write) -> None:
+        """Set cells to the digits of weight codes, weight after weight along each array's row."""
+        layer = self.program.mapping.by_index[instruction.layer]
+        codes = self.quantised.matrices[layer.name].codes
+        per_array = self.program.chip.array_weights_per_row
+        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            block = block_codes(codes, layer.tiling, index)
+            for array, first in enumerate(range(0, block.shape[1], per_array)):
+                cells = digits(block[:, first : first + per_array], self.program.chip)
+                height, width = cells.shape[0], cells.shape[1] * cells.shape[2]
+                self.levels[group, array, :height, :width] = cells.reshape(height, width)
+
+    def activate(self, instruction: Activate) -> None:
+        """Add the products of windows with what the cells hold to the layer's partial sums."""
+        layer = self.program.network.layers[instruction.layer]
+        assert isinstance(layer, MatrixLayer)
+        if instruction.layer not in self.inputs:
+            self._begin(instruction.layer, layer)
+        x, sums = self.inputs[instruction.layer], self.sums[instruction.layer]
+        tiling = self.program.mapping.by_index[instruction.layer].tiling
+        served = slice(*instruction.windows)
+        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            block = tiling.block(index)
+            stored = self.levels[group, :, : block.height, : self.used].astype(np.float32)
+            weights = stored.reshape(*stored.shape[:2], -1, len(self.significance)) @ self.significance
+            weights = weights.transpose(1, 0, 2).reshape(block.height, -1)[:, : block.width]
+            which = slice(block.first, block.first + block.count)
+            driven = x[which, :, served, slice(*block.rows)]
+            runs, count = driven.shape[1:3]
+            driven = driven.transpose(1, 2, 0, 3).reshape(runs * count, block.height)
+            exact = np.float32 if block.height * 255 * 255 < EXACT_FLOAT32 else np.float64
+            made = (driven.astype(exact) @ weights.astype(exact)).reshape(runs, count, block.count, -1)
+            sums[which, :, served, slice(*block.columns)] += made.transpose(2, 0, 1, 3).astype(np.int64)
+
+    def _begin(self, index: int, layer: MatrixLayer) -> None:
+        """Lay out a layer's windows, shape (matrices, runs, windows, K), and empty sums, (matrices, runs, windows, N)."""
+        source = layer.inputs[0]
+        x = windows(layer, self.values.codes(source), int(self.quantised.codes[source].zero))
+        count = self.program.mapping.by_index[index].windows
+        self.inputs[index] = x.reshape(x.shape[0], -1, count, x.shape[2])
+        self.sums[index] = np.zeros((*self.inputs[index].shape[:3], layer.columns), dtype=np.int64)
+
+    def combine(self, instruction: Combine) -> None:
+        """Correct zero points, scale, add the bias: the layer's real output, stored as codes if it is stored at all."""
+        index = instruction.layer
+        layer = self.program.network.layers[index]
+        assert isinstance(layer, MatrixLayer)
+        if index not in self.inputs:
+            raise ProgramError(f"layer {layer.name!r} is combined, but none of its blocks was activated")
+        x, raw = self.inputs.pop(index), self.sums.pop(index)
+        matrix = self.quantised.matrices[layer.name]
+        code = self.quantised.codes[layer.inputs[0]]
+        x, raw = x.reshape(x.shape[0], -1, x.shape[3]), raw.reshape(raw.shape[0], -1, raw.shape[3])
+        input_sums = x.sum(axis=2, dtype=np.int64)
+        column_sums = matrix.codes.sum(axis=1, dtype=np.int64)
+        acc = accumulate(raw, input_sums, column_sums, layer.rows, int(code.zero), matrix.zero)
+        real = complete(layer, matrix, code, acc)
+        self.values.put(layer.name, assemble(layer, real, self.samples))
+
+    def vector(self, instruction: Vector) -> None:
+        """Compute a layer in the vector unit."""
+        layer = self.program.network.layers[instruction.layer]
+        vector_step(self.quantised, layer, self.values, self.samples)
+
+    def run(self, keep: frozenset[str]) -> None:
+        """Carry out every instruction in the program's order, forgetting tensors that all their readers have read."""
+        network = self.program.network
+        unread = {name: len(readers) for name, readers in network.consumers.items()}
+        for instruction in self.program.instructions:
+            if isinstance(instruction, Write):
+                self.write(instruction)
+            elif isinstance(instruction, Activate):
+                self.activate(instruction)
+            elif isinstance(instruction, Combine | Vector):
+                if isinstance(instruction, Combine):
+                    self.combine(instruction)
+                else:
+                    self.vector(instruction)
+                for name in dict.fromkeys(network.layers[instruction.layer].inputs):
+                    unread[name] -= 1
+                    if not unread[name] and name not in keep:
+                        self.values.drop([name])
+
+
+def execute(program: Program, inputs: Inputs, *, keep: Sequence[str] = ()) -> dict[str, npt.NDArray[np.float64]]:
+    """Compute the outputs of a program's network by carrying out the program, cell by cell.
+
+    `inputs` is an array, or a tuple of them, one for each input of the network, axis 0 the samples (a multiple of the
+    network's batch). Returns real (decoded) values by tensor name: the outputs, and those named in `keep`. Raises
+    ProgramError where the program has no weights or no calibrated activations; NumberError for inputs of wrong shape.
+    """
+    network, quantised = program.network, program.quantised
+    if quantised is None:
+        raise ProgramError(
+            f"{network.name} was compiled from shapes alone and has no weights to execute; load it with weights"
+        )
+    if not quantised.executable:
+        raise ProgramError(
+            f"the activations of {network.name} are not calibrated; compile mho.quantise(network, samples) instead"
+        )
+    arrays, runs = checked(network, inputs)
+    names = kept(network, keep)
+    staying = frozenset(names) | fixed(network)
+    base = fixed_values(quantised)
+    pieces = []
+    for start, stop in chunks(network, runs, None):
+        values = Values(quantised, base)
+        values.enter(part(network, arrays, start, stop))
+        _Machine(program, values, (stop - start) * network.batch).run(staying)
+        pieces.append({name: values.real(name) for name in names})
+    return joined(network, names, pieces)

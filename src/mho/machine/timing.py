@@ -1,0 +1,133 @@
+"""When each instruction of a program happens: an event-driven interpretation, with the memory as a shared channel.
+
+Activations and vector layers last a time that the chip alone decides. Writes and transfers move bytes through the
+memory channel: a write takes one array write time if its changes arrive in step with it, and longer where the channel
+is too busy; a transfer takes what it gets. The channel is shared max-min fairly: no flow gets less than another unless
+it asks for less. An instruction starts when all that it waits for have ended; nothing else holds it back.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.program import Activate, Program, Transfer, Vector, Write
+from mho.program.work import vector_seconds
+
+Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """Start and end of each instruction in s, shape (instructions,). The inference starts at 0; the setup ends there.
+
+    `latency_s` is the end of the last instruction; `setup_s` how long the setup lasts, once; `memory_busy_s` how long
+    the inference keeps the memory channel busy at full rate.
+    """
+
+    starts: Times
+    ends: Times
+    latency_s: float
+    setup_s: float
+    memory_busy_s: float
+
+
+@dataclass(slots=True)
+class _Flow:
+    """Bytes on their way; `wish` is the rate in byte/s that it can take, at the most."""
+
+    instruction: int
+    left: float
+    wish: float
+    rate: float = 0.0
+
+
+def write_bytes(program: Program, instruction: Write) -> float:
+    """Bytes of level changes that a write fetches: cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for ARAS)."""
+    places = program.mapping.by_index[instruction.layer].tiling.totals(instruction.blocks).places
+    return places * program.chip.cells_per_weight * program.chip.write_bits_per_cell / 8
+
+
+def _share(flows: list[_Flow], bandwidth: float) -> None:
+    """Set the rates of all flows: max-min fair under the bandwidth."""
+    left = bandwidth
+    for place, flow in enumerate(sorted(flows, key=lambda flow: flow.wish)):
+        flow.rate = min(flow.wish, left / (len(flows) - place))
+        left -= flow.rate
+
+
+def _run(program: Program, first: int, last: int, starts: Times, ends: Times) -> float:
+    """Interpret instructions [first, last) from time 0, those before having ended; return the bytes moved."""
+    chip = program.chip
+    waiting = [0] * (last - first)
+    followers: list[list[int]] = [[] for _ in range(last - first)]
+    for i in range(first, last):
+        for other in program.instructions[i].after:
+            if other >= first:
+                waiting[i - first] += 1
+                followers[other - first].append(i)
+    fixed: list[tuple[float, int]] = []
+    flows: list[_Flow] = []
+    ready = [i for i in range(first, last) if not waiting[i - first]]
+    now = moved = 0.0
+    while True:
+        changed = False
+        while ready:
+            i = ready.pop()
+            instruction = program.instructions[i]
+            starts[i] = now
+            seconds = 0.0
+            if isinstance(instruction, Write | Transfer):
+                size = write_bytes(program, instruction) if isinstance(instruction, Write) else float(instruction.size)
+                floor = chip.array_write_time_s if isinstance(instruction, Write) else 0.0
+                moved += size
+                flows.append(_Flow(i, size, size / floor if floor > 0 else np.inf))
+                changed = True
+                continue
+            if isinstance(instruction, Activate):
+                seconds = (instruction.windows[1] - instruction.windows[0]) * chip.window_time_s
+            elif isinstance(instruction, Vector):
+                seconds = vector_seconds(program.network.layers[instruction.layer], program.network, chip)
+            heapq.heappush(fixed, (now + seconds, i))
+        if changed:
+            _share(flows, chip.memory.bandwidth)
+        if not fixed and not flows:
+            return moved
+        done = min((now + flow.left / flow.rate for flow in flows), default=np.inf)
+        later = min(done, fixed[0][0] if fixed else np.inf)
+        ended: list[int] = []
+        for flow in flows:
+            # A flow ends by the clock, not by its bytes, so that rounding neither loses it nor leaves a crumb.
+            if now + flow.left / flow.rate <= later:
+                ended.append(flow.instruction)
+            else:
+                flow.left = max(flow.left - (later - now) * flow.rate, 0.0)
+        if ended:
+            gone = set(ended)
+            flows = [flow for flow in flows if flow.instruction not in gone]
+            _share(flows, chip.memory.bandwidth)
+        now = later
+        while fixed and fixed[0][0] <= now:
+            ended.append(heapq.heappop(fixed)[1])
+        for i in ended:
+            ends[i] = now
+            for follower in followers[i - first]:
+                waiting[follower - first] -= 1
+                if not waiting[follower - first]:
+                    ready.append(follower)
+
+
+def time_program(program: Program) -> Timing:
+    """Measure a program on its chip."""
+    count = len(program.instructions)
+    starts, ends = np.zeros(count), np.zeros(count)
+    _run(program, 0, program.setup, starts, ends)
+    setup_s = float(np.max(ends[: program.setup], initial=0.0))
+    starts[: program.setup] -= setup_s
+    ends[: program.setup] -= setup_s
+    moved = _run(program, program.setup, count, starts, ends)
+    latency_s = float(np.max(ends[program.setup :], initial=0.0))
+    return Timing(starts, ends, latency_s, setup_s, moved / program.chip.memory.bandwidth)

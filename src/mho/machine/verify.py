@@ -1,0 +1,67 @@
+"""Is a program right? Executed against the integer reference, bit for bit, and checked to be legal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mho.machine.functional import execute
+from mho.machine.timing import time_program
+from mho.network.layers import MatrixLayer
+from mho.number import run_reference
+from mho.program import Program, Violation, violations
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verifying found.
+
+    `exact` says that every compared tensor is equal bit for bit: the outputs and the output of every matrix layer.
+    `mismatches` names those that are not, with how many elements differ; `illegal` lists broken rules.
+    """
+
+    samples: int
+    compared: int
+    mismatches: tuple[tuple[str, int, int], ...]
+    illegal: tuple[Violation, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether all compared tensors are equal."""
+        return not self.mismatches
+
+    @property
+    def ok(self) -> bool:
+        """Whether the program is exact and legal."""
+        return self.exact and not self.illegal
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if self.ok:
+            plural = "" if self.samples == 1 else "s"
+            return f"bit-exact against the integer reference in {self.compared} tensors on {self.samples} sample{plural}, and legal"
+        parts = [f"{name}: {wrong} of {size} elements differ" for name, wrong, size in self.mismatches[:3]]
+        parts += [f"instruction {each.instruction}: {each.text}" for each in self.illegal[:3]]
+        return "NOT verified: " + "; ".join(parts)
+
+
+def verify(program: Program, inputs: Any) -> Verification:
+    """Execute a program, compare with the integer reference, and check that the program is legal as timed.
+
+    Every matrix layer's output is compared besides the network's, so that an error cannot hide behind a later clip.
+    `inputs` as for execute, and the same errors.
+    """
+    keep = tuple(layer.name for layer in program.network.layers if isinstance(layer, MatrixLayer))
+    got = execute(program, inputs, keep=keep)
+    assert program.quantised is not None
+    wanted = run_reference(program.quantised, inputs, keep=keep)
+    mismatches = []
+    for name, values in wanted.items():
+        wrong = int(np.count_nonzero(~np.equal(got[name], values)))
+        if wrong or got[name].shape != values.shape:
+            mismatches.append((name, wrong, values.size))
+    timing = time_program(program)
+    samples = len(next(iter(wanted.values())))
+    return Verification(samples, len(wanted), tuple(mismatches), violations(program, (timing.starts, timing.ends)))

@@ -1,0 +1,366 @@
+"""Simplification shared by the importers: normalisations fold into the weights before them, what does nothing
+goes.
+
+One forward pass. A rule may rewrite the layer that made a tensor only if nobody else reads that tensor, it is
+not an output, and no code is prescribed for it. Weights are combined in float64 and kept as float32. Where
+values are not known only the shapes are combined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.network.layers import (
+    Activation,
+    Affine,
+    Array,
+    ChannelAffine,
+    Concatenate,
+    Constant,
+    Convolution,
+    Elementwise,
+    Expand,
+    Input,
+    Layer,
+    Linear,
+    Normalise,
+    Pad,
+    Pool,
+    Reshape,
+    Slice,
+    Transpose,
+)
+
+
+@dataclass
+class _State:
+    """The pass so far: finished layers, what each removed tensor is called now, and how often each is
+    read.
+    """
+
+    layers: dict[str, Layer] = field(default_factory=dict)
+    alias: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, int] = field(default_factory=dict)
+    codes: dict[str, Affine] = field(default_factory=dict)
+
+    def free(self, name: str) -> bool:
+        """Whether the one reader of a tensor may change it."""
+        return self.readers[name] == 1 and name not in self.codes
+
+    def merge(self, gone: str, into: str) -> None:
+        """Let `into` stand for the tensor `gone`, whose layer read it and now vanishes."""
+        self.alias[gone] = into
+        self.readers[into] += self.readers[gone] - 1
+        if gone in self.codes:
+            self.codes[into] = self.codes.pop(gone)
+
+
+def fold(
+    layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[str, Affine] | None = None
+) -> tuple[tuple[Layer, ...], tuple[str, ...], dict[str, Affine]]:
+    """Return simplified layers, the names of the outputs and the codes; see the module's text for the
+    rules.
+    """
+    live = remove_dead(layers, outputs)
+    names = {layer.name for layer in live}
+    state = _State(codes={name: code for name, code in (codes or {}).items() if name in names})
+    state.readers = dict.fromkeys(names, 0)
+    for layer in live:
+        for name in layer.inputs:
+            state.readers[name] += 1
+    for name in outputs:
+        state.readers[name] += 2  # an output is never changed by a reader
+    for layer in live:
+        layer = replace(layer, inputs=tuple(state.alias.get(name, name) for name in layer.inputs))
+        _place(state, _as_affine(state, layer))
+    renamed = tuple(state.alias.get(name, name) for name in outputs)
+    kept = remove_dead(tuple(state.layers.values()), renamed)
+    present = {layer.name for layer in kept}
+    return kept, renamed, {name: code for name, code in state.codes.items() if name in present}
+
+
+def remove_dead(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer, ...]:
+    """Drop the layers that no output depends on; inputs stay."""
+    wanted = set(outputs)
+    kept: list[Layer] = []
+    for layer in reversed(layers):
+        if layer.name in wanted or isinstance(layer, Input):
+            kept.append(layer)
+            wanted.update(layer.inputs)
+    return tuple(reversed(kept))
+
+
+def _place(state: _State, layer: Layer) -> None:
+    """Put a layer behind those already placed, or into one of them."""
+    source = layer.inputs[0] if layer.inputs else ""
+    if source and does_nothing(layer, state.layers[source]) and _may_vanish(state, layer.name, source):
+        state.merge(layer.name, source)
+        return
+    if isinstance(layer, ChannelAffine) and _fold_affine(state, layer):
+        return
+    if isinstance(layer, Reshape | Transpose) and state.free(source):
+        before = state.layers[source]
+        if isinstance(layer, Reshape) and isinstance(before, Reshape):
+            _skip(state, replace(layer, inputs=before.inputs), source)
+            return
+        if isinstance(layer, Transpose) and isinstance(before, Transpose):
+            order = tuple(before.permutation[axis] for axis in layer.permutation)
+            _skip(state, replace(layer, inputs=before.inputs, permutation=order), source)
+            return
+    if isinstance(layer, Linear) and state.free(source) and layer.name not in state.codes:
+        before = state.layers[source]
+        if isinstance(before, Reshape) and _hides_batch(state, before):
+            _show_batch(state, layer, before)
+            return
+    state.layers[layer.name] = layer
+
+
+def _skip(state: _State, layer: Layer, gone: str) -> None:
+    """Place a layer that took over the input of the layer `gone`, which no longer exists."""
+    del state.layers[gone]
+    _place(state, layer)
+
+
+def does_nothing(layer: Layer, source: Layer) -> bool:
+    """Whether a layer returns its input unchanged."""
+    if layer.shape != source.shape:
+        return False
+    match layer:
+        case Reshape() | Expand() | Concatenate(inputs=(_,)):
+            return True
+        case Transpose(permutation=permutation):
+            return permutation == tuple(range(len(layer.shape)))
+        case Slice(step=1, drop=False):
+            return True
+        case Pad(before=before, after=after):
+            return not any(before) and not any(after)
+        case Pool(kernel=(1, 1), stride=(1, 1)):
+            return True
+        case Activation(function="scale_shift", parameters={"scale": 1.0, "shift": 0.0}):
+            return True
+        case ChannelAffine(scale=scale, offset=offset):
+            return _all(scale, 1.0) and _all(offset, 0.0)
+    return False
+
+
+def _may_vanish(state: _State, name: str, source: str) -> bool:
+    """A prescribed code may move to the tensor before only if nobody else reads that one."""
+    return name not in state.codes or state.free(source)
+
+
+# Affine layers ----------------------------------------------------------------------------------------------
+
+
+def _as_affine(state: _State, layer: Layer) -> Layer:
+    """Write an element-wise operation with a constant that varies along one axis at most as an affine
+    layer.
+    """
+    if not isinstance(layer, Elementwise):
+        return layer
+    left, right = (state.layers[name] for name in layer.inputs)
+    for constant, other, turned in ((right, left, False), (left, right, True)):
+        if not isinstance(constant, Constant) or isinstance(other, Constant) or other.shape != layer.shape:
+            continue
+        lead = len(layer.shape) - len(constant.shape)
+        varying = [axis + lead for axis, n in enumerate(constant.shape) if n > 1]
+        value = constant.value
+        if not varying and value.values is not None:
+            return _scalar(layer, other.name, float(value.real().reshape(())), turned)
+        if len(varying) == 1 and varying[0] > 0:
+            flat = Array((value.size,), None if value.values is None else value.values.reshape(-1), _flat_code(value))
+            return _per_channel(layer, other.name, flat, varying[0], turned)
+    return layer
+
+
+def _flat_code(value: Array) -> Affine | None:
+    if value.code is None or value.code.axis is None:
+        return value.code
+    return replace(value.code, axis=0) if value.code.scale.size == value.size else None
+
+
+def _scalar(layer: Elementwise, x: str, c: float, turned: bool) -> Layer:
+    """X with one number: scale and shift, or a clip."""
+    if layer.function in ("maximum", "minimum"):
+        low, high = (c, np.inf) if layer.function == "maximum" else (-np.inf, c)
+        function, parameters = "clip", {"low": low, "high": high}
+    else:
+        pair = {
+            ("add", False): (1.0, c),
+            ("add", True): (1.0, c),
+            ("subtract", False): (1.0, -c),
+            ("subtract", True): (-1.0, c),
+            ("multiply", False): (c, 0.0),
+            ("multiply", True): (c, 0.0),
+            ("divide", False): (1.0 / c if c else np.inf, 0.0),
+        }.get((layer.function, turned))
+        if pair is None or not np.isfinite(pair[0]):
+            return layer
+        function, parameters = "scale_shift", {"scale": pair[0], "shift": pair[1]}
+    return Activation(name=layer.name, inputs=(x,), shape=layer.shape, function=function, parameters=parameters)
+
+
+def _per_channel(layer: Elementwise, x: str, c: Array, axis: int, turned: bool) -> Layer:
+    known = c.values is not None
+    one, zero = _filled(c.shape, 1.0, known), _filled(c.shape, 0.0, known)
+    match layer.function, turned:
+        case "add", _:
+            scale, offset = one, c
+        case "subtract", False:
+            scale, offset = one, _combined(lambda v: -v, c)
+        case "subtract", True:
+            scale, offset = _filled(c.shape, -1.0, known), c
+        case "multiply", _:
+            scale, offset = c, zero
+        case "divide", False if not known or np.all(c.real() != 0):
+            scale, offset = _combined(lambda v: 1.0 / v, c), zero
+        case _:
+            return layer
+    return ChannelAffine(name=layer.name, inputs=(x,), shape=layer.shape, scale=scale, offset=offset, axis=axis)
+
+
+def _fold_affine(state: _State, layer: ChannelAffine) -> bool:
+    """Fold an affine layer into the one before it; say whether that was possible."""
+    source = layer.inputs[0]
+    if not state.free(source):
+        return False
+    before = state.layers[source]
+    if isinstance(before, ChannelAffine) and before.axis == layer.axis:
+        if _coded(before.scale, before.offset, layer.scale, layer.offset):
+            return False
+        scale = _combined(lambda s, t: s * t, before.scale, layer.scale)
+        offset = _combined(lambda o, t, p: o * t + p, before.offset, layer.scale, layer.offset)
+        state.layers[source] = replace(before, scale=scale, offset=offset)
+        state.merge(layer.name, source)
+        return True
+    if isinstance(before, Normalise):
+        return _into_norm(state, layer, before)
+    if isinstance(before, Elementwise) and _all(layer.scale, 1.0):
+        return _into_summand(state, layer, before)
+    target = source
+    if isinstance(before, Reshape):
+        target = before.inputs[0]
+        if not state.free(target):
+            return False
+    weighted = state.layers[target]
+    if isinstance(weighted, Convolution):
+        fits = layer.axis == 1 and layer.shape[:2] == weighted.shape[:2]
+    else:
+        fits = layer.axis == len(layer.shape) - 1 and layer.shape[-1] == weighted.shape[-1]
+    if not fits or not isinstance(weighted, Convolution | Linear):
+        return False
+    folded = _into_weights(weighted, layer.scale, layer.offset)
+    if folded is None:
+        return False
+    state.layers[target] = folded
+    state.merge(layer.name, source)
+    return True
+
+
+def _into_norm(state: _State, layer: ChannelAffine, before: Normalise) -> bool:
+    """(n * a + b) * scale + offset as the norm's own scale and offset."""
+    fits = layer.axis == 1 if before.function == "group" else before.axes == 1 and layer.axis == len(layer.shape) - 1
+    given = [array for array in (before.scale, before.offset, layer.scale, layer.offset) if array is not None]
+    if not fits or _coded(*given):
+        return False
+    scale = layer.scale if before.scale is None else _combined(lambda a, s: a * s, before.scale, layer.scale)
+    offset: Array | None = layer.offset
+    if before.offset is not None:
+        offset = _combined(lambda b, s, o: b * s + o, before.offset, layer.scale, layer.offset)
+    elif _all(layer.offset, 0.0):
+        offset = None
+    state.layers[before.name] = replace(before, scale=scale, offset=offset)
+    state.merge(layer.name, before.name)
+    return True
+
+
+def _into_summand(state: _State, layer: ChannelAffine, before: Elementwise) -> bool:
+    """(x + W y) + offset as x + (W y + offset): the offset becomes the bias of the linear layer."""
+    if before.function != "add" or before.shape != layer.shape:
+        return False
+    for name in reversed(before.inputs):
+        summand = state.layers[name]
+        if not isinstance(summand, Linear) or summand.shape != layer.shape or not state.free(name):
+            continue
+        folded = _into_weights(summand, layer.scale, layer.offset) if layer.axis == len(layer.shape) - 1 else None
+        if folded is not None:
+            state.layers[name] = folded
+            state.merge(layer.name, before.name)
+            return True
+    return False
+
+
+def _into_weights(layer: Convolution | Linear, scale: Array, offset: Array) -> Convolution | Linear | None:
+    """(W x + b) * scale + offset as another W and b; None where codes forbid it."""
+    weight, bias = layer.weight, layer.bias
+    if not _all(scale, 1.0):
+        if _coded(weight, scale) or (bias is not None and bias.code is not None):
+            return None
+        along = (-1, *(1,) * (len(weight.shape) - 1))
+        weight = _combined(lambda w, s: w * s.reshape(along), weight, scale)
+        bias = None if bias is None else _combined(lambda b, s: b * s, bias, scale)
+    if _all(offset, 0.0):
+        pass
+    elif bias is None:
+        bias = offset
+    elif _coded(bias, offset):
+        return None
+    else:
+        bias = _combined(lambda b, o: b + o, bias, offset)
+    return replace(layer, weight=weight, bias=bias)
+
+
+def _hides_batch(state: _State, reshape: Reshape) -> bool:
+    """Whether a reshape to (M, K) mixes the batch axis of its input with others."""
+    source = state.layers[reshape.inputs[0]]
+    batch = source.shape[0] if source.shape else 0
+    return (
+        len(reshape.shape) == 2 and len(source.shape) > 2 and batch < reshape.shape[0] and reshape.shape[0] % batch == 0
+    )
+
+
+def _show_batch(state: _State, layer: Linear, before: Reshape) -> None:
+    """Write a linear layer on (M, K) as one on (B, M / B, K), and the reshape to (M, N) behind it."""
+    source = before.inputs[0]
+    batch = state.layers[source].shape[0]
+    middle = (batch, layer.shape[0] // batch)
+    del state.layers[before.name]
+    if state.layers[source].shape == (*middle, before.shape[-1]):
+        reads = source
+    else:
+        state.layers[before.name] = replace(before, shape=(*middle, before.shape[-1]))
+        reads = before.name
+    state.layers[layer.name] = replace(layer, inputs=(reads,), shape=(*middle, layer.shape[-1]))
+    moved = Reshape(name=f"{layer.name}.reshape", inputs=(layer.name,), shape=layer.shape)
+    state.readers[moved.name] = state.readers[layer.name]
+    state.readers[layer.name] = 1
+    state.alias[layer.name] = moved.name
+    state.layers[moved.name] = moved
+
+
+# Arrays -----------------------------------------------------------------------------------------------------
+
+
+def _filled(shape: tuple[int, ...], value: float, known: bool) -> Array:
+    return Array(shape, np.full(shape, value, dtype=np.float32) if known else None)
+
+
+def _combined(function: Callable[..., npt.NDArray[np.float64]], first: Array, *others: Array) -> Array:
+    """Apply a float64 function to the real values of arrays, where all are known; it has the shape of the
+    first.
+    """
+    if any(array.values is None for array in (first, *others)):
+        return Array(first.shape)
+    return Array.of(function(first.real(), *(array.real() for array in others)).astype(np.float32))
+
+
+def _all(array: Array, value: float) -> bool:
+    """Whether every value is known and equals `value`."""
+    return array.values is not None and array.code is None and bool(np.all(array.values == value))
+
+
+def _coded(*arrays: Array) -> bool:
+    return any(array.code is not None for array in arrays)

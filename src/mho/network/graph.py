@@ -1,0 +1,126 @@
+"""A network: layers in an order in which they can be run, checked when built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mho.errors import NetworkError
+from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Network:
+    """What is to be run.
+
+    Network.from_torch(module, example)         any torch module, by torch.export
+    Network.from_onnx("model.onnx")             an ONNX file, float or quantised (QuantizeLinear / DequantizeLinear)
+    mho.zoo.load("resnet50")                    a known model, by shape alone
+    mho.zoo.load("resnet50", weights="seeded")  the same with seeded (synthetic) weights
+
+    `layers` are in data-flow order; each name is used once; every input of a layer is an earlier layer. `outputs` names
+    the tensors that the network returns. `codes` holds the affine codes that a quantised file prescribes for tensors.
+    `origin` says where the weights come from ("file x.onnx", "seeded 0 (synthetic)", "none (shapes only)").
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    origin: str
+    codes: Mapping[str, Affine] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse names used twice, tensors that are read before they are made, and outputs that do not exist."""
+        seen: set[str] = set()
+        for layer in self.layers:
+            for name in layer.inputs:
+                if name not in seen:
+                    raise NetworkError(
+                        f"layer {layer.name!r} of {self.name} reads {name!r}, which no earlier layer makes"
+                    )
+            if layer.name in seen:
+                raise NetworkError(f"two layers of {self.name} are called {layer.name!r}")
+            seen.add(layer.name)
+        missing = [name for name in (*self.outputs, *self.codes) if name not in seen]
+        if missing:
+            raise NetworkError(f"{self.name} has no tensor {missing[0]!r}")
+        if not self.outputs:
+            raise NetworkError(f"{self.name} has no outputs")
+
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        return f"Network({self.name!r}, {len(self.layers)} layers, {self.weights} weights, {self.origin})"
+
+    @classmethod
+    def from_torch(cls, module: Any, example: Any, *, name: str | None = None, origin: str | None = None) -> Network:
+        """Import a torch module by torch.export, traced on `example` (a tensor or a tuple of them). See network.torch."""
+        from mho.network.torch import from_torch
+
+        return from_torch(module, example, name=name, origin=origin)
+
+    @classmethod
+    def from_onnx(cls, path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Network:
+        """Import an ONNX file; `shapes` fixes the shapes of inputs that the file leaves free. See network.onnx."""
+        from mho.network.onnx import from_onnx
+
+        return from_onnx(path, shapes=shapes)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Layer]:
+        """Layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def consumers(self) -> Mapping[str, tuple[str, ...]]:
+        """For each tensor the layers that read it, in order."""
+        readers: dict[str, list[str]] = {layer.name: [] for layer in self.layers}
+        for layer in self.layers:
+            for name in dict.fromkeys(layer.inputs):
+                readers[name].append(layer.name)
+        return {name: tuple(found) for name, found in readers.items()}
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The tensors given from outside, in order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Input))
+
+    @cached_property
+    def matrix_layers(self) -> tuple[MatrixLayer, ...]:
+        """The layers that sit in crossbars, in order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, MatrixLayer))
+
+    @property
+    def batch(self) -> int:
+        """Samples per run: the first axis of the first input."""
+        return self.inputs[0].shape[0]
+
+    @property
+    def weights(self) -> int:
+        """Number of weights of the matrix layers, biases not counted."""
+        return sum(layer.weight.size for layer in self.matrix_layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of matrix layers and activation products, batch included."""
+        return sum(layer.macs for layer in self.layers if isinstance(layer, MatrixLayer | MatrixProduct))
+
+    @cached_property
+    def has_values(self) -> bool:
+        """Whether every weight and constant has values, so that the network can be executed."""
+        return all(array.values is not None for layer in self.layers for array in arrays(layer))
+
+    def renamed(self, name: str) -> Network:
+        """Return the same network under another name."""
+        return replace(self, name=name)
+
+
+def arrays(layer: Layer) -> Iterator[Array]:
+    """Yield the weights and constants of a layer."""
+    for value in vars(layer).values():
+        if isinstance(value, Array):
+            yield value

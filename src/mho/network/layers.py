@@ -1,0 +1,449 @@
+"""The layers of a network: frozen descriptions of what is computed, with or without the weights.
+
+A layer makes exactly one tensor, which bears the layer's name. `shape` is that tensor's shape, the batch axis first.
+Weights and constants are `Array`s: a shape, and the values where they are known (a 70B network is described by shapes
+alone). Convolutions are two-dimensional, channels first; a one-dimensional one is a convolution of height 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NetworkError, WeightError
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """How integers stand for real numbers: real = scale * (code - zero), low <= code <= high.
+
+    `scale` and `zero` have shape () for one code per tensor, or (n,) for one per channel along `axis`.
+    """
+
+    scale: npt.NDArray[np.float64]
+    zero: npt.NDArray[np.int64]
+    low: int
+    high: int
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse scales that are not positive and finite, zeros out of range, and an empty range."""
+        object.__setattr__(self, "scale", np.asarray(self.scale, dtype=np.float64))
+        object.__setattr__(self, "zero", np.asarray(self.zero, dtype=np.int64))
+        if self.low >= self.high:
+            raise NetworkError(f"an affine code needs low < high, not {self.low}..{self.high}")
+        if not (np.all(np.isfinite(self.scale)) and np.all(self.scale > 0)):
+            raise NetworkError("an affine code needs positive finite scales")
+        if self.scale.shape != self.zero.shape:
+            raise NetworkError(f"scale has shape {self.scale.shape} and zero point {self.zero.shape}; they must agree")
+        if (self.scale.ndim == 0) != (self.axis is None):
+            raise NetworkError("a code per channel needs an axis, a code per tensor has none")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Array:
+    """A weight or constant: its shape, and its values where they are known.
+
+    `values` are real numbers, or integers that `code` explains (a file that came quantised).
+    """
+
+    shape: tuple[int, ...]
+    values: npt.NDArray[Any] | None = None
+    code: Affine | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values of another shape, and values that are not finite."""
+        if self.values is None:
+            return
+        if tuple(self.values.shape) != self.shape:
+            raise WeightError(f"values of shape {tuple(self.values.shape)} given for a weight of shape {self.shape}")
+        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
+            raise WeightError(f"a weight of shape {self.shape} holds values that are not finite (NaN or infinity)")
+
+    def __repr__(self) -> str:
+        """Say the shape, and whether values are known; the values themselves would flood any message."""
+        return f"Array({self.shape}, {'shape alone' if self.values is None else self.values.dtype})"
+
+    @classmethod
+    def of(cls, values: npt.NDArray[Any], code: Affine | None = None) -> Array:
+        """Wrap known values."""
+        return cls(tuple(int(n) for n in values.shape), values, code)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    def real(self) -> npt.NDArray[np.float64]:
+        """Return the values as real numbers; raise WeightError where only the shape is known."""
+        if self.values is None:
+            raise WeightError(f"a weight of shape {self.shape} has no values: this network was loaded by shape alone")
+        if self.code is None:
+            return self.values.astype(np.float64)
+        scale, zero = self.code.scale, self.code.zero
+        if self.code.axis is not None:
+            along = [1] * len(self.shape)
+            along[self.code.axis] = -1
+            scale, zero = scale.reshape(along), zero.reshape(along)
+        return scale * (self.values.astype(np.int64) - zero)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """What every layer has: a name, the names of the tensors it reads, the shape of the one it makes."""
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+
+    kind: ClassVar[str] = "layer"
+    arity: ClassVar[tuple[int, int]] = (1, 1)
+    moves_only: ClassVar[bool] = False
+    """Whether the layer only moves values, so that its output bears its input's code."""
+
+    def __post_init__(self) -> None:
+        """Refuse a wrong number of inputs and empty shapes."""
+        low, high = self.arity
+        if not low <= len(self.inputs) <= high:
+            raise NetworkError(
+                f"layer {self.name!r} ({self.kind}) reads {len(self.inputs)} tensors, not {low} to {high}"
+            )
+        if any(n < 1 for n in self.shape):
+            raise NetworkError(f"layer {self.name!r} ({self.kind}) has an empty output shape {self.shape}")
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the output."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatrixLayer(Layer):
+    """A layer whose weights form `groups` matrices of `rows` x `columns` (K x N), each multiplied by `windows` vectors.
+
+    These are the layers that sit in crossbars.
+    """
+
+    weight: Array
+    bias: Array | None = None
+
+    @property
+    def groups(self) -> int:
+        """Number of independent matrices (1, or the groups of a grouped convolution)."""
+        return 1
+
+    @property
+    def rows(self) -> int:
+        """K: inputs of one matrix."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> int:
+        """N: outputs of one matrix."""
+        raise NotImplementedError
+
+    @property
+    def windows(self) -> int:
+        """M: input vectors of one matrix, batch included."""
+        raise NotImplementedError
+
+    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Arrange an array in the layer's weight layout as matrices: shape (groups, K, N)."""
+        raise NotImplementedError
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the layer, batch included."""
+        return self.groups * self.rows * self.columns * self.windows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Input(Layer):
+    """A tensor given from outside. `integers` says that it is given as integers: token indices or, with a code, coded reals."""
+
+    integers: bool = False
+
+    kind: ClassVar[str] = "input"
+    arity: ClassVar[tuple[int, int]] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Constant(Layer):
+    """A tensor that is part of the network: position embeddings, masks, scalars. Its first axis is 1 or is no batch."""
+
+    value: Array
+
+    kind: ClassVar[str] = "constant"
+    arity: ClassVar[tuple[int, int]] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Convolution(MatrixLayer):
+    """Two-dimensional convolution. Input (B, C, H, W), weight (N, C / groups, kh, kw), bias (N,).
+
+    `padding` is (top, left, bottom, right), with real zeros. Rows of a matrix are ordered (channel, kh, kw).
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    convolution_groups: int = 1
+
+    kind: ClassVar[str] = "convolution"
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of the kernel."""
+        return self.weight.shape[2], self.weight.shape[3]
+
+    @property
+    def groups(self) -> int:
+        """Groups of the convolution: independent matrices."""
+        return self.convolution_groups
+
+    @property
+    def rows(self) -> int:
+        """K = input channels of a group x kernel height x kernel width."""
+        return math.prod(self.weight.shape[1:])
+
+    @property
+    def columns(self) -> int:
+        """N = output channels of a group."""
+        return self.weight.shape[0] // self.convolution_groups
+
+    @property
+    def windows(self) -> int:
+        """M = batch x output height x output width."""
+        return self.shape[0] * self.shape[2] * self.shape[3]
+
+    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """(N, C / groups, kh, kw) to (groups, K, N / groups)."""
+        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linear(MatrixLayer):
+    """A matrix product with weights over the last axis. Input (..., K), weight (N, K), bias (N,)."""
+
+    kind: ClassVar[str] = "linear"
+
+    @property
+    def rows(self) -> int:
+        """K = input features."""
+        return self.weight.shape[1]
+
+    @property
+    def columns(self) -> int:
+        """N = output features."""
+        return self.weight.shape[0]
+
+    @property
+    def windows(self) -> int:
+        """M = product of all axes but the last."""
+        return math.prod(self.shape[:-1])
+
+    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """(N, K) to (1, K, N)."""
+        return weight.T[None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatrixProduct(Layer):
+    """Product of two activations, (..., M, K) by (..., K, N), leading axes broadcast: attention's QK and PV."""
+
+    inner: int
+
+    kind: ClassVar[str] = "matrix product"
+    arity: ClassVar[tuple[int, int]] = (2, 2)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, batch included."""
+        return self.size * self.inner
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding(Layer):
+    """Rows of a table (rows, features) looked up by integer indices. Input (B, ...), output (B, ..., features)."""
+
+    table: Array
+
+    kind: ClassVar[str] = "embedding"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool(Layer):
+    """Two-dimensional maximum or average over windows. `padding` is (top, left, bottom, right).
+
+    `function` is "maximum" or "average"; padding never wins a maximum, and counts in an average if `count_padding`.
+    """
+
+    function: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    count_padding: bool = True
+
+    kind: ClassVar[str] = "pool"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reduce(Layer):
+    """`function` ("mean", "sum", "maximum" or "minimum") over `axes` (counted from 0, never the batch)."""
+
+    function: str
+    axes: tuple[int, ...]
+    keep: bool
+
+    kind: ClassVar[str] = "reduce"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ChannelAffine(Layer):
+    """x * scale[c] + offset[c] along `axis`: a batch normalisation that could not be folded into its neighbour."""
+
+    scale: Array
+    offset: Array
+    axis: int = 1
+
+    kind: ClassVar[str] = "channel affine"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normalise(Layer):
+    """Normalisation from the statistics of the input itself.
+
+    `function` "layer": (x - mean) / sqrt(variance + epsilon) over the last `axes` axes; "rms": x / sqrt(mean of
+    squares + epsilon), likewise; "group": over each of `groups` groups of channels (axis 1) and all axes behind.
+    Then * scale + offset where these are given (shape: the normalised axes, or the channels for "group").
+    """
+
+    function: str
+    epsilon: float
+    scale: Array | None = None
+    offset: Array | None = None
+    axes: int = 1
+    groups: int = 1
+
+    kind: ClassVar[str] = "normalise"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Activation(Layer):
+    """A function of each element alone; `parameters` by name (clip: low, high; leaky_relu: slope; power: exponent ...)."""
+
+    function: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    kind: ClassVar[str] = "activation"
+
+    FUNCTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "relu": (), "clip": ("low", "high"), "leaky_relu": ("slope",), "elu": ("alpha",), "sigmoid": (), "tanh": (),
+        "gelu": (), "gelu_tanh": (), "silu": (), "hard_sigmoid": ("alpha", "beta"), "hard_swish": (), "softplus": (),
+        "mish": (), "erf": (), "exp": (), "log": (), "sqrt": (), "reciprocal_sqrt": (), "reciprocal": (), "negate": (),
+        "absolute": (), "power": ("exponent",), "sine": (), "cosine": (), "scale_shift": ("scale", "shift"),
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Refuse functions that are not known, and parameters that do not fit the function."""
+        super().__post_init__()
+        if self.function not in self.FUNCTIONS:
+            raise NetworkError(f"layer {self.name!r}: unknown activation {self.function!r}")
+        if sorted(self.parameters) != sorted(self.FUNCTIONS[self.function]):
+            raise NetworkError(
+                f"layer {self.name!r}: {self.function} takes {self.FUNCTIONS[self.function]}, not {tuple(self.parameters)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Softmax(Layer):
+    """exp(x - max) / sum over one axis, counted from 0."""
+
+    axis: int
+
+    kind: ClassVar[str] = "softmax"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Elementwise(Layer):
+    """Two tensors combined element by element with broadcasting: "add", "subtract", "multiply", "divide", "maximum", "minimum"."""
+
+    function: str
+
+    kind: ClassVar[str] = "elementwise"
+    arity: ClassVar[tuple[int, int]] = (2, 2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concatenate(Layer):
+    """Tensors joined along one axis, counted from 0, never the batch unless only one is joined."""
+
+    axis: int
+
+    kind: ClassVar[str] = "concatenate"
+    arity: ClassVar[tuple[int, int]] = (1, 1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reshape(Layer):
+    """The same values in row-major order under another shape (`shape`)."""
+
+    kind: ClassVar[str] = "reshape"
+    moves_only: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transpose(Layer):
+    """Axes permuted: axis i of the output is axis permutation[i] of the input."""
+
+    permutation: tuple[int, ...]
+
+    kind: ClassVar[str] = "transpose"
+    moves_only: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slice(Layer):
+    """Elements start, start + step, ... below stop along one axis; `drop` removes the axis (which then has length 1)."""
+
+    axis: int
+    start: int
+    stop: int
+    step: int = 1
+    drop: bool = False
+
+    kind: ClassVar[str] = "slice"
+    moves_only: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pad(Layer):
+    """`before[i]` and `after[i]` elements of real `value` added along axis i."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    value: float = 0.0
+
+    kind: ClassVar[str] = "pad"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Expand(Layer):
+    """The input broadcast to `shape`."""
+
+    kind: ClassVar[str] = "expand"
+    moves_only: ClassVar[bool] = True
+
+
+LAYER_KINDS: tuple[type[Layer], ...] = (
+    Input, Constant, Convolution, Linear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise, Activation,
+    Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand,
+)  # fmt: skip

@@ -1,0 +1,150 @@
+"""What the handlers of ONNX operators share: a node with its values, and a builder that takes arrays as
+weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NetworkError
+from mho.network.builder import LOWEST, Builder
+from mho.network.layers import Affine, Array
+
+AnyArray = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The output of a QuantizeLinear: the integers that stand for a tensor of the network."""
+
+    tensor: str
+    code: Affine
+
+
+Value = str | AnyArray | Array | Codes | None
+"""A tensor of the network by name; an array known now; a known array in integers with a code; codes; or
+nothing.
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of the graph: its operator, values and attributes, and the version of the operator set."""
+
+    operator: str
+    inputs: tuple[Value, ...]
+    attributes: Mapping[str, Any]
+    outputs: tuple[str, ...]
+    opset: int
+
+    def get(self, index: int) -> Value:
+        """Return an input, or None where it is absent."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def tensor(self, index: int = 0) -> str:
+        """Return the name of an input that must depend on the network's inputs."""
+        value = self.get(index)
+        if not isinstance(value, str):
+            raise NetworkError(f"input {index} must depend on an input of the network")
+        return value
+
+    def known(self, index: int) -> AnyArray | None:
+        """Return an input that must be known now, or None where it is absent."""
+        value = self.get(index)
+        if isinstance(value, Array):
+            return value.real()
+        if value is None or isinstance(value, np.ndarray):
+            return value
+        raise NetworkError(f"input {index} must be known when the file is read")
+
+    def integers(self, index: int, attribute: str) -> list[int] | None:
+        """Return integers that are an attribute in old and an input in new operator sets."""
+        if attribute in self.attributes:
+            given = self.attributes[attribute]
+            return [int(n) for n in given] if isinstance(given, list | tuple) else [int(given)]
+        value = self.known(index)
+        return None if value is None else [int(n) for n in value.reshape(-1)]
+
+    def number(self, index: int, attribute: str, default: float) -> float:
+        """Return a number that is an attribute in old and an input in new operator sets."""
+        if attribute in self.attributes:
+            return float(self.attributes[attribute])
+        value = self.known(index)
+        return default if value is None or value.size == 0 else float(value.reshape(-1)[0])
+
+
+class OnnxBuilder(Builder):
+    """A builder that takes the values of an ONNX graph where a weight or constant is wanted."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__()
+        self.integer_types: dict[str, str] = {}
+        self._constants: dict[int, tuple[Value, str]] = {}
+
+    def array(self, value: Value) -> Array:
+        """Return a known value as a weight, floats as float32."""
+        if isinstance(value, Array):
+            return value
+        if not isinstance(value, np.ndarray):
+            raise NetworkError("weights must be known when the file is read")
+        if value.dtype.kind in "fb" and value.dtype != np.float32:
+            value = value.astype(np.float32)
+        return Array.of(value)
+
+    def optional(self, value: Value) -> Array | None:
+        """Return a known value as a weight, or None where it is absent."""
+        return None if value is None else self.array(value)
+
+    def named(self, value: Value) -> str:
+        """Return the name of a tensor; a known value becomes a constant, its minus infinities the lowest
+        float32.
+        """
+        if isinstance(value, str):
+            return value
+        if value is None or isinstance(value, Codes):
+            raise NetworkError("integer codes can only be moved or dequantised" if value else "an input is missing")
+        found = self._constants.get(id(value))
+        if found is None:
+            array = self.array(value)
+            if array.code is None and array.values is not None and array.values.dtype.kind == "f":
+                array = Array.of(np.maximum(array.values, np.float32(LOWEST)))
+            found = (value, self.constant(array, "constant"))
+            self._constants[id(value)] = found
+        return found[1]
+
+
+Handler = Callable[[OnnxBuilder, Node], "Value | tuple[Value, ...]"]
+
+
+def turned(array: Array) -> Array:
+    """Return a matrix transposed, its code with it."""
+    code = array.code
+    if code is not None and code.axis is not None:
+        code = replace(code, axis=1 - code.axis)
+    return Array(array.shape[::-1], None if array.values is None else array.values.T, code)
+
+
+def same_padding(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    *,
+    upper: bool,
+) -> list[int]:
+    """Return the padding of auto_pad SAME_UPPER or SAME_LOWER: outputs = ceil(size / stride); befores, then
+    afters.
+    """
+    befores, afters = [], []
+    for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        small, large = total // 2, total - total // 2
+        befores.append(small if upper else large)
+        afters.append(large if upper else small)
+    return befores + afters

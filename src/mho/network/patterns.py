@@ -1,0 +1,212 @@
+"""Functions that a file spells out in primitive layers, recognised as one layer: GELU, SiLU, Mish, layer and
+RMS norms.
+
+Recognised by value, not by spelling: a group of layers between one tensor x and one tensor y, of which
+nothing else reads, is evaluated in float64 on a fixed set of numbers and compared with each known function.
+Files write the same function in many ways, and their constants are rounded to float32, hence the tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from mho.network.fold import fold
+from mho.network.layers import Activation, Affine, Elementwise, Layer, Normalise, Reduce
+
+Values = npt.NDArray[np.float64]
+Simplified = tuple[tuple[Layer, ...], tuple[str, ...], dict[str, Affine]]
+
+TOLERANCE = 2e-6
+"""Largest difference that rounding constants to float32 explains; the two kinds of GELU differ by 5e-4."""
+LONGEST = 16
+"""Layers that a spelling may have."""
+
+_UNARY: Mapping[str, Callable[..., Values]] = {
+    "scale_shift": lambda x, scale, shift: x * scale + shift,
+    "power": lambda x, exponent: np.power(x, exponent),
+    "clip": lambda x, low, high: np.clip(x, low, high),
+    "relu": lambda x: np.maximum(x, 0.0),
+    "sigmoid": special.expit,
+    "softplus": lambda x: np.logaddexp(0.0, x),
+    "reciprocal": lambda x: 1.0 / x,
+    "reciprocal_sqrt": lambda x: 1.0 / np.sqrt(x),
+    "negate": np.negative,
+    "absolute": np.abs,
+    "erf": special.erf,
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+}
+_BINARY: Mapping[str, Callable[[Values, Values], Values]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+_KNOWN: Mapping[str, Callable[[Values], Values]] = {
+    "gelu": lambda x: 0.5 * x * (1.0 + special.erf(x / math.sqrt(2.0))),
+    "gelu_tanh": lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))),
+    "silu": lambda x: x * special.expit(x),
+    "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
+    "hard_swish": lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,
+}
+_POINTS = np.linspace(-9.0, 9.0, 721)
+_ROWS = (1e-4, 1e-2, 1.0, 3.0)
+"""Sizes of the sample rows of a norm; on the small ones epsilon decides."""
+
+
+def simplify(layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[str, Affine] | None = None) -> Simplified:
+    """Fold, recognise spelt-out functions, and fold what follows them."""
+    folded, renamed, kept = fold(layers, outputs, codes)
+    return fold(recognise(folded, renamed, kept), renamed, kept)
+
+
+def recognise(layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[str, Affine]) -> tuple[Layer, ...]:
+    """Return the layers with spelt-out functions replaced; those that nothing reads any more are left in."""
+    network = _View({layer.name: layer for layer in layers}, {}, set(outputs) | set(codes), {})
+    for index, layer in enumerate(layers):
+        network.order[layer.name] = index
+        for name in layer.inputs:
+            network.readers.setdefault(name, set()).add(layer.name)
+    found: dict[str, Layer] = {}
+    gone: set[str] = set()
+    for layer in reversed(layers):
+        if layer.name in gone or not isinstance(layer, Activation | Elementwise):
+            continue
+        replacement, inner = _replacement(network, layer)
+        if replacement is not None:
+            found[layer.name] = replacement
+            gone |= inner
+    return tuple(found.get(layer.name, layer) for layer in layers)
+
+
+@dataclass(frozen=True)
+class _View:
+    """The network as the search sees it: layers, readers of each tensor, tensors that must stay,
+    positions.
+    """
+
+    layers: dict[str, Layer]
+    readers: dict[str, set[str]]
+    fixed: set[str]
+    order: dict[str, int]
+
+    def open_to(self, name: str, group: set[str]) -> bool:
+        """Whether a tensor is read inside the group only and made by a layer that can be evaluated."""
+        layer = self.layers[name]
+        match layer:
+            case Activation():
+                known = layer.function in _UNARY
+            case Elementwise():
+                known = layer.function in _BINARY
+            case Reduce():
+                rank = len(self.layers[layer.inputs[0]].shape)
+                trailing = layer.axes == tuple(range(rank - len(layer.axes), rank))
+                known = layer.function == "mean" and layer.keep and trailing
+            case _:
+                known = False
+        return known and name not in self.fixed and self.readers[name] <= group
+
+
+def _replacement(network: _View, last: Layer) -> tuple[Layer | None, set[str]]:
+    """Grow a group backwards from its last layer; the largest one that only one tensor enters and that is
+    known.
+    """
+    if isinstance(last, Activation) and last.function not in _UNARY:
+        return None, set()
+    group, entering = {last.name}, set(last.inputs)
+    best: Layer | None = None
+    inner: set[str] = set()
+    while len(group) <= LONGEST:
+        if len(entering) == 1 and len(group) > 1:
+            (source,) = entering
+            replacement = _known(network, sorted(group, key=network.order.__getitem__), source, last)
+            if replacement is not None:
+                best, inner = replacement, set(group)
+        name = max(entering, key=network.order.__getitem__)
+        if not network.open_to(name, group):
+            break
+        group.add(name)
+        entering.remove(name)
+        entering |= set(network.layers[name].inputs)
+    return best, inner
+
+
+def _known(network: _View, group: list[str], source: str, last: Layer) -> Layer | None:
+    """The one layer that does the same as a group, if there is one."""
+    members = [network.layers[name] for name in group]
+    if network.layers[source].shape != last.shape:
+        return None
+    reductions = [layer for layer in members if isinstance(layer, Reduce)]
+    if not reductions:
+        result = _evaluate(members, source, _POINTS)
+        for function, reference in _KNOWN.items():
+            if _same(result, reference(_POINTS)):
+                return Activation(name=last.name, inputs=(source,), shape=last.shape, function=function)
+        return None
+    axes = len(reductions[0].axes)
+    if any(len(layer.axes) != axes for layer in reductions) or axes >= len(last.shape):
+        return None
+    width = math.prod(last.shape[len(last.shape) - axes :])
+    # A fixed sample without structure; which numbers it holds does not matter.
+    sample = np.sin(1.7 + 12.9898 * np.arange(width) ** 1.1) + 0.3
+    rows = np.stack([sample * size for size in _ROWS])
+    result = _evaluate(members, source, rows)
+    for epsilon in _shifts(members):
+        for function, centre in (("layer", True), ("rms", False)):
+            centred = rows - rows.mean(-1, keepdims=True) if centre else rows
+            reference_rows = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
+            if width > 1 and _same(result, reference_rows):
+                return Normalise(
+                    name=last.name,
+                    inputs=(source,),
+                    shape=last.shape,
+                    function=function,
+                    epsilon=epsilon,
+                    axes=axes,
+                )
+    return None
+
+
+def _shifts(members: Sequence[Layer]) -> list[float]:
+    """What may be epsilon: the positive numbers added in a group."""
+    added = [
+        float(layer.parameters["shift"])
+        for layer in members
+        if isinstance(layer, Activation) and layer.function == "scale_shift"
+    ]
+    return [shift for shift in added if 0.0 < shift < 0.1]
+
+
+def _evaluate(members: Sequence[Layer], source: str, x: Values) -> Values:
+    """Run a group on numbers; a mean is over the last axis of the sample, which stands for all trailing
+    ones.
+    """
+    values = {source: x}
+    with np.errstate(all="ignore"):
+        for layer in members:
+            operands = [values[name] for name in layer.inputs]
+            match layer:
+                case Activation():
+                    made = _UNARY[layer.function](operands[0], **layer.parameters)
+                case Elementwise():
+                    made = _BINARY[layer.function](operands[0], operands[1])
+                case _:
+                    made = operands[0].mean(-1, keepdims=True)
+            values[layer.name] = made
+    return values[members[-1].name]
+
+
+def _same(found: Values, wanted: Values) -> bool:
+    return bool(
+        np.all(np.isfinite(found)) and np.max(np.abs(found - wanted)) <= TOLERANCE * max(1.0, np.abs(wanted).max())
+    )

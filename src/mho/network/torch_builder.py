@@ -1,0 +1,89 @@
+"""What the handlers of ATen operators share: a call, and a builder that takes torch tensors as weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mho.errors import NetworkError
+from mho.network.builder import LOWEST, Builder
+from mho.network.layers import Array
+
+Value = Any
+"""What a node stands for: the name of a tensor of the network, a torch.Tensor known now, or a tuple of these.
+"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operator: its name without namespace and overload, and its arguments by their schema's
+    names.
+    """
+
+    operator: str
+    arguments: Mapping[str, Value]
+    meta: Any
+
+    def __getitem__(self, key: str) -> Value:
+        """Value of an argument."""
+        return self.arguments[key]
+
+    def get(self, key: str, default: Value = None) -> Value:
+        """Value of an argument that not every overload has."""
+        return self.arguments.get(key, default)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        return tuple(int(n) for n in self.meta.shape)
+
+
+class TorchBuilder(Builder):
+    """A builder that takes torch tensors where a weight or constant is wanted."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__()
+        self._constants: dict[int, tuple[torch.Tensor, str]] = {}
+
+    def array(self, tensor: torch.Tensor | None) -> Array | None:
+        """A weight: a view of the tensor's memory where that is float32, its shape alone on the meta
+        device.
+        """
+        return None if tensor is None else self.weight(tensor)
+
+    def weight(self, tensor: torch.Tensor) -> Array:
+        """Like `array`, for a weight that must be there."""
+        if not isinstance(tensor, torch.Tensor):
+            raise NetworkError("a weight is computed from an input, which is not known for this operator")
+        shape = tuple(int(n) for n in tensor.shape)
+        if tensor.is_meta:
+            return Array(shape)
+        tensor = tensor.detach().cpu()
+        if tensor.dtype == torch.bool or tensor.is_floating_point():
+            tensor = tensor.to(torch.float32)
+        return Array(shape, tensor.numpy())
+
+    def tensor(self, value: Value) -> str:
+        """Name of a tensor; a torch.Tensor becomes a constant. Minus infinity (a mask) becomes the lowest
+        float32.
+        """
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, torch.Tensor):
+            raise NetworkError(f"expected a tensor, got {value!r}")
+        found = self._constants.get(id(value))
+        if found is None:
+            finite = value
+            if not value.is_meta and value.is_floating_point():
+                finite = value.float().clamp_min(LOWEST) if bool((value == -np.inf).any()) else value
+            found = (value, self.constant(self.weight(finite), "constant"))
+            self._constants[id(value)] = found
+        return found[1]
+
+
+Handler = Callable[[TorchBuilder, Call], Value]

@@ -1,0 +1,249 @@
+"""ATen operators that only move values, and those that do nothing in inference."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+
+from mho.errors import NetworkError
+from mho.network.geometry import axis_of
+from mho.network.torch_builder import Call, Handler, TorchBuilder
+
+
+def _same(builder: TorchBuilder, call: Call) -> str:
+    x: str = next(iter(call.arguments.values()))
+    return x
+
+
+def _dropout(builder: TorchBuilder, call: Call) -> str:
+    if call["train"] and call["p"] > 0:
+        raise NetworkError("dropout in training mode is not known; call module.eval() first")
+    return _same(builder, call)
+
+
+def _reshape(builder: TorchBuilder, call: Call) -> str:
+    """view, reshape, flatten, unflatten, squeeze, unsqueeze: torch says what the shape becomes."""
+    x: str = call["self"]
+    return builder.reshape(x, call.shape)
+
+
+def _permute(builder: TorchBuilder, call: Call) -> str:
+    return builder.transpose(call["self"], call["dims"])
+
+
+def _transpose(builder: TorchBuilder, call: Call) -> str:
+    first, second = call.get("dim0", call.get("axis0")), call.get("dim1", call.get("axis1"))
+    return builder.swap(call["self"], first, second)
+
+
+def _movedim(builder: TorchBuilder, call: Call) -> str:
+    rank = len(builder.shape(call["self"]))
+    order = torch.arange(rank)
+    source, destination = call["source"], call["destination"]
+    shape = torch.empty([int(n) + 2 for n in order], device="meta").movedim(source, destination).shape
+    return builder.transpose(call["self"], [int(n) - 2 for n in shape])
+
+
+def _matrix_transpose(builder: TorchBuilder, call: Call) -> str:
+    return builder.swap(call["self"], -1, -2)
+
+
+def _numpy_transpose(builder: TorchBuilder, call: Call) -> str:
+    x: str = call["self"]
+    return builder.transpose(x, range(len(builder.shape(x)))[::-1])
+
+
+def _expand(builder: TorchBuilder, call: Call) -> str:
+    return builder.expand(call["self"], call.shape)
+
+
+def _repeat(builder: TorchBuilder, call: Call) -> str:
+    """Repeat whole axes: a new axis of the repeats before each, joined with it afterwards."""
+    x: str = call["self"]
+    repeats = [int(n) for n in call.get("repeats", call.get("dims"))]
+    shape = list(builder.shape(x))
+    shape = [1] * (len(repeats) - len(shape)) + shape
+    repeats = [1] * (len(shape) - len(repeats)) + repeats
+    if all(n == 1 or r == 1 for n, r in zip(shape, repeats, strict=True)):
+        return builder.expand(x, call.shape)
+    apart = [size for pair in zip([1] * len(shape), shape, strict=True) for size in pair]
+    wide = [size for pair in zip(repeats, shape, strict=True) for size in pair]
+    return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), call.shape)
+
+
+def _repeat_interleave(builder: TorchBuilder, call: Call) -> str:
+    """Repeat each element along an axis."""
+    x, repeats, axis = call["self"], call["repeats"], call["dim"]
+    if not isinstance(repeats, int) or axis is None:
+        raise NetworkError("only a fixed number of repeats along one axis is known")
+    shape = builder.shape(x)
+    axis = axis_of(axis, len(shape))
+    return _interleave(builder, x, {axis: repeats}, call.shape)
+
+
+def _interleave(builder: TorchBuilder, x: str, repeats: dict[int, int], shape: tuple[int, ...]) -> str:
+    apart: list[int] = []
+    wide: list[int] = []
+    for axis, size in enumerate(builder.shape(x)):
+        apart += [size, 1] if axis in repeats else [size]
+        wide += [size, repeats[axis]] if axis in repeats else [size]
+    return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), shape)
+
+
+def _upsample_nearest(builder: TorchBuilder, call: Call) -> str:
+    height, width = builder.shape(call["input"])[2:]
+    if call.shape[2] % height or call.shape[3] % width:
+        raise NetworkError("only whole factors of nearest-neighbour upsampling are known")
+    return _interleave(builder, call["input"], {2: call.shape[2] // height, 3: call.shape[3] // width}, call.shape)
+
+
+def _pixel_shuffle(builder: TorchBuilder, call: Call) -> str:
+    batch, channels, height, width = builder.shape(call["self"])
+    r = int(call["upscale_factor"])
+    x = builder.reshape(call["self"], (batch, channels // r**2, r, r, height, width), "apart")
+    return builder.reshape(builder.transpose(x, (0, 1, 4, 2, 5, 3), "transpose"), call.shape)
+
+
+def _slice(builder: TorchBuilder, call: Call) -> str:
+    x, axis = call["self"], call["dim"]
+    size = builder.shape(x)[axis]
+    start = 0 if call["start"] is None else int(call["start"])
+    stop = size if call["end"] is None else int(call["end"])
+    return builder.slice(x, axis, start, stop, int(call["step"]))
+
+
+def _select(builder: TorchBuilder, call: Call) -> str:
+    return _index(builder, call["self"], call["dim"], int(call["index"]))
+
+
+def _index(builder: TorchBuilder, x: str, axis: int, index: int, part: str | None = None) -> str:
+    index %= builder.shape(x)[axis]
+    return builder.slice(x, axis, index, index + 1, drop=True, part=part)
+
+
+def _narrow(builder: TorchBuilder, call: Call) -> str:
+    start = int(call["start"])
+    start = start % builder.shape(call["self"])[call["dim"]]
+    return builder.slice(call["self"], call["dim"], start, start + int(call["length"]))
+
+
+def _split(builder: TorchBuilder, call: Call) -> tuple[str, ...]:
+    """split, split_with_sizes, chunk: torch says how long the pieces are."""
+    axis, start, pieces = call["dim"], 0, []
+    for piece in call.meta:
+        size = int(piece.shape[axis])
+        pieces.append(builder.slice(call["self"], axis, start, start + size))
+        start += size
+    return tuple(pieces)
+
+
+def _unbind(builder: TorchBuilder, call: Call) -> tuple[str, ...]:
+    return tuple(_index(builder, call["self"], call["dim"], i) for i in range(len(call.meta)))
+
+
+def _concatenate(builder: TorchBuilder, call: Call) -> str:
+    tensors: Any = call["tensors"]
+    filled = [t for t in tensors if isinstance(t, str) or t.numel() > 0]
+    return builder.concatenate([builder.tensor(t) for t in filled], call.get("dim", 0))
+
+
+def _stack(builder: TorchBuilder, call: Call) -> str:
+    axis = axis_of(call["dim"], len(call.shape))
+    shape = (*call.shape[:axis], 1, *call.shape[axis + 1 :])
+    parts = [builder.reshape(builder.tensor(t), shape, "reshape") for t in call["tensors"]]
+    return builder.concatenate(parts, axis)
+
+
+def _pad(builder: TorchBuilder, call: Call) -> str:
+    """Constant padding, given from the last axis to the first; negative sizes cut off."""
+    if call.get("mode", "constant") != "constant":
+        raise NetworkError(f"padding mode {call['mode']!r} is not known; known: constant")
+    x: str = call["self"]
+    rank, sizes = len(builder.shape(x)), [int(n) for n in call["pad"]]
+    before, after = [0] * rank, [0] * rank
+    for i in range(len(sizes) // 2):
+        before[rank - 1 - i], after[rank - 1 - i] = sizes[2 * i], sizes[2 * i + 1]
+    for axis in range(rank):
+        low, high = max(0, -before[axis]), max(0, -after[axis])
+        if low or high:
+            x = builder.slice(x, axis, low, builder.shape(x)[axis] - high, part="cut")
+    outside = [max(0, n) for n in before], [max(0, n) for n in after]
+    return builder.pad(x, *outside, value=float(call.get("value") or 0.0))
+
+
+def _roll(builder: TorchBuilder, call: Call) -> str:
+    x: str = call["self"]
+    if not call["dims"]:
+        raise NetworkError("a roll over the flattened tensor is not known")
+    for shift, axis in zip(call["shifts"], call["dims"], strict=True):
+        size = builder.shape(x)[axis]
+        cut = (size - shift) % size
+        if cut:
+            back = builder.slice(x, axis, cut, size, part="back")
+            x = builder.concatenate((back, builder.slice(x, axis, 0, cut, part="front")), axis)
+    return x
+
+
+def _take(builder: TorchBuilder, call: Call) -> str:
+    """Elements of one axis at known, evenly spaced indices: index, index_select."""
+    x: str = call["self"]
+    index = call.get("index", call.get("indices"))
+    axis = call.get("dim", 0)
+    if isinstance(index, list | tuple):
+        given = [i for i, item in enumerate(index) if item is not None]
+        if len(given) != 1:
+            raise NetworkError("indexing more than one axis at once is not known")
+        axis, index = given[0], index[given[0]]
+    if not isinstance(index, torch.Tensor) or index.is_meta or index.dim() != 1 or index.dtype == torch.bool:
+        raise NetworkError("only known, one-dimensional integer indices are known")
+    places = [int(i) % builder.shape(x)[axis] for i in index]
+    steps = {b - a for a, b in itertools.pairwise(places)} or {1}
+    if len(steps) == 1 and min(steps) > 0:
+        return builder.slice(x, axis, places[0], places[-1] + 1, steps.pop())
+    parts = [builder.slice(x, axis, place, place + 1, part="part") for place in places]
+    return builder.concatenate(parts, axis)
+
+
+MOVEMENT: dict[str, Handler] = {
+    **dict.fromkeys(
+        ("contiguous", "clone", "alias", "detach", "lift_fresh", "lift_fresh_copy", "identity", "positive"),
+        _same,
+    ),
+    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), _dropout),
+    **dict.fromkeys(
+        (
+            "view",
+            "reshape",
+            "flatten",
+            "unflatten",
+            "squeeze",
+            "unsqueeze",
+            "_unsafe_view",
+            "view_as",
+            "reshape_as",
+        ),
+        _reshape,
+    ),
+    "permute": _permute,
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
+    **dict.fromkeys(("t", "adjoint", "mT"), _matrix_transpose),
+    "numpy_T": _numpy_transpose,
+    **dict.fromkeys(("movedim", "moveaxis"), _movedim),
+    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand),
+    **dict.fromkeys(("repeat", "tile"), _repeat),
+    "repeat_interleave": _repeat_interleave,
+    "upsample_nearest2d": _upsample_nearest,
+    "pixel_shuffle": _pixel_shuffle,
+    "slice": _slice,
+    "select": _select,
+    "narrow": _narrow,
+    **dict.fromkeys(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), _split),
+    "unbind": _unbind,
+    **dict.fromkeys(("cat", "concat", "concatenate"), _concatenate),
+    "stack": _stack,
+    **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
+    "roll": _roll,
+    **dict.fromkeys(("index", "index_select"), _take),
+}

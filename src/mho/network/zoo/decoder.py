@@ -1,0 +1,289 @@
+"""Decoder-only transformers in the style of Llama 3, built directly as layers, so that 70 billion weights
+cost nothing.
+
+Embedding; per block root-mean-square normalisation, grouped-query attention with rotary embedding and a
+causal mask, root-mean-square normalisation and SwiGLU; final normalisation and output head (Grattafiori et
+al. 2024, The Llama 3 herd of models, section 3.2; Su et al. 2021 for the rotary embedding; Ainslie et al.
+2023 for grouped queries; Shazeer 2020 for SwiGLU). One run processes `sequence` tokens at once (a prefill).
+Names are those of the published checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import OptionError, WeightError
+from mho.network.builder import LOWEST, Builder
+from mho.network.graph import Network
+from mho.network.layers import Array
+from mho.network.zoo.seeds import generator
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfiguration:
+    """Sizes of a decoder.
+
+    `hidden` features are split into `heads` query heads; `key_value_heads` of keys and values are shared by
+    `heads / key_value_heads` query heads each. `tied` uses the embedding table as the output head.
+    """
+
+    name: str = "decoder"
+    layers: int
+    hidden: int
+    heads: int
+    key_value_heads: int
+    intermediate: int
+    vocabulary: int
+    sequence: int = 128
+    rope_theta: float = 500000.0
+    epsilon: float = 1e-5
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below one and heads that do not divide."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.type == "int" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise OptionError(f"decoder: {item.name} must be a whole number of at least 1, not {value!r}")
+            if item.type == "float" and not (math.isfinite(value) and value > 0):
+                raise OptionError(f"decoder: {item.name} must be positive, not {value!r}")
+        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
+            raise OptionError(f"decoder: hidden {self.hidden} must split into {self.heads} heads of even size")
+        if self.heads % self.key_value_heads:
+            raise OptionError(f"decoder: {self.heads} heads cannot share {self.key_value_heads} key_value_heads")
+
+    @property
+    def depth(self) -> int:
+        """Features of one head."""
+        return self.hidden // self.heads
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters: weights, embedding and normalisations."""
+        return sum(math.prod(shape) for shape in tensors(self).values())
+
+
+PRESETS: Mapping[str, DecoderConfiguration] = {
+    # Grattafiori et al. 2024, table 3.
+    "llama3-8b": DecoderConfiguration(
+        name="llama3-8b",
+        layers=32,
+        hidden=4096,
+        heads=32,
+        key_value_heads=8,
+        intermediate=14336,
+        vocabulary=128256,
+    ),
+    "llama3-70b": DecoderConfiguration(
+        name="llama3-70b",
+        layers=80,
+        hidden=8192,
+        heads=64,
+        key_value_heads=8,
+        intermediate=28672,
+        vocabulary=128256,
+    ),
+}
+
+
+def load_decoder(name: str, *, weights: str, seed: int, batch: int, sequence: int) -> Network:
+    """Build a preset for `sequence` tokens."""
+    return decoder(replace(PRESETS[name], sequence=sequence), weights=weights, seed=seed, batch=batch)
+
+
+def decoder(
+    configuration: DecoderConfiguration, *, weights: str | Path = "none", seed: int = 0, batch: int = 1
+) -> Network:
+    """Build a decoder: tokens (batch, sequence) to logits (batch, sequence, vocabulary).
+
+    `weights` is "none" (shapes alone), "seeded" (synthetic) or the path of a .safetensors file with the names
+    of `tensors`. Raises WeightError where a file does not fit.
+    """
+    if batch < 1:
+        raise OptionError(f"batch must be at least 1, not {batch}")
+    arrays, origin = _weights(configuration, weights, seed)
+    known = str(weights) != "none"
+    builder = Builder()
+    builder.scope = "input_ids"
+    tokens = builder.input((batch, configuration.sequence), integers=True)
+    tables = _rotary(builder, configuration, known=known)
+    mask = _mask(builder, configuration.sequence, known=known)
+    builder.scope = "model.embed_tokens"
+    x = builder.embedding(tokens, arrays["model.embed_tokens.weight"])
+    for index in range(configuration.layers):
+        x = _block(builder, configuration, f"model.layers.{index}", x, arrays, tables, mask)
+    x = _norm(builder, configuration, "model.norm", x, arrays)
+    builder.scope = "lm_head"
+    head = arrays["model.embed_tokens.weight" if configuration.tied else "lm_head.weight"]
+    output = builder.linear(x, head)
+    return Network(name=configuration.name, layers=tuple(builder.layers.values()), outputs=(output,), origin=origin)
+
+
+def tensors(configuration: DecoderConfiguration) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of a decoder's parameters."""
+    hidden, wide = configuration.hidden, configuration.intermediate
+    shared = configuration.key_value_heads * configuration.depth
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (configuration.vocabulary, hidden)}
+    for index in range(configuration.layers):
+        block = f"model.layers.{index}"
+        shapes |= {
+            f"{block}.input_layernorm.weight": (hidden,),
+            f"{block}.self_attn.q_proj.weight": (hidden, hidden),
+            f"{block}.self_attn.k_proj.weight": (shared, hidden),
+            f"{block}.self_attn.v_proj.weight": (shared, hidden),
+            f"{block}.self_attn.o_proj.weight": (hidden, hidden),
+            f"{block}.post_attention_layernorm.weight": (hidden,),
+            f"{block}.mlp.gate_proj.weight": (wide, hidden),
+            f"{block}.mlp.up_proj.weight": (wide, hidden),
+            f"{block}.mlp.down_proj.weight": (hidden, wide),
+        }
+    shapes["model.norm.weight"] = (hidden,)
+    if not configuration.tied:
+        shapes["lm_head.weight"] = (configuration.vocabulary, hidden)
+    return shapes
+
+
+def _block(
+    builder: Builder,
+    configuration: DecoderConfiguration,
+    block: str,
+    x: str,
+    arrays: Mapping[str, Array],
+    tables: tuple[str, str],
+    mask: str,
+) -> str:
+    normal = _norm(builder, configuration, f"{block}.input_layernorm", x, arrays)
+    attended = _attention(builder, configuration, f"{block}.self_attn", normal, arrays, tables, mask)
+    builder.scope = f"{block}.self_attn"
+    x = builder.elementwise("add", x, attended, "residual")
+    normal = _norm(builder, configuration, f"{block}.post_attention_layernorm", x, arrays)
+    gate = _project(builder, f"{block}.mlp.gate_proj", normal, arrays)
+    up = _project(builder, f"{block}.mlp.up_proj", normal, arrays)
+    builder.scope = f"{block}.mlp"
+    gated = builder.elementwise("multiply", builder.activation(gate, "silu", part="silu"), up, "gated")
+    down = _project(builder, f"{block}.mlp.down_proj", gated, arrays)
+    builder.scope = f"{block}.mlp"
+    return builder.elementwise("add", x, down, "residual")
+
+
+def _attention(
+    builder: Builder,
+    configuration: DecoderConfiguration,
+    scope: str,
+    x: str,
+    arrays: Mapping[str, Array],
+    tables: tuple[str, str],
+    mask: str,
+) -> str:
+    """Grouped-query attention on tensors (B, key-value heads, query heads that share them, tokens,
+    features).
+    """
+    batch, sequence, _ = builder.shape(x)
+    groups, depth = configuration.key_value_heads, configuration.depth
+    share = configuration.heads // groups
+    parts = {}
+    for letter, heads in (("q", share), ("k", 1), ("v", 1)):
+        flat = _project(builder, f"{scope}.{letter}_proj", x, arrays)
+        builder.scope = f"{scope}.{letter}"
+        split = builder.reshape(flat, (batch, sequence, groups, heads, depth), "reshape")
+        parts[letter] = builder.transpose(split, (0, 2, 3, 1, 4), "transpose")
+    query = _rotate(builder, f"{scope}.q", parts["q"], tables)
+    key = _rotate(builder, f"{scope}.k", parts["k"], tables)
+    builder.scope = scope
+    scores = builder.product(query, builder.swap(key, -1, -2, "transpose"), "scores")
+    scores = builder.scale_shift(scores, 1.0 / math.sqrt(depth), 0.0, "scale")
+    chances = builder.softmax(builder.elementwise("add", scores, mask, "mask"), -1, "softmax")
+    mixed = builder.transpose(builder.product(chances, parts["v"], "product"), (0, 3, 1, 2, 4), "transpose")
+    joined = builder.reshape(mixed, (batch, sequence, configuration.hidden), "reshape")
+    return _project(builder, f"{scope}.o_proj", joined, arrays)
+
+
+def _rotate(builder: Builder, scope: str, x: str, tables: tuple[str, str]) -> str:
+    """Rotate feature pairs (i, i + depth / 2): x cos + (second half, first half) (-sin, sin)."""
+    builder.scope = scope
+    depth = builder.shape(x)[-1]
+    first = builder.slice(x, -1, 0, depth // 2, part="first")
+    second = builder.slice(x, -1, depth // 2, depth, part="second")
+    turned = builder.concatenate((second, first), -1, "turned")
+    along = builder.elementwise("multiply", x, tables[0], "cosine")
+    across = builder.elementwise("multiply", turned, tables[1], "sine")
+    return builder.elementwise("add", along, across, "rotated")
+
+
+def _rotary(builder: Builder, configuration: DecoderConfiguration, *, known: bool) -> tuple[str, str]:
+    """Tables cos(p f_i) and (-sin(p f_i), sin(p f_i)) for position p and frequency f_i = theta^(-2i /
+    depth).
+    """
+    shape = (1, 1, 1, configuration.sequence, configuration.depth)
+    builder.scope = "model.rotary"
+    if not known:
+        return builder.constant(Array(shape), "cosine"), builder.constant(Array(shape), "sine")
+    half = configuration.depth // 2
+    frequency = configuration.rope_theta ** (-np.arange(half) / half)
+    angle = np.arange(configuration.sequence)[:, None] * frequency
+    cosine = np.concatenate((np.cos(angle), np.cos(angle)), axis=1)
+    sine = np.concatenate((-np.sin(angle), np.sin(angle)), axis=1)
+    return (
+        builder.constant(Array.of(cosine.astype(np.float32).reshape(shape)), "cosine"),
+        builder.constant(Array.of(sine.astype(np.float32).reshape(shape)), "sine"),
+    )
+
+
+def _mask(builder: Builder, sequence: int, *, known: bool) -> str:
+    """A token sees itself and those before it."""
+    shape = (1, 1, 1, sequence, sequence)
+    builder.scope = "model.mask"
+    if not known:
+        return builder.constant(Array(shape))
+    return builder.constant(Array.of(np.triu(np.full(shape, LOWEST, dtype=np.float32), 1)))
+
+
+def _norm(
+    builder: Builder, configuration: DecoderConfiguration, scope: str, x: str, arrays: Mapping[str, Array]
+) -> str:
+    builder.scope = scope
+    return builder.normalise(x, "rms", configuration.epsilon, arrays[f"{scope}.weight"])
+
+
+def _project(builder: Builder, scope: str, x: str, arrays: Mapping[str, Array]) -> str:
+    builder.scope = scope
+    return builder.linear(x, arrays[f"{scope}.weight"])
+
+
+def _weights(configuration: DecoderConfiguration, weights: str | Path, seed: int) -> tuple[dict[str, Array], str]:
+    shapes = tensors(configuration)
+    if weights == "none":
+        return {name: Array(shape) for name, shape in shapes.items()}, "none (shapes only)"
+    if weights == "seeded":
+        arrays = {name: Array.of(_seeded(name, shape, seed)) for name, shape in shapes.items()}
+        return arrays, f"seeded {seed} (synthetic)"
+    path = Path(weights)
+    from mho.network.zoo.weights import read_tensors
+
+    return {name: _from_file(name, values, path) for name, values in read_tensors(path, shapes).items()}, (
+        f"file {path.name}"
+    )
+
+
+def _from_file(name: str, values: FloatArray, path: Path) -> Array:
+    try:
+        return Array.of(values)
+    except WeightError as error:
+        raise WeightError(f"{path}: tensor {name!r}: {error}") from error
+
+
+def _seeded(name: str, shape: tuple[int, ...], seed: int) -> FloatArray:
+    """Synthetic weights: normal with variance 1 / inputs; embeddings of variance 1; normalisations near 1."""
+    random = generator(seed, name)
+    if len(shape) == 1:
+        return (0.8 + 0.4 * random.random(shape, dtype=np.float32)).astype(np.float32)
+    deviation = 1.0 if "embed" in name else 1.0 / math.sqrt(shape[1])
+    return (random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)).astype(np.float32)

@@ -1,0 +1,132 @@
+"""Whether a network may be run on several of its batches at once, and what of it depends on its inputs."""
+
+from __future__ import annotations
+
+import math
+
+from mho.errors import OptionError
+from mho.network.graph import Network
+from mho.network.layers import (
+    ChannelAffine,
+    Concatenate,
+    Convolution,
+    Elementwise,
+    Expand,
+    Input,
+    Layer,
+    Linear,
+    MatrixProduct,
+    Normalise,
+    Pad,
+    Pool,
+    Reduce,
+    Slice,
+    Softmax,
+    Transpose,
+)
+
+
+def fixed(network: Network) -> frozenset[str]:
+    """Return the names of the tensors that depend on no input: constants and what is computed from them
+    alone.
+    """
+    found: set[str] = set()
+    for layer in network.layers:
+        if not isinstance(layer, Input) and all(name in found for name in layer.inputs):
+            found.add(layer.name)
+    return frozenset(found)
+
+
+def batchable(network: Network) -> bool:
+    """Whether several batches may be laid behind one another along axis 0 of every tensor and computed
+    together.
+
+    False where a layer acts on axis 0 (a Transpose that moves it; a Reduce, Slice, Softmax, Concatenate, Pad
+    or Normalise over it), or where axis 0 of one operand does not line up with that of another: then the
+    network is run batch by batch.
+    """
+    constant = fixed(network)
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    if any(not layer.shape or layer.shape[0] != network.batch for layer in network.inputs):
+        return False
+    if any(name in constant for name in network.outputs):
+        return False
+    return all(
+        layer.name in constant or _extends(layer, [(shapes[name], name in constant) for name in layer.inputs])
+        for layer in network.layers
+    )
+
+
+def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool:
+    """Whether a layer gives batches behind one another for operands (shape, whether fixed) that are."""
+    rank = len(layer.shape)
+    if rank == 0:
+        return False
+    first = operands[0][0] if operands else ()
+    match layer:
+        case Input():
+            return True
+        case Transpose():
+            return layer.permutation[0] == 0
+        case Reduce():
+            return 0 not in layer.axes
+        case Softmax() | Slice():
+            return layer.axis != 0
+        case Pad():
+            return layer.before[0] == layer.after[0] == 0
+        case Expand():
+            return len(first) == rank and first[0] == layer.shape[0]
+        case Normalise():
+            return layer.function == "group" or layer.axes < len(first)
+        case ChannelAffine():
+            return layer.axis != 0
+        case Convolution() | Pool():
+            return len(first) == 4
+        case Linear():
+            return len(first) > 1
+        case Concatenate():
+            return layer.axis != 0 and _aligned(operands, rank, layer.shape[0])
+        case Elementwise():
+            return _aligned(operands, rank, layer.shape[0])
+        case MatrixProduct():
+            (left, left_fixed), (right, right_fixed) = operands
+            if len(left) < 3 and not left_fixed:
+                return right_fixed and len(left) == 2 and len(right) == 2
+            if len(right) < 3 and not right_fixed:
+                return False
+            return _aligned(operands, rank, layer.shape[0])
+        case _:
+            return True
+
+
+def _aligned(operands: list[tuple[tuple[int, ...], bool]], rank: int, first: int) -> bool:
+    """Whether axis 0 of the result is axis 0 of every operand that varies, and a fixed operand has 1 (or
+    nothing) there.
+    """
+    return all(
+        (len(shape) < rank or shape[0] == 1) if constant else (len(shape) == rank and shape[0] == first)
+        for shape, constant in operands
+    )
+
+
+def chunks(network: Network, runs: int, chunk: int | None) -> list[tuple[int, int]]:
+    """Divide `runs` batches into ranges (from, below) that are computed together.
+
+    `chunk` is the number of samples computed together; None chooses it so that the largest tensor takes about
+    4 MB as float64, which keeps the work in a processor's cache. A network that is not batchable is run batch
+    by batch.
+    """
+    if chunk is not None and chunk < 1:
+        raise OptionError(f"a chunk has at least one sample, not {chunk}")
+    if not batchable(network):
+        step = 1
+    elif chunk is None:
+        largest = max(math.prod(layer.shape) for layer in network.layers)
+        step = max(1, CACHE // (8 * largest))
+    else:
+        step = max(1, chunk // network.batch)
+    return [(start, min(start + step, runs)) for start in range(0, runs, step)]
+
+
+CACHE = 1 << 22
+"""Bytes of the largest tensor of a chunk that nobody chose."""

@@ -1,0 +1,117 @@
+"""Choosing the codes of activations from the values that calibration samples give them.
+
+`range` names how: "minmax" takes every value seen; "percentile" leaves out the outermost 0.005% at either end
+of what was seen; "mse" takes the threshold with the least mean squared error of the coded values. Ranges are
+rounded to float32, so that the last bits of a float64 sum, which differ between processors, do not reach the
+codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError, OptionError, choices
+from mho.network.graph import Network
+from mho.network.layers import Affine
+from mho.number.affine import fit
+from mho.number.walk import Inputs, run_float
+
+RANGES = ("minmax", "percentile", "mse")
+BINS = 4096
+TAIL = 0.00005
+"""Share of the values left out at either end by "percentile"."""
+CANDIDATES = 100
+"""Thresholds tried by "mse"."""
+
+
+@dataclass
+class _Seen:
+    """What was seen of the tensors that share one code."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    counts: npt.NDArray[np.int64] | None = None
+
+
+def calibrate(
+    network: Network,
+    samples: Inputs,
+    groups: Mapping[str, str],
+    whole: Iterable[str],
+    bits: int,
+    range: str,
+    chunk: int | None,
+) -> dict[str, Affine]:
+    """Run the float network on `samples` and return a code for each representative in `groups` (tensor:
+    representative).
+
+    Representatives in `whole` always take every value seen. Raise OptionError for an unknown `range`,
+    NumberError for samples that do not fit.
+    """
+    if range not in RANGES:
+        raise OptionError(f"unknown calibration range {range!r}: {choices(range, RANGES)}")
+    seen = {name: _Seen() for name in groups.values()}
+
+    def extremes(name: str, values: npt.NDArray[Any]) -> None:
+        if name in groups:
+            found = seen[groups[name]]
+            found.low = min(found.low, float(values.min()))
+            found.high = max(found.high, float(values.max()))
+
+    run_float(network, samples, chunk=chunk, observe=extremes)
+    for name, found in seen.items():
+        if not (np.isfinite(found.low) and np.isfinite(found.high)):
+            raise NumberError(f"tensor {name!r} of {network.name} is not finite on the calibration samples")
+    exact = set(whole)
+    if range != "minmax":
+
+        def count(name: str, values: npt.NDArray[Any]) -> None:
+            if name in groups and groups[name] not in exact:
+                found = seen[groups[name]]
+                if found.low < found.high:
+                    counts, _ = np.histogram(values, bins=BINS, range=(found.low, found.high))
+                    found.counts = counts if found.counts is None else found.counts + counts
+
+        run_float(network, samples, chunk=chunk, observe=count)
+    return {name: _code(found, bits, range) for name, found in seen.items()}
+
+
+def _code(found: _Seen, bits: int, range: str) -> Affine:
+    """Choose the code of one tensor from what was seen of it."""
+    low, high = found.low, found.high
+    if found.counts is not None:
+        chosen = _percentile if range == "percentile" else _least_squares
+        low, high = chosen(found.counts, low, high, bits)
+    return fit(float(np.float32(low)), float(np.float32(high)), bits)
+
+
+def _percentile(counts: npt.NDArray[np.int64], low: float, high: float, bits: int) -> tuple[float, float]:
+    """Leave out TAIL of the values at either end."""
+    edges = np.linspace(low, high, BINS + 1)
+    below = np.cumsum(counts) / counts.sum()
+    first = int(np.searchsorted(below, TAIL, side="right"))
+    last = int(np.searchsorted(below, 1.0 - TAIL, side="left"))
+    return float(edges[first]), float(edges[min(last, BINS - 1) + 1])
+
+
+def _least_squares(counts: npt.NDArray[np.int64], low: float, high: float, bits: int) -> tuple[float, float]:
+    """Try thresholds t, the range being [max(low, -t), min(high, t)], and take the one with the least
+    squared error.
+    """
+    edges = np.linspace(low, high, BINS + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    largest = max(-low, high)
+    best, chosen = np.inf, (low, high)
+    for share in np.linspace(1.0, 0.2, CANDIDATES):
+        lower, upper = max(low, -share * largest), min(high, share * largest)
+        code = fit(lower, upper, bits)
+        steps = np.clip(np.rint(centres / code.scale) + code.zero, code.low, code.high)
+        error = float(np.dot(counts, (code.scale * (steps - code.zero) - centres) ** 2))
+        if error < best:
+            best, chosen = error, (lower, upper)
+    return chosen

@@ -1,0 +1,118 @@
+"""A quantised network: the network, its weights as 8-bit codes, and the codes of the tensors stored in the
+buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError
+from mho.network.graph import Network
+from mho.network.layers import Affine
+from mho.number.storage import read_by_matrices
+
+FloatArray = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedMatrix:
+    """The weights of a matrix layer: real weight = scale * (code - zero), and the bias in real numbers.
+
+    `codes` uint8 (groups, K, N), in 0..255; `scale` float64 and `zero` int64, both () for one code a tensor
+    or (groups, N) for one an output; `bias` float64 (groups, N), or None.
+    """
+
+    codes: Codes
+    scale: FloatArray
+    zero: npt.NDArray[np.int64]
+    bias: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse arrays whose types or shapes do not fit one another."""
+        if self.codes.dtype != np.uint8 or self.codes.ndim != 3:
+            raise NumberError(f"weight codes are uint8 (groups, K, N), not {self.codes.dtype} {self.codes.shape}")
+        outputs = (self.codes.shape[0], self.codes.shape[2])
+        if self.scale.shape != self.zero.shape or self.scale.shape not in ((), outputs):
+            raise NumberError(f"weight scales {self.scale.shape} and zeros {self.zero.shape} are () or {outputs}")
+        if self.bias is not None and self.bias.shape != outputs:
+            raise NumberError(f"a bias of shape {self.bias.shape} was given for outputs of shape {outputs}")
+
+    @cached_property
+    def centred(self) -> npt.NDArray[np.int16]:
+        """Codes less their zeros, (groups, K, N)."""
+        zero = self.zero if self.zero.ndim == 0 else self.zero[:, None, :]
+        return np.asarray((self.codes.astype(np.int16) - zero).astype(np.int16))
+
+    @cached_property
+    def largest_sum(self) -> int:
+        """The largest sum over K of |code - zero| of any output."""
+        return int(np.abs(self.centred).sum(axis=1, dtype=np.int64).max())
+
+    def real(self) -> FloatArray:
+        """The weights as real numbers, (groups, K, N)."""
+        scale = self.scale if self.scale.ndim == 0 else self.scale[:, None, :]
+        return np.asarray(scale * self.centred)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedTable:
+    """The table of an Embedding: codes uint8 (rows, features) and their meaning (per tensor, or along axis
+    0 or 1).
+    """
+
+    codes: Codes
+    code: Affine
+
+    def real(self, indices: npt.NDArray[np.int64]) -> FloatArray:
+        """Rows by index, as real numbers: indices (...) give (..., features)."""
+        scale, zero = self.code.scale, self.code.zero
+        if self.code.axis == 0:
+            scale, zero = scale[indices][..., None], zero[indices][..., None]
+        return np.asarray(scale * (self.codes[indices].astype(np.int64) - zero))
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedNetwork:
+    """A network whose weights, and whose stored activations where these are calibrated, are unsigned 8-bit
+    codes.
+
+    `codes`: the tensors stored as codes, each rebased to low = 0. `offsets`: for inputs given as integers
+    with a code, the lowest integer of the given range, which is subtracted on entry. `calibration` says what
+    chose the activation codes ("none": the network can be mapped and timed, not executed). `notes` says what
+    else a reader of the result should know.
+    """
+
+    network: Network
+    matrices: Mapping[str, QuantisedMatrix]
+    tables: Mapping[str, QuantisedTable]
+    codes: Mapping[str, Affine]
+    per_channel: bool
+    calibration: str
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of an input code of a crossbar."""
+        return 8
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight code."""
+        return 8
+
+    @cached_property
+    def uncoded(self) -> tuple[str, ...]:
+        """Tensors that a matrix reads and that have no code."""
+        return tuple(name for name in read_by_matrices(self.network) if name not in self.codes)
+
+    @property
+    def executable(self) -> bool:
+        """Whether every tensor that a matrix reads has a code."""
+        return not self.uncoded

@@ -1,0 +1,180 @@
+"""Quantising a network: unsigned affine codes for weights, tables and stored activations (ARAS Sec. V-C,
+equation 6).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mho.errors import NumberError
+from mho.network.graph import Network
+from mho.network.layers import Affine, Array, Embedding, MatrixLayer
+from mho.number.affine import encode, fit, fit_many, rebase
+from mho.number.batching import fixed
+from mho.number.calibration import calibrate
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.storage import carried, read_by_matrices, shared, stored
+from mho.number.walk import Inputs, checked, part, require_values, run_float
+
+BYTE = 255
+"""The highest unsigned 8-bit code."""
+
+
+def quantise(
+    network: Network,
+    samples: Inputs | None = None,
+    *,
+    per_channel: bool = False,
+    bits: int = 8,
+    range: str = "minmax",
+    chunk: int | None = None,
+) -> QuantisedNetwork:
+    """Quantise a network that has weights.
+
+    quantise(network)                                weights only: enough to map and to time, not to execute
+    quantise(network, samples)                       with activation codes, calibrated on `samples`
+    quantise(network, samples, per_channel=True)     one weight code for each output channel
+    quantise(network, samples, range="mse")          activation ranges that minimise the squared error
+
+    Weights take the range of their own values, widened to contain 0, per tensor or per output channel; `bits`
+    (2 to 8) is the number of bits of the codes chosen here. Codes that came with the network (a quantised
+    file) are kept exactly, signed ones shifted to start at 0. `samples` is one array, or one for each input;
+    `range` is "minmax", "percentile" or "mse" (see `calibration`); inputs always take the whole range. Raise
+    NumberError for a network without weights, samples that do not fit, and a file's tensor that a matrix
+    reads without a code where no samples are given; OptionError for an unknown range.
+    """
+    require_values(network)
+    if not 2 <= bits <= 8:
+        raise NumberError(f"codes have 2 to 8 bits, not {bits}")
+    matrices = {layer.name: _matrix(layer, per_channel, bits) for layer in network.matrix_layers}
+    tables = {layer.name: _table(layer, bits) for layer in network.layers if isinstance(layer, Embedding)}
+    codes = {name: _given(name, code) for name, code in network.codes.items()}
+    offsets = {
+        layer.name: network.codes[layer.name].low
+        for layer in network.inputs
+        if layer.integers and layer.name in network.codes
+    }
+    names = stored(network)
+    _inherit(network, names, codes, tables)
+    open_names = frozenset(name for name in names if name not in codes)
+    notes: list[str] = []
+    if open_names and samples is None and network.codes:
+        readers = read_by_matrices(network)
+        name = next(layer.name for layer in network.layers if layer.name in open_names)
+        raise NumberError(
+            f"the file gives no code for tensor {name!r} of {network.name}, which {readers[name]!r} reads: "
+            "give calibration samples"
+        )
+    calibration = "codes given by the file" if network.codes else "none"
+    if samples is not None and open_names:
+        _, runs = checked(network, samples)
+        groups = shared(network, open_names)
+        whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
+        constant = _fixed_codes(network, samples, open_names, bits)
+        found = calibrate(
+            network,
+            samples,
+            {n: g for n, g in groups.items() if n not in constant},
+            whole,
+            bits,
+            range,
+            chunk,
+        )
+        codes.update({name: constant[name] if name in constant else found[groups[name]] for name in groups})
+        how = f"{range} over {runs * network.batch} samples"
+        calibration = f"codes given by the file; {len(found)} others {how}" if network.codes else how
+    if network.codes:
+        notes.append("weight and activation codes as the file gives them")
+    order = [layer.name for layer in network.layers if layer.name in codes]
+    return QuantisedNetwork(
+        network=network,
+        matrices=matrices,
+        tables=tables,
+        codes={name: codes[name] for name in order},
+        per_channel=per_channel,
+        calibration=calibration,
+        offsets=offsets,
+        notes=tuple(notes),
+    )
+
+
+def _given(name: str, code: Affine) -> Affine:
+    """Accept a file's code for a tensor: one for the whole tensor, of at most 8 bits."""
+    if code.axis is not None:
+        raise NumberError(f"tensor {name!r} has a code per channel; stored tensors have one code")
+    if code.high - code.low > BYTE:
+        raise NumberError(f"tensor {name!r} has codes {code.low}..{code.high}, more than 8 bits")
+    return rebase(code)
+
+
+def _matrix(layer: MatrixLayer, per_channel: bool, bits: int) -> QuantisedMatrix:
+    """Code the weights of a matrix layer, keeping codes that it came with."""
+    outputs = (layer.groups, layer.columns)
+    bias = None if layer.bias is None else layer.bias.real().reshape(outputs)
+    weight = layer.weight
+    if weight.code is not None:
+        codes, code = _as_bytes(layer.name, weight, weight.code)
+        if code.axis not in (None, 0):
+            raise NumberError(
+                f"layer {layer.name!r} has weight codes along axis {code.axis}, not along outputs (axis 0)"
+            )
+        scale, zero = (
+            (code.scale, code.zero) if code.axis is None else (code.scale.reshape(outputs), code.zero.reshape(outputs))
+        )
+        return QuantisedMatrix(np.ascontiguousarray(layer.matrix(codes)), scale, zero, bias)
+    real = layer.matrix(weight.real())
+    axes = 1 if per_channel else None
+    scale, zero = fit_many(real.min(axis=axes), real.max(axis=axes), bits)
+    steps = np.rint(real / (scale[:, None, :] if per_channel else scale)) + (zero[:, None, :] if per_channel else zero)
+    return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(np.uint8), scale, zero, bias)
+
+
+def _table(layer: Embedding, bits: int) -> QuantisedTable:
+    """Code the table of an Embedding, keeping codes that it came with."""
+    table = layer.table
+    if table.code is not None:
+        return QuantisedTable(*_as_bytes(layer.name, table, table.code))
+    real = table.real()
+    code = fit(float(real.min()), float(real.max()), bits)
+    return QuantisedTable(encode(real, code).astype(np.uint8), code)
+
+
+def _as_bytes(name: str, array: Array, code: Affine) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], Affine]:
+    """Shift an array's own codes to start at 0."""
+    if array.values is None:
+        raise NumberError(f"layer {name!r} has no weight values")
+    if code.high - code.low > BYTE:
+        raise NumberError(f"layer {name!r} has weight codes {code.low}..{code.high}, more than 8 bits")
+    values = array.values.astype(np.int64)
+    if values.size and not (code.low <= values.min() and values.max() <= code.high):
+        raise NumberError(f"layer {name!r} has weight codes outside {code.low}..{code.high}")
+    return (values - code.low).astype(np.uint8), rebase(code)
+
+
+def _inherit(
+    network: Network, names: frozenset[str], codes: dict[str, Affine], tables: dict[str, QuantisedTable]
+) -> None:
+    """Give a code to stored tensors whose values come, unchanged, from one that has a code (a file's, or a
+    table's).
+    """
+    for layer in network.layers:
+        if layer.name not in names or layer.name in codes:
+            continue
+        if isinstance(layer, Embedding) and tables[layer.name].code.axis is None:
+            codes[layer.name] = tables[layer.name].code
+        sources = carried(layer)
+        if len(sources) == 1 and sources[0] in codes:
+            codes[layer.name] = codes[sources[0]]
+
+
+def _fixed_codes(network: Network, samples: Inputs, names: frozenset[str], bits: int) -> dict[str, Affine]:
+    """Code the fixed tensors that matrices read, by their own values."""
+    found = fixed(network) & names
+    if not found:
+        return {}
+    arrays, _ = checked(network, samples)
+    values = run_float(network, part(network, arrays, 0, 1), keep=found)
+    return {name: fit(float(values[name].min()), float(values[name].max()), bits) for name in found}
+
+
+__all__ = ["QuantisedMatrix", "QuantisedNetwork", "QuantisedTable", "quantise"]

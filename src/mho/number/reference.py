@@ -1,0 +1,279 @@
+"""The integer reference: what a quantised network computes, exactly, with no hardware in it.
+
+A matrix layer sums integers, acc = sum over k of (input code - input zero) * (weight code - weight zero), and
+is then (input scale * weight scale) * acc + bias in float64, in this order of operations. Every other layer
+is `vector.apply` on the reals that its operands' codes stand for. A tensor that has a code is stored as its
+code (`affine.encode`). A machine that finds the same integers acc in its own way therefore finds the same
+outputs, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError
+from mho.network.layers import Affine, Convolution, Embedding, Input, Layer, MatrixLayer, MatrixProduct
+from mho.number.affine import code_dtype, decode, encode, same_code
+from mho.number.batching import chunks, fixed
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.products import exact_type, multiply
+from mho.number.vector import apply, indices
+from mho.number.walk import Inputs, checked, joined, kept, part, releases, run_float
+
+AnyArray = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.int64]
+
+
+def accumulate(
+    raw: npt.NDArray[np.integer[Any]],
+    input_sums: npt.NDArray[np.integer[Any]],
+    column_sums: npt.NDArray[np.integer[Any]],
+    K: int,
+    x_zero: int,
+    w_zero: npt.NDArray[np.int64] | int,
+) -> IntegerArray:
+    """Correct a product of plain codes for the zero points (ARAS Sec. V-C): what a crossbar cannot do itself.
+
+    raw (groups, W, N) = sum over k of x * w in codes; input_sums (groups, W) = sum of x; column_sums (groups,
+    N) = sum of w; w_zero () or (groups, N). Returns acc (groups, W, N) = raw - w_zero * input_sums - x_zero *
+    column_sums + K * x_zero * w_zero.
+    """
+    zero = np.asarray(w_zero, dtype=np.int64)
+    if zero.ndim:
+        zero = zero[:, None, :]
+    acc = raw.astype(np.int64)
+    acc -= zero * input_sums.astype(np.int64)[:, :, None]
+    acc -= np.int64(x_zero) * column_sums.astype(np.int64)[:, None, :]
+    acc += np.int64(K) * np.int64(x_zero) * zero
+    return acc
+
+
+def complete(layer: MatrixLayer, matrix: QuantisedMatrix, x_code: Affine, acc: npt.NDArray[Any]) -> FloatArray:
+    """Turn integers (groups, W, N) into real outputs: (input scale * weight scale) * acc + bias."""
+    if acc.shape[0] != matrix.codes.shape[0] or acc.shape[2] != matrix.codes.shape[2]:
+        raise NumberError(f"layer {layer.name!r} has codes {matrix.codes.shape}; sums of shape {acc.shape} do not fit")
+    scale = x_code.scale * matrix.scale
+    bias = matrix.bias
+    return _scaled(acc, scale[:, None, :] if scale.ndim else scale, None if bias is None else bias[:, None, :])
+
+
+def _scaled(acc: npt.NDArray[Any], scale: FloatArray, bias: FloatArray | None) -> FloatArray:
+    """The order of operations that every path shares: one multiplication, then one addition."""
+    real = np.asarray(np.multiply(acc, scale, dtype=np.float64))
+    if bias is not None:
+        real += bias
+    return real
+
+
+class Values:
+    """The tensors of one run: a code array for each tensor that has a code, else real numbers (or token
+    indices).
+
+    `put` stores a real result, coding it where the tensor has a code; `real` and `codes` read it back. The
+    machine and the reference both keep their tensors here, so that both store and read them alike.
+    """
+
+    def __init__(self, quantised: QuantisedNetwork, base: Mapping[str, AnyArray] | None = None) -> None:
+        """Start with the fixed tensors: those of `base`, or freshly computed."""
+        self.quantised = quantised
+        self.held: dict[str, AnyArray] = dict(fixed_values(quantised) if base is None else base)
+
+    def enter(self, arrays: Sequence[AnyArray]) -> None:
+        """Take the network's inputs, as given from outside and checked: integers are shifted to their
+        code's low end.
+        """
+        for layer, array in zip(self.quantised.network.inputs, arrays, strict=True):
+            code = self.quantised.codes.get(layer.name)
+            if layer.integers and code is not None:
+                shifted = array.astype(np.int64) - self.quantised.offsets.get(layer.name, 0)
+                self.held[layer.name] = shifted.astype(code_dtype(code))
+            elif layer.integers:
+                self.held[layer.name] = array.astype(np.int64)
+            else:
+                self.put(layer.name, array)
+
+    def coded(self, name: str) -> bool:
+        """Whether the tensor is held as codes."""
+        return name in self.quantised.codes
+
+    def real(self, name: str) -> FloatArray:
+        """The tensor as real numbers."""
+        code = self.quantised.codes.get(name)
+        return self.held[name].astype(np.float64, copy=False) if code is None else decode(self.held[name], code)
+
+    def codes(self, name: str) -> AnyArray:
+        """The tensor's codes; NumberError where it has none."""
+        if name not in self.quantised.codes:
+            raise NumberError(f"tensor {name!r} of {self.quantised.network.name} is not stored as codes")
+        return self.held[name]
+
+    def plain(self, name: str) -> AnyArray:
+        """The tensor as it is held."""
+        return self.held[name]
+
+    def put(self, name: str, real: AnyArray) -> None:
+        """Store a real result, as codes where the tensor has a code."""
+        code = self.quantised.codes.get(name)
+        if code is None:
+            self.held[name] = real
+            return
+        try:
+            self.held[name] = encode(real, code)
+        except NumberError as error:
+            raise NumberError(f"tensor {name!r} of {self.quantised.network.name}: {error}") from None
+
+    def put_codes(self, name: str, codes: AnyArray) -> None:
+        """Store a result that is already in the tensor's codes."""
+        if name not in self.quantised.codes:
+            raise NumberError(f"tensor {name!r} of {self.quantised.network.name} is not stored as codes")
+        self.held[name] = codes
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget tensors that nobody reads any more."""
+        for name in names:
+            del self.held[name]
+
+
+def fixed_values(quantised: QuantisedNetwork) -> dict[str, AnyArray]:
+    """Compute the tensors that depend on no input, as a run holds them."""
+    network = quantised.network
+    values = Values(quantised, base={})
+    constant = fixed(network)
+    for layer in network.layers:
+        if layer.name in constant:
+            if isinstance(layer, MatrixLayer):
+                matrix_step(quantised, layer, values)
+            else:
+                vector_step(quantised, layer, values, network.batch)
+    return values.held
+
+
+def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, samples: int) -> None:
+    """Compute one layer that is no matrix layer, from `values` into `values`, for `samples` samples."""
+    name, code = layer.name, quantised.codes.get(layer.name)
+    batch = quantised.network.batch
+    if isinstance(layer, Embedding) and name in quantised.tables:
+        table = quantised.tables[name]
+        rows = indices(layer, values.plain(layer.inputs[0]))
+        if code is not None and same_code(code, table.code):
+            values.put_codes(name, table.codes[rows])
+        else:
+            values.put(name, table.real(rows))
+    elif isinstance(layer, MatrixProduct):
+        values.put(name, product(layer, values))
+    elif layer.moves_only and code is None and not values.coded(layer.inputs[0]):
+        values.put(name, apply(layer, [values.plain(layer.inputs[0])], samples, batch))
+    elif layer.moves_only and same_code(code, quantised.codes.get(layer.inputs[0])):
+        values.put_codes(name, apply(layer, [values.codes(layer.inputs[0])], samples, batch))
+    else:
+        values.put(name, apply(layer, [values.real(operand) for operand in layer.inputs], samples, batch))
+
+
+def product(layer: MatrixProduct, values: Values) -> FloatArray:
+    """Product of two coded activations: exact integers (a - a zero) * (b - b zero) summed, then * (a scale
+    * b scale).
+    """
+    first, second = (values.quantised.codes.get(name) for name in layer.inputs)
+    if first is None or second is None:
+        missing = layer.inputs[0] if first is None else layer.inputs[1]
+        raise NumberError(
+            f"layer {layer.name!r} reads {missing!r}, which has no code: calibrate the network on samples"
+        )
+    dtype = exact_type(float(layer.inner) * _reach(first) * _reach(second))
+    left = _centred(values.codes(layer.inputs[0]), first, dtype)
+    right = _centred(values.codes(layer.inputs[1]), second, dtype)
+    return _scaled(np.matmul(left, right), np.asarray(first.scale * second.scale), None)
+
+
+def _centred(codes: AnyArray, code: Affine, dtype: type[np.float32] | type[np.float64]) -> AnyArray:
+    """Codes less their zero, in row-major order."""
+    return np.asarray(np.subtract(np.ascontiguousarray(codes), int(code.zero), dtype=dtype))
+
+
+def _reach(code: Affine) -> int:
+    """The largest |code - zero| of a code per tensor."""
+    return max(int(code.zero) - code.low, code.high - int(code.zero), 1)
+
+
+def matrix_step(
+    quantised: QuantisedNetwork,
+    layer: MatrixLayer,
+    values: Values,
+    weights: dict[str, AnyArray] | None = None,
+) -> None:
+    """Compute one matrix layer exactly, from `values` into `values`. `weights` keeps the prepared weights
+    between calls.
+    """
+    (name,) = layer.inputs
+    x_code = quantised.codes.get(name)
+    if x_code is None:
+        raise NumberError(f"layer {layer.name!r} reads {name!r}, which has no code: calibrate the network on samples")
+    matrix = quantised.matrices[layer.name]
+    dtype = exact_type(float(matrix.largest_sum) * _reach(x_code))
+    weight = None if weights is None else weights.get(layer.name)
+    if weight is None:
+        weight = matrix.centred.astype(dtype)
+        if weights is not None:
+            weights[layer.name] = weight
+    # Centred first, so that padding with real zeros is padding with 0.
+    centred = _centred(values.codes(name), x_code, dtype)
+    acc = multiply(layer, centred, weight)
+    shape = (-1, 1, 1) if isinstance(layer, Convolution) else (-1,)
+    scale = x_code.scale * matrix.scale
+    bias = None if matrix.bias is None else matrix.bias.reshape(shape)
+    values.put(layer.name, _scaled(acc, scale.reshape(shape) if scale.ndim else scale, bias))
+
+
+def run_reference(
+    quantised: QuantisedNetwork, inputs: Inputs, keep: Iterable[str] = (), *, chunk: int | None = None
+) -> dict[str, FloatArray]:
+    """Run the quantised network; returns its outputs, and the tensors named in `keep`, as float64.
+
+    `inputs` is one array, or one for each input, with any number of samples (a multiple of the network's
+    batch); `chunk` says how many samples are computed together (None: chosen for speed) and never changes the
+    result. Raise NumberError for inputs of a wrong number, shape, type or range, and for a network without
+    activation codes.
+    """
+    network = quantised.network
+    if quantised.uncoded:
+        raise NumberError(
+            f"{network.name} cannot be executed: {quantised.uncoded[0]!r} has no code; "
+            "quantise it with calibration samples"
+        )
+    arrays, runs = checked(network, inputs)
+    names = kept(network, keep)
+    constant, free = fixed(network), releases(network, names)
+    base = fixed_values(quantised)
+    weights: dict[str, AnyArray] = {}
+    pieces: list[dict[str, AnyArray]] = []
+    for start, stop in chunks(network, runs, chunk):
+        values = Values(quantised, base)
+        values.enter(part(network, arrays, start, stop))
+        for layer in network.layers:
+            if layer.name in constant:
+                continue
+            if isinstance(layer, MatrixLayer):
+                matrix_step(quantised, layer, values, weights)
+            elif not isinstance(layer, Input):
+                vector_step(quantised, layer, values, (stop - start) * network.batch)
+            values.drop(free[layer.name])
+        pieces.append({name: values.real(name) for name in names})
+    return joined(network, names, pieces)
+
+
+__all__ = [
+    "Values",
+    "accumulate",
+    "complete",
+    "fixed_values",
+    "matrix_step",
+    "product",
+    "run_float",
+    "run_reference",
+    "vector_step",
+]

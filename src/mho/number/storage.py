@@ -1,0 +1,124 @@
+"""Which tensors are stored as codes in the buffer, and which of them share one code.
+
+A tensor is stored unless it only passes through the vector unit on its way: it has one reader, that reader is
+the next layer in order, and it is a pointwise, normalising, pooling or reducing layer (or a Reshape whose own
+output is not stored). Such a chain is computed in float64 and only its end is stored. Inputs are always
+stored, since they arrive from memory; constants and what is computed from token indices alone are real
+numbers, unless a matrix product reads them. A network's outputs that nothing else reads stay real.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from mho.network.graph import Network
+from mho.network.layers import (
+    Activation,
+    ChannelAffine,
+    Concatenate,
+    Elementwise,
+    Embedding,
+    Input,
+    Layer,
+    MatrixLayer,
+    MatrixProduct,
+    Normalise,
+    Pad,
+    Pool,
+    Reduce,
+    Reshape,
+    Softmax,
+)
+from mho.number.batching import fixed
+
+PASSING = (Activation, ChannelAffine, Elementwise, Normalise, Softmax, Pool, Reduce)
+"""Layers that can take their operand as it leaves the unit before them."""
+
+
+def aside(network: Network) -> frozenset[str]:
+    """Return the tensors that carry no coded values: fixed ones, token indices, and what vector layers
+    make of these alone.
+    """
+    found = set(fixed(network))
+    for layer in network.layers:
+        if isinstance(layer, Input):
+            if layer.integers and layer.name not in network.codes:
+                found.add(layer.name)
+        elif not isinstance(layer, MatrixLayer | MatrixProduct | Embedding) and all(n in found for n in layer.inputs):
+            found.add(layer.name)
+    return frozenset(found)
+
+
+def read_by_matrices(network: Network) -> dict[str, str]:
+    """Return the tensors that matrix layers and matrix products read, which must be codes, each with one
+    such reader.
+    """
+    found: dict[str, str] = {}
+    for layer in network.layers:
+        if isinstance(layer, MatrixLayer | MatrixProduct):
+            for name in layer.inputs:
+                found.setdefault(name, layer.name)
+    return found
+
+
+def stored(network: Network) -> frozenset[str]:
+    """Return the tensors to be stored as codes.
+
+    Where a file prescribes codes: these tensors and those that matrices read, no others. Else by the rule
+    above.
+    """
+    needed = frozenset(read_by_matrices(network))
+    if network.codes:
+        return needed | frozenset(network.codes)
+    apart = aside(network)
+    flow = [layer for layer in network.layers if layer.name not in apart]
+    following = {layer.name: after for layer, after in pairwise(flow)}
+    found = set(needed)
+    for layer in reversed(flow):
+        readers = network.consumers[layer.name]
+        after = following.get(layer.name)
+        alone = after is not None and readers == (after.name,) and layer.name not in network.outputs
+        passes = alone and (isinstance(after, PASSING) or (isinstance(after, Reshape) and after.name not in found))
+        if isinstance(layer, Input) or (readers and not passes):
+            found.add(layer.name)
+    return frozenset(found)
+
+
+def carried(layer: Layer) -> tuple[str, ...]:
+    """Return the operands whose values, and so whose code, a layer's output bears: it only selects or joins
+    them.
+
+    These are the layers that move values, a Pad with zeros, a maximum Pool and a Concatenate.
+    """
+    if layer.moves_only or (isinstance(layer, Pad) and layer.value == 0.0):
+        return layer.inputs
+    if isinstance(layer, Pool) and layer.function == "maximum":
+        return layer.inputs
+    if isinstance(layer, Concatenate):
+        return layer.inputs
+    return ()
+
+
+def shared(network: Network, names: frozenset[str]) -> dict[str, str]:
+    """Map each of the tensors `names` to the representative of those that share its code (the first one in
+    order).
+
+    Tensors that a layer only selects from or joins share one code with its output, so that storing the output
+    changes no value: a dense block, say, has one code throughout.
+    """
+    leader = {layer.name: layer.name for layer in network.layers if layer.name in names}
+    rank = {layer.name: place for place, layer in enumerate(network.layers)}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for layer in network.layers:
+        if layer.name not in names:
+            continue
+        for name in carried(layer):
+            if name in names:
+                first, second = sorted((find(name), find(layer.name)), key=rank.__getitem__)
+                leader[second] = first
+    return {name: find(name) for name in leader}

@@ -1,0 +1,12 @@
+"""The narrow waist: the program that schedules write and machines read."""
+
+from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
+from mho.program.legality import Violation, violations
+from mho.program.listing import listing
+from mho.program.program import BufferUse, Program
+from mho.program.storage import load, save
+
+__all__ = [
+    "Activate", "BufferUse", "Combine", "Groups", "Instruction", "Program", "Transfer", "Vector", "Violation", "Write",
+    "listing", "load", "save", "violations",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""The instructions: what a chip is told, for runs of blocks and ranges of windows at once, never for one window.
+
+An instruction may happen as soon as all those in its `after` have happened; it names them by their place in the
+program, and they always stand before it. Nothing else orders instructions: what must not overlap must be in `after`.
+
+    Write      sets the cells of groups to the levels of a layer's blocks, block i of the run in the i-th group
+    Activate   drives a range of the layer's windows through written blocks, one partial sum a block, window and output
+    Combine    adds a layer's partial sums, corrects zero points, scales, and hands the layer's output on
+    Vector     computes one layer in the vector unit (or only moves its values)
+    Transfer   moves a tensor between the main memory and the global buffer
+
+`release` on an activation says that the groups hold nothing of use afterwards: they may be written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+Groups = tuple[tuple[int, int], ...]
+"""Groups of arrays as half-open ranges, in the order in which blocks fill them."""
+
+
+def size(groups: Groups) -> int:
+    """Count the groups in the ranges."""
+    return sum(last - first for first, last in groups)
+
+
+def members(groups: Groups) -> Iterator[int]:
+    """Yield the groups one by one, in order."""
+    return chain.from_iterable(range(first, last) for first, last in groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Set the cells of `groups` to the levels of blocks [first, last) of copy `copy` of layer `layer`."""
+
+    layer: int
+    blocks: tuple[int, int]
+    copy: int
+    groups: Groups
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Run windows [first, last) of layer `layer` through its blocks [first, last) of copy `copy`, held in `groups`."""
+
+    layer: int
+    blocks: tuple[int, int]
+    copy: int
+    windows: tuple[int, int]
+    groups: Groups
+    release: bool
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """Complete matrix layer `layer` from its partial sums."""
+
+    layer: int
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Compute layer `layer` in the vector unit."""
+
+    layer: int
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Move `size` bytes of the tensor of layer `layer` from main memory ("load") or to it ("store")."""
+
+    direction: str
+    layer: int
+    size: int
+    after: tuple[int, ...]
+
+
+Instruction = Write | Activate | Combine | Vector | Transfer
+KINDS: dict[str, type[Instruction]] = {
+    "write": Write, "activate": Activate, "combine": Combine, "vector": Vector, "transfer": Transfer,
+}  # fmt: skip
+NAMES: dict[type[Instruction], str] = {kind: name for name, kind in KINDS.items()}

@@ -1,0 +1,42 @@
+"""A program as text that a person can read."""
+
+from __future__ import annotations
+
+from mho.program.instructions import NAMES, Activate, Groups, Transfer, Write
+from mho.program.program import Program
+
+
+def span(bounds: tuple[int, int]) -> str:
+    """Write a half-open range as its first and last member."""
+    first, last = bounds
+    return str(first) if last == first + 1 else f"{first}..{last - 1}"
+
+
+def _groups(groups: Groups) -> str:
+    return ",".join(span(each) for each in groups)
+
+
+def listing(program: Program) -> str:
+    """Return one line an instruction: its number, what it does, on what, and after which others."""
+    width = len(str(max(len(program.instructions) - 1, 0)))
+    lines = [
+        f"; {program.network.name} on {program.chip.name}, schedule {program.schedule}, mapping {program.mapping.kind}: "
+        f"{len(program.instructions)} instructions, the first {program.setup} of them setup"
+    ]
+    for i, instruction in enumerate(program.instructions):
+        name = program.network.layers[instruction.layer].name
+        words = [f"{i:0{width}d}", f"{NAMES[type(instruction)]:<8}", name]
+        if isinstance(instruction, Write | Activate):
+            words += [f"blocks {span(instruction.blocks)}", f"copy {instruction.copy}"]
+        if isinstance(instruction, Activate):
+            words.append(f"windows {span(instruction.windows)}")
+        if isinstance(instruction, Write | Activate):
+            words.append(f"groups {_groups(instruction.groups)}")
+        if isinstance(instruction, Activate) and instruction.release:
+            words.append("release")
+        if isinstance(instruction, Transfer):
+            words += [instruction.direction, f"{instruction.size} bytes"]
+        if instruction.after:
+            words.append("after " + ",".join(f"{j:0{width}d}" for j in instruction.after))
+        lines.append("  ".join(words))
+    return "\n".join(lines) + "\n"

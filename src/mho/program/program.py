@@ -1,0 +1,83 @@
+"""A program: a chip, a network with its codes, where the values sit, and the instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+
+from mho.chip import Chip
+from mho.errors import ProgramError
+from mho.mapping import Mapping
+from mho.network.graph import Network
+from mho.number import QuantisedNetwork
+from mho.program.instructions import Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class BufferUse:
+    """Where the tensor of layer `layer` lives in the global buffer.
+
+    `size` bytes, of which `spilled` live in main memory for want of room; the rest fills `banks`. It lives from the
+    layer that makes it to layer `last`, the last that reads it (both places in network.layers).
+    """
+
+    layer: int
+    size: int
+    banks: tuple[int, ...]
+    spilled: int
+    last: int
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What one chip is told to do for one inference of one network.
+
+    mho.compile(network, chip)      makes one
+    program.save("x.mho")           keeps it; mho.Program.load("x.mho") brings it back
+    print(program.listing())        shows it
+
+    The first `setup` instructions are writes that happen once, before the first inference: all weights, where the whole
+    network fits the chip. `quantised` holds the weights' codes, and is None where the network is shapes alone: such a
+    program can be timed, not executed. `options` are those given to compile; `notes` every assumption made on the way.
+    """
+
+    chip: Chip
+    network: Network
+    quantised: QuantisedNetwork | None
+    mapping: Mapping
+    schedule: str
+    instructions: tuple[Instruction, ...]
+    setup: int
+    buffers: tuple[BufferUse, ...]
+    options: MappingType[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse dependencies that point forward or out of the program, and layers that do not exist."""
+        layers = len(self.network.layers)
+        for i, instruction in enumerate(self.instructions):
+            if not 0 <= instruction.layer < layers:
+                raise ProgramError(f"instruction {i} names layer {instruction.layer}, but the network has {layers}")
+            if instruction.after and not 0 <= min(instruction.after) <= max(instruction.after) < i:
+                raise ProgramError(f"instruction {i} waits for {instruction.after}, which does not stand before it")
+        if not 0 <= self.setup <= len(self.instructions):
+            raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
+
+    def listing(self) -> str:
+        """Return the program as text, an instruction a line."""
+        from mho.program.listing import listing
+
+        return listing(self)
+
+    def save(self, path: str) -> None:
+        """Write the program to a file (see docs/program.md for the format)."""
+        from mho.program.storage import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str) -> Program:
+        """Read a program from a file; ProgramError where it is not one."""
+        from mho.program.storage import load
+
+        return load(path)

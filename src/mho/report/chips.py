@@ -1,0 +1,96 @@
+"""Chips in the terminal: the presets, and one chip with what its components add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mho.chip import Chip
+from mho.report.engineering import quantity
+
+
+def chip_table(chips: Sequence[Chip]) -> Table:
+    """Return the table of `mho chips`: a chip a row."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("chip", "arrays", "weights", "window", "write", "area", "peak power"):
+        table.add_column(name, justify="left" if name == "chip" else "right", no_wrap=True)
+    for chip in chips:
+        rolled = chip.roll_up()
+        table.add_row(
+            chip.name,
+            f"{chip.arrays:,}",
+            f"{chip.groups * chip.array.rows * chip.group_columns / 1e6:.2f} M",
+            quantity(chip.window_time_s, "s"),
+            quantity(chip.array_write_time_s, "s"),
+            quantity(rolled.area_m2.total, "m²"),
+            quantity(rolled.peak_power_w.total, "W"),
+        )
+    return table
+
+
+def _components(content: dict[str, Any]) -> Table:
+    """Return area, peak power and leakage of each component, and their sums."""
+    table = Table(
+        title="what the components add up to",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    table.add_column("component", no_wrap=True)
+    for name in ("area", "peak power", "leakage"):
+        table.add_column(name, justify="right", no_wrap=True)
+    area, power, leakage = (content[key] for key in ("area_m2", "peak_power_w", "leakage_w"))
+    for component in sorted(area["by_component"], key=lambda name: -area["by_component"][name]):
+        table.add_row(
+            component,
+            quantity(area["by_component"][component], "m²"),
+            quantity(power["by_component"][component], "W"),
+            quantity(leakage["by_component"][component], "W"),
+        )
+    table.add_section()
+    table.add_row(
+        "total", quantity(area["total"], "m²"), quantity(power["total"], "W"), quantity(leakage["total"], "W")
+    )
+    return table
+
+
+def _value(value: Any, unit: str) -> str:
+    """Write a value as the file gives it; equal neighbours of a list are counted."""
+    if not isinstance(value, tuple | list):
+        return f"{value} {unit}".strip()
+    runs = [(each, len(list(same))) for each, same in groupby(value)]
+    return " + ".join(f"{count} x {each}" if count > 1 else str(each) for each, count in runs) + f" {unit}"
+
+
+def show_chip(chip: Chip, console: Console) -> None:
+    """Print a chip: each value with its unit and source, then area, power and leakage rolled up, then the notes."""
+    content = chip.describe()
+    console.print(f"[bold]{chip.name}[/]  {chip.description}", highlight=False)
+    console.print(f"digest {chip.digest[:16]}", style="dim", highlight=False)
+    console.print()
+    console.print(chip_table([chip]))
+    console.print()
+    table = Table(title="specification", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("key", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("source", justify="right", no_wrap=True)
+    sources: dict[str, int] = {}
+    for key, origin in chip.provenance.items():
+        number = sources.setdefault(origin.source, len(sources) + 1)
+        table.add_row(key, _value(origin.value, origin.unit), f"[{number}]".replace("[", r"\["))
+    console.print(table)
+    console.print()
+    console.print(_components(content))
+    console.print()
+    console.print("sources", style="bold")
+    for text, number in sources.items():
+        console.print(f"  [{number}] {text}", highlight=False, markup=False)
+    console.print()
+    console.print("notes", style="bold")
+    for note in chip.notes:
+        console.print(f"- {note}", highlight=False)

@@ -1,0 +1,204 @@
+"""What a program costs, as data: the report, schema mho.report/1 (documented in docs/report.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mho.machine.cells import Wear, wear
+from mho.machine.energy import KINDS, Account, account
+from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.timing import Timing, time_program
+from mho.network.layers import Constant, MatrixLayer
+from mho.program import Activate, Combine, Program, Vector, Write
+from mho.schedule import Bound, lower_bound
+from mho.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = "mho.report/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that the machine measured of one program.
+
+    report = mho.simulate(program)
+    report.latency_s, report.energy_j          the two numbers most asked for
+    report.to_dict()                           everything, ready for JSON
+    report.save("out")                         report.json, report.html and trace.json in a folder
+
+    Energies are for one inference in steady state, in J; times in s, the inference starting at 0. `verified` is the
+    result of executing the very same program, where that was done ("bit-exact on 1 sample"), else None.
+    """
+
+    program: Program
+    timing: Timing
+    worn: Wear
+    account: Account
+    bound: Bound
+    occupancy: Occupancy
+    verified: str | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """Time of one inference."""
+        return self.timing.latency_s
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Samples per second, one inference after another."""
+        return self.program.network.batch / self.timing.latency_s
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of one inference."""
+        return self.account.total()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return every assumption and synthetic input, each once."""
+        steady = "writes are counted in steady state: an inference finds the cells as the one before it left them; " + (
+            "cell by cell" if self.worn.exact else "as expected values"
+        )
+        verified = (
+            "this program was not executed"
+            if self.verified is None
+            else f"this very program was executed: {self.verified}"
+        )
+        return tuple(dict.fromkeys((verified, *self.program.notes, steady)))
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Return one record a layer (constants left out), in order."""
+        return layer_records(self.program, self.timing, self.account)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready data (schema mho.report/1)."""
+        network, chip = self.program.network, self.program.chip
+        rolled = chip.roll_up()
+        setup = range(self.program.setup)
+        per_level = chip.pulses_per_level
+        inference = [count for i, count in self.worn.counts.items() if i >= self.program.setup]
+        prepared = [self.worn.counts[i] for i in setup]
+        kinds = self.account.by("kind")
+        components = self.account.by("component")
+        return {
+            "schema": SCHEMA,
+            "version": __version__,
+            "model": {
+                "name": network.name,
+                "layers": len(network.matrix_layers),
+                "weights": network.weights,
+                "macs": network.macs,
+                "weights_origin": network.origin,
+                "batch": network.batch,
+            },
+            "chip": {"name": chip.name, "digest": chip.digest},
+            "schedule": self.program.schedule,
+            "options": dict(self.program.options),
+            "verified": self.verified,
+            "latency_s": self.latency_s,
+            "throughput_per_s": self.throughput_per_s,
+            "lower_bound_s": self.bound.seconds,
+            "bound_ratio": self.latency_s / self.bound.seconds,
+            "bound_arguments_s": dict(self.bound.arguments),
+            "setup": {
+                "latency_s": self.timing.setup_s,
+                "energy_j": self.account.setup_j,
+                "cells": sum(count.changed for count in prepared),
+                "pulses": sum(count.steps for count in prepared) * per_level,
+            },
+            "energy_j": {
+                "total": sum(components.values()),
+                "by_component": components,
+                "by_kind": {kind: kinds.get(kind, 0.0) for kind in KINDS},
+            },
+            "area_m2": {"total": rolled.area_m2.total, "by_component": dict(rolled.area_m2.by_component)},
+            "writes": {
+                "addressed": sum(count.addressed for count in inference),
+                "cells": sum(count.changed for count in inference),
+                "pulses": sum(count.steps for count in inference) * per_level,
+                "per_cell_mean": self.worn.per_cell_mean,
+                "per_cell_max": self.worn.per_cell_max,
+            },
+            "groups": {
+                "total": chip.groups,
+                "peak": self.occupancy.peak,
+                "mean_occupancy": self.occupancy.mean,
+            },
+            "memory": {
+                "bandwidth_bytes_per_s": chip.memory.bandwidth,
+                "busy_fraction": self.timing.memory_busy_s / self.latency_s,
+            },
+            "layers": self.layers(),
+            "sources": source_texts(chip),
+            "notes": list(self.notes()),
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write report.json, report.html and trace.json into a folder, made if need be. OutputError where that fails."""
+        from mho.report.files import save_report
+
+        save_report(self, folder)
+
+
+def source_texts(chip: Any) -> Mapping[str, str]:
+    """Return the source of each component's cost."""
+    return {part.component: part.source for part in chip.roll_up().parts}
+
+
+def layer_records(program: Program, timing: Timing, booked: Account) -> list[dict[str, Any]]:
+    """Gather one record a layer: what it is, where and when it ran, what it cost."""
+    network = program.network
+    energy = booked.by_layer()
+    spans: dict[tuple[int, str], tuple[float, float]] = {}
+    copies: dict[int, int] = {}
+    for i, instruction in enumerate(program.instructions):
+        phase = "write" if isinstance(instruction, Write) else "compute"
+        if not isinstance(instruction, Write | Activate | Combine | Vector):
+            continue
+        if isinstance(instruction, Write):
+            copies[instruction.layer] = max(copies.get(instruction.layer, 0), instruction.copy + 1)
+        start, end = spans.get((instruction.layer, phase), (float("inf"), float("-inf")))
+        spans[instruction.layer, phase] = min(start, float(timing.starts[i])), max(end, float(timing.ends[i]))
+    records = []
+    for index, layer in enumerate(network.layers):
+        if isinstance(layer, Constant):
+            continue
+        write = spans.get((index, "write"), (None, None))
+        compute = spans.get((index, "compute"), (None, None))
+        matrix = layer if isinstance(layer, MatrixLayer) else None
+        mapped = program.mapping.by_index.get(index)
+        records.append(
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "k": matrix.rows if matrix else None,
+                "n": matrix.columns if matrix else None,
+                "matrices": matrix.groups if matrix else None,
+                "windows": matrix.windows if matrix else None,
+                "macs": getattr(layer, "macs", 0),
+                "groups": mapped.blocks * copies[index] if mapped else 0,
+                "copies": copies[index] if mapped else 0,
+                "write_start_s": write[0],
+                "write_end_s": write[1],
+                "compute_start_s": compute[0],
+                "compute_end_s": compute[1],
+                "energy_j": energy.get(index, 0.0),
+            }
+        )
+    return records
+
+
+def simulate(program: Program, *, verified: str | None = None) -> Report:
+    """Run a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
+
+    `verified` is the text of mho.verify's result on the same program, to be shown in the report.
+    """
+    timing = time_program(program)
+    worn = wear(program)
+    coded = frozenset(program.network.layers[use.layer].name for use in program.buffers)
+    resident = program.setup > 0
+    bound = lower_bound(program.network, program.mapping, program.chip, resident=resident, coded=coded)
+    return Report(program, timing, worn, account(program, timing, worn), bound, occupancy(program, timing), verified)

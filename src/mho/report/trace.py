@@ -1,0 +1,175 @@
+"""The timeline as a Chrome JSON trace, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
+
+Four processes: memory, writing, compute, vector unit; each has as many threads as things ever happen in it at
+once. Counters: groups by what they do, and the memory's rate. Times are in µs, to the ns, which is what
+Perfetto resolves. A trace cannot show times before 0, so a setup comes first and the inference follows it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mho.network.layers import MatrixProduct
+from mho.program import Activate, Program, Transfer, Write
+from mho.program.instructions import NAMES, Instruction, size
+from mho.program.listing import span
+from mho.report.bandwidth import bandwidth
+from mho.report.lanes import lanes
+
+if TYPE_CHECKING:
+    from mho.report.report import Report
+
+PROCESSES = {1: "memory", 2: "writing", 3: "compute", 4: "vector unit", 5: "counters"}
+NANO = 1e9
+
+
+def process(instruction: Instruction) -> int:
+    """Return the process in which an instruction is shown."""
+    if isinstance(instruction, Transfer):
+        return 1
+    if isinstance(instruction, Write):
+        return 2
+    return 3 if isinstance(instruction, Activate) else 4
+
+
+def arguments(program: Program, number: int) -> dict[str, Any]:
+    """Say what an instruction works on, in the words of the listing."""
+    instruction = program.instructions[number]
+    layer = program.network.layers[instruction.layer]
+    said: dict[str, Any] = {"instruction": number, "layer": layer.name, "kind": layer.kind}
+    if isinstance(instruction, Write | Activate):
+        said["blocks"] = span(instruction.blocks)
+        said["copy"] = instruction.copy
+    if isinstance(instruction, Activate):
+        said["windows"] = span(instruction.windows)
+        said["release"] = instruction.release
+    if isinstance(instruction, Write | Activate):
+        said["groups"] = ",".join(span(each) for each in instruction.groups)
+        said["group count"] = size(instruction.groups)
+    if isinstance(instruction, Transfer):
+        said["direction"] = instruction.direction
+        said["bytes"] = instruction.size
+    if isinstance(layer, MatrixProduct):
+        said["macs"] = layer.macs
+    return said
+
+
+def _title(program: Program, number: int) -> str:
+    instruction = program.instructions[number]
+    name = program.network.layers[instruction.layer].name
+    verb = instruction.direction if isinstance(instruction, Transfer) else NAMES[type(instruction)]
+    return name if isinstance(instruction, Activate) else f"{verb} {name}"
+
+
+def _metadata(threads: dict[int, int], setup: bool) -> list[dict[str, Any]]:
+    """Name processes and threads, in order."""
+    events: list[dict[str, Any]] = []
+    for process_id, name in PROCESSES.items():
+        events.append({"ph": "M", "name": "process_name", "pid": process_id, "tid": 0, "args": {"name": name}})
+        events.append(
+            {
+                "ph": "M",
+                "name": "process_sort_index",
+                "pid": process_id,
+                "tid": 0,
+                "args": {"sort_index": process_id},
+            }
+        )
+        for thread in range(threads.get(process_id, 0)):
+            title = f"{name} {thread + 1}"
+            events.append(
+                {
+                    "ph": "M",
+                    "name": "thread_name",
+                    "pid": process_id,
+                    "tid": thread + 1,
+                    "args": {"name": title},
+                }
+            )
+    if setup:
+        events.append(
+            {"ph": "M", "name": "process_labels", "pid": 5, "tid": 0, "args": {"labels": "setup comes first"}}
+        )
+    return events
+
+
+def render_trace(report: Report) -> str:
+    """Return the trace of a report as JSON text, an event a line."""
+    program, timing = report.program, report.timing
+    shift = round(timing.setup_s * NANO)
+    begins = [round(float(start) * NANO) + shift for start in timing.starts]
+    ends = [round(float(end) * NANO) + shift for end in timing.ends]
+    members: dict[int, list[int]] = {}
+    for number, instruction in enumerate(program.instructions):
+        members.setdefault(process(instruction), []).append(number)
+    slices: list[dict[str, Any]] = []
+    threads: dict[int, int] = {}
+    for process_id, numbers in sorted(members.items()):
+        chosen = lanes([(begins[number], ends[number]) for number in numbers])
+        threads[process_id] = max(chosen) + 1
+        for number, lane in zip(numbers, chosen, strict=True):
+            instruction = program.instructions[number]
+            slices.append(
+                {
+                    "ph": "X",
+                    "name": _title(program, number),
+                    "cat": "setup" if number < program.setup else NAMES[type(instruction)],
+                    "pid": process_id,
+                    "tid": lane + 1,
+                    "ts": begins[number] / 1000,
+                    "dur": (ends[number] - begins[number]) / 1000,
+                    "args": arguments(program, number),
+                }
+            )
+    events = [
+        *_metadata(threads, program.setup > 0),
+        {"ph": "i", "name": "inference starts", "s": "g", "pid": 5, "tid": 0, "ts": shift / 1000},
+        {
+            "ph": "i",
+            "name": "inference ends",
+            "s": "g",
+            "pid": 5,
+            "tid": 0,
+            "ts": (shift + round(timing.latency_s * NANO)) / 1000,
+        },
+        *slices,
+        *_counters(report, shift),
+    ]
+    lines = ",\n".join(json.dumps(event, ensure_ascii=False, allow_nan=False) for event in events)
+    about = {
+        "model": program.network.name,
+        "chip": program.chip.name,
+        "schedule": program.schedule,
+        "inference starts at (µs)": shift / 1000,
+        "weights": program.network.origin,
+    }
+    head = f'"displayTimeUnit": "ns", "otherData": {json.dumps(about, ensure_ascii=False)}'
+    return f'{{{head}, "traceEvents": [\n{lines}\n]}}\n'
+
+
+def _counters(report: Report, shift: int) -> list[dict[str, Any]]:
+    """Return the counters: groups by what they do, and the memory's rate; equal neighbours are left out."""
+    events: list[dict[str, Any]] = []
+    filled, groups = report.occupancy, report.program.chip.groups
+    before: dict[str, Any] = {}
+    for time, computing, writing, waiting in zip(
+        filled.times_s.tolist(),
+        filled.computing.tolist(),
+        filled.writing.tolist(),
+        filled.waiting.tolist(),
+        strict=True,
+    ):
+        free = groups - computing - writing - waiting
+        now = {"computing": computing, "writing": writing, "waiting": waiting, "free": free}
+        if now != before:
+            at = (round(time * NANO) + shift) / 1000
+            events.append({"ph": "C", "name": "groups", "pid": 5, "tid": 0, "ts": at, "args": now})
+        before = now
+    rate = -1.0
+    for time, value in zip(*(steps.tolist() for steps in bandwidth(report.program, report.timing)), strict=True):
+        if value != rate:
+            at = (round(time * NANO) + shift) / 1000
+            events.append({"ph": "C", "name": "memory rate", "pid": 5, "tid": 0, "ts": at, "args": {"byte/s": value}})
+        rate = value
+    return events

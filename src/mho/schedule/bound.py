@@ -1,0 +1,171 @@
+"""A lower bound on the time of any legal schedule of a network on a chip. The argument is in docs/bound.md.
+
+It knows nothing of the schedulers: only block counts b, windows M, the chip's G groups, the time W of one array write,
+the time t of one window, and the memory bandwidth. It holds for every schedule in which each block is written at least
+once in the inference (or, where the whole network stays resident, in which the first G writes are free), whatever the
+copies, the order of writes and the cutting into parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.mapping import Mapping
+from mho.network.graph import Network
+from mho.network.layers import Input, MatrixLayer
+from mho.program.work import vector_seconds
+from mho.schedule.buffer import transfer_bytes
+
+FloatArray = npt.NDArray[np.float64]
+PREFIXES = 64
+"""How many prefixes of layers are tried at the most; each gives a valid bound by itself, so fewer only loosens it."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A lower bound in seconds, and the arguments that it is the largest of, by name."""
+
+    seconds: float
+    arguments: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What must be done, per matrix layer in order: blocks, windows. Times in s, bandwidth in byte/s."""
+
+    blocks: FloatArray
+    windows: FloatArray
+    groups: int
+    write_s: float
+    window_s: float
+    sequential: bool
+    resident: bool
+    before_s: float = 0.0
+    """Time that must pass before the first matrix layer may compute, whatever is written: the smallest input arriving."""
+    other_s: float = 0.0
+    """Time after the first matrix layer's start in which none computes: vector layers of a sequential chip, and the
+    smallest output leaving."""
+    weight_transfer_s: float = 0.0
+    """Time that the memory needs for every weight once."""
+
+
+def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Demand:
+    """Gather what the bound needs."""
+    sequential = chip.layer_order == "sequential"
+    layers = network.layers
+    arriving = [transfer_bytes(layer, coded) for layer in layers if isinstance(layer, Input)]
+    leaving = [transfer_bytes(network.by_name[name], coded) for name in network.outputs]
+    cells = 0 if resident else network.weights * chip.cells_per_weight
+    return Demand(
+        np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
+        np.array([layer.windows for layer in mapping.layers], dtype=np.float64),
+        chip.groups,
+        chip.array_write_time_s,
+        chip.window_time_s,
+        sequential,
+        resident,
+        min(arriving) / chip.memory.bandwidth,
+        min(leaving) / chip.memory.bandwidth + (_vector_after_matrix(network, chip) if sequential else 0.0),
+        cells * chip.write_bits_per_cell / 8 / chip.memory.bandwidth,
+    )
+
+
+def _vector_after_matrix(network: Network, chip: Chip) -> float:
+    """Sum the time of the vector layers that need a matrix layer's output, and so cannot hide behind the first write."""
+    after: set[str] = set()
+    seconds = 0.0
+    for layer in network.layers:
+        if isinstance(layer, MatrixLayer):
+            after.add(layer.name)
+        elif after.intersection(layer.inputs):
+            after.add(layer.name)
+            seconds += vector_seconds(layer, network, chip)
+    return seconds
+
+
+def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
+    """Bound the start of layer `count` (or the end of all) by the trade between copies and writes; see docs/bound.md.
+
+    With c copies of a layer, computing lasts at least M t / c and the groups are busy for b (c W + M t). Minimising
+    the larger of (sum of computing) and (busy group time / G) over all c between 1 and M is convex; its Pareto front
+    is c = clip(x sqrt(M t / (b W)), 1, M), and the two sides cross in x (W is common to all layers, so x absorbs it).
+    """
+    blocks, work = need.blocks[:count], need.windows[:count] * need.window_s
+    most = need.windows[:count]
+    free = need.groups * need.write_s if need.resident else 0.0
+    first = 0.0 if need.resident else need.write_s
+    first = max(first, need.before_s) + other_s
+    busy = float(np.sum(blocks * work))
+    if need.write_s == 0.0:
+        return max(first + float(np.sum(work / most)), busy / need.groups)
+    slope = np.sqrt(work / blocks)
+
+    def sides(x: float) -> tuple[float, float]:
+        copies = np.clip(x * slope, 1.0, most)
+        writing = float(np.sum(blocks * copies)) * need.write_s
+        computing = first + float(np.sum(work / copies)) if need.sequential else 0.0
+        return computing, (max(writing - free, 0.0) + busy) / need.groups
+
+    low, high = 0.0, float(np.max(most / slope))
+    if sides(high)[1] <= sides(high)[0]:
+        return sides(high)[0]
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        computing, grouped = sides(middle)
+        low, high = (middle, high) if computing > grouped else (low, middle)
+    # The crossing lies between: computing falls with x and busy time grows, so each side bounds it from its own end.
+    return max(sides(high)[0], sides(low)[1])
+
+
+def _least_compute(need: Demand) -> FloatArray:
+    """For each layer a bound on its computing time: all groups share its block windows, none takes less than a window."""
+    return np.maximum(np.ceil(need.blocks * need.windows / need.groups), 1.0) * need.window_s
+
+
+def bound_of(need: Demand) -> Bound:
+    """Bound the time of any legal schedule of `need`."""
+    count = len(need.blocks)
+    if not count:
+        return Bound(need.before_s + need.other_s, {"transfers": need.before_s + need.other_s})
+    arguments = {"compute and copies": _replicated(need, count, need.other_s)}
+    least = _least_compute(need)
+    if not need.resident:
+        rounds = int(np.ceil(np.sum(need.blocks) / need.groups))
+        arguments["rounds of writing"] = rounds * (need.write_s + need.window_s)
+        arguments["memory bandwidth"] = need.weight_transfer_s + need.window_s
+    if need.sequential:
+        first = 0.0 if need.resident else need.write_s
+        arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
+    if need.sequential and not need.resident:
+        arguments["capacity"] = max((_after_prefix(need, least, k) for k in _prefixes(count)), default=0.0)
+    return Bound(max(arguments.values()), arguments)
+
+
+def _prefixes(count: int) -> list[int]:
+    """Choose the layers whose start is bounded: all, or PREFIXES of them evenly spread."""
+    return sorted({round(i) for i in np.linspace(1, count - 1, min(count - 1, PREFIXES))}) if count > 1 else []
+
+
+def _after_prefix(need: Demand, least: FloatArray, count: int) -> float:
+    """Bound the end by the start of layer `count` and what the chip cannot hold by then.
+
+    When it starts, at most G blocks of it and later layers are written or being written; the others' writes start
+    afterwards, and every group writes one at a time.
+    """
+    start = _replicated(need, count)
+    rest = float(np.sum(need.blocks[count:])) - need.groups
+    computing = float(np.sum(least[count:]))
+    if rest <= 0:
+        return start + computing
+    busy = rest * need.write_s + float(np.sum(need.blocks[count:] * need.windows[count:])) * need.window_s
+    rounds = float(np.ceil(rest / need.groups))
+    return start + max(rounds * need.write_s + need.window_s, computing, busy / need.groups)
+
+
+def lower_bound(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Bound:
+    """Bound the time of any legal schedule of a mapped network on a chip, in s."""
+    return bound_of(demand(network, mapping, chip, resident=resident, coded=coded))

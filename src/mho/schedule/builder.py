@@ -1,0 +1,150 @@
+"""What every schedule shares: the order of layers, and instructions made with the right dependencies.
+
+A step is a layer that costs the chip something: all but the constants. In a chip with `layer_order: sequential`
+(ARAS section III-B: one layer computes at a time) each step waits for the step before it; with `dataflow` it waits
+only for those that make its inputs. Either way a step ends with one instruction, its `finish`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from mho.chip import Chip
+from mho.mapping import LayerMapping, Mapping
+from mho.network.graph import Network
+from mho.network.layers import Constant, Embedding, Input
+from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
+from mho.program.program import BufferUse
+from mho.program.work import vector_seconds
+from mho.schedule.buffer import transfer_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a schedule is made for: the network, its mapping, the chip, where tensors live, and which stay resident."""
+
+    chip: Chip
+    network: Network
+    mapping: Mapping
+    buffers: tuple[BufferUse, ...]
+    resident: bool
+    coded: frozenset[str]
+    """Tensors that are stored as 8-bit codes."""
+
+    @cached_property
+    def steps(self) -> tuple[int, ...]:
+        """The places in network.layers of all layers but constants, in order."""
+        return tuple(i for i, layer in enumerate(self.network.layers) if not isinstance(layer, Constant))
+
+    @cached_property
+    def producers(self) -> dict[int, tuple[int, ...]]:
+        """For each step the steps whose tensors it reads."""
+        place = {layer.name: i for i, layer in enumerate(self.network.layers)}
+        kept = set(self.steps)
+        return {i: tuple(sorted({place[name] for name in self.network.layers[i].inputs} & kept)) for i in self.steps}
+
+    @cached_property
+    def waits(self) -> dict[int, tuple[int, ...]]:
+        """For each step the steps that must have finished before it starts."""
+        if self.chip.layer_order == "dataflow":
+            return self.producers
+        return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
+
+    def write_estimate_s(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
+        """Estimate how long a write lasts with the memory to itself, for planning only; the machine measures."""
+        cells = layer.tiling.totals(blocks).places * self.chip.cells_per_weight
+        return max(
+            self.chip.array_write_time_s,
+            cells * self.chip.write_bits_per_cell / 8 / self.chip.memory.bandwidth,
+        )
+
+    def vector_time_s(self, step: int) -> float:
+        """How long a step outside the crossbars lasts, for planning: vector unit, or memory with nobody else on it."""
+        layer = self.network.layers[step]
+        if isinstance(layer, Input):
+            return transfer_bytes(layer, self.coded) / self.chip.memory.bandwidth
+        fetch = layer.size / self.chip.memory.bandwidth if isinstance(layer, Embedding) else 0.0
+        return fetch + vector_seconds(layer, self.network, self.chip)
+
+
+class Builder:
+    """Collects instructions. Every method returns the number of the instruction that it adds."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.instructions: list[Instruction] = []
+        self.finish: dict[int, int] = {}
+        self._spilled = {use.layer: use.spilled for use in task.buffers if use.spilled}
+        self._stores: dict[int, int] = {}
+        self._gates: dict[int, tuple[int, ...]] = {}
+
+    def add(self, instruction: Instruction) -> int:
+        """Append an instruction."""
+        self.instructions.append(instruction)
+        return len(self.instructions) - 1
+
+    def gate(self, step: int) -> tuple[int, ...]:
+        """Return what must have happened before `step` may start, loading what of its inputs was spilled."""
+        if step not in self._gates:
+            before = tuple(self.finish[other] for other in self.task.waits[step])
+            loads = tuple(
+                self.add(Transfer("load", made, self._spilled[made], tuple(sorted({self._stores[made], *before}))))
+                for made in self.task.producers[step]
+                if made in self._spilled
+            )
+            self._gates[step] = tuple(sorted({*before, *loads}))
+        return self._gates[step]
+
+    def write(
+        self, layer: LayerMapping, blocks: tuple[int, int], copy: int, groups: Groups, after: tuple[int, ...]
+    ) -> int:
+        """Write blocks of a copy into groups."""
+        return self.add(Write(layer.index, blocks, copy, groups, after))
+
+    def activate(
+        self,
+        layer: LayerMapping,
+        blocks: tuple[int, int],
+        copy: int,
+        windows: tuple[int, int],
+        groups: Groups,
+        written: int,
+    ) -> int:
+        """Run windows through written blocks; the groups are free afterwards unless the weights stay resident."""
+        after = tuple(sorted({written, *self.gate(layer.index)}))
+        return self.add(Activate(layer.index, blocks, copy, windows, groups, not self.task.resident, after))
+
+    def combine(self, layer: LayerMapping, activations: tuple[int, ...]) -> int:
+        """Complete a matrix layer."""
+        return self._finished(layer.index, self.add(Combine(layer.index, tuple(sorted(activations)))))
+
+    def vector(self, step: int) -> int:
+        """Compute a layer outside the crossbars, with what it fetches from the main memory before."""
+        layer = self.task.network.layers[step]
+        after = self.gate(step)
+        if isinstance(layer, Input):
+            return self._finished(step, self.add(Transfer("load", step, transfer_bytes(layer, self.task.coded), after)))
+        if isinstance(layer, Embedding):
+            after = (self.add(Transfer("load", step, layer.size, after)),)
+        return self._finished(step, self.add(Vector(step, after)))
+
+    def _finished(self, step: int, instruction: int) -> int:
+        """Note that `step` ends with `instruction`; store what leaves the buffer."""
+        self.finish[step] = instruction
+        if step in self._spilled:
+            self._stores[step] = self.add(Transfer("store", step, self._spilled[step], (instruction,)))
+        if self.task.network.layers[step].name in self.task.network.outputs:
+            size = transfer_bytes(self.task.network.layers[step], self.task.coded)
+            self.add(Transfer("store", step, size, (instruction,)))
+        return instruction
+
+    def write_all(self) -> dict[int, tuple[Groups, int]]:
+        """Write every layer once, before the first inference; return each layer's groups and write."""
+        first = 0
+        placed: dict[int, tuple[Groups, int]] = {}
+        for layer in self.task.mapping.layers:
+            groups: Groups = ((first, first + layer.blocks),)
+            placed[layer.index] = groups, self.write(layer, (0, layer.blocks), 0, groups, ())
+            first += layer.blocks
+        return placed

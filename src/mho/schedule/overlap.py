@@ -1,0 +1,141 @@
+"""`overlap`: ARAS's baseline scheduler (section IV, Figures 8 and 9), without replication.
+
+Whenever groups are free, the next blocks that are not yet written, in layer order, are bound to them: part of a layer,
+a layer, or several. A run of blocks is activated as soon as it is written and its layer may start; when it has served
+all windows its groups are free again, whether or not the rest of the layer has been written yet. So a layer larger
+than the chip runs in parts, and writing never waits for more than it needs.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+from mho.mapping import LayerMapping
+from mho.program.instructions import Groups
+from mho.schedule.builder import Builder, Task
+from mho.schedule.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of blocks bound to groups by one write, ready at a planned time."""
+
+    layer: LayerMapping
+    blocks: tuple[int, int]
+    groups: Groups
+    written: int
+    ready_s: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one matrix layer is."""
+
+    started_s: float | None = None
+    bound: list[Piece] = field(default_factory=list)
+    activations: list[int] = field(default_factory=list)
+    served: int = 0
+
+
+class Overlap:
+    """The plan as a small event simulation: its times order the decisions, the machine measures what comes of them."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.builder = Builder(task)
+        self.pool = Pool(task.chip.groups)
+        self.progress = {layer.index: Progress() for layer in task.mapping.layers}
+        self.queue = iter(task.mapping.layers)
+        self.next: tuple[LayerMapping, int] | None = None
+        self.missing = {step: len(task.waits[step]) for step in task.steps}
+        self.followers: dict[int, list[int]] = {step: [] for step in task.steps}
+        for step, before in task.waits.items():
+            for other in before:
+                self.followers[other].append(step)
+        self.ends: list[tuple[float, int, Piece | int]] = []
+
+    def run(self) -> Builder:
+        """Plan until every step has finished."""
+        if self.task.resident:
+            for index, (groups, written) in self.builder.write_all().items():
+                layer = self.task.mapping.by_index[index]
+                self.progress[index].bound.append(Piece(layer, (0, layer.blocks), groups, written, 0.0))
+        else:
+            self._advance()
+        self._bind(0.0)
+        for step in [step for step, count in self.missing.items() if count == 0]:
+            self._start(step, 0.0)
+        while self.ends:
+            now = self.ends[0][0]
+            # Groups that come free together are bound together, so that layers are not cut up without need.
+            while self.ends and self.ends[0][0] == now:
+                _, instruction, ended = heapq.heappop(self.ends)
+                if isinstance(ended, Piece):
+                    self._served(ended, instruction, now)
+                else:
+                    self._finished(ended, now)
+            self._bind(now)
+        return self.builder
+
+    def _advance(self) -> None:
+        layer = next(self.queue, None)
+        self.next = None if layer is None else (layer, 0)
+
+    def _bind(self, now: float) -> None:
+        """Bind free groups to the next blocks that are not yet written."""
+        while self.next is not None and self.pool.free:
+            layer, first = self.next
+            blocks = (first, min(first + self.pool.free, layer.blocks))
+            groups, users = self.pool.take(blocks[1] - blocks[0])
+            written = self.builder.write(layer, blocks, 0, groups, users)
+            piece = Piece(layer, blocks, groups, written, now + self.task.write_estimate_s(layer, blocks))
+            if blocks[1] < layer.blocks:
+                self.next = layer, blocks[1]
+            else:
+                self._advance()
+            started = self.progress[layer.index].started_s
+            if started is None:
+                self.progress[layer.index].bound.append(piece)
+            else:
+                self._activate(piece, started)
+
+    def _start(self, step: int, now: float) -> None:
+        """Start a step all of whose predecessors have finished."""
+        layer = self.task.mapping.by_index.get(step)
+        if layer is None:
+            instruction = self.builder.vector(step)
+            heapq.heappush(self.ends, (now + self.task.vector_time_s(step), instruction, step))
+            return
+        progress = self.progress[step]
+        progress.started_s = now
+        for piece in progress.bound:
+            self._activate(piece, now)
+
+    def _activate(self, piece: Piece, started: float) -> None:
+        windows = (0, piece.layer.windows)
+        instruction = self.builder.activate(piece.layer, piece.blocks, 0, windows, piece.groups, piece.written)
+        self.progress[piece.layer.index].activations.append(instruction)
+        end = max(started, piece.ready_s) + piece.layer.windows * self.task.chip.window_time_s
+        heapq.heappush(self.ends, (end, instruction, piece))
+
+    def _served(self, piece: Piece, instruction: int, now: float) -> None:
+        """Free the groups of a piece that has served all windows; finish its layer if it was the last."""
+        if not self.task.resident:
+            self.pool.give(piece.groups, instruction)
+        progress = self.progress[piece.layer.index]
+        progress.served += piece.blocks[1] - piece.blocks[0]
+        if progress.served == piece.layer.blocks:
+            self.builder.combine(piece.layer, tuple(progress.activations))
+            self._finished(piece.layer.index, now)
+
+    def _finished(self, step: int, now: float) -> None:
+        for follower in self.followers[step]:
+            self.missing[follower] -= 1
+            if not self.missing[follower]:
+                self._start(follower, now)
+
+
+def overlap(task: Task) -> Builder:
+    """Return the overlapped schedule."""
+    return Overlap(task).run()
