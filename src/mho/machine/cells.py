@@ -57,8 +57,9 @@ def digits(codes: npt.NDArray[np.uint8], chip: Chip) -> npt.NDArray[np.uint8]:
     """Split weight codes into cell levels, the most significant first: shape (..., cells per weight)."""
     count, bits = chip.cells_per_weight, chip.array.cell_bits
     shifts = bits * np.arange(count - 1, -1, -1, dtype=np.uint16)
-    levels = np.right_shift(codes[..., None].astype(np.uint16), shifts) & np.uint16(chip.levels - 1)
-    return np.asarray(levels, dtype=np.uint8)
+    levels = np.empty((*codes.shape, count), dtype=np.uint8)
+    levels[...] = (codes[..., None].astype(np.uint16) >> shifts) & (chip.levels - 1)
+    return levels
 
 
 def block_codes(codes: npt.NDArray[np.uint8], tiling: Tiling, index: int) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,95 @@
+"""Real weights and real inputs: every program is bit-exact against the integer reference, and legal.
+
+The chip is ARAS cut down to a few groups, so that no network fits, most layers run in parts and every cell is overwritten
+again and again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mho
+from mho.chip import Chip
+from mho.network.samples import Samples, load_samples, synthetic
+
+CIFAR = ("cifar10/test_a.npz", "cifar10/train_calib.npz")
+IMAGENET = ("imagenet/val_a200.npz", "imagenet/calib32.npz")
+KEYWORDS = ("kws/kwt_mfcc_a500.npz", "kws/kwt_mfcc_a500.npz")
+
+FILES = {
+    "cifar10/resnet20.onnx": CIFAR,
+    "cifar10/resnet32.onnx": CIFAR,
+    "cifar10/resnet56.onnx": CIFAR,
+    "cifar10/densenet40fast.onnx": CIFAR,
+    "cifar10/resnet8_fp32.onnx": CIFAR,
+    "cifar10/resnet8_int8_qdq.onnx": CIFAR,
+    "imagenet/squeezenet1.1.onnx": IMAGENET,
+    "imagenet/mobilenet_v2_int8_qdq.onnx": IMAGENET,
+    "kws/kwt1_core.onnx": KEYWORDS,
+    "kws/dscnn_int8_qdq.onnx": ("kws/dscnn_mfcc_a500.npz", "kws/dscnn_mfcc_a500.npz"),
+}
+
+
+def small_chip(tiles: int = 4) -> Chip:
+    return Chip.load("aras").override({"tiles": tiles}, source="test: so few groups that weights are overwritten")
+
+
+def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Chip, schedule: str) -> None:
+    quantised = mho.quantise(network, calibration.inputs)
+    program = mho.compile(quantised, chip, schedule=schedule)
+    assert program.setup == 0, "the network fits: nothing would be overwritten"
+    result = mho.verify(program, samples.inputs)
+    assert result.ok, str(result)
+    assert result.compared >= len(network.matrix_layers)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("schedule", ["naive", "overlap"])
+def test_files_with_real_weights_are_bit_exact_on_real_samples(data: Path, file: str, schedule: str) -> None:
+    given, measured = FILES[file]
+    network = mho.Network.from_onnx(data / file)
+    calibration = load_samples(data / measured, network).first(8)
+    samples = load_samples(data / given, network).first(2)
+    check(network, calibration, samples, small_chip(1 if "dscnn" in file or "resnet8" in file else 2), schedule)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet32", "resnet56"])
+def test_torch_models_with_real_weights_are_bit_exact_and_equal_their_onnx_twins(data: Path, name: str) -> None:
+    network = mho.zoo.load(name, weights=str(data / "cifar10" / f"{name}.safetensors"))
+    twin = mho.Network.from_onnx(data / "cifar10" / f"{name}.onnx")
+    samples = load_samples(data / CIFAR[0], network).first(2)
+    check(network, load_samples(data / CIFAR[1], network).first(8), samples, small_chip(2), "overlap")
+    ours, theirs = (next(iter(mho.run_float(net, samples.inputs).values())) for net in (network, twin))
+    assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mobilenet_v2", {"input_size": 32}),
+        ("resnet50", {"input_size": 32}),
+        ("densenet161", {"input_size": 32}),
+        ("bert-base", {"sequence": 16}),
+    ],
+)
+def test_large_models_of_reduced_input_are_bit_exact(name: str, options: dict[str, int]) -> None:
+    """Weights are seeded: what is tested is that they land in the right cells at the right time."""
+    network = mho.zoo.load(name, weights="seeded", **options)
+    check(network, synthetic(network, 2, seed=1), synthetic(network, 1, seed=2), small_chip(24), "overlap")
+
+
+def test_the_very_chip_and_network_of_the_main_job_are_bit_exact() -> None:
+    """ResNet-50 at its full size on the whole ARAS chip: the program that `make run` times is the one executed here."""
+    network = mho.zoo.load("resnet50", weights="seeded")
+    quantised = mho.quantise(network, synthetic(network, 1, seed=1).inputs)
+    program = mho.compile(quantised, "aras")
+    result = mho.verify(program, synthetic(network, 1, seed=2).inputs)
+    assert result.ok, str(result)
+    report = mho.simulate(program, verified=str(result))
+    shapes = mho.simulate(mho.compile(mho.zoo.load("resnet50"), "aras"))
+    assert report.latency_s == shapes.latency_s
+    assert report.worn.exact
+    assert not shapes.worn.exact
