@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.mapping import Tiling
 from mho.program import Program, Write
-from mho.program.instructions import members
+from mho.program.instructions import indices, members
 
 CODE_SPREAD = 8.0
 """Assumed weight codes of networks known by shape alone: normal around the middle code, the whole range being this many
@@ -69,8 +69,6 @@ def block_codes(codes: npt.NDArray[np.uint8], tiling: Tiling, index: int) -> npt
     """
     block = tiling.block(index)
     part = codes[block.first : block.first + block.count, slice(*block.rows), slice(*block.columns)]
-    if block.count == 1:
-        return part[0]
     laid = np.zeros((block.height, block.width), dtype=np.uint8)
     height, width = part.shape[1:]
     for i, matrix in enumerate(part):
@@ -155,7 +153,8 @@ def _expected(program: Program) -> Wear:
     """Charge expected changes wherever a group receives another block than it held."""
     chip = program.chip
     changed, steps, most = expected_change(chip.cells_per_weight, chip.array.cell_bits)
-    held = np.full((chip.groups, 3), -1, dtype=np.int64)
+    # What a group holds as one number: layer, copy and block in fields of their own.
+    held = np.full(chip.groups, -1, dtype=np.int64)
     worn = np.zeros(chip.groups)
     counts: dict[int, WriteCount] = {}
     for turn in (0, 1):
@@ -163,14 +162,9 @@ def _expected(program: Program) -> Wear:
             if not isinstance(instruction, Write) or (turn and i < program.setup):
                 continue
             places = program.mapping.by_index[instruction.layer].tiling.places[slice(*instruction.blocks)]
-            groups = np.fromiter(members(instruction.groups), dtype=np.int64, count=len(places))
-            new = np.empty((len(places), 3), dtype=np.int64)
-            new[:, 0], new[:, 1], new[:, 2] = (
-                instruction.layer,
-                instruction.copy,
-                np.arange(*instruction.blocks),
-            )
-            other = (held[groups] != new).any(axis=1)
+            groups = indices(instruction.groups)
+            new = (instruction.layer << 44 | instruction.copy << 28) + np.arange(*instruction.blocks)
+            other = held[groups] != new
             held[groups] = new
             if turn or i < program.setup:
                 moved = float(places[other].sum())

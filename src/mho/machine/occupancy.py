@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.machine.timing import Timing
 from mho.program import Activate, Program, Write
-from mho.program.instructions import size
+from mho.program.instructions import indices, size
 
 Times = npt.NDArray[np.float64]
 
@@ -30,60 +31,66 @@ class Occupancy:
     mean: float
 
 
-def _held(program: Program, timing: Timing) -> list[tuple[float, float, int]]:
-    """Return (from, to, groups) for every stretch in which groups hold one block."""
-    groups = program.chip.groups
-    begin = np.full(groups, np.nan)
-    end = np.full(groups, np.nan)
-    stretches: list[tuple[float, float, int]] = []
+Spans = tuple[Times, Times, npt.NDArray[np.int64]]
+"""Stretches of time as arrays: from, to, how many groups."""
 
-    def close(part: slice) -> None:
-        known = ~np.isnan(begin[part])
-        if not known.any():
-            return
-        pairs = np.stack([begin[part][known], end[part][known]], axis=1)
-        if (pairs == pairs[0]).all():
-            stretches.append((float(pairs[0, 0]), float(pairs[0, 1]), len(pairs)))
-            return
-        unique, counts = np.unique(pairs, axis=0, return_counts=True)
-        stretches.extend((float(a), float(b), int(n)) for (a, b), n in zip(unique, counts, strict=True))
+
+def _held(program: Program, timing: Timing) -> Spans:
+    """Return every stretch in which a group holds one block."""
+    begin = np.full(program.chip.groups, np.nan)
+    end = np.full(program.chip.groups, np.nan)
+    stretches: dict[tuple[float, float], int] = {}
+
+    def close(groups: npt.NDArray[np.int64]) -> None:
+        first, last = begin[groups], end[groups]
+        if (first == first[0]).all() and (last == last[0]).all():
+            pairs = [((float(first[0]), float(last[0])), len(groups))]
+        else:
+            unique, counts = np.unique(np.stack([first, last]), axis=1, return_counts=True)
+            pairs = list(zip(zip(*unique.tolist(), strict=True), counts.tolist(), strict=True))
+        for pair, count in pairs:
+            stretches[pair] = stretches.get(pair, 0) + count
 
     for i, instruction in enumerate(program.instructions):
         if isinstance(instruction, Write):
-            for first, last in instruction.groups:
-                part = slice(first, last)
-                close(part)
-                begin[part] = timing.starts[i]
-                end[part] = timing.ends[i]
+            groups = indices(instruction.groups)
+            close(groups)
+            begin[groups] = timing.starts[i]
+            end[groups] = timing.ends[i]
         elif isinstance(instruction, Activate):
+            groups = indices(instruction.groups)
             until = timing.ends[i] if instruction.release else timing.latency_s
-            for first, last in instruction.groups:
-                end[first:last] = np.maximum(end[first:last], until)
-    close(slice(0, groups))
-    return stretches
+            end[groups] = np.maximum(end[groups], until)
+    close(np.arange(program.chip.groups))
+    known = [(first, last, count) for (first, last), count in stretches.items() if not isnan(first)]
+    first, last, count = (np.array(side) for side in zip(*known, strict=True)) if known else (np.zeros(0),) * 3
+    return first, last, count.astype(np.int64)
+
+
+def _busy(program: Program, timing: Timing, kind: type[Write] | type[Activate]) -> Spans:
+    """Return every stretch in which an instruction of a kind is under way."""
+    chosen = [i for i, instruction in enumerate(program.instructions) if isinstance(instruction, kind)]
+    counts = [size(each.groups) for each in program.instructions if isinstance(each, kind)]
+    return timing.starts[chosen], timing.ends[chosen], np.array(counts, dtype=np.int64)
 
 
 def occupancy(program: Program, timing: Timing) -> Occupancy:
     """Measure how a program fills its chip over one inference."""
-    spans: dict[str, list[tuple[float, float, int]]] = {
+    spans = {
         "held": _held(program, timing),
-        "write": [],
-        "compute": [],
+        "write": _busy(program, timing, Write),
+        "compute": _busy(program, timing, Activate),
     }
-    for i, instruction in enumerate(program.instructions):
-        if isinstance(instruction, Write | Activate):
-            kind = "write" if isinstance(instruction, Write) else "compute"
-            spans[kind].append((float(timing.starts[i]), float(timing.ends[i]), size(instruction.groups)))
-    edges = {0.0, timing.latency_s}
-    edges.update(t for found in spans.values() for a, b, _ in found for t in (a, b) if 0.0 <= t <= timing.latency_s)
-    times = np.array(sorted(edges))
+    edges = np.concatenate(
+        [[0.0, timing.latency_s], *(side for begin, end, _ in spans.values() for side in (begin, end))]
+    )
+    times = np.unique(edges[(edges >= 0.0) & (edges <= timing.latency_s)])
     steps = {}
-    for kind, found in spans.items():
+    for kind, (begin, end, count) in spans.items():
+        within = end > 0.0
         change = np.zeros(len(times) + 1, dtype=np.int64)
-        for begin, end, count in found:
-            if end > 0.0:
-                change[np.searchsorted(times, max(begin, 0.0))] += count
-                change[np.searchsorted(times, end)] -= count
+        np.add.at(change, np.searchsorted(times, np.maximum(begin[within], 0.0)), count[within])
+        np.add.at(change, np.searchsorted(times, end[within]), -count[within])
         steps[kind] = np.cumsum(change[:-1])
     held, writing = steps["held"], steps["write"]
     # Several activations may run on one group at once only where they serve the same block: count the group once.

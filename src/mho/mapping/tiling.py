@@ -144,14 +144,17 @@ class Tiling:
         return -(-self.widths // self.array_columns)
 
     @cached_property
-    def _sums(self) -> IntArray:
-        """Running sums over blocks of (height, width, places, arrays, height x arrays), shape (blocks + 1, 5)."""
-        table = np.stack([self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays], axis=1)
-        return np.concatenate([np.zeros((1, 5), dtype=np.int64), np.cumsum(table, axis=0)])
+    def _sums(self) -> list[tuple[int, int, int, int, int]]:
+        """Running sums over blocks of (height, width, places, arrays, height x arrays), before each block and at the end."""
+        table = np.zeros((self.blocks + 1, 5), dtype=np.int64)
+        columns = (self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays)
+        np.cumsum(np.stack(columns, axis=1), axis=0, out=table[1:])
+        return [(a, b, c, d, e) for a, b, c, d, e in table.tolist()]
 
     def totals(self, blocks: tuple[int, int]) -> Totals:
         """Sum over the blocks [first, last) in constant time."""
-        height, width, places, arrays, drives = (int(n) for n in self._sums[blocks[1]] - self._sums[blocks[0]])
+        before, until = self._sums[blocks[0]], self._sums[blocks[1]]
+        height, width, places, arrays, drives = (b - a for a, b in zip(before, until, strict=True))
         count = blocks[1] - blocks[0]
         # A run of at least row_blocks blocks reads each input of its matrices once; a shorter one reads its own rows.
         distinct = height

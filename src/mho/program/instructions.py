@@ -18,6 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
+
 Groups = tuple[tuple[int, int], ...]
 """Groups of arrays as half-open ranges, in the order in which blocks fill them."""
 
@@ -30,6 +33,13 @@ def size(groups: Groups) -> int:
 def members(groups: Groups) -> Iterator[int]:
     """Yield the groups one by one, in order."""
     return chain.from_iterable(range(first, last) for first, last in groups)
+
+
+def indices(groups: Groups) -> npt.NDArray[np.int64]:
+    """Return the groups as an array, in order."""
+    if len(groups) == 1:
+        return np.arange(*groups[0])
+    return np.concatenate([np.arange(first, last) for first, last in groups])
 
 
 @dataclass(frozen=True, slots=True)

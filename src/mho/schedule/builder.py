@@ -51,6 +51,14 @@ class Task:
             return self.producers
         return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
 
+    @cached_property
+    def groups_fed_at_once(self) -> int:
+        """How many whole groups the memory can feed with level changes as fast as they are written; at least one."""
+        chip = self.chip
+        cells = chip.array.rows * chip.group_columns * chip.cells_per_weight
+        size = cells * chip.write_bits_per_cell / 8
+        return max(1, min(chip.groups, int(chip.memory.bandwidth * chip.array_write_time_s / size)))
+
     def write_estimate_s(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
         """Estimate how long a write lasts with the memory to itself, for planning only; the machine measures."""
         cells = layer.tiling.totals(blocks).places * self.chip.cells_per_weight

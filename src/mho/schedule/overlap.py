@@ -4,6 +4,9 @@ Whenever groups are free, the next blocks that are not yet written, in layer ord
 a layer, or several. A run of blocks is activated as soon as it is written and its layer may start; when it has served
 all windows its groups are free again, whether or not the rest of the layer has been written yet. So a layer larger
 than the chip runs in parts, and writing never waits for more than it needs.
+
+Where the memory cannot feed all groups at once, only as many are written at a time as it can (ARAS section III-B: bandwidth
+limits the simultaneous writing of APUs). More would not write faster, and would take from the layers that come first.
 """
 
 from __future__ import annotations
@@ -26,6 +29,13 @@ class Piece:
     groups: Groups
     written: int
     ready_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The end of a write, where others wait for its share of the memory."""
+
+    slots: Groups
 
 
 @dataclass(slots=True)
@@ -53,7 +63,9 @@ class Overlap:
         for step, before in task.waits.items():
             for other in before:
                 self.followers[other].append(step)
-        self.ends: list[tuple[float, int, Piece | int]] = []
+        self.ends: list[tuple[float, int, Piece | Written | int]] = []
+        fed = task.groups_fed_at_once
+        self.slots = None if fed >= task.chip.groups else Pool(fed)
 
     def run(self) -> Builder:
         """Plan until every step has finished."""
@@ -73,6 +85,9 @@ class Overlap:
                 _, instruction, ended = heapq.heappop(self.ends)
                 if isinstance(ended, Piece):
                     self._served(ended, instruction, now)
+                elif isinstance(ended, Written):
+                    assert self.slots is not None
+                    self.slots.give(ended.slots, instruction)
                 else:
                     self._finished(ended, now)
             self._bind(now)
@@ -82,14 +97,24 @@ class Overlap:
         layer = next(self.queue, None)
         self.next = None if layer is None else (layer, 0)
 
+    def _room(self) -> int:
+        """Count the groups that may be bound now: free, and fed by the memory."""
+        return self.pool.free if self.slots is None else min(self.pool.free, self.slots.free)
+
     def _bind(self, now: float) -> None:
         """Bind free groups to the next blocks that are not yet written."""
-        while self.next is not None and self.pool.free:
+        while self.next is not None and (room := self._room()):
             layer, first = self.next
-            blocks = (first, min(first + self.pool.free, layer.blocks))
+            blocks = (first, min(first + room, layer.blocks))
             groups, users = self.pool.take(blocks[1] - blocks[0])
-            written = self.builder.write(layer, blocks, 0, groups, users)
-            piece = Piece(layer, blocks, groups, written, now + self.task.write_estimate_s(layer, blocks))
+            ready_s = now + self.task.write_estimate_s(layer, blocks)
+            if self.slots is None:
+                written = self.builder.write(layer, blocks, 0, groups, users)
+            else:
+                slots, before = self.slots.take(blocks[1] - blocks[0])
+                written = self.builder.write(layer, blocks, 0, groups, tuple(sorted({*users, *before})))
+                heapq.heappush(self.ends, (ready_s, written, Written(slots)))
+            piece = Piece(layer, blocks, groups, written, ready_s)
             if blocks[1] < layer.blocks:
                 self.next = layer, blocks[1]
             else:

@@ -1,0 +1,59 @@
+"""The five networks of ARAS on its chip, against what is to be reached; the page is what the command makes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+import mho
+from benchmarks.throughput import FLOORS, PAGE, render, rows
+from mho.chip import Chip
+
+
+@pytest.fixture(scope="module")
+def measured() -> list[dict[str, float | str]]:
+    return rows()
+
+
+def test_the_chip_is_that_of_the_paper() -> None:
+    """ARAS Table II: 96 cycles a window and 768,000 cycles a write at 1 GHz."""
+    chip = Chip.load("aras")
+    assert chip.window_time_s == pytest.approx(96e-9, rel=1e-12)
+    assert chip.array_write_time_s == pytest.approx(768e-6, rel=1e-12)
+    assert chip.arrays == 2304
+
+
+def test_overlap_reaches_its_floor_on_every_network(measured: list[dict[str, float | str]]) -> None:
+    for row in measured:
+        assert float(row["per_s"]) >= FLOORS[str(row["network"])], row
+
+
+def test_naive_takes_the_sum_of_writes_and_computing(measured: list[dict[str, float | str]]) -> None:
+    """ARAS Figure 7; ResNet-50: 54 layers of 0.768 ms, one more write for what exceeds the chip, and 5.9 ms of windows."""
+    network = mho.zoo.load("resnet50")
+    chip = Chip.load("aras")
+    program = mho.compile(network, chip, schedule="naive")
+    segments = sum(-(-layer.blocks // chip.groups) for layer in program.mapping.layers)
+    served = sum(-(-layer.blocks // chip.groups) * layer.windows for layer in program.mapping.layers)
+    expected = segments * chip.array_write_time_s + served * chip.window_time_s
+    (row,) = [row for row in measured if row["network"] == "resnet50"]
+    # What is left is the input's and output's way over the memory channel.
+    assert float(row["naive_s"]) == pytest.approx(expected, rel=1e-3)
+    assert float(row["naive_s"]) == pytest.approx(48e-3, rel=0.03)
+
+
+def test_the_page_is_what_the_command_makes(measured: list[dict[str, float | str]]) -> None:
+    assert PAGE.read_text() == render(measured)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "bert-base"])
+def test_more_arrays_are_never_slower(name: str) -> None:
+    network = mho.zoo.load(name)
+    times = [
+        mho.simulate(
+            mho.compile(network, Chip.load("aras").override({"tiles": n}, source="law"), residency="never")
+        ).latency_s
+        for n in (24, 48, 96, 192, 384)
+    ]
+    assert all(after <= before * (1 + 1e-9) for before, after in pairwise(times))
