@@ -12,7 +12,7 @@ from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.timing import Timing, time_program
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Activate, Combine, Program, Vector, Write
-from mho.schedule import Bound, lower_bound
+from mho.schedule import Bound, coded_tensors, lower_bound
 from mho.version import __version__
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def simulate(program: Program, *, verified: str | None = None) -> Report:
     """
     timing = time_program(program)
     worn = wear(program)
-    coded = frozenset(program.network.layers[use.layer].name for use in program.buffers)
+    coded = coded_tensors(program.network, program.quantised)
     resident = program.setup > 0
     bound = lower_bound(program.network, program.mapping, program.chip, resident=resident, coded=coded)
     return Report(program, timing, worn, account(program, timing, worn), bound, occupancy(program, timing), verified)

@@ -11,15 +11,20 @@ from collections.abc import Sequence
 
 from mho.network.graph import Network
 from mho.network.layers import Constant, Input, Layer
+from mho.number import QuantisedNetwork
+from mho.number.storage import stored
 from mho.program.program import BufferUse
 
 
 def transfer_bytes(layer: Layer, coded: frozenset[str]) -> int:
     """Bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else 4 (float32, token index)."""
-    wide = (isinstance(layer, Input) and layer.integers and layer.name not in coded) or (
-        not isinstance(layer, Input) and layer.name not in coded
-    )
+    wide = layer.name not in coded and (layer.integers if isinstance(layer, Input) else True)
     return layer.size * (4 if wide else 1)
+
+
+def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> frozenset[str]:
+    """Return the tensors that are stored as 8-bit codes: those calibrated, else those that calibrating would code."""
+    return stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
 
 
 def choose_banks(size: int, free: Sequence[tuple[int, int]]) -> tuple[int, ...]:
@@ -44,7 +49,7 @@ def choose_banks(size: int, free: Sequence[tuple[int, int]]) -> tuple[int, ...]:
 
 
 def place_tensors(
-    network: Network, stored: frozenset[str], banks: Sequence[int], layer_order: str
+    network: Network, coded: frozenset[str], banks: Sequence[int], layer_order: str
 ) -> tuple[BufferUse, ...]:
     """Give each stored tensor banks from the layer that makes it to the last that reads it, both included.
 
@@ -72,7 +77,7 @@ def place_tensors(
     holder: dict[int, int] = {}
     uses: list[BufferUse] = []
     for i, layer in enumerate(network.layers):
-        if isinstance(layer, Constant) or source[layer.name] != i or layer.name not in stored:
+        if isinstance(layer, Constant) or source[layer.name] != i or layer.name not in coded:
             continue
         free = [
             (size, number)

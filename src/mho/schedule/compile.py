@@ -8,9 +8,8 @@ from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, quantise
-from mho.number.storage import stored
 from mho.program import Program
-from mho.schedule.buffer import place_tensors
+from mho.schedule.buffer import coded_tensors, place_tensors
 from mho.schedule.builder import Builder, Task
 from mho.schedule.naive import naive
 from mho.schedule.overlap import overlap
@@ -52,7 +51,7 @@ def compile(
         quantised = quantise(net)
     mapped = map_network(net, chip, mapping=mapping, packing=packing)
     resident = residency == "auto" and mapped.blocks <= chip.groups
-    coded = stored(net) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+    coded = coded_tensors(net, quantised)
     buffers = place_tensors(net, coded, chip.buffer.banks, chip.layer_order)
     builder: Builder = SCHEDULES[schedule](Task(chip, net, mapped, buffers, resident, coded))
     return Program(
