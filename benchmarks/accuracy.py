@@ -191,10 +191,10 @@ def measure(case: Case, folder: Path, say: Callable[[str, int, int], None]) -> d
         say(f"{case.name} executed cell by cell", total, total)
         state["verified"] = run.verdicts()
         write_json(scratch, state)
-    return record(case, state["right"], state["verified"], folder)
+    return record(case, state["right"], state["verified"])
 
 
-def record(case: Case, found: dict[str, str], verified: dict[str, Any], folder: Path) -> dict[str, Any]:
+def record(case: Case, found: dict[str, str], verified: dict[str, Any]) -> dict[str, Any]:
     """Gather what was measured of one network. Counts are of samples whose highest score is the label's."""
     count = len(found["float"])
     stated = round(case.stated * count / 100)
@@ -215,9 +215,19 @@ def record(case: Case, found: dict[str, str], verified: dict[str, Any], folder: 
         "against_float": changes,
         "limit_points": case.limit,
         "met": {kind: met(each.count("1"), stated, count, case) for kind, each in found.items() if kind != "float"},
+        **held_out(case, found),
         "explanation": EXPLANATIONS.get(case.file),
         "verified": verified,
     }
+
+
+def held_out(case: Case, found: dict[str, str]) -> dict[str, Any]:
+    """Count again without the samples that calibrated, where these are among those measured; else nothing."""
+    if case.calibration != case.data:
+        return {}
+    rest = {kind: each[case.calibrated :] for kind, each in found.items()}
+    counts = {kind: each.count("1") for kind, each in rest.items()}
+    return {"held_out": {"samples": len(rest["float"]), "right": counts}}
 
 
 def met(right: int, stated: int, count: int, case: Case) -> bool:
@@ -246,8 +256,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.accuracy",
-        description="Measure the accuracy of 8-bit integers on the real data; writes docs/accuracy.md and benchmarks/accuracy.json. "
-        "Interrupt it at will: the next call goes on from there.",
+        description="Measure the accuracy of 8-bit integers on the real data; writes docs/accuracy.md and "
+        "benchmarks/accuracy.json. Interrupt it at will: the next call goes on from there.",
         epilog="The data are found in the folder MHO_DATA, else in ../shared/data.",
     )
     names = [case.name for case in CASES]

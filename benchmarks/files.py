@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / "out" / "benchmarks"
 """Partial results; the folder is ignored by git and may be deleted at any time."""
 
-BEGIN = "<!-- measured: begin (written by a command, see below; do not edit) -->"
+BEGIN = "<!-- measured: begin (written by a command; do not edit) -->"
 END = "<!-- measured: end -->"
 
 

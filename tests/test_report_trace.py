@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
-from mho.machine.timing import write_bytes
 from mho.network.graph import Network
 from mho.program import Activate, Transfer, Write
 from mho.program.instructions import NAMES
+from mho.program.work import write_bytes
 from mho.report.bandwidth import bandwidth
 from mho.report.lanes import lanes
 from mho.report.trace import PROCESSES, render_trace
@@ -106,7 +106,9 @@ def test_the_memory_rate_adds_up_to_the_bytes_moved_and_never_passes_the_bandwid
     report = reported(network, chip, schedule, residency)
     times, rates = bandwidth(report.program, report.timing)
     moved = sum(
-        write_bytes(report.program, each) if isinstance(each, Write) else each.size
+        write_bytes(report.program.mapping.by_index[each.layer], each.blocks, report.program.chip)
+        if isinstance(each, Write)
+        else each.size
         for each in report.program.instructions
         if isinstance(each, Write | Transfer)
     )

@@ -16,6 +16,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = 20
+"""More names than these are not listed where near ones can be told."""
+
 
 class MhoError(Exception):
     """Something that the user of mho can put right. Its text is one line: what was wrong, where, what is allowed."""
@@ -57,5 +60,7 @@ def choices(given: str, allowed: Iterable[str]) -> str:
     """Say what is allowed where `given` is not, the nearest names first."""
     names = sorted(allowed)
     near = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+    if near and len(names) > LISTED:
+        return f"did you mean {' or '.join(near)}?"
     listing = ", ".join(names)
     return f"did you mean {' or '.join(near)}? (known: {listing})" if near else f"known: {listing}"

@@ -13,6 +13,9 @@ from mho.chip.store import read_technology
 from mho.chip.units import SI_UNIT
 from mho.errors import ChipError, choices
 
+BANKS = "buffer.banks"
+"""The one key that holds several values."""
+
 
 def leaves(model: type[BaseModel] = ChipSpec, prefix: str = "") -> dict[str, str | None]:
     """Return every dotted key of a chip with its SI unit, or None where its value is a word."""
@@ -24,7 +27,7 @@ def leaves(model: type[BaseModel] = ChipSpec, prefix: str = "") -> dict[str, str
         else:
             dimension = next((mark.name for mark in field.metadata if isinstance(mark, Dimension)), None)
             found[f"{prefix}{name}"] = SI_UNIT[dimension] if dimension else None
-    found |= {"buffer.banks": SI_UNIT["bytes"]} if not prefix else {}
+    found |= {BANKS: SI_UNIT["bytes"]} if not prefix else {}
     return found
 
 
@@ -50,6 +53,8 @@ def vary(content: dict[str, Any], values: Mapping[str, Any], source: str, name: 
         if key not in units:
             roles = [f"components.{name}" for name in content["components"]]
             raise ChipError(f"override: unknown key {key!r}; {choices(key, [*units, *roles])}")
+        if isinstance(value, Sequence) and not isinstance(value, str) and key != BANKS:
+            raise ChipError(f"override: {key}: takes one value, not a list of {len(value)}; only {BANKS} takes a list")
         *path, last = key.split(".")
         place = content
         for part in path:

@@ -1,6 +1,7 @@
 """What a program does: two interpreters of the same program, one for time, energy and wear, one for values."""
 
-from mho.machine.cells import Wear, WriteCount, wear
+from mho.machine.cells import wear
+from mho.machine.changes import Wear, WriteCount
 from mho.machine.energy import Account, Entry, account
 from mho.machine.functional import execute
 from mho.machine.occupancy import Occupancy, occupancy

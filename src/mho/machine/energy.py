@@ -7,8 +7,8 @@ bring them), `memory` (main memory), `static` (leakage over the time that things
 Counting rules, for one window through a run of blocks with s input-bit steps:
 - rows are driven in each array that uses them; every used array is read, and of it the used columns only are sampled,
   converted and shift-added, each step;
-- inputs: distinct ones are read from the global buffer once; each group gets its rows over the network on chip into the
-  tile buffer (written and read: two accesses) and, array by array, into the input registers;
+- inputs: those that blocks of the run share are read from the global buffer once; each group gets its rows over the network
+  on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers;
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
   network and added once in the accumulator.
 """
@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from mho.machine.cells import Wear
-from mho.machine.timing import Timing, write_bytes
-from mho.network.layers import MatrixProduct
+from mho.machine.changes import Wear
+from mho.machine.timing import Timing
+from mho.network.layers import Embedding, Input, MatrixProduct
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
-from mho.program.work import vector_operations
+from mho.program.work import sources, vector_operations, write_bytes
 
 KINDS = ("write", "compute", "static", "memory")
 
@@ -104,13 +104,14 @@ def _vector(program: Program, instruction: Vector | Combine, stored: frozenset[s
                 events[index, "global_buffer_read_byte", "compute"] += network.by_name[name].size
         if isinstance(layer, MatrixProduct):
             events[index, "matrix_mac", "compute"] += layer.macs
-    if layer.name in stored and not layer.moves_only:
+    # Rows that an embedding looks up went into the buffer as they were loaded.
+    if layer.name in stored and not layer.moves_only and not isinstance(layer, Embedding):
         events[index, "global_buffer_write_byte", "compute"] += layer.size
 
 
 def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
     """Count the events of a write: changes fetched, brought to the array, pulsed into cells."""
-    size = write_bytes(program, instruction)
+    size = write_bytes(program.mapping.by_index[instruction.layer], instruction.blocks, program.chip)
     events[instruction.layer, "memory_byte", "memory"] += size
     for event in ("noc_byte", "write_register_byte"):
         events[instruction.layer, event, "write"] += size
@@ -120,11 +121,8 @@ def _write(program: Program, number: int, instruction: Write, worn: Wear, events
 
 def stored_names(program: Program) -> frozenset[str]:
     """Name the tensors that are read from the buffer: those that live there, and their views."""
-    names = {program.network.layers[use.layer].name for use in program.buffers}
-    for layer in program.network.layers:
-        if layer.moves_only and layer.inputs[0] in names:
-            names.add(layer.name)
-    return frozenset(names)
+    held = {use.layer for use in program.buffers}
+    return frozenset(name for name, source in sources(program.network).items() if source in held)
 
 
 def count_events(program: Program, worn: Wear, first: int, last: int) -> Events:
@@ -148,32 +146,44 @@ def count_events(program: Program, worn: Wear, first: int, last: int) -> Events:
 
 
 def finished_s(program: Program, timing: Timing) -> dict[int, float]:
-    """Return when each layer's last instruction ended, in s."""
+    """Return when each layer was finished, in s: combined, computed or, for an input, first loaded."""
     ends: dict[int, float] = {}
     for i in range(program.setup, len(program.instructions)):
-        layer = program.instructions[i].layer
-        ends[layer] = max(ends.get(layer, 0.0), float(timing.ends[i]))
+        instruction = program.instructions[i]
+        loaded = isinstance(instruction, Transfer) and isinstance(program.network.layers[instruction.layer], Input)
+        if isinstance(instruction, Combine | Vector) or (loaded and instruction.layer not in ends):
+            ends[instruction.layer] = float(timing.ends[i])
     return ends
 
 
 def _static(program: Program, timing: Timing) -> list[Entry]:
     """Book leakage: what is always powered over the whole inference, banks while they hold a tensor.
 
-    The inference is divided among the layers at the times at which they end, so that every moment is booked once.
+    The inference is divided among the layers at the times at which they are finished, so that every moment is booked
+    once; what comes after the last (its output leaving) is the last one's. A tensor is held from when its layer starts to
+    compute until its last reader has finished, an output until the end.
     """
-    chip = program.chip
+    chip, network = program.chip, program.network
     ends = finished_s(program, timing)
     entries: list[Entry] = []
     before = 0.0
-    for layer, end in sorted(ends.items(), key=lambda item: (item[1], item[0])):
+    order = sorted(ends.items(), key=lambda item: (item[1], item[0]))
+    for place, (layer, end) in enumerate(order, start=1):
+        until = timing.latency_s if place == len(order) else end
         for component, watts in chip.leakage_w.items():
             if watts:
-                entries.append(Entry(layer, component, "static", watts * (end - before)))
-        before = end
+                entries.append(Entry(layer, component, "static", watts * (until - before)))
+        before = until
     begins = _begun_s(program, timing)
+    shown = sources(network)
+    freed: dict[int, float] = {}
+    for i, reader in enumerate(network.layers):
+        for name in reader.inputs:
+            freed[shown[name]] = max(freed.get(shown[name], 0.0), ends.get(i, 0.0))
+    freed.update({shown[name]: timing.latency_s for name in network.outputs})
     for use in program.buffers:
         watts = sum(chip.bank_leakage_w[bank] for bank in use.banks)
-        seconds = max(ends.get(use.last, 0.0) - begins.get(use.layer, 0.0), 0.0)
+        seconds = max(freed.get(use.layer, ends.get(use.layer, 0.0)) - begins.get(use.layer, 0.0), 0.0)
         entries.append(Entry(use.layer, "global_buffer", "static", watts * seconds))
     return entries
 
@@ -183,10 +193,9 @@ def _begun_s(program: Program, timing: Timing) -> dict[int, float]:
     begins: dict[int, float] = {}
     for i in range(program.setup, len(program.instructions)):
         instruction = program.instructions[i]
-        if not isinstance(instruction, Write) and instruction.layer not in begins:
-            begins[instruction.layer] = float(timing.starts[i])
-        elif not isinstance(instruction, Write):
-            begins[instruction.layer] = min(begins[instruction.layer], float(timing.starts[i]))
+        if not isinstance(instruction, Write):
+            start = float(timing.starts[i])
+            begins[instruction.layer] = min(begins.get(instruction.layer, start), start)
     return begins
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import ProgramError
-from mho.machine.cells import block_codes, digits
+from mho.mapping.layout import block_codes, digits
 from mho.network.layers import MatrixLayer
 from mho.number.batching import chunks, fixed
 from mho.number.reference import Values, accumulate, complete, fixed_values, vector_step

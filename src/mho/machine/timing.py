@@ -3,7 +3,8 @@
 Activations and vector layers last a time that the chip alone decides. Writes and transfers move bytes through the
 memory channel: a write takes one array write time if its changes arrive in step with it, and longer where the channel
 is too busy; a transfer takes what it gets. The channel is shared max-min fairly: no flow gets less than another unless
-it asks for less. An instruction starts when all that it waits for have ended; nothing else holds it back.
+it asks for less. The vector unit serves one layer after another, as they come (those that come together in the program's
+order). Otherwise an instruction starts when all that it waits for have ended; nothing else holds it back.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.program import Activate, Program, Transfer, Vector, Write
-from mho.program.work import vector_seconds
+from mho.program.work import vector_seconds, write_bytes
 
 Times = npt.NDArray[np.float64]
 
@@ -45,14 +46,12 @@ class _Flow:
     rate: float = 0.0
 
 
-def write_bytes(program: Program, instruction: Write) -> float:
-    """Bytes of level changes that a write fetches: cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for ARAS)."""
-    places = program.mapping.by_index[instruction.layer].tiling.totals(instruction.blocks).places
-    return places * program.chip.cells_per_weight * program.chip.write_bits_per_cell / 8
-
-
 def _share(flows: list[_Flow], bandwidth: float) -> None:
     """Set the rates of all flows: max-min fair under the bandwidth."""
+    if sum(flow.wish for flow in flows) <= bandwidth:
+        for flow in flows:
+            flow.rate = flow.wish
+        return
     left = bandwidth
     for place, flow in enumerate(sorted(flows, key=lambda flow: flow.wish)):
         flow.rate = min(flow.wish, left / (len(flows) - place))
@@ -72,16 +71,19 @@ def _run(program: Program, first: int, last: int, starts: Times, ends: Times) ->
     fixed: list[tuple[float, int]] = []
     flows: list[_Flow] = []
     ready = [i for i in range(first, last) if not waiting[i - first]]
-    now = moved = 0.0
+    now = moved = vector_free = 0.0
     while True:
         changed = False
-        while ready:
-            i = ready.pop()
+        for i in sorted(ready):
             instruction = program.instructions[i]
             starts[i] = now
             seconds = 0.0
             if isinstance(instruction, Write | Transfer):
-                size = write_bytes(program, instruction) if isinstance(instruction, Write) else float(instruction.size)
+                if isinstance(instruction, Write):
+                    layer = program.mapping.by_index[instruction.layer]
+                    size = write_bytes(layer, instruction.blocks, chip)
+                else:
+                    size = float(instruction.size)
                 floor = chip.array_write_time_s if isinstance(instruction, Write) else 0.0
                 moved += size
                 flows.append(_Flow(i, size, size / floor if floor > 0 else np.inf))
@@ -91,7 +93,11 @@ def _run(program: Program, first: int, last: int, starts: Times, ends: Times) ->
                 seconds = (instruction.windows[1] - instruction.windows[0]) * chip.window_time_s
             elif isinstance(instruction, Vector):
                 seconds = vector_seconds(program.network.layers[instruction.layer], program.network, chip)
-            heapq.heappush(fixed, (now + seconds, i))
+                if seconds > 0.0:
+                    starts[i] = max(now, vector_free)
+                    vector_free = starts[i] + seconds
+            heapq.heappush(fixed, (starts[i] + seconds, i))
+        ready.clear()
         if changed:
             _share(flows, chip.memory.bandwidth)
         if not fixed and not flows:

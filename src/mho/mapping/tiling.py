@@ -139,6 +139,11 @@ class Tiling:
         return self.heights * self.widths
 
     @cached_property
+    def fills(self) -> npt.NDArray[np.float64]:
+        """Share of each block's places that hold weights, shape (blocks,): 1 but for diagonal blocks."""
+        return self.weights / self.places
+
+    @cached_property
     def arrays(self) -> IntArray:
         """Arrays of the group that each block uses, shape (blocks,)."""
         return -(-self.widths // self.array_columns)
@@ -154,7 +159,8 @@ class Tiling:
     def totals(self, blocks: tuple[int, int]) -> Totals:
         """Sum over the blocks [first, last) in constant time."""
         before, until = self._sums[blocks[0]], self._sums[blocks[1]]
-        height, width, places, arrays, drives = (b - a for a, b in zip(before, until, strict=True))
+        height, width, places = until[0] - before[0], until[1] - before[1], until[2] - before[2]
+        arrays, drives = until[3] - before[3], until[4] - before[4]
         count = blocks[1] - blocks[0]
         # A run of at least row_blocks blocks reads each input of its matrices once; a shorter one reads its own rows.
         distinct = height

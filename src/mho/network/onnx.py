@@ -129,7 +129,9 @@ def _bind_inputs(
             if stated and stated[0] in (None, 0):
                 stated[0] = 1
             if not all(stated):
-                raise NetworkError(f"{path}: input {value.name!r} has free axes {stated}; give its shape in `shapes`")
+                raise NetworkError(
+                    f"{path}: input {value.name!r} has free axes {stated}; give its shape (`shapes`, --shape)"
+                )
             shape = tuple(int(n or 1) for n in stated)
         elif len(shape) != len(stated) or any(n not in (None, 0, m) for n, m in zip(stated, shape, strict=True)):
             raise NetworkError(f"{path}: input {value.name!r} has the shape {stated}, which {shape} does not fit")

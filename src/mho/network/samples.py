@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ class Samples:
 
 
 def synthetic(network: Network, count: int, seed: int = 0) -> Samples:
-    """Draw `count` samples: standard normal reals, or uniform integers within the range of the code or table they index."""
+    """Draw `count` batches: standard normal reals, or uniform integers within the range of the code or table they index."""
     generator = np.random.default_rng(seed)
     drawn: list[AnyArray] = []
     for layer in network.inputs:
@@ -51,12 +53,13 @@ def synthetic(network: Network, count: int, seed: int = 0) -> Samples:
         elif code is not None:
             drawn.append(generator.integers(code.low, code.high + 1, shape))
         else:
-            drawn.append(generator.integers(0, _rows(network, layer), shape))
-    return Samples(tuple(drawn), None, f"{count} synthetic samples (seed {seed})")
+            highest = _highest(network, layer)
+            drawn.append(generator.integers(0, 2 if highest is None else highest + 1, shape))
+    return Samples(tuple(drawn), None, f"{count * network.batch} synthetic samples (seed {seed})")
 
 
-def _rows(network: Network, layer: Input) -> int:
-    """Return how many different integers an input may hold: the rows of the smallest table that it reaches unchanged."""
+def _highest(network: Network, layer: Input) -> int | None:
+    """Return the largest integer that an input may hold: the last row of the smallest table that it reaches unchanged."""
     reached = {layer.name}
     rows = []
     for other in network.layers:
@@ -65,7 +68,7 @@ def _rows(network: Network, layer: Input) -> int:
                 rows.append(other.table.shape[0])
             elif other.moves_only:
                 reached.add(other.name)
-    return min(rows, default=2)
+    return min(rows) - 1 if rows else None
 
 
 def load_samples(path: str | Path, network: Network, *, key: str | None = None) -> Samples:
@@ -74,16 +77,35 @@ def load_samples(path: str | Path, network: Network, *, key: str | None = None) 
     Images may be channels last in the file and are then brought channels first. uint8 pixels p are given as p - 128 to
     a network that takes signed 8-bit integers. Labels are taken from `y` or `labels`. NetworkError where nothing fits.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            held = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise NetworkError(f"{path}: not a readable .npz file ({error})") from None
+    held = _read(Path(path))
     if key is not None and key not in held:
         raise NetworkError(f"{path}: no array {key!r}; {choices(key, held)}")
     labels = next((held[name] for name in LABELS if name in held), None)
     inputs = tuple(_fitting(path, network, layer, held, key) for layer in network.inputs)
+    lengths = [len(array) for array in (*inputs, *(() if labels is None else (np.atleast_1d(labels),)))]
+    if len(set(lengths)) > 1:
+        raise NetworkError(f"{path}: inputs and labels differ in their number of samples: {lengths}")
+    if not lengths or not lengths[0]:
+        raise NetworkError(f"{path}: holds no samples")
     return Samples(inputs, labels, Path(path).name)
+
+
+def _read(path: Path) -> dict[str, AnyArray]:
+    """Read all arrays of a .npz file; nothing in it is executed."""
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise NetworkError(f"{path}: holds a single array; samples are a .npz file of named arrays (numpy.savez)")
+        with file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise NetworkError(f"{path}: not a readable .npz file ({error.strerror or error})") from None
+    except ValueError as error:
+        # Neither an archive nor an array, or one of Python objects, which are not read: reading them runs code.
+        reason = "no archive of plain arrays" if "pickle" in str(error) else str(error)
+        raise NetworkError(f"{path}: not a readable .npz file ({reason})") from None
+    except (EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise NetworkError(f"{path}: not a readable .npz file ({error})") from None
 
 
 def _fitting(path: str | Path, network: Network, layer: Input, held: dict[str, AnyArray], key: str | None) -> AnyArray:
@@ -93,18 +115,42 @@ def _fitting(path: str | Path, network: Network, layer: Input, held: dict[str, A
     for name in names:
         array = held[name]
         given = array.shape[1:]
-        if array.dtype.kind not in "fiu":
+        if array.ndim == 0 or array.dtype.kind not in ("iu" if layer.integers else "fiu"):
             continue
         if given == wanted:
-            return _signed(array, network, layer)
-        if len(given) == 3 and (given[2], *given[:2]) == wanted:
-            return _signed(np.ascontiguousarray(array.transpose(0, 3, 1, 2)), network, layer)
-        if wanted == (1, *given):
-            return _signed(array[:, None], network, layer)
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in held.items())
+            found = array
+        elif len(given) == 3 and (given[2], *given[:2]) == wanted:
+            found = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+        elif wanted == (1, *given):
+            found = array[:, None]
+        else:
+            continue
+        found = _signed(found, network, layer)
+        _check_values(f"{path}: array {name!r}", found, network, layer)
+        return found
+    shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in held.items())
+    kind = "integers" if layer.integers else "numbers"
     raise NetworkError(
-        f"{path}: no array fits input {layer.name!r} of shape (samples, {', '.join(map(str, wanted))}); it holds {shapes}"
+        f"{path}: no array fits input {layer.name!r}, {kind} of shape (samples, {', '.join(map(str, wanted))}); "
+        f"it holds {shapes or 'nothing'}"
     )
+
+
+def _check_values(where: str, array: AnyArray, network: Network, layer: Input) -> None:
+    """Refuse values that are not finite, codes beyond their range, and rows that a table does not have."""
+    if not array.size:
+        return
+    low, high = array.min(), array.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise NetworkError(f"{where} holds values that are not finite (NaN or infinity)")
+    if not layer.integers:
+        return
+    code = network.codes.get(layer.name)
+    allowed = (code.low, code.high) if code is not None else (0, _highest(network, layer))
+    if low < allowed[0] or (allowed[1] is not None and high > allowed[1]):
+        raise NetworkError(
+            f"{where} holds integers from {low} to {high}; input {layer.name!r} takes {allowed[0]} to {allowed[1]}"
+        )
 
 
 def _signed(array: AnyArray, network: Network, layer: Input) -> AnyArray:

@@ -1,4 +1,4 @@
-"""How much work a layer is outside the crossbars, and how long it takes on a chip.
+"""How much work and how many bytes a layer is outside the crossbars, and how long that takes on a chip.
 
 Elementary operations an output element are counted as: 1 for activation, element-wise, embedding and concatenation
 (a copy with another scale), 2 for a channel's scale and offset, 5 for softmax (maximum, subtract, exponential, sum,
@@ -9,6 +9,7 @@ reductions; nothing for layers that only move values or are told from outside. T
 from __future__ import annotations
 
 from mho.chip import Chip
+from mho.mapping import LayerMapping
 from mho.network.graph import Network
 from mho.network.layers import (
     ChannelAffine,
@@ -22,6 +23,8 @@ from mho.network.layers import (
     Reduce,
     Softmax,
 )
+from mho.number import QuantisedNetwork
+from mho.number.storage import stored
 
 
 def vector_operations(layer: Layer, network: Network) -> int:
@@ -44,3 +47,30 @@ def vector_seconds(layer: Layer, network: Network, chip: Chip) -> float:
     if isinstance(layer, MatrixProduct) and chip.vector.macs_per_s is not None:
         seconds += layer.macs / chip.vector.macs_per_s
     return seconds
+
+
+def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> frozenset[str]:
+    """Return the tensors that are stored as 8-bit codes: those calibrated, else those that calibrating would code."""
+    return stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+
+
+def transfer_bytes(layer: Layer, coded: frozenset[str]) -> int:
+    """Bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else 4 (float32, token index)."""
+    wide = layer.name not in coded and (layer.integers if isinstance(layer, Input) else True)
+    return layer.size * (4 if wide else 1)
+
+
+def write_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:
+    """Bytes of level changes of a run of blocks: cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for ARAS)."""
+    return layer.tiling.totals(blocks).places * chip.cells_per_weight * chip.write_bits_per_cell / 8
+
+
+def sources(network: Network) -> dict[str, int]:
+    """For each tensor the layer (its place in network.layers) whose values it shows: itself, or what it is a view of.
+
+    A layer that only moves values makes a view: it takes no room in the buffer.
+    """
+    found: dict[str, int] = {}
+    for i, layer in enumerate(network.layers):
+        found[layer.name] = found[layer.inputs[0]] if layer.moves_only else i
+    return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mho.machine.timing import Timing, write_bytes
+from mho.machine.timing import Timing
 from mho.program import Program, Transfer, Write
+from mho.program.work import write_bytes
 
 Steps = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -27,7 +28,8 @@ def bandwidth(program: Program, timing: Timing) -> Steps:
             continue
         rate = np.inf
         if isinstance(instruction, Write) and chip.array_write_time_s > 0:
-            rate = write_bytes(program, instruction) / chip.array_write_time_s
+            layer = program.mapping.by_index[instruction.layer]
+            rate = write_bytes(layer, instruction.blocks, chip) / chip.array_write_time_s
         starts.append(float(timing.starts[i]))
         ends.append(float(timing.ends[i]))
         wishes.append(min(rate, chip.memory.bandwidth))

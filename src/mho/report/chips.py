@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mho.chip import Chip
 from mho.report.engineering import quantity
+
+HOW_TO_CHANGE = (
+    "change a value by --set KEY=VALUE, in SI units (--set array.adc_period_s=2e-9); "
+    "take a component's costs from another technology by --set components.adc=adc-survey"
+)
 
 
 def chip_table(chips: Sequence[Chip]) -> Table:
@@ -32,6 +38,18 @@ def chip_table(chips: Sequence[Chip]) -> Table:
     return table
 
 
+def list_chips(chips: Sequence[Chip], console: Console) -> None:
+    """Print chips, one a row, then what each is."""
+    console.print(chip_table(chips))
+    console.print()
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for chip in chips:
+        table.add_row(chip.name, Text(chip.description))
+    console.print(table)
+
+
 def _components(content: dict[str, Any]) -> Table:
     """Return area, peak power and leakage of each component, and their sums."""
     table = Table(
@@ -44,6 +62,7 @@ def _components(content: dict[str, Any]) -> Table:
     table.add_column("component", no_wrap=True)
     for name in ("area", "peak power", "leakage"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("costs of", overflow="fold")
     area, power, leakage = (content[key] for key in ("area_m2", "peak_power_w", "leakage_w"))
     for component in sorted(area["by_component"], key=lambda name: -area["by_component"][name]):
         table.add_row(
@@ -51,6 +70,7 @@ def _components(content: dict[str, Any]) -> Table:
             quantity(area["by_component"][component], "m²"),
             quantity(power["by_component"][component], "W"),
             quantity(leakage["by_component"][component], "W"),
+            content["components"].get(component, ""),
         )
     table.add_section()
     table.add_row(
@@ -85,12 +105,22 @@ def show_chip(chip: Chip, console: Console) -> None:
         table.add_row(key, _value(origin.value, origin.unit), f"[{number}]".replace("[", r"\["))
     console.print(table)
     console.print()
+    console.print(HOW_TO_CHANGE, style="dim", highlight=False)
+    console.print()
     console.print(_components(content))
     console.print()
     console.print("sources", style="bold")
-    for text, number in sources.items():
-        console.print(f"  [{number}] {text}", highlight=False, markup=False)
+    console.print(_hanging((f"[{number}]", text) for text, number in sources.items()))
     console.print()
     console.print("notes", style="bold")
-    for note in chip.notes:
-        console.print(f"- {note}", highlight=False)
+    console.print(_hanging(("-", note) for note in chip.notes))
+
+
+def _hanging(items: Iterable[tuple[str, str]]) -> Table:
+    """Return marked texts, wrapped beside their marks."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(overflow="fold")
+    for mark, text in items:
+        table.add_row(Text(mark), Text(text))
+    return table

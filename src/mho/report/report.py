@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mho.machine.cells import Wear, wear
+from mho.machine.cells import wear
+from mho.machine.changes import Wear
 from mho.machine.energy import KINDS, Account, account
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.timing import Timing, time_program
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Activate, Combine, Program, Vector, Write
-from mho.schedule import Bound, coded_tensors, lower_bound
+from mho.program.work import coded_tensors
+from mho.schedule import Bound, lower_bound
 from mho.version import __version__
 
 if TYPE_CHECKING:

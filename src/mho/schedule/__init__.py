@@ -1,7 +1,7 @@
 """When things happen: schedules that turn a mapped network into a program, and a bound that none of them can beat."""
 
 from mho.schedule.bound import Bound, Demand, bound_of, lower_bound
-from mho.schedule.buffer import coded_tensors, place_tensors
+from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import Builder, Task
 from mho.schedule.compile import SCHEDULES, compile
 
@@ -12,7 +12,6 @@ __all__ = [
     "Demand",
     "Task",
     "bound_of",
-    "coded_tensors",
     "compile",
     "lower_bound",
     "place_tensors",

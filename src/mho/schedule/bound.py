@@ -16,9 +16,8 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.mapping import Mapping
 from mho.network.graph import Network
-from mho.network.layers import Input, MatrixLayer
-from mho.program.work import vector_seconds
-from mho.schedule.buffer import transfer_bytes
+from mho.network.layers import Constant, Input, MatrixLayer
+from mho.program.work import transfer_bytes, vector_seconds
 
 FloatArray = npt.NDArray[np.float64]
 PREFIXES = 64
@@ -45,20 +44,41 @@ class Demand:
     sequential: bool
     resident: bool
     before_s: float = 0.0
-    """Time that must pass before the first matrix layer may compute, whatever is written: the smallest input arriving."""
+    """Time that must pass before the first matrix layer may compute, whatever is written: its input arriving."""
     other_s: float = 0.0
-    """Time after the first matrix layer's start in which none computes: vector layers of a sequential chip, and the
-    smallest output leaving."""
+    """On a sequential chip, time after the first matrix layer's start in which none computes: vector layers behind it in
+    the network's order, and the last layer's output leaving."""
     weight_transfer_s: float = 0.0
     """Time that the memory needs for every weight once."""
+    vector_s: float = 0.0
+    """Time that the vector unit works in all."""
+
+    def __post_init__(self) -> None:
+        """Refuse chips without groups, layers without blocks or windows, and negative times."""
+        if (
+            self.groups < 1
+            or np.any(self.blocks < 1)
+            or np.any(self.windows < 1)
+            or len(self.blocks) != len(self.windows)
+        ):
+            raise ValueError("a demand needs groups, and for each layer blocks and windows, all positive")
+        if min(self.write_s, self.window_s, self.before_s, self.other_s, self.weight_transfer_s, self.vector_s) < 0:
+            raise ValueError("a demand has no negative times")
 
 
 def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Demand:
     """Gather what the bound needs."""
     sequential = chip.layer_order == "sequential"
-    layers = network.layers
-    arriving = [transfer_bytes(layer, coded) for layer in layers if isinstance(layer, Input)]
-    leaving = [transfer_bytes(network.by_name[name], coded) for name in network.outputs]
+    running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
+    vector = [layer for layer in running if not isinstance(layer, MatrixLayer)]
+    leaving = 0.0
+    if running and running[-1].name in network.outputs:
+        leaving = transfer_bytes(running[-1], coded) / chip.memory.bandwidth
+    behind = 0.0
+    if sequential and mapping.layers:
+        first = mapping.layers[0].index
+        later = {layer.name for layer in network.layers[first:]}
+        behind = sum(vector_seconds(each, network, chip) for each in vector if each.name in later)
     cells = 0 if resident else network.weights * chip.cells_per_weight
     return Demand(
         np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
@@ -68,23 +88,24 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         chip.window_time_s,
         sequential,
         resident,
-        min(arriving) / chip.memory.bandwidth,
-        min(leaving) / chip.memory.bandwidth + (_vector_after_matrix(network, chip) if sequential else 0.0),
+        _first_input_s(network, chip, coded),
+        behind + (leaving if sequential else 0.0),
         cells * chip.write_bits_per_cell / 8 / chip.memory.bandwidth,
+        sum(vector_seconds(each, network, chip) for each in vector),
     )
 
 
-def _vector_after_matrix(network: Network, chip: Chip) -> float:
-    """Sum the time of the vector layers that need a matrix layer's output, and so cannot hide behind the first write."""
-    after: set[str] = set()
-    seconds = 0.0
+def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float:
+    """Return how long the smallest input takes to arrive that the first matrix layer depends on; 0 where there is none."""
+    needed: dict[str, float] = {}
     for layer in network.layers:
+        if isinstance(layer, Input):
+            needed[layer.name] = transfer_bytes(layer, coded) / chip.memory.bandwidth
+        elif any(name in needed for name in layer.inputs):
+            needed[layer.name] = min(needed[name] for name in layer.inputs if name in needed)
         if isinstance(layer, MatrixLayer):
-            after.add(layer.name)
-        elif after.intersection(layer.inputs):
-            after.add(layer.name)
-            seconds += vector_seconds(layer, network, chip)
-    return seconds
+            return needed.get(layer.name, 0.0)
+    return 0.0
 
 
 def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
@@ -101,7 +122,7 @@ def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
     first = max(first, need.before_s) + other_s
     busy = float(np.sum(blocks * work))
     if need.write_s == 0.0:
-        return max(first + float(np.sum(work / most)), busy / need.groups)
+        return max(first + float(np.sum(work / most)) if need.sequential else 0.0, busy / need.groups)
     slope = np.sqrt(work / blocks)
 
     def sides(x: float) -> tuple[float, float]:
@@ -130,8 +151,11 @@ def bound_of(need: Demand) -> Bound:
     """Bound the time of any legal schedule of `need`."""
     count = len(need.blocks)
     if not count:
-        return Bound(need.before_s + need.other_s, {"transfers": need.before_s + need.other_s})
+        seconds = max(need.other_s, need.vector_s)
+        return Bound(seconds, {"vector unit": seconds})
     arguments = {"compute and copies": _replicated(need, count, need.other_s)}
+    if need.vector_s:
+        arguments["vector unit"] = need.vector_s
     least = _least_compute(need)
     if not need.resident:
         rounds = int(np.ceil(np.sum(need.blocks) / need.groups))

@@ -10,21 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mho.network.graph import Network
-from mho.network.layers import Constant, Input, Layer
-from mho.number import QuantisedNetwork
-from mho.number.storage import stored
+from mho.network.layers import Constant
 from mho.program.program import BufferUse
-
-
-def transfer_bytes(layer: Layer, coded: frozenset[str]) -> int:
-    """Bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else 4 (float32, token index)."""
-    wide = layer.name not in coded and (layer.integers if isinstance(layer, Input) else True)
-    return layer.size * (4 if wide else 1)
-
-
-def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> frozenset[str]:
-    """Return the tensors that are stored as 8-bit codes: those calibrated, else those that calibrating would code."""
-    return stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+from mho.program.work import sources
 
 
 def choose_banks(size: int, free: Sequence[tuple[int, int]]) -> tuple[int, ...]:
@@ -56,12 +44,11 @@ def place_tensors(
     A layer that only moves values is a view of its input: it takes no banks and prolongs its input's life. In a chip of
     data-flow order a bank is only taken over by a layer that depends on all readers of the tensor before.
     """
-    source: dict[str, int] = {}
+    source = sources(network)
     readers: dict[int, int] = {}
     before: list[int] = []
     place = {layer.name: i for i, layer in enumerate(network.layers)}
     for i, layer in enumerate(network.layers):
-        source[layer.name] = source[layer.inputs[0]] if layer.moves_only else i
         # Sets of layers as bits: those that have certainly finished when this one starts, and those that read a tensor.
         if layer_order == "sequential":
             before.append((1 << i) - 1)

@@ -16,8 +16,7 @@ from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.program import BufferUse
-from mho.program.work import vector_seconds
-from mho.schedule.buffer import transfer_bytes
+from mho.program.work import transfer_bytes, vector_seconds, write_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +50,13 @@ class Task:
             return self.producers
         return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
 
-    @cached_property
-    def groups_fed_at_once(self) -> int:
-        """How many whole groups the memory can feed with level changes as fast as they are written; at least one."""
-        chip = self.chip
-        cells = chip.array.rows * chip.group_columns * chip.cells_per_weight
-        size = cells * chip.write_bits_per_cell / 8
-        return max(1, min(chip.groups, int(chip.memory.bandwidth * chip.array_write_time_s / size)))
+    def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
+        """Bytes a second that blocks take from the memory while they are written as fast as the arrays allow."""
+        return write_bytes(layer, blocks, self.chip) / self.chip.array_write_time_s
 
     def write_estimate_s(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
         """Estimate how long a write lasts with the memory to itself, for planning only; the machine measures."""
-        cells = layer.tiling.totals(blocks).places * self.chip.cells_per_weight
-        return max(
-            self.chip.array_write_time_s,
-            cells * self.chip.write_bits_per_cell / 8 / self.chip.memory.bandwidth,
-        )
+        return max(self.chip.array_write_time_s, write_bytes(layer, blocks, self.chip) / self.chip.memory.bandwidth)
 
     def vector_time_s(self, step: int) -> float:
         """How long a step outside the crossbars lasts, for planning: vector unit, or memory with nobody else on it."""
@@ -132,19 +123,25 @@ class Builder:
         layer = self.task.network.layers[step]
         after = self.gate(step)
         if isinstance(layer, Input):
-            return self._finished(step, self.add(Transfer("load", step, transfer_bytes(layer, self.task.coded), after)))
+            # What finds no room in the buffer stays where it is, and is loaded by each layer that reads it.
+            size = transfer_bytes(layer, self.task.coded) - self._spilled.get(step, 0)
+            loaded = self.add(Transfer("load", step, size, after))
+            self._stores[step] = loaded
+            return self._finished(step, loaded)
         if isinstance(layer, Embedding):
             after = (self.add(Transfer("load", step, layer.size, after)),)
         return self._finished(step, self.add(Vector(step, after)))
 
     def _finished(self, step: int, instruction: int) -> int:
-        """Note that `step` ends with `instruction`; store what leaves the buffer."""
+        """Note that `step` ends with `instruction`; store what the buffer cannot keep, and what the network returns."""
         self.finish[step] = instruction
-        if step in self._spilled:
+        layer = self.task.network.layers[step]
+        kept = transfer_bytes(layer, self.task.coded)
+        if step in self._spilled and not isinstance(layer, Input):
             self._stores[step] = self.add(Transfer("store", step, self._spilled[step], (instruction,)))
-        if self.task.network.layers[step].name in self.task.network.outputs:
-            size = transfer_bytes(self.task.network.layers[step], self.task.coded)
-            self.add(Transfer("store", step, size, (instruction,)))
+            kept -= self._spilled[step]
+        if layer.name in self.task.network.outputs and kept:
+            self.add(Transfer("store", step, kept, (instruction,)))
         return instruction
 
     def write_all(self) -> dict[int, tuple[Groups, int]]:

@@ -9,7 +9,8 @@ from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, quantise
 from mho.program import Program
-from mho.schedule.buffer import coded_tensors, place_tensors
+from mho.program.work import coded_tensors
+from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import Builder, Task
 from mho.schedule.naive import naive
 from mho.schedule.overlap import overlap

@@ -5,13 +5,14 @@ a layer, or several. A run of blocks is activated as soon as it is written and i
 all windows its groups are free again, whether or not the rest of the layer has been written yet. So a layer larger
 than the chip runs in parts, and writing never waits for more than it needs.
 
-Where the memory cannot feed all groups at once, only as many are written at a time as it can (ARAS section III-B: bandwidth
-limits the simultaneous writing of APUs). More would not write faster, and would take from the layers that come first.
+Where the memory cannot feed all groups at once, new writes wait until those under way no longer fill it (ARAS section III-B:
+bandwidth limits the simultaneous writing of APUs). More would not write faster, and would take from the layers that come first.
 """
 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from mho.mapping import LayerMapping
@@ -33,9 +34,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The end of a write, where others wait for its share of the memory."""
+    """The end of a write, which gives its share of the memory, in byte/s, back."""
 
-    slots: Groups
+    rate: float
 
 
 @dataclass(slots=True)
@@ -64,8 +65,10 @@ class Overlap:
             for other in before:
                 self.followers[other].append(step)
         self.ends: list[tuple[float, int, Piece | Written | int]] = []
-        fed = task.groups_fed_at_once
-        self.slots = None if fed >= task.chip.groups else Pool(fed)
+        # Bytes a second that writes under way take from the memory; writes that ended while others waited for them.
+        self.taken = 0.0
+        self.blocked = False
+        self.opened: list[int] = []
 
     def run(self) -> Builder:
         """Plan until every step has finished."""
@@ -86,8 +89,9 @@ class Overlap:
                 if isinstance(ended, Piece):
                     self._served(ended, instruction, now)
                 elif isinstance(ended, Written):
-                    assert self.slots is not None
-                    self.slots.give(ended.slots, instruction)
+                    self.taken -= ended.rate
+                    if self.blocked:
+                        self.opened.append(instruction)
                 else:
                     self._finished(ended, now)
             self._bind(now)
@@ -97,23 +101,32 @@ class Overlap:
         layer = next(self.queue, None)
         self.next = None if layer is None else (layer, 0)
 
-    def _room(self) -> int:
-        """Count the groups that may be bound now: free, and fed by the memory."""
-        return self.pool.free if self.slots is None else min(self.pool.free, self.slots.free)
+    def _fed(self, layer: LayerMapping, first: int, most: int) -> int:
+        """Count the blocks, at most `most`, with which writes fill the memory; 0 if it is full."""
+        left = self.task.chip.memory.bandwidth - self.taken
+        if left <= 0.0:
+            return 0
+        if self.task.write_rate(layer, (first, first + most)) <= left:
+            return most
+        rates = range(1, most + 1)
+        return 1 + bisect_left(rates, left, key=lambda n: self.task.write_rate(layer, (first, first + n)))
 
     def _bind(self, now: float) -> None:
         """Bind free groups to the next blocks that are not yet written."""
-        while self.next is not None and (room := self._room()):
+        before = self.opened
+        self.opened, self.blocked = [], False
+        while self.next is not None and self.pool.free:
             layer, first = self.next
-            blocks = (first, min(first + room, layer.blocks))
-            groups, users = self.pool.take(blocks[1] - blocks[0])
+            count = self._fed(layer, first, min(self.pool.free, layer.blocks - first))
+            if not count:
+                self.blocked, self.opened = True, before
+                return
+            blocks = (first, first + count)
+            groups, users = self.pool.take(count)
+            written = self.builder.write(layer, blocks, 0, groups, tuple(sorted({*users, *before})))
             ready_s = now + self.task.write_estimate_s(layer, blocks)
-            if self.slots is None:
-                written = self.builder.write(layer, blocks, 0, groups, users)
-            else:
-                slots, before = self.slots.take(blocks[1] - blocks[0])
-                written = self.builder.write(layer, blocks, 0, groups, tuple(sorted({*users, *before})))
-                heapq.heappush(self.ends, (ready_s, written, Written(slots)))
+            self.taken += (rate := self.task.write_rate(layer, blocks))
+            heapq.heappush(self.ends, (ready_s, written, Written(rate)))
             piece = Piece(layer, blocks, groups, written, ready_s)
             if blocks[1] < layer.blocks:
                 self.next = layer, blocks[1]

@@ -11,6 +11,7 @@ Names are those of the published checkpoints.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -263,6 +264,7 @@ def _weights(configuration: DecoderConfiguration, weights: str | Path, seed: int
     if weights == "none":
         return {name: Array(shape) for name, shape in shapes.items()}, "none (shapes only)"
     if weights == "seeded":
+        _check_memory(configuration)
         arrays = {name: Array.of(_seeded(name, shape, seed)) for name, shape in shapes.items()}
         return arrays, f"seeded {seed} (synthetic)"
     path = Path(weights)
@@ -271,6 +273,18 @@ def _weights(configuration: DecoderConfiguration, weights: str | Path, seed: int
     return {name: _from_file(name, values, path) for name, values in read_tensors(path, shapes).items()}, (
         f"file {path.name}"
     )
+
+
+def _check_memory(configuration: DecoderConfiguration) -> None:
+    """Refuse to draw weights that this machine cannot hold, rather than be killed half-way."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return
+    held, needed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), 4 * configuration.parameters
+    if needed > held:
+        raise OptionError(
+            f"seeded weights of {configuration.name} take {needed / 1e9:.1f} GB, this machine has {held / 1e9:.1f} GB; "
+            "by shapes alone (weights 'none') it can be timed, not executed"
+        )
 
 
 def _from_file(name: str, values: FloatArray, path: Path) -> Array:

@@ -91,9 +91,16 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.
     for key, tensor in found.items():
         if tuple(tensor.shape) != shapes[key]:
             raise WeightError(f"{path}: tensor {key!r} has shape {tuple(tensor.shape)}, not {shapes[key]}")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if key.endswith("num_batches_tracked"):
+            continue
+        if not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightError(f"{path}: tensor {key!r} holds {kind}; weights must be floating-point numbers")
+        # Half precisions and double become single, in which a double may overflow.
+        found[key] = tensor.float()
+        if not bool(torch.isfinite(found[key]).all()):
             raise WeightError(f"{path}: tensor {key!r} holds values that are not finite (NaN or infinity)")
-    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in found.items()}
+    return found
 
 
 def fill_seeded(module: nn.Module, seed: int) -> None:

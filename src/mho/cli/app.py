@@ -1,0 +1,103 @@
+"""The commands together, and how a run of them ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, cast
+
+import typer
+
+from mho.cli import compare, listings, run, verify
+from mho.cli.registries import StrategyCommand
+from mho.errors import MhoError
+from mho.version import __version__
+
+WRONG_REQUEST, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+# The base of typer's errors of usage; which module holds it differs over typer's versions.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="mho",
+    help="Compile neural networks onto resistive crossbar chips; learn time, energy, area, wear, and whether it is right.",
+    epilog="Start with: mho run resnet50 --out report",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command(cls=StrategyCommand, epilog=run.EPILOG)(run.run)
+app.command(cls=StrategyCommand, epilog=compare.EPILOG)(compare.compare)
+app.command(cls=StrategyCommand, epilog=verify.EPILOG)(verify.verify)
+app.command()(listings.models)
+app.command()(listings.chips)
+app.command(epilog="mho show aras --set tiles=48\n\nmho show my-chip.yaml --json -")(listings.show)
+app.command("list")(listings.list_program)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"mho {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _with_bare_json(arguments: list[str]) -> list[str]:
+    """Give a --json that nothing follows its file: standard output."""
+    found = []
+    for place, word in enumerate(arguments):
+        found.append(word)
+        following = arguments[place + 1] if place + 1 < len(arguments) else "--"
+        if word == "--json" and following.startswith("--"):
+            found.append("-")
+    return found
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; a user's mistake is told in one line."""
+    try:
+        code = app(_with_bare_json(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except UsageError as error:
+        text, code = cast(typer.BadParameter, error).format_message(), WRONG_REQUEST
+    except MhoError as error:
+        text, code = str(error), WRONG_REQUEST
+    except BrokenPipeError:
+        # What was left to say would fail again when Python closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except SystemExit as left:
+        # Typer turns a broken pipe into exit code 1, which is ours for a program found wrong.
+        if isinstance(left.__context__, BrokenPipeError):
+            return BROKEN_PIPE
+        raise
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        text, code = f"{where}{error.strerror or error}", WRONG_REQUEST
+    except MemoryError as error:
+        text, code = f"not enough memory {error}".strip(), WRONG_REQUEST
+    except (KeyboardInterrupt, typer.Abort):
+        text, code = "interrupted", INTERRUPTED
+    else:
+        code = code if isinstance(code, int) else 0
+        if code != INTERRUPTED:
+            return code
+        text = "interrupted"
+    sys.stderr.write(f"mho: {' '.join(text.split())}\n")
+    return code
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 found wrong, 2 asked wrongly, 130 interrupted. No traceback for a user's mistake."""
+    raise SystemExit(_run(sys.argv[1:]))

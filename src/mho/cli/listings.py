@@ -1,0 +1,80 @@
+"""mho models, chips, show and list: what there is, and what is in it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.inputs import load_chip
+from mho.cli.outputs import check_outputs, emit
+
+
+def models(json_to: use.Json = None) -> None:
+    """List the models that are known by name, what they read, and how much of it where no option says otherwise."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mho.network import zoo
+
+    check_outputs(json_to=json_to)
+    listing = [
+        {"name": name, "reads": "images", "option": "input_size", "default": zoo.IMAGE_SIZES[name]}
+        if name in zoo.IMAGE_SIZES
+        else {"name": name, "reads": "tokens", "option": "sequence", "default": zoo.SEQUENCE}
+        for name in zoo.names()
+    ]
+    if not emit({"schema": "mho.models/1", "models": listing}, json_to):
+        table = Table("model", "reads", "unless given otherwise", box=None, pad_edge=False, header_style="bold")
+        for each in listing:
+            flag = str(each["option"]).replace("_", "-")
+            table.add_row(str(each["name"]), str(each["reads"]), f"--{flag} {each['default']}")
+        Console(highlight=False).print(table)
+
+
+def chips(json_to: use.Json = None) -> None:
+    """List the chip presets, with what follows from each: weights it holds, times, area and peak power."""
+    from rich.console import Console
+
+    from mho.chip import Chip
+    from mho.report.chips import list_chips
+
+    check_outputs(json_to=json_to)
+    presets = [Chip.load(name) for name in Chip.presets()]
+    listing = [{"name": chip.name, "description": chip.description, "digest": chip.digest} for chip in presets]
+    if not emit({"schema": "mho.chips/1", "chips": listing}, json_to):
+        list_chips(presets, Console())
+
+
+def show(
+    chip: Annotated[str, typer.Argument(metavar="CHIP", help="A preset (see mho chips), or a chip's .yaml file.")],
+    overrides: use.Override = None,
+    json_to: use.Json = None,
+) -> None:
+    """Show a chip: every value with its source, and area, power and leakage rolled up from its components."""
+    from rich.console import Console
+
+    from mho.report.chips import show_chip
+
+    check_outputs(json_to=json_to)
+    loaded = load_chip(chip, overrides)
+    if not emit(loaded.describe(), json_to):
+        show_chip(loaded, Console())
+
+
+def list_program(
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program (.mho), as kept by mho run --save.")],
+    json_to: use.Json = None,
+) -> None:
+    """List a program's instructions, one a line."""
+    from mho.program import Program
+
+    check_outputs(json_to=json_to)
+    loaded = Program.load(str(program))
+    text = loaded.listing()
+    lines = text.splitlines()
+    if not emit({"schema": "mho.listing/1", "title": lines[0].removeprefix("; "), "instructions": lines[1:]}, json_to):
+        sys.stdout.write(text)

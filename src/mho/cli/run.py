@@ -1,0 +1,130 @@
+"""mho run: what a model costs on a chip, and whether its program is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.inputs import ModelOptions, SampleOptions, calibrated, execution_count, load_chip, load_network
+from mho.cli.outputs import check_outputs, emit, progress
+from mho.cli.registries import check_strategies
+from mho.errors import OptionError
+
+EPILOG = (
+    "mho run resnet50 --out report\n\n"
+    "mho run resnet20 --weights resnet20.safetensors --data test.npz --verify\n\n"
+    "mho run decoder.yaml --chip isaac --sequence 512 --set tiles=336 --json -"
+)
+
+
+def run(
+    model: use.Model,
+    chip: use.ChipName = "aras",
+    overrides: use.Override = None,
+    weights: use.Weights = None,
+    seed: use.Seed = 0,
+    batch: use.Batch = 1,
+    input_size: use.InputSize = None,
+    sequence: use.Sequence = None,
+    shape: use.Shape = None,
+    schedule: use.ScheduleName = "overlap",
+    mapping: use.MappingName = "dense",
+    packing: use.Packing = "diagonal",
+    residency: use.Residency = "auto",
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            rich_help_panel=use.SAMPLES,
+            help="Execute the very program that is timed too, on one batch, and compare with the integer reference.",
+        ),
+    ] = False,
+    data: use.Data = None,
+    calibration: use.Calibration = None,
+    key: use.Key = None,
+    per_channel: use.PerChannel = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", rich_help_panel=use.OUTPUT, help="Write report.html, report.json and trace.json there."
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.mho",
+            rich_help_panel=use.OUTPUT,
+            help="Keep the program, for mho list; one that is made with --verify can be executed by mho verify, too.",
+        ),
+    ] = None,
+    json_to: use.Json = None,
+) -> None:
+    """Compile a model for a chip and report time, energy, area and wear; with --verify, whether it computes the right thing.
+
+    Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
+    """
+    check_strategies(schedule=schedule, mapping=mapping, packing=packing, residency=residency)
+    for option, given in (("--data", data is not None), ("--calibration", calibration is not None)):
+        if given and not verify:
+            raise OptionError(f"{option} is for --verify; without it nothing is executed")
+    asked = SampleOptions(data, calibration, key, seed)
+    check_outputs(json_to=json_to, out=out, save=save)
+
+    import mho
+    from mho.report.terminal import summary
+
+    with progress(quiet=json_to == "-") as say:
+        say("loading the chip")
+        loaded = load_chip(chip, overrides)
+        say(f"importing {model}")
+        network = load_network(
+            model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=verify or per_channel)
+        )
+        verdict, samples, coded = None, None, None
+        if verify:
+            _check_values(network.has_values)
+            samples = asked.executed(network, None).first(execution_count(network, None))
+            say("quantising")
+            coded = calibrated(network, asked.measured(network), per_channel=per_channel)
+        elif per_channel:
+            _check_values(network.has_values)
+            say("quantising")
+            coded = mho.quantise(network, per_channel=True)
+        say("compiling")
+        program = mho.compile(
+            coded or network, loaded, schedule=schedule, mapping=mapping, packing=packing, residency=residency
+        )
+        if samples is not None:
+            say("executing the program and the integer reference")
+            verdict = mho.verify(program, samples.inputs)
+        say("simulating")
+        report = mho.simulate(program, verified=None if verdict is None else str(verdict))
+        if save is not None:
+            say(f"writing {save}")
+            program.save(str(save))
+        if out is not None:
+            say(f"writing {out}")
+            report.save(out)
+    if not emit(report.to_dict(), json_to):
+        from rich.console import Console
+
+        console = Console()
+        summary(report, console)
+        if out is not None:
+            written = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)"
+            console.print(written, highlight=False, markup=False, soft_wrap=True)
+        if save is not None:
+            console.print(f"program kept in {save}", highlight=False, markup=False, soft_wrap=True)
+    if verdict is not None and not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _check_values(known: bool) -> None:
+    """Refuse to execute or quantise shapes."""
+    if not known:
+        raise OptionError(
+            "--weights none gives shapes alone, which cannot be quantised or executed; give seeded or a file"
+        )

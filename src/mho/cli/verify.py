@@ -1,0 +1,177 @@
+"""mho verify: whether a program computes what the integer reference computes, and is legal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.inputs import ModelOptions, SampleOptions, calibrated, execution_count, load_chip, load_network
+from mho.cli.outputs import PROGRAM_SUFFIX, Say, check_outputs, emit, progress
+from mho.cli.registries import check_strategies
+from mho.errors import OptionError
+
+if TYPE_CHECKING:
+    from mho.machine import Verification
+    from mho.network.samples import Samples
+    from mho.number.accuracy import Accuracy
+    from mho.program import Program
+
+EPILOG = (
+    "mho verify resnet20\n\n"
+    "mho verify model.onnx --data test.npz --calibration train.npz --samples 4 --accuracy\n\n"
+    "mho verify kept.mho --data test.npz"
+)
+
+# A program brings its own chip, model, strategies and codes.
+_OF_A_PROGRAM = ("json_to", "model", "data", "key", "samples", "seed", "accuracy")
+
+
+def verify(
+    context: typer.Context,
+    model: use.ModelOrProgram,
+    chip: use.ChipName = "aras",
+    overrides: use.Override = None,
+    weights: use.Weights = None,
+    seed: use.Seed = 0,
+    batch: use.Batch = 1,
+    input_size: use.InputSize = None,
+    sequence: use.Sequence = None,
+    shape: use.Shape = None,
+    schedule: use.ScheduleName = "overlap",
+    mapping: use.MappingName = "dense",
+    packing: use.Packing = "diagonal",
+    residency: use.Residency = "auto",
+    data: use.Data = None,
+    calibration: use.Calibration = None,
+    key: use.Key = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            parser=use.whole(1),
+            metavar="N",
+            rich_help_panel=use.SAMPLES,
+            help="How many samples to execute; where not given, those of one inference.",
+        ),
+    ] = None,
+    accuracy: Annotated[
+        bool,
+        typer.Option(
+            "--accuracy",
+            rich_help_panel=use.SAMPLES,
+            help="Also the top-1 accuracy of float and of 8-bit integers, on all samples of --data, which needs labels.",
+        ),
+    ] = False,
+    per_channel: use.PerChannel = False,
+    json_to: use.Json = None,
+) -> None:
+    """Execute a program cell by cell, compare with the integer reference bit for bit, and check that it is legal.
+
+    Exit code: 0 exact and legal, 1 wrong, 2 a mistake in what was asked.
+    """
+    check_strategies(schedule=schedule, mapping=mapping, packing=packing, residency=residency)
+    asked = SampleOptions(data, calibration, key, seed)
+    check_outputs(json_to=json_to)
+    if accuracy and data is None:
+        raise OptionError("--accuracy needs samples with labels (an array y or labels); give them with --data")
+    kept = model.lower().endswith(PROGRAM_SUFFIX)
+    if kept:
+        _refuse_what_a_program_brings(context, model)
+        if accuracy:
+            raise OptionError(f"--accuracy compares with float, but {model} holds codes alone; give the model itself")
+
+    import mho
+
+    with progress(quiet=json_to == "-") as say:
+        if kept:
+            say(f"reading {model}")
+            program = mho.Program.load(model)
+            _check_executable(program, model)
+            given = asked.executed(program.network, samples)
+        else:
+            say("loading the chip")
+            loaded = load_chip(chip, overrides)
+            say(f"importing {model}")
+            network = load_network(model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=True))
+            if not network.has_values:
+                raise OptionError("--weights none gives shapes alone, which cannot be executed; give seeded or a file")
+            given = asked.executed(network, samples)
+            _check_labels(accuracy, given)
+            measured = asked.measured(network)
+            say(f"quantising, calibrated on {measured.origin}")
+            coded = calibrated(network, measured, per_channel=per_channel)
+            say("compiling")
+            program = mho.compile(
+                coded, loaded, schedule=schedule, mapping=mapping, packing=packing, residency=residency
+            )
+        say(f"executing {len(program.instructions)} instructions, and the integer reference")
+        verdict = mho.verify(program, given.first(execution_count(program.network, samples)).inputs)
+        found = _accuracy(program, given, say) if accuracy else None
+    if not emit(_result(program, given, verdict, found), json_to):
+        _print(program, given, verdict, found)
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _refuse_what_a_program_brings(context: typer.Context, path: str) -> None:
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in _OF_A_PROGRAM and source is not None and source.name == "COMMANDLINE":
+            raise OptionError(f"{parameter.opts[0]}: {path} is compiled already and brings its own")
+
+
+def _check_executable(program: Program, path: str) -> None:
+    if program.quantised is None or not program.quantised.executable:
+        raise OptionError(
+            f"{path} was compiled without weights or without calibrated activations and cannot be executed; "
+            "keep one by mho run --verify --save"
+        )
+
+
+def _check_labels(wanted: bool, given: Samples) -> None:
+    if wanted and given.labels is None:
+        raise OptionError(f"--accuracy needs labels; {given.origin} holds no array y or labels")
+
+
+def _accuracy(program: Program, given: Samples, say: Say) -> Accuracy:
+    from mho.number.accuracy import top1
+
+    assert program.quantised is not None
+    return top1(program.quantised, given, progress=lambda done: say(f"accuracy, sample {done} of {len(given)}"))
+
+
+def _result(program: Program, given: Samples, verdict: Verification, found: Accuracy | None) -> dict[str, Any]:
+    import mho
+
+    return {
+        "schema": "mho.verification/1",
+        "version": mho.__version__,
+        "model": program.network.name,
+        "weights_origin": program.network.origin,
+        "chip": {"name": program.chip.name, "digest": program.chip.digest},
+        "schedule": program.schedule,
+        "options": dict(program.options),
+        "samples": verdict.samples,
+        "data": given.origin,
+        "bit_exact": verdict.exact,
+        "legal": not verdict.illegal,
+        "text": str(verdict),
+        "accuracy": None if found is None else found.to_dict(),
+        "notes": list(program.notes),
+    }
+
+
+def _print(program: Program, given: Samples, verdict: Verification, found: Accuracy | None) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    mark = "[green]ok[/]" if verdict.ok else "[red]WRONG[/]"
+    what = f"{program.network.name} on {program.chip.name}, schedule {program.schedule}"
+    console.print(f"{mark}  {escape(f'{what}: {verdict}')}")
+    console.print(f"    samples: {given.origin}", markup=False)
+    console.print(f"    weights: {program.network.origin}", markup=False)
+    if found is not None:
+        console.print(f"    top-1: {found}", markup=False)

@@ -1,0 +1,87 @@
+"""Top-1 accuracy of a network in float and in integers, on the same labelled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import OptionError
+from mho.network.samples import Samples
+from mho.number.coded import QuantisedNetwork
+from mho.number.reference import run_reference
+from mho.number.walk import run_float
+
+STEP = 200
+"""Samples that are run together: enough to keep matrix products busy, few enough for memory."""
+WITH_BACKGROUND = 1001
+"""Outputs of networks that count a background class before the 1000 of ImageNet."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many of `samples` are classified rightly by the float network and by its 8-bit integers."""
+
+    samples: int
+    right_in_float: int
+    right_in_integers: int
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Return the counts as fractions of all samples."""
+        return {
+            "samples": self.samples,
+            "float": self.right_in_float / self.samples,
+            "integer": self.right_in_integers / self.samples,
+        }
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        whole, real = self.right_in_integers / self.samples, self.right_in_float / self.samples
+        return f"{whole:.4f} in 8-bit integers, {real:.4f} in float, on {self.samples} samples"
+
+
+def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[int], None] | None = None) -> Accuracy:
+    """Classify all samples in float and in integers; the largest element of the first output is the class.
+
+    The integer reference stands for the program, which computes the same bit for bit. Labels (n,) count classes from 0;
+    a network with 1001 outputs has a background class before them. `progress` is told how many samples are done.
+    Raises OptionError where there are no labels, where they name no class, or where the network holds no float weights.
+    """
+    network = quantised.network
+    if samples.labels is None:
+        raise OptionError(f"accuracy needs labels (an array y or labels); {samples.origin} holds none")
+    if not network.has_values:
+        raise OptionError(
+            f"{network.name} holds codes alone; the accuracy in float needs the model itself, not a program"
+        )
+    labels = np.asarray(samples.labels)
+    if labels.shape != (len(samples),) or labels.dtype.kind not in "iu":
+        raise OptionError(
+            f"labels of {samples.origin} must be {len(samples)} whole numbers, not {labels.dtype} {labels.shape}"
+        )
+    if len(samples) % network.batch:
+        raise OptionError(f"{len(samples)} samples are no multiple of the {network.batch} of an inference")
+    step = max(STEP // network.batch, 1) * network.batch
+    right = [0, 0]
+    for first in range(0, len(samples), step):
+        if progress is not None:
+            progress(first)
+        part = tuple(array[first : first + step] for array in samples.inputs)
+        wanted = labels[first : first + step].astype(np.int64)
+        name = network.outputs[0]
+        for i, scores in enumerate((run_float(network, part)[name], run_reference(quantised, part)[name])):
+            right[i] += _right(scores, wanted, samples.origin)
+    return Accuracy(len(samples), right[0], right[1])
+
+
+def _right(scores: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], origin: str) -> int:
+    """Count the samples whose largest score (n, ...) is that of their label (n,)."""
+    flat = scores.reshape(len(labels), -1)
+    background = int(flat.shape[1] == WITH_BACKGROUND)
+    if labels.min() < 0 or labels.max() + background >= flat.shape[1]:
+        raise OptionError(
+            f"{origin}: labels from {labels.min()} to {labels.max()} do not fit {flat.shape[1] - background} classes"
+        )
+    return int(np.count_nonzero(flat.argmax(axis=1) == labels + background))

@@ -1,0 +1,43 @@
+"""Is a program legal on its chip? A check that shares nothing with the schedules that made it.
+
+What must hold, whatever the times that a machine finds, because the dependencies alone enforce it:
+
+- `groups`: a block is read only where its own write has ended and nothing has been written since; a group does one thing
+  at a time; what was written in the setup is never overwritten, so that the next inference finds it; every window of a
+  matrix layer goes through every block exactly once, before the layer is combined;
+- `flow`: each layer is finished once, by the instruction meant for its kind, after those whose tensors it reads; on a chip
+  of sequential layer order layers run one after the other, in the network's order; what crosses the memory has the right
+  size and direction;
+- `buffer`: every stored tensor has a place; two tensors share a bank only one after the other; what a bank cannot hold is
+  stored in main memory, and loaded by each layer that reads it.
+
+With the times that a machine measured (`times`), also: no instruction is shorter than the chip allows, none starts before
+what it waits for has ended, and neither memory nor vector unit does more than it can.
+"""
+
+from __future__ import annotations
+
+from mho.program.legality.buffer import buffer_rules
+from mho.program.legality.facts import Facts, Violation
+from mho.program.legality.flow import flow_rules
+from mho.program.legality.groups import group_rules, shape_rules
+from mho.program.legality.times import Times, time_rules
+from mho.program.program import Program
+
+__all__ = ["Violation", "violations"]
+
+
+def violations(program: Program, times: tuple[Times, Times] | None = None) -> tuple[Violation, ...]:
+    """Return every rule that the program breaks; `times` are measured starts and ends of its instructions, in s.
+
+    Structure first: where runs of blocks or groups are out of bounds, the rules that build on them are not looked at.
+    """
+    facts = Facts(program)
+    found = list(shape_rules(facts))
+    if found:
+        return tuple(found)
+    for rules in (group_rules, flow_rules, buffer_rules):
+        found.extend(rules(facts))
+    if times is not None:
+        found.extend(time_rules(program, *times))
+    return tuple(found)

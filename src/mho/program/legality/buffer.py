@@ -1,0 +1,115 @@
+"""Rules on the global buffer: every stored tensor has a place, alone, for as long as somebody reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from mho.network.layers import Constant
+from mho.program.instructions import Activate, Transfer, Vector
+from mho.program.legality.facts import Facts, Violation
+from mho.program.program import BufferUse
+from mho.program.work import coded_tensors
+
+
+def buffer_rules(facts: Facts) -> Iterator[Violation]:
+    """Check places, spills and the sharing of banks."""
+    views = _views(facts)
+    yield from _places(facts, views)
+    yield from _spills(facts, views)
+    yield from _sharing(facts, views)
+
+
+def _views(facts: Facts) -> dict[int, int]:
+    """For each layer the one whose stored values it shows: a layer that only moves values makes no tensor of its own."""
+    found: dict[int, int] = {}
+    for i, layer in enumerate(facts.layers):
+        found[i] = found[facts.place[layer.inputs[0]]] if layer.moves_only else i
+    return found
+
+
+def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
+    """For each stored tensor the layers that read it, itself or through views (which are among them)."""
+    found: dict[int, list[int]] = {}
+    for i, layer in enumerate(facts.layers):
+        for name in layer.inputs:
+            found.setdefault(views[facts.place[name]], []).append(i)
+    return found
+
+
+def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
+    """Each tensor that is stored as codes has one place that is large enough."""
+    banks = facts.program.chip.buffer.banks
+    coded = coded_tensors(facts.program.network, facts.program.quantised)
+    needed = {
+        i
+        for i, layer in enumerate(facts.layers)
+        if layer.name in coded and views[i] == i and not isinstance(layer, Constant)
+    }
+    places: dict[int, list[BufferUse]] = {}
+    for use in facts.program.buffers:
+        places.setdefault(use.layer, []).append(use)
+    for index in sorted(needed | set(places)):
+        if index not in needed or len(places.get(index, [])) != 1:
+            name = facts.layers[index].name if 0 <= index < len(facts.layers) else index
+            yield Violation(-1, f"tensor {name} has {len(places.get(index, []))} places, not {int(index in needed)}")
+            continue
+        (use,) = places[index]
+        name, size = facts.layers[index].name, facts.layers[index].size
+        if len(set(use.banks)) != len(use.banks) or any(not 0 <= bank < len(banks) for bank in use.banks):
+            yield Violation(-1, f"{name} lives in banks {use.banks}, but there are {len(banks)} different ones")
+        elif use.size != size or not 0 <= use.spilled <= size or sum(banks[b] for b in use.banks) + use.spilled < size:
+            yield Violation(-1, f"{name} needs {size} bytes; its banks and main memory hold less")
+    readers = _readers(facts, views)
+    for use in facts.program.buffers:
+        if use.layer in needed and use.last < max(readers.get(use.layer, [use.layer])):
+            yield Violation(-1, f"{facts.layers[use.layer].name} is given up before its last reader")
+
+
+def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
+    """Each layer that reads a spilled tensor waits for a load of its own, after the store."""
+    for use in facts.program.buffers:
+        if not use.spilled:
+            continue
+        moves = [
+            (i, each.direction)
+            for i, each in enumerate(facts.instructions)
+            if isinstance(each, Transfer) and each.layer == use.layer and each.size == use.spilled
+        ]
+        ready = [i for i, way in moves if way == "store"] or facts.finishes.get(use.layer, [])
+        loads = [
+            i for i, way in moves if way == "load" and i not in ready and any(facts.order.before(j, i) for j in ready)
+        ]
+        for i, instruction in enumerate(facts.instructions):
+            if not isinstance(instruction, Activate | Vector):
+                continue
+            layer = facts.layers[instruction.layer]
+            reads = any(views[facts.place[name]] == use.layer for name in layer.inputs)
+            if reads and not layer.moves_only and not any(facts.order.before(load, i) for load in loads):
+                yield Violation(
+                    i, f"reads {facts.layers[use.layer].name!r}, part of which is in main memory and not loaded"
+                )
+
+
+def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
+    """A bank takes a tensor only when all that used the one before it has ended."""
+    readers = _readers(facts, views)
+    makers: dict[int, list[int]] = {}
+    stores: dict[int, list[int]] = {}
+    for i, instruction in enumerate(facts.instructions):
+        loads = isinstance(instruction, Transfer) and i in facts.finishes.get(instruction.layer, [])
+        if loads or isinstance(instruction, Activate | Vector):
+            makers.setdefault(instruction.layer, []).append(i)
+        elif isinstance(instruction, Transfer) and instruction.direction == "store":
+            stores.setdefault(views[instruction.layer], []).append(i)
+    holders: dict[int, list[int]] = {}
+    for use in facts.program.buffers:
+        for bank in use.banks:
+            holders.setdefault(bank, []).append(use.layer)
+    for bank, held in holders.items():
+        for old, new in pairwise(sorted(held)):
+            used = [done for each in (old, *readers.get(old, [])) for done in facts.finishes.get(each, [])]
+            used += stores.get(old, [])
+            if any(not facts.order.before(done, made) for done in used for made in makers.get(new, [])):
+                names = f"{facts.layers[old].name} and {facts.layers[new].name}"
+                yield Violation(-1, f"bank {bank} holds the tensors of {names} at once")

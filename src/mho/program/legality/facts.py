@@ -1,0 +1,75 @@
+"""What the rules are about: which instructions certainly happen before which, and which finish a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from mho.network.layers import Constant, Input, Layer, MatrixLayer
+from mho.program.instructions import Combine, Instruction, Transfer, Vector
+from mho.program.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule broken at one instruction (-1: by the program as a whole)."""
+
+    instruction: int
+    text: str
+
+
+class Order:
+    """The order that dependencies enforce, as one set of bits an instruction."""
+
+    def __init__(self, instructions: Sequence[Instruction]) -> None:
+        self._before: list[int] = []
+        for instruction in instructions:
+            bits = 0
+            for other in instruction.after:
+                bits |= self._before[other] | (1 << other)
+            self._before.append(bits)
+
+    def before(self, first: int, second: int) -> bool:
+        """Whether `first` has certainly ended when `second` starts."""
+        return bool(self._before[second] >> first & 1)
+
+
+class Facts:
+    """A program and what follows from it, worked out once."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.instructions = program.instructions
+        self.layers = program.network.layers
+        self.place = {layer.name: i for i, layer in enumerate(self.layers)}
+
+    @cached_property
+    def order(self) -> Order:
+        """The order that dependencies enforce."""
+        return Order(self.instructions)
+
+    @cached_property
+    def steps(self) -> tuple[int, ...]:
+        """The layers that the chip must do something for: all but constants."""
+        return tuple(i for i, layer in enumerate(self.layers) if not isinstance(layer, Constant))
+
+    @cached_property
+    def finishes(self) -> dict[int, list[int]]:
+        """For each layer the instructions that finish it: combine, vector, or the (first) load of an input."""
+        found: dict[int, list[int]] = {}
+        for i, instruction in enumerate(self.instructions):
+            layer = self.layers[instruction.layer]
+            if isinstance(layer, Input):
+                ends = isinstance(instruction, Transfer) and instruction.direction == "load"
+                ends = ends and instruction.layer not in found
+            else:
+                ends = isinstance(instruction, finisher(layer))
+            if ends:
+                found.setdefault(instruction.layer, []).append(i)
+        return found
+
+
+def finisher(layer: Layer) -> type[Combine] | type[Vector]:
+    """Return the kind of instruction that finishes a layer that is neither an input nor a constant."""
+    return Combine if isinstance(layer, MatrixLayer) else Vector

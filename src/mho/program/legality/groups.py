@@ -1,0 +1,113 @@
+"""Rules on groups: what they hold, when they are written, and that every window meets every block once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mho.network.layers import Constant, Input
+from mho.program.instructions import Activate, Combine, Transfer, Vector, Write, members
+from mho.program.legality.facts import Facts, Violation, finisher
+
+
+def shape_rules(facts: Facts) -> Iterator[Violation]:
+    """Check that instructions fit their layers, and runs of blocks, groups and windows their bounds."""
+    chip = facts.program.chip
+    for i, instruction in enumerate(facts.instructions):
+        if i < facts.program.setup and not isinstance(instruction, Write):
+            yield Violation(i, "only writes may happen in the setup")
+        if isinstance(instruction, Transfer):
+            if instruction.direction not in ("load", "store") or instruction.size < 1:
+                yield Violation(i, f"cannot {instruction.direction} {instruction.size} bytes")
+            continue
+        layer = facts.layers[instruction.layer]
+        if isinstance(instruction, Combine | Vector):
+            if isinstance(layer, Input | Constant) or not isinstance(instruction, finisher(layer)):
+                yield Violation(i, f"{layer.name} ({layer.kind}) is not made by this kind of instruction")
+            continue
+        mapped = facts.program.mapping.by_index.get(instruction.layer)
+        if mapped is None:
+            yield Violation(i, f"{layer.name} ({layer.kind}) has no weights to write or activate")
+            continue
+        first, last = instruction.blocks
+        if not 0 <= first < last <= mapped.blocks:
+            yield Violation(i, f"blocks {instruction.blocks} of {mapped.blocks}")
+        if not 0 <= instruction.copy < max(mapped.windows, 1):
+            yield Violation(i, f"copy {instruction.copy} of a layer of {mapped.windows} windows")
+        groups = list(members(instruction.groups))
+        if len(groups) != last - first or len(set(groups)) != len(groups):
+            yield Violation(i, f"{last - first} blocks need as many different groups, not {len(set(groups))}")
+        if groups and not 0 <= min(groups) <= max(groups) < chip.groups:
+            yield Violation(i, f"groups {instruction.groups} on a chip of {chip.groups}")
+        if isinstance(instruction, Activate):
+            begin, end = instruction.windows
+            if not 0 <= begin < end <= mapped.windows:
+                yield Violation(i, f"windows {instruction.windows} of {mapped.windows}")
+
+
+def group_rules(facts: Facts) -> Iterator[Violation]:
+    """Check what groups hold, and that all blocks serve all windows."""
+    yield from _holding(facts)
+    yield from _serving(facts)
+
+
+def _holding(facts: Facts) -> Iterator[Violation]:
+    """Every group holds what is read from it, and does one thing at a time."""
+    # For each group its write, the last activation since, whether it was released, and the block that it holds.
+    writes: dict[int, tuple[int, tuple[int, int, int]]] = {}
+    users: dict[int, int] = {}
+    released: set[int] = set()
+    for i, instruction in enumerate(facts.instructions):
+        if not isinstance(instruction, Write | Activate):
+            continue
+        texts: dict[str, None] = {}
+        for block, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            held = (instruction.layer, instruction.copy, block)
+            # The users of a group are ordered one after another, so the last stands for all.
+            busy = group in users and not facts.order.before(users[group], i)
+            if isinstance(instruction, Write):
+                if busy:
+                    texts[f"group {group} is written while instruction {users[group]} may still use it"] = None
+                if group in writes and writes[group][0] < facts.program.setup:
+                    texts[f"group {group}, written in the setup, is overwritten"] = None
+                writes[group] = i, held
+                released.discard(group)
+            elif group not in writes or writes[group][1] != held:
+                texts[f"group {group} does not hold block {block} of copy {instruction.copy}"] = None
+            elif group in released:
+                texts[f"group {group} was released before"] = None
+            elif busy and users[group] == writes[group][0]:
+                texts[f"group {group} may be read before its write has ended"] = None
+            elif busy:
+                texts[f"group {group} may still serve instruction {users[group]}"] = None
+            if isinstance(instruction, Activate) and instruction.release:
+                released.add(group)
+            users[group] = i
+        yield from (Violation(i, text) for text in texts)
+
+
+def _serving(facts: Facts) -> Iterator[Violation]:
+    """Every window goes through every block exactly once, before the layer is combined."""
+    served: dict[int, list[tuple[int, Activate]]] = {layer.index: [] for layer in facts.program.mapping.layers}
+    for i, instruction in enumerate(facts.instructions):
+        if isinstance(instruction, Activate):
+            served[instruction.layer].append((i, instruction))
+    for layer in facts.program.mapping.layers:
+        done = facts.finishes.get(layer.index, [])
+        edges: dict[int, list[tuple[Activate, bool]]] = {}
+        for i, activation in served[layer.index]:
+            edges.setdefault(activation.blocks[0], []).append((activation, True))
+            edges.setdefault(activation.blocks[1], []).append((activation, False))
+            if done and not facts.order.before(i, done[0]):
+                yield Violation(i, f"{layer.name} is combined before this activation has ended")
+        # Sweep over the blocks: between two edges the same activations hold, and their windows must tile the layer.
+        active: list[tuple[int, int]] = []
+        for place in sorted({0, layer.blocks, *edges}):
+            for activation, begins in edges.get(place, []):
+                (active.append if begins else active.remove)(activation.windows)
+            if place >= layer.blocks:
+                break
+            windows = sorted(active)
+            ends = [0, *(last for _, last in windows)]
+            if ends[-1] != layer.windows or any(w[0] != end for w, end in zip(windows, ends, strict=False)):
+                text = f"{layer.name}: block {place} serves windows {windows}, not each of {layer.windows} once"
+                yield Violation(-1, text)

@@ -1,0 +1,153 @@
+"""The measured tables of the documentation are what the commands wrote, and say whether goals are met."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import __main__ as timing
+from benchmarks import accuracy
+from benchmarks.cases import BY_NAME, CASES
+from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
+from benchmarks.tables import accuracy_table, benchmark_tables
+
+ACCURACY: dict[str, Any] = read_json(accuracy.RESULTS)
+TIMES: dict[str, Any] = read_json(timing.RESULTS)
+
+
+@pytest.mark.parametrize(
+    ("page", "rendered"),
+    [(accuracy.PAGE, accuracy_table(ACCURACY)), (timing.PAGE, benchmark_tables(TIMES))],
+    ids=["accuracy", "benchmarks"],
+)
+def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
+    assert measured_part(page.read_text(encoding="utf-8"), str(page)) == rendered
+
+
+def test_every_network_and_every_case_was_measured() -> None:
+    assert [each["file"] for each in ACCURACY["networks"]] == [case.file for case in accuracy.CASES]
+    assert [each["name"] for each in TIMES["cases"]] == [case.name for case in CASES]
+
+
+@pytest.mark.parametrize("each", ACCURACY["networks"], ids=lambda each: str(each["file"]))
+def test_accuracy_meets_its_goal_or_is_explained(each: dict[str, Any]) -> None:
+    """Judged here again from the counts, so that neither a goal nor a verdict can be softened in the file."""
+    case = next(case for case in accuracy.CASES if case.file == each["file"])
+    assert (each["stated_percent"], each["limit_points"]) == (case.stated, case.limit)
+    samples, right = each["samples"], each["right"]
+    assert right["stated"] == pytest.approx(case.stated * samples / 100)
+    points = 100 * (right["tensor"] - right["stated"]) / samples
+    reached = points >= -case.limit and (points <= case.limit or not case.quantised)
+    assert reached == each["met"]["tensor"]
+    assert reached or each["explanation"]
+    for kind, change in each["against_float"].items():
+        assert right[kind] - right["float"] == change["won"] - change["lost"]
+
+
+@pytest.mark.parametrize("each", ACCURACY["networks"], ids=lambda each: str(each["file"]))
+def test_the_measured_integers_were_executed_exactly_on_a_chip_too_small_for_them(each: dict[str, Any]) -> None:
+    assert {name.split(",")[0] for name in each["verified"]} == {"naive", "overlap"}
+    for found in each["verified"].values():
+        assert found["ok"]
+        assert found["blocks"] > found["groups"]
+        assert not found["resident"]
+
+
+def test_accuracy_is_still_what_it_was_when_measured(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The smallest network, measured again, gives its record again."""
+    monkeypatch.setattr(accuracy, "SCRATCH", tmp_path)
+    case = next(case for case in accuracy.CASES if case.name == "dscnn_int8_qdq")
+    found = accuracy.measure(case, data, lambda text, done, total: None)
+    assert found == next(each for each in ACCURACY["networks"] if each["file"] == case.file)
+
+
+def test_an_interrupted_measurement_goes_on_where_it_stopped_unless_the_code_changed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "SCRATCH", tmp_path)
+    case = next(case for case in accuracy.CASES if case.name == "dscnn_int8_qdq")
+    scratch = tmp_path / f"accuracy-{case.name}.json"
+    computed: list[tuple[str, int]] = []
+    scores = accuracy.Measurement.scores
+
+    def watched(self: accuracy.Measurement, kind: str, start: int, stop: int) -> Any:
+        if computed == [("float", 0)]:
+            raise KeyboardInterrupt
+        computed.append((kind, start))
+        return scores(self, kind, start, stop)
+
+    monkeypatch.setattr(accuracy.Measurement, "scores", watched)
+    monkeypatch.setattr(accuracy.Measurement, "verdicts", lambda self: {"none": {}})
+    with pytest.raises(KeyboardInterrupt):
+        accuracy.measure(case, data, lambda text, done, total: None)
+    computed.clear()
+    computed.append(("begun again", 0))
+    accuracy.measure(case, data, lambda text, done, total: None)
+    assert computed[1:] == [("float", 250), ("tensor", 0), ("tensor", 250)]
+
+    state = read_json(scratch) | {"fingerprint": "another"}
+    write_json(scratch, state)
+    computed[:] = [("begun again", 0)]
+    accuracy.measure(case, data, lambda text, done, total: None)
+    assert computed[1:] == [("float", 0), ("float", 250), ("tensor", 0), ("tensor", 250)]
+
+
+def test_ratios_and_goals_of_times_follow_from_what_was_measured() -> None:
+    for each in TIMES["cases"]:
+        goal = BY_NAME[each["name"]].goal
+        assert (each["goal"]["seconds"], each["goal"]["bytes"]) == (goal.seconds, goal.bytes)
+        for name, seconds in each["times"].items():
+            assert each["ratios"][name] == pytest.approx(seconds / each["unit_s"])
+        again = timing.record(BY_NAME[each["name"]], {k: each[k] for k in ("times", "peak_bytes")}, each["unit_s"])
+        assert again["goal"]["met"] == each["goal"]["met"]
+        assert 0 < each["base_bytes"] <= each["peak_bytes"]
+
+
+def test_a_goal_is_missed_by_time_or_by_memory() -> None:
+    case = BY_NAME["resnet50-overlap"]
+    for seconds, most, met in ((0.9, 0.9e9, True), (1.1, 0.9e9, False), (0.9, 1.1e9, False)):
+        measured = {"times": {"compile and simulate": seconds}, "peak_bytes": most}
+        assert timing.record(case, measured, 0.1)["goal"]["met"] is met
+
+
+@given(st.floats(0.001, 10), st.floats(0.3, 3))
+def test_the_fitted_exponent_of_a_power_law_is_its_power(factor: float, power: float) -> None:
+    sizes = [10, 20, 40, 80, 160]
+    assert timing.exponent(sizes, [factor * size**power for size in sizes]) == pytest.approx(power)
+
+
+def test_a_measured_part_is_replaced_and_nothing_else() -> None:
+    page = f"before\n\n{BEGIN}\nold\n{END}\nafter\n"
+    replaced = with_measured_part(page, "new | table")
+    assert measured_part(replaced) == "new | table"
+    assert replaced.startswith("before\n\n")
+    assert replaced.endswith("\nafter\n")
+    assert with_measured_part(replaced, "new | table") == replaced
+    for broken in ("no markers", BEGIN, f"{END} {BEGIN}", page + page):
+        with pytest.raises(ValueError, match="exactly one"):
+            with_measured_part(broken, "new")
+
+
+@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.accuracy"])
+def test_help_is_plain_and_imports_nothing_heavy(module: str) -> None:
+    code = f"""
+import json, runpy, sys
+sys.argv = ["command", "--help"]
+try:
+    runpy.run_module({module!r}, run_name="__main__")
+except SystemExit as end:
+    print(json.dumps([end.code, [name for name in ("torch", "numpy", "onnx") if name in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    *text, last = done.stdout.strip().splitlines()
+    assert json.loads(last) == [0, []]
+    assert "--only" in "\n".join(text)
