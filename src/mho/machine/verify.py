@@ -29,8 +29,8 @@ class Verification:
 
     @property
     def exact(self) -> bool:
-        """Whether all compared tensors are equal."""
-        return not self.mismatches
+        """Whether tensors were compared, and all are equal."""
+        return self.compared > 0 and not self.mismatches
 
     @property
     def ok(self) -> bool:
@@ -50,17 +50,22 @@ class Verification:
 def verify(program: Program, inputs: Any) -> Verification:
     """Execute a program, compare with the integer reference, and check that the program is legal as timed.
 
-    Every matrix layer's output is compared besides the network's, so that an error cannot hide behind a later clip.
+    Every matrix layer's output is compared besides the network's, so that an error cannot hide behind a later clip. A
+    program that is illegal as written is not executed: nothing is compared then.
     `inputs` as for execute, and the same errors.
     """
+    illegal = violations(program)
+    if illegal:
+        return Verification(0, 0, (), illegal)
     keep = tuple(layer.name for layer in program.network.layers if isinstance(layer, MatrixLayer))
     got = execute(program, inputs, keep=keep)
     assert program.quantised is not None
     wanted = run_reference(program.quantised, inputs, keep=keep)
     mismatches = []
     for name, values in wanted.items():
-        wrong = int(np.count_nonzero(~np.equal(got[name], values)))
-        if wrong or got[name].shape != values.shape:
+        same = got[name].shape == values.shape
+        wrong = int(np.count_nonzero(got[name] != values)) if same else values.size
+        if wrong:
             mismatches.append((name, wrong, values.size))
     timing = time_program(program)
     samples = len(next(iter(wanted.values())))

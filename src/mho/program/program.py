@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mho.chip import Chip
 from mho.errors import ProgramError
@@ -60,6 +61,11 @@ class Program:
                 raise ProgramError(f"instruction {i} names layer {instruction.layer}, but the network has {layers}")
             if instruction.after and not 0 <= min(instruction.after) <= max(instruction.after) < i:
                 raise ProgramError(f"instruction {i} waits for {instruction.after}, which does not stand before it")
+        for use in self.buffers:
+            if not 0 <= use.layer <= use.last < layers:
+                raise ProgramError(
+                    f"a tensor's place names layers {use.layer} to {use.last}, but the network has {layers}"
+                )
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
 
@@ -69,14 +75,14 @@ class Program:
 
         return listing(self)
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the program to a file (see docs/program.md for the format)."""
         from mho.program.storage import save
 
         save(self, path)
 
     @classmethod
-    def load(cls, path: str) -> Program:
+    def load(cls, path: str | Path) -> Program:
         """Read a program from a file; ProgramError where it is not one."""
         from mho.program.storage import load
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -28,6 +28,7 @@ from mho.program.instructions import KINDS, NAMES, Instruction
 from mho.program.program import BufferUse, Program
 
 FORMAT = "mho.program/1"
+DATE = (1980, 1, 1, 0, 0, 0)
 _LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
 
 
@@ -121,27 +122,20 @@ def save(program: Program, path: str | Path) -> None:
     arrays = _Arrays()
     text = json.dumps(_encode(program, arrays), separators=(",", ":"))
     target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from None
-    try:
-        with (
-            os.fdopen(handle, "wb") as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-        ):
+        with beside.open("xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             # A fixed date keeps equal programs equal byte for byte.
-            archive.writestr(zipfile.ZipInfo("program.json", (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo("program.json", DATE), text, zipfile.ZIP_DEFLATED)
             for number, array in enumerate(arrays.kept):
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, array, allow_pickle=False)
-                name = zipfile.ZipInfo(f"arrays/{number}.npy", (1980, 1, 1, 0, 0, 0))
-                archive.writestr(name, buffer.getvalue(), zipfile.ZIP_DEFLATED)
-        os.replace(beside, target)
+                archive.writestr(zipfile.ZipInfo(f"arrays/{number}.npy", DATE), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+        beside.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from None
     finally:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
 
 
 class _Reader:
@@ -154,6 +148,23 @@ class _Reader:
         with self.archive.open(f"arrays/{int(number)}.npy") as file:
             array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
             return array
+
+
+def _exactly(record: Any, keys: set[str], what: str) -> dict[str, Any]:
+    """Refuse a record with a key too many or too few."""
+    if not isinstance(record, dict) or set(record) != keys:
+        odd = sorted(set(record) ^ keys) if isinstance(record, dict) else [type(record).__name__]
+        raise ProgramError(f"{what} has keys {', '.join(sorted(keys))}; check {', '.join(map(str, odd))}")
+    return record
+
+
+def _whole(value: Any, what: str) -> Any:
+    """Accept whole numbers, and lists of them within lists, as tuples."""
+    if isinstance(value, list):
+        return tuple(_whole(each, what) for each in value)
+    if type(value) is not int:
+        raise ProgramError(f"{what} needs whole numbers, not {value!r}")
+    return value
 
 
 def _tuples(value: Any) -> Any:
@@ -181,7 +192,11 @@ def _read_layer(record: dict[str, Any], arrays: _Reader) -> Layer:
     return kind(**values)
 
 
-def _read_quantised(record: dict[str, Any], network: Network, arrays: _Reader) -> QuantisedNetwork:
+def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
+    keys = {"per_channel", "calibration", "offsets", "notes", "codes", "matrices", "tables"}
+    _exactly(record, keys, "its quantised network")
+    if set(record["matrices"]) != {layer.name for layer in network.matrix_layers}:
+        raise ProgramError("the quantised matrices are not those of the network's layers")
     matrices = {
         name: QuantisedMatrix(
             arrays.get(each["codes"]),
@@ -207,14 +222,37 @@ def _read_quantised(record: dict[str, Any], network: Network, arrays: _Reader) -
     )
 
 
-def _read_instruction(record: dict[str, Any]) -> Instruction:
-    kind = KINDS[record.pop("do")]
-    return kind(**{name: _tuples(value) for name, value in record.items()})
+def _read_instruction(record: Any, number: int) -> Instruction:
+    name = record.get("do") if isinstance(record, dict) else None
+    if name not in KINDS:
+        raise ProgramError(f"instruction {number} is {name!r}, none of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    what = f"instruction {number} ({name})"
+    operands = dict(_exactly(record, {"do", *(item.name for item in fields(kind))}, what))
+    del operands["do"]
+    given: dict[str, Any] = {}
+    for key, value in operands.items():
+        wanted: type = {"release": bool, "direction": str}.get(key, int)
+        given[key] = value if type(value) is wanted and wanted is not int else _whole(value, f"{what}, {key},")
+        pairs = given[key] if key == "groups" else (given[key],) if key in ("blocks", "windows") else ()
+        if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
+            raise ProgramError(f"{what}, {key}, needs pairs (first, last), not {value!r}")
+        if isinstance(given[key], tuple) != (key in ("groups", "blocks", "windows", "after")):
+            raise ProgramError(f"{what}, {key}, cannot be {value!r}")
+    return kind(**given)
 
 
-def _decode(record: dict[str, Any], arrays: _Reader) -> Program:
+def _read_use(record: Any) -> BufferUse:
+    layer, size, banks, spilled, last = _whole(record, "a buffer's use")
+    if not isinstance(banks, tuple) or any(isinstance(each, tuple) for each in (layer, size, spilled, last, *banks)):
+        raise ProgramError(f"a buffer's use is layer, size, banks, spilled, last; not {record!r}")
+    return BufferUse(layer, size, banks, spilled, last)
+
+
+def _decode(record: Any, arrays: _Reader) -> Program:
+    _exactly(record, PROGRAM_KEYS, "a program")
     chip = Chip.from_dict(record["chip"])
-    described = record["network"]
+    described = _exactly(record["network"], {"name", "origin", "outputs", "codes", "layers"}, "its network")
     network = Network(
         described["name"],
         tuple(_read_layer(layer, arrays) for layer in described["layers"]),
@@ -223,18 +261,29 @@ def _decode(record: dict[str, Any], arrays: _Reader) -> Program:
         {name: _read_affine(code) for name, code in described["codes"].items()},
     )
     held = record["quantised"]
+    mapping = _exactly(record["mapping"], {"kind", "packing"}, "its mapping")
     return Program(
         chip=chip,
         network=network,
         quantised=None if held is None else _read_quantised(held, network, arrays),
-        mapping=map_network(network, chip, mapping=record["mapping"]["kind"], packing=record["mapping"]["packing"]),
+        mapping=map_network(network, chip, mapping=mapping["kind"], packing=mapping["packing"]),
         schedule=record["schedule"],
-        instructions=tuple(_read_instruction(each) for each in record["instructions"]),
-        setup=record["setup"],
-        buffers=tuple(BufferUse(a, b, tuple(banks), c, d) for a, b, banks, c, d in record["buffers"]),
+        instructions=tuple(_read_instruction(each, i) for i, each in enumerate(record["instructions"])),
+        setup=_whole(record["setup"], "setup"),
+        buffers=tuple(_read_use(each) for each in record["buffers"]),
         options=record["options"],
         notes=tuple(record["notes"]),
     )
+
+
+PROGRAM_KEYS = {
+    "format", "chip", "network", "quantised", "mapping", "schedule", "setup", "options", "notes", "buffers", "instructions",
+}  # fmt: skip
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError,
+    NotImplementedError, RuntimeError, OverflowError, RecursionError,
+)  # fmt: skip
+"""What the zip, JSON and array readers raise on damaged bytes."""
 
 
 def load(path: str | Path) -> Program:
@@ -242,14 +291,13 @@ def load(path: str | Path) -> Program:
     try:
         with zipfile.ZipFile(path) as archive:
             record = json.loads(archive.read("program.json"))
-            if record.get("format") != FORMAT:
-                raise ProgramError(f"{path}: format {record.get('format')!r} is not {FORMAT!r}")
+            if not isinstance(record, dict) or record.get("format") != FORMAT:
+                found = record.get("format") if isinstance(record, dict) else None
+                raise ProgramError(f"format {found!r} is not {FORMAT!r}")
             return _decode(record, _Reader(archive))
-    except ProgramError:
-        raise
     except MhoError as error:
         raise ProgramError(f"{path}: {error}") from None
     except OSError as error:
         raise ProgramError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except UNREADABLE as error:
         raise ProgramError(f"{path} is not a program file ({type(error).__name__}: {error})") from None

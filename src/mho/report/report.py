@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mho.errors import OptionError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.machine.energy import KINDS, Account, account
@@ -198,6 +199,8 @@ def simulate(program: Program, *, verified: str | None = None) -> Report:
 
     `verified` is the text of mho.verify's result on the same program, to be shown in the report.
     """
+    if not isinstance(program, Program):
+        raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
     timing = time_program(program)
     worn = wear(program)
     coded = coded_tensors(program.network, program.quantised)

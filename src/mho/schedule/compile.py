@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mho.chip import Chip
 from mho.errors import OptionError, choices
 from mho.mapping import map_network
@@ -21,7 +23,7 @@ RESIDENCIES = ("auto", "never")
 
 def compile(
     network: Network | QuantisedNetwork,
-    chip: Chip | str,
+    chip: Chip | str | Path,
     *,
     schedule: str = "overlap",
     mapping: str = "dense",
@@ -39,15 +41,17 @@ def compile(
     if the whole network fits the chip; "never" writes them in every inference. Raises OptionError for an option that
     does not exist, ChipError for an unknown chip, MappingError where a layer cannot be placed.
     """
-    if isinstance(chip, str):
+    if not isinstance(chip, Chip):
         chip = Chip.load(chip)
-    if schedule not in SCHEDULES:
-        raise OptionError(f"unknown schedule {schedule!r}; {choices(schedule, SCHEDULES)}")
-    if residency not in RESIDENCIES:
-        raise OptionError(f"unknown residency {residency!r}; {choices(residency, RESIDENCIES)}")
+    for name, given, allowed in (("schedule", schedule, SCHEDULES), ("residency", residency, RESIDENCIES)):
+        if not isinstance(given, str) or given not in allowed:
+            raise OptionError(f"unknown {name} {given!r}; {choices(str(given), allowed)}")
     quantised = network if isinstance(network, QuantisedNetwork) else None
-    net = quantised.network if quantised is not None else network
-    assert isinstance(net, Network)
+    net = network.network if isinstance(network, QuantisedNetwork) else network
+    if not isinstance(net, Network):
+        raise OptionError(
+            f"compile takes a Network or a QuantisedNetwork, not {type(net).__name__}; mho.zoo.load makes one"
+        )
     if quantised is None and net.has_values:
         quantised = quantise(net)
     mapped = map_network(net, chip, mapping=mapping, packing=packing)
@@ -86,6 +90,10 @@ def _notes(
         notes.append("the whole network fits the chip: weights are written once, in the setup, and no inference writes")
     if spilled:
         notes.append(f"{spilled} bytes of activations find no room in the global buffer and go through main memory")
+    if network.weights > chip.memory.capacity:
+        notes.append(
+            f"{network.weights} bytes of weights exceed the main memory's {chip.memory.capacity:.3g}; it is taken to hold them"
+        )
     constants = sum(layer.size for layer in network.layers if isinstance(layer, Constant))
     if constants > 4096:
         notes.append(
