@@ -15,84 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import NetworkError, WeightError
-
-FloatArray = npt.NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """How integers stand for real numbers: real = scale * (code - zero), low <= code <= high.
-
-    `scale` and `zero` have shape () for one code per tensor, or (n,) for one per channel along `axis`.
-    """
-
-    scale: npt.NDArray[np.float64]
-    zero: npt.NDArray[np.int64]
-    low: int
-    high: int
-    axis: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse scales that are not positive and finite, zeros out of range, and an empty range."""
-        object.__setattr__(self, "scale", np.asarray(self.scale, dtype=np.float64))
-        object.__setattr__(self, "zero", np.asarray(self.zero, dtype=np.int64))
-        if self.low >= self.high:
-            raise NetworkError(f"an affine code needs low < high, not {self.low}..{self.high}")
-        if not (np.all(np.isfinite(self.scale)) and np.all(self.scale > 0)):
-            raise NetworkError("an affine code needs positive finite scales")
-        if self.scale.shape != self.zero.shape:
-            raise NetworkError(f"scale has shape {self.scale.shape} and zero point {self.zero.shape}; they must agree")
-        if (self.scale.ndim == 0) != (self.axis is None):
-            raise NetworkError("a code per channel needs an axis, a code per tensor has none")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Array:
-    """A weight or constant: its shape, and its values where they are known.
-
-    `values` are real numbers, or integers that `code` explains (a file that came quantised).
-    """
-
-    shape: tuple[int, ...]
-    values: npt.NDArray[Any] | None = None
-    code: Affine | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values of another shape, and values that are not finite."""
-        if self.values is None:
-            return
-        if tuple(self.values.shape) != self.shape:
-            raise WeightError(f"values of shape {tuple(self.values.shape)} given for a weight of shape {self.shape}")
-        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
-            raise WeightError(f"a weight of shape {self.shape} holds values that are not finite (NaN or infinity)")
-
-    def __repr__(self) -> str:
-        """Say the shape, and whether values are known; the values themselves would flood any message."""
-        return f"Array({self.shape}, {'shape alone' if self.values is None else self.values.dtype})"
-
-    @classmethod
-    def of(cls, values: npt.NDArray[Any], code: Affine | None = None) -> Array:
-        """Wrap known values."""
-        return cls(tuple(int(n) for n in values.shape), values, code)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    def real(self) -> npt.NDArray[np.float64]:
-        """Return the values as real numbers; raise WeightError where only the shape is known."""
-        if self.values is None:
-            raise WeightError(f"a weight of shape {self.shape} has no values: this network was loaded by shape alone")
-        if self.code is None:
-            return self.values.astype(np.float64)
-        scale, zero = self.code.scale, self.code.zero
-        if self.code.axis is not None:
-            along = [1] * len(self.shape)
-            along[self.code.axis] = -1
-            scale, zero = scale.reshape(along), zero.reshape(along)
-        return scale * (self.values.astype(np.int64) - zero)
+from mho.errors import NetworkError
+from mho.network.arrays import Affine, Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -447,3 +371,30 @@ LAYER_KINDS: tuple[type[Layer], ...] = (
     Input, Constant, Convolution, Linear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise, Activation,
     Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand,
 )  # fmt: skip
+
+__all__ = [
+    "LAYER_KINDS",
+    "Activation",
+    "Affine",
+    "Array",
+    "ChannelAffine",
+    "Concatenate",
+    "Constant",
+    "Convolution",
+    "Elementwise",
+    "Embedding",
+    "Expand",
+    "Input",
+    "Layer",
+    "Linear",
+    "MatrixLayer",
+    "MatrixProduct",
+    "Normalise",
+    "Pad",
+    "Pool",
+    "Reduce",
+    "Reshape",
+    "Slice",
+    "Softmax",
+    "Transpose",
+]
