@@ -1,9 +1,14 @@
-"""Random small networks and chips."""
+"""Random small networks and chips.
+
+What is drawn has a short repr; a failing example says the rest in a note: each layer in a word, each quantity of the chip.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import note
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import for_type_by_name
 
 from mho.chip import Chip
 from mho.network.graph import Network
@@ -11,8 +16,10 @@ from mho.network.layers import (
     Activation,
     Array,
     Concatenate,
+    Constant,
     Convolution,
     Elementwise,
+    Embedding,
     Input,
     Layer,
     Linear,
@@ -24,13 +31,17 @@ from mho.network.layers import (
     Transpose,
 )
 
+# Hypothesis would print every field of a frozen description, weights and cost tables included.
+for place, name in (("mho.network.graph", "Network"), ("mho.chip.chip", "Chip")):
+    for_type_by_name(place, name, lambda drawn, printer, cycle: printer.text(repr(drawn)))
+
 
 class Sketch:
     """A network drawn layer by layer."""
 
-    def __init__(self, seed: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, seed: int, shape: tuple[int, ...], *, integers: bool = False) -> None:
         self.generator = np.random.default_rng(seed)
-        self.layers: list[Layer] = [Input(name="input", inputs=(), shape=shape)]
+        self.layers: list[Layer] = [Input(name="input", inputs=(), shape=shape, integers=integers)]
 
     def add(self, layer: Layer) -> Layer:
         self.layers.append(layer)
@@ -64,8 +75,34 @@ class Sketch:
             )
         )  # fmt: skip
 
-    def network(self) -> Network:
-        return Network("drawn", tuple(self.layers), (self.layers[-1].name,), "drawn (synthetic)")
+    def embedding(self, source: Layer, rows: int, features: int) -> Layer:
+        return self.add(
+            Embedding(
+                name=self.name("embedding"), inputs=(source.name,), shape=(*source.shape, features),
+                table=self.weight(rows, features),
+            )
+        )  # fmt: skip
+
+    def elementwise(self, first: Layer, second: Layer) -> Layer:
+        names = (first.name, second.name)
+        return self.add(Elementwise(name=self.name("add"), inputs=names, shape=first.shape, function="add"))
+
+    def product(self, first: Layer, second: Layer) -> Layer:
+        """Add the product of two activations or constants, (..., M, K) by (..., K, N)."""
+        names, shape = (first.name, second.name), (*first.shape[:-1], second.shape[-1])
+        inner = first.shape[-1]
+        return self.add(MatrixProduct(name=self.name("product"), inputs=names, shape=shape, inner=inner))
+
+    def network(self, *more: str) -> Network:
+        """Return the network, whose outputs are its last layer's tensor and those named in `more`."""
+        return Network("drawn", tuple(self.layers), (*more, self.layers[-1].name), "drawn (synthetic)")
+
+    def drawn(self, draw: st.DrawFn) -> Network:
+        """Return the network, sometimes with an output from its middle."""
+        middle = [layer.name for layer in self.layers[:-1] if not isinstance(layer, Input | Constant)]
+        more = draw(st.lists(st.sampled_from(middle), max_size=1)) if middle else []
+        note(f"layers: {', '.join(f'{each.name} {each.shape}' for each in self.layers)}; also returned: {more}")
+        return self.network(*more)
 
 
 @st.composite
@@ -109,47 +146,60 @@ def convolutional(draw: st.DrawFn) -> Network:
         Reduce(name="mean", inputs=(here.name,), shape=here.shape[:2], function="mean", axes=(2, 3), keep=False)
     )
     sketch.linear(here, draw(st.integers(1, 9)))
-    return sketch.network()
+    return sketch.drawn(draw)
 
 
 @st.composite
 def attention(draw: st.DrawFn) -> Network:
-    """One attention head and a linear layer behind it."""
+    """One attention head and a linear layer behind it, fed with reals, with tokens to look up, or with two inputs."""
     tokens, width = draw(st.integers(1, 5)), draw(st.integers(1, 9))
-    sketch = Sketch(draw(st.integers(0, 2**16)), (1, tokens, width))
+    front = draw(st.sampled_from(["reals", "tokens", "tokens with positions", "two inputs"]))
+    looked_up = front.startswith("tokens")
+    shape = (1, tokens) if looked_up else (1, tokens, width)
+    sketch = Sketch(draw(st.integers(0, 2**16)), shape, integers=looked_up)
     source = sketch.layers[0]
+    if looked_up:
+        source = sketch.embedding(source, draw(st.integers(1, 7)), width)
+    if front == "tokens with positions":
+        places = sketch.add(Constant(name="places", inputs=(), shape=source.shape, value=sketch.weight(*source.shape)))
+        source = sketch.elementwise(source, places)
+    if front == "two inputs":
+        source = sketch.elementwise(source, sketch.add(Input(name="beside", inputs=(), shape=shape)))
     query, key, value = (sketch.linear(source, width) for _ in range(3))
     turned = sketch.add(Transpose(name="turned", inputs=(key.name,), shape=(1, width, tokens), permutation=(0, 2, 1)))
-    scores = sketch.add(
-        MatrixProduct(name="scores", inputs=(query.name, turned.name), shape=(1, tokens, tokens), inner=width)
-    )
+    scores = sketch.product(query, turned)
     weights = sketch.add(Softmax(name="softmax", inputs=(scores.name,), shape=scores.shape, axis=2))
-    mixed = sketch.add(
-        MatrixProduct(name="mixed", inputs=(weights.name, value.name), shape=(1, tokens, width), inner=tokens)
-    )
+    mixed = sketch.product(weights, value)
     flat = sketch.add(Reshape(name="flat", inputs=(mixed.name,), shape=(1, tokens * width)))
     sketch.linear(flat, draw(st.integers(1, 9)))
-    return sketch.network()
+    return sketch.drawn(draw)
 
 
 networks = st.one_of(convolutional(), attention())
+rates = st.one_of(st.none(), st.integers(5, 12).map(lambda power: 10.0**power))
 
 
 @st.composite
 def chips(draw: st.DrawFn) -> Chip:
-    """Chips whose arrays divide nothing, of 1 to 4 bit cells, often too small for one layer."""
+    """Chips whose arrays divide nothing, of 1 to 4 bit cells, often too small for one layer.
+
+    Their memory is anything from far too slow to fast enough for all groups at once, their buffer holds from less than one
+    small tensor to everything, and their vector unit is ideal or takes its time.
+    """
     bits = draw(st.integers(1, 4))
-    columns = draw(st.integers(-(-8 // bits), 24))
-    return Chip.load("aras").override(
-        {
-            "array.rows": draw(st.integers(1, 20)),
-            "array.columns": columns,
-            "array.adcs": 1,
-            "array.cell_bits": bits,
-            "group.arrays": draw(st.integers(1, 3)),
-            "tile.groups": draw(st.integers(1, 3)),
-            "tiles": draw(st.integers(1, 6)),
-            "layer_order": draw(st.sampled_from(["sequential", "dataflow"])),
-        },
-        source="drawn",
-    )
+    values = {
+        "array.rows": draw(st.integers(1, 20)),
+        "array.columns": draw(st.integers(-(-8 // bits), 24)),
+        "array.adcs": 1,
+        "array.cell_bits": bits,
+        "group.arrays": draw(st.integers(1, 3)),
+        "tile.groups": draw(st.integers(1, 3)),
+        "tiles": draw(st.integers(1, 6)),
+        "layer_order": draw(st.sampled_from(["sequential", "dataflow"])),
+        "memory.bandwidth": 10.0 ** draw(st.integers(6, 15)),
+        "buffer.banks": draw(st.lists(st.integers(6, 16).map(lambda power: 2**power), min_size=1, max_size=5)),
+        "vector.elements_per_s": draw(rates),
+        "vector.macs_per_s": draw(rates),
+    }
+    note(f"chip: {values}")
+    return Chip.load("aras").override(values, source="drawn")

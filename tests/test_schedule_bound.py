@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations_with_replacement, product
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.schedule import Demand, bound_of
 
 Layers = tuple[tuple[int, int], ...]
+Held = tuple[int, int] | None
+"""What a group holds: a block, by its place among all blocks, and the time units until it is written; None: nothing."""
 
 
-def optimum(layers: Layers, groups: int, write: int, *, limit: int = 60) -> int:
-    """Return the least time, in windows, in which any legal schedule runs `layers` of (blocks, windows) one after another.
+def optimum(
+    layers: Layers,
+    groups: int,
+    write: int,
+    *,
+    sequential: bool = True,
+    resident: bool = False,
+    before: int = 0,
+    other: int = 0,
+    limit: int = 60,
+) -> int:
+    """Return the least time, in windows, in which any legal schedule runs `layers` of (blocks, windows).
 
     A breadth-first search over everything that a chip can do in one time unit: each group goes on writing, starts to
-    write any block not needed in the past, computes one window of the current layer, or waits.
+    write any block that still has windows to serve, computes one window, or waits. Sequential: only blocks of the first
+    unfinished layer compute; else any may. Resident: groups may hold any blocks at the start. Nothing computes in the first
+    `before` units, nor in `other` units after the first that computes.
     """
-    start = (0, (layers[0][1],) * layers[0][0], (None,) * groups)
-    frontier = {start}
-    seen = {start}
+    owner = [index for index, (blocks, _) in enumerate(layers) for _ in range(blocks)]
+    windows = tuple(layers[index][1] for index in owner)
+    contents: list[Held] = [None, *((block, 0) for block in range(len(owner)))] if resident else [None]
+    frontier = {(windows, held, other, 0) for held in combinations_with_replacement(contents, groups)}
+    seen = set(frontier)
     for time in range(1, limit):
         following = set()
-        for layer, left, held in frontier:
-            options = []
-            for content in held:
-                if content is not None and content[2] > 0:
-                    options.append([("write", content)])
+        for left, held, idle, _ in frontier:
+            current = next((owner[block] for block, count in enumerate(left) if count), None)
+            for chosen in product(*(list(_choices(content, left, write)) for content in held)):
+                computed = [content[0] for act, content in chosen if act == "compute" and content is not None]
+                if computed and (time <= before or (sequential and any(owner[block] != current for block in computed))):
                     continue
-                choices: list[tuple[str, object]] = [("wait", content)]
-                choices += [
-                    ("write", (other, block, write))
-                    for other in range(layer, len(layers))
-                    for block in range(layers[other][0])
-                ]
-                if content is not None and content[0] == layer and left[content[1]] > 0:
-                    choices.append(("compute", content))
-                options.append(choices)
-            for chosen in product(*options):
                 rest = list(left)
-                after = []
-                for act, content in chosen:
-                    if act == "write":
-                        other, block, remaining = content
-                        after.append((other, block, remaining - 1))
-                    else:
-                        after.append(content)
-                        if act == "compute":
-                            rest[content[1]] -= 1
-                rest = [max(n, 0) for n in rest]
-                current = layer
-                if not any(rest):
-                    current += 1
-                    if current == len(layers):
-                        return time
-                    rest = [layers[current][1]] * layers[current][0]
-                after = sorted(after, key=lambda content: (-1,) if content is None else content)
-                state = (current, tuple(rest), tuple(after))
+                for block in computed:
+                    rest[block] = max(rest[block] - 1, 0)
+                after = idle - (1 if idle and not computed and left != windows else 0)
+                if not any(rest) and not after:
+                    return time
+                # The time counts as part of the state only while it decides what may be done.
+                kept = tuple(sorted((content for _, content in chosen), key=lambda content: content or (-1, 0)))
+                state = (tuple(rest), kept, after, min(time, before))
                 if state not in seen:
                     seen.add(state)
                     following.add(state)
@@ -66,19 +66,89 @@ def optimum(layers: Layers, groups: int, write: int, *, limit: int = 60) -> int:
     raise AssertionError("the search ran out of time units")
 
 
-def demand(layers: Layers, groups: int, write: int) -> Demand:
+def _choices(content: Held, left: tuple[int, ...], write: int) -> Iterator[tuple[str, Held]]:
+    """Yield what a group may do in a time unit, and what it holds at its end."""
+    if content is not None and content[1] > 0:
+        yield "write", (content[0], content[1] - 1)
+        return
+    yield "wait", content
+    for block, count in enumerate(left):
+        if count:
+            yield "write", (block, write - 1)
+    if content is not None and left[content[0]]:
+        yield "compute", content
+
+
+def demand(
+    layers: Layers,
+    groups: int,
+    write: float,
+    *,
+    sequential: bool = True,
+    resident: bool = False,
+    before: float = 0.0,
+    other: float = 0.0,
+) -> Demand:
     blocks, windows = np.array(layers, dtype=float).T
-    return Demand(blocks, windows, groups, float(write), 1.0, sequential=True, resident=False)
+    return Demand(blocks, windows, groups, float(write), 1.0, sequential, resident, float(before), float(other))
 
 
-@settings(max_examples=60, deadline=None)
+tiny = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 4)), min_size=1, max_size=3).map(tuple)
+tiniest = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3)), min_size=1, max_size=2).map(tuple)
+few = settings(max_examples=60, deadline=None)
+
+
+def holds(layers: Layers, groups: int, write: int, **others: int) -> None:
+    """Assert that the bound is not above the true optimum."""
+    found = bound_of(demand(layers, groups, write, **others))
+    assert found.seconds <= optimum(layers, groups, write, **others) + 1e-9, found.arguments
+
+
+@few
+@given(layers=tiny, groups=st.integers(1, 2), write=st.integers(1, 3))
+def test_no_schedule_of_a_tiny_case_beats_the_bound(layers: Layers, groups: int, write: int) -> None:
+    holds(layers, groups, write)
+
+
+@few
+@given(layers=tiny, groups=st.integers(1, 2), write=st.integers(1, 3))
+def test_no_schedule_beats_the_bound_where_groups_are_written_before(layers: Layers, groups: int, write: int) -> None:
+    """Resident: the groups may hold anything at the start, whether or not the whole network fits them."""
+    holds(layers, groups, write, resident=True)
+
+
+@few
+@given(layers=tiniest, groups=st.integers(1, 2), write=st.integers(1, 2), resident=st.booleans())
+def test_no_schedule_beats_the_bound_where_layers_may_run_at_once(
+    layers: Layers, groups: int, write: int, resident: bool
+) -> None:
+    holds(layers, groups, write, sequential=False, resident=resident)
+
+
+@few
 @given(
-    layers=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 4)), min_size=1, max_size=3).map(tuple),
+    layers=tiniest,
     groups=st.integers(1, 2),
     write=st.integers(1, 3),
+    before=st.integers(0, 4),
+    other=st.integers(0, 3),
+    resident=st.booleans(),
 )
-def test_no_schedule_of_a_tiny_case_beats_the_bound(layers: Layers, groups: int, write: int) -> None:
-    assert bound_of(demand(layers, groups, write)).seconds <= optimum(layers, groups, write) + 1e-9
+def test_no_schedule_beats_the_bound_where_the_input_comes_late_and_others_take_time(
+    layers: Layers, groups: int, write: int, before: int, other: int, resident: bool
+) -> None:
+    holds(layers, groups, write, before=before, other=other, resident=resident)
+
+
+@settings(few, max_examples=25)
+@given(layers=tiniest, groups=st.integers(1, 2), write=st.integers(1, 3))
+def test_search_finds_what_must_be(layers: Layers, groups: int, write: int) -> None:
+    """More freedom never costs time: layers at once, groups written before; and times apart from computing add up."""
+    plain = optimum(layers, groups, write)
+    assert optimum(layers, groups, write, resident=True) <= plain
+    assert optimum(layers, groups, write, sequential=False) <= plain
+    assert plain <= optimum(layers, groups, write, before=write + 1) <= plain + 1
+    assert plain <= optimum(layers, groups, write, other=2) <= plain + 2
 
 
 def test_bound_is_met_where_writing_and_computing_cannot_overlap() -> None:
@@ -100,19 +170,52 @@ def test_search_finds_that_a_copy_pays() -> None:
 )
 def test_bound_falls_with_more_groups_and_rises_with_write_time(layers: Layers, groups: int, write: float) -> None:
     base = bound_of(demand(layers, groups, 0)).seconds
-    blocks, windows = np.array(layers, dtype=float).T
-    slow = Demand(blocks, windows, groups, write, 1.0, sequential=True, resident=False)
-    more = Demand(blocks, windows, groups + 1, write, 1.0, sequential=True, resident=False)
-    assert bound_of(slow).seconds >= base * (1 - 1e-9)
-    assert bound_of(more).seconds <= bound_of(slow).seconds * (1 + 1e-9)
+    slow, more = (bound_of(demand(layers, count, write)).seconds for count in (groups, groups + 1))
+    assert slow >= base * (1 - 1e-9)
+    assert more <= slow * (1 + 1e-9)
 
 
 @given(
     layers=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 500)), min_size=1, max_size=12).map(tuple),
     groups=st.integers(1, 64),
+    sequential=st.booleans(),
 )
-def test_staying_resident_never_raises_the_bound(layers: Layers, groups: int) -> None:
-    blocks, windows = np.array(layers, dtype=float).T
-    once = Demand(blocks, windows, groups, 50.0, 1.0, sequential=True, resident=False)
-    stays = Demand(blocks, windows, groups, 50.0, 1.0, sequential=True, resident=True)
-    assert bound_of(stays).seconds <= bound_of(once).seconds
+def test_less_to_do_never_raises_the_bound(layers: Layers, groups: int, sequential: bool) -> None:
+    once = bound_of(demand(layers, groups, 50.0, sequential=sequential)).seconds
+    assert bound_of(demand(layers, groups, 50.0, sequential=sequential, resident=True)).seconds <= once
+    assert bound_of(demand(layers, groups, 50.0, sequential=False)).seconds <= once
+    assert bound_of(demand(layers, groups, 50.0, sequential=sequential, before=70.0, other=9.0)).seconds >= once
+
+
+def test_bound_is_met_where_weights_stay_and_nothing_can_be_shared() -> None:
+    assert optimum(((1, 4),), 1, 3, resident=True) == 4
+    assert bound_of(demand(((1, 4),), 1, 3, resident=True)).seconds == 4
+
+
+def test_bound_is_met_where_the_input_comes_late() -> None:
+    assert optimum(((1, 4),), 1, 2, before=5, other=3) == 5 + 4 + 3
+    assert bound_of(demand(((1, 4),), 1, 2, before=5, other=3)).seconds == 5 + 4 + 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"groups": 0},
+        {"blocks": np.array([0.0, 1.0])},
+        {"windows": np.array([1.0, 0.0])},
+        {"windows": np.array([1.0])},
+        {"write_s": -1.0},
+        {"window_s": -1.0},
+        {"before_s": -1.0},
+        {"other_s": -1.0},
+        {"weight_transfer_s": -1.0},
+        {"vector_s": -1.0},
+        {"write_s": float("nan")},
+        {"blocks": np.array([float("nan"), 1.0])},
+    ],
+    ids=str,
+)
+def test_a_demand_that_means_nothing_is_refused(changes: dict[str, Any]) -> None:
+    good = demand(((2, 3), (1, 4)), 2, 1)
+    with pytest.raises(ValueError, match="a demand"):
+        replace(good, **changes)

@@ -11,6 +11,9 @@ Counting rules, for one window through a run of blocks with s input-bit steps:
   on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers;
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
   network and added once in the accumulator.
+
+A transfer passes through the global buffer where its tensor lives there; what does not (token indices, real outputs) goes
+straight between the vector unit and main memory.
 """
 
 from __future__ import annotations
@@ -138,8 +141,10 @@ def count_events(program: Program, worn: Wear, first: int, last: int) -> Events:
         elif isinstance(instruction, Transfer):
             events[instruction.layer, "memory_byte", "memory"] += instruction.size
             events[instruction.layer, "noc_byte", "memory"] += instruction.size
-            into = "global_buffer_write_byte" if instruction.direction == "load" else "global_buffer_read_byte"
-            events[instruction.layer, into, "memory"] += instruction.size
+            # Token indices, and real outputs, have no place in the buffer: they go past it.
+            if program.network.layers[instruction.layer].name in stored:
+                into = "global_buffer_write_byte" if instruction.direction == "load" else "global_buffer_read_byte"
+                events[instruction.layer, into, "memory"] += instruction.size
         else:
             _vector(program, instruction, stored, events)
     return events

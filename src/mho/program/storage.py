@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -172,7 +174,8 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
-def _read_affine(record: dict[str, Any]) -> Affine:
+def _read_affine(record: Any) -> Affine:
+    _exactly(record, {"scale", "zero", "low", "high", "axis"}, "a code")
     return Affine(np.array(record["scale"]), np.array(record["zero"]), record["low"], record["high"], record["axis"])
 
 
@@ -184,6 +187,7 @@ def _read_layer(record: dict[str, Any], arrays: _Reader) -> Layer:
         if name not in names:
             raise KeyError(name)
         if isinstance(value, dict) and "shape" in value:
+            _exactly(value, {"shape", "values", "code"}, f"array {name}")
             code = None if value["code"] is None else _read_affine(value["code"])
             held = None if value["values"] is None else arrays.get(value["values"])
             values[name] = Array(tuple(value["shape"]), held, code)
@@ -205,10 +209,12 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
             None if each["bias"] is None else arrays.get(each["bias"]),
         )
         for name, each in record["matrices"].items()
+        if _exactly(each, {"codes", "scale", "zero", "bias"}, f"matrix {name}")
     }
     tables = {
         name: QuantisedTable(arrays.get(each["codes"]), _read_affine(each["code"]))
         for name, each in record["tables"].items()
+        if _exactly(each, {"codes", "code"}, f"table {name}")
     }
     return QuantisedNetwork(
         network=network,
@@ -281,7 +287,7 @@ PROGRAM_KEYS = {
 }  # fmt: skip
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError,
-    NotImplementedError, RuntimeError, OverflowError, RecursionError,
+    NotImplementedError, RuntimeError, OverflowError, RecursionError, struct.error, tokenize.TokenError, SyntaxError, MemoryError,
 )  # fmt: skip
 """What the zip, JSON and array readers raise on damaged bytes."""
 
@@ -290,6 +296,10 @@ def load(path: str | Path) -> Program:
     """Read a program. ProgramError where the file is missing, is no program, or is of another version."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(
+                entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in archive.infolist()
+            ):
+                raise ProgramError("not a program file (its entries are compressed by another method than deflate)")
             record = json.loads(archive.read("program.json"))
             if not isinstance(record, dict) or record.get("format") != FORMAT:
                 found = record.get("format") if isinstance(record, dict) else None

@@ -57,12 +57,13 @@ class Demand:
         """Refuse chips without groups, layers without blocks or windows, and negative times."""
         if (
             self.groups < 1
-            or np.any(self.blocks < 1)
-            or np.any(self.windows < 1)
+            or not np.all(self.blocks >= 1)
+            or not np.all(self.windows >= 1)
             or len(self.blocks) != len(self.windows)
         ):
             raise ValueError("a demand needs groups, and for each layer blocks and windows, all positive")
-        if min(self.write_s, self.window_s, self.before_s, self.other_s, self.weight_transfer_s, self.vector_s) < 0:
+        times = (self.write_s, self.window_s, self.before_s, self.other_s, self.weight_transfer_s, self.vector_s)
+        if not all(time >= 0 for time in times):
             raise ValueError("a demand has no negative times")
 
 

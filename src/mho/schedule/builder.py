@@ -16,7 +16,7 @@ from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.program import BufferUse
-from mho.program.work import transfer_bytes, vector_seconds, write_bytes
+from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,15 @@ class Task:
         place = {layer.name: i for i, layer in enumerate(self.network.layers)}
         kept = set(self.steps)
         return {i: tuple(sorted({place[name] for name in self.network.layers[i].inputs} & kept)) for i in self.steps}
+
+    @cached_property
+    def reads(self) -> dict[int, tuple[int, ...]]:
+        """For each step the layers whose stored values it reads, itself or through views; a view only shows them."""
+        source = sources(self.network)
+        return {
+            i: () if layer.moves_only else tuple(sorted({source[name] for name in layer.inputs}))
+            for i, layer in enumerate(self.network.layers)
+        }
 
     @cached_property
     def waits(self) -> dict[int, tuple[int, ...]]:
@@ -89,7 +98,7 @@ class Builder:
             before = tuple(self.finish[other] for other in self.task.waits[step])
             loads = tuple(
                 self.add(Transfer("load", made, self._spilled[made], tuple(sorted({self._stores[made], *before}))))
-                for made in self.task.producers[step]
+                for made in self.task.reads[step]
                 if made in self._spilled
             )
             self._gates[step] = tuple(sorted({*before, *loads}))
@@ -123,7 +132,8 @@ class Builder:
         layer = self.task.network.layers[step]
         after = self.gate(step)
         if isinstance(layer, Input):
-            # What finds no room in the buffer stays where it is, and is loaded by each layer that reads it.
+            # What finds no room in the buffer stays where it is, and is loaded by each layer that reads it. Where that is
+            # all of it, a load of nothing still says when the input's turn has come.
             size = transfer_bytes(layer, self.task.coded) - self._spilled.get(step, 0)
             loaded = self.add(Transfer("load", step, size, after))
             self._stores[step] = loaded

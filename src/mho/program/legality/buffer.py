@@ -80,15 +80,19 @@ def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
         loads = [
             i for i, way in moves if way == "load" and i not in ready and any(facts.order.before(j, i) for j in ready)
         ]
+        readers: dict[int, list[int]] = {}
         for i, instruction in enumerate(facts.instructions):
-            if not isinstance(instruction, Activate | Vector):
-                continue
             layer = facts.layers[instruction.layer]
             reads = any(views[facts.place[name]] == use.layer for name in layer.inputs)
-            if reads and not layer.moves_only and not any(facts.order.before(load, i) for load in loads):
-                yield Violation(
-                    i, f"reads {facts.layers[use.layer].name!r}, part of which is in main memory and not loaded"
-                )
+            if isinstance(instruction, Activate | Vector) and reads and not layer.moves_only:
+                readers.setdefault(instruction.layer, []).append(i)
+        for places in readers.values():
+            own = next((each for each in reversed(loads) if all(facts.order.before(each, i) for i in places)), None)
+            if own is None:
+                name = facts.layers[use.layer].name
+                yield Violation(places[0], f"reads {name!r}, part of which is in main memory and not loaded for it")
+            else:
+                loads.remove(own)
 
 
 def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:

@@ -63,7 +63,7 @@ def _transfers(facts: Facts) -> Iterator[Violation]:
         loaded: list[int] = []
         stored: list[int] = []
         if isinstance(layer, Input):
-            loaded = [whole - spill] if whole > spill else []
+            loaded = [whole - spill]
         elif isinstance(layer, Embedding):
             loaded = [layer.size]
             done = facts.finishes.get(index, [])

@@ -12,11 +12,18 @@ from mho.program.legality.facts import Facts, Violation, finisher
 def shape_rules(facts: Facts) -> Iterator[Violation]:
     """Check that instructions fit their layers, and runs of blocks, groups and windows their bounds."""
     chip = facts.program.chip
+    # The load of an input that stays in main memory whole moves nothing: it says when the input's turn has come.
+    outside = {
+        ("load", use.layer)
+        for use in facts.program.buffers
+        if use.spilled == use.size and isinstance(facts.layers[use.layer], Input)
+    }
     for i, instruction in enumerate(facts.instructions):
         if i < facts.program.setup and not isinstance(instruction, Write):
             yield Violation(i, "only writes may happen in the setup")
         if isinstance(instruction, Transfer):
-            if instruction.direction not in ("load", "store") or instruction.size < 1:
+            least = 0 if (instruction.direction, instruction.layer) in outside else 1
+            if instruction.direction not in ("load", "store") or instruction.size < least:
                 yield Violation(i, f"cannot {instruction.direction} {instruction.size} bytes")
             continue
         layer = facts.layers[instruction.layer]
@@ -33,11 +40,13 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
             yield Violation(i, f"blocks {instruction.blocks} of {mapped.blocks}")
         if not 0 <= instruction.copy < max(mapped.windows, 1):
             yield Violation(i, f"copy {instruction.copy} of a layer of {mapped.windows} windows")
-        groups = list(members(instruction.groups))
-        if len(groups) != last - first or len(set(groups)) != len(groups):
-            yield Violation(i, f"{last - first} blocks need as many different groups, not {len(set(groups))}")
-        if groups and not 0 <= min(groups) <= max(groups) < chip.groups:
+        if any(not 0 <= begin < end <= chip.groups for begin, end in instruction.groups):
+            # Not counted one by one: a damaged range may be of any length.
             yield Violation(i, f"groups {instruction.groups} on a chip of {chip.groups}")
+        else:
+            groups = list(members(instruction.groups))
+            if len(groups) != last - first or len(set(groups)) != len(groups):
+                yield Violation(i, f"{last - first} blocks need as many different groups, not {len(set(groups))}")
         if isinstance(instruction, Activate):
             begin, end = instruction.windows
             if not 0 <= begin < end <= mapped.windows:
