@@ -7,6 +7,7 @@ only for those that make its inputs. Either way a step ends with one instruction
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,6 +60,13 @@ class Task:
             return self.producers
         return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
 
+    @cached_property
+    def always_fed(self) -> bool:
+        """Whether the memory can feed level changes to all groups at once, as fast as the arrays allow."""
+        chip = self.chip
+        cells = chip.groups * chip.array.rows * chip.group_columns * chip.cells_per_weight
+        return cells * chip.write_bits_per_cell / 8 <= chip.memory.bandwidth * chip.array_write_time_s
+
     def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
         """Bytes a second that blocks take from the memory while they are written as fast as the arrays allow."""
         return write_bytes(layer, blocks, self.chip) / self.chip.array_write_time_s
@@ -83,6 +91,7 @@ class Builder:
         self.task = task
         self.instructions: list[Instruction] = []
         self.finish: dict[int, int] = {}
+        self.setup = 0
         self._spilled = {use.layer: use.spilled for use in task.buffers if use.spilled}
         self._stores: dict[int, int] = {}
         self._gates: dict[int, tuple[int, ...]] = {}
@@ -154,12 +163,14 @@ class Builder:
             self.add(Transfer("store", step, kept, (instruction,)))
         return instruction
 
-    def write_all(self) -> dict[int, tuple[Groups, int]]:
-        """Write every layer once, before the first inference; return each layer's groups and write."""
+    def write_all(self, copies: MappingType[int, int]) -> list[tuple[LayerMapping, int, Groups, int]]:
+        """Write every copy of every layer once, before the first inference; return each with its groups and its write."""
         first = 0
-        placed: dict[int, tuple[Groups, int]] = {}
+        placed: list[tuple[LayerMapping, int, Groups, int]] = []
         for layer in self.task.mapping.layers:
-            groups: Groups = ((first, first + layer.blocks),)
-            placed[layer.index] = groups, self.write(layer, (0, layer.blocks), 0, groups, ())
-            first += layer.blocks
+            for copy in range(copies.get(layer.index, 1)):
+                groups: Groups = ((first, first + layer.blocks),)
+                placed.append((layer, copy, groups, self.write(layer, (0, layer.blocks), copy, groups, ())))
+                first += layer.blocks
+        self.setup = len(placed)
         return placed

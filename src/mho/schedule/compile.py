@@ -12,12 +12,13 @@ from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, quantise
 from mho.program import Program
 from mho.program.work import coded_tensors
+from mho.schedule.adaptive import adaptive
 from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import Builder, Task
 from mho.schedule.naive import naive
 from mho.schedule.overlap import overlap
 
-SCHEDULES = {"naive": naive, "overlap": overlap}
+SCHEDULES = {"naive": naive, "overlap": overlap, "adaptive": adaptive}
 RESIDENCIES = ("auto", "never")
 
 
@@ -66,7 +67,7 @@ def compile(
         mapping=mapped,
         schedule=schedule,
         instructions=tuple(builder.instructions),
-        setup=len(mapped.layers) if resident else 0,
+        setup=builder.setup,
         buffers=buffers,
         options={"mapping": mapping, "packing": packing, "residency": residency},
         notes=_notes(net, quantised, chip, resident, sum(use.spilled for use in buffers)),

@@ -11,7 +11,8 @@ from mho.schedule.builder import Builder, Task
 def naive(task: Task) -> Builder:
     """Return the naive schedule."""
     builder = Builder(task)
-    resident = builder.write_all() if task.resident else {}
+    placed = builder.write_all({}) if task.resident else []
+    resident = {layer.index: (groups, written) for layer, _, groups, written in placed}
     previous: int | None = None
     for step in task.steps:
         layer = task.mapping.by_index.get(step)
