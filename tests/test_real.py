@@ -47,7 +47,7 @@ def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Ch
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("schedule", ["naive", "overlap"])
+@pytest.mark.parametrize("schedule", ["naive", "overlap", "adaptive"])
 def test_files_with_real_weights_are_bit_exact_on_real_samples(data: Path, file: str, schedule: str) -> None:
     given, measured = FILES[file]
     network = mho.Network.from_onnx(data / file)

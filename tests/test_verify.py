@@ -96,7 +96,7 @@ def test_verify_refuses_a_write_into_other_groups(small: mho.Program) -> None:
     assert any("does not hold" in each.text for each in result.illegal)
 
 
-def test_verify_finds_wrong_sums_in_a_legal_program(small: mho.Program) -> None:
+def test_executing_computes_with_the_programs_own_codes(small: mho.Program) -> None:
     """The program is legal, but its weights are not those of the reference it is compared with."""
     assert small.quantised is not None
     (name, *_) = small.quantised.matrices

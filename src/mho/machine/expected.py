@@ -4,7 +4,8 @@ Weight codes are taken to be independent and normal around the middle of the ran
 weight and receives another changes by what two such codes differ on average; one that holds level 0 (a blank cell, or
 one off a block's diagonal) by what a code differs from 0. Each group remembers the last two blocks that were written to it,
 with their extents, so that a block which comes back only pays for what was overwritten in between; what lies beyond
-both is charged as if it held other weights.
+both is charged as if it held other weights. Against codes that really follow the distribution, whole blocks come within 1 %,
+random mixes of partial blocks within about 11 % (tests/test_machine_wear.py).
 """
 
 from __future__ import annotations
