@@ -8,6 +8,7 @@ alone). Convolutions are two-dimensional, channels first; a one-dimensional one 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -48,7 +49,7 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixLayer(Layer):
+class MatrixLayer(Layer, ABC):
     """A layer whose weights form `groups` matrices of `rows` x `columns` (K x N), each multiplied by `windows` vectors.
 
     These are the layers that sit in crossbars.
@@ -63,23 +64,23 @@ class MatrixLayer(Layer):
         return 1
 
     @property
+    @abstractmethod
     def rows(self) -> int:
         """K: inputs of one matrix."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def columns(self) -> int:
         """N: outputs of one matrix."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def windows(self) -> int:
         """M: input vectors of one matrix, batch included."""
-        raise NotImplementedError
 
+    @abstractmethod
     def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Arrange an array in the layer's weight layout as matrices: shape (groups, K, N)."""
-        raise NotImplementedError
 
     @property
     def macs(self) -> int:
