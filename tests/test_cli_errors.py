@@ -406,3 +406,16 @@ def test_a_reader_that_goes_away_is_told_by_the_code_alone(words: str, bench: Pa
     process.stderr.close()
     assert process.wait(timeout=50) == 141
     assert told == b""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "resnet20", "--seed", "5"),
+        ("run", "resnet20", "--weights", "none", "--seed", "0"),
+        ("compare", "resnet20", "--seed", "5"),
+    ],
+)
+def test_a_seed_that_changes_nothing_is_refused(words: tuple[str, ...], shell: Shell) -> None:
+    ended = shell(*words)
+    assert ended.code == 2 and "--seed changes nothing" in ended.err

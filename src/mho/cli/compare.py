@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, load_chip, load_network
+from mho.cli.inputs import ModelOptions, checked_seed, draws_weights, load_chip, load_network
 from mho.cli.outputs import check_outputs, emit, progress
 from mho.cli.registries import NAMES, check_strategies
 
@@ -23,7 +23,7 @@ def compare(
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
     weights: use.Weights = None,
-    seed: use.Seed = 0,
+    seed: use.Seed = None,
     batch: use.Batch = 1,
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
@@ -50,6 +50,7 @@ def compare(
     import mho
     from mho.report.terminal import comparison
 
+    seed = checked_seed(seed, drawn=draws_weights(model, weights, values=False))
     with progress(quiet=json_to == "-") as say:
         say("loading the chip")
         loaded = load_chip(chip, overrides)

@@ -72,6 +72,20 @@ class ModelOptions:
     values: bool
 
 
+def draws_weights(model: str, weights: str | None, *, values: bool) -> bool:
+    """Whether weights are drawn: those of a known model or a decoder that is given none, and needs them (`values`)."""
+    return Path(model).suffix.lower() != ONNX and (weights or ("seeded" if values else "none")) == "seeded"
+
+
+def checked_seed(seed: int | None, *, drawn: bool) -> int:
+    """Return the seed, 0 where none is given; refuse one that would change nothing."""
+    if seed is not None and not drawn:
+        raise OptionError(
+            "--seed changes nothing here: neither weights nor samples are drawn (see --weights, --verify)"
+        )
+    return seed or 0
+
+
 def load_network(model: str, options: ModelOptions) -> Network:
     """Load a model: an ONNX file, a decoder given by its configuration, or a known model."""
     from mho.network import zoo

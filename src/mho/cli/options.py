@@ -69,9 +69,12 @@ Weights = Annotated[
     ),
 ]
 Seed = Annotated[
-    int,
+    int | None,
     typer.Option(
-        parser=whole(0), metavar="N", rich_help_panel=MODEL, help="The seed of synthetic weights and samples."
+        parser=whole(0),
+        metavar="N",
+        rich_help_panel=MODEL,
+        help="The seed of synthetic weights and samples; else 0. Refused where nothing is drawn.",
     ),
 ]
 Batch = Annotated[int, typer.Option(parser=whole(1), metavar="N", rich_help_panel=MODEL, help="Samples per inference.")]

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, SampleOptions, calibrated, execution_count, load_chip, load_network
+from mho.cli.inputs import (
+    ModelOptions,
+    SampleOptions,
+    calibrated,
+    checked_seed,
+    draws_weights,
+    execution_count,
+    load_chip,
+    load_network,
+)
 from mho.cli.outputs import check_outputs, emit, progress
 from mho.cli.registries import check_strategies
 from mho.errors import OptionError
@@ -25,7 +34,7 @@ def run(
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
     weights: use.Weights = None,
-    seed: use.Seed = 0,
+    seed: use.Seed = None,
     batch: use.Batch = 1,
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
@@ -70,6 +79,9 @@ def run(
     for option, given in (("--data", data is not None), ("--calibration", calibration is not None)):
         if given and not verify:
             raise OptionError(f"{option} is for --verify; without it nothing is executed")
+    values = verify or per_channel
+    drawn = draws_weights(model, weights, values=values) or (verify and data is None)
+    seed = checked_seed(seed, drawn=drawn)
     asked = SampleOptions(data, calibration, key, seed)
     check_outputs(json_to=json_to, out=out, save=save)
 
@@ -80,9 +92,7 @@ def run(
         say("loading the chip")
         loaded = load_chip(chip, overrides)
         say(f"importing {model}")
-        network = load_network(
-            model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=verify or per_channel)
-        )
+        network = load_network(model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=values))
         verdict, samples, coded = None, None, None
         if verify:
             _check_values(network.has_values)

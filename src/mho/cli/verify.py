@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, SampleOptions, calibrated, execution_count, load_chip, load_network
+from mho.cli.inputs import (
+    ModelOptions,
+    SampleOptions,
+    calibrated,
+    checked_seed,
+    draws_weights,
+    execution_count,
+    load_chip,
+    load_network,
+)
 from mho.cli.outputs import PROGRAM_SUFFIX, Say, check_outputs, emit, progress
 from mho.cli.registries import check_strategies
 from mho.errors import OptionError
@@ -34,7 +43,7 @@ def verify(
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
     weights: use.Weights = None,
-    seed: use.Seed = 0,
+    seed: use.Seed = None,
     batch: use.Batch = 1,
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
@@ -71,11 +80,13 @@ def verify(
     Exit code: 0 exact and legal, 1 wrong, 2 a mistake in what was asked.
     """
     check_strategies(schedule=schedule, mapping=mapping, packing=packing, residency=residency)
+    kept = model.lower().endswith(PROGRAM_SUFFIX)
+    drawn = data is None or (not kept and draws_weights(model, weights, values=True))
+    seed = checked_seed(seed, drawn=drawn)
     asked = SampleOptions(data, calibration, key, seed)
     check_outputs(json_to=json_to)
     if accuracy and data is None:
         raise OptionError("--accuracy needs samples with labels (an array y or labels); give them with --data")
-    kept = model.lower().endswith(PROGRAM_SUFFIX)
     if kept:
         _refuse_what_a_program_brings(context, model)
         if accuracy:
