@@ -300,7 +300,9 @@ def test_energy_is_events_times_their_price_and_leakage_times_its_time(
     assert {key: got[key] for key in keys} == pytest.approx({key: priced[key] for key in keys}, rel=1e-9)
     setup = count_events(program, worn, 0, program.setup)
     assert booked.setup_j == pytest.approx(
-        sum(count * chip.energy_per_event[event] for (_, event, _), count in setup.items()), rel=1e-9
+        sum(count * chip.energy_per_event[event] for (_, event, _), count in setup.items())
+        + sum(chip.leakage_w.values()) * timing.setup_s,
+        rel=1e-9,
     )
 
 

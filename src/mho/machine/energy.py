@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Account:
-    """All energy of one inference, and that of the setup, once."""
+    """All energy of one inference, and that of the setup, once, with what leaks while it lasts (no bank is on then)."""
 
     entries: tuple[Entry, ...]
     setup_j: float
@@ -217,4 +217,5 @@ def account(program: Program, timing: Timing, worn: Wear) -> Account:
 
     setup = entries(count_events(program, worn, 0, program.setup))
     inference = entries(count_events(program, worn, program.setup, len(program.instructions)))
-    return Account(tuple(inference + _static(program, timing)), sum(entry.joules for entry in setup))
+    leaked = sum(chip.leakage_w.values()) * timing.setup_s
+    return Account(tuple(inference + _static(program, timing)), sum(entry.joules for entry in setup) + leaked)

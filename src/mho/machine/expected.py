@@ -23,6 +23,11 @@ CODE_SPREAD = 8.0
 """Assumed weight codes of networks known by shape alone: normal around the middle code, the whole range being this many
 standard deviations, a bell as in ARAS Figure 11."""
 
+EXPECTED_NOTE = (
+    "network known by shapes alone: cell changes are expected values between independent weights whose 8-bit codes are normal "
+    f"around the middle of the range, which is {CODE_SPREAD:g} standard deviations wide"
+)
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

@@ -10,6 +10,7 @@ from mho.errors import OptionError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.machine.energy import KINDS, Account, account
+from mho.machine.expected import EXPECTED_NOTE
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.timing import Timing, time_program
 from mho.network.layers import Constant, MatrixLayer
@@ -65,12 +66,13 @@ class Report:
         steady = "writes are counted in steady state: an inference finds the cells as the one before it left them; " + (
             "cell by cell" if self.worn.exact else "as expected values"
         )
+        guessed = () if self.worn.exact else (EXPECTED_NOTE,)
         verified = (
             "this program was not executed"
             if self.verified is None
             else f"this very program was executed: {self.verified}"
         )
-        return tuple(dict.fromkeys((verified, *self.program.notes, steady)))
+        return tuple(dict.fromkeys((verified, *self.program.notes, steady, *guessed)))
 
     def layers(self) -> list[dict[str, Any]]:
         """Return one record a layer (constants left out), in order."""

@@ -17,7 +17,7 @@ from mho.schedule.builder import Builder, Task
 from mho.schedule.planner import Planner
 
 EFFORT = 1_000_000
-"""Instructions planned in all, at the most, besides the first plan of each start."""
+"""Instructions planned in all; the plan that uses up the last of them is still finished."""
 
 STARTS = 12
 """Points tried on the curve of the lower bound's trade-off."""
@@ -34,16 +34,15 @@ class _Search:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.left = EFFORT
-        self.best: dict[int, int] = {}
-        self.builder = self._plan({})
         self.most = {layer.index: layer.windows for layer in task.mapping.layers}
+        self.best: dict[int, int] = {}
+        self.end_s, self.builder = self._plan({})
 
-    def _plan(self, copies: Copies) -> Builder:
+    def _plan(self, copies: Copies) -> tuple[float, Builder]:
         planner = Planner(self.task, copies)
         builder = planner.run()
         self.left -= len(builder.instructions)
-        self.end_s = planner.end_s
-        return builder
+        return planner.end_s, builder
 
     def hopeless(self, copies: Copies) -> bool:
         """Whether copies do not fit where all weights stay on the chip, or writing them alone takes longer than the best."""
@@ -56,12 +55,10 @@ class _Search:
         """Plan with other copies; keep them if they are better."""
         if self.left <= 0 or copies == self.best or self.hopeless(copies):
             return False
-        before = self.end_s
-        builder = self._plan(copies)
-        if self.end_s >= before * (1 - 1e-9):
-            self.end_s = before
+        end_s, builder = self._plan(copies)
+        if end_s >= self.end_s * (1 - 1e-9):
             return False
-        self.best, self.builder = copies, builder
+        self.best, self.end_s, self.builder = copies, end_s, builder
         return True
 
 

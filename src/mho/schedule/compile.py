@@ -79,12 +79,7 @@ def _notes(
 ) -> tuple[str, ...]:
     """State every assumption made on the way to a program."""
     notes = [f"weights: {network.origin}"]
-    if quantised is None:
-        notes.append(
-            "network known by shapes alone: cell changes are expected values between independent weights whose 8-bit codes "
-            "are normal around the middle of the range with a standard deviation of an eighth of it"
-        )
-    else:
+    if quantised is not None:
         notes.append(f"activation codes: {quantised.calibration}")
         notes.extend(quantised.notes)
     if resident:
