@@ -1,0 +1,1 @@
+"""What else one could buy: machines that are not crossbars, in the same component costs."""
