@@ -112,7 +112,7 @@ def test_decimal_times_stay_round() -> None:
         (("array", "rows", "source"), "tabel-2", ("array.rows.source", "did you mean", "table-2")),
         (("tiles", "value"), 0, ("tiles", "greater than or equal to 1")),
         (("tile", "buffer_bytes", "value"), 0.0005, ("tile.buffer_bytes", "whole number")),
-        (("write_latency", "value"), "actual", ("write_latency", "not implemented yet", "worst_case")),
+        (("write_latency", "value"), "guessed", ("write_latency", "worst_case", "actual")),
         (("layer_order", "value"), "sideways", ("layer_order", "dataflow", "sequential")),
         (("vector", "elements_per_s", "value"), "idle", ("vector.elements_per_s", "ideal")),
         (("array", "adc_bits", "value"), 3, ("components.adc", "energy: no entry for bits = 3", "4, 5, 6")),

@@ -73,7 +73,7 @@ def test_help_names_every_registered_strategy(command: str, shell: Shell, monkey
     monkeypatch.setitem(SCHEDULES, "brand-new", naive)
     text = shell(command, "--help").out
     for option, names in registries().items():
-        assert f"--{option}" in text
+        assert f"--{option.replace('_', '-')}" in text
         assert ", ".join(names) in text
     assert "brand-new" in text
 

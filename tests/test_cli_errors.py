@@ -333,7 +333,7 @@ def test_an_unknown_chip_key_names_the_nearest_and_not_all(shell: Shell) -> None
     assert "array.columns" in text and len(text) < 200
 
 
-@pytest.mark.parametrize("option", ["schedule", "mapping", "packing", "residency"])
+@pytest.mark.parametrize("option", ["schedule", "mapping", "packing", "residency", "banks", "placement"])
 def test_what_a_strategy_option_refuses_names_all_that_it_accepts(option: str, shell: Shell) -> None:
     text = shell("run", "resnet20", f"--{option}", "x").err
     assert all(name in text for name in registries()[option])
@@ -411,11 +411,29 @@ def test_a_reader_that_goes_away_is_told_by_the_code_alone(words: str, bench: Pa
 @pytest.mark.parametrize(
     "words",
     [
-        ("run", "resnet20", "--seed", "5"),
-        ("run", "resnet20", "--weights", "none", "--seed", "0"),
-        ("compare", "resnet20", "--seed", "5"),
+        ("run", "resnet20", "--schedule", "overlap", "--seed", "5"),
+        ("run", "resnet20", "--schedule", "aras", "--weights", "none", "--seed", "0"),
+        ("run", "resnet20", "--effort", "0", "--seed", "5"),
+        ("compare", "resnet20", "--schedule", "naive,overlap", "--seed", "5"),
     ],
 )
 def test_a_seed_that_changes_nothing_is_refused(words: tuple[str, ...], shell: Shell) -> None:
     ended = shell(*words)
     assert ended.code == 2 and "--seed changes nothing" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("run", "resnet20", "--schedule", "overlap", "--objective", "energy"), "--objective is for schedule adaptive"),
+        (("compare", "resnet20", "--schedule", "naive,aras", "--effort", "2"), "--effort is for schedule adaptive"),
+        (("verify", "resnet20", "--schedule", "aras", "--time-limit", "2"), "--time-limit is for schedule adaptive"),
+        (("run", "resnet20", "--objective", "power"), "--objective: unknown objective 'power'"),
+        (("run", "resnet20", "--effort", "-1"), "must be a number of at least 0"),
+        (("run", "resnet20", "--time-limit", "0"), "must be a positive number"),
+        (("run", "resnet20", "--effort", "0", "--time-limit", "2"), "--time-limit changes nothing"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(words: tuple[str, ...], complaint: str, shell: Shell) -> None:
+    ended = shell(*words)
+    assert ended.code == 2 and complaint in " ".join(ended.err.split())

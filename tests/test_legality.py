@@ -279,6 +279,10 @@ BROKEN: dict[str, tuple[str, Change, str]] = {
     "groups too few": ("plain", change(Write, 1, groups=((0, 3),)), "4 blocks need as many different groups, not 3"),
     "window too many": ("plain", change(Activate, 1, windows=(0, 7)), "windows (0, 7) of 6"),
     "no window": ("plain", change(Activate, 1, windows=(3, 3)), "windows (3, 3) of 6"),
+    "two rows of a block on one": ("plain", change(Write, 1, rows=((0, 1, 2, 2),) * 4), "4 rows need places of their own"),
+    "a column off the group": ("plain", change(Write, 1, columns=((1, 2, 3, 4),) * 4), "4 columns need places of their own"),
+    "a digit without a cell": ("plain", change(Write, 1, cells=((0, 1, 2),) * 4), "4 cells need places of their own"),
+    "orders for other blocks": ("plain", change(Write, 1, rows=((0, 1, 2, 3),)), "1 orders of rows for 4 blocks"),
     # Groups.
     "write while in use": ("plain", change(Write, 1, nth=1, after=()), "is written while instruction"),
     "write while being written": ("plain", repeat(Write, 1, after=()), "is written while instruction"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.machine import Timing, account, time_program, wear
+from mho.machine.accesses import READ, WRITE, byte_prices, count_accesses
 from mho.machine.energy import KINDS, Account, count_events
 from mho.network.graph import Network
 from mho.network.layers import (
@@ -96,7 +97,7 @@ SIX_REALS_STORED: Counted = {("memory_byte", "memory"): 24.0, ("noc_byte", "memo
 
 def test_one_block_costs_what_paper_says() -> None:
     net = network(entry(2, 5), linear("l", "x", 2, 5, 3))
-    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip())
+    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip(), schedule="overlap")
     assert counted(program, "x") == {
         ("memory_byte", "memory"): 10, ("noc_byte", "memory"): 10, ("global_buffer_write_byte", "memory"): 10,
     }  # fmt: skip
@@ -107,7 +108,7 @@ def test_one_block_costs_what_paper_says() -> None:
 
 def test_a_block_that_finds_itself_in_the_cells_pays_for_its_way_and_no_pulse() -> None:
     net = network(entry(2, 5), linear("l", "x", 2, 5, 3))
-    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip(), residency="never")
+    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip(), schedule="overlap", residency="never")
     got = counted(program, "l")
     assert got == LINEAR_5_TO_3_TWO_WINDOWS | FIFTEEN_WEIGHTS_WRITTEN | {
         ("memory_byte", "memory"): 22.5 + 24, ("noc_byte", "memory"): 24,
@@ -161,7 +162,7 @@ def test_a_grouped_convolution_costs_what_its_packing_places(
     layer = Convolution(
         name="c", inputs=("x",), shape=(1, 4, 1, 3), weight=Array((4, 2, 1, 1)), convolution_groups=2
     )  # fmt: skip
-    program = mho.compile(network(entry(1, 4, 1, 3), layer), hand_chip(), packing=packing)
+    program = mho.compile(network(entry(1, 4, 1, 3), layer), hand_chip(), schedule="overlap", packing=packing)
     assert program.mapping.blocks == blocks
     drives = 4 * 2 if packing == "diagonal" else 2 + 2
     steps = 3 * 8
@@ -223,7 +224,7 @@ def test_a_spilled_tensor_is_stored_once_and_loaded_by_each_layer_that_reads_it(
         linear("c", "a", 8, 12, 3),
         outputs=("b", "c"),
     )
-    program = mho.compile(net, hand_chip(buffer__banks=[64, 64], tiles=4))
+    program = mho.compile(net, hand_chip(buffer__banks=[64, 64], tiles=4), banks="greedy")
     assert {use.layer: (len(use.banks), use.spilled) for use in program.buffers} == {0: (1, 0), 1: (1, 32)}
     assert [(each.direction, each.size) for each in program.instructions if isinstance(each, Transfer)] == [
         ("load", 64), ("store", 32), ("load", 32), ("store", 96), ("load", 32), ("store", 96),
@@ -279,6 +280,52 @@ def test_nothing_is_read_from_the_buffer_that_was_not_written(
 
 
 @some
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.floats(0.1, 9), st.floats(0.1, 9)), min_size=1, max_size=6),
+    st.integers(1, 300),
+    st.data(),
+)
+def test_a_byte_costs_the_mean_of_the_banks_that_its_tensor_fills(
+    kinds: list[tuple[int, float, float]], size: int, data: st.DataObject
+) -> None:
+    sizes, read_j, write_j = zip(*kinds, strict=True)
+    chosen = data.draw(st.sets(st.sampled_from(range(len(sizes)))))
+    read, write = byte_prices(size, sorted(chosen), sizes, read_j, write_j)
+    if not chosen:
+        largest = sizes.index(max(sizes))
+        assert (read, write) == (read_j[largest], write_j[largest])
+        return
+    least, most = (of(read_j[bank] for bank in chosen) for of in (min, max))
+    assert least * (1 - 1e-9) <= read <= most * (1 + 1e-9)
+    # Filled to the brim, no order of filling shows; with room to spare, no other order is cheaper.
+    room = sum(sizes[bank] for bank in chosen)
+    full = sum(sizes[bank] * (read_j[bank] + write_j[bank]) for bank in chosen) / room
+    assert read + write <= full * (1 + 1e-9)
+    if size >= room:
+        assert read + write == pytest.approx(full)
+    dear = max(chosen, key=lambda bank: read_j[bank] + write_j[bank])
+    if size <= room - sizes[dear] and len(chosen) > 1:
+        without = byte_prices(size, sorted(chosen - {dear}), sizes, read_j, write_j)
+        assert (read, write) == pytest.approx(without)
+
+
+def test_a_byte_of_a_small_bank_costs_less_than_one_of_a_large_bank() -> None:
+    # x (5 x 2 codes) finds room in 64 bytes. Where these are all there is, it costs what they cost; where there is a bank of
+    # 2 MiB beside them, it lies in the small one still, and costs no more.
+    net = network(entry(2, 5), linear("l", "x", 2, 5, 3))
+    costs = []
+    for banks in ([64], [64, 2**21], [2**21]):
+        program = mho.compile(net, hand_chip(buffer__banks=banks), schedule="overlap")
+        booked = account(program, time_program(program), wear(program)).entries
+        chip = program.chip
+        bank = program.buffers[0].banks[0]
+        through = [each for each in booked if each.component == "global_buffer" and each.kind != "static"]
+        costs.append(sum(each.joules for each in through))
+        assert costs[-1] == pytest.approx(10 * chip.bank_write_j[bank] + 10 * chip.bank_read_j[bank])
+    assert costs[0] == costs[1] < costs[2]
+
+
+@some
 @given(networks, chips(), schedules, residencies)
 def test_energy_is_events_times_their_price_and_leakage_times_its_time(
     network: Network, chip: Chip, schedule: str, residency: str
@@ -287,8 +334,16 @@ def test_energy_is_events_times_their_price_and_leakage_times_its_time(
     worn = wear(program)
     priced: dict[tuple[str, str], float] = defaultdict(float)
     events = count_events(program, worn, program.setup, len(program.instructions))
+    through: dict[tuple[str, str], float] = defaultdict(float)
     for (_, event, kind), count in events.items():
-        priced[chip.event_component[event], kind] += count * chip.energy_per_event[event]
+        if event in (READ, WRITE):
+            through[event, kind] += count
+        else:
+            priced[chip.event_component[event], kind] += count * chip.energy_per_event[event]
+    for (_, event, kind, tensor), count in count_accesses(program, program.setup, len(program.instructions)).items():
+        through[event, kind] -= count
+        priced["global_buffer", kind] += count * byte_j(program, tensor, event)
+    assert not any(through.values())
     for component, watts in chip.leakage_w.items():
         priced[component, "static"] += watts * timing.latency_s
     priced["global_buffer", "static"] += banks_j(program, timing)
@@ -304,6 +359,20 @@ def test_energy_is_events_times_their_price_and_leakage_times_its_time(
         + sum(chip.leakage_w.values()) * timing.setup_s,
         rel=1e-9,
     )
+
+
+def byte_j(program: Program, tensor: int, event: str) -> float:
+    """What a byte of a tensor costs: the mean over its bytes, laid one by one into its banks, the smallest first."""
+    chip = program.chip
+    prices = {READ: chip.bank_read_j, WRITE: chip.bank_write_j}[event]
+    sizes = chip.buffer.banks
+    for use in program.buffers:
+        if use.layer == tensor and use.banks:
+            ascending = sorted(use.banks, key=lambda bank: (sizes[bank], bank))
+            places = [bank for bank in ascending for _ in range(sizes[bank])]
+            counts = Counter(places[: use.size - use.spilled])
+            return sum(prices[bank] * count for bank, count in counts.items()) / (use.size - use.spilled)
+    return prices[sizes.index(max(sizes))]
 
 
 def origin(network: Network, name: str) -> int:
@@ -356,8 +425,9 @@ def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share
     scores = MatrixProduct(name="scores", inputs=("a", "b"), shape=(1, 2, 4), inner=4)
     # The operands' shapes do not matter to cost; the layer counts 2 x 4 outputs of 4 products each.
     net = network(left, a, b, turned, scores, outputs=("scores", "c"))
-    chip = hand_chip(tiles=1, tile__groups=1)
-    program = mho.compile(net, chip, residency="never")
+    # Banks of one size, since a byte of the buffer has one price then.
+    chip = hand_chip(tiles=1, tile__groups=1, buffer__banks=[64] * 8)
+    program = mho.compile(net, chip, schedule="overlap", residency="never")
     timing, worn = time_program(program), wear(program)
     before = account(program, timing, worn).by("component")
     events = count_events(program, worn, 0, len(program.instructions))
@@ -366,6 +436,8 @@ def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share
     price = chip.energy_per_event[event]
     doubled = {**chip.energy_per_event, event: 2 * price}
     monkeypatch.setattr(Chip, "energy_per_event", property(lambda self: doubled))
+    for name, way in (("bank_read_j", READ), ("bank_write_j", WRITE)):
+        monkeypatch.setattr(Chip, name, (doubled[way],) * len(chip.buffer.banks))
     after = account(program, timing, worn).by("component")
     owner = chip.event_component[event]
     assert {name for name in after if after[name] != before[name]} == ({owner} if price else set())

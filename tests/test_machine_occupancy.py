@@ -96,7 +96,7 @@ def test_a_group_is_written_computes_waits_and_is_free_again() -> None:
 
 def test_resident_weights_hold_their_groups_all_along() -> None:
     net = network(entry(5, 8), linear("a", "x", 5, 4, 1), linear("b", "x", 5, 8, 2), outputs=("a", "b"))
-    program = mho.compile(net, hand_chip())
+    program = mho.compile(net, hand_chip(), schedule="overlap")
     assert program.setup == 2
     found = occupancy(program, time_program(program))
     assert set((found.computing + found.waiting)[:-1].tolist()) == {2}

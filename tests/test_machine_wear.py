@@ -55,22 +55,31 @@ def pulses(program: Program, worn: Wear) -> float:
 
 def test_two_layers_that_overwrite_each_other_change_the_same_cells_to_and_fro() -> None:
     # Codes in base 4, and what differs:   a         b
-    #   row 0                           0123 0000   3210 0000    4 cells, 3 + 1 + 1 + 3 = 8 steps
-    #   row 1                           3333 0013   3330 0020    1 cell, 3 steps; 2 cells, 1 + 3 = 4 steps
+    #   row 0                           0123 0000   3210 0000    4 cells, 3 + 1 + 1 + 3 = 8 steps, 3 up and 3 down at most
+    #   row 1                           3333 0013   3330 0020    1 cell, 3 steps; 2 cells, 1 + 3 = 4 steps; 1 and 3 at most
     a = [[27, 0], [255, 7]]
     b = [[228, 0], [252, 8]]
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2), linear("b", "a", 1, 2, 2))
     program = mho.compile(with_codes(net, {"a": a, "b": b}), one_group(), schedule="naive")
     worn = wear(program)
     assert worn.exact
-    assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 7, 15)] * 2
+    assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 7, 15, 10)] * 2
     assert pulses(program, worn) == pytest.approx(2 * 15 * PULSES)
     # 7 of the 16 cells change twice in an inference, the others never.
     assert worn.per_cell_max == 2
     assert worn.per_cell_mean == 14 / 16
     report = mho.simulate(program).to_dict()["writes"]
     assert report == pytest.approx(
-        {"addressed": 32, "cells": 14, "pulses": 600, "per_cell_mean": 14 / 16, "per_cell_max": 2}
+        {
+            "addressed": 32,
+            "cells": 14,
+            "pulses": 600,
+            "skip_ratio": 18 / 32,
+            "per_cell_mean": 14 / 16,
+            "per_cell_max": 2,
+            "per_cell_levelled": 2,
+            **{f"addressed_per_cell_{name}": 2 for name in ("mean", "max", "levelled")},
+        }
     )
 
 
@@ -91,7 +100,7 @@ def test_the_setup_starts_from_level_0_and_wears_no_inference() -> None:
     program = mho.compile(with_codes(net, {"a": [[27, 1], [255, 7]]}), one_group())
     assert program.setup == 1
     worn = wear(program)
-    assert worn.counts == {0: WriteCount(16, 10, 23)}
+    assert worn.counts == {0: WriteCount(16, 10, 23, 3 + 3)}
     assert (worn.per_cell_mean, worn.per_cell_max, pulses(program, worn)) == (0, 0, 0)
     report = mho.simulate(program).to_dict()
     assert report["writes"]["cells"] == report["writes"]["pulses"] == 0
@@ -105,7 +114,7 @@ def test_a_partial_block_leaves_the_cells_outside_it_as_they_are() -> None:
     codes = {"a": [[27, 200], [255, 7]], "b": [[26]]}
     worn = wear(program := mho.compile(with_codes(net, codes), one_group(), schedule="naive"))
     # 0123 against 0122: one cell by one step.
-    assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 1, 1), WriteCount(4, 1, 1)]
+    assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 1, 1, 1), WriteCount(4, 1, 1, 1)]
     assert worn.per_cell_max == 2
     assert worn.per_cell_mean == 2 / 16
 
@@ -117,12 +126,12 @@ def test_a_diagonal_writes_level_0_beside_it() -> None:
     program = mho.compile(with_codes(net, codes), one_group(), schedule="naive")
     worn = wear(program)
     # 1 and 2 come and go (one cell each, 1 and 2 steps), 3333 and 3330 differ in one cell by 3.
-    assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 3, 6)] * 2
+    assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 3, 6, 1 + 3)] * 2
     # Apart, each weight takes a whole group, first cell of the first row: nothing beside it is touched.
     apart = mho.compile(with_codes(net, codes), one_group(), schedule="naive", packing="separate")
     counts = [wear(apart).counts[i] for i in writes(apart)]
     # On one group: a, then 27 (as it was), then 252 over it (0123 to 3330: 3 + 2 + 1 + 3), and 27 back with a.
-    assert counts == [WriteCount(16, 4, 9), WriteCount(4, 0, 0), WriteCount(4, 4, 9)]
+    assert counts == [WriteCount(16, 4, 9, 3 + 3), WriteCount(4, 0, 0, 0), WriteCount(4, 4, 9, 3 + 3)]
 
 
 def levels(code: int, count: int, bits: int) -> list[int]:

@@ -122,7 +122,7 @@ def test_a_comparison_has_a_row_a_schedule_measured_against_the_first(reports: l
 
 
 def test_a_comparison_of_several_chips_names_them(reports: list[mho.Report]) -> None:
-    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "isaac"))
+    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "isaac", schedule="overlap"))
     lines = compared([reports[0], other], 120).splitlines()
     assert lines[0] == "resnet20"
     assert any(line.startswith("aras* naive") for line in lines)

@@ -104,7 +104,7 @@ def test_the_memory_rate_adds_up_to_the_bytes_moved_and_never_passes_the_bandwid
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
     report = reported(network, chip, schedule, residency)
-    times, rates = bandwidth(report.program, report.timing)
+    times, rates = bandwidth(report.program, report.timing, report.worn)
     moved = sum(
         write_bytes(report.program.mapping.by_index[each.layer], each.blocks, report.program.chip)
         if isinstance(each, Write)

@@ -95,17 +95,7 @@ def test_every_block_of_every_copy_is_written_once(network: Network, chip: Chip,
         ]
         copies = 1 + max(copy for copy, _ in written)
         assert sorted(written) == [(copy, block) for copy in range(copies) for block in range(layer.blocks)]
-        assert copies == 1 or schedule == "adaptive"
-
-
-@few
-@given(networks, chips(), residencies)
-def test_adaptive_is_never_slower_than_overlap(network: Network, chip: Chip, residency: str) -> None:
-    ample = chip.override({"memory.bandwidth": 1e15}, source="law")
-    plain, copied = (
-        mho.simulate(compiled(network, ample, name, residency=residency)).latency_s for name in ("overlap", "adaptive")
-    )
-    assert copied <= plain * (1 + 1e-9)
+        assert copies == 1 or schedule in ("aras", "adaptive")
 
 
 def test_naive_writes_then_computes_layer_after_layer() -> None:
@@ -159,7 +149,8 @@ def test_an_input_that_finds_no_room_at_all_stays_in_main_memory() -> None:
     sketch.linear(sketch.elementwise(sketch.layers[0], beside), 4)
     chip = Chip.load("aras").override({"buffer.banks": [128]}, source="law")
     for order in ("sequential", "dataflow"):
-        program = compiled(sketch.network(), chip.override({"layer_order": order}, source="law"), "overlap")
+        ordered = chip.override({"layer_order": order}, source="law")
+        program = compiled(sketch.network(), ordered, "overlap", banks="greedy")
         assert [use.spilled for use in program.buffers][:2] == [0, 72]
         moves = [each.size for each in program.instructions if isinstance(each, Transfer) and each.layer == 1]
         assert moves == [0, 72]

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.schedule import Demand, bound_of
+from mho.schedule.evaluate import planned_end, room
+from mho.schedule.turnover import turnover_bound
 
 Layers = tuple[tuple[int, int], ...]
 Held = tuple[int, int] | None
@@ -163,28 +165,36 @@ def test_search_finds_that_a_copy_pays() -> None:
     assert optimum(((1, 8),), 2, 1) == 1 + 4
 
 
+def closed(need: Demand) -> float:
+    """Return the largest argument but that of turnover: the best of some stretches' lengths, it is valid, not monotone."""
+    arguments = bound_of(need).arguments
+    return max(seconds for name, seconds in arguments.items() if name != "turnover of groups")
+
+
+@settings(deadline=None)
 @given(
     layers=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 500)), min_size=1, max_size=12).map(tuple),
     groups=st.integers(1, 64),
     write=st.floats(0, 1000),
 )
 def test_bound_falls_with_more_groups_and_rises_with_write_time(layers: Layers, groups: int, write: float) -> None:
-    base = bound_of(demand(layers, groups, 0)).seconds
-    slow, more = (bound_of(demand(layers, count, write)).seconds for count in (groups, groups + 1))
+    base = closed(demand(layers, groups, 0))
+    slow, more = (closed(demand(layers, count, write)) for count in (groups, groups + 1))
     assert slow >= base * (1 - 1e-9)
     assert more <= slow * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(
     layers=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 500)), min_size=1, max_size=12).map(tuple),
     groups=st.integers(1, 64),
     sequential=st.booleans(),
 )
 def test_less_to_do_never_raises_the_bound(layers: Layers, groups: int, sequential: bool) -> None:
-    once = bound_of(demand(layers, groups, 50.0, sequential=sequential)).seconds
-    assert bound_of(demand(layers, groups, 50.0, sequential=sequential, resident=True)).seconds <= once
-    assert bound_of(demand(layers, groups, 50.0, sequential=False)).seconds <= once
-    assert bound_of(demand(layers, groups, 50.0, sequential=sequential, before=70.0, other=9.0)).seconds >= once
+    once = closed(demand(layers, groups, 50.0, sequential=sequential))
+    assert closed(demand(layers, groups, 50.0, sequential=sequential, resident=True)) <= once
+    assert closed(demand(layers, groups, 50.0, sequential=False)) <= once
+    assert closed(demand(layers, groups, 50.0, sequential=sequential, before=70.0, other=9.0)) >= once
 
 
 def test_bound_is_met_where_weights_stay_and_nothing_can_be_shared() -> None:
@@ -219,3 +229,34 @@ def test_a_demand_that_means_nothing_is_refused(changes: dict[str, Any]) -> None
     good = demand(((2, 3), (1, 4)), 2, 1)
     with pytest.raises(ValueError, match="a demand"):
         replace(good, **changes)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 400), st.integers(1, 8)), min_size=1, max_size=12),
+    st.integers(8, 24),
+    st.integers(1, 400),
+)
+def test_turnover_never_exceeds_a_plan_with_any_copies(
+    layers: list[tuple[int, int, int]], groups: int, write: int
+) -> None:
+    blocks, windows, copies = (np.array(column, dtype=np.int64) for column in zip(*layers, strict=True))
+    copies = np.minimum(copies, windows)
+    fixed = (0.0, groups, float(write), 1.0, False)
+    end_s, _ = planned_end(blocks, windows, np.zeros(len(blocks)), copies, fixed, *room(groups))
+    bound = turnover_bound(
+        blocks.astype(float), windows.astype(float), groups=groups, start_s=write, write_s=write, window_s=1.0
+    )
+    assert bound <= end_s * (1 + 1e-9)
+
+
+def test_turnover_is_tight_where_every_layer_fills_the_chip() -> None:
+    """Nothing of the next layer can be written before the last has computed: n layers take n (W + t), of which t once counts."""
+    full, single = np.full(5, 16.0), np.ones(5)
+    bound = turnover_bound(full, single, groups=16, start_s=100.0, write_s=100.0, window_s=1.0)
+    assert 5 * 100.0 <= bound <= 5 * 101.0
+
+
+def test_turnover_of_a_write_that_takes_no_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes no time"):
+        turnover_bound(np.ones(1), np.ones(1), groups=1, start_s=0.0, write_s=0.0, window_s=1.0)

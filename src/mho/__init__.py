@@ -2,7 +2,7 @@
 
 chip = mho.Chip.load("aras")
 network = mho.zoo.load("resnet50")
-program = mho.compile(network, chip, schedule="overlap")
+program = mho.compile(network, chip, schedule="adaptive")
 report = mho.simulate(program)
 outputs = mho.execute(program, inputs)
 mho.verify(program, inputs)
@@ -14,14 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import errors
+    from mho import baseline, errors
+    from mho.baseline import Systolic
     from mho.chip import Chip
     from mho.machine import Verification, execute, verify
     from mho.network import Network, zoo
-    from mho.number import QuantisedNetwork, quantise, run_float, run_reference
+    from mho.number import QuantisedNetwork, align, narrow, quantise, run_float, run_reference
     from mho.program import Program
     from mho.report import Report, simulate
-    from mho.schedule import compile
+    from mho.schedule import Search, compile
     from mho.version import __version__
 
 _WHERE = {
@@ -30,11 +31,16 @@ _WHERE = {
     "Program": "mho.program",
     "QuantisedNetwork": "mho.number",
     "Report": "mho.report",
+    "Search": "mho.schedule",
+    "Systolic": "mho.baseline",
     "Verification": "mho.machine",
     "__version__": "mho.version",
+    "align": "mho.number",
+    "baseline": "mho.baseline",
     "compile": "mho.schedule",
     "errors": "mho.errors",
     "execute": "mho.machine",
+    "narrow": "mho.number",
     "quantise": "mho.number",
     "run_float": "mho.number",
     "run_reference": "mho.number",
@@ -49,11 +55,16 @@ __all__ = [
     "Program",
     "QuantisedNetwork",
     "Report",
+    "Search",
+    "Systolic",
     "Verification",
     "__version__",
+    "align",
+    "baseline",
     "compile",
     "errors",
     "execute",
+    "narrow",
     "quantise",
     "run_float",
     "run_reference",

@@ -207,8 +207,8 @@ class Chip:
         return Vector(spec.level, spec.lanes, spec.matrix_lanes, whole(spec.elements_per_s), whole(spec.macs_per_s))
 
     @property
-    def write_latency(self) -> Literal["worst_case"]:
-        """Whether a write takes the time of a full-range change always."""
+    def write_latency(self) -> Literal["worst_case", "actual"]:
+        """Whether a write takes the time of a full-range change always, or that of the slowest cells really present."""
         return self.spec.write_latency
 
     @property
@@ -311,6 +311,19 @@ class Chip:
         return float(pulses * exact(self.array.pulse_s))
 
     @property
+    def least_array_write_time_s(self) -> float:
+        """Time that writing an array takes whatever is written: 0 where only what changes takes time."""
+        return 0.0 if self.write_latency == "actual" else self.array_write_time_s
+
+    def write_time_s(self, steps: int) -> float:
+        """Time to write an array whose rows take `steps` level steps in all: of each row the slowest cell in each phase.
+
+        ARAS section III-B. All rows at full range in each phase take array_write_time_s, and no array takes longer.
+        """
+        pulses = Fraction(steps * self.array.pulses_full_range, self.levels - 1)
+        return float(pulses * exact(self.array.pulse_s))
+
+    @property
     def write_bits_per_cell(self) -> int:
         """Bits of a signed level change, as fetched from memory for each cell."""
         return self.array.cell_bits + 1
@@ -341,6 +354,16 @@ class Chip:
     def bank_leakage_w(self) -> tuple[float, ...]:
         """Leakage in W of each bank of the global buffer while it is powered."""
         return self.costs.bank_leakage_w
+
+    @property
+    def bank_read_j(self) -> tuple[float, ...]:
+        """Energy in J of a byte read from each bank of the global buffer."""
+        return tuple(read for read, _ in self.costs.bank_byte_j)
+
+    @property
+    def bank_write_j(self) -> tuple[float, ...]:
+        """Energy in J of a byte written to each bank of the global buffer."""
+        return tuple(write for _, write in self.costs.bank_byte_j)
 
     @cached_property
     def _roll_up(self) -> RollUp:

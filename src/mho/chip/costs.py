@@ -29,7 +29,7 @@ class Costs:
         buffer = self.chip.uses["global_buffer"]
         if self.chip.buffer.in_tiles != (buffer.technology is None):
             raise ChipError("components.global_buffer.use: must be none exactly where buffer.banks is in_tiles")
-        _ = self.energy_per_event, self.leakage_w, self.bank_leakage_w
+        _ = self.energy_per_event, self.leakage_w, self.bank_leakage_w, self.bank_byte_j
         for role in ROLES:
             self.area_m2(role)
 
@@ -121,11 +121,20 @@ class Costs:
         sizes = {bank: self.figure("global_buffer", "leakage", bank) for bank in set(self.chip.buffer.banks)}
         return tuple(sizes[bank] for bank in self.chip.buffer.banks)
 
+    @cached_property
+    def bank_byte_j(self) -> tuple[tuple[float, float], ...]:
+        """Energies in J of a byte read from and written to each bank, by the bank's own size."""
+        sizes = {bank: self.byte_energies("global_buffer", bank) for bank in set(self.chip.buffer.banks)}
+        return tuple(sizes[bank] for bank in self.chip.buffer.banks)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Simplifications that the energies of this chip rest on."""
         notes = ["a byte through a tile buffer costs the mean of a read and a write"]
         if len(set(self.chip.buffer.banks)) > 1:
             largest = max(self.chip.buffer.banks)
-            notes.append(f"global buffer energy per byte is that of the largest bank, {largest} bytes")
+            notes.append(
+                "a byte of the global buffer costs what it costs in the banks that hold its tensor; one that passes "
+                f"through without a bank, what it costs in the largest, {largest} bytes"
+            )
         return tuple(notes)

@@ -31,11 +31,6 @@ def read_spec(file: str, raw: Mapping[str, Any], sources: Sources) -> Reading:
     """Read the quantities of a chip (`raw` holds the fields of ChipSpec and nothing else)."""
     provenance: dict[str, Provenance] = {}
     values = _read_part(file, "", raw, ChipSpec, sources, provenance)
-    if values["write_latency"] == "actual":
-        raise ChipError(
-            f"{file}: write_latency: 'actual' (the slowest cell really present) is not implemented yet; "
-            "allowed: worst_case"
-        )
     try:
         spec = ChipSpec.model_validate(values)
     except ValidationError as error:

@@ -128,5 +128,5 @@ class ChipSpec(Part):
     buffer: BufferSpec
     memory: MemorySpec
     vector: VectorSpec
-    write_latency: Annotated[Literal["worst_case"], Words(("worst_case", "actual"))]
+    write_latency: Annotated[Literal["worst_case", "actual"], Words(("worst_case", "actual"))]
     layer_order: Annotated[Literal["sequential", "dataflow"], Words(("sequential", "dataflow"))]

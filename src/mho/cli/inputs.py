@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from mho.network.graph import Network
     from mho.network.samples import Samples
     from mho.number import QuantisedNetwork
+    from mho.schedule.search import Search
 
 ONNX = ".onnx"
 CONFIGURATIONS = (".yaml", ".yml", ".json")
 CALIBRATED_ON = 256
 """Samples of a file that activations are calibrated on, at the most; ranges hardly move beyond."""
+JUDGED_ON = 500
+"""Labelled samples of a file by which the centre of weights is chosen, at the most."""
 SYNTHETIC_CALIBRATION = 4
 """Synthetic samples that activations are calibrated on."""
 
@@ -81,9 +84,27 @@ def checked_seed(seed: int | None, *, drawn: bool) -> int:
     """Return the seed, 0 where none is given; refuse one that would change nothing."""
     if seed is not None and not drawn:
         raise OptionError(
-            "--seed changes nothing here: neither weights nor samples are drawn (see --weights, --verify)"
+            "--seed changes nothing here: neither weights nor samples are drawn, and no schedule is searched for "
+            "(see --weights, --verify, --schedule adaptive)"
         )
     return seed or 0
+
+
+def searching(
+    schedules: Sequence[str], seed: int, objective: str | None, effort: float | None, time_limit: float | None
+) -> Search | None:
+    """Return how schedule adaptive searches, None where it is not among the schedules; refuse what only it heeds."""
+    given = {"--objective": objective, "--effort": effort, "--time-limit": time_limit}
+    if "adaptive" not in schedules:
+        for option, value in given.items():
+            if value is not None:
+                raise OptionError(f"{option} is for schedule adaptive; {' and '.join(schedules)} search for nothing")
+        return None
+    from mho.schedule.search import Search
+
+    if effort == 0 and time_limit is not None:
+        raise OptionError("--time-limit changes nothing with --effort 0: nothing is searched for")
+    return Search(objective or "time", 1.0 if effort is None else effort, time_limit, seed)
 
 
 def load_network(model: str, options: ModelOptions) -> Network:
@@ -223,6 +244,12 @@ def execution_count(network: Network, count: int | None) -> int:
     if count is not None and count % network.batch:
         raise OptionError(f"--samples {count} is no multiple of the {network.batch} samples of an inference")
     return network.batch if count is None else count
+
+
+def judging(samples: Samples, network: Network, alignment: str | int) -> Samples | None:
+    """Return the labelled samples by which a centre is chosen: the first of a file, None where nothing asks for them."""
+    count = min(JUDGED_ON, len(samples)) // network.batch * network.batch
+    return samples.first(count) if alignment == "auto" and samples.labels is not None and count else None
 
 
 def calibrated(network: Network, samples: Samples, *, per_channel: bool) -> QuantisedNetwork:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mho.cli.registries import NAMES
+from mho.errors import OptionError
 
 
 def whole(least: int) -> Callable[[Any], int]:
@@ -24,6 +25,67 @@ def whole(least: int) -> Callable[[Any], int]:
         return number
 
     return read
+
+
+def positive(text: Any) -> float:
+    """Read a positive, finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise typer.BadParameter(f"must be a positive number, not {text!r}")
+    return number
+
+
+def effort(text: Any) -> float:
+    """Read a finite number from 0 on."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise typer.BadParameter(f"must be a number of at least 0, not {text!r}")
+    return number
+
+
+def pace(text: Any) -> float | str:
+    """Read a rate: a positive number, or the word max."""
+    if text == "max":
+        return "max"
+    try:
+        return positive(text)
+    except typer.BadParameter:
+        raise typer.BadParameter(f"must be a positive number or max, not {text!r}") from None
+
+
+def alignment(text: Any) -> str | int:
+    """Read how weights are aligned: none, auto, or a centre."""
+    if text in ("none", "auto"):
+        return str(text)
+    try:
+        centre = int(text)
+    except ValueError:
+        centre = -1
+    if not 0 <= centre <= 255:
+        raise typer.BadParameter(f"must be none, auto or a centre from 0 to 255, not {text!r}")
+    return centre
+
+
+def needs_weights(alignment: str | int, low_cell: str, placement: str, weights: str | None) -> bool:
+    """Whether weights are to be aligned or placed; refuse that where there are to be none."""
+    wanted = alignment != "none" or low_cell != "all" or placement != "none"
+    if wanted and weights == "none":
+        raise OptionError(
+            "--weights none gives shapes alone; --alignment, --low-cell and --placement need weights: give seeded or a file"
+        )
+    return wanted
+
+
+def check_rate(endurance: float | None, rate: object) -> None:
+    """Refuse a rate that changes nothing."""
+    if rate is not None and endurance is None:
+        raise OptionError("--rate is for --endurance; without it nothing depends on the rate")
 
 
 CHIP, MODEL, STRATEGY, SAMPLES, OUTPUT = "Chip", "Model", "Mapping and schedule", "Samples and numbers", "Output"
@@ -74,7 +136,8 @@ Seed = Annotated[
         parser=whole(0),
         metavar="N",
         rich_help_panel=MODEL,
-        help="The seed of synthetic weights and samples; else 0. Refused where nothing is drawn.",
+        help="The seed of synthetic weights and samples and of schedule adaptive's search; else 0. Refused where nothing is "
+        "drawn.",
     ),
 ]
 Batch = Annotated[int, typer.Option(parser=whole(1), metavar="N", rich_help_panel=MODEL, help="Samples per inference.")]
@@ -131,6 +194,91 @@ Residency = Annotated[
         rich_help_panel=STRATEGY,
         help=f"Whether the weights stay where the whole network fits the chip, or are written anew in every inference; "
         f"one of: {NAMES}.",
+    ),
+]
+Banks = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STRATEGY,
+        help="How banks of the global buffer are chosen for tensors: by integer programs or greedily, tensor by tensor; "
+        f"one of: {NAMES}.",
+    ),
+]
+Alignment = Annotated[
+    Any,
+    typer.Option(
+        parser=alignment,
+        metavar="none|auto|N",
+        rich_help_panel=STRATEGY,
+        help="Shift the weights of all layers but the first to one mean, so that overwriting takes fewer pulses: N, from 0 to "
+        "255; or auto, which chooses it, by accuracy where --data with labels is executed, else by clipped weights. Needs "
+        "weights.",
+    ),
+]
+LowCell = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STRATEGY,
+        help="Whether the least significant cells of the same layers take all levels, or the lowest where a weight can bear "
+        f"it, which changes weights by little and saves pulses; one of: {NAMES}. Needs weights.",
+    ),
+]
+Placement = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STRATEGY,
+        help="Where the rows, columns and digits of each block sit in its group, so that overwriting takes less time (on a chip "
+        f"of write_latency actual) or fewer pulses; one of: {NAMES}. Needs weights.",
+    ),
+]
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STRATEGY,
+        help=f"What schedule adaptive minimises; one of: {NAMES} (energy x time). Else time.",
+    ),
+]
+Effort = Annotated[
+    float | None,
+    typer.Option(
+        parser=effort,
+        metavar="X",
+        rich_help_panel=STRATEGY,
+        help="How hard schedule adaptive searches: 1 is the usual, 10 ten times as hard, 0 not at all (the better of overlap and "
+        "aras). The result depends on the effort and the seed alone.",
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        parser=positive,
+        metavar="SECONDS",
+        rich_help_panel=STRATEGY,
+        help="Stop schedule adaptive's search after so long, and take the best so far, which then depends on the machine.",
+    ),
+]
+Endurance = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive,
+        metavar="WRITES",
+        rich_help_panel=OUTPUT,
+        help="Report how many years the cells live if each survives so many writes (1e12), with and without wear levelling.",
+    ),
+]
+Rate = Annotated[
+    Any,
+    typer.Option(
+        parser=pace,
+        metavar="N",
+        rich_help_panel=OUTPUT,
+        help="Inferences per second over the cells' lives, or max: as fast as the program runs, as where it is not given. "
+        "Only with --endurance.",
     ),
 ]
 PerChannel = Annotated[

@@ -16,22 +16,31 @@ NAMES = "{names}"
 def registries() -> Mapping[str, tuple[str, ...]]:
     """Return for each strategy option the names that it accepts."""
     from mho.mapping.dense import MAPPINGS, PACKINGS
+    from mho.schedule.buffer import BANKS
+    from mho.schedule.centre import LOW_CELLS
     from mho.schedule.compile import RESIDENCIES, SCHEDULES
+    from mho.schedule.placement import PLACEMENTS
+    from mho.schedule.search import OBJECTIVES
 
     return {
         "schedule": tuple(SCHEDULES),
         "mapping": tuple(MAPPINGS),
         "packing": tuple(PACKINGS),
         "residency": tuple(RESIDENCIES),
+        "banks": BANKS,
+        "objective": OBJECTIVES,
+        "low_cell": LOW_CELLS,
+        "placement": PLACEMENTS,
     }
 
 
-def check_strategies(**given: str) -> None:
+def check_strategies(**given: str | None) -> None:
     """Refuse a strategy that does not exist, before any long work. OptionError names the option and the nearest names."""
     known = registries()
     for option, name in given.items():
-        if name not in known[option]:
-            raise OptionError(f"--{option}: unknown {option} {name!r}; {choices(name, known[option])}")
+        if name is not None and name not in known[option]:
+            written = option.replace("_", "-")
+            raise OptionError(f"--{written}: unknown {option} {name!r}; {choices(name, known[option])}")
 
 
 class StrategyCommand(TyperCommand):

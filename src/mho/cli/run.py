@@ -15,8 +15,10 @@ from mho.cli.inputs import (
     checked_seed,
     draws_weights,
     execution_count,
+    judging,
     load_chip,
     load_network,
+    searching,
 )
 from mho.cli.outputs import check_outputs, emit, progress
 from mho.cli.registries import check_strategies
@@ -39,10 +41,17 @@ def run(
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
     shape: use.Shape = None,
-    schedule: use.ScheduleName = "overlap",
+    schedule: use.ScheduleName = "adaptive",
     mapping: use.MappingName = "dense",
     packing: use.Packing = "diagonal",
     residency: use.Residency = "auto",
+    banks: use.Banks = "ilp",
+    alignment: use.Alignment = "none",
+    low_cell: use.LowCell = "all",
+    placement: use.Placement = "none",
+    objective: use.Objective = None,
+    effort: use.Effort = None,
+    time_limit: use.TimeLimit = None,
     verify: Annotated[
         bool,
         typer.Option(
@@ -55,6 +64,8 @@ def run(
     calibration: use.Calibration = None,
     key: use.Key = None,
     per_channel: use.PerChannel = False,
+    endurance: use.Endurance = None,
+    rate: use.Rate = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -75,13 +86,19 @@ def run(
 
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
-    check_strategies(schedule=schedule, mapping=mapping, packing=packing, residency=residency)
+    strategy = {
+        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
+        "placement": placement,
+    }  # fmt: skip
+    check_strategies(schedule=schedule, objective=objective, **strategy)
     for option, given in (("--data", data is not None), ("--calibration", calibration is not None)):
         if given and not verify:
             raise OptionError(f"{option} is for --verify; without it nothing is executed")
-    values = verify or per_channel
+    use.check_rate(endurance, rate)
+    values = verify or per_channel or use.needs_weights(alignment, low_cell, placement, weights)
     drawn = draws_weights(model, weights, values=values) or (verify and data is None)
-    seed = checked_seed(seed, drawn=drawn)
+    seed = checked_seed(seed, drawn=drawn or (schedule == "adaptive" and effort != 0))
+    search = searching([schedule], seed, objective, effort, time_limit)
     asked = SampleOptions(data, calibration, key, seed)
     check_outputs(json_to=json_to, out=out, save=save)
 
@@ -93,10 +110,11 @@ def run(
         loaded = load_chip(chip, overrides)
         say(f"importing {model}")
         network = load_network(model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=values))
-        verdict, samples, coded = None, None, None
+        verdict, samples, coded, judges = None, None, None, None
         if verify:
             _check_values(network.has_values)
-            samples = asked.executed(network, None).first(execution_count(network, None))
+            held = asked.executed(network, None)
+            samples, judges = held.first(execution_count(network, None)), judging(held, network, alignment)
             say("quantising")
             coded = calibrated(network, asked.measured(network), per_channel=per_channel)
         elif per_channel:
@@ -105,13 +123,14 @@ def run(
             coded = mho.quantise(network, per_channel=True)
         say("compiling")
         program = mho.compile(
-            coded or network, loaded, schedule=schedule, mapping=mapping, packing=packing, residency=residency
+            coded or network, loaded, schedule=schedule, alignment=alignment, samples=judges, search=search, **strategy
         )
         if samples is not None:
             say("executing the program and the integer reference")
             verdict = mho.verify(program, samples.inputs)
         say("simulating")
-        report = mho.simulate(program, verified=None if verdict is None else str(verdict))
+        verified = None if verdict is None else str(verdict)
+        report = mho.simulate(program, verified=verified, endurance=endurance, rate=rate)
         if save is not None:
             say(f"writing {save}")
             program.save(str(save))

@@ -14,8 +14,10 @@ from mho.cli.inputs import (
     checked_seed,
     draws_weights,
     execution_count,
+    judging,
     load_chip,
     load_network,
+    searching,
 )
 from mho.cli.outputs import PROGRAM_SUFFIX, Say, check_outputs, emit, progress
 from mho.cli.registries import check_strategies
@@ -48,10 +50,17 @@ def verify(
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
     shape: use.Shape = None,
-    schedule: use.ScheduleName = "overlap",
+    schedule: use.ScheduleName = "adaptive",
     mapping: use.MappingName = "dense",
     packing: use.Packing = "diagonal",
     residency: use.Residency = "auto",
+    banks: use.Banks = "ilp",
+    alignment: use.Alignment = "none",
+    low_cell: use.LowCell = "all",
+    placement: use.Placement = "none",
+    objective: use.Objective = None,
+    effort: use.Effort = None,
+    time_limit: use.TimeLimit = None,
     data: use.Data = None,
     calibration: use.Calibration = None,
     key: use.Key = None,
@@ -79,10 +88,17 @@ def verify(
 
     Exit code: 0 exact and legal, 1 wrong, 2 a mistake in what was asked.
     """
-    check_strategies(schedule=schedule, mapping=mapping, packing=packing, residency=residency)
+    strategy = {
+        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
+        "placement": placement,
+    }  # fmt: skip
+    check_strategies(schedule=schedule, objective=objective, **strategy)
     kept = model.lower().endswith(PROGRAM_SUFFIX)
+    use.needs_weights(alignment, low_cell, placement, weights)
     drawn = data is None or (not kept and draws_weights(model, weights, values=True))
-    seed = checked_seed(seed, drawn=drawn)
+    searched = not kept and schedule == "adaptive" and effort != 0
+    seed = checked_seed(seed, drawn=drawn or searched)
+    search = searching([schedule], seed, objective, effort, time_limit)
     asked = SampleOptions(data, calibration, key, seed)
     check_outputs(json_to=json_to)
     if accuracy and data is None:
@@ -114,7 +130,13 @@ def verify(
             coded = calibrated(network, measured, per_channel=per_channel)
             say("compiling")
             program = mho.compile(
-                coded, loaded, schedule=schedule, mapping=mapping, packing=packing, residency=residency
+                coded,
+                loaded,
+                schedule=schedule,
+                alignment=alignment,
+                samples=judging(given, network, alignment),
+                search=search,
+                **strategy,
             )
         say(f"executing {len(program.instructions)} instructions, and the integer reference")
         verdict = mho.verify(program, given.first(execution_count(program.network, samples)).inputs)

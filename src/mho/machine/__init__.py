@@ -2,6 +2,7 @@
 
 from mho.machine.cells import wear
 from mho.machine.changes import Wear, WriteCount
+from mho.machine.endurance import Endurance, endurance, rotate
 from mho.machine.energy import Account, Entry, account
 from mho.machine.functional import execute
 from mho.machine.occupancy import Occupancy, occupancy
@@ -9,6 +10,6 @@ from mho.machine.timing import Timing, time_program
 from mho.machine.verify import Verification, verify
 
 __all__ = [
-    "Account", "Entry", "Occupancy", "Timing", "Verification", "Wear", "WriteCount", "account", "execute", "occupancy",
-    "time_program", "verify", "wear",
+    "Account", "Endurance", "Entry", "Occupancy", "Timing", "Verification", "Wear", "WriteCount", "account", "endurance",
+    "execute", "occupancy", "rotate", "time_program", "verify", "wear",
 ]  # fmt: skip

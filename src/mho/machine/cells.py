@@ -1,70 +1,81 @@
 """What writing does to the cells: which change their level, by how many pulses, how often each is worn.
 
-With weights known, every cell of the chip is followed: a write changes a cell from the level that it really holds to
-the level that it needs. With shapes alone, expected changes are charged (see `expected`). Both follow the chip in its
-steady state, one inference after another: the cells at the start are as the inference before left them. The setup, which
-happens once, starts from cells at level 0.
+With weights known, every cell of the chip is followed: the level changes that a write carries (`program/deltas.py`) are
+those that are counted, charged and worn here, and those that functional execution adds to the cells. With shapes alone,
+expected changes are charged (see `expected`). Both follow the chip in its steady state, one inference after another: the
+cells at the start are as the inference before left them. The setup, which happens once, starts from cells at level 0.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from mho.machine.changes import Wear, WriteCount, level_changes
+from mho.machine.changes import Wear, WriteCount, level_changes, steepest_changes
 from mho.machine.expected import expected_wear
-from mho.mapping.layout import block_codes
 from mho.program import Program, Write
-from mho.program.instructions import members
+from mho.program.deltas import Deltas, Rectangle
 
 
 class _Cells:
-    """The codes that all groups hold, and how often each cell has changed."""
+    """What writes do to the cells, from the very level changes that they carry, and how often each cell has changed."""
 
     def __init__(self, program: Program) -> None:
         chip = program.chip
-        self.program = program
-        shape = (chip.groups, chip.array.rows, chip.group_columns)
-        self.codes = np.zeros(shape, dtype=np.uint8)
+        self.chip = chip
+        self.deltas = Deltas(program)
         # A cell changes at most once a write; a narrow counter keeps what is followed small.
         few = sum(isinstance(each, Write) for each in program.instructions) < 2**16
-        self.worn = np.zeros((chip.cells_per_weight, *shape), dtype=np.uint16 if few else np.uint32)
+        shape = (chip.cells_per_weight, chip.groups, chip.array.rows, chip.group_columns)
+        self.worn = np.zeros(shape, dtype=np.uint16 if few else np.uint32)
         self.tables = level_changes(chip.cells_per_weight, chip.array.cell_bits)
+        self.steepest = steepest_changes(chip.cells_per_weight, chip.array.cell_bits)
 
-    def write(self, instruction: Write, *, counted: bool, wearing: bool) -> WriteCount:
-        """Apply a write to the cells; count what changes, and wear the cells, if asked."""
-        assert self.program.quantised is not None
-        layer = self.program.mapping.by_index[instruction.layer]
-        codes = self.program.quantised.matrices[layer.name].codes
-        cells = changed = steps = 0
-        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            new = block_codes(codes, layer.tiling, index)
-            height, width = new.shape
-            held = self.codes[group, :height, :width]
-            if counted:
-                pair = held.astype(np.uint16) << 8 | new
-                cells += new.size
-                changed += int(self.tables[0][pair].sum(dtype=np.int64))
-                steps += int(self.tables[1][pair].sum(dtype=np.int64))
+    def write(self, instruction: Write, *, wearing: bool) -> WriteCount:
+        """Count what a write changes, and wear the cells, if asked."""
+        cells = changed = steps = slowest = 0
+        for change in self.deltas.write(instruction):
+            pair: npt.NDArray[np.uint16] = change.old.astype(np.uint16) * np.uint16(256) + change.new
+            cells += pair.size
+            changed += int(self.tables[0].take(pair).sum(dtype=np.int64))
+            steps += int(self.tables[1].take(pair).sum(dtype=np.int64))
+            slowest = max(slowest, self._slowest(pair, change.place))
             if wearing:
-                mask = self.tables[2][pair]
+                mask = self.tables[2].take(pair)
                 for cell in range(len(self.worn)):
-                    self.worn[cell, group, :height, :width] += (mask >> cell) & 1
-            held[...] = new
-        per_weight = self.program.chip.cells_per_weight
-        return WriteCount(cells * per_weight, changed, steps)
+                    self.worn[cell, change.group][change.place.index] += (mask >> cell) & 1
+        return WriteCount(cells * self.chip.cells_per_weight, changed, steps, slowest)
+
+    def _slowest(self, pair: npt.NDArray[np.uint16], place: Rectangle) -> int:
+        """Sum, for the slowest array of a group, the level steps that each row takes: its slowest cell in each phase."""
+        by_column = np.ascontiguousarray(pair.T)
+        rise, fall = (table.take(by_column) for table in self.steepest)
+        array = place.columns // self.chip.array_weights_per_row
+        most = 0
+        for each in range(int(array.max()) + 1):
+            inside = array == each
+            if inside.any():
+                up, down = (phase[inside].max(axis=0).astype(np.int64) for phase in (rise, fall))
+                rows = up + down if self.chip.array.write_phases > 1 else np.maximum(up, down)
+                most = max(most, int(rows.sum()))
+        return most
 
 
 def _exact(program: Program) -> Wear:
-    """Follow every cell through two inferences and count the second."""
+    """Follow every cell into its steady state, and count one inference from there."""
     cells = _Cells(program)
     writes = [(i, each) for i, each in enumerate(program.instructions) if isinstance(each, Write)]
-    counts = {i: cells.write(each, counted=True, wearing=False) for i, each in writes if i < program.setup}
+    counts = {i: cells.write(each, wearing=False) for i, each in writes if i < program.setup}
     inference = [(i, each) for i, each in writes if i >= program.setup]
     for _, each in inference:
-        cells.write(each, counted=False, wearing=False)
-    counts.update({i: cells.write(each, counted=True, wearing=True) for i, each in inference})
+        cells.deltas.note(each)
+    counts.update({i: cells.write(each, wearing=True) for i, each in inference})
     changed = sum(counts[i].changed for i, _ in inference)
-    return Wear(counts, changed / program.chip.cells, float(cells.worn.max()) if inference else 0.0, True)
+    worst = float(cells.worn.max()) if inference else 0.0
+    # Shape (cells per weight, rows, columns): what a place in a group sees when the groups take turns.
+    turns = cells.worn.sum(axis=1, dtype=np.int64)
+    levelled = float(turns.max()) / program.chip.groups if inference else 0.0
+    return Wear(counts, changed / program.chip.cells, worst, levelled, True)
 
 
 def wear(program: Program) -> Wear:

@@ -11,11 +11,17 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class WriteCount:
-    """What one write (or all of them) does: cells addressed, cells whose level changes, level steps in all."""
+    """What one write (or all of them) does: cells addressed, cells whose level changes, level steps in all.
+
+    `slowest` is what its time follows from where the chip writes no longer than it must (`write_latency: actual`): the level
+    steps of each row's slowest cell in each phase (ARAS section III-B), summed over the rows of the slowest array. It is known
+    only where cells are followed, else 0.
+    """
 
     addressed: float = 0.0
     changed: float = 0.0
     steps: float = 0.0
+    slowest: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +29,16 @@ class Wear:
     """The writes of one inference: per instruction (setup included), and per cell of the chip.
 
     per_cell_mean: level changes per inference, averaged over all cells of the chip; per_cell_max: of the cell that
-    changes most often. `exact` says whether they were followed cell by cell; if not, changes are expected values and
-    per_cell_max is an upper bound, the most writes to one group that bring another block.
+    changes most often; per_cell_levelled: of the cell that changes most often where the groups take turns (see
+    `endurance`), the maximum over the places in a group of the mean over all groups. `exact` says whether they were
+    followed cell by cell; if not, changes are expected values, and per_cell_max and per_cell_levelled are upper bounds: the
+    writes to one group that bring another block, the most and the mean.
     """
 
     counts: dict[int, WriteCount]
     per_cell_mean: float
     per_cell_max: float
+    per_cell_levelled: float
     exact: bool
 
 
@@ -45,3 +54,13 @@ def level_changes(count: int, bits: int) -> tuple[npt.NDArray[np.uint8], npt.NDA
         apart.sum(axis=-1).astype(np.uint8).ravel(),
         mask.astype(np.uint8).ravel(),
     )
+
+
+@lru_cache(maxsize=8)
+def steepest_changes(count: int, bits: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """For each pair of codes (old * 256 + new): the largest rise and the largest fall among their cells, in levels."""
+    shifts = bits * np.arange(count - 1, -1, -1)
+    levels = (np.arange(256)[:, None] >> shifts) & ((1 << bits) - 1)
+    rise = levels[None, :, :] - levels[:, None, :]
+    steepest = (np.maximum(change.max(axis=-1), 0).astype(np.uint8).ravel() for change in (rise, -rise))
+    return next(steepest), next(steepest)

@@ -12,8 +12,9 @@ Counting rules, for one window through a run of blocks with s input-bit steps:
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
   network and added once in the accumulator.
 
-A transfer passes through the global buffer where its tensor lives there; what does not (token indices, real outputs) goes
-straight between the vector unit and main memory.
+What passes through the global buffer is counted tensor by tensor (machine/accesses.py), since the price of a byte depends on
+the banks that it lies in. A transfer passes through it where its tensor lives there; what does not (token indices, real
+outputs) goes straight between the vector unit and main memory.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing
-from mho.network.layers import Embedding, Input, MatrixProduct
+from mho.network.layers import Input, MatrixProduct
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
-from mho.program.work import sources, vector_operations, write_bytes
+from mho.program.instructions import members
+from mho.program.work import order_bytes, sources, vector_operations, write_bytes
 
 KINDS = ("write", "compute", "static", "memory")
 
@@ -69,23 +72,50 @@ class Account:
 Events = dict[tuple[int, str, str], float]
 
 
-def _activation(program: Program, instruction: Activate, events: Events) -> None:
-    """Count the events of windows through written blocks."""
+def _spread(program: Program) -> dict[int, tuple[int, int]]:
+    """For each activation of blocks whose columns are not in place: arrays that it reads, and rows that it drives in them,
+    beyond those of blocks in place.
+    """
+    used: dict[int, int] = {}
+    beyond: dict[int, tuple[int, int]] = {}
+    if not any(isinstance(each, Write) and each.columns for each in program.instructions):
+        return beyond
+    per_array = program.chip.array_weights_per_row
+    for number, instruction in enumerate(program.instructions):
+        if not isinstance(instruction, Write | Activate):
+            continue
+        tiling = program.mapping.by_index[instruction.layer].tiling
+        arrays = drives = 0
+        for which, group in enumerate(members(instruction.groups)):
+            index = instruction.blocks[0] + which
+            if isinstance(instruction, Write):
+                order = instruction.columns[which] if instruction.columns else ()
+                used[group] = len({place // per_array for place in order}) or int(tiling.arrays[index])
+            else:
+                more = used.get(group, int(tiling.arrays[index])) - int(tiling.arrays[index])
+                arrays, drives = arrays + more, drives + more * int(tiling.heights[index])
+        if isinstance(instruction, Activate):
+            beyond[number] = arrays, drives
+    return beyond
+
+
+def _activation(program: Program, instruction: Activate, beyond: tuple[int, int], events: Events) -> None:
+    """Count the events of windows through written blocks; `beyond` as from `_spread`."""
     chip = program.chip
     totals = program.mapping.by_index[instruction.layer].tiling.totals(instruction.blocks)
+    arrays, drives = totals.arrays + beyond[0], totals.drives + beyond[1]
     windows = instruction.windows[1] - instruction.windows[0]
     steps = windows * chip.steps_per_window
     converted = totals.columns * chip.cells_per_weight * steps
     sums = totals.columns * windows
     for event, count in {
-        "dac_drive": totals.drives * steps,
-        "array_read": totals.arrays * steps,
+        "dac_drive": drives * steps,
+        "array_read": arrays * steps,
         "sample_hold": converted,
         "adc_conversion": converted,
         "shift_add": converted,
-        "global_buffer_read_byte": totals.inputs * windows,
         "tile_buffer_byte": 2 * totals.rows * windows,
-        "input_register_byte": totals.drives * windows,
+        "input_register_byte": drives * windows,
         "noc_byte": (totals.rows + totals.columns * chip.partial_sum_bytes) * windows,
         "output_register_byte": totals.columns * chip.partial_sum_bytes * steps,
         "accumulate": sums,
@@ -93,8 +123,8 @@ def _activation(program: Program, instruction: Activate, events: Events) -> None
         events[instruction.layer, event, "compute"] += count
 
 
-def _vector(program: Program, instruction: Vector | Combine, stored: frozenset[str], events: Events) -> None:
-    """Count the events of a layer's way through the vector unit: operands in, operations, result out."""
+def _vector(program: Program, instruction: Vector | Combine, events: Events) -> None:
+    """Count the operations of a layer in the vector unit."""
     network, index = program.network, instruction.layer
     layer = network.layers[index]
     if isinstance(instruction, Combine):
@@ -102,51 +132,48 @@ def _vector(program: Program, instruction: Vector | Combine, stored: frozenset[s
         events[index, "vector_element", "compute"] += layer.size
     elif not layer.moves_only:
         events[index, "vector_element", "compute"] += vector_operations(layer, network)
-        for name in layer.inputs:
-            if name in stored:
-                events[index, "global_buffer_read_byte", "compute"] += network.by_name[name].size
         if isinstance(layer, MatrixProduct):
             events[index, "matrix_mac", "compute"] += layer.macs
-    # Rows that an embedding looks up went into the buffer as they were loaded.
-    if layer.name in stored and not layer.moves_only and not isinstance(layer, Embedding):
-        events[index, "global_buffer_write_byte", "compute"] += layer.size
 
 
 def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
-    """Count the events of a write: changes fetched, brought to the array, pulsed into cells."""
+    """Count the events of a write: changes (and orders) fetched, brought to the group, and changes pulsed into cells."""
     size = write_bytes(program.mapping.by_index[instruction.layer], instruction.blocks, program.chip)
+    orders = order_bytes(instruction, program.chip)
     events[instruction.layer, "memory_byte", "memory"] += size
+    if orders:
+        events[instruction.layer, "memory_byte", "memory"] += orders
+        for event in ("noc_byte", "tile_buffer_byte"):
+            events[instruction.layer, event, "write"] += orders
     for event in ("noc_byte", "write_register_byte"):
         events[instruction.layer, event, "write"] += size
     events[instruction.layer, "tile_buffer_byte", "write"] += 2 * size
     events[instruction.layer, "cell_pulse", "write"] += worn.counts[number].steps * program.chip.pulses_per_level
 
 
-def stored_names(program: Program) -> frozenset[str]:
-    """Name the tensors that are read from the buffer: those that live there, and their views."""
-    held = {use.layer for use in program.buffers}
-    return frozenset(name for name, source in sources(program.network).items() if source in held)
-
-
 def count_events(program: Program, worn: Wear, first: int, last: int) -> Events:
     """Count the events of instructions [first, last), by layer, event and kind."""
-    stored = stored_names(program)
+    events = _count_elsewhere(program, worn, first, last)
+    for access, size in count_accesses(program, first, last).items():
+        events[access.layer, access.event, access.kind] += size
+    return events
+
+
+def _count_elsewhere(program: Program, worn: Wear, first: int, last: int) -> Events:
+    """Count the events of instructions [first, last) outside the global buffer."""
+    spread = _spread(program)
     events: Events = defaultdict(float)
     for number in range(first, last):
         instruction = program.instructions[number]
         if isinstance(instruction, Activate):
-            _activation(program, instruction, events)
+            _activation(program, instruction, spread.get(number, (0, 0)), events)
         elif isinstance(instruction, Write):
             _write(program, number, instruction, worn, events)
         elif isinstance(instruction, Transfer):
             events[instruction.layer, "memory_byte", "memory"] += instruction.size
             events[instruction.layer, "noc_byte", "memory"] += instruction.size
-            # Token indices, and real outputs, have no place in the buffer: they go past it.
-            if program.network.layers[instruction.layer].name in stored:
-                into = "global_buffer_write_byte" if instruction.direction == "load" else "global_buffer_read_byte"
-                events[instruction.layer, into, "memory"] += instruction.size
         else:
-            _vector(program, instruction, stored, events)
+            _vector(program, instruction, events)
     return events
 
 
@@ -165,10 +192,9 @@ def _static(program: Program, timing: Timing) -> list[Entry]:
     """Book leakage: what is always powered over the whole inference, banks while they hold a tensor.
 
     The inference is divided among the layers at the times at which they are finished, so that every moment is booked
-    once; what comes after the last (its output leaving) is the last one's. A tensor is held from when its layer starts to
-    compute until its last reader has finished, an output until the end.
+    once; what comes after the last (its output leaving) is the last one's.
     """
-    chip, network = program.chip, program.network
+    chip = program.chip
     ends = finished_s(program, timing)
     entries: list[Entry] = []
     before = 0.0
@@ -179,6 +205,20 @@ def _static(program: Program, timing: Timing) -> list[Entry]:
             if watts:
                 entries.append(Entry(layer, component, "static", watts * (until - before)))
         before = until
+    held = held_s(program, timing)
+    for use in program.buffers:
+        watts = sum(chip.bank_leakage_w[bank] for bank in use.banks)
+        entries.append(Entry(use.layer, "global_buffer", "static", watts * held[use.layer]))
+    return entries
+
+
+def held_s(program: Program, timing: Timing) -> dict[int, float]:
+    """Return for how long the tensor of each layer that has a place in the buffer is held, in s.
+
+    From when its layer starts to compute until its last reader has finished, an output until the end.
+    """
+    network = program.network
+    ends = finished_s(program, timing)
     begins = _begun_s(program, timing)
     shown = sources(network)
     freed: dict[int, float] = {}
@@ -186,11 +226,10 @@ def _static(program: Program, timing: Timing) -> list[Entry]:
         for name in reader.inputs:
             freed[shown[name]] = max(freed.get(shown[name], 0.0), ends.get(i, 0.0))
     freed.update({shown[name]: timing.latency_s for name in network.outputs})
-    for use in program.buffers:
-        watts = sum(chip.bank_leakage_w[bank] for bank in use.banks)
-        seconds = max(freed.get(use.layer, ends.get(use.layer, 0.0)) - begins.get(use.layer, 0.0), 0.0)
-        entries.append(Entry(use.layer, "global_buffer", "static", watts * seconds))
-    return entries
+    return {
+        use.layer: max(freed.get(use.layer, ends.get(use.layer, 0.0)) - begins.get(use.layer, 0.0), 0.0)
+        for use in program.buffers
+    }
 
 
 def _begun_s(program: Program, timing: Timing) -> dict[int, float]:
@@ -207,15 +246,21 @@ def _begun_s(program: Program, timing: Timing) -> dict[int, float]:
 def account(program: Program, timing: Timing, worn: Wear) -> Account:
     """Book all energy of a program."""
     chip = program.chip
+    prices = access_prices(program)
 
-    def entries(events: Events) -> list[Entry]:
-        return [
+    def entries(first: int, last: int) -> list[Entry]:
+        events = _count_elsewhere(program, worn, first, last)
+        booked = [
             Entry(layer, chip.event_component[event], kind, count * chip.energy_per_event[event])
             for (layer, event, kind), count in events.items()
             if count
         ]
+        for access, size in count_accesses(program, first, last).items():
+            joules = size * prices[access.tensor][access.event]
+            booked.append(Entry(access.layer, chip.event_component[access.event], access.kind, joules))
+        return booked
 
-    setup = entries(count_events(program, worn, 0, program.setup))
-    inference = entries(count_events(program, worn, program.setup, len(program.instructions)))
+    setup = entries(0, program.setup)
+    inference = entries(program.setup, len(program.instructions))
     leaked = sum(chip.leakage_w.values()) * timing.setup_s
     return Account(tuple(inference + _static(program, timing)), sum(entry.joules for entry in setup) + leaked)

@@ -126,4 +126,4 @@ def expected_wear(program: Program) -> Wear:
             if turn:
                 worn[groups] += other
     total = sum(count.changed for i, count in counts.items() if i >= program.setup)
-    return Wear(counts, total / chip.cells, float(worn.max(initial=0.0)), False)
+    return Wear(counts, total / chip.cells, float(worn.max(initial=0.0)), float(worn.mean()), False)

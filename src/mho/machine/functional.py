@@ -3,6 +3,10 @@
 Nothing but the program is consulted: an activation multiplies with the levels that the program's own writes left in
 the cells of its groups, and adds only the partial sums that it was told to make. So an output can only be right if
 every block was in place when it was read, every window went through every block, and nothing was counted twice.
+
+Writes add level changes to what the cells hold (`program/deltas.py`), so a wrong idea of what is overwritten gives wrong
+levels, and wrong outputs. Cells are blank at first; setup and one inference, its writes alone, bring them into the steady
+state in which every inference that is executed finds them.
 """
 
 from __future__ import annotations
@@ -13,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import ProgramError
-from mho.mapping.layout import block_codes, digits
 from mho.network.layers import MatrixLayer
 from mho.number.batching import chunks, fixed
 from mho.number.reference import Values, accumulate, complete, fixed_values, vector_step
 from mho.number.walk import Inputs, checked, joined, kept, part
 from mho.number.windows import assemble, windows
 from mho.program import Activate, Combine, Program, Vector, Write
+from mho.program.deltas import Deltas, Rectangle
 from mho.program.instructions import members
 
 Codes = npt.NDArray[np.uint8]
@@ -28,34 +32,68 @@ EXACT_FLOAT32 = 2**24
 """Integers up to here are exact in float32, whatever the order in which they are added."""
 
 
-class _Machine:
-    """The cells of the chip and the partial sums under way."""
+class _Crossbars:
+    """The cells of the chip, and where the rows and columns of the block in each group sit.
 
-    def __init__(self, program: Program, values: Values, samples: int) -> None:
+    Levels have the shape (groups, rows, weight columns, cells per weight), the most significant cell first.
+    """
+
+    def __init__(self, program: Program) -> None:
+        chip = program.chip
+        self.highest = chip.levels - 1
+        self.deltas = Deltas(program)
+        self.levels = np.zeros(
+            (chip.groups, chip.array.rows, chip.group_columns, chip.cells_per_weight), dtype=np.uint8
+        )
+        self.significance = (1 << (chip.array.cell_bits * np.arange(chip.cells_per_weight - 1, -1, -1))).astype(
+            np.float32
+        )
+        self.places: dict[int, Rectangle] = {}
+        for number, instruction in enumerate(program.instructions):
+            if isinstance(instruction, Write):
+                self.write(number, instruction)
+
+    def write(self, number: int, instruction: Write) -> None:
+        """Add a write's level changes to the cells. ProgramError where a cell would leave its range."""
+        for change in self.deltas.write(instruction):
+            levels = self.levels[change.group]
+            after = levels[change.place.index] + self.deltas.levels(change)
+            if after.min() < 0 or after.max() > self.highest:
+                raise ProgramError(
+                    f"instruction {number} would bring a cell of group {change.group} to a level outside 0 to {self.highest}"
+                )
+            levels[change.place.index] = after
+            self.places[change.group] = change.place
+
+    def weights(self, group: int, height: int, width: int) -> npt.NDArray[np.float32]:
+        """Read height x width weights from a group, in the orders of the block that it holds."""
+        levels = self.levels[group, :height, :width]
+        significance = self.significance
+        place = self.places.get(group)
+        if place is not None and not (place.in_place and not place.cells):
+            if (len(place.rows), len(place.columns)) != (height, width):
+                raise ProgramError(
+                    f"group {group} is read as {height} x {width} weights, but holds a block of another size"
+                )
+            levels = self.levels[group][place.index]
+            if place.cells:
+                significance = significance[np.argsort(place.cells)]
+        weights: npt.NDArray[np.float32] = levels.astype(np.float32) @ significance
+        return weights
+
+
+class _Machine:
+    """One run of the program on cells in steady state: tensors and partial sums under way."""
+
+    def __init__(self, program: Program, crossbars: _Crossbars, values: Values, samples: int) -> None:
         assert program.quantised is not None
         self.program = program
         self.quantised = program.quantised
+        self.crossbars = crossbars
         self.values = values
         self.samples = samples
-        chip = program.chip
-        self.levels = np.zeros((chip.groups, chip.group.arrays, chip.array.rows, chip.array.columns), dtype=np.uint8)
-        per_weight = chip.cells_per_weight
-        self.significance = (1 << (chip.array.cell_bits * np.arange(per_weight - 1, -1, -1))).astype(np.float32)
-        self.used = chip.array_weights_per_row * per_weight
         self.inputs: dict[int, Codes] = {}
         self.sums: dict[int, Sums] = {}
-
-    def write(self, instruction: Write) -> None:
-        """Set cells to the digits of weight codes, weight after weight along each array's row."""
-        layer = self.program.mapping.by_index[instruction.layer]
-        codes = self.quantised.matrices[layer.name].codes
-        per_array = self.program.chip.array_weights_per_row
-        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            block = block_codes(codes, layer.tiling, index)
-            for array, first in enumerate(range(0, block.shape[1], per_array)):
-                cells = digits(block[:, first : first + per_array], self.program.chip)
-                height, width = cells.shape[0], cells.shape[1] * cells.shape[2]
-                self.levels[group, array, :height, :width] = cells.reshape(height, width)
 
     def activate(self, instruction: Activate) -> None:
         """Add the products of windows with what the cells hold to the layer's partial sums."""
@@ -68,9 +106,7 @@ class _Machine:
         served = slice(*instruction.windows)
         for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
             block = tiling.block(index)
-            stored = self.levels[group, :, : block.height, : self.used].astype(np.float32)
-            weights = stored.reshape(*stored.shape[:2], -1, len(self.significance)) @ self.significance
-            weights = weights.transpose(1, 0, 2).reshape(block.height, -1)[:, : block.width]
+            weights = self.crossbars.weights(group, block.height, block.width)
             which = slice(block.first, block.first + block.count)
             driven = x[which, :, served, slice(*block.rows)]
             runs, count = driven.shape[1:3]
@@ -110,12 +146,13 @@ class _Machine:
         vector_step(self.quantised, layer, self.values, self.samples)
 
     def run(self, keep: frozenset[str]) -> None:
-        """Carry out every instruction in the program's order, forgetting tensors that all their readers have read."""
+        """Carry out an inference in the program's order, forgetting tensors that all their readers have read."""
         network = self.program.network
         unread = {name: len(readers) for name, readers in network.consumers.items()}
-        for instruction in self.program.instructions:
+        for number in range(self.program.setup, len(self.program.instructions)):
+            instruction = self.program.instructions[number]
             if isinstance(instruction, Write):
-                self.write(instruction)
+                self.crossbars.write(number, instruction)
             elif isinstance(instruction, Activate):
                 self.activate(instruction)
             elif isinstance(instruction, Combine | Vector):
@@ -149,10 +186,11 @@ def execute(program: Program, inputs: Inputs, *, keep: Sequence[str] = ()) -> di
     names = kept(network, keep)
     staying = frozenset(names) | fixed(network)
     base = fixed_values(quantised)
+    crossbars = _Crossbars(program)
     pieces = []
     for start, stop in chunks(network, runs, None):
         values = Values(quantised, base)
         values.enter(part(network, arrays, start, stop))
-        _Machine(program, values, (stop - start) * network.batch).run(staying)
+        _Machine(program, crossbars, values, (stop - start) * network.batch).run(staying)
         pieces.append({name: values.real(name) for name in names})
     return joined(network, names, pieces)

@@ -1,10 +1,12 @@
 """When each instruction of a program happens: an event-driven interpretation, with the memory as a shared channel.
 
 Activations and vector layers last a time that the chip alone decides. Writes and transfers move bytes through the
-memory channel: a write takes one array write time if its changes arrive in step with it, and longer where the channel
-is too busy; a transfer takes what it gets. The channel is shared max-min fairly: no flow gets less than another unless
-it asks for less. The vector unit serves one layer after another, as they come (those that come together in the program's
-order). Otherwise an instruction starts when all that it waits for have ended; nothing else holds it back.
+memory channel: a write takes as long as its slowest array if its changes arrive in step with it, and longer where the
+channel is too busy; a transfer takes what it gets. An array takes the worst-case time (`write_latency: worst_case`), or
+that of the changes which its cells really undergo (`actual`; see `cells`). The channel is shared max-min fairly: no flow
+gets less than another unless it asks for less. The vector unit serves one layer after another, as they come (those that
+come together in the program's order). Otherwise an instruction starts when all that it waits for have ended; nothing else
+holds it back.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip import Chip
+from mho.errors import ProgramError
+from mho.machine.cells import wear
+from mho.machine.changes import Wear
 from mho.program import Activate, Program, Transfer, Vector, Write
-from mho.program.work import vector_seconds, write_bytes
+from mho.program.work import order_bytes, vector_seconds, write_bytes
 
 Times = npt.NDArray[np.float64]
 
@@ -58,7 +64,14 @@ def _share(flows: list[_Flow], bandwidth: float) -> None:
         left -= flow.rate
 
 
-def _run(program: Program, first: int, last: int, starts: Times, ends: Times) -> float:
+def floor_s(chip: Chip, worn: Wear | None, number: int) -> float:
+    """Return how long write `number` lasts, in s, where the memory keeps up; `worn` is read where the time is the actual one."""
+    if chip.write_latency == "worst_case" or worn is None:
+        return chip.array_write_time_s
+    return chip.write_time_s(worn.counts[number].slowest)
+
+
+def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Times, ends: Times) -> float:
     """Interpret instructions [first, last) from time 0, those before having ended; return the bytes moved."""
     chip = program.chip
     waiting = [0] * (last - first)
@@ -81,10 +94,10 @@ def _run(program: Program, first: int, last: int, starts: Times, ends: Times) ->
             if isinstance(instruction, Write | Transfer):
                 if isinstance(instruction, Write):
                     layer = program.mapping.by_index[instruction.layer]
-                    size = write_bytes(layer, instruction.blocks, chip)
+                    size = write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, chip)
+                    floor = floor_s(chip, worn, i)
                 else:
-                    size = float(instruction.size)
-                floor = chip.array_write_time_s if isinstance(instruction, Write) else 0.0
+                    size, floor = float(instruction.size), 0.0
                 moved += size
                 flows.append(_Flow(i, size, size / floor if floor > 0 else np.inf))
                 changed = True
@@ -126,14 +139,27 @@ def _run(program: Program, first: int, last: int, starts: Times, ends: Times) ->
                     ready.append(follower)
 
 
-def time_program(program: Program) -> Timing:
-    """Measure a program on its chip."""
+def time_program(program: Program, worn: Wear | None = None) -> Timing:
+    """Measure a program on its chip.
+
+    `worn` is what `wear` found for this very program, where that is known already: a chip of `write_latency: actual` takes the
+    times of its writes from there. ProgramError where such a chip's program has no weights.
+    """
+    if program.chip.write_latency == "worst_case":
+        worn = None
+    elif program.quantised is None:
+        raise ProgramError(
+            f"chip {program.chip.name} times a write by the cells that it changes (write_latency: actual), but "
+            f"{program.network.name} is known by shapes alone; load it with weights"
+        )
+    else:
+        worn = worn or wear(program)
     count = len(program.instructions)
     starts, ends = np.zeros(count), np.zeros(count)
-    _run(program, 0, program.setup, starts, ends)
+    _run(program, worn, 0, program.setup, starts, ends)
     setup_s = float(np.max(ends[: program.setup], initial=0.0))
     starts[: program.setup] -= setup_s
     ends[: program.setup] -= setup_s
-    moved = _run(program, program.setup, count, starts, ends)
+    moved = _run(program, worn, program.setup, count, starts, ends)
     latency_s = float(np.max(ends[program.setup :], initial=0.0))
     return Timing(starts, ends, latency_s, setup_s, moved / program.chip.memory.bandwidth)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OptionError
+from mho.network.graph import Network
 from mho.network.samples import Samples
 from mho.number.coded import QuantisedNetwork
 from mho.number.reference import run_reference
@@ -50,12 +52,37 @@ def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[i
     Raises OptionError where there are no labels, where they name no class, or where the network holds no float weights.
     """
     network = quantised.network
-    if samples.labels is None:
-        raise OptionError(f"accuracy needs labels (an array y or labels); {samples.origin} holds none")
+    labels = _labels(network, samples)
     if not network.has_values:
         raise OptionError(
             f"{network.name} holds codes alone; the accuracy in float needs the model itself, not a program"
         )
+    right = [0, 0]
+    for part, wanted in _parts(network, samples, labels, progress):
+        name = network.outputs[0]
+        for i, scores in enumerate((run_float(network, part)[name], run_reference(quantised, part)[name])):
+            right[i] += int(_right(scores, wanted, samples.origin).sum())
+    return Accuracy(len(samples), right[0], right[1])
+
+
+def classified(
+    quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[int], None] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Say of each sample whether the integers alone classify it rightly, shape (samples,); see `top1`."""
+    network = quantised.network
+    labels = _labels(network, samples)
+    return np.concatenate(
+        [
+            _right(run_reference(quantised, part)[network.outputs[0]], wanted, samples.origin)
+            for part, wanted in _parts(network, samples, labels, progress)
+        ]
+    )
+
+
+def _labels(network: Network, samples: Samples) -> npt.NDArray[np.int64]:
+    """Return the labels, checked."""
+    if samples.labels is None:
+        raise OptionError(f"accuracy needs labels (an array y or labels); {samples.origin} holds none")
     labels = np.asarray(samples.labels)
     if labels.shape != (len(samples),) or labels.dtype.kind not in "iu":
         raise OptionError(
@@ -63,25 +90,26 @@ def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[i
         )
     if len(samples) % network.batch:
         raise OptionError(f"{len(samples)} samples are no multiple of the {network.batch} of an inference")
+    return labels.astype(np.int64)
+
+
+def _parts(
+    network: Network, samples: Samples, labels: npt.NDArray[np.int64], progress: Callable[[int], None] | None
+) -> Iterator[tuple[tuple[npt.NDArray[Any], ...], npt.NDArray[np.int64]]]:
+    """Yield inputs and labels of the samples that are run together."""
     step = max(STEP // network.batch, 1) * network.batch
-    right = [0, 0]
     for first in range(0, len(samples), step):
         if progress is not None:
             progress(first)
-        part = tuple(array[first : first + step] for array in samples.inputs)
-        wanted = labels[first : first + step].astype(np.int64)
-        name = network.outputs[0]
-        for i, scores in enumerate((run_float(network, part)[name], run_reference(quantised, part)[name])):
-            right[i] += _right(scores, wanted, samples.origin)
-    return Accuracy(len(samples), right[0], right[1])
+        yield tuple(array[first : first + step] for array in samples.inputs), labels[first : first + step]
 
 
-def _right(scores: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], origin: str) -> int:
-    """Count the samples whose largest score (n, ...) is that of their label (n,)."""
+def _right(scores: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], origin: str) -> npt.NDArray[np.bool_]:
+    """Say of which samples the largest score (n, ...) is that of their label (n,)."""
     flat = scores.reshape(len(labels), -1)
     background = int(flat.shape[1] == WITH_BACKGROUND)
     if labels.min() < 0 or labels.max() + background >= flat.shape[1]:
         raise OptionError(
             f"{origin}: labels from {labels.min()} to {labels.max()} do not fit {flat.shape[1] - background} classes"
         )
-    return int(np.count_nonzero(flat.argmax(axis=1) == labels + background))
+    return np.asarray(flat.argmax(axis=1) == labels + background)

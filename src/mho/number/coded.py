@@ -14,10 +14,13 @@ import numpy.typing as npt
 from mho.errors import NumberError
 from mho.network.graph import Network
 from mho.network.layers import Affine
+from mho.number.alignment import Alignment
 from mho.number.storage import read_by_matrices
 
 FloatArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
+FARTHEST = 2**15 - 256
+"""How far from 0 a zero point may lie; a code less its zero point is held in 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,8 @@ class QuantisedMatrix:
             raise NumberError(f"weight scales {self.scale.shape} and zeros {self.zero.shape} are () or {outputs}")
         if self.bias is not None and self.bias.shape != outputs:
             raise NumberError(f"a bias of shape {self.bias.shape} was given for outputs of shape {outputs}")
+        if np.any(np.abs(self.zero) > FARTHEST):
+            raise NumberError(f"weight zero points beyond {FARTHEST} do not fit the 16 bits of a code less its zero")
 
     @cached_property
     def centred(self) -> npt.NDArray[np.int16]:
@@ -85,7 +90,8 @@ class QuantisedNetwork:
     `codes`: the tensors stored as codes, each rebased to low = 0. `offsets`: for inputs given as integers
     with a code, the lowest integer of the given range, which is subtracted on entry. `calibration` says what
     chose the activation codes ("none": the network can be mapped and timed, not executed). `notes` says what
-    else a reader of the result should know.
+    else a reader of the result should know. `alignment` says how weight codes were shifted towards one another,
+    None where they were not.
     """
 
     network: Network
@@ -96,6 +102,7 @@ class QuantisedNetwork:
     calibration: str
     offsets: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    alignment: Alignment | None = None
 
     @property
     def input_bits(self) -> int:

@@ -10,6 +10,10 @@ program, and they always stand before it. Nothing else orders instructions: what
     Transfer   moves a tensor between the main memory and the global buffer
 
 `release` on an activation says that the groups hold nothing of use afterwards: they may be written again.
+
+A write may give each of its blocks orders: row i of the block then sits on row rows[i] of the group, column j on weight
+column columns[j], and digit k of each weight, the most significant first, on cell cells[k] of those that hold the weight.
+Whoever reads the block routes inputs, outputs and shifts by the same orders.
 """
 
 from __future__ import annotations
@@ -23,6 +27,11 @@ import numpy.typing as npt
 
 Groups = tuple[tuple[int, int], ...]
 """Groups of arrays as half-open ranges, in the order in which blocks fill them."""
+
+Orders = tuple[tuple[int, ...], ...]
+"""For each block of a run where its rows (columns, digits) sit; an empty order, or no orders at all: in place."""
+ORDERS = ("rows", "columns", "cells")
+"""The operands of a write that are orders."""
 
 
 def size(groups: Groups) -> int:
@@ -44,13 +53,20 @@ def indices(groups: Groups) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Set the cells of `groups` to the levels of blocks [first, last) of copy `copy` of layer `layer`."""
+    """Set the cells of `groups` to the levels of blocks [first, last) of copy `copy` of layer `layer`.
+
+    `rows`, `columns` and `cells` say where the rows and the weight columns of each block sit in its group, and the digits of
+    its weights in their cells.
+    """
 
     layer: int
     blocks: tuple[int, int]
     copy: int
     groups: Groups
     after: tuple[int, ...]
+    rows: Orders = ()
+    columns: Orders = ()
+    cells: Orders = ()
 
 
 @dataclass(frozen=True, slots=True)

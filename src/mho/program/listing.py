@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mho.program.instructions import NAMES, Activate, Groups, Transfer, Write
+from mho.program.instructions import NAMES, ORDERS, Activate, Groups, Orders, Transfer, Write
 from mho.program.program import Program
 
 
@@ -14,6 +14,21 @@ def span(bounds: tuple[int, int]) -> str:
 
 def _groups(groups: Groups) -> str:
     return ",".join(span(each) for each in groups)
+
+
+def _orders(orders: Orders) -> str:
+    """Write the order of each block, runs of neighbours as ranges; '-' for a block in place."""
+    return ";".join(_runs(order) or "-" for order in orders)
+
+
+def _runs(order: tuple[int, ...]) -> str:
+    runs: list[tuple[int, int]] = []
+    for place in order:
+        if runs and runs[-1][1] == place:
+            runs[-1] = runs[-1][0], place + 1
+        else:
+            runs.append((place, place + 1))
+    return ",".join(span(run) for run in runs)
 
 
 def listing(program: Program) -> str:
@@ -32,6 +47,8 @@ def listing(program: Program) -> str:
             words.append(f"windows {span(instruction.windows)}")
         if isinstance(instruction, Write | Activate):
             words.append(f"groups {_groups(instruction.groups)}")
+        if isinstance(instruction, Write):
+            words += [f"{key} {_orders(getattr(instruction, key))}" for key in ORDERS if getattr(instruction, key)]
         if isinstance(instruction, Activate) and instruction.release:
             words.append("release")
         if isinstance(instruction, Transfer):

@@ -13,7 +13,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from mho.errors import MhoError, OutputError, ProgramError
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
+from mho.number.alignment import Alignment
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
-from mho.program.instructions import KINDS, NAMES, Instruction
+from mho.program.instructions import KINDS, NAMES, ORDERS, Instruction
 from mho.program.program import BufferUse, Program
 
 FORMAT = "mho.program/1"
@@ -89,6 +90,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "calibration": quantised.calibration,
             "offsets": dict(quantised.offsets),
             "notes": list(quantised.notes),
+            "alignment": None if quantised.alignment is None else asdict(quantised.alignment),
             "codes": {name: _affine(code) for name, code in quantised.codes.items()},
             "matrices": {name: _matrix(matrix, arrays) for name, matrix in quantised.matrices.items()},
             "tables": {name: _table(table, arrays) for name, table in quantised.tables.items()},
@@ -100,10 +102,18 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
         "notes": list(program.notes),
         "buffers": [[use.layer, use.size, list(use.banks), use.spilled, use.last] for use in program.buffers],
         "instructions": [
-            {"do": NAMES[type(each)], **{item.name: getattr(each, item.name) for item in fields(each)}}
+            {
+                "do": NAMES[type(each)],
+                **{item.name: getattr(each, item.name) for item in fields(each) if not _in_place(each, item.name)},
+            }
             for each in program.instructions
         ],
     }
+
+
+def _in_place(instruction: Instruction, key: str) -> bool:
+    """Whether an operand says that all blocks sit in place: such orders are left out of the file."""
+    return key in ORDERS and not getattr(instruction, key)
 
 
 def _matrix(matrix: QuantisedMatrix, arrays: _Arrays) -> dict[str, Any]:
@@ -197,7 +207,7 @@ def _read_layer(record: dict[str, Any], arrays: _Reader) -> Layer:
 
 
 def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
-    keys = {"per_channel", "calibration", "offsets", "notes", "codes", "matrices", "tables"}
+    keys = {"per_channel", "calibration", "offsets", "notes", "alignment", "codes", "matrices", "tables"}
     _exactly(record, keys, "its quantised network")
     if set(record["matrices"]) != {layer.name for layer in network.matrix_layers}:
         raise ProgramError("the quantised matrices are not those of the network's layers")
@@ -225,6 +235,7 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         calibration=record["calibration"],
         offsets=record["offsets"],
         notes=tuple(record["notes"]),
+        alignment=None if record["alignment"] is None else Alignment(**record["alignment"]),
     )
 
 
@@ -234,18 +245,28 @@ def _read_instruction(record: Any, number: int) -> Instruction:
         raise ProgramError(f"instruction {number} is {name!r}, none of {', '.join(KINDS)}")
     kind = KINDS[name]
     what = f"instruction {number} ({name})"
-    operands = dict(_exactly(record, {"do", *(item.name for item in fields(kind))}, what))
+    keys = {"do", *(item.name for item in fields(kind))}
+    operands = dict(_exactly(record, keys - {key for key in ORDERS if key not in record}, what))
     del operands["do"]
     given: dict[str, Any] = {}
     for key, value in operands.items():
         wanted: type = {"release": bool, "direction": str}.get(key, int)
         given[key] = value if type(value) is wanted and wanted is not int else _whole(value, f"{what}, {key},")
+        if key in ORDERS and not _are_orders(given[key]):
+            raise ProgramError(f"{what}, {key}, needs a list of places for each block, not {value!r:.60}")
         pairs = given[key] if key == "groups" else (given[key],) if key in ("blocks", "windows") else ()
         if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
             raise ProgramError(f"{what}, {key}, needs pairs (first, last), not {value!r}")
-        if isinstance(given[key], tuple) != (key in ("groups", "blocks", "windows", "after")):
+        if isinstance(given[key], tuple) != (key in ("groups", "blocks", "windows", "after", *ORDERS)):
             raise ProgramError(f"{what}, {key}, cannot be {value!r}")
     return kind(**given)
+
+
+def _are_orders(value: Any) -> bool:
+    """Whether a value is a list of lists of whole numbers."""
+    return isinstance(value, tuple) and all(
+        isinstance(order, tuple) and all(isinstance(place, int) for place in order) for order in value
+    )
 
 
 def _read_use(record: Any) -> BufferUse:

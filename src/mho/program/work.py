@@ -25,6 +25,7 @@ from mho.network.layers import (
 )
 from mho.number import QuantisedNetwork
 from mho.number.storage import stored
+from mho.program.instructions import Write
 
 
 def vector_operations(layer: Layer, network: Network) -> int:
@@ -63,6 +64,20 @@ def transfer_bytes(layer: Layer, coded: frozenset[str]) -> int:
 def write_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:
     """Bytes of level changes of a run of blocks: cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for ARAS)."""
     return layer.tiling.totals(blocks).places * chip.cells_per_weight * chip.write_bits_per_cell / 8
+
+
+def order_bytes(instruction: Write, chip: Chip) -> float:
+    """Bytes of the orders that come with a write: a number for each row, weight column and digit of a block that is not in
+    place, as wide as the rows of a group, its weight columns, or the cells of a weight ask for (ARAS: 7, 7 and 2 bits).
+    """
+    bits = 0
+    for orders, room in (
+        (instruction.rows, chip.array.rows),
+        (instruction.columns, chip.group_columns),
+        (instruction.cells, chip.cells_per_weight),
+    ):
+        bits += sum(map(len, orders)) * (room - 1).bit_length()
+    return bits / 8
 
 
 def sources(network: Network) -> dict[str, int]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mho.machine.timing import Timing
+from mho.machine.changes import Wear
+from mho.machine.timing import Timing, floor_s
 from mho.program import Program, Transfer, Write
-from mho.program.work import write_bytes
+from mho.program.work import order_bytes, write_bytes
 
 Steps = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def bandwidth(program: Program, timing: Timing) -> Steps:
+def bandwidth(program: Program, timing: Timing, worn: Wear) -> Steps:
     """Return times in s and rates in byte/s, shapes (n,), the setup included.
 
     From times[i] until times[i + 1] the memory delivers rates[i]. A max-min fair channel delivers all that
-    its flows can take, up to its bandwidth. A transfer takes any rate; a write no more than its bytes in one
-    array write time. So the rate follows from what is under way.
+    its flows can take, up to its bandwidth. A transfer takes any rate; a write no more than its bytes in the
+    time that its slowest array takes. So the rate follows from what is under way.
     """
     chip = program.chip
     starts: list[float] = []
@@ -27,9 +28,9 @@ def bandwidth(program: Program, timing: Timing) -> Steps:
         if not isinstance(instruction, Write | Transfer) or timing.ends[i] <= timing.starts[i]:
             continue
         rate = np.inf
-        if isinstance(instruction, Write) and chip.array_write_time_s > 0:
+        if isinstance(instruction, Write) and (lasts := floor_s(chip, worn, i)) > 0:
             layer = program.mapping.by_index[instruction.layer]
-            rate = write_bytes(layer, instruction.blocks, chip) / chip.array_write_time_s
+            rate = (write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, chip)) / lasts
         starts.append(float(timing.starts[i]))
         ends.append(float(timing.ends[i]))
         wishes.append(min(rate, chip.memory.bandwidth))

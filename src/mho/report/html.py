@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mho.machine.energy import KINDS
 from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.page import page_data
-from mho.report.terminal import exact, span
+from mho.report.terminal import COUNTINGS, endurance_title, exact, span, years
 
 if TYPE_CHECKING:
     from mho.report.report import Report
@@ -99,6 +99,22 @@ def _table(content: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def _endurance(content: dict[str, Any]) -> list[list[str]]:
+    """Return lifetimes as the cells of a table, a row for each way of counting writes."""
+    found, writes = content["endurance"], content["writes"]
+    rows = []
+    for way, words in COUNTINGS.items():
+        lived, prefix = found[way], "addressed_" if way == "addressed" else ""
+        told = [count(writes[f"{prefix}per_cell_{name}"]) for name in ("mean", "max", "levelled")]
+        least = way == "changed" and not found["exact"]
+        told += [
+            years(lived[f"years_{name}"], least=least and name != "mean") for name in ("mean", "worst", "levelled")
+        ]
+        gain = lived["levelling_gain"]
+        rows.append([words, *told, "–" if gain is None else ratio(gain)])
+    return rows
+
+
 def _drawing_notes(data: dict[str, Any]) -> list[str]:
     """Say what the charts leave out."""
     notes = []
@@ -133,6 +149,7 @@ def render_html(report: Report) -> str:
         components=components(report),
         areas=sorted(content["area_m2"]["by_component"].items(), key=lambda item: -item[1]),
         unit=quantity(content["latency_s"], "s").split(" ")[1],
+        endurance=None if content["endurance"] is None else (endurance_title(content), _endurance(content)),
         table=_table(content),
         drawing_notes=_drawing_notes(data),
         data=embedded(data),

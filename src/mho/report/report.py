@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
 from mho.machine.cells import wear
-from mho.machine.changes import Wear
+from mho.machine.changes import Wear, WriteCount
+from mho.machine.endurance import MAXIMUM, CellWrites, Endurance, addressed_writes, changed_writes
+from mho.machine.endurance import endurance as lifetimes
 from mho.machine.energy import KINDS, Account, account
 from mho.machine.expected import EXPECTED_NOTE
 from mho.machine.occupancy import Occupancy, occupancy
@@ -35,7 +37,8 @@ class Report:
     report.save("out")                         report.json, report.html and trace.json in a folder
 
     Energies are for one inference in steady state, in J; times in s, the inference starting at 0. `verified` is the
-    result of executing the very same program, where that was done ("bit-exact on 1 sample"), else None.
+    result of executing the very same program, where that was done ("bit-exact on 1 sample"), else None; `endurance` how
+    long the cells live, where that was asked, else None.
     """
 
     program: Program
@@ -45,6 +48,7 @@ class Report:
     bound: Bound
     occupancy: Occupancy
     verified: str | None = None
+    endurance: Endurance | None = None
 
     @property
     def latency_s(self) -> float:
@@ -72,7 +76,8 @@ class Report:
             if self.verified is None
             else f"this very program was executed: {self.verified}"
         )
-        return tuple(dict.fromkeys((verified, *self.program.notes, steady, *guessed)))
+        lived = () if self.endurance is None else self.endurance.notes()
+        return tuple(dict.fromkeys((verified, *self.program.notes, steady, *guessed, *lived)))
 
     def layers(self) -> list[dict[str, Any]]:
         """Return one record a layer (constants left out), in order."""
@@ -88,6 +93,7 @@ class Report:
         prepared = [self.worn.counts[i] for i in setup]
         kinds = self.account.by("kind")
         components = self.account.by("component")
+        changed, addressed = changed_writes(self.worn), addressed_writes(self.program)
         return {
             "schema": SCHEMA,
             "version": __version__,
@@ -124,9 +130,15 @@ class Report:
                 "addressed": sum(count.addressed for count in inference),
                 "cells": sum(count.changed for count in inference),
                 "pulses": sum(count.steps for count in inference) * per_level,
-                "per_cell_mean": self.worn.per_cell_mean,
-                "per_cell_max": self.worn.per_cell_max,
+                "skip_ratio": skip_ratio(inference),
+                "per_cell_mean": changed.mean,
+                "per_cell_max": changed.most,
+                "per_cell_levelled": changed.levelled,
+                "addressed_per_cell_mean": addressed.mean,
+                "addressed_per_cell_max": addressed.most,
+                "addressed_per_cell_levelled": addressed.levelled,
             },
+            "endurance": None if self.endurance is None else endurance_record(self.endurance),
             "groups": {
                 "total": chip.groups,
                 "peak": self.occupancy.peak,
@@ -151,6 +163,31 @@ class Report:
 def source_texts(chip: Any) -> Mapping[str, str]:
     """Return the source of each component's cost."""
     return {part.component: part.source for part in chip.roll_up().parts}
+
+
+def skip_ratio(counts: list[WriteCount]) -> float | None:
+    """Return the share of the cells addressed that keep their level (ARAS section V-C), None where none is addressed."""
+    addressed = sum(count.addressed for count in counts)
+    return 1 - sum(count.changed for count in counts) / addressed if addressed else None
+
+
+def endurance_record(found: Endurance) -> dict[str, Any]:
+    """Return lifetimes in years, in either way of counting writes; None where no inference writes."""
+
+    def lived(writes: CellWrites) -> dict[str, float | None]:
+        each = {"mean": writes.mean, "worst": writes.most, "levelled": writes.levelled}
+        years = {f"years_{name}": found.years(count) if count else None for name, count in each.items()}
+        return {**years, "levelling_gain": writes.gain}
+
+    return {
+        "cycles": found.cycles,
+        "rate_per_s": found.rate_per_s,
+        "reached_per_s": found.reached_per_s,
+        "attainable": found.attainable,
+        "exact": found.exact,
+        "changed": lived(found.changed),
+        "addressed": lived(found.addressed),
+    }
 
 
 def layer_records(program: Program, timing: Timing, booked: Account) -> list[dict[str, Any]]:
@@ -196,16 +233,30 @@ def layer_records(program: Program, timing: Timing, booked: Account) -> list[dic
     return records
 
 
-def simulate(program: Program, *, verified: str | None = None) -> Report:
+def simulate(
+    program: Program,
+    *,
+    verified: str | None = None,
+    endurance: float | None = None,
+    rate: float | str | None = None,
+) -> Report:
     """Run a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
 
-    `verified` is the text of mho.verify's result on the same program, to be shown in the report.
+    `verified` is the text of mho.verify's result on the same program, to be shown in the report. `endurance`, the writes that a
+    cell survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which
+    it is where none is given: as fast as the program runs. OptionError for numbers that are not positive, and for a rate alone.
     """
     if not isinstance(program, Program):
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
-    timing = time_program(program)
+    if endurance is None and rate is not None:
+        raise OptionError("a rate is for lifetimes; without an endurance it changes nothing")
     worn = wear(program)
+    timing = time_program(program, worn)
+    lived = None
+    if endurance is not None:
+        lived = lifetimes(program, worn, timing.latency_s, endurance, MAXIMUM if rate is None else rate)
     coded = coded_tensors(program.network, program.quantised)
     resident = program.setup > 0
     bound = lower_bound(program.network, program.mapping, program.chip, resident=resident, coded=coded)
-    return Report(program, timing, worn, account(program, timing, worn), bound, occupancy(program, timing), verified)
+    booked, filled = account(program, timing, worn), occupancy(program, timing)
+    return Report(program, timing, worn, booked, bound, filled, verified, lived)

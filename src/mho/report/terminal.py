@@ -22,6 +22,8 @@ COSTLIEST = 10
 """Layers shown, and components shown, before the rest is summed up."""
 WIDE = 112
 """Columns from which on the two energy tables stand side by side and a comparison is one table."""
+LIFETIMES = 30
+"""Columns that the lifetimes in a comparison take."""
 COLOURS = {"write": "dark_orange", "compute": "dodger_blue1", "static": "grey62", "memory": "medium_purple1"}
 
 
@@ -36,6 +38,7 @@ def summary(report: Report, console: Console) -> None:
             _energy(content, console.width),
         ),
         ("Chip", _chip(content)),
+        *_endurance(content),
         (_layers_title(content), _layers(content, console.width)),
         ("Notes", _notes([report])),
     ):
@@ -164,6 +167,37 @@ def _chip(content: Mapping[str, Any]) -> Table:
     )
 
 
+COUNTINGS = {"changed": "level changes", "addressed": "addressed writes"}
+"""The ways of counting what wears a cell."""
+
+
+def years(value: float | None, *, least: bool = False) -> str:
+    """Write a lifetime: "27.1 years", or "≥ 27.1 years" where it is a bound; None is one without end."""
+    return "no limit" if value is None else f"{'≥ ' * least}{count(value)} year{'s' * (value != 1)}"
+
+
+def endurance_title(content: Mapping[str, Any]) -> str:
+    """Say what the lifetimes are for, and where the program is too slow for it."""
+    found = content["endurance"]
+    slow = "" if found["attainable"] else f", but {count(found['reached_per_s'])}/s is reached"
+    return f"{count(found['cycles'])} writes a cell, {count(found['rate_per_s'])} inferences/s{slow}"
+
+
+def _endurance(content: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
+    """Return the section on lifetimes, where they were asked for."""
+    found = content["endurance"]
+    if found is None:
+        return []
+    rows = []
+    for way, words in COUNTINGS.items():
+        lived, least = found[way], way == "changed" and not found["exact"]
+        gain = "" if lived["levelling_gain"] is None else f" ({ratio(lived['levelling_gain'])})"
+        levelled = years(lived["years_levelled"], least=least)
+        remark = f"worst cell; levelled {levelled}{gain}; average {years(lived['years_mean'])}"
+        rows.append((words, years(lived["years_worst"], least=least), remark))
+    return [(f"Endurance   {endurance_title(content)}", _pairs(rows))]
+
+
 def _layers_title(content: Mapping[str, Any]) -> str:
     records = content["layers"]
     shown = min(COSTLIEST, len(records))
@@ -267,9 +301,16 @@ def comparison(reports: Sequence[Report], console: Console) -> None:
     for kind in KINDS:
         energies[kind] = [quantity(content["energy_j"]["by_kind"][kind], "J") for content in contents]
     energies["pulses"] = [count(content["writes"]["pulses"]) for content in contents]
+    lives = [content["endurance"] for content in contents]
+    if any(lives):
+        for heading, key in (("lifetime", "years_worst"), ("levelled", "years_levelled")):
+            columns[heading] = [
+                "–" if lived is None else years(lived["changed"][key], least=not lived["exact"]) for lived in lives
+            ]
     console.print(Text(title, style="bold"))
     width = max(len("schedule"), *(len(label) for label in labels))
-    tables = [columns | energies] if console.width >= WIDE + max(width - 24, 0) else [columns, energies]
+    needed = WIDE + max(width - 24, 0) + (LIFETIMES if any(lives) else 0)
+    tables = [columns | energies] if console.width >= needed else [columns, energies]
     for shown in tables:
         table = _table("schedule", list(shown))
         for i, label in enumerate(labels):

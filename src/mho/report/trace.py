@@ -167,7 +167,8 @@ def _counters(report: Report, shift: int) -> list[dict[str, Any]]:
             events.append({"ph": "C", "name": "groups", "pid": 5, "tid": 0, "ts": at, "args": now})
         before = now
     rate = -1.0
-    for time, value in zip(*(steps.tolist() for steps in bandwidth(report.program, report.timing)), strict=True):
+    flowing = bandwidth(report.program, report.timing, report.worn)
+    for time, value in zip(*(steps.tolist() for steps in flowing), strict=True):
         if value != rate:
             at = (round(time * NANO) + shift) / 1000
             events.append({"ph": "C", "name": "memory rate", "pid": 5, "tid": 0, "ts": at, "args": {"byte/s": value}})

@@ -1,117 +1,150 @@
-"""`adaptive` (ours): copies of layers chosen to minimise time, by searching on the planner of `overlap`.
+"""`adaptive` (ours): copies of layers chosen to minimise time, energy or their product.
 
-ARAS replicates layers by a rule (section V-B). Here the planner itself is the judge: a plan with given copies is made, and
-its end is what is minimised. The search starts from the trade-off of the lower bound, copies = x sqrt(M t / (b W)) for a
-range of x (docs/bound.md), and goes on by changing one layer's copies at a time, then two neighbours', as long as that
-helps. It knows no randomness: the same task gives the same schedule. The effort is counted in planned instructions, so that a
-deep network is searched as long as a shallow one, and the outcome does not depend on the machine's speed.
+ARAS replicates layers by a rule (section V-B). Here the outcome itself is searched for. Starting from the trade-off of the
+lower bound, copies = x sqrt(M t / (b W)) for a range of x (docs/bound.md), copies are annealed on the planned end in
+compiled code (`evaluate`, `anneal`); where that is only an estimate, climbing on the planner goes on from there (`climb`).
+In the end the machine measures the plan beside those of `overlap` and `aras`, and the best is taken: none is ever beaten by
+either of them. One seed gives one schedule: the effort is counted in work, not in time, unless a time limit is set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
+from mho.machine.cells import wear
+from mho.machine.energy import account
+from mho.machine.timing import time_program
+from mho.program import Write
+from mho.schedule.aras import aras
 from mho.schedule.builder import Builder, Task
-from mho.schedule.planner import Planner
+from mho.schedule.climb import Climber, Copies
+from mho.schedule.overlap import overlap
 
-EFFORT = 1_000_000
-"""Instructions planned in all; the plan that uses up the last of them is still finished."""
+RUNS = 400_000_000
+"""Runs of blocks placed by annealing at effort 1."""
+
+PLANNED = 400_000
+"""Instructions planned by climbing at effort 1."""
 
 STARTS = 12
 """Points tried on the curve of the lower bound's trade-off."""
 
-REACH = 4
-"""How far apart, in matrix layers, two layers may be that exchange a copy."""
+SHORT = 300
+"""Steps for each matrix layer in the first two annealing runs. Where neither finds anything, there is no long one."""
 
-Copies = Mapping[int, int]
+LONG = 30_000
+"""Steps for each matrix layer in the long run, at the most, at effort 1: more find next to nothing."""
 
-
-class _Search:
-    """The best copies so far, and what is left of the effort."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.left = EFFORT
-        self.most = {layer.index: layer.windows for layer in task.mapping.layers}
-        self.best: dict[int, int] = {}
-        self.end_s, self.builder = self._plan({})
-
-    def _plan(self, copies: Copies) -> tuple[float, Builder]:
-        planner = Planner(self.task, copies)
-        builder = planner.run()
-        self.left -= len(builder.instructions)
-        return planner.end_s, builder
-
-    def hopeless(self, copies: Copies) -> bool:
-        """Whether copies do not fit where all weights stay on the chip, or writing them alone takes longer than the best."""
-        total = sum(layer.blocks * copies.get(layer.index, 1) for layer in self.task.mapping.layers)
-        if self.task.resident:
-            return total > self.task.chip.groups
-        return total * self.task.chip.array_write_time_s >= self.end_s * self.task.chip.groups
-
-    def attempt(self, copies: dict[int, int]) -> bool:
-        """Plan with other copies; keep them if they are better."""
-        if self.left <= 0 or copies == self.best or self.hopeless(copies):
-            return False
-        end_s, builder = self._plan(copies)
-        if end_s >= self.end_s * (1 - 1e-9):
-            return False
-        self.best, self.end_s, self.builder = copies, end_s, builder
-        return True
+Integers = npt.NDArray[np.int64]
 
 
-def _starts(search: _Search) -> Iterator[dict[int, int]]:
+def measured(task: Task, builder: Builder) -> tuple[float, float]:
+    """Return what the machine measures of a plan: time in s and, unless time is all that counts, energy in J."""
+    program = task.program(builder)
+    actual = task.chip.write_latency == "actual"
+    worn = wear(program) if actual or task.search.objective != "time" else None
+    timing = time_program(program, worn)
+    joules = 0.0 if worn is None or task.search.objective == "time" else account(program, timing, worn).total()
+    return timing.latency_s, joules
+
+
+def value(task: Task, builder: Builder) -> float:
+    """Return what is minimised, as the machine measures it."""
+    seconds, joules = measured(task, builder)
+    return {"time": seconds, "energy": joules, "edp": seconds * joules}[task.search.objective]
+
+
+def _starts(task: Task) -> Iterator[Integers]:
     """Yield copies on the curve on which the lower bound trades computing against writing."""
-    layers = search.task.mapping.layers
-    pull = {layer.index: float(np.sqrt(layer.windows / layer.blocks)) for layer in layers}
-    highest = max(layer.windows / pull[layer.index] for layer in layers)
-    for x in np.geomspace(1 / max(pull.values()), highest, STARTS):
-        yield {i: int(min(max(round(float(x) * each), 1), search.most[i])) for i, each in pull.items()}
+    blocks = np.array([layer.blocks for layer in task.mapping.layers], dtype=np.int64)
+    most = np.array([max(layer.windows, 1) for layer in task.mapping.layers], dtype=np.int64)
+    pull = np.sqrt(most / blocks)
+    for x in np.geomspace(1 / pull.max(), (most / pull).max(), STARTS):
+        copies = np.clip(np.rint(x * pull).astype(np.int64), 1, most)
+        yield np.minimum(copies, np.maximum(task.chip.groups // blocks, 1))
 
 
-def _changes(count: int, most: int) -> list[int]:
-    """Return other numbers of copies to try for one layer."""
-    near = (count + 1, count - 1, count * 2, count // 2, count + max(1, count // 4), count - max(1, count // 4))
-    return [each for each in dict.fromkeys(near) if 1 <= each <= most and each != count]
+def _score(task: Task, plain: Builder) -> tuple[float, npt.NDArray[np.float64], float]:
+    """Model energy from the schedule without copies: W of all that leaks, J of each layer's one copy, J of the rest."""
+    layers = task.mapping.layers
+    if task.search.objective == "time":
+        return 0.0, np.zeros(len(layers)), 0.0
+    program = task.program(plain)
+    worn = wear(program)
+    timing = time_program(program, worn)
+    booked = account(program, timing, worn)
+    writing = {layer.index: 0.0 for layer in layers}
+    moved = task.chip.energy_per_event["memory_byte"]
+    for instruction in program.instructions[program.setup :]:
+        if isinstance(instruction, Write):
+            layer = task.mapping.by_index[instruction.layer]
+            writing[layer.index] += task.write_rate(layer, instruction.blocks) * task.chip.array_write_time_s * moved
+    for entry in booked.entries:
+        if entry.kind == "write":
+            writing[entry.layer] += entry.joules
+    power_w = booked.by("kind").get("static", 0.0) / timing.latency_s
+    copy_j = np.array([writing[layer.index] for layer in layers])
+    return power_w, copy_j, booked.total() - power_w * timing.latency_s - float(copy_j.sum())
 
 
-def _improve(search: _Search) -> bool:
-    """Change one layer's copies at a time, those that compute longest first; say whether anything helped."""
-    helped = False
-    layers = search.task.mapping.layers
-    order = sorted(layers, key=lambda layer: -layer.windows / search.best.get(layer.index, 1))
-    for layer in order:
-        for count in _changes(search.best.get(layer.index, 1), search.most[layer.index]):
-            if search.attempt({**search.best, layer.index: count}):
-                helped = True
-                break
-        if search.left <= 0:
-            break
-    return helped
+def _searched(task: Task, plain: Builder, expired: Callable[[], bool]) -> Builder:
+    """Search for copies; return the plan with the best."""
+    # Compiled code takes a while to import, and only this schedule needs it.
+    from mho.schedule.anneal import Annealer, Score
+    from mho.schedule.evaluate import instance
 
+    search, layers = task.search, task.mapping.layers
+    given = instance(task)
+    power_w, copy_j, fixed_j = _score(task, plain)
+    annealer = Annealer(
+        given, Score(search.objective, power_w, copy_j, fixed_j), np.ones(len(layers), dtype=np.int64), search.seed
+    )
+    for copies in _starts(task):
+        annealer.offer(copies)
+    plain_value, runs = annealer.value, round(RUNS * search.effort)
+    # What one step costs is known from the starts; a network too large for many steps gets few.
+    short = min(SHORT * len(layers), int(runs * (STARTS + 1) / annealer.work / 4))
+    begun = annealer.work
+    for _ in range(2):
+        annealer.run(short, expired)
+    if annealer.value < plain_value and annealer.work > begun:
+        most = int((runs - annealer.work) * 2 * short / (annealer.work - begun))
+        annealer.run(min(most, round(LONG * search.effort) * len(layers)), expired)
+    best = {layer.index: int(each) for layer, each in zip(layers, annealer.best, strict=True)}
 
-def _exchange(search: _Search) -> bool:
-    """Give one layer a copy more and a near one a copy less; say whether anything helped."""
-    helped = False
-    layers = search.task.mapping.layers
-    for place, layer in enumerate(layers):
-        for other in layers[max(place - REACH, 0) : place + REACH + 1]:
-            more, less = search.best.get(layer.index, 1) + 1, search.best.get(other.index, 1) - 1
-            if other is not layer and less >= 1 and more <= search.most[layer.index]:
-                helped |= search.attempt({**search.best, layer.index: more, other.index: less})
-        if search.left <= 0:
-            break
-    return helped
+    def worth(end_s: float, copies: Copies) -> float:
+        counts = np.array([copies.get(layer.index, 1) for layer in layers])
+        joules = fixed_j + power_w * end_s + float(copy_j @ counts)
+        return {"time": end_s, "energy": joules, "edp": end_s * joules}[search.objective]
+
+    climber = Climber(task, best, worth, round(PLANNED * search.effort), expired)
+    # Where the estimate holds, the two differ by copies' equal shares of the windows, give or take one.
+    if abs(climber.value - annealer.value) > 1e-3 * annealer.value:
+        for copies in (np.ones(len(layers), dtype=np.int64), *_starts(task)):
+            climber.attempt({layer.index: int(each) for layer, each in zip(layers, copies, strict=True)})
+        climber.climb()
+    return climber.builder
 
 
 def adaptive(task: Task) -> Builder:
-    """Return the best schedule found; never one planned to be slower than `overlap`."""
-    search = _Search(task)
+    """Return the best schedule found; never one that the machine measures to be worse than `overlap` or `aras`."""
+    search = task.search
+    limit = None if search.time_limit_s is None else time.monotonic() + search.time_limit_s
+
+    def expired() -> bool:
+        return limit is not None and time.monotonic() >= limit
+
+    plain = overlap(task)
+    plans = [plain]
     if task.mapping.layers:
-        for copies in _starts(search):
-            search.attempt(copies)
-        while search.left > 0 and (_improve(search) or _exchange(search)):
-            pass
-    return search.builder
+        plans.append(aras(task))
+        if search.effort > 0 and not expired():
+            plans.append(_searched(task, plain, expired))
+    different = [
+        plan for n, plan in enumerate(plans) if all(plan.instructions != other.instructions for other in plans[:n])
+    ]
+    return min(different, key=lambda plan: value(task, plan)) if len(different) > 1 else plain

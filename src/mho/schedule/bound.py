@@ -23,6 +23,9 @@ FloatArray = npt.NDArray[np.float64]
 PREFIXES = 64
 """How many prefixes of layers are tried at the most; each gives a valid bound by itself, so fewer only loosens it."""
 
+TURNS = 256
+"""How often a network may fill its chip for the turnover argument to be worked out: beyond, writing alone decides."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -85,7 +88,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
         np.array([layer.windows for layer in mapping.layers], dtype=np.float64),
         chip.groups,
-        chip.array_write_time_s,
+        chip.least_array_write_time_s,
         chip.window_time_s,
         sequential,
         resident,
@@ -166,6 +169,18 @@ def bound_of(need: Demand) -> Bound:
         first = 0.0 if need.resident else need.write_s
         arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
     if need.sequential and not need.resident:
+        if need.write_s > 0.0 and float(np.sum(need.blocks)) <= TURNS * need.groups:
+            # Compiled code takes a while to import, and is of use here only.
+            from mho.schedule.turnover import turnover_bound
+
+            arguments["turnover of groups"] = turnover_bound(
+                need.blocks,
+                need.windows,
+                groups=need.groups,
+                start_s=max(need.write_s, need.before_s),
+                write_s=need.write_s,
+                window_s=need.window_s,
+            )
         arguments["capacity"] = max((_after_prefix(need, least, k) for k in _prefixes(count)), default=0.0)
     return Bound(max(arguments.values()), arguments)
 

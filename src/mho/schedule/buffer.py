@@ -1,79 +1,214 @@
 """Where tensors live in the global buffer: which banks, from which layer to which.
 
-Every tensor gets banks of its own (ARAS section V-A: a bank never serves a layer's input and its output at once), the
-smallest set of free ones that a greedy choice finds. What finds no room lives in main memory and is fetched by every
-layer that reads it (ARAS section V-A: larger layers are processed in parts).
+Every tensor gets banks of its own (ARAS section V-A: a bank never serves a layer's input and its output at once) from the
+layer that makes it to the last that reads it. What finds no room lives in main memory and is streamed by every layer that
+reads it (ARAS section V-A: larger layers are processed in parts). Which banks: schedule/banks.py.
+
+Choosing goes in two steps, since the times at which tensors are held, and how often they are read, follow from the
+schedule, and the schedule from what has no room: `place_tensors` decides that, weighing leakage by estimated times;
+`settle_banks` then chooses the banks anew, of the same room, by the times that the machine measures and the accesses that
+it counts. Nothing else in a program depends on which banks they are.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from mho.chip import Chip
+from mho.machine.accesses import READ, WRITE, count_accesses
+from mho.machine.energy import held_s
+from mho.machine.timing import time_program
+from mho.mapping import Mapping
 from mho.network.graph import Network
-from mho.network.layers import Constant
-from mho.program.program import BufferUse
-from mho.program.work import sources
+from mho.network.layers import Constant, Embedding, Input
+from mho.program.program import BufferUse, Program
+from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
+from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks, select_banks
+
+BANKS = ("ilp", "greedy")
 
 
-def choose_banks(size: int, free: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    """Choose free banks (bytes, number) that hold `size` bytes with little to spare; all of them if they do not suffice."""
-    rest = size
-    chosen: list[tuple[int, int]] = []
-    for bank in sorted(free, reverse=True):
-        if bank[0] <= rest:
-            chosen.append(bank)
-            rest -= bank[0]
-    if rest > 0:
-        fitting = [bank for bank in free if bank not in chosen and bank[0] >= rest]
-        if fitting:
-            chosen.append(min(fitting))
-            rest -= chosen[-1][0]
-    # The last bank may make smaller ones unnecessary.
-    for bank in sorted(chosen):
-        if bank[0] <= -rest:
-            chosen.remove(bank)
-            rest += bank[0]
-    return tuple(sorted(number for _, number in chosen))
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A stored tensor: the layer that makes it, bytes, and who uses it.
+
+    `users` are layers as bits: its maker, those that read it, itself or a view of it, and, where the network returns it, a
+    layer after the last, since nothing says when whoever reads the outputs has read them. `moves` says how often a
+    byte without room crosses the memory more than it would anyway, but at least once.
+    """
+
+    layer: int
+    size: int
+    users: int
+    moves: int
 
 
-def place_tensors(
-    network: Network, coded: frozenset[str], banks: Sequence[int], layer_order: str
-) -> tuple[BufferUse, ...]:
-    """Give each stored tensor banks from the layer that makes it to the last that reads it, both included.
+def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
+    """Return the tensors that take room in the buffer, in the order in which they are made.
 
-    A layer that only moves values is a view of its input: it takes no banks and prolongs its input's life. In a chip of
-    data-flow order a bank is only taken over by a layer that depends on all readers of the tensor before.
+    A layer that only moves values is a view of its input: it takes no banks and prolongs its input's life.
     """
     source = sources(network)
-    readers: dict[int, int] = {}
-    before: list[int] = []
-    place = {layer.name: i for i, layer in enumerate(network.layers)}
+    users: dict[int, int] = {}
+    loads: dict[int, int] = {}
     for i, layer in enumerate(network.layers):
-        # Sets of layers as bits: those that have certainly finished when this one starts, and those that read a tensor.
-        if layer_order == "sequential":
-            before.append((1 << i) - 1)
-        else:
-            before.append(0)
-            for name in layer.inputs:
-                before[i] |= before[place[name]] | 1 << place[name]
-        for name in layer.inputs:
-            readers[source[name]] = readers.get(source[name], 0) | 1 << i
+        for made in {source[name] for name in layer.inputs}:
+            users[made] = users.get(made, 0) | 1 << i
+            if not layer.moves_only:
+                loads[made] = loads.get(made, 0) + 1
     for name in network.outputs:
-        # Kept for good: nothing says when whoever reads the outputs has read them.
-        readers[source[name]] = readers.get(source[name], 0) | 1 << len(network.layers)
-    holder: dict[int, int] = {}
-    uses: list[BufferUse] = []
+        users[source[name]] = users.get(source[name], 0) | 1 << len(network.layers)
+    found: list[Life] = []
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Constant) or source[layer.name] != i or layer.name not in coded:
             continue
-        free = [
-            (size, number)
-            for number, size in enumerate(banks)
-            if number not in holder or not (readers.get(holder[number], 0) | 1 << holder[number]) & ~before[i]
-        ]
-        chosen = choose_banks(layer.size, free)
-        spilled = max(0, layer.size - sum(banks[number] for number in chosen))
-        holder.update(dict.fromkeys(chosen, i))
-        last = min(max(readers.get(i, 0).bit_length() - 1, i), len(network.layers) - 1)
-        uses.append(BufferUse(i, layer.size, chosen, spilled, last))
-    return tuple(uses)
+        # An input is in main memory already and is not loaded first; an output goes there in any case.
+        extra = -1 if isinstance(layer, Input) else 0 if layer.name in network.outputs else 1
+        found.append(Life(i, layer.size, users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
+    return tuple(found)
+
+
+def ended_before(network: Network, layer_order: str) -> tuple[int, ...]:
+    """Return for each layer those that have certainly ended when it starts, as bits."""
+    if layer_order == "sequential":
+        return tuple((1 << i) - 1 for i in range(len(network.layers)))
+    place = {layer.name: i for i, layer in enumerate(network.layers)}
+    before: list[int] = []
+    for layer in network.layers:
+        bits = 0
+        for name in layer.inputs:
+            bits |= before[place[name]] | 1 << place[name]
+        before.append(bits)
+    return tuple(before)
+
+
+def estimated_s(
+    network: Network, coded: frozenset[str], chip: Chip, mapping: Mapping, resident: bool
+) -> tuple[float, ...]:
+    """Estimate how long each layer lasts, in s, before there is a schedule.
+
+    A matrix layer: windows x window time on one copy or, where that is longer, its share of the time in which all groups are
+    written once, or of the memory's bandwidth; a vector layer its time on the vector unit; inputs and embeddings the time
+    of their bytes on the memory. Only weights for the choice of banks follow from it, no time of any report.
+    """
+    seconds: list[float] = []
+    for i, layer in enumerate(network.layers):
+        mapped = mapping.by_index.get(i)
+        if mapped is not None:
+            written = 0.0
+            if not resident:
+                size = write_bytes(mapped, (0, mapped.blocks), chip)
+                rounds = mapped.blocks / chip.groups
+                written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)
+            seconds.append(max(mapped.windows * chip.window_time_s, written))
+        else:
+            fetched = {Input: transfer_bytes(layer, coded), Embedding: layer.size}.get(type(layer), 0)
+            seconds.append(fetched / chip.memory.bandwidth + vector_seconds(layer, network, chip))
+    return tuple(seconds)
+
+
+def _estimated_holds(
+    network: Network, found: Sequence[Life], layer_order: str, seconds: Sequence[float]
+) -> tuple[float, ...]:
+    """Estimate how long each tensor is held if each layer starts as soon as the order allows."""
+    place = {layer.name: i for i, layer in enumerate(network.layers)}
+    ends: list[float] = []
+    for i, layer in enumerate(network.layers):
+        waits = range(i)[-1:] if layer_order == "sequential" else [place[name] for name in layer.inputs]
+        ends.append(max((ends[other] for other in waits), default=0.0) + seconds[i])
+    ends.append(max(ends))
+    return tuple(
+        max(end for user, end in enumerate(ends) if life.users >> user & 1) - (ends[life.layer] - seconds[life.layer])
+        for life in found
+    )
+
+
+def _problem(network: Network, found: Sequence[Life], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
+    """State which banks are to be chosen for the tensors of these lives."""
+    before = ended_before(network, chip.layer_order)
+    after = tuple(
+        sum(1 << j for j, old in enumerate(found[:i]) if not old.users & ~before[life.layer])
+        for i, life in enumerate(found)
+    )
+    return BankProblem(
+        tuple(tensors), after, chip.buffer.banks, chip.bank_leakage_w, chip.bank_read_j, chip.bank_write_j
+    )
+
+
+def _uses(network: Network, found: Sequence[Life], problem: BankProblem, choice: Choice) -> tuple[BufferUse, ...]:
+    last = len(network.layers) - 1
+    return tuple(
+        BufferUse(life.layer, life.size, chosen, spilled, min(life.users.bit_length() - 1, last))
+        for life, chosen, spilled in zip(found, choice, problem.spilled(choice), strict=True)
+    )
+
+
+def place_tensors(
+    network: Network, coded: frozenset[str], chip: Chip, seconds: Sequence[float] | None = None
+) -> tuple[BufferUse, ...]:
+    """Give each stored tensor banks from the layer that makes it to the last that reads it, both included.
+
+    Greedily, tensor by tensor; or, given the time in s that each layer is estimated to last, so that as little as possible
+    crosses the memory for want of room and the banks leak little; what they are accessed is not known yet. On a chip of
+    data-flow order a bank is only taken over by a layer that depends on all readers of the tensor before.
+    """
+    found = lives(network, coded)
+    held = [0.0] * len(found)
+    if seconds is not None:
+        held = list(_estimated_holds(network, found, chip.layer_order, seconds))
+    tensors = [Tensor(life.size, lasts, life.moves) for life, lasts in zip(found, held, strict=True)]
+    problem = _problem(network, found, chip, tensors)
+    choice = greedy_banks(problem)
+    if seconds is not None and problem.cost(choice)[0]:
+        choice = select_banks(problem, choice)
+    return _uses(network, found, problem, choice)
+
+
+def bank_problem(program: Program) -> BankProblem:
+    """State which banks are to be chosen for a program's tensors, in the order of its buffers.
+
+    Of each tensor the bytes that have room, for as long as the machine measures, accessed as often as it counts.
+    """
+    old = {use.layer: use for use in program.buffers}
+    held = held_s(program, time_program(program))
+    bytes_of: dict[tuple[int, str], float] = defaultdict(float)
+    for access, size in count_accesses(program, program.setup, len(program.instructions)).items():
+        bytes_of[access.tensor, access.event] += size
+    found = _lives(program)
+    tensors = [
+        Tensor(
+            life.size - old[life.layer].spilled,
+            held[life.layer],
+            life.moves,
+            bytes_of[life.layer, READ],
+            bytes_of[life.layer, WRITE],
+        )
+        for life in found
+    ]
+    return _problem(program.network, found, program.chip, tensors)
+
+
+def settle_banks(program: Program) -> tuple[BufferUse, ...]:
+    """Return the places of a program's tensors with banks chosen anew, by what the machine measures.
+
+    What has room keeps it, so that the program's times stay what they are; the banks cost no more energy than before.
+    """
+    chip = program.chip
+    alike = len({*zip(chip.bank_read_j, chip.bank_write_j, strict=True)}) == 1
+    if (alike and not any(chip.bank_leakage_w)) or (chip.write_latency == "actual" and program.quantised is None):
+        # There is nothing to gain, or no time to go by: the machine does not time shapes alone on such a chip.
+        return program.buffers
+    old = {use.layer: use for use in program.buffers}
+    found = _lives(program)
+    problem = bank_problem(program)
+    choice = select_banks(problem, tuple(old[life.layer].banks for life in found))
+    return tuple(
+        BufferUse(use.layer, life.size, use.banks, old[use.layer].spilled, use.last)
+        for life, use in zip(found, _uses(program.network, found, problem, choice), strict=True)
+    )
+
+
+def _lives(program: Program) -> tuple[Life, ...]:
+    return lives(program.network, frozenset(program.network.layers[use.layer].name for use in program.buffers))

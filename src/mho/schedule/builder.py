@@ -8,16 +8,18 @@ only for those that make its inputs. Either way a step ends with one instruction
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mho.chip import Chip
 from mho.mapping import LayerMapping, Mapping
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
+from mho.number import QuantisedNetwork
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
-from mho.program.program import BufferUse
+from mho.program.program import BufferUse, Program
 from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
+from mho.schedule.search import Search
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,21 @@ class Task:
     resident: bool
     coded: frozenset[str]
     """Tensors that are stored as 8-bit codes."""
+    quantised: QuantisedNetwork | None = None
+    search: Search = field(default_factory=Search)
+
+    def program(self, builder: Builder, schedule: str = "plan") -> Program:
+        """Return a plan as a program."""
+        return Program(
+            chip=self.chip,
+            network=self.network,
+            quantised=self.quantised,
+            mapping=self.mapping,
+            schedule=schedule,
+            instructions=tuple(builder.instructions),
+            setup=builder.setup,
+            buffers=self.buffers,
+        )
 
     @cached_property
     def steps(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mho.chip import Chip
@@ -9,16 +10,21 @@ from mho.errors import OptionError, choices
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import Constant
+from mho.network.samples import Samples
 from mho.number import QuantisedNetwork, quantise
 from mho.program import Program
 from mho.program.work import coded_tensors
 from mho.schedule.adaptive import adaptive
-from mho.schedule.buffer import place_tensors
+from mho.schedule.aras import aras
+from mho.schedule.buffer import BANKS, estimated_s, place_tensors, settle_banks
 from mho.schedule.builder import Builder, Task
+from mho.schedule.centre import aligned, check_alignment, prepared, weights_of
 from mho.schedule.naive import naive
 from mho.schedule.overlap import overlap
+from mho.schedule.placement import PLACEMENTS, place
+from mho.schedule.search import Search
 
-SCHEDULES = {"naive": naive, "overlap": overlap, "adaptive": adaptive}
+SCHEDULES = {"naive": naive, "overlap": overlap, "aras": aras, "adaptive": adaptive}
 RESIDENCIES = ("auto", "never")
 
 
@@ -26,10 +32,16 @@ def compile(
     network: Network | QuantisedNetwork,
     chip: Chip | str | Path,
     *,
-    schedule: str = "overlap",
+    schedule: str = "adaptive",
     mapping: str = "dense",
     packing: str = "diagonal",
     residency: str = "auto",
+    banks: str = "ilp",
+    alignment: str | int = "none",
+    low_cell: str = "all",
+    placement: str = "none",
+    samples: Samples | None = None,
+    search: Search | None = None,
 ) -> Program:
     """Compile a network for a chip.
 
@@ -39,14 +51,39 @@ def compile(
 
     A network with weights is quantised (without calibrated activations, so that it can be timed but not executed); one
     that is shapes alone is timed with expected cell changes. residency "auto" writes all weights once, in the setup,
-    if the whole network fits the chip; "never" writes them in every inference. Raises OptionError for an option that
-    does not exist, ChipError for an unknown chip, MappingError where a layer cannot be placed.
+    if the whole network fits the chip; "never" writes them in every inference. banks "ilp" chooses the global buffer's
+    banks by integer programs (ARAS section V-A, schedule/banks.py), "greedy" tensor by tensor.
+
+    alignment (ARAS section V-C) shifts the weights of all matrix layers but the first to one mean, so that those which
+    overwrite one another differ less: 0 to 255 is that mean, "auto" chooses it (schedule/centre.py), by accuracy on
+    `samples` with labels where they are given, else by how many weights are clipped; "none" leaves them. low_cell "lower"
+    keeps the least significant cells of the same layers to their lowest levels (number/alignment.py).
+
+    placement (ours, schedule/placement.py) chooses where each block's rows, columns and digits sit in its group: for "time",
+    on a chip of write_latency actual, or for "pulses"; "none" leaves them in place.
+
+    `search` says what "adaptive" minimises, how hard and from which seed (schedule/search.py).
+
+    Raises OptionError for an option that does not exist or changes nothing, ChipError for an unknown chip, MappingError where
+    a layer cannot be placed.
     """
     if not isinstance(chip, Chip):
         chip = Chip.load(chip)
-    for name, given, allowed in (("schedule", schedule, SCHEDULES), ("residency", residency, RESIDENCIES)):
+    for name, given, allowed in (
+        ("schedule", schedule, SCHEDULES),
+        ("residency", residency, RESIDENCIES),
+        ("banks", banks, BANKS),
+        ("placement", placement, PLACEMENTS),
+    ):
         if not isinstance(given, str) or given not in allowed:
             raise OptionError(f"unknown {name} {given!r}; {choices(str(given), allowed)}")
+    if search is not None and schedule != "adaptive":
+        raise OptionError(f"schedule {schedule!r} searches for nothing; a Search is for schedule 'adaptive'")
+    check_alignment(alignment, low_cell, samples)
+    if placement == "time" and chip.write_latency == "worst_case":
+        raise OptionError(
+            f"placement 'time' changes nothing: chip {chip.name} takes the worst case for every write (write_latency)"
+        )
     quantised = network if isinstance(network, QuantisedNetwork) else None
     net = network.network if isinstance(network, QuantisedNetwork) else network
     if not isinstance(net, Network):
@@ -55,23 +92,45 @@ def compile(
         )
     if quantised is None and net.has_values:
         quantised = quantise(net)
+    if quantised is None and (placement != "none" or chip.write_latency == "actual"):
+        asks = f"placement {placement!r}" if placement != "none" else f"chip {chip.name}, of write_latency 'actual',"
+        raise OptionError(
+            f"{asks} goes by the levels of cells, but {net.name} is known by shapes alone; load it with weights"
+        )
+    if (alignment, low_cell) != ("none", "all"):
+        quantised = weights_of(net, quantised)
+        if alignment != "auto":
+            quantised = prepared(
+                quantised, None if alignment == "none" else int(alignment), low_cell, chip.array.cell_bits
+            )
     mapped = map_network(net, chip, mapping=mapping, packing=packing)
     resident = residency == "auto" and mapped.blocks <= chip.groups
     coded = coded_tensors(net, quantised)
-    buffers = place_tensors(net, coded, chip.buffer.banks, chip.layer_order)
-    builder: Builder = SCHEDULES[schedule](Task(chip, net, mapped, buffers, resident, coded))
-    return Program(
-        chip=chip,
-        network=net,
-        quantised=quantised,
-        mapping=mapped,
-        schedule=schedule,
-        instructions=tuple(builder.instructions),
-        setup=builder.setup,
-        buffers=buffers,
-        options={"mapping": mapping, "packing": packing, "residency": residency},
+    seconds = estimated_s(net, coded, chip, mapped, resident) if banks == "ilp" else None
+    buffers = place_tensors(net, coded, chip, seconds)
+    task = Task(chip, net, mapped, buffers, resident, coded, quantised, search or Search())
+    builder: Builder = SCHEDULES[schedule](task)
+    options = {
+        "mapping": mapping,
+        "packing": packing,
+        "residency": residency,
+        "banks": banks,
+        "alignment": alignment,
+        "low_cell": low_cell,
+        "placement": placement,
+        **(asdict(task.search) if schedule == "adaptive" else {}),
+    }
+    program = replace(
+        task.program(builder, schedule),
+        options=options,
         notes=_notes(net, quantised, chip, resident, sum(use.spilled for use in buffers)),
     )
+    if alignment == "auto":
+        program = aligned(program, low_cell, samples)
+    if placement != "none":
+        program = place(program, placement)
+    # Last, since it goes by the times of the finished program.
+    return replace(program, buffers=settle_banks(program)) if banks == "ilp" else program
 
 
 def _notes(
@@ -82,6 +141,8 @@ def _notes(
     if quantised is not None:
         notes.append(f"activation codes: {quantised.calibration}")
         notes.extend(quantised.notes)
+        if quantised.alignment is not None:
+            notes.append(str(quantised.alignment))
     if resident:
         notes.append("the whole network fits the chip: weights are written once, in the setup, and no inference writes")
     if spilled:

@@ -62,12 +62,13 @@ class Planner:
 
     def __init__(self, task: Task, copies: Mapping[int, int] | None = None) -> None:
         self.task = task
-        self.copies = copies or {}
+        self.copies = dict(copies or {})
         self.end_s = 0.0
         self.builder = Builder(task)
         self.pool = Pool(task.chip.groups)
         self.progress = {layer.index: Progress() for layer in task.mapping.layers}
-        self.queue = self._copies()
+        self.queue = self.order()
+        # The copy that is being bound, and the first of its blocks that is not.
         self.next: tuple[LayerMapping, int, int] | None = None
         self.missing = {step: len(task.waits[step]) for step in task.steps}
         self.followers: dict[int, list[int]] = {step: [] for step in task.steps}
@@ -86,8 +87,6 @@ class Planner:
         if self.task.resident:
             for layer, copy, groups, written in self.builder.write_all(self.copies):
                 self.progress[layer.index].bound.append(Piece(layer, copy, (0, layer.blocks), groups, written, 0.0))
-        else:
-            self._advance()
         self._bind(0.0)
         for step in [step for step, count in self.missing.items() if count == 0]:
             self._start(step, 0.0)
@@ -107,15 +106,18 @@ class Planner:
             self._bind(now)
         return self.builder
 
-    def _copies(self) -> Iterator[tuple[LayerMapping, int]]:
-        """Yield every copy of every layer, in the order in which they are bound."""
+    def order(self) -> Iterator[tuple[LayerMapping, int]]:
+        """Yield every copy of every layer, in the order in which they are bound; asked only while groups are free."""
         for layer in self.task.mapping.layers:
             for copy in range(self.copies.get(layer.index, 1)):
                 yield layer, copy
 
-    def _advance(self) -> None:
-        following = next(self.queue, None)
-        self.next = None if following is None else (*following, 0)
+    def _unbound(self) -> tuple[LayerMapping, int, int] | None:
+        """Return the copy that is being bound and its first unbound block; None where all are bound."""
+        if self.next is None and not self.task.resident:
+            following = next(self.queue, None)
+            self.next = None if following is None else (*following, 0)
+        return self.next
 
     def _fed(self, layer: LayerMapping, first: int, most: int) -> int:
         """Count the blocks, at most `most`, with which writes fill the memory; 0 if it is full."""
@@ -133,8 +135,8 @@ class Planner:
         """Bind free groups to the next blocks that are not yet written."""
         before = self.opened
         self.opened, self.blocked = [], False
-        while self.next is not None and self.pool.free:
-            layer, copy, first = self.next
+        while self.pool.free and (unbound := self._unbound()) is not None:
+            layer, copy, first = unbound
             count = self._fed(layer, first, min(self.pool.free, layer.blocks - first))
             if not count:
                 self.blocked, self.opened = True, before
@@ -149,10 +151,7 @@ class Planner:
                 self.taken += (rate := self.task.write_rate(layer, blocks))
                 heapq.heappush(self.ends, (ready_s, written, Written(rate)))
             piece = Piece(layer, copy, blocks, groups, written, ready_s)
-            if blocks[1] < layer.blocks:
-                self.next = layer, copy, blocks[1]
-            else:
-                self._advance()
+            self.next = (layer, copy, blocks[1]) if blocks[1] < layer.blocks else None
             started = self.progress[layer.index].started_s
             if started is None:
                 self.progress[layer.index].bound.append(piece)

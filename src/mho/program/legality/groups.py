@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mho.mapping import Tiling
 from mho.network.layers import Constant, Input
 from mho.program.instructions import Activate, Combine, Transfer, Vector, Write, members
 from mho.program.legality.facts import Facts, Violation, finisher
@@ -47,10 +48,37 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
             groups = list(members(instruction.groups))
             if len(groups) != last - first or len(set(groups)) != len(groups):
                 yield Violation(i, f"{last - first} blocks need as many different groups, not {len(set(groups))}")
+        if isinstance(instruction, Write) and 0 <= first < last <= mapped.blocks:
+            yield from _orders(facts, i, instruction, mapped.tiling)
         if isinstance(instruction, Activate):
             begin, end = instruction.windows
             if not 0 <= begin < end <= mapped.windows:
                 yield Violation(i, f"windows {instruction.windows} of {mapped.windows}")
+
+
+def _orders(facts: Facts, number: int, write: Write, tiling: Tiling) -> Iterator[Violation]:
+    """Each row, each column and each digit of a block has a place of its own."""
+    chip = facts.program.chip
+    rooms = {"rows": chip.array.rows, "columns": chip.group_columns, "cells": chip.cells_per_weight}
+    for key, room in rooms.items():
+        orders = getattr(write, key)
+        if not orders:
+            continue
+        if len(orders) != write.blocks[1] - write.blocks[0]:
+            yield Violation(number, f"{len(orders)} orders of {key} for {write.blocks[1] - write.blocks[0]} blocks")
+            continue
+        if key == "cells" and any(orders) and room * chip.array.cell_bits != chip.weight_bits:
+            yield Violation(
+                number, f"digits change places, but {room} cells of {chip.array.cell_bits} bits are not used in full"
+            )
+        for which, order in enumerate(orders):
+            block = tiling.block(write.blocks[0] + which)
+            size = {"rows": block.height, "columns": block.width, "cells": room}[key]
+            if order and (len(order) != size or len(set(order)) != size or not 0 <= min(order) <= max(order) < room):
+                text = (
+                    f"block {write.blocks[0] + which}: its {size} {key} need places of their own from 0 to {room - 1}"
+                )
+                yield Violation(number, text)
 
 
 def group_rules(facts: Facts) -> Iterator[Violation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil, log2
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from mho.network.layers import MatrixProduct
 from mho.program.instructions import Activate, Transfer, Vector, Write
 from mho.program.legality.facts import Violation
+from mho.program.legality.writing import least_write_s
 from mho.program.program import Program
 from mho.program.work import vector_operations
 
@@ -20,15 +22,19 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     """Check measured starts and ends, in s, shape (instructions,)."""
     count = len(program.instructions)
     least, moved, vector = np.zeros(count), np.zeros(count), np.zeros(count)
+    written = least_write_s(program)
     for i, instruction in enumerate(program.instructions):
         if isinstance(instruction, Vector):
             vector[i] = _vector_seconds(program, instruction)
         elif isinstance(instruction, Activate):
             least[i] = (instruction.windows[1] - instruction.windows[0]) * program.chip.window_time_s
         elif isinstance(instruction, Write):
-            least[i] = program.chip.array_write_time_s
+            least[i] = written[i]
             held = program.mapping.by_index[instruction.layer].tiling.places[slice(*instruction.blocks)]
             moved[i] = int(held.sum()) * program.chip.cells_per_weight * program.chip.write_bits_per_cell / 8
+            rooms = (program.chip.array.rows, program.chip.group_columns, program.chip.cells_per_weight)
+            for key, room in zip(("rows", "columns", "cells"), rooms, strict=True):
+                moved[i] += sum(len(order) for order in getattr(instruction, key)) * ceil(log2(room)) / 8
         elif isinstance(instruction, Transfer):
             moved[i] = instruction.size
     slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)

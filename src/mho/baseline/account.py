@@ -1,0 +1,216 @@
+"""Time and energy of a network on a systolic array.
+
+Time. Layers run one after another. A layer takes the longer of its work (cycles of the array, operations of the vector unit)
+and its traffic (bytes / memory bandwidth): buffers are double, so that main memory fills one half while the array works from the
+other, and the first part of a layer comes while the layer before it ends. Weights are loaded in every inference, as chips of
+crossbars load theirs that do not fit. Of the ways to carry out a product (`foldings`), each layer takes the one that is done
+first, then the one with the least traffic; the dataflow is one for the whole network, and "best" is the one of least time.
+
+Energy. Events are counted and each costs what the same event costs a chip of crossbars (`Systolic.energy_per_event`); every
+joule is booked once, on a layer, a component and a kind. For a product of M x K by K x N, f_K, f_M and f_N being folds:
+
+| event | weight | input | output |
+|---|---|---|---|
+| multiply-accumulates | M K N | M K N | M K N |
+| inputs read from the activation buffer, bytes | M K f_N | M K pieces | M K f_N |
+| weights read from the weight buffer, bytes | K N pieces | K N f_M | K N f_M |
+| partial sums written to and read from the sum buffer, each | M N (f_K - 1) | M N (f_K - 1) | 0 |
+| register bytes a multiply-accumulate | 1 + sum | 1 + sum | 2 + sum |
+| register bytes to shift an operand in, or sums out | weights | inputs | sums |
+
+A stationary operand on row r of its fold passes r registers on its way in, a finished sum as many on its way out. Cells that
+hold nothing are not clocked. Every byte from main memory is written into a buffer, every byte to it read from one. Everything else
+(element operations, operands read and results written) is counted as for a chip of crossbars (`mho.machine.energy`). All banks
+and main memory leak all the time.
+
+Products of two activations run on the array like layers whose weights lie in the activation buffer (`products: array`), or
+take no time and cost their multiply-accumulates and operands alone (`products: ideal`), as preset `aras` has it. A run tells the
+totals under both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Literal
+
+from mho.baseline.folds import DATAFLOWS, Dataflow, Folding, Grid, Product, fold_counts, foldings
+from mho.baseline.residency import Residency, reside
+from mho.baseline.result import Record, Run, Totals
+from mho.baseline.systolic import Systolic, event_component
+from mho.errors import OptionError, choices
+from mho.network.graph import Network
+from mho.network.layers import Constant, Embedding, Input, Layer, MatrixLayer, MatrixProduct
+from mho.program.work import vector_operations
+
+Products = Literal["ideal", "array"]
+PRODUCTS: tuple[Products, ...] = ("ideal", "array")
+BEST = "best"
+
+Events = dict[tuple[str, str], float]
+"""Event and kind ("compute" or "memory") to its number."""
+
+
+def check_dataflow(dataflow: str) -> None:
+    """Raise OptionError for a dataflow that is not known."""
+    if dataflow != BEST and dataflow not in DATAFLOWS:
+        raise OptionError(f"unknown dataflow {dataflow!r}; {choices(dataflow, (*DATAFLOWS, BEST))}")
+
+
+def run(network: Network, systolic: Systolic | str = "tpu-like", dataflow: str = BEST) -> Run:
+    """Return what an inference costs on a systolic array (or the preset or file so called).
+
+    `dataflow` is "weight", "input" or "output" (what stays in the array), or "best": of the three the one that takes the
+    least time for the whole network. Raises OptionError for another, ChipError for a systolic array that is not known.
+    """
+    check_dataflow(dataflow)
+    if isinstance(systolic, str):
+        systolic = Systolic.load(systolic)
+    residency = reside(network, systolic.activation_bytes)
+    chosen = systolic.spec.products
+    tried = {
+        each: {products: _records(network, systolic, residency, each, products) for products in PRODUCTS}
+        for each in DATAFLOWS
+        if dataflow in (BEST, each)
+    }
+    totals = {each: {products: Totals.of(tried[each][products]) for products in PRODUCTS} for each in tried}
+    best = min(tried, key=lambda each: (totals[each][chosen].latency_s, totals[each][chosen].energy_j))
+    return Run(network, systolic, best, tried[best][chosen], totals)
+
+
+def _records(
+    network: Network, systolic: Systolic, residency: Residency, dataflow: Dataflow, products: Products
+) -> tuple[Record, ...]:
+    """Account for each layer that costs something."""
+    return tuple(
+        _record(network, i, systolic, residency, dataflow, products)
+        for i, layer in enumerate(network.layers)
+        if not isinstance(layer, Constant) and not _free(layer, residency, i)
+    )
+
+
+def _free(layer: Layer, residency: Residency, i: int) -> bool:
+    """Whether a layer is only a view: no work, and nothing moved."""
+    return layer.moves_only and not residency.load_bytes[i] and not residency.store_bytes[i]
+
+
+def _record(
+    network: Network, i: int, systolic: Systolic, residency: Residency, dataflow: Dataflow, products: Products
+) -> Record:
+    layer, spec = network.layers[i], systolic.spec
+    events: Events = defaultdict(float)
+    folding: Folding | None = None
+    loads, stores, macs = residency.load_bytes[i], residency.store_bytes[i], 0
+    # Token indices and real outputs go past the buffer, as on a chip of crossbars.
+    if residency.stored(layer):
+        events["activation_buffer_write_byte", "memory"] += loads
+        events["activation_buffer_read_byte", "memory"] += stores
+    product = _product(layer, i, systolic, residency, products)
+    if product is not None:
+        macs = product.macs
+        folding = _choose(product, systolic, dataflow, loads + stores)
+        _count_product(events, product, folding, systolic, dataflow, isinstance(layer, MatrixLayer))
+    elif not layer.moves_only:
+        fetched = sum(residency.spilled.get(place, 0) for place in set(residency.read[i]))
+        events["activation_buffer_write_byte", "memory"] += fetched
+        loads += fetched
+        for name in layer.inputs:
+            if residency.stored(network.by_name[name]):
+                events["activation_buffer_read_byte", "compute"] += network.by_name[name].size
+        if isinstance(layer, MatrixProduct):
+            events["mac", "compute"] += layer.macs
+    operations = vector_operations(layer, network)
+    # Zero points and scales are corrected element by element as the sums of a matrix layer leave the array.
+    events["vector_element", "compute"] += layer.size if isinstance(layer, MatrixLayer) else operations
+    # What is loaded is in the buffer already.
+    if residency.stored(layer) and not layer.moves_only and not isinstance(layer, Input | Embedding):
+        events["activation_buffer_write_byte", "compute"] += layer.size
+    moved = loads + stores + _traffic(folding)
+    events["memory_byte", "memory"] += moved
+    work = 0.0 if folding is None else folding.cycles / spec.frequency_hz
+    if spec.vector.elements_per_s is not None:
+        work += operations / spec.vector.elements_per_s
+    memory = moved / spec.memory.bandwidth
+    seconds = max(work, memory)
+    energy: dict[tuple[str, str], float] = defaultdict(float)
+    for (event, kind), number in events.items():
+        if number:
+            energy[event_component(event), kind] += number * systolic.energy_per_event[event]
+    for component, watts in systolic.leakage_w.items():
+        if watts and seconds:
+            energy[component, "static"] += watts * seconds
+    return Record(layer.name, layer.kind, folding, macs, work, memory, seconds, moved, events, energy)
+
+
+def _product(layer: Layer, i: int, systolic: Systolic, residency: Residency, products: Products) -> Product | None:
+    """Describe what a layer does on the array, and what of its operands is in main memory; None where it is not there."""
+    # Half of what is free keeps what another visit needs; the other half is being filled meanwhile.
+    room = residency.free[i] / 2
+    spilled = [float(residency.spilled.get(place, 0)) for place in residency.read[i]]
+    if isinstance(layer, MatrixLayer):
+        weights, kept = float(layer.groups * layer.rows * layer.columns), systolic.weight_bytes / 2
+        return Product(layer.groups, layer.windows, layer.rows, layer.columns, spilled[0], weights, room, kept)
+    if isinstance(layer, MatrixProduct) and products == "array":
+        *groups, windows, outputs = layer.shape
+        return Product(math.prod(groups), windows, layer.inner, outputs, spilled[0], spilled[1], room / 2, room / 2)
+    return None
+
+
+def _choose(product: Product, systolic: Systolic, dataflow: Dataflow, moved: float) -> Folding:
+    """Choose the way that is done first; of equals that with the least traffic; of equals the first, SCALE-Sim's."""
+    spec = systolic.spec
+    grid = Grid(spec.rows, spec.columns, spec.sum_bytes, systolic.sum_buffer_bytes)
+
+    def cost(folding: Folding) -> tuple[float, float]:
+        traffic = moved + _traffic(folding)
+        return max(folding.cycles / spec.frequency_hz, traffic / spec.memory.bandwidth), traffic
+
+    return min(foldings(product, grid, dataflow), key=cost)
+
+
+def _traffic(folding: Folding | None) -> float:
+    """Return the bytes that a product moves from and to main memory."""
+    return 0.0 if folding is None else folding.load_bytes + folding.sum_store_bytes
+
+
+def _count_product(
+    events: Events, product: Product, folding: Folding, systolic: Systolic, dataflow: Dataflow, weights: bool
+) -> None:
+    """Count the events of a product in the array and its buffers (table in the module docstring)."""
+    spec = systolic.spec
+    grid = Grid(spec.rows, spec.columns, spec.sum_bytes, systolic.sum_buffer_bytes)
+    row_folds, column_folds = fold_counts(product, grid, dataflow)
+    m, k, n, groups = product.windows, product.inner, product.outputs, product.groups
+    folds_k = 1 if dataflow == "output" else row_folds
+    reads = {
+        "weight": (column_folds, folding.pieces),
+        "input": (folding.pieces, column_folds),
+        "output": (column_folds, row_folds),
+    }
+    input_visits, operand_visits = reads[dataflow]
+    operands = "weight_buffer" if weights else "activation_buffer"
+    sums = float(groups * m * n * (folds_k - 1) * spec.sum_bytes)
+    events["mac", "compute"] += product.macs
+    events["activation_buffer_read_byte", "compute"] += groups * m * k * input_visits
+    events[f"{operands}_read_byte", "compute"] += groups * k * n * operand_visits
+    events["sum_buffer_write_byte", "compute"] += sums
+    events["sum_buffer_read_byte", "compute"] += sums
+    moving = spec.sum_bytes + (2 if dataflow == "output" else 1)
+    events["register_byte", "compute"] += product.macs * moving
+    # What stays in the array: (its rows, its columns, times it is shifted in, bytes).
+    rows, columns, times, size = {
+        "weight": (k, n, folding.pieces, 1),
+        "input": (k, m, folding.pieces, 1),
+        "output": (m, n, 1, spec.sum_bytes),
+    }[dataflow]
+    events["register_byte", "compute"] += groups * _hops(rows, spec.rows) * columns * times * size
+    events["activation_buffer_write_byte", "memory"] += folding.input_load_bytes
+    events[f"{operands}_write_byte", "memory"] += folding.operand_load_bytes
+    events["sum_buffer_write_byte", "memory"] += folding.sum_load_bytes
+    events["sum_buffer_read_byte", "memory"] += folding.sum_store_bytes
+
+
+def _hops(length: int, rows: int) -> int:
+    """Return the registers passed by one column of an operand so long, cut in folds of `rows`: 1 + 2 + ... in each."""
+    whole, rest = divmod(length, rows)
+    return whole * rows * (rows + 1) // 2 + rest * (rest + 1) // 2

@@ -1,0 +1,193 @@
+"""What a run on a systolic array gives: records by layer, and totals that are their sums."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mho.baseline.folds import Dataflow, Folding
+from mho.baseline.systolic import COMPONENTS, Systolic
+from mho.network.graph import Network
+from mho.version import __version__
+
+SCHEMA = "mho.baseline/1"
+KINDS = ("compute", "memory", "static")
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One layer: how its product is carried out (None: not on the array), times in s, bytes of main memory, energy in J.
+
+    `work_s` is that of the array and the vector unit, `memory_s` that of the traffic, `seconds` the longer of the two.
+    `events` are numbers of events by (event, kind), `energy` joules by (component, kind).
+    """
+
+    name: str
+    kind: str
+    folding: Folding | None
+    macs: int
+    work_s: float
+    memory_s: float
+    seconds: float
+    memory_bytes: float
+    events: Mapping[tuple[str, str], float]
+    energy: Mapping[tuple[str, str], float]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the array."""
+        return 0 if self.folding is None else self.folding.cycles
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of the layer."""
+        return sum(self.energy.values())
+
+    def to_dict(self, units: int) -> dict[str, Any]:
+        """Return the record, ready for JSON; `units` multiply-accumulate units would be busy all the time at utilisation 1."""
+        folding = self.folding
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "macs": self.macs,
+            "cycles": self.cycles,
+            "utilisation": self.macs / (units * self.cycles) if self.cycles else 0.0,
+            "outer_loop": None if folding is None else folding.outer,
+            "pieces": None if folding is None else folding.pieces,
+            "work_s": self.work_s,
+            "memory_s": self.memory_s,
+            "seconds": self.seconds,
+            "memory_bytes": self.memory_bytes,
+            "energy_j": self.energy_j,
+        }
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all layers: time in s, energy in J."""
+
+    latency_s: float
+    energy_j: float
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Totals:
+        """Sum records."""
+        found = tuple(records)
+        return cls(sum(record.seconds for record in found), sum(record.energy_j for record in found))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one inference of a network costs on a systolic array.
+
+    result = mho.baseline.run(network, "tpu-like", "best")
+    result.latency_s, result.energy_j          the two numbers most asked for
+    result.to_dict()                           everything, ready for JSON
+
+    `totals` holds time and energy for each dataflow that was tried, with products of two activations "ideal" and on the
+    "array"; `records` and all else are those of `dataflow` with what the systolic array's file says of products.
+    """
+
+    network: Network
+    systolic: Systolic
+    dataflow: Dataflow
+    records: tuple[Record, ...]
+    totals: Mapping[Dataflow, Mapping[Any, Totals]]
+
+    @property
+    def latency_s(self) -> float:
+        """Time of one inference."""
+        return self.totals[self.dataflow][self.systolic.spec.products].latency_s
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of one inference."""
+        return self.totals[self.dataflow][self.systolic.spec.products].energy_j
+
+    @property
+    def latency_without_overlap_s(self) -> float:
+        """Time of one inference if the array stood still whenever main memory is at work: single buffers."""
+        return sum(record.work_s + record.memory_s for record in self.records)
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Samples per second, one inference after another."""
+        return self.network.batch / self.latency_s
+
+    @property
+    def memory_bytes(self) -> float:
+        """Bytes moved from and to main memory."""
+        return sum(record.memory_bytes for record in self.records)
+
+    @property
+    def utilisation(self) -> float:
+        """Multiply-accumulates on the array over what its units could do in the whole time."""
+        possible = self.latency_s * self.systolic.spec.frequency_hz * self.systolic.units
+        return sum(record.macs for record in self.records) / possible
+
+    def energy_by_component(self) -> dict[str, float]:
+        """Sum joules by component, those of no energy included."""
+        sums = dict.fromkeys(COMPONENTS, 0.0)
+        for record in self.records:
+            for (component, _), joules in record.energy.items():
+                sums[component] += joules
+        return sums
+
+    def energy_by_kind(self) -> dict[str, float]:
+        """Sum joules by kind: compute, memory, static."""
+        sums: dict[str, float] = defaultdict(float)
+        for record in self.records:
+            for (_, kind), joules in record.energy.items():
+                sums[kind] += joules
+        return {kind: sums[kind] for kind in KINDS}
+
+    def notes(self) -> tuple[str, ...]:
+        """What the numbers rest on: every assumption of the systolic array."""
+        return self.systolic.notes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON (schema mho.baseline/1, documented in docs/baseline.md)."""
+        network, systolic = self.network, self.systolic
+        return {
+            "schema": SCHEMA,
+            "mho_version": __version__,
+            "model": {
+                "name": network.name,
+                "layers": len(network.matrix_layers),
+                "weights": network.weights,
+                "macs": network.macs,
+                "batch": network.batch,
+                "weights_origin": network.origin,
+            },
+            "systolic": {
+                "name": systolic.name,
+                "digest": systolic.digest,
+                **systolic.spec.model_dump(mode="json"),
+                "components": {component: use.name for component, use in systolic.uses.items()},
+                "area_m2": {"total": sum(systolic.area_m2.values()), "by_component": dict(systolic.area_m2)},
+                "leakage_w": {"total": sum(systolic.leakage_w.values()), "by_component": dict(systolic.leakage_w)},
+            },
+            "dataflow": self.dataflow,
+            "latency_s": self.latency_s,
+            "latency_without_overlap_s": self.latency_without_overlap_s,
+            "throughput_per_s": self.throughput_per_s,
+            "utilisation": self.utilisation,
+            "energy_j": {
+                "total": self.energy_j,
+                "by_component": self.energy_by_component(),
+                "by_kind": self.energy_by_kind(),
+            },
+            "memory_bytes": self.memory_bytes,
+            "memory_bound_s": sum(each.seconds for each in self.records if each.memory_s > each.work_s),
+            "totals": {
+                dataflow: {
+                    products: {"latency_s": total.latency_s, "energy_j": total.energy_j}
+                    for products, total in by_products.items()
+                }
+                for dataflow, by_products in self.totals.items()
+            },
+            "layers": [record.to_dict(systolic.units) for record in self.records],
+            "notes": list(self.notes()),
+        }

@@ -1,0 +1,100 @@
+"""mho baseline: what a model costs on a systolic array of the same technology, memory and clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.inputs import ModelOptions, load_network
+from mho.cli.outputs import check_outputs, emit, progress
+from mho.errors import ChipError, OptionError
+
+if TYPE_CHECKING:
+    from mho.baseline import Systolic
+
+EPILOG = "mho baseline resnet50\n\nmho baseline bert-base --dataflow weight --set products=array --json -"
+
+
+def baseline(
+    model: use.Model,
+    systolic: Annotated[
+        str,
+        typer.Option(
+            "--systolic",
+            metavar="ARRAY",
+            rich_help_panel="Systolic array",
+            help="A preset (tpu-like: ARAS, Table I), or a systolic array's .yaml file.",
+        ),
+    ] = "tpu-like",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            rich_help_panel="Systolic array",
+            help="Change a value of the systolic array, in SI units: --set rows=128 --set products=array. May be repeated; "
+            "docs/baseline.md lists the keys.",
+        ),
+    ] = None,
+    dataflow: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel="Systolic array",
+            help="What stays in the array: weight, input, output; or best, of the three the fastest for the whole network.",
+        ),
+    ] = "best",
+    batch: use.Batch = 1,
+    input_size: use.InputSize = None,
+    sequence: use.Sequence = None,
+    shape: use.Shape = None,
+    json_to: use.Json = None,
+) -> None:
+    """Tell what a model costs on a systolic array (TPU-like), in the same component costs as the chips of crossbars."""
+    check_outputs(json_to=json_to)
+    from mho.baseline import check_dataflow, run
+
+    check_dataflow(dataflow)
+    loaded = load_systolic(systolic, overrides)
+    with progress(quiet=json_to == "-") as say:
+        say(f"importing {model}")
+        # Neither time nor energy depends on the values of weights.
+        network = load_network(model, ModelOptions(None, 0, batch, input_size, sequence, shape, values=False))
+        say("counting")
+        result = run(network, loaded, dataflow)
+    if not emit(result.to_dict(), json_to):
+        from rich.console import Console
+
+        from mho.baseline.terminal import show_run
+
+        show_run(result, Console(highlight=False))
+
+
+def load_systolic(name: str, overrides: Sequence[str] | None) -> Systolic:
+    """Load a systolic array and change what --set asks for."""
+    from mho.baseline import Systolic
+
+    loaded = Systolic.load(name)
+    changes: dict[str, Any] = {}
+    for each in overrides or ():
+        key, equals, text = (part.strip() for part in each.partition("="))
+        if not (key and equals and text):
+            raise OptionError(f"--set takes KEY=VALUE, such as rows=128, not {each!r}")
+        if key in changes:
+            raise OptionError(f"--set {key} is given twice")
+        try:
+            changes[key] = json.loads(text)
+        except (ValueError, RecursionError):
+            changes[key] = text
+        if isinstance(changes[key], dict | list | bool | None):
+            raise OptionError(f"--set {key}: takes a number in SI units or a word, not {text}")
+    if not changes:
+        return loaded
+    try:
+        return loaded.override(changes, source="given on the command line")
+    except ChipError as error:
+        raise ChipError(f"--set: {str(error).removeprefix('override: ')}") from None

@@ -1,0 +1,86 @@
+"""mho study: a paper's evaluation, measured again and set beside the paper's figures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.outputs import check_outputs, emit, progress
+
+if TYPE_CHECKING:
+    from mho.studies import Study
+
+EPILOG = "mho study aras --out aras\n\nmho study aras --out aras --data ../shared/data --json -"
+
+DATA = "MHO_DATA"
+"""The variable that names the folder of real data where --data is not given."""
+
+
+def study(
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="A paper; known: aras (arXiv 2410.17931).")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel=use.OUTPUT,
+            help="Write study.html, study.md, study.json and a plot for each figure there. Interrupted, the next call with "
+            "the same folder goes on from there.",
+        ),
+    ],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The smallest networks alone, in seconds: a look, not the paper's means.")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel=use.SAMPLES,
+            help=f"Real weights and samples; else the folder {DATA}, else what needs them is left out, and said to be.",
+        ),
+    ] = None,
+    json_to: use.Json = None,
+) -> None:
+    """Measure every table and figure of a paper's evaluation, and set ours beside the paper's.
+
+    Each difference of more than a tenth says why. Exit code: 0 done, 2 a mistake in what was asked.
+    """
+    check_outputs(json_to=json_to)
+    if data is None and os.environ.get(DATA):
+        data = Path(os.environ[DATA])
+
+    from mho import studies
+
+    with progress(quiet=json_to == "-") as say:
+        found = studies.run(name, out, quick=quick, data=data, say=say)
+    if not emit(found.to_dict(), json_to):
+        _print(found, out)
+
+
+def _print(found: Study, out: Path) -> None:
+    """Show the rows that have a figure of the paper."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mho.studies.layout import paper_text, ratio_text
+    from mho.studies.numbers import figure
+
+    console = Console(highlight=False)
+    table = Table(
+        title=f"{found.name}: what the paper gives a figure for", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("quantity", overflow="fold")
+    table.add_column("network")
+    for head in ("ours", "paper", "ours / paper"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in found.rows:
+        if row.paper is not None:
+            cells = (figure(row.ours, row.unit), paper_text(row), ratio_text(row))
+            table.add_row(row.quantity, row.network or "–", *cells)
+    console.print(table)
+    count = sum(row.paper is None for row in found.rows)
+    written = f"{count} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
+    console.print(written, markup=False, soft_wrap=True)

@@ -1,0 +1,180 @@
+"""What a write brings: level changes, worked out from the program alone.
+
+Writes carry deltas, the new level less the current one, computed offline; the chip adds them (ARAS section III-B). Here
+they are computed by following in symbols which blocks each group holds, in the program's order: no cell is kept, only
+the rectangles that were written, newest last. A block leaves the rest of its group as it was. The codes that a write finds
+are painted from those rectangles when they are asked for, block by block, so that a network of any size takes little
+memory. Blank cells are at level 0.
+
+Dependencies order all writes to one group (program/legality), so that the program's order is the chip's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import ProgramError
+from mho.mapping.layout import block_codes
+from mho.program.instructions import Orders, Write, members
+from mho.program.program import Program
+
+Codes = npt.NDArray[np.uint8]
+Levels = npt.NDArray[np.int16]
+Places = npt.NDArray[np.intp]
+
+
+@lru_cache(maxsize=4096)
+def _in_place(size: int) -> Places:
+    return np.arange(size)
+
+
+@dataclass(frozen=True, eq=False)
+class Rectangle:
+    """A block in a group: row i of the block on row rows[i] of the group, column j on weight column columns[j], digit k of
+    each weight on cell cells[k] of its cells (empty: in place).
+    """
+
+    layer: int
+    block: int
+    rows: Places
+    columns: Places
+    cells: tuple[int, ...] = ()
+
+    @cached_property
+    def in_place(self) -> bool:
+        """Whether rows and columns sit where they stand in the block."""
+        return all(
+            side is _in_place(len(side)) or bool((side == _in_place(len(side))).all())
+            for side in (self.rows, self.columns)
+        )
+
+    @cached_property
+    def index(self) -> tuple[slice, slice] | tuple[Places, Places]:
+        """Where the block's codes sit in the codes of its group."""
+        if self.in_place:
+            return slice(len(self.rows)), slice(len(self.columns))
+        return self.rows[:, None], self.columns[None, :]
+
+    @cached_property
+    def extent(self) -> tuple[int, int]:
+        """The rows and the columns that it covers, as sets of bits."""
+        if self.in_place:
+            return (1 << len(self.rows)) - 1, (1 << len(self.columns)) - 1
+        return sum(1 << int(row) for row in self.rows), sum(1 << int(column) for column in self.columns)
+
+    def hides(self, other: Rectangle) -> bool:
+        """Whether nothing can be seen of another rectangle that was written before."""
+        return all(not below & ~above for below, above in zip(other.extent, self.extent, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """What writing one block does: the codes that its place in `group` held, and those that it brings, both (height, width).
+
+    Codes are as the cells show them, the first cell the most significant digit, whatever digit it really holds.
+    """
+
+    group: int
+    place: Rectangle
+    old: Codes
+    new: Codes
+
+
+def places(orders: Orders, which: int, size: int) -> Places:
+    """Return where the rows (or columns) of block `which` of a run sit, shape (size,)."""
+    order = orders[which] if orders else ()
+    return np.array(order, dtype=np.intp) if order else _in_place(size)
+
+
+@lru_cache(maxsize=16)
+def _levels(cells: int, bits: int) -> Levels:
+    shifts = bits * np.arange(cells - 1, -1, -1)
+    levels: Levels = ((np.arange(256)[:, None] >> shifts) & ((1 << bits) - 1)).astype(np.int16)
+    return levels
+
+
+@lru_cache(maxsize=64)
+def recoded(order: tuple[int, ...], bits: int) -> Codes:
+    """For each code the one that its cells show when digit k sits on cell order[k], shape (256,)."""
+    levels = _levels(len(order), bits)
+    shifts = bits * (len(order) - 1 - np.array(order))
+    codes: Codes = (levels << shifts).sum(axis=1).astype(np.uint8)
+    return codes
+
+
+class Deltas:
+    """Follows what the groups of a chip hold, write by write, from blank cells on.
+
+    deltas = Deltas(program)
+    for change in deltas.write(instruction): ...      each block's codes before and after, and the write is noted
+    deltas.note(instruction)                          only noted
+    deltas.levels(change)                             the level changes themselves
+
+    Raises ProgramError where the program has no weights.
+    """
+
+    def __init__(self, program: Program) -> None:
+        if program.quantised is None:
+            raise ProgramError(f"{program.network.name} was compiled from shapes alone: there are no levels to follow")
+        self.program = program
+        self.matrices = program.quantised.matrices
+        self.held: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
+        self._paper = np.zeros((program.chip.array.rows, program.chip.group_columns), dtype=np.uint8)
+
+    def write(self, instruction: Write) -> Iterator[Change]:
+        """Yield the change of each block of a write, in the order of its groups, and note it."""
+        for group, place in self._places(instruction):
+            new = self._codes(place)
+            yield Change(group, place, self.under(group, place), new)
+            self._put(group, place)
+
+    def note(self, instruction: Write) -> None:
+        """Note a write whose changes nobody asks for."""
+        for group, place in self._places(instruction):
+            self._put(group, place)
+
+    def under(self, group: int, place: Rectangle) -> Codes:
+        """Return the codes that a group holds where a rectangle would sit, shape (height, width)."""
+        held = self.held[group]
+        if len(held) == 1 and held[0].in_place and place.in_place and held[0].hides(place):
+            return self._codes(held[0])[place.index]
+        return self.codes(group)[place.index].copy()
+
+    def codes(self, group: int) -> Codes:
+        """Return all codes that a group holds, shape (rows, columns), 0 where it is blank; valid until the next call."""
+        self._paper[...] = 0
+        for each in self.held[group]:
+            self._paper[each.index] = self._codes(each)
+        return self._paper
+
+    def levels(self, change: Change) -> Levels:
+        """Return the level changes of a block's cells, shape (height, width, cells per weight)."""
+        chip = self.program.chip
+        table = _levels(chip.cells_per_weight, chip.array.cell_bits)
+        return table[change.new] - table[change.old]
+
+    def rectangle(self, instruction: Write, which: int) -> Rectangle:
+        """Return where block `which` of a write's run sits in its group."""
+        tiling = self.program.mapping.by_index[instruction.layer].tiling
+        index = instruction.blocks[0] + which
+        rows = places(instruction.rows, which, int(tiling.heights[index]))
+        columns = places(instruction.columns, which, int(tiling.widths[index]))
+        cells = instruction.cells[which] if instruction.cells else ()
+        return Rectangle(instruction.layer, index, rows, columns, cells)
+
+    def _places(self, instruction: Write) -> Iterator[tuple[int, Rectangle]]:
+        for which, group in enumerate(members(instruction.groups)):
+            yield group, self.rectangle(instruction, which)
+
+    def _put(self, group: int, place: Rectangle) -> None:
+        self.held[group] = (*(each for each in self.held[group] if not place.hides(each)), place)
+
+    def _codes(self, place: Rectangle) -> Codes:
+        layer = self.program.mapping.by_index[place.layer]
+        codes = block_codes(self.matrices[layer.name].codes, layer.tiling, place.block)
+        return recoded(place.cells, self.program.chip.array.cell_bits)[codes] if place.cells else codes

@@ -1,0 +1,63 @@
+"""How long each write must last at the least, worked out cell by cell: levels are kept, and set, not changed by deltas."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mho.program.instructions import Write, members
+from mho.program.program import Program
+
+
+def least_write_s(program: Program) -> dict[int, float]:
+    """For each write the least time in s that its cells take, with nobody else on the memory.
+
+    Worst case: that of all rows at full range. Actual: of each row of an array its slowest cell in each phase (ARAS section
+    III-B), summed over rows, the slowest array; an inference starts on the levels that the one before it left.
+    """
+    chip = program.chip
+    writes = {i: each for i, each in enumerate(program.instructions) if isinstance(each, Write)}
+    if chip.write_latency == "worst_case":
+        return dict.fromkeys(writes, chip.array_write_time_s)
+    if program.quantised is None:
+        return dict.fromkeys(writes, 0.0)
+    step_s = chip.array.pulse_s * chip.array.pulses_full_range / (chip.levels - 1)
+    cells = np.zeros((chip.groups, chip.array.rows, chip.group_columns, chip.cells_per_weight), dtype=np.int16)
+    shifts = chip.array.cell_bits * np.arange(chip.cells_per_weight)[::-1]
+    least: dict[int, float] = {}
+    for inference in range(2):
+        for i, write in writes.items():
+            if inference and i < program.setup:
+                continue
+            steps = [
+                _rewritten(program, write, which, cells[group], shifts)
+                for which, group in enumerate(members(write.groups))
+            ]
+            least[i] = max(steps) * step_s
+    return least
+
+
+def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray, shifts: np.ndarray) -> int:
+    """Set the cells of a group to a block's levels, and return the steps of its slowest array."""
+    chip = program.chip
+    assert program.quantised is not None
+    mapped = program.mapping.by_index[write.layer]
+    block = mapped.tiling.block(write.blocks[0] + which)
+    codes = program.quantised.matrices[mapped.name].codes
+    weights = np.zeros((block.height, block.width), dtype=np.uint8)
+    high, wide = block.height // block.count, block.width // block.count
+    for m in range(block.count):
+        part = codes[block.first + m, slice(*block.rows), slice(*block.columns)]
+        weights[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = part
+    rows = list(write.rows[which] if write.rows else ()) or list(range(block.height))
+    columns = list(write.columns[which] if write.columns else ()) or list(range(block.width))
+    digits = list(write.cells[which] if write.cells else ()) or list(range(chip.cells_per_weight))
+    before = cells.copy()
+    cells[np.ix_(rows, columns, digits)] = (weights[..., None].astype(np.int16) >> shifts) & (chip.levels - 1)
+    change = cells - before
+    slowest = 0
+    for first in range(0, chip.group_columns, chip.array_weights_per_row):
+        array = change[:, first : first + chip.array_weights_per_row].reshape(chip.array.rows, -1)
+        up, down = np.maximum(array.max(axis=1), 0), np.maximum(-array.min(axis=1), 0)
+        took = up + down if chip.array.write_phases == 2 else np.maximum(up, down)
+        slowest = max(slowest, int(took.sum()))
+    return slowest

@@ -1,0 +1,122 @@
+"""A plan's end without the plan: what the overlapping planner would arrive at, for given copies, in compiled code.
+
+The planner's rule in numbers: free groups wait in the order in which they came free; the layers take them in turn, each
+copy's blocks those that wait longest; blocks bound together are written and ready together; a run serves its share of the
+windows from when it is ready and its layer may start; then its groups are free again. The memory is taken to keep up. Where
+it does not, and on chips that compute several layers at once, this is an estimate, and the planner decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from mho.schedule.builder import Task
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+NEVER = 1e300
+"""The end of a plan that cannot be carried out: more copies than a chip holds that keeps all its weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A task in numbers, per matrix layer in order.
+
+    `blocks` and `windows`; `gap_s` the time before each layer in which others run (inputs arriving, vector layers), after the
+    layer before has ended; `most` copies. Then the time after the last layer, the chip's groups, the times of a write and
+    of a window in s, and whether all weights stay on the chip.
+    """
+
+    blocks: Integers
+    windows: Integers
+    gap_s: Floats
+    most: Integers
+    after_s: float
+    groups: int
+    write_s: float
+    window_s: float
+    resident: bool
+
+
+def instance(task: Task) -> Instance:
+    """Put a task in numbers."""
+    gaps, waited = [], 0.0
+    for step in task.steps:
+        if step in task.mapping.by_index:
+            gaps.append(waited)
+            waited = 0.0
+        else:
+            waited += task.vector_time_s(step)
+    layers = task.mapping.layers
+    return Instance(
+        np.array([layer.blocks for layer in layers], dtype=np.int64),
+        np.array([layer.windows for layer in layers], dtype=np.int64),
+        np.array(gaps),
+        np.array([max(layer.windows, 1) for layer in layers], dtype=np.int64),
+        waited,
+        task.chip.groups,
+        task.chip.array_write_time_s,
+        task.chip.window_time_s,
+        task.resident,
+    )
+
+
+def _planned_end(
+    blocks: Integers,
+    windows: Integers,
+    gap_s: Floats,
+    copies: Integers,
+    fixed: tuple[float, int, float, float, bool],
+    times: Floats,
+    counts: Integers,
+) -> tuple[float, int]:
+    """Return the planned end in s and the runs of blocks placed; `times` and `counts` are room for the waiting groups."""
+    after_s, groups, write_s, window_s, resident = fixed
+    end, placed = 0.0, 0
+    head, tail = 0, 1
+    times[0], counts[0] = 0.0, groups
+    if resident:
+        held = 0
+        for layer in range(len(blocks)):
+            held += blocks[layer] * copies[layer]
+            end += gap_s[layer] + (windows[layer] + copies[layer] - 1) // copies[layer] * window_s
+        return (end + after_s if held <= groups else NEVER), len(blocks)
+    for layer in range(len(blocks)):
+        started = end + gap_s[layer]
+        serving = (windows[layer] + copies[layer] - 1) // copies[layer] * window_s
+        left = blocks[layer] * copies[layer]
+        end = started
+        while left > 0:
+            taken = min(left, counts[head])
+            free = times[head]
+            left -= taken
+            counts[head] -= taken
+            if counts[head] == 0:
+                head += 1
+            done = max(started, free + write_s) + serving
+            end = max(end, done)
+            if tail == len(times):
+                for i in range(head, tail):
+                    times[i - head], counts[i - head] = times[i], counts[i]
+                head, tail = 0, tail - head
+            place = tail
+            while place > head and times[place - 1] > done:
+                times[place], counts[place] = times[place - 1], counts[place - 1]
+                place -= 1
+            times[place], counts[place] = done, taken
+            tail += 1
+            placed += 1
+    return end + after_s, placed
+
+
+planned_end = njit(cache=True)(_planned_end)
+
+
+def room(groups: int) -> tuple[Floats, Integers]:
+    """Make the room that planned_end needs: each waiting run has at least one group."""
+    return np.empty(2 * groups + 2), np.empty(2 * groups + 2, dtype=np.int64)

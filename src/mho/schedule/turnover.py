@@ -1,0 +1,137 @@
+"""A lower bound from the turnover of groups: within the time of one write no group serves two written blocks.
+
+A group that serves a block and then another is written in between, which takes W. So in any stretch of time of length W at most
+G written blocks are used (G groups). From the first possible start of computing, time is cut into such stretches, the first of
+any length up to W; in each, layers get as far as G written blocks can take them. Getting further in one stretch never
+hurts in the next, so the furthest in each bounds every schedule. The argument is in docs/bound.md.
+
+In a stretch, n written blocks of a layer with b blocks and M windows do a share f of its b M block windows in at least
+f b M t / n of time; since none serves more than M of them n is at least f b, and no more than b M are of use. A layer that lies
+in the stretch whole has some whole number c of copies of its least copied block, n = b c. How far G written blocks go
+is bounded with a multiplier m: the least of time + m n over all layers, each by itself, less m G, whatever m >= 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Floats = npt.NDArray[np.float64]
+
+OFFSETS = 32
+"""Lengths tried for the first stretch, evenly from W / OFFSETS to W; each gives a valid bound."""
+
+REFINEMENTS = 24
+"""Further lengths tried between the best and the next: the bound grows with the length up to where a stretch fewer will do."""
+
+MANY = 64
+"""Stretches beyond which one length is enough: the others gain a fraction of one stretch."""
+
+STRETCHES = 256
+"""Stretches followed at the most; what has passed by then bounds the end, too."""
+
+HALVINGS = 32
+"""Steps of each bisection. It ends on the side that keeps the bound valid."""
+
+
+def _relaxed(work: Floats, blocks: Floats, most: Floats, begin: float, end: float, price: float) -> tuple[float, float]:
+    """Minimise time + price x written blocks from `begin` to `end` (layers, with shares); return that and the blocks used."""
+    least = used = 0.0
+    for layer in range(int(begin), len(blocks)):
+        if layer >= end:
+            break
+        share = min(end, layer + 1.0) - max(begin, float(layer))
+        if share <= 0.0:
+            continue
+        busy, fewest = share * work[layer], share * blocks[layer]
+        count = most[layer] if price == 0.0 else min(max(np.sqrt(busy / price), fewest), most[layer])
+        if share == 1.0:
+            # Time + price x blocks is convex in the copies: the best whole number is next to the best number.
+            below = max(np.floor(count / fewest), 1.0) * fewest
+            above = min(below + fewest, most[layer])
+            count = below if busy / below + price * below <= busy / above + price * above else above
+        least += busy / count + price * count
+        used += count
+    return least, used
+
+
+relaxed = njit(cache=True)(_relaxed)
+
+
+def _least_s(work: Floats, blocks: Floats, most: Floats, groups: float, begin: float, end: float) -> float:
+    """Bound the time from `begin` to `end` with `groups` written blocks; infinite where these do not suffice."""
+    if relaxed(work, blocks, most, begin, end, np.inf)[1] > groups * (1 + 1e-12):
+        return np.inf
+    found, used = relaxed(work, blocks, most, begin, end, 0.0)
+    if used <= groups:
+        return float(found)
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        # Prices from 0 to infinity, evenly enough for any units.
+        price = (work[int(begin)] + 1e-300) * middle / (1.0 - middle)
+        least, used = relaxed(work, blocks, most, begin, end, price)
+        found = max(found, least - price * groups)
+        if used > groups:
+            low = middle
+        else:
+            high = middle
+    return float(found)
+
+
+least_s = njit(cache=True)(_least_s)
+
+
+def _turnover_s(
+    work: Floats, blocks: Floats, most: Floats, groups: float, start_s: float, write_s: float, first_s: float
+) -> float:
+    """Bound the end of all layers, the first stretch lasting `first_s`, every other one `write_s`."""
+    count = float(len(blocks))
+    now, done, length = start_s, 0.0, first_s
+    for _ in range(STRETCHES):
+        left = least_s(work, blocks, most, groups, done, count)
+        if left <= length:
+            return float(now + left)
+        low, high = done, count
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            if least_s(work, blocks, most, groups, done, middle) <= length:
+                low = middle
+            else:
+                high = middle
+        now, done, length = now + length, high, write_s
+    return now
+
+
+turnover_s = njit(cache=True)(_turnover_s)
+
+
+def turnover_bound(
+    blocks: Floats, windows: Floats, *, groups: int, start_s: float, write_s: float, window_s: float
+) -> float:
+    """Bound the end in s of computing layer after layer, `blocks` and `windows` of shape (layers,), on `groups` groups.
+
+    `start_s` is when computing may start at the earliest. ValueError where a write takes no time: nothing follows then.
+    """
+    if write_s <= 0.0:
+        raise ValueError("turnover bounds nothing where a write takes no time")
+    work = blocks * windows * window_s
+
+    def bound(first_s: float) -> float:
+        return float(turnover_s(work, blocks, blocks * windows, float(groups), start_s, write_s, first_s))
+
+    whole = bound(write_s)
+    if whole - start_s > MANY * write_s:
+        return whole
+    step = write_s / OFFSETS
+    best, low = max((bound(step * n), step * n) for n in range(1, OFFSETS + 1))
+    high = low + step
+    for _ in range(REFINEMENTS if low < write_s else 0):
+        middle = 0.5 * (low + high)
+        found = bound(middle)
+        if found > best:
+            best, low = found, middle
+        else:
+            high = middle
+    return best

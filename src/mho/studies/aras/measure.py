@@ -1,0 +1,218 @@
+"""What is measured of a network on a chip: the configurations of ARAS Section VI, ours, and the systolic array.
+
+Weights are seeded, as the trained ones of the paper's networks are not public in a form that can be had here; times do not
+depend on them, pulses do. Networks that are too large for that are known by shapes alone, and only timed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+import mho
+import mho.baseline
+from mho.schedule.search import Search
+from mho.studies.aras.paper import NETWORKS
+from mho.studies.work import Work
+
+MORE = ("resnet18", "mobilenet_v2", "vit-b16", "gpt2")
+"""Networks that the paper does not have."""
+LARGE = ("llama3-8b",)
+"""Such that are timed only, by shapes alone."""
+SMALLEST = ("resnet20",)
+"""What is measured where time counts, on a chip that is as small."""
+SMALL_TILES = 2
+SYSTOLIC = "tpu-like"
+"""The systolic array of Table I."""
+
+ENDURANCE = 1e12
+"""Writes that a cell survives, in the second row of Table IV."""
+ENDURANCE_REAL_TIME = 1e11
+"""In the first row."""
+REAL_TIME_PER_S = {"vgg16": 30.0, "resnet50": 30.0, "densenet161": 30.0, "bert-base": 100.0, "bert-large": 100.0}
+"""Inferences per second that are real time: 30 for CNNs, 100 for BERT (Section VII-D)."""
+REAL_TIME_ELSE_PER_S = 30.0
+
+
+CENTRE = "that of BRW"
+"""Stands for the centre that BRW has chosen: choosing takes a simulation for each candidate."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A chip and how it is used. `label` is how figures call it, `objective` what adaptive's search minimises."""
+
+    name: str
+    label: str
+    chip: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    objective: str | None = None
+
+
+ALL = (
+    Configuration(
+        "baseline",
+        "baseline",
+        "aras-baseline",
+        {"schedule": "overlap", "banks": "greedy", "alignment": "none"},
+    ),
+    Configuration("banks", "B", "aras", {"schedule": "overlap", "banks": "ilp", "alignment": "none"}),
+    Configuration("replication", "BR", "aras", {"schedule": "aras", "banks": "ilp", "alignment": "none"}),
+    Configuration("reuse", "BRW", "aras", {"schedule": "aras", "banks": "ilp", "alignment": "auto"}),
+    Configuration(
+        "adaptive",
+        "ours",
+        "aras",
+        {"schedule": "adaptive", "banks": "ilp", "alignment": CENTRE},
+        "time",
+    ),
+    Configuration(
+        "frugal",
+        "ours, for energy",
+        "aras",
+        {"schedule": "adaptive", "banks": "ilp", "alignment": CENTRE},
+        "energy",
+    ),
+)
+"""The four of Section VI (baseline, B, BR, BRW), and ours, with copies searched for time and for energy."""
+BY_NAME = {each.name: each for each in ALL}
+
+
+def weighted(work: Work) -> tuple[str, ...]:
+    """Return the networks that have weights, the paper's first."""
+    return SMALLEST if work.settings.quick else (*NETWORKS, *MORE)
+
+
+def timed(work: Work) -> tuple[str, ...]:
+    """Return the networks that are timed."""
+    return SMALLEST if work.settings.quick else (*NETWORKS, *MORE, *LARGE)
+
+
+def papers(work: Work) -> tuple[str, ...]:
+    """Return the networks over which means are taken: the paper's."""
+    return SMALLEST if work.settings.quick else NETWORKS
+
+
+def chip_of(work: Work, name: str) -> mho.Chip:
+    """Return a chip, cut down where the networks are."""
+    chip = mho.Chip.load(name)
+    if not work.settings.quick:
+        return chip
+    return chip.override({"tiles": SMALL_TILES}, source="study: so small that the smallest network exceeds it")
+
+
+class Subject:
+    """A network, made when it is first needed: a study that goes on after an interruption may not need it at all."""
+
+    def __init__(self, name: str) -> None:
+        """Name a network of the zoo."""
+        self.name = name
+
+    @cached_property
+    def shapes(self) -> mho.Network:
+        """The network by shapes alone."""
+        return mho.zoo.load(self.name)
+
+    @cached_property
+    def quantised(self) -> mho.QuantisedNetwork:
+        """The network with seeded weights in 8 bits."""
+        return mho.quantise(mho.zoo.load(self.name, weights="seeded"))
+
+
+def cost(work: Work, subject: Subject, configuration: Configuration, centre: int | None) -> dict[str, Any]:
+    """Measure a network in a configuration: with seeded weights, or by shapes alone, then without alignment."""
+    values = subject.name not in LARGE
+
+    def compute() -> dict[str, Any]:
+        options: dict[str, Any] = dict(configuration.options)
+        if options["alignment"] == CENTRE:
+            options["alignment"] = "none" if centre is None else centre
+        if configuration.objective is not None:
+            options["search"] = Search(objective=configuration.objective)
+        network = subject.quantised if values else subject.shapes
+        program = mho.compile(network, chip_of(work, configuration.chip), **options)
+        return record(program, mho.simulate(program, endurance=ENDURANCE))
+
+    return work.measure(f"{subject.name}, {configuration.label}", compute)
+
+
+def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:
+    """Keep of a report what the study shows."""
+    found = report.to_dict()
+    chip = program.chip
+    blocks = program.mapping.blocks
+    alignment = None if program.quantised is None else program.quantised.alignment
+    leaked = (e.joules for e in report.account.entries if e.component == "global_buffer" and e.kind == "static")
+    return {
+        "latency_s": found["latency_s"],
+        "per_s": found["throughput_per_s"],
+        "bound_s": found["lower_bound_s"],
+        "energy_j": found["energy_j"]["total"],
+        "kinds_j": found["energy_j"]["by_kind"],
+        "buffer_static_j": sum(leaked),
+        "writes": found["writes"],
+        "years": {name: found["endurance"]["addressed"][f"years_{name}"] for name in ("mean", "worst", "levelled")},
+        "weights": program.network.weights,
+        "exceeds": blocks / chip.groups,
+        "write_once_s": blocks / chip.groups * chip.array_write_time_s,
+        "area_m2": found["area_m2"]["total"],
+        "buffer_bytes": sum(chip.buffer.banks),
+        "chip": chip.name,
+        "digest": chip.digest,
+        "origin": program.network.origin,
+        "centre": None if alignment is None else alignment.centre,
+        "clipped": 0.0 if alignment is None else alignment.clipped_share,
+        "spread": None if program.quantised is None else spread(program.quantised),
+        "options": {"schedule": program.schedule, **program.options},
+    }
+
+
+def spread(quantised: mho.QuantisedNetwork) -> float:
+    """Standard deviation of the codes of a layer after the first, about the layer's own mean; weighted by weights."""
+    squares, weights = 0.0, 0
+    for layer in quantised.network.matrix_layers[1:]:
+        counts = np.bincount(quantised.matrices[layer.name].codes.ravel(), minlength=256)
+        levels = np.arange(256)
+        middle = (counts * levels).sum() / counts.sum()
+        squares += float((counts * (levels - middle) ** 2).sum())
+        weights += int(counts.sum())
+    return math.sqrt(squares / weights) if weights else 0.0
+
+
+def costs(work: Work) -> dict[str, dict[str, dict[str, Any]]]:
+    """Measure every network in every configuration that it has: by network, then by configuration."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in timed(work):
+        subject = Subject(name)
+        runs = found[name] = {}
+        for each in ("banks", "replication", "adaptive") if name in LARGE else BY_NAME:
+            runs[each] = cost(work, subject, BY_NAME[each], runs["reuse"]["centre"] if "reuse" in runs else None)
+    return found
+
+
+def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
+    """Measure a network on the TPU-like systolic array, with the dataflow that takes the least time."""
+
+    def compute() -> dict[str, Any]:
+        found = mho.baseline.run(subject.shapes, SYSTOLIC, "best").to_dict()
+        return {
+            "latency_s": found["latency_s"],
+            "energy_j": found["energy_j"]["total"],
+            "kinds_j": found["energy_j"]["by_kind"],
+            "dataflow": found["dataflow"],
+            "memory_bound": found["memory_bound_s"] / found["latency_s"],
+            "area_m2": found["systolic"]["area_m2"]["total"],
+            "digest": found["systolic"]["digest"],
+        }
+
+    return work.measure(f"{subject.name}, {SYSTOLIC}", compute)
+
+
+def systolic_costs(work: Work) -> dict[str, dict[str, Any]]:
+    """Measure every network on the systolic array."""
+    return {name: systolic_cost(work, Subject(name)) for name in timed(work)}

@@ -1,0 +1,205 @@
+"""What is measured on real trained weights and real samples: pulses without and with partial reuse, and the accuracy lost.
+
+The files are those of the folder of real data; a study runs without them, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import mho
+from mho.errors import OptionError
+from mho.network.samples import Samples, load_samples
+from mho.number.accuracy import classified
+from mho.studies.work import Work
+
+EXCEEDS = 3.0
+"""How many times each network exceeds its chip, about: the paper's exceed theirs 2.7 to 32 times."""
+PIECE = 500
+"""Samples between two savings of partial results."""
+QUICK_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class RealNetwork:
+    """A network file with its samples.
+
+    `calibration`: the samples that set the range of activations (none for a file with codes of its own), at most `calibrated`.
+    `judges`: labelled samples that choose the centre, at most `judged`; where they are not the samples that are counted in
+    the end, the choice knows nothing of these.
+    """
+
+    file: str
+    samples: str
+    calibration: str
+    calibrated: int
+    judges: str
+    judged: int
+
+    @property
+    def name(self) -> str:
+        """The file's name without folder and ending."""
+        return Path(self.file).stem
+
+
+def _cifar(name: str, calibrated: int = 256) -> RealNetwork:
+    calibration = "cifar10/train_calib.npz" if calibrated else ""
+    return RealNetwork(
+        f"cifar10/{name}.onnx", "cifar10/test_a.npz", calibration, calibrated, "cifar10/train_calib.npz", 1000
+    )
+
+
+REAL = (
+    _cifar("resnet8_fp32"),
+    _cifar("resnet20"),
+    _cifar("resnet20S"),
+    _cifar("resnet32"),
+    _cifar("resnet56"),
+    _cifar("densenet40fast"),
+    RealNetwork(
+        "imagenet/squeezenet1.1.onnx", "imagenet/val_a200.npz", "imagenet/calib32.npz", 32, "imagenet/val_a200.npz", 100
+    ),
+    RealNetwork(
+        "kws/kwt1_core.onnx", "kws/kwt_mfcc_a500.npz", "kws/kwt_mfcc_a500.npz", 50, "kws/kwt_mfcc_a500.npz", 250
+    ),
+    _cifar("resnet8_int8_qdq", calibrated=0),
+    RealNetwork("imagenet/mobilenet_v2_int8_qdq.onnx", "imagenet/val_a200.npz", "", 0, "imagenet/val_a200.npz", 100),
+    RealNetwork("kws/dscnn_int8_qdq.onnx", "kws/dscnn_mfcc_a500.npz", "", 0, "kws/dscnn_mfcc_a500.npz", 250),
+)
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "none": {"alignment": "none"},
+    "auto": {"alignment": "auto"},
+    "narrow": {"alignment": "auto", "low_cell": "lower"},
+}
+"""No reuse; the paper's, a common centre; and ours on top of it, least significant cells kept to the lower half of "
+"their levels."""
+
+
+def chosen(work: Work) -> tuple[RealNetwork, ...]:
+    """Return the networks to measure; none where there is no real data."""
+    if work.settings.data is None:
+        return ()
+    return tuple(each for each in REAL if each.name == "dscnn_int8_qdq") if work.settings.quick else REAL
+
+
+def check_data(work: Work) -> None:
+    """Refuse, before the long work, a folder of data in which files are missing. OptionError names the first."""
+    for real in chosen(work):
+        for file in (real.file, real.samples, real.calibration, real.judges):
+            assert work.settings.data is not None
+            if file and not (work.settings.data / file).is_file():
+                raise OptionError(f"--data {work.settings.data}: holds no {file}, which this study measures")
+
+
+class _Loaded:
+    """A real network, made when it is first needed."""
+
+    def __init__(self, real: RealNetwork, folder: Path, quick: bool) -> None:
+        self.real, self.folder, self.quick = real, folder, quick
+        self.programs: dict[str, mho.Program] = {}
+
+    @cached_property
+    def network(self) -> mho.Network:
+        return mho.Network.from_onnx(self.folder / self.real.file)
+
+    @cached_property
+    def samples(self) -> Samples:
+        found = load_samples(self.folder / self.real.samples, self.network)
+        return found.first(QUICK_SAMPLES) if self.quick else found
+
+    @cached_property
+    def quantised(self) -> mho.QuantisedNetwork:
+        if not self.real.calibration:
+            return mho.quantise(self.network)
+        calibration = load_samples(self.folder / self.real.calibration, self.network).first(self.real.calibrated)
+        return mho.quantise(self.network, calibration.inputs)
+
+    @cached_property
+    def judges(self) -> Samples:
+        count = QUICK_SAMPLES if self.quick else self.real.judged
+        return load_samples(self.folder / self.real.judges, self.network).first(count)
+
+    @cached_property
+    def chip(self) -> mho.Chip:
+        """ARAS with so few tiles that the network exceeds it about EXCEEDS times."""
+        whole = mho.Chip.load("aras")
+        blocks = mho.compile(self.network, whole, schedule="overlap").mapping.blocks
+        tiles = max(1, round(blocks / whole.tile.groups / EXCEEDS))
+        return whole.override({"tiles": tiles}, source=f"study: so small that {self.real.name} exceeds it")
+
+    def program(self, variant: str) -> mho.Program:
+        if variant not in self.programs:
+            options: dict[str, Any] = dict(VARIANTS[variant])
+            if options["alignment"] == "auto":
+                options["samples"] = self.judges
+            self.programs[variant] = mho.compile(self.quantised, self.chip, schedule="overlap", **options)
+        return self.programs[variant]
+
+
+def real_costs(work: Work) -> dict[str, dict[str, dict[str, Any]]]:
+    """Measure pulses and accuracy of each real network, with each variant: by network, then by variant."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for real in chosen(work):
+        assert work.settings.data is not None
+        loaded = _Loaded(real, work.settings.data, work.settings.quick)
+        runs = found[real.name] = {variant: _variant(work, loaded, variant) for variant in VARIANTS}
+        runs["placed"] = _placed(work, loaded, runs["narrow"]["centre"])
+    return found
+
+
+def _placed(work: Work, loaded: _Loaded, centre: int | None) -> dict[str, Any]:
+    """Measure the pulses of the narrowed codes where rows and columns are placed, too; what is computed stays the same."""
+
+    def compute() -> dict[str, Any]:
+        options: dict[str, Any] = {**VARIANTS["narrow"], "alignment": "none" if centre is None else centre}
+        program = mho.compile(loaded.quantised, loaded.chip, schedule="overlap", placement="pulses", **options)
+        writes = mho.simulate(program).to_dict()["writes"]
+        return {"pulses": writes["pulses"], "kept": 1 - writes["cells"] / writes["addressed"]}
+
+    return work.measure(f"{loaded.real.name}, placed: pulses", compute)
+
+
+def _variant(work: Work, loaded: _Loaded, variant: str) -> dict[str, Any]:
+    """Measure one variant: pulses of the whole program, and how many samples are classified rightly, piece by piece."""
+    name = loaded.real.name
+
+    def pulses() -> dict[str, Any]:
+        program = loaded.program(variant)
+        writes = mho.simulate(program).to_dict()["writes"]
+        assert program.quantised is not None
+        alignment = program.quantised.alignment
+        return {
+            "pulses": writes["pulses"],
+            "kept": 1 - writes["cells"] / writes["addressed"],
+            "exceeds": program.mapping.blocks / program.chip.groups,
+            "tiles": program.chip.tiles,
+            "centre": None if alignment is None else alignment.centre,
+            "clipped": 0.0 if alignment is None else alignment.clipped_share,
+            "samples": len(loaded.samples),
+            "judges": loaded.judges.origin,
+            "judged_on_the_same": loaded.real.judges == loaded.real.samples,
+        }
+
+    measured = dict(work.measure(f"{name}, {variant}: pulses", pulses))
+    right = 0
+    for start in range(0, measured["samples"], PIECE):
+        piece = work.measure(
+            f"{name}, {variant}: accuracy from sample {start}", partial(_right, loaded, variant, start)
+        )
+        right += piece["right"]
+    return {**measured, "right": right}
+
+
+def _right(loaded: _Loaded, variant: str, start: int) -> dict[str, Any]:
+    """Count the samples of a piece that the integers classify rightly."""
+    samples = loaded.samples
+    assert samples.labels is not None
+    stop = start + PIECE
+    piece = Samples(tuple(each[start:stop] for each in samples.inputs), samples.labels[start:stop], samples.origin)
+    quantised = loaded.program(variant).quantised
+    assert quantised is not None
+    return {"right": int(classified(quantised, piece).sum())}

@@ -1,0 +1,120 @@
+"""A part of a study while it is being made: rows are added one by one, then laid out in tables and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mho.studies.rows import TOLERANCE, Bar, Part, Plot, Row, Table
+
+
+def why(ours: float | None, paper: float | None, *, higher: str = "", lower: str = "") -> str:
+    """Return the sentence for the side on which ours lies, and none within a tenth of the paper's figure.
+
+    Where the side has no sentence the note stays empty, and Row refuses the difference: a reason that was written for
+    another result is not given.
+    """
+    if ours is None or paper is None or abs(ours - paper) <= TOLERANCE * abs(paper):
+        return ""
+    return higher if ours > paper else lower
+
+
+class Chapter:
+    """Collects the rows, tables and plots of one part. Rows are called series/member, the part's id standing before."""
+
+    def __init__(self, part: str, title: str, source: str, text: str) -> None:
+        """Name the part, say where it is in the paper, and what was measured."""
+        self.part, self.title, self.source, self.text = part, title, source, text
+        self.rows: dict[str, Row] = {}
+        self._tables: list[Table] = []
+        self._plots: list[Plot] = []
+
+    def add(
+        self,
+        series: str,
+        member: str,
+        quantity: str,
+        unit: str,
+        ours: float | None,
+        *,
+        paper: float | None = None,
+        note: str = "",
+        network: str | None = None,
+    ) -> None:
+        """Add a row; see `Row` for what is refused."""
+        identity = f"{self.part}/{series}/{member}"
+        if identity in self.rows:
+            raise ValueError(f"row {identity} is there already")
+        self.rows[identity] = Row(identity, quantity, unit, network, paper, ours, note)
+
+    def id(self, series: str, member: str) -> str | None:
+        """Return a row's id, None where there is no such row."""
+        identity = f"{self.part}/{series}/{member}"
+        return identity if identity in self.rows else None
+
+    def table(
+        self,
+        title: str,
+        head: str,
+        members: Sequence[str],
+        columns: Mapping[str, str],
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Lay out rows: a line a member, a column a series (series to head). Lines and columns of nothing are left out."""
+        named = labels or {}
+        shown = {s: head for s, head in columns.items() if any(self.id(s, member) for member in members)}
+        lines = [(named.get(each, each), tuple(self.id(series, each) for series in shown)) for each in members]
+        filled = tuple(line for line in lines if any(line[1]))
+        if filled:
+            self._tables.append(Table(title, head, tuple(shown.values()), filled))
+
+    def turned(self, title: str, head: str, series: Mapping[str, str], members: Sequence[str]) -> None:
+        """Lay out rows the other way: a line a series, a column a member; for series of which the paper gives the mean alone."""
+        shown = [each for each in members if any(self.id(name, each) for name in series)]
+        lines = tuple((label, tuple(self.id(name, each) for each in shown)) for name, label in series.items())
+        filled = tuple(line for line in lines if any(line[1]))
+        if filled:
+            self._tables.append(Table(title, head, tuple(shown), filled))
+
+    def plot(
+        self,
+        name: str,
+        title: str,
+        axis: str,
+        members: Sequence[str],
+        series: Mapping[str, str],
+        reference: float | None = None,
+    ) -> None:
+        """Draw single bars: a group a member, a bar a series (series to label)."""
+        bars = []
+        for member in members:
+            for each, label in series.items():
+                row = self.id(each, member)
+                if row is not None:
+                    bars.append(Bar(member, label, ((label, row),)))
+        if bars:
+            self._plots.append(Plot(name, title, axis, tuple(bars), reference))
+
+    def stacked(
+        self,
+        name: str,
+        title: str,
+        axis: str,
+        members: Sequence[str],
+        series: Mapping[str, str],
+        pieces: Sequence[str],
+        reference: float | None = None,
+    ) -> None:
+        """Draw stacked bars: the pieces of series s are the series s/piece."""
+        bars = []
+        for member in members:
+            for each, label in series.items():
+                rows = [(piece, self.id(f"{each}/{piece}", member)) for piece in pieces]
+                found = tuple((piece, row) for piece, row in rows if row is not None)
+                if found:
+                    bars.append(Bar(member, label, found, self.id(each, member)))
+        if bars:
+            self._plots.append(Plot(name, title, axis, tuple(bars), reference))
+
+    def finished(self) -> Part:
+        """Return the part."""
+        return Part(self.part, self.title, self.source, self.text, tuple(self._tables), tuple(self._plots))

@@ -1,0 +1,125 @@
+"""The search: never worse than what it starts from, the same for a seed, legal however soon it is stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.chip import Chip
+from mho.errors import OptionError
+from mho.mapping import map_network
+from mho.network.graph import Network
+from mho.program import violations
+from mho.schedule.builder import Task
+from mho.schedule.evaluate import instance, planned_end, room
+from mho.schedule.planner import Planner
+from mho.schedule.search import OBJECTIVES, Search
+from tests.strategies import chips, networks
+
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+residencies = st.sampled_from(["auto", "never"])
+quick = Search(effort=0.01)
+
+
+def measured(program: mho.Program, objective: str) -> float:
+    report = mho.simulate(program)
+    both = {"time": report.latency_s, "energy": report.energy_j, "edp": report.latency_s * report.energy_j}
+    return both[objective]
+
+
+@few
+@given(networks, chips(), residencies, st.sampled_from(OBJECTIVES))
+def test_adaptive_is_never_worse_than_overlap_or_aras(
+    network: Network, chip: Chip, residency: str, objective: str
+) -> None:
+    """Whatever binds, memory too: the machine has the last word. Banks are the same in all, so that energies compare."""
+    coded = mho.quantise(network)
+
+    def compiled(schedule: str, search: Search | None = None) -> mho.Program:
+        return mho.compile(coded, chip, schedule=schedule, search=search, residency=residency, banks="greedy")
+
+    found = compiled("adaptive", Search(objective=objective, effort=0.01))
+    for schedule in ("overlap", "aras"):
+        other = compiled(schedule)
+        assert measured(found, objective) <= measured(other, objective) * (1 + 1e-9)
+
+
+@few
+@given(networks, chips(), residencies, st.integers(0, 2**31), st.data())
+def test_the_compiled_estimate_is_the_planners_end(
+    network: Network, chip: Chip, residency: str, seed: int, data: st.DataObject
+) -> None:
+    ample = chip.override({"memory.bandwidth": 1e18, "layer_order": "sequential"}, source="law")
+    mapping = map_network(network, ample)
+    resident = residency == "auto" and mapping.blocks <= ample.groups
+    task = Task(ample, network, mapping, (), resident, frozenset())
+    # Copies that share the windows evenly: otherwise some of them end a window earlier than is reckoned.
+    copies = [
+        data.draw(st.sampled_from([n for n in range(1, min(layer.windows, 6) + 1) if layer.windows % n == 0]))
+        for layer in mapping.layers
+    ]
+    blocks = sum(layer.blocks * count for layer, count in zip(mapping.layers, copies, strict=True))
+    if resident and blocks > ample.groups:
+        copies = [1] * len(copies)
+    planner = Planner(task, {layer.index: count for layer, count in zip(mapping.layers, copies, strict=True)})
+    planner.run()
+    given_ = instance(task)
+    fixed = (given_.after_s, given_.groups, given_.write_s, given_.window_s, given_.resident)
+    counts = np.array(copies, dtype=np.int64)
+    end_s, _ = planned_end(given_.blocks, given_.windows, given_.gap_s, counts, fixed, *room(given_.groups))
+    assert end_s == pytest.approx(planner.end_s, rel=1e-9)
+
+
+def test_a_seed_gives_one_schedule() -> None:
+    network = mho.zoo.load("resnet18")
+    first, again, other = (
+        mho.compile(network, "aras", search=Search(effort=0.05, seed=seed)).instructions for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("search", [Search(effort=0), quick, Search(time_limit_s=1e-9)])
+def test_a_search_that_is_cut_short_is_legal_and_no_worse(search: Search) -> None:
+    network = mho.zoo.load("resnet18")
+    program = mho.compile(network, "aras", search=search)
+    assert violations(program) == ()
+    assert mho.simulate(program).latency_s <= mho.simulate(mho.compile(network, "aras", schedule="aras")).latency_s
+
+
+def test_less_energy_and_less_time_are_different_schedules() -> None:
+    network = mho.zoo.load("resnet18")
+    reports = {
+        objective: mho.simulate(mho.compile(network, "aras", search=Search(objective=objective, effort=0.05)))
+        for objective in OBJECTIVES
+    }
+    assert reports["time"].latency_s < reports["energy"].latency_s
+    assert reports["energy"].energy_j < reports["time"].energy_j
+    products = {name: report.latency_s * report.energy_j for name, report in reports.items()}
+    assert products["edp"] == min(products.values())
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [
+        {"objective": "speed"},
+        {"effort": -1},
+        {"effort": float("nan")},
+        {"effort": True},
+        {"time_limit_s": 0},
+        {"time_limit_s": "1"},
+        {"seed": -1},
+        {"seed": 1.5},
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(given_: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        Search(**given_)  # type: ignore[arg-type]
+
+
+def test_a_search_for_a_schedule_that_searches_for_nothing_is_refused() -> None:
+    with pytest.raises(OptionError, match="searches for nothing"):
+        mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap", search=quick)
