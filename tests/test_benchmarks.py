@@ -137,7 +137,9 @@ def test_a_measured_part_is_replaced_and_nothing_else() -> None:
             with_measured_part(broken, "new")
 
 
-@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.accuracy"])
+@pytest.mark.parametrize(
+    "module", ["benchmarks", "benchmarks.accuracy", "benchmarks.placement", "benchmarks.reuse", "benchmarks.study"]
+)
 def test_help_is_plain_and_imports_nothing_heavy(module: str) -> None:
     code = f"""
 import json, runpy, sys

@@ -93,3 +93,10 @@ def test_the_very_chip_and_network_of_the_main_job_are_bit_exact() -> None:
     assert report.latency_s == shapes.latency_s
     assert report.worn.exact
     assert not shapes.worn.exact
+
+
+def test_compiling_prints_nothing(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The solver of the bank programs used to, on this network: standard output is for results."""
+    network = mho.Network.from_onnx(data / "cifar10" / "densenet40fast.onnx")
+    mho.compile(network, mho.Chip.load("aras").override({"tiles": 25}, source="smaller"), schedule="overlap")
+    assert capfd.readouterr() == ("", "")

@@ -43,6 +43,40 @@ def test_any_network_on_any_chip_is_bit_exact_and_legal(
     assert result.compared >= len(network.matrix_layers)
 
 
+@few
+@given(
+    networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(["worst_case", "actual"]),
+    st.sampled_from(["none", "auto", 96]), st.sampled_from(["all", "lower"]), st.sampled_from(["none", "pulses", "time"]),
+    st.sampled_from(["ilp", "greedy"]), st.booleans(),
+)  # fmt: skip
+def test_all_options_at_once_are_bit_exact_and_legal(
+    network: Network,
+    chip: Chip,
+    schedule: str,
+    latency: str,
+    alignment: str | int,
+    low_cell: str,
+    placement: str,
+    banks: str,
+    per_channel: bool,
+) -> None:
+    chip = chip.override({"write_latency": latency}, source="law")
+    inputs = synthetic(network, 2, seed=1).inputs
+    program = mho.compile(
+        mho.quantise(network, inputs, per_channel=per_channel),
+        chip,
+        schedule=schedule,
+        residency="never",
+        alignment=alignment,
+        # What changes nothing is refused: cells of one bit have no lower half, and writes of worst-case time no faster order.
+        low_cell="all" if chip.array.cell_bits == 1 else low_cell,
+        placement="pulses" if latency == "worst_case" and placement == "time" else placement,
+        banks=banks,
+    )
+    result = mho.verify(program, inputs)
+    assert result.ok, str(result)
+
+
 @pytest.fixture
 def small() -> mho.Program:
     sketch = Sketch(1, (1, 12, 30))

@@ -350,7 +350,8 @@ class _Solver:
 
         def solve(cost: FloatArray, spill: FloatArray, *more: LinearConstraint) -> IntArray | None:
             bounds = Bounds(0.0, np.concatenate([np.tile(most, count), np.repeat(sizes, kinds), spill]))
-            options = {"mip_rel_gap": 0.0, "node_limit": NODES}
+            # Coming back from its presolved form the solver at times prints a line, which nothing can silence.
+            options = {"presolve": False, "mip_rel_gap": 0.0, "node_limit": NODES}
             found = milp(
                 cost, integrality=whole, bounds=bounds, constraints=[lies, fits, shares, *more], options=options
             )
