@@ -89,11 +89,11 @@ def _warm() -> int:
         if small.has_values:
             samples = synthetic(small, 1).inputs
             quantised = mho.quantise(small, samples)
-            program = mho.compile(quantised, mho.Chip.load(CHIP))
+            program = mho.compile(quantised, mho.Chip.load(CHIP), schedule="overlap")
             mho.execute(program, samples)
             mho.run_reference(quantised, samples)
         else:
-            program = mho.compile(small, mho.Chip.load(CHIP))
+            program = mho.compile(small, mho.Chip.load(CHIP), schedule="overlap")
         mho.simulate(program)
     return peak_bytes()
 
@@ -167,7 +167,7 @@ def _seeded() -> dict[str, Any]:
         loaded = perf_counter()
         quantised = mho.quantise(network)
         coded = perf_counter()
-        program = mho.compile(quantised, chip)
+        program = mho.compile(quantised, chip, schedule="overlap")
         compiled = perf_counter()
         report = mho.simulate(program)
         end = perf_counter()
@@ -192,7 +192,7 @@ def _executed() -> dict[str, Any]:
     base = _warm()
     network = mho.zoo.load("resnet50", weights="seeded")
     quantised = mho.quantise(network, synthetic(network, 1, seed=1).inputs)
-    program = mho.compile(quantised, mho.Chip.load(CHIP))
+    program = mho.compile(quantised, mho.Chip.load(CHIP), schedule="overlap")
     inputs = synthetic(network, 1, seed=2).inputs
 
     def once() -> dict[str, float]:
@@ -249,6 +249,7 @@ CASES = (
         for name in SHAPES
         for schedule in SCHEDULES
     ),
+    Case("resnet50-adaptive", "shapes", "resnet50", "adaptive", _model("resnet50", "adaptive"), Goal(10.0)),
     *(Case(f"decoder-{layers}", "growth", f"decoder of {layers}", "overlap", _grown(layers)) for layers in GROWTH),
     Case("resnet50-seeded", "weights", "resnet50", "seeded weights, cell by cell", _seeded),
     Case("resnet50-executed", "weights", "resnet50", "executed, one sample", _executed),

@@ -54,8 +54,6 @@ SPARE = {"imagenet/mobilenet_v2_int8_qdq.onnx": "imagenet/calib32.npz"}
 """Samples that neither calibrate nor judge a network, by file: `closest` goes by them."""
 GRID = range(72, 193, 8)
 """Centres that `closest` looks at, beside no shift."""
-EXPLANATIONS: dict[str, str] = {}
-"""Why every kind misses the goal, where all do, by file."""
 
 
 def scaled_chip(blocks: int) -> Chip:
@@ -348,7 +346,7 @@ def publish(records: list[dict[str, Any]]) -> None:
         "networks": [held[file] for file in order if file in held],
     }
     write_json(RESULTS, results)
-    write_measured(PAGE, tables(results, EXPLANATIONS))
+    write_measured(PAGE, tables(results))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -371,7 +369,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="write the tables again from benchmarks/reuse.json")
     asked = parser.parse_args(arguments)
     if asked.render:
-        write_measured(PAGE, tables(read_json(RESULTS), EXPLANATIONS))
+        write_measured(PAGE, tables(read_json(RESULTS)))
         return 0
     folder = data_folder()
 

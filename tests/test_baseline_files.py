@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 import mho
+from benchmarks import systolic
+from benchmarks.files import measured_part
 from mho.baseline import DATAFLOWS, Systolic, run
 from mho.baseline.systolic import COMPONENTS, PRESETS, event_component
 from mho.errors import ChipError, OptionError
@@ -164,3 +166,7 @@ def test_a_mistake_gets_one_line(shell: Shell, words: str, told: tuple[str, ...]
     assert ended.code == 2 and ended.out == ""
     assert ended.err.startswith("mho: ") and ended.err.count("\n") == 1
     assert all(word in ended.err for word in told)
+
+
+def test_the_page_shows_what_the_command_measures() -> None:
+    assert measured_part(systolic.PAGE.read_text(encoding="utf-8")) == systolic.render(systolic.rows())

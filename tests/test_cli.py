@@ -18,7 +18,7 @@ from mho.schedule import SCHEDULES
 from mho.schedule.naive import naive
 from tests.command_line import DECODER, Shell, write_onnx, write_samples
 
-COMMANDS = ("run", "compare", "verify", "models", "chips", "show", "list")
+COMMANDS = ("run", "compare", "verify", "baseline", "study", "models", "chips", "show", "list")
 
 
 @pytest.fixture

@@ -58,9 +58,7 @@ def test_aligned_files_are_bit_exact_against_the_reference_of_their_clipped_weig
 
 
 def test_the_page_shows_exactly_what_was_measured() -> None:
-    assert measured_part(reuse.PAGE.read_text(encoding="utf-8"), str(reuse.PAGE)) == reuse.tables(
-        RESULTS, reuse.EXPLANATIONS
-    )
+    assert measured_part(reuse.PAGE.read_text(encoding="utf-8"), str(reuse.PAGE)) == reuse_tables.tables(RESULTS)
 
 
 def test_every_network_was_measured_on_a_chip_that_it_exceeds_several_times() -> None:
@@ -96,7 +94,7 @@ def test_goals_follow_from_what_was_measured(file: str) -> None:
             assert found["met"] == (saved >= 0.17 and lost < 0.005)
             meets.append(found["met"])
     assert sum(meets) == len(reuse_tables.met(each))
-    assert any(meets) or file in reuse.EXPLANATIONS
+    assert any(meets) or file in reuse_tables.EXPLANATIONS
     assert (reuse_tables.CLOSEST in each) <= (file in reuse.SPARE)
 
 
@@ -106,7 +104,7 @@ def test_pulses_are_still_what_they_were_when_measured(data: Path) -> None:
     subject = reuse.Subject(case, data)
     record = RECORDS[case.file]
     assert overwriting(subject.program) == (record["original"]["pulses"], record["original"]["skip_ratio"])
-    for kind, low_cell in reuse.KINDS.items():
+    for kind, low_cell in reuse_tables.KINDS.items():
         found = reuse.chosen(subject, low_cell)
         assert {key: record[kind][key] for key in found} == found
         assert record[kind]["centre"] is None

@@ -1,0 +1,70 @@
+"""The systolic array on ARAS's five networks: python -m benchmarks.systolic writes the table of docs/baseline.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mho
+from benchmarks.files import ROOT, write_measured
+from benchmarks.throughput import PAPER
+
+PAGE = ROOT / "docs" / "baseline.md"
+DATAFLOWS = ("weight", "input", "output")
+
+TEXT = """| network | {heads} | paper's ARAS |
+|---|{ruler}--:|
+{lines}
+
+With attention's products on the array, {arrays}.
+
+Preset `aras` under `overlap`, before ARAS's savings (sections V-A to V-C), takes {low:.2f} to {high:.2f} times the energy of the
+best dataflow here: both load every weight once (ARAS as 12 bits of changes), and what crossbars save in
+multiply-accumulates they pay in pulses."""
+
+
+def rows() -> list[dict[str, Any]]:
+    """Run each network under each dataflow, and on the chip."""
+    found: list[dict[str, Any]] = []
+    for name, paper in PAPER.items():
+        network = mho.zoo.load(name)
+        row: dict[str, Any] = {"network": name, "paper": paper, "flows": {}}
+        for flow in DATAFLOWS:
+            run = mho.baseline.run(network, "tpu-like", flow)
+            row["flows"][flow] = {
+                "per_s": run.throughput_per_s,
+                "single_per_s": network.batch / run.latency_without_overlap_s,
+                "energy_j": run.energy_j,
+                "on_array": run.totals[run.dataflow]["array"],
+            }
+        row["aras_j"] = mho.simulate(mho.compile(network, "aras", schedule="overlap")).energy_j
+        found.append(row)
+    return found
+
+
+def render(found: list[dict[str, Any]]) -> str:
+    """Render the measured part of the page."""
+    lines = []
+    for row in found:
+        cells = [
+            f"{each['per_s']:.1f} ({each['single_per_s']:.1f}), {each['energy_j'] * 1e3:.1f} mJ"
+            for each in row["flows"].values()
+        ]
+        lines.append(f"| {' | '.join([row['network'], *cells, str(row['paper'])])} |")
+    arrays = []
+    for row in (each for each in found if each["network"].startswith("bert")):
+        totals = [each["on_array"] for each in row["flows"].values()]
+        parts = [f"{1 / each.latency_s:.1f} ({each.energy_j * 1e3:.1f} mJ)" for each in totals]
+        arrays.append(f"{row['network']} makes {', '.join(parts)}")
+    ratios = [row["aras_j"] / min(each["energy_j"] for each in row["flows"].values()) for row in found]
+    return TEXT.format(
+        heads=" | ".join(DATAFLOWS),
+        ruler="--:|" * len(DATAFLOWS),
+        lines="\n".join(lines),
+        arrays="; ".join(arrays),
+        low=min(ratios),
+        high=max(ratios),
+    )
+
+
+if __name__ == "__main__":
+    write_measured(PAGE, render(rows()))
