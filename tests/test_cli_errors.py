@@ -428,12 +428,16 @@ def test_a_seed_that_changes_nothing_is_refused(words: tuple[str, ...], shell: S
         (("run", "resnet20", "--schedule", "overlap", "--objective", "energy"), "--objective is for schedule adaptive"),
         (("compare", "resnet20", "--schedule", "naive,aras", "--effort", "2"), "--effort is for schedule adaptive"),
         (("verify", "resnet20", "--schedule", "aras", "--time-limit", "2"), "--time-limit is for schedule adaptive"),
+        (("compare", "resnet20", "--schedule", "aras,naive,aras"), "--schedule names aras twice"),
+        (("run", "resnet20", "--set", "memory.bandwidth=null"), "--set memory.bandwidth: takes a number"),
         (("run", "resnet20", "--objective", "power"), "--objective: unknown objective 'power'"),
         (("run", "resnet20", "--effort", "-1"), "must be a number of at least 0"),
         (("run", "resnet20", "--time-limit", "0"), "must be a positive number"),
         (("run", "resnet20", "--effort", "0", "--time-limit", "2"), "--time-limit changes nothing"),
     ],
 )
-def test_a_search_that_makes_no_sense_is_refused(words: tuple[str, ...], complaint: str, shell: Shell) -> None:
+def test_what_changes_nothing_or_makes_no_sense_is_refused(
+    words: tuple[str, ...], complaint: str, shell: Shell
+) -> None:
     ended = shell(*words)
     assert ended.code == 2 and complaint in " ".join(ended.err.split())

@@ -10,6 +10,7 @@ from mho.cli import options as use
 from mho.cli.inputs import ModelOptions, checked_seed, draws_weights, load_chip, load_network, searching
 from mho.cli.outputs import check_outputs, emit, progress
 from mho.cli.registries import NAMES, check_strategies
+from mho.errors import OptionError
 
 if TYPE_CHECKING:
     from mho.network.graph import Network
@@ -52,6 +53,9 @@ def compare(
 ) -> None:
     """Compare schedules of one model on one chip: time, speed-up, energy, cell writes."""
     names = [name.strip() for name in schedule.split(",")]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(f"--schedule names {twice} twice")
     strategy = {
         "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
         "placement": placement,

@@ -57,7 +57,7 @@ def _value(key: str, text: str) -> Any:
     except RecursionError:
         value = {}
     parts = value if isinstance(value, list) else [value]
-    if not parts or any(isinstance(part, dict | list | bool) for part in parts):
+    if not parts or any(part is None or isinstance(part, dict | list | bool) for part in parts):
         raise OptionError(f"--set {key}: takes a number in SI units, a list of numbers or a word, not {text}")
     return value
 

@@ -259,7 +259,8 @@ TimeLimit = Annotated[
         parser=positive,
         metavar="SECONDS",
         rich_help_panel=STRATEGY,
-        help="Stop schedule adaptive's search after so long, and take the best so far, which then depends on the machine.",
+        help="Stop schedule adaptive's search for copies after so long and take the best so far, which then depends on the "
+        "machine.",
     ),
 ]
 Endurance = Annotated[

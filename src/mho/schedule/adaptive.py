@@ -104,7 +104,8 @@ def _searched(task: Task, plain: Builder, expired: Callable[[], bool]) -> Builde
         given, Score(search.objective, power_w, copy_j, fixed_j), np.ones(len(layers), dtype=np.int64), search.seed
     )
     for copies in _starts(task):
-        annealer.offer(copies)
+        if not expired():
+            annealer.offer(copies)
     plain_value, runs = annealer.value, round(RUNS * search.effort)
     # What one step costs is known from the starts; a network too large for many steps gets few.
     short = min(SHORT * len(layers), int(runs * (STARTS + 1) / annealer.work / 4))
@@ -131,7 +132,10 @@ def _searched(task: Task, plain: Builder, expired: Callable[[], bool]) -> Builde
 
 
 def adaptive(task: Task) -> Builder:
-    """Return the best schedule found; never one that the machine measures to be worse than `overlap` or `aras`."""
+    """Return the best schedule found; never one that the machine measures to be worse than `overlap` or `aras`.
+
+    Plans are measured with the weights and the banks that the task has: what compile does to the chosen plan comes later.
+    """
     search = task.search
     limit = None if search.time_limit_s is None else time.monotonic() + search.time_limit_s
 

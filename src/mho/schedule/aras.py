@@ -8,7 +8,8 @@ is not in the text that we have; what follows is its wording, with our reading w
 - the pool is first given out without delaying any layer, which is the state that lines 6 to 17 start from;
 - "the computation latency of all the candidate layers, except layer i" is their sum, as layers compute one after another;
 - "slowest" is the layer that computes longest with the copies it has, among those of which a further copy fits the pool;
-- groups that no copy can use go to a part of the next layer: free resources are always written (section IV-C).
+- groups that no copy can use are offered to the next layers at once, delayed ones too: free resources are always written (section
+  IV-C). Where the memory cannot take more, the copies last decided on wait, and are not decided on again.
 """
 
 from __future__ import annotations

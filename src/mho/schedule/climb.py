@@ -47,7 +47,7 @@ class Climber:
         total = sum(layer.blocks * copies.get(layer.index, 1) for layer in self.task.mapping.layers)
         if self.task.resident:
             return total > self.task.chip.groups
-        return self.worth(total * self.task.chip.array_write_time_s / self.task.chip.groups, copies) >= self.value
+        return self.worth(total * self.task.chip.least_array_write_time_s / self.task.chip.groups, copies) >= self.value
 
     def attempt(self, copies: dict[int, int]) -> bool:
         """Plan with other copies; keep them if they are better."""

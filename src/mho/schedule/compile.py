@@ -120,10 +120,11 @@ def compile(
         "placement": placement,
         **(asdict(task.search) if schedule == "adaptive" else {}),
     }
+    reusing = (alignment, low_cell, placement) != ("none", "all", "none")
     program = replace(
         task.program(builder, schedule),
         options=options,
-        notes=_notes(net, quantised, chip, resident, sum(use.spilled for use in buffers)),
+        notes=_notes(net, quantised, chip, resident, reusing, sum(use.spilled for use in buffers)),
     )
     if alignment == "auto":
         program = aligned(program, low_cell, samples)
@@ -134,7 +135,7 @@ def compile(
 
 
 def _notes(
-    network: Network, quantised: QuantisedNetwork | None, chip: Chip, resident: bool, spilled: int
+    network: Network, quantised: QuantisedNetwork | None, chip: Chip, resident: bool, reusing: bool, spilled: int
 ) -> tuple[str, ...]:
     """State every assumption made on the way to a program."""
     notes = [f"weights: {network.origin}"]
@@ -145,6 +146,8 @@ def _notes(
             notes.append(str(quantised.alignment))
     if resident:
         notes.append("the whole network fits the chip: weights are written once, in the setup, and no inference writes")
+        if reusing:
+            notes.append("alignment, narrowed cells and placement save nothing in an inference that writes nothing")
     if spilled:
         notes.append(f"{spilled} bytes of activations find no room in the global buffer and go through main memory")
     if network.weights > chip.memory.capacity:

@@ -16,9 +16,10 @@ class Search:
 
     Search()                                    least time, the usual effort, seed 0
     Search(objective="edp", effort=10)          least energy x time, ten times the usual effort
-    Search(time_limit_s=2.0)                    stop looking after two seconds; the best so far is taken
+    Search(time_limit_s=2.0)                    stop looking for copies after two seconds; the best so far is taken
 
-    The same search of the same task gives the same schedule, but for a time limit, which depends on the machine. effort 0
+    The same search of the same task gives the same schedule, but for a time limit, which depends on the machine and does not
+    count the planning and measuring that no search can do without. effort 0
     takes the best of `overlap` and `aras`.
     """
 
