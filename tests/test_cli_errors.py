@@ -366,6 +366,8 @@ def test_interrupting_ends_with_130_and_leaves_nothing(bench: Path, tmp_path: Pa
     program = (
         "import os, signal, sys, time, mho\n"
         "from mho.cli import main\n"
+        # A test run in the background of a shell inherits that interrupts are ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def compile(*given, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    time.sleep(60)\n"

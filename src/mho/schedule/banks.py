@@ -43,7 +43,8 @@ import numpy.typing as npt
 from mho.machine.accesses import byte_prices
 
 HORIZON = 48
-"""Tensors that are chosen for together."""
+"""Tensors that are chosen for together; half as many in networks of more than MANY, whose blocks repeat."""
+MANY = 1000
 NODES = 200
 """Nodes of the search tree of one integer program, at the most."""
 SETS = 500
@@ -156,13 +157,15 @@ def _greedily(problem: BankProblem, tensor: int, holder: dict[int, int]) -> tupl
     return chosen
 
 
-def select_banks(problem: BankProblem, start: Choice | None = None, horizon: int = HORIZON) -> Choice:
+def select_banks(problem: BankProblem, start: Choice | None = None, horizon: int | None = None) -> Choice:
     """Choose banks that cause the least traffic and, of such choices, cost the least energy.
 
     Where room is short, the programs (not the cost) leave out accesses to what has none. `start`, if not given the greedy
     choice, is returned where nothing better is found.
     """
     start = greedy_banks(problem) if start is None else start
+    if horizon is None:
+        horizon = HORIZON if len(problem.tensors) <= MANY else HORIZON // 2
     moved, joules = problem.cost(start)
     if moved == 0 and joules <= _least_j(problem):
         return start
