@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mho.chip
@@ -64,6 +64,7 @@ def refused(path: Path, *words: str) -> None:
         st.just("remove"),
     ),
 )
+@example(place=("technologies", "sram-32nm", "components", "sram", "area", "valid"), junk={"\n": 0})
 def test_a_damaged_chip_is_a_chip_or_a_one_line_chip_error(place: tuple[Any, ...], junk: Any) -> None:
     content = copy.deepcopy(ARAS)
     target: Any = content

@@ -23,6 +23,10 @@ LISTED = 20
 class MhoError(Exception):
     """Something that the user of mho can put right. Its text is one line: what was wrong, where, what is allowed."""
 
+    def __init__(self, text: str = "") -> None:
+        # Names and keys of a user's file stand in it, and may hold anything, the end of a line too.
+        super().__init__(text.replace("\n", "\\n").replace("\r", "\\r"))
+
 
 class ChipError(MhoError):
     """A chip or technology file is wrong."""
