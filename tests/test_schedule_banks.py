@@ -18,8 +18,9 @@ from mho.network.layers import Input
 from mho.program import Program, Transfer, violations
 from mho.program.work import sources
 from mho.report.report import Report
-from mho.schedule import banks as solver
-from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks, layer_banks, select_banks
+from mho.schedule import bank_programs as solver
+from mho.schedule.bank_programs import layer_banks, select_banks
+from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
 from mho.schedule.buffer import bank_problem, lives
 from tests.strategies import Sketch, chips, networks
 
@@ -143,7 +144,8 @@ def test_a_longer_horizon_that_sees_all_is_never_worse(problem: BankProblem, hor
         problem.cost(select_banks(problem, horizon=n)) for n in (10, horizon)
     )
     assert moved <= bytes_ahead
-    assert moved < bytes_ahead or joules <= joules_ahead * (1 + 1e-6) + 1e-12
+    # Of bytes without room the program knows no price: the energy is the least only where everything has room.
+    assert moved or joules <= joules_ahead * (1 + 1e-6) + 1e-12
 
 
 @few

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, load_network
+from mho.cli.inputs import ModelOptions, load_network, varied
 from mho.cli.outputs import check_outputs, emit, progress
-from mho.errors import ChipError, OptionError
-
-if TYPE_CHECKING:
-    from mho.baseline import Systolic
 
 EPILOG = "mho baseline resnet50\n\nmho baseline bert-base --dataflow weight --set products=array --json -"
 
@@ -56,10 +50,10 @@ def baseline(
 ) -> None:
     """Tell what a model costs on a systolic array (TPU-like), in the same component costs as the chips of crossbars."""
     check_outputs(json_to=json_to)
-    from mho.baseline import check_dataflow, run
+    from mho.baseline import Systolic, check_dataflow, run
 
     check_dataflow(dataflow)
-    loaded = load_systolic(systolic, overrides)
+    loaded = varied(Systolic.load(systolic), overrides, "rows=128")
     with progress(quiet=json_to == "-") as say:
         say(f"importing {model}")
         # Neither time nor energy depends on the values of weights.
@@ -72,29 +66,3 @@ def baseline(
         from mho.baseline.terminal import show_run
 
         show_run(result, Console(highlight=False))
-
-
-def load_systolic(name: str, overrides: Sequence[str] | None) -> Systolic:
-    """Load a systolic array and change what --set asks for."""
-    from mho.baseline import Systolic
-
-    loaded = Systolic.load(name)
-    changes: dict[str, Any] = {}
-    for each in overrides or ():
-        key, equals, text = (part.strip() for part in each.partition("="))
-        if not (key and equals and text):
-            raise OptionError(f"--set takes KEY=VALUE, such as rows=128, not {each!r}")
-        if key in changes:
-            raise OptionError(f"--set {key} is given twice")
-        try:
-            changes[key] = json.loads(text)
-        except (ValueError, RecursionError):
-            changes[key] = text
-        if isinstance(changes[key], dict | list | bool | None):
-            raise OptionError(f"--set {key}: takes a number in SI units or a word, not {text}")
-    if not changes:
-        return loaded
-    try:
-        return loaded.override(changes, source="given on the command line")
-    except ChipError as error:
-        raise ChipError(f"--set: {str(error).removeprefix('override: ')}") from None

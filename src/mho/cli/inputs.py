@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
 from mho.errors import ChipError, NetworkError, OptionError, choices
 
@@ -27,23 +27,37 @@ SYNTHETIC_CALIBRATION = 4
 """Synthetic samples that activations are calibrated on."""
 
 
+class Varied(Protocol):
+    """What --set changes: a chip, or another machine that is read from a file."""
+
+    def override(self, values: Mapping[str, Any], source: str) -> Self:
+        """Return a variant, checked anew."""
+
+
+Machine = TypeVar("Machine", bound=Varied)
+
+
 def load_chip(name: str, overrides: Sequence[str] | None) -> Chip:
     """Load a chip and change what --set asks for."""
     from mho.chip import Chip
 
-    chip = Chip.load(name)
+    return varied(Chip.load(name), overrides, "tiles=48")
+
+
+def varied(machine: Machine, overrides: Sequence[str] | None, example: str) -> Machine:
+    """Change what --set asks for; `example` shows what may follow it."""
     changes: dict[str, Any] = {}
     for each in overrides or ():
         key, equals, text = (part.strip() for part in each.partition("="))
         if not (key and equals and text):
-            raise OptionError(f"--set takes KEY=VALUE, such as tiles=48, not {each!r}")
+            raise OptionError(f"--set takes KEY=VALUE, such as {example}, not {each!r}")
         if key in changes:
             raise OptionError(f"--set {key} is given twice")
         changes[key] = _value(key, text)
     if not changes:
-        return chip
+        return machine
     try:
-        return chip.override(changes, source="given on the command line")
+        return machine.override(changes, source="given on the command line")
     except ChipError as error:
         raise ChipError(f"--set: {str(error).removeprefix('override: ')}") from None
 

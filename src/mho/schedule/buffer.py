@@ -2,7 +2,7 @@
 
 Every tensor gets banks of its own (ARAS section V-A: a bank never serves a layer's input and its output at once) from the
 layer that makes it to the last that reads it. What finds no room lives in main memory and is streamed by every layer that
-reads it (ARAS section V-A: larger layers are processed in parts). Which banks: schedule/banks.py.
+reads it (ARAS section V-A: larger layers are processed in parts). Which banks: schedule/bank_programs.py.
 
 Choosing goes in two steps, since the times at which tensors are held, and how often they are read, follow from the
 schedule, and the schedule from what has no room: `place_tensors` decides that, weighing leakage by estimated times;
@@ -25,7 +25,8 @@ from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.program.program import BufferUse, Program
 from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
-from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks, select_banks
+from mho.schedule.bank_programs import select_banks
+from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
 
 BANKS = ("ilp", "greedy")
 

@@ -52,7 +52,7 @@ def compile(
     A network with weights is quantised (without calibrated activations, so that it can be timed but not executed); one
     that is shapes alone is timed with expected cell changes. residency "auto" writes all weights once, in the setup,
     if the whole network fits the chip; "never" writes them in every inference. banks "ilp" chooses the global buffer's
-    banks by integer programs (ARAS section V-A, schedule/banks.py), "greedy" tensor by tensor.
+    banks by integer programs (ARAS section V-A, schedule/bank_programs.py), "greedy" tensor by tensor.
 
     alignment (ARAS section V-C) shifts the weights of all matrix layers but the first to one mean, so that those which
     overwrite one another differ less: 0 to 255 is that mean, "auto" chooses it (schedule/centre.py), by accuracy on
