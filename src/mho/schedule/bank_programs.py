@@ -18,10 +18,10 @@ and written, since a byte costs more in a large bank: of the size S[t] of a tens
 
     energy = sum over t, b of x[t, b] P_static[b] T[t] + y[t, b] / S[t] (read[t] E_read[b] + written[t] E_write[b])
 
-as the machine books it (machine/accesses.py), but for bytes without room, whose price depends on where the rest lies. Banks of one size are alike, so that the program counts them: x[t, size] <=
-how many there are. Tensors that may live at once, taken together, may not hold more than all banks of a size; that this
-suffices is Dilworth's theorem, since "t is given up before u starts" is a partial order; who gets which bank of a size is
-then a bipartite matching.
+as the machine books it (machine/accesses.py), but for bytes without room, whose price depends on where the rest lies.
+Banks of one size are alike, so that the program counts them: x[t, size] <= how many there are. Tensors that may live
+at once, taken together, may not hold more than all banks of a size; that this suffices is Dilworth's theorem, since
+"t is given up before u starts" is a partial order; who gets which bank of a size is then a bipartite matching.
 
 A network of up to HORIZON tensors is one program; a longer one is a rolling horizon: of the next HORIZON tensors those in
 the first half are settled, then it moves on. Equal programs (repeated blocks) are solved once. The solver is HiGHS
