@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.vendor.pretty import for_type_by_name
 
 from mho.chip import Chip
+from mho.chip.coding import CODINGS, Coding
 from mho.network.graph import Network
 from mho.network.layers import (
     Activation,
@@ -181,17 +182,19 @@ rates = st.one_of(st.none(), st.integers(5, 12).map(lambda power: 10.0**power))
 
 @st.composite
 def chips(draw: st.DrawFn) -> Chip:
-    """Chips whose arrays divide nothing, of 1 to 4 bit cells, often too small for one layer.
+    """Chips whose arrays divide nothing, of every coding in cells of 1 to 4 or of 8 bits, often too small for one layer.
 
     Their memory is anything from far too slow to fast enough for all groups at once, their buffer holds from less than one
     small tensor to everything, and their vector unit is ideal or takes its time.
     """
-    bits = draw(st.integers(1, 4))
+    coding = Coding(draw(st.sampled_from(CODINGS)), 8, draw(st.sampled_from([1, 2, 3, 4, 8])))
     values = {
         "array.rows": draw(st.integers(1, 20)),
-        "array.columns": draw(st.integers(-(-8 // bits), 24)),
+        "array.columns": draw(st.integers(coding.cells, 24)),
         "array.adcs": 1,
-        "array.cell_bits": bits,
+        "array.cell_bits": coding.cell_bits,
+        "array.coding": coding.name,
+        "array.pulses_full_range": max(60, 2**coding.cell_bits - 1),
         "group.arrays": draw(st.integers(1, 3)),
         "tile.groups": draw(st.integers(1, 3)),
         "tiles": draw(st.integers(1, 6)),

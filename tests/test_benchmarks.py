@@ -138,7 +138,15 @@ def test_a_measured_part_is_replaced_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["benchmarks", "benchmarks.accuracy", "benchmarks.placement", "benchmarks.reuse", "benchmarks.study"]
+    "module",
+    [
+        "benchmarks",
+        "benchmarks.accuracy",
+        "benchmarks.placement",
+        "benchmarks.reuse",
+        "benchmarks.study",
+        "benchmarks.wires",
+    ],
 )
 def test_help_is_plain_and_imports_nothing_heavy(module: str) -> None:
     code = f"""

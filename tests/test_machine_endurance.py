@@ -27,6 +27,7 @@ from mho.network.graph import Network
 from mho.program import Activate, Program, Write, violations
 from mho.program.instructions import Groups, members
 from mho.schedule import SCHEDULES
+from tests.coded_cells import block_cells
 from tests.command_line import Shell
 from tests.hand_sized import bell_codes, entry, hand_chip, hand_program, linear, network, with_codes
 from tests.strategies import chips, networks
@@ -47,8 +48,8 @@ class Silicon:
     """Every cell of a chip on its own, (groups, rows, cells of a row), with the writes it has taken, in both ways of counting."""
 
     def __init__(self, chip: Chip) -> None:
+        self.chip = chip
         self.cells = chip.cells_per_weight
-        self.bits = chip.array.cell_bits
         self.level = np.zeros((chip.groups, chip.array.rows, chip.group_columns * self.cells), dtype=np.int64)
         self.changed = np.zeros_like(self.level)
         self.addressed = np.zeros_like(self.level)
@@ -61,18 +62,14 @@ class Silicon:
             if not isinstance(each, Write):
                 continue
             layer = program.mapping.by_index[each.layer]
-            codes = program.quantised.matrices[layer.name].codes.astype(np.int64)
+            codes = program.quantised.matrices[layer.name].codes
             for which, group in enumerate(members(each.groups)):
                 block = layer.tiling.block(each.blocks[0] + which)
-                want = np.zeros((block.height, block.width), dtype=np.int64)
-                high, wide = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
-                for m in range(block.count):
-                    part = codes[block.first + m, slice(*block.rows), slice(*block.columns)]
-                    want[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = part
+                want = block_cells(self.chip, codes, block)
                 rows = each.rows[which] if each.rows else ()
                 columns = each.columns[which] if each.columns else ()
                 for cell in range(self.cells):
-                    digit = want >> (self.bits * (self.cells - 1 - cell)) & (2**self.bits - 1)
+                    digit = want[..., cell]
                     down = np.array(rows or range(block.height))[:, None]
                     across = np.array(columns or range(block.width))[None, :] * self.cells + cell
                     self.changed[group, down, across] += self.level[group, down, across] != digit

@@ -276,7 +276,10 @@ def test_instructions_start_when_all_they_wait_for_have_ended_and_last_as_long_a
         if isinstance(instruction, Activate):
             windows = instruction.windows[1] - instruction.windows[0]
             steps = -(-8 // chip.array.dac_bits)
-            conversions = -(-chip.array.columns // chip.array.adcs)
+            columns = chip.array.columns
+            # A pair of columns is converted at once; a unit column comes to those that may be inverted.
+            once = {"differential": (columns + 1) // 2, "flipped": columns + 1}.get(chip.array.coding, columns)
+            conversions = -(-once // chip.array.adcs)
             step_s = conversions * chip.array.adc_period_s + chip.array.step_overhead_s
             seconds = windows * steps * step_s
         if isinstance(instruction, Activate | Vector | Combine):

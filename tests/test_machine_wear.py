@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.chip.chip import Override
+from mho.chip.coding import CODINGS, Coding, CodingName
 from mho.machine import Wear, WriteCount, wear
 from mho.machine.energy import count_events
 from mho.network.graph import Network
 from mho.network.layers import Layer
 from mho.program import Program, Write
 from mho.schedule import SCHEDULES
+from tests.coded_cells import block_cells
 from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, pointwise, with_codes
 from tests.strategies import chips, networks
 
@@ -134,17 +136,11 @@ def test_a_diagonal_writes_level_0_beside_it() -> None:
     assert counts == [WriteCount(16, 4, 9, 3 + 3), WriteCount(4, 0, 0, 0), WriteCount(4, 4, 9, 3 + 3)]
 
 
-def levels(code: int, count: int, bits: int) -> list[int]:
-    """The digits of a code in base 2**bits, the most significant first."""
-    return [code // (2**bits) ** place % 2**bits for place in reversed(range(count))]
-
-
 def followed(program: Program) -> tuple[dict[int, tuple[int, int, int]], npt.NDArray[np.int64]]:
     """Follow every cell on its own: for each write cells addressed, changed and steps, and the changes of each cell."""
     chip = program.chip
-    count, bits = chip.cells_per_weight, chip.array.cell_bits
+    count = chip.cells_per_weight
     wide = chip.group_columns * count
-    table = np.array([levels(code, count, bits) for code in range(256)])
     held = np.zeros((chip.groups, chip.array.rows, wide), dtype=np.int64)
     worn = np.zeros_like(held)
     counts: dict[int, tuple[int, int, int]] = {}
@@ -161,15 +157,7 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int]], npt.NDA
             addressed = changed = steps = 0
             for index, group in zip(range(*instruction.blocks), groups, strict=True):
                 block = layer.tiling.block(index)
-                # Every place of the rectangle is level 0 but where a matrix of the block puts a weight.
-                want = np.zeros((block.height, block.width), dtype=np.int64)
-                high, wide_ = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
-                for m in range(block.count):
-                    for r in range(high):
-                        for c in range(wide_):
-                            code = codes[block.first + m, block.rows[0] + r, block.columns[0] + c]
-                            want[m * high + r, m * wide_ + c] = code
-                cells = table[want].reshape(block.height, block.width * count)
+                cells = block_cells(chip, codes, block).reshape(block.height, block.width * count)
                 place = held[group, : block.height, : block.width * count]
                 apart = np.abs(cells - place)
                 addressed, changed, steps = (
@@ -238,10 +226,14 @@ def test_pulses_up_equal_pulses_down_over_an_inference(network: Network, chip: C
     assert not (cells == 1).any()
 
 
-def overwriting(layers: Sequence[Layer], seed: int, bits: int, schedule: str) -> tuple[Wear, Wear, Program]:
+def overwriting(
+    layers: Sequence[Layer], seed: int, bits: int, schedule: str, coding: CodingName = "offset"
+) -> tuple[Wear, Wear, Program]:
     """Exact and expected wear of layers on one group of 32 rows and 32 weights, their codes drawn as expected."""
-    columns = 8 * -(-8 // bits)
-    chip = one_group(array__rows=32, array__columns=columns, group__arrays=4, array__cell_bits=bits)
+    chip = one_group(
+        array__rows=32, array__columns=8 * Coding(coding, 8, bits).cells, group__arrays=4, array__cell_bits=bits,
+        array__coding=coding,
+    )  # fmt: skip
     inputs = tuple(layer for layer in layers if not hasattr(layer, "weight"))
     net = network(*layers, outputs=tuple(layer.name for layer in layers if layer not in inputs))
     program = mho.compile(bell_codes(net, seed), chip, schedule=schedule, residency="never")
@@ -257,11 +249,12 @@ def ratios(exact: Wear, expected: Wear) -> tuple[float, float]:
     return sums[1][0] / sums[0][0], sums[1][1] / sums[0][1]
 
 
-# A weight's changed cells and steps have a standard deviation of at most 0.56 of their mean (steps of 4-bit cells). Each code
+# A weight's changed cells and steps have a standard deviation of at most 0.56 of their mean (steps of 4-bit cells; 0.64 where
+# they are differential). Each code
 # enters two changes, so n changes are worth n / 2 independent ones at least, and a ratio has at most 0.56 sqrt(2 / n).
-def tolerance(weights: int) -> float:
+def tolerance(weights: int, deviation: float = 0.56) -> float:
     """Four standard deviations of a ratio over so many weights."""
-    return 4 * 0.56 * sqrt(2 / weights)
+    return 4 * deviation * sqrt(2 / weights)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
@@ -271,6 +264,15 @@ def test_expected_changes_of_dense_blocks_are_those_of_drawn_codes(bits: int, sc
     exact, expected, program = overwriting(layers, 1, bits, schedule)
     assert program.mapping.blocks == 16
     assert ratios(exact, expected) == pytest.approx((1, 1), abs=tolerance(16 * 1024))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+@pytest.mark.parametrize("coding", CODINGS[1:])
+def test_expected_changes_of_every_coding_are_those_of_drawn_codes(bits: int, coding: CodingName) -> None:
+    layers = [entry(1, 64), *(linear(f"l{i}", "x" if i == 0 else f"l{i - 1}", 1, 64, 64) for i in range(4))]
+    exact, expected, program = overwriting(layers, 1, bits, "naive", coding)
+    assert program.mapping.blocks == 16
+    assert ratios(exact, expected) == pytest.approx((1, 1), abs=tolerance(16 * 1024, 0.64))
 
 
 @pytest.mark.parametrize("channels", [1, 4])

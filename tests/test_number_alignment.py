@@ -24,6 +24,7 @@ from mho.number.alignment import HALF_OF_THEM, ONE_LEVEL
 from mho.number.coded import QuantisedMatrix
 from mho.schedule import SCHEDULES
 from mho.schedule.centre import ALIKE, choose_centre, overwriting, prepared
+from tests.coded_cells import narrows
 from tests.hand_sized import entry, hand_chip, linear, with_codes
 from tests.hand_sized import network as network_of
 from tests.strategies import Sketch, chips, networks
@@ -94,7 +95,7 @@ def test_where_nothing_is_clipped_outputs_stay_the_same_bit_for_bit(
 def test_aligned_programs_are_bit_exact_against_the_reference_of_their_own_codes(
     network: Network, chip: Chip, schedule: str, alignment: str | int, low_cell: str, per_channel: bool
 ) -> None:
-    if chip.array.cell_bits == 1:
+    if not narrows(chip):
         low_cell = "all"
     program = mho.compile(
         quantised(network, per_channel),
@@ -402,6 +403,14 @@ def test_an_aligned_program_says_so_in_notes_report_and_file(tmp_path: Path) -> 
 def test_unknown_alignments_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         mho.compile(bells(1), hand_chip(), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("coding", "cell_bits"), [("differential", 2), ("differential", 4), ("twos_complement", 8)])
+def test_a_coding_without_a_cell_for_the_lowest_digit_cannot_be_narrowed(coding: str, cell_bits: int) -> None:
+    chip = hand_chip(array__coding=coding, array__cell_bits=cell_bits, array__pulses_full_range=255)
+    mho.compile(bells(1), chip, alignment=96)
+    with pytest.raises(OptionError, match=f"coding {coding} in cells of {cell_bits} bits has no cell that holds it"):
+        mho.compile(bells(1), chip, low_cell="lower")
 
 
 @pytest.mark.parametrize("options", [{"alignment": "auto"}, {"alignment": 96}, {"low_cell": "lower"}])

@@ -37,6 +37,7 @@ from mho.network.samples import synthetic
 from mho.program import Program, Write, violations
 from mho.program.deltas import Deltas
 from mho.program.instructions import members
+from tests.coded_cells import block_cells
 from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, with_codes
 from tests.strategies import chips, networks
 
@@ -48,7 +49,7 @@ def shuffled(program: Program, seed: int) -> Program:
     """Give some blocks of every write random orders of rows, columns and digits."""
     generator = np.random.default_rng(seed)
     chip = program.chip
-    full = chip.cells_per_weight * chip.array.cell_bits == chip.weight_bits
+    full = chip.array.coding == "offset" and 8 % chip.array.cell_bits == 0
 
     def drawn(room: int, size: int) -> tuple[int, ...]:
         return tuple(generator.permutation(room)[:size].tolist()) if generator.random() < 0.8 else ()
@@ -83,7 +84,7 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int, int]], np
     """Follow every cell on its own: cells, changes, steps and the slowest array of each write; changes of each cell."""
     chip = program.chip
     assert program.quantised is not None
-    count, bits = chip.cells_per_weight, chip.array.cell_bits
+    count = chip.cells_per_weight
     held = np.zeros((chip.groups, chip.array.rows, chip.group_columns, count), dtype=np.int64)
     worn = np.zeros_like(held)
     counts: dict[int, tuple[int, int, int, int]] = {}
@@ -99,19 +100,12 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int, int]], np
                 rows = (write.rows[which] if write.rows else ()) or tuple(range(block.height))
                 columns = (write.columns[which] if write.columns else ()) or tuple(range(block.width))
                 digits = (write.cells[which] if write.cells else ()) or tuple(range(count))
-                high, wide = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
+                want = block_cells(chip, codes, block)
                 before = held[group].copy()
                 for r, row in enumerate(rows):
                     for c, column in enumerate(columns):
-                        m = r // high
-                        inside = m == c // wide
-                        code = (
-                            codes[block.first + m, block.rows[0] + r % high, block.columns[0] + c % wide]
-                            if inside
-                            else 0
-                        )
                         for k, cell in enumerate(digits):
-                            held[group, row, column, cell] = int(code) >> bits * (count - 1 - k) & 2**bits - 1
+                            held[group, row, column, cell] = want[r, c, k]
                 change = held[group] - before
                 if turn:
                     worn[group] += change != 0
@@ -354,6 +348,11 @@ def test_orders_that_are_none_are_illegal() -> None:
     odd = mho.compile(net, hand_chip(array__cell_bits=3), residency="never")
     assert refused(odd, rows=(rows,)) == []
     assert "not used in full" in refused(odd, cells=((1, 0, 2),))[0]
+    narrow = network(entry(1, 6), linear("a", "x", 1, 6, 2))
+    for coding, count in (("flipped", 4), ("differential", 8), ("twos_complement", 5)):
+        other = mho.compile(narrow, hand_chip(array__coding=coding), residency="never")
+        assert refused(other, rows=(rows,)) == []
+        assert f"cells of coding {coding} are not alike" in refused(other, cells=(tuple(range(count))[::-1],))[0]
 
 
 def test_a_write_measured_faster_than_its_cells_is_illegal() -> None:

@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import baseline, errors
+    from mho import baseline, errors, training
     from mho.baseline import Systolic
     from mho.chip import Chip
-    from mho.machine import Verification, execute, verify
+    from mho.machine import Evaluation, Executor, Sweep, Verification, calibrate, evaluate, execute, sweep, verify
+    from mho.machine.analog import Analog, Device, Signals
     from mho.network import Network, zoo
     from mho.number import QuantisedNetwork, align, narrow, quantise, run_float, run_reference
     from mho.program import Program
@@ -26,49 +27,69 @@ if TYPE_CHECKING:
     from mho.version import __version__
 
 _WHERE = {
+    "Analog": "mho.machine.analog",
     "Chip": "mho.chip",
+    "Device": "mho.machine.analog",
+    "Evaluation": "mho.machine",
+    "Executor": "mho.machine",
     "Network": "mho.network",
     "Program": "mho.program",
     "QuantisedNetwork": "mho.number",
     "Report": "mho.report",
     "Search": "mho.schedule",
+    "Signals": "mho.machine.analog",
+    "Sweep": "mho.machine",
     "Systolic": "mho.baseline",
     "Verification": "mho.machine",
     "__version__": "mho.version",
     "align": "mho.number",
     "baseline": "mho.baseline",
+    "calibrate": "mho.machine",
     "compile": "mho.schedule",
     "errors": "mho.errors",
+    "evaluate": "mho.machine",
     "execute": "mho.machine",
     "narrow": "mho.number",
     "quantise": "mho.number",
     "run_float": "mho.number",
     "run_reference": "mho.number",
     "simulate": "mho.report",
+    "sweep": "mho.machine",
+    "training": "mho.training",
     "verify": "mho.machine",
     "zoo": "mho.network.zoo",
 }
 
 __all__ = [
+    "Analog",
     "Chip",
+    "Device",
+    "Evaluation",
+    "Executor",
     "Network",
     "Program",
     "QuantisedNetwork",
     "Report",
     "Search",
+    "Signals",
+    "Sweep",
     "Systolic",
     "Verification",
     "__version__",
     "align",
     "baseline",
+    "calibrate",
     "compile",
     "errors",
+    "evaluate",
     "execute",
     "narrow",
     "quantise",
     "run_float",
     "run_reference",
     "simulate",
+    "sweep",
+    "training",
     "verify",
     "zoo",
 ]

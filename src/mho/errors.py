@@ -7,6 +7,8 @@ MhoError                       anything the user can put right; the command line
 ├── NumberError                quantisation: codes, calibration samples
 ├── MappingError               a layer that cannot be placed on the chip
 ├── ProgramError               a program file that cannot be read, or a program that is illegal
+├── AnalogError                a description of converters, wires and noise: file, key and what is allowed
+├── DeviceError                a device's file, or a device used where it is not valid
 ├── OptionError                an option or argument that does not exist or is out of range
 └── OutputError                a file or folder that cannot be written
 """
@@ -50,6 +52,14 @@ class MappingError(MhoError):
 
 class ProgramError(MhoError):
     """A program file cannot be read, or a program is illegal."""
+
+
+class AnalogError(MhoError):
+    """A description of the analog side of an array is wrong, or does not fit the chip."""
+
+
+class DeviceError(MhoError):
+    """A device's file is wrong, or a device is used where it is not valid."""
 
 
 class OptionError(MhoError):

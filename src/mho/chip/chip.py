@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from mho.chip import store
+from mho.chip.coding import Coding
 from mho.chip.costs import Costs
 from mho.chip.describe import describe
 from mho.chip.parts import Buffer, Use, Vector, read_uses
@@ -246,10 +247,15 @@ class Chip:
         """Conductance levels of a cell."""
         return 1 << self.array.cell_bits
 
+    @cached_property
+    def coding(self) -> Coding:
+        """How the cells of a weight hold it."""
+        return Coding(self.array.coding, self.weight_bits, self.array.cell_bits)
+
     @property
     def cells_per_weight(self) -> int:
         """Adjacent cells that hold one weight."""
-        return -(-self.weight_bits // self.array.cell_bits)
+        return self.coding.cells
 
     @property
     def array_weights_per_row(self) -> int:
@@ -267,8 +273,18 @@ class Chip:
         return -(-self.input_bits // self.array.dac_bits)
 
     @property
+    def unit_columns(self) -> int:
+        """Columns that an array has besides those of its weights, to sum its inputs: one where columns may be inverted."""
+        return self.coding.unit_columns
+
+    @property
+    def conversions_per_step(self) -> int:
+        """Conversions of an array in an input-bit step: one for each of its columns, or for each pair."""
+        return self.coding.conversions(self.array.columns)
+
+    @property
     def partial_sum_bytes(self) -> int:
-        """Bytes that hold any sum of one array: input bits + weight bits + log2(rows)."""
+        """Bytes that hold any sum of one array: input bits + weight bits + log2(rows), a sign of the weight included."""
         return math.ceil((self.input_bits + self.weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
 
     @property
@@ -288,10 +304,10 @@ class Chip:
 
     @cached_property
     def step_time_s(self) -> float:
-        """Time of one input-bit step: ceil(columns / ADCs) ADC periods and the array's overhead (ARAS, Table
+        """Time of one input-bit step: ceil(conversions / ADCs) ADC periods and the array's overhead (ARAS, Table
         II).
         """
-        conversions = -(-self.array.columns // self.array.adcs)
+        conversions = -(-self.conversions_per_step // self.array.adcs)
         return float(conversions * exact(self.array.adc_period_s) + exact(self.array.step_overhead_s))
 
     @cached_property

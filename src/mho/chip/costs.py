@@ -137,4 +137,13 @@ class Costs:
                 "a byte of the global buffer costs what it costs in the banks that hold its tensor; one that passes "
                 f"through without a bank, what it costs in the largest, {largest} bytes"
             )
+        if self.chip.coding.inverts:
+            notes.append(
+                "assumption: the unit column of each array is set once when the chip is made; it is sampled and converted in every "
+                "step, but the array's own area and energy are those of the other columns"
+            )
+        if self.chip.coding.pairs:
+            notes.append(
+                "assumption: both columns of a pair are sampled, and an ADC converts their difference like the sum of one column"
+            )
         return tuple(notes)

@@ -24,6 +24,8 @@ def describe(chip: Chip) -> dict[str, Any]:
             "cells": chip.cells,
             "weights": chip.arrays * chip.array.rows * chip.array_weights_per_row,
             "buffer_capacity": chip.buffer.capacity,
+            "cells_per_weight": chip.cells_per_weight,
+            "conversions_per_step": chip.conversions_per_step,
             "step_time_s": chip.step_time_s,
             "window_time_s": chip.window_time_s,
             "array_write_time_s": chip.array_write_time_s,

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from mho.chip.coding import Coding
 from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, read_number, read_word
 from mho.chip.spec import ArraySpec, BufferSpec, ChipSpec, Dimension, Words
 from mho.chip.units import SI_UNIT
@@ -104,13 +105,15 @@ def _whole(file: str, key: str, number: float, dimension: str) -> int:
 
 def _check_array(file: str, array: ArraySpec) -> None:
     """Refuse arrays whose parts do not fit one another."""
-    cells = -(-WEIGHT_BITS // array.cell_bits)
+    coding = Coding(array.coding, WEIGHT_BITS, array.cell_bits)
+    cells, conversions = coding.cells, coding.conversions(array.columns)
+    converted = "pairs of columns" if coding.pairs else "columns"
     for key, wrong, text in (
-        ("adcs", array.adcs > array.columns, f"more ADCs ({array.adcs}) than columns ({array.columns})"),
+        ("adcs", array.adcs > conversions, f"more ADCs ({array.adcs}) than {converted} ({conversions})"),
         (
             "columns",
             array.columns < cells,
-            f"{array.columns} columns hold no {WEIGHT_BITS}-bit weight; at least {cells}",
+            f"{array.columns} columns hold no {WEIGHT_BITS}-bit weight; at least {cells} in coding {array.coding}",
         ),
         (
             "pulses_full_range",

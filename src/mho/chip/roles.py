@@ -44,8 +44,8 @@ def _steps(chip: Chip) -> float:
 
 
 def _conversions(chip: Chip) -> float:
-    """Conversions per second of one ADC: it serves ceil(columns / ADCs) columns in each step."""
-    return math.ceil(chip.array.columns / chip.array.adcs) / chip.step_time_s
+    """Conversions per second of one ADC: of those of a step it makes its share, rounded up."""
+    return math.ceil(chip.conversions_per_step / chip.array.adcs) / chip.step_time_s
 
 
 def _group_sums(chip: Chip) -> float:
@@ -103,7 +103,9 @@ ROLES: Mapping[str, Role] = MappingProxyType(
             lambda chip: {"bits": chip.array.dac_bits},
             _steps,
         ),
-        "sample_hold": Role("array", "sample", ("sample_hold",), lambda chip: chip.array.columns, rate=_steps),
+        "sample_hold": Role(
+            "array", "sample", ("sample_hold",), lambda chip: chip.array.columns + chip.unit_columns, rate=_steps
+        ),
         "adc": Role("array", "conversion", ("adc_conversion",), lambda chip: chip.array.adcs, _bits, _conversions),
         "shift_add": Role("array", "addition", ("shift_add",), lambda chip: chip.array.adcs, rate=_conversions),
         "input_register": Role(

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mho.chip.coding import CODINGS, CodingName
+
 
 @dataclass(frozen=True)
 class Dimension:
@@ -60,6 +62,7 @@ class ArraySpec(Part):
     rows: Rows
     columns: Columns
     cell_bits: CellBits
+    coding: Annotated[CodingName, Words(CODINGS)]
     dac_bits: DacBits
     adcs: Adcs
     adc_bits: AdcBits

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from mho.cli import baseline, compare, listings, run, study, verify
+from mho.cli import accuracy, baseline, compare, listings, run, study, sweep, verify
 from mho.cli.registries import StrategyCommand
 from mho.errors import MhoError
 from mho.version import __version__
@@ -30,6 +30,8 @@ app = typer.Typer(
 app.command(cls=StrategyCommand, epilog=run.EPILOG)(run.run)
 app.command(cls=StrategyCommand, epilog=compare.EPILOG)(compare.compare)
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(verify.verify)
+app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(accuracy.accuracy)
+app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(sweep.sweep)
 app.command(epilog=baseline.EPILOG)(baseline.baseline)
 app.command(epilog=study.EPILOG)(study.study)
 app.command()(listings.models)

@@ -46,6 +46,17 @@ def load_chip(name: str, overrides: Sequence[str] | None) -> Chip:
 
 def varied(machine: Machine, overrides: Sequence[str] | None, example: str) -> Machine:
     """Change what --set asks for; `example` shows what may follow it."""
+    changes = read_changes(overrides, example)
+    if not changes:
+        return machine
+    try:
+        return machine.override(changes, source="given on the command line")
+    except ChipError as error:
+        raise ChipError(f"--set: {str(error).removeprefix('override: ')}") from None
+
+
+def read_changes(overrides: Sequence[str] | None, example: str) -> dict[str, Any]:
+    """Read what --set asks for: keys and their values, each key once."""
     changes: dict[str, Any] = {}
     for each in overrides or ():
         key, equals, text = (part.strip() for part in each.partition("="))
@@ -54,12 +65,7 @@ def varied(machine: Machine, overrides: Sequence[str] | None, example: str) -> M
         if key in changes:
             raise OptionError(f"--set {key} is given twice")
         changes[key] = _value(key, text)
-    if not changes:
-        return machine
-    try:
-        return machine.override(changes, source="given on the command line")
-    except ChipError as error:
-        raise ChipError(f"--set: {str(error).removeprefix('override: ')}") from None
+    return changes
 
 
 def _value(key: str, text: str) -> Any:
@@ -266,9 +272,9 @@ def judging(samples: Samples, network: Network, alignment: str | int) -> Samples
     return samples.first(count) if alignment == "auto" and samples.labels is not None and count else None
 
 
-def calibrated(network: Network, samples: Samples, *, per_channel: bool) -> QuantisedNetwork:
+def calibrated(network: Network, samples: Samples, *, per_channel: bool, symmetric: bool = False) -> QuantisedNetwork:
     """Quantise with activations calibrated on samples, and note which."""
     import mho
 
-    quantised = mho.quantise(network, samples.inputs, per_channel=per_channel)
+    quantised = mho.quantise(network, samples.inputs, per_channel=per_channel, symmetric=symmetric)
     return replace(quantised, notes=(*quantised.notes, f"activations calibrated on {samples.origin}"))

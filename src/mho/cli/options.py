@@ -290,6 +290,14 @@ PerChannel = Annotated[
         help="One weight scale for each output channel instead of one a tensor.",
     ),
 ]
+Symmetric = Annotated[
+    bool,
+    typer.Option(
+        "--symmetric",
+        rich_help_panel=SAMPLES,
+        help="Weight codes whose middle stands for 0, as suits cells in differential pairs (--set chip.array.coding=differential).",
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option(

@@ -1,15 +1,18 @@
 """What a program does: two interpreters of the same program, one for time, energy and wear, one for values."""
 
+from mho.machine.calibration import calibrate
 from mho.machine.cells import wear
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import Endurance, endurance, rotate
 from mho.machine.energy import Account, Entry, account
-from mho.machine.functional import execute
+from mho.machine.evaluation import Evaluation, evaluate
+from mho.machine.functional import Executor, execute
 from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.sweep import Sweep, sweep
 from mho.machine.timing import Timing, time_program
 from mho.machine.verify import Verification, verify
 
 __all__ = [
-    "Account", "Endurance", "Entry", "Occupancy", "Timing", "Verification", "Wear", "WriteCount", "account", "endurance",
-    "execute", "occupancy", "rotate", "time_program", "verify", "wear",
+    "Account", "Endurance", "Entry", "Evaluation", "Executor", "Occupancy", "Sweep", "Timing", "Verification", "Wear", "WriteCount",
+    "account", "calibrate", "endurance", "evaluate", "execute", "occupancy", "rotate", "sweep", "time_program", "verify", "wear",
 ]  # fmt: skip

@@ -28,8 +28,8 @@ class _Cells:
         few = sum(isinstance(each, Write) for each in program.instructions) < 2**16
         shape = (chip.cells_per_weight, chip.groups, chip.array.rows, chip.group_columns)
         self.worn = np.zeros(shape, dtype=np.uint16 if few else np.uint32)
-        self.tables = level_changes(chip.cells_per_weight, chip.array.cell_bits)
-        self.steepest = steepest_changes(chip.cells_per_weight, chip.array.cell_bits)
+        self.tables = level_changes(chip.coding)
+        self.steepest = steepest_changes(chip.coding)
 
     def write(self, instruction: Write, *, wearing: bool) -> WriteCount:
         """Count what a write changes, and wear the cells, if asked."""

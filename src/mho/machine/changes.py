@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip.coding import Coding
+
 
 @dataclass(frozen=True, slots=True)
 class WriteCount:
@@ -43,24 +45,24 @@ class Wear:
 
 
 @lru_cache(maxsize=8)
-def level_changes(count: int, bits: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """For each pair of codes (old * 256 + new): cells changed, level steps, and the changed cells as bits."""
-    shifts = bits * np.arange(count - 1, -1, -1)
-    levels = (np.arange(256)[:, None] >> shifts) & ((1 << bits) - 1)
+def level_changes(
+    coding: Coding,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8 | np.uint16]]:
+    """For each pair of codes as cells show them (old * 256 + new): cells changed, level steps, and the changed cells as bits."""
+    levels = coding.table.astype(np.int64)
     apart = np.abs(levels[:, None, :] - levels[None, :, :])
-    mask = ((apart > 0) << np.arange(count)).sum(axis=-1)
+    mask = ((apart > 0) << np.arange(coding.cells)).sum(axis=-1)
     return (
         (apart > 0).sum(axis=-1).astype(np.uint8).ravel(),
         apart.sum(axis=-1).astype(np.uint8).ravel(),
-        mask.astype(np.uint8).ravel(),
+        mask.astype(np.uint8 if coding.cells <= 8 else np.uint16).ravel(),
     )
 
 
 @lru_cache(maxsize=8)
-def steepest_changes(count: int, bits: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """For each pair of codes (old * 256 + new): the largest rise and the largest fall among their cells, in levels."""
-    shifts = bits * np.arange(count - 1, -1, -1)
-    levels = (np.arange(256)[:, None] >> shifts) & ((1 << bits) - 1)
+def steepest_changes(coding: Coding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """For each pair of codes as cells show them (old * 256 + new): the largest rise and fall among their cells, in levels."""
+    levels = coding.table.astype(np.int64)
     rise = levels[None, :, :] - levels[:, None, :]
     steepest = (np.maximum(change.max(axis=-1), 0).astype(np.uint8).ravel() for change in (rise, -rise))
     return next(steepest), next(steepest)

@@ -6,7 +6,7 @@ bring them), `memory` (main memory), `static` (leakage over the time that things
 
 Counting rules, for one window through a run of blocks with s input-bit steps:
 - rows are driven in each array that uses them; every used array is read, and of it the used columns only are sampled,
-  converted and shift-added, each step;
+  converted and shift-added, each step, and its unit column where it has one; a pair of columns is converted once;
 - inputs: those that blocks of the run share are read from the global buffer once; each group gets its rows over the network
   on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers;
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
@@ -106,12 +106,14 @@ def _activation(program: Program, instruction: Activate, beyond: tuple[int, int]
     arrays, drives = totals.arrays + beyond[0], totals.drives + beyond[1]
     windows = instruction.windows[1] - instruction.windows[0]
     steps = windows * chip.steps_per_window
-    converted = totals.columns * chip.cells_per_weight * steps
+    # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
+    sampled = (totals.columns * chip.cells_per_weight + arrays * chip.unit_columns) * steps
+    converted = sampled // 2 if chip.coding.pairs else sampled
     sums = totals.columns * windows
     for event, count in {
         "dac_drive": drives * steps,
         "array_read": arrays * steps,
-        "sample_hold": converted,
+        "sample_hold": sampled,
         "adc_conversion": converted,
         "shift_add": converted,
         "tile_buffer_byte": 2 * totals.rows * windows,

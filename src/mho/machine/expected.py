@@ -4,7 +4,8 @@ Weight codes are taken to be independent and normal around the middle of the ran
 weight and receives another changes by what two such codes differ on average; one that holds level 0 (a blank cell, or
 one off a block's diagonal) by what a code differs from 0. Each group remembers the last two blocks that were written to it,
 with their extents, so that a block which comes back only pays for what was overwritten in between; what lies beyond
-both is charged as if it held other weights. Against codes that really follow the distribution, whole blocks come within 1 %,
+both is charged as if it held other weights. Which columns a block inverts (coding `flipped`) is expected for blocks as high as an
+array. Against codes that really follow the distribution, whole blocks come within 1 %,
 random mixes of partial blocks within about 11 % (tests/test_machine_wear.py).
 """
 
@@ -15,7 +16,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from mho.machine.changes import Wear, WriteCount, level_changes
+from mho.chip.coding import Coding
+from mho.machine.changes import Wear, WriteCount
 from mho.program import Program, Write
 from mho.program.instructions import indices
 
@@ -33,14 +35,43 @@ Integers = npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=8)
-def expected_change(count: int, bits: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Expect (cells changed, level steps) of a weight overwritten by another weight, and of level 0 overwritten by one."""
+def expected_change(coding: Coding, rows: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Expect (cells changed, level steps) of a weight overwritten by another weight, and of level 0 overwritten by one.
+
+    Weights are independent, so that a cell's two levels are, too. Where the coding inverts columns, they are taken to be
+    `rows` cells high.
+    """
     code = np.arange(256)
     chance = np.exp(-0.5 * ((code - 127.5) / (255 / CODE_SPREAD)) ** 2)
     chance /= chance.sum()
-    both = np.outer(chance, chance).ravel()
-    changed, steps, _ = level_changes(count, bits)
-    return (float(both @ changed), float(both @ steps)), (float(chance @ changed[:256]), float(chance @ steps[:256]))
+    level = np.arange(coding.highest + 1)
+    apart = np.abs(level[:, None] - level[None, :])
+    weight, blank = [0.0, 0.0], [0.0, 0.0]
+    for cell in range(coding.cells):
+        share: Floats = np.bincount(coding.table[:, cell], weights=chance, minlength=len(level)).astype(np.float64)
+        if coding.inverts:
+            share = _shown(share, rows)
+        for i, price in enumerate((apart > 0, apart)):
+            weight[i] += float(share @ price @ share)
+            blank[i] += float(share @ price[0])
+    return (weight[0], weight[1]), (blank[0], blank[1])
+
+
+def _shown(share: Floats, rows: int) -> Floats:
+    """Return how often a cell shows each level, where columns that sum to more than half are inverted.
+
+    `share` is how often it is to hold each level, shape (levels,). With S the sum of the other rows - 1 cells of its column, a cell
+    of digit d is inverted if S + d > rows x (levels - 1) / 2.
+    """
+    highest = len(share) - 1
+    size = (rows - 1) * highest + 1
+    # The distribution of the sum of independent cells is the power of one cell's in the transformed domain.
+    sums = np.fft.irfft(np.fft.rfft(share, 2 * size) ** (rows - 1), 2 * size)[:size]
+    below = np.concatenate([[0.0], np.cumsum(np.clip(sums, 0.0, None))])
+    most = rows * highest // 2 - np.arange(highest + 1)
+    kept = share * np.clip(below[np.clip(most + 1, 0, size)] / below[-1], 0.0, 1.0)
+    shown: Floats = kept + (share - kept)[::-1]
+    return shown
 
 
 class _Held:
@@ -100,7 +131,7 @@ class _Held:
 def expected_wear(program: Program) -> Wear:
     """Charge expected changes wherever a group receives another block than it held."""
     chip = program.chip
-    weight, blank = expected_change(chip.cells_per_weight, chip.array.cell_bits)
+    weight, blank = expected_change(chip.coding, chip.array.rows)
     held = _Held(chip.groups, chip.array.rows, chip.group_columns)
     worn = np.zeros(chip.groups)
     counts: dict[int, WriteCount] = {}

@@ -40,6 +40,18 @@ class Samples:
             f"the first {min(count, len(self))} of {self.origin}",
         )
 
+    def spread(self, count: int) -> Samples:
+        """Return `count` samples spread evenly over all, which may be sorted by class; all, where there are no more."""
+        if count >= len(self):
+            return self
+        places = [number * len(self) // count for number in range(count)]
+        labels = self.labels
+        if labels is not None and labels.ndim:
+            labels = labels[places]
+        return Samples(
+            tuple(array[places] for array in self.inputs), labels, f"{count} of {self.origin}, evenly spread"
+        )
+
 
 def synthetic(network: Network, count: int, seed: int = 0) -> Samples:
     """Draw `count` batches: standard normal reals, or uniform integers within the range of the code or table they index."""

@@ -52,17 +52,17 @@ def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[i
     Raises OptionError where there are no labels, where they name no class, or where the network holds no float weights.
     """
     network = quantised.network
-    labels = _labels(network, samples)
+    labels = checked_labels(network, samples)
     if not network.has_values:
         raise OptionError(
             f"{network.name} holds codes alone; the accuracy in float needs the model itself, not a program"
         )
-    right = [0, 0]
+    counts = [0, 0]
     for part, wanted in _parts(network, samples, labels, progress):
         name = network.outputs[0]
         for i, scores in enumerate((run_float(network, part)[name], run_reference(quantised, part)[name])):
-            right[i] += int(_right(scores, wanted, samples.origin).sum())
-    return Accuracy(len(samples), right[0], right[1])
+            counts[i] += int(right(scores, wanted, samples.origin).sum())
+    return Accuracy(len(samples), counts[0], counts[1])
 
 
 def classified(
@@ -70,17 +70,21 @@ def classified(
 ) -> npt.NDArray[np.bool_]:
     """Say of each sample whether the integers alone classify it rightly, shape (samples,); see `top1`."""
     network = quantised.network
-    labels = _labels(network, samples)
+    labels = checked_labels(network, samples)
     return np.concatenate(
         [
-            _right(run_reference(quantised, part)[network.outputs[0]], wanted, samples.origin)
+            right(run_reference(quantised, part)[network.outputs[0]], wanted, samples.origin)
             for part, wanted in _parts(network, samples, labels, progress)
         ]
     )
 
 
-def _labels(network: Network, samples: Samples) -> npt.NDArray[np.int64]:
-    """Return the labels, checked."""
+def checked_labels(network: Network, samples: Samples) -> npt.NDArray[np.int64]:
+    """Return the labels (samples,), checked.
+
+    Raises OptionError where there are none, where they are no whole numbers or not one a sample, and where the samples fill
+    no whole number of inferences.
+    """
     if samples.labels is None:
         raise OptionError(f"accuracy needs labels (an array y or labels); {samples.origin} holds none")
     labels = np.asarray(samples.labels)
@@ -104,12 +108,16 @@ def _parts(
         yield tuple(array[first : first + step] for array in samples.inputs), labels[first : first + step]
 
 
-def _right(scores: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], origin: str) -> npt.NDArray[np.bool_]:
+def right(scores: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], origin: str) -> npt.NDArray[np.bool_]:
     """Say of which samples the largest score (n, ...) is that of their label (n,)."""
     flat = scores.reshape(len(labels), -1)
-    background = int(flat.shape[1] == WITH_BACKGROUND)
-    if labels.min() < 0 or labels.max() + background >= flat.shape[1]:
-        raise OptionError(
-            f"{origin}: labels from {labels.min()} to {labels.max()} do not fit {flat.shape[1] - background} classes"
-        )
-    return np.asarray(flat.argmax(axis=1) == labels + background)
+    classes = flat.shape[1] - int(flat.shape[1] == WITH_BACKGROUND)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise OptionError(f"{origin}: labels from {labels.min()} to {labels.max()} do not fit {classes} classes")
+    return np.asarray(predicted(flat) == labels)
+
+
+def predicted(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Return the class of the largest score, shape (n,), of scores (n, ...); -1 is a background class."""
+    flat = scores.reshape(len(scores), -1)
+    return np.asarray(flat.argmax(axis=1) - int(flat.shape[1] == WITH_BACKGROUND), dtype=np.int64)

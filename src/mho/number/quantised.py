@@ -25,6 +25,7 @@ def quantise(
     samples: Inputs | None = None,
     *,
     per_channel: bool = False,
+    symmetric: bool = False,
     bits: int = 8,
     range: str = "minmax",
     chunk: int | None = None,
@@ -34,10 +35,12 @@ def quantise(
     quantise(network)                                weights only: enough to map and to time, not to execute
     quantise(network, samples)                       with activation codes, calibrated on `samples`
     quantise(network, samples, per_channel=True)     one weight code for each output channel
+    quantise(network, samples, symmetric=True)       weight codes whose middle stands for 0
     quantise(network, samples, range="mse")          activation ranges that minimise the squared error
 
     Weights take the range of their own values, widened to contain 0, per tensor or per output channel; `bits`
-    (2 to 8) is the number of bits of the codes chosen here. Codes that came with the network (a quantised
+    (2 to 8) is the number of bits of the codes chosen here. `symmetric` puts 0 in the middle of the weight codes, as suits
+    cells in differential pairs: a weight of 0 then leaves both cells off. Codes that came with the network (a quantised
     file) are kept exactly, signed ones shifted to start at 0. `samples` is one array, or one for each input;
     `range` is "minmax", "percentile" or "mse" (see `calibration`); inputs always take the whole range. Raise
     NumberError for a network without weights, samples that do not fit, and a file's tensor that a matrix
@@ -46,7 +49,7 @@ def quantise(
     require_values(network)
     if not 2 <= bits <= 8:
         raise NumberError(f"codes have 2 to 8 bits, not {bits}")
-    matrices = {layer.name: _matrix(layer, per_channel, bits) for layer in network.matrix_layers}
+    matrices = {layer.name: _matrix(layer, per_channel, bits, symmetric) for layer in network.matrix_layers}
     tables = {layer.name: _table(layer, bits) for layer in network.layers if isinstance(layer, Embedding)}
     codes = {name: _given(name, code) for name, code in network.codes.items()}
     offsets = {
@@ -107,7 +110,7 @@ def _given(name: str, code: Affine) -> Affine:
     return rebase(code)
 
 
-def _matrix(layer: MatrixLayer, per_channel: bool, bits: int) -> QuantisedMatrix:
+def _matrix(layer: MatrixLayer, per_channel: bool, bits: int, symmetric: bool) -> QuantisedMatrix:
     """Code the weights of a matrix layer, keeping codes that it came with."""
     outputs = (layer.groups, layer.columns)
     bias = None if layer.bias is None else layer.bias.real().reshape(outputs)
@@ -124,7 +127,7 @@ def _matrix(layer: MatrixLayer, per_channel: bool, bits: int) -> QuantisedMatrix
         return QuantisedMatrix(np.ascontiguousarray(layer.matrix(codes)), scale, zero, bias)
     real = layer.matrix(weight.real())
     axes = 1 if per_channel else None
-    scale, zero = fit_many(real.min(axis=axes), real.max(axis=axes), bits)
+    scale, zero = fit_many(real.min(axis=axes), real.max(axis=axes), bits, symmetric)
     steps = np.rint(real / (scale[:, None, :] if per_channel else scale)) + (zero[:, None, :] if per_channel else zero)
     return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(np.uint8), scale, zero, bias)
 

@@ -30,23 +30,23 @@ IntegerArray = npt.NDArray[np.int64]
 
 
 def accumulate(
-    raw: npt.NDArray[np.integer[Any]],
+    raw: AnyArray,
     input_sums: npt.NDArray[np.integer[Any]],
     column_sums: npt.NDArray[np.integer[Any]],
     K: int,
     x_zero: int,
     w_zero: npt.NDArray[np.int64] | int,
-) -> IntegerArray:
+) -> AnyArray:
     """Correct a product of plain codes for the zero points (ARAS Sec. V-C): what a crossbar cannot do itself.
 
     raw (groups, W, N) = sum over k of x * w in codes; input_sums (groups, W) = sum of x; column_sums (groups,
     N) = sum of w; w_zero () or (groups, N). Returns acc (groups, W, N) = raw - w_zero * input_sums - x_zero *
-    column_sums + K * x_zero * w_zero.
+    column_sums + K * x_zero * w_zero: int64, or float64 for raw sums that are real.
     """
     zero = np.asarray(w_zero, dtype=np.int64)
     if zero.ndim:
         zero = zero[:, None, :]
-    acc = raw.astype(np.int64)
+    acc = raw.astype(np.float64 if raw.dtype.kind == "f" else np.int64)
     acc -= zero * input_sums.astype(np.int64)[:, :, None]
     acc -= np.int64(x_zero) * column_sums.astype(np.int64)[:, None, :]
     acc += np.int64(K) * np.int64(x_zero) * zero
@@ -54,12 +54,18 @@ def accumulate(
 
 
 def complete(layer: MatrixLayer, matrix: QuantisedMatrix, x_code: Affine, acc: npt.NDArray[Any]) -> FloatArray:
-    """Turn integers (groups, W, N) into real outputs: (input scale * weight scale) * acc + bias."""
-    if acc.shape[0] != matrix.codes.shape[0] or acc.shape[2] != matrix.codes.shape[2]:
-        raise NumberError(f"layer {layer.name!r} has codes {matrix.codes.shape}; sums of shape {acc.shape} do not fit")
+    """Turn sums, in the layout of the layer's output, into real outputs: (input scale * weight scale) * acc + bias."""
     scale = x_code.scale * matrix.scale
-    bias = matrix.bias
-    return _scaled(acc, scale[:, None, :] if scale.ndim else scale, None if bias is None else bias[:, None, :])
+    return _scaled(
+        acc,
+        per_output(layer, scale) if scale.ndim else scale,
+        None if matrix.bias is None else per_output(layer, matrix.bias),
+    )
+
+
+def per_output(layer: MatrixLayer, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Arrange values (groups, N), one for each output, so that they broadcast over the layer's output."""
+    return values.reshape((-1, 1, 1) if isinstance(layer, Convolution) else (-1,))
 
 
 def _scaled(acc: npt.NDArray[Any], scale: FloatArray, bias: FloatArray | None) -> FloatArray:
@@ -222,11 +228,7 @@ def matrix_step(
             weights[layer.name] = weight
     # Centred first, so that padding with real zeros is padding with 0.
     centred = _centred(values.codes(name), x_code, dtype)
-    acc = multiply(layer, centred, weight)
-    shape = (-1, 1, 1) if isinstance(layer, Convolution) else (-1,)
-    scale = x_code.scale * matrix.scale
-    bias = None if matrix.bias is None else matrix.bias.reshape(shape)
-    values.put(layer.name, _scaled(acc, scale.reshape(shape) if scale.ndim else scale, bias))
+    values.put(layer.name, complete(layer, matrix, x_code, multiply(layer, centred, weight)))
 
 
 def run_reference(
@@ -272,6 +274,7 @@ __all__ = [
     "complete",
     "fixed_values",
     "matrix_step",
+    "per_output",
     "product",
     "run_float",
     "run_reference",

@@ -18,7 +18,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip.coding import Coding
 from mho.errors import ProgramError
+from mho.mapping.coding import inverted_columns, shown_codes
 from mho.mapping.layout import block_codes
 from mho.program.instructions import Orders, Write, members
 from mho.program.program import Program
@@ -76,7 +78,8 @@ class Rectangle:
 class Change:
     """What writing one block does: the codes that its place in `group` held, and those that it brings, both (height, width).
 
-    Codes are as the cells show them, the first cell the most significant digit, whatever digit it really holds.
+    Codes are as the cells show them: the first cell the most significant digit, whatever digit it really holds, and inverted
+    columns as they are stored. What is blank shows the code whose cells are at level 0 (`Coding.base`).
     """
 
     group: int
@@ -91,17 +94,10 @@ def places(orders: Orders, which: int, size: int) -> Places:
     return np.array(order, dtype=np.intp) if order else _in_place(size)
 
 
-@lru_cache(maxsize=16)
-def _levels(cells: int, bits: int) -> Levels:
-    shifts = bits * np.arange(cells - 1, -1, -1)
-    levels: Levels = ((np.arange(256)[:, None] >> shifts) & ((1 << bits) - 1)).astype(np.int16)
-    return levels
-
-
 @lru_cache(maxsize=64)
 def recoded(order: tuple[int, ...], bits: int) -> Codes:
     """For each code the one that its cells show when digit k sits on cell order[k], shape (256,)."""
-    levels = _levels(len(order), bits)
+    levels = Coding("offset", bits * len(order), bits).table.astype(np.int16)
     shifts = bits * (len(order) - 1 - np.array(order))
     codes: Codes = (levels << shifts).sum(axis=1).astype(np.uint8)
     return codes
@@ -146,17 +142,22 @@ class Deltas:
         return self.codes(group)[place.index].copy()
 
     def codes(self, group: int) -> Codes:
-        """Return all codes that a group holds, shape (rows, columns), 0 where it is blank; valid until the next call."""
-        self._paper[...] = 0
+        """Return all codes that a group holds, shape (rows, columns), blank where nothing was written; valid
+        until the next call.
+        """
+        self._paper[...] = self.program.chip.coding.base
         for each in self.held[group]:
             self._paper[each.index] = self._codes(each)
         return self._paper
 
     def levels(self, change: Change) -> Levels:
         """Return the level changes of a block's cells, shape (height, width, cells per weight)."""
-        chip = self.program.chip
-        table = _levels(chip.cells_per_weight, chip.array.cell_bits)
-        return table[change.new] - table[change.old]
+        coding = self.program.chip.coding
+        return coding.levels(change.new).astype(np.int16) - coding.levels(change.old)
+
+    def inverted(self, place: Rectangle) -> npt.NDArray[np.bool_] | None:
+        """Return which columns of cells a block stores inverted, shape (width, cells); None where the coding inverts none."""
+        return inverted_columns(self._laid(place), self.program.chip.coding)
 
     def rectangle(self, instruction: Write, which: int) -> Rectangle:
         """Return where block `which` of a write's run sits in its group."""
@@ -174,7 +175,10 @@ class Deltas:
     def _put(self, group: int, place: Rectangle) -> None:
         self.held[group] = (*(each for each in self.held[group] if not place.hides(each)), place)
 
-    def _codes(self, place: Rectangle) -> Codes:
+    def _laid(self, place: Rectangle) -> Codes:
         layer = self.program.mapping.by_index[place.layer]
-        codes = block_codes(self.matrices[layer.name].codes, layer.tiling, place.block)
+        return block_codes(self.matrices[layer.name].codes, layer.tiling, place.block, self.program.chip.coding.base)
+
+    def _codes(self, place: Rectangle) -> Codes:
+        codes = shown_codes(self._laid(place), self.program.chip.coding)
         return recoded(place.cells, self.program.chip.array.cell_bits)[codes] if place.cells else codes

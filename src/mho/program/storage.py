@@ -5,6 +5,7 @@ Nothing in it is executable: no pickle is written, and none is read.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -148,6 +149,22 @@ def save(program: Program, path: str | Path) -> None:
         raise OutputError(f"cannot write {target}: {error.strerror}") from None
     finally:
         beside.unlink(missing_ok=True)
+
+
+def digest(program: Program, *, values_only: bool = False) -> str:
+    """Return the SHA-256 in hexadecimal of what a program's file would hold.
+
+    `values_only`: of network and codes alone, so of what is computed, on whatever chip and by whatever schedule.
+    """
+    arrays = _Arrays()
+    record = _encode(program, arrays)
+    if values_only:
+        record = {key: record[key] for key in ("network", "quantised")}
+    found = hashlib.sha256(json.dumps(record, separators=(",", ":")).encode())
+    for array in arrays.kept:
+        found.update(f"{array.dtype.str} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 class _Reader:

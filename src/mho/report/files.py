@@ -125,15 +125,22 @@ def save_report(report: Report, folder: str | Path) -> None:
     Everything is rendered before anything is written. Raises OutputError naming the path where the folder
     cannot be made or written; then no file of ours is left, and no folder that we made.
     """
-    folder = Path(folder)
     texts = {
-        folder / "report.json": json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        folder / "report.html": render_html(report),
-        folder / "trace.json": render_trace(report),
+        "report.json": json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.html": render_html(report),
+        "trace.json": render_trace(report),
     }
+    save_texts(texts, folder)
+
+
+def save_texts(texts: Mapping[str, str], folder: str | Path) -> tuple[Path, ...]:
+    """Write files by name into a folder, which is made if need be, and return their paths; as `save_report`, all or none."""
+    folder = Path(folder)
+    paths = {folder / name: text for name, text in texts.items()}
     made = _make(folder)
     try:
-        _write_all(texts)
+        _write_all(paths)
     except BaseException:
         _unmake(made)
         raise
+    return tuple(paths)

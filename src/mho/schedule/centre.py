@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mho.chip import Chip
 from mho.errors import OptionError, choices
 from mho.machine.cells import wear
 from mho.network.graph import Network
@@ -148,6 +149,15 @@ def check_alignment(alignment: str | int, low_cell: str, samples: Samples | None
         raise OptionError(f"unknown low_cell {low_cell!r}; {choices(str(low_cell), LOW_CELLS)}")
     if samples is not None and alignment != "auto":
         raise OptionError("samples choose a centre: they are for alignment='auto'")
+
+
+def check_low_cell(low_cell: str, chip: Chip) -> None:
+    """Refuse to narrow the lowest digits of codes where the chip's coding has no cell that holds them."""
+    if low_cell == "lower" and not chip.coding.low_digit:
+        raise OptionError(
+            f"low_cell 'lower' goes by the lowest digit of a weight code; coding {chip.coding.name} in cells of "
+            f"{chip.array.cell_bits} bits has no cell that holds it"
+        )
 
 
 def aligned(program: Program, low_cell: str, samples: Samples | None = None) -> Program:

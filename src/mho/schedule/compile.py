@@ -18,7 +18,7 @@ from mho.schedule.adaptive import adaptive
 from mho.schedule.aras import aras
 from mho.schedule.buffer import BANKS, estimated_s, place_tensors, settle_banks
 from mho.schedule.builder import Builder, Task
-from mho.schedule.centre import aligned, check_alignment, prepared, weights_of
+from mho.schedule.centre import aligned, check_alignment, check_low_cell, prepared, weights_of
 from mho.schedule.naive import naive
 from mho.schedule.overlap import overlap
 from mho.schedule.placement import PLACEMENTS, place
@@ -80,6 +80,7 @@ def compile(
     if search is not None and schedule != "adaptive":
         raise OptionError(f"schedule {schedule!r} searches for nothing; a Search is for schedule 'adaptive'")
     check_alignment(alignment, low_cell, samples)
+    check_low_cell(low_cell, chip)
     if placement == "time" and chip.write_latency == "worst_case":
         raise OptionError(
             f"placement 'time' changes nothing: chip {chip.name} takes the worst case for every write (write_latency)"

@@ -21,7 +21,7 @@ import numpy as np
 from mho.chip import Chip
 from mho.machine.cells import wear
 from mho.machine.timing import time_program
-from mho.mapping.layout import block_codes, digits
+from mho.mapping.coding import block_levels
 from mho.mapping.placement import (
     Costs,
     Demand,
@@ -186,19 +186,15 @@ def place(program: Program, objective: str) -> Program:
     Raises ProgramError where the program has no weights.
     """
     best, least = program, _measured(program, objective)
+    movable = program.chip.coding.movable and program.chip.cells_per_weight > 1
     # Digits that change places slow fewer rows but take more pulses, and do not always win time: both ways are tried.
-    for digits_move in (False, True) if objective == "time" and _movable(program.chip) else (False,):
+    for digits_move in (False, True) if objective == "time" and movable else (False,):
         placed = _placed(program, objective, digits_move)
         found = _measured(placed, objective)
         if found < least:
             best, least = placed, found
     note = NOTE if best is not program else f"placement for {objective} won nothing: all blocks sit in place"
     return replace(best, notes=(*program.notes, note))
-
-
-def _movable(chip: Chip) -> bool:
-    """Whether the digits of a weight may change places: its cells are alike, as it fills all of them."""
-    return chip.cells_per_weight > 1 and chip.cells_per_weight * chip.array.cell_bits == chip.weight_bits
 
 
 def _measured(program: Program, objective: str) -> float:
@@ -246,7 +242,7 @@ def _levels(program: Program, key: Key) -> Levels:
     assert isinstance(instruction, Write)
     layer = program.mapping.by_index[instruction.layer]
     codes = program.quantised.matrices[layer.name].codes
-    return digits(block_codes(codes, layer.tiling, instruction.blocks[0] + key[1]), program.chip)
+    return block_levels(codes, layer.tiling, instruction.blocks[0] + key[1], program.chip)[0]
 
 
 def _order(places: Places) -> tuple[int, ...]:

@@ -67,10 +67,13 @@ def _orders(facts: Facts, number: int, write: Write, tiling: Tiling) -> Iterator
         if len(orders) != write.blocks[1] - write.blocks[0]:
             yield Violation(number, f"{len(orders)} orders of {key} for {write.blocks[1] - write.blocks[0]} blocks")
             continue
-        if key == "cells" and any(orders) and room * chip.array.cell_bits != chip.weight_bits:
-            yield Violation(
-                number, f"digits change places, but {room} cells of {chip.array.cell_bits} bits are not used in full"
+        if key == "cells" and any(orders) and not chip.coding.movable:
+            why = (
+                f"{room} cells of {chip.array.cell_bits} bits are not used in full"
+                if chip.coding.name == "offset"
+                else f"the cells of coding {chip.coding.name} are not alike"
             )
+            yield Violation(number, f"digits change places, but {why}")
         for which, order in enumerate(orders):
             block = tiling.block(write.blocks[0] + which)
             size = {"rows": block.height, "columns": block.width, "cells": room}[key]

@@ -22,37 +22,39 @@ def least_write_s(program: Program) -> dict[int, float]:
         return dict.fromkeys(writes, 0.0)
     step_s = chip.array.pulse_s * chip.array.pulses_full_range / (chip.levels - 1)
     cells = np.zeros((chip.groups, chip.array.rows, chip.group_columns, chip.cells_per_weight), dtype=np.int16)
-    shifts = chip.array.cell_bits * np.arange(chip.cells_per_weight)[::-1]
     least: dict[int, float] = {}
     for inference in range(2):
         for i, write in writes.items():
             if inference and i < program.setup:
                 continue
             steps = [
-                _rewritten(program, write, which, cells[group], shifts)
-                for which, group in enumerate(members(write.groups))
+                _rewritten(program, write, which, cells[group]) for which, group in enumerate(members(write.groups))
             ]
             least[i] = max(steps) * step_s
     return least
 
 
-def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray, shifts: np.ndarray) -> int:
+def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) -> int:
     """Set the cells of a group to a block's levels, and return the steps of its slowest array."""
     chip = program.chip
     assert program.quantised is not None
     mapped = program.mapping.by_index[write.layer]
     block = mapped.tiling.block(write.blocks[0] + which)
     codes = program.quantised.matrices[mapped.name].codes
-    weights = np.zeros((block.height, block.width), dtype=np.uint8)
+    levels = np.zeros((block.height, block.width, chip.cells_per_weight), dtype=np.int16)
     high, wide = block.height // block.count, block.width // block.count
     for m in range(block.count):
         part = codes[block.first + m, slice(*block.rows), slice(*block.columns)]
-        weights[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = part
+        levels[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = chip.coding.levels(part)
+    if chip.coding.inverts:
+        # Columns of cells that sum to more than half of what they could hold are stored inverted (ISAAC, section V).
+        turned = levels.sum(axis=0) > block.height * (chip.levels - 1) / 2
+        levels[:, turned] = chip.levels - 1 - levels[:, turned]
     rows = list(write.rows[which] if write.rows else ()) or list(range(block.height))
     columns = list(write.columns[which] if write.columns else ()) or list(range(block.width))
     digits = list(write.cells[which] if write.cells else ()) or list(range(chip.cells_per_weight))
     before = cells.copy()
-    cells[np.ix_(rows, columns, digits)] = (weights[..., None].astype(np.int16) >> shifts) & (chip.levels - 1)
+    cells[np.ix_(rows, columns, digits)] = levels
     change = cells - before
     slowest = 0
     for first in range(0, chip.group_columns, chip.array_weights_per_row):

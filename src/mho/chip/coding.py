@@ -1,0 +1,127 @@
+"""How a weight code is held by the cells of its weight: as which levels, and what each cell then counts for.
+
+Codes are the unsigned numbers of the integer arithmetic, 0 to 2**bits - 1. A product of inputs x with a column of codes w is
+
+    sum of x w  =  sum over the weight's cells of significance x (sum of x levels)  +  base x (sum of x)
+
+- offset: the digits of the code in base 2**b (b bits a cell). The zero point says which code stands for 0, so this is the
+  biased form of ISAAC (Shafiee et al., ISCA 2016, section V) and that of ARAS.
+- flipped (ISAAC, section V): the same digits, but where those of a column of cells sum to more than half of what they could, each
+  cell holds L - 1 less its digit. The sum of a column then never exceeds half of its range, which saves a bit of the ADC. The
+  digital side turns such a sum S back into (L - 1) x (sum of x) - S; the sum of x comes from one more column of each array,
+  the unit column.
+- differential: with s = code - 2**(bits - 1), the digits of max(s, 0) in positive cells and those of max(-s, 0) in negative
+  ones, each beside its counterpart. The difference of the two currents of such a pair is converted at once.
+- twos_complement: s in two's complement, the sign bit in a cell of its own, at level 0 or 1, and the digits of the other bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+CodingName = Literal["offset", "flipped", "differential", "twos_complement"]
+CODINGS: tuple[CodingName, ...] = get_args(CodingName)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """One coding, for weights of `weight_bits` (at most 8) in cells of `cell_bits` (at most 8).
+
+    coding = Coding("differential", 8, 2)
+    coding.cells, coding.significance, coding.base      8, (64, -64, 16, -16, 4, -4, 1, -1), 128
+    coding.levels(codes)                                uint8, shape (*codes.shape, 8)
+    """
+
+    name: CodingName
+    weight_bits: int
+    cell_bits: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no coding, and for sizes that a code or a level does not fit."""
+        if self.name not in CODINGS or not 1 <= self.weight_bits <= 8 or not 1 <= self.cell_bits <= 8:
+            raise ValueError(f"no coding {self.name!r} of {self.weight_bits}-bit weights in {self.cell_bits}-bit cells")
+
+    @property
+    def cells(self) -> int:
+        """Cells of a weight."""
+        return len(self.significance)
+
+    @property
+    def highest(self) -> int:
+        """The highest level of a cell, L - 1."""
+        return (1 << self.cell_bits) - 1
+
+    @property
+    def signed(self) -> bool:
+        """Whether cells hold the code less half its range."""
+        return self.name in ("differential", "twos_complement")
+
+    @property
+    def base(self) -> int:
+        """What is added to every weight that the cells show; the code that is at level 0 in all of them."""
+        return 1 << (self.weight_bits - 1) if self.signed else 0
+
+    @property
+    def pairs(self) -> bool:
+        """Whether cells 2k and 2k + 1 of a weight are a pair, a positive and a negative one that are converted at once."""
+        return self.name == "differential"
+
+    @property
+    def inverts(self) -> bool:
+        """Whether columns of cells may be stored inverted, so that each array has a unit column."""
+        return self.name == "flipped"
+
+    @property
+    def unit_columns(self) -> int:
+        """Columns of an array besides those of its weights: one that sums its inputs, where others may be inverted."""
+        return int(self.inverts)
+
+    def conversions(self, columns: int) -> int:
+        """Conversions that an array of so many columns of weights needs in an input-bit step."""
+        return -(-columns // 2) if self.pairs else columns + self.unit_columns
+
+    @property
+    def movable(self) -> bool:
+        """Whether the cells of a weight are alike, digits of its code that fill them, so that they may change places."""
+        return self.name == "offset" and self.weight_bits % self.cell_bits == 0
+
+    @property
+    def low_digit(self) -> bool:
+        """Whether the least significant cell of a weight is to hold the lowest digit of its code."""
+        return bool((self.table[:, -1] == np.arange(len(self.table)) % (self.highest + 1)).all())
+
+    @cached_property
+    def significance(self) -> tuple[int, ...]:
+        """What a level of each cell counts for, the most significant cell first."""
+        bits = self.weight_bits - (self.name == "twos_complement")
+        digits = tuple(1 << shift for shift in range(0, bits, self.cell_bits))[::-1]
+        if self.name == "differential":
+            return tuple(sign * digit for digit in digits for sign in (1, -1))
+        return (-self.base, *digits) if self.name == "twos_complement" else digits
+
+    @cached_property
+    def table(self) -> npt.NDArray[np.uint8]:
+        """The levels of every code before any inversion, shape (2**weight_bits, cells)."""
+        codes = np.arange(1 << self.weight_bits)
+        signed = codes - self.base
+        if self.name == "differential":
+            held = [np.maximum(np.sign(each) * signed, 0) // abs(each) for each in self.significance]
+        elif self.name == "twos_complement":
+            low = signed & (self.base - 1)
+            held = [(signed < 0).astype(np.int64), *(low // each for each in self.significance[1:])]
+        else:
+            held = [codes // each for each in self.significance]
+        return (np.stack(held, axis=-1) & self.highest).astype(np.uint8)
+
+    def levels(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Return the levels that stand for codes, shape (*codes.shape, cells), the most significant cell first.
+
+        Inversions of columns are not in it: they follow from a whole block (`mho.mapping.coding`).
+        """
+        levels: npt.NDArray[np.uint8] = self.table[codes]
+        return levels

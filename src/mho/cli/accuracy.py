@@ -1,0 +1,118 @@
+"""mho accuracy: how accurate a model is on a chip with finite ADCs, noisy cells, faults and resistive wires."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mho.cli import analog as side
+from mho.cli import options as use
+from mho.cli.inputs import SampleOptions
+from mho.cli.outputs import check_outputs, emit
+
+EPILOG = (
+    "mho accuracy resnet20.onnx --data test.npz --calibration train.npz --set adc.bits=6 --samples 500\n\n"
+    "mho accuracy resnet20.onnx --data test.npz --analog my-device.yaml --seeds 10 --out out/accuracy\n\n"
+    "mho accuracy kept.mho --data test.npz --analog my-device.yaml --json -"
+)
+
+
+def accuracy(
+    context: typer.Context,
+    model: use.ModelOrProgram,
+    data: side.LabelledData,
+    analog: side.AnalogFile = None,
+    settings: side.Settings = None,
+    seeds: side.Seeds = 5,
+    backend: side.Backend = "compiled",
+    samples: side.SampleCount = None,
+    calibration: side.CalibrationToo = None,
+    key: use.Key = None,
+    per_channel: use.PerChannel = False,
+    symmetric: use.Symmetric = False,
+    chip: use.ChipName = "aras",
+    weights: use.Weights = None,
+    seed: use.Seed = None,
+    batch: use.Batch = 1,
+    input_size: use.InputSize = None,
+    sequence: use.Sequence = None,
+    shape: use.Shape = None,
+    schedule: use.ScheduleName = "adaptive",
+    mapping: use.MappingName = "dense",
+    packing: use.Packing = "diagonal",
+    residency: use.Residency = "auto",
+    banks: use.Banks = "ilp",
+    alignment: use.Alignment = "none",
+    low_cell: use.LowCell = "all",
+    placement: use.Placement = "none",
+    objective: use.Objective = None,
+    effort: use.Effort = None,
+    time_limit: use.TimeLimit = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel=use.OUTPUT,
+            help="Write accuracy.html, accuracy.json and layers.svg there, and results.jsonl, what each seed gave: interrupted, "
+            "the next call with the same folder goes on from there.",
+        ),
+    ] = None,
+    json_to: use.Json = None,
+) -> None:
+    """Execute a model on the analog side of a chip and tell its accuracy.
+
+    It stands beside that of float and of 8-bit integers, with two intervals of
+    95 %: over chips (other chips of the same kind; more --seeds narrow it) and
+    over samples (other samples of the same kind; more samples narrow it). Each
+    layer has its signal-to-noise ratio and how often its ADCs clipped.
+
+    Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
+    """
+    strategy = {
+        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
+        "placement": placement,
+    }  # fmt: skip
+    chip_changes, changes = side.read_settings(settings)
+    asked = side.Asked(
+        context, model, chip, chip_changes, weights, seed, batch, input_size, sequence, shape, schedule, alignment, strategy,
+        objective, effort, time_limit, SampleOptions(data, calibration, key, 0), samples, per_channel,
+        symmetric,
+    )  # fmt: skip
+    asked.check()
+    side.check_backend(backend)
+    check_outputs(json_to=json_to, out=out)
+    given = side.load_analog(analog, changes)
+
+    import mho
+
+    keeping = None if out is None else out / side.KEPT
+    with side.following(quiet=json_to == "-", keeping=keeping) as follow:
+        prepared = asked.prepare(follow.say)
+        follow.say("compiling")
+        program = prepared.build({})
+        found = mho.evaluate(
+            program,
+            prepared.given,
+            given,
+            seeds=seeds,
+            calibration=prepared.measured,
+            progress=follow,
+            done=side.finished(out),
+            backend=backend,
+        )
+        if out is not None:
+            from mho.report.accuracy_page import save_evaluation
+
+            save_evaluation(found, out)
+    if not emit(found.to_dict(), json_to):
+        from rich.console import Console
+
+        from mho.report.accuracy_terminal import show_evaluation
+
+        console = Console(highlight=False)
+        show_evaluation(found, console)
+        if out is not None:
+            written = f"written to {out / 'accuracy.html'}, accuracy.json, layers.svg and {side.KEPT}"
+            console.print(f"\n{written}", markup=False, soft_wrap=True)

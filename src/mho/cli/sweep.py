@@ -1,0 +1,130 @@
+"""mho sweep: accuracy over one or two parameters of the analog side or of the chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mho.cli import analog as side
+from mho.cli import options as use
+from mho.cli.inputs import SampleOptions
+from mho.cli.outputs import check_outputs, emit
+from mho.cli.ranges import read_over
+from mho.errors import OptionError
+
+EPILOG = (
+    "mho sweep resnet20.onnx --data test.npz --over adc.bits=4:9:1 --samples 500 --out out/bits\n\n"
+    "mho sweep resnet20.onnx --data test.npz --analog my-device.yaml --over adc.bits=4,5,6,7,8 "
+    "--over device.programming.sigma=0,0.05,0.1 --out out/sweep\n\n"
+    "mho sweep resnet20.onnx --data test.npz --over chip.array.rows=32,64,128 --over adc.bits=5,6,7 --out out/rows"
+)
+
+
+def sweep(
+    context: typer.Context,
+    model: use.ModelOrProgram,
+    data: side.LabelledData,
+    over: Annotated[
+        list[str],
+        typer.Option(
+            "--over",
+            metavar="KEY=VALUES",
+            rich_help_panel=side.ANALOG,
+            help="A parameter and its values, as a list (adc.bits=4,5,6) or FIRST:LAST:STEP (device.programming.sigma=0:0.2:0.05). "
+            "Keys as for --set; for one of the chip (chip.array.cell_bits=1,2) the model is compiled anew. Once or twice: the "
+            "first goes down the table, the second across.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel=use.OUTPUT,
+            help="Write sweep.html, sweep.json and sweep.svg (the heat map) there, and results.jsonl, what each point gave: "
+            "interrupted, or with more values, the next call with the same folder goes on from there.",
+        ),
+    ],
+    analog: side.AnalogFile = None,
+    settings: side.Settings = None,
+    seeds: side.Seeds = 5,
+    backend: side.Backend = "compiled",
+    samples: side.SampleCount = None,
+    calibration: side.CalibrationToo = None,
+    key: use.Key = None,
+    per_channel: use.PerChannel = False,
+    symmetric: use.Symmetric = False,
+    chip: use.ChipName = "aras",
+    weights: use.Weights = None,
+    seed: use.Seed = None,
+    batch: use.Batch = 1,
+    input_size: use.InputSize = None,
+    sequence: use.Sequence = None,
+    shape: use.Shape = None,
+    schedule: use.ScheduleName = "adaptive",
+    mapping: use.MappingName = "dense",
+    packing: use.Packing = "diagonal",
+    residency: use.Residency = "auto",
+    banks: use.Banks = "ilp",
+    alignment: use.Alignment = "none",
+    low_cell: use.LowCell = "all",
+    placement: use.Placement = "none",
+    objective: use.Objective = None,
+    effort: use.Effort = None,
+    time_limit: use.TimeLimit = None,
+    json_to: use.Json = None,
+) -> None:
+    """Tell the accuracy over one or two parameters: a table, a heat map and JSON.
+
+    Each point is what mho accuracy tells: the mean over --seeds chips, and half
+    of its 95 % interval.
+
+    Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
+    """
+    strategy = {
+        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
+        "placement": placement,
+    }  # fmt: skip
+    chip_changes, changes = side.read_settings(settings)
+    values = read_over(over)
+    for each in values:
+        if each in {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}:
+            raise OptionError(f"{each} is swept by --over and set by --set; one of them")
+    asked = side.Asked(
+        context, model, chip, chip_changes, weights, seed, batch, input_size, sequence, shape, schedule, alignment, strategy,
+        objective, effort, time_limit, SampleOptions(data, calibration, key, 0), samples, per_channel,
+        symmetric,
+    )  # fmt: skip
+    asked.check()
+    side.check_backend(backend)
+    check_outputs(json_to=json_to, out=out)
+    given = side.load_analog(analog, changes)
+
+    import mho
+    from mho.report.accuracy_page import save_sweep
+
+    with side.following(quiet=json_to == "-", keeping=out / side.KEPT) as follow:
+        prepared = asked.prepare(follow.say)
+        side.check_variants(prepared, given, values, model, compiled=asked.kept)
+        found = mho.sweep(
+            prepared.build,
+            prepared.given,
+            given,
+            over=values,
+            seeds=seeds,
+            calibration=prepared.measured,
+            progress=follow,
+            done=side.finished(out),
+            backend=backend,
+        )
+        save_sweep(found, out)
+    if not emit(found.to_dict(), json_to):
+        from rich.console import Console
+
+        from mho.report.accuracy_terminal import show_sweep
+
+        console = Console(highlight=False)
+        show_sweep(found, console)
+        written = f"written to {out / 'sweep.html'}, sweep.json, sweep.svg and {side.KEPT}"
+        console.print(f"\n{written}", markup=False, soft_wrap=True)

@@ -1,0 +1,335 @@
+"""Every conversion of a block simulated, on a processor: integer products of planes with the ADC fused behind them.
+
+The result is that of `plain.convert`, integer for integer. What makes it fast:
+
+- Planes are not shifted: row x & mask, with the mask of a plane, gives that plane's sums times the plane's significance, and
+  the ADC's codes are scaled instead. So planes need no unpacking, and several planes that need no ADC are one row.
+- Where the ADC has steps of 1 and levels are exact, a plane of a window needs none where it cannot clip: with n rows driven a
+  column gives at most the sum of its n highest levels. All such planes of a window are converted by one product.
+- Planes of a window in which nothing is driven are left out.
+- Sums stay in registers (`dot`), and are converted as they leave them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from mho.machine.analog.dot import LANES, QUAD, WIDEST, clip_tile, convert_tile, tile_rows
+
+TOGETHER = 64
+"""Windows whose rows are collected before they are multiplied: their sums fit the first-level cache."""
+NEVER = np.int32(2**31 - 1)
+SPARE = 16
+"""Rows that fill up the last tile: they are multiplied, and go nowhere."""
+WORD = 8
+"""Bytes that are masked at once."""
+
+A1, A2, A3, A4 = (tile_rows(vectors, 1) for vectors in range(1, WIDEST + 1))
+B1, B2, B3, B4 = (tile_rows(vectors, 2) for vectors in range(1, WIDEST + 1))
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _copy(x: Any, first: Any, count: Any, held: Any) -> None:
+    """Copy rows of bytes, to be seen as words."""
+    for w in range(count):
+        source, target = x[first + w], held[w]
+        for i in range(x.shape[1]):
+            target[i] = source[i]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _driven(words: Any, count: Any, bits: Any, planes: Any, driven: Any) -> None:
+    """For each window and plane the sum of the driven digits, of words (windows, words) of eight bytes."""
+    pairs = np.uint64(0x00FF00FF00FF00FF)
+    digit = np.uint64(0x0101010101010101) * np.uint64((1 << bits) - 1)
+    # Bytes add up without carry while there are few; then they are added in pairs.
+    few = max(1, 255 // ((1 << bits) - 1))
+    for w in range(count):
+        row = words[w]
+        for p in range(planes):
+            shift = np.uint64(p * bits)
+            total = np.uint64(0)
+            for first in range(0, row.size, few):
+                part = np.uint64(0)
+                for i in range(first, min(first + few, row.size)):
+                    part += (row[i] >> shift) & digit
+                part = (part & pairs) + ((part >> np.uint64(8)) & pairs)
+                part = (part & np.uint64(0xFFFF0000FFFF)) + ((part >> np.uint64(16)) & np.uint64(0xFFFF0000FFFF))
+                total += (part & np.uint64(0xFFFFFFFF)) + (part >> np.uint64(32))
+            driven[w, p] = np.int32(total)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _mask(source: Any, target: Any, mask: Any) -> None:
+    for i in range(source.size):
+        target[i] = source[i] & mask
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _clip_rows(
+    rows: Any, count: Any, weights: Any, first: Any, vectors: Any, lows: Any, highs: Any, targets: Any
+) -> Any:
+    """Multiply `count` rows with `vectors` vectors of columns from `first` on; returns how many sums clipped."""
+    quads, apart, stride = weights.shape[1], weights.strides[0], rows.strides[0]
+    at, data = weights.ctypes.data + first * apart, rows.ctypes.data
+    low, high, out = lows.ctypes.data, highs.ctypes.data, targets.ctypes.data
+    clipped = 0
+    if vectors == 1:
+        for r in range(0, count, A1):
+            clipped += clip_tile(
+                A1, 1, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
+            )
+    elif vectors == 2:
+        for r in range(0, count, A2):
+            clipped += clip_tile(
+                A2, 2, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
+            )
+    elif vectors == 3:
+        for r in range(0, count, A3):
+            clipped += clip_tile(
+                A3, 3, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
+            )
+    else:
+        for r in range(0, count, A4):
+            clipped += clip_tile(
+                A4, 4, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
+            )
+    return clipped
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def clip(x: Any, weights: Any, chunks: Any, safe: Any, bits: Any, planes: Any, low: Any, high: Any, sums: Any) -> Any:
+    """Convert with steps of 1, codes `low` to `high`, exact levels. Returns how many conversions clipped.
+
+    x: uint8 (windows, height). weights: int8 (vectors, quads, 16, 4), packed. chunks: int64 (chunks, 2), runs of at most
+    WIDEST vectors. safe: int32 (chunks,), the largest sum of driven digits at which no column of the run can clip. Adds to
+    sums, int32 (windows, vectors x 16).
+    """
+    windows = len(x)
+    room = planes * TOGETHER + SPARE
+    length = -(-weights.shape[1] * QUAD // WORD)
+    held = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
+    words = held.view(np.uint64)
+    rows = np.zeros((room, length), dtype=np.uint64)
+    owner = np.zeros(room, dtype=np.int64)
+    targets = np.zeros(room, dtype=np.int64)
+    lows = np.zeros(room, dtype=np.int32)
+    highs = np.zeros(room, dtype=np.int32)
+    driven = np.zeros((TOGETHER, planes), dtype=np.int32)
+    nowhere = np.zeros(sums.shape[1], dtype=np.int32)
+    ones = np.uint64(0x0101010101010101)
+    digit = (1 << bits) - 1
+    clipped, count = 0, 0
+    for begin in range(0, windows, TOGETHER):
+        together = min(TOGETHER, windows - begin)
+        _copy(x, begin, together, held)
+        _driven(words, together, bits, planes, driven)
+        before = np.int32(-1)
+        for c in range(chunks.shape[0]):
+            first, vectors = chunks[c]
+            if safe[c] != before:
+                before = safe[c]
+                count = 0
+                for w in range(together):
+                    merged = 0
+                    for p in range(planes):
+                        if driven[w, p] > before:
+                            _mask(words[w], rows[count], ones * np.uint64((digit << (p * bits)) & 255))
+                            owner[count] = begin + w
+                            lows[count] = low * (1 << (p * bits))
+                            highs[count] = high * (1 << (p * bits))
+                            count += 1
+                        elif driven[w, p] > 0:
+                            merged |= digit << (p * bits)
+                    if merged:
+                        _mask(words[w], rows[count], ones * np.uint64(merged & 255))
+                        owner[count] = begin + w
+                        lows[count], highs[count] = -NEVER, NEVER
+                        count += 1
+                for r in range(count, count + SPARE):
+                    lows[r], highs[r] = -NEVER, NEVER
+            for r in range(count):
+                targets[r] = sums.ctypes.data + owner[r] * sums.strides[0] + first * LANES * 4
+            for r in range(count, count + SPARE):
+                targets[r] = nowhere.ctypes.data
+            clipped += _clip_rows(rows, count, weights, first, vectors, lows, highs, targets)
+    return clipped
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _convert_one(
+    rows: Any, count: Any, lower: Any, first: Any, vectors: Any, gains: Any, offsets: Any, low: Any, high: Any,
+    scale: Any, targets: Any, quiet: Any,
+) -> Any:  # fmt: skip
+    """Multiply and convert rows with weights of one byte; returns how many clipped.
+
+    `quiet`: how many columns of the run clip without any input, as those of rows that fill up a tile do.
+    """
+    quads, apart, s = lower.shape[1], lower.strides[0], rows.strides[0]
+    at, data, out = lower.ctypes.data + first * apart, rows.ctypes.data, targets.ctypes.data
+    g, o = gains.ctypes.data + first * LANES * 4, offsets.ctypes.data + first * LANES * 4
+    n = 0
+    if vectors == 1:
+        for r in range(0, count, A1):
+            n += convert_tile(A1, 1, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % A1)
+    elif vectors == 2:
+        for r in range(0, count, A2):
+            n += convert_tile(A2, 2, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % A2)
+    elif vectors == 3:
+        for r in range(0, count, A3):
+            n += convert_tile(A3, 3, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % A3)
+    else:
+        for r in range(0, count, A4):
+            n += convert_tile(A4, 4, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % A4)
+    return n
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _convert_two(
+    rows: Any, count: Any, lower: Any, upper: Any, first: Any, vectors: Any, gains: Any, offsets: Any, low: Any, high: Any,
+    scale: Any, targets: Any, quiet: Any,
+) -> Any:  # fmt: skip
+    """Multiply and convert rows with weights of two bytes; returns how many clipped.
+
+    `quiet`: how many columns of the run clip without any input, as those of rows that fill up a tile do.
+    """
+    quads, apart, s = lower.shape[1], lower.strides[0], rows.strides[0]
+    at, data, out = lower.ctypes.data + first * apart, rows.ctypes.data, targets.ctypes.data
+    up = upper.ctypes.data + first * apart
+    g, o = gains.ctypes.data + first * LANES * 4, offsets.ctypes.data + first * LANES * 4
+    n = 0
+    if vectors == 1:
+        for r in range(0, count, B1):
+            n += convert_tile(B1, 1, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % B1)
+    elif vectors == 2:
+        for r in range(0, count, B2):
+            n += convert_tile(B2, 2, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % B2)
+    elif vectors == 3:
+        for r in range(0, count, B3):
+            n += convert_tile(B3, 3, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % B3)
+    else:
+        for r in range(0, count, B4):
+            n += convert_tile(B4, 4, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
+        n -= quiet * (-count % B4)
+    return n
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def convert(
+    x: Any,
+    upper: Any,
+    lower: Any,
+    chunks: Any,
+    gain: Any,
+    offset: Any,
+    bits: Any,
+    planes: Any,
+    low: Any,
+    high: Any,
+    sums: Any,
+) -> Any:
+    """Convert with any step, gain and offset: code = clip(rint(float32(sum) * gain + offset)). Returns clipped conversions.
+
+    Weights are 256 x upper + lower, int8 packed as for `clip`; `upper` is empty where they fit one byte. gain, offset: float32
+    (vectors x 16,). Adds codes times their plane's significance to sums, int32 (windows, vectors x 16).
+    """
+    windows = len(x)
+    room = TOGETHER + SPARE
+    length = -(-lower.shape[1] * QUAD // WORD)
+    held = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
+    words = held.view(np.uint64)
+    rows = np.zeros((room, length), dtype=np.uint64)
+    owner = np.zeros(room, dtype=np.int64)
+    targets = np.zeros(room, dtype=np.int64)
+    scaled = np.zeros(gain.size, dtype=np.float32)
+    driven = np.zeros((TOGETHER, planes), dtype=np.int32)
+    nowhere = np.zeros(sums.shape[1], dtype=np.int32)
+    # A row that is not driven gives 0, and 0 gives code 0 where no column has an offset.
+    idle = True
+    for j in range(offset.size):
+        idle &= offset[j] == 0
+    ones = np.uint64(0x0101010101010101)
+    digit = (1 << bits) - 1
+    clipped = 0
+    for begin in range(0, windows, TOGETHER):
+        together = min(TOGETHER, windows - begin)
+        _copy(x, begin, together, held)
+        _driven(words, together, bits, planes, driven)
+        for p in range(planes):
+            count = 0
+            for w in range(together):
+                if not idle or driven[w, p] > 0:
+                    _mask(words[w], rows[count], ones * np.uint64((digit << (p * bits)) & 255))
+                    owner[count] = begin + w
+                    count += 1
+            if count == 0:
+                continue
+            shift = np.float32(1.0 / (1 << (p * bits)))
+            scale = np.int32(1 << (p * bits))
+            for j in range(gain.size):
+                scaled[j] = gain[j] * shift
+            for r in range(count, count + SPARE):
+                _mask(rows[r], rows[r], np.uint64(0))
+            for c in range(chunks.shape[0]):
+                first, vectors = chunks[c]
+                for r in range(count):
+                    targets[r] = sums.ctypes.data + owner[r] * sums.strides[0] + first * LANES * 4
+                for r in range(count, count + SPARE):
+                    targets[r] = nowhere.ctypes.data
+                quiet = 0
+                for j in range(first * LANES, (first + vectors) * LANES):
+                    code = np.rint(offset[j])
+                    quiet += code < low or code > high
+                if upper.shape[0] > 0:
+                    clipped += _convert_two(
+                        rows, count, lower, upper, first, vectors, scaled, offset, low, high, scale, targets, quiet
+                    )
+                else:
+                    clipped += _convert_one(
+                        rows, count, lower, first, vectors, scaled, offset, low, high, scale, targets, quiet
+                    )
+    return clipped
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def collect(sums: Any, factor: Any, per_input: Any, inputs: Any, x: Any, out: Any) -> None:
+    """Shift and add the codes of the slices: out (windows, width) += factor (slices, width) x sums, and what inputs add."""
+    slices, width = factor.shape
+    for w in range(out.shape[0]):
+        target = out[w]
+        if inputs:
+            total = np.int64(0)
+            for i in range(x.shape[1]):
+                total += np.int64(x[w, i])
+            for n in range(width):
+                target[n] += total * per_input[n]
+        for s in range(slices):
+            source = sums[w, s * width : (s + 1) * width]
+            scale = factor[s]
+            for n in range(width):
+                target[n] += source[n] * scale[n]
+
+
+def pack(weights: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int8]:
+    """Lay out weights (height, columns), -128 to 127, for the tiles: int8 (vectors, quads, 16, 4), filled up with zeros."""
+    height, columns = weights.shape
+    quads, vectors = -(-height // QUAD), -(-columns // LANES)
+    filled = np.zeros((quads * QUAD, vectors * LANES), dtype=np.int8)
+    filled[:height, :columns] = weights
+    return np.ascontiguousarray(filled.reshape(quads, QUAD, vectors, LANES).transpose(2, 0, 3, 1))
+
+
+def runs(vectors: int) -> npt.NDArray[np.int64]:
+    """Cut vectors of columns into runs of at most WIDEST, int64 (runs, 2): the first, and how many."""
+    return np.array([(first, min(WIDEST, vectors - first)) for first in range(0, vectors, WIDEST)], dtype=np.int64)

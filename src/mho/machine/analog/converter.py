@@ -1,0 +1,95 @@
+"""The ADC: from the sum of a column to a code, and what a code is worth.
+
+A code is clip(rint(sum x gain + offset)), halves to even, in float32, where gain = (1 + gain error) / step and offset is in
+steps. A code of 1 is worth one step. With steps of 1, exact levels and no errors it is clip(sum): nothing is rounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.errors import AnalogError
+from mho.machine.analog.spec import Analog
+
+
+@dataclass(frozen=True)
+class Converter:
+    """The codes of an ADC, `low` to `high`, and the value of a step of each slice, in level x input steps.
+
+    `high` is None for an ideal ADC, which neither rounds nor clips. `noise` is the spread in steps of what is added to each
+    conversion so that the ADC has only its effective bits.
+    """
+
+    low: int
+    high: int | None
+    steps: tuple[float, ...]
+    noise: float = 0.0
+
+    @property
+    def ideal(self) -> bool:
+        """Whether it neither rounds nor clips."""
+        return self.high is None
+
+
+def largest_sum(chip: Chip, pedestal: float = 0.0) -> float:
+    """Return the largest sum that a column of an array can give: all rows driven highest, all cells on.
+
+    Flipped columns (ISAAC section V) give at most half of it. `pedestal`: what the ADC sees of a cell at level 0.
+    """
+    driven = chip.array.rows * (2**chip.array.dac_bits - 1)
+    highest = (chip.levels - 1) / (2 if chip.array.coding == "flipped" else 1)
+    return float(driven * (highest + pedestal))
+
+
+def adc_bits(analog: Analog, chip: Chip) -> int | None:
+    """Return the bits of the ADC, None for an ideal one."""
+    if analog.adc.bits == "ideal":
+        return None
+    return chip.array.adc_bits if analog.adc.bits == "chip" else analog.adc.bits
+
+
+def converter(analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float) -> Converter:
+    """Return the converter that a layer's columns meet; AnalogError where its range has not been calibrated.
+
+    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it.
+    """
+    bits = adc_bits(analog, chip)
+    if bits is None:
+        return Converter(0, None, (1.0,) * slices)
+    if signed and bits < 2:
+        raise AnalogError("adc.bits: the signed conversions of differential pairs need at least 2 bits")
+    high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    if analog.adc.range == "fixed":
+        assert analog.adc.limit is not None
+        steps = (analog.adc.limit / high,) * slices
+    elif analog.adc.range == "full":
+        steps = (max(1.0, largest_sum(chip, pedestal) / high),) * slices
+    else:
+        limits = (analog.limits or {}).get(layer)
+        if limits is None:
+            raise AnalogError(
+                f"adc.range: the range of layer {layer!r} is not calibrated; mho.calibrate(program, samples, analog) does it"
+            )
+        if len(limits) != slices:
+            raise AnalogError(f"limits: layer {layer!r} has {slices} slices, but {len(limits)} limits")
+        steps = tuple(max(1.0, limit / high) for limit in limits)
+    effective = analog.adc.effective_bits
+    noise = 0.0
+    if effective is not None and effective < bits:
+        noise = float(np.sqrt((4.0 ** (bits - effective) - 1.0) / 12.0))
+    elif effective is not None and effective > bits:
+        raise AnalogError(f"adc.effective_bits: {effective:g} is more than the {bits} bits of the ADC")
+    return Converter(-high if signed else 0, high, steps, noise)
+
+
+def codes(
+    sums: npt.NDArray[np.float64], gain: npt.NDArray[np.float32], offset: npt.NDArray[np.float32], low: int, high: int
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Convert sums (windows, columns) with gain and offset (columns,); return codes and how many clipped."""
+    wanted = np.rint(sums.astype(np.float32) * gain + offset)
+    kept = np.clip(wanted, np.float32(low), np.float32(high))
+    return kept.astype(np.int64), int(np.count_nonzero(wanted != kept))

@@ -1,0 +1,260 @@
+"""A resistive cell: what it conducts after it was written, and what each read adds to that."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip.files import read_yaml
+from mho.errors import ChipError, DeviceError, choices
+from mho.machine.analog.devices.ageing import Drift, Relaxation
+from mho.machine.analog.devices.changes import changed
+from mho.machine.analog.devices.curve import Curve, FloatArray, Window
+from mho.machine.analog.devices.draws import Purpose, check_key, stream
+from mho.machine.analog.devices.faults import STUCK_OFF, STUCK_ON, WORKS, Endurance, Stuck
+from mho.machine.analog.devices.reader import Reader
+from mho.machine.analog.devices.validity import Validity
+from mho.machine.analog.devices.variation import Programming, Verify, write
+
+_PRESETS = Path(__file__).parent / "presets"
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Device:
+    """One kind of cell, as a file of schema mho.device/1 describes it (docs/devices.md).
+
+        Device.load("neurram")                                  a preset; Device.presets() lists them
+        Device.load("cells/ours.yaml")                          a file
+        device.override({"programming.sigma": 0.1})             a variant, checked anew
+        device.program(levels, 2, (group, instruction), seed=0) what the cells conduct
+
+    Conductances are in *level units*, (g_on - g_off) / (2^cell_bits - 1): level l conducts l + pedestal. Parts that a file
+    leaves out are None and do nothing.
+    """
+
+    name: str
+    description: str
+    g_on_s: float
+    g_off_s: float
+    programming: Programming | None
+    verify: Verify | None
+    read: Curve | None
+    stuck: Stuck
+    drift: Drift | None
+    relaxation: Relaxation | None
+    endurance: Endurance | None
+    validity: Validity
+    content: dict[str, Any] = field(repr=False, compare=False)
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Return the names of the devices that come with mho, sorted."""
+        return tuple(sorted(path.stem for path in _PRESETS.glob("*.yaml")))
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Device:
+        """Read a preset by name, or a file by path; DeviceError for an unknown name and for what is wrong in a file."""
+        text = str(name_or_path)
+        if Path(text).suffix in _SUFFIXES or Path(text).name != text or not text:
+            path = Path(text)
+            if not path.is_file():
+                known = ", ".join(cls.presets())
+                raise DeviceError(f"{path}: no such device file; a preset is named without suffix: {known}")
+        elif text in cls.presets():
+            path = _PRESETS / f"{text}.yaml"
+        else:
+            raise DeviceError(f"unknown device {text!r}; {choices(text, cls.presets())}")
+        try:
+            return cls.from_dict(read_yaml(path), str(path))
+        except ChipError as error:
+            raise DeviceError(str(error)) from None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], file: str = "device") -> Device:
+        """Build from the keys of a file, or from `to_dict`; DeviceError naming `file` and key."""
+        try:
+            reader = Reader(file, content)
+            programming = reader.programming()
+            return cls(
+                reader.name,
+                reader.description,
+                reader.window.on_s,
+                reader.window.off_s,
+                programming,
+                reader.verify(programming),
+                reader.read(),
+                reader.stuck(),
+                reader.drift(),
+                reader.relaxation(),
+                reader.endurance(),
+                reader.validity,
+                copy.deepcopy(dict(content)),
+            )
+        except ChipError as error:
+            raise DeviceError(str(error)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of a file that describes this device, safe for JSON and YAML; `from_dict` takes it back."""
+        return copy.deepcopy(self.content)
+
+    def override(self, values: Mapping[str, Any], source: str = "set by override") -> Device:
+        """Return a variant, checked anew: dotted keys to numbers or words, or to whole quantities and curves.
+
+        {"programming.sigma": 0.1} is 10 % of the range; a number for `g_on_s` is in siemens, for times in seconds. `source` is what
+        the new numbers cite. DeviceError for an unknown key and for what the values make inconsistent or invalid.
+        """
+        return Device.from_dict(changed(self.content, values, source), f"{self.name} (override)")
+
+    @property
+    def on_off(self) -> float:
+        """The ratio g_on / g_off, infinite where g_off is 0."""
+        return self.g_on_s / self.g_off_s if self.g_off_s else float("inf")
+
+    @property
+    def window(self) -> Window:
+        """The conductances between which levels lie."""
+        return Window(self.g_on_s, self.g_off_s)
+
+    @property
+    def exact(self) -> bool:
+        """True when every cell conducts level + pedestal for sure, at any age and after any number of writes."""
+        parts = (self.programming, self.drift, self.relaxation)
+        worn = self.endurance is not None and not np.isinf(self.endurance.median)
+        return all(part is None or part.exact for part in parts) and not (
+            self.stuck.on_share or self.stuck.off_share or worn
+        )
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """The sources that are assumptions of whoever wrote the file, sorted."""
+        texts = (" ".join(text.split()) for text in self.content["sources"].values())
+        return tuple(sorted({text for text in texts if text.startswith("assumption:")}))
+
+    def pedestal(self, cell_bits: int) -> float:
+        """Return what a cell at level 0 conducts, in level units: (2^cell_bits - 1) / (on_off - 1)."""
+        return float((2**cell_bits - 1) * self.window.pedestal)
+
+    def check(
+        self,
+        cell_bits: int,
+        *,
+        age_s: float = 0.0,
+        writes: float | npt.ArrayLike | None = None,
+        temperature_k: float | None = None,
+    ) -> None:
+        """Raise DeviceError where the device says nothing about such cells, ages, writes or temperatures."""
+        self.validity.check(self.name, cell_bits, age_s, writes, temperature_k)
+
+    def program(
+        self,
+        levels: npt.ArrayLike,
+        cell_bits: int,
+        key: tuple[int, ...],
+        *,
+        seed: int,
+        age_s: float = 0.0,
+        writes: float | npt.ArrayLike | None = None,
+        faults: npt.NDArray[np.uint8] | None = None,
+    ) -> FloatArray:
+        """Return what cells conduct `age_s` seconds after they were written, in level units, pedestal included, at least 0.
+
+        levels: integers below 2^cell_bits, of any shape, which is that of the result. key: where this is (group, instruction,
+        ...); all draws follow from seed and key. writes: how often each cell was written before, None for fresh cells.
+        faults: the cells that are stuck; where None, those of `faults(levels.shape, key, ...)`. Give it for cells that are
+        written more than once, for a cell that is stuck stays so.
+        """
+        self.check(cell_bits, age_s=age_s, writes=writes)
+        check_key(seed, key)
+        given = np.asarray(levels)
+        steps = 2**cell_bits - 1
+        if given.dtype.kind not in "iu":
+            raise DeviceError(f"levels: must be integers, not {given.dtype}")
+        if given.size and (int(given.min()) < 0 or int(given.max()) > steps):
+            raise DeviceError(f"levels: must be from 0 to {steps}, not {int(given.min())} to {int(given.max())}")
+        below = self.pedestal(cell_bits)
+        targets = np.arange(steps + 1) + below
+        if self.programming is None or self.programming.exact:
+            found = targets[given]
+        else:
+
+            def normals(turn: int) -> FloatArray:
+                return stream(seed, Purpose.PROGRAMMING, key, turn).standard_normal(given.shape)
+
+            found = write(self.programming, self.verify, given, targets, self.window, normals)
+        found = np.asarray(self._aged(found, given, steps, key, seed, age_s))
+        stuck = self.faults(given.shape, key, seed=seed, writes=writes) if faults is None else np.asarray(faults)
+        if stuck.shape != given.shape:
+            raise DeviceError(f"faults: must have the shape of levels, {given.shape}, not {stuck.shape}")
+        if stuck.size and stuck.any():
+            found = np.where(stuck == STUCK_ON, targets[-1], np.where(stuck == STUCK_OFF, below, found))
+        return found
+
+    def faults(
+        self,
+        shape: tuple[int, ...],
+        key: tuple[int, ...],
+        *,
+        seed: int,
+        writes: float | npt.ArrayLike | None = None,
+    ) -> npt.NDArray[np.uint8]:
+        """Return which cells are stuck: 0 for those that work, 1 stuck off, 2 stuck on.
+
+        key: the place of the cells, the same for all writes of them. writes: how often each was written, a number or an array that
+        broadcasts to the shape; None for fresh cells. Cells that were stuck from the beginning stay what they are.
+        """
+        check_key(seed, key)
+        found = np.full(shape, WORKS, dtype=np.uint8)
+        if self.stuck.on_share or self.stuck.off_share:
+            found = self.stuck.find(stream(seed, Purpose.STUCK, key).random(shape))
+        if self.endurance is not None and writes is not None:
+            share = self.endurance.failed_share(np.asarray(writes, dtype=np.float64))
+            if np.any(share):
+                try:
+                    share = np.broadcast_to(share, shape)
+                except ValueError:
+                    raise DeviceError(
+                        f"writes: of shape {share.shape} does not broadcast to the cells, {shape}"
+                    ) from None
+                failed = stream(seed, Purpose.ENDURANCE, key).random(shape) < share
+                found[failed & (found == WORKS)] = self.endurance.stuck
+        return found
+
+    def read_sigma(self, conductance: npt.ArrayLike, cell_bits: int) -> FloatArray:
+        """Return the standard deviation of the noise of one read of each cell, in level units, of the conductances' shape.
+
+        conductance: what the cells conduct, in level units, pedestal included. Noise is new at each read.
+        """
+        given = np.asarray(conductance, dtype=np.float64)
+        if self.read is None or self.read.zero:
+            return np.broadcast_to(0.0, given.shape)
+        steps = 2**cell_bits - 1
+        state = given / steps - self.window.pedestal
+        if self.read.form != "constant":
+            # A fit says nothing about cells that variation took out of the range: they are as noisy as those at its end.
+            state = np.clip(state, 0.0, 1.0)
+        return np.asarray(self.read(state, self.window) * steps)
+
+    def _aged(
+        self, found: FloatArray, levels: np.ndarray, steps: int, key: tuple[int, ...], seed: int, age_s: float
+    ) -> FloatArray:
+        states = np.arange(steps + 1) / steps
+        if self.drift is not None and not self.drift.exact and age_s > self.drift.t0_s:
+            normal = stream(seed, Purpose.DRIFT, key).standard_normal(found.shape)
+            found = found * self.drift.factor(age_s, levels, states, self.window, normal)
+            if not np.all(np.isfinite(found)):
+                raise DeviceError(f"{self.name}: drift: conductances grow without limit within {age_s:g} s")
+        if self.relaxation is not None and not self.relaxation.exact:
+            shift, sigma = self.relaxation.at(age_s, states, self.window)
+            normal = stream(seed, Purpose.RELAXATION, key).standard_normal(found.shape)
+            normal *= (sigma * steps)[levels]
+            normal += (shift * steps)[levels]
+            normal += found
+            found = np.maximum(normal, 0.0, out=normal)
+        return found

@@ -1,0 +1,216 @@
+"""The sums of a layer: what all activations of its blocks give together.
+
+An activation is only noted as a job; the layer's products are made when it is combined, many windows at once. Where nothing that
+its blocks convert can lose anything, and the same blocks serve all windows, the weights that were read from the cells are put
+together to the layer's matrix and multiplied at once (`number.products`): an exact shortcut, since sums of integers do
+not depend on their order. Everything else goes block by block through a kernel.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.machine.analog import noise
+from mho.machine.analog.columns import Columns, Maker
+from mho.machine.analog.converter import Converter, converter
+from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
+from mho.machine.analog.spec import Analog
+from mho.machine.analog.whole import BYTE, Whole
+from mho.machine.fabric import Held
+from mho.mapping.dense import LayerMapping
+from mho.number.products import exact_type
+from mho.program import Program
+
+FloatArray = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+LEAST_ROOM = 1 << 25
+"""Bytes of prepared columns that are kept in any case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Windows [first, last) of each inference through a block, which sits in a group as `held`."""
+
+    block: int
+    windows: tuple[int, int]
+    held: Held
+
+
+class Products:
+    """Makes the sums of layers, for one program and one analog side. Prepared columns are kept, in bounded room."""
+
+    def __init__(self, program: Program, analog: Analog, backend: str) -> None:
+        self.program = program
+        self.analog = analog
+        self.backend = backend
+        self.base = program.chip.coding.base
+        self.dac_bits, self.input_bits = program.chip.array.dac_bits, program.chip.input_bits
+        # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
+        room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
+        self.maker = Maker(program.chip, analog, room)
+        self._room = room
+        self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
+        self._bytes = 0
+        self._wholes: OrderedDict[tuple[object, ...], Whole] = OrderedDict()
+        self._exact: dict[int, Whole] = {}
+        self._lossless: dict[tuple[object, ...], bool] = {}
+        self._converters: dict[str, Converter] = {}
+
+    def converter(self, name: str) -> Converter:
+        """Return the converter of a layer's columns."""
+        if name not in self._converters:
+            maker = self.maker
+            self._converters[name] = converter(
+                self.analog, self.program.chip, name, maker.slices, maker.pairs, maker.pedestal
+            )
+        return self._converters[name]
+
+    def conversions(self, mapped: LayerMapping, jobs: Sequence[Job], runs: int) -> int:
+        """Count the conversions of jobs over `runs` inferences."""
+        steps = -(-self.input_bits // self.dac_bits)
+        widths = mapped.tiling.widths
+        windows = sum(int(widths[job.block]) * (job.windows[1] - job.windows[0]) for job in jobs)
+        return windows * self.maker.slices * steps * runs
+
+    def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> Whole | None:
+        """Return the layer's matrix as its cells hold it, where one product with it gives the layer's sums; else None.
+
+        None where a conversion may lose something, or where its blocks do not serve all windows once, all alike.
+        """
+        blocks: dict[int, Held] = {}
+        served: dict[int, int] = {}
+        for job in sorted(jobs, key=lambda job: (job.block, job.windows)):
+            known = blocks.setdefault(job.block, job.held)
+            if job.windows[0] != served.get(job.block, 0) or self.maker.key(known) != self.maker.key(job.held):
+                return None
+            served[job.block] = job.windows[1]
+        if len(served) != mapped.tiling.blocks or any(last != mapped.windows for last in served.values()):
+            return None
+        if not all(self._loses_nothing(mapped.name, held) for held in blocks.values()):
+            return None
+        key = (mapped.index, *(self.maker.key(blocks[index]) for index in sorted(blocks)))
+        if key not in self._wholes:
+            matrix = self._assembled(mapped, blocks)
+            if matrix is None:
+                return None
+            self._wholes[key] = self._centred(mapped, matrix)
+            if len(self._wholes) > len(self.program.mapping.layers):
+                self._wholes.popitem(last=False)
+        return self._wholes[key]
+
+    def exact(self, mapped: LayerMapping) -> Whole:
+        """Return the layer's matrix as it should be."""
+        if mapped.index not in self._exact:
+            assert self.program.quantised is not None
+            codes = self.program.quantised.matrices[mapped.name].codes
+            self._exact[mapped.index] = self._centred(mapped, codes.astype(np.float64))
+        return self._exact[mapped.index]
+
+    def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> FloatArray | None:
+        """Put what was read from blocks together: (matrices, K, N). None where matrices that share a block reach one another."""
+        tiling = mapped.tiling
+        found = np.zeros((tiling.matrices, tiling.rows, tiling.columns))
+        for index, held in blocks.items():
+            block = tiling.block(index)
+            linear = self.maker.columns(held).linear()
+            height, width = block.height // block.count, block.width // block.count
+            if block.count > 1 and _couples(linear, block.count, self.maker.exact):
+                return None
+            for i in range(block.count):
+                part = linear[i * height : (i + 1) * height, i * width : (i + 1) * width]
+                found[block.first + i, slice(*block.rows), slice(*block.columns)] = part + self.base
+        return found
+
+    def _centred(self, mapped: LayerMapping, matrix: FloatArray) -> Whole:
+        """Take the zeros away, and choose a type in which sums are exact."""
+        quantised = self.program.quantised
+        assert quantised is not None
+        ideal = quantised.matrices[mapped.name]
+        layer = self.program.network.layers[mapped.index]
+        code = quantised.codes[layer.inputs[0]]
+        centred = matrix - (ideal.zero if ideal.zero.ndim == 0 else ideal.zero[:, None, :])
+        reach = max(int(code.zero) - code.low, code.high - int(code.zero), 1)
+        # Fixed-point weights take 2^-15 of a level at the finest, so that their sums are exact in float64.
+        whole = bool((matrix == np.rint(matrix)).all())
+        dtype = exact_type(float(np.abs(centred).sum(axis=1).max()) * reach) if whole else np.float64
+        drift = int(code.zero) * (matrix.sum(axis=1) - ideal.codes.sum(axis=1, dtype=np.int64))
+        integers = matrix if whole and matrix.min(initial=0) >= 0 and matrix.max(initial=0) <= BYTE else None
+        return Whole(centred.astype(dtype), drift if drift.any() else None, integers, ideal.zero)
+
+    def _loses_nothing(self, name: str, held: Held) -> bool:
+        convert = self.converter(name)
+        key = (convert, self.maker.key(held))
+        if key not in self._lossless:
+            self._lossless[key] = lossless(self.maker.columns(held), convert, self.dac_bits)
+        return self._lossless[key]
+
+    def sums(
+        self, mapped: LayerMapping, jobs: Sequence[Job], x: Bytes, inputs: npt.NDArray[np.int64], first_run: int
+    ) -> tuple[FloatArray, int]:
+        """Return the sums of plain codes, float64 (matrices, runs, windows, N), and how many conversions clipped.
+
+        x: uint8 (matrices, runs, windows, K); inputs int64 (matrices, runs x windows), the sum of each window. `first_run`
+        numbers the first inference, for noise that is new at each conversion.
+        """
+        tiling = mapped.tiling
+        runs = x.shape[1]
+        raw = np.zeros((*x.shape[:3], tiling.columns))
+        clipped = 0
+        for job in jobs:
+            block = tiling.block(job.block)
+            which, served = slice(block.first, block.first + block.count), slice(*job.windows)
+            size = job.windows[1] - job.windows[0]
+            driven = self.driven(mapped, job, x)
+            numbers = self._numbers(mapped, job, runs, first_run)
+            made = np.zeros((runs * size, block.width))
+            clipped += self._kernel(mapped.name, job.held).convert(driven, numbers, made)
+            parts = made.reshape(runs, size, block.count, -1).transpose(2, 0, 1, 3)
+            raw[which, :, served, slice(*block.columns)] += parts
+        if self.base:
+            raw += self.base * inputs.reshape(x.shape[:3])[..., None]
+        return raw, clipped
+
+    def driven(self, mapped: LayerMapping, job: Job, x: Bytes) -> Bytes:
+        """Return what drives a job's rows, (runs x windows, height), of x (matrices, runs, windows, K)."""
+        block = mapped.tiling.block(job.block)
+        runs, count = x.shape[1:3]
+        size = job.windows[1] - job.windows[0]
+        part = x[block.first : block.first + block.count, :, slice(*job.windows), slice(*block.rows)]
+        if block.count == 1 and size == count:
+            return part.reshape(runs * size, block.height)
+        return np.ascontiguousarray(part.transpose(1, 2, 0, 3)).reshape(runs * size, block.height)
+
+    def _numbers(self, mapped: LayerMapping, job: Job, runs: int, first_run: int) -> Numbers:
+        first, last = job.windows
+        key = noise.key(self.analog.seed, mapped.index, job.block, job.held.group)
+        windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(first, last)
+        return Numbers(key, windows.ravel().astype(np.uint64))
+
+    def _kernel(self, name: str, held: Held) -> Kernel:
+        convert = self.converter(name)
+        key = (convert, self.maker.key(held))
+        found = self._kernels.get(key)
+        if found is not None:
+            self._kernels.move_to_end(key)
+            return found
+        columns: Columns = self.maker.columns(held)
+        found = make_kernel(columns, convert, self.dac_bits, self.input_bits, self.backend)
+        self._kernels[key] = found
+        self._bytes += found.nbytes
+        while self._bytes > self._room and len(self._kernels) > 1:
+            self._bytes -= self._kernels.popitem(last=False)[1].nbytes
+        return found
+
+
+def _couples(linear: FloatArray, count: int, exact: bool) -> bool:
+    """Whether matrices along the diagonal of a block reach one another's columns, as noisy cells at level 0 between them do."""
+    if exact:
+        return False
+    mask: npt.NDArray[Any] = np.kron(np.eye(count), np.ones((linear.shape[0] // count, linear.shape[1] // count)))
+    return bool(np.any(linear[mask == 0]))

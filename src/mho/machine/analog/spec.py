@@ -1,0 +1,202 @@
+"""What stands between the levels in the cells and the integers of the digital side: converters, devices, wires.
+
+An `Analog` is read from a YAML file of schema mho.analog/1, or built in Python; whatever is left out takes the value that
+stands below, and `to_dict` shows all values in effect. Sums are in *level x input steps*: 1 is what a cell one level above
+off adds where its row is driven with the smallest step of the DAC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mho.chip.files import read_yaml
+from mho.errors import AnalogError, ChipError, MhoError, choices
+from mho.machine.analog.devices import Device
+
+SCHEMA = "mho.analog/1"
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Spread = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """What every part has: frozen, and refusing keys and types that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Adc(Part):
+    """The converter behind the columns of an array.
+
+    `bits`: a number, `chip` (what the chip file says), or `ideal` (neither rounds nor clips). It has 2^bits codes: 0 to
+    2^bits - 1, or for differential pairs -2^(bits-1) + 1 to 2^(bits-1) - 1. `range` says which sum the highest code stands for:
+
+    - `full`: the largest sum that an array can give. Steps never shrink below 1, so that an ADC with bits to spare is exact.
+    - `fixed`: `limit`; a 6-bit ADC with limit 63 has steps of 1 and clips above 63.
+    - `calibrated`: the given percentile of the magnitudes seen on samples (`mho.calibrate`), for each layer, or for
+      each slice of its weights (`per`).
+
+    `gain_error` and `offset_error` (in steps) are the spreads of what differs from one ADC to the next; `effective_bits` (ENOB)
+    below `bits` adds noise to each conversion, so that noise and rounding together are those of an ideal ADC of so many bits:
+    variance step^2 (4^(bits - effective_bits) - 1) / 12 (IEEE Std 1241, effective number of bits).
+    """
+
+    bits: Annotated[int, Field(ge=1, le=24)] | Literal["chip", "ideal"] = "chip"
+    range: Literal["full", "fixed", "calibrated"] = "full"
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    percentile: Annotated[float, Field(gt=0, le=100)] | None = None
+    per: Literal["layer", "slice"] = "layer"
+    gain_error: Share = 0.0
+    offset_error: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 0.0
+    effective_bits: Annotated[float, Field(ge=0.5, le=24)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Adc:
+        if (self.limit is not None) != (self.range == "fixed"):
+            raise ValueError("a limit goes with range fixed, and only with it")
+        if self.percentile is not None and self.range != "calibrated":
+            raise ValueError("a percentile goes with range calibrated only")
+        if self.bits == "ideal" and (
+            self.range != "full" or self.effective_bits or self.gain_error or self.offset_error
+        ):
+            raise ValueError("an ideal ADC has neither range nor errors")
+        if isinstance(self.bits, int) and self.effective_bits is not None and self.effective_bits > self.bits:
+            raise ValueError(f"effective_bits is at most bits, {self.bits}")
+        return self
+
+    @property
+    def share(self) -> float:
+        """The percentile that a calibrated range takes: 100, all that was seen, where none is given."""
+        return 100.0 if self.percentile is None else self.percentile
+
+
+class Wires(Part):
+    """Resistance in ohm of one segment of a row and of a column, and the ends that are driven and sensed.
+
+    `method`: `exact` solves for every array, `fast` approximates (docs/wires.md states its error).
+    """
+
+    row_ohm: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+    column_ohm: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+    drive: Literal["left", "right", "both"] = "left"
+    sense: Literal["top", "bottom", "both"] = "bottom"
+    method: Literal["exact", "fast"] = "fast"
+
+
+class Analog(Part):
+    """The analog side of a chip.
+
+        Analog()                                       the chip's ADCs at full range, ideal devices, no wires
+        Analog.load("six-bits.yaml")                   a file
+        analog.override({"adc.bits": 6, "device.programming.sigma": 0.1})
+
+    `device`: a preset, a device file or a device's own keys. `age_s`: time since programming. `writes`: how often each cell
+    was written before (end of endurance). `pedestal`: what is done about the current of cells at level 0 where the on/off
+    ratio is finite: `analog`, a reference column takes it away before the ADC; `digital`, the ADC converts it too, and its
+    expected value is subtracted after. `wires`: None for wires without resistance. `seed`: all that is drawn follows from it.
+    `limits`: the limits found by calibration: layer to one for each slice.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str = "analog"
+    adc: Adc = Adc()
+    device: Device = Field(default_factory=lambda: Device.load("ideal"))
+    age_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    writes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    pedestal: Literal["analog", "digital"] = "analog"
+    wires: Wires | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    limits: dict[str, tuple[float, ...]] | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Analog:
+        """Read a file. AnalogError naming file and key where it is wrong, DeviceError for its device."""
+        try:
+            raw = read_yaml(Path(path))
+        except ChipError as error:
+            raise AnalogError(str(error)) from None
+        return cls.from_dict(raw, str(path), Path(path).parent)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], file: str = "analog", beside: Path | None = None) -> Analog:
+        """Build from `to_dict`, or from the keys of a file; device files are looked for beside it."""
+        raw = dict(content)
+        if raw.pop("schema", None) != SCHEMA:
+            raise AnalogError(f"{file}: schema: must be {SCHEMA}")
+        for key in raw:
+            if key not in cls.model_fields:
+                raise AnalogError(f"{file}: unknown key {key!r}; {choices(str(key), cls.model_fields)}")
+        if raw.get("adc") == "ideal":
+            raw["adc"] = {"bits": "ideal"}
+        if "device" in raw:
+            raw["device"] = _device(raw["device"], file, beside)
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise AnalogError(f"{file}: {_one_line(error)}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all values in effect, safe for JSON; `from_dict` takes them back."""
+        content = self.model_dump(mode="json", exclude={"device"})
+        return {"schema": SCHEMA, **content, "device": self.device.to_dict()}
+
+    def override(self, values: Mapping[str, Any]) -> Analog:
+        """Return a variant, checked anew; keys are dotted: "adc.bits", "seed", "device.programming.sigma"."""
+        device = {key.removeprefix("device."): value for key, value in values.items() if key.startswith("device.")}
+        content = self.to_dict()
+        for key, value in values.items():
+            if key.startswith("device."):
+                continue
+            head, _, tail = key.partition(".")
+            if head not in type(self).model_fields or head in ("limits", "name"):
+                raise AnalogError(f"override: unknown key {key!r}; {choices(key, self.keys())}")
+            if not tail:
+                content[head] = value
+                continue
+            if key not in self.keys():
+                raise AnalogError(f"override: unknown key {key!r}; {choices(key, self.keys())}")
+            if content[head] is None:
+                content[head] = {"row_ohm": 0.0, "column_ohm": 0.0}
+            content[head] = {**content[head], tail: value}
+        changed = Analog.from_dict(content, "override")
+        if device:
+            changed = changed.model_copy(update={"device": changed.device.override(device)})
+        return changed
+
+    @staticmethod
+    def keys() -> tuple[str, ...]:
+        """Return the dotted keys that `override` takes, those of devices left out."""
+        parts: dict[str, type[Part]] = {"adc": Adc, "wires": Wires}
+        plain = [key for key in Analog.model_fields if key not in (*parts, "limits", "name")]
+        return (*plain, *(f"{part}.{key}" for part, model in parts.items() for key in model.model_fields))
+
+
+def _device(raw: Any, file: str, beside: Path | None) -> Device:
+    """Read the device that an analog file names or describes."""
+    if isinstance(raw, Device):
+        return raw
+    if isinstance(raw, Mapping):
+        return Device.from_dict(dict(raw))
+    if not isinstance(raw, str):
+        raise AnalogError(f"{file}: device: must be a preset, a file or a mapping, not {raw!r}")
+    path = (beside or Path()) / raw
+    try:
+        return Device.load(path if path.is_file() else raw)
+    except MhoError as error:
+        raise type(error)(f"{file}: device: {error}") from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "literal", "int")))
+    text = first["msg"].removeprefix("Value error, ")
+    return (
+        f"{place}: {text[0].lower()}{text[1:]}, not {first['input']!r}"
+        if "ctx" not in first or "error" not in first["ctx"]
+        else f"{place}: {text}"
+    )

@@ -1,0 +1,80 @@
+"""ADC ranges chosen from what columns really give on samples: a percentile of the magnitudes of their sums.
+
+Sums are those that the ADC would see (of the devices and wires of the same `Analog`), while the layers before it are computed
+without loss: one pass over the samples sets the ranges of all layers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.machine.analog.products import Job, Products
+from mho.machine.analog.spec import Adc, Analog
+from mho.machine.functional import Executor
+from mho.mapping.dense import LayerMapping
+from mho.number.walk import Inputs
+from mho.program import Program
+
+BINS = 1 << 14
+"""Equal parts of the largest possible range in which magnitudes are counted."""
+
+
+class _Watching(Products):
+    """Products that count the magnitudes of all sums that an ADC would convert."""
+
+    def __init__(self, program: Program, analog: Analog) -> None:
+        super().__init__(program, analog, "plain")
+        self.seen: dict[str, list[npt.NDArray[np.int64]]] = defaultdict(list)
+        self.width: dict[str, float] = {}
+
+    def watch(self, mapped: LayerMapping, jobs: Sequence[Job], x: npt.NDArray[np.uint8]) -> None:
+        """Count the magnitudes of a layer's sums, slice by slice; x as for `sums`."""
+        chip = self.program.chip
+        digit = 2**self.dac_bits - 1
+        steps = -(-self.input_bits // self.dac_bits)
+        name = mapped.name
+        # No column gives more than its rows driven highest through cells a little above their highest level.
+        width = self.width.setdefault(name, chip.array.rows * digit * max(1.0, 2.0 * (chip.levels - 1)) / BINS)
+        if not self.seen[name]:
+            self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.slices)]
+        for job in jobs:
+            driven = self.driven(mapped, job, x)
+            columns = self.maker.columns(job.held)
+            for step in range(steps):
+                digits = ((driven >> np.uint8(step * self.dac_bits)) & np.uint8(digit)).astype(np.float64)
+                for k, weights in enumerate(columns.weights):
+                    sums = np.abs(np.ldexp(digits @ weights.astype(np.float64), -columns.shift))
+                    places = np.minimum(np.ceil(sums / width).astype(np.int64), BINS - 1)
+                    self.seen[name][k] += np.bincount(places.ravel(), minlength=BINS)
+
+    def limits(self, share: float, per: str) -> dict[str, tuple[float, ...]]:
+        """Return for each layer the limit of each slice."""
+        found = {}
+        for name, slices in self.seen.items():
+            parts = slices if per == "slice" else [np.sum(slices, axis=0)] * len(slices)
+            found[name] = tuple(_percentile(counts, share) * self.width[name] for counts in parts)
+        return found
+
+
+def _percentile(counts: npt.NDArray[np.int64], share: float) -> float:
+    """Return the upper edge, in bins, of the given percentile."""
+    reached = np.cumsum(counts) >= share / 100.0 * counts.sum()
+    return max(1.0, float(np.argmax(reached)))
+
+
+def calibrate(program: Program, inputs: Inputs, analog: Analog) -> Analog:
+    """Choose the limits of a calibrated ADC range on samples: `analog` with its `limits` filled in.
+
+    Limits are on a grid of 2^-14 of twice the largest sum of an array. Other ranges need none: `analog` is returned as it is.
+    Raises what `execute` raises.
+    """
+    if analog.adc.range != "calibrated":
+        return analog
+    ideal = analog.model_copy(update={"adc": Adc(bits="ideal"), "limits": None})
+    watching = _Watching(program, ideal)
+    Executor(program, ideal, watch=watching.watch).run(inputs)
+    return analog.model_copy(update={"limits": watching.limits(analog.adc.share, analog.adc.per)})

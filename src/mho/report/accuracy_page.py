@@ -1,0 +1,151 @@
+"""Accuracy as pages that need nothing but themselves, and the files of an evaluation and of a sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mho.report import accuracy_text as text
+from mho.report import heat_map, layer_plot
+from mho.report.files import save_texts
+
+if TYPE_CHECKING:
+    from mho.machine.evaluation import Evaluation
+    from mho.machine.sweep import Sweep
+
+UNCERTAINTY = (
+    "Two things are uncertain. Over chips: how far the mean of the chips drawn is from that of all chips of this kind "
+    "(Student's t over the seeds); more seeds narrow it. Over samples: how far these samples are from all samples like them "
+    "(Wilson's binomial interval); more samples narrow it."
+)
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A table: `told` where its last column is prose."""
+
+    title: str
+    heads: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    remark: str = ""
+    told: bool = False
+
+
+def _page(
+    title: str,
+    first: Evaluation,
+    about: str,
+    sheets: Sequence[_Sheet],
+    analog: Mapping[str, Any],
+    notes: Sequence[str],
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> str:
+    origin = first.program.network.origin
+    environment = Environment(
+        loader=PackageLoader("mho.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("accuracy.html.j2").render(
+        title=title,
+        about=about,
+        warning=f"Weights are synthetic ({origin}): no trained network." if "synthetic" in origin else "",
+        sheets=sheets,
+        # Drawings are ours, and escape what they are given.
+        before=[Markup(drawing) for drawing in before],
+        after=[Markup(drawing) for drawing in after],
+        analog=yaml.safe_dump(dict(analog), sort_keys=False, allow_unicode=True).rstrip(),
+        notes=notes,
+    )
+
+
+def _about(found: Evaluation, version: str) -> str:
+    chips = len(found.seeds)
+    program = found.program
+    return (
+        f"{found.samples} samples: {found.data} · weights: {program.network.origin} · schedule {program.schedule} · "
+        f"{chips} {'chip' if chips == 1 else 'chips'} (seeds {found.seeds[0]} to {found.seeds[-1]}) · mho {version}"
+    )
+
+
+def evaluation_page(found: Evaluation) -> str:
+    """Return the page of an evaluation."""
+    content = found.to_dict()
+    sheets = [_Sheet("Accuracy", (), text.rows(found), UNCERTAINTY, told=True)]
+    if len(found.seeds) > 1:
+        by_seed = zip(found.seeds, found.accuracies, found.agreeing, strict=True)
+        lines = [
+            (str(seed), text.points(share), text.points(agreeing / found.samples)) for seed, share, agreeing in by_seed
+        ]
+        sheets.append(_Sheet("Chip by chip", ("seed", "accuracy", "agreement"), lines))
+    return _page(
+        f"{found.program.network.name} on {found.program.chip.name}{text.side(found)}",
+        found,
+        _about(found, content["version"]),
+        sheets,
+        content["analog"],
+        found.notes,
+        after=[layer_plot.draw(found)] if found.layers else [],
+    )
+
+
+def sweep_page(found: Sweep) -> str:
+    """Return the page of a sweep."""
+    content = found.to_dict()
+    first = found.evaluations[0]
+    heads = (
+        *(key for key, _ in found.over), "accuracy", "95 % over chips", "95 % over samples", "worst chip", "agreement",
+        "ADC clipped", "chips",
+    )  # fmt: skip
+    lines = [
+        (
+            *(text.value(value) for value in values.values()),
+            text.points(each.accuracy),
+            text.interval(each.seed_interval),
+            text.interval(each.sample_interval),
+            text.points(min(each.accuracies)),
+            text.points(each.agreement),
+            text.rate(each.clip_rate),
+            str(len(each.seeds)),
+        )
+        for values, each in found.points
+    ]
+    return _page(
+        f"{first.program.network.name}: accuracy over {' and '.join(key for key, _ in found.over)}",
+        first,
+        _about(max(found.evaluations, key=lambda each: len(each.seeds)), content["version"]),
+        [_Sheet("Point by point", heads, lines, UNCERTAINTY)],
+        content["analog"],
+        found.notes,
+        before=[heat_map.draw(found)],
+    )
+
+
+def _as_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def save_evaluation(found: Evaluation, folder: Path) -> tuple[Path, ...]:
+    """Write accuracy.json, accuracy.html and layers.svg into a folder, all or none; OutputError names the path."""
+    texts = {"accuracy.json": _as_json(found.to_dict()), "accuracy.html": evaluation_page(found)}
+    if found.layers:
+        texts["layers.svg"] = layer_plot.draw(found)
+    return save_texts(texts, folder)
+
+
+def save_sweep(found: Sweep, folder: Path) -> tuple[Path, ...]:
+    """Write sweep.json, sweep.html and sweep.svg into a folder, all or none; OutputError names the path."""
+    return save_texts(
+        {"sweep.json": _as_json(found.to_dict()), "sweep.html": sweep_page(found), "sweep.svg": heat_map.draw(found)},
+        folder,
+    )

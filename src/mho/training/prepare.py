@@ -1,0 +1,240 @@
+"""From a plain module to one whose matrix layers compute as crossbars do, and back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mho.chip import Chip
+from mho.errors import NetworkError, OptionError
+from mho.machine.analog.spec import Analog
+from mho.training.batchnorm import fold
+from mho.training.chain import Chain
+from mho.training.layers import CrossbarLayer
+
+DIGITAL = (
+    nn.Embedding,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.PReLU,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+)
+"""Modules of torch.nn with parameters that the chip's vector unit computes: they stay as they are."""
+SAMPLED = 2**20
+"""At most so many sums a slice and pass of a layer enter the percentile of a calibrated ADC."""
+
+
+def prepare(
+    module: nn.Module,
+    chip: Chip | str,
+    analog: Analog,
+    example: Any,
+    *,
+    gradient: str = "unclipped",
+    momentum: float = 0.0,
+    seed: int | None = None,
+) -> nn.Module:
+    """Return a copy of `module` in which every nn.Linear and nn.Conv2d computes as the crossbars of `chip` do.
+
+    model = prepare(module, "isaac", Analog(adc=Adc(bits=5)), images)
+
+    In training mode each forward pass programs the cells anew and draws noise anew, from `seed` (default: that of `analog`) and the
+    number of the pass. In eval mode cells are ideal, the ADC is not. Inputs and weights are 8-bit codes as `mho.quantise` chooses
+    them; the inputs' ranges are those seen on `example` (a tensor or a tuple: a batch of real samples); with a `momentum`
+    above 0, at most 1, they follow the batches of training by a moving average. `gradient`: "unclipped" or "plain"
+    (`mho.training.crossbar`). Batch normalisation is folded into the layer before it, as on the chip.
+
+    Raises NetworkError for a module without a matrix layer, with weights that training does not follow, or that does not take
+    `example`; AnalogError naming what of `analog` is not followed (wires, errors of single ADCs); OptionError for options.
+    """
+    _whole(module)
+    if not isinstance(analog, Analog):
+        raise OptionError(f"analog must be an mho.Analog, not {type(analog).__name__}")
+    if not 0.0 <= momentum <= 1.0:
+        raise OptionError(f"momentum is from 0 to 1, not {momentum}")
+    seed = analog.seed if seed is None else seed
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise OptionError(f"seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
+    hardware = chip if isinstance(chip, Chip) else Chip.load(chip)
+    chain = Chain(hardware, analog, gradient, seed)
+    if any(isinstance(part, CrossbarLayer) for part in module.modules()):
+        raise NetworkError("the module is prepared already; give back a plain one with mho.training.finish first")
+    _followed(module)
+    model = fold(copy.deepcopy(module))
+    matrices = {id(part): (name, part) for name, part in model.named_modules() if type(part) in (nn.Linear, nn.Conv2d)}
+    if not matrices:
+        raise NetworkError(
+            f"{type(module).__name__} has no nn.Linear and no nn.Conv2d: there is nothing for crossbars to compute"
+        )
+    made = {
+        key: CrossbarLayer(part, chain, index, name, momentum)
+        for index, (key, (name, part)) in enumerate(matrices.items())
+    }
+    model = _replaced(model, lambda part: made.get(id(part)))
+    calibrate(model, example)
+    return model
+
+
+def finish(model: nn.Module) -> nn.Module:
+    """Return a copy of a prepared module as a plain one, nn.Linear and nn.Conv2d with the trained float weights.
+
+    It can be imported like any other module; `quantise` does that and keeps the input ranges of training.
+    """
+    prepared(model)
+    return _replaced(copy.deepcopy(model), lambda part: part.plain() if isinstance(part, CrossbarLayer) else None)
+
+
+def calibrate(model: nn.Module, samples: Any) -> None:
+    """Set the ranges of a prepared module from `samples` (a tensor, or a tuple of them), all in one batch.
+
+    Inputs take every value that the float network shows them, as in mho.quantise(network, samples); calibrated ADCs then the
+    percentile of the magnitudes of the sums seen on these codes, with ideal cells. Raises NetworkError where the samples do not fit
+    or a layer is never reached.
+    """
+    layers = prepared(model)
+    arguments = samples if isinstance(samples, tuple) else (samples,)
+    _calibrate_inputs(model, layers, arguments)
+    if layers[0].chain.calibrates:
+        _calibrate_adcs(model, layers, arguments)
+
+
+def clip_weights(model: nn.Module, deviations: float) -> None:
+    """Clip the weights of every crossbar layer to so many standard deviations of their own, in place.
+
+    To be called after each step of the optimiser: a code spends its levels on the range of the weights, and the spread of
+    programming is a share of that range, so fewer outliers mean less noise (Joshi et al., Nature Communications 11, 2473,
+    2020, Methods). Raises OptionError for a number that is not above 0.
+    """
+    if not deviations > 0:
+        raise OptionError(f"deviations must be above 0, not {deviations}")
+    with torch.no_grad():
+        for layer in prepared(model):
+            bound = float(deviations * layer.weight.std())
+            layer.weight.clamp_(-bound, bound)
+
+
+def _calibrate_inputs(model: nn.Module, layers: list[CrossbarLayer], arguments: tuple[Any, ...]) -> None:
+    """Run the float network and take the extremes of the inputs of each matrix layer."""
+    # A shallow swap: the plain layers hold the very parameters of the crossbars, and nothing is copied.
+    plain = {id(layer): layer.plain() for layer in layers}
+    seen: dict[int, list[float]] = {}
+    for layer in layers:
+
+        def look(_: nn.Module, given: tuple[Tensor, ...], key: int = id(layer)) -> None:
+            seen.setdefault(key, []).extend((float(given[0].min()), float(given[0].max())))
+
+        plain[id(layer)].register_forward_pre_hook(look)
+    back = {id(matrix): key for key, matrix in plain.items()}
+    originals = {id(layer): layer for layer in layers}
+    floats = _replaced(model, lambda part: plain.get(id(part)))
+    try:
+        _run(floats, arguments)
+    finally:
+        _replaced(floats, lambda part: originals[back[id(part)]] if id(part) in back else None)
+    for layer in layers:
+        if id(layer) not in seen:
+            raise NetworkError(f"layer {layer.name!r} is not reached when the module is called on the samples")
+        values = [*seen[id(layer)], 0.0]
+        if not np.isfinite(values).all():
+            raise NetworkError(f"the inputs of layer {layer.name!r} are not finite on the samples")
+        layer.low.fill_(float(np.float32(min(values))))
+        layer.high.fill_(float(np.float32(max(values))))
+
+
+def _calibrate_adcs(model: nn.Module, layers: list[CrossbarLayer], arguments: tuple[Any, ...]) -> None:
+    """Take the percentile of the magnitudes of each layer's sums, layer by layer, so that each sees what the ones before give."""
+    for layer in layers:
+        kept: list[Tensor] = []
+
+        def look(sums: Tensor, kept: list[Tensor] = kept) -> None:
+            flat = sums.detach().abs().transpose(0, 3).flatten(1)
+            kept.append(flat[:, :: max(1, flat.shape[1] // SAMPLED)])
+
+        layer.observe = look
+        try:
+            _run(model, arguments)
+        finally:
+            layer.observe = None
+        values = torch.cat(kept, dim=1).double().cpu().numpy()
+        adc = layer.chain.analog.adc
+        found = np.percentile(values, adc.share, axis=1 if adc.per == "slice" else None)
+        limits = np.broadcast_to(np.maximum(found, np.finfo(np.float32).tiny), (layer.chain.slices,))
+        layer.limits.copy_(torch.from_numpy(np.array(limits)))
+
+
+def _run(model: nn.Module, arguments: tuple[Any, ...]) -> None:
+    """Run a module in eval mode without gradients, leaving modes as they were."""
+    modes = {part: part.training for part in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(*arguments)
+    except (RuntimeError, TypeError, ValueError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise NetworkError(f"{type(model).__name__} cannot be called on the samples: {lines[0]}") from error
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def _replaced(model: nn.Module, by: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
+    """Replace sub-modules in place, wherever they stand; the model itself where it is one."""
+    whole = by(model)
+    if whole is not None:
+        return whole
+    for part in list(model.modules()):
+        for key, child in part._modules.items():
+            found = None if child is None else by(child)
+            if found is not None:
+                part._modules[key] = found
+    return model
+
+
+def _whole(module: Any) -> None:
+    """Refuse what is no torch module."""
+    if not isinstance(module, nn.Module):
+        raise NetworkError(f"training takes a torch.nn.Module, not {type(module).__name__}")
+
+
+def prepared(model: nn.Module) -> list[CrossbarLayer]:
+    """Return the crossbar layers of a prepared module."""
+    _whole(model)
+    layers = [part for part in model.modules() if isinstance(part, CrossbarLayer)]
+    if not layers:
+        raise NetworkError(f"{type(model).__name__} is not prepared; mho.training.prepare does it")
+    return layers
+
+
+def _unfollowed(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Find modules of torch.nn whose weights would sit in cells, or be used unseen."""
+    for name, part in module.named_modules():
+        if type(part) is nn.Conv2d:
+            if part.padding_mode != "zeros":
+                yield name, part, f"padding_mode {part.padding_mode!r} is not followed; allowed: zeros"
+            elif isinstance(part.padding, str) and (part.padding == "same"):
+                yield name, part, "padding 'same' is not followed; give it as numbers"
+        elif type(part) is nn.Linear or isinstance(part, DIGITAL):
+            continue
+        elif isinstance(part, nn.Linear | nn.Conv2d):
+            yield name, part, "only nn.Linear and nn.Conv2d themselves are followed, no classes made of them"
+        elif type(part).__module__.startswith("torch.nn.") and part._parameters:
+            yield name, part, "training follows the weights of nn.Linear and nn.Conv2d only"
+
+
+def _followed(module: nn.Module) -> None:
+    """Refuse modules with weights that would be computed otherwise than on the chip."""
+    for name, part, why in _unfollowed(module):
+        raise NetworkError(f"module {name or 'the top level'!r} ({type(part).__name__}): {why}")
+    parameters = (*module.parameters(), *module.buffers())
+    if any(parameter.is_meta for parameter in parameters):
+        raise NetworkError(f"{type(module).__name__} is on the meta device and has no weights to train")
+
+
+__all__ = ["calibrate", "clip_weights", "finish", "prepare", "prepared"]

@@ -1,0 +1,53 @@
+"""What the cells of a block should hold in each coding, worked out weight by weight: the oracle of those who follow cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.mapping import Block
+
+
+def digits(value: int, bits: int, cell_bits: int) -> list[int]:
+    """The digits of a number of so many bits in cells of so many bits each, the most significant first."""
+    count = (bits + cell_bits - 1) // cell_bits
+    return [value // (2**cell_bits) ** place % 2**cell_bits for place in reversed(range(count))]
+
+
+def weight_levels(code: int, coding: str, cell_bits: int) -> list[int]:
+    """The levels of the cells of one 8-bit weight, before any column is inverted."""
+    if coding in ("offset", "flipped"):
+        return digits(code, 8, cell_bits)
+    if coding == "twos_complement":
+        return [int(code < 128), *digits((code + 128) % 256 % 128, 7, cell_bits)]
+    signed = code - 128
+    positive, negative = digits(max(signed, 0), 8, cell_bits), digits(max(-signed, 0), 8, cell_bits)
+    return [level for pair in zip(positive, negative, strict=True) for level in pair]
+
+
+def block_cells(chip: Chip, codes: npt.NDArray[np.uint8], block: Block) -> npt.NDArray[np.int64]:
+    """The levels of a block's cells, shape (height, width, cells); `codes` are those of its layer, (matrices, K, N)."""
+    coding, cell_bits = chip.array.coding, chip.array.cell_bits
+    table = np.array([weight_levels(code, coding, cell_bits) for code in range(256)])
+    held = np.zeros((block.height, block.width, table.shape[1]), dtype=np.int64)
+    high, wide = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
+    for m in range(block.count):
+        part = codes[block.first + m, slice(*block.rows), slice(*block.columns)]
+        held[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = table[part]
+    if coding == "flipped":
+        most = block.height * (2**cell_bits - 1)
+        for column in range(block.width):
+            for cell in range(table.shape[1]):
+                if held[:, column, cell].sum() > most / 2:
+                    held[:, column, cell] = 2**cell_bits - 1 - held[:, column, cell]
+    return held
+
+
+def narrows(chip: Chip) -> bool:
+    """Whether `low_cell` "lower" is allowed: cells of several levels, of which the lowest holds the lowest digit of a code."""
+    return (
+        chip.array.cell_bits > 1
+        and chip.array.coding != "differential"
+        and (chip.array.coding, chip.array.cell_bits) != ("twos_complement", 8)
+    )
