@@ -18,10 +18,11 @@ and written, since a byte costs more in a large bank: of the size S[t] of a tens
 
     energy = sum over t, b of x[t, b] P_static[b] T[t] + y[t, b] / S[t] (read[t] E_read[b] + written[t] E_write[b])
 
-as the machine books it (machine/accesses.py), but for bytes without room, whose price depends on where the rest lies.
-Banks of one size are alike, so that the program counts them: x[t, size] <= how many there are. Tensors that may live
-at once, taken together, may not hold more than all banks of a size; that this suffices is Dilworth's theorem, since
-"t is given up before u starts" is a partial order; who gets which bank of a size is then a bipartite matching.
+as the machine books it (machine/accesses.py), but for a tensor with room for a part of it: the rest is charged here
+what the largest bank costs. Banks of one size are alike, so that the program counts them: x[t, size] <= how many
+there are. Tensors that may live at once, taken together, may not hold more than all banks of a size; that this
+suffices is Dilworth's theorem, since "t is given up before u starts" is a partial order; who gets which bank of a
+size is then a bipartite matching.
 
 A network of up to HORIZON tensors is one program; a longer one is a rolling horizon: of the next HORIZON tensors those in
 the first half are settled, then it moves on. Equal programs (repeated blocks) are solved once. The solver is HiGHS
@@ -245,7 +246,9 @@ class _Solver:
         shared = [kron(csr_array(rows), eye_array(kinds)), csr_array((len(rows) * kinds, cells + count))]
         shares = LinearConstraint(hstack(shared), ub=room.ravel())
         whole = np.repeat([1, 0], [cells, cells + count])
-        energy = np.concatenate([prices[0].ravel(), prices[1].ravel(), np.zeros(count)]) * 1e3
+        # What finds no room at all is charged what the largest bank costs.
+        without = prices[1][:, int(np.argmax(capacity))]
+        energy = np.concatenate([prices[0].ravel(), prices[1].ravel(), without]) * 1e3
         traffic = np.concatenate([np.zeros(2 * cells), moves])
 
         def solve(cost: FloatArray, spill: FloatArray, *more: LinearConstraint) -> IntArray | None:
