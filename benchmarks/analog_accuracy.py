@@ -152,7 +152,10 @@ def main(arguments: list[str] | None = None) -> int:
         "docs/analog-resnet20.md and benchmarks/analog_accuracy.json. About an hour on one core; resumes when called again.",
     )
     parser.add_argument(
-        "--coding", choices=CODINGS, help="measure one coding, and write nothing but what is kept for later"
+        "--only",
+        metavar="CODING",
+        choices=CODINGS,
+        help="measure one coding, and write nothing but what is kept for later",
     )
     parser.add_argument(
         "--render", action="store_true", help="write the tables again from benchmarks/analog_accuracy.json"
@@ -160,8 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     # One thread; read when numpy is first imported.
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    if asked.coding:
-        measure(asked.coding)
+    if asked.only:
+        measure(asked.only)
         return 0
     if asked.render:
         results = read_json(RESULTS)

@@ -13,22 +13,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as timing
-from benchmarks import accuracy
+from benchmarks import accuracy, analog, analog_accuracy
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
 
 ACCURACY: dict[str, Any] = read_json(accuracy.RESULTS)
 TIMES: dict[str, Any] = read_json(timing.RESULTS)
+ANALOG: dict[str, Any] = read_json(analog.RESULTS)
 
 
 @pytest.mark.parametrize(
     ("page", "rendered"),
-    [(accuracy.PAGE, accuracy_table(ACCURACY)), (timing.PAGE, benchmark_tables(TIMES))],
-    ids=["accuracy", "benchmarks"],
+    [
+        (accuracy.PAGE, accuracy_table(ACCURACY)),
+        (timing.PAGE, benchmark_tables(TIMES)),
+        (analog.PAGE, analog.rendered(ANALOG)),
+        (analog_accuracy.PAGE, analog_accuracy.rendered(read_json(analog_accuracy.RESULTS))),
+    ],
+    ids=["accuracy", "benchmarks", "analog", "analog accuracy"],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
     assert measured_part(page.read_text(encoding="utf-8"), str(page)) == rendered
+
+
+def test_analog_execution_is_as_fast_and_as_small_as_it_should_be_or_the_page_says_so() -> None:
+    assert list(ANALOG["speed"]) == [*analog.CASES, *analog.LAYERS]
+    page = analog.PAGE.read_text(encoding="utf-8")
+    for each in ANALOG["speed"].values():
+        assert each["conversions"] > 0
+        if each["goal"] is not None:
+            assert ("missed" in page) or each["took_s"] <= each["goal"] * each["float_s"]
+    single, copies = ANALOG["memory"]["single"], ANALOG["memory"]["copies"]
+    assert copies["arrays"] > 4 * single["arrays"]
+    # Four times the float network; more arrays take no more of it, but for a tenth of allocation here and there.
+    assert max(single["more_bytes"], copies["more_bytes"]) <= 4 * single["float_bytes"]
+    assert copies["more_bytes"] <= 1.1 * single["more_bytes"]
 
 
 def test_every_network_and_every_case_was_measured() -> None:
@@ -142,6 +162,8 @@ def test_a_measured_part_is_replaced_and_nothing_else() -> None:
     [
         "benchmarks",
         "benchmarks.accuracy",
+        "benchmarks.analog",
+        "benchmarks.analog_accuracy",
         "benchmarks.placement",
         "benchmarks.reuse",
         "benchmarks.study",

@@ -30,7 +30,7 @@ ADC_ERRORS = 0x0ADC
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The columns of a block: `weights` int32 (slices, height, width), in 2^-shift of a level.
+    """The columns of a block: `weights` int16 (slices, height, width), in 2^-shift of a level.
 
     `significance` (slices,): what a level of each slice counts for. `inverted` (slices, width), or None: columns whose value is
     (L - 1) x sum of inputs less what is converted. `pedestal`: levels that the ADC sees of a cell at level 0. `gain` and `offset`
@@ -38,7 +38,7 @@ class Columns:
     width), or None: the variance of a cell's read noise, in level^2.
     """
 
-    weights: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.int16]
     shift: int
     significance: FloatArray
     inverted: npt.NDArray[np.bool_] | None
@@ -224,10 +224,10 @@ def programmed(content: Content, group: int, analog: Analog, chip: Chip) -> Floa
     return result
 
 
-def fixed_point(values: FloatArray, shift: int | None) -> tuple[npt.NDArray[np.int32], int]:
+def fixed_point(values: FloatArray, shift: int | None) -> tuple[npt.NDArray[np.int16], int]:
     """Round values (height, width, slices) to integers of 2^-shift; None: as fine as two bytes and 32-bit sums allow."""
     if shift is None:
         largest = float(np.abs(values).max(initial=0.0))
         most = min(LARGEST, (2**31 - 1) // (255 * max(len(values), 1)))
         shift = 15 if largest == 0 else min(15, math.floor(math.log2(most / largest)))
-    return np.rint(np.ldexp(values, shift)).astype(np.int32), shift
+    return np.rint(np.ldexp(values, shift)).astype(np.int16), shift

@@ -30,7 +30,9 @@ from mho.program import Program
 FloatArray = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
 LEAST_ROOM = 1 << 25
-"""Bytes of prepared columns that are kept in any case."""
+"""Bytes of kernels that are kept in any case."""
+FEW = 1 << 22
+"""Bytes of columns that are kept: until their kernel is made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class Products:
         self.dac_bits, self.input_bits = program.chip.array.dac_bits, program.chip.input_bits
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
-        self.maker = Maker(program.chip, analog, room)
+        self.maker = Maker(program.chip, analog, FEW)
         self._room = room
         self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
         self._bytes = 0
