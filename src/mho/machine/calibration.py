@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mho.errors import AnalogError
 from mho.machine.analog.products import Job, Products
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.functional import Executor
@@ -38,7 +39,8 @@ class _Watching(Products):
         steps = -(-self.input_bits // self.dac_bits)
         name = mapped.name
         # No column gives more than its rows driven highest through cells a little above their highest level.
-        width = self.width.setdefault(name, chip.array.rows * digit * max(1.0, 2.0 * (chip.levels - 1)) / BINS)
+        highest = 2.0 * (chip.levels - 1 + self.maker.pedestal)
+        width = self.width.setdefault(name, chip.array.rows * digit * highest / BINS)
         if not self.seen[name]:
             self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.slices)]
         for job in jobs:
@@ -62,6 +64,8 @@ class _Watching(Products):
 
 def _percentile(counts: npt.NDArray[np.int64], share: float) -> float:
     """Return the upper edge, in bins, of the given percentile."""
+    if counts[-1]:
+        raise AnalogError("adc.range: cells conduct twice what they should; no range can be calibrated")
     reached = np.cumsum(counts) >= share / 100.0 * counts.sum()
     return max(1.0, float(np.argmax(reached)))
 

@@ -209,6 +209,9 @@ def evaluate(
     run = Run(program, samples, done, progress, backend)
     measured = _few(calibration or samples, program.network.batch)
     kind = _without_seed(analog)
+    if analog.adc.range == "calibrated" and analog.limits is None:
+        # The ranges are those of the first chip.
+        kind["ranges of"] = analog.seed
     keys = {
         seed: key_of("seed", run.program_digest, run.samples_digest, samples_digest(measured), kind, seed)
         for seed in range(analog.seed, analog.seed + count)

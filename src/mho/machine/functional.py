@@ -91,7 +91,7 @@ class _Machine:
             exact = self.products.exact(mapped).sums(layer, codes, zero, samples).astype(np.float64)
             signal, noise = float(np.square(exact).sum()), float(np.square(sums - exact).sum())
             signals.add(layer.name, self.products.conversions(mapped, jobs, self.runs), clipped, signal, noise)
-        self.values.put(layer.name, complete(layer, matrix, code, sums))
+        self.values.put(layer.name, complete(layer, matrix, code, sums, overwrite=True))
 
     def _by_blocks(self, layer: MatrixLayer, mapped: LayerMapping, jobs: list[Job]) -> tuple[FloatArray, int]:
         """Add what the blocks give, corrected for zero points, in the layout of the layer's output; and what clipped."""

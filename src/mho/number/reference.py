@@ -53,13 +53,19 @@ def accumulate(
     return acc
 
 
-def complete(layer: MatrixLayer, matrix: QuantisedMatrix, x_code: Affine, acc: npt.NDArray[Any]) -> FloatArray:
-    """Turn sums, in the layout of the layer's output, into real outputs: (input scale * weight scale) * acc + bias."""
+def complete(
+    layer: MatrixLayer, matrix: QuantisedMatrix, x_code: Affine, acc: npt.NDArray[Any], *, overwrite: bool = False
+) -> FloatArray:
+    """Turn sums, in the layout of the layer's output, into real outputs: (input scale * weight scale) * acc + bias.
+
+    `overwrite`: sums in float64 are overwritten.
+    """
     scale = x_code.scale * matrix.scale
     return _scaled(
         acc,
         per_output(layer, scale) if scale.ndim else scale,
         None if matrix.bias is None else per_output(layer, matrix.bias),
+        acc if overwrite and acc.dtype == np.float64 else None,
     )
 
 
@@ -68,9 +74,11 @@ def per_output(layer: MatrixLayer, values: npt.NDArray[Any]) -> npt.NDArray[Any]
     return values.reshape((-1, 1, 1) if isinstance(layer, Convolution) else (-1,))
 
 
-def _scaled(acc: npt.NDArray[Any], scale: FloatArray, bias: FloatArray | None) -> FloatArray:
+def _scaled(
+    acc: npt.NDArray[Any], scale: FloatArray, bias: FloatArray | None, out: FloatArray | None = None
+) -> FloatArray:
     """The order of operations that every path shares: one multiplication, then one addition."""
-    real = np.asarray(np.multiply(acc, scale, dtype=np.float64))
+    real = np.asarray(np.multiply(acc, scale, out=out, dtype=np.float64))
     if bias is not None:
         real += bias
     return real

@@ -1,9 +1,10 @@
 """From the cells of a block to the columns that its ADCs see, as integers.
 
-What the ADC sees of a cell is a *weight* in levels: its conductance as programmed and through the wires, less the pedestal
-where a reference column takes that away, and for a differential pair the difference of two. Weights are rounded to a fixed
-point, 2^-shift of a level (shift 0 for exact levels, 9 to 15 otherwise): then all sums are exact integers whatever the order,
-the batch, the kernel or the processor, and the same seed gives the same answer everywhere.
+What the ADC sees of a cell is a *weight* in levels: its conductance as programmed and through the wires, less the
+pedestal where a reference column takes that away, and for a differential pair the difference of two. Weights are
+rounded to a fixed point, 2^-shift of a level (shift 0 for exact levels, else as fine as fits two bytes): then all
+sums are exact integers whatever the order, the batch, the kernel or the processor, and the same seed gives the same
+answer everywhere.
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ class Maker:
             significance,
             None if held.inverted is None else np.ascontiguousarray(held.inverted.T),
             coding.highest,
-            self.pedestal,
+            # What is subtracted lies on the grid on which every cell was rounded, or their rounding would add up.
+            float(np.ldexp(np.rint(np.ldexp(self.pedestal, shift)), -shift)),
             gain,
             offset,
             None if variance is None else np.ascontiguousarray(variance.transpose(2, 0, 1)),

@@ -161,6 +161,47 @@ def clip(x: Any, weights: Any, chunks: Any, safe: Any, bits: Any, planes: Any, l
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
+def multiply(x: Any, weights: Any, chunks: Any, sums: Any) -> None:
+    """Add the products of windows x, uint8 (windows, height), with packed weights to sums, int32 (windows, vectors x 16).
+
+    Rows of x lie at least as far apart as weights have quads, four bytes each: what stands behind a row meets weights of 0.
+    """
+    windows, stride = len(x), x.strides[0]
+    quads, apart = weights.shape[1], weights.strides[0]
+    lows, highs = np.full(SPARE, -NEVER, np.int32), np.full(SPARE, NEVER, np.int32)
+    targets = np.zeros(TOGETHER + SPARE, dtype=np.int64)
+    last = np.zeros((SPARE, stride), dtype=np.uint8)
+    nowhere = np.zeros(sums.shape[1], dtype=np.int32)
+    low, high, out = lows.ctypes.data, highs.ctypes.data, targets.ctypes.data
+    for begin in range(0, windows, TOGETHER):
+        # Tiles never reach beyond the last row: those that would are multiplied elsewhere.
+        together = min(TOGETHER, windows - begin)
+        data = x.ctypes.data + begin * stride
+        for c in range(chunks.shape[0]):
+            first, vectors = chunks[c]
+            at = weights.ctypes.data + first * apart
+            for r in range(together):
+                targets[r] = sums.ctypes.data + (begin + r) * sums.strides[0] + first * LANES * 4
+            for r in range(together, together + SPARE):
+                targets[r] = nowhere.ctypes.data
+            tall = A1 if vectors == 1 else A2 if vectors == 2 else A3 if vectors == 3 else A4
+            whole = together // tall * tall
+            for r in range(whole, together):
+                for i in range(x.shape[1]):
+                    last[r - whole, i] = x[begin + r, i]
+            for r in range(0, together, tall):
+                from_row = data + r * stride if r < whole else last.ctypes.data
+                if vectors == 1:
+                    clip_tile(A1, 1, from_row, stride, at, apart, quads, low, high, out + 8 * r)
+                elif vectors == 2:
+                    clip_tile(A2, 2, from_row, stride, at, apart, quads, low, high, out + 8 * r)
+                elif vectors == 3:
+                    clip_tile(A3, 3, from_row, stride, at, apart, quads, low, high, out + 8 * r)
+                else:
+                    clip_tile(A4, 4, from_row, stride, at, apart, quads, low, high, out + 8 * r)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _convert_one(
     rows: Any, count: Any, lower: Any, first: Any, vectors: Any, gains: Any, offsets: Any, low: Any, high: Any,
     scale: Any, targets: Any, quiet: Any,

@@ -52,10 +52,18 @@ def adc_bits(analog: Analog, chip: Chip) -> int | None:
     return chip.array.adc_bits if analog.adc.bits == "chip" else analog.adc.bits
 
 
+def whole_sums(analog: Analog, pedestal: float) -> bool:
+    """Whether all that an ADC converts are whole levels: exact cells, no wires, no read noise, and no pedestal left."""
+    device = analog.device
+    quiet = device.read is None or device.read.zero
+    return device.exact and quiet and analog.wires is None and not pedestal
+
+
 def converter(analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float) -> Converter:
     """Return the converter that a layer's columns meet; AnalogError where its range has not been calibrated.
 
-    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it.
+    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it. Where all sums are whole
+    levels, steps of a full or calibrated range are never finer than 1, which would tell nothing more and miss whole numbers.
     """
     bits = adc_bits(analog, chip)
     if bits is None:
@@ -63,11 +71,12 @@ def converter(analog: Analog, chip: Chip, layer: str, slices: int, signed: bool,
     if signed and bits < 2:
         raise AnalogError("adc.bits: the signed conversions of differential pairs need at least 2 bits")
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    finest = 1.0 if whole_sums(analog, pedestal) else 0.0
     if analog.adc.range == "fixed":
         assert analog.adc.limit is not None
         steps = (analog.adc.limit / high,) * slices
     elif analog.adc.range == "full":
-        steps = (max(1.0, largest_sum(chip, pedestal) / high),) * slices
+        steps = (max(finest, largest_sum(chip, pedestal) / high),) * slices
     else:
         limits = (analog.limits or {}).get(layer)
         if limits is None:
@@ -76,7 +85,7 @@ def converter(analog: Analog, chip: Chip, layer: str, slices: int, signed: bool,
             )
         if len(limits) != slices:
             raise AnalogError(f"limits: layer {layer!r} has {slices} slices, but {len(limits)} limits")
-        steps = tuple(max(1.0, limit / high) for limit in limits)
+        steps = tuple(max(finest, limit / high) for limit in limits)
     effective = analog.adc.effective_bits
     noise = 0.0
     if effective is not None and effective < bits:

@@ -286,7 +286,9 @@ def make_kernel(columns: Columns, converter: Converter, dac_bits: int, input_bit
         return LinearKernel(columns, converter, dac_bits, input_bits)
     if columns.read_variance is not None or converter.noise or converter.high is None:
         return NoisyKernel(columns, converter, dac_bits, input_bits)
-    if backend == "compiled" and converter.high >= LIMIT:
+    # Sums of a plane times its significance, and codes times theirs, are held in 32 bits.
+    largest = int(np.abs(columns.weights.astype(np.int64)).sum(axis=1).max(initial=0)) * (2**input_bits - 1)
+    if backend == "compiled" and (converter.high >= LIMIT or largest >= 2**31):
         return PlainKernel(columns, converter, dac_bits, input_bits)
     return BACKENDS[backend](columns, converter, dac_bits, input_bits)
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mho.errors import AnalogError
 from mho.machine.analog import noise
 from mho.machine.analog.columns import Columns, Maker
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
-from mho.machine.analog.whole import BYTE, Whole
+from mho.machine.analog.whole import Whole
 from mho.machine.fabric import Held
 from mho.mapping.dense import LayerMapping
 from mho.number.products import exact_type
@@ -50,6 +51,9 @@ class Products:
     def __init__(self, program: Program, analog: Analog, backend: str) -> None:
         self.program = program
         self.analog = analog
+        for name in analog.limits or ():
+            if name not in {layer.name for layer in program.mapping.layers}:
+                raise AnalogError(f"limits: {program.network.name} has no layer {name!r} with weights")
         self.backend = backend
         self.base = program.chip.coding.base
         self.dac_bits, self.input_bits = program.chip.array.dac_bits, program.chip.input_bits
@@ -67,9 +71,9 @@ class Products:
     def converter(self, name: str) -> Converter:
         """Return the converter of a layer's columns."""
         if name not in self._converters:
-            maker = self.maker
+            maker, program = self.maker, self.program
             self._converters[name] = converter(
-                self.analog, self.program.chip, name, maker.slices, maker.pairs, maker.pedestal
+                self.analog, program.chip, name, maker.slices, maker.pairs, maker.pedestal
             )
         return self._converters[name]
 
@@ -101,7 +105,7 @@ class Products:
             matrix = self._assembled(mapped, blocks)
             if matrix is None:
                 return None
-            self._wholes[key] = self._centred(mapped, matrix)
+            self._wholes[key] = self._centred(mapped, *matrix)
             if len(self._wholes) > len(self.program.mapping.layers):
                 self._wholes.popitem(last=False)
         return self._wholes[key]
@@ -111,25 +115,29 @@ class Products:
         if mapped.index not in self._exact:
             assert self.program.quantised is not None
             codes = self.program.quantised.matrices[mapped.name].codes
-            self._exact[mapped.index] = self._centred(mapped, codes.astype(np.float64))
+            self._exact[mapped.index] = self._centred(mapped, codes.astype(np.float64), 0)
         return self._exact[mapped.index]
 
-    def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> FloatArray | None:
-        """Put what was read from blocks together: (matrices, K, N). None where matrices that share a block reach one another."""
-        tiling = mapped.tiling
+    def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> tuple[FloatArray, int] | None:
+        """Put what was read from blocks together: (matrices, K, N), and the finest fixed point of any.
+
+        None where matrices that share a block reach one another.
+        """
+        tiling, shift = mapped.tiling, 0
         found = np.zeros((tiling.matrices, tiling.rows, tiling.columns))
         for index, held in blocks.items():
             block = tiling.block(index)
-            linear = self.maker.columns(held).linear()
+            columns = self.maker.columns(held)
+            linear, shift = columns.linear(), max(shift, columns.shift)
             height, width = block.height // block.count, block.width // block.count
             if block.count > 1 and _couples(linear, block.count, self.maker.exact):
                 return None
             for i in range(block.count):
                 part = linear[i * height : (i + 1) * height, i * width : (i + 1) * width]
                 found[block.first + i, slice(*block.rows), slice(*block.columns)] = part + self.base
-        return found
+        return found, shift
 
-    def _centred(self, mapped: LayerMapping, matrix: FloatArray) -> Whole:
+    def _centred(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> Whole:
         """Take the zeros away, and choose a type in which sums are exact."""
         quantised = self.program.quantised
         assert quantised is not None
@@ -142,8 +150,7 @@ class Products:
         whole = bool((matrix == np.rint(matrix)).all())
         dtype = exact_type(float(np.abs(centred).sum(axis=1).max()) * reach) if whole else np.float64
         drift = int(code.zero) * (matrix.sum(axis=1) - ideal.codes.sum(axis=1, dtype=np.int64))
-        integers = matrix if whole and matrix.min(initial=0) >= 0 and matrix.max(initial=0) <= BYTE else None
-        return Whole(centred.astype(dtype), drift if drift.any() else None, integers, ideal.zero)
+        return Whole(centred.astype(dtype), drift if drift.any() else None, matrix, 0 if whole else shift, ideal.zero)
 
     def _loses_nothing(self, name: str, held: Held) -> bool:
         convert = self.converter(name)

@@ -26,7 +26,7 @@ Spread = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 class Part(BaseModel):
     """What every part has: frozen, and refusing keys and types that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Adc(Part):
@@ -35,7 +35,8 @@ class Adc(Part):
     `bits`: a number, `chip` (what the chip file says), or `ideal` (neither rounds nor clips). It has 2^bits codes: 0 to
     2^bits - 1, or for differential pairs -2^(bits-1) + 1 to 2^(bits-1) - 1. `range` says which sum the highest code stands for:
 
-    - `full`: the largest sum that an array can give. Steps never shrink below 1, so that an ADC with bits to spare is exact.
+    - `full`: the largest sum that an array can give. Where all sums are whole
+      levels, steps are never below 1, so that an ADC with bits to spare is exact; so too for `calibrated`.
     - `fixed`: `limit`; a 6-bit ADC with limit 63 has steps of 1 and clips above 63.
     - `calibrated`: the given percentile of the magnitudes seen on samples (`mho.calibrate`), for each layer, or for
       each slice of its weights (`per`).
@@ -94,24 +95,31 @@ class Analog(Part):
         Analog.load("six-bits.yaml")                   a file
         analog.override({"adc.bits": 6, "device.programming.sigma": 0.1})
 
-    `device`: a preset, a device file or a device's own keys. `age_s`: time since programming. `writes`: how often each cell
-    was written before (end of endurance). `pedestal`: what is done about the current of cells at level 0 where the on/off
-    ratio is finite: `analog`, a reference column takes it away before the ADC; `digital`, the ADC converts it too, and its
-    expected value is subtracted after. `wires`: None for wires without resistance. `seed`: all that is drawn follows from it.
-    `limits`: the limits found by calibration: layer to one for each slice.
+    `device`: a preset, a device file or a device's own keys; `generic` is ideal until one of its keys is set.
+    `age_s`: time since programming. `writes`: how often each cell was written before (end of endurance). `pedestal`:
+    what is done about the current of cells at level 0 where the on/off ratio is finite: `analog`, a reference column
+    takes it away before the ADC; `digital`, the ADC converts it too, and its expected value is subtracted after.
+    `wires`: None for wires without resistance. `seed`: all that is drawn follows from it. `limits`: the limits found
+    by calibration: layer to one for each slice.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
     name: str = "analog"
     adc: Adc = Adc()
-    device: Device = Field(default_factory=lambda: Device.load("ideal"))
+    device: Device = Field(default_factory=lambda: Device.load("generic"))
     age_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     writes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     pedestal: Literal["analog", "digital"] = "analog"
     wires: Wires | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    limits: dict[str, tuple[float, ...]] | None = None
+    limits: dict[str, tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Analog:
+        if self.limits is not None and self.adc.range != "calibrated":
+            raise ValueError("limits go with range calibrated only")
+        return self
 
     @classmethod
     def load(cls, path: str | Path) -> Analog:
@@ -128,11 +136,18 @@ class Analog(Part):
         raw = dict(content)
         if raw.pop("schema", None) != SCHEMA:
             raise AnalogError(f"{file}: schema: must be {SCHEMA}")
-        for key in raw:
-            if key not in cls.model_fields:
-                raise AnalogError(f"{file}: unknown key {key!r}; {choices(str(key), cls.model_fields)}")
+        _known(file, "", raw, cls)
         if raw.get("adc") == "ideal":
             raw["adc"] = {"bits": "ideal"}
+        for part, model in (("adc", Adc), ("wires", Wires)):
+            if raw.get(part) is not None and not isinstance(raw[part], model):
+                if not isinstance(raw[part], Mapping):
+                    raise AnalogError(f"{file}: {part}: must be a mapping of its keys, not {raw[part]!r}")
+                _known(file, f"{part}.", raw[part], model)
+        if isinstance(raw.get("limits"), Mapping):
+            raw["limits"] = {
+                layer: tuple(each) if isinstance(each, list) else each for layer, each in raw["limits"].items()
+            }
         if "device" in raw:
             raw["device"] = _device(raw["device"], file, beside)
         try:
@@ -163,6 +178,8 @@ class Analog(Part):
             if content[head] is None:
                 content[head] = {"row_ohm": 0.0, "column_ohm": 0.0}
             content[head] = {**content[head], tail: value}
+        if "adc.range" in values and values["adc.range"] != "calibrated":
+            content["limits"] = None
         changed = Analog.from_dict(content, "override")
         if device:
             changed = changed.model_copy(update={"device": changed.device.override(device)})
@@ -176,12 +193,19 @@ class Analog(Part):
         return (*plain, *(f"{part}.{key}" for part, model in parts.items() for key in model.model_fields))
 
 
+def _known(file: str, prefix: str, raw: Mapping[str, Any], model: type[BaseModel]) -> None:
+    """Refuse keys that a part does not have."""
+    for key in raw:
+        if key not in model.model_fields:
+            raise AnalogError(f"{file}: unknown key {f'{prefix}{key}'!r}; {choices(str(key), model.model_fields)}")
+
+
 def _device(raw: Any, file: str, beside: Path | None) -> Device:
     """Read the device that an analog file names or describes."""
     if isinstance(raw, Device):
         return raw
     if isinstance(raw, Mapping):
-        return Device.from_dict(dict(raw))
+        return Device.from_dict(dict(raw), f"{file}: device")
     if not isinstance(raw, str):
         raise AnalogError(f"{file}: device: must be a preset, a file or a mapping, not {raw!r}")
     path = (beside or Path()) / raw

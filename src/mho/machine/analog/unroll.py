@@ -34,10 +34,11 @@ def _move(typing: Any, target: Any, source: Any) -> Any:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _unroll_lines(x: Any, kh: Any, kw: Any, sy: Any, sx: Any, dy: Any, out: Any) -> None:
+def _unroll_lines(x: Any, kh: Any, kw: Any, sy: Any, sx: Any, dy: Any, apart: Any, out: Any) -> None:
     """Lay out windows of bytes whose kernels are at most four places wide: a line of a kernel is copied at once.
 
-    Four bytes are copied for fewer: what is too much is overwritten by the next line. `out` has four bytes to spare.
+    Windows lie `apart` bytes from one another. Four bytes are copied for fewer: what is too much is overwritten by the next
+    line. `out` has four bytes to spare.
     """
     groups, samples, rows, columns, length = out[1]
     lines = length // kw
@@ -55,7 +56,7 @@ def _unroll_lines(x: Any, kh: Any, kw: Any, sy: Any, sx: Any, dy: Any, out: Any)
                     at = base + y * sy * x.strides[2] + w * sx
                     for k in range(lines):
                         _move(target + k * kw, at + sources[k])
-                    target += length
+                    target += apart
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -78,24 +79,34 @@ def _unroll(x: Any, kernel: Any, stride: Any, dilation: Any, out: Any) -> None:
                                 k += 1
 
 
-def unrolled(layer: MatrixLayer, codes: AnyArray, zero: int) -> tuple[AnyArray, npt.NDArray[np.int64]]:
-    """Return a layer's input codes as windows (matrices, W, K), as `windows` does, and the sum of each, (matrices, W)."""
+def unrolled(layer: MatrixLayer, codes: AnyArray, zero: int, apart: int = 1) -> tuple[AnyArray, npt.NDArray[np.int64]]:
+    """Return a layer's input codes as windows (matrices, W, K), as `windows` does, and the sum of each, (matrices, W).
+
+    Windows begin at multiples of `apart` bytes; what lies between them is anything.
+    """
+    length = -(-layer.rows // apart) * apart
     if not isinstance(layer, Convolution):
-        x = windows(layer, codes, zero)
-        return x, x.sum(axis=2, dtype=np.int64)
+        x = np.ascontiguousarray(windows(layer, codes, zero))
+        sums = x.sum(axis=2, dtype=np.int64)
+        if length == layer.rows:
+            return x, sums
+        filled = np.zeros((*x.shape[:2], length), dtype=x.dtype)
+        filled[..., : layer.rows] = x
+        return filled[..., : layer.rows], sums
     image = np.ascontiguousarray(padded(layer, codes, zero))
     (kh, kw), (sy, sx), (dy, dx) = layer.kernel, layer.stride, layer.dilation
     shape = (layer.groups, len(image), layer.shape[2], layer.shape[3], layer.rows)
+    wide = (*shape[:4], length)
     # A line is read four bytes at a time, the last one of the image too.
     if image.dtype == np.uint8 and kw <= 4 and (dx == 1 or kw == 1):
         spare = np.empty(image.size + 4, dtype=np.uint8)
         spare[: image.size] = image.ravel()
-        flat = np.empty(math.prod(shape) + 4, dtype=np.uint8)
-        _unroll_lines(spare[: image.size].reshape(image.shape), kh, kw, sy, sx, dy, (flat, shape))
-        out = flat[: math.prod(shape)].reshape(shape)
+        flat = np.empty(math.prod(wide) + 4, dtype=np.uint8)
+        _unroll_lines(spare[: image.size].reshape(image.shape), kh, kw, sy, sx, dy, length, (flat, shape))
+        out = flat[: math.prod(wide)].reshape(wide)
     else:
-        out = np.empty(shape, dtype=image.dtype)
-        _unroll(image, layer.kernel, layer.stride, layer.dilation, out)
+        out = np.empty(wide, dtype=image.dtype)
+        _unroll(image, layer.kernel, layer.stride, layer.dilation, out[..., : layer.rows])
     # The sum of a window is that of its places in the sum of the channels.
     merged = image.reshape(len(image), layer.groups, -1, *image.shape[2:]).sum(axis=2, dtype=np.int64)
     sums = np.zeros((len(image), layer.groups, *layer.shape[2:]), dtype=np.int64)
@@ -104,7 +115,8 @@ def unrolled(layer: MatrixLayer, codes: AnyArray, zero: int) -> tuple[AnyArray, 
         for w in range(0, kw * dx, dx):
             sums += merged[:, :, y : y + (height - 1) * sy + 1 : sy, w : w + (width - 1) * sx + 1 : sx]
     matrices = layer.groups
-    return out.reshape(matrices, -1, layer.rows), np.ascontiguousarray(sums.transpose(1, 0, 2, 3)).reshape(matrices, -1)
+    x = out.reshape(matrices, -1, length)[..., : layer.rows]
+    return x, np.ascontiguousarray(sums.transpose(1, 0, 2, 3)).reshape(matrices, -1)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
