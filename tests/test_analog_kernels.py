@@ -130,6 +130,22 @@ def test_noise_of_no_spread_is_no_noise(block: tuple[np.ndarray, Columns, Conver
     assert np.array_equal(got, wanted)
 
 
+@some
+@given(blocks(), st.floats(0, 0.5), st.floats(0, 2), st.booleans())
+def test_compiled_noise_equals_that_of_numpy(
+    block: tuple[np.ndarray, Columns, Converter, int], sigma: float, leftover: float, alike: bool
+) -> None:
+    x, found, converter, _ = block
+    spreads = np.random.default_rng(1).random(found.weights.shape) * sigma
+    found = replace(found, read_variance=np.full_like(spreads, sigma**2) if alike else spreads**2)
+    converter = replace(converter, noise=leftover)
+    numbers = Numbers(np.uint64(7), np.arange(5, 5 + len(x), dtype=np.uint64))
+    wanted, clipped = converted(NoisyKernel(found, converter, 1, INPUT_BITS, compile=False), x, numbers)
+    got, over = converted(NoisyKernel(found, converter, 1, INPUT_BITS), x, numbers)
+    assert over == clipped
+    assert np.array_equal(got, wanted)
+
+
 def test_a_conversion_by_hand() -> None:
     # Inputs 5 = 101b and 2 = 010b through weights 3 and 1: steps give 3, 1, 3. With codes up to 2: 2, 1, 2 -> 2 + 2 + 8.
     found = columns(np.array([[[3], [1]]]))

@@ -154,10 +154,11 @@ def decibels(layer: LayerSignal) -> float | None:
     return layer.snr_db if math.isfinite(layer.snr_db) else None
 
 
-def draws(analog: Analog) -> bool:
-    """Whether chips differ: else all are alike, and one seed tells all."""
+def draws(analog: Analog, adc_bits: int | None = None) -> bool:
+    """Whether chips differ: else all are alike, and one seed tells all. `adc_bits`: those of the chip's ADCs, where known."""
     adc, device = analog.adc, analog.device
-    noisy = adc.effective_bits is not None and adc.effective_bits != adc.bits
+    bits = adc_bits if adc.bits == "chip" else adc.bits
+    noisy = adc.effective_bits is not None and adc.effective_bits != bits
     drift, relaxation, worn = device.drift, device.relaxation, device.endurance
     return bool(
         (noisy or adc.gain_error or adc.offset_error)
@@ -204,7 +205,7 @@ def evaluate(
     checked_labels(program.network, samples)
     analog = Analog() if analog is None else analog
     done = Finished() if done is None else done
-    drawn = draws(analog)
+    drawn = draws(analog, program.chip.array.adc_bits)
     count = seeds if drawn else 1
     run = Run(program, samples, done, progress, backend)
     measured = _few(calibration or samples, program.network.batch)

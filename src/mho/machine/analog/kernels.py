@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mho.errors import OptionError, choices
 from mho.machine.analog import noise, plain
-from mho.machine.analog.columns import Columns
+from mho.machine.analog.columns import Columns, fixed_point
 from mho.machine.analog.converter import Converter, codes
 
 if TYPE_CHECKING:
@@ -134,26 +134,42 @@ class LinearKernel(Kernel):
 
 
 class NoisyKernel(Kernel):
-    """Numpy, with noise that is new at every conversion."""
+    """Noise that is new at every conversion: compiled for inputs of one bit a step, else numpy, plane by plane."""
 
-    def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
+    def __init__(
+        self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int, *, compile: bool = True
+    ) -> None:
         super().__init__(columns, converter, dac_bits, input_bits)
-        self.weights = columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width).astype(np.float64)
+        flat = columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width)
+        self.weights = flat.astype(np.float64)
         self.unit = 2.0**-columns.shift
-        variance = columns.read_variance
-        self.variance = None if variance is None else variance.transpose(1, 0, 2).reshape(self.weights.shape)
+        # On a grid as that of the weights, so that sums of variances are exact too.
+        self.variance: FloatArray | None = None
+        self.variance_unit = 1.0
+        if columns.read_variance is not None:
+            found, shift = fixed_point(columns.read_variance, None)
+            self.variance = found.transpose(1, 0, 2).reshape(flat.shape).astype(np.float64)
+            self.variance_unit = 2.0**-shift
         steps = np.repeat(np.array(converter.steps), self.width)
         # What the ADC leaves out is noise of its input.
         self.floor = (converter.noise * steps) ** 2
+        self._packed: tuple[npt.NDArray[np.int8], ...] | None = None
+        if compile and dac_bits == 1 and converter.high is not None and converter.high < LIMIT:
+            nothing = np.zeros_like(flat[:0])
+            self._packed = (*_two(flat), *_two(nothing if self.variance is None else self.variance.astype(np.int64)))
+            self.weights, self.variance = self.weights[:0], None
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
-        return self.weights.nbytes + (0 if self.variance is None else self.variance.nbytes)
+        packed = sum(each.nbytes for each in self._packed or ())
+        return packed + self.weights.nbytes + (0 if self.variance is None else self.variance.nbytes)
 
     def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         """Convert, each sum with its own noise."""
         assert numbers is not None
+        if self._packed is not None:
+            return self._compiled(x, numbers, out)
         table, clipped = noise.quantiles(), 0
         steps, columns = plain.planes(self.dac_bits, self.input_bits), self.weights.shape[1]
         total = np.zeros((len(x), columns))
@@ -162,7 +178,7 @@ class NoisyKernel(Kernel):
             sums = digits @ self.weights
             variance = np.broadcast_to(self.floor, sums.shape)
             if self.variance is not None:
-                variance = variance + np.square(digits) @ self.variance
+                variance = variance + np.square(digits) @ self.variance * self.variance_unit
             first = (numbers.windows * np.uint64(steps) + np.uint64(step)) * np.uint64(columns)
             noise.add_normal(sums, np.sqrt(variance) / self.unit, first, numbers.key, table)
             if self.converter.high is None:
@@ -174,23 +190,44 @@ class NoisyKernel(Kernel):
         self._collect(total, x, out)
         return clipped
 
+    def _compiled(self, x: Bytes, numbers: Numbers, out: FloatArray) -> int:
+        from mho.machine.analog import compiled
+        from mho.machine.analog.compiled_noise import noisy
+
+        assert self._packed is not None and self.converter.high is not None
+        columns, room = len(self.gain), self._packed[0].shape[0] * 16
+        gain, offset, floor = (np.zeros(room, dtype=each.dtype) for each in (self.gain, self.offset, self.floor))
+        gain[:columns], offset[:columns], floor[:columns] = self.gain, self.offset, self.floor
+        runs = compiled.runs(len(self._packed[0]))
+        first = numbers.windows * np.uint64(self.input_bits * columns)
+        clipped = 0
+        for begin in range(0, len(x), TILE):
+            part = x[begin : begin + TILE]
+            sums = np.zeros((len(part), room), dtype=np.int32)
+            clipped += noisy(
+                part, *self._packed, runs, gain, offset, floor, self.unit, self.variance_unit, self.input_bits,
+                np.float32(self.converter.low), np.float32(self.converter.high), columns, first[begin : begin + TILE],
+                numbers.key, noise.quantiles(), sums,
+            )  # fmt: skip
+            compiled.collect(
+                sums, self.factor, self.per_input, bool(self.per_input.any()), part, out[begin : begin + TILE]
+            )
+        return clipped
+
 
 class CompiledKernel(Kernel):
     """Integer products with the ADC fused behind them; see `compiled`."""
 
     def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
         super().__init__(columns, converter, dac_bits, input_bits)
-        from mho.machine.analog.compiled import pack, runs
+        from mho.machine.analog.compiled import runs
 
         assert converter.high is not None
         self.planes = plain.planes(dac_bits, input_bits)
         flat = columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width).astype(np.int32)
         one = bool(flat.min(initial=0) >= -128 and flat.max(initial=0) <= 127)
         self.clips = one and not columns.shift and columns.accurate and all(step == 1 for step in converter.steps)
-        # The lower byte is signed: the upper one makes up for it.
-        upper = (flat + 128) >> 8
-        self.lower = pack(flat - (upper << 8))
-        self.upper = pack(upper) if not one else np.zeros((0, 0, 16, 4), dtype=np.int8)
+        self.lower, self.upper = _two(flat)
         vectors = len(self.lower)
         self.runs = runs(vectors)
         room = vectors * 16 - len(self.gain)
@@ -282,15 +319,28 @@ def make_kernel(columns: Columns, converter: Converter, dac_bits: int, input_bit
     """Return the kernel of a block; OptionError for an unknown backend."""
     if backend not in BACKENDS:
         raise OptionError(f"unknown backend {backend!r}; {choices(backend, BACKENDS)}")
+    # Sums of a plane times its significance, and codes times theirs, are held in 32 bits.
+    largest = int(np.abs(columns.weights.astype(np.int64)).sum(axis=1).max(initial=0)) * (2**input_bits - 1)
     if lossless(columns, converter, dac_bits):
         return LinearKernel(columns, converter, dac_bits, input_bits)
     if columns.read_variance is not None or converter.noise or converter.high is None:
-        return NoisyKernel(columns, converter, dac_bits, input_bits)
-    # Sums of a plane times its significance, and codes times theirs, are held in 32 bits.
-    largest = int(np.abs(columns.weights.astype(np.int64)).sum(axis=1).max(initial=0)) * (2**input_bits - 1)
+        fast = backend == "compiled" and largest < 2**31
+        return NoisyKernel(columns, converter, dac_bits, input_bits, compile=fast)
     if backend == "compiled" and (converter.high >= LIMIT or largest >= 2**31):
         return PlainKernel(columns, converter, dac_bits, input_bits)
     return BACKENDS[backend](columns, converter, dac_bits, input_bits)
+
+
+def _two(weights: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Pack weights (height, columns) as signed bytes, lower and upper; no upper ones where one byte holds them, none of nothing."""
+    from mho.machine.analog.compiled import pack
+
+    none = np.zeros((0, 0, 16, 4), dtype=np.int8)
+    if not len(weights):
+        return none, none
+    # The lower byte is signed: the upper one makes up for it.
+    upper = (weights.astype(np.int32) + 128) >> 8
+    return pack(weights - (upper << 8)), pack(upper) if upper.any() else none
 
 
 def _safe(
