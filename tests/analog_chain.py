@@ -206,7 +206,7 @@ class Chain:
                     low, high, steps = adc
                     wanted = np.rint(sums.astype(np.float32) * np.float32(1 / steps[k]))
                     told.clipped += int(((wanted < low) | (wanted > high)).sum())
-                    sums = np.clip(wanted, low, high) * steps[k]
+                    sums = np.clip(wanted, low, high).astype(np.float64) * steps[k]
                 told.conversions += found.size
                 flipped = inverted[:, 0 if self.pairs else k]
                 level = np.where(flipped, (self.highest + pedestal) * driven - sums, sums - pedestal * driven)

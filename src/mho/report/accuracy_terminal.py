@@ -126,7 +126,7 @@ def show_sweep(found: Sweep, console: Console) -> None:
 
 def _accuracy_cell(each: Evaluation) -> str:
     half = each.over_seeds.half
-    return f"{100 * each.accuracy:.2f}" + ("" if half is None else f" ±{100 * half:.2f}")
+    return f"{100 * each.accuracy:.2f}" + ("" if half is None else f" ±{100 * half:.2f}"[:6].rstrip("."))
 
 
 def _clip_cell(each: Evaluation) -> str:

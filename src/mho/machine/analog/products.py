@@ -22,10 +22,9 @@ from mho.machine.analog.columns import Columns, Maker
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
-from mho.machine.analog.whole import Whole
+from mho.machine.analog.whole import Whole, make_whole
 from mho.machine.fabric import Held
 from mho.mapping.dense import LayerMapping
-from mho.number.products import exact_type
 from mho.program import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -105,7 +104,7 @@ class Products:
             matrix = self._assembled(mapped, blocks)
             if matrix is None:
                 return None
-            self._wholes[key] = self._centred(mapped, *matrix)
+            self._wholes[key] = self._prepared(mapped, *matrix)
             if len(self._wholes) > len(self.program.mapping.layers):
                 self._wholes.popitem(last=False)
         return self._wholes[key]
@@ -115,7 +114,7 @@ class Products:
         if mapped.index not in self._exact:
             assert self.program.quantised is not None
             codes = self.program.quantised.matrices[mapped.name].codes
-            self._exact[mapped.index] = self._centred(mapped, codes.astype(np.float64), 0)
+            self._exact[mapped.index] = self._prepared(mapped, codes.astype(np.float64), 0)
         return self._exact[mapped.index]
 
     def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> tuple[FloatArray, int] | None:
@@ -137,20 +136,14 @@ class Products:
                 found[block.first + i, slice(*block.rows), slice(*block.columns)] = part + self.base
         return found, shift
 
-    def _centred(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> Whole:
-        """Take the zeros away, and choose a type in which sums are exact."""
+    def _prepared(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> Whole:
+        """Prepare a layer's matrix for its products."""
         quantised = self.program.quantised
         assert quantised is not None
-        ideal = quantised.matrices[mapped.name]
-        layer = self.program.network.layers[mapped.index]
-        code = quantised.codes[layer.inputs[0]]
-        centred = matrix - (ideal.zero if ideal.zero.ndim == 0 else ideal.zero[:, None, :])
-        reach = max(int(code.zero) - code.low, code.high - int(code.zero), 1)
-        # Fixed-point weights take 2^-15 of a level at the finest, so that their sums are exact in float64.
+        wanted = quantised.matrices[mapped.name]
+        code = quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
         whole = bool((matrix == np.rint(matrix)).all())
-        dtype = exact_type(float(np.abs(centred).sum(axis=1).max()) * reach) if whole else np.float64
-        drift = int(code.zero) * (matrix.sum(axis=1) - ideal.codes.sum(axis=1, dtype=np.int64))
-        return Whole(centred.astype(dtype), drift if drift.any() else None, matrix, 0 if whole else shift, ideal.zero)
+        return make_whole(matrix, 0 if whole else shift, wanted.codes, wanted.zero, code)
 
     def _loses_nothing(self, name: str, held: Held) -> bool:
         convert = self.converter(name)
