@@ -315,7 +315,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.analog",
         description="Time analog execution beside a float32 forward pass, and measure its memory; writes docs/analog-speed.md "
-        "and benchmarks/analog.json. About three minutes; leave the machine alone meanwhile.",
+        "and benchmarks/analog.json. About four minutes; leave the machine alone meanwhile.",
     )
     names = [*CASES, *LAYERS, "single", "copies"]
     parser.add_argument(

@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.analog_accuracy",
         description="Measure the accuracy of resnet20 on CIFAR-10 over ADC bits, variation and stuck cells; writes "
-        "docs/analog-resnet20.md and benchmarks/analog_accuracy.json. About half an hour on one core; resumes when called again.",
+        "docs/analog-resnet20.md and benchmarks/analog_accuracy.json. About an hour on one core; resumes when called again.",
     )
     parser.add_argument(
         "--only",
