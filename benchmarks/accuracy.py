@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "benchmarks" / "accuracy.json"
 PAGE = ROOT / "docs" / "accuracy.md"
-SCHEMA = "mho.accuracy/1"
+SCHEMA = "mho.benchmark-accuracy/1"
 PIECE = 250
 """Samples between two savings of partial results."""
 EXECUTED = 2

@@ -46,7 +46,7 @@ def test_ideal_devices_and_wide_adcs_are_bit_exact(network: Network, chip: Chip,
     keep = [layer.name for layer in network.matrix_layers]
     wanted = mho.run_reference(program.quantised, samples, keep=keep)
     signals = Signals()
-    # 17 bits resolve every sum of 20 rows of 8-bit cells driven by 8 bits, signed ones too, at full range.
+    # 20 rows of 8-bit cells driven by 8 bits sum to at most 20 x 255 x 255 < 2^21: with 22 bits, signed or not, steps are 1.
     got = mho.execute(program, samples, keep=keep, analog=Analog().override({"adc.bits": 22}), signals=signals)
     for name, values in wanted.items():
         assert np.array_equal(got[name], values), name
@@ -268,6 +268,7 @@ def test_calibration_is_asked_for() -> None:
             {"schema": "mho.analog/1", "adc": {"bits": 6, "percentile": 99}},
             "adc: a percentile goes with range calibrated",
         ),
+        ({"schema": "mho.analog/1", "adc": {"bits": 6, "per": "slice"}}, "adc: per goes with range calibrated only"),
         ({"schema": "mho.analog/1", "adc": {"bits": 6, "effective_bits": 7}}, "adc: effective_bits is at most bits, 6"),
         ({"schema": "mho.analog/1", "age_s": -1}, "age_s: "),
         ({"schema": "mho.analog/1", "wires": {"row_ohm": 1, "column_ohm": -1}}, "wires.column_ohm: "),

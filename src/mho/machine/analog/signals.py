@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 class LayerSignal:
     """One layer: conversions made, conversions clipped, and the power of its sums and of their error.
 
+    Conversions are those of the columns that hold weights; the unit columns of `flipped` arrays, whose sums are taken to be exact,
+    are charged (`machine/energy.py`) and not counted here.
+
     Power is that of the layer's integer sums, sum over k of (input code - zero) x (weight code - zero), squared and added; the
     error is against the exact sums of the inputs that the layer really got, so that it is the layer's own.
     """

@@ -61,6 +61,8 @@ class Adc(Part):
             raise ValueError("a limit goes with range fixed, and only with it")
         if self.percentile is not None and self.range != "calibrated":
             raise ValueError("a percentile goes with range calibrated only")
+        if self.per == "slice" and self.range != "calibrated":
+            raise ValueError("per goes with range calibrated only")
         if self.bits == "ideal" and (
             self.range != "full" or self.effective_bits or self.gain_error or self.offset_error
         ):
