@@ -444,3 +444,22 @@ def test_samples_are_spread_evenly(tmp_path: Path) -> None:
     assert held.spread(4).labels is not None
     assert held.spread(4).labels.tolist() == [0, 2, 5, 7]  # type: ignore[union-attr]
     assert held.spread(10) is held and held.spread(11) is held
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"age_s": 3600.0}, "age_s 3600 changes nothing"),
+        ({"writes": 1e6}, "writes 1e+06 change nothing"),
+        ({"age_s": 3600.0, "device.drift.nu": 0.05}, None),
+        ({"writes": 1e6, "device.endurance.median": 1e6}, None),
+    ],
+)
+def test_a_value_without_effect_is_named(
+    changes: dict[str, object], says: str | None, program: Program, samples: Samples
+) -> None:
+    side = Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(changes)
+    notes = evaluate(program, samples, side, seeds=1).notes
+    found = [note for note in notes if "change nothing" in note or "changes nothing" in note]
+    assert len(found) == (says is not None)
+    assert says is None or found[0].startswith(says)

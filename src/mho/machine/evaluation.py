@@ -284,6 +284,11 @@ def _notes(program: Program, analog: Analog, drawn: bool, seeds: int, measured: 
     if analog.adc.range == "calibrated" and analog.limits is None:
         notes.append(f"ADC ranges are those of the first chip on {measured.origin}")
     device = analog.device
+    ages = [part for part in (device.drift, device.relaxation) if part is not None and not part.exact]
+    if analog.age_s and not ages:
+        notes.append(f"age_s {analog.age_s:g} changes nothing: device {device.name} neither drifts nor relaxes")
+    if analog.writes and (device.endurance is None or math.isinf(device.endurance.median)):
+        notes.append(f"writes {analog.writes:g} change nothing: cells of device {device.name} never fail")
     notes.append(f"device {device.name}: {' '.join(device.description.split())}".rstrip(": "))
     notes += [
         f"device {device.name}, source: {' '.join(str(each).split())}" for each in device.content["sources"].values()
