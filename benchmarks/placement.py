@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.accuracy import CASES, data_folder
 from benchmarks.files import ROOT, read_json, write_json, write_measured
 from benchmarks.reuse import SCHEDULE, scaled_chip
-from benchmarks.stages import stages
 
 if TYPE_CHECKING:
     from mho.number import QuantisedNetwork
@@ -42,8 +41,10 @@ def report_of(quantised: QuantisedNetwork, latency: str, placement: str, alignme
 def measure(name: str, folder: Path) -> dict[str, Any]:
     """Measure one network; returns its record: seconds, and what placement leaves of time, pulses and energy, as shares."""
     import mho
+    from mho.studies.stages import stages
 
     files = {case.name: case.file for case in CASES}
+
     network = stages(folder) if name == STAGES else mho.Network.from_onnx(folder / files[name])
     quantised = mho.quantise(network)
     worst, actual = (report_of(quantised, latency, "none") for latency in ("worst_case", "actual"))

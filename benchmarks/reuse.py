@@ -23,7 +23,6 @@ from benchmarks.accuracy import CASES, Case, data_folder
 from benchmarks.accuracy import RESULTS as ACCURACY
 from benchmarks.files import ROOT, SCRATCH, fingerprint, read_json, write_json, write_measured
 from benchmarks.reuse_tables import CLOSEST, KINDS, met, percent, tables
-from benchmarks.stages import FILE as STAGES
 
 if TYPE_CHECKING:
     from mho.chip import Chip
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "benchmarks" / "reuse.json"
 PAGE = ROOT / "docs" / "reuse.md"
+STAGES = "imagenet/resnet50v2_stage1to3_fp16.safetensors"
+"""The trained stages of ResNet-50 v2 (mho.studies.stages)."""
 SCHEMA = "mho.reuse/1"
 SCHEDULE = "overlap"
 TIMES = 4
@@ -109,7 +110,7 @@ class Subject:
         self.samples: Samples | None = None
         self.images: Any = None
         if case is None:
-            from benchmarks.stages import images, stages
+            from mho.studies.stages import images, stages
 
             self.network: Network = stages(folder)
             calibration = images(folder, "imagenet/calib32.npz", FEATURES)

@@ -98,7 +98,7 @@ def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
     cut = tiling(*shape, chip.array.rows, chip.group_columns, chip.array_weights_per_row, pack)
     index = data.draw(st.integers(0, cut.blocks - 1))
     block = cut.block(index)
-    levels, inverted = block_levels(codes, cut, index, chip)
+    levels, inverted = block_levels(block_codes(codes, cut, index, chip.coding.base), chip.coding)
     assert (levels == block_cells(chip, codes, block)).all()
     laid = block_codes(codes, cut, index, chip.coding.base)
     assert (levels == chip.coding.levels(shown_codes(laid, chip.coding))).all()
@@ -278,4 +278,7 @@ def test_eight_bits_hold_every_sum_of_the_isaac_preset() -> None:
     for value in (0, 100, 170, 255):
         codes = np.full((1, chip.array.rows, chip.group_columns), value, dtype=np.uint8)
         cut = tiling(1, *codes.shape[1:], chip.array.rows, chip.group_columns, chip.array_weights_per_row, True)
-        assert block_levels(codes, cut, 0, chip)[0].sum(axis=0, dtype=int).max() <= most // 2
+        assert (
+            block_levels(block_codes(codes, cut, 0, chip.coding.base), chip.coding)[0].sum(axis=0, dtype=int).max()
+            <= most // 2
+        )

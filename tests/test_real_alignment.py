@@ -12,9 +12,9 @@ from benchmarks import reuse, reuse_tables
 from benchmarks.accuracy import CASES
 from benchmarks.accuracy import RESULTS as ACCURACY
 from benchmarks.files import measured_part, read_json
-from benchmarks.stages import FILE as STAGES
 from mho.network.samples import load_samples
 from mho.schedule.centre import overwriting
+from mho.studies.stages import FILE as STAGES
 from tests.command_line import Shell
 from tests.test_real import CIFAR, IMAGENET, KEYWORDS, small_chip
 
@@ -131,7 +131,7 @@ def test_aligning_shapes_is_refused_in_one_line(shell: Shell) -> None:
         for option in (("--alignment", "96"), ("--low-cell", "lower")):
             ended = shell(command, "resnet20", "--weights", "none", *option)
             assert ended.code == 2
-            assert "need weights" in ended.err
+            assert f"{option[0]} needs weights" in ended.err
     assert "none, auto or a centre" in shell("run", "resnet20", "--alignment", "256").err
 
 

@@ -67,9 +67,11 @@ def test_the_compiled_estimate_is_the_planners_end(
     planner = Planner(task, {layer.index: count for layer, count in zip(mapping.layers, copies, strict=True)})
     planner.run()
     given_ = instance(task)
-    fixed = (given_.after_s, given_.groups, given_.write_s, given_.window_s, given_.resident)
+    fixed = (given_.after_s, given_.groups, given_.write_s, given_.resident)
     counts = np.array(copies, dtype=np.int64)
-    end_s, _ = planned_end(given_.blocks, given_.windows, given_.gap_s, counts, fixed, *room(given_.groups))
+    end_s, _ = planned_end(
+        given_.blocks, given_.windows, given_.window_s, given_.gap_s, counts, fixed, *room(given_.groups)
+    )
     assert end_s == pytest.approx(planner.end_s, rel=1e-9)
 
 

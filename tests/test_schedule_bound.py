@@ -242,8 +242,8 @@ def test_turnover_never_exceeds_a_plan_with_any_copies(
 ) -> None:
     blocks, windows, copies = (np.array(column, dtype=np.int64) for column in zip(*layers, strict=True))
     copies = np.minimum(copies, windows)
-    fixed = (0.0, groups, float(write), 1.0, False)
-    end_s, _ = planned_end(blocks, windows, np.zeros(len(blocks)), copies, fixed, *room(groups))
+    fixed = (0.0, groups, float(write), False)
+    end_s, _ = planned_end(blocks, windows, np.ones(len(blocks)), np.zeros(len(blocks)), copies, fixed, *room(groups))
     bound = turnover_bound(
         blocks.astype(float), windows.astype(float), groups=groups, start_s=write, write_s=write, window_s=1.0
     )

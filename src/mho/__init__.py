@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from mho.machine import Evaluation, Executor, Sweep, Verification, calibrate, evaluate, execute, sweep, verify
     from mho.machine.analog import Analog, Device, Signals
     from mho.network import Network, zoo
-    from mho.number import QuantisedNetwork, align, narrow, quantise, run_float, run_reference
+    from mho.number import (
+        Grid,
+        Planes,
+        QuantisedNetwork,
+        align,
+        narrow,
+        quantise,
+        recode,
+        run_float,
+        run_reference,
+        squeeze,
+    )
     from mho.program import Program
     from mho.report import Report, simulate
     from mho.schedule import Search, compile
@@ -32,7 +43,9 @@ _WHERE = {
     "Device": "mho.machine.analog",
     "Evaluation": "mho.machine",
     "Executor": "mho.machine",
+    "Grid": "mho.number",
     "Network": "mho.network",
+    "Planes": "mho.number",
     "Program": "mho.program",
     "QuantisedNetwork": "mho.number",
     "Report": "mho.report",
@@ -51,9 +64,11 @@ _WHERE = {
     "execute": "mho.machine",
     "narrow": "mho.number",
     "quantise": "mho.number",
+    "recode": "mho.number",
     "run_float": "mho.number",
     "run_reference": "mho.number",
     "simulate": "mho.report",
+    "squeeze": "mho.number",
     "sweep": "mho.machine",
     "training": "mho.training",
     "verify": "mho.machine",
@@ -66,7 +81,9 @@ __all__ = [
     "Device",
     "Evaluation",
     "Executor",
+    "Grid",
     "Network",
+    "Planes",
     "Program",
     "QuantisedNetwork",
     "Report",
@@ -85,9 +102,11 @@ __all__ = [
     "execute",
     "narrow",
     "quantise",
+    "recode",
     "run_float",
     "run_reference",
     "simulate",
+    "squeeze",
     "sweep",
     "training",
     "verify",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +14,13 @@ from typing import Any, Literal
 from mho.chip import store
 from mho.chip.coding import Coding
 from mho.chip.costs import Costs
-from mho.chip.describe import describe
+from mho.chip.describe import assumptions, definition, describe, digest
 from mho.chip.parts import Buffer, Use, Vector, read_uses
 from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys
 from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
+from mho.chip.roles import roles_of
 from mho.chip.rollup import RollUp, roll_up
-from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, MemorySpec, TileSpec
+from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, MemorySpec, SparseSpec, TileSpec
 from mho.chip.technology import Technology
 from mho.chip.units import exact
 from mho.chip.vary import vary
@@ -50,7 +49,7 @@ class Chip:
     provenance: Mapping[str, Provenance]
     """Dotted key to the value and unit as written, and the text of the source."""
     uses: Mapping[str, Use]
-    """Role to the component that plays it."""
+    """Role to the component that plays it, of the roles that this chip has."""
     raw: Mapping[str, Any]
     """The chip file as read, merged with what it extends, with the technologies that it uses."""
 
@@ -79,7 +78,9 @@ class Chip:
     @classmethod
     def _build(cls, file: str, raw: Mapping[str, Any], known: Mapping[str, Technology], beside: Path | None) -> Chip:
         head = ("schema", "name", "sources", "components")
-        check_keys(file, "", raw, (*head, *ChipSpec.model_fields), ("description",))
+        optional = [key for key, field in ChipSpec.model_fields.items() if not field.is_required()]
+        needed = [key for key in ChipSpec.model_fields if key not in optional]
+        check_keys(file, "", raw, (*head, *needed), ("description", *optional))
         if raw["schema"] != SCHEMA:
             raise ChipError(f"{file}: schema: {raw['schema']!r} is not a chip; allowed: {SCHEMA}")
         name, description = raw["name"], raw.get("description", "")
@@ -88,7 +89,7 @@ class Chip:
         sources = Sources.of(file, raw["sources"])
         fields = {key: value for key, value in raw.items() if key in ChipSpec.model_fields}
         reading = read_spec(file, fields, sources)
-        uses = read_uses(file, raw["components"], sources, known, beside)
+        uses = read_uses(file, raw["components"], sources, known, beside, roles_of(reading.spec))
         chip = cls(
             name,
             " ".join(description.split()),
@@ -113,32 +114,12 @@ class Chip:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that defines the chip, safe for JSON, technologies included."""
-        used: dict[str, Technology] = {}
-        components: dict[str, set[str]] = {}
-        for use in self.uses.values():
-            if use.technology is not None:
-                used[use.technology.name] = use.technology
-                components.setdefault(use.technology.name, set()).add(use.component_name)
-        content: dict[str, Any] = json.loads(json.dumps(dict(self.raw)))
-        content["technologies"] = {
-            key: json.loads(json.dumps(used[key].reduced(components[key]))) for key in sorted(used)
-        }
-        return content
+        return definition(self)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal of the hardware: the quantities in SI units and the figures of every
-        component.
-        """
-        # The definitions are hashed, not the costs computed from them: exp and log differ in the last bit
-        # over machines.
-        content = {
-            "spec": self.spec.model_dump(mode="json"),
-            "components": {
-                role: None if use.component is None else use.component.definition for role, use in self.uses.items()
-            },
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """SHA-256 in hexadecimal of the hardware: the quantities in SI units and the figures of every component."""
+        return digest(self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Chip) and self.digest == other.digest
@@ -182,6 +163,11 @@ class Chip:
     def tiles(self) -> int:
         """Tiles on the chip."""
         return self.spec.tiles
+
+    @property
+    def sparse(self) -> SparseSpec | None:
+        """What each group needs to take a list of inputs of its own, or None where all take theirs in order."""
+        return self.spec.sparse
 
     @property
     def memory(self) -> MemorySpec:
@@ -302,6 +288,15 @@ class Chip:
         """Bytes of an array's write register: a signed level change for each cell of a row."""
         return math.ceil(self.array.columns * self.write_bits_per_cell / 8)
 
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of a group's index memory: for each turn, what it keeps for each row and each column of cells; 0 without one."""
+        if self.sparse is None:
+            return 0
+        columns = self.group.arrays * self.array.columns
+        bits = self.array.rows * self.sparse.row_bits + columns * self.sparse.column_bits
+        return -(-self.sparse.turns * bits // 8)
+
     @cached_property
     def step_time_s(self) -> float:
         """Time of one input-bit step: ceil(conversions / ADCs) ADC periods and the array's overhead (ARAS, Table
@@ -392,16 +387,7 @@ class Chip:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Every assumption in effect, for reports."""
-        texts: dict[str, None] = {}
-        for key, found in self.provenance.items():
-            if found.value == "ideal":
-                texts[f"{key} is ideal (takes no time): {found.source.removeprefix('assumption:').strip()}"] = None
-            elif found.assumed:
-                texts[found.source] = None
-        for use in self.uses.values():
-            texts.update(dict.fromkeys(text for text in use.source_texts if text.startswith("assumption:")))
-        texts.update(dict.fromkeys(self.costs.notes))
-        return tuple(texts)
+        return assumptions(self)
 
     def describe(self) -> dict[str, Any]:
         """Return what `mho show CHIP --json` prints: schema, name, digest, quantities, costs, totals and

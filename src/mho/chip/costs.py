@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mho.chip.roles import EVENTS, ROLES, Level
+from mho.chip.roles import ROLES, Level, Role, roles_of
 from mho.chip.technology import Component
 from mho.errors import ChipError
 
@@ -30,8 +30,13 @@ class Costs:
         if self.chip.buffer.in_tiles != (buffer.technology is None):
             raise ChipError("components.global_buffer.use: must be none exactly where buffer.banks is in_tiles")
         _ = self.energy_per_event, self.leakage_w, self.bank_leakage_w, self.bank_byte_j
-        for role in ROLES:
+        for role in self.roles:
             self.area_m2(role)
+
+    @cached_property
+    def roles(self) -> Mapping[str, Role]:
+        """The roles that components play in this chip."""
+        return roles_of(self.chip.spec)
 
     def component(self, role: str) -> Component | None:
         """Return the component that pays for a role's events."""
@@ -89,28 +94,28 @@ class Costs:
 
     @cached_property
     def energy_per_event(self) -> Mapping[str, float]:
-        """Event to energy in J."""
+        """Event of this chip to energy in J, by name."""
         energies: dict[str, float] = {}
-        for role, part in ROLES.items():
+        for role, part in self.roles.items():
             if part.per == "access":
                 read, write = self.byte_energies(role)
                 # The machine counts bytes in and out of a tile buffer together; each is written once and read
-                # once.
-                by_event = {"global_buffer_read_byte": read, "global_buffer_write_byte": write}
+                # once. An index is written once and read in every window.
+                by_event = {"global_buffer_read_byte": read, "global_buffer_write_byte": write, "index_byte": read}
                 energies |= {event: by_event.get(event, (read + write) / 2) for event in part.events}
             else:
                 energies |= {event: self.figure(role, "energy") for event in part.events}
-        return MappingProxyType({event: energies[event] for event in EVENTS})
+        return MappingProxyType({event: energies[event] for event in sorted(energies)})
 
     @cached_property
     def event_component(self) -> Mapping[str, str]:
         """Event to role."""
-        return MappingProxyType({event: role for role, part in ROLES.items() for event in part.events})
+        return MappingProxyType({event: role for role, part in self.roles.items() for event in part.events})
 
     @cached_property
     def leakage_w(self) -> Mapping[str, float]:
         """Role to leakage of all its instances, the banks of the global buffer left out."""
-        roles = [role for role in ROLES if role != "global_buffer"]
+        roles = [role for role in self.roles if role != "global_buffer"]
         return MappingProxyType({role: self.figure(role, "leakage") * self.count(role) for role in roles})
 
     @cached_property
@@ -136,6 +141,10 @@ class Costs:
             notes.append(
                 "a byte of the global buffer costs what it costs in the banks that hold its tensor; one that passes "
                 f"through without a bank, what it costs in the largest, {largest} bytes"
+            )
+        if self.chip.sparse:
+            notes.append(
+                "a byte of an index memory costs what a read does; it is written once and read in every window"
             )
         if self.chip.coding.inverts:
             notes.append(

@@ -1,11 +1,55 @@
-"""A chip as plain data for people and other programs."""
+"""A chip as plain data for people and other programs: what defines it, its digest, its assumptions, all that follows."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
+
+from mho.chip.technology import Technology
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
+
+
+def definition(chip: Chip) -> dict[str, Any]:
+    """Return everything that defines the chip, safe for JSON, technologies included: as `Chip.from_dict` takes it."""
+    used: dict[str, Technology] = {}
+    components: dict[str, set[str]] = {}
+    for use in chip.uses.values():
+        if use.technology is not None:
+            used[use.technology.name] = use.technology
+            components.setdefault(use.technology.name, set()).add(use.component_name)
+    content: dict[str, Any] = json.loads(json.dumps(dict(chip.raw)))
+    content["technologies"] = {key: json.loads(json.dumps(used[key].reduced(components[key]))) for key in sorted(used)}
+    return content
+
+
+def digest(chip: Chip) -> str:
+    """Return the SHA-256 in hexadecimal of the quantities in SI units and of the figures of every component."""
+    # The definitions are hashed, not the costs computed from them: exp and log differ in the last bit
+    # over machines.
+    content = {
+        "spec": chip.spec.to_dict(),
+        "components": {
+            role: None if use.component is None else use.component.definition for role, use in chip.uses.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def assumptions(chip: Chip) -> tuple[str, ...]:
+    """Return every assumption in effect, each once."""
+    texts: dict[str, None] = {}
+    for key, found in chip.provenance.items():
+        if found.value == "ideal":
+            texts[f"{key} is ideal (takes no time): {found.source.removeprefix('assumption:').strip()}"] = None
+        elif found.assumed:
+            texts[found.source] = None
+    for use in chip.uses.values():
+        texts.update(dict.fromkeys(text for text in use.source_texts if text.startswith("assumption:")))
+    texts.update(dict.fromkeys(chip.costs.notes))
+    return tuple(texts)
 
 
 def describe(chip: Chip) -> dict[str, Any]:
@@ -16,7 +60,7 @@ def describe(chip: Chip) -> dict[str, Any]:
         "name": chip.name,
         "description": chip.description,
         "digest": chip.digest,
-        **chip.spec.model_dump(mode="json"),
+        **chip.spec.to_dict(),
         "components": {role: use.name for role, use in chip.uses.items()},
         "derived": {
             "groups": chip.groups,
@@ -29,6 +73,7 @@ def describe(chip: Chip) -> dict[str, Any]:
             "step_time_s": chip.step_time_s,
             "window_time_s": chip.window_time_s,
             "array_write_time_s": chip.array_write_time_s,
+            **({"index_bytes": chip.index_bytes} if chip.sparse else {}),
         },
         "energy_per_event_j": dict(chip.energy_per_event),
         "area_m2": total.area_m2.to_dict(),

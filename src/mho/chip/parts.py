@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mho.chip.quantity import Sources, as_mapping, check_keys
-from mho.chip.roles import ROLES
+from mho.chip.roles import ROLES, Role
 from mho.chip.store import read_technology
 from mho.chip.technology import Component, Technology
 from mho.errors import ChipError, choices
@@ -66,16 +66,27 @@ class Use:
 
 
 def read_uses(
-    file: str, raw: Any, sources: Sources, known: Mapping[str, Technology], beside: Path | None
+    file: str,
+    raw: Any,
+    sources: Sources,
+    known: Mapping[str, Technology],
+    beside: Path | None,
+    roles: Mapping[str, Role],
 ) -> dict[str, Use]:
-    """Read `components: {role: {use: technology/component, source: id}}`; `known` technologies are not read
-    again.
+    """Read `components: {role: {use: technology/component, source: id}}`, one for each of the chip's `roles`; `known`
+    technologies are not read again.
     """
     table = as_mapping(file, "components", raw)
-    check_keys(file, "components", table, ROLES)
+    for role in sorted((ROLES.keys() - roles.keys()) & table.keys()):
+        part = ROLES[role].part
+        raise ChipError(f"{file}: components.{role}: only a chip with {part} has one, and {part} is not in this chip")
+    for role in sorted(roles.keys() - table.keys()):
+        if (part := roles[role].part) is not None:
+            raise ChipError(f"{file}: components.{role}: missing; a chip with {part} needs one")
+    check_keys(file, "components", table, roles)
     technologies = dict(known)
     uses: dict[str, Use] = {}
-    for role in ROLES:
+    for role in roles:
         key = f"components.{role}"
         mapping = as_mapping(file, key, table[role])
         check_keys(file, key, mapping, ("use",), ("source",))
@@ -95,7 +106,7 @@ def read_uses(
             there = choices(component_name, technology.components)
             raise ChipError(f"{file}: {key}.use: {technology_name} has no component {component_name!r}; {there}")
         found = technology.components[component_name].per
-        if found != ROLES[role].per:
-            raise ChipError(f"{file}: {key}.use: {name} costs per {found}, but a {role} costs per {ROLES[role].per}")
+        if found != roles[role].per:
+            raise ChipError(f"{file}: {key}.use: {name} costs per {found}, but a {role} costs per {roles[role].per}")
         uses[role] = Use(role, f"{technology_name}/{component_name}", technology, component_name, source)
     return uses

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from mho.chip.coding import Coding
 from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, read_number, read_word
-from mho.chip.spec import ArraySpec, BufferSpec, ChipSpec, Dimension, Words
+from mho.chip.spec import ArraySpec, BufferSpec, ChipSpec, Dimension, Words, part_of
 from mho.chip.units import SI_UNIT
 from mho.errors import ChipError
 
@@ -48,12 +48,15 @@ def _read_part(
     sources: Sources,
     provenance: dict[str, Provenance],
 ) -> dict[str, Any]:
-    check_keys(file, prefix, raw, model.model_fields)
+    optional = [name for name, field in model.model_fields.items() if not field.is_required()]
+    check_keys(file, prefix, raw, [name for name in model.model_fields if name not in optional], optional)
     values: dict[str, Any] = {}
     for name, field in model.model_fields.items():
+        if name in optional and name not in raw:
+            continue
         key = f"{prefix}.{name}" if prefix else name
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, BaseModel):
+        part = part_of(field)
+        if part is not None:
             nested = as_mapping(file, key, raw[name])
             values[name] = _read_part(file, key, nested, part, sources, provenance)
         elif model is BufferSpec and name == "banks":

@@ -12,6 +12,7 @@ from mho.chip.units import exact
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
+    from mho.chip.spec import ChipSpec
 
 Level = Literal["array", "group", "tile", "chip", "board"]
 LEVELS: tuple[Level, ...] = ("array", "group", "tile", "chip")
@@ -23,7 +24,8 @@ class Role:
     """One role: its level, what its energy is per, its number per unit of its level, and its context.
 
     `events` are the machine's events that it pays for. `rate` is the events per second of one instance while
-    the chip computes at full speed; `write_rate` while it writes cells.
+    the chip computes at full speed; `write_rate` while it writes cells. `part` is the optional part of a chip that
+    has the role; a role without one is in every chip.
     """
 
     level: Level
@@ -33,6 +35,7 @@ class Role:
     context: Callable[[Chip], Mapping[str, float]] = lambda chip: {}
     rate: Callable[[Chip], float] = lambda chip: 0.0
     write_rate: Callable[[Chip], float] = lambda chip: 0.0
+    part: str | None = None
 
 
 def _one(chip: Chip) -> int:
@@ -73,6 +76,18 @@ def _bits(chip: Chip) -> Mapping[str, float]:
 
 def _bytes(count: Callable[[Chip], int]) -> Callable[[Chip], Mapping[str, float]]:
     return lambda chip: {"bytes": count(chip), "bits": 8 * count(chip)}
+
+
+def _index_memory(chip: Chip) -> Mapping[str, float]:
+    """Bytes and port of a group's index memory; an access moves its longest entry, in whole bytes."""
+    entry = max(chip.sparse.row_bits, chip.sparse.column_bits) if chip.sparse else 0
+    return {"bytes": chip.index_bytes, "bits": 8 * chip.index_bytes, "port_bits": 8 * math.ceil(entry / 8)}
+
+
+def _row_shift(chip: Chip) -> Mapping[str, float]:
+    """An input as long as the furthest shift makes it."""
+    bits = chip.input_bits + (chip.sparse.most_shift if chip.sparse else 0)
+    return {"bytes": math.ceil(bits / 8), "bits": bits}
 
 
 def _tile_buffer(chip: Chip) -> Mapping[str, float]:
@@ -132,6 +147,25 @@ ROLES: Mapping[str, Role] = MappingProxyType(
             _bytes(lambda chip: chip.write_register_bytes),
             write_rate=lambda chip: chip.write_register_bytes * chip.array.rows / chip.array_write_time_s,
         ),
+        "index_memory": Role(
+            "group",
+            "access",
+            ("index_byte",),
+            _one,
+            _index_memory,
+            lambda chip: chip.index_bytes / chip.window_time_s,
+            lambda chip: chip.index_bytes / chip.array_write_time_s,
+            part="sparse",
+        ),
+        "row_shift": Role(
+            "group",
+            "byte",
+            ("row_shift",),
+            lambda chip: chip.array.rows if chip.sparse and chip.sparse.shift_bits else 0,
+            _row_shift,
+            lambda chip: chip.array.dac_bits / 8 / chip.step_time_s,
+            part="sparse",
+        ),
         "tile_buffer": Role(
             "tile",
             "access",
@@ -183,3 +217,11 @@ ROLES: Mapping[str, Role] = MappingProxyType(
 """Every role. The vector and matrix units sit in the tiles where the chip says `vector.level: tile`."""
 
 EVENTS: tuple[str, ...] = tuple(sorted(event for role in ROLES.values() for event in role.events))
+"""Every event. On a chip happen those of its own roles."""
+
+
+def roles_of(spec: ChipSpec) -> Mapping[str, Role]:
+    """Return the roles that components play in a chip: all but those of optional parts that it has not."""
+    return MappingProxyType(
+        {name: role for name, role in ROLES.items() if role.part is None or getattr(spec, role.part) is not None}
+    )

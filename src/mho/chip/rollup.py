@@ -92,7 +92,7 @@ def roll_up(chip: Chip) -> RollUp:
 def _parts(chip: Chip) -> Iterable[Part]:
     costs = chip.costs
     energy = chip.energy_per_event
-    for name, role in ROLES.items():
+    for name, role in costs.roles.items():
         level = costs.level(name)
         if level == "board" or costs.component(name) is None:
             continue

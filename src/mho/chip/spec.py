@@ -6,9 +6,10 @@ Each field carries its dimension, so that one walk over the models reads a file 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from mho.chip.coding import CODINGS, CodingName
 
@@ -38,7 +39,10 @@ Phases = Annotated[int, Dimension("phases"), Field(ge=1, le=2)]
 Pulses = Annotated[int, Dimension("pulses"), Field(ge=1, le=1_000_000)]
 Arrays = Annotated[int, Dimension("arrays"), Field(ge=1, le=1_000_000)]
 Groups = Annotated[int, Dimension("groups"), Field(ge=1, le=1_000_000)]
+Turns = Annotated[int, Dimension("turns"), Field(ge=1, le=64)]
 Tiles = Annotated[int, Dimension("tiles"), Field(ge=1, le=1_000_000)]
+IndexBits = Annotated[int, Dimension("bits"), Field(ge=1, le=32)]
+ShiftBits = Annotated[int, Dimension("bits"), Field(ge=0, le=3)]
 Lanes = Annotated[int, Dimension("lanes"), Field(ge=0, le=1_000_000)]
 Bytes = Annotated[int, Dimension("bytes"), Field(ge=1)]
 Duration = Annotated[float, Dimension("time"), Field(gt=0, allow_inf_nan=False)]
@@ -119,8 +123,36 @@ class VectorSpec(Part):
     macs_per_s: MacRate
 
 
+class SparseSpec(Part):
+    """What a group needs beside its arrays to take a list of inputs of its own (squeezed mapping).
+
+    `index_bits`: the index of an input or of an output. `shift_bits`: the shift of a row, whose inputs are shifted
+    to the left by up to 2^shift_bits - 1; without any, rows are not shifted. `turns`: the lists that the
+    index memory of a group holds, one for each turn of blocks that share it.
+    """
+
+    index_bits: IndexBits
+    shift_bits: ShiftBits
+    turns: Turns
+
+    @property
+    def most_shift(self) -> int:
+        """The most by which a row can be shifted."""
+        return (1 << self.shift_bits) - 1
+
+    @property
+    def row_bits(self) -> int:
+        """Bits kept for a row: the index of its input, and its shift."""
+        return self.index_bits + self.shift_bits
+
+    @property
+    def column_bits(self) -> int:
+        """Bits kept for a column of cells: the index of its output, 3 of its bit position, 1 of its sign."""
+        return self.index_bits + 4
+
+
 class ChipSpec(Part):
-    """All quantities of a chip."""
+    """All quantities of a chip. A part that is None, as only `sparse` may be, is not on the chip."""
 
     node: Length
     frequency_hz: Frequency
@@ -133,3 +165,16 @@ class ChipSpec(Part):
     vector: VectorSpec
     write_latency: Annotated[Literal["worst_case", "actual"], Words(("worst_case", "actual"))]
     layer_order: Annotated[Literal["sequential", "dataflow"], Words(("sequential", "dataflow"))]
+    sparse: SparseSpec | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the quantities, safe for JSON; a part that is not on the chip is left out."""
+        return self.model_dump(mode="json", exclude=None if self.sparse else {"sparse"})
+
+
+def part_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a field that is a part, optional or not, or None where the field is a quantity."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None

@@ -26,7 +26,7 @@ _PREFIX = {
 }
 
 COUNTS = frozenset(
-    {"rows", "columns", "bits", "ADCs", "phases", "pulses", "arrays", "groups", "tiles", "lanes", "banks"}
+    {"rows", "columns", "bits", "ADCs", "phases", "pulses", "arrays", "groups", "tiles", "lanes", "banks", "turns"}
 )
 """Nouns that count something: each is a dimension of its own, so that rows cannot be given where columns are
 meant.

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mho.chip.spec import ChipSpec, Dimension
+from mho.chip.roles import ROLES
+from mho.chip.spec import ChipSpec, Dimension, part_of
 from mho.chip.store import read_technology
 from mho.chip.units import SI_UNIT
 from mho.errors import ChipError, choices
@@ -21,8 +22,8 @@ def leaves(model: type[BaseModel] = ChipSpec, prefix: str = "") -> dict[str, str
     """Return every dotted key of a chip with its SI unit, or None where its value is a word."""
     found: dict[str, str | None] = {}
     for name, field in model.model_fields.items():
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, BaseModel):
+        part = part_of(field)
+        if part is not None:
             found |= leaves(part, f"{prefix}{name}.")
         else:
             dimension = next((mark.name for mark in field.metadata if isinstance(mark, Dimension)), None)
@@ -44,21 +45,22 @@ def vary(content: dict[str, Any], values: Mapping[str, Any], source: str, name: 
     units = leaves()
     for key, value in values.items():
         head, _, role = key.partition(".")
-        if head == "components" and role in content["components"]:
+        if head == "components" and role in ROLES:
             content["components"][role] = {"use": value, "source": identifier}
             technology = str(value).partition("/")[0]
             if technology != "none" and not _has(content, technology, str(value).partition("/")[2] or role):
                 content["technologies"][technology] = dict(read_technology(technology, f"override: {key}", None).raw)
             continue
         if key not in units:
-            roles = [f"components.{name}" for name in content["components"]]
+            roles = [f"components.{name}" for name in ROLES]
             raise ChipError(f"override: unknown key {key!r}; {choices(key, [*units, *roles])}")
         if isinstance(value, Sequence) and not isinstance(value, str) and key != BANKS:
             raise ChipError(f"override: {key}: takes one value, not a list of {len(value)}; only {BANKS} takes a list")
         *path, last = key.split(".")
         place = content
         for part in path:
-            place = place[part]
+            # A part that the chip has not yet is added; whether it is then complete is checked with the chip.
+            place = place.setdefault(part, {})
         place[last] = _entry(value, units[key], identifier)
     return content
 

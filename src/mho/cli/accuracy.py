@@ -9,8 +9,10 @@ import typer
 
 from mho.cli import analog as side
 from mho.cli import options as use
-from mho.cli.inputs import SampleOptions
+from mho.cli.coding import WeightOptions
+from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.outputs import check_outputs, emit
+from mho.cli.strategy import StrategyOptions
 
 EPILOG = (
     "mho accuracy resnet20.onnx --data test.npz --calibration train.npz --set adc.bits=6 --samples 500\n\n"
@@ -22,6 +24,7 @@ EPILOG = (
 def accuracy(
     context: typer.Context,
     model: use.ModelOrProgram,
+    *,
     data: side.LabelledData,
     analog: side.AnalogFile = None,
     settings: side.Settings = None,
@@ -30,26 +33,12 @@ def accuracy(
     samples: side.SampleCount = None,
     calibration: side.CalibrationToo = None,
     key: use.Key = None,
-    per_channel: use.PerChannel = False,
-    symmetric: use.Symmetric = False,
     chip: use.ChipName = "aras",
-    weights: use.Weights = None,
-    seed: use.Seed = None,
-    batch: use.Batch = 1,
-    input_size: use.InputSize = None,
-    sequence: use.Sequence = None,
-    shape: use.Shape = None,
+    reading: ModelOptions,
+    coding: WeightOptions,
+    symmetric: use.Symmetric = False,
     schedule: use.ScheduleName = "adaptive",
-    mapping: use.MappingName = "dense",
-    packing: use.Packing = "diagonal",
-    residency: use.Residency = "auto",
-    banks: use.Banks = "ilp",
-    alignment: use.Alignment = "none",
-    low_cell: use.LowCell = "all",
-    placement: use.Placement = "none",
-    objective: use.Objective = None,
-    effort: use.Effort = None,
-    time_limit: use.TimeLimit = None,
+    strategy: StrategyOptions,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -70,15 +59,10 @@ def accuracy(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    strategy = {
-        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
-        "placement": placement,
-    }  # fmt: skip
     chip_changes, changes = side.read_settings(settings)
     asked = side.Asked(
-        context, model, chip, chip_changes, weights, seed, batch, input_size, sequence, shape, schedule, alignment, strategy,
-        objective, effort, time_limit, SampleOptions(data, calibration, key, 0), samples, per_channel,
-        symmetric,
+        context, model, chip, chip_changes, reading, coding, symmetric, schedule, strategy,
+        SampleOptions(data, calibration, key, 0), samples,
     )  # fmt: skip
     asked.check()
     side.check_backend(backend)

@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli import options as use
+from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import (
     ModelOptions,
     SampleOptions,
-    calibrated,
     checked_seed,
     draws_weights,
     judging,
     load_network,
     read_changes,
-    searching,
 )
 from mho.cli.outputs import PROGRAM_SUFFIX
-from mho.cli.registries import check_strategies
-from mho.errors import AnalogError, ChipError, DeviceError, OptionError, choices
+from mho.cli.strategy import StrategyOptions
+from mho.errors import AnalogError, ChipError, DeviceError, MappingError, OptionError, choices
 
 if TYPE_CHECKING:
     from mho.chip import Chip
@@ -112,8 +111,8 @@ CalibrationToo = Annotated[
         "--calibration",
         metavar="FILE",
         rich_help_panel=use.SAMPLES,
-        help="Samples (.npz) that set the range of each activation, and of ADCs whose range is calibrated; where it is not "
-        "given, those of --data.",
+        help="Samples (.npz) that set the range of each activation, and of ADCs whose range is calibrated, and that --rounding "
+        "output goes by; where it is not given, those of --data.",
     ),
 ]
 SampleCount = Annotated[
@@ -183,22 +182,13 @@ class Asked:
     model: str
     chip: str
     chip_changes: Mapping[str, Any]
-    weights: str | None
-    seed: int | None
-    batch: int
-    input_size: int | None
-    sequence: int | None
-    shape: list[str] | None
+    reading: ModelOptions
+    coding: WeightOptions
+    symmetric: bool
     schedule: str
-    alignment: Any
-    strategy: Mapping[str, str]
-    objective: str | None
-    effort: float | None
-    time_limit: float | None
+    strategy: StrategyOptions
     samples: SampleOptions
     count: int | None
-    per_channel: bool
-    symmetric: bool
 
     @property
     def kept(self) -> bool:
@@ -207,10 +197,16 @@ class Asked:
 
     def check(self) -> None:
         """Refuse, before the long work, what contradicts itself or names what there is not."""
-        check_strategies(schedule=self.schedule, objective=self.objective, **self.strategy)
-        use.needs_weights(self.alignment, self.strategy["low_cell"], self.strategy["placement"], self.weights)
-        if not self.kept:
-            return
+        if self.kept:
+            self._check_kept()
+        self.strategy.check([self.schedule])
+        self.coding.check()
+        if self.symmetric and self.coding.grid is not None:
+            raise OptionError("--symmetric changes nothing with --grid: weights on a grid are symmetric as they are")
+        needs_weights(self.reading.weights, self.strategy.of_weights(), self.coding.of_weights())
+
+    def _check_kept(self) -> None:
+        """Refuse what a program brings that was compiled before."""
         for parameter in self.context.command.params:
             name = parameter.name or ""
             source = self.context.get_parameter_source(name)
@@ -232,34 +228,29 @@ class Asked:
                     "keep one by mho run --verify --save"
                 )
             given = self._judged(program.network)
-            return Prepared(program.chip, given, self._measured(program.network), lambda changes: program)
-        searched = self.schedule == "adaptive" and self.effort != 0
-        seed = checked_seed(self.seed, drawn=draws_weights(self.model, self.weights, values=True) or searched)
-        search = searching([self.schedule], seed, self.objective, self.effort, self.time_limit)
+            return Prepared(
+                program.chip, given, self._measured(program.network), lambda changes: program, lambda varied: None
+            )
+        drawn = draws_weights(self.model, self.reading.weights, values=True)
+        seed = checked_seed(self.reading.seed, drawn=drawn or self.strategy.searches([self.schedule]))
         say("loading the chip")
         chip = vary_chip(mho.Chip.load(self.chip), self.chip_changes, "--set")
+        self.strategy.check_chip(chip)
         say(f"importing {self.model}")
-        options = ModelOptions(self.weights, seed, self.batch, self.input_size, self.sequence, self.shape, values=True)
-        network = load_network(self.model, options)
+        network = load_network(self.model, self.reading, values=True)
         if not network.has_values:
             raise OptionError("--weights none gives shapes alone, which cannot be executed; give seeded or a file")
         given = self._judged(network)
         measured = self._measured(network)
         say(f"quantising, calibrated on {measured.origin}")
-        coded = calibrated(network, measured, per_channel=self.per_channel, symmetric=self.symmetric)
+        coded = self.coding.coded(network, measured, symmetric=self.symmetric)
+        judges = judging(given, network, self.strategy.alignment)
 
         def build(changes: Mapping[str, Any]) -> Program:
-            return mho.compile(
-                coded,
-                vary_chip(chip, changes, "--over"),
-                schedule=self.schedule,
-                alignment=self.alignment,
-                samples=judging(given, network, self.alignment),
-                search=search,
-                **self.strategy,
-            )
+            varied = vary_chip(chip, changes, "--over")
+            return self.strategy.compile(coded, varied, schedule=self.schedule, seed=seed, samples=judges)
 
-        return Prepared(chip, given, measured, build)
+        return Prepared(chip, given, measured, build, lambda varied: self.strategy.check_fits(coded, varied))
 
     def _judged(self, network: Network) -> Samples:
         """Return the samples that are classified: all of the file, or some that are spread evenly over it."""
@@ -281,12 +272,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A chip, the samples that are classified, those that calibrate, and how a program is compiled for changes of the chip."""
+    """A chip, the samples that are classified, those that calibrate, and how a program is compiled for changes of the chip.
+
+    `fits` raises MappingError for a chip that nothing can be compiled for.
+    """
 
     chip: Chip
     given: Samples
     measured: Samples
     build: Compile
+    fits: Callable[[Chip], None]
 
 
 class Follow:
@@ -347,8 +342,18 @@ def check_variants(
         chip, changes = split(values)
         if chip and compiled:
             raise OptionError(f"--over {CHIP}{next(iter(chip))}: {model} is compiled already, for a chip of its own")
-        vary_chip(prepared.chip, chip, "--over")
+        varied = vary_chip(prepared.chip, chip, "--over")
+        if chip:
+            _check_fits(prepared, varied, values)
         vary_analog(analog, changes, "--over")
+
+
+def _check_fits(prepared: Prepared, varied: Chip, values: Mapping[str, Value]) -> None:
+    try:
+        prepared.fits(varied)
+    except MappingError as error:
+        point = ", ".join(f"{key}={value}" for key, value in values.items())
+        raise MappingError(f"--over, {point}: {error}") from None
 
 
 def finished(out: Path | None) -> Any:

@@ -10,6 +10,7 @@ import typer
 
 from mho.cli import accuracy, baseline, compare, listings, run, study, sweep, verify
 from mho.cli.registries import StrategyCommand
+from mho.cli.spread import spread
 from mho.errors import MhoError
 from mho.version import __version__
 
@@ -27,11 +28,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command(cls=StrategyCommand, epilog=run.EPILOG)(run.run)
-app.command(cls=StrategyCommand, epilog=compare.EPILOG)(compare.compare)
-app.command(cls=StrategyCommand, epilog=verify.EPILOG)(verify.verify)
-app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(accuracy.accuracy)
-app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(sweep.sweep)
+app.command(cls=StrategyCommand, epilog=run.EPILOG)(spread(run.run))
+app.command(cls=StrategyCommand, epilog=compare.EPILOG)(spread(compare.compare))
+app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
+app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
+app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
 app.command(epilog=baseline.EPILOG)(baseline.baseline)
 app.command(epilog=study.EPILOG)(study.study)
 app.command()(listings.models)

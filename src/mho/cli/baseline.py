@@ -57,7 +57,7 @@ def baseline(
     with progress(quiet=json_to == "-") as say:
         say(f"importing {model}")
         # Neither time nor energy depends on the values of weights.
-        network = load_network(model, ModelOptions(None, 0, batch, input_size, sequence, shape, values=False))
+        network = load_network(model, ModelOptions(None, None, batch, input_size, sequence, shape), values=False)
         say("counting")
         result = run(network, loaded, dataflow)
     if not emit(result.to_dict(), json_to):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, checked_seed, draws_weights, load_chip, load_network, searching
+from mho.cli.coding import WeightOptions, needs_weights
+from mho.cli.inputs import ModelOptions, SampleOptions, checked_seed, draws_weights, load_chip, load_network
 from mho.cli.outputs import check_outputs, emit, progress
-from mho.cli.registries import NAMES, check_strategies
+from mho.cli.registries import NAMES
+from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
@@ -21,14 +24,11 @@ EPILOG = "mho compare resnet50 --schedule naive,overlap\n\nmho compare bert-base
 
 def compare(
     model: use.Model,
+    *,
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
-    weights: use.Weights = None,
-    seed: use.Seed = None,
-    batch: use.Batch = 1,
-    input_size: use.InputSize = None,
-    sequence: use.Sequence = None,
-    shape: use.Shape = None,
+    reading: ModelOptions,
+    coding: WeightOptions,
     schedule: Annotated[
         str,
         typer.Option(
@@ -37,16 +37,16 @@ def compare(
             help=f"Schedules, separated by commas, of: {NAMES}. The others are compared with the first.",
         ),
     ] = "naive,overlap,aras,adaptive",
-    mapping: use.MappingName = "dense",
-    packing: use.Packing = "diagonal",
-    residency: use.Residency = "auto",
-    banks: use.Banks = "ilp",
-    alignment: use.Alignment = "none",
-    low_cell: use.LowCell = "all",
-    placement: use.Placement = "none",
-    objective: use.Objective = None,
-    effort: use.Effort = None,
-    time_limit: use.TimeLimit = None,
+    strategy: StrategyOptions,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=use.SAMPLES,
+            help="Samples (.npz) that weights are rounded by. Only with --rounding output; nothing is executed.",
+        ),
+    ] = None,
+    key: use.Key = None,
     endurance: use.Endurance = None,
     rate: use.Rate = None,
     json_to: use.Json = None,
@@ -56,43 +56,34 @@ def compare(
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise OptionError(f"--schedule names {twice} twice")
-    strategy = {
-        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
-        "placement": placement,
-    }  # fmt: skip
-    for name in names:
-        check_strategies(schedule=name, objective=objective, **strategy)
+    strategy.check(names)
+    if calibration is not None and not coding.by_output:
+        raise OptionError("--calibration is for --rounding output; without it nothing is executed")
+    coding.check(samples="--calibration" if calibration is None else None)
     use.check_rate(endurance, rate)
+    values = needs_weights(reading.weights, strategy.of_weights(), coding.of_weights())
+    drawn = draws_weights(model, reading.weights, values=values)
+    seed = checked_seed(reading.seed, drawn=drawn or strategy.searches(names))
+    asked = SampleOptions(None, calibration, key, seed)
     check_outputs(json_to=json_to)
 
     import mho
     from mho.report.terminal import comparison
 
-    values = use.needs_weights(alignment, low_cell, placement, weights)
-    searched = "adaptive" in names and effort != 0
-    seed = checked_seed(seed, drawn=draws_weights(model, weights, values=values) or searched)
-    search = searching(names, seed, objective, effort, time_limit)
     with progress(quiet=json_to == "-") as say:
         say("loading the chip")
         loaded = load_chip(chip, overrides)
+        strategy.check_chip(loaded)
         say(f"importing {model}")
-        network = load_network(model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=values))
+        network = load_network(model, reading, values=values)
         subject: Network | QuantisedNetwork = network
         if network.has_values:
             say("quantising")
-            subject = mho.quantise(network)
+            subject = coding.coded(network, asked.measured(network) if coding.by_output else None)
         reports = []
         for name in names:
             say(f"compiling and simulating: {name}")
-            program = mho.compile(
-                subject,
-                loaded,
-                schedule=name,
-                alignment=alignment,
-                samples=None,
-                search=search if name == "adaptive" else None,
-                **strategy,
-            )
+            program = strategy.compile(subject, loaded, schedule=name, seed=seed)
             reports.append(mho.simulate(program, endurance=endurance, rate=rate))
     if not emit({"schema": "mho.comparison/1", "reports": [report.to_dict() for report in reports]}, json_to):
         from rich.console import Console

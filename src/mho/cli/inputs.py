@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
+from mho.cli import options as use
 from mho.errors import ChipError, NetworkError, OptionError, choices
 
 if TYPE_CHECKING:
     from mho.chip import Chip
     from mho.network.graph import Network
     from mho.network.samples import Samples
-    from mho.number import QuantisedNetwork
-    from mho.schedule.search import Search
 
 ONNX = ".onnx"
 CONFIGURATIONS = (".yaml", ".yml", ".json")
@@ -84,15 +83,14 @@ def _value(key: str, text: str) -> Any:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How a model is asked for; `values` says that its weights must have values where --weights does not tell."""
+    """How a model is read."""
 
-    weights: str | None
-    seed: int
-    batch: int
-    input_size: int | None
-    sequence: int | None
-    shape: Sequence[str] | None
-    values: bool
+    weights: use.Weights = None
+    seed: use.Seed = None
+    batch: use.Batch = 1
+    input_size: use.InputSize = None
+    sequence: use.Sequence = None
+    shape: use.Shape = None
 
 
 def draws_weights(model: str, weights: str | None, *, values: bool) -> bool:
@@ -110,25 +108,11 @@ def checked_seed(seed: int | None, *, drawn: bool) -> int:
     return seed or 0
 
 
-def searching(
-    schedules: Sequence[str], seed: int, objective: str | None, effort: float | None, time_limit: float | None
-) -> Search | None:
-    """Return how schedule adaptive searches, None where it is not among the schedules; refuse what only it heeds."""
-    given = {"--objective": objective, "--effort": effort, "--time-limit": time_limit}
-    if "adaptive" not in schedules:
-        for option, value in given.items():
-            if value is not None:
-                raise OptionError(f"{option} is for schedule adaptive; {' and '.join(schedules)} search for nothing")
-        return None
-    from mho.schedule.search import Search
+def load_network(model: str, options: ModelOptions, *, values: bool) -> Network:
+    """Load a model: an ONNX file, a decoder given by its configuration, or a known model.
 
-    if effort == 0 and time_limit is not None:
-        raise OptionError("--time-limit changes nothing with --effort 0: nothing is searched for")
-    return Search(objective or "time", 1.0 if effort is None else effort, time_limit, seed)
-
-
-def load_network(model: str, options: ModelOptions) -> Network:
-    """Load a model: an ONNX file, a decoder given by its configuration, or a known model."""
+    `values` says that its weights must have values where --weights does not tell.
+    """
     from mho.network import zoo
 
     suffix = Path(model).suffix.lower()
@@ -138,7 +122,7 @@ def load_network(model: str, options: ModelOptions) -> Network:
         return _from_onnx(model, options)
     if options.shape:
         raise OptionError(f"--shape is for {ONNX} files; {model} takes --input-size or --sequence")
-    weights = options.weights or ("seeded" if options.values else "none")
+    weights = options.weights or ("seeded" if values else "none")
     if suffix in CONFIGURATIONS:
         return _decoder(model, options, weights)
     if model not in zoo.names():
@@ -148,7 +132,7 @@ def load_network(model: str, options: ModelOptions) -> Network:
     return zoo.load(
         model,
         weights=weights,
-        seed=options.seed,
+        seed=options.seed or 0,
         batch=options.batch,
         input_size=options.input_size,
         sequence=options.sequence,
@@ -216,7 +200,7 @@ def _decoder(model: str, options: ModelOptions, weights: str) -> Network:
         configuration = replace(configuration, sequence=options.sequence)
     if weights not in ("none", "seeded"):
         _check_weights(weights)
-    return decoder(configuration, weights=weights, seed=options.seed, batch=options.batch)
+    return decoder(configuration, weights=weights, seed=options.seed or 0, batch=options.batch)
 
 
 @dataclass(frozen=True)
@@ -270,11 +254,3 @@ def judging(samples: Samples, network: Network, alignment: str | int) -> Samples
     """Return the labelled samples by which a centre is chosen: the first of a file, None where nothing asks for them."""
     count = min(JUDGED_ON, len(samples)) // network.batch * network.batch
     return samples.first(count) if alignment == "auto" and samples.labels is not None and count else None
-
-
-def calibrated(network: Network, samples: Samples, *, per_channel: bool, symmetric: bool = False) -> QuantisedNetwork:
-    """Quantise with activations calibrated on samples, and note which."""
-    import mho
-
-    quantised = mho.quantise(network, samples.inputs, per_channel=per_channel, symmetric=symmetric)
-    return replace(quantised, notes=(*quantised.notes, f"activations calibrated on {samples.origin}"))

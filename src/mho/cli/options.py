@@ -72,23 +72,15 @@ def alignment(text: Any) -> str | int:
     return centre
 
 
-def needs_weights(alignment: str | int, low_cell: str, placement: str, weights: str | None) -> bool:
-    """Whether weights are to be aligned or placed; refuse that where there are to be none."""
-    wanted = alignment != "none" or low_cell != "all" or placement != "none"
-    if wanted and weights == "none":
-        raise OptionError(
-            "--weights none gives shapes alone; --alignment, --low-cell and --placement need weights: give seeded or a file"
-        )
-    return wanted
-
-
 def check_rate(endurance: float | None, rate: object) -> None:
     """Refuse a rate that changes nothing."""
     if rate is not None and endurance is None:
         raise OptionError("--rate is for --endurance; without it nothing depends on the rate")
 
 
-CHIP, MODEL, STRATEGY, SAMPLES, OUTPUT = "Chip", "Model", "Mapping and schedule", "Samples and numbers", "Output"
+CHIP, MODEL, WEIGHTS, STRATEGY, SAMPLES, OUTPUT = (
+    "Chip", "Model", "Weights", "Mapping and schedule", "Samples", "Output",
+)  # fmt: skip
 
 Model = Annotated[
     str,
@@ -176,7 +168,23 @@ ScheduleName = Annotated[
 ]
 MappingName = Annotated[
     str,
-    typer.Option(metavar="NAME", rich_help_panel=STRATEGY, help=f"How weights sit in cells; one of: {NAMES}."),
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STRATEGY,
+        help="How weights sit in cells: whole ones side by side (dense), or bit by bit with what is empty left out (squeezed: "
+        f"needs weights, and a chip such as sme); one of: {NAMES}.",
+    ),
+]
+Turns = Annotated[
+    int,
+    typer.Option(
+        "--turns",
+        parser=whole(1),
+        metavar="N",
+        rich_help_panel=STRATEGY,
+        help="How many blocks that leave room may share a group and be activated in turn: fewer arrays, more time. For mapping "
+        "squeezed.",
+    ),
 ]
 Packing = Annotated[
     str,
@@ -282,19 +290,11 @@ Rate = Annotated[
         "Only with --endurance.",
     ),
 ]
-PerChannel = Annotated[
-    bool,
-    typer.Option(
-        "--per-channel",
-        rich_help_panel=SAMPLES,
-        help="One weight scale for each output channel instead of one a tensor.",
-    ),
-]
 Symmetric = Annotated[
     bool,
     typer.Option(
         "--symmetric",
-        rich_help_panel=SAMPLES,
+        rich_help_panel=WEIGHTS,
         help="Weight codes whose middle stands for 0, as suits cells in differential pairs (--set chip.array.coding=differential).",
     ),
 ]
@@ -311,7 +311,8 @@ Calibration = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel=SAMPLES,
-        help="Samples (.npz) that set the range of each activation; where it is not given, those of --data.",
+        help="Samples (.npz) that set the range of each activation, and that --rounding output goes by; where it is not given, "
+        "those of --data.",
     ),
 ]
 Key = Annotated[

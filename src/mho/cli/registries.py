@@ -1,4 +1,4 @@
-"""What a strategy option accepts: read from where the strategies are registered, so that help and check agree."""
+"""What an option accepts by name: read from where the strategies are registered, so that help and check agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ NAMES = "{names}"
 
 def registries() -> Mapping[str, tuple[str, ...]]:
     """Return for each strategy option the names that it accepts."""
-    from mho.mapping.dense import MAPPINGS, PACKINGS
+    from mho.mapping import MAPPINGS, PACKINGS
+    from mho.number.recode import METHODS
     from mho.schedule.buffer import BANKS
     from mho.schedule.centre import LOW_CELLS
     from mho.schedule.compile import RESIDENCIES, SCHEDULES
@@ -31,6 +32,7 @@ def registries() -> Mapping[str, tuple[str, ...]]:
         "objective": OBJECTIVES,
         "low_cell": LOW_CELLS,
         "placement": PLACEMENTS,
+        "rounding": METHODS,
     }
 
 

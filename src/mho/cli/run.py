@@ -8,50 +8,38 @@ from typing import Annotated
 import typer
 
 from mho.cli import options as use
+from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import (
     ModelOptions,
     SampleOptions,
-    calibrated,
     checked_seed,
     draws_weights,
     execution_count,
     judging,
     load_chip,
     load_network,
-    searching,
 )
 from mho.cli.outputs import check_outputs, emit, progress
-from mho.cli.registries import check_strategies
+from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 EPILOG = (
     "mho run resnet50 --out report\n\n"
     "mho run resnet20 --weights resnet20.safetensors --data test.npz --verify\n\n"
-    "mho run decoder.yaml --chip isaac --sequence 512 --set tiles=336 --json -"
+    "mho run decoder.yaml --chip isaac --sequence 512 --set tiles=336 --json -\n\n"
+    "mho run resnet20 --chip sme --mapping squeezed --grid window:8:3 --squeeze 2 --verify"
 )
 
 
 def run(
     model: use.Model,
+    *,
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
-    weights: use.Weights = None,
-    seed: use.Seed = None,
-    batch: use.Batch = 1,
-    input_size: use.InputSize = None,
-    sequence: use.Sequence = None,
-    shape: use.Shape = None,
+    reading: ModelOptions,
+    coding: WeightOptions,
     schedule: use.ScheduleName = "adaptive",
-    mapping: use.MappingName = "dense",
-    packing: use.Packing = "diagonal",
-    residency: use.Residency = "auto",
-    banks: use.Banks = "ilp",
-    alignment: use.Alignment = "none",
-    low_cell: use.LowCell = "all",
-    placement: use.Placement = "none",
-    objective: use.Objective = None,
-    effort: use.Effort = None,
-    time_limit: use.TimeLimit = None,
+    strategy: StrategyOptions,
     verify: Annotated[
         bool,
         typer.Option(
@@ -63,7 +51,6 @@ def run(
     data: use.Data = None,
     calibration: use.Calibration = None,
     key: use.Key = None,
-    per_channel: use.PerChannel = False,
     endurance: use.Endurance = None,
     rate: use.Rate = None,
     out: Annotated[
@@ -86,19 +73,16 @@ def run(
 
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
-    strategy = {
-        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
-        "placement": placement,
-    }  # fmt: skip
-    check_strategies(schedule=schedule, objective=objective, **strategy)
+    strategy.check([schedule])
+    sampled = verify or coding.by_output
     for option, given in (("--data", data is not None), ("--calibration", calibration is not None)):
-        if given and not verify:
-            raise OptionError(f"{option} is for --verify; without it nothing is executed")
+        if given and not sampled:
+            raise OptionError(f"{option} is for --verify and --rounding output; without them nothing is executed")
+    coding.check(samples="--calibration or --data" if data is None and calibration is None else None)
     use.check_rate(endurance, rate)
-    values = verify or per_channel or use.needs_weights(alignment, low_cell, placement, weights)
-    drawn = draws_weights(model, weights, values=values) or (verify and data is None)
-    seed = checked_seed(seed, drawn=drawn or (schedule == "adaptive" and effort != 0))
-    search = searching([schedule], seed, objective, effort, time_limit)
+    values = needs_weights(reading.weights, strategy.of_weights(), coding.of_weights()) or verify
+    drawn = draws_weights(model, reading.weights, values=values) or (verify and data is None)
+    seed = checked_seed(reading.seed, drawn=drawn or strategy.searches([schedule]))
     asked = SampleOptions(data, calibration, key, seed)
     check_outputs(json_to=json_to, out=out, save=save)
 
@@ -108,23 +92,20 @@ def run(
     with progress(quiet=json_to == "-") as say:
         say("loading the chip")
         loaded = load_chip(chip, overrides)
+        strategy.check_chip(loaded)
         say(f"importing {model}")
-        network = load_network(model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=values))
+        network = load_network(model, reading, values=values)
         verdict, samples, coded, judges = None, None, None, None
-        if verify:
+        if sampled or coding.of_weights():
             _check_values(network.has_values)
-            held = asked.executed(network, None)
-            samples, judges = held.first(execution_count(network, None)), judging(held, network, alignment)
+            if verify:
+                held = asked.executed(network, None)
+                samples = held.first(execution_count(network, None))
+                judges = judging(held, network, strategy.alignment)
             say("quantising")
-            coded = calibrated(network, asked.measured(network), per_channel=per_channel)
-        elif per_channel:
-            _check_values(network.has_values)
-            say("quantising")
-            coded = mho.quantise(network, per_channel=True)
+            coded = coding.coded(network, asked.measured(network) if sampled else None)
         say("compiling")
-        program = mho.compile(
-            coded or network, loaded, schedule=schedule, alignment=alignment, samples=judges, search=search, **strategy
-        )
+        program = strategy.compile(coded or network, loaded, schedule=schedule, seed=seed, samples=judges)
         if samples is not None:
             say("executing the program and the integer reference")
             verdict = mho.verify(program, samples.inputs)

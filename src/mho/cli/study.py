@@ -21,7 +21,9 @@ DATA = "MHO_DATA"
 
 
 def study(
-    name: Annotated[str, typer.Argument(metavar="STUDY", help="A paper; known: aras (arXiv 2410.17931).")],
+    name: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A paper; known: aras (arXiv 2410.17931), sme (arXiv 2103.01705).")
+    ],
     out: Annotated[
         Path,
         typer.Option(

@@ -9,9 +9,11 @@ import typer
 
 from mho.cli import analog as side
 from mho.cli import options as use
-from mho.cli.inputs import SampleOptions
+from mho.cli.coding import WeightOptions
+from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.outputs import check_outputs, emit
 from mho.cli.ranges import read_over
+from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 EPILOG = (
@@ -25,6 +27,7 @@ EPILOG = (
 def sweep(
     context: typer.Context,
     model: use.ModelOrProgram,
+    *,
     data: side.LabelledData,
     over: Annotated[
         list[str],
@@ -53,26 +56,12 @@ def sweep(
     samples: side.SampleCount = None,
     calibration: side.CalibrationToo = None,
     key: use.Key = None,
-    per_channel: use.PerChannel = False,
-    symmetric: use.Symmetric = False,
     chip: use.ChipName = "aras",
-    weights: use.Weights = None,
-    seed: use.Seed = None,
-    batch: use.Batch = 1,
-    input_size: use.InputSize = None,
-    sequence: use.Sequence = None,
-    shape: use.Shape = None,
+    reading: ModelOptions,
+    coding: WeightOptions,
+    symmetric: use.Symmetric = False,
     schedule: use.ScheduleName = "adaptive",
-    mapping: use.MappingName = "dense",
-    packing: use.Packing = "diagonal",
-    residency: use.Residency = "auto",
-    banks: use.Banks = "ilp",
-    alignment: use.Alignment = "none",
-    low_cell: use.LowCell = "all",
-    placement: use.Placement = "none",
-    objective: use.Objective = None,
-    effort: use.Effort = None,
-    time_limit: use.TimeLimit = None,
+    strategy: StrategyOptions,
     json_to: use.Json = None,
 ) -> None:
     """Tell the accuracy over one or two parameters: a table, a heat map and JSON.
@@ -82,19 +71,14 @@ def sweep(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    strategy = {
-        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
-        "placement": placement,
-    }  # fmt: skip
     chip_changes, changes = side.read_settings(settings)
     values = read_over(over)
     for each in values:
         if each in {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}:
             raise OptionError(f"{each} is swept by --over and set by --set; one of them")
     asked = side.Asked(
-        context, model, chip, chip_changes, weights, seed, batch, input_size, sequence, shape, schedule, alignment, strategy,
-        objective, effort, time_limit, SampleOptions(data, calibration, key, 0), samples, per_channel,
-        symmetric,
+        context, model, chip, chip_changes, reading, coding, symmetric, schedule, strategy,
+        SampleOptions(data, calibration, key, 0), samples,
     )  # fmt: skip
     asked.check()
     side.check_backend(backend)

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli import options as use
+from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import (
     ModelOptions,
     SampleOptions,
-    calibrated,
     checked_seed,
     draws_weights,
     execution_count,
     judging,
     load_chip,
     load_network,
-    searching,
 )
 from mho.cli.outputs import PROGRAM_SUFFIX, Say, check_outputs, emit, progress
-from mho.cli.registries import check_strategies
+from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
@@ -42,25 +41,13 @@ _OF_A_PROGRAM = ("json_to", "model", "data", "key", "samples", "seed", "accuracy
 def verify(
     context: typer.Context,
     model: use.ModelOrProgram,
+    *,
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
-    weights: use.Weights = None,
-    seed: use.Seed = None,
-    batch: use.Batch = 1,
-    input_size: use.InputSize = None,
-    sequence: use.Sequence = None,
-    shape: use.Shape = None,
+    reading: ModelOptions,
+    coding: WeightOptions,
     schedule: use.ScheduleName = "adaptive",
-    mapping: use.MappingName = "dense",
-    packing: use.Packing = "diagonal",
-    residency: use.Residency = "auto",
-    banks: use.Banks = "ilp",
-    alignment: use.Alignment = "none",
-    low_cell: use.LowCell = "all",
-    placement: use.Placement = "none",
-    objective: use.Objective = None,
-    effort: use.Effort = None,
-    time_limit: use.TimeLimit = None,
+    strategy: StrategyOptions,
     data: use.Data = None,
     calibration: use.Calibration = None,
     key: use.Key = None,
@@ -81,32 +68,26 @@ def verify(
             help="Also the top-1 accuracy of float and of 8-bit integers, on all samples of --data, which needs labels.",
         ),
     ] = False,
-    per_channel: use.PerChannel = False,
     json_to: use.Json = None,
 ) -> None:
     """Execute a program cell by cell, compare with the integer reference bit for bit, and check that it is legal.
 
     Exit code: 0 exact and legal, 1 wrong, 2 a mistake in what was asked.
     """
-    strategy = {
-        "mapping": mapping, "packing": packing, "residency": residency, "banks": banks, "low_cell": low_cell,
-        "placement": placement,
-    }  # fmt: skip
-    check_strategies(schedule=schedule, objective=objective, **strategy)
     kept = model.lower().endswith(PROGRAM_SUFFIX)
-    use.needs_weights(alignment, low_cell, placement, weights)
-    drawn = data is None or (not kept and draws_weights(model, weights, values=True))
-    searched = not kept and schedule == "adaptive" and effort != 0
-    seed = checked_seed(seed, drawn=drawn or searched)
-    search = searching([schedule], seed, objective, effort, time_limit)
+    if kept:
+        _refuse_what_a_program_brings(context, model)
+    strategy.check([schedule])
+    coding.check(samples="--calibration or --data" if data is None and calibration is None else None)
+    needs_weights(reading.weights, strategy.of_weights(), coding.of_weights())
+    drawn = data is None or (not kept and draws_weights(model, reading.weights, values=True))
+    seed = checked_seed(reading.seed, drawn=drawn or (not kept and strategy.searches([schedule])))
     asked = SampleOptions(data, calibration, key, seed)
     check_outputs(json_to=json_to)
     if accuracy and data is None:
         raise OptionError("--accuracy needs samples with labels (an array y or labels); give them with --data")
-    if kept:
-        _refuse_what_a_program_brings(context, model)
-        if accuracy:
-            raise OptionError(f"--accuracy compares with float, but {model} holds codes alone; give the model itself")
+    if kept and accuracy:
+        raise OptionError(f"--accuracy compares with float, but {model} holds codes alone; give the model itself")
 
     import mho
 
@@ -119,25 +100,19 @@ def verify(
         else:
             say("loading the chip")
             loaded = load_chip(chip, overrides)
+            strategy.check_chip(loaded)
             say(f"importing {model}")
-            network = load_network(model, ModelOptions(weights, seed, batch, input_size, sequence, shape, values=True))
+            network = load_network(model, reading, values=True)
             if not network.has_values:
                 raise OptionError("--weights none gives shapes alone, which cannot be executed; give seeded or a file")
             given = asked.executed(network, samples)
             _check_labels(accuracy, given)
             measured = asked.measured(network)
             say(f"quantising, calibrated on {measured.origin}")
-            coded = calibrated(network, measured, per_channel=per_channel)
+            coded = coding.coded(network, measured)
             say("compiling")
-            program = mho.compile(
-                coded,
-                loaded,
-                schedule=schedule,
-                alignment=alignment,
-                samples=judging(given, network, alignment),
-                search=search,
-                **strategy,
-            )
+            judges = judging(given, network, strategy.alignment)
+            program = strategy.compile(coded, loaded, schedule=schedule, seed=seed, samples=judges)
         say(f"executing {len(program.instructions)} instructions, and the integer reference")
         verdict = mho.verify(program, given.first(execution_count(program.network, samples)).inputs)
         found = _accuracy(program, given, say) if accuracy else None

@@ -7,16 +7,18 @@ without loss: one pass over the samples sets the ranges of all layers.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.errors import AnalogError
+from mho.machine.analog.columns import Columns
 from mho.machine.analog.products import Job, Products
 from mho.machine.analog.spec import Adc, Analog
+from mho.machine.analog.splice import columns_of, driven_by
 from mho.machine.functional import Executor
-from mho.mapping.dense import LayerMapping
+from mho.mapping import LayerMapping, Pieces
 from mho.number.walk import Inputs
 from mho.program import Program
 
@@ -36,7 +38,6 @@ class _Watching(Products):
         """Count the magnitudes of a layer's sums, slice by slice; x as for `sums`."""
         chip = self.program.chip
         digit = 2**self.dac_bits - 1
-        steps = -(-self.input_bits // self.dac_bits)
         name = mapped.name
         # No column gives more than its rows driven highest through cells a little above their highest level.
         highest = 2.0 * (chip.levels - 1 + self.maker.pedestal)
@@ -44,14 +45,27 @@ class _Watching(Products):
         if not self.seen[name]:
             self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.slices)]
         for job in jobs:
-            driven = self.driven(mapped, job, x)
-            columns = self.maker.columns(job.held)
-            for step in range(steps):
-                digits = ((driven >> np.uint8(step * self.dac_bits)) & np.uint8(digit)).astype(np.float64)
-                for k, weights in enumerate(columns.weights):
-                    sums = np.abs(np.ldexp(digits @ weights.astype(np.float64), -columns.shift))
-                    places = np.minimum(np.ceil(sums / width).astype(np.int64), BINS - 1)
-                    self.seen[name][k] += np.bincount(places.ravel(), minlength=BINS)
+            for driven, columns, bits in self._converted(mapped, job, x):
+                for step in range(-(-bits // self.dac_bits)):
+                    digits = ((driven >> np.uint8(step * self.dac_bits)) & np.uint8(digit)).astype(np.float64)
+                    for k, weights in enumerate(columns.weights):
+                        sums = np.abs(np.ldexp(digits @ weights.astype(np.float64), -columns.shift))
+                        places = np.minimum(np.ceil(sums / width).astype(np.int64), BINS - 1)
+                        self.seen[name][k] += np.bincount(places.ravel(), minlength=BINS)
+
+    def _converted(
+        self, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
+    ) -> Iterator[tuple[npt.NDArray[np.uint8], Columns, int]]:
+        """Yield what drives a job's rows, (windows, height), the columns that it is converted in, and the bits that it has."""
+        columns, tiling = self.maker.columns(job.held), mapped.tiling
+        if not isinstance(tiling, Pieces):
+            yield self.driven(mapped, job, x), columns, self.input_bits
+            return
+        block = tiling.block(job.block)
+        for pieces in block.turns:
+            bits = (self.input_bits, max(piece.late for piece in pieces))
+            for byte, part in enumerate(driven_by(pieces, block.height, x[:, :, slice(*job.windows)])):
+                yield part, columns.only(columns_of(pieces)), bits[byte]
 
     def limits(self, share: float, per: str) -> dict[str, tuple[float, ...]]:
         """Return for each layer the limit of each slice."""

@@ -21,21 +21,22 @@ class _Cells:
     """What writes do to the cells, from the very level changes that they carry, and how often each cell has changed."""
 
     def __init__(self, program: Program) -> None:
-        chip = program.chip
-        self.chip = chip
+        chip, room = program.chip, program.mapping.room
+        self.chip, self.room = chip, room
         self.deltas = Deltas(program)
         # A cell changes at most once a write; a narrow counter keeps what is followed small.
         few = sum(isinstance(each, Write) for each in program.instructions) < 2**16
-        shape = (chip.cells_per_weight, chip.groups, chip.array.rows, chip.group_columns)
+        shape = (room.cells, chip.groups, room.rows, room.columns)
         self.worn = np.zeros(shape, dtype=np.uint16 if few else np.uint32)
-        self.tables = level_changes(chip.coding)
-        self.steepest = steepest_changes(chip.coding)
+        self.tables = level_changes(room.coding)
+        self.steepest = steepest_changes(room.coding)
+        self.codes = np.uint16(1 << room.coding.weight_bits)
 
     def write(self, instruction: Write, *, wearing: bool) -> WriteCount:
         """Count what a write changes, and wear the cells, if asked."""
         cells = changed = steps = slowest = 0
         for change in self.deltas.write(instruction):
-            pair: npt.NDArray[np.uint16] = change.old.astype(np.uint16) * np.uint16(256) + change.new
+            pair: npt.NDArray[np.uint16] = change.old.astype(np.uint16) * self.codes + change.new
             cells += pair.size
             changed += int(self.tables[0].take(pair).sum(dtype=np.int64))
             steps += int(self.tables[1].take(pair).sum(dtype=np.int64))
@@ -44,13 +45,13 @@ class _Cells:
                 mask = self.tables[2].take(pair)
                 for cell in range(len(self.worn)):
                     self.worn[cell, change.group][change.place.index] += (mask >> cell) & 1
-        return WriteCount(cells * self.chip.cells_per_weight, changed, steps, slowest)
+        return WriteCount(cells * self.room.cells, changed, steps, slowest)
 
     def _slowest(self, pair: npt.NDArray[np.uint16], place: Rectangle) -> int:
         """Sum, for the slowest array of a group, the level steps that each row takes: its slowest cell in each phase."""
         by_column = np.ascontiguousarray(pair.T)
         rise, fall = (table.take(by_column) for table in self.steepest)
-        array = place.columns // self.chip.array_weights_per_row
+        array = place.columns // self.room.per_array
         most = 0
         for each in range(int(array.max()) + 1):
             inside = array == each

@@ -48,7 +48,7 @@ class Wear:
 def level_changes(
     coding: Coding,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8 | np.uint16]]:
-    """For each pair of codes as cells show them (old * 256 + new): cells changed, level steps, and the changed cells as bits."""
+    """For each pair of codes as shown (old x number of codes + new): cells changed, level steps, the changed cells as bits."""
     levels = coding.table.astype(np.int64)
     apart = np.abs(levels[:, None, :] - levels[None, :, :])
     mask = ((apart > 0) << np.arange(coding.cells)).sum(axis=-1)
@@ -61,7 +61,7 @@ def level_changes(
 
 @lru_cache(maxsize=8)
 def steepest_changes(coding: Coding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """For each pair of codes as cells show them (old * 256 + new): the largest rise and fall among their cells, in levels."""
+    """For each pair of codes as cells show them (old x number of codes + new): the largest rise and fall among their cells."""
     levels = coding.table.astype(np.int64)
     rise = levels[None, :, :] - levels[:, None, :]
     steepest = (np.maximum(change.max(axis=-1), 0).astype(np.uint8).ravel() for change in (rise, -rise))

@@ -77,13 +77,13 @@ def addressed_writes(program: Program) -> CellWrites:
         for each in writes:
             taken[indices(each.groups), 0] += 1
     turns = taken.sum(axis=0).max() / chip.groups
-    return CellWrites(addressed * chip.cells_per_weight / chip.cells, float(taken.max()), float(turns))
+    return CellWrites(addressed * program.mapping.room.cells / chip.cells, float(taken.max()), float(turns))
 
 
 def _taken(program: Program, writes: Iterable[Write]) -> npt.NDArray[np.int64]:
     """Count how often each place is addressed, wherever the rows and columns of blocks sit: shape (groups, places)."""
-    chip = program.chip
-    taken = np.zeros((chip.groups, chip.array.rows, chip.group_columns), dtype=np.int64)
+    chip, room = program.chip, program.mapping.room
+    taken = np.zeros((chip.groups, room.rows, room.columns), dtype=np.int64)
     for each in writes:
         tiling = program.mapping.by_index[each.layer].tiling
         for which, group in enumerate(members(each.groups)):

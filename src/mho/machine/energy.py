@@ -9,6 +9,8 @@ Counting rules, for one window through a run of blocks with s input-bit steps:
   converted and shift-added, each step, and its unit column where it has one; a pair of columns is converted once;
 - inputs: those that blocks of the run share are read from the global buffer once; each group gets its rows over the network
   on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers;
+- blocks of digits: each window reads their index once, and shifts the inputs of shifted rows; rows are driven, and columns
+  converted, turn by turn, in as many steps more as rows of different shifts ask for;
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
   network and added once in the accumulator.
 
@@ -22,13 +24,16 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+import numpy as np
+
 from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing
+from mho.mapping import Pieces
 from mho.network.layers import Input, MatrixProduct
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
 from mho.program.instructions import members
-from mho.program.work import order_bytes, sources, vector_operations, write_bytes
+from mho.program.work import index_bytes, order_bytes, sources, vector_operations, write_bytes
 
 KINDS = ("write", "compute", "static", "memory")
 
@@ -72,57 +77,71 @@ class Account:
 Events = dict[tuple[int, str, str], float]
 
 
-def _spread(program: Program) -> dict[int, tuple[int, int]]:
+Beyond = tuple[int, int, int, int]
+"""Arrays read and rows driven in them in the steps of a plain input, then the same in those by which shifted inputs prolong it."""
+
+
+def _spread(program: Program) -> dict[int, Beyond]:
     """For each activation of blocks whose columns are not in place: arrays that it reads, and rows that it drives in them,
     beyond those of blocks in place.
     """
-    used: dict[int, int] = {}
-    beyond: dict[int, tuple[int, int]] = {}
+    orders: dict[int, tuple[int, ...]] = {}
+    beyond: dict[int, Beyond] = {}
     if not any(isinstance(each, Write) and each.columns for each in program.instructions):
         return beyond
-    per_array = program.chip.array_weights_per_row
+    per_array = program.mapping.room.per_array
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write | Activate):
             continue
         tiling = program.mapping.by_index[instruction.layer].tiling
-        arrays = drives = 0
+        more = np.zeros(4, dtype=np.int64)
         for which, group in enumerate(members(instruction.groups)):
             index = instruction.blocks[0] + which
             if isinstance(instruction, Write):
-                order = instruction.columns[which] if instruction.columns else ()
-                used[group] = len({place // per_array for place in order}) or int(tiling.arrays[index])
-            else:
-                more = used.get(group, int(tiling.arrays[index])) - int(tiling.arrays[index])
-                arrays, drives = arrays + more, drives + more * int(tiling.heights[index])
+                orders[group] = instruction.columns[which] if instruction.columns else ()
+            elif orders.get(group):
+                order = orders[group]
+                if isinstance(tiling, Pieces):
+                    more += tiling.reads(index, order) - tiling.reads(index)
+                else:
+                    arrays = len({place // per_array for place in order}) - int(tiling.arrays[index])
+                    more[:2] += (arrays, arrays * int(tiling.heights[index]))
         if isinstance(instruction, Activate):
-            beyond[number] = arrays, drives
+            first, second, third, last = more.tolist()
+            beyond[number] = first, second, third, last
     return beyond
 
 
-def _activation(program: Program, instruction: Activate, beyond: tuple[int, int], events: Events) -> None:
+def _activation(program: Program, instruction: Activate, beyond: Beyond, events: Events) -> None:
     """Count the events of windows through written blocks; `beyond` as from `_spread`."""
-    chip = program.chip
-    totals = program.mapping.by_index[instruction.layer].tiling.totals(instruction.blocks)
-    arrays, drives = totals.arrays + beyond[0], totals.drives + beyond[1]
+    chip, room = program.chip, program.mapping.room
+    mapped = program.mapping.by_index[instruction.layer]
+    totals = mapped.tiling.totals(instruction.blocks)
+    late = totals.late
     windows = instruction.windows[1] - instruction.windows[0]
-    steps = windows * chip.steps_per_window
+    base = chip.steps_per_window
+    # Of one window: what happens in the steps of a plain input, and in those by which shifted inputs prolong it.
+    arrays = (totals.arrays + beyond[0]) * base + late.arrays + beyond[2]
+    drives = (totals.drives + beyond[1]) * base + late.drives + beyond[3]
     # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
-    sampled = (totals.columns * chip.cells_per_weight + arrays * chip.unit_columns) * steps
-    converted = sampled // 2 if chip.coding.pairs else sampled
-    sums = totals.columns * windows
+    sampled = (totals.columns * base + late.columns) * room.cells + arrays * chip.unit_columns
+    converted = sampled // 2 if room.coding.pairs else sampled
     for event, count in {
-        "dac_drive": drives * steps,
-        "array_read": arrays * steps,
+        "dac_drive": drives,
+        "array_read": arrays,
         "sample_hold": sampled,
         "adc_conversion": converted,
         "shift_add": converted,
-        "tile_buffer_byte": 2 * totals.rows * windows,
-        "input_register_byte": drives * windows,
-        "noc_byte": (totals.rows + totals.columns * chip.partial_sum_bytes) * windows,
-        "output_register_byte": totals.columns * chip.partial_sum_bytes * steps,
-        "accumulate": sums,
+        "tile_buffer_byte": 2 * totals.rows,
+        "input_register_byte": totals.drives + beyond[1],
+        "noc_byte": totals.rows + totals.sums * chip.partial_sum_bytes,
+        "output_register_byte": (totals.sums * base + late.sums) * chip.partial_sum_bytes,
+        "accumulate": totals.sums,
     }.items():
-        events[instruction.layer, event, "compute"] += count
+        events[instruction.layer, event, "compute"] += count * windows
+    if chip.sparse is not None and isinstance(mapped.tiling, Pieces):
+        events[instruction.layer, "index_byte", "compute"] += index_bytes(mapped, instruction.blocks, chip) * windows
+        events[instruction.layer, "row_shift", "compute"] += totals.shifted * windows
 
 
 def _vector(program: Program, instruction: Vector | Combine, events: Events) -> None:
@@ -141,7 +160,7 @@ def _vector(program: Program, instruction: Vector | Combine, events: Events) -> 
 def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
     """Count the events of a write: changes (and orders) fetched, brought to the group, and changes pulsed into cells."""
     size = write_bytes(program.mapping.by_index[instruction.layer], instruction.blocks, program.chip)
-    orders = order_bytes(instruction, program.chip)
+    orders = order_bytes(instruction, program.mapping.room)
     events[instruction.layer, "memory_byte", "memory"] += size
     if orders:
         events[instruction.layer, "memory_byte", "memory"] += orders
@@ -168,7 +187,7 @@ def _count_elsewhere(program: Program, worn: Wear, first: int, last: int) -> Eve
     for number in range(first, last):
         instruction = program.instructions[number]
         if isinstance(instruction, Activate):
-            _activation(program, instruction, spread.get(number, (0, 0)), events)
+            _activation(program, instruction, spread.get(number, (0, 0, 0, 0)), events)
         elif isinstance(instruction, Write):
             _write(program, number, instruction, worn, events)
         elif isinstance(instruction, Transfer):

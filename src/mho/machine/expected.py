@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mho.chip.coding import Coding
 from mho.machine.changes import Wear, WriteCount
+from mho.mapping import Tiling
 from mho.program import Program, Write
 from mho.program.instructions import indices
 
@@ -140,6 +141,8 @@ def expected_wear(program: Program) -> Wear:
             if not isinstance(instruction, Write) or (turn and i < program.setup):
                 continue
             tiling = program.mapping.by_index[instruction.layer].tiling
+            # Blocks of digits follow from weights: a network known by shapes alone has none.
+            assert isinstance(tiling, Tiling)
             run = slice(*instruction.blocks)
             groups = indices(instruction.groups)
             # Layer, copy and block in one number.

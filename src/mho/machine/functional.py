@@ -23,7 +23,7 @@ from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.analog.unroll import settled, unrolled
 from mho.machine.fabric import Fabric
-from mho.mapping.dense import LayerMapping
+from mho.mapping import LayerMapping
 from mho.network.layers import MatrixLayer
 from mho.number.batching import chunks, fixed
 from mho.number.reference import Values, complete, fixed_values, vector_step

@@ -94,7 +94,7 @@ def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Tim
             if isinstance(instruction, Write | Transfer):
                 if isinstance(instruction, Write):
                     layer = program.mapping.by_index[instruction.layer]
-                    size = write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, chip)
+                    size = write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, program.mapping.room)
                     floor = floor_s(chip, worn, i)
                 else:
                     size, floor = float(instruction.size), 0.0
@@ -103,7 +103,9 @@ def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Tim
                 changed = True
                 continue
             if isinstance(instruction, Activate):
-                seconds = (instruction.windows[1] - instruction.windows[0]) * chip.window_time_s
+                seconds = (instruction.windows[1] - instruction.windows[0]) * program.mapping.by_index[
+                    instruction.layer
+                ].window_s
             elif isinstance(instruction, Vector):
                 seconds = vector_seconds(program.network.layers[instruction.layer], program.network, chip)
                 if seconds > 0.0:

@@ -1,6 +1,20 @@
 """Where values sit: matrices cut into blocks, a block for each group of arrays."""
 
-from mho.mapping.dense import MAPPINGS, LayerMapping, Mapping, map_network
+from mho.mapping.choose import MAPPINGS, PACKINGS, map_network
+from mho.mapping.mapping import LayerMapping, Mapping
+from mho.mapping.pieces import Piece, Pieces
+from mho.mapping.room import Room
 from mho.mapping.tiling import Block, Tiling
 
-__all__ = ["MAPPINGS", "Block", "LayerMapping", "Mapping", "Tiling", "map_network"]
+__all__ = [
+    "MAPPINGS",
+    "PACKINGS",
+    "Block",
+    "LayerMapping",
+    "Mapping",
+    "Piece",
+    "Pieces",
+    "Room",
+    "Tiling",
+    "map_network",
+]

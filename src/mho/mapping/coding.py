@@ -9,10 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mho.chip import Chip
 from mho.chip.coding import Coding
-from mho.mapping.layout import block_codes
-from mho.mapping.tiling import Tiling
 
 Codes = npt.NDArray[np.uint8]
 Levels = npt.NDArray[np.uint8]
@@ -45,16 +42,12 @@ def shown_codes(laid: Codes, coding: Coding) -> Codes:
     return shown
 
 
-def block_levels(
-    codes: npt.NDArray[np.uint8], tiling: Tiling, index: int, chip: Chip
-) -> tuple[Levels, Inverted | None]:
+def block_levels(laid: Codes, coding: Coding) -> tuple[Levels, Inverted | None]:
     """Return the levels of a block's cells, uint8 (height, width, cells), and which columns of cells are inverted, bool
-    (width, cells), None where the chip's coding inverts none.
+    (width, cells), None where the coding inverts none.
 
-    `codes` has shape (matrices, K, N). Off the diagonal of a packed block lies the code whose cells are at level 0.
+    `laid` are the codes of the block as they sit in its group, shape (height, width).
     """
-    coding = chip.coding
-    laid = block_codes(codes, tiling, index, coding.base)
     levels = coding.levels(laid)
     inverted = inverted_columns(laid, coding)
     if inverted is not None:
@@ -62,4 +55,4 @@ def block_levels(
     return levels, inverted
 
 
-__all__ = ["Coding", "block_levels", "inverted_columns", "shown_codes"]
+__all__ = ["block_levels", "inverted_columns", "shown_codes"]

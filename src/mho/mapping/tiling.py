@@ -167,15 +167,26 @@ class Tiling:
         if self.packed == 1 and count >= self.row_blocks:
             each = self.row_blocks * self.column_blocks
             distinct = min(height, ((blocks[1] - 1) // each - blocks[0] // each + 1) * self.rows)
-        return Totals(count, height, width, places, arrays, drives, distinct)
+        return Totals(count, height, width, places, arrays, drives, distinct, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What happens in steps beyond those of a plain input, each count times its number of such steps (see `Totals`)."""
+
+    arrays: int = 0
+    drives: int = 0
+    columns: int = 0
+    sums: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over a run of blocks.
+    """Sums over a run of blocks, of what one window asks for.
 
-    rows: driven rows; columns: used weight columns; places: weight places set by a write; arrays: arrays used; drives: rows driven,
-    counted once for each array; inputs: distinct inputs that are read from the buffer for one window.
+    rows: driven rows; columns: converted columns of places; places: places set by a write; arrays: arrays read; drives: rows
+    driven, counted once for each array; inputs: distinct inputs that are read from the buffer; sums: partial sums; late: what
+    prolonged inputs add; shifted: rows whose inputs are shifted.
     """
 
     blocks: int
@@ -185,6 +196,9 @@ class Totals:
     arrays: int
     drives: int
     inputs: int
+    sums: int
+    late: Late = Late()
+    shifted: int = 0
 
 
 @lru_cache(maxsize=4096)

@@ -2,20 +2,29 @@
 
 from mho.number.alignment import CENTRES, Alignment, align, narrow, skip_probability
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.grid import Grid
+from mho.number.planes import Planes
 from mho.number.quantised import quantise
+from mho.number.recode import recode
 from mho.number.reference import run_reference
+from mho.number.squeeze import Squeeze, squeeze
 from mho.number.walk import run_float
 
 __all__ = [
     "CENTRES",
     "Alignment",
+    "Grid",
+    "Planes",
     "QuantisedMatrix",
     "QuantisedNetwork",
     "QuantisedTable",
+    "Squeeze",
     "align",
     "narrow",
     "quantise",
+    "recode",
     "run_float",
     "run_reference",
     "skip_probability",
+    "squeeze",
 ]

@@ -5,8 +5,9 @@ buffer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,15 @@ from mho.errors import NumberError
 from mho.network.graph import Network
 from mho.network.layers import Affine
 from mho.number.alignment import Alignment
+from mho.number.squeeze import Squeeze
 from mho.number.storage import read_by_matrices
 
 FloatArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
 FARTHEST = 2**15 - 256
 """How far from 0 a zero point may lie; a code less its zero point is held in 16 bits."""
+MIDDLE = 128
+"""The code of weight 0 where integer weights are given their codes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,13 @@ class QuantisedMatrix:
         """The largest sum over K of |code - zero| of any output."""
         return int(np.abs(self.centred).sum(axis=1, dtype=np.int64).max())
 
+    def with_integers(self, integers: npt.NDArray[Any]) -> QuantisedMatrix:
+        """The same matrix with other integer weights, codes less a zero of 128: (groups, K, N), each -128 to 127."""
+        if integers.size and (integers.min() < -MIDDLE or integers.max() >= MIDDLE):
+            raise NumberError(f"integer weights from {integers.min()} to {integers.max()} do not fit 8 bits and sign")
+        codes = (integers.astype(np.int16) + MIDDLE).astype(np.uint8)
+        return replace(self, codes=codes, zero=np.full(self.zero.shape, MIDDLE, dtype=np.int64))
+
     def real(self) -> FloatArray:
         """The weights as real numbers, (groups, K, N)."""
         scale = self.scale if self.scale.ndim == 0 else self.scale[:, None, :]
@@ -91,7 +102,8 @@ class QuantisedNetwork:
     with a code, the lowest integer of the given range, which is subtracted on entry. `calibration` says what
     chose the activation codes ("none": the network can be mapped and timed, not executed). `notes` says what
     else a reader of the result should know. `alignment` says how weight codes were shifted towards one another,
-    None where they were not.
+    None where they were not. `squeezes` says by layer which rows are stored shifted (mapping "squeezed"); layers
+    that it does not name have none.
     """
 
     network: Network
@@ -103,6 +115,7 @@ class QuantisedNetwork:
     offsets: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     alignment: Alignment | None = None
+    squeezes: Mapping[str, Squeeze] = field(default_factory=dict)
 
     @property
     def input_bits(self) -> int:

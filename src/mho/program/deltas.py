@@ -21,7 +21,6 @@ import numpy.typing as npt
 from mho.chip.coding import Coding
 from mho.errors import ProgramError
 from mho.mapping.coding import inverted_columns, shown_codes
-from mho.mapping.layout import block_codes
 from mho.program.instructions import Orders, Write, members
 from mho.program.program import Program
 
@@ -119,8 +118,9 @@ class Deltas:
             raise ProgramError(f"{program.network.name} was compiled from shapes alone: there are no levels to follow")
         self.program = program
         self.matrices = program.quantised.matrices
+        self.room = program.mapping.room
         self.held: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
-        self._paper = np.zeros((program.chip.array.rows, program.chip.group_columns), dtype=np.uint8)
+        self._paper = np.zeros((self.room.rows, self.room.columns), dtype=np.uint8)
 
     def write(self, instruction: Write) -> Iterator[Change]:
         """Yield the change of each block of a write, in the order of its groups, and note it."""
@@ -145,19 +145,19 @@ class Deltas:
         """Return all codes that a group holds, shape (rows, columns), blank where nothing was written; valid
         until the next call.
         """
-        self._paper[...] = self.program.chip.coding.base
+        self._paper[...] = self.room.coding.base
         for each in self.held[group]:
             self._paper[each.index] = self._codes(each)
         return self._paper
 
     def levels(self, change: Change) -> Levels:
         """Return the level changes of a block's cells, shape (height, width, cells per weight)."""
-        coding = self.program.chip.coding
+        coding = self.room.coding
         return coding.levels(change.new).astype(np.int16) - coding.levels(change.old)
 
     def inverted(self, place: Rectangle) -> npt.NDArray[np.bool_] | None:
         """Return which columns of cells a block stores inverted, shape (width, cells); None where the coding inverts none."""
-        return inverted_columns(self._laid(place), self.program.chip.coding)
+        return inverted_columns(self._laid(place), self.room.coding)
 
     def rectangle(self, instruction: Write, which: int) -> Rectangle:
         """Return where block `which` of a write's run sits in its group."""
@@ -177,8 +177,8 @@ class Deltas:
 
     def _laid(self, place: Rectangle) -> Codes:
         layer = self.program.mapping.by_index[place.layer]
-        return block_codes(self.matrices[layer.name].codes, layer.tiling, place.block, self.program.chip.coding.base)
+        return layer.laid(self.matrices[layer.name], place.block, self.room.coding.base)
 
     def _codes(self, place: Rectangle) -> Codes:
-        codes = shown_codes(self._laid(place), self.program.chip.coding)
+        codes = shown_codes(self._laid(place), self.room.coding)
         return recoded(place.cells, self.program.chip.array.cell_bits)[codes] if place.cells else codes

@@ -1,4 +1,4 @@
-"""Programs in files: a zip of `program.json` and one `.npy` file an array, format mho.program/1 (docs/program.md).
+"""Programs in files: a zip of `program.json` and one `.npy` file an array, format mho.program/2 (docs/program.md).
 
 Nothing in it is executable: no pickle is written, and none is read.
 """
@@ -28,10 +28,11 @@ from mho.network.graph import Network
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.number.alignment import Alignment
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.squeeze import Squeeze
 from mho.program.instructions import KINDS, NAMES, ORDERS, Instruction
 from mho.program.program import BufferUse, Program
 
-FORMAT = "mho.program/1"
+FORMAT = "mho.program/2"
 DATE = (1980, 1, 1, 0, 0, 0)
 _LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
 
@@ -94,9 +95,10 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "alignment": None if quantised.alignment is None else asdict(quantised.alignment),
             "codes": {name: _affine(code) for name, code in quantised.codes.items()},
             "matrices": {name: _matrix(matrix, arrays) for name, matrix in quantised.matrices.items()},
+            "squeezes": {name: _squeeze(squeeze, arrays) for name, squeeze in quantised.squeezes.items()},
             "tables": {name: _table(table, arrays) for name, table in quantised.tables.items()},
         },
-        "mapping": {"kind": program.mapping.kind, "packing": program.mapping.packing},
+        "mapping": {"kind": program.mapping.kind, "packing": program.mapping.packing, "turns": program.mapping.turns},
         "schedule": program.schedule,
         "setup": program.setup,
         "options": dict(program.options),
@@ -124,6 +126,12 @@ def _matrix(matrix: QuantisedMatrix, arrays: _Arrays) -> dict[str, Any]:
         "zero": arrays.put(matrix.zero),
         "bias": None if matrix.bias is None else arrays.put(matrix.bias),
     }
+
+
+def _squeeze(squeeze: Squeeze, arrays: _Arrays) -> dict[str, Any]:
+    return {
+        "top": squeeze.top, "tile": squeeze.tile, "shifts": arrays.put(squeeze.shifts), "dropped": squeeze.dropped,
+    }  # fmt: skip
 
 
 def _table(table: QuantisedTable, arrays: _Arrays) -> dict[str, Any]:
@@ -224,7 +232,7 @@ def _read_layer(record: dict[str, Any], arrays: _Reader) -> Layer:
 
 
 def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
-    keys = {"per_channel", "calibration", "offsets", "notes", "alignment", "codes", "matrices", "tables"}
+    keys = {"per_channel", "calibration", "offsets", "notes", "alignment", "codes", "matrices", "squeezes", "tables"}
     _exactly(record, keys, "its quantised network")
     if set(record["matrices"]) != {layer.name for layer in network.matrix_layers}:
         raise ProgramError("the quantised matrices are not those of the network's layers")
@@ -243,6 +251,13 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         for name, each in record["tables"].items()
         if _exactly(each, {"codes", "code"}, f"table {name}")
     }
+    squeezes = {
+        name: Squeeze(each["top"], each["tile"], arrays.get(each["shifts"]), each["dropped"])
+        for name, each in record["squeezes"].items()
+        if _exactly(each, {"top", "tile", "shifts", "dropped"}, f"squeeze {name}")
+    }
+    for name, squeeze in squeezes.items():
+        _check_squeeze(name, squeeze, matrices)
     return QuantisedNetwork(
         network=network,
         matrices=matrices,
@@ -253,7 +268,20 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         offsets=record["offsets"],
         notes=tuple(record["notes"]),
         alignment=None if record["alignment"] is None else Alignment(**record["alignment"]),
+        squeezes=squeezes,
     )
+
+
+def _check_squeeze(name: str, squeeze: Squeeze, matrices: Mapping[str, QuantisedMatrix]) -> None:
+    """Refuse row shifts that are not those of a matrix whose weights are whole multiples of them."""
+    if name not in matrices:
+        raise ProgramError(f"rows of {name!r} are shifted, but it is no layer with weights")
+    weights = matrices[name].centred
+    if squeeze.shifts.shape != (*weights.shape[:2], -(-weights.shape[2] // squeeze.tile)):
+        raise ProgramError(f"the row shifts of {name!r} have shape {squeeze.shifts.shape}, the weights {weights.shape}")
+    shifts = squeeze.by_output(weights.shape[2])
+    if ((weights >> shifts) << shifts != weights).any():
+        raise ProgramError(f"{name!r} has weights that are no whole multiples of the shifts of their rows")
 
 
 def _read_instruction(record: Any, number: int) -> Instruction:
@@ -305,12 +333,16 @@ def _decode(record: Any, arrays: _Reader) -> Program:
         {name: _read_affine(code) for name, code in described["codes"].items()},
     )
     held = record["quantised"]
-    mapping = _exactly(record["mapping"], {"kind", "packing"}, "its mapping")
+    mapping = _exactly(record["mapping"], {"kind", "packing", "turns"}, "its mapping")
+    quantised = None if held is None else _read_quantised(held, network, arrays)
+    mapped = map_network(
+        quantised or network, chip, mapping=mapping["kind"], packing=mapping["packing"], turns=mapping["turns"]
+    )
     return Program(
         chip=chip,
         network=network,
-        quantised=None if held is None else _read_quantised(held, network, arrays),
-        mapping=map_network(network, chip, mapping=mapping["kind"], packing=mapping["packing"]),
+        quantised=quantised,
+        mapping=mapped,
         schedule=record["schedule"],
         instructions=tuple(_read_instruction(each, i) for i, each in enumerate(record["instructions"])),
         setup=_whole(record["setup"], "setup"),

@@ -30,7 +30,9 @@ def bandwidth(program: Program, timing: Timing, worn: Wear) -> Steps:
         rate = np.inf
         if isinstance(instruction, Write) and (lasts := floor_s(chip, worn, i)) > 0:
             layer = program.mapping.by_index[instruction.layer]
-            rate = (write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, chip)) / lasts
+            rate = (
+                write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, program.mapping.room)
+            ) / lasts
         starts.append(float(timing.starts[i]))
         ends.append(float(timing.ends[i]))
         wishes.append(min(rate, chip.memory.bandwidth))

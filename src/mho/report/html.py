@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mho.machine.energy import KINDS
 from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.page import page_data
-from mho.report.terminal import COUNTINGS, endurance_title, exact, span, years
+from mho.report.terminal import COUNTINGS, endurance_title, exact, saving, span, squeezed, years
 
 if TYPE_CHECKING:
     from mho.report.report import Report
@@ -62,6 +62,8 @@ def _cards(report: Report, content: dict[str, Any]) -> list[tuple[str, str, str]
         ("Pulses", count(writes["pulses"]), changed),
         ("Wear per cell", count(writes["per_cell_mean"]), busiest),
     ]
+    if squeezed(content):
+        cards.append(("Arrays", count(content["arrays"]["used"]), saving(content)))
     if report.program.setup:
         setup = content["setup"]
         remark = f"once; {quantity(setup['energy_j'], 'J')}, {count(setup['pulses'])} pulses"
@@ -83,6 +85,7 @@ def _table(content: dict[str, Any]) -> list[list[str]]:
             record["windows"],
             record["macs"],
             record["groups"],
+            record["arrays"],
             record["copies"],
         ]
         rows.append(

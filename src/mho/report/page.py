@@ -217,7 +217,7 @@ def page_data(report: Report, records: Sequence[dict[str, Any]]) -> dict[str, An
         "layers": _by_layer(report, records),
         "table": [
             [
-                *(record[key] for key in ("k", "n", "windows", "macs", "groups", "copies")),
+                *(record[key] for key in ("k", "n", "windows", "macs", "groups", "arrays", "copies")),
                 *(
                     None if record[key] is None else short(record[key])
                     for key in ("write_start_s", "compute_start_s", "energy_j")

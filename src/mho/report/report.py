@@ -15,6 +15,7 @@ from mho.machine.energy import KINDS, Account, account
 from mho.machine.expected import EXPECTED_NOTE
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.timing import Timing, time_program
+from mho.mapping import map_network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Activate, Combine, Program, Vector, Write
 from mho.program.work import coded_tensors
@@ -78,6 +79,14 @@ class Report:
         )
         lived = () if self.endurance is None else self.endurance.notes()
         return tuple(dict.fromkeys((verified, *self.program.notes, steady, *guessed, *lived)))
+
+    def arrays(self) -> dict[str, int]:
+        """Return the arrays that one copy of each layer uses, and those of a dense mapping of the network on this chip."""
+        mapping = self.program.mapping
+        dense = mapping
+        if mapping.kind != "dense":
+            dense = map_network(self.program.network, self.program.chip, packing=mapping.packing)
+        return {"used": mapping.arrays, "dense": dense.arrays}
 
     def layers(self) -> list[dict[str, Any]]:
         """Return one record a layer (constants left out), in order."""
@@ -144,6 +153,7 @@ class Report:
                 "peak": self.occupancy.peak,
                 "mean_occupancy": self.occupancy.mean,
             },
+            "arrays": self.arrays(),
             "memory": {
                 "bandwidth_bytes_per_s": chip.memory.bandwidth,
                 "busy_fraction": self.timing.memory_busy_s / self.latency_s,
@@ -222,6 +232,7 @@ def layer_records(program: Program, timing: Timing, booked: Account) -> list[dic
                 "windows": matrix.windows if matrix else None,
                 "macs": getattr(layer, "macs", 0),
                 "groups": mapped.blocks * copies[index] if mapped else 0,
+                "arrays": int(mapped.tiling.arrays.sum()) * copies[index] if mapped else 0,
                 "copies": copies[index] if mapped else 0,
                 "write_start_s": write[0],
                 "write_end_s": write[1],

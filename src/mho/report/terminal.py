@@ -160,11 +160,23 @@ def _chip(content: Mapping[str, Any]) -> Table:
     return _pairs(
         [
             ("area", quantity(area["total"], "m²"), f"the most of it: {parts}" if parts else ""),
+            *([("arrays", count(content["arrays"]["used"]), saving(content))] if squeezed(content) else []),
             ("groups in use", percent(groups["mean_occupancy"], 1.0), peak),
             ("pulses", count(writes["pulses"]), changed),
             ("wear per cell", count(writes["per_cell_mean"]), busiest),
         ]
     )
+
+
+def squeezed(content: Mapping[str, Any]) -> bool:
+    """Whether the mapping goes by the bits of weights, so that its arrays are worth comparing with those of a dense one."""
+    return bool(content["options"].get("mapping") == "squeezed")
+
+
+def saving(content: Mapping[str, Any]) -> str:
+    """Say how many arrays a dense mapping takes, against those used."""
+    used, dense = content["arrays"]["used"], content["arrays"]["dense"]
+    return f"one copy of each layer; a dense mapping takes {count(dense)}, {ratio(dense / used)} as many"
 
 
 COUNTINGS = {"changed": "level changes", "addressed": "addressed writes"}

@@ -76,9 +76,10 @@ uniform = njit(cache=True)(_uniform)
 def _steps(
     blocks: Integers,
     windows: Integers,
+    window_s: Floats,
     gap_s: Floats,
     most: Integers,
-    fixed: tuple[float, int, float, float, bool],
+    fixed: tuple[float, int, float, bool],
     worth: tuple[int, float, Floats, float],
     copies: Integers,
     best: Integers,
@@ -113,7 +114,7 @@ def _steps(
             else:
                 copies[layer] += int((uniform(state) - 0.5) * copies[layer])
             copies[layer] = min(max(copies[layer], 1), most[layer], max(groups // blocks[layer], 1))
-        seconds, placed = planned_end(blocks, windows, gap_s, copies, fixed, times, counts)
+        seconds, placed = planned_end(blocks, windows, window_s, gap_s, copies, fixed, times, counts)
         work += placed
         score = scored(mode, seconds, power_w, copy_j, fixed_j, copies)
         if score <= scores[0] or uniform(state) < math.exp((scores[0] - score) / temperature):
@@ -136,7 +137,7 @@ class Annealer:
 
     def __init__(self, given: Instance, score: Score, start: Integers, seed: int) -> None:
         self.given, self.score = given, score
-        self.fixed = (given.after_s, given.groups, given.write_s, given.window_s, given.resident)
+        self.fixed = (given.after_s, given.groups, given.write_s, given.resident)
         self.worth = (score.mode, score.power_w, score.copy_j, score.fixed_j)
         self.room = room(given.groups)
         # Spread the seed's bits (SplitMix64); the generator needs a state that is not 0.
@@ -149,7 +150,9 @@ class Annealer:
     def at(self, copies: Integers) -> float:
         """Score given copies."""
         given = self.given
-        seconds, placed = planned_end(given.blocks, given.windows, given.gap_s, copies, self.fixed, *self.room)
+        seconds, placed = planned_end(
+            given.blocks, given.windows, given.window_s, given.gap_s, copies, self.fixed, *self.room
+        )
         self.work += placed
         return float(scored(self.score.mode, seconds, *self.worth[1:], copies))
 
@@ -170,7 +173,7 @@ class Annealer:
             end = min(begin + PORTION, count)
             heat = tuple(first * (last / first) ** (each / count) for each in (begin, end))
             self.work += steps(
-                given.blocks, given.windows, given.gap_s, given.most, self.fixed, self.worth, copies, self.best,
+                given.blocks, given.windows, given.window_s, given.gap_s, given.most, self.fixed, self.worth, copies, self.best,
                 scores, self.state, heat, end - begin, *self.room,
             )  # fmt: skip
             self.value = float(scores[1])

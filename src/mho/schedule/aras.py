@@ -80,7 +80,9 @@ class _Replicating(Planner):
 
     def _candidate(self, layer: LayerMapping) -> Candidate:
         replicated = isinstance(self.task.network.layers[layer.index], Convolution)
-        return Candidate(layer.blocks, layer.windows, max(layer.windows, 1) if replicated else 1)
+        # Windows that take more steps than a plain one count as so many more.
+        windows = -(-layer.windows * layer.steps // self.task.chip.steps_per_window)
+        return Candidate(layer.blocks, windows, max(layer.windows, 1) if replicated else 1)
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
         """Yield the copies that Algorithm 1 chooses, each time for the groups that are free then."""

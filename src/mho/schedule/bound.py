@@ -1,7 +1,7 @@
 """A lower bound on the time of any legal schedule of a network on a chip. The argument is in docs/bound.md.
 
 It knows nothing of the schedulers: only block counts b, windows M, the chip's G groups, the time W of one array write,
-the time t of one window, and the memory bandwidth. It holds for every schedule in which each block is written at least
+the time t of one window of a layer, and the memory bandwidth. It holds for every schedule in which each block is written at least
 once in the inference (or, where the whole network stays resident, in which the first G writes are free), whatever the
 copies, the order of writes and the cutting into parts.
 """
@@ -9,15 +9,16 @@ copies, the order of writes and the cutting into parts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import Mapping
+from mho.mapping import LayerMapping, Mapping, Pieces
 from mho.network.graph import Network
 from mho.network.layers import Constant, Input, MatrixLayer
-from mho.program.work import transfer_bytes, vector_seconds
+from mho.program.work import transfer_bytes, vector_seconds, write_bytes
 
 FloatArray = npt.NDArray[np.float64]
 PREFIXES = 64
@@ -37,13 +38,13 @@ class Bound:
 
 @dataclass(frozen=True)
 class Demand:
-    """What must be done, per matrix layer in order: blocks, windows. Times in s, bandwidth in byte/s."""
+    """What must be done, per matrix layer in order: blocks, windows, the time of a window (one, or an array). Times in s."""
 
     blocks: FloatArray
     windows: FloatArray
     groups: int
     write_s: float
-    window_s: float
+    window_s: float | FloatArray
     sequential: bool
     resident: bool
     before_s: float = 0.0
@@ -65,9 +66,19 @@ class Demand:
             or len(self.blocks) != len(self.windows)
         ):
             raise ValueError("a demand needs groups, and for each layer blocks and windows, all positive")
-        times = (self.write_s, self.window_s, self.before_s, self.other_s, self.weight_transfer_s, self.vector_s)
+        times = (self.write_s, *self.each_s, self.before_s, self.other_s, self.weight_transfer_s, self.vector_s)
         if not all(time >= 0 for time in times):
             raise ValueError("a demand has no negative times")
+
+    @cached_property
+    def each_s(self) -> FloatArray:
+        """The time of a window of each layer, shape (layers,)."""
+        return np.broadcast_to(np.asarray(self.window_s, dtype=np.float64), self.blocks.shape)
+
+    @cached_property
+    def work(self) -> FloatArray:
+        """The time of each layer on one copy, shape (layers,)."""
+        return self.windows * self.each_s
 
 
 def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Demand:
@@ -83,20 +94,27 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         first = mapping.layers[0].index
         later = {layer.name for layer in network.layers[first:]}
         behind = sum(vector_seconds(each, network, chip) for each in vector if each.name in later)
-    cells = 0 if resident else network.weights * chip.cells_per_weight
+    moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.layers)
     return Demand(
         np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
         np.array([layer.windows for layer in mapping.layers], dtype=np.float64),
         chip.groups,
         chip.least_array_write_time_s,
-        chip.window_time_s,
+        np.array([layer.window_s for layer in mapping.layers], dtype=np.float64),
         sequential,
         resident,
         _first_input_s(network, chip, coded),
         behind + (leaving if sequential else 0.0),
-        cells * chip.write_bits_per_cell / 8 / chip.memory.bandwidth,
+        moved / chip.memory.bandwidth,
         sum(vector_seconds(each, network, chip) for each in vector),
     )
+
+
+def _fetched(layer: LayerMapping, chip: Chip) -> float:
+    """Bytes that must be fetched to write a layer once: what its cells change by, no more than its weights' own cells."""
+    if isinstance(layer.tiling, Pieces):
+        return write_bytes(layer, (0, layer.blocks), chip)
+    return int(layer.tiling.weights.sum()) * chip.cells_per_weight * chip.write_bits_per_cell / 8
 
 
 def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float:
@@ -119,7 +137,7 @@ def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
     the larger of (sum of computing) and (busy group time / G) over all c between 1 and M is convex; its Pareto front
     is c = clip(x sqrt(M t / (b W)), 1, M), and the two sides cross in x (W is common to all layers, so x absorbs it).
     """
-    blocks, work = need.blocks[:count], need.windows[:count] * need.window_s
+    blocks, work = need.blocks[:count], need.work[:count]
     most = need.windows[:count]
     free = need.groups * need.write_s if need.resident else 0.0
     first = 0.0 if need.resident else need.write_s
@@ -148,7 +166,7 @@ def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
 
 def _least_compute(need: Demand) -> FloatArray:
     """For each layer a bound on its computing time: all groups share its block windows, none takes less than a window."""
-    return np.maximum(np.ceil(need.blocks * need.windows / need.groups), 1.0) * need.window_s
+    return np.maximum(np.ceil(need.blocks * need.windows / need.groups), 1.0) * need.each_s
 
 
 def bound_of(need: Demand) -> Bound:
@@ -163,8 +181,8 @@ def bound_of(need: Demand) -> Bound:
     least = _least_compute(need)
     if not need.resident:
         rounds = int(np.ceil(np.sum(need.blocks) / need.groups))
-        arguments["rounds of writing"] = rounds * (need.write_s + need.window_s)
-        arguments["memory bandwidth"] = need.weight_transfer_s + need.window_s
+        arguments["rounds of writing"] = rounds * (need.write_s + float(need.each_s.min()))
+        arguments["memory bandwidth"] = need.weight_transfer_s + float(need.each_s.min())
     if need.sequential:
         first = 0.0 if need.resident else need.write_s
         arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
@@ -179,7 +197,7 @@ def bound_of(need: Demand) -> Bound:
                 groups=need.groups,
                 start_s=max(need.write_s, need.before_s),
                 write_s=need.write_s,
-                window_s=need.window_s,
+                window_s=need.each_s,
             )
         arguments["capacity"] = max((_after_prefix(need, least, k) for k in _prefixes(count)), default=0.0)
     return Bound(max(arguments.values()), arguments)
@@ -201,9 +219,9 @@ def _after_prefix(need: Demand, least: FloatArray, count: int) -> float:
     computing = float(np.sum(least[count:]))
     if rest <= 0:
         return start + computing
-    busy = rest * need.write_s + float(np.sum(need.blocks[count:] * need.windows[count:])) * need.window_s
+    busy = rest * need.write_s + float(np.sum(need.blocks[count:] * need.work[count:]))
     rounds = float(np.ceil(rest / need.groups))
-    return start + max(rounds * need.write_s + need.window_s, computing, busy / need.groups)
+    return start + max(rounds * need.write_s + float(need.each_s[count:].min()), computing, busy / need.groups)
 
 
 def lower_bound(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Bound:

@@ -103,7 +103,7 @@ def estimated_s(
                 size = write_bytes(mapped, (0, mapped.blocks), chip)
                 rounds = mapped.blocks / chip.groups
                 written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)
-            seconds.append(max(mapped.windows * chip.window_time_s, written))
+            seconds.append(max(mapped.windows * mapped.window_s, written))
         else:
             fetched = {Input: transfer_bytes(layer, coded), Embedding: layer.size}.get(type(layer), 0)
             seconds.append(fetched / chip.memory.bandwidth + vector_seconds(layer, network, chip))

@@ -81,7 +81,8 @@ class Task:
     def always_fed(self) -> bool:
         """Whether the memory can feed level changes to all groups at once, as fast as the arrays allow."""
         chip = self.chip
-        cells = chip.groups * chip.array.rows * chip.group_columns * chip.cells_per_weight
+        room = self.mapping.room
+        cells = chip.groups * room.rows * room.columns * room.cells
         return cells * chip.write_bits_per_cell / 8 <= chip.memory.bandwidth * chip.array_write_time_s
 
     def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:

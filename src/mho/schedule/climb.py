@@ -63,7 +63,9 @@ class Climber:
     def improve(self) -> bool:
         """Change one layer's copies at a time, those that compute longest first; say whether anything helped."""
         helped = False
-        order = sorted(self.task.mapping.layers, key=lambda layer: -layer.windows / self.best.get(layer.index, 1))
+        order = sorted(
+            self.task.mapping.layers, key=lambda layer: -layer.windows * layer.window_s / self.best.get(layer.index, 1)
+        )
         for layer in order:
             for count in _changes(self.best.get(layer.index, 1), self.most[layer.index]):
                 if self.attempt({**self.best, layer.index: count}):

@@ -35,6 +35,7 @@ def compile(
     schedule: str = "adaptive",
     mapping: str = "dense",
     packing: str = "diagonal",
+    turns: int = 1,
     residency: str = "auto",
     banks: str = "ilp",
     alignment: str | int = "none",
@@ -61,6 +62,10 @@ def compile(
 
     placement (ours, schedule/placement.py) chooses where each block's rows, columns and digits sit in its group: for "time",
     on a chip of write_latency actual, or for "pulses"; "none" leaves them in place.
+
+    mapping "squeezed" (SME, mapping/squeezed.py) slices the digits of weights over cell columns and leaves out what is empty; with
+    more than one of `turns`, blocks that leave room share a group and are activated one after another. It asks for weights, and
+    for a chip with index memory; `mho.recode` and `mho.squeeze` make weights of few digits.
 
     `search` says what "adaptive" minimises, how hard and from which seed (schedule/search.py).
 
@@ -98,13 +103,17 @@ def compile(
         raise OptionError(
             f"{asks} goes by the levels of cells, but {net.name} is known by shapes alone; load it with weights"
         )
+    if mapping == "squeezed" and (alignment, low_cell) != ("none", "all"):
+        raise OptionError(
+            "alignment and low_cell move the codes of whole weights; mapping 'squeezed' stores their digits"
+        )
     if (alignment, low_cell) != ("none", "all"):
         quantised = weights_of(net, quantised)
         if alignment != "auto":
             quantised = prepared(
                 quantised, None if alignment == "none" else int(alignment), low_cell, chip.array.cell_bits
             )
-    mapped = map_network(net, chip, mapping=mapping, packing=packing)
+    mapped = map_network(quantised or net, chip, mapping=mapping, packing=packing, turns=turns)
     resident = residency == "auto" and mapped.blocks <= chip.groups
     coded = coded_tensors(net, quantised)
     seconds = estimated_s(net, coded, chip, mapped, resident) if banks == "ilp" else None
@@ -114,6 +123,7 @@ def compile(
     options = {
         "mapping": mapping,
         "packing": packing,
+        "turns": turns,
         "residency": residency,
         "banks": banks,
         "alignment": alignment,

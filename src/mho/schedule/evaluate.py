@@ -27,19 +27,19 @@ NEVER = 1e300
 class Instance:
     """A task in numbers, per matrix layer in order.
 
-    `blocks` and `windows`; `gap_s` the time before each layer in which others run (inputs arriving, vector layers), after the
-    layer before has ended; `most` copies. Then the time after the last layer, the chip's groups, the times of a write and
-    of a window in s, and whether all weights stay on the chip.
+    `blocks`, `windows` and `window_s`, the time of a window in s; `gap_s` the time before each layer in which others run
+    (inputs arriving, vector layers), after the layer before has ended; `most` copies. Then the time after the last layer, the
+    chip's groups, the time of a write in s, and whether all weights stay on the chip.
     """
 
     blocks: Integers
     windows: Integers
+    window_s: Floats
     gap_s: Floats
     most: Integers
     after_s: float
     groups: int
     write_s: float
-    window_s: float
     resident: bool
 
 
@@ -56,12 +56,12 @@ def instance(task: Task) -> Instance:
     return Instance(
         np.array([layer.blocks for layer in layers], dtype=np.int64),
         np.array([layer.windows for layer in layers], dtype=np.int64),
+        np.array([layer.window_s for layer in layers], dtype=np.float64),
         np.array(gaps),
         np.array([max(layer.windows, 1) for layer in layers], dtype=np.int64),
         waited,
         task.chip.groups,
         task.chip.array_write_time_s,
-        task.chip.window_time_s,
         task.resident,
     )
 
@@ -69,14 +69,15 @@ def instance(task: Task) -> Instance:
 def _planned_end(
     blocks: Integers,
     windows: Integers,
+    window_s: Floats,
     gap_s: Floats,
     copies: Integers,
-    fixed: tuple[float, int, float, float, bool],
+    fixed: tuple[float, int, float, bool],
     times: Floats,
     counts: Integers,
 ) -> tuple[float, int]:
     """Return the planned end in s and the runs of blocks placed; `times` and `counts` are room for the waiting groups."""
-    after_s, groups, write_s, window_s, resident = fixed
+    after_s, groups, write_s, resident = fixed
     end, placed = 0.0, 0
     head, tail = 0, 1
     times[0], counts[0] = 0.0, groups
@@ -84,11 +85,11 @@ def _planned_end(
         held = 0
         for layer in range(len(blocks)):
             held += blocks[layer] * copies[layer]
-            end += gap_s[layer] + (windows[layer] + copies[layer] - 1) // copies[layer] * window_s
+            end += gap_s[layer] + (windows[layer] + copies[layer] - 1) // copies[layer] * window_s[layer]
         return (end + after_s if held <= groups else NEVER), len(blocks)
     for layer in range(len(blocks)):
         started = end + gap_s[layer]
-        serving = (windows[layer] + copies[layer] - 1) // copies[layer] * window_s
+        serving = (windows[layer] + copies[layer] - 1) // copies[layer] * window_s[layer]
         left = blocks[layer] * copies[layer]
         end = started
         while left > 0:

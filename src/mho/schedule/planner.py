@@ -175,7 +175,7 @@ class Planner:
         windows = (piece.layer.windows * piece.copy // copies, piece.layer.windows * (piece.copy + 1) // copies)
         instruction = self.builder.activate(piece.layer, piece.blocks, piece.copy, windows, piece.groups, piece.written)
         self.progress[piece.layer.index].activations.append(instruction)
-        end = max(started, piece.ready_s) + (windows[1] - windows[0]) * self.task.chip.window_time_s
+        end = max(started, piece.ready_s) + (windows[1] - windows[0]) * piece.layer.window_s
         heapq.heappush(self.ends, (end, instruction, piece))
 
     def _served(self, piece: Piece, instruction: int, now: float) -> None:

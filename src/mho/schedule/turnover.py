@@ -108,11 +108,12 @@ turnover_s = njit(cache=True)(_turnover_s)
 
 
 def turnover_bound(
-    blocks: Floats, windows: Floats, *, groups: int, start_s: float, write_s: float, window_s: float
+    blocks: Floats, windows: Floats, *, groups: int, start_s: float, write_s: float, window_s: float | Floats
 ) -> float:
-    """Bound the end in s of computing layer after layer, `blocks` and `windows` of shape (layers,), on `groups` groups.
+    """Bound the end in s of computing layer after layer on `groups` groups.
 
-    `start_s` is when computing may start at the earliest. ValueError where a write takes no time: nothing follows then.
+    `blocks` and `windows` have shape (layers,), and so has `window_s` where windows differ. `start_s` is when computing may
+    start at the earliest. ValueError where a write takes no time: nothing follows then.
     """
     if write_s <= 0.0:
         raise ValueError("turnover bounds nothing where a write takes no time")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from mho.machine.analog.spec import Analog
 from mho.machine.analog.wires import Wiring
 from mho.machine.analog.wires_fast import effective
 from mho.machine.fabric import Content, Held
+from mho.mapping import Room
 
 FloatArray = npt.NDArray[np.float64]
 LARGEST = 127 * 256 + 127
@@ -68,6 +69,19 @@ class Columns:
         seen = np.einsum("sw,shw->hw", np.broadcast_to(factor, self.gain.shape), self.weights.astype(np.float64))
         return np.asarray(seen * 2.0**-self.shift + self.per_input())
 
+    def only(self, columns: slice | npt.NDArray[np.intp]) -> Columns:
+        """Return some of the columns, by their places in the block."""
+        return replace(
+            self,
+            weights=np.ascontiguousarray(self.weights[:, :, columns]),
+            inverted=None if self.inverted is None else self.inverted[:, columns],
+            gain=np.ascontiguousarray(self.gain[:, columns]),
+            offset=np.ascontiguousarray(self.offset[:, columns]),
+            read_variance=None
+            if self.read_variance is None
+            else np.ascontiguousarray(self.read_variance[:, :, columns]),
+        )
+
     def per_input(self) -> FloatArray:
         """Return what each unit of input adds to the columns beside what is converted, shape (width,)."""
         added = np.zeros(self.gain.shape[1])
@@ -78,26 +92,26 @@ class Columns:
 
 
 class Maker:
-    """Makes the columns of blocks, and keeps as many as `room` bytes hold."""
+    """Makes the columns of blocks in groups of `room`, and keeps as many as `kept` bytes hold."""
 
-    def __init__(self, chip: Chip, analog: Analog, room: int) -> None:
-        self.chip = chip
+    def __init__(self, chip: Chip, room: Room, analog: Analog, kept: int) -> None:
+        self.chip, self.room = chip, room
         self.analog = analog
-        self.room = room
+        self.most = kept
         self._kept: OrderedDict[tuple[object, ...], Columns] = OrderedDict()
         self._bytes = 0
         device = analog.device
         device.check(chip.array.cell_bits, age_s=analog.age_s, writes=analog.writes)
         self.exact = device.exact and analog.wires is None
         self.below = device.pedestal(chip.array.cell_bits)
-        self.pairs = chip.coding.pairs
+        self.pairs = room.coding.pairs
         self.pedestal = 0.0 if self.pairs or analog.pedestal == "analog" else self.below
         self.errors = bool(analog.adc.gain_error or analog.adc.offset_error)
 
     @property
     def slices(self) -> int:
         """Columns that are converted for each weight."""
-        return self.chip.coding.cells // (2 if self.pairs else 1)
+        return self.room.cells // (2 if self.pairs else 1)
 
     def key(self, held: Held) -> tuple[object, ...]:
         """What tells blocks apart whose columns may differ."""
@@ -115,12 +129,12 @@ class Maker:
         found = self._make(held)
         self._kept[key] = found
         self._bytes += found.nbytes
-        while self._bytes > self.room and len(self._kept) > 1:
+        while self._bytes > self.most and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return found
 
     def _make(self, held: Held) -> Columns:
-        coding, analog = self.chip.coding, self.analog
+        coding, analog = self.room.coding, self.analog
         variance: FloatArray | None = None
         if self.exact:
             seen = held.levels.astype(np.float64)
@@ -155,7 +169,7 @@ class Maker:
 
     def _conductances(self, held: Held) -> FloatArray:
         """Return what the cells of a block conduct, in levels, shape (height, width, cells)."""
-        whole = programmed(held.content, held.group, self.analog, self.chip)
+        whole = programmed(held.content, held.group, self.analog, self.chip, self.room)
         wires = self.analog.wires
         if wires is None:
             return np.asarray(held.seen(whole), dtype=np.float64)
@@ -167,7 +181,7 @@ class Maker:
         assert wires is not None
         wiring = Wiring(wires.row_ohm, wires.column_ohm, wires.drive, wires.sense)
         siemens = (device.g_on_s - device.g_off_s) / (chip.levels - 1)
-        per_array, cells = chip.array_weights_per_row, chip.coding.cells
+        per_array, cells = self.room.per_array, self.room.cells
         result = np.empty_like(whole)
         rows, columns = whole.shape[:2]
         for first in range(0, columns, per_array):
@@ -186,7 +200,7 @@ class Maker:
         gain, offset = np.ones((slices, width), dtype=np.float32), np.zeros((slices, width), dtype=np.float32)
         if not self.errors:
             return gain, offset
-        per_array = self.chip.array_weights_per_row
+        per_array = self.room.per_array
         arrays, place = np.divmod(held.place.columns, per_array)
         sources = np.random.SeedSequence(self.analog.seed, spawn_key=(ADC_ERRORS, held.group))
         draws = np.random.Generator(np.random.Philox(sources)).standard_normal((2, self.chip.group.arrays, array.adcs))
@@ -198,7 +212,7 @@ class Maker:
         return gain, offset
 
 
-def programmed(content: Content, group: int, analog: Analog, chip: Chip) -> FloatArray:
+def programmed(content: Content, group: int, analog: Analog, chip: Chip, room: Room) -> FloatArray:
     """Return what the cells of a group conduct as programmed, in levels, shape (rows, weight columns, cells).
 
     Each write draws for its block, and counts for the cells that it programmed last: keyed by group and instruction, so that
@@ -206,7 +220,7 @@ def programmed(content: Content, group: int, analog: Analog, chip: Chip) -> Floa
     written are off.
     """
     device, bits = analog.device, chip.array.cell_bits
-    shape = (chip.array.rows, chip.group_columns, chip.coding.cells)
+    shape = (room.rows, room.columns, room.cells)
     faults = device.faults(shape, (group,), seed=analog.seed, writes=analog.writes)
     result = np.full(content.levels.shape, device.pedestal(bits))
     for instruction, place in content.places.items():
@@ -231,5 +245,5 @@ def fixed_point(values: FloatArray, shift: int | None) -> tuple[npt.NDArray[np.i
     if shift is None:
         largest = float(np.abs(values).max(initial=0.0))
         most = min(LARGEST, (2**31 - 1) // (255 * max(len(values), 1)))
-        shift = 15 if largest == 0 else min(15, math.floor(math.log2(most / largest)))
+        shift = 15 if largest <= most * 2.0**-15 else math.floor(math.log2(most / largest))
     return np.rint(np.ldexp(values, shift)).astype(np.int16), shift

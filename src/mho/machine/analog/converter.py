@@ -35,13 +35,14 @@ class Converter:
         return self.high is None
 
 
-def largest_sum(chip: Chip, pedestal: float = 0.0) -> float:
+def largest_sum(chip: Chip, pedestal: float = 0.0, *, inverts: bool) -> float:
     """Return the largest sum that a column of an array can give: all rows driven highest, all cells on.
 
-    Flipped columns (ISAAC section V) give at most half of it. `pedestal`: what the ADC sees of a cell at level 0.
+    Flipped columns (ISAAC section V) give at most half of it, where the coding of what the cells hold `inverts` columns; that of
+    digits does not. `pedestal`: what the ADC sees of a cell at level 0.
     """
     driven = chip.array.rows * (2**chip.array.dac_bits - 1)
-    highest = (chip.levels - 1) / (2 if chip.array.coding == "flipped" else 1)
+    highest = (chip.levels - 1) / (2 if inverts else 1)
     return float(driven * (highest + pedestal))
 
 
@@ -59,10 +60,13 @@ def whole_sums(analog: Analog, pedestal: float) -> bool:
     return device.exact and quiet and analog.wires is None and not pedestal
 
 
-def converter(analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float) -> Converter:
+def converter(
+    analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float, *, inverts: bool | None = None
+) -> Converter:
     """Return the converter that a layer's columns meet; AnalogError where its range has not been calibrated.
 
-    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it. Where all sums are whole
+    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it. `inverts`: whether columns may be
+    stored inverted; None: as the chip's coding says. Where all sums are whole
     levels, steps of a full or calibrated range are never finer than 1, which would tell nothing more and miss whole numbers.
     """
     bits = adc_bits(analog, chip)
@@ -76,7 +80,8 @@ def converter(analog: Analog, chip: Chip, layer: str, slices: int, signed: bool,
         assert analog.adc.limit is not None
         steps = (analog.adc.limit / high,) * slices
     elif analog.adc.range == "full":
-        steps = (max(finest, largest_sum(chip, pedestal) / high),) * slices
+        most = largest_sum(chip, pedestal, inverts=chip.coding.inverts if inverts is None else inverts)
+        steps = (max(finest, most / high),) * slices
     else:
         limits = (analog.limits or {}).get(layer)
         if limits is None:

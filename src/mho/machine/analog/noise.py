@@ -36,6 +36,13 @@ def key(seed: int, layer: int, block: int, group: int) -> np.uint64:
     return np.uint64(sources.generate_state(1, np.uint64)[0])
 
 
+def following(key: np.uint64, number: int) -> np.uint64:
+    """Return the key of a block's conversions in a further turn, or of a further byte of its inputs; its own for number 0."""
+    if not number:
+        return key
+    return np.uint64(np.random.SeedSequence([int(key), number]).generate_state(1, np.uint64)[0])
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def normal(number: Any, key: Any, table: Any) -> Any:
     """Return the normal deviate of a number (uint64): SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from seed `key`."""

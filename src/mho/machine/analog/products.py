@@ -22,9 +22,10 @@ from mho.machine.analog.columns import Columns, Maker
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
+from mho.machine.analog.splice import columns_of, driven_by, splice, spliced_weights
 from mho.machine.analog.whole import Whole, make_whole
 from mho.machine.fabric import Held
-from mho.mapping.dense import LayerMapping
+from mho.mapping import LayerMapping, Pieces, Tiling
 from mho.program import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -54,11 +55,11 @@ class Products:
             if name not in {layer.name for layer in program.mapping.layers}:
                 raise AnalogError(f"limits: {program.network.name} has no layer {name!r} with weights")
         self.backend = backend
-        self.base = program.chip.coding.base
+        self.base = program.mapping.room.coding.base
         self.dac_bits, self.input_bits = program.chip.array.dac_bits, program.chip.input_bits
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
-        self.maker = Maker(program.chip, analog, FEW)
+        self.maker = Maker(program.chip, program.mapping.room, analog, FEW)
         self._room = room
         self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
         self._bytes = 0
@@ -72,16 +73,20 @@ class Products:
         if name not in self._converters:
             maker, program = self.maker, self.program
             self._converters[name] = converter(
-                self.analog, program.chip, name, maker.slices, maker.pairs, maker.pedestal
-            )
+                self.analog, program.chip, name, maker.slices, maker.pairs, maker.pedestal,
+                inverts=program.mapping.room.coding.inverts,
+            )  # fmt: skip
         return self._converters[name]
 
     def conversions(self, mapped: LayerMapping, jobs: Sequence[Job], runs: int) -> int:
         """Count the conversions of jobs over `runs` inferences."""
         steps = -(-self.input_bits // self.dac_bits)
-        widths = mapped.tiling.widths
-        windows = sum(int(widths[job.block]) * (job.windows[1] - job.windows[0]) for job in jobs)
-        return windows * self.maker.slices * steps * runs
+        tiling = mapped.tiling
+        if isinstance(tiling, Pieces):
+            each = [steps * total.columns + total.late.columns for total in map(tiling.one, range(tiling.blocks))]
+        else:
+            each = [steps * width * self.maker.slices for width in tiling.widths.tolist()]
+        return sum(each[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
 
     def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> Whole | None:
         """Return the layer's matrix as its cells hold it, where one product with it gives the layer's sums; else None.
@@ -123,6 +128,10 @@ class Products:
         None where matrices that share a block reach one another.
         """
         tiling, shift = mapped.tiling, 0
+        if isinstance(tiling, Pieces):
+            assert self.program.quantised is not None
+            read = {index: self.maker.columns(held) for index, held in blocks.items()}
+            return spliced_weights(tiling, read, self.program.quantised.matrices[mapped.name].zero)
         found = np.zeros((tiling.matrices, tiling.rows, tiling.columns))
         for index, held in blocks.items():
             block = tiling.block(index)
@@ -161,6 +170,8 @@ class Products:
         numbers the first inference, for noise that is new at each conversion.
         """
         tiling = mapped.tiling
+        if isinstance(tiling, Pieces):
+            return self._spliced(mapped, tiling, jobs, x, inputs, first_run)
         runs = x.shape[1]
         raw = np.zeros((*x.shape[:3], tiling.columns))
         clipped = 0
@@ -180,6 +191,7 @@ class Products:
 
     def driven(self, mapped: LayerMapping, job: Job, x: Bytes) -> Bytes:
         """Return what drives a job's rows, (runs x windows, height), of x (matrices, runs, windows, K)."""
+        assert isinstance(mapped.tiling, Tiling)
         block = mapped.tiling.block(job.block)
         runs, count = x.shape[1:3]
         size = job.windows[1] - job.windows[0]
@@ -188,21 +200,66 @@ class Products:
             return part.reshape(runs * size, block.height)
         return np.ascontiguousarray(part.transpose(1, 2, 0, 3)).reshape(runs * size, block.height)
 
+    def _spliced(
+        self,
+        mapped: LayerMapping,
+        tiling: Pieces,
+        jobs: Sequence[Job],
+        x: Bytes,
+        inputs: npt.NDArray[np.int64],
+        first_run: int,
+    ) -> tuple[FloatArray, int]:
+        """Return the sums of plain codes, as `sums`, of blocks of digits: turn by turn, spliced into the sums of outputs."""
+        assert self.program.quantised is not None
+        runs = x.shape[1]
+        raw = np.zeros((*x.shape[:3], tiling.columns))
+        clipped = 0
+        for job in jobs:
+            block = tiling.block(job.block)
+            served = slice(*job.windows)
+            size = job.windows[1] - job.windows[0]
+            numbers = self._numbers(mapped, job, runs, first_run)
+            for turn, pieces in enumerate(block.turns):
+                columns = columns_of(pieces)
+                chosen = (turn, columns) if len(block.turns) > 1 else None
+                # Inputs that are shifted have no more bits than that, and so no more steps.
+                bits = (self.input_bits, max(piece.late for piece in pieces))
+                made = np.zeros((2, runs * size, len(columns)))
+                driven = driven_by(pieces, block.height, x[:, :, served])
+                for byte, part in enumerate(driven):
+                    each = Numbers(noise.following(numbers.key, 2 * turn + byte), numbers.windows)
+                    clipped += self._kernel(mapped.name, job.held, chosen, bits[byte]).convert(part, each, made[byte])
+                splice(pieces, columns, made[0] + 256.0 * made[1], x, served, raw)
+        # What the digital side knows as the zero point of a code is no part of a digit.
+        zeros = np.broadcast_to(self.program.quantised.matrices[mapped.name].zero, (len(raw), tiling.columns))
+        raw += zeros[:, None, None, :] * inputs.reshape(x.shape[:3])[..., None]
+        return raw, clipped
+
     def _numbers(self, mapped: LayerMapping, job: Job, runs: int, first_run: int) -> Numbers:
         first, last = job.windows
         key = noise.key(self.analog.seed, mapped.index, job.block, job.held.group)
         windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(first, last)
         return Numbers(key, windows.ravel().astype(np.uint64))
 
-    def _kernel(self, name: str, held: Held) -> Kernel:
+    def _kernel(
+        self,
+        name: str,
+        held: Held,
+        part: tuple[int, npt.NDArray[np.intp]] | None = None,
+        input_bits: int | None = None,
+    ) -> Kernel:
+        """Return the kernel of a block, or of those of its columns that one turn converts, for inputs of so many bits."""
         convert = self.converter(name)
-        key = (convert, self.maker.key(held))
+        bits = self.input_bits if input_bits is None else input_bits
+        key = (convert, self.maker.key(held), None if part is None else (part[0], part[1].tobytes()), bits)
         found = self._kernels.get(key)
         if found is not None:
             self._kernels.move_to_end(key)
             return found
         columns: Columns = self.maker.columns(held)
-        found = make_kernel(columns, convert, self.dac_bits, self.input_bits, self.backend)
+        if part is not None:
+            columns = columns.only(part[1])
+        found = make_kernel(columns, convert, self.dac_bits, bits, self.backend)
         self._kernels[key] = found
         self._bytes += found.nbytes
         while self._bytes > self._room and len(self._kernels) > 1:

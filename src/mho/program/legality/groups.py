@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mho.mapping import Tiling
+from mho.mapping import Pieces, Tiling
 from mho.network.layers import Constant, Input
 from mho.program.instructions import Activate, Combine, Transfer, Vector, Write, members
 from mho.program.legality.facts import Facts, Violation, finisher
@@ -56,10 +56,10 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
                 yield Violation(i, f"windows {instruction.windows} of {mapped.windows}")
 
 
-def _orders(facts: Facts, number: int, write: Write, tiling: Tiling) -> Iterator[Violation]:
+def _orders(facts: Facts, number: int, write: Write, tiling: Tiling | Pieces) -> Iterator[Violation]:
     """Each row, each column and each digit of a block has a place of its own."""
-    chip = facts.program.chip
-    rooms = {"rows": chip.array.rows, "columns": chip.group_columns, "cells": chip.cells_per_weight}
+    chip, offered = facts.program.chip, facts.program.mapping.room
+    rooms = {"rows": offered.rows, "columns": offered.columns, "cells": offered.cells}
     for key, room in rooms.items():
         orders = getattr(write, key)
         if not orders:
@@ -67,11 +67,11 @@ def _orders(facts: Facts, number: int, write: Write, tiling: Tiling) -> Iterator
         if len(orders) != write.blocks[1] - write.blocks[0]:
             yield Violation(number, f"{len(orders)} orders of {key} for {write.blocks[1] - write.blocks[0]} blocks")
             continue
-        if key == "cells" and any(orders) and not chip.coding.movable:
+        if key == "cells" and any(orders) and not offered.coding.movable:
             why = (
                 f"{room} cells of {chip.array.cell_bits} bits are not used in full"
-                if chip.coding.name == "offset"
-                else f"the cells of coding {chip.coding.name} are not alike"
+                if offered.coding.name == "offset"
+                else f"the cells of coding {offered.coding.name} are not alike"
             )
             yield Violation(number, f"digits change places, but {why}")
         for which, order in enumerate(orders):

@@ -8,6 +8,8 @@ from math import ceil, log2
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip.spec import SparseSpec
+from mho.mapping import Pieces
 from mho.network.layers import MatrixProduct
 from mho.program.instructions import Activate, Transfer, Vector, Write
 from mho.program.legality.facts import Violation
@@ -23,18 +25,22 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     count = len(program.instructions)
     least, moved, vector = np.zeros(count), np.zeros(count), np.zeros(count)
     written = least_write_s(program)
+    window_s = {layer.index: _window_s(program, layer.index) for layer in program.mapping.layers}
     for i, instruction in enumerate(program.instructions):
         if isinstance(instruction, Vector):
             vector[i] = _vector_seconds(program, instruction)
         elif isinstance(instruction, Activate):
-            least[i] = (instruction.windows[1] - instruction.windows[0]) * program.chip.window_time_s
+            least[i] = (instruction.windows[1] - instruction.windows[0]) * window_s[instruction.layer]
         elif isinstance(instruction, Write):
             least[i] = written[i]
-            held = program.mapping.by_index[instruction.layer].tiling.places[slice(*instruction.blocks)]
-            moved[i] = int(held.sum()) * program.chip.cells_per_weight * program.chip.write_bits_per_cell / 8
-            rooms = (program.chip.array.rows, program.chip.group_columns, program.chip.cells_per_weight)
-            for key, room in zip(("rows", "columns", "cells"), rooms, strict=True):
-                moved[i] += sum(len(order) for order in getattr(instruction, key)) * ceil(log2(room)) / 8
+            tiling, room = program.mapping.by_index[instruction.layer].tiling, program.mapping.room
+            held = tiling.places[slice(*instruction.blocks)]
+            moved[i] = int(held.sum()) * room.cells * program.chip.write_bits_per_cell / 8
+            if isinstance(tiling, Pieces) and program.chip.sparse is not None:
+                moved[i] += _index_bits(tiling, instruction, program.chip.sparse) / 8
+            rooms = (room.rows, room.columns, room.cells)
+            for key, places in zip(("rows", "columns", "cells"), rooms, strict=True):
+                moved[i] += sum(len(order) for order in getattr(instruction, key)) * ceil(log2(places)) / 8
         elif isinstance(instruction, Transfer):
             moved[i] = instruction.size
     slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)
@@ -51,6 +57,31 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
         found = _overload(starts[used], ends[used], demand[used], slack)
         if found is not None:
             yield Violation(-1, f"{name} does more than it can between {found[0]:.6g} s and {found[1]:.6g} s")
+
+
+def _window_s(program: Program, index: int) -> float:
+    """Work out how long a window of a layer takes: input-bit steps, turn by turn, prolonged where rows of other shifts meet."""
+    chip, tiling = program.chip, program.mapping.by_index[index].tiling
+    steps = [ceil(chip.input_bits / chip.array.dac_bits)]
+    if isinstance(tiling, Pieces):
+        steps.clear()
+        for block in map(tiling.block, range(tiling.blocks)):
+            longest = dict.fromkeys(range(len(block.turns)), 0)
+            for piece in block.pieces:
+                mixed = set(piece.shifts.tolist())
+                late = ceil(max(mixed) / chip.array.dac_bits) if len(mixed) > 1 else 0
+                longest[piece.turn] = max(longest[piece.turn], ceil(chip.input_bits / chip.array.dac_bits) + late)
+            steps.append(sum(longest.values()))
+    return max(steps) * chip.step_time_s
+
+
+def _index_bits(tiling: Pieces, write: Write, sparse: SparseSpec) -> int:
+    """Count the bits that say where the inputs of a write's blocks come from and where their columns go."""
+    bits = 0
+    for piece in (piece for index in range(*write.blocks) for piece in tiling.block(index).pieces):
+        # A column's output, and which of 8 bits of it its digit begins at, and its sign.
+        bits += len(piece.rows) * (sparse.index_bits + sparse.shift_bits) + len(piece.outputs) * (sparse.index_bits + 4)
+    return bits
 
 
 def _vector_seconds(program: Program, instruction: Vector) -> float:

@@ -74,7 +74,7 @@ timeChart.draw();
 const table = document.getElementById("layers"), body = table.tBodies[0];
 const lines = [...body.rows].map((row, i) => ({ row, record: [row.cells[0].textContent, row.cells[1].textContent, ...data.table[i]], place: i }));
 // The columns of the table as places in a record: a stretch of time sorts by its start, a share as the energy.
-const KEYS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10];
+const KEYS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11];
 [...table.tHead.rows[0].cells].forEach((cell, column) => cell.firstElementChild.addEventListener("click", () => {
   const now = cell.getAttribute("aria-sort"), words = column < 2;
   const next = now === null ? (words ? "ascending" : "descending") : now === "ascending" ? "descending" : "ascending";

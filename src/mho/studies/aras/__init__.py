@@ -10,12 +10,13 @@ from mho.studies.aras.accuracy import accuracy
 from mho.studies.aras.energy import energy
 from mho.studies.aras.lifetime import lifetime
 from mho.studies.aras.measure import costs, papers, systolic_costs
-from mho.studies.aras.measure_real import check_data, real_costs
+from mho.studies.aras.measure_real import real_costs
 from mho.studies.aras.overheads import overheads
-from mho.studies.aras.paper import citation
+from mho.studies.aras.paper import PAPER
 from mho.studies.aras.pulses import pulses
 from mho.studies.aras.speed import speed
 from mho.studies.aras.systolic import systolic_energy, systolic_speed
+from mho.studies.real import check_data
 from mho.studies.rows import Study
 from mho.studies.work import Work
 
@@ -51,7 +52,7 @@ def study(work: Work) -> Study:
     return Study(
         "aras",
         mho.__version__,
-        citation(),
+        PAPER.citation,
         _chips(found, arrays),
         {
             "quick": work.settings.quick,

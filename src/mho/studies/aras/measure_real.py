@@ -6,15 +6,14 @@ The files are those of the folder of real data; a study runs without them, and s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import mho
-from mho.errors import OptionError
 from mho.network.samples import Samples, load_samples
 from mho.number.accuracy import classified
+from mho.studies.real import RealNetwork, chosen
 from mho.studies.work import Work
 
 EXCEEDS = 3.0
@@ -24,52 +23,6 @@ PIECE = 500
 QUICK_SAMPLES = 20
 
 
-@dataclass(frozen=True)
-class RealNetwork:
-    """A network file with its samples.
-
-    `calibration`: the samples that set the range of activations (none for a file with codes of its own), at most `calibrated`.
-    `judges`: labelled samples that choose the centre, at most `judged`; where they are not the samples that are counted in
-    the end, the choice knows nothing of these.
-    """
-
-    file: str
-    samples: str
-    calibration: str
-    calibrated: int
-    judges: str
-    judged: int
-
-    @property
-    def name(self) -> str:
-        """The file's name without folder and ending."""
-        return Path(self.file).stem
-
-
-def _cifar(name: str, calibrated: int = 256) -> RealNetwork:
-    calibration = "cifar10/train_calib.npz" if calibrated else ""
-    return RealNetwork(
-        f"cifar10/{name}.onnx", "cifar10/test_a.npz", calibration, calibrated, "cifar10/train_calib.npz", 1000
-    )
-
-
-REAL = (
-    _cifar("resnet8_fp32"),
-    _cifar("resnet20"),
-    _cifar("resnet20S"),
-    _cifar("resnet32"),
-    _cifar("resnet56"),
-    _cifar("densenet40fast"),
-    RealNetwork(
-        "imagenet/squeezenet1.1.onnx", "imagenet/val_a200.npz", "imagenet/calib32.npz", 32, "imagenet/val_a200.npz", 100
-    ),
-    RealNetwork(
-        "kws/kwt1_core.onnx", "kws/kwt_mfcc_a500.npz", "kws/kwt_mfcc_a500.npz", 50, "kws/kwt_mfcc_a500.npz", 250
-    ),
-    _cifar("resnet8_int8_qdq", calibrated=0),
-    RealNetwork("imagenet/mobilenet_v2_int8_qdq.onnx", "imagenet/val_a200.npz", "", 0, "imagenet/val_a200.npz", 100),
-    RealNetwork("kws/dscnn_int8_qdq.onnx", "kws/dscnn_mfcc_a500.npz", "", 0, "kws/dscnn_mfcc_a500.npz", 250),
-)
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "none": {"alignment": "none"},
     "auto": {"alignment": "auto"},
@@ -77,22 +30,6 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 }
 """No reuse; the paper's, a common centre; and ours on top of it, least significant cells kept to the lower half of "
 "their levels."""
-
-
-def chosen(work: Work) -> tuple[RealNetwork, ...]:
-    """Return the networks to measure; none where there is no real data."""
-    if work.settings.data is None:
-        return ()
-    return tuple(each for each in REAL if each.name == "dscnn_int8_qdq") if work.settings.quick else REAL
-
-
-def check_data(work: Work) -> None:
-    """Refuse, before the long work, a folder of data in which files are missing. OptionError names the first."""
-    for real in chosen(work):
-        for file in (real.file, real.samples, real.calibration, real.judges):
-            assert work.settings.data is not None
-            if file and not (work.settings.data / file).is_file():
-                raise OptionError(f"--data {work.settings.data}: holds no {file}, which this study measures")
 
 
 class _Loaded:

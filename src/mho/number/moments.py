@@ -1,0 +1,130 @@
+"""What calibration samples say of a layer's inputs: their mean, and the mean products of any two of them.
+
+The squared error of an output whose weights change by d is d' H d for H = the mean of x x' over input vectors x: all that
+rounding weights for a layer's outputs needs to know.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError
+from mho.network.graph import Network
+from mho.network.layers import Convolution, MatrixLayer
+from mho.number.walk import Inputs, checked, run_float
+from mho.number.windows import padded, window_view
+
+FloatArray = npt.NDArray[np.float64]
+AnyArray = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Means over `windows` input vectors x of a layer, in real numbers: `first` (groups, K) of x, `second` (groups, K, K) of
+    x x', and `wanted` (groups, K) of what x should be, where that is not x.
+    """
+
+    first: FloatArray
+    second: FloatArray
+    wanted: FloatArray
+    windows: int
+
+    def __post_init__(self) -> None:
+        """Raise NumberError for shapes that do not fit one another, and for means of nothing."""
+        shapes = self.first.shape, self.second.shape
+        if shapes != (self.wanted.shape, (*self.first.shape, self.first.shape[-1])) or self.first.ndim != 2:
+            raise NumberError(f"moments of shapes {self.first.shape} and {self.second.shape} do not fit one another")
+        if self.windows < 1:
+            raise NumberError("moments are taken over at least one input vector")
+
+
+def moments(
+    network: Network, samples: Inputs, names: Collection[str], *, windows: int, seed: int = 0, chunk: int | None = None
+) -> dict[str, Moments]:
+    """Run the float network on `samples` and return the moments of the inputs of the matrix layers `names`.
+
+    Of each layer about `windows` input vectors are taken, as many from each sample, drawn without repetition from a seed that
+    depends on the layer and the sample alone: how samples are chunked does not matter. Layers whose inputs depend on no
+    sample are left out. Memory: K x K for each matrix, and a chunk's vectors of one layer.
+    """
+    if windows < 1:
+        raise NumberError(f"moments are taken over at least one input vector a layer, not {windows}")
+    _, runs = checked(network, samples)
+    readers: dict[str, list[tuple[int, MatrixLayer]]] = defaultdict(list)
+    for place, layer in enumerate(network.matrix_layers):
+        if layer.name in names:
+            readers[layer.inputs[0]].append((place, layer))
+    seen: dict[str, int] = defaultdict(int)
+    sums: dict[str, Sums] = defaultdict(Sums)
+
+    def observe(name: str, value: AnyArray) -> None:
+        for place, layer in readers.get(name, ()):
+            parts = runs * network.by_name[name].shape[0]
+            sums[layer.name].add(drawn(layer, value, -(-windows // parts), (seed, place, seen[layer.name])))
+            seen[layer.name] += len(value)
+
+    run_float(network, samples, single=True, observe=observe, chunk=chunk)
+    return {name: each.moments() for name, each in sums.items()}
+
+
+class Sums:
+    """Input vectors summed up part by part."""
+
+    def __init__(self) -> None:
+        self.first: FloatArray | float = 0.0
+        self.second: FloatArray | float = 0.0
+        self.wanted: FloatArray | float = 0.0
+        self.windows = 0
+
+    def add(self, x: FloatArray, wanted: FloatArray | None = None) -> None:
+        """Add vectors (groups, vectors, K), and what they should be where that is not the same."""
+        first = x.sum(axis=1)
+        self.first = self.first + first
+        self.second = self.second + np.matmul(x.transpose(0, 2, 1), x)
+        self.wanted = self.wanted + (first if wanted is None else wanted.sum(axis=1))
+        self.windows += x.shape[1]
+
+    def moments(self) -> Moments:
+        """Divide by the vectors that were added. Raises NumberError where there are none."""
+        first, second, wanted = (
+            np.asarray(each / max(self.windows, 1)) for each in (self.first, self.second, self.wanted)
+        )
+        return Moments(first, second, wanted, self.windows)
+
+
+def drawn(layer: MatrixLayer, value: AnyArray, each: int, seed: tuple[int, int, int]) -> FloatArray:
+    """Draw at most `each` input vectors from each entry of axis 0: (groups, vectors, K).
+
+    The last number of `seed` counts the entries that came before.
+    """
+    if isinstance(layer, Convolution):
+        places = layer.shape[2] * layer.shape[3]
+    else:
+        value = value if value.ndim > 1 else value[None]
+        places = value[0].size // layer.rows
+    count = min(each, places)
+    chosen = np.stack(
+        [
+            np.random.default_rng((*seed[:2], seed[2] + entry)).choice(places, count, replace=False)
+            if count < places
+            else np.arange(places)
+            for entry in range(len(value))
+        ]
+    )
+    entries = np.repeat(np.arange(len(value)), count)
+    if not isinstance(layer, Convolution):
+        vectors = value.reshape(-1, layer.rows)[entries * places + chosen.ravel()]
+        return np.asarray(vectors[None], dtype=np.float64)
+    view = window_view(layer, padded(layer, value, 0.0))  # (B, groups, C, kh, kw, oh, ow)
+    y, x = np.divmod(chosen.ravel(), layer.shape[3])
+    vectors = view[entries, :, :, :, :, y, x]
+    return np.asarray(vectors.reshape(len(entries), layer.groups, layer.rows).transpose(1, 0, 2), dtype=np.float64)
+
+
+__all__ = ["Moments", "Sums", "drawn", "moments"]

@@ -1,0 +1,104 @@
+"""Changing a network's weights layer after layer, each for the inputs that the layers changed before it give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError
+from mho.network.layers import Input, MatrixLayer
+from mho.number.batching import chunks, fixed
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.moments import Moments, Sums, drawn
+from mho.number.products import multiply
+from mho.number.reference import Values, fixed_values, matrix_step, per_output, vector_step
+from mho.number.vector import apply
+from mho.number.walk import Inputs, as_real, checked, part, releases, run_float
+
+AnyArray = npt.NDArray[Any]
+Change = Callable[[MatrixLayer, Moments], QuantisedMatrix]
+
+
+def changed_in_order(
+    quantised: QuantisedNetwork,
+    samples: Inputs,
+    names: Collection[str],
+    change: Change,
+    *,
+    windows: int,
+    seed: int = 0,
+    chunk: int | None = None,
+) -> dict[str, QuantisedMatrix]:
+    """Change the matrix layers `names`, one after the other in network order, and return the matrices by name.
+
+    The integers run beside the real numbers. `change` is told the moments of a layer's inputs as the integers give them, with
+    all layers before it changed, `wanted` being the means in the float network; the integers then run on with what it
+    returns. Layers whose inputs depend on no sample are not changed, nor returned. Memory: all tensors of all samples that are
+    still to be read, in both. Raises NumberError for a network without activation codes.
+    """
+    network = quantised.network
+    if quantised.uncoded:
+        raise NumberError(
+            f"{network.name} cannot be changed layer after layer: {quantised.uncoded[0]!r} has no code; "
+            "quantise it with calibration samples"
+        )
+    arrays, runs = checked(network, samples)
+    done: dict[str, QuantisedMatrix] = {}
+    matrices = dict(quantised.matrices)
+    running = replace(quantised, matrices=matrices)
+    constant, free = fixed(network), releases(network, ())
+    base, real_base = fixed_values(quantised), _fixed_reals(quantised, samples)
+    pairs: list[tuple[Values, dict[str, AnyArray], int]] = []
+    for start, stop in chunks(network, runs, chunk):
+        inputs = part(network, arrays, start, stop)
+        values = Values(running, base)
+        values.enter(inputs)
+        given = zip(network.inputs, inputs, strict=True)
+        reals = {layer.name: as_real(layer, array, network.codes.get(layer.name)) for layer, array in given}
+        pairs.append((values, {**real_base, **reals}, (stop - start) * network.batch))
+    places = {layer.name: place for place, layer in enumerate(network.matrix_layers)}
+    for layer in network.layers:
+        if layer.name in constant or isinstance(layer, Input):
+            continue
+        if isinstance(layer, MatrixLayer):
+            (name,) = layer.inputs
+            if layer.name in names:
+                each = -(-windows // (runs * network.by_name[name].shape[0]))
+                sums, seen = Sums(), 0
+                for values, reals, _ in pairs:
+                    key = (seed, places[layer.name], seen)
+                    sums.add(drawn(layer, values.real(name), each, key), drawn(layer, reals[name], each, key))
+                    seen += len(reals[name])
+                done[layer.name] = matrices[layer.name] = change(layer, sums.moments())
+            weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
+            for values, reals, _ in pairs:
+                matrix_step(running, layer, values)
+                y = multiply(layer, reals[name], weights).astype(np.float64)
+                reals[layer.name] = y if layer.bias is None else y + per_output(layer, layer.bias.real())
+        else:
+            for values, reals, count in pairs:
+                vector_step(running, layer, values, count)
+                reals[layer.name] = apply(layer, [reals[each] for each in layer.inputs], count, network.batch)
+        for values, reals, _ in pairs:
+            values.drop(free[layer.name])
+            for name in free[layer.name]:
+                del reals[name]
+    return done
+
+
+def _fixed_reals(quantised: QuantisedNetwork, samples: Inputs) -> dict[str, AnyArray]:
+    """The tensors of the float network that depend on no sample."""
+    network = quantised.network
+    names = fixed(network)
+    if not names:
+        return {}
+    arrays, _ = checked(network, samples)
+    values = run_float(network, part(network, arrays, 0, 1), keep=names)
+    return {name: values[name] for name in names}
+
+
+__all__ = ["changed_in_order"]

@@ -1,0 +1,79 @@
+"""The real trained networks that studies measure, with the samples that calibrate and judge them.
+
+The files are those of the folder of real data; a study runs without them, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mho.errors import OptionError
+from mho.studies.work import Work
+
+
+@dataclass(frozen=True)
+class RealNetwork:
+    """A network file with its samples.
+
+    `calibration`: the samples that set the range of activations (none for a file with codes of its own), at most `calibrated`.
+    `judges`: labelled samples that choose the centre, at most `judged`; where they are not the samples that are counted in
+    the end, the choice knows nothing of these.
+    """
+
+    file: str
+    samples: str
+    calibration: str
+    calibrated: int
+    judges: str
+    judged: int
+
+    @property
+    def name(self) -> str:
+        """The file's name without folder and ending."""
+        return Path(self.file).stem
+
+
+def _cifar(name: str, calibrated: int = 256) -> RealNetwork:
+    calibration = "cifar10/train_calib.npz" if calibrated else ""
+    return RealNetwork(
+        f"cifar10/{name}.onnx", "cifar10/test_a.npz", calibration, calibrated, "cifar10/train_calib.npz", 1000
+    )
+
+
+REAL = (
+    _cifar("resnet8_fp32"),
+    _cifar("resnet20"),
+    _cifar("resnet20S"),
+    _cifar("resnet32"),
+    _cifar("resnet56"),
+    _cifar("densenet40fast"),
+    RealNetwork(
+        "imagenet/squeezenet1.1.onnx", "imagenet/val_a200.npz", "imagenet/calib32.npz", 32, "imagenet/val_a200.npz", 100
+    ),
+    RealNetwork(
+        "kws/kwt1_core.onnx", "kws/kwt_mfcc_a500.npz", "kws/kwt_mfcc_a500.npz", 50, "kws/kwt_mfcc_a500.npz", 250
+    ),
+    _cifar("resnet8_int8_qdq", calibrated=0),
+    RealNetwork("imagenet/mobilenet_v2_int8_qdq.onnx", "imagenet/val_a200.npz", "", 0, "imagenet/val_a200.npz", 100),
+    RealNetwork("kws/dscnn_int8_qdq.onnx", "kws/dscnn_mfcc_a500.npz", "", 0, "kws/dscnn_mfcc_a500.npz", 250),
+)
+
+SMALL = "dscnn_int8_qdq"
+"""The network of a quick study."""
+
+
+def chosen(work: Work) -> tuple[RealNetwork, ...]:
+    """Return the networks to measure; none where there is no real data."""
+    if work.settings.data is None:
+        return ()
+    return tuple(each for each in REAL if each.name == SMALL) if work.settings.quick else REAL
+
+
+def check_data(work: Work) -> None:
+    """Refuse, before the long work, a folder of data in which files are missing. OptionError names the first."""
+    for real in chosen(work):
+        for file in (real.file, real.samples, real.calibration, real.judges):
+            assert work.settings.data is not None
+            if file and not (work.settings.data / file).is_file():
+                raise OptionError(f"--data {work.settings.data}: holds no {file}, which this study measures")

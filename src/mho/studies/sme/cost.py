@@ -1,0 +1,69 @@
+"""Time and energy beside a chip in the manner of ISAAC, and SRE between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mho.studies.chapter import Chapter
+
+Found = Mapping[str, Mapping[str, Any]]
+
+TEXT = (
+    "One inference; all chips of the same parts, of as many tiles as one copy of the network fills. Dense: preset sme "
+    "without its index memories and row shifts, biased weights of 8 bits in cells of one bit. SRE: rows without a set "
+    "bit left out of strips of 16 columns, planes and signs apart; strips of an array take turns at its ADC. Squeezed: "
+    "lossless 8 bits; few planes, the fewest arrays within the limit of the curve; folded, the same with up to two "
+    "blocks sharing an array. Energy is that of computing (arrays, converters, registers, buffers, index memories), "
+    "without leakage. Time with one copy each is simulated (SRE: the dense simulation, its layers' windows shortened "
+    "or prolonged). With equal arrays: as many as one dense copy takes are given to copies of the layers, each where "
+    "it saves most; the time is that of all layers one after another."
+)
+RUNS = {
+    "dense": "dense (ISAAC-style)",
+    "sre": "SRE",
+    "lossless": "squeezed, lossless",
+    "few": "squeezed, few planes",
+    "folded": "few planes, folded",
+}
+
+
+def cost(found: Mapping[str, Found]) -> Chapter:
+    """Set arrays, time and energy side by side."""
+    chapter = Chapter("cost", "Time and energy beside ISAAC and SRE", "abstract", TEXT)
+    for name, runs in found.items():
+        dense = runs["dense"]
+        for run, label in RUNS.items():
+            if run not in runs:
+                continue
+            made = runs[run]
+            chapter.add(f"arrays/{run}", name, f"arrays, {label}", "arrays", float(made["arrays"]), network=name)
+            chapter.add(f"time/{run}", name, f"time, one copy, {label}", "s", made["latency_s"], network=name)
+            chapter.add(f"energy/{run}", name, f"energy of computing, {label}", "J", made["compute_j"], network=name)
+            saved = dense["compute_j"] / made["compute_j"]
+            chapter.add(f"less/{run}", name, f"times less energy than dense, {label}", "times", saved, network=name)
+            if made["shared_s"] is None:
+                speed, note = None, "One copy of the network does not fit the arrays of a dense one."
+            else:
+                speed, note = dense["shared_s"] / made["shared_s"], ""
+            chapter.add(
+                f"speed/{run}", name, f"speed-up with equal arrays, {label}", "times", speed, note=note, network=name
+            )
+    names = list(found)
+    for series, title in (
+        ("arrays", "Arrays of one copy"),
+        ("time", "Time of one inference, one copy"),
+        ("energy", "Energy of computing"),
+        ("less", "Times less energy than dense"),
+        ("speed", "Speed-up over dense with equal arrays"),
+    ):
+        chapter.table(title, "network", names, {f"{series}/{run}": label for run, label in RUNS.items()})
+    chapter.plot(
+        "cost-energy", "Times less energy of computing than dense", "times", names,
+        {f"less/{run}": label for run, label in RUNS.items() if run != "dense"}, 1.0,
+    )  # fmt: skip
+    chapter.plot(
+        "cost-speed", "Speed-up over dense with equal arrays", "times", names,
+        {f"speed/{run}": label for run, label in RUNS.items() if run != "dense"}, 1.0,
+    )  # fmt: skip
+    return chapter

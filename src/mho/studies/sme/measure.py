@@ -1,0 +1,337 @@
+"""What the study measures: arrays in every way of using them, accuracy, and what the chips take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import mho
+from mho.baseline.sparse import compress_rows, pack_blocks, prune
+from mho.mapping import map_network
+from mho.mapping.budget import Frontier, frontier, mixed
+from mho.network.samples import Samples
+from mho.number import Planes
+from mho.number.accuracy import predicted
+from mho.studies.real import chosen
+from mho.studies.sme.chips import squeezing
+from mho.studies.sme.load import SEEDED, STAGES, Loaded, partial_network, seeded, spread
+from mho.studies.work import Work
+
+WINDOWS = (1, 2, 3, 4)
+TOPS = (0, 1, 2, 3, 4)
+BITS = 8
+PLANES = (6.0, 5.0, 4.5, 4.0, 3.5, 3.0, 2.5, 2.0)
+"""Mean planes of the codings that layers choose from."""
+BUDGETS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+"""Budgets of error, in shares of the variance of the network's output, at which a curve has its points."""
+TURNS = 2
+"""Blocks of a layer that may share an array where layers choose their codings."""
+PRUNED = 0.3
+"""Share of weights that PIM-Prune's rows and columns take away."""
+SEEN = 32
+"""Calibration samples by which a layer's coding is judged, at most so many MACS."""
+MACS = 4e9
+LIMIT = 0.003
+"""Share of samples that may be lost."""
+GRIDS = ((1, 0), (2, 0), (4, 0), (1, 4), (2, 4), (4, 4), *((3, top) for top in TOPS))
+"""Windows and planes squeezed out whose accuracy is measured, by the paper's rules; for S = 3 by rounding for outputs, too."""
+STEP = 100
+"""Samples that are classified together."""
+
+
+def networks(work: Work) -> tuple[str, ...]:
+    """Return the networks that the study counts: real ones, a part of ResNet-50, and the paper's own with seeded weights."""
+    real = tuple(each.name for each in chosen(work))
+    if work.settings.quick:
+        return real or ("dscnn",)
+    return (*real, *((STAGES,) if real else ()), *SEEDED)
+
+
+class Measured:
+    """The networks of a study, each loaded once and dropped when the next is asked for."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._name = ""
+        self._held: Loaded | None = None
+        self._others: dict[str, mho.QuantisedNetwork] = {}
+
+    def loaded(self, name: str) -> Loaded:
+        """Return a real network."""
+        if self._name != name:
+            folder = self.work.settings.data
+            assert folder is not None
+            real = next(each for each in chosen(self.work) if each.name == name)
+            self._name, self._held = name, Loaded(real, folder, self.work.settings.quick)
+        assert self._held is not None
+        return self._held
+
+    def other(self, name: str) -> mho.QuantisedNetwork:
+        """Return the part of ResNet-50, or a network of the zoo."""
+        if name not in self._others:
+            folder = self.work.settings.data
+            if name == STAGES:
+                assert folder is not None
+                self._others[name] = partial_network(folder)
+            else:
+                self._others[name] = seeded(name)
+        return self._others[name]
+
+    def quantised(self, name: str) -> mho.QuantisedNetwork:
+        """Return a network in 8 bits."""
+        real = {each.name for each in chosen(self.work)}
+        return self.loaded(name).quantised if name in real else self.other(name)
+
+
+def arrays_of(quantised: mho.QuantisedNetwork, turns: int = 1) -> int:
+    """Count the arrays that squeezed mapping takes."""
+    return map_network(quantised, squeezing(turns), mapping="squeezed", turns=turns).arrays
+
+
+def squeezed(quantised: mho.QuantisedNetwork, significant: int, top: int) -> mho.QuantisedNetwork:
+    """Return the network by the paper's rules: to the nearest weight of a window, planes squeezed out by dropping bits."""
+    found = mho.recode(quantised, mho.Grid.window(BITS, significant))
+    return mho.squeeze(found, top, tile=squeezing().array.columns) if top else found
+
+
+def dense_arrays(quantised: mho.QuantisedNetwork, cells: int, packing: str = "diagonal") -> int:
+    """Count the arrays of a dense mapping with so many cells of one bit a weight."""
+    from mho.mapping.tiling import tiling
+
+    array = squeezing().array
+    wide = array.columns // cells
+    return sum(
+        tiling(layer.groups, layer.rows, layer.columns, array.rows, wide, wide, packing == "diagonal").blocks
+        for layer in quantised.network.matrix_layers
+    )
+
+
+def counts(work: Work, held: Measured, name: str) -> dict[str, Any]:
+    """Count arrays of one network in every way."""
+
+    def compute() -> dict[str, Any]:
+        quantised = held.quantised(name)
+        array = squeezing().array
+        found: dict[str, Any] = {
+            "dense": dense_arrays(quantised, BITS),
+            "separate": dense_arrays(quantised, BITS, "separate"),
+            "pairs": dense_arrays(quantised, 2 * (BITS - 1)),
+            "wide": dense_arrays(quantised, 2 * BITS),
+            "wide-pairs": dense_arrays(quantised, 2 * (2 * BITS - 1)),
+            "weights": quantised.network.weights,
+            "layers": layers_of(quantised, array.rows),
+            "lossless": arrays_of(quantised),
+        }
+        signed = {key: whole(matrix.centred) for key, matrix in quantised.matrices.items()}
+        rows = [
+            compress_rows(
+                weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
+                unit_rows=array.rows, unit_columns=16, order="plane",
+            )
+            for weights in signed.values()
+        ]  # fmt: skip
+        found["sre"] = sum(each.crossbars for each in rows)
+        found["sre-stacked"] = sum(each.stacked for each in rows)
+        wide = array.columns // BITS
+        pruned = {key: prune(weights, PRUNED, array.rows, wide).matrices for key, weights in signed.items()}
+        found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
+        return found
+
+    return work.measure(f"{name}: arrays", compute)
+
+
+def whole(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Clip weights to sign and magnitude of 8 bits."""
+    return np.clip(weights, 1 - 2 ** (BITS - 1), 2 ** (BITS - 1) - 1)
+
+
+def layers_of(quantised: mho.QuantisedNetwork, rows: int) -> list[dict[str, Any]]:
+    """Describe the layers: sizes, and arrays dense and squeezed without loss."""
+    mapped = map_network(quantised, squeezing(), mapping="squeezed")
+    plain = map_network(quantised, squeezing())
+    return [
+        {
+            "name": layer.name, "matrices": layer.groups, "rows": layer.rows, "columns": layer.columns,
+            "dense": int(before.tiling.arrays.sum()), "lossless": int(after.tiling.arrays.sum()),
+        }
+        for layer, before, after in zip(quantised.network.matrix_layers, plain.layers, mapped.layers, strict=True)
+    ]  # fmt: skip
+
+
+def windows(work: Work, held: Measured, name: str) -> dict[str, Any]:
+    """Count the arrays of one network for every window and every number of planes squeezed out, and bits of each plane."""
+
+    def compute() -> dict[str, Any]:
+        quantised = held.quantised(name)
+        found: dict[str, Any] = {"arrays": {}, "planes": {}}
+        for significant in WINDOWS:
+            for top in TOPS:
+                found["arrays"][f"{significant}/{top}"] = arrays_of(squeezed(quantised, significant, top))
+            found["planes"][str(significant)] = planes_of(squeezed(quantised, significant, 0))
+        found["planes"]["8-bit"] = planes_of(quantised)
+        return found
+
+    return work.measure(f"{name}: windows", compute)
+
+
+def planes_of(quantised: mho.QuantisedNetwork) -> list[dict[str, float]]:
+    """Return, for each plane of magnitudes from the highest, the shares of weights and of array rows that have a bit there."""
+    array = squeezing().array
+    bits = np.zeros((BITS - 1, 4), dtype=np.int64)
+    for matrix in quantised.matrices.values():
+        magnitude = np.abs(whole(matrix.centred))
+        starts = np.arange(0, magnitude.shape[2], array.columns)
+        rows = np.bitwise_or.reduceat(magnitude, starts, axis=2)
+        for place in range(BITS - 1):
+            plane = BITS - 2 - place
+            bits[place] += (
+                np.count_nonzero(magnitude >> plane & 1), magnitude.size, np.count_nonzero(rows >> plane & 1), rows.size,
+            )  # fmt: skip
+    return [{"weights": float(a / b), "rows": float(c / d)} for a, b, c, d in bits]
+
+
+def classified(quantised: mho.QuantisedNetwork, samples: Samples) -> npt.NDArray[np.int64]:
+    """Return the classes that a program on squeezed planes gives, on ideal cells: it computes what the integers say."""
+    program = mho.compile(quantised, squeezing(), schedule="naive", mapping="squeezed")
+    executor = mho.Executor(program)
+    name = quantised.network.outputs[0]
+    parts = []
+    for first in range(0, len(samples), STEP):
+        part = tuple(array[first : first + STEP] for array in samples.inputs)
+        parts.append(predicted(executor.run(part)[name]))
+    return np.concatenate(parts)
+
+
+def judged(quantised: mho.QuantisedNetwork, samples: Samples) -> dict[str, Any]:
+    """Count right answers, and keep the classes."""
+    assert samples.labels is not None
+    found = classified(quantised, samples)
+    return {"right": int((found == samples.labels).sum()), "samples": len(samples), "classes": found.tolist()}
+
+
+def grid_accuracy(work: Work, held: Measured, name: str) -> dict[str, dict[str, Any]]:
+    """Judge the 8-bit network, and every window and number of planes by the paper's rules, and by rounding for outputs."""
+    loaded = held.loaded(name)
+    found = {"8-bit": work.measure(f"{name}: accuracy, 8 bits", lambda: judged(loaded.quantised, loaded.few))}
+    for significant, top in GRIDS:
+
+        def paper(significant: int = significant, top: int = top) -> dict[str, Any]:
+            return judged(squeezed(loaded.quantised, significant, top), loaded.few)
+
+        def ours(significant: int = significant, top: int = top) -> dict[str, Any]:
+            coded = mho.recode(
+                loaded.quantised, mho.Grid.window(BITS, significant), method="output",
+                samples=loaded.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
+            )  # fmt: skip
+            return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
+
+        key, label = f"{significant}/{top}", f"{name}: accuracy, S = {significant}, x = {top}"
+        found[f"paper/{key}"] = work.measure(label, paper)
+        if significant == 3:
+            found[f"output/{key}"] = work.measure(f"{label}, rounded for outputs", ours)
+    return found
+
+
+class Curve:
+    """The codings of one network, its frontier, and the points of its curve."""
+
+    def __init__(self, work: Work, loaded: Loaded) -> None:
+        self.work, self.loaded = work, loaded
+        self._codings: list[mho.QuantisedNetwork] | None = None
+
+    @property
+    def name(self) -> str:
+        """The network."""
+        return self.loaded.real.name
+
+    @property
+    def codings(self) -> list[mho.QuantisedNetwork]:
+        """The network in 8 bits, and in ever fewer planes."""
+        if self._codings is None:
+            base = self.loaded.quantised
+            self._codings = [base]
+            for planes in PLANES:
+                self.work.say(f"{self.name}: recoding to {planes:g} planes")
+                self._codings.append(
+                    mho.recode(base, Planes(planes), method="output", samples=self.loaded.calibration.inputs)
+                )
+        return self._codings
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """What each layer costs in each coding, blocks sharing arrays."""
+
+        def compute() -> dict[str, Any]:
+            macs = max(self.loaded.network.macs / self.loaded.network.batch, 1)
+            few = spread(self.loaded.calibration, max(2, min(SEEN, int(MACS // macs))))
+            made = frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
+            return {"names": list(made.names), "arrays": made.arrays.tolist(), "errors": made.errors.tolist()}
+
+        found = self.work.measure(f"{self.name}: frontier", compute)
+        return Frontier(tuple(found["names"]), np.array(found["arrays"], dtype=np.int64), np.array(found["errors"]))
+
+    def _say(self, text: str) -> None:
+        self.work.say(f"{self.name}: {text}")
+
+    def points(self) -> list[dict[str, Any]]:
+        """Judge the networks that budgets of error allow, each once, on as many samples as a curve needs."""
+        found: list[dict[str, Any]] = []
+        seen: set[tuple[int, ...]] = set()
+        for budget in BUDGETS:
+            picks = self.frontier.within(budget)
+            if picks not in seen:
+                seen.add(picks)
+                found.append({**self.judged(picks, self.loaded.samples, "a curve"), "budget": budget})
+        return found
+
+    def judged(self, picks: Sequence[int], samples: Samples, label: str) -> dict[str, Any]:
+        """Judge one choice of codings, and count its arrays with and without turns."""
+
+        def compute() -> dict[str, Any]:
+            coded = mixed(self.codings, picks)
+            return {**judged(coded, samples), "alone": arrays_of(coded)}
+
+        key = "".join(map(str, picks))
+        made = self.work.measure(f"{self.name}: accuracy for {label}, codings {key}", compute)
+        arrays, error = self.frontier.total(picks)
+        return {**made, "arrays": arrays, "error": error, "picks": list(picks)}
+
+    def best(self) -> dict[str, Any]:
+        """Return the point of fewest arrays that loses no more than may be lost, judged on all samples.
+
+        Points are tried from the fewest arrays on, leaving out those that lose three times as much on the samples of the curve.
+        """
+        base = self.base()
+        small = self.points()
+        for point in sorted(small, key=lambda each: int(each["arrays"])):
+            lost = small[0]["right"] - point["right"]
+            if lost > max(3, 3 * LIMIT * point["samples"]):
+                continue
+            found = self.judged(point["picks"], self.loaded.all_samples, "all") if not self.loaded.quick else point
+            if base["right"] - found["right"] <= allowed(base["samples"]):
+                return found
+        return {**base, **{key: small[0][key] for key in ("arrays", "alone", "error", "picks")}}
+
+    def base(self) -> dict[str, Any]:
+        """Judge the network in 8 bits on all samples."""
+        samples = self.loaded.samples if self.loaded.quick else self.loaded.all_samples
+        return self.work.measure(
+            f"{self.name}: accuracy for all, 8 bits", lambda: judged(self.loaded.quantised, samples)
+        )
+
+
+def allowed(samples: int) -> int:
+    """Return how many samples may be lost net: those that are at most 0.3 points, and on few samples one."""
+    return max(1, int(LIMIT * samples))
+
+
+def agreement(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """Return the share of samples that two networks put in the same class."""
+    return float(np.mean(np.array(first["classes"]) == np.array(second["classes"])))
+
+
+__all__ = ["agreement", "counts", "grid_accuracy", "networks", "windows"]

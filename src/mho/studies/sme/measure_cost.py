@@ -1,0 +1,150 @@
+"""What the chips take for a network: arrays, time and energy, dense, with SRE's compression of rows, and squeezed.
+
+All three are of the same parts. Dense and squeezed programs are compiled and simulated. SRE is counted by what its compression
+leaves over (`mho.baseline.sparse`): strips of columns of which only rows with a cell that is on are driven; what it does not
+touch costs what it costs the dense chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mho
+from mho.baseline.sparse import compress_rows
+from mho.studies.sme.chips import dense, squeezing
+from mho.studies.sme.measure import BITS, TURNS, whole
+from mho.studies.work import Work
+
+STRIP = 16
+"""Columns of cells that share their rows in SRE."""
+COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
+"""Components that do less where rows are left out."""
+
+
+def costs(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.QuantisedNetwork | None) -> dict[str, Any]:
+    """Measure one network: dense, SRE, squeezed without loss, and squeezed with few planes where there is such a coding."""
+
+    def compute() -> dict[str, Any]:
+        plain = simulated(eight, dense(), "dense")
+        found = {
+            "dense": plain,
+            "sre": compressed(eight, plain),
+            "lossless": simulated(eight, squeezing(), "squeezed"),
+        }
+        if few is not None:
+            found["few"] = simulated(few, squeezing(), "squeezed")
+            found["folded"] = simulated(few, squeezing(TURNS), "squeezed", turns=TURNS)
+        budget = plain["arrays"]
+        for each in found.values():
+            each["shared_s"] = shared_out_s(each["layers"], budget)
+        return found
+
+    return work.measure(f"{name}: time and energy", compute)
+
+
+def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:
+    """Simulate one inference, one copy of each layer, weights resident, on a chip with as many tiles as that takes."""
+    from mho.mapping import map_network
+
+    arrays = map_network(quantised, chip, mapping=mapping, **options).arrays
+    tiles = max(1, -(-arrays // chip.tile.groups))
+    sized = chip.override({"tiles": tiles}, source="study: as many tiles as the network fills")
+    program = mho.compile(quantised, sized, schedule="naive", mapping=mapping, **options)
+    report = mho.simulate(program).to_dict()
+    energy: dict[str, float] = {}
+    compute = 0.0
+    for entry in _entries(program):
+        if entry.kind == "compute":
+            energy[entry.component] = energy.get(entry.component, 0.0) + entry.joules
+            compute += entry.joules
+    return {
+        "arrays": arrays,
+        "latency_s": report["latency_s"],
+        "compute_j": compute,
+        "by_component": energy,
+        "area_m2": sized.roll_up().area_m2.total,
+        "layers": [
+            {"windows": layer.windows, "window_s": layer.window_s, "arrays": int(layer.tiling.arrays.sum())}
+            for layer in program.mapping.layers
+        ],
+    }
+
+
+def _entries(program: mho.Program) -> Sequence[Any]:
+    return mho.simulate(program).account.entries
+
+
+def compressed(quantised: mho.QuantisedNetwork, plain: dict[str, Any]) -> dict[str, Any]:
+    """Work out what SRE takes, beside the dense program's measurement."""
+    chip = dense()
+    array, prices = chip.array, chip.energy_per_event
+    steps = chip.steps_per_window
+    energy = {key: joules for key, joules in plain["by_component"].items() if key not in COMPRESSED}
+    layers, arrays = [], 0
+    for layer in quantised.network.matrix_layers:
+        weights = whole(quantised.matrices[layer.name].centred)
+        found = compress_rows(
+            weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
+            unit_rows=array.rows, unit_columns=STRIP, order="plane",
+        )  # fmt: skip
+        times = layer.windows * steps
+        conversions = found.units * STRIP * times
+        for component, event, count in (
+            ("adc", "adc_conversion", conversions),
+            ("sample_hold", "sample_hold", conversions),
+            ("shift_add", "shift_add", conversions),
+            ("array", "array_read", found.units * STRIP / array.columns * times),
+            ("dac", "dac_drive", found.kept_rows * times),
+        ):
+            energy[component] = energy.get(component, 0.0) + count * prices[event]
+        index = found.index_bits / 8 * layer.windows * squeezing().energy_per_event["index_byte"]
+        energy["index_memory"] = energy.get("index_memory", 0.0) + index
+        window_s = steps * found.cycles * STRIP * array.adc_period_s
+        layers.append({"windows": layer.windows, "window_s": window_s, "arrays": found.crossbars})
+        arrays += found.crossbars
+    latency_s = plain["latency_s"] + sum(
+        each["windows"] * (each["window_s"] - before["window_s"])
+        for each, before in zip(layers, plain["layers"], strict=True)
+    )
+    return {
+        "arrays": arrays,
+        "latency_s": latency_s,
+        "compute_j": sum(energy.values()),
+        "by_component": energy,
+        "area_m2": None,
+        "layers": layers,
+    }
+
+
+def shared_out_s(layers: Sequence[dict[str, Any]], budget: int) -> float | None:
+    """Return the summed time of all layers where copies fill `budget` arrays: each array goes where it saves most.
+
+    None where one copy of each does not fit.
+    """
+    import heapq
+
+    left = budget - sum(each["arrays"] for each in layers)
+    if left < 0:
+        return None
+    copies = [1] * len(layers)
+
+    def gain(place: int) -> float:
+        layer, count = layers[place], copies[place]
+        windows = int(layer["windows"])
+        saved = -(-windows // count) - -(-windows // (count + 1))
+        return -saved * float(layer["window_s"]) / int(layer["arrays"])
+
+    queue = [(gain(place), place) for place in range(len(layers)) if layers[place]["windows"] > 1]
+    heapq.heapify(queue)
+    while queue:
+        _, place = heapq.heappop(queue)
+        layer = layers[place]
+        # The pool only shrinks: a layer whose copy does not fit now never will.
+        if layer["arrays"] <= left and copies[place] < layer["windows"]:
+            left -= layer["arrays"]
+            copies[place] += 1
+            heapq.heappush(queue, (gain(place), place))
+    return float(
+        sum(-(-each["windows"] // count) * each["window_s"] for each, count in zip(layers, copies, strict=True))
+    )

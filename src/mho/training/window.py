@@ -1,0 +1,337 @@
+"""Training with weights on a grid of integers: rounded in the forward pass, the gradient straight through.
+
+model = mho.training.constrain(module, mho.Grid.window(8, 3))   # a copy; train it as any module
+plain = mho.training.release(model)                             # plain layers whose weights are scale x integers of the grid
+quantised = mho.training.keep_codes(model, quantised)           # a quantised `plain` with exactly these integers
+
+The layers hold real weights w that an optimiser moves. The forward pass takes scale x nearest(w / scale); backward, nearest()
+counts as the identity within the range of the grid and as constant beyond it (straight-through: Bengio et al., "Estimating or
+propagating gradients through stochastic neurons", 2013, section 4). Scales are chosen once, for the weights that came in.
+
+Squeezed rows (`mho.number.squeeze`): where the nearest integers of a row of a tile reach into the top planes, the row takes the
+least shift that clears them, and its weights are rounded to integers of the grid that this shift does not hurt. The loss so sees
+what the mapping will do, and the mapping then drops nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mho.errors import NetworkError, NumberError, OptionError, choices
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.grid import Grid
+from mho.number.squeeze import Squeeze, check_planes
+from mho.training.batchnorm import fold
+from mho.training.prepare import DIGITAL
+
+Matrix = nn.Linear | nn.Conv2d
+CANDIDATES = 64
+"""Scales tried, from one that holds the largest weight down to 1 / CANDIDATES of it in equal steps."""
+SCALE_BITS = 16
+"""Bits of a scale: products with integers of 8 bits are then exact in float32."""
+
+
+class _Through(torch.autograd.Function):
+    """Give the rounded weights; the gradient passes where the weight is within the range."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, rounded: Tensor, inside: Tensor) -> Tensor:
+        """Return `rounded`."""
+        ctx.save_for_backward(inside)
+        return rounded.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Straight through."""
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None
+
+
+class OnGrid(nn.Module):
+    """Rounds the weight of an nn.Linear or nn.Conv2d: scale x the nearest integers of a grid.
+
+    `scale` float64 (outputs,) or (): what a step of the grid is worth. `groups`: matrices that the weight is, each in tiles of
+    `tile` outputs whose rows are shifted together, by up to `squeeze` planes.
+    """
+
+    scale: Tensor
+
+    def __init__(self, layer: Matrix, grid: Grid, squeeze: int, tile: int, per_channel: bool) -> None:
+        """Choose the scales for the weights of a layer."""
+        super().__init__()
+        self.grid, self.squeeze, self.tile = grid, squeeze, tile
+        self.groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+        left = [grid] + ([grid.shifted(squeeze, shift) for shift in range(squeeze + 1)] if squeeze else [])
+        self.levels = tuple(torch.tensor(each.magnitudes, dtype=torch.float64) for each in left)
+        self.register_buffer("scale", self._search(layer.weight.detach().double(), per_channel))
+
+    def extra_repr(self) -> str:
+        """Say what the weights are rounded to."""
+        return f"{self.grid}, squeeze={self.squeeze}, tile={self.tile}"
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the weights that the layer computes with."""
+        if weight.dtype not in (torch.float32, torch.float64):
+            raise NumberError(f"weights on a grid are float32 or float64, not {weight.dtype}")
+        if not torch.isfinite(weight).all():
+            raise NumberError("weights are not finite: training diverged")
+        with torch.no_grad():
+            units = self.units(weight)
+            integers, _ = self.rounded(units)
+            real = (integers * self._spread(weight)).to(weight.dtype)
+            inside = units.abs() <= self.grid.largest
+        rounded: Tensor = _Through.apply(weight, real, inside)  # type: ignore[no-untyped-call]
+        return rounded
+
+    def units(self, weight: Tensor) -> Tensor:
+        """Return weights in steps of the grid, float64."""
+        return weight.detach().double() / self._spread(weight)
+
+    def rounded(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Round weights in steps of the grid: the integers, float64, and the shifts of rows, int64 (groups, tiles, K)."""
+        if self.levels[0].device != units.device:
+            self.levels = tuple(levels.to(units.device) for levels in self.levels)
+        integers = _nearest(units, self.levels[0])
+        columns = len(units) // self.groups
+        tiles = -(-columns // self.tile)
+        magnitudes = integers.abs().reshape(self.groups, columns, -1)
+        full = functional.pad(magnitudes, (0, 0, 0, tiles * self.tile - columns))
+        highest = full.reshape(self.groups, tiles, self.tile, -1).amax(dim=2)
+        # The least shift that brings the highest magnitude of the row of a tile below the top planes.
+        limits = 2.0 ** torch.arange(self.grid.bits - 1 - self.squeeze, self.grid.bits - 1, device=units.device)
+        shifts = torch.bucketize(highest, limits, right=True)
+        if self.squeeze:
+            own = shifts.repeat_interleave(self.tile, dim=1)[:, :columns].reshape(units.shape)
+            for shift, levels in enumerate(self.levels[1:]):
+                integers = torch.where(own == shift, _nearest(units, levels), integers)
+        return integers, shifts
+
+    def _spread(self, weight: Tensor) -> Tensor:
+        """Return the scales, to be broadcast over a weight."""
+        scale = self.scale.double()
+        return scale if scale.ndim == 0 else scale.reshape(-1, *[1] * (weight.ndim - 1))
+
+    def _search(self, weight: Tensor, per_channel: bool) -> Tensor:
+        """Return the scales of least squared error."""
+        flat = weight.flatten(1) if per_channel else weight.reshape(1, -1)
+        widest = flat.abs().amax(dim=1, keepdim=True) / self.grid.largest
+        widest = torch.where(widest > 0, widest, torch.ones_like(widest))
+        levels = self.levels[0].to(weight.device)
+        best = torch.full_like(widest, torch.inf)
+        chosen = _few_bits(widest)
+        for part in range(CANDIDATES, 0, -1):
+            scale = _few_bits(widest * (part / CANDIDATES))
+            error = (_nearest(flat / scale, levels) * scale - flat).square().sum(dim=1, keepdim=True)
+            better = error < best
+            chosen, best = torch.where(better, scale, chosen), torch.where(better, error, best)
+        return chosen[:, 0] if per_channel else chosen[0, 0]
+
+
+class GridLinear(nn.Linear):
+    """An nn.Linear that computes with its weights rounded; `weight` is the real one."""
+
+    rounding: OnGrid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the layer."""
+        return functional.linear(x, self.rounding(self.weight), self.bias)
+
+
+class GridConv2d(nn.Conv2d):
+    """An nn.Conv2d that computes with its weights rounded; `weight` is the real one."""
+
+    rounding: OnGrid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the layer."""
+        y: Tensor = self._conv_forward(x, self.rounding(self.weight), self.bias)
+        return y
+
+
+GridLayer = GridLinear | GridConv2d
+
+
+def constrain(
+    module: nn.Module,
+    grid: Grid,
+    *,
+    squeeze: int = 0,
+    tile: int = 128,
+    per_channel: bool = True,
+    layers: Iterable[str] | None = None,
+) -> nn.Module:
+    """Return a copy of `module` in which every nn.Linear and nn.Conv2d computes with weights on a grid.
+
+    The scale of each output (or of a layer, with `per_channel=False`) is that of least squared error for the weights given, and
+    stays. `squeeze`: rows of tiles of `tile` outputs are kept out of so many of the grid's top planes by shifting them. `layers`:
+    the layers that are to be constrained, by name; a second call may put others on another grid. Batch normalisation is folded
+    into the layer before it, as on the chip.
+
+    Raises NetworkError for a module without matrix layers, layers not known, weights that are not finite or that would stay off
+    the grid unseen; NumberError for planes that the grid does not have; OptionError for what is no grid.
+    """
+    if not isinstance(module, nn.Module):
+        raise NetworkError(f"training takes a torch.nn.Module, not {type(module).__name__}")
+    if not isinstance(grid, Grid):
+        raise OptionError(f"grid must be an mho.Grid, not {type(grid).__name__}")
+    if grid.largest == 0:
+        raise NumberError(f"grid {grid} holds nothing but 0")
+    check_planes(squeeze, tile, grid.bits)
+    model = fold(copy.deepcopy(module))
+    made: dict[int, nn.Module] = {}
+    for name, layer in _chosen(model, layers).items():
+        if layer.weight.is_meta or not torch.isfinite(layer.weight).all():
+            raise NetworkError(f"the weights of layer {name!r} are not there or not finite")
+        if layer.weight.dtype not in (torch.float32, torch.float64):
+            raise NetworkError(f"the weights of layer {name!r} are {layer.weight.dtype}, not float32 or float64")
+        rounding = OnGrid(layer, grid, squeeze, tile, per_channel)
+        constrained = _like(layer, GridConv2d if isinstance(layer, nn.Conv2d) else GridLinear, layer.weight)
+        constrained.rounding = rounding
+        made[id(layer)] = constrained
+    return _swapped(model, made)
+
+
+def release(model: nn.Module) -> nn.Module:
+    """Return a copy of a constrained module as a plain one, whose weights are exactly scale x integer of the grid.
+
+    Raises NetworkError for a module that is not constrained.
+    """
+    _constrained(model)
+    plain = copy.deepcopy(model)
+    made: dict[int, nn.Module] = {}
+    for layer in _constrained(plain).values():
+        weight = nn.Parameter(layer.rounding(layer.weight).detach(), layer.weight.requires_grad)
+        made[id(layer)] = _like(layer, nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Linear, weight)
+    return _swapped(plain, made)
+
+
+def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwork:
+    """Return `quantised`, made of `release(model)`, with the integers, scales and shifts of rows of the constrained layers.
+
+    mho.quantise reads real weights and chooses scales of its own, by the largest weight of an output, on which the integers are
+    others. Codes are 128 + integer with zero 128, as all grids of at most 8 bits allow. Raises NetworkError where a layer is
+    not to be found in the network, NumberError where its weights are not those of the model.
+    """
+    matrices: dict[str, QuantisedMatrix] = dict(quantised.matrices)
+    squeezes: dict[str, Squeeze] = dict(quantised.squeezes)
+    for name, layer in _constrained(model).items():
+        known = name or (next(iter(matrices)) if len(matrices) == 1 else "")
+        if known not in matrices:
+            raise NetworkError(f"layer {name!r} is not to be told in the network; {choices(name, matrices)}")
+        rounding = layer.rounding
+        integers, scale, shifts = _matrices(layer)
+        old = matrices[known]
+        if old.codes.shape != integers.shape:
+            raise NumberError(f"layer {known!r} has weights {old.codes.shape}, in the model {integers.shape}")
+        made = replace(old, scale=scale, zero=np.zeros(scale.shape, dtype=np.int64)).with_integers(integers)
+        # A code of the old matrix is off by half a step of its own, and by as much again where its zero was rounded.
+        step = old.scale if old.scale.ndim == 0 else old.scale[:, None, :]
+        if np.any(np.abs(made.real() - old.real()) > 1.001 * step):
+            raise NumberError(f"layer {known!r} was not quantised from these weights; use mho.training.release(model)")
+        matrices[known] = made
+        if rounding.squeeze:
+            squeezes[known] = Squeeze(rounding.squeeze, rounding.tile, shifts, 0)
+    return replace(
+        quantised,
+        matrices=matrices,
+        squeezes=squeezes,
+        per_channel=any(each.scale.ndim > 0 for each in matrices.values()),
+        notes=(*quantised.notes, "weights as trained on a grid"),
+    )
+
+
+def _constrained(model: nn.Module) -> dict[str, GridLayer]:
+    """Return the layers of a constrained module by name."""
+    if not isinstance(model, nn.Module):
+        raise NetworkError(f"training takes a torch.nn.Module, not {type(model).__name__}")
+    found = {name: part for name, part in model.named_modules() if isinstance(part, GridLinear | GridConv2d)}
+    if not found:
+        raise NetworkError(f"{type(model).__name__} is not constrained; mho.training.constrain does it")
+    return found
+
+
+def _like(layer: Matrix, kind: Any, weight: Tensor) -> Any:
+    """Return a layer of the class `kind` as `layer`, with this weight and the same bias."""
+    keys = ["in_features", "out_features"]
+    if isinstance(layer, nn.Conv2d):
+        keys = ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"]
+    made = kind(**{key: getattr(layer, key) for key in keys}, bias=layer.bias is not None, device="meta")
+    made.weight, made.bias = weight, layer.bias
+    return made.train(layer.training)
+
+
+def _swapped(model: nn.Module, made: Mapping[int, nn.Module]) -> nn.Module:
+    """Put new modules in the places of old ones, told by their ids, in place; the model itself where it is one."""
+    for part in list(model.modules()):
+        for key, child in part._modules.items():
+            part._modules[key] = child if child is None else made.get(id(child), child)
+    return made.get(id(model), model)
+
+
+def _matrices(layer: GridLayer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """Return integers (matrices, K, N), scales () or (matrices, N), and shifts (matrices, K, tiles) of a layer."""
+    rounding = layer.rounding
+    integers, shifts = rounding.rounded(rounding.units(layer.weight))
+    matrix = integers.reshape(rounding.groups, len(integers) // rounding.groups, -1).transpose(1, 2)
+    scale = rounding.scale.double().cpu().numpy().copy()
+    return (
+        matrix.cpu().numpy().astype(np.int64),
+        scale.reshape(rounding.groups, -1) if scale.ndim else scale,
+        shifts.transpose(1, 2).cpu().numpy().astype(np.uint8),
+    )
+
+
+def _nearest(units: Tensor, levels: Tensor) -> Tensor:
+    """Round to the nearest of the magnitudes with the sign; ties to the smaller magnitude, as Grid.nearest."""
+    found = torch.bucketize(units.abs(), (levels[1:] + levels[:-1]) / 2)
+    return levels[found] * units.sign() + 0.0  # no -0.0
+
+
+def _few_bits(scale: Tensor) -> Tensor:
+    """Round positive scales up to SCALE_BITS bits, so that no weight leaves the range by it."""
+    mantissa, exponent = torch.frexp(scale.clamp(min=2.0**-100))
+    return torch.ldexp(torch.ceil(mantissa * 2**SCALE_BITS), exponent - SCALE_BITS)
+
+
+def _chosen(model: nn.Module, layers: Iterable[str] | None) -> Mapping[str, Matrix]:
+    """Return the layers to constrain by name; refuse names not known, and weights that would stay off the grid unseen."""
+    parts = dict(model.named_modules())
+    if not any(isinstance(part, nn.Linear | nn.Conv2d) for part in parts.values()):
+        raise NetworkError(
+            f"{type(model).__name__} has no nn.Linear and no nn.Conv2d: there are no weights to constrain"
+        )
+    if layers is not None:
+        names = [layers] if isinstance(layers, str) else list(layers)
+        known = [name for name, part in parts.items() if isinstance(part, nn.Linear | nn.Conv2d)]
+        for name in names:
+            if name not in known:
+                raise NetworkError(f"no nn.Linear or nn.Conv2d is called {name!r}; {choices(name, known)}")
+        parts = {name: parts[name] for name in names}
+    chosen: dict[str, Matrix] = {}
+    for name, part in parts.items():
+        where = f"module {name or 'the top level'!r} ({type(part).__name__})"
+        if isinstance(part, GridLinear | GridConv2d):
+            raise NetworkError(f"{where} is constrained already; mho.training.release gives plain layers back")
+        if type(part) is nn.Linear or type(part) is nn.Conv2d:
+            chosen[name] = part
+        elif isinstance(part, nn.Linear | nn.Conv2d):
+            raise NetworkError(
+                f"{where}: only nn.Linear and nn.Conv2d themselves are followed, no classes made of them"
+            )
+        elif type(part).__module__.startswith("torch.nn.") and part._parameters and not isinstance(part, DIGITAL):
+            raise NetworkError(
+                f"{where}: only weights of nn.Linear and nn.Conv2d come onto a grid; name the layers that do"
+            )
+    return chosen
+
+
+__all__ = ["GridConv2d", "GridLinear", "OnGrid", "constrain", "keep_codes", "release"]
