@@ -22,6 +22,7 @@ from mho.network.graph import Network
 from mho.network.samples import load_samples
 from mho.number import QuantisedNetwork
 from mho.number.accuracy import top1
+from mho.number.recode import form
 from tests.command_line import DECODER, Shell, contents, write_onnx, write_samples
 
 CHIP = ("--chip", "sme", "--schedule", "overlap")
@@ -66,9 +67,9 @@ def coded(calibration: str | None, grid: str | None = None, **options: Any) -> Q
     quantised = mho.quantise(Network.from_onnx("net.onnx"), inputs, per_channel=options.get("per_channel", False))
     if grid is None:
         return quantised
-    if options.get("method") == "output":
+    if options.get("method") in ("output", "sequence"):
         options["samples"] = inputs
-    return mho.recode(quantised, mho.Grid.parse(grid), **{"per_channel": False, **options})
+    return mho.recode(quantised, form(grid), **{"per_channel": False, **options})
 
 
 def told(content: dict[str, Any]) -> Any:
@@ -88,13 +89,15 @@ def told(content: dict[str, Any]) -> Any:
         ((*GRID, "--squeeze", "2", "--per-channel"), "window:8:3", {"squeeze": 2, "per_channel": True}, 1),
         (("--grid", "power-of-two:8", "--rounding", "nearest"), "power-of-two:8", {}, 1),
         ((*GRID, "--rounding", "output", *DATA), "window:8:3", {"method": "output"}, 1),
+        ((*GRID, "--rounding", "sequence", *DATA), "window:8:3", {"method": "sequence"}, 1),
+        (("--grid", "planes:2.5"), "planes:2.5", {"per_channel": True}, 1),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )
 def test_runs_json_is_that_of_the_library(
     words: tuple[str, ...], grid: str | None, options: dict[str, Any], turns: int, folder: Path, shell: Shell
 ) -> None:
-    quantised = coded("samples.npz" if "output" in words else None, grid, **options)
+    quantised = coded("samples.npz" if "--data" in words else None, grid, **options)
     chip = mho.Chip.load("sme")
     if turns > 1:
         chip = chip.override({"sparse.turns": turns}, source="given on the command line")
@@ -166,7 +169,14 @@ def test_a_squeezed_program_that_is_kept_is_verified_and_brings_its_own(folder: 
     found = shell("verify", "kept.mho", *DATA, "--json").json()
     assert found["bit_exact"] and found["legal"] and found["options"]["mapping"] == "squeezed"
     before = contents(folder)
-    for option in (GRID, ("--rounding", "nearest"), ("--squeeze", "1"), ("--turns", "2"), ("--mapping", "squeezed")):
+    for option in (
+        GRID,
+        ("--rounding", "nearest"),
+        ("--squeeze", "1"),
+        ("--budget", "1"),
+        ("--turns", "2"),
+        ("--mapping", "squeezed"),
+    ):
         for command in (
             ("verify", "kept.mho"),
             ("accuracy", "kept.mho", *DATA),
@@ -241,6 +251,20 @@ MISTAKES = [
     (("--grid", "uniform:4", "--squeeze", "3"), ("--squeeze 3", "0 to 2")),
     ((*GRID, "--squeeze", "-1"), ("--squeeze", "-1")),
     ((*GRID, "--weights", "none"), ("--weights", "none")),
+    (("--grid", "window:8:3,uniform:4"), ("--grid names several", "--budget")),
+    ((*GRID, "--squeeze", "1,2"), ("--squeeze names several", "--budget")),
+    (("--budget", "0.1"), ("--budget", "--grid")),
+    ((*GRID, "--budget", "0.1"), ("--budget", "--mapping squeezed", "dense")),
+    ((*GRID, "--budget", "-1"), ("--budget", "-1", "at least 0")),
+    ((*GRID, "--budget", "nan"), ("--budget", "nan")),
+    ((*GRID, "--squeeze", "1,2,1", "--budget", "1"), ("--squeeze names 1 twice",)),
+    ((*GRID, "--squeeze", "1,", "--budget", "1"), ("--squeeze", "whole number")),
+    (("--grid", "planes:2,planes:2.0", "--budget", "1"), ("--grid names planes:2 twice",)),
+    (("--grid", "window:8:3,", "--budget", "1"), ("--grid", "window", "planes")),
+    (("--grid", "plane:2"), ("--grid", "plane:2", "planes")),
+    (("--grid", "planes:9"), ("--grid", "planes:9", "0 to 7")),
+    (("--grid", "planes:2", "--squeeze", "0"), ("--squeeze", "planes:2")),
+    (("--grid", "window:8:3,uniform:4", "--squeeze", "1,3", "--budget", "1"), ("--squeeze 3", "uniform:4", "0 to 2")),
 ]
 
 
@@ -265,6 +289,10 @@ def test_a_mistake_gives_one_line_and_no_file(
         (("run", "net.onnx", *GRID, "--rounding", "output", "--verify"), ("--rounding", "--calibration", "--data")),
         (("verify", "net.onnx", *GRID, "--rounding", "output"), ("--rounding", "--calibration", "--data")),
         (("compare", "net.onnx", *GRID, "--rounding", "output"), ("--rounding", "--calibration")),
+        (("run", "net.onnx", *SQUEEZED, *GRID, "--budget", "1"), ("--budget", "--calibration or --data")),
+        (("verify", "net.onnx", *SQUEEZED, *GRID, "--budget", "1"), ("--budget", "--calibration or --data")),
+        (("compare", "net.onnx", *SQUEEZED, *GRID, "--budget", "1"), ("--budget", "--calibration")),
+        (("run", "net.onnx", *GRID, "--rounding", "sequence"), ("--rounding sequence", "--calibration", "--data")),
         (("run", "net.onnx", *GRID, *DATA), ("--data", "--verify", "--rounding output")),
         (("compare", "net.onnx", *GRID, "--calibration", "samples.npz"), ("--calibration", "--rounding output")),
         (("compare", "net.onnx", "--key", "x"), ("--key",)),
@@ -319,7 +347,16 @@ def test_every_command_that_compiles_takes_the_options(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     shown = shell(command, "--help").out
-    for word in ("--grid", "--rounding", "--squeeze", "--turns", "--per-channel", "nearest, output", "dense, squeezed"):
+    for word in (
+        "--grid",
+        "--rounding",
+        "--squeeze",
+        "--budget",
+        "--turns",
+        "--per-channel",
+        "nearest, output",
+        "dense, squeezed",
+    ):
         assert word in shown
     assert shown.index("─ Weights ") < shown.index("--grid ") < shown.index("─ Mapping and schedule ")
 

@@ -18,6 +18,7 @@ from mho.network.layers import Activation
 from mho.network.samples import load_samples, synthetic
 from mho.number import Grid, Planes, QuantisedNetwork, run_float, run_reference
 from mho.number.accuracy import classified
+from mho.number.moments import Sums
 from mho.number.planes import allocated, levelled
 from tests.strategies import Sketch, networks
 
@@ -151,13 +152,20 @@ def test_weights_that_are_all_alike_take_no_plane() -> None:
 # Layer after layer.
 
 
+def rectified(layers: int) -> Network:
+    """Linear layers of 40 outputs with rectifiers between them, the last of 20."""
+    sketch = Sketch(5, (1, 30))
+    last = sketch.layers[0]
+    for place in range(layers - 1):
+        middle = sketch.linear(last, 40)
+        last = sketch.add(Activation(name=f"relu{place}", inputs=(middle.name,), shape=middle.shape, function="relu"))
+    sketch.linear(last, 20)
+    return sketch.network()
+
+
 def test_in_sequence_the_mean_of_outputs_is_that_of_the_float_network() -> None:
     """Exact but for the float32 products of the float network beside the integers; without it, a rectifier moves the mean."""
-    sketch = Sketch(5, (1, 30))
-    middle = sketch.linear(sketch.layers[0], 40)
-    relu = Activation(name="relu", inputs=(middle.name,), shape=middle.shape, function="relu")
-    sketch.linear(sketch.add(relu), 20)
-    network = sketch.network()
+    network = rectified(2)
     inputs = np.random.default_rng(1).standard_normal((64, 30)) + 0.5
     before = mho.quantise(network, inputs)
     wanted = run_float(network, inputs)[network.outputs[0]].mean(axis=0)
@@ -167,6 +175,34 @@ def test_in_sequence_the_mean_of_outputs_is_that_of_the_float_network() -> None:
 
     assert away(mho.recode(before, Planes(2.0), method="sequence", samples=inputs)) < 1e-5 * np.abs(wanted).max()
     assert away(mho.recode(before, Planes(2.0), method="output", samples=inputs)) > 1e-3 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("form", [Planes(1.5), Planes(3), Grid.uniform(3)], ids=str)
+def test_in_sequence_outputs_spread_as_in_the_float_network(form: Grid | Planes) -> None:
+    """Summed over outputs, the variance is exact but for float32, however deep; alone, layers lose more with the depth.
+
+    Rounding loses spread (levels are means of what is rounded to them), and a rectifier of the right mean and less spread
+    passes less of it: with the means right alone, MobileNet-v2 had 5 % of its variance left after 53 layers.
+    """
+    network = rectified(8)
+    inputs = np.random.default_rng(1).standard_normal((64, 30)) + 0.5
+    before = mho.quantise(network, inputs)
+    wanted = run_float(network, inputs)[network.outputs[0]].var(axis=0).sum()
+    per_channel = isinstance(form, Planes)
+    after = mho.recode(before, form, method="sequence", samples=inputs, per_channel=per_channel)
+    assert all(each.scale.ndim == (2 if per_channel else 0) for each in after.matrices.values())
+    assert np.isclose(run_reference(after, inputs)[network.outputs[0]].var(axis=0).sum(), wanted, rtol=1e-4)
+    alone = mho.recode(before, form, method="output", samples=inputs, per_channel=per_channel)
+    assert not np.isclose(run_reference(alone, inputs)[network.outputs[0]].var(axis=0).sum(), wanted, rtol=1e-2)
+
+
+def test_spread_is_the_variance_of_outputs() -> None:
+    generator = np.random.default_rng(2)
+    x, matrix = generator.standard_normal((2, 50, 7)) + 3.0, generator.standard_normal((2, 7, 4))
+    sums = Sums()
+    sums.add(x[:, :20])
+    sums.add(x[:, 20:])
+    assert np.allclose(sums.moments().spread(matrix), np.matmul(x, matrix).var(axis=1))
 
 
 @few
@@ -219,6 +255,8 @@ def test_what_planes_cannot_do_is_refused() -> None:
         mho.recode(before, Planes(2), squeeze=1)
     with pytest.raises(NumberError, match="no code"):
         mho.recode(mho.quantise(network), Planes(2), method="sequence", samples=inputs)
+    with pytest.raises(OptionError, match="cannot keep the scales"):
+        mho.recode(before, Grid.uniform(8), method="sequence", samples=inputs, scale="keep")
 
 
 # Real weights.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import mho
+from examples import train_window
 from mho.errors import NetworkError, NumberError, OptionError
 from mho.number.grid import Grid
 from mho.training import constrain, keep_codes, prepare, release
@@ -316,3 +318,13 @@ def test_training_that_diverged_is_refused() -> None:
     with pytest.raises(NumberError, match=r"float32 or float64, not torch\.float16"):
         constrain(nn.Linear(2, 2), Grid.uniform(4)).half()(torch.zeros(1, 2).half())
     assert isinstance(model, GridLinear) and isinstance(model.rounding, OnGrid)
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    record = json.loads(train_window.RESULTS.read_text(encoding="utf-8"))
+    text = train_window.PAGE.read_text(encoding="utf-8")
+    assert train_window.page(text, record) == text, "run python examples/train_window.py --write"
+    assert [row["grid"] for row in record["rows"]] == [name for name, _ in train_window.GRIDS]
+    # Fine-tuning gains back what the coarsest grid loses, within the spread of 597 digits.
+    coarse = next(row for row in record["rows"] if row["grid"] == "uniform:2")
+    assert coarse["tuned"] > coarse["nearest"] and coarse["tuned"] > record["base"]["accuracy"] - 0.01

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mho.chip import Chip
     from mho.machine import Evaluation, Executor, Sweep, Verification, calibrate, evaluate, execute, sweep, verify
     from mho.machine.analog import Analog, Device, Signals
+    from mho.mapping import frontier, mixed
     from mho.network import Network, zoo
     from mho.number import (
         Grid,
@@ -62,6 +63,8 @@ _WHERE = {
     "errors": "mho.errors",
     "evaluate": "mho.machine",
     "execute": "mho.machine",
+    "frontier": "mho.mapping",
+    "mixed": "mho.mapping",
     "narrow": "mho.number",
     "quantise": "mho.number",
     "recode": "mho.number",
@@ -100,6 +103,8 @@ __all__ = [
     "errors",
     "evaluate",
     "execute",
+    "frontier",
+    "mixed",
     "narrow",
     "quantise",
     "recode",

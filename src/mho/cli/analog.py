@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli import options as use
+from mho.cli.choice import Choice
 from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import (
     ModelOptions,
@@ -112,7 +113,7 @@ CalibrationToo = Annotated[
         metavar="FILE",
         rich_help_panel=use.SAMPLES,
         help="Samples (.npz) that set the range of each activation, and of ADCs whose range is calibrated, and that --rounding "
-        "output goes by; where it is not given, those of --data.",
+        "output and --budget go by; where it is not given, those of --data.",
     ),
 ]
 SampleCount = Annotated[
@@ -200,8 +201,9 @@ class Asked:
         if self.kept:
             self._check_kept()
         self.strategy.check([self.schedule])
-        self.coding.check()
-        if self.symmetric and self.coding.grid is not None:
+        self.coding.check(mapping=self.strategy.mapping)
+        # Under a budget some layers may stay off the grid, in codes that the option changes.
+        if self.symmetric and self.coding.grid is not None and self.coding.budget is None:
             raise OptionError("--symmetric changes nothing with --grid: weights on a grid are symmetric as they are")
         needs_weights(self.reading.weights, self.strategy.of_weights(), self.coding.of_weights())
 
@@ -243,7 +245,8 @@ class Asked:
         given = self._judged(network)
         measured = self._measured(network)
         say(f"quantising, calibrated on {measured.origin}")
-        coded = self.coding.coded(network, measured, symmetric=self.symmetric)
+        choice = Choice(chip, self.strategy, say)
+        coded = self.coding.coded(network, measured, symmetric=self.symmetric, choice=choice)
         judges = judging(given, network, self.strategy.alignment)
 
         def build(changes: Mapping[str, Any]) -> Program:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mho.cli import options as use
+from mho.cli.choice import Choice
 from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import ModelOptions, SampleOptions, checked_seed, draws_weights, load_chip, load_network
 from mho.cli.outputs import check_outputs, emit, progress
@@ -43,7 +44,8 @@ def compare(
         typer.Option(
             metavar="FILE",
             rich_help_panel=use.SAMPLES,
-            help="Samples (.npz) that weights are rounded by. Only with --rounding output; nothing is executed.",
+            help="Samples (.npz) that weights are rounded by, and their codings chosen. Only with --rounding output or --budget; "
+            "no program is executed.",
         ),
     ] = None,
     key: use.Key = None,
@@ -57,9 +59,9 @@ def compare(
     if twice is not None:
         raise OptionError(f"--schedule names {twice} twice")
     strategy.check(names)
-    if calibration is not None and not coding.by_output:
-        raise OptionError("--calibration is for --rounding output; without it nothing is executed")
-    coding.check(samples="--calibration" if calibration is None else None)
+    if calibration is not None and not coding.by_samples:
+        raise OptionError("--calibration is for --rounding output and --budget; without them nothing goes by samples")
+    coding.check(mapping=strategy.mapping, samples="--calibration" if calibration is None else None)
     use.check_rate(endurance, rate)
     values = needs_weights(reading.weights, strategy.of_weights(), coding.of_weights())
     drawn = draws_weights(model, reading.weights, values=values)
@@ -79,7 +81,8 @@ def compare(
         subject: Network | QuantisedNetwork = network
         if network.has_values:
             say("quantising")
-            subject = coding.coded(network, asked.measured(network) if coding.by_output else None)
+            measured = asked.measured(network) if coding.by_samples else None
+            subject = coding.coded(network, measured, choice=Choice(loaded, strategy, say))
         reports = []
         for name in names:
             say(f"compiling and simulating: {name}")

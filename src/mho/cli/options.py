@@ -27,6 +27,16 @@ def whole(least: int) -> Callable[[Any], int]:
     return read
 
 
+def wholes(least: int) -> Callable[[Any], tuple[int, ...]]:
+    """Return a reader of whole numbers from `least` on, separated by commas."""
+    read = whole(least)
+
+    def read_all(text: Any) -> tuple[int, ...]:
+        return tuple(read(part) for part in str(text).split(","))
+
+    return read_all
+
+
 def positive(text: Any) -> float:
     """Read a positive, finite number."""
     try:
@@ -311,8 +321,8 @@ Calibration = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel=SAMPLES,
-        help="Samples (.npz) that set the range of each activation, and that --rounding output goes by; where it is not given, "
-        "those of --data.",
+        help="Samples (.npz) that set the range of each activation, and that --rounding output and --budget go by; where it is "
+        "not given, those of --data.",
     ),
 ]
 Key = Annotated[

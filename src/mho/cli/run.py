@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mho.cli import options as use
+from mho.cli.choice import Choice
 from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import (
     ModelOptions,
@@ -74,11 +75,14 @@ def run(
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
     strategy.check([schedule])
-    sampled = verify or coding.by_output
+    sampled = verify or coding.by_samples
     for option, given in (("--data", data is not None), ("--calibration", calibration is not None)):
         if given and not sampled:
-            raise OptionError(f"{option} is for --verify and --rounding output; without them nothing is executed")
-    coding.check(samples="--calibration or --data" if data is None and calibration is None else None)
+            raise OptionError(
+                f"{option} is for --verify, --rounding output and --budget; without them nothing is executed"
+            )
+    lacking = "--calibration or --data" if data is None and calibration is None else None
+    coding.check(mapping=strategy.mapping, samples=lacking)
     use.check_rate(endurance, rate)
     values = needs_weights(reading.weights, strategy.of_weights(), coding.of_weights()) or verify
     drawn = draws_weights(model, reading.weights, values=values) or (verify and data is None)
@@ -103,7 +107,8 @@ def run(
                 samples = held.first(execution_count(network, None))
                 judges = judging(held, network, strategy.alignment)
             say("quantising")
-            coded = coding.coded(network, asked.measured(network) if sampled else None)
+            measured = asked.measured(network) if sampled else None
+            coded = coding.coded(network, measured, choice=Choice(loaded, strategy, say))
         say("compiling")
         program = strategy.compile(coded or network, loaded, schedule=schedule, seed=seed, samples=judges)
         if samples is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ from mho.errors import MappingError, OptionError
 
 if TYPE_CHECKING:
     from mho.chip import Chip
+    from mho.mapping import Frontier
     from mho.network.graph import Network
     from mho.network.samples import Samples
     from mho.number import QuantisedNetwork
+    from mho.number.walk import Inputs
     from mho.program import Program
     from mho.schedule.search import Search
 
@@ -89,6 +91,14 @@ class StrategyOptions:
         from mho.mapping import map_network
 
         map_network(subject, chip, mapping=self.mapping, packing=self.packing, turns=self.turns)
+
+    def frontier(
+        self, codings: Sequence[QuantisedNetwork], chip: Chip, inputs: Inputs, progress: Callable[[str], None]
+    ) -> Frontier:
+        """Measure what each layer costs in each of several codings, mapped so. MappingError for a chip that cannot."""
+        import mho
+
+        return mho.frontier(codings, chip, inputs, packing=self.packing, turns=self.turns, progress=progress)
 
     def of_weights(self) -> tuple[str, ...]:
         """Name the options that go by the values of weights."""

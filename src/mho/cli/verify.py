@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli import options as use
+from mho.cli.choice import Choice
 from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.inputs import (
     ModelOptions,
@@ -78,7 +79,8 @@ def verify(
     if kept:
         _refuse_what_a_program_brings(context, model)
     strategy.check([schedule])
-    coding.check(samples="--calibration or --data" if data is None and calibration is None else None)
+    lacking = "--calibration or --data" if data is None and calibration is None else None
+    coding.check(mapping=strategy.mapping, samples=lacking)
     needs_weights(reading.weights, strategy.of_weights(), coding.of_weights())
     drawn = data is None or (not kept and draws_weights(model, reading.weights, values=True))
     seed = checked_seed(reading.seed, drawn=drawn or (not kept and strategy.searches([schedule])))
@@ -109,7 +111,7 @@ def verify(
             _check_labels(accuracy, given)
             measured = asked.measured(network)
             say(f"quantising, calibrated on {measured.origin}")
-            coded = coding.coded(network, measured)
+            coded = coding.coded(network, measured, choice=Choice(loaded, strategy, say))
             say("compiling")
             judges = judging(given, network, strategy.alignment)
             program = strategy.compile(coded, loaded, schedule=schedule, seed=seed, samples=judges)

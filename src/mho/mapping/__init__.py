@@ -1,5 +1,6 @@
 """Where values sit: matrices cut into blocks, a block for each group of arrays."""
 
+from mho.mapping.budget import Frontier, frontier, mixed
 from mho.mapping.choose import MAPPINGS, PACKINGS, map_network
 from mho.mapping.mapping import LayerMapping, Mapping
 from mho.mapping.pieces import Piece, Pieces
@@ -10,11 +11,14 @@ __all__ = [
     "MAPPINGS",
     "PACKINGS",
     "Block",
+    "Frontier",
     "LayerMapping",
     "Mapping",
     "Piece",
     "Pieces",
     "Room",
     "Tiling",
+    "frontier",
     "map_network",
+    "mixed",
 ]

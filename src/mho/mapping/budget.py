@@ -31,7 +31,7 @@ class Frontier:
     """What each layer of a network costs in each of its codings, the first of which is the one that errors are measured against.
 
     `arrays` int64 and `errors` float64, shape (layers, codings): arrays of one copy; squared change of the network's first output
-    over its variance. `names`: the layers.
+    over its variance, 0 where a coding saves no arrays and was not measured. `names`: the layers.
     """
 
     names: tuple[str, ...]
@@ -146,6 +146,9 @@ def frontier(
     for i, name in enumerate(names):
         progress(f"layer {name}, {i + 1} of {len(names)}")
         for k in range(1, len(codings)):
+            # What saves nothing is never chosen.
+            if arrays[i, k] >= arrays[i, 0]:
+                continue
             picks = [k if j == i else 0 for j in range(len(names))]
             errors[i, k] = float(np.square(compute(mixed(codings, picks), samples) - wanted).mean()) / scale
     return Frontier(names, arrays, errors)
@@ -155,17 +158,26 @@ def _reference(quantised: QuantisedNetwork, samples: Inputs) -> FloatArray:
     return run_reference(quantised, samples)[quantised.network.outputs[0]]
 
 
-def mixed(codings: Sequence[QuantisedNetwork], picks: Sequence[int]) -> QuantisedNetwork:
-    """Return the first coding with the weights of each layer taken from the coding that `picks` names."""
+def mixed(
+    codings: Sequence[QuantisedNetwork], picks: Sequence[int], *, names: Sequence[str] | None = None
+) -> QuantisedNetwork:
+    """Return the first coding with the weights of each layer taken from the coding that `picks` names.
+
+    A note counts the layers of each coding, by `names` of the codings where they are given, else by their numbers.
+    OptionError for picks or names that do not fit the codings.
+    """
     first = codings[0]
-    names = [layer.name for layer in first.network.matrix_layers]
-    if len(picks) != len(names) or not all(0 <= each < len(codings) for each in picks):
+    layers = [layer.name for layer in first.network.matrix_layers]
+    if len(picks) != len(layers) or not all(0 <= each < len(codings) for each in picks):
         raise OptionError(
-            f"picks are one of {len(codings)} codings for each of {len(names)} layers, not {tuple(picks)!r}"
+            f"picks are one of {len(codings)} codings for each of {len(layers)} layers, not {tuple(picks)!r}"
         )
-    chosen = dict(zip(names, picks, strict=True))
+    called = [f"coding {k}" for k in range(len(codings))] if names is None else names
+    if len(called) != len(codings):
+        raise OptionError(f"{len(codings)} codings take as many names, not {len(called)}")
+    chosen = dict(zip(layers, picks, strict=True))
     squeezes = {name: codings[k].squeezes[name] for name, k in chosen.items() if name in codings[k].squeezes}
-    counted = ", ".join(f"{list(picks).count(k)} of coding {k}" for k in sorted(set(picks)))
+    counted = ", ".join(f"{list(picks).count(k)} of {called[k]}" for k in sorted(set(picks)))
     return replace(
         first,
         matrices={name: codings[k].matrices[name] for name, k in chosen.items()},

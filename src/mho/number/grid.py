@@ -94,9 +94,9 @@ class Grid:
     def parse(cls, text: str) -> Grid:
         """Return the grid of that name ("window:8:3"). Raises OptionError for a name that means no grid."""
         kind, *numbers = text.split(":")
-        if kind not in _KINDS:
-            raise OptionError(f"no grid {text!r}: {choices(kind, _KINDS)}, as in 'window:8:3' or 'uniform:4'")
-        make, least, most = _KINDS[kind]
+        if kind not in KINDS:
+            raise OptionError(f"no grid {text!r}: {choices(kind, KINDS)}, as in 'window:8:3' or 'uniform:4'")
+        make, least, most = KINDS[kind]
         if not least <= len(numbers) <= most or not all(each.isascii() and each.isdigit() for each in numbers):
             wanted = "bits" if most == 1 else "bits and places" if kind == "window" else "bits and terms"
             raise OptionError(f"no grid {text!r}: {kind} takes {wanted}, whole numbers behind colons")
@@ -176,7 +176,7 @@ def _check_bits(bits: int) -> None:
         raise NumberError(f"weights on a grid have {FEWEST} to {MOST} bits, not {bits!r}")
 
 
-_KINDS: dict[str, tuple[Callable[..., Grid], int, int]] = {
+KINDS: dict[str, tuple[Callable[..., Grid], int, int]] = {
     "window": (Grid.window, 2, 2),
     "uniform": (Grid.uniform, 1, 1),
     "power-of-two": (Grid.power_of_two, 1, 1),
@@ -184,4 +184,4 @@ _KINDS: dict[str, tuple[Callable[..., Grid], int, int]] = {
 }
 """By kind: what makes the grid, and how many numbers it takes, least and most."""
 
-__all__ = ["Grid", "halves"]
+__all__ = ["KINDS", "Grid", "halves"]

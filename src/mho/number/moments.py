@@ -26,22 +26,24 @@ AnyArray = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Means over `windows` input vectors x of a layer, in real numbers: `first` (groups, K) of x, `second` (groups, K, K) of
-    x x', and `wanted` (groups, K) of what x should be, where that is not x.
-    """
+    """Means over `windows` input vectors x of a layer, in real numbers: `first` (groups, K), `second` (groups, K, K) of x x'."""
 
     first: FloatArray
     second: FloatArray
-    wanted: FloatArray
     windows: int
 
     def __post_init__(self) -> None:
         """Raise NumberError for shapes that do not fit one another, and for means of nothing."""
-        shapes = self.first.shape, self.second.shape
-        if shapes != (self.wanted.shape, (*self.first.shape, self.first.shape[-1])) or self.first.ndim != 2:
+        if self.second.shape != (*self.first.shape, self.first.shape[-1]) or self.first.ndim != 2:
             raise NumberError(f"moments of shapes {self.first.shape} and {self.second.shape} do not fit one another")
         if self.windows < 1:
             raise NumberError("moments are taken over at least one input vector")
+
+    def spread(self, weights: FloatArray) -> FloatArray:
+        """Variances (groups, N) of the outputs of weights (groups, K, N) over the input vectors."""
+        second = (weights * np.matmul(self.second, weights)).sum(axis=1)
+        mean = np.matmul(self.first[:, None, :], weights)[:, 0]
+        return np.asarray(np.maximum(second - mean**2, 0.0))
 
 
 def moments(
@@ -79,23 +81,18 @@ class Sums:
     def __init__(self) -> None:
         self.first: FloatArray | float = 0.0
         self.second: FloatArray | float = 0.0
-        self.wanted: FloatArray | float = 0.0
         self.windows = 0
 
-    def add(self, x: FloatArray, wanted: FloatArray | None = None) -> None:
-        """Add vectors (groups, vectors, K), and what they should be where that is not the same."""
-        first = x.sum(axis=1)
-        self.first = self.first + first
+    def add(self, x: FloatArray) -> None:
+        """Add vectors (groups, vectors, K)."""
+        self.first = self.first + x.sum(axis=1)
         self.second = self.second + np.matmul(x.transpose(0, 2, 1), x)
-        self.wanted = self.wanted + (first if wanted is None else wanted.sum(axis=1))
         self.windows += x.shape[1]
 
     def moments(self) -> Moments:
         """Divide by the vectors that were added. Raises NumberError where there are none."""
-        first, second, wanted = (
-            np.asarray(each / max(self.windows, 1)) for each in (self.first, self.second, self.wanted)
-        )
-        return Moments(first, second, wanted, self.windows)
+        first, second = (np.asarray(each / max(self.windows, 1)) for each in (self.first, self.second))
+        return Moments(first, second, self.windows)
 
 
 def drawn(layer: MatrixLayer, value: AnyArray, each: int, seed: tuple[int, int, int]) -> FloatArray:

@@ -14,7 +14,7 @@ from mho.network.layers import MatrixLayer
 from mho.number.batching import fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.compensation import DAMPING, Rounding, rounded
-from mho.number.grid import Grid, halves
+from mho.number.grid import KINDS, Grid, halves
 from mho.number.moments import Moments, moments
 from mho.number.planes import Planes, levelled
 from mho.number.scales import fitted, kept
@@ -25,6 +25,8 @@ from mho.number.walk import Inputs
 FloatArray = npt.NDArray[np.float64]
 
 Form = Grid | Planes
+PLANES = "planes"
+"""What the names of planes start with."""
 METHODS = ("nearest", "output", "sequence")
 SCALES = ("fit", "keep")
 SAID = {
@@ -35,6 +37,20 @@ SAID = {
 """Methods in words."""
 WINDOWS = 1 << 14
 """Input vectors of a layer from which the products of its inputs are taken."""
+GAIN = 2.0
+"""The most that a layer's outputs are spread or narrowed by: where more is missing, what is left is error for the most part."""
+
+
+def form(text: str) -> Form:
+    """Return the grid ("window:8:3") or the planes ("planes:2.5") of that name. OptionError for a name that means neither."""
+    kind = text.partition(":")[0]
+    if kind == PLANES:
+        return Planes.parse(text)
+    if kind not in KINDS:
+        raise OptionError(
+            f"no grid and no planes {text!r}: {choices(kind, (*KINDS, PLANES))}, as in 'window:8:3' or 'planes:2.5'"
+        )
+    return Grid.parse(text)
 
 
 def recode(
@@ -70,10 +86,10 @@ def recode(
     while searching scales, and corrects the bias for the mean error of the outputs on `samples`. About `windows` input
     vectors a layer are drawn from these with `seed`; `damping` is added to the mean squares of inputs, as a share of their
     mean. Layers whose inputs depend on no sample are rounded to the nearest. `method` "sequence" does so layer after layer:
-    inputs are those that the integers of the layers before give, these recoded already, and the mean output that the bias
-    makes good is that of the float network. It keeps the tensors of all samples in memory and needs activation codes. It is
-    not always the better one: in 2 planes, of 2000 images, ResNet-20 gained 20 by it on 256 samples; in 3.5 planes (6 where
-    depthwise), of 200, MobileNet-v2 fell from 147 right to 19 on 32 samples, why is not known. Measure both.
+    inputs are those that the integers of the layers before give, these recoded already; the scales of a layer are
+    multiplied by one gain and its bias is corrected so that its outputs have the spread and the mean of the float network's.
+    Both or neither: rounding loses spread, and where the mean alone is kept, rectifiers pass ever less of it, layer after
+    layer. It keeps the tensors of all samples in memory, needs activation codes and fits scales. RESULTS
 
     `squeeze`, one number or one by layer: a row of a tile whose largest magnitude needs it is rounded to multiples of
     2^shift, as small a shift as keeps its top planes empty, 0 to `squeeze`; with method "output" later rows make good what
@@ -81,12 +97,17 @@ def recode(
 
     Weights change, so outputs do: measure the accuracy. `notes` gains a line. Raises NumberError for names that are no matrix
     layer, samples that are missing or of no use, planes that the grid does not have, and for a network that is aligned;
-    OptionError for unknown options, and for `Planes` with a scale that is kept or one for a layer, or with a squeeze.
+    OptionError for unknown options, for method "sequence" with a scale that is kept, and for `Planes` with a scale that is
+    kept or one for a layer, or with a squeeze.
     """
     if method not in METHODS:
         raise OptionError(f"no method {method!r} of rounding: {choices(method, METHODS)}")
     if scale not in SCALES:
         raise OptionError(f"no scale {scale!r}: {choices(scale, SCALES)}")
+    if method == "sequence" and scale == "keep":
+        raise OptionError(
+            "method 'sequence' multiplies scales to keep the spread of outputs: it cannot keep the scales"
+        )
     if not 0 < damping < np.inf:
         raise OptionError(f"damping is a positive share of the mean square of inputs, not {damping}")
     if (method == "nearest") != (samples is None):
@@ -104,9 +125,9 @@ def recode(
     matrices = dict(quantised.matrices)
     squeezes = {name: each for name, each in quantised.squeezes.items() if name not in grids}
 
-    def change(layer: MatrixLayer, seen: Moments | None) -> QuantisedMatrix:
+    def change(layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
         task = _Task(layer, matrices[layer.name], grids[layer.name], tops.get(layer.name, 0), tile)
-        matrices[layer.name], record = task.done(scale, per_channel, seen, damping)
+        matrices[layer.name], record = task.done(scale, per_channel, seen, wanted, damping)
         if record is not None:
             squeezes[layer.name] = record
         return matrices[layer.name]
@@ -174,9 +195,9 @@ class _Task:
     tile: int
 
     def done(
-        self, scale: str, per_channel: bool, seen: Moments | None, damping: float
+        self, scale: str, per_channel: bool, seen: Moments | None, wanted: Moments | None, damping: float
     ) -> tuple[QuantisedMatrix, Squeeze | None]:
-        """Recode the layer."""
+        """Recode the layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
         importance = None if seen is None else np.diagonal(seen.second, axis1=1, axis2=2)
         rounding: Rounding
         record: Squeeze | None = None
@@ -199,8 +220,12 @@ class _Task:
             record = Squeeze(self.top, self.tile, rounding.shifts, rounding.dropped)
         bias = self.matrix.bias
         if seen is not None:
-            sums = np.matmul(seen.wanted[:, None, :], target) - np.matmul(seen.first[:, None, :], found)
-            change = sums[:, 0] * step
+            gain = (
+                1.0 if wanted is None else _gain(wanted.spread(target * _rows(step)), seen.spread(found * _rows(step)))
+            )
+            step = step * gain
+            mean = np.matmul((wanted or seen).first[:, None, :], target / gain)
+            change = (mean - np.matmul(seen.first[:, None, :], found))[:, 0] * step
             if change.any():
                 bias = change if bias is None else bias + change
         zero = np.zeros(step.shape, dtype=np.int64)
@@ -244,9 +269,15 @@ class OnGrid:
         return np.asarray(np.copysign(magnitude, values), dtype=np.float64)
 
 
+def _gain(wanted: FloatArray, found: FloatArray) -> float:
+    """The factor, one for a layer, after which the variances of outputs add up to those wanted; both (groups, N)."""
+    total = float(found.sum())
+    return float(np.clip(np.sqrt(wanted.sum() / total), 1 / GAIN, GAIN)) if total > 0 else 1.0
+
+
 def _rows(step: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Scales () or (groups, N), so that they broadcast over weights (groups, K, N)."""
     return step if step.ndim == 0 else step[:, None, :]
 
 
-__all__ = ["METHODS", "SCALES", "recode"]
+__all__ = ["METHODS", "SAID", "SCALES", "Form", "form", "recode"]

@@ -20,7 +20,7 @@ from mho.number.vector import apply
 from mho.number.walk import Inputs, as_real, checked, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]
-Change = Callable[[MatrixLayer, Moments], QuantisedMatrix]
+Change = Callable[[MatrixLayer, Moments, Moments], QuantisedMatrix]
 
 
 def changed_in_order(
@@ -36,7 +36,7 @@ def changed_in_order(
     """Change the matrix layers `names`, one after the other in network order, and return the matrices by name.
 
     The integers run beside the real numbers. `change` is told the moments of a layer's inputs as the integers give them, with
-    all layers before it changed, `wanted` being the means in the float network; the integers then run on with what it
+    all layers before it changed, and those of the same inputs in the float network; the integers then run on with what it
     returns. Layers whose inputs depend on no sample are not changed, nor returned. Memory: all tensors of all samples that are
     still to be read, in both. Raises NumberError for a network without activation codes.
     """
@@ -68,12 +68,13 @@ def changed_in_order(
             (name,) = layer.inputs
             if layer.name in names:
                 each = -(-windows // (runs * network.by_name[name].shape[0]))
-                sums, seen = Sums(), 0
+                found, wanted, seen = Sums(), Sums(), 0
                 for values, reals, _ in pairs:
                     key = (seed, places[layer.name], seen)
-                    sums.add(drawn(layer, values.real(name), each, key), drawn(layer, reals[name], each, key))
+                    found.add(drawn(layer, values.real(name), each, key))
+                    wanted.add(drawn(layer, reals[name], each, key))
                     seen += len(reals[name])
-                done[layer.name] = matrices[layer.name] = change(layer, sums.moments())
+                done[layer.name] = matrices[layer.name] = change(layer, found.moments(), wanted.moments())
             weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
             for values, reals, _ in pairs:
                 matrix_step(running, layer, values)

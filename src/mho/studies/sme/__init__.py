@@ -13,10 +13,14 @@ from mho.studies.sme.accuracy import accuracy, curve
 from mho.studies.sme.chips import dense, squeezing
 from mho.studies.sme.cost import cost
 from mho.studies.sme.crossbars import crossbars, planes, windows
-from mho.studies.sme.load import SEEDED
+from mho.studies.sme.forms import beyond as write_beyond
+from mho.studies.sme.forms import cells, forms
+from mho.studies.sme.load import STAGES
 from mho.studies.sme.measure import Curve, Measured, counts, grid_accuracy, networks
 from mho.studies.sme.measure import windows as measure_windows
-from mho.studies.sme.measure_cost import costs
+from mho.studies.sme.measure_cost import beyond, costs
+from mho.studies.sme.measure_forms import cells as measure_cells
+from mho.studies.sme.measure_forms import forms as measure_forms
 from mho.studies.sme.origin import origin
 from mho.studies.work import Work
 
@@ -49,6 +53,9 @@ def study(work: Work) -> Study:
     prices: dict[str, Any] = {}
     least: dict[str, Any] = {}
     best: dict[str, float] = {}
+    others: dict[str, Any] = {}
+    outside: dict[str, Any] = {}
+    inside: dict[str, Any] = {}
     for name in names:
         found[name] = counts(work, held, name)
         bits[name] = measure_windows(work, held, name)
@@ -58,19 +65,25 @@ def study(work: Work) -> Study:
             judgements[name] = grid_accuracy(work, held, name)
             bases[name], points[name], least[name] = drawn.base(), drawn.points(), drawn.best()
             best[name] = found[name]["dense"] / least[name]["arrays"]
-            if not work.has(f"{name}: time and energy"):
+            others[name] = measure_forms(work, held.loaded(name))
+            if not (work.has(f"{name}: time and energy") and work.has(f"{name}: beyond the chip")):
                 few = mixed(drawn.codings, least[name]["picks"])
+            outside[name] = beyond(work, name, held.quantised(name), few)
+        inside[name] = measure_cells(work, held, name)
         prices[name] = costs(work, name, held.quantised(name), few)
-    chapters = [crossbars(found), windows(found, bits), planes(bits)]
+    seeded = [name for name in names if name not in real and name != STAGES]
+    chapters = [crossbars(found, seeded), windows(found, bits, seeded), planes(bits), cells(inside)]
     if judgements:
-        chapters += [accuracy(judgements), curve(found, bases, points, least)]
+        chapters += [accuracy(judgements), curve(found, bases, points, least), forms(others, found, judgements)]
     chapters += [origin(found, bits, best, compared=not work.settings.quick), cost(prices)]
+    if outside:
+        chapters.append(write_beyond(outside))
     return Study(
         "sme",
         mho.__version__,
         Paper("mho.studies.sme").citation,
         {chip.name: chip.digest for chip in (squeezing(), dense())},
-        {"quick": work.settings.quick, "networks": list(names), "seeded": [name for name in names if name in SEEDED]},
+        {"quick": work.settings.quick, "networks": list(names), "seeded": seeded},
         ASSUMPTIONS,
         tuple(chapter.finished() for chapter in chapters),
         tuple(row for chapter in chapters for row in chapter.rows.values()),

@@ -31,7 +31,7 @@ CURVE_TEXT = (
 
 def accuracy(found: Mapping[str, Found]) -> Chapter:
     """List what is lost for each window and number of planes."""
-    chapter = Chapter("accuracy", "Accuracy lost by windows and squeezing", "abstract", TEXT)
+    chapter = Chapter("accuracy", "Accuracy lost by windows and squeezing", "Abstract", TEXT)
     for name, runs in found.items():
         base = runs["8-bit"]
         for key, run in runs.items():
@@ -57,7 +57,7 @@ def accuracy(found: Mapping[str, Found]) -> Chapter:
 
 def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str, Any]]], best: Found) -> Chapter:
     """Set arrays against accuracy, and name the fewest arrays within the limit."""
-    chapter = Chapter("curve", "Arrays against accuracy", "abstract", CURVE_TEXT)
+    chapter = Chapter("curve", "Arrays against accuracy", "Abstract", CURVE_TEXT)
     for name, found in points.items():
         dense, first = counts[name]["dense"], found[0]
         members = []

@@ -30,7 +30,7 @@ RUNS = {
 
 def cost(found: Mapping[str, Found]) -> Chapter:
     """Set arrays, time and energy side by side."""
-    chapter = Chapter("cost", "Time and energy beside ISAAC and SRE", "abstract", TEXT)
+    chapter = Chapter("cost", "Time and energy beside ISAAC and SRE", "Abstract", TEXT)
     for name, runs in found.items():
         dense = runs["dense"]
         for run, label in RUNS.items():

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mho.studies.chapter import Chapter
-from mho.studies.sme.load import SEEDED
 from mho.studies.sme.measure import PRUNED, TOPS, WINDOWS
 
 Found = Mapping[str, Mapping[str, Any]]
@@ -47,29 +46,29 @@ PLANES_TEXT = (
 )
 
 
-def crossbars(found: Found) -> Chapter:
+def crossbars(found: Found, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network in every way."""
-    chapter = Chapter("crossbars", "Arrays, in every way of using them", "abstract", TEXT)
+    chapter = Chapter("crossbars", "Arrays, in every way of using them", "Abstract", TEXT)
     for name, each in found.items():
         for series, label in COLUMNS.items():
             chapter.add(series, name, f"arrays, {label}", "arrays", float(each[series]), network=name)
     names = list(found)
-    chapter.table("Arrays", "network", names, COLUMNS, labels(names))
+    chapter.table("Arrays", "network", names, COLUMNS, labels(seeded))
     chapter.plot(
-        "crossbars", "Arrays of one copy of all weights", "arrays", [name for name in names if name not in SEEDED],
+        "crossbars", "Arrays of one copy of all weights", "arrays", [name for name in names if name not in seeded] or names,
         {key: COLUMNS[key] for key in ("dense", "pairs", "sre", "pruned", "lossless")},
     )  # fmt: skip
     return chapter
 
 
-def labels(names: Sequence[str]) -> dict[str, str]:
+def labels(seeded: Sequence[str]) -> dict[str, str]:
     """Say which networks have seeded weights."""
-    return {name: f"{name} (seeded weights)" for name in names if name in SEEDED}
+    return {name: f"{name} (seeded weights)" for name in seeded}
 
 
-def windows(found: Found, bits: Found) -> Chapter:
+def windows(found: Found, bits: Found, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network for every window and number of planes."""
-    chapter = Chapter("windows", "Windows of S bits, and x planes squeezed out", "abstract", WINDOWS_TEXT)
+    chapter = Chapter("windows", "Windows of S bits, and x planes squeezed out", "Abstract", WINDOWS_TEXT)
     for name, each in bits.items():
         for significant in WINDOWS:
             for top in TOPS:
@@ -78,7 +77,7 @@ def windows(found: Found, bits: Found) -> Chapter:
                 chapter.add(f"S{significant}x{top}", name, what, "", share, network=name)
     for significant in WINDOWS:
         columns = {f"S{significant}x{top}": f"x = {top}" for top in TOPS}
-        chapter.table(f"Arrays / dense, S = {significant}", "network", list(bits), columns, labels(list(bits)))
+        chapter.table(f"Arrays / dense, S = {significant}", "network", list(bits), columns, labels(seeded))
     columns = {f"S3x{top}": f"x = {top}" for top in TOPS}
     chapter.plot("windows-3", "Arrays of those of a dense mapping, S = 3", "arrays / dense", list(bits), columns, 1.0)
     return chapter
@@ -86,7 +85,7 @@ def windows(found: Found, bits: Found) -> Chapter:
 
 def planes(bits: Found) -> Chapter:
     """Show the bits of each plane."""
-    chapter = Chapter("planes", "Bits of each plane", "abstract", PLANES_TEXT)
+    chapter = Chapter("planes", "Bits of each plane", "Abstract", PLANES_TEXT)
     codings = {"8-bit": "8 bits", **{str(s): f"S = {s}" for s in reversed(WINDOWS)}}
     for name, each in bits.items():
         members = []

@@ -12,12 +12,15 @@ from typing import Any
 
 import mho
 from mho.baseline.sparse import compress_rows
+from mho.mapping import map_network
 from mho.studies.sme.chips import dense, squeezing
 from mho.studies.sme.measure import BITS, TURNS, whole
 from mho.studies.work import Work
 
 STRIP = 16
 """Columns of cells that share their rows in SRE."""
+EXCEEDS = 3.0
+"""How many times the dense network exceeds its chip."""
 COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
 """Components that do less where rows are left out."""
 
@@ -43,10 +46,32 @@ def costs(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.Quantised
     return work.measure(f"{name}: time and energy", compute)
 
 
+def beyond(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.QuantisedNetwork | None) -> dict[str, Any]:
+    """Measure one inference on chips of a third of the arrays that the dense network fills."""
+
+    def compute() -> dict[str, Any]:
+        assert few is not None
+        found: dict[str, Any] = {}
+        plain = map_network(eight, dense()).arrays
+        groups = max(1, round(plain / EXCEEDS))
+        for run, quantised, chip, mapping in (
+            ("dense", eight, dense(), "dense"),
+            ("few", few, squeezing(), "squeezed"),
+        ):
+            sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
+            report = mho.simulate(mho.compile(quantised, sized, schedule="overlap", mapping=mapping)).to_dict()
+            writes = report["writes"]
+            found[run] = {
+                "latency_s": report["latency_s"], "pulses": writes["pulses"], "addressed": writes["addressed"],
+                "groups": groups,
+            }  # fmt: skip
+        return found
+
+    return work.measure(f"{name}: beyond the chip", compute)
+
+
 def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:
     """Simulate one inference, one copy of each layer, weights resident, on a chip with as many tiles as that takes."""
-    from mho.mapping import map_network
-
     arrays = map_network(quantised, chip, mapping=mapping, **options).arrays
     tiles = max(1, -(-arrays // chip.tile.groups))
     sized = chip.override({"tiles": tiles}, source="study: as many tiles as the network fills")

@@ -7,7 +7,7 @@ from typing import Any
 
 from mho.studies.chapter import Chapter, why
 from mho.studies.printed import Paper
-from mho.studies.sme.load import SEEDED, STAGES
+from mho.studies.sme.load import STAGES
 from mho.studies.sme.measure import TOPS
 
 Found = Mapping[str, Mapping[str, Any]]
@@ -35,7 +35,7 @@ STEPS = (
 
 def origin(counts: Found, bits: Found, best: Mapping[str, float], *, compared: bool) -> Chapter:
     """Take the ratio apart for every network; `best` says how many times fewer arrays than dense lose fewer than 0.3 points."""
-    chapter = Chapter("origin", "Where 8.7 and 2.1 come from", "abstract", TEXT)
+    chapter = Chapter("origin", "Where 8.7 and 2.1 come from", "Abstract", TEXT)
     paper = Paper("mho.studies.sme").printed("fewer")
     names = list(counts)
     for name, each in counts.items():
@@ -92,6 +92,3 @@ def _beside(chapter: Chapter, paper: Mapping[str, float], best: Mapping[str, flo
         "8.7.",
         network="resnet50",
     )  # fmt: skip
-
-
-__all__ = ["SEEDED", "origin"]

@@ -1,0 +1,56 @@
+"""Other quantisers than windows, and other cells than those of one bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mho
+from mho.mapping import map_network
+from mho.studies.sme.chips import squeezing
+from mho.studies.sme.load import Loaded
+from mho.studies.sme.measure import BITS, Measured, arrays_of, dense_arrays, judged, squeezed
+from mho.studies.work import Work
+
+FORMS = ("uniform:6", "uniform:5", "uniform:4", "power-of-two:8", "additive-power-of-two:8")
+"""Quantisers of the kinds that the abstract calls existing methods."""
+CELLS = (1, 2, 4)
+"""Bits of a cell."""
+SQUEEZED = ((3, 0), (3, 2), (3, 4))
+"""Windows and planes squeezed out that are counted in other cells."""
+
+
+def forms(work: Work, loaded: Loaded) -> dict[str, dict[str, Any]]:
+    """Judge other quantisers, rounded for outputs, and count their arrays."""
+    found = {}
+    for form in FORMS:
+
+        def compute(form: str = form) -> dict[str, Any]:
+            grid, samples = mho.Grid.parse(form), loaded.calibration.inputs
+            coded = mho.recode(loaded.quantised, grid, method="output", samples=samples)
+            return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
+
+        found[form] = work.measure(f"{loaded.real.name}: accuracy, {form}", compute)
+    return found
+
+
+def cells(work: Work, held: Measured, name: str) -> dict[str, Any]:
+    """Count the arrays of one network in cells of more bits, dense, squeezed without loss, and squeezed by the paper's rules."""
+
+    def compute() -> dict[str, Any]:
+        quantised = held.quantised(name)
+        coded = {f"{s}/{x}": squeezed(quantised, s, x) for s, x in SQUEEZED}
+        found: dict[str, Any] = {}
+        for bits in CELLS:
+            changes = {"array.cell_bits": bits, "array.pulses_full_range": max(3, 2**bits - 1)}
+            chip = squeezing().override(changes, source="study: cells of more bits")
+            found[str(bits)] = {
+                "dense": dense_arrays(quantised, BITS // bits),
+                "lossless": map_network(quantised, chip, mapping="squeezed").arrays,
+                **{key: map_network(each, chip, mapping="squeezed").arrays for key, each in coded.items()},
+            }
+        return found
+
+    return work.measure(f"{name}: cells", compute)
+
+
+__all__ = ["CELLS", "FORMS", "SQUEEZED", "cells", "forms"]
