@@ -213,33 +213,6 @@ def _executed() -> dict[str, Any]:
     return {**_repeated(once), "base_bytes": base, "peak_bytes": peak_bytes()}
 
 
-def _squeezed(name: str) -> Callable[[], dict[str, Any]]:
-    """Time the squeezed mapping of a network with seeded weights, in 8 bits."""
-
-    def run() -> dict[str, Any]:
-        import mho
-        from mho.mapping import map_network
-
-        _warm()
-        quantised = mho.quantise(mho.zoo.load(name, weights="seeded"), per_channel=True, symmetric=True)
-        chip = mho.Chip.load("sme")
-        base = peak_bytes()
-        found: dict[str, int] = {}
-
-        def once() -> dict[str, float]:
-            # Signed weights are made from codes anew.
-            fresh = {key: replace(matrix) for key, matrix in quantised.matrices.items()}
-            start = perf_counter()
-            mapped = map_network(replace(quantised, matrices=fresh), chip, mapping="squeezed")
-            end = perf_counter()
-            found.update(arrays=mapped.arrays, weights=quantised.network.weights)
-            return {f"map {quantised.network.weights / 1e6:.1f} million weights by their digits": end - start}
-
-        return {**_repeated(once), "facts": found, "base_bytes": base, "peak_bytes": peak_bytes()}
-
-    return run
-
-
 def forward() -> dict[str, Any]:
     """Time the unit: one float32 forward pass of resnet50 by torch, one thread, one image of 224 x 224."""
     import torch
@@ -280,10 +253,6 @@ CASES = (
     *(Case(f"decoder-{layers}", "growth", f"decoder of {layers}", "overlap", _grown(layers)) for layers in GROWTH),
     Case("resnet50-seeded", "weights", "resnet50", "seeded weights, cell by cell", _seeded),
     Case("resnet50-executed", "weights", "resnet50", "executed, one sample", _executed),
-    *(
-        Case(f"{name}-squeezed", "weights", name, "squeezed mapping", _squeezed(name), goal)
-        for name, goal in (("resnet18", Goal()), ("resnet50", Goal(5.0)), ("vgg16", Goal()))
-    ),
 )
 
 BY_NAME = {case.name: case for case in CASES}

@@ -147,8 +147,7 @@ def benchmark_tables(results: dict[str, Any]) -> str:
                 )
             ],
         ),
-        "**Work on weights**: seeded weights; resnet50 at 224 × 224, and squeezed mappings ([squeezed.md](squeezed.md)) of "
-        "networks of three sizes.",
+        "**Work on weights**: resnet50 at 224 × 224 with seeded weights.",
         table(
             ("step", "s", "ratio", "peak MB of the process"),
             [row for each in cases if each["table"] == "weights" for row in _weight_rows(each)],

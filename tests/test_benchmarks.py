@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as timing
-from benchmarks import accuracy, analog, analog_accuracy
+from benchmarks import accuracy, analog, analog_accuracy, squeezed
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
@@ -30,8 +30,9 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (timing.PAGE, benchmark_tables(TIMES)),
         (analog.PAGE, analog.rendered(ANALOG)),
         (analog_accuracy.PAGE, analog_accuracy.rendered(read_json(analog_accuracy.RESULTS))),
+        (squeezed.PAGE, squeezed.table(read_json(squeezed.RESULTS))),
     ],
-    ids=["accuracy", "benchmarks", "analog", "analog accuracy"],
+    ids=["accuracy", "benchmarks", "analog", "analog accuracy", "squeezed"],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
     assert measured_part(page.read_text(encoding="utf-8"), str(page)) == rendered
@@ -49,6 +50,17 @@ def test_analog_execution_is_as_fast_and_as_small_as_it_should_be_or_the_page_sa
     # Four times the float network; more arrays take no more of it, but for a tenth of allocation here and there.
     assert max(single["more_bytes"], copies["more_bytes"]) <= 4 * single["float_bytes"]
     assert copies["more_bytes"] <= 1.1 * single["more_bytes"]
+
+
+def test_squeezed_mapping_is_as_fast_as_it_should_be() -> None:
+    rows = {row["network"]: row for row in read_json(squeezed.RESULTS)["rows"]}
+    assert tuple(rows) == squeezed.NETWORKS
+    for name, goal in squeezed.GOAL_S.items():
+        assert rows[name]["map_s"] <= goal
+    # Ten times the weights take about ten times as long, and no more memory a weight.
+    small, large = rows["resnet18"], rows["vgg16"]
+    assert large["map_s"] / small["map_s"] < 4 * large["weights"] / small["weights"]
+    assert all(row["added_bytes"] <= 16 * row["weights"] for row in rows.values())
 
 
 def test_every_network_and_every_case_was_measured() -> None:
@@ -164,6 +176,7 @@ def test_a_measured_part_is_replaced_and_nothing_else() -> None:
         "benchmarks.accuracy",
         "benchmarks.analog",
         "benchmarks.analog_accuracy",
+        "benchmarks.squeezed",
         "benchmarks.placement",
         "benchmarks.reuse",
         "benchmarks.study",

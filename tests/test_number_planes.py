@@ -263,10 +263,10 @@ def test_what_planes_cannot_do_is_refused() -> None:
 
 
 def test_a_real_network_keeps_its_accuracy_in_two_planes_a_weight(data: Path) -> None:
-    """ResNet-20, 300 images: 1783 of 2000 are right in 8 bits, 1753 (98 %) were in two planes, calibrated on 256 images."""
+    """ResNet-20, 300 images of all classes: 269 are right in 8 bits, 263 (98 %) were in two planes."""
     network = mho.Network.from_onnx(data / "cifar10" / "resnet20.onnx")
     calibration = load_samples(data / "cifar10" / "train_calib.npz", network).first(128).inputs
-    samples = load_samples(data / "cifar10" / "test_a.npz", network).first(300)
+    samples = load_samples(data / "cifar10" / "test_a.npz", network).spread(300)
     before = mho.quantise(network, calibration)
     after = mho.recode(before, Planes(2), method="sequence", samples=calibration)
     assert classified(after, samples).sum() >= 0.95 * classified(before, samples).sum()

@@ -363,7 +363,7 @@ def test_a_real_network_keeps_its_accuracy_on_three_bits(data: Path) -> None:
     """ResNet-20, 3-bit weights (7 magnitudes and signs), 300 images: few are lost where rounding is for the outputs."""
     network = mho.Network.from_onnx(data / "cifar10" / "resnet20.onnx")
     calibration = load_samples(data / "cifar10" / "train_calib.npz", network).first(64)
-    samples = load_samples(data / "cifar10" / "test_a.npz", network).first(300)
+    samples = load_samples(data / "cifar10" / "test_a.npz", network).spread(300)
     before = mho.quantise(network, calibration.inputs)
     grid = Grid.uniform(3)
     right = {

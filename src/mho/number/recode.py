@@ -89,7 +89,10 @@ def recode(
     inputs are those that the integers of the layers before give, these recoded already; the scales of a layer are
     multiplied by one gain and its bias is corrected so that its outputs have the spread and the mean of the float network's.
     Both or neither: rounding loses spread, and where the mean alone is kept, rectifiers pass ever less of it, layer after
-    layer. It keeps the tensors of all samples in memory, needs activation codes and fits scales. RESULTS
+    layer. It keeps the tensors of all samples in memory, needs activation codes and fits scales. It gains where
+    weights are coarse: of 2000 images of all classes ResNet-20 had right, by "output" and by "sequence" on 256 samples, 1301
+    and 1698 on Grid.uniform(2), 1609 and 1689 in 1.5 planes, 1788 and 1791 in 2 (8 bits: 1830); of 200, MobileNet-v2 on 32
+    samples 147 and 151 in 3.5 planes, 6 where depthwise (8 bits: 153). It takes two to three times as long.
 
     `squeeze`, one number or one by layer: a row of a tile whose largest magnitude needs it is rounded to multiples of
     2^shift, as small a shift as keeps its top planes empty, 0 to `squeeze`; with method "output" later rows make good what

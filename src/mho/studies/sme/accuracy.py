@@ -11,21 +11,21 @@ from mho.studies.sme.measure import TOPS, WINDOWS, agreement, allowed
 Found = Mapping[str, Mapping[str, Any]]
 
 TEXT = (
-    "Points of top-1 accuracy lost against the same network in 8 bits, on samples evenly spread over those there are "
-    "(1,000 of CIFAR-10, 200 of ImageNet, 500 words), by programs on squeezed planes. A negative loss is a gain; one "
-    "standard error is about 0.5 to 1 point on 1,000 samples of CIFAR-10, as few samples change sides. The paper's "
-    "rules: weights to the nearest of a window, dropped bits. For outputs (S = 3): weights rounded one input after "
-    "another so that the next ones make good what was lost, for the least error of the layer's outputs on calibration "
-    "samples, row shifts chosen meanwhile. Nothing is trained again."
+    "Points of top-1 accuracy lost against the same network in 8 bits, on 250 samples evenly spread over those there "
+    "are (200 of ImageNet), by programs on squeezed planes. A negative loss is a gain; one standard error is about a "
+    "point, as few samples change sides. The paper's rules: weights to the nearest of a window, dropped bits. For "
+    "outputs (S = 3): weights rounded one input after another so that the next ones make good what was lost, for the "
+    "least error of the layer's outputs on calibration samples, row shifts chosen meanwhile. Nothing is trained again."
 )
 CURVE_TEXT = (
     "Each layer takes its weights from 8 bits or from a coding of 6 to 2 bit planes a weight on average, chosen for "
-    "each output and each 128 inputs (ours), for the fewest arrays under a budget of error of the network's output, "
-    "measured layer by layer on calibration samples. Up to two blocks of a layer share an array and are activated one "
-    "after another, which costs time (below); the notes also tell the arrays where none is shared. The tables go "
-    "through ever larger budgets, judged on samples evenly spread (1,000 of CIFAR-10). Of the points the one of fewest "
-    "arrays is sought that loses at most 0.3 points on all labelled samples (CIFAR-10: 15 of 5,000 images; one where "
-    "there are few), from the fewest arrays on: which point that is, is known from the very samples that judge."
+    "each output and each 128 inputs (ours): for the fewest arrays under a budget of error of the network's output, "
+    "measured layer by layer on calibration samples; and all layers alike. The layers of a choice are then recoded one "
+    "after another, on the inputs that the recoded ones before them give. Up to two blocks of a layer share an array "
+    "and are activated one after another, which costs time (below); the notes also tell the arrays where none is "
+    "shared. The tables are judged on 500 samples, evenly spread. Of the points the one of fewest arrays is sought "
+    "that loses at most 0.3 points on all labelled samples (CIFAR-10: 15 of 5,000 images; one where there are few), "
+    "from the fewest arrays on: which point that is, is known from the very samples that judge."
 )
 
 
@@ -69,8 +69,8 @@ def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str
             members.append(member)
             note = (
                 f"{point['arrays']} arrays of {dense}, {point['alone']} where none is shared; {point['right']} of "
-                f"{point['samples']} right, {first['right']} in 8 bits; {_same(first, point)}; error "
-                f"{point['error']:.2g}."
+                f"{point['samples']} right, {first['right']} in 8 bits; {_same(first, point)}"
+                f"{_error(point)}."
             )
             lost = 100 * (first["right"] - point["right"]) / first["samples"]
             what = f"accuracy lost with {fewer:.2f} times fewer arrays"
@@ -106,6 +106,10 @@ def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str
         {"best": "up to two blocks share an array", "best-alone": "none shared"}, 1.0,
     )  # fmt: skip
     return chapter
+
+
+def _error(point: Mapping[str, Any]) -> str:
+    return "" if point["error"] is None else f"; error {point['error']:.2g}"
 
 
 def _same(base: Mapping[str, Any], run: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mho.studies.chapter import Chapter
-from mho.studies.sme.measure import PRUNED, TOPS, WINDOWS
+from mho.studies.sme.measure import PRUNED, TOPS, WINDOWS, windows_of
 
 Found = Mapping[str, Mapping[str, Any]]
 
@@ -70,7 +70,7 @@ def windows(found: Found, bits: Found, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network for every window and number of planes."""
     chapter = Chapter("windows", "Windows of S bits, and x planes squeezed out", "Abstract", WINDOWS_TEXT)
     for name, each in bits.items():
-        for significant in WINDOWS:
+        for significant in windows_of(name):
             for top in TOPS:
                 share = each["arrays"][f"{significant}/{top}"] / found[name]["dense"]
                 what = f"arrays / dense, S = {significant}, x = {top}"
@@ -86,8 +86,8 @@ def windows(found: Found, bits: Found, seeded: Sequence[str]) -> Chapter:
 def planes(bits: Found) -> Chapter:
     """Show the bits of each plane."""
     chapter = Chapter("planes", "Bits of each plane", "Abstract", PLANES_TEXT)
-    codings = {"8-bit": "8 bits", **{str(s): f"S = {s}" for s in reversed(WINDOWS)}}
     for name, each in bits.items():
+        codings = {"8-bit": "8 bits", **{str(s): f"S = {s}" for s in reversed(windows_of(name))}}
         members = []
         for place in range(7):
             member = f"bit {6 - place}"

@@ -11,10 +11,10 @@ from mho.studies.sme.measure_forms import CELLS, FORMS, SQUEEZED
 Found = Mapping[str, Mapping[str, Any]]
 
 TEXT = (
-    "Networks of other quantisers, squeezed: uniform weights of 4 to 6 bits, powers of two, sums of two powers of two; "
-    "rounded for outputs, arrays of squeezed mapping as a share of dense 8-bit ones, and accuracy lost on 500 samples. "
-    "Powers of two are the sparsest of all in bits, and take no fewer arrays: in a column of 128 weights each plane "
-    "has some weight's bit."
+    "Networks of other quantisers, squeezed: uniform weights of 4 and 5 bits, powers of two, sums of two powers of "
+    "two; rounded for outputs, arrays of squeezed mapping as a share of dense 8-bit ones, and accuracy lost on 250 "
+    "samples. Powers of two are the sparsest of all in bits, and take no fewer arrays: in a column of 128 weights each "
+    "plane has some weight's bit."
 )
 CELL_TEXT = (
     "Arrays with p adjacent planes in a cell of p bits. The share of a dense mapping in the same cells that squeezing "

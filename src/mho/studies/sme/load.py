@@ -14,10 +14,10 @@ from mho.studies.stages import images, stages
 
 CALIBRATED = 512
 """Samples by which rounding goes, at the most, evenly spread over their file."""
-JUDGED = 1000
+JUDGED = 500
 """Samples of a file that a point of a curve is judged on, evenly spread: files may be sorted by class."""
 CALIBRATION_IMAGES = "imagenet/calib32.npz"
-FEW = 500
+FEW = 250
 """As many for one of many codings."""
 STAGES = "resnet50v2_stage1to3"
 SPARE = {"imagenet/mobilenet_v2_int8_qdq.onnx": "imagenet/calib32.npz"}

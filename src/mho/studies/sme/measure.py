@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 import mho
 from mho.baseline.sparse import compress_rows, pack_blocks, prune
-from mho.mapping import map_network
-from mho.mapping.budget import Frontier, frontier, mixed
+from mho.mapping import Frontier, map_network
 from mho.network.samples import Samples
 from mho.number import Planes
 from mho.number.accuracy import predicted
@@ -24,9 +23,17 @@ from mho.studies.work import Work
 WINDOWS = (1, 2, 3, 4)
 TOPS = (0, 1, 2, 3, 4)
 BITS = 8
+EVERYWHERE = (4.0, 3.5, 3.0, 2.5)
+"""Planes that all layers take alike."""
+ALIKE = ("resnet56", "densenet40fast", "resnet32")
+"""Networks of many layers, of which only that is judged, to keep a study to an hour."""
+LEFT_OUT = ("resnet8_fp32", "resnet20S", "kwt1_core")
+"""Real networks that are not measured, for the same reason."""
+IN_SEQUENCE = 128
+"""Samples on which layers are recoded one after another."""
 PLANES = (6.0, 5.0, 4.5, 4.0, 3.5, 3.0, 2.5, 2.0)
 """Mean planes of the codings that layers choose from."""
-BUDGETS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
+BUDGETS = (0.004, 0.016, 0.064, 0.256)
 """Budgets of error, in shares of the variance of the network's output, at which a curve has its points."""
 TURNS = 2
 """Blocks of a layer that may share an array where layers choose their codings."""
@@ -35,9 +42,11 @@ PRUNED = 0.3
 SEEN = 32
 """Calibration samples by which a layer's coding is judged, at most so many MACS."""
 MACS = 1.5e9
+HOPELESS = 0.014
+"""Share of the samples of a curve from which on a point is not tried on all samples."""
 LIMIT = 0.003
 """Share of samples that may be lost."""
-GRIDS = ((1, 0), (2, 0), (4, 0), (1, 4), (2, 4), (4, 4), *((3, top) for top in TOPS))
+GRIDS = ((1, 0), (2, 0), (4, 0), *((3, top) for top in TOPS))
 """Windows and planes squeezed out whose accuracy is measured, by the paper's rules; for S = 3 by rounding for outputs, too."""
 SMALLEST = ("resnet20",)
 """What a quick study counts without real data, with seeded weights."""
@@ -47,7 +56,7 @@ STEP = 100
 
 def networks(work: Work) -> tuple[str, ...]:
     """Return the networks that the study counts: real ones, a part of ResNet-50, and the paper's own with seeded weights."""
-    real = tuple(each.name for each in chosen(work))
+    real = tuple(each.name for each in chosen(work) if each.name not in LEFT_OUT)
     if work.settings.quick:
         return real or SMALLEST
     return (*real, *((STAGES,) if real else ()), *SEEDED)
@@ -170,7 +179,7 @@ def windows(work: Work, held: Measured, name: str) -> dict[str, Any]:
     def compute() -> dict[str, Any]:
         quantised = held.quantised(name)
         found: dict[str, Any] = {"arrays": {}, "planes": {}}
-        for significant in WINDOWS:
+        for significant in windows_of(name):
             for top in TOPS:
                 found["arrays"][f"{significant}/{top}"] = arrays_of(squeezed(quantised, significant, top))
             found["planes"][str(significant)] = planes_of(squeezed(quantised, significant, 0))
@@ -178,6 +187,11 @@ def windows(work: Work, held: Measured, name: str) -> dict[str, Any]:
         return found
 
     return work.measure(f"{name}: windows", compute)
+
+
+def windows_of(name: str) -> tuple[int, ...]:
+    """Return the windows that are counted: of networks with seeded weights, whose bits say little, one."""
+    return WINDOWS[2:3] if name in SEEDED else WINDOWS
 
 
 def planes_of(quantised: mho.QuantisedNetwork) -> list[dict[str, float]]:
@@ -270,7 +284,7 @@ class Curve:
         def compute() -> dict[str, Any]:
             macs = max(self.loaded.network.macs / self.loaded.network.batch, 1)
             few = spread(self.loaded.calibration, max(2, min(SEEN, int(MACS // macs))))
-            made = frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
+            made = mho.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
             return {"names": list(made.names), "arrays": made.arrays.tolist(), "errors": made.errors.tolist()}
 
         found = self.work.measure(f"{self.name}: frontier", compute)
@@ -279,39 +293,50 @@ class Curve:
     def _say(self, text: str) -> None:
         self.work.say(f"{self.name}: {text}")
 
+    def choices(self) -> list[tuple[int, ...]]:
+        """Codings of all layers that are judged, each once: 8 bits, what budgets of error allow, and the same in all layers."""
+        layers = len(self.loaded.network.matrix_layers)
+        picks = [(0,) * layers]
+        if self.name not in ALIKE:
+            picks += [self.frontier.within(budget) for budget in BUDGETS]
+        picks += [(PLANES.index(planes) + 1,) * layers for planes in EVERYWHERE]
+        return list(dict.fromkeys(picks))
+
+    def coded(self, picks: Sequence[int]) -> mho.QuantisedNetwork:
+        """Recode the layers, one after another on what the recoded ones before them give."""
+        names = [layer.name for layer in self.loaded.network.matrix_layers]
+        forms = {name: Planes(PLANES[k - 1]) for name, k in zip(names, picks, strict=True) if k}
+        if not forms:
+            return self.loaded.quantised
+        samples = spread(self.loaded.calibration, IN_SEQUENCE).inputs
+        return mho.recode(self.loaded.quantised, forms, method="sequence", samples=samples)
+
     def points(self) -> list[dict[str, Any]]:
-        """Judge the networks that budgets of error allow, each once, on as many samples as a curve needs."""
-        found: list[dict[str, Any]] = []
-        seen: set[tuple[int, ...]] = set()
-        for budget in BUDGETS:
-            picks = self.frontier.within(budget)
-            if picks not in seen:
-                seen.add(picks)
-                found.append({**self.judged(picks, self.loaded.samples, "a curve"), "budget": budget})
-        return found
+        """Judge all choices on as many samples as a curve needs."""
+        return [self.judged(picks, self.loaded.samples, "a curve") for picks in self.choices()]
 
     def judged(self, picks: Sequence[int], samples: Samples, label: str) -> dict[str, Any]:
         """Judge one choice of codings, and count its arrays with and without turns."""
 
         def compute() -> dict[str, Any]:
-            coded = mixed(self.codings, picks)
-            return {**judged(coded, samples), "alone": arrays_of(coded)}
+            coded = self.coded(picks)
+            return {**judged(coded, samples), "arrays": arrays_of(coded, TURNS), "alone": arrays_of(coded)}
 
         key = "".join(map(str, picks))
         made = self.work.measure(f"{self.name}: accuracy for {label}, codings {key}", compute)
-        arrays, error = self.frontier.total(picks)
-        return {**made, "arrays": arrays, "error": error, "picks": list(picks)}
+        error = None if self.name in ALIKE else self.frontier.total(picks)[1]
+        return {**made, "error": error, "picks": list(picks)}
 
     def best(self) -> dict[str, Any]:
         """Return the point of fewest arrays that loses no more than may be lost, judged on all samples.
 
-        Points are tried from the fewest arrays on, leaving out those that lose three times as much on the samples of the curve.
+        Points are tried from the fewest arrays on, leaving out those that lose far too much on the samples of the curve.
         """
         base = self.base()
         small = self.points()
         for point in sorted(small, key=lambda each: int(each["arrays"])):
             lost = small[0]["right"] - point["right"]
-            if lost > max(3, 3 * LIMIT * point["samples"]):
+            if lost > max(3, HOPELESS * point["samples"]):
                 continue
             found = self.judged(point["picks"], self.loaded.all_samples, "all") if not self.loaded.quick else point
             if base["right"] - found["right"] <= allowed(base["samples"]):

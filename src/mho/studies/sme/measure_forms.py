@@ -11,7 +11,7 @@ from mho.studies.sme.load import Loaded
 from mho.studies.sme.measure import BITS, Measured, arrays_of, dense_arrays, judged, squeezed
 from mho.studies.work import Work
 
-FORMS = ("uniform:6", "uniform:5", "uniform:4", "power-of-two:8", "additive-power-of-two:8")
+FORMS = ("uniform:5", "uniform:4", "power-of-two:8", "additive-power-of-two:8")
 """Quantisers of the kinds that the abstract calls existing methods."""
 CELLS = (1, 2, 4)
 """Bits of a cell."""
