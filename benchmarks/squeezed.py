@@ -84,15 +84,15 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.squeezed", description="Time squeezed mapping; write docs/squeezed.md's table."
     )
     parser.add_argument("--render", action="store_true", help="write the table again from benchmarks/squeezed.json")
-    parser.add_argument("--one", choices=NETWORKS, help="measure one network, and print it as JSON")
+    parser.add_argument("--only", choices=NETWORKS, help="measure one network, and print it as JSON")
     asked = parser.parse_args(arguments)
-    if asked.one:
-        sys.stdout.write(json.dumps(measure(asked.one)) + "\n")
+    if asked.only:
+        sys.stdout.write(json.dumps(measure(asked.only)) + "\n")
         return 0
     if not asked.render:
         rows = []
         for name in NETWORKS:
-            command = [sys.executable, "-m", "benchmarks.squeezed", "--one", name]
+            command = [sys.executable, "-m", "benchmarks.squeezed", "--only", name]
             made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
             rows.append(json.loads(made.stdout))
             sys.stderr.write(f"{name}\n")
