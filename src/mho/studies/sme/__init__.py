@@ -15,7 +15,7 @@ from mho.studies.sme.crossbars import crossbars, planes, windows
 from mho.studies.sme.forms import beyond as write_beyond
 from mho.studies.sme.forms import cells, forms
 from mho.studies.sme.load import STAGES
-from mho.studies.sme.measure import ALIKE, Curve, Measured, counts, grid_accuracy, networks
+from mho.studies.sme.measure import ALIKE, COUNTED, Curve, Measured, counts, grid_accuracy, networks
 from mho.studies.sme.measure import windows as count_windows
 from mho.studies.sme.measure_cost import beyond, costs
 from mho.studies.sme.measure_forms import cells as count_cells
@@ -33,7 +33,7 @@ ASSUMPTIONS = (
     "networks of the zoo have seeded weights: their arrays follow from sizes and from bits of weights that nobody "
     "trained; no accuracy is told of them",
     "a file with codes of its own (QDQ) keeps its codes of activations; weights are recoded from its integers",
-    "of real networks, some are left out, and of those of most layers windows are counted and not judged, to keep the "
+    "of real networks some are left out, one is counted alone, and of those of most layers windows are not judged, to keep the "
     "study to an hour",
     "what rounding goes by are calibration samples, other than those that judge, except for networks of which there "
     "are none (words)",
@@ -46,6 +46,7 @@ def study(work: Work) -> Study:
     held = Measured(work)
     names = networks(work)
     real = {each.name for each in chosen(work)}
+    judged = real - set(COUNTED)
     found: dict[str, Any] = {}
     bits: dict[str, Any] = {}
     judgements: dict[str, Any] = {}
@@ -61,7 +62,7 @@ def study(work: Work) -> Study:
         found[name] = counts(work, held, name)
         bits[name] = count_windows(work, held, name)
         few = None
-        if name in real:
+        if name in judged:
             drawn = Curve(work, held.loaded(name))
             if name not in ALIKE:
                 judgements[name] = grid_accuracy(work, held, name)
