@@ -44,7 +44,7 @@ def ours(study: studies.Study, name: str) -> float:
 def test_a_quick_run_gives_every_part_that_needs_no_data_and_validates(quick: tuple[studies.Study, Path]) -> None:
     study, folder = quick
     jsonschema.validate(study.to_dict(), SCHEMA)
-    assert [part.id for part in study.parts] == ["crossbars", "windows", "planes", "cells", "origin", "cost"]
+    assert [part.id for part in study.parts] == ["crossbars", "windows", "planes", "cells", "origin", "layers", "cost"]
     drawn = {f"{plot.id}.svg" for part in study.parts for plot in part.plots}
     assert {path.name for path in folder.iterdir()} == {"study.json", "study.html", "study.md", *drawn}
     assert all(row.paper is None for row in study.rows)
@@ -53,7 +53,19 @@ def test_a_quick_run_gives_every_part_that_needs_no_data_and_validates(quick: tu
 
 def test_with_real_data_accuracy_is_measured_too(data: Path, tmp_path: Path) -> None:
     study = studies.run("sme", tmp_path / "made", quick=True, data=data)
-    parts = ["crossbars", "windows", "planes", "cells", "accuracy", "curve", "forms", "origin", "cost", "beyond"]
+    parts = [
+        "crossbars",
+        "windows",
+        "planes",
+        "cells",
+        "accuracy",
+        "curve",
+        "forms",
+        "origin",
+        "layers",
+        "cost",
+        "beyond",
+    ]
     assert [part.id for part in study.parts] == parts
     check_whole(study, ("dscnn_int8_qdq",), ("dscnn_int8_qdq",))
 
@@ -74,6 +86,11 @@ def check_whole(study: studies.Study, names: tuple[str, ...], real: tuple[str, .
             for coding in ("8-bit", *map(str, windows_of(name))):
                 for place in range(7):
                     assert 0 <= ours(study, f"planes/{name}/{kind}/{coding}/bit {place}") <= 100
+        # Layers sum to the whole.
+        runs = ["dense", "sre", "lossless", *(["few", "folded"] if name in real else [])]
+        for run in runs:
+            arrays = [row.ours or 0.0 for row in study.rows if row.id.startswith(f"layers/{name}/{run}/")]
+            assert sum(arrays) == ours(study, f"cost/arrays/{run}/{name}")
     for name in real:
         lost, samples = ours(study, f"curve/best-lost/{name}"), 500 if name.startswith("dscnn") else None
         assert samples is None or lost <= allowed(samples)

@@ -10,7 +10,7 @@ from mho.studies.real import check_data, chosen
 from mho.studies.rows import Study
 from mho.studies.sme.accuracy import accuracy, curve
 from mho.studies.sme.chips import dense, squeezing
-from mho.studies.sme.cost import cost
+from mho.studies.sme.cost import cost, layers
 from mho.studies.sme.crossbars import crossbars, planes, windows
 from mho.studies.sme.forms import beyond as write_beyond
 from mho.studies.sme.forms import cells, forms
@@ -78,7 +78,7 @@ def study(work: Work) -> Study:
     chapters = [crossbars(found, seeded), windows(found, bits, seeded), planes(bits), cells(inside)]
     if judgements:
         chapters += [accuracy(judgements), curve(found, bases, points, least), forms(others, found, judgements)]
-    chapters += [origin(found, bits, best, compared=not work.settings.quick), cost(prices)]
+    chapters += [origin(found, bits, best, compared=not work.settings.quick), layers(found, prices), cost(prices)]
     if outside:
         chapters.append(write_beyond(outside))
     return Study(

@@ -20,12 +20,13 @@ TEXT = (
 CURVE_TEXT = (
     "Each layer takes its weights from 8 bits or from a coding of 6 to 2 bit planes a weight on average, chosen for "
     "each output and each 128 inputs (ours): for the fewest arrays under a budget of error of the network's output, "
-    "measured layer by layer on calibration samples; and all layers alike. The layers of a choice are then recoded one "
-    "after another, on the inputs that the recoded ones before them give. Up to two blocks of a layer share an array "
-    "and are activated one after another, which costs time (below); the notes also tell the arrays where none is "
-    "shared. The tables are judged on 500 samples, evenly spread. Of the points the one of fewest arrays is sought "
-    "that loses at most 0.3 points on all labelled samples (CIFAR-10: 15 of 5,000 images; one where there are few), "
-    "from the fewest arrays on: which point that is, is known from the very samples that judge."
+    "measured layer by layer on calibration samples; and all layers alike (of networks of most layers, that alone). "
+    "The layers of a choice are then recoded one after another, on the inputs that the recoded ones before them give. "
+    "Up to two blocks of a layer share an array and are activated one after another, which costs time (below); the "
+    "notes also tell the arrays where none is shared. The tables are judged on 500 samples, evenly spread. Of the "
+    "points the one of fewest arrays is sought that loses at most 0.3 points on all labelled samples (CIFAR-10: 15 of "
+    "5,000 images; one where there are few), from the fewest arrays on: which point that is, is known from the very "
+    "samples that judge."
 )
 
 

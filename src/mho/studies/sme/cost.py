@@ -28,6 +28,34 @@ RUNS = {
 }
 
 
+LAYER_TEXT = (
+    "Arrays of one copy of each layer, in the ways of the tables of time and energy; K inputs, N outputs, and how many such "
+    "matrices (depthwise and grouped convolutions have many small ones)."
+)
+
+
+def layers(counts: Found, found: Found) -> Chapter:
+    """List the arrays of every layer."""
+    chapter = Chapter("layers", "Layer by layer", "Abstract", LAYER_TEXT)
+    for name, runs in found.items():
+        members, labels = [], {}
+        for place, layer in enumerate(counts[name]["layers"]):
+            member = f"{place + 1}"
+            members.append(member)
+            size = f"{layer['rows']} × {layer['columns']}" + (
+                f" × {layer['matrices']}" if layer["matrices"] > 1 else ""
+            )
+            labels[member] = f"{layer['name']} ({size})"
+            for run, label in RUNS.items():
+                if run in runs:
+                    arrays = float(runs[run]["layers"][place]["arrays"])
+                    what = f"arrays of {layer['name']}, {label}"
+                    chapter.add(f"{name}/{run}", member, what, "arrays", arrays, network=name)
+        columns = {f"{name}/{run}": label for run, label in RUNS.items()}
+        chapter.table(f"{name}: arrays of each layer", "layer (K × N)", members, columns, labels)
+    return chapter
+
+
 def cost(found: Mapping[str, Found]) -> Chapter:
     """Set arrays, time and energy side by side."""
     chapter = Chapter("cost", "Time and energy beside ISAAC and SRE", "Abstract", TEXT)
@@ -40,6 +68,9 @@ def cost(found: Mapping[str, Found]) -> Chapter:
             chapter.add(f"arrays/{run}", name, f"arrays, {label}", "arrays", float(made["arrays"]), network=name)
             chapter.add(f"time/{run}", name, f"time, one copy, {label}", "s", made["latency_s"], network=name)
             chapter.add(f"energy/{run}", name, f"energy of computing, {label}", "J", made["compute_j"], network=name)
+            if made["area_m2"] is not None:
+                area = made["area_m2"]
+                chapter.add(f"area/{run}", name, f"area of the chip, {label}", "m²", area, network=name)
             saved = dense["compute_j"] / made["compute_j"]
             chapter.add(f"less/{run}", name, f"times less energy than dense, {label}", "times", saved, network=name)
             if made["shared_s"] is None:
@@ -52,6 +83,7 @@ def cost(found: Mapping[str, Found]) -> Chapter:
     names = list(found)
     for series, title in (
         ("arrays", "Arrays of one copy"),
+        ("area", "Area of the whole chip, index memories and row shifts included"),
         ("time", "Time of one inference, one copy"),
         ("energy", "Energy of computing"),
         ("less", "Times less energy than dense"),

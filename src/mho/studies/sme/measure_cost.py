@@ -76,16 +76,16 @@ def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **o
     tiles = max(1, -(-arrays // chip.tile.groups))
     sized = chip.override({"tiles": tiles}, source="study: as many tiles as the network fills")
     program = mho.compile(quantised, sized, schedule="naive", mapping=mapping, **options)
-    report = mho.simulate(program).to_dict()
+    report = mho.simulate(program)
     energy: dict[str, float] = {}
     compute = 0.0
-    for entry in _entries(program):
+    for entry in report.account.entries:
         if entry.kind == "compute":
             energy[entry.component] = energy.get(entry.component, 0.0) + entry.joules
             compute += entry.joules
     return {
         "arrays": arrays,
-        "latency_s": report["latency_s"],
+        "latency_s": report.latency_s,
         "compute_j": compute,
         "by_component": energy,
         "area_m2": sized.roll_up().area_m2.total,
@@ -94,10 +94,6 @@ def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **o
             for layer in program.mapping.layers
         ],
     }
-
-
-def _entries(program: mho.Program) -> Sequence[Any]:
-    return mho.simulate(program).account.entries
 
 
 def compressed(quantised: mho.QuantisedNetwork, plain: dict[str, Any]) -> dict[str, Any]:
