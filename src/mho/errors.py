@@ -3,6 +3,7 @@
 MhoError                       anything the user can put right; the command line prints it in one line, exit code 2
 ├── ChipError                  a chip or technology file: file, key and what is allowed
 ├── NetworkError               a network file or graph: file, node and what is known
+├── TraceError                 a trace of look-ups: file, line or row, and what is allowed
 ├── WeightError                weights that do not fit a network, or are not finite
 ├── NumberError                quantisation: codes, calibration samples
 ├── MappingError               a layer that cannot be placed on the chip
@@ -36,6 +37,10 @@ class ChipError(MhoError):
 
 class NetworkError(MhoError):
     """A network cannot be imported or is inconsistent."""
+
+
+class TraceError(MhoError):
+    """A trace of embedding look-ups is wrong."""
 
 
 class WeightError(MhoError):

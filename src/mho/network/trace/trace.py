@@ -1,0 +1,117 @@
+"""A trace: what the queries of a recommender look up in its embedding tables, as compressed rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import TraceError
+
+Indices = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+MOST_ROWS = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Bags of look-ups. A bag is what one query looks up in one table; its rows are added to one vector.
+
+    `rows`: the rows of each table. `offsets` int64 (bags + 1,) and `indices` int32 (look-ups,): bag b looks up
+    indices[offsets[b]:offsets[b + 1]], rows of its own table, a row as often as it stands there; it may be empty. `tables` int32
+    and `queries` int64 (bags,): the table and the query of each bag; the bags of a query stand together, queries in rising order.
+    `weights` uint8 (look-ups,), or None where all are 1: what each row counts for in the sum, 1 to 255. `names`: of the tables.
+    `origin`: where it is from; `synthetic`: whether it was made up.
+
+    Raises TraceError for what is inconsistent, naming the first bag or look-up that is wrong.
+    """
+
+    rows: tuple[int, ...]
+    offsets: Offsets
+    indices: Indices
+    tables: npt.NDArray[np.int32]
+    queries: npt.NDArray[np.int64]
+    origin: str
+    names: tuple[str, ...] = ()
+    weights: npt.NDArray[np.uint8] | None = None
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that everything fits together."""
+        if not self.names:
+            object.__setattr__(self, "names", tuple(f"table{i}" for i in range(len(self.rows))))
+        if not self.rows or any(count < 1 for count in self.rows) or sum(self.rows) > MOST_ROWS:
+            raise TraceError(f"{self.origin}: tables need 1 to {MOST_ROWS} rows in all, not {self.rows}")
+        if len(self.names) != len(self.rows):
+            raise TraceError(f"{self.origin}: {len(self.rows)} tables, but {len(self.names)} names")
+        shapes = (self.tables.shape, self.queries.shape)
+        if self.offsets.ndim != 1 or not len(self.offsets) or shapes != ((self.bags,), (self.bags,)):
+            raise TraceError(f"{self.origin}: offsets, tables and queries do not fit each other")
+        falling = np.flatnonzero(np.diff(self.offsets) < 0)
+        if self.offsets[0] != 0 or len(falling):
+            bag = int(falling[0]) if self.offsets[0] == 0 else 0
+            raise TraceError(f"{self.origin}: bag {bag}: offsets must start at 0 and not fall")
+        if self.offsets[-1] != len(self.indices) or (self.weights is not None and len(self.weights) != self.lookups):
+            raise TraceError(f"{self.origin}: the last offset must be the number of look-ups, and of weights")
+        if self.bags and (self.tables.min() < 0 or self.tables.max() >= len(self.rows)):
+            raise TraceError(f"{self.origin}: a bag is of a table outside 0 to {len(self.rows) - 1}")
+        if (np.diff(self.queries) < 0).any():
+            raise TraceError(f"{self.origin}: queries must not fall")
+        self._check_rows()
+        if self.weights is not None and self.lookups and not self.weights.min():
+            raise TraceError(f"{self.origin}: look-up {int(self.weights.argmin())}: weights are 1 to 255")
+
+    def _check_rows(self) -> None:
+        limits = np.repeat(np.asarray(self.rows, dtype=np.int64)[self.tables], self.lengths)
+        wrong = np.flatnonzero((self.indices < 0) | (self.indices >= limits))
+        if len(wrong):
+            at = int(wrong[0])
+            bag = int(np.searchsorted(self.offsets, at, side="right")) - 1
+            last = int(limits[at]) - 1
+            raise TraceError(f"{self.origin}: bag {bag}: row {self.indices[at]} is outside 0 to {last}")
+
+    @property
+    def bags(self) -> int:
+        """Number of bags."""
+        return len(self.offsets) - 1
+
+    @property
+    def lookups(self) -> int:
+        """Number of look-ups."""
+        return len(self.indices)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Look-ups of each bag."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def base(self) -> npt.NDArray[np.int64]:
+        """Where the rows of each table begin when those of all tables are counted through, and their number."""
+        return np.concatenate([[0], np.cumsum(self.rows)]).astype(np.int64)
+
+    @property
+    def total_rows(self) -> int:
+        """Rows of all tables."""
+        return sum(self.rows)
+
+    @cached_property
+    def flat(self) -> Indices:
+        """Each look-up's row, counted through all tables: int32 (look-ups,)."""
+        if len(self.rows) == 1:
+            return self.indices
+        return (self.indices + np.repeat(self.base[self.tables], self.lengths)).astype(np.int32)
+
+    def select(self, bags: npt.NDArray[np.int64] | slice) -> Trace:
+        """Return some of the bags, by rising numbers or a slice."""
+        chosen = np.arange(self.bags)[bags]
+        lengths = self.lengths[chosen]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        weights = None if self.weights is None else self.weights[places]
+        tables, queries = self.tables[chosen], self.queries[chosen]
+        return Trace(
+            self.rows, offsets, self.indices[places], tables, queries, self.origin, self.names, weights, self.synthetic
+        )
