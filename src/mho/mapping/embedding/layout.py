@@ -27,9 +27,9 @@ class Layout:
     """Which rows each group holds, and how many copies of each group there are.
 
     A group is what one activation can add up: at most `height` rows, each on a wordline of its own. `starts` int64
-    (groups + 1,) and `members` int32: group g holds rows members[starts[g]:starts[g + 1]] on its wordlines 0, 1 ... Rows are counted through all
-    tables (`Trace.flat`). Every row is in at least one group; it may be in several, and an activation of any of them serves it.
-    `copies` int32 (groups,): at least 1. The *instances* of a group are its copies; they are numbered group by group.
+    (groups + 1,) and `members` int32: group g holds rows members[starts[g]:starts[g + 1]] on its wordlines 0, 1 ... Rows are
+    counted through all tables (`Trace.flat`). Every row is in at least one group; it may be in several, and an activation of any
+    of them serves it. `copies` int32 (groups,): at least 1. The *instances* of a group are its copies, numbered group by group.
 
     Raises MappingError where a group is too high, a row is nowhere or twice in a group, or a group has no copy.
     """
