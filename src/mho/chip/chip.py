@@ -20,7 +20,7 @@ from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys
 from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
 from mho.chip.roles import roles_of
 from mho.chip.rollup import RollUp, roll_up
-from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, MemorySpec, SparseSpec, TileSpec
+from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, LookupSpec, MemorySpec, SparseSpec, TileSpec
 from mho.chip.technology import Technology
 from mho.chip.units import exact
 from mho.chip.vary import vary
@@ -168,6 +168,11 @@ class Chip:
     def sparse(self) -> SparseSpec | None:
         """What each group needs to take a list of inputs of its own, or None where all take theirs in order."""
         return self.spec.sparse
+
+    @property
+    def lookup(self) -> LookupSpec | None:
+        """What the arrays have to add up rows of tables, or None: ADCs of one resolution, for each array its own."""
+        return self.spec.lookup
 
     @property
     def memory(self) -> MemorySpec:

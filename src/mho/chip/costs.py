@@ -8,12 +8,17 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mho.chip.lookup import adc_sets, shares_adcs
 from mho.chip.roles import ROLES, Level, Role, roles_of
 from mho.chip.technology import Component
 from mho.errors import ChipError
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
+
+
+_WITH_ADCS = ("adc", "adc_mode", "shift_add")
+"""Roles that follow the ADCs where groups share these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,16 @@ class Costs:
 
     def level(self, role: str) -> Level:
         """Return the level at which a role sits in this chip."""
-        return self.chip.vector.level if role in ("vector_unit", "matrix_unit") else ROLES[role].level
+        if role in ("vector_unit", "matrix_unit"):
+            return self.chip.vector.level
+        return "tile" if role in _WITH_ADCS and shares_adcs(self.chip) else ROLES[role].level
+
+    def per_unit(self, role: str) -> int:
+        """Return the instances of a role in one unit of its level; of ADCs that groups share, those of a tile."""
+        count = ROLES[role].count(self.chip)
+        if role in _WITH_ADCS and shares_adcs(self.chip):
+            return count * self.chip.group.arrays * adc_sets(self.chip)
+        return count
 
     def units(self, role: str) -> int:
         """Return how many units of the role's level there are on the chip."""
@@ -68,7 +82,7 @@ class Costs:
         """
         if role == "global_buffer" and self.chip.buffer.in_tiles:
             return 0
-        return ROLES[role].count(self.chip) * self.units(role)
+        return self.per_unit(role) * self.units(role)
 
     def figure(self, role: str, name: str, bank: int | None = None) -> float:
         """Return a figure of a role's component, or 0 where no component plays it."""

@@ -57,7 +57,8 @@ def _group_sums(chip: Chip) -> float:
 
 
 def _accumulators(chip: Chip) -> int:
-    sums = exact(chip.frequency_hz) * exact(chip.window_time_s)
+    """Adders that keep up with all groups of a tile; where rows of tables are added up, one step is an activation."""
+    sums = exact(chip.frequency_hz) * exact(chip.window_time_s if chip.lookup is None else chip.step_time_s)
     return max(1, math.ceil(chip.tile.groups * chip.group_columns / sums))
 
 
@@ -122,6 +123,14 @@ ROLES: Mapping[str, Role] = MappingProxyType(
             "array", "sample", ("sample_hold",), lambda chip: chip.array.columns + chip.unit_columns, rate=_steps
         ),
         "adc": Role("array", "conversion", ("adc_conversion",), lambda chip: chip.array.adcs, _bits, _conversions),
+        "adc_mode": Role(
+            "array",
+            "byte",
+            ("adc_mode_byte",),
+            lambda chip: 0 if chip.lookup is None or chip.lookup.adc_modes == "fixed" else chip.array.adcs,
+            rate=_steps,
+            part="lookup",
+        ),
         "shift_add": Role("array", "addition", ("shift_add",), lambda chip: chip.array.adcs, rate=_conversions),
         "input_register": Role(
             "array",

@@ -106,7 +106,7 @@ def _parts(chip: Chip) -> Iterable[Part]:
             component=name,
             detail=chip.uses[name].name,
             level=level,
-            count=role.count(chip),
+            count=costs.per_unit(name),
             total=costs.count(name),
             area_m2=costs.area_m2(name),
             leakage_w=costs.figure(name, "leakage"),

@@ -151,8 +151,26 @@ class SparseSpec(Part):
         return self.index_bits + 4
 
 
+ModesName = Literal["fixed", "switch", "every"]
+MODES: tuple[ModesName, ...] = get_args(ModesName)
+
+
+class LookupSpec(Part):
+    """What arrays need to add up rows of embedding tables (ReCross, arXiv 2509.10627).
+
+    `adc_modes`: the resolutions between which the ADCs switch, activation by activation. `fixed`: always `array.adc_bits`;
+    `switch`: those of one cell (read mode) or `array.adc_bits` (sum mode); `every`: any number of bits from those of a cell on.
+    `most_rows`: rows that are driven at once at most, whatever the ADCs could add up; 1 is an array that only reads.
+    `groups_per_adc`: groups of a tile that take turns at one set of ADCs, `array.adcs` for each of the arrays of a group.
+    """
+
+    adc_modes: Annotated[ModesName, Words(MODES)]
+    most_rows: Rows
+    groups_per_adc: Groups
+
+
 class ChipSpec(Part):
-    """All quantities of a chip. A part that is None, as only `sparse` may be, is not on the chip."""
+    """All quantities of a chip. A part that is None, as only `sparse` and `lookup` may be, is not on the chip."""
 
     node: Length
     frequency_hz: Frequency
@@ -166,10 +184,16 @@ class ChipSpec(Part):
     write_latency: Annotated[Literal["worst_case", "actual"], Words(("worst_case", "actual"))]
     layer_order: Annotated[Literal["sequential", "dataflow"], Words(("sequential", "dataflow"))]
     sparse: SparseSpec | None = None
+    lookup: LookupSpec | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the quantities, safe for JSON; a part that is not on the chip is left out."""
-        return self.model_dump(mode="json", exclude=None if self.sparse else {"sparse"})
+        absent = {
+            key
+            for key, field in type(self).model_fields.items()
+            if not field.is_required() and getattr(self, key) is None
+        }
+        return self.model_dump(mode="json", exclude=absent)
 
 
 def part_of(field: FieldInfo) -> type[BaseModel] | None:

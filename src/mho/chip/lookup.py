@@ -1,0 +1,128 @@
+"""Activations that add up a few rows of an array: the resolution their sums need, and the time they take.
+
+An ADC that switches converts bit by bit (successive approximation): a conversion of b of its B bits takes b / B of a whole
+one's time and energy. That is an assumption on the safe side: left out are the first steps, which move the largest capacitors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip.units import exact
+from mho.errors import OptionError
+
+if TYPE_CHECKING:
+    from mho.chip.chip import Chip
+
+SAR_NOTE = (
+    "assumption: an ADC that converts b of its B bits takes b / B of the time and energy of a whole conversion "
+    "(successive approximation, one bit a step)"
+)
+
+
+def shares_adcs(chip: Chip) -> bool:
+    """Whether groups take turns at ADCs."""
+    return chip.lookup is not None and chip.lookup.groups_per_adc > 1
+
+
+def adc_sets(chip: Chip) -> int:
+    """Return the sets of ADCs of a tile: one for each group, or fewer where groups share them."""
+    return -(-chip.tile.groups // (1 if chip.lookup is None else chip.lookup.groups_per_adc))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What an activation of n rows needs on a chip, for look-ups whose weights have `weight_bits` (1: they only count).
+
+    `dimension`: features of a row; only columns that hold one are converted, those of the fullest array one after another.
+    `steps`: the weights are streamed as many bits a step as the DACs take. Of `bits`, `conversion_s` and `seconds` entry n is for
+    n rows, 0 to `most_rows`. OptionError where the ADCs cannot tell apart the levels of a single cell.
+    """
+
+    chip: Chip
+    dimension: int
+    weight_bits: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no ADC of this chip could convert."""
+        if self.dimension < 1:
+            raise OptionError(f"rows of embeddings have at least 1 feature, not {self.dimension}")
+        if not 1 <= self.weight_bits <= self.chip.input_bits:
+            raise OptionError(f"weights of look-ups have 1 to {self.chip.input_bits} bits, not {self.weight_bits}")
+        if not self.most_rows:
+            raise OptionError(
+                f"chip {self.chip.name!r}: ADCs of {self.chip.array.adc_bits} bits cannot read a cell of "
+                f"{self.chip.array.cell_bits} bits driven by {self.drive}; at least {self.needed(1)} bits"
+            )
+
+    @property
+    def arrays(self) -> int:
+        """Arrays that the features of a row lie in."""
+        return -(-self.dimension // self.chip.array_weights_per_row)
+
+    @property
+    def fullest(self) -> int:
+        """Conversions of a step in the array that holds most features."""
+        chip = self.chip
+        features = min(self.dimension, chip.array_weights_per_row)
+        return chip.coding.conversions(features * chip.cells_per_weight)
+
+    @property
+    def drive(self) -> int:
+        """The largest input that a row gets in a step."""
+        return (1 << min(self.weight_bits, self.chip.array.dac_bits)) - 1
+
+    @property
+    def steps(self) -> int:
+        """Input steps of an activation."""
+        return -(-self.weight_bits // self.chip.array.dac_bits)
+
+    def needed(self, rows: int) -> int:
+        """Return the bits that hold any sum of so many cells: 0 to rows x drive x highest level, and a sign for pairs.
+
+        Where columns may be inverted, they hold at most half of what all their rows could (ISAAC, section V).
+        """
+        highest = self.drive * (self.chip.levels - 1)
+        largest = rows * highest
+        if self.chip.coding.inverts:
+            largest = min(largest, self.chip.array.rows * highest // 2)
+        return int(largest).bit_length() + self.chip.coding.pairs
+
+    @cached_property
+    def most_rows(self) -> int:
+        """The most rows that are driven at once and whose sum the ADC always holds; more take several activations."""
+        limit = self.chip.array.rows if self.chip.lookup is None else self.chip.lookup.most_rows
+        return max(n for n in range(limit + 1) if not n or self.needed(n) <= self.chip.array.adc_bits)
+
+    @cached_property
+    def bits(self) -> npt.NDArray[np.int64]:
+        """Bits that an ADC resolves for n rows; 0 for none."""
+        full, modes = self.chip.array.adc_bits, "fixed" if self.chip.lookup is None else self.chip.lookup.adc_modes
+        bits = np.full(self.most_rows + 1, full, dtype=np.int64)
+        if modes == "every":
+            bits[:] = [self.needed(n) for n in range(self.most_rows + 1)]
+        elif modes == "switch":
+            bits[1] = self.needed(1)
+        bits[0] = 0
+        return bits
+
+    @cached_property
+    def conversion_s(self) -> npt.NDArray[np.float64]:
+        """Time for which a set of ADCs is busy with one step of n rows."""
+        chip = self.chip
+        conversions = -(-self.fullest // chip.array.adcs)
+        period = conversions * exact(chip.array.adc_period_s)
+        return np.array([float(period * Fraction(int(b), chip.array.adc_bits)) for b in self.bits])
+
+    @cached_property
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """Time of an activation of n rows with ADCs at hand: of each step overhead and conversions."""
+        times = self.steps * (self.chip.array.step_overhead_s + self.conversion_s)
+        times[0] = 0.0
+        return np.asarray(times, dtype=np.float64)

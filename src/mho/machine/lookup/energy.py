@@ -1,0 +1,100 @@
+"""What activations cost: events counted from how many rows each drives, each with the chip's energy for one such event.
+
+Counting rules, for an activation of n rows whose features lie in A arrays:
+- the selected rows come as a mask, a bit a row (a weight's bits where look-ups have weights), over the network on chip into the
+  tile buffer (written and read) of each group that an instance takes, and into the input register of each array;
+- n rows are driven in each array and step. Current flows in driven rows only, so a read costs n / rows of `array_read`;
+- columns that hold features are sampled, converted and shift-added in each step, pairs converted once, a unit column too; a
+  conversion of b of the ADC's B bits costs b / B, and an ADC that switches gets its mode written, one byte;
+- the sums of a part are updated in the output register each step, and sent through the port unless merged in this tile;
+- a bag of p parts takes p - 1 additions a feature; its vector, 4 bytes a feature, is written to a tile buffer once.
+
+Leakage: the parts of a tile by the share of tiles in use, those of the chip whole, over the time of all batches; main memory is
+not used while look-ups are served, and is not counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip.lookup import Reading
+from mho.mapping.embedding.seats import Seats
+
+READ_NOTE = "assumption: the energy of reading an array is that of its driven rows, 1 / rows of a whole read each"
+MEMORY_NOTE = "main memory is not used while look-ups are served; what it draws is not counted"
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What energy follows from: `by_rows` int64 (most rows + 1,), the activations of n rows; partial sums, and those of them that
+    crossed tiles; bags with any part at all; and seconds in which the chip was powered. Counts add up.
+    """
+
+    by_rows: npt.NDArray[np.int64]
+    parts: int
+    crossed: int
+    served: int
+    seconds: float
+
+    def __add__(self, other: Counted) -> Counted:
+        """Add the counts of two runs, one after the other."""
+        return Counted(
+            self.by_rows + other.by_rows,
+            self.parts + other.parts,
+            self.crossed + other.crossed,
+            self.served + other.served,
+            self.seconds + other.seconds,
+        )
+
+    @property
+    def activations(self) -> int:
+        """All activations."""
+        return int(self.by_rows.sum())
+
+
+def events(counted: Counted, seats: Seats, reading: Reading, part_bytes: int, result_bytes: int) -> dict[str, float]:
+    """Return how often each event of the chip happened; `part_bytes` and `result_bytes` are of one feature."""
+    chip, dimension = seats.chip, seats.dimension
+    rows = np.arange(reading.most_rows + 1)
+    activations = counted.activations
+    steps, arrays = reading.steps, reading.arrays
+    driven = int(counted.by_rows @ rows) * steps * arrays
+    columns = dimension * chip.cells_per_weight + arrays * chip.unit_columns
+    converted = columns // 2 if chip.coding.pairs else columns
+    whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
+    mask = -(-chip.array.rows * reading.weight_bits // 8)
+    found = {
+        "noc_byte": activations * mask * seats.span + counted.crossed * dimension * part_bytes,
+        "tile_buffer_byte": 2 * activations * mask * seats.span + counted.served * dimension * result_bytes,
+        "input_register_byte": activations * mask * arrays,
+        "dac_drive": driven,
+        "array_read": driven / chip.array.rows,
+        "sample_hold": activations * steps * columns,
+        "adc_conversion": whole * converted,
+        "shift_add": activations * steps * converted,
+        "output_register_byte": activations * steps * dimension * part_bytes,
+        "accumulate": (counted.parts - counted.served) * dimension,
+    }
+    if "adc_mode_byte" in chip.energy_per_event and chip.costs.count("adc_mode"):
+        found["adc_mode_byte"] = activations * arrays * chip.array.adcs
+    return found
+
+
+def energy(
+    counted: Counted, seats: Seats, reading: Reading, part_bytes: int, result_bytes: int
+) -> dict[tuple[str, str], float]:
+    """Return joules by component and kind, `compute` or `static`."""
+    chip, costs = seats.chip, seats.chip.costs
+    joules = {
+        (chip.event_component[event], "compute"): count * chip.energy_per_event[event]
+        for event, count in events(counted, seats, reading, part_bytes, result_bytes).items()
+    }
+    share = seats.tiles / chip.tiles
+    for component, watts in chip.leakage_w.items():
+        level = costs.level(component)
+        if watts and level != "board":
+            joules[component, "static"] = watts * counted.seconds * (1.0 if level == "chip" else share)
+    return joules

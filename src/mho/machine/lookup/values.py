@@ -1,0 +1,230 @@
+"""What a program of look-ups computes: the reduced vector of each bag, from the levels that the layout put into the cells.
+
+Rows hold signed integers of 8 bits, stored as code = value + 128 in the coding of the chip. An activation drives its wordlines with
+the weights of its look-ups, DAC bits a step; each column of cells (or pair) gives a sum, which is converted with the mode's
+resolution, in steps of one level; the digital side adds up significances, steps and the parts of a bag, and takes 128 x the sum of
+the weights out, which it knows from the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.errors import AnalogError, NumberError
+from mho.machine.analog.columns import ADC_ERRORS, fixed_point
+from mho.machine.analog.spec import Analog
+from mho.mapping.coding import block_levels
+from mho.network.trace import Trace
+from mho.program.lookups import Ints, Lookups
+
+FloatArray = npt.NDArray[np.float64]
+Table = npt.NDArray[np.int8]
+ZERO = 128
+"""The code that stands for 0."""
+READ = 0x0EAD
+"""What the draws of read noise are keyed by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Reduced vectors (bags, features): int64, or float64 behind an ideal ADC and noisy cells. `clipped` of `conversions` sums did
+    not fit the ADC's mode.
+    """
+
+    vectors: npt.NDArray[np.int64] | FloatArray
+    clipped: int
+    conversions: int
+
+
+def reference(trace: Trace, table: Table) -> Ints:
+    """Return sum over each bag's look-ups of weight x row, int64 (bags, features): an integer embedding_bag."""
+    _check(trace, table)
+    vectors = np.zeros((trace.bags, table.shape[1]), dtype=np.int64)
+    bag = np.repeat(np.arange(trace.bags), trace.lengths)
+    rows = table[trace.flat].astype(np.int64)
+    np.add.at(vectors, bag, rows if trace.weights is None else rows * trace.weights[:, None])
+    return vectors
+
+
+def reduce(lookups: Lookups, table: Table, analog: Analog | None = None) -> Reduced:
+    """Execute a program of look-ups on tables of int8, (rows of all tables, features). With exact cells nothing is lost.
+
+    `analog` (ADC of the chip or ideal, gain and offset errors, devices with all that they do) adds noise: each instance is
+    programmed once. Raises NumberError for a table of another shape or type, AnalogError for what is not simulated here: wires,
+    ADC ranges, bits and effective bits other than the modes', a digital pedestal.
+    """
+    trace, seats, reading = lookups.trace, lookups.seats, lookups.reading
+    _check(trace, table)
+    if table.shape[1] != seats.dimension:
+        raise NumberError(f"a table of {table.shape[1]} features does not fit a program for {seats.dimension}")
+    maker = _Maker(seats.chip, lookups, table, analog)
+    real = analog is not None and analog.adc.bits == "ideal"
+    kind: type[np.float64] | type[np.int64] = np.float64 if real else np.int64
+    vectors: npt.NDArray[Any] = np.zeros((trace.bags, seats.dimension), dtype=kind)
+    clipped = conversions = 0
+    sizes = lookups.sizes
+    for instance, acts in _by_instance(lookups):
+        array = maker.array(instance)
+        at = np.concatenate([np.arange(lookups.starts[a], lookups.starts[a + 1]) for a in acts.tolist()])
+        cuts = np.concatenate([[0], np.cumsum(sizes[acts])[:-1]])
+        served = lookups.lookups[at]
+        weights = np.ones(len(at), dtype=np.int64) if trace.weights is None else trace.weights[served].astype(np.int64)
+        bits = reading.bits[sizes[acts]]
+        total = np.zeros((len(acts), seats.dimension), dtype=kind)
+        for step in range(reading.steps):
+            drive = weights >> (step * seats.chip.array.dac_bits) & reading.drive
+            driven = np.add.reduceat(drive, cuts)
+            sums = array.sums(lookups.wordlines[at], drive, cuts)
+            codes, lost = array.convert(sums, bits)
+            clipped += lost
+            conversions += codes.size
+            significance = 1 << step * seats.chip.array.dac_bits
+            total += (array.combine(codes, driven) * significance).astype(kind)
+        total -= (ZERO * np.add.reduceat(weights, cuts))[:, None]
+        np.add.at(vectors, lookups.bags[acts], total)
+    return Reduced(vectors, clipped, conversions)
+
+
+def _check(trace: Trace, table: Table) -> None:
+    if table.dtype != np.int8 or table.ndim != 2 or len(table) != trace.total_rows:
+        raise NumberError(
+            f"tables must be int8, ({trace.total_rows} rows, features), not {table.dtype} of shape {table.shape}"
+        )
+
+
+def _by_instance(lookups: Lookups) -> Iterator[tuple[int, Ints]]:
+    """Yield each instance that is used with its activations, in order."""
+    order = np.argsort(lookups.instances, kind="stable")
+    ends = np.cumsum(lookups.loads)
+    for instance in np.flatnonzero(lookups.loads):
+        yield int(instance), order[ends[instance] - lookups.loads[instance] : ends[instance]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Array:
+    """The columns of an instance: `seen` int (rows, features x slices), in 2^-shift of a level, and its ADCs."""
+
+    seen: npt.NDArray[np.int64]
+    shift: int
+    significance: FloatArray
+    highest: int
+    inverted: npt.NDArray[np.bool_] | None
+    base: int
+    signed: bool
+    ideal: bool
+    gain: FloatArray
+    offset: FloatArray
+    variance: FloatArray | None
+    noise: np.random.Generator
+
+    def sums(self, wordlines: npt.NDArray[np.int32], drive: Ints, cuts: Ints) -> FloatArray:
+        """Return the sum of each activation and column, in levels."""
+        exact = np.add.reduceat(self.seen[wordlines] * drive[:, None], cuts, axis=0)
+        sums = np.ldexp(exact.astype(np.float64), -self.shift)
+        if self.variance is not None:
+            spread = np.sqrt(np.add.reduceat(self.variance[wordlines] * np.square(drive)[:, None], cuts, axis=0))
+            sums += spread * self.noise.standard_normal(sums.shape)
+        return np.asarray(sums)
+
+    def convert(self, sums: FloatArray, bits: Ints) -> tuple[FloatArray, int]:
+        """Return the codes, in steps of one level, and how many clipped."""
+        if self.ideal:
+            return sums, 0
+        wanted = np.rint(sums * self.gain + self.offset)
+        top = (2.0 ** (bits - 1) if self.signed else 2.0**bits)[:, None] - 1
+        codes = np.clip(wanted, -top if self.signed else 0.0, top)
+        return codes, int(np.count_nonzero(codes != wanted))
+
+    def combine(self, codes: FloatArray, driven: Ints) -> FloatArray:
+        """Return sum over driven rows of drive x code, (activations, features)."""
+        if self.inverted is not None:
+            codes = np.where(self.inverted, self.highest * driven[:, None] - codes, codes)
+        shaped = codes.reshape(len(codes), -1, len(self.significance))
+        return np.asarray(shaped @ self.significance + self.base * driven[:, None])
+
+
+class _Maker:
+    """Makes the columns of instances from what the layout puts there."""
+
+    def __init__(self, chip: Chip, lookups: Lookups, table: Table, analog: Analog | None) -> None:
+        self.chip, self.lookups, self.table = chip, lookups, table
+        self.analog = Analog(adc={"bits": "chip"}) if analog is None else analog  # type: ignore[arg-type]
+        _refuse(self.analog)
+        device = self.analog.device
+        device.check(chip.array.cell_bits, age_s=self.analog.age_s, writes=self.analog.writes)
+
+    def array(self, instance: int) -> _Array:
+        """Return an instance's columns."""
+        layout, chip, analog = self.lookups.layout, self.chip, self.analog
+        group = int(np.searchsorted(layout.first, instance, side="right")) - 1
+        rows = layout.members[layout.starts[group] : layout.starts[group + 1]]
+        codes = (self.table[rows].astype(np.int64) + ZERO).astype(np.uint8)
+        coding, bits, device = chip.coding, chip.array.cell_bits, analog.device
+        levels, inverted = block_levels(codes, coding)
+        below = device.pedestal(bits)
+        if device.exact:
+            held = levels + below
+        else:
+            faults = device.faults(levels.shape, (instance,), seed=analog.seed, writes=analog.writes)
+            key, more = (instance, 0), {"seed": analog.seed, "age_s": analog.age_s, "writes": analog.writes}
+            held = device.program(levels, bits, key, faults=faults, **more)  # type: ignore[arg-type]
+        sigma = device.read_sigma(held, bits)
+        variance = np.square(sigma) if np.any(sigma) else None
+        seen = np.asarray(held - below, dtype=np.float64)
+        significance = np.array(coding.significance, dtype=np.float64)
+        if coding.pairs:
+            seen, significance = seen[..., 0::2] - seen[..., 1::2], significance[0::2]
+            variance = None if variance is None else variance[..., 0::2] + variance[..., 1::2]
+        fixed, shift = fixed_point(seen, 0 if device.exact else None)
+        gain, offset = self._errors(instance, seen.shape[1], len(significance))
+        query = int(self.lookups.trace.queries[0])
+        words = np.random.SeedSequence(analog.seed, spawn_key=(READ, instance, query))
+        return _Array(
+            fixed.reshape(len(rows), -1).astype(np.int64),
+            shift,
+            significance,
+            coding.highest,
+            None if inverted is None else inverted.reshape(-1),
+            coding.base,
+            coding.pairs,
+            analog.adc.bits == "ideal",
+            gain,
+            offset,
+            None if variance is None else variance.reshape(len(rows), -1),
+            np.random.Generator(np.random.Philox(words)),
+        )
+
+    def _errors(self, instance: int, features: int, slices: int) -> tuple[FloatArray, FloatArray]:
+        """Return gain and offset of the ADC behind each column, drawn once for each ADC of an instance."""
+        adc, chip = self.analog.adc, self.chip
+        per_array, adcs = chip.array_weights_per_row, chip.array.adcs
+        words = np.random.SeedSequence(self.analog.seed, spawn_key=(ADC_ERRORS, instance))
+        arrays = -(-features // per_array)
+        draws = np.random.Generator(np.random.Philox(words)).standard_normal((2, arrays, adcs))
+        array, place = np.divmod(np.arange(features), per_array)
+        column = place[:, None] * slices + np.arange(slices)
+        which = column * adcs // (per_array * slices)
+        drawn = draws[:, array[:, None], which].reshape(2, -1)
+        return 1.0 + adc.gain_error * drawn[0], adc.offset_error * drawn[1]
+
+
+def _refuse(analog: Analog) -> None:
+    """Refuse what is not simulated for look-ups."""
+    for key, wrong, allowed in (
+        ("wires", analog.wires is not None, "none"),
+        ("pedestal", analog.pedestal != "analog", "analog"),
+        ("adc.range", analog.adc.range != "full", "full"),
+        ("adc.bits", analog.adc.bits not in ("chip", "ideal"), "chip or ideal; lookup.adc_modes says how many"),
+        ("adc.effective_bits", analog.adc.effective_bits is not None, "none"),
+    ):
+        if wrong:
+            raise AnalogError(f"{key}: not simulated for look-ups; allowed: {allowed}")
+
+
+__all__ = ["Reduced", "Table", "reduce", "reference"]

@@ -1,0 +1,96 @@
+"""Which arrays of a chip the instances of a layout take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.chip.lookup import adc_sets, shares_adcs
+from mho.errors import MappingError
+from mho.mapping.embedding.layout import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class Seats:
+    """The place of each instance of a layout on a chip, for rows of `dimension` features of 8 bits.
+
+    An instance takes the groups that its features need, all in one tile. Instances go round the tiles, so that copies of one
+    group and groups that follow each other do not crowd one tile's port. `tile` and `adc_set` int32 (instances,): where it sits,
+    and which set of ADCs (counted over all tiles in use) it takes turns at.
+
+    Raises MappingError where the chip has too few rows, tiles, or groups in a tile.
+    """
+
+    layout: Layout
+    chip: Chip
+    dimension: int
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit."""
+        chip, layout = self.chip, self.layout
+        if layout.height > chip.array.rows:
+            raise MappingError(
+                f"groups of up to {layout.height} rows do not fit the arrays of chip {chip.name!r}, of {chip.array.rows} rows"
+            )
+        if self.span > chip.tile.groups or (self.span > 1 and shares_adcs(chip)):
+            most = chip.group_columns * (1 if shares_adcs(chip) else chip.tile.groups)
+            raise MappingError(
+                f"{self.dimension} features take {self.span} groups; chip {chip.name!r} has room for {most} in a row"
+            )
+        if self.tiles > chip.tiles:
+            raise MappingError(
+                f"{layout.instances} groups of rows of {self.dimension} features take {self.tiles} tiles, chip {chip.name!r} has "
+                f"{chip.tiles} (tiles=... gives it more)"
+            )
+
+    @property
+    def span(self) -> int:
+        """Groups of the chip that an instance takes."""
+        return -(-self.dimension // self.chip.group_columns)
+
+    @property
+    def per_tile(self) -> int:
+        """Instances that a tile has room for."""
+        return self.chip.tile.groups // self.span
+
+    @property
+    def tiles(self) -> int:
+        """Tiles in use."""
+        return -(-self.layout.instances // self.per_tile)
+
+    @property
+    def adc_sets(self) -> int:
+        """Sets of ADCs in the tiles in use."""
+        return self.tiles * adc_sets(self.chip)
+
+    @cached_property
+    def tile(self) -> npt.NDArray[np.int32]:
+        """The tile of each instance."""
+        return (np.arange(self.layout.instances) % self.tiles).astype(np.int32)
+
+    @cached_property
+    def adc_set(self) -> npt.NDArray[np.int32]:
+        """The set of ADCs of each instance."""
+        sets = adc_sets(self.chip)
+        local = np.arange(self.layout.instances) // self.tiles
+        shared = 1 if self.chip.lookup is None else self.chip.lookup.groups_per_adc
+        return (self.tile * sets + local * self.span // shared).astype(np.int32)
+
+    def area_m2(self) -> dict[str, float]:
+        """Return the area by component of the groups in use, and of their share of tiles and of the chip.
+
+        Parts of arrays and groups count by the groups in use, parts of tiles by the same share of all groups, those of the chip
+        whole; so a layout of twice the instances takes about twice the area.
+        """
+        chip = self.chip
+        share = self.layout.instances * self.span / chip.groups
+        rolled = chip.roll_up()
+        areas: dict[str, float] = {}
+        for part in rolled.parts:
+            area = part.area_m2 * part.total * (1.0 if part.level == "chip" else share)
+            areas[part.component] = areas.get(part.component, 0.0) + area
+        return areas

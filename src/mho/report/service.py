@@ -1,0 +1,292 @@
+"""What it costs to serve a trace of look-ups: time a batch and a query, energy by component, loads (schema mho.service/1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.chip.lookup import SAR_NOTE, Reading
+from mho.errors import OptionError, TraceError
+from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, Counted, energy
+from mho.machine.lookup.timing import RESULT_BYTES, BatchTimes, partial_bytes, time_lookups
+from mho.mapping.embedding import Layout
+from mho.mapping.embedding.seats import Seats
+from mho.network.trace import Trace
+from mho.schedule.dispatch import dispatch
+from mho.version import __version__
+
+SCHEMA = "mho.service/1"
+CHUNK = 1 << 20
+"""Look-ups that are dispatched and timed at once, or a single batch where that has more."""
+
+FloatArray = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """All that was measured of a trace that was served by a layout on a chip. Times in s, energies in J, areas in m2.
+
+    `batch_s`, `bound_s` (batches,) and `query_s` (queries,): as from `mho.machine.lookup.time_lookups`; batches follow each other
+    without overlap. `loads`: activations of each instance; `busy_s`: for how long each was busy; `adcs_s`, `ports_s`,
+    `adders_s`: each set of ADCs, and each tile's port and adders.
+    """
+
+    seats: Seats
+    reading: Reading
+    batch: int
+    lookups: int
+    bags: int
+    origin: str
+    synthetic: bool
+    counted: Counted
+    part_bytes: int
+    batch_s: FloatArray
+    query_s: FloatArray
+    bound_s: FloatArray
+    loads: Ints
+    busy_s: FloatArray
+    adcs_s: FloatArray
+    ports_s: FloatArray
+    adders_s: FloatArray
+
+    @property
+    def layout(self) -> Layout:
+        """The layout that served."""
+        return self.seats.layout
+
+    @property
+    def chip(self) -> Chip:
+        """The chip that it was on."""
+        return self.seats.chip
+
+    @property
+    def queries(self) -> int:
+        """Queries served."""
+        return len(self.query_s)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all batches."""
+        return float(self.batch_s.sum())
+
+    @property
+    def activations(self) -> int:
+        """Activations of all instances."""
+        return self.counted.activations
+
+    @cached_property
+    def energy(self) -> Mapping[tuple[str, str], float]:
+        """Joules by component and kind ("compute", "static")."""
+        return energy(self.counted, self.seats, self.reading, self.part_bytes, RESULT_BYTES)
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of all batches."""
+        return sum(self.energy.values())
+
+    @cached_property
+    def area_m2(self) -> Mapping[str, float]:
+        """Area by component of what is in use."""
+        return self.seats.area_m2()
+
+    def modes(self) -> dict[int, int]:
+        """Return activations by the bits that their ADCs resolved, the fewest first."""
+        bits = self.reading.bits
+        counts = {int(b): int(self.counted.by_rows[bits == b].sum()) for b in np.unique(bits[1:])}
+        return {b: count for b, count in counts.items() if count}
+
+    def utilisation(self) -> dict[str, float]:
+        """Return the share of the time in which arrays, ADCs, ports and adders are busy: the mean, and the busiest of each."""
+        shares: dict[str, float] = {}
+        for name, busy in (
+            ("arrays", self.busy_s),
+            ("adcs", self.adcs_s),
+            ("ports", self.ports_s),
+            ("adders", self.adders_s),
+        ):
+            shares[f"{name}_mean"] = float(busy.mean() / self.seconds) if self.seconds else 0.0
+            shares[f"{name}_most"] = float(busy.max() / self.seconds) if self.seconds else 0.0
+        return shares
+
+    def notes(self) -> tuple[str, ...]:
+        """Return every assumption and synthetic input, each once."""
+        layout = self.layout
+        found = [
+            f"synthetic: {self.origin}" if self.synthetic else f"look-ups from {self.origin}",
+            "batches follow each other without overlap; all queries of a batch are there when it starts",
+            "rows are addressed by group and wordline; whoever sends queries has renumbered its ids once, and picks among the "
+            "groups of a row that has several",
+        ]
+        if layout.options.get("synthetic"):
+            found.append("the layout was made from a synthetic trace")
+        modes = "fixed" if self.chip.lookup is None else self.chip.lookup.adc_modes
+        return tuple(
+            dict.fromkeys((*found, *([SAR_NOTE] if modes != "fixed" else []), READ_NOTE, MEMORY_NOTE, *self.chip.notes))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but single batches and queries, ready for JSON."""
+        components: dict[str, float] = {}
+        kinds: dict[str, float] = {}
+        for (component, kind), joules in self.energy.items():
+            components[component] = components.get(component, 0.0) + joules
+            kinds[kind] = kinds.get(kind, 0.0) + joules
+        layout, bags = self.layout, max(self.bags, 1)
+        return {
+            "schema": SCHEMA,
+            "version": __version__,
+            "trace": {
+                "origin": self.origin,
+                "synthetic": self.synthetic,
+                "queries": self.queries,
+                "bags": self.bags,
+                "lookups": self.lookups,
+                "rows": layout.rows,
+            },
+            "chip": {"name": self.chip.name, "digest": self.chip.digest},
+            "layout": {
+                "method": layout.method,
+                "options": dict(layout.options),
+                "height": layout.height,
+                "dimension": self.seats.dimension,
+                "groups": layout.groups,
+                "instances": layout.instances,
+                "row_copies": len(layout.members) - layout.rows,
+                "area_ratio": layout.area_ratio,
+                "tiles": self.seats.tiles,
+            },
+            "batch": self.batch,
+            "batch_s": spread(self.batch_s),
+            "query_s": spread(self.query_s),
+            "seconds": self.seconds,
+            "lookups_per_s": self.lookups / self.seconds if self.seconds else 0.0,
+            "lower_bound_s": float(self.bound_s.sum()),
+            "bound_ratio": self.seconds / float(self.bound_s.sum()) if self.seconds else 1.0,
+            "activations": {
+                "total": self.activations,
+                "per_bag": self.activations / bags,
+                "rows_mean": self.lookups / self.activations if self.activations else 0.0,
+                "by_rows": {str(n): int(count) for n, count in enumerate(self.counted.by_rows) if count},
+                "by_bits": {str(bits): count for bits, count in self.modes().items()},
+                "partial_sums": self.counted.parts,
+                "crossed": self.counted.crossed,
+            },
+            "load": {"mean": float(self.loads.mean()), "most": int(self.loads.max())},
+            "utilisation": self.utilisation(),
+            "energy_j": {
+                "total": sum(components.values()),
+                "per_query": self.energy_j / self.queries if self.queries else 0.0,
+                "by_component": dict(sorted(components.items(), key=lambda item: -item[1])),
+                "by_kind": kinds,
+            },
+            "area_m2": {"total": sum(self.area_m2.values()), "by_component": dict(self.area_m2)},
+            "notes": list(self.notes()),
+        }
+
+
+def spread(values: FloatArray) -> dict[str, float]:
+    """Return mean, median, 99th percentile and largest of times; zeros for none."""
+    if not len(values):
+        return {"mean": 0.0, "p50": 0.0, "p99": 0.0, "most": 0.0}
+    p50, p99 = np.percentile(values, (50, 99)).tolist()
+    return {"mean": float(values.mean()), "p50": p50, "p99": p99, "most": float(values.max())}
+
+
+def serve(
+    trace: Trace | Iterable[Trace],
+    layout: Layout,
+    chip: Chip | str = "recross",
+    *,
+    dimension: int = 64,
+    batch: int = 256,
+    say: Callable[[str], None] | None = None,
+) -> Service:
+    """Serve a trace, or one that comes in parts, in batches of `batch` queries, and measure time and energy.
+
+    Rows have `dimension` features of 8 bits. A trace in parts is never held whole; the parts hold whole queries, each goes into
+    batches of its own, the last of them smaller. OptionError for what does not fit together, TraceError for a trace without bags,
+    MappingError where the chip has no room.
+    """
+    if isinstance(chip, str):
+        chip = Chip.load(chip)
+    seats = Seats(layout, chip, dimension)
+    parts = iter([trace] if isinstance(trace, Trace) else trace)
+    first = next(parts, None)
+    if first is None or not first.bags:
+        raise TraceError(f"{first.origin if first else 'trace'}: no bags to serve")
+    reading = Reading(chip, dimension, weight_bits(first, known=isinstance(trace, Trace)))
+    runs: list[BatchTimes] = []
+    counted: Counted | None = None
+    loads = np.zeros(layout.instances, dtype=np.int64)
+    lookups = bags = 0
+    part_bytes = 0
+    for each in _chunks(first, parts, batch):
+        if (each.weights is None) != (first.weights is None):
+            raise OptionError("parts of a trace have weights all or none")
+        program = dispatch(each, seats, reading, batch)
+        times = time_lookups(program)
+        part_bytes = partial_bytes(program)
+        served = int(np.count_nonzero(program.parts))
+        by_rows = np.bincount(program.sizes, minlength=reading.most_rows + 1)
+        sums = int(np.count_nonzero(program.sent))
+        here = Counted(by_rows, sums, times.crossed, served, float(times.batch_s.sum()))
+        counted = here if counted is None else counted + here
+        loads += program.loads
+        lookups, bags = lookups + each.lookups, bags + each.bags
+        runs.append(times)
+        if say is not None:
+            say(f"served {bags:,} bags, {lookups:,} look-ups")
+    assert counted is not None
+    return Service(
+        seats,
+        reading,
+        batch,
+        lookups,
+        bags,
+        first.origin,
+        first.synthetic,
+        counted,
+        part_bytes,
+        np.concatenate([run.batch_s for run in runs]),
+        np.concatenate([run.query_s for run in runs]),
+        np.concatenate([run.bound_s for run in runs]),
+        loads,
+        np.sum([run.array_busy_s for run in runs], axis=0),
+        np.sum([run.adc_busy_s for run in runs], axis=0),
+        np.sum([run.port_busy_s for run in runs], axis=0),
+        np.sum([run.adder_busy_s for run in runs], axis=0),
+    )
+
+
+def weight_bits(trace: Trace, *, known: bool) -> int:
+    """Return the bits that stream the weights of look-ups: 1 without any; those of the largest, or 8 if not all are `known`."""
+    if trace.weights is None:
+        return 1
+    return int(trace.weights.max(initial=1)).bit_length() if known else 8
+
+
+def _chunks(first: Trace, others: Iterator[Trace], batch: int) -> Iterator[Trace]:
+    """Yield a trace, in parts, in chunks of whole batches."""
+    for trace in _chained(first, others):
+        if not trace.bags:
+            continue
+        begins = np.concatenate([np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1)), [trace.bags]])
+        low = 0
+        cuts = begins[:-1:batch][1:].tolist()
+        for at, following in zip(cuts, [*cuts[1:], trace.bags], strict=True):
+            if trace.offsets[following] - trace.offsets[low] > CHUNK:
+                yield trace.select(slice(low, at))
+                low = at
+        yield trace.select(slice(low, trace.bags)) if low else trace
+
+
+def _chained(first: Trace, others: Iterator[Trace]) -> Iterator[Trace]:
+    yield first
+    yield from others
