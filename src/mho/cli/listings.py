@@ -21,9 +21,11 @@ def models(json_to: use.Json = None) -> None:
     from mho.network import zoo
 
     check_outputs(json_to=json_to)
-    listing = [
+    listing: list[dict[str, object]] = [
         {"name": name, "reads": "images", "option": "input_size", "default": zoo.IMAGE_SIZES[name]}
         if name in zoo.IMAGE_SIZES
+        else {"name": name, "reads": "vectors", "option": "batch", "default": 1}
+        if name in zoo.RECOMMENDERS
         else {"name": name, "reads": "tokens", "option": "sequence", "default": zoo.SEQUENCE}
         for name in zoo.names()
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,8 @@ class Trace:
     indices[offsets[b]:offsets[b + 1]], rows of its own table, a row as often as it stands there; it may be empty. `tables` int32
     and `queries` int64 (bags,): the table and the query of each bag; the bags of a query stand together, queries in rising order.
     `weights` uint8 (look-ups,), or None where all are 1: what each row counts for in the sum, 1 to 255. `names`: of the tables.
-    `origin`: where it is from; `synthetic`: whether it was made up.
+    `origin`: where it is from; `synthetic`: whether it was made up. `ids`: for each table the number that each row has where the
+    trace is from, int64 (rows,); None where rows keep their numbers.
 
     Raises TraceError for what is inconsistent, naming the first bag or look-up that is wrong.
     """
@@ -37,6 +40,7 @@ class Trace:
     names: tuple[str, ...] = ()
     weights: npt.NDArray[np.uint8] | None = None
     synthetic: bool = False
+    ids: tuple[npt.NDArray[np.int64], ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that everything fits together."""
@@ -57,11 +61,13 @@ class Trace:
             raise TraceError(f"{self.origin}: the last offset must be the number of look-ups, and of weights")
         if self.bags and (self.tables.min() < 0 or self.tables.max() >= len(self.rows)):
             raise TraceError(f"{self.origin}: a bag is of a table outside 0 to {len(self.rows) - 1}")
-        if (np.diff(self.queries) < 0).any():
+        if (self.queries[1:] < self.queries[:-1]).any():
             raise TraceError(f"{self.origin}: queries must not fall")
         self._check_rows()
         if self.weights is not None and self.lookups and not self.weights.min():
             raise TraceError(f"{self.origin}: look-up {int(self.weights.argmin())}: weights are 1 to 255")
+        if self.ids is not None and tuple(map(len, self.ids)) != self.rows:
+            raise TraceError(f"{self.origin}: ids of {tuple(map(len, self.ids))} rows, but tables of {self.rows}")
 
     def _check_rows(self) -> None:
         limits = np.repeat(np.asarray(self.rows, dtype=np.int64)[self.tables], self.lengths)
@@ -110,8 +116,67 @@ class Trace:
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         places = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        weights = None if self.weights is None else self.weights[places]
-        tables, queries = self.tables[chosen], self.queries[chosen]
-        return Trace(
-            self.rows, offsets, self.indices[places], tables, queries, self.origin, self.names, weights, self.synthetic
+        return replace(
+            self,
+            offsets=offsets,
+            indices=self.indices[places],
+            tables=self.tables[chosen],
+            queries=self.queries[chosen],
+            weights=None if self.weights is None else self.weights[places],
         )
+
+    def original(self, table: int = 0) -> npt.NDArray[np.int64]:
+        """Return the number that each row of a table has where the trace is from: int64 (rows of the table,)."""
+        return np.arange(self.rows[table]) if self.ids is None else self.ids[table]
+
+    def split(self, share: float, seed: int | None = None) -> tuple[Trace, Trace]:
+        """Split the queries in two, history and test: `mho.network.trace.split.split`."""
+        from mho.network.trace.split import split
+
+        return split(self, share, seed)
+
+    def save(self, path: str | Path) -> None:
+        """Write to a .npz file, which is there whole or not at all. OutputError names the path where it cannot be written."""
+        from mho.network.trace.storage import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trace:
+        """Read a file: `mho.network.trace.read` without options."""
+        from mho.network.trace.files import read
+
+        return read(path)
+
+
+def join(traces: Iterable[Trace]) -> Trace:
+    """Put traces of the same tables one behind the other, as the chunks of `stream`. TraceError where they do not fit."""
+    parts = list(traces)
+    if not parts:
+        raise TraceError("nothing to join: there is no trace")
+    first = parts[0]
+    for part in parts:
+        if (part.rows, part.names) != (first.rows, first.names):
+            raise TraceError(f"{part.origin}: its tables are not those of {first.origin}")
+    if len(parts) == 1:
+        return first
+    weights = None
+    if any(part.weights is not None for part in parts):
+        weights = np.concatenate(
+            [np.ones(part.lookups, dtype=np.uint8) if part.weights is None else part.weights for part in parts]
+        )
+    starts = np.cumsum([0, *(part.lookups for part in parts)])
+    return replace(
+        first,
+        offsets=np.concatenate(
+            [
+                np.zeros(1, dtype=np.int64),
+                *(part.offsets[1:] + start for part, start in zip(parts, starts, strict=False)),
+            ]
+        ),
+        indices=np.concatenate([part.indices for part in parts]),
+        tables=np.concatenate([part.tables for part in parts]),
+        queries=np.concatenate([part.queries for part in parts]),
+        weights=weights,
+        synthetic=any(part.synthetic for part in parts),
+    )

@@ -1,10 +1,11 @@
-"""Known models: convolutional networks, transformers and decoders, by shape alone, seeded, or from a file.
+"""Known models: convolutional networks, transformers, decoders and recommenders, by shape alone, seeded, or from a file.
 
 mho.zoo.load("resnet50")                                  shapes alone, on torch's meta device: no memory
 mho.zoo.load("resnet50", weights="seeded", seed=0)        synthetic weights, the same on every machine
 mho.zoo.load("resnet20", weights="resnet20.safetensors")  trained weights
 mho.zoo.load("bert-base", sequence=64)                    tokens per sample (default 128)
 mho.zoo.load("mobilenet_v2", input_size=32, batch=4)      image of 32x32 pixels (default 224)
+mho.zoo.load("dlrm", batch=64)                            dense part of a recommender: 64 queries' looked-up vectors
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ IMAGE_SIZES = {
 
 TEXT_MODELS = ("bert-base", "bert-large", "gpt2")
 DECODERS = ("llama3-8b", "llama3-70b")
+RECOMMENDERS = ("dlrm", "ncf")
+"""Dense parts of recommenders: they read the vectors that embedding tables give (`recommenders`), of fixed sizes."""
 SEQUENCE = 128
 """Tokens per sample where none are asked for (the length of the ARAS paper's BERT runs)."""
 
 
 def names() -> tuple[str, ...]:
     """Return the names that `load` knows, sorted."""
-    return tuple(sorted((*IMAGE_SIZES, *TEXT_MODELS, *DECODERS)))
+    return tuple(sorted((*IMAGE_SIZES, *TEXT_MODELS, *DECODERS, *RECOMMENDERS)))
 
 
 def load(
@@ -64,6 +67,12 @@ def load(
     for option, value in (("batch", batch), ("input_size", input_size), ("sequence", sequence)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise OptionError(f"{option} of {name} must be a whole number of at least 1, not {value!r}")
+    if name in RECOMMENDERS:
+        if input_size is not None or sequence is not None:
+            raise OptionError(f"{name} reads vectors of fixed sizes and takes neither input_size nor sequence")
+        from mho.network.zoo.recommenders import load_dense
+
+        return load_dense(name, weights=weights, seed=seed, batch=batch)
     if name in IMAGE_SIZES and sequence is not None:
         raise OptionError(f"{name} reads images and takes input_size, not sequence")
     if name not in IMAGE_SIZES and input_size is not None:
@@ -78,4 +87,4 @@ def load(
     return load_module(name, weights=weights, seed=seed, batch=batch, size=size)
 
 
-__all__ = ["DECODERS", "IMAGE_SIZES", "SEQUENCE", "TEXT_MODELS", "load", "names"]
+__all__ = ["DECODERS", "IMAGE_SIZES", "RECOMMENDERS", "SEQUENCE", "TEXT_MODELS", "load", "names"]

@@ -1,0 +1,141 @@
+"""Other ways to serve look-ups, on the same parts and in the same costs: naive and frequency mapping, nMARS, ReCross as published.
+
+A `Design` is a layout made from a history, and the chip that serves by it. All start from one chip with a part `lookup`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from mho.chip import Chip
+from mho.errors import ChipError, OptionError, choices
+from mho.mapping.embedding import Layout, group, replicate, spread
+from mho.network.trace import Trace
+
+READS = {"lookup.most_rows": 1, "lookup.adc_modes": "switch"}
+NMARS = (
+    "assumption: of nMARS no description was at hand. An array reads one row at a time, its ADCs resolving one cell (as read mode "
+    "does); reads for one bag are added up digitally beside the array, partial sums merged as in every other design; rows in order "
+    "of their ids, one copy each"
+)
+NMARS_WHOLE = f"{NMARS}. Here each read is converted with the whole resolution, as by an ADC that cannot switch"
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A layout on a chip, by name; `notes` are its assumptions."""
+
+    name: str
+    layout: Layout
+    chip: Chip
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What all designs are made for: the history that they may see, a chip with a part `lookup`, the most area (instances over
+    the fewest groups that hold every row; only designs with copies use it), queries a batch, and the seed.
+    """
+
+    history: Trace
+    chip: Chip
+    budget: float = 1.25
+    batch: int = 256
+    seed: int = 0
+    _layouts: dict[str, Layout] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a chip that cannot switch."""
+        if self.chip.lookup is None:
+            raise ChipError(f"chip {self.chip.name!r} has no part lookup; the preset recross has one")
+
+    def mapped(self, method: str) -> Layout:
+        """Return a grouping as high as the arrays, without copies; each is made once."""
+        if method not in self._layouts:
+            self._layouts[method] = group(self.history, self.chip.array.rows, method=method, seed=self.seed)
+        return self._layouts[method]
+
+    def copied(self, method: str, rule: str, *, rows: bool = False) -> Layout:
+        """Return a grouping with copies within the budget, by a rule; with copies of hot `rows` in other groups first."""
+        layout = self.mapped(method)
+        if rows:
+            layout = spread(layout, self.history, self.budget)
+        return replicate(layout, self.history, self.budget, rule, batch=self.batch)
+
+    def varied(self, name: str, values: Mapping[str, Any]) -> Chip:
+        """Return the chip with other values of its part `lookup`."""
+        return self.chip.override(values, source=f"the design {name}", name=f"{self.chip.name} ({name})")
+
+    def with_modes(self, modes: str) -> Chip:
+        """Return the chip with ADCs that switch between other modes."""
+        return self.varied(f"ADC {modes}", {"lookup.adc_modes": modes})
+
+
+def naive(request: Request) -> Design:
+    """Rows in order of their ids, one copy, ADCs of one resolution."""
+    return Design("naive", request.mapped("id"), request.with_modes("fixed"))
+
+
+def frequency(request: Request) -> Design:
+    """Rows sorted by how often they are looked up, one copy, ADCs of one resolution."""
+    return Design("frequency", request.mapped("frequency"), request.with_modes("fixed"))
+
+
+def nmars(request: Request) -> Design:
+    """One row at a time, at the resolution of a cell."""
+    return Design("nmars", request.mapped("id"), request.varied("nmars", READS), (NMARS,))
+
+
+def nmars_whole(request: Request) -> Design:
+    """One row at a time, at the whole resolution."""
+    chip = request.varied("nmars-whole", {**READS, "lookup.adc_modes": "fixed"})
+    return Design("nmars-whole", request.mapped("id"), chip, (NMARS_WHOLE,))
+
+
+def recross(request: Request) -> Design:
+    """As published: greedy groups, log-scaled copies, an ADC of two modes."""
+    return Design("recross", request.copied("greedy", "log"), request.with_modes("switch"))
+
+
+def ours(request: Request) -> Design:
+    """The best grouping found on the history, hot rows in several groups, load-optimal copies, an ADC of every mode."""
+    return Design("ours", request.copied("best", "load", rows=True), request.with_modes("every"))
+
+
+def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
+    """Return the designs from naive on in which one idea after another is added: groups, copies, modes.
+
+    `published`: the ideas as ReCross has them, else ours; the last is then `recross` or `ours`.
+    """
+    method, rule, modes, last = ("greedy", "log", "switch", recross) if published else ("best", "load", "every", ours)
+    fixed = request.with_modes("fixed")
+    copied = request.copied(method, rule, rows=not published)
+    return (
+        naive(request),
+        Design(f"{method} groups", request.mapped(method), fixed),
+        Design(f"{method} groups, {rule} copies", copied, fixed),
+        Design(last.__name__, copied, request.with_modes(modes)),
+    )
+
+
+DESIGNS: Mapping[str, Callable[[Request], Design]] = MappingProxyType(
+    {
+        "naive": naive,
+        "frequency": frequency,
+        "nmars": nmars,
+        "nmars-whole": nmars_whole,
+        "recross": recross,
+        "ours": ours,
+    }
+)
+"""Every design by name."""
+
+
+def design(name: str, request: Request) -> Design:
+    """Make a design by name; OptionError for an unknown one."""
+    if name not in DESIGNS:
+        raise OptionError(f"unknown design {name!r}; {choices(name, DESIGNS)}")
+    return DESIGNS[name](request)

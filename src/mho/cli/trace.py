@@ -1,0 +1,366 @@
+"""mho trace: what a trace of embedding look-ups is like; and making, converting and filtering traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.outputs import check_outputs, emit, progress
+from mho.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mho.network.trace import Statistics, Trace, Unseen
+
+READING, MAKING, CHANGING = "Reading", "Synthetic", "Changing"
+EPILOG = (
+    "mho trace clicks.parquet --query session --row item --compact --save clicks.npz\n\n"
+    "mho trace ml1m.npz --bag user --row item --history 0.8\n\n"
+    "mho trace --synthetic --queries 100000 --rows 1000000 --mean-length 40 --popularity reuse --community-size 64 "
+    "--cohesion 0.5 --save made.npz"
+)
+
+Word = str | None
+
+
+def share(open_end: bool) -> Callable[[Any], float]:
+    """Return a reader of shares: from 0 to 1, or, with `open_end`, between them."""
+
+    def read(text: Any) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not (0 < number < 1 if open_end else 0 <= number <= 1):
+            raise typer.BadParameter(f"must be a number {'between 0 and' if open_end else 'from 0 to'} 1, not {text!r}")
+        return number
+
+    return read
+
+
+def numbers(text: Any) -> tuple[float, ...]:
+    """Read positive numbers, separated by commas."""
+    return tuple(use.positive(part) for part in str(text).split(","))
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a file is read; None: as where the option is not given."""
+
+    query: Annotated[
+        Word,
+        typer.Option(metavar="COLUMN", rich_help_panel=READING, help="CSV, Parquet: the query's column; else query."),
+    ] = None
+    table: Annotated[
+        Word,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=READING,
+            help="The table's column; else table, where there is one. For .npz with --bag: the array.",
+        ),
+    ] = None
+    row: Annotated[
+        Word,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=READING,
+            help="The row's column; else row. For .npz with --bag: the array.",
+        ),
+    ] = None
+    weight: Annotated[
+        Word,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=READING,
+            help="The weight's column; else weight, where there is one. For .npz with --bag: the array.",
+        ),
+    ] = None
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", rich_help_panel=READING, help="CSV, Parquet: a column to leave unread. May be repeated."
+        ),
+    ] = None
+    bag: Annotated[
+        Word,
+        typer.Option(
+            metavar="ARRAY",
+            rich_help_panel=READING,
+            help=".npz: the array with the bag of each look-up, in any order, beside --row; else arrays offsets (or indptr) and "
+            "indices.",
+        ),
+    ] = None
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", rich_help_panel=READING, help="Renumber the rows that are looked up, from 0 on."),
+    ] = False
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as `mho.network.trace.read` takes it."""
+        found = {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+        if "ignore" in found:
+            found["ignored"] = tuple(found.pop("ignore"))
+        return found
+
+
+@dataclass(frozen=True)
+class MakingOptions:
+    """What is made up; None where not given."""
+
+    queries: Annotated[
+        int | None, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=MAKING, help="Queries; else 10000.")
+    ] = None
+    mean_length: Annotated[
+        Any,
+        typer.Option(
+            parser=numbers,
+            metavar="X[,X...]",
+            rich_help_panel=MAKING,
+            help="Mean look-ups of a bag, of each table; else 10.",
+        ),
+    ] = None
+    lengths: Annotated[
+        Word, typer.Option(metavar="NAME", rich_help_panel=MAKING, help="fixed, poisson or geometric; else geometric.")
+    ] = None
+    popularity: Annotated[
+        Word,
+        typer.Option(
+            metavar="LAW",
+            rich_help_panel=MAKING,
+            help="uniform, zipf:EXPONENT, reuse (published by Meta), or reuse:FILE; else zipf:1.",
+        ),
+    ] = None
+    community_size: Annotated[
+        int | None,
+        typer.Option(
+            parser=use.whole(1),
+            metavar="ROWS",
+            rich_help_panel=MAKING,
+            help="Rows that keep company; none if not given.",
+        ),
+    ] = None
+    cohesion: Annotated[
+        float | None,
+        typer.Option(
+            parser=share(open_end=False),
+            metavar="SHARE",
+            rich_help_panel=MAKING,
+            help="Share of a bag's look-ups that are of one community; with --community-size; else 0.5.",
+        ),
+    ] = None
+    distinct: Annotated[
+        bool,
+        typer.Option("--distinct", rich_help_panel=MAKING, help="Leave out a row that is drawn again in its bag."),
+    ] = False
+
+    def given(self) -> list[str]:
+        """Return the options given, as they are written."""
+        return [
+            f"--{each.name.replace('_', '-')}" for each in fields(self) if getattr(self, each.name) not in (None, False)
+        ]
+
+
+def trace(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]", help="A trace: .npz, .csv, .tsv (both also .gz) or .parquet.", show_default=False
+        ),
+    ] = None,
+    *,
+    rows: Annotated[
+        Any,
+        typer.Option(
+            parser=use.wholes(1),
+            metavar="N[,N...]",
+            rich_help_panel=READING,
+            help="Rows of each table; if not given, as the file says or up to the highest looked up; 10000 for --synthetic.",
+        ),
+    ] = None,
+    reading: ReadingOptions,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", rich_help_panel=MAKING, help="Make a trace up; no FILE then.")
+    ] = False,
+    making: MakingOptions,
+    minimum_frequency: Annotated[
+        int | None,
+        typer.Option(
+            parser=use.whole(1),
+            metavar="N",
+            rich_help_panel=CHANGING,
+            help="Leave out rows looked up less often, and renumber the others.",
+        ),
+    ] = None,
+    minimum_length: Annotated[
+        int | None,
+        typer.Option(
+            parser=use.whole(1), metavar="N", rich_help_panel=CHANGING, help="Then leave out bags with fewer look-ups."
+        ),
+    ] = None,
+    history: Annotated[
+        float | None,
+        typer.Option(
+            parser=share(open_end=True),
+            metavar="SHARE",
+            rich_help_panel=use.OUTPUT,
+            help="Tell too how much of the last queries is of rows that the first SHARE of them never looks up.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(parser=use.whole(0), metavar="N", help="Of what is made up, and of the pairs that are judged."),
+    ] = 0,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npz", rich_help_panel=use.OUTPUT, help="Write the trace, as read, made or changed."),
+    ] = None,
+    json_to: use.Json = None,
+) -> None:
+    """Tell what a trace of embedding look-ups is like: lengths, popularity, what occurs together. Convert, filter, make up.
+
+    Where nothing is changed, saved or split, the file is read chunk by chunk.
+
+    Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
+    """
+    _check(file, synthetic, reading, making)
+    check_outputs(json_to=json_to)
+    from mho.network.trace import describe, statistics
+    from mho.network.trace.storage import check_save
+
+    if save is not None:
+        try:
+            check_save(save)
+        except OutputError as error:
+            raise OutputError(f"--save {error}") from None
+    unseen = None
+    with progress(quiet=json_to == "-") as say:
+        whole = synthetic or save is not None or history is not None or minimum_frequency or minimum_length
+        if file is not None and not whole:
+            from mho.network.trace import stream
+
+            say(f"reading {file}")
+            found = statistics(stream(file, rows=rows, **reading.given()), seed)
+        else:
+            say("making a trace up" if file is None else f"reading {file}")
+            changed = _changed(_given(file, rows, reading, making, seed), minimum_frequency, minimum_length)
+            say("measuring")
+            found = statistics(changed, seed)
+            unseen = None if history is None else describe(*changed.split(history))
+            if save is not None:
+                changed.save(save)
+    data = found.to_dict() | ({} if unseen is None else {"unseen": {"history": history, **asdict(unseen)}})
+    if not emit(data, json_to):
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        _show(found, console, unseen, history)
+        if save is not None:
+            console.print(f"\nwritten to {save}", markup=False, soft_wrap=True)
+
+
+def _check(file: Path | None, synthetic: bool, reading: ReadingOptions, making: MakingOptions) -> None:
+    """Refuse what does not go together."""
+    if (file is None) != synthetic:
+        raise OptionError("give either a trace's FILE or --synthetic")
+    if not synthetic and making.given():
+        raise OptionError(f"{making.given()[0]} is for --synthetic")
+    if synthetic and reading.given():
+        name = next(iter(reading.given()))
+        raise OptionError(f"--{'ignore' if name == 'ignored' else name} is for a FILE, not for --synthetic")
+    if making.cohesion is not None and making.community_size is None:
+        raise OptionError("--cohesion needs --community-size")
+
+
+def _given(file: Path | None, rows: Any, reading: ReadingOptions, making: MakingOptions, seed: int) -> Trace:
+    from mho.network.trace import Communities, read, synthesise
+
+    if file is not None:
+        return read(file, rows=rows, **reading.given())
+    tables = rows or (10_000,)
+    means = making.mean_length or (10.0,)
+    company = None
+    if making.community_size is not None:
+        company = Communities(making.community_size, 0.5 if making.cohesion is None else making.cohesion)
+    return synthesise(
+        making.queries or 10_000,
+        tables,
+        means * len(tables) if len(means) == 1 else means,
+        popularity=making.popularity or "zipf",
+        communities=company,
+        lengths=making.lengths or "geometric",
+        distinct=making.distinct,
+        seed=seed,
+    )
+
+
+def _changed(given: Trace, frequency: int | None, length: int | None) -> Trace:
+    from mho.network import trace as traces
+
+    if frequency is not None:
+        given = traces.minimum_frequency(given, frequency)
+    return given if length is None else traces.minimum_length(given, length)
+
+
+def _show(found: Statistics, console: Console, unseen: Unseen | None, history: float | None) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mho.report.engineering import count, percent
+
+    console.print(Text(found.origin, style="bold"))
+    if found.synthetic:
+        console.print(Text("made up, not measured", style="yellow"))
+    company = found.cooccurrence
+    lengths = ", ".join(f"{value} for {share} %" for share, value in found.length_percentiles.items())
+    law = found.power_law
+    lines = [
+        ("tables", count(len(found.rows)), f"of {count(sum(found.rows))} rows, {count(found.distinct)} looked up"),
+        ("queries", count(found.queries), ""),
+        ("bags", count(found.bags), f"{count(found.empty_bags)} of them empty"),
+        ("look-ups", count(found.lookups), f"{count(found.repeats)} of a row that its bag had already"),
+        ("bag length", f"{found.length_mean:.1f}", f"up to {lengths}; at most {found.length_max}"),
+        *(
+            (f"top {percent(share, 1)} of rows", percent(part, 1), "of the look-ups")
+            for share, part in found.head.items()
+        ),
+    ]
+    if law is not None:
+        about = f"counts from {law.least} on ({percent(law.share, 1)} of rows), distance {law.distance:.3f}"
+        lines.append(("power law, exponent", f"{law.alpha:.2f}", about))
+    if company.lift is None:
+        lines.append(("lift of pairs", "none", "no pair of one bag has both rows elsewhere"))
+    else:
+        about = f"± {company.error:.2g}; 1: rows occur together by chance; popular pairs: {company.popular_lift:.2f}"
+        lines.append(("lift of pairs", f"{company.lift:.2f}", about))
+    if unseen is not None and history is not None:
+        about = f"of look-ups after the first {percent(history, 1)} of queries: rows never seen before"
+        lines.append(("unseen", percent(unseen.lookups, 1), about))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(style="dim")
+    for line in lines:
+        grid.add_row(*line)
+    console.print(grid)
+    table = Table("looked up", box=None, pad_edge=False, header_style="bold")
+    table.add_column("rows", justify="right")
+    table.add_column("look-ups", justify="right")
+    for each in found.reuse:
+        if each.rows:
+            name = _times(each.above + 1, each.to)
+            table.add_row(name, percent(each.rows, 1), percent(each.lookups, 1))
+    console.print()
+    console.print(table)
+
+
+def _times(first: int, last: int | None) -> str:
+    """Say how often: from `first` to `last` times, or without end."""
+    if last is None:
+        return f"{first} times or more"
+    return f"{first} to {last}" if last > first else {1: "once", 2: "twice"}.get(first, f"{first} times")

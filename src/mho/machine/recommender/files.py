@@ -1,0 +1,205 @@
+"""Recommenders in .safetensors files: their integers, a training's checkpoint, and the published NCF.
+
+`open_recommender` takes any of the three, and returns what can be mapped, executed and judged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import MhoError, OutputError, WeightError
+from mho.machine.recommender.ncf import NCF_TENSORS, quantise_ncf, real_ncf
+from mho.machine.recommender.recommender import RealRecommender, Recommender
+from mho.machine.recommender.tables import Table
+from mho.network.layers import Affine
+from mho.network.zoo.recommenders import DenseSizes, dense, weights_of
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+
+FORMAT = "mho.recommender/1"
+CHECKPOINT = "mho.dlrm-checkpoint/1"
+Arrays = dict[str, npt.NDArray[Any]]
+Built = TypeVar("Built")
+
+
+def read_file(path: str | Path) -> tuple[Arrays, dict[str, str]]:
+    """Read the tensors and the metadata of a .safetensors file. Raises WeightError where it cannot be read."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightError(f"{path}: not a readable .safetensors file ({reason})") from None
+
+
+def write_file(path: str | Path, arrays: Arrays, metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file whole or not at all. Raises OutputError where it cannot be written."""
+    from safetensors.numpy import save
+
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    content = save({name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(metadata))
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def codes_record(codes: Mapping[str, Affine]) -> dict[str, Any]:
+    """Describe the codes of tensors; JSON keeps the scales to the last bit."""
+    return {
+        name: {"scale": float(code.scale), "zero": int(code.zero), "low": code.low, "high": code.high}
+        for name, code in codes.items()
+    }
+
+
+def read_codes(record: Mapping[str, Any]) -> dict[str, Affine]:
+    """Read what `codes_record` describes."""
+    return {
+        name: Affine(
+            np.asarray(each["scale"], np.float64), np.asarray(each["zero"], np.int64), each["low"], each["high"]
+        )
+        for name, each in record.items()
+    }
+
+
+def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
+    """Describe a recommender's integers: arrays, and a record for JSON. WeightError for weights squeezed, aligned or unknown."""
+    part, weights = recommender.dense, weights_of(recommender.dense.network)
+    if part.squeezes or part.alignment is not None or weights is None:
+        raise WeightError(
+            f"{recommender.name}: only plain quantised weights can be saved; save before aligning or squeezing"
+        )
+    arrays: Arrays = {f"tables.{table.name}": table.codes for table in recommender.tables}
+    arrays |= {f"dense.{name}": values for name, values in weights.items()}
+    for name, matrix in part.matrices.items():
+        arrays |= {f"codes.{name}": matrix.codes, f"scale.{name}": matrix.scale, f"zero.{name}": matrix.zero}
+    tables = [{"name": t.name, "scale": t.scale, "pooling": t.pooling, "step": t.step} for t in recommender.tables]
+    return arrays, {
+        "name": recommender.name,
+        "origin": recommender.origin,
+        "synthetic": recommender.synthetic,
+        "sizes": asdict(recommender.sizes),
+        "tables": tables,
+        "codes": codes_record(part.codes),
+        "per_channel": part.per_channel,
+        "calibration": part.calibration,
+        "notes": list(part.notes),
+    }
+
+
+def save(recommender: Recommender, path: str | Path) -> None:
+    """Write a recommender's integers: int8 tables, 8-bit weights, the codes of activations.
+
+    Raises OutputError where the file cannot be written, WeightError for weights that are squeezed, aligned or unknown.
+    """
+    arrays, record = record_of(recommender)
+    write_file(path, arrays, {"format": FORMAT, "recommender": json.dumps(record)})
+
+
+def load(path: str | Path) -> Recommender:
+    """Read what `save` wrote. Raises WeightError naming the file and what is wrong."""
+    arrays, metadata = read_file(path)
+    check_format(path, metadata, FORMAT)
+    return guarded(path, lambda: _integers(arrays, json.loads(metadata["recommender"])))
+
+
+def open_recommender(path: str | Path) -> Recommender:
+    """Read a recommender: a file of `save`, a checkpoint of examples/train_dlrm.py, or the published NCF (He et al. 2017).
+
+    The activations of the NCF are calibrated on seeded pairs of users and items. Raises WeightError naming the file and what
+    is wrong.
+    """
+    arrays, metadata = read_file(path)
+    if _is_ncf(arrays, metadata):
+        return quantise_ncf(real_ncf(arrays, Path(path)))
+    check_format(path, metadata, FORMAT, CHECKPOINT)
+    return guarded(path, lambda: _integers(arrays, json.loads(metadata["recommender"])))
+
+
+def open_real(path: str | Path) -> RealRecommender:
+    """Read the float form: of a checkpoint of examples/train_dlrm.py, or of the published NCF. Raises WeightError, likewise."""
+    arrays, metadata = read_file(path)
+    if _is_ncf(arrays, metadata):
+        return real_ncf(arrays, Path(path))
+    check_format(path, metadata, CHECKPOINT)
+    return guarded(path, lambda: _real(arrays, json.loads(metadata["recommender"])))
+
+
+def _is_ncf(arrays: Arrays, metadata: Mapping[str, str]) -> bool:
+    return "format" not in metadata and arrays.keys() == NCF_TENSORS.keys()
+
+
+def _real(arrays: Arrays, record: Mapping[str, Any]) -> RealRecommender:
+    tables = {each["name"]: arrays[f"real.tables.{each['name']}"] for each in record["tables"]}
+    poolings = {each["name"]: each["pooling"] for each in record["tables"]}
+    weights = _named(arrays, "real.dense.")
+    return RealRecommender(
+        record["name"], tables, weights, _sizes(record), record["origin"], poolings, bool(record["synthetic"])
+    )
+
+
+def _named(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+
+
+def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
+    tables = tuple(
+        Table(each["name"], arrays[f"tables.{each['name']}"], each["scale"], each["pooling"], each["step"])
+        for each in record["tables"]
+    )
+    sizes = _sizes(record)
+    weights = _named(arrays, "dense.")
+    network = dense(sizes, weights, name=record["name"], origin=record["origin"])
+    matrices = {}
+    for layer in network.matrix_layers:
+        bias = None if layer.bias is None else layer.bias.real().reshape(layer.groups, layer.columns)
+        name, shape = layer.name, (layer.groups, layer.rows, layer.columns)
+        if arrays[f"codes.{name}"].shape != shape:
+            raise WeightError(f"tensor 'codes.{name}' has shape {arrays[f'codes.{name}'].shape}, not {shape}")
+        matrices[name] = QuantisedMatrix(arrays[f"codes.{name}"], arrays[f"scale.{name}"], arrays[f"zero.{name}"], bias)
+    part = QuantisedNetwork(
+        network, matrices, {}, read_codes(record["codes"]), bool(record["per_channel"]), record["calibration"],
+        notes=tuple(record["notes"]),
+    )  # fmt: skip
+    if part.uncoded:
+        raise WeightError(f"tensor {part.uncoded[0]!r} has no code")
+    return Recommender(record["name"], tables, part, sizes, record["origin"], bool(record["synthetic"]))
+
+
+def _sizes(record: Mapping[str, Any]) -> DenseSizes:
+    return DenseSizes(**{**record["sizes"], "hidden": tuple(record["sizes"]["hidden"])})
+
+
+def check_format(path: str | Path, metadata: Mapping[str, str], *formats: str) -> None:
+    if metadata.get("format") not in formats:
+        given = metadata.get("format", "none")
+        raise WeightError(
+            f"{path}: not a recommender that can be read here: format {given}, known: {', '.join(formats)}"
+        )
+
+
+def guarded(path: str | Path, build: Callable[[], Built]) -> Built:
+    """Say the file and what is wrong in it, whatever that is."""
+    try:
+        return build()
+    except MhoError as error:
+        raise WeightError(f"{path}: {error}") from None
+    except KeyError as error:
+        raise WeightError(f"{path}: {error} is missing") from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise WeightError(f"{path}: not as mho writes it ({str(error).splitlines()[0]})") from None

@@ -1,0 +1,199 @@
+"""A whole recommender: embedding tables and a dense part, in real numbers and in the integers of a chip.
+
+real = RealRecommender(...)                    tables and weights in float, as trained
+recommender = real.quantise(trace)             int8 tables, the dense part by mho.quantise, calibrated on a trace's queries
+trace = recommender.bags({"user": users, "history": (offsets, items), ...})
+reduced = recommender.reduce(trace)            int64 (queries, tables, dimension): what a look-up machine must give, exactly
+scores = recommender.predict(reduced)          (queries,): the integer reference of the dense part
+program = mho.compile(recommender.dense, chip) ; mho.execute(program, recommender.vectors(reduced))["score"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError
+from mho.machine.recommender.bags import Field, add_up, make_trace
+from mho.machine.recommender.tables import Table, check_pooling, pooled
+from mho.network.graph import Network
+from mho.network.layers import Affine
+from mho.network.trace import Trace
+from mho.network.zoo.recommenders import INPUT, OUTPUT, DenseSizes, dense, in_steps, weights_of
+from mho.number.coded import QuantisedNetwork
+from mho.number.quantised import quantise
+from mho.number.reference import run_reference
+from mho.number.walk import run_float
+
+FloatArray = npt.NDArray[np.float64]
+CHUNK = 16384
+"""Queries whose vectors are held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """Tables of int8 codes, in the order of the dense part's vectors, and the quantised dense part.
+
+    Each query has a bag in each table; the integer sums of their rows, (queries, tables, dimension), are all that passes from
+    the tables to the dense part. `sizes` are those of the dense part, `origin` says where weights are from, `synthetic`
+    whether they were drawn. Raises NumberError where tables and dense part do not fit each other.
+    """
+
+    name: str
+    tables: tuple[Table, ...]
+    dense: QuantisedNetwork
+    sizes: DenseSizes
+    origin: str
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the tables give what the dense part takes."""
+        wanted = [self.sizes.dimension] * self.sizes.vectors
+        given = [table.dimension for table in self.tables]
+        if given != wanted:
+            raise NumberError(
+                f"{self.name}: tables of dimensions {given} do not give {wanted}, as the dense part takes"
+            )
+        if len(self.dense.network.inputs) != 1 or self.dense.network.inputs[0].shape[1:] != (len(given), given[0]):
+            raise NumberError(
+                f"{self.name}: the dense part does not take one input of vectors {(len(given), given[0])}"
+            )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the tables."""
+        return tuple(table.name for table in self.tables)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of the tables."""
+        return tuple(table.rows for table in self.tables)
+
+    def bags(self, queries: Mapping[str, Field], origin: str = "queries") -> Trace:
+        """Lay out queries as a trace. By table: its rows, one a query (-1: none), or (offsets, rows). TraceError if wrong."""
+        return make_trace(self.names, self.rows, queries, origin, synthetic=self.synthetic)
+
+    def reduce(self, trace: Trace) -> npt.NDArray[np.int64]:
+        """Add up the codes of every bag, exactly: (queries, tables, dimension). The reference of a look-up machine."""
+        return add_up(trace, [table.codes for table in self.tables], np.int64)
+
+    def vectors(self, reduced: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """Turn reduced integers (queries, tables, dimension) into the input of the dense part, which codes and clips them."""
+        shape = (len(self.tables), self.sizes.dimension)
+        if reduced.ndim != 3 or reduced.shape[1:] != shape or reduced.dtype.kind not in "iu":
+            raise NumberError(
+                f"{self.name} takes reduced integers (queries, {shape[0]}, {shape[1]}), not {reduced.dtype} {reduced.shape}"
+            )
+        return np.stack([table.vectors(reduced[:, place]) for place, table in enumerate(self.tables)], axis=1)
+
+    def predict(self, reduced: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """Score queries by the integer reference: (queries,), before the sigmoid (see `scores.chance`)."""
+        if self.dense.network.batch != 1:
+            return replace(self, dense=self.for_batch(1)).predict(reduced)
+        parts = [
+            run_reference(self.dense, self.vectors(reduced[start : start + CHUNK]))[OUTPUT][:, 0]
+            for start in range(0, len(reduced), CHUNK)
+        ]
+        return np.concatenate(parts)
+
+    def for_batch(self, batch: int) -> QuantisedNetwork:
+        """Return the dense part for `batch` queries a run, of the same integers."""
+        held = self.dense.network
+        built = dense(self.sizes, weights_of(held), name=held.name, origin=held.origin, batch=batch)
+        return replace(self.dense, network=built)
+
+
+@dataclass(frozen=True, eq=False)
+class RealRecommender:
+    """A recommender in real numbers, as trained: the yardstick of the integer one.
+
+    `tables`: float (rows, dimension) by name, in the order of the dense part's vectors; `poolings` by table where they are not
+    "sum" (see `Table`); `weights` float32 by the names of zoo.recommenders.tensors. Raises NumberError for tables that do not fit.
+    """
+
+    name: str
+    tables: Mapping[str, npt.NDArray[Any]]
+    weights: Mapping[str, npt.NDArray[np.float32]]
+    sizes: DenseSizes
+    origin: str
+    poolings: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check names and shapes."""
+        if len(self.tables) != self.sizes.vectors:
+            raise NumberError(f"{self.name}: {len(self.tables)} tables for {self.sizes.vectors} vectors")
+        for name, table in self.tables.items():
+            if table.ndim != 2 or table.shape[1] != self.sizes.dimension:
+                raise NumberError(f"{self.name}: table {name!r} is {table.shape}, not (rows, {self.sizes.dimension})")
+        for name, pooling in self.poolings.items():
+            if name not in self.tables:
+                raise NumberError(f"{self.name}: a pooling is given for {name!r}, which is no table")
+            check_pooling(name, pooling)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of the tables."""
+        return tuple(len(table) for table in self.tables.values())
+
+    @cached_property
+    def network(self) -> Network:
+        """The dense part."""
+        return dense(self.sizes, self.weights, name=self.name, origin=self.origin)
+
+    def bags(self, queries: Mapping[str, Field], origin: str = "queries") -> Trace:
+        """Lay out queries as a trace, as `Recommender.bags`."""
+        return make_trace(tuple(self.tables), self.rows, queries, origin, synthetic=self.synthetic)
+
+    def vectors(self, trace: Trace) -> FloatArray:
+        """Look up, add and pool: (queries, tables, dimension)."""
+        sums = add_up(trace, list(self.tables.values()), np.float64)
+        poolings = [self.poolings.get(name, "sum") for name in self.tables]
+        return np.stack([pooled(sums[:, place], pooling) for place, pooling in enumerate(poolings)], axis=1)
+
+    def predict(self, trace: Trace) -> FloatArray:
+        """Score a trace's queries in real numbers: (queries,), before the sigmoid."""
+        found: FloatArray = run_float(self.network, self.vectors(trace))[OUTPUT][:, 0]
+        return found
+
+    def quantise(self, calibration: Trace, **options: Any) -> Recommender:
+        """Return the integer form, calibrated on a trace's queries. `options` are those of mho.quantise, per_channel by default.
+
+        The queries show the largest sums of each table, and so its step, and the ranges of activations. The vectors go into
+        the dense part as integers of -128 to 127 steps; the first layer's weights take what a step is worth.
+        """
+        plain = tuple(Table.of(name, table, self.poolings.get(name, "sum")) for name, table in self.tables.items())
+        reduced = add_up(calibration, [table.codes for table in plain], np.int64)
+        tables = tuple(table.fitted(reduced[:, place]) for place, table in enumerate(plain))
+        origin = self.origin
+        return with_dense(self.name, tables, self.weights, self.sizes, origin, reduced, self.synthetic, options)
+
+
+def with_dense(
+    name: str,
+    tables: tuple[Table, ...],
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    sizes: DenseSizes,
+    origin: str,
+    reduced: npt.NDArray[np.int64],
+    synthetic: bool,
+    options: Mapping[str, Any],
+) -> Recommender:
+    """Quantise a dense part for tables whose steps are chosen, calibrated on sums of codes (queries, tables, dimension)."""
+    steps = np.asarray([table.worth for table in tables])
+    network = dense(sizes, in_steps(sizes, weights, steps), name=name, origin=origin)
+    vectors = np.stack([table.vectors(reduced[:, place]) for place, table in enumerate(tables)], axis=1)
+    part = quantise(network, vectors, **{"per_channel": True, **options})
+    # Where the input only moves it keeps its code: one step each, so that sums within -128 to 127 steps are exact.
+    whole = Affine(np.asarray(1.0), np.asarray(128), 0, 255)
+    carried = {INPUT}
+    for layer in network.layers:
+        if layer.moves_only and layer.inputs[0] in carried:
+            carried.add(layer.name)
+    codes = {key: whole if key in carried else code for key, code in part.codes.items()}
+    return Recommender(name, tables, replace(part, codes=codes), sizes, origin, synthetic)

@@ -1,0 +1,275 @@
+"""What every reader of traces yields: pieces of whole bags, their rows still called as in the file.
+
+From pieces come traces: `survey` finds the tables, `whole_queries` cuts pieces into chunks of whole queries, and `as_trace` gives
+the rows their final numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import TraceError
+from mho.network.trace.trace import MOST_ROWS, Trace
+
+Integers = npt.NDArray[np.int64]
+BLOCK = 1 << 20
+"""Look-ups that a reader takes at once, where it need not take fewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Whole bags: `lengths`, `tables` and `queries` int64 (bags,), `rows` int64 and `weights` uint8 or None (look-ups,).
+
+    `first_bag` and `first` are the numbers, in the whole file, of its first bag and look-up. `told` says where a look-up stands in
+    the file, given its number and that of its bag.
+    """
+
+    lengths: Integers
+    tables: Integers
+    queries: Integers
+    rows: Integers
+    weights: npt.NDArray[np.uint8] | None
+    first_bag: int
+    first: int
+    told: Callable[[int, int], str]
+
+    def place(self, at: int) -> str:
+        """Say where look-up `at` of the piece stands in the file."""
+        bag = int(np.searchsorted(np.cumsum(self.lengths), at, side="right"))
+        return self.told(self.first + at, self.first_bag + bag)
+
+    def of_lookups(self, bags: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Give each look-up what is given for each bag."""
+        return np.repeat(bags, self.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a file says about itself as a whole: rows of the tables, their names and original ids, origin; None if it does not."""
+
+    rows: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ()
+    origin: str | None = None
+    synthetic: bool = False
+    ids: tuple[Integers, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables of a trace: their rows, names, and the number that each row has in the file, rising, where renumbered."""
+
+    rows: tuple[int, ...]
+    known: Known
+    renumbered: tuple[Integers, ...] | None = None
+
+
+def whole_weights(values: npt.NDArray[Any], place: Callable[[int], str]) -> npt.NDArray[np.uint8]:
+    """Return weights as uint8; TraceError with the first that is no whole number from 1 to 255."""
+    # NaN fails every comparison, and so is found as well.
+    good = (values >= 1) & (values <= 255)
+    if values.dtype.kind == "f":
+        good &= np.floor(values) == values
+    if not good.all():
+        at = int(np.flatnonzero(~good)[0])
+        raise TraceError(f"{place(at)}: weight {values[at]} is no whole number from 1 to 255")
+    return values.astype(np.uint8)
+
+
+def falling(queries: Integers, before: int | None) -> Integers:
+    """Return where queries are less than the one before them; `before`: the last one of what was read earlier."""
+    shifted = np.concatenate([queries[:1] if before is None else np.array([before]), queries[:-1]])
+    return np.flatnonzero(queries < shifted)
+
+
+def sorted_distinct(values: Integers) -> Integers:
+    """Return the distinct values, rising. numpy.unique hashes since 2.3, which takes ten times as long for many values."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
+def rows_in_tables(
+    given: int | tuple[int, ...] | None, said: tuple[int, ...] | None, file: str
+) -> tuple[int, ...] | None:
+    """Return the rows of the tables as an option gives them or the file says; TraceError where these differ."""
+    if given is None:
+        return said
+    rows = (given,) if isinstance(given, int | np.integer) else tuple(given)
+    if not rows or any(
+        isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1 for count in rows
+    ):
+        raise TraceError(f"{file}: rows must be whole numbers of at least 1, one for each table, not {given!r}")
+    rows = tuple(map(int, rows))
+    if said is not None and rows != said:
+        raise TraceError(f"{file}: has tables of {said} rows, not of {rows} as given")
+    return rows
+
+
+def survey(pieces: Iterable[Piece], known: Known, *, compact: bool, file: str) -> Tables:
+    """Find the rows of each table: as known, else up to the highest looked up; with `compact`, those that are looked up.
+
+    Takes memory for the distinct rows of a table with `compact`, else only for one piece. TraceError where a table is looked up
+    nowhere and its rows are not known, or there are no look-ups at all.
+    """
+    if known.rows is not None and not compact:
+        return Tables(known.rows, known)
+    highest: dict[int, int] = {}
+    seen: dict[int, Integers] = {}
+    for piece in pieces:
+        if not len(piece.rows):
+            continue
+        _check_not_negative(piece)
+        _check_tables(piece, MOST_ROWS)
+        for table in sorted_distinct(piece.tables[piece.lengths > 0]).tolist():
+            mine = piece.tables == table
+            rows = piece.rows if mine.all() else piece.rows[piece.of_lookups(mine)]
+            if compact:
+                rows = sorted_distinct(rows)
+                seen[table] = sorted_distinct(np.concatenate([seen.get(table, rows[:0]), rows]))
+            highest[table] = max(highest.get(table, 0), int(rows.max()))
+    if not highest:
+        raise TraceError(f"{file}: has no look-ups")
+    count = max(max(highest) + 1, len(known.rows or ()))
+    empty = next((table for table in range(count) if table not in highest), None)
+    if empty is not None:
+        what = "rows cannot be renumbered" if compact else "its rows must be given"
+        raise TraceError(f"{file}: table {empty} of {count} is looked up nowhere: {what}")
+    if compact:
+        renumbered = tuple(seen[table] for table in range(count))
+        return Tables(tuple(map(len, renumbered)), known, renumbered)
+    for table, last in highest.items():
+        if last >= MOST_ROWS:
+            raise TraceError(
+                f"{file}: table {table}: row {last} is beyond {MOST_ROWS - 1}; renumber the rows (compact)"
+            )
+    return Tables(tuple(highest[table] + 1 for table in range(count)), known)
+
+
+def _check_tables(piece: Piece, count: int) -> None:
+    """Refuse a bag of a table outside 0 to `count` - 1."""
+    wrong = np.flatnonzero((piece.tables < 0) | (piece.tables >= count))
+    if len(wrong):
+        bag = int(wrong[0])
+        place = piece.told(piece.first + int(piece.lengths[:bag].sum()), piece.first_bag + bag)
+        raise TraceError(f"{place}: table {piece.tables[bag]} is outside 0 to {count - 1}")
+
+
+def _check_not_negative(piece: Piece) -> None:
+    wrong = np.flatnonzero(piece.rows < 0)
+    if len(wrong):
+        raise TraceError(f"{piece.place(int(wrong[0]))}: row {piece.rows[wrong[0]]} is negative")
+
+
+def as_trace(piece: Piece, tables: Tables, file: str) -> Trace:
+    """Make a trace of a piece: each row checked against its table, or renumbered."""
+    _check_not_negative(piece)
+    _check_tables(piece, len(tables.rows))
+    rows, ids = piece.rows, tables.known.ids
+    if tables.renumbered is not None:
+        of = piece.of_lookups(piece.tables)
+        rows = np.empty_like(rows)
+        for table, numbers in enumerate(tables.renumbered):
+            mine = of == table
+            rows[mine] = np.searchsorted(numbers, piece.rows[mine])
+        ids = (
+            tables.renumbered
+            if ids is None
+            else tuple(old[numbers] for old, numbers in zip(ids, tables.renumbered, strict=True))
+        )
+    limits = piece.of_lookups(np.asarray(tables.rows, dtype=np.int64)[piece.tables])
+    wrong = np.flatnonzero(rows >= limits)
+    if len(wrong):
+        at = int(wrong[0])
+        raise TraceError(f"{piece.place(at)}: row {rows[at]} is outside 0 to {limits[at] - 1}")
+    return Trace(
+        tables.rows,
+        np.concatenate([[0], np.cumsum(piece.lengths)]).astype(np.int64),
+        rows.astype(np.int32),
+        piece.tables.astype(np.int32),
+        piece.queries,
+        tables.known.origin or file,
+        tables.known.names,
+        piece.weights,
+        tables.known.synthetic,
+        ids,
+    )
+
+
+def whole_queries(pieces: Iterable[Piece], chunk: int) -> Iterator[Piece]:
+    """Cut pieces so that each holds whole queries: as many as have at most `chunk` bags and `chunk` look-ups, at least one.
+
+    Holds little more than `chunk` look-ups, a piece and the longest query.
+    """
+    waiting: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if not len(piece.lengths):
+            continue
+        new = not waiting or waiting[-1].queries[-1] != piece.queries[-1]
+        waiting.append(piece)
+        size += max(len(piece.rows), len(piece.lengths))
+        # Until a query ends, nothing can be cut off, and what waits need not be put together.
+        if size > chunk and new:
+            yield from _cut(_together(waiting), chunk, waiting, last=False)
+            size = sum(max(len(each.rows), len(each.lengths)) for each in waiting)
+    if waiting:
+        yield from _cut(_together(waiting), chunk, waiting, last=True)
+
+
+def _cut(piece: Piece, chunk: int, waiting: list[Piece], *, last: bool) -> Iterator[Piece]:
+    """Yield full chunks, and leave in `waiting` what may still grow; with `last`, nothing is left."""
+    ends = np.append(np.flatnonzero(np.diff(piece.queries)) + 1, len(piece.queries))
+    offsets = np.concatenate([[0], np.cumsum(piece.lengths)])
+    lookups = offsets[ends]
+    start, bag = 0, 0
+    while start < len(ends):
+        most = min(
+            int(np.searchsorted(ends, bag + chunk, side="right")),
+            int(np.searchsorted(lookups, offsets[bag] + chunk, side="right")),
+        )
+        # The last query, and a chunk that is not full, may grow by the next piece.
+        if not last and most >= len(ends) - 1:
+            break
+        stop = max(most, start + 1)
+        yield part_of(piece, bag, int(ends[stop - 1]), offsets)
+        start, bag = stop, int(ends[stop - 1])
+    waiting[:] = [part_of(piece, bag, len(piece.lengths), offsets)] if start < len(ends) else []
+
+
+def part_of(piece: Piece, first: int, stop: int, offsets: Integers) -> Piece:
+    """Return bags `first` to before `stop` of a piece; `offsets` are where its bags begin among its look-ups."""
+    low, high = int(offsets[first]), int(offsets[stop])
+    return replace(
+        piece,
+        lengths=piece.lengths[first:stop],
+        tables=piece.tables[first:stop],
+        queries=piece.queries[first:stop],
+        rows=piece.rows[low:high],
+        weights=None if piece.weights is None else piece.weights[low:high],
+        first_bag=piece.first_bag + first,
+        first=piece.first + low,
+    )
+
+
+def _together(pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    return replace(
+        pieces[0],
+        lengths=np.concatenate([piece.lengths for piece in pieces]),
+        tables=np.concatenate([piece.tables for piece in pieces]),
+        queries=np.concatenate([piece.queries for piece in pieces]),
+        rows=np.concatenate([piece.rows for piece in pieces]),
+        weights=None if pieces[0].weights is None else np.concatenate([_given(piece) for piece in pieces]),
+    )
+
+
+def _given(piece: Piece) -> npt.NDArray[np.uint8]:
+    assert piece.weights is not None, "a file has weights for all look-ups or for none"
+    return piece.weights

@@ -1,0 +1,165 @@
+"""A whole recommender on one chip: its tables in arrays that add up rows, its dense part a program in the tiles that are left.
+
+A batch of queries goes through the tables, then through the dense part; while the dense part computes one batch, the tables serve
+the next. So a batch takes the sum of both times, and batches follow each other as fast as the slower of the two (schema
+mho.whole/1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mho.chip import Chip
+from mho.chip.lookup import Reading
+from mho.errors import MappingError, OptionError
+from mho.machine.functional import execute
+from mho.machine.lookup import reduce
+from mho.machine.recommender import Recommender
+from mho.mapping.embedding import Layout
+from mho.mapping.embedding.seats import Seats
+from mho.network.trace import Trace
+from mho.network.zoo.recommenders import OUTPUT
+from mho.number.coded import QuantisedNetwork
+from mho.program import Program
+from mho.report.report import Report, simulate
+from mho.report.service import Service, serve, weight_bits
+from mho.schedule.dispatch import dispatch
+from mho.version import __version__
+
+SCHEMA = "mho.whole/1"
+Compile = Callable[[QuantisedNetwork, Chip], Program]
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """What a recommender takes: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
+
+    `verified`: what comparing with the integer reference found, None where that was not asked.
+    """
+
+    recommender: Recommender
+    service: Service
+    dense: Report
+    verified: str | None = None
+
+    @property
+    def batch(self) -> int:
+        """Queries of a batch."""
+        return self.service.batch
+
+    @property
+    def latency_s(self) -> float:
+        """Mean time from a batch's start to its scores."""
+        return float(self.service.batch_s.mean()) + self.dense.latency_s
+
+    @property
+    def interval_s(self) -> float:
+        """Mean time between batches: that of the slower part."""
+        return max(float(self.service.batch_s.mean()), self.dense.latency_s)
+
+    @property
+    def queries_per_s(self) -> float:
+        """Queries scored a second."""
+        return self.batch / self.interval_s
+
+    def energy_j(self) -> dict[str, float]:
+        """Return the energy of a query by part: `tables` and `dense`."""
+        return {"tables": self.service.energy_j / self.service.queries, "dense": self.dense.energy_j / self.batch}
+
+    def area_m2(self) -> dict[str, float]:
+        """Return areas: `tables`, the tiles in use and their share of groups, and `chip`, the whole chip that both parts are on."""
+        return {"tables": sum(self.service.area_m2.values()), "chip": self.service.chip.roll_up().area_m2.total}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready data: `Service.to_dict` of the tables, `Report.to_dict` of the dense part."""
+        energy = self.energy_j()
+        return {
+            "schema": SCHEMA,
+            "version": __version__,
+            "recommender": {
+                "name": self.recommender.name,
+                "origin": self.recommender.origin,
+                "synthetic": self.recommender.synthetic,
+                "tables": dict(zip(self.recommender.names, self.recommender.rows, strict=True)),
+            },
+            "batch": self.batch,
+            "verified": self.verified,
+            "latency_s": self.latency_s,
+            "interval_s": self.interval_s,
+            "queries_per_s": self.queries_per_s,
+            "energy_per_query_j": {"total": sum(energy.values()), **energy},
+            "area_m2": self.area_m2(),
+            "tables": self.service.to_dict(),
+            "dense": self.dense.to_dict(),
+        }
+
+
+def run_whole(
+    recommender: Recommender,
+    trace: Trace,
+    layout: Layout,
+    chip: Chip,
+    compiling: Compile,
+    *,
+    batch: int,
+    verified: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Whole:
+    """Serve a trace by the tables of a recommender, and compile and simulate its dense part for the same batches.
+
+    `compiling` turns the dense part for a batch into a program for the tiles that the tables leave. `verified`: so many of the
+    first queries, in whole batches, are executed from cells to scores and compared with the integer reference. OptionError for
+    a trace of other tables, and for fewer queries than a batch where one is to be verified; MappingError where the tables fill
+    the chip.
+    """
+    if trace.rows != recommender.rows:
+        raise OptionError(
+            f"{trace.origin}: tables of {trace.rows} rows are not those of {recommender.name}: {recommender.rows}"
+        )
+    say("serving the look-ups")
+    service = serve(trace, layout, chip, dimension=recommender.sizes.dimension, batch=batch)
+    left = chip.tiles - service.seats.tiles
+    if left < 1:
+        raise MappingError(
+            f"the tables take all {chip.tiles} tiles of chip {chip.name!r}; none is left for the dense part"
+        )
+    rest = chip.override({"tiles": left}, source="tiles that the tables leave", name=f"{chip.name} (dense part)")
+    say("compiling the dense part")
+    dense = recommender.for_batch(batch)
+    program = compiling(dense, rest)
+    text = None
+    if verified:
+        say("executing look-ups and dense part, and the integer reference")
+        text = compare(recommender, trace, service.seats, program, batch, verified)
+    say("simulating the dense part")
+    return Whole(recommender, service, simulate(program, verified=text), text)
+
+
+def compare(recommender: Recommender, trace: Trace, seats: Seats, program: Program, batch: int, queries: int) -> str:
+    """Execute the first queries from the cells that hold tables and weights; say whether vectors and scores are exact."""
+    first = np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1))
+    whole = min(queries, len(first)) // batch * batch
+    if not whole:
+        raise OptionError(f"verifying takes a whole batch of {batch} queries, and the trace has {len(first)}")
+    some = trace.select(slice(0, int(first[whole]) if whole < len(first) else trace.bags))
+    reading = Reading(seats.chip, seats.dimension, weight_bits(trace, known=True))
+    made = reduce(dispatch(some, seats, reading, batch), np.concatenate([table.codes for table in recommender.tables]))
+    wanted = recommender.reduce(some)
+    found = np.zeros_like(wanted)
+    query = np.unique(some.queries, return_inverse=True)[1]
+    np.add.at(found, (query, some.tables), made.vectors)
+    scores = np.concatenate(
+        [
+            execute(program, recommender.vectors(found[start : start + batch]))[OUTPUT][:, 0]
+            for start in range(0, whole, batch)
+        ]
+    )
+    expected = recommender.predict(wanted)
+    wrong = int((found != wanted).any(axis=2).sum()), int((scores != expected).sum())
+    if any(wrong):
+        return f"not exact: {wrong[0]} of {found.shape[0] * found.shape[1]} vectors and {wrong[1]} of {whole} scores differ"
+    return f"bit-exact on {whole} queries, vectors and scores"
