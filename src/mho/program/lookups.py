@@ -83,9 +83,16 @@ class Lookups:
     def check(self) -> None:
         """Raise ProgramError unless every look-up of every bag is served exactly once, and by its own row.
 
-        No activation drives a wordline twice, or more rows than the ADCs can add up; no batch serves another batch's bags.
+        No activation drives a wordline twice, or more rows than the ADCs can add up; no batch serves another batch's bags, and none
+        a part of a query.
         """
         trace, layout = self.trace, self.layout
+        if len(self.instances) != self.activations or len(self.starts) != self.activations + 1:
+            raise ProgramError("activations need an instance, a bag and a start each")
+        if len(self.wordlines) != len(self.lookups) or self.lookups.min(initial=0) < 0:
+            raise ProgramError("every wordline that is driven serves a look-up, 0 or above")
+        if self.instances.min(initial=0) < 0 or self.instances.max(initial=0) >= layout.instances:
+            raise ProgramError(f"instances are 0 to {layout.instances - 1}")
         served = np.bincount(self.lookups, minlength=trace.lookups)
         if len(self.lookups) != trace.lookups or (served != 1).any():
             place = int((served != 1).argmax())
@@ -112,8 +119,12 @@ class Lookups:
         twice = np.sort(which * layout.height + self.wordlines)
         if (np.diff(twice) == 0).any():
             raise ProgramError("an activation drives a wordline twice")
-        if self.batches[0] != 0 or self.batches[-1] != self.activations or self.bag_batches[-1] != trace.bags:
-            raise ProgramError("every activation and every bag belongs to a batch")
+        for cuts, all_of in ((self.batches, self.activations), (self.bag_batches, trace.bags)):
+            if len(cuts) != len(self.batches) or cuts[0] != 0 or cuts[-1] != all_of or (np.diff(cuts) < 0).any():
+                raise ProgramError("every activation and every bag belongs to a batch, one batch after another")
+        inner = self.bag_batches[1:-1]
+        if (np.diff(self.bag_batches) < 1).any() or (trace.queries[inner - 1] == trace.queries[inner]).any():
+            raise ProgramError("a batch has a whole query or more")
         batch = np.repeat(np.arange(len(self.batches) - 1), np.diff(self.batches))
         if ((self.bags < self.bag_batches[batch]) | (self.bags >= self.bag_batches[batch + 1])).any():
             raise ProgramError("a batch serves bags of another one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from mho.chip import Chip
 from mho.chip.lookup import SAR_NOTE, Reading
 from mho.errors import OptionError, TraceError
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, Counted, energy
-from mho.machine.lookup.timing import RESULT_BYTES, BatchTimes, partial_bytes, time_lookups
+from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, partial_bytes, time_lookups
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
@@ -128,7 +129,9 @@ class Service:
             found.append("the layout was made from a synthetic trace")
         modes = "fixed" if self.chip.lookup is None else self.chip.lookup.adc_modes
         return tuple(
-            dict.fromkeys((*found, *([SAR_NOTE] if modes != "fixed" else []), READ_NOTE, MEMORY_NOTE, *self.chip.notes))
+            dict.fromkeys(
+                (*found, *([SAR_NOTE] if modes != "fixed" else []), READ_NOTE, FREE_NOTE, MEMORY_NOTE, *self.chip.notes)
+            )
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,11 +219,14 @@ def serve(
     """
     if isinstance(chip, str):
         chip = Chip.load(chip)
+    if batch < 1:
+        raise OptionError(f"a batch has at least 1 query, not {batch}")
     seats = Seats(layout, chip, dimension)
-    parts = iter([trace] if isinstance(trace, Trace) else trace)
+    origin, synthetic = trace.origin if isinstance(trace, Trace) else "trace", False
+    parts = (part for part in ([trace] if isinstance(trace, Trace) else trace) if part.bags)
     first = next(parts, None)
-    if first is None or not first.bags:
-        raise TraceError(f"{first.origin if first else 'trace'}: no bags to serve")
+    if first is None:
+        raise TraceError(f"{origin}: no bags to serve")
     reading = Reading(chip, dimension, weight_bits(first, known=isinstance(trace, Trace)))
     runs: list[BatchTimes] = []
     counted: Counted | None = None
@@ -230,6 +236,7 @@ def serve(
     for each in _chunks(first, parts, batch):
         if (each.weights is None) != (first.weights is None):
             raise OptionError("parts of a trace have weights all or none")
+        synthetic |= each.synthetic
         program = dispatch(each, seats, reading, batch)
         times = time_lookups(program)
         part_bytes = partial_bytes(program)
@@ -251,7 +258,7 @@ def serve(
         lookups,
         bags,
         first.origin,
-        first.synthetic,
+        synthetic,
         counted,
         part_bytes,
         np.concatenate([run.batch_s for run in runs]),
@@ -275,12 +282,10 @@ def weight_bits(trace: Trace, *, known: bool) -> int:
 def _chunks(first: Trace, others: Iterator[Trace], batch: int) -> Iterator[Trace]:
     """Yield a trace, in parts, in chunks of whole batches."""
     for trace in _chained(first, others):
-        if not trace.bags:
-            continue
         begins = np.concatenate([np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1)), [trace.bags]])
         low = 0
-        cuts = begins[:-1:batch][1:].tolist()
-        for at, following in zip(cuts, [*cuts[1:], trace.bags], strict=True):
+        cuts = [*begins[:-1:batch][1:].tolist(), trace.bags]
+        for at, following in itertools.pairwise(cuts):
             if trace.offsets[following] - trace.offsets[low] > CHUNK:
                 yield trace.select(slice(low, at))
                 low = at

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from mho.chip import Chip
+from mho.chip.lookup import shares_adcs
 from mho.errors import OptionError, choices
 from mho.mapping import map_network
 from mho.network.graph import Network
@@ -69,8 +70,8 @@ def compile(
 
     `search` says what "adaptive" minimises, how hard and from which seed (schedule/search.py).
 
-    Raises OptionError for an option that does not exist or changes nothing, ChipError for an unknown chip, MappingError where
-    a layer cannot be placed.
+    Raises OptionError for an option that does not exist or changes nothing, and for a chip whose groups share ADCs, ChipError for
+    an unknown chip, MappingError where a layer cannot be placed.
     """
     if not isinstance(chip, Chip):
         chip = Chip.load(chip)
@@ -84,6 +85,11 @@ def compile(
             raise OptionError(f"unknown {name} {given!r}; {choices(str(given), allowed)}")
     if search is not None and schedule != "adaptive":
         raise OptionError(f"schedule {schedule!r} searches for nothing; a Search is for schedule 'adaptive'")
+    if shares_adcs(chip):
+        raise OptionError(
+            f"chip {chip.name}: groups that take turns at ADCs (lookup.groups_per_adc above 1) serve look-ups only; "
+            "the time of layers assumes ADCs of their own"
+        )
     check_alignment(alignment, low_cell, samples)
     check_low_cell(low_cell, chip)
     if placement == "time" and chip.write_latency == "worst_case":

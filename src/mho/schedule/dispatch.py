@@ -87,13 +87,24 @@ def _copies(batches: Ints, starts: Ints, groups: Places, first: Ints, seconds: T
 def dispatch(trace: Trace, seats: Seats, reading: Reading, batch: int) -> Lookups:
     """Return the program of a trace in batches of `batch` queries; the last may be smaller.
 
-    OptionError for a batch below 1, and for a trace of other rows than the layout's.
+    OptionError for a batch below 1, for a trace of other rows than the layout's, for a `reading` of another chip or dimension than
+    the seats', and for weights that it has too few bits for.
     """
     layout = seats.layout
     if batch < 1:
         raise OptionError(f"a batch has at least 1 query, not {batch}")
     if trace.total_rows != layout.rows:
         raise OptionError(f"the trace is of tables of {trace.total_rows} rows, the layout of {layout.rows}")
+    largest = 1 if trace.weights is None else int(trace.weights.max(initial=1))
+    if largest.bit_length() > reading.weight_bits:
+        raise OptionError(
+            f"weights of up to {largest} take {largest.bit_length()} bits; they are streamed as {reading.weight_bits}"
+        )
+    if (reading.chip, reading.dimension) != (seats.chip, seats.dimension):
+        raise OptionError(
+            f"arrays are seated for {seats.dimension} features on chip {seats.chip.name!r}, "
+            f"but read for {reading.dimension} on {reading.chip.name!r}"
+        )
     group, wordline, _ = cover(layout, trace.offsets, trace.flat)
     bag_of = np.repeat(np.arange(trace.bags, dtype=np.int64), trace.lengths)
     key = (bag_of * layout.groups + group) * layout.height + wordline

@@ -7,7 +7,8 @@ partial sum goes through its tile's port, unless the bag is merged in this very 
 that merges the bag: bags of a batch go round the tiles. When its last sum has been added, a bag's vector is written to that
 tile's buffer. A query is done when its last bag is, a batch when its last query is.
 
-Settling and converting of the steps of one activation are taken together: settle once, then convert in all steps.
+Settling and converting of the steps of one activation are taken together: it settles for all of its steps, then converts for all.
+Of events at one time the one that was known first comes first; arrays begin a batch in the order in which they are first driven.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from mho.chip.units import exact
 from mho.program.lookups import Ints, Lookups, Places
 
 Times = npt.NDArray[np.float64]
+FREE_NOTE = (
+    "assumption: masks of rows reach arrays, and finished vectors leave the chip, in no time; "
+    "only partial sums pass through ports"
+)
 RESULT_BYTES = 4
 """A feature of a finished vector is a sum of 32 bits."""
 
@@ -285,7 +290,7 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
     done = np.zeros(trace.bags, dtype=np.float64)
     array_busy, adc_busy = np.zeros(lookups.layout.instances), np.zeros(seats.adc_sets)
     port_busy, adder_busy = np.zeros(seats.tiles), np.zeros(seats.tiles)
-    convert_s = reading.steps * reading.conversion_s
+    settle_s, convert_s = reading.steps * chip.array.step_overhead_s, reading.steps * reading.conversion_s
     crossed = _run(
         lookups.batches,
         lookups.bag_batches,
@@ -295,7 +300,7 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
         lookups.sent,
         seats.tile,
         seats.adc_set,
-        chip.array.step_overhead_s,
+        settle_s,
         convert_s,
         services.port_s,
         services.adder_s,
@@ -313,14 +318,17 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
     batch_s = np.maximum.reduceat(done, lookups.bag_batches[:-1]) if trace.bags else empty
     bound_s = np.zeros(len(lookups.batches) - 1)
     groups = (np.searchsorted(lookups.layout.first, lookups.instances, side="right") - 1).astype(np.int32)
-    seconds = np.where(np.arange(len(convert_s)) > 0, chip.array.step_overhead_s + convert_s, 0.0)
+    seconds = np.where(np.arange(len(convert_s)) > 0, settle_s + convert_s, 0.0)
     _bounds(lookups.batches, lookups.sizes, groups, lookups.layout.copies, seconds, bound_s)
-    # After its last conversion a sum is still added, and before its first sum no adder has work.
+    # After its last conversion a sum is still added, and before its first sum no adder has work. A bag has at least one sum of each
+    # of its groups: as many as if all of its activations in a group were one array's.
     used = np.diff(lookups.batches) > 0
     if used.any():
         begins_at = lookups.batches[:-1][used]
         shortest = np.minimum.reduceat(seconds[lookups.sizes], begins_at)
-        parts = np.add.reduceat(lookups.sent.astype(np.int64), begins_at)
+        pairs = np.sort(lookups.bags * lookups.layout.groups + groups, kind="stable")
+        pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+        parts = np.diff(np.searchsorted(pairs, lookups.bag_batches * lookups.layout.groups))[used]
         merged = shortest + parts / seats.tiles * services.adder_s
         bound_s[used] = np.maximum(bound_s[used] + services.adder_s, merged) + services.write_s
     return BatchTimes(batch_s, query_s, array_busy, adc_busy, port_busy, adder_busy, bound_s, int(crossed))

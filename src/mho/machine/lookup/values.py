@@ -27,6 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 Table = npt.NDArray[np.int8]
 ZERO = 128
 """The code that stands for 0."""
+CELLS = 1 << 22
+"""Cells that are added up at once, at most, but for those of a single activation."""
 READ = 0x0EAD
 """What the draws of read noise are keyed by."""
 
@@ -69,8 +71,7 @@ def reduce(lookups: Lookups, table: Table, analog: Analog | None = None) -> Redu
     vectors: npt.NDArray[Any] = np.zeros((trace.bags, seats.dimension), dtype=kind)
     clipped = conversions = 0
     sizes = lookups.sizes
-    for instance, acts in _by_instance(lookups):
-        array = maker.array(instance)
+    for array, acts in _pieces(lookups, maker):
         at = np.concatenate([np.arange(lookups.starts[a], lookups.starts[a + 1]) for a in acts.tolist()])
         cuts = np.concatenate([[0], np.cumsum(sizes[acts])[:-1]])
         served = lookups.lookups[at]
@@ -98,12 +99,15 @@ def _check(trace: Trace, table: Table) -> None:
         )
 
 
-def _by_instance(lookups: Lookups) -> Iterator[tuple[int, Ints]]:
-    """Yield each instance that is used with its activations, in order."""
+def _pieces(lookups: Lookups, maker: _Maker) -> Iterator[tuple[_Array, Ints]]:
+    """Yield the columns of each instance that is used with its activations, in order, as many at a time as memory is given to."""
     order = np.argsort(lookups.instances, kind="stable")
     ends = np.cumsum(lookups.loads)
     for instance in np.flatnonzero(lookups.loads):
-        yield int(instance), order[ends[instance] - lookups.loads[instance] : ends[instance]]
+        array = maker.array(int(instance))
+        step = max(1, CELLS // (lookups.reading.most_rows * array.seen.shape[1]))
+        for low in range(int(ends[instance] - lookups.loads[instance]), int(ends[instance]), step):
+            yield array, order[low : min(low + step, int(ends[instance]))]
 
 
 @dataclass(frozen=True, eq=False)

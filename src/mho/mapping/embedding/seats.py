@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.chip.lookup import adc_sets, shares_adcs
-from mho.errors import MappingError
+from mho.errors import MappingError, OptionError
 from mho.mapping.embedding.layout import Layout
 
 
@@ -22,7 +22,7 @@ class Seats:
     group and groups that follow each other do not crowd one tile's port. `tile` and `adc_set` int32 (instances,): where it sits,
     and which set of ADCs (counted over all tiles in use) it takes turns at.
 
-    Raises MappingError where the chip has too few rows, tiles, or groups in a tile.
+    Raises MappingError where the chip has too few rows, tiles, or groups in a tile, OptionError for rows without features.
     """
 
     layout: Layout
@@ -32,6 +32,8 @@ class Seats:
     def __post_init__(self) -> None:
         """Refuse what does not fit."""
         chip, layout = self.chip, self.layout
+        if self.dimension < 1:
+            raise OptionError(f"rows of embeddings have at least 1 feature, not {self.dimension}")
         if layout.height > chip.array.rows:
             raise MappingError(
                 f"groups of up to {layout.height} rows do not fit the arrays of chip {chip.name!r}, of {chip.array.rows} rows"
