@@ -49,10 +49,18 @@ class Bench:
             if before is not None and before.bag == act.bag:
                 keeps.add(before.number)
             last_of[act.instance] = act
-        missing = Counter(act.bag for act in acts if act.number not in keeps)
+        sums = [act for act in acts if act.number not in keeps]
+        # What a bag has in each tile, and the tile that has most of it: of several the next one from the bag's turn on.
+        parts = Counter((act.bag, self.seats[act.instance][0]) for act in sums)
+        homes = {}
+        for bag in {act.bag for act in sums}:
+            ring = [(bag - bags[0] + step) % self.tiles for step in range(self.tiles)]
+            homes[bag] = max(ring, key=lambda tile: parts[bag, tile])
+        waiting = dict(parts)
+        missing = Counter(bag for bag, _ in parts)
         done = dict.fromkeys(bags, 0.0)
         for act in acts:
-            self.step(self.life(act, act.number in keeps, act.bag - bags[0], missing, done))
+            self.step(self.life(act, act.number in keeps, homes[act.bag], (parts, waiting, missing), done))
         while self.agenda:
             entry = min(self.agenda, key=lambda each: each[:2])
             self.agenda.remove(entry)
@@ -62,11 +70,17 @@ class Bench:
         return [done[bag] for bag in bags]
 
     def life(
-        self, act: Act, keeps: bool, turn: int, missing: Counter[int], done: dict[int, float]
+        self,
+        act: Act,
+        keeps: bool,
+        home: int,
+        counts: tuple[Counter[tuple[int, int]], dict[tuple[int, int], int], Counter[int]],
+        done: dict[int, float],
     ) -> Iterator[tuple[str, Any]]:
         """What becomes of an activation."""
         tile, adc = self.seats[act.instance]
-        array, adcs, home = self.arrays[act.instance], self.adcs[adc], turn % self.tiles
+        array, adcs = self.arrays[act.instance], self.adcs[adc]
+        parts, waiting, missing = counts
         yield "ask", array
         begun = self.now
         yield "hold", self.settle_s
@@ -80,19 +94,25 @@ class Bench:
         yield "leave", array
         if keeps:
             return
+        if tile == home or parts[act.bag, tile] > 1:
+            yield from self.serve(self.adders[tile], self.adder_s)
+            waiting[act.bag, tile] -= 1
+            if waiting[act.bag, tile]:
+                return
         if tile != home:
             self.crossed += 1
-            yield "ask", self.ports[tile]
-            yield "hold", self.port_s
-            self.ports[tile].busy += self.port_s
-            yield "leave", self.ports[tile]
-        yield "ask", self.adders[home]
-        yield "hold", self.adder_s
-        self.adders[home].busy += self.adder_s
-        yield "leave", self.adders[home]
+            yield from self.serve(self.ports[tile], self.port_s)
+            yield from self.serve(self.adders[home], self.adder_s)
         missing[act.bag] -= 1
         if not missing[act.bag]:
             done[act.bag] = self.now + self.write_s
+
+    def serve(self, server: Server, time: float) -> Iterator[tuple[str, Any]]:
+        """Be served once."""
+        yield "ask", server
+        yield "hold", time
+        server.busy += time
+        yield "leave", server
 
     def step(self, life: Iterator[Any]) -> None:
         """Go on with an activation until it holds something or waits."""

@@ -135,13 +135,21 @@ def programs(draw: st.DrawFn, chips: st.SearchStrategy[Chip] = CHIPS, **options:
     # A group of the chip has 2 arrays of 8 features; groups that share ADCs are not put together.
     shared = chip.lookup is not None and chip.lookup.groups_per_adc > 1
     dimension = draw(st.sampled_from((1, 5, 8, 13, 16) if shared else (1, 5, 8, 13, 16, 17, 40)))
-    return program_of(trace, layout, chip, dimension, draw(st.integers(1, 6)))
+    shuffled = draw(st.sampled_from((None, 1, 2, 3)))
+    return program_of(trace, layout, chip, dimension, draw(st.integers(1, 6)), shuffled)
 
 
-def program_of(trace: Trace, layout: Layout, chip: Chip, dimension: int = 8, batch: int = 4) -> Lookups:
-    """Dispatch a trace with weights of as many bits as the largest."""
+def program_of(
+    trace: Trace, layout: Layout, chip: Chip, dimension: int = 8, batch: int = 4, shuffled: int | None = None
+) -> Lookups:
+    """Dispatch a trace with weights of as many bits as the largest; instances sit round the tiles, or `shuffled` by a seed."""
     bits = 1 if trace.weights is None else int(trace.weights.max(initial=1)).bit_length()
-    return dispatch(trace, Seats(layout, chip, dimension), Reading(chip, dimension, bits), batch)
+    seats = Seats(layout, chip, dimension)
+    if shuffled is not None:
+        room = np.repeat(np.arange(seats.tiles), seats.per_tile)
+        drawn = np.random.default_rng(shuffled).permutation(room)[: layout.instances]
+        seats = Seats(layout, chip, dimension, drawn.astype(np.int32))
+    return dispatch(trace, seats, Reading(chip, dimension, bits), batch)
 
 
 @dataclass(frozen=True)
@@ -239,7 +247,8 @@ class Rules:
     @property
     def part_bytes(self) -> int:
         """Bytes of a feature of a partial sum."""
-        return math.ceil((self.weight_bits + 8 + math.ceil(math.log2(self.chip.array.rows))) / 8)
+        largest = self.chip.array.rows * 255 * (2**self.weight_bits - 1)
+        return next(count for count in range(1, 9) if 256**count > largest)
 
     def cycles_s(self, amount: int, each: int) -> float:
         """Time of so many bits or sums, so many of them each clock cycle."""
@@ -273,28 +282,33 @@ def rules_of(program: Lookups) -> Rules:
 
 
 def places_of(program: Lookups) -> tuple[int, dict[int, tuple[int, int]]]:
-    """The tiles in use, and of each instance the tile and the set of ADCs: instances go round the tiles."""
+    """The tiles in use, and of each instance the tile and the set of ADCs: instances go round the tiles unless they are placed."""
     rules, seats = rules_of(program), program.seats
     chip = seats.chip
     span = math.ceil(seats.dimension / (chip.group.arrays * rules.per_array))
     tiles = math.ceil(program.layout.instances / (chip.tile.groups // span))
     shared = chip.lookup.groups_per_adc if chip.lookup else 1
     sets = math.ceil(chip.tile.groups / shared)
-    places = {i: (i % tiles, (i % tiles) * sets + i // tiles * span // shared) for i in range(program.layout.instances)}
+    inside: Counter[int] = Counter()
+    places = {}
+    for i in range(program.layout.instances):
+        tile = i % tiles if seats.placed is None else int(seats.placed[i])
+        places[i] = tile, tile * sets + inside[tile] * span // shared
+        inside[tile] += 1
     return tiles, places
 
 
 def recount(program: Lookups, batch: int) -> dict[str, float]:
     """Events of a program, activation by activation, array by array and row by row."""
     rules, chip = rules_of(program), program.seats.chip
-    tiles, places = places_of(program)
+    _, places = places_of(program)
     cells = len(chip.coding.significance)
     pairs, unit = chip.array.coding == "differential", chip.array.coding == "flipped"
     found: Counter[str] = Counter()
     whole: dict[str, Fraction] = defaultdict(Fraction)
     mask = math.ceil(chip.array.rows * rules.weight_bits / 8)
     per_group = chip.group.arrays * rules.per_array
-    for bags, acts in batches_of(program, batch):
+    for _, acts in batches_of(program, batch):
         left: dict[int, int] = Counter()
         last: dict[int, Act] = {}
         for act in acts:
@@ -321,15 +335,9 @@ def recount(program: Lookups, batch: int) -> dict[str, float]:
             if before is None or before.bag != act.bag:
                 left[act.bag] += 1
             last[act.instance] = act
-        # A partial sum is what an array adds up for one bag without a pause: it has a first activation, and one tile.
-        last = {}
-        for act in acts:
-            before = last.get(act.instance)
-            last[act.instance] = act
-            if before is not None and before.bag == act.bag:
-                continue
-            if places[act.instance][0] != (act.bag - bags[0]) % tiles:
-                found["noc_byte"] += rules.dimension * rules.part_bytes
+        # Of each bag one sum leaves each tile that has any of it, but for the tile that merges it.
+        shares = {(act.bag, places[act.instance][0]) for act in acts}
+        found["noc_byte"] += (len(shares) - len(left)) * rules.dimension * rules.part_bytes
         for parts in left.values():
             found["accumulate"] += (parts - 1) * rules.dimension
             found["tile_buffer_byte"] += 4 * rules.dimension

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mho.chip import Chip
 from mho.machine.lookup import Counted, energy, time_lookups
 from mho.machine.lookup.energy import events
-from mho.machine.lookup.timing import RESULT_BYTES, partial_bytes
+from mho.machine.lookup.timing import RESULT_BYTES
 from mho.mapping.embedding.seats import Seats
 from mho.program.lookups import Lookups
 from mho.report import service
@@ -49,7 +49,7 @@ def counted_of(program: Lookups) -> Counted:
 @given(programs(CHIPS | CODED, most_bags=10))
 def test_events_are_those_of_each_activation(program: Lookups) -> None:
     batch = int(np.count_nonzero(np.diff(program.trace.queries[: program.bag_batches[1]]))) + 1
-    found = events(counted_of(program), program.seats, program.reading, partial_bytes(program), RESULT_BYTES)
+    found = events(counted_of(program), program.seats, program.reading, RESULT_BYTES)
     expected = recount(program, batch)
     assert found == pytest.approx({event: expected.get(event, 0.0) for event in found}, rel=1e-12)
     assert set(expected) <= set(found)
@@ -59,8 +59,8 @@ def test_events_are_those_of_each_activation(program: Lookups) -> None:
 @given(programs(CHIPS | CODED))
 def test_parts_make_up_the_whole(program: Lookups) -> None:
     chip, counted = program.seats.chip, counted_of(program)
-    found = energy(counted, program.seats, program.reading, partial_bytes(program), RESULT_BYTES)
-    events_of = events(counted, program.seats, program.reading, partial_bytes(program), RESULT_BYTES)
+    found = energy(counted, program.seats, program.reading, RESULT_BYTES)
+    events_of = events(counted, program.seats, program.reading, RESULT_BYTES)
     compute = sum(count * chip.energy_per_event[event] for event, count in events_of.items())
     assert sum(j for (_, kind), j in found.items() if kind == "compute") == pytest.approx(compute, rel=1e-12)
     # Leakage: of arrays, groups and tiles as much as tiles are in use, of the chip all.
@@ -118,7 +118,7 @@ def test_finer_modes_save_adc_energy_and_nothing_else(data: st.DataObject) -> No
     found = {}
     for modes in ("every", "switch", "fixed"):
         program = program_of(trace, layout, chip_of(lookup__adc_modes=modes), 16)
-        found[modes] = energy(counted_of(program), program.seats, program.reading, 2, RESULT_BYTES)
+        found[modes] = energy(counted_of(program), program.seats, program.reading, RESULT_BYTES)
     for first, second in (("every", "switch"), ("switch", "fixed")):
         for key in found["every"]:
             if key == ("adc", "compute"):

@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mho import baseline, errors, training
     from mho.baseline import Systolic
+    from mho.baseline.lookup import Recommendation, recommend
     from mho.chip import Chip
     from mho.machine import Evaluation, Executor, Sweep, Verification, calibrate, evaluate, execute, sweep, verify
     from mho.machine.analog import Analog, Device, Signals
+    from mho.machine.recommender import Recommender
     from mho.mapping import frontier, mixed
+    from mho.mapping.embedding import Layout, group, replicate
+    from mho.mapping.embedding.storage import Seating
     from mho.network import Network, zoo
+    from mho.network.trace import Trace
     from mho.number import (
         Grid,
         Planes,
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     )
     from mho.program import Program
     from mho.report import Report, simulate
+    from mho.report.service import Service, serve
     from mho.schedule import Search, compile
     from mho.version import __version__
 
@@ -45,15 +51,21 @@ _WHERE = {
     "Evaluation": "mho.machine",
     "Executor": "mho.machine",
     "Grid": "mho.number",
+    "Layout": "mho.mapping.embedding",
     "Network": "mho.network",
     "Planes": "mho.number",
     "Program": "mho.program",
     "QuantisedNetwork": "mho.number",
+    "Recommendation": "mho.baseline.lookup",
+    "Recommender": "mho.machine.recommender",
     "Report": "mho.report",
     "Search": "mho.schedule",
+    "Seating": "mho.mapping.embedding.storage",
+    "Service": "mho.report.service",
     "Signals": "mho.machine.analog",
     "Sweep": "mho.machine",
     "Systolic": "mho.baseline",
+    "Trace": "mho.network.trace",
     "Verification": "mho.machine",
     "__version__": "mho.version",
     "align": "mho.number",
@@ -64,12 +76,16 @@ _WHERE = {
     "evaluate": "mho.machine",
     "execute": "mho.machine",
     "frontier": "mho.mapping",
+    "group": "mho.mapping.embedding",
     "mixed": "mho.mapping",
     "narrow": "mho.number",
     "quantise": "mho.number",
     "recode": "mho.number",
+    "recommend": "mho.baseline.lookup",
+    "replicate": "mho.mapping.embedding",
     "run_float": "mho.number",
     "run_reference": "mho.number",
+    "serve": "mho.report.service",
     "simulate": "mho.report",
     "squeeze": "mho.number",
     "sweep": "mho.machine",
@@ -85,15 +101,21 @@ __all__ = [
     "Evaluation",
     "Executor",
     "Grid",
+    "Layout",
     "Network",
     "Planes",
     "Program",
     "QuantisedNetwork",
+    "Recommendation",
+    "Recommender",
     "Report",
     "Search",
+    "Seating",
+    "Service",
     "Signals",
     "Sweep",
     "Systolic",
+    "Trace",
     "Verification",
     "__version__",
     "align",
@@ -104,12 +126,16 @@ __all__ = [
     "evaluate",
     "execute",
     "frontier",
+    "group",
     "mixed",
     "narrow",
     "quantise",
     "recode",
+    "recommend",
+    "replicate",
     "run_float",
     "run_reference",
+    "serve",
     "simulate",
     "squeeze",
     "sweep",

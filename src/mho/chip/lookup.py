@@ -42,12 +42,14 @@ class Reading:
 
     `dimension`: features of a row; only columns that hold one are converted, those of the fullest array one after another.
     `steps`: the weights are streamed as many bits a step as the DACs take. Of `bits`, `conversion_s` and `seconds` entry n is for
-    n rows, 0 to `most_rows`. OptionError where the ADCs cannot tell apart the levels of a single cell.
+    n rows, 0 to `most_rows`. `longest`: the most look-ups of a bag, which the sums of arrays and tiles have to hold; those of a
+    whole array at least. OptionError where the ADCs cannot tell apart the levels of a single cell.
     """
 
     chip: Chip
     dimension: int
     weight_bits: int = 1
+    longest: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what no ADC of this chip could convert."""
@@ -60,6 +62,12 @@ class Reading:
                 f"chip {self.chip.name!r}: ADCs of {self.chip.array.adc_bits} bits cannot read a cell of "
                 f"{self.chip.array.cell_bits} bits driven by {self.drive}; at least {self.needed(1)} bits"
             )
+
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a feature of a sum: they hold the longest bag's, of codes up to 255, with the largest weights."""
+        largest = 255 * ((1 << self.weight_bits) - 1) * max(self.longest, self.chip.array.rows)
+        return -(-largest.bit_length() // 8)
 
     @property
     def arrays(self) -> int:

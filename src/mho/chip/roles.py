@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -57,9 +58,15 @@ def _group_sums(chip: Chip) -> float:
 
 
 def _accumulators(chip: Chip) -> int:
-    """Adders that keep up with all groups of a tile; where rows of tables are added up, one step is an activation."""
-    sums = exact(chip.frequency_hz) * exact(chip.window_time_s if chip.lookup is None else chip.step_time_s)
-    return max(1, math.ceil(chip.tile.groups * chip.group_columns / sums))
+    """Adders that keep up with all groups of a tile. Where rows of tables are added up, a group delivers its sums each step, or as
+    often as its ADCs, where they switch, can read single cells.
+    """
+    if chip.lookup is None:
+        time = exact(chip.window_time_s)
+    else:
+        resolved = 1 if chip.lookup.adc_modes == "fixed" else Fraction(chip.array.cell_bits, chip.array.adc_bits)
+        time = exact(chip.step_time_s) * resolved
+    return max(1, math.ceil(chip.tile.groups * chip.group_columns / (exact(chip.frequency_hz) * time)))
 
 
 def _array_context(chip: Chip) -> Mapping[str, float]:

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from mho.cli import accuracy, baseline, compare, listings, run, study, sweep, trace, verify
+from mho.cli import accuracy, baseline, compare, listings, recommend, run, study, sweep, trace, verify
 from mho.cli.registries import StrategyCommand
 from mho.cli.spread import spread
 from mho.errors import MhoError
@@ -36,6 +36,7 @@ app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
 app.command(epilog=baseline.EPILOG)(baseline.baseline)
 app.command(epilog=study.EPILOG)(study.study)
 app.command(epilog=trace.EPILOG)(spread(trace.trace))
+app.command(epilog=recommend.EPILOG)(spread(recommend.recommend))
 app.command()(listings.models)
 app.command()(listings.chips)
 app.command(epilog="mho show aras --set tiles=48\n\nmho show my-chip.yaml --json -")(listings.show)

@@ -113,6 +113,15 @@ ChipName = Annotated[
         "--chip", metavar="CHIP", rich_help_panel=CHIP, help="A preset (see mho chips), or a chip's .yaml file."
     ),
 ]
+ChipOrOwn = Annotated[
+    str | None,
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        rich_help_panel=CHIP,
+        help="A preset (see mho chips), or a chip's .yaml file; else aras (with --trace: recross).",
+    ),
+]
 Override = Annotated[
     list[str] | None,
     typer.Option(

@@ -21,6 +21,7 @@ from mho.cli.inputs import (
     load_network,
 )
 from mho.cli.outputs import check_outputs, emit, progress
+from mho.cli.recommender import CHIP, Asked, RecommenderOptions, refuse, run_recommender
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
@@ -28,14 +29,15 @@ EPILOG = (
     "mho run resnet50 --out report\n\n"
     "mho run resnet20 --weights resnet20.safetensors --data test.npz --verify\n\n"
     "mho run decoder.yaml --chip isaac --sequence 512 --set tiles=336 --json -\n\n"
-    "mho run resnet20 --chip sme --mapping squeezed --grid window:8:3 --squeeze 2 --verify"
+    "mho run resnet20 --chip sme --mapping squeezed --grid window:8:3 --squeeze 2 --verify\n\n"
+    "mho run dlrm --trace clicks.npz --verify"
 )
 
 
 def run(
     model: use.Model,
     *,
-    chip: use.ChipName = "aras",
+    chip: use.ChipOrOwn = None,
     overrides: use.Override = None,
     reading: ModelOptions,
     coding: WeightOptions,
@@ -54,6 +56,7 @@ def run(
     key: use.Key = None,
     endurance: use.Endurance = None,
     rate: use.Rate = None,
+    whole: RecommenderOptions,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -75,6 +78,20 @@ def run(
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
     strategy.check([schedule])
+    whole.check()
+    if whole.trace is not None:
+        others = {
+            "--data": data is not None, "--calibration": calibration is not None, "--key": key is not None,
+            "--endurance": endurance is not None, "--rate": rate is not None, "--save": save is not None,
+            "a coding of weights": coding != WeightOptions(), "--input-size": reading.input_size is not None,
+            "--sequence": reading.sequence is not None, "--shape": bool(reading.shape),
+        }  # fmt: skip
+        refuse(model, others)
+        check_outputs(json_to=json_to, out=out)
+        asked_whole = Asked(model, chip or CHIP, overrides, reading, schedule, strategy, verify, whole)
+        if not run_recommender(asked_whole, out=out, json_to=json_to):
+            raise typer.Exit(1)
+        return
     sampled = verify or coding.by_samples
     for option, given in (("--data", data is not None), ("--calibration", calibration is not None)):
         if given and not sampled:
@@ -95,7 +112,7 @@ def run(
 
     with progress(quiet=json_to == "-") as say:
         say("loading the chip")
-        loaded = load_chip(chip, overrides)
+        loaded = load_chip(chip or "aras", overrides)
         strategy.check_chip(loaded)
         say(f"importing {model}")
         network = load_network(model, reading, values=values)

@@ -17,6 +17,7 @@ from mho.errors import ProgramError
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
+from mho.program.shares import Shares, shares
 
 Ints = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]
@@ -74,6 +75,14 @@ class Lookups:
     def parts(self) -> Ints:
         """Partial sums of each bag."""
         return np.bincount(self.bags[self.sent], minlength=self.trace.bags)
+
+    @cached_property
+    def shares(self) -> Shares:
+        """What each tile adds up of each bag, and where bags are merged."""
+        batch = np.repeat(np.arange(len(self.bag_batches) - 1), np.diff(self.bag_batches))
+        turns = np.arange(self.trace.bags) - self.bag_batches[batch]
+        tiles = self.seats.tile[self.instances]
+        return shares(self.bags, tiles, self.sent, turns, number=self.trace.bags, used=self.seats.tiles)
 
     @cached_property
     def loads(self) -> Ints:

@@ -15,7 +15,7 @@ from mho.chip import Chip
 from mho.chip.lookup import SAR_NOTE, Reading
 from mho.errors import OptionError, TraceError
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, Counted, energy
-from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, partial_bytes, time_lookups
+from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
@@ -25,6 +25,7 @@ from mho.version import __version__
 SCHEMA = "mho.service/1"
 CHUNK = 1 << 20
 """Look-ups that are dispatched and timed at once, or a single batch where that has more."""
+
 
 FloatArray = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -47,7 +48,6 @@ class Service:
     origin: str
     synthetic: bool
     counted: Counted
-    part_bytes: int
     batch_s: FloatArray
     query_s: FloatArray
     bound_s: FloatArray
@@ -85,7 +85,7 @@ class Service:
     @cached_property
     def energy(self) -> Mapping[tuple[str, str], float]:
         """Joules by component and kind ("compute", "static")."""
-        return energy(self.counted, self.seats, self.reading, self.part_bytes, RESULT_BYTES)
+        return energy(self.counted, self.seats, self.reading, RESULT_BYTES)
 
     @property
     def energy_j(self) -> float:
@@ -209,37 +209,40 @@ def serve(
     *,
     dimension: int = 64,
     batch: int = 256,
+    placed: npt.NDArray[np.int32] | None = None,
+    longest: int = 1 << 16,
     say: Callable[[str], None] | None = None,
 ) -> Service:
     """Serve a trace, or one that comes in parts, in batches of `batch` queries, and measure time and energy.
 
-    Rows have `dimension` features of 8 bits. A trace in parts is never held whole; the parts hold whole queries, each goes into
-    batches of its own, the last of them smaller. OptionError for what does not fit together, TraceError for a trace without bags,
-    MappingError where the chip has no room.
+    Rows have `dimension` features of 8 bits. `placed`: the tile of each instance (see `Seats`); else they go round the tiles. A
+    trace in parts is never held whole; the parts hold whole queries, each goes into batches of its own, the last of them smaller,
+    and sums are as wide as bags of up to `longest` look-ups need. OptionError for what does not fit together, TraceError for a
+    trace without bags, MappingError where the chip has no room.
     """
     if isinstance(chip, str):
         chip = Chip.load(chip)
     if batch < 1:
         raise OptionError(f"a batch has at least 1 query, not {batch}")
-    seats = Seats(layout, chip, dimension)
+    seats = Seats(layout, chip, dimension, placed)
     origin, synthetic = trace.origin if isinstance(trace, Trace) else "trace", False
     parts = (part for part in ([trace] if isinstance(trace, Trace) else trace) if part.bags)
     first = next(parts, None)
     if first is None:
         raise TraceError(f"{origin}: no bags to serve")
-    reading = Reading(chip, dimension, weight_bits(first, known=isinstance(trace, Trace)))
+    whole = isinstance(trace, Trace)
+    most = int(trace.lengths.max()) if isinstance(trace, Trace) else longest
+    reading = Reading(chip, dimension, weight_bits(first, known=whole), most)
     runs: list[BatchTimes] = []
     counted: Counted | None = None
     loads = np.zeros(layout.instances, dtype=np.int64)
     lookups = bags = 0
-    part_bytes = 0
     for each in _chunks(first, parts, batch):
         if (each.weights is None) != (first.weights is None):
             raise OptionError("parts of a trace have weights all or none")
         synthetic |= each.synthetic
         program = dispatch(each, seats, reading, batch)
         times = time_lookups(program)
-        part_bytes = partial_bytes(program)
         served = int(np.count_nonzero(program.parts))
         by_rows = np.bincount(program.sizes, minlength=reading.most_rows + 1)
         sums = int(np.count_nonzero(program.sent))
@@ -260,7 +263,6 @@ def serve(
         first.origin,
         synthetic,
         counted,
-        part_bytes,
         np.concatenate([run.batch_s for run in runs]),
         np.concatenate([run.query_s for run in runs]),
         np.concatenate([run.bound_s for run in runs]),

@@ -19,6 +19,7 @@ from mho.errors import MappingError, OptionError
 from mho.machine.functional import execute
 from mho.machine.lookup import reduce
 from mho.machine.recommender import Recommender
+from mho.machine.verify import verify
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
@@ -45,6 +46,11 @@ class Whole:
     service: Service
     dense: Report
     verified: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether it was found exact, or not looked at."""
+        return self.verified is None or self.verified.startswith("bit-exact")
 
     @property
     def batch(self) -> int:
@@ -74,6 +80,15 @@ class Whole:
         """Return areas: `tables`, the tiles in use and their share of groups, and `chip`, the whole chip that both parts are on."""
         return {"tables": sum(self.service.area_m2.values()), "chip": self.service.chip.roll_up().area_m2.total}
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what is assumed of both parts together, and of each."""
+        own = (
+            "batches are pipelined: tables and dense part work on different ones; what lies between them (scaling a bag's "
+            "integers to the dense part's input) takes no time or energy",
+            f"{self.recommender.name}: {self.recommender.origin}",
+        )
+        return tuple(dict.fromkeys((*own, *self.service.notes(), *self.dense.notes())))
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data: `Service.to_dict` of the tables, `Report.to_dict` of the dense part."""
         energy = self.energy_j()
@@ -93,6 +108,7 @@ class Whole:
             "queries_per_s": self.queries_per_s,
             "energy_per_query_j": {"total": sum(energy.values()), **energy},
             "area_m2": self.area_m2(),
+            "notes": list(self.notes()),
             "tables": self.service.to_dict(),
             "dense": self.dense.to_dict(),
         }
@@ -146,20 +162,20 @@ def compare(recommender: Recommender, trace: Trace, seats: Seats, program: Progr
     if not whole:
         raise OptionError(f"verifying takes a whole batch of {batch} queries, and the trace has {len(first)}")
     some = trace.select(slice(0, int(first[whole]) if whole < len(first) else trace.bags))
-    reading = Reading(seats.chip, seats.dimension, weight_bits(trace, known=True))
+    reading = Reading(seats.chip, seats.dimension, weight_bits(trace, known=True), int(trace.lengths.max()))
     made = reduce(dispatch(some, seats, reading, batch), np.concatenate([table.codes for table in recommender.tables]))
     wanted = recommender.reduce(some)
     found = np.zeros_like(wanted)
     query = np.unique(some.queries, return_inverse=True)[1]
     np.add.at(found, (query, some.tables), made.vectors)
-    scores = np.concatenate(
-        [
-            execute(program, recommender.vectors(found[start : start + batch]))[OUTPUT][:, 0]
-            for start in range(0, whole, batch)
-        ]
-    )
+    inputs = recommender.vectors(found)
+    starts = range(0, whole, batch)
+    scores = np.concatenate([execute(program, inputs[start : start + batch])[OUTPUT][:, 0] for start in starts])
     expected = recommender.predict(wanted)
+    dense = verify(program, inputs[:batch])
+    if not dense.ok:
+        return str(dense)
     wrong = int((found != wanted).any(axis=2).sum()), int((scores != expected).sum())
     if any(wrong):
         return f"not exact: {wrong[0]} of {found.shape[0] * found.shape[1]} vectors and {wrong[1]} of {whole} scores differ"
-    return f"bit-exact on {whole} queries, vectors and scores"
+    return f"bit-exact on {whole} queries, vectors and scores, and legal"

@@ -100,6 +100,10 @@ def dispatch(trace: Trace, seats: Seats, reading: Reading, batch: int) -> Lookup
         raise OptionError(
             f"weights of up to {largest} take {largest.bit_length()} bits; they are streamed as {reading.weight_bits}"
         )
+    if trace.lengths.max(initial=0) > max(reading.longest, seats.chip.array.rows):
+        raise OptionError(
+            f"bags of up to {trace.lengths.max()} look-ups; sums are as wide as those of {reading.longest} need"
+        )
     if (reading.chip, reading.dimension) != (seats.chip, seats.dimension):
         raise OptionError(
             f"arrays are seated for {seats.dimension} features on chip {seats.chip.name!r}, "

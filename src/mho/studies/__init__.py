@@ -16,7 +16,7 @@ from mho.studies.files import save
 from mho.studies.rows import SCHEMA, Row, Study
 from mho.studies.work import Settings, Work
 
-STUDIES = {"aras": "mho.studies.aras", "sme": "mho.studies.sme"}
+STUDIES = {"aras": "mho.studies.aras", "recross": "mho.studies.recross", "sme": "mho.studies.sme"}
 """Name to the module of a study, which has a TITLE and `study(work) -> Study`."""
 
 HEAD = "Every table and figure of the paper's evaluation, measured by `mho study {name}`. {paper}."

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mho.chip import Chip
 from mho.errors import ChipError, OptionError, choices
-from mho.mapping.embedding import Layout, group, replicate, spread
+from mho.mapping.embedding import METHODS, Layout, group, replicate, scatter, seated
+from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
+from mho.report.service import Service, serve
 
 READS = {"lookup.most_rows": 1, "lookup.adc_modes": "switch"}
 NMARS = (
@@ -26,31 +31,41 @@ NMARS_WHOLE = f"{NMARS}. Here each read is converted with the whole resolution, 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """A layout on a chip, by name; `notes` are its assumptions."""
+    """A layout on a chip, by name; `notes` are its assumptions. `placed`: the tile of each instance, None where they go round."""
 
     name: str
     layout: Layout
     chip: Chip
     notes: tuple[str, ...] = ()
+    placed: npt.NDArray[np.int32] | None = None
+
+    def serve(self, trace: Trace, dimension: int, batch: int) -> Service:
+        """Serve a trace of rows of `dimension` features in batches of `batch` queries."""
+        return serve(trace, self.layout, self.chip, dimension=dimension, batch=batch, placed=self.placed)
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """What all designs are made for: the history that they may see, a chip with a part `lookup`, the most area (instances over
-    the fewest groups that hold every row; only designs with copies use it), queries a batch, and the seed.
+    the fewest groups that hold every row; only designs with copies use it), queries a batch, features of a row, and the seed.
+    `grouping`: the method by which our designs group rows (`mho.mapping.embedding.group`).
     """
 
     history: Trace
     chip: Chip
     budget: float = 1.25
     batch: int = 256
+    dimension: int = 64
     seed: int = 0
+    grouping: str = "refine"
     _layouts: dict[str, Layout] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a chip that cannot switch."""
         if self.chip.lookup is None:
             raise ChipError(f"chip {self.chip.name!r} has no part lookup; the preset recross has one")
+        if self.grouping not in METHODS:
+            raise OptionError(f"unknown grouping {self.grouping!r}; {choices(self.grouping, METHODS)}")
 
     def mapped(self, method: str) -> Layout:
         """Return a grouping as high as the arrays, without copies; each is made once."""
@@ -58,12 +73,17 @@ class Request:
             self._layouts[method] = group(self.history, self.chip.array.rows, method=method, seed=self.seed)
         return self._layouts[method]
 
-    def copied(self, method: str, rule: str, *, rows: bool = False) -> Layout:
-        """Return a grouping with copies within the budget, by a rule; with copies of hot `rows` in other groups first."""
+    def copied(self, method: str, rule: str, *, scattered: bool = False) -> Layout:
+        """Return a grouping with copies of groups within the budget, by a rule; rows new to the history `scattered` first."""
         layout = self.mapped(method)
-        if rows:
-            layout = spread(layout, self.history, self.budget)
+        if scattered:
+            layout = scatter(layout, self.history)
         return replicate(layout, self.history, self.budget, rule, batch=self.batch)
+
+    def placed(self, layout: Layout, chip: Chip) -> npt.NDArray[np.int32]:
+        """Return the tile of each instance: groups that the history's bags touch together in one tile."""
+        seats = Seats(layout, chip, self.dimension)
+        return seated(layout, self.history, seats.tiles, seats.per_tile, self.seed)
 
     def varied(self, name: str, values: Mapping[str, Any]) -> Chip:
         """Return the chip with other values of its part `lookup`."""
@@ -101,23 +121,27 @@ def recross(request: Request) -> Design:
 
 
 def ours(request: Request) -> Design:
-    """The best grouping found on the history, hot rows in several groups, load-optimal copies, an ADC of every mode."""
-    return Design("ours", request.copied("best", "load", rows=True), request.with_modes("every"))
+    """Groups refined on the history, rows new to it scattered, load-optimal copies, groups that are touched together in one tile,
+    an ADC of every mode.
+    """
+    chip, layout = request.with_modes("every"), request.copied(request.grouping, "load", scattered=True)
+    return Design("ours", layout, chip, (), request.placed(layout, chip))
 
 
 def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
     """Return the designs from naive on in which one idea after another is added: groups, copies, modes.
 
-    `published`: the ideas as ReCross has them, else ours; the last is then `recross` or `ours`.
+    `published`: the ideas as ReCross has them, the last being `recross`; else ours, with tiles as a fourth, the last being `ours`.
     """
-    method, rule, modes, last = ("greedy", "log", "switch", recross) if published else ("best", "load", "every", ours)
+    method, rule, modes = ("greedy", "log", "switch") if published else (request.grouping, "load", "every")
     fixed = request.with_modes("fixed")
-    copied = request.copied(method, rule, rows=not published)
+    copied = request.copied(method, rule, scattered=not published)
     return (
         naive(request),
         Design(f"{method} groups", request.mapped(method), fixed),
         Design(f"{method} groups, {rule} copies", copied, fixed),
-        Design(last.__name__, copied, request.with_modes(modes)),
+        Design(f"{method} groups, {rule} copies, ADC {modes}", copied, request.with_modes(modes)),
+        *(() if published else (ours(request),)),
     )
 
 

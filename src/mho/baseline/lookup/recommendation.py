@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from mho.baseline.lookup.designs import Design, Request, design
-from mho.errors import OptionError
-from mho.network.trace import Statistics, Trace, Unseen, describe, statistics
-from mho.report.service import Service, serve
+from mho.baseline.lookup.designs import DESIGNS, Design, Request, design
+from mho.chip import Chip
+from mho.errors import OptionError, choices
+from mho.mapping.embedding.storage import Seating
+from mho.network.trace import Statistics, Trace, Unseen, describe, read, statistics
+from mho.report.service import Service
 from mho.version import __version__
 
 SCHEMA = "mho.recommendation/1"
 COMPARED = ("naive", "frequency", "nmars", "recross", "ours")
+NAIVE = "naive"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,59 +30,162 @@ class Recommendation:
     """
 
     request: Request
-    dimension: int
+    test: Trace
     statistics: Statistics
     unseen: Unseen
     designs: Mapping[str, Design]
     services: Mapping[str, Service]
 
+    @property
+    def against(self) -> str:
+        """The design that the others are told against: naive, or the first where that was not asked for."""
+        return NAIVE if NAIVE in self.designs else next(iter(self.designs))
+
+    @cached_property
+    def chosen(self) -> str:
+        """The design of the least time x energy on the test; of equal ones the first."""
+        return min(self.services, key=lambda name: self.services[name].seconds * self.services[name].energy_j)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether history or test was made up."""
+        return self.request.history.synthetic or self.test.synthetic
+
+    @cached_property
+    def seating(self) -> Seating:
+        """Where each row sits by the chosen design, rows by their numbers in the trace's file."""
+        history = self.request.history
+        ids = tuple(history.original(table) for table in range(len(history.rows)))
+        return Seating(self.designs[self.chosen].layout, history.names, ids, self.services[self.chosen].seats.tile)
+
+    def gain(self, name: str) -> dict[str, float]:
+        """Return time, energy and activations of the design `against` over those of a design; more than 1 is better."""
+        ours, theirs = self.services[name], self.services[self.against]
+        pairs = {
+            "time": (theirs.seconds, ours.seconds),
+            "energy": (theirs.energy_j, ours.energy_j),
+            "activations": (theirs.activations, ours.activations),
+        }
+        # A trace whose bags are all empty takes nothing, by any design.
+        return {what: before / after if after else 1.0 for what, (before, after) in pairs.items()}
+
+    def notes(self) -> tuple[str, ...]:
+        """Return every assumption and synthetic input, each once; what is not true of all designs says of which."""
+        told: dict[str, list[str]] = {}
+        for name, each in self.designs.items():
+            for note in (*self.services[name].notes(), *each.notes):
+                told.setdefault(note, []).append(name)
+        everywhere = [note for note, names in told.items() if len(names) == len(self.designs)]
+        rest = [f"{', '.join(names)}: {note}" for note, names in told.items() if len(names) < len(self.designs)]
+        first = [f"synthetic: {self.request.history.origin}"] if self.request.history.synthetic else []
+        if len(self.designs) > 1:
+            first.append(
+                f"{self.chosen} is chosen because it takes the least time x energy on the test, of these designs"
+            )
+        return (*first, *everywhere, *rest)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data; of each design its service as `Service.to_dict` gives it."""
-        request = self.request
+        request, test = self.request, self.test
         return {
             "schema": SCHEMA,
             "version": __version__,
+            "synthetic": self.synthetic,
             "history": {
                 "origin": request.history.origin,
                 "synthetic": request.history.synthetic,
-                "unseen": asdict(self.unseen),
                 "statistics": self.statistics.to_dict(),
             },
+            "test": {"origin": test.origin, "synthetic": test.synthetic, "unseen": asdict(self.unseen)},
             "options": {
-                "dimension": self.dimension,
+                "chip": request.chip.name,
+                "dimension": request.dimension,
                 "batch": request.batch,
                 "budget": request.budget,
                 "seed": request.seed,
+                "grouping": request.grouping,
             },
+            "against": self.against,
+            "chosen": self.chosen,
             "designs": {
-                name: {**self.services[name].to_dict(), "design_notes": list(each.notes)}
+                name: {**self.services[name].to_dict(), "gain": self.gain(name), "design_notes": list(each.notes)}
                 for name, each in self.designs.items()
             },
+            "notes": list(self.notes()),
         }
+
+    def save(self, folder: str | Path) -> tuple[Path, ...]:
+        """Write recommend.json, recommend.html and layout.npz into a folder, all or none, and return their paths.
+
+        OutputError names the path that cannot be written; then no file of ours that was not there before is left.
+        """
+        from mho.baseline.lookup.html import save
+
+        return save(self, Path(folder))
+
+
+def check_designs(names: Sequence[str]) -> tuple[str, ...]:
+    """Refuse unknown designs, the same one twice, and none at all, with OptionError."""
+    if not names:
+        raise OptionError(f"name at least one design; known: {', '.join(DESIGNS)}")
+    for name in names:
+        if name not in DESIGNS:
+            raise OptionError(f"unknown design {name!r}; {choices(name, DESIGNS)}")
+        if list(names).count(name) > 1:
+            raise OptionError(f"design {name!r} is named twice")
+    return tuple(names)
+
+
+def _check(budget: float, batch: int, dimension: int, seed: int) -> None:
+    numbers = (("batch", batch, 1), ("dimension", dimension, 1), ("seed", seed, 0))
+    for what, number, least in numbers:
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise OptionError(f"{what} is a whole number of at least {least}, not {number!r}")
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 1 <= budget < math.inf:
+        raise OptionError(f"an area budget is a number from 1, not {budget!r}")
 
 
 def recommend(
-    history: Trace,
-    test: Trace,
-    request: Request,
+    trace: Trace | str | Path,
+    test: Trace | None = None,
     *,
+    history: float = 0.8,
+    split_seed: int | None = None,
+    chip: Chip | str = "recross",
     dimension: int = 64,
-    names: Sequence[str] = COMPARED,
+    batch: int = 256,
+    budget: float = 1.25,
+    grouping: str = "refine",
+    designs: Sequence[str] = COMPARED,
+    seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recommendation:
-    """Make designs (`mho.baseline.lookup.DESIGNS`) from the history and serve the test with each.
+    """Make designs (`mho.baseline.lookup.DESIGNS`) from a trace's history and serve its rest, the test, with each.
 
-    OptionError for an unknown design, and where history and test are of other tables; MappingError where the chip has no room.
+    `history`: the share of the queries that designs may see, the first ones, or with `split_seed` ones drawn at random. With a
+    `test` of its own the whole trace is history. `budget`: the most area, in instances of groups over the fewest groups that hold
+    every row; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how the design `ours` groups
+    rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
+
+    Raises OptionError for what is out of range and where history and test are of other tables, TraceError where one would be
+    empty or a file cannot be read, ChipError for a chip without a part `lookup`, MappingError where the chip has no room.
     """
-    if history.rows != test.rows:
-        raise OptionError(f"the history is of tables of {history.rows} rows, the test of {test.rows}")
+    names = check_designs(designs)
+    _check(budget, batch, dimension, seed)
+    on = Chip.load(chip) if isinstance(chip, str) else chip
+    whole = trace if isinstance(trace, Trace) else read(trace)
+    known, asked = whole.split(history, split_seed) if test is None else (whole, test)
+    if known.rows != asked.rows:
+        raise OptionError(f"the history is of tables of {known.rows} rows, the test of {asked.rows}")
+    request = Request(known, on, budget=budget, batch=batch, dimension=dimension, seed=seed, grouping=grouping)
     say("counting what the history looks up")
-    found = statistics(history)
-    designs: dict[str, Design] = {}
+    found = statistics(known)
+    unseen = describe(known, asked)
+    made: dict[str, Design] = {}
     services: dict[str, Service] = {}
     for name in names:
-        say(f"grouping rows: {name}")
-        designs[name] = design(name, request)
-        say(f"serving the test: {name}")
-        services[name] = serve(test, designs[name].layout, designs[name].chip, dimension=dimension, batch=request.batch)
-    return Recommendation(request, dimension, found, describe(history, test), designs, services)
+        say(f"{name}: grouping rows")
+        made[name] = design(name, request)
+        say(f"{name}: serving the test")
+        services[name] = made[name].serve(asked, dimension, batch)
+    return Recommendation(request, asked, found, unseen, made, services)

@@ -6,7 +6,8 @@ Counting rules, for an activation of n rows whose features lie in A arrays:
 - n rows are driven in each array and step. Current flows in driven rows only, so a read costs n / rows of `array_read`;
 - columns that hold features are sampled, converted and shift-added in each step, pairs converted once, a unit column too; a
   conversion of b of the ADC's B bits costs b / B, and an ADC that switches gets its mode written, one byte;
-- the sums of a part are updated in the output register each step, and sent through the port unless merged in this tile;
+- the sum of an array is updated in the output register each step; of each bag one sum a tile goes through a port, but for the
+  tile that merges it;
 - a bag of p parts takes p - 1 additions a feature; its vector, 4 bytes a feature, is written to a tile buffer once.
 
 Leakage: the parts of a tile by the share of tiles in use, those of the chip whole, over the time of all batches; main memory is
@@ -29,8 +30,8 @@ MEMORY_NOTE = "main memory is not used while look-ups are served; what it draws 
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """What energy follows from: `by_rows` int64 (most rows + 1,), the activations of n rows; partial sums, and those of them that
-    crossed tiles; bags with any part at all; and seconds in which the chip was powered. Counts add up.
+    """What energy follows from: `by_rows` int64 (most rows + 1,), the activations of n rows; partial sums; sums of
+    tiles that went through a port; bags with any part at all; and seconds in which the chip was powered. Counts add up.
     """
 
     by_rows: npt.NDArray[np.int64]
@@ -55,8 +56,8 @@ class Counted:
         return int(self.by_rows.sum())
 
 
-def events(counted: Counted, seats: Seats, reading: Reading, part_bytes: int, result_bytes: int) -> dict[str, float]:
-    """Return how often each event of the chip happened; `part_bytes` and `result_bytes` are of one feature."""
+def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[str, float]:
+    """Return how often each event of the chip happened; `result_bytes` are those of one feature."""
     chip, dimension = seats.chip, seats.dimension
     rows = np.arange(reading.most_rows + 1)
     activations = counted.activations
@@ -67,7 +68,7 @@ def events(counted: Counted, seats: Seats, reading: Reading, part_bytes: int, re
     whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
     mask = -(-chip.array.rows * reading.weight_bits // 8)
     found = {
-        "noc_byte": activations * mask * seats.span + counted.crossed * dimension * part_bytes,
+        "noc_byte": activations * mask * seats.span + counted.crossed * dimension * reading.sum_bytes,
         "tile_buffer_byte": 2 * activations * mask * seats.span + counted.served * dimension * result_bytes,
         "input_register_byte": activations * mask * arrays,
         "dac_drive": driven,
@@ -75,7 +76,7 @@ def events(counted: Counted, seats: Seats, reading: Reading, part_bytes: int, re
         "sample_hold": activations * steps * columns,
         "adc_conversion": whole * converted,
         "shift_add": activations * steps * converted,
-        "output_register_byte": activations * steps * dimension * part_bytes,
+        "output_register_byte": activations * steps * dimension * reading.sum_bytes,
         "accumulate": (counted.parts - counted.served) * dimension,
     }
     if "adc_mode_byte" in chip.energy_per_event and chip.costs.count("adc_mode"):
@@ -83,14 +84,12 @@ def events(counted: Counted, seats: Seats, reading: Reading, part_bytes: int, re
     return found
 
 
-def energy(
-    counted: Counted, seats: Seats, reading: Reading, part_bytes: int, result_bytes: int
-) -> dict[tuple[str, str], float]:
+def energy(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[tuple[str, str], float]:
     """Return joules by component and kind, `compute` or `static`."""
     chip, costs = seats.chip, seats.chip.costs
     joules = {
         (chip.event_component[event], "compute"): count * chip.energy_per_event[event]
-        for event, count in events(counted, seats, reading, part_bytes, result_bytes).items()
+        for event, count in events(counted, seats, reading, result_bytes).items()
     }
     share = seats.tiles / chip.tiles
     for component, watts in chip.leakage_w.items():

@@ -2,10 +2,11 @@
 
 All queries of a batch are there when it starts, at time 0. An activation waits for its array, in the order of issue; the array
 settles (`array.step_overhead_s`), holds its sums, and waits for its set of ADCs, first come, first served; while they
-convert, it can take no other. Where the array goes on with the same bag, it keeps the sum and adds the next one to it. Else the
-partial sum goes through its tile's port, unless the bag is merged in this very tile, and is added by the adders of the tile
-that merges the bag: bags of a batch go round the tiles. When its last sum has been added, a bag's vector is written to that
-tile's buffer. A query is done when its last bag is, a batch when its last query is.
+convert, it can take no other. Where the array goes on with the same bag, it keeps the sum and adds the next one to it. Else
+the partial sum leaves the array. The adders of its tile add up what the bag has there, its share (`mho.program.shares`); the
+tile with most of a bag merges it. A share of another tile, when its last sum has been added, goes through its tile's port to
+that tile, and is added there; a share of one sum goes straight to the port. When all shares have been added, the bag's vector is
+written to the tile's buffer. A query is done when its last bag is, a batch when its last query is.
 
 Settling and converting of the steps of one activation are taken together: it settles for all of its steps, then converts for all.
 Of events at one time the one that was known first comes first; arrays begin a batch in the order in which they are first driven.
@@ -13,7 +14,6 @@ Of events at one time the one that was known first comes first; arrays begin a b
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -35,15 +35,9 @@ RESULT_BYTES = 4
 """A feature of a finished vector is a sum of 32 bits."""
 
 
-def partial_bytes(lookups: Lookups) -> int:
-    """Return the bytes of a feature of a partial sum: bits of the weights + of a code + log2(rows)."""
-    rows = lookups.seats.chip.array.rows
-    return math.ceil((lookups.reading.weight_bits + 8 + math.ceil(math.log2(rows))) / 8)
-
-
 @dataclass(frozen=True)
 class Services:
-    """Times in s that one partial sum takes at its tile's port and at the adders, and that a finished vector takes to be written.
+    """Times in s that one sum takes at its tile's port and at the adders, and that a finished vector takes to be written.
 
     A port moves `tile.noc_port_bits` each clock cycle, the adders of a tile (component `accumulator`) one sum each, the buffer
     `tile.buffer_port_bits`.
@@ -61,7 +55,7 @@ class Services:
         def cycles(count: int) -> float:
             return float(Fraction(count) / exact(chip.frequency_hz))
 
-        sent = 8 * dimension * partial_bytes(lookups)
+        sent = 8 * dimension * lookups.reading.sum_bytes
         return cls(
             cycles(-(-sent // chip.tile.noc_port_bits)),
             cycles(-(-dimension // adders(chip))),
@@ -81,7 +75,7 @@ class BatchTimes:
     `batch_s` (batches,): how long each batch took; `query_s` (queries,): each query, from the start of its batch.
     `array_busy_s` (instances,), `adc_busy_s` (sets,), `port_busy_s` and `adder_busy_s` (tiles,): in all batches together; an array
     is busy from settling to the end of its conversions, waiting for ADCs included. `bound_s` (batches,): no choice of copies
-    could be faster. `crossed`: partial sums that went through a port.
+    could be faster. `crossed`: shares that went through a port.
     """
 
     batch_s: Times
@@ -131,11 +125,14 @@ def _pop(times: Times, orders: Ints, items: Ints, size: int) -> None:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _run(
     batches: Ints,
-    bag_batches: Ints,
     sizes: Ints,
     bags: Ints,
     instances: Places,
-    sent: npt.NDArray[np.bool_],
+    share: Ints,
+    share_sizes: Ints,
+    left: Ints,
+    shares_left: Ints,
+    home: Places,
     tile: Places,
     adc_set: Places,
     settle_s: float,
@@ -143,7 +140,6 @@ def _run(
     port_s: float,
     adder_s: float,
     write_s: float,
-    parts: Ints,
     bag_done: Times,
     array_busy: Times,
     adc_busy: Times,
@@ -152,7 +148,9 @@ def _run(
 ) -> int:
     """Run all batches; fill in when each bag is done, counted from the start of its batch, and how long each part is busy.
 
-    Events of activation a: 4 a settled, 4 a + 1 converted, 4 a + 2 through the port, 4 a + 3 added.
+    `left`: sums that each share waits for; `shares_left`: shares that each bag waits for; both are counted down. Events of
+    activation a: 8 a settled, 8 a + 1 converted, 8 a + 2 added in its tile, 8 a + 3 through the port, 8 a + 4 added where the bag
+    is merged.
     """
     arrays, sets, tiles = len(array_busy), len(adc_busy), len(port_busy)
     longest = 0
@@ -163,6 +161,7 @@ def _run(
     next_set = np.full(longest, -1, dtype=np.int64)
     next_port = np.full(longest, -1, dtype=np.int64)
     next_adder = np.full(longest, -1, dtype=np.int64)
+    merging = np.zeros(longest, dtype=np.bool_)
     array_head, array_tail = np.full(arrays, -1, dtype=np.int64), np.full(arrays, -1, dtype=np.int64)
     set_head, set_tail = np.full(sets, -1, dtype=np.int64), np.full(sets, -1, dtype=np.int64)
     port_head, port_tail = np.full(tiles, -1, dtype=np.int64), np.full(tiles, -1, dtype=np.int64)
@@ -179,94 +178,102 @@ def _run(
         order = 0
         for a in range(count):
             following[a] = next_set[a] = next_port[a] = next_adder[a] = -1
+            merging[a] = False
             array = instances[low + a]
             if array_head[array] < 0:
                 array_head[array] = a
                 begun[a] = 0.0
-                _push(times, orders, items, size, settle_s, order, 4 * a)
+                _push(times, orders, items, size, settle_s, order, 8 * a)
                 size += 1
                 order += 1
             else:
                 following[array_tail[array]] = a
             array_tail[array] = a
         while size:
-            now, a, event = times[0], items[0] >> 2, items[0] & 3
+            now, a, event = times[0], items[0] >> 3, items[0] & 7
             _pop(times, orders, items, size)
             size -= 1
             array = instances[low + a]
             at = tile[array]
-            home = (bags[low + a] - bag_batches[b]) % tiles
+            bag = bags[low + a]
+            # Where the activation goes next: a port, or the adders of a tile.
+            to_port, to_adder = False, -1
             if event == 0:
                 s = adc_set[array]
                 if set_head[s] < 0:
                     set_head[s] = a
-                    _push(times, orders, items, size, now + convert_s[sizes[low + a]], order, 4 * a + 1)
+                    _push(times, orders, items, size, now + convert_s[sizes[low + a]], order, 8 * a + 1)
                     size += 1
                     order += 1
                 else:
                     next_set[set_tail[s]] = a
                 set_tail[s] = a
-                continue
-            if event == 1:
+            elif event == 1:
                 s = adc_set[array]
                 adc_busy[s] += convert_s[sizes[low + a]]
                 array_busy[array] += now - begun[a]
                 other = next_set[a]
                 set_head[s] = other
                 if other >= 0:
-                    _push(times, orders, items, size, now + convert_s[sizes[low + other]], order, 4 * other + 1)
+                    _push(times, orders, items, size, now + convert_s[sizes[low + other]], order, 8 * other + 1)
                     size += 1
                     order += 1
                 other = following[a]
                 array_head[array] = other
                 if other >= 0:
                     begun[other] = now
-                    _push(times, orders, items, size, now + settle_s, order, 4 * other)
+                    _push(times, orders, items, size, now + settle_s, order, 8 * other)
                     size += 1
                     order += 1
-                if not sent[low + a]:
-                    continue
-                if at != home:
-                    crossed += 1
-                    if port_head[at] < 0:
-                        port_head[at] = a
-                        _push(times, orders, items, size, now + port_s, order, 4 * a + 2)
-                        size += 1
-                        order += 1
-                    else:
-                        next_port[port_tail[at]] = a
-                    port_tail[at] = a
-                    continue
-            if event == 2:
+                if share[low + a] >= 0:
+                    to_port = at != home[bag] and share_sizes[share[low + a]] == 1
+                    to_adder = -1 if to_port else at
+            elif event == 3:
                 port_busy[at] += port_s
                 other = next_port[a]
                 port_head[at] = other
                 if other >= 0:
-                    _push(times, orders, items, size, now + port_s, order, 4 * other + 2)
+                    _push(times, orders, items, size, now + port_s, order, 8 * other + 3)
                     size += 1
                     order += 1
-            if event < 3:
-                # Converted in the tile that merges the bag, or arrived there.
-                if adder_head[home] < 0:
-                    adder_head[home] = a
-                    _push(times, orders, items, size, now + adder_s, order, 4 * a + 3)
+                merging[a] = True
+                to_adder = home[bag]
+            else:
+                adding = at if event == 2 else home[bag]
+                adder_busy[adding] += adder_s
+                other = next_adder[a]
+                next_adder[a] = -1
+                adder_head[adding] = other
+                if other >= 0:
+                    _push(times, orders, items, size, now + adder_s, order, 8 * other + (4 if merging[other] else 2))
+                    size += 1
+                    order += 1
+                if event == 2:
+                    left[share[low + a]] -= 1
+                    to_port = left[share[low + a]] == 0 and at != home[bag]
+                if event == 4 or (at == home[bag] and left[share[low + a]] == 0):
+                    shares_left[bag] -= 1
+                    if not shares_left[bag]:
+                        bag_done[bag] = now + write_s
+            if to_port:
+                crossed += 1
+                if port_head[at] < 0:
+                    port_head[at] = a
+                    _push(times, orders, items, size, now + port_s, order, 8 * a + 3)
                     size += 1
                     order += 1
                 else:
-                    next_adder[adder_tail[home]] = a
-                adder_tail[home] = a
-                continue
-            adder_busy[home] += adder_s
-            other = next_adder[a]
-            adder_head[home] = other
-            if other >= 0:
-                _push(times, orders, items, size, now + adder_s, order, 4 * other + 3)
-                size += 1
-                order += 1
-            bag = bags[low + a]
-            parts[bag] -= 1
-            if not parts[bag]:
-                bag_done[bag] = now + write_s
+                    next_port[port_tail[at]] = a
+                port_tail[at] = a
+            if to_adder >= 0:
+                if adder_head[to_adder] < 0:
+                    adder_head[to_adder] = a
+                    _push(times, orders, items, size, now + adder_s, order, 8 * a + (4 if merging[a] else 2))
+                    size += 1
+                    order += 1
+                else:
+                    next_adder[adder_tail[to_adder]] = a
+                adder_tail[to_adder] = a
     return crossed
 
 
@@ -291,13 +298,17 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
     array_busy, adc_busy = np.zeros(lookups.layout.instances), np.zeros(seats.adc_sets)
     port_busy, adder_busy = np.zeros(seats.tiles), np.zeros(seats.tiles)
     settle_s, convert_s = reading.steps * chip.array.step_overhead_s, reading.steps * reading.conversion_s
+    made = lookups.shares
     crossed = _run(
         lookups.batches,
-        lookups.bag_batches,
         lookups.sizes,
         lookups.bags,
         lookups.instances,
-        lookups.sent,
+        made.of,
+        made.sizes,
+        made.sizes.copy(),
+        made.counts.copy(),
+        made.home,
         seats.tile,
         seats.adc_set,
         settle_s,
@@ -305,7 +316,6 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
         services.port_s,
         services.adder_s,
         services.write_s,
-        lookups.parts.copy(),
         done,
         array_busy,
         adc_busy,

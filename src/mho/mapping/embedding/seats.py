@@ -18,9 +18,10 @@ from mho.mapping.embedding.layout import Layout
 class Seats:
     """The place of each instance of a layout on a chip, for rows of `dimension` features of 8 bits.
 
-    An instance takes the groups that its features need, all in one tile. Instances go round the tiles, so that copies of one
-    group and groups that follow each other do not crowd one tile's port. `tile` and `adc_set` int32 (instances,): where it sits,
-    and which set of ADCs (counted over all tiles in use) it takes turns at.
+    An instance takes the groups that its features need, all in one tile. Unless they are `placed`, instances go round the tiles, so
+    that copies of one group and groups that follow each other do not crowd one tile's port; `placed` int32 (instances,) gives the
+    tile of each (`mho.mapping.embedding.seated` finds them by a history). `tile` and `adc_set` int32 (instances,): where it
+    sits, and which set of ADCs (counted over all tiles in use) it takes turns at.
 
     Raises MappingError where the chip has too few rows, tiles, or groups in a tile, OptionError for rows without features.
     """
@@ -28,6 +29,7 @@ class Seats:
     layout: Layout
     chip: Chip
     dimension: int
+    placed: npt.NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not fit."""
@@ -47,6 +49,17 @@ class Seats:
             raise MappingError(
                 f"{layout.instances} groups of rows of {self.dimension} features take {self.tiles} tiles, chip {chip.name!r} has "
                 f"{chip.tiles} (tiles=... gives it more)"
+            )
+        if self.placed is not None:
+            self._check_placed(self.placed)
+
+    def _check_placed(self, placed: npt.NDArray[np.int32]) -> None:
+        if placed.shape != (self.layout.instances,) or placed.min() < 0 or placed.max() >= self.tiles:
+            raise MappingError(f"each of {self.layout.instances} instances is placed in one of {self.tiles} tiles")
+        counts = np.bincount(placed)
+        if counts.max() > self.per_tile:
+            raise MappingError(
+                f"tile {counts.argmax()} is given {counts.max()} instances; it has room for {self.per_tile}"
             )
 
     @property
@@ -72,13 +85,17 @@ class Seats:
     @cached_property
     def tile(self) -> npt.NDArray[np.int32]:
         """The tile of each instance."""
+        if self.placed is not None:
+            return self.placed
         return (np.arange(self.layout.instances) % self.tiles).astype(np.int32)
 
     @cached_property
     def adc_set(self) -> npt.NDArray[np.int32]:
         """The set of ADCs of each instance."""
         sets = adc_sets(self.chip)
-        local = np.arange(self.layout.instances) // self.tiles
+        order = np.argsort(self.tile, kind="stable")
+        local = np.empty(self.layout.instances, dtype=np.int64)
+        local[order] = np.arange(len(order)) - np.searchsorted(self.tile[order], self.tile[order])
         shared = 1 if self.chip.lookup is None else self.chip.lookup.groups_per_adc
         return (self.tile * sets + local * self.span // shared).astype(np.int32)
 

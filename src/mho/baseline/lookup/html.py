@@ -1,0 +1,82 @@
+"""A recommendation as one page that needs nothing but itself, and as files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mho.baseline.lookup import charts, page
+from mho.baseline.lookup.recommendation import Recommendation
+from mho.errors import OutputError
+from mho.report.engineering import percent, quantity
+from mho.report.files import save_texts
+
+LAYOUT = "layout.npz"
+
+
+def render(found: Recommendation) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("mho.baseline.lookup", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    chosen = found.chosen
+    drawings = {
+        "loads": charts.curves(
+            "Activations of each instance", page.loads(found), "instances, the busiest first", "activations in the test"
+        ),
+        "expected": charts.curves(
+            "Expected load", page.expected(found), f"groups and copies of {chosen}, the busiest first", "of 1000 bags"
+        ),
+        "groups": charts.histogram("Groups touched by a bag", page.groups_touched(found), "groups touched", "of bags"),
+        "rows": charts.histogram(
+            "Look-ups of an activation", page.rows_driven(found), "look-ups served at once", "of activations"
+        ),
+        "modes": charts.stack("ADC modes", page.modes(found), lambda share: percent(share, 1.0), ordered=True),
+        "times": charts.spans("Times of batches", page.batch_times(found)),
+        "energy": charts.stack("Energy of a query", page.energies(found), lambda joules: quantity(joules, "J")),
+    }
+    return environment.get_template("recommend.html.j2").render(
+        content=found.to_dict(),
+        pair=page.pair(found),
+        cards=page.cards(found),
+        lines=page.trace_lines(found),
+        heads=list(found.designs),
+        measures=page.measures(found),
+        layout=LAYOUT,
+        # Drawings are ours, and escape what they are given.
+        drawings={name: Markup(drawing) for name, drawing in drawings.items()},
+    )
+
+
+def save(found: Recommendation, folder: Path) -> tuple[Path, ...]:
+    """Write the files of a recommendation, all or none: see `Recommendation.save`."""
+    texts = {
+        "recommend.json": json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "recommend.html": render(found),
+    }
+    place = folder / LAYOUT
+    if place.is_dir():
+        raise OutputError(f"{place}: cannot be written: it is a folder")
+    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    fresh = [folder / name for name in texts if not (folder / name).exists()]
+    written = save_texts(texts, folder)
+    try:
+        found.seating.save(place)
+    except BaseException:
+        for path in fresh:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        raise
+    return (*written, place)

@@ -1,0 +1,244 @@
+"""mho recommend: what a recommender's own look-ups gain by grouping and copying its rows, and where each row sits then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mho.cli import options as use
+from mho.cli.inputs import load_chip
+from mho.cli.outputs import check_outputs, emit, progress
+from mho.cli.trace import CHANGING, READING, ReadingOptions, share
+from mho.errors import OptionError, TraceError
+
+if TYPE_CHECKING:
+    from mho.network.trace import Trace
+
+EPILOG = (
+    "mho recommend ml1m.npz --bag user --row item --compact --out out/movies\n\n"
+    "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
+    "mho recommend january.npz --test february.npz --design recross --design ours"
+)
+SPLITTING, SERVING = "History and test", "Serving"
+SHARE, ORDERS = 0.8, ("time", "seed")
+
+
+def budget(text: Any) -> float:
+    """Read an area budget: a finite number from 1 on."""
+    number = use.effort(text)
+    if number < 1:
+        raise typer.BadParameter(f"must be a number of at least 1, not {text!r}")
+    return number
+
+
+def recommend(
+    trace: Annotated[
+        Path,
+        typer.Argument(metavar="TRACE", help="A trace: .npz, .csv, .tsv (both also .gz) or .parquet (docs/trace.md)."),
+    ],
+    *,
+    rows: Annotated[
+        Any,
+        typer.Option(
+            parser=use.wholes(1),
+            metavar="N[,N...]",
+            rich_help_panel=READING,
+            help="Rows of each table; if not given, as the file says or up to the highest looked up.",
+        ),
+    ] = None,
+    reading: ReadingOptions,
+    minimum_frequency: Annotated[
+        int | None,
+        typer.Option(
+            "--minimum-frequency",
+            "--least-frequency",
+            parser=use.whole(1),
+            metavar="N",
+            rich_help_panel=CHANGING,
+            help="Leave out rows looked up less often, in history and test together.",
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=SPLITTING,
+            help="A trace of its own to test on, read in the same way; TRACE is then history as a whole.",
+        ),
+    ] = None,
+    history: Annotated[
+        float | None,
+        typer.Option(
+            parser=share(open_end=True),
+            metavar="SHARE",
+            rich_help_panel=SPLITTING,
+            help=f"The share of the queries that designs are made from, the others being the test; else {SHARE}.",
+        ),
+    ] = None,
+    split_by: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=SPLITTING,
+            help="Whether history is the first queries (time), or drawn at random with --seed (seed).",
+        ),
+    ] = "time",
+    chip: Annotated[
+        str,
+        typer.Option(
+            "--chip",
+            metavar="CHIP",
+            rich_help_panel=use.CHIP,
+            help="A preset with a part lookup (see mho chips), or a chip's .yaml file.",
+        ),
+    ] = "recross",
+    overrides: use.Override = None,
+    dimension: Annotated[
+        int,
+        typer.Option(
+            parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Features of a row, of 8 bits each."
+        ),
+    ] = 64,
+    batch: Annotated[
+        int, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Queries served at once.")
+    ] = 256,
+    area: Annotated[
+        float,
+        typer.Option(
+            "--budget",
+            parser=budget,
+            metavar="X",
+            rich_help_panel=SERVING,
+            help="The most area, over the least that holds every row: what is beyond 1 goes into copies.",
+        ),
+    ] = 1.25,
+    grouping: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=SERVING,
+            help="How the design ours groups rows: id, frequency, greedy, fast, refine, hypergraph, anneal, or best, which takes "
+            "minutes.",
+        ),
+    ] = "refine",
+    design: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=SERVING,
+            help="A design to compare: naive, frequency, nmars, nmars-whole, recross or ours. May be repeated; else all but "
+            "nmars-whole.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(parser=use.whole(0), metavar="N", help="Of groupings that draw, and of --split-by seed.")
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel=use.OUTPUT,
+            help="Write recommend.html, recommend.json and layout.npz (where each row sits) there.",
+        ),
+    ] = None,
+    json_to: use.Json = None,
+) -> None:
+    """Read a trace of look-ups, group and copy its rows by its history, and serve the rest with each design.
+
+    Tells time, energy, area and load of each, side by side. Designs see the history alone.
+
+    Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
+    """
+    check_outputs(json_to=json_to, out=out)
+    _check(test, history, split_by, reading.compact)
+    from mho.baseline.lookup.recommendation import COMPARED, check_designs
+    from mho.baseline.lookup.recommendation import recommend as recommended
+
+    names = check_designs(design or COMPARED)
+    on = load_chip(chip, overrides)
+    with progress(quiet=json_to == "-") as say:
+        say(f"reading {trace}")
+        known, asked = _read(trace, test, rows, reading, minimum_frequency)
+        found = recommended(
+            known,
+            asked,
+            history=SHARE if history is None else history,
+            split_seed=seed if split_by == "seed" else None,
+            chip=on,
+            dimension=dimension,
+            batch=batch,
+            budget=area,
+            grouping=grouping,
+            designs=names,
+            seed=seed,
+            say=say,
+        )
+        written: tuple[Path, ...] = ()
+        if out is not None:
+            say(f"writing {out}")
+            written = found.save(out)
+    if not emit(found.to_dict(), json_to):
+        from rich.console import Console
+
+        from mho.baseline.lookup.terminal import show
+
+        console = Console(highlight=False)
+        show(found, console)
+        if written:
+            console.print(f"\nwritten to {', '.join(map(str, written))}", markup=False, soft_wrap=True)
+
+
+def _check(test: Path | None, history: float | None, split_by: str, compact: bool) -> None:
+    """Refuse what does not go together."""
+    if split_by not in ORDERS:
+        raise OptionError(f"--split-by is {' or '.join(ORDERS)}, not {split_by!r}")
+    if test is None:
+        return
+    if history is not None or split_by != ORDERS[0]:
+        given = "--history" if history is not None else "--split-by"
+        raise OptionError(f"{given} splits TRACE; with --test the whole of it is history")
+    if compact:
+        raise OptionError("--compact numbers the rows of each file anew, so that --test would not be of the same rows")
+
+
+def _read(
+    path: Path, test: Path | None, rows: Any, reading: ReadingOptions, least: int | None
+) -> tuple[Trace, Trace | None]:
+    """Read the trace, and the test where it has a file of its own."""
+    from mho.network.trace import join, minimum_frequency, read
+
+    known = read(path, rows=rows, **reading.given())
+    if test is None:
+        return (known if least is None else minimum_frequency(known, least)), None
+    asked = read(test, rows=rows, **reading.given())
+    if len(known.rows) != len(asked.rows):
+        raise TraceError(f"{test}: has {len(asked.rows)} tables, {path} has {len(known.rows)}")
+    if known.ids is not None or asked.ids is not None:
+        _check_same_rows(known, asked, path, test)
+    # Each file knows of its tables only the rows up to the highest that it looks up.
+    both = tuple(max(pair) for pair in zip(known.rows, asked.rows, strict=True))
+    known, asked = replace(known, rows=both), replace(asked, rows=both, names=known.names)
+    if least is None:
+        return known, asked
+    last = int(known.queries[-1]) if known.bags else 0
+    behind = asked.queries - int(asked.queries[0]) + last + 1 if asked.bags else asked.queries
+    kept = minimum_frequency(join((known, replace(asked, queries=behind))), least)
+    cut = int((kept.queries <= last).sum())
+    return (
+        replace(kept.select(slice(0, cut)), origin=f"{known.origin}, rows seen {least} times or more"),
+        replace(kept.select(slice(cut, kept.bags)), origin=f"{asked.origin}, rows seen {least} times or more"),
+    )
+
+
+def _check_same_rows(known: Trace, asked: Trace, path: Path, test: Path) -> None:
+    """Refuse files whose rows were renumbered each in its own way."""
+    same = known.rows == asked.rows and all(
+        (known.original(table) == asked.original(table)).all() for table in range(len(known.rows))
+    )
+    if not same:
+        raise TraceError(
+            f"{test}: its rows were renumbered in another way than those of {path}; number both in the same way"
+        )

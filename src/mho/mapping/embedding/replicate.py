@@ -1,0 +1,80 @@
+"""Copies of whole groups, so that the activations of a batch spread over them: how many each group gets within an area budget.
+
+Every rule begins with one copy of each group and gives the copies that the budget leaves one by one, each to the group with
+the largest weight per copy so far (of equal ones the first), which makes copies go with the weights:
+    load    weight = activations of the group in the history (ours). No other copies within the budget have a smaller largest load
+            (activations / copies): as long as the largest load is above the one wanted, its group needs another copy in any case.
+    log     weight = log2(1 + activations per batch). ReCross (arXiv 2509.10627): copies go with the logarithm of a group's
+            access frequency; its formula is not at hand, so this form of it is an assumption.
+    even    all groups weigh the same.
+    none    one copy each.
+Groups that the history never touches get no further copy by load and log.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import OptionError, choices
+from mho.mapping.embedding.area import instances_within
+from mho.mapping.embedding.cover import cover
+from mho.mapping.embedding.layout import Layout
+from mho.network.trace.trace import Trace
+
+Loads = npt.NDArray[np.float64]
+
+_WEIGHTS: dict[str, Callable[[Loads, float], Loads]] = {
+    "log": lambda activations, batches: np.log2(1 + activations / batches),
+    "load": lambda activations, batches: activations,
+    "even": lambda activations, batches: np.ones(len(activations)),
+    "none": lambda activations, batches: np.zeros(len(activations)),
+}
+RULES = tuple(_WEIGHTS)
+
+
+def activations(layout: Layout, history: Trace) -> npt.NDArray[np.int64]:
+    """Return how many bags of a history touch each group: int64 (groups,)."""
+    if history.total_rows != layout.rows:
+        raise OptionError(f"the history has {history.total_rows} rows, the layout {layout.rows}")
+    group, _, _ = cover(layout, history.offsets, history.flat)
+    bag = np.repeat(np.arange(history.bags, dtype=np.int64), history.lengths)
+    once = np.unique(bag * layout.groups + group)
+    return np.bincount(once % layout.groups, minlength=layout.groups).astype(np.int64)
+
+
+def shared_out(weights: Loads, copies: npt.NDArray[np.int32], more: int) -> npt.NDArray[np.int32]:
+    """Return the copies of groups with `more` given out one by one, each to the largest weight per copy."""
+    copies = copies.copy()
+    heap = [
+        (-weight / held, g)
+        for g, (weight, held) in enumerate(zip(weights.tolist(), copies.tolist(), strict=True))
+        if weight > 0
+    ]
+    heapq.heapify(heap)
+    for _ in range(more if heap else 0):
+        g = heap[0][1]
+        copies[g] += 1
+        heapq.heapreplace(heap, (-float(weights[g]) / int(copies[g]), g))
+    return copies
+
+
+def replicate(layout: Layout, history: Trace, budget: float, rule: str = "load", *, batch: int = 256) -> Layout:
+    """Return the layout with more copies of its groups.
+
+    `budget`: instances over the fewest groups that hold every row once, at most. `rule`: see above. `batch`: bags that are
+    served together, for rule "log". Copies that the layout has are taken back first. OptionError for an unknown rule, a batch
+    below 1, a budget below one copy of each group, or a history of other rows.
+    """
+    if rule not in _WEIGHTS:
+        raise OptionError(f"unknown rule of copies {rule!r}; {choices(str(rule), RULES)}")
+    if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
+        raise OptionError(f"a batch is a whole number of bags from 1, not {batch!r}")
+    single = layout.with_copies(np.ones(layout.groups, dtype=np.int32))
+    more = instances_within(single, budget) - layout.groups
+    touched = activations(single, history).astype(np.float64)
+    weights = _WEIGHTS[rule](touched, max(history.bags / int(batch), 1.0))
+    return single.with_copies(shared_out(weights, single.copies, more), rule=rule, budget=float(budget))

@@ -1,0 +1,76 @@
+"""Rows that the history never looks up, scattered over all groups in runs of neighbours (ours).
+
+A grouping knows nothing of them and packs them together. But new rows are asked for in bursts, many bags at a time asking for those
+next to each other, and the one array that holds them all would have a queue. In runs of a few neighbours they still share
+activations, and their load is spread.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mho.errors import OptionError
+from mho.mapping.embedding.layout import Layout
+from mho.network.trace.trace import Trace
+
+RUN = 8
+"""Neighbours that stay together."""
+
+
+def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
+    """Return the layout with the rows that the history never looks up in runs of `run` neighbours, one after another in the groups
+    whose least used rows are used least.
+
+    Groups keep their sizes. Runs take the wordlines of these rows, which go where runs came from. A layout that
+    holds a row twice is returned as it is, and so is one of which the history looks up every row. OptionError for a run
+    below 1, and for a history of other rows.
+    """
+    if isinstance(run, bool) or not isinstance(run, int) or run < 1:
+        raise OptionError(f"a run is a whole number of rows from 1, not {run!r}")
+    if history.total_rows != layout.rows:
+        raise OptionError(f"the history has {history.total_rows} rows, the layout {layout.rows}")
+    counts = np.bincount(history.flat, minlength=layout.rows)
+    idle = np.flatnonzero(counts == 0)
+    if len(layout.members) != layout.rows or not len(idle) or len(idle) == layout.rows:
+        return layout
+    sizes = np.diff(layout.starts)
+    group = np.empty(layout.rows, dtype=np.int64)
+    group[layout.members] = np.repeat(np.arange(layout.groups), sizes)
+    # Runs go to the groups that have least to lose by it: as many as there are runs, or all, more than once.
+    runs = -(-len(idle) // run)
+    share = -(-runs // layout.groups) * run
+    order = np.lexsort((np.arange(layout.rows), counts, group))
+    rank = np.arange(layout.rows) - np.repeat(layout.starts[:-1], sizes)
+    least = rank < share
+    loss = np.bincount(group[order[least]], weights=counts[order[least]], minlength=layout.groups)
+    chosen = np.sort(np.argsort(loss, kind="stable")[: -(-runs * run // share)])
+    # Those give up their rows that are looked up least, and all groups their idle ones.
+    given = np.zeros(layout.rows, dtype=np.bool_)
+    given[order] = (least & np.isin(group[order], chosen)) | (counts[order] == 0)
+    free = np.bincount(group[given], minlength=layout.groups)
+    new = np.where(given, -1, group)
+    turn = 0
+    for low in range(0, len(idle), run):
+        rows = idle[low : low + run]
+        while len(rows):
+            for _ in range(len(chosen)):
+                place = int(chosen[turn])
+                turn = (turn + 1) % len(chosen)
+                if free[place] >= len(rows):
+                    break
+            else:
+                # Nowhere is room for the whole run: where there is most.
+                place = int(free.argmax())
+            part, rows = rows[: free[place]], rows[free[place] :]
+            new[part] = place
+            free[place] -= len(part)
+    # Rows that were given up stay where they were as far as there is room left, the most frequent first.
+    cold = np.flatnonzero(given & (counts > 0))
+    cold = cold[np.lexsort((cold, -counts[cold], group[cold]))]
+    among = np.arange(len(cold)) - np.searchsorted(group[cold], group[cold])
+    stay = among < free[group[cold]]
+    new[cold[stay]] = group[cold[stay]]
+    free -= np.bincount(group[cold[stay]], minlength=layout.groups)
+    new[np.sort(cold[~stay])] = np.repeat(np.arange(layout.groups), free)
+    moved = Layout.of(new, layout.height, layout.method, {**layout.options, "run": run})
+    return moved.with_copies(layout.copies)

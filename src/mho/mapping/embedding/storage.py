@@ -1,0 +1,241 @@
+"""Layouts in files: where each row sits, format mho.layout/1 (docs/recommend.md). Nothing in a file is executable: no pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import MappingError, OutputError, choices
+from mho.mapping.embedding.layout import Layout
+
+FORMAT = "mho.layout/1"
+DATE = (1980, 1, 1, 0, 0, 0)
+PLACES = ("table", "row", "group", "wordline")
+ARRAYS = ("format", "height", "method", "options", "names", "rows", "ids", *PLACES, "copies", "tile")
+BROKEN = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One seat of a row: its group, its wordline there, the group's instances, each of which holds it, and the tile of each."""
+
+    group: int
+    wordline: int
+    instances: range
+    tiles: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Seating:
+    """A layout together with the tables that it is of, so that rows can be asked for by the numbers that their owner knows.
+
+    `names`: of the tables. `ids`: for each table the number of each of its rows, int64 (rows of the table,). `tile` int32
+    (instances,): where on the chip each instance is. Raises MappingError where they do not fit the layout, or a number stands
+    twice in a table.
+    """
+
+    layout: Layout
+    names: tuple[str, ...]
+    ids: tuple[npt.NDArray[np.int64], ...]
+    tile: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        """Check that they fit."""
+        if len(self.names) != len(self.ids) or sum(map(len, self.ids)) != self.layout.rows:
+            raise MappingError(
+                f"a layout of {self.layout.rows} rows, but {len(self.names)} names and {len(self.ids)} tables of "
+                f"{sum(map(len, self.ids))} rows"
+            )
+        if len(self.tile) != self.layout.instances or self.tile.min(initial=0) < 0:
+            raise MappingError(
+                f"array 'tile' tells where each of {self.layout.instances} instances is, by a number from 0"
+            )
+        for name, ids in zip(self.names, self.ids, strict=True):
+            ordered = np.sort(ids)
+            same = np.flatnonzero(ordered[1:] == ordered[:-1])
+            if len(same):
+                raise MappingError(f"table {name!r} has row {ordered[same[0]]} twice")
+
+    def where(self, row: int, table: int | str = 0) -> tuple[Place, ...]:
+        """Return every seat of a row, by rising groups. MappingError where there is no such table or row."""
+        number = self._table(table)
+        found = np.flatnonzero(self.ids[number] == row)
+        if not len(found):
+            raise MappingError(f"table {self.names[number]!r} has no row {row} in this layout")
+        flat = sum(len(ids) for ids in self.ids[:number]) + int(found[0])
+        homes, first = self.layout.homes, self.layout.first
+        places = []
+        for at in range(homes.starts[flat], homes.starts[flat + 1]):
+            group = int(homes.groups[at])
+            instances = range(int(first[group]), int(first[group + 1]))
+            tiles = tuple(self.tile[instances.start : instances.stop].tolist())
+            places.append(Place(group, int(homes.wordlines[at]), instances, tiles))
+        return tuple(places)
+
+    def _table(self, table: int | str) -> int:
+        if isinstance(table, str):
+            if table not in self.names:
+                raise MappingError(f"no table {table!r}; {choices(table, self.names)}")
+            return self.names.index(table)
+        if not 0 <= table < len(self.names):
+            raise MappingError(f"tables are 0 to {len(self.names) - 1}, not {table}")
+        return table
+
+    def save(self, path: str | Path) -> None:
+        """Write to a .npz file, which is there whole or not at all; equal layouts give equal bytes. OutputError names the path."""
+        target = Path(path)
+        if target.is_dir():
+            raise OutputError(f"{target}: cannot be written: it is a folder")
+        part: Path | None = None
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+            part = Path(name)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(_packed(self))
+                stream.flush()
+                os.fsync(stream.fileno())
+            # mkstemp makes files that only their owner may read; a layout is as readable as any new file.
+            mask = os.umask(0)
+            os.umask(mask)
+            part.chmod(0o666 & ~mask)
+            part.replace(target)
+        except BaseException as error:
+            if part is not None:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+            if isinstance(error, OSError):
+                raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from None
+            raise
+
+    @classmethod
+    def load(cls, path: str | Path) -> Seating:
+        """Read a file. MappingError names the file, and the array that is missing, unknown, or does not fit."""
+        source = Path(path)
+        try:
+            loaded = np.load(source, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise MappingError(f"{source}: a single array, not a .npz file")
+            with loaded as archive:
+                odd = sorted(set(archive.files) ^ set(ARRAYS))
+                if odd:
+                    raise MappingError(f"{source}: a layout has arrays {', '.join(ARRAYS)}; check {', '.join(odd)}")
+                arrays = {name: archive[name] for name in ARRAYS}
+        except OSError as error:
+            raise MappingError(f"{source}: cannot be read: {error.strerror or error}") from None
+        except BROKEN as error:
+            raise MappingError(f"{source}: not a whole .npz file ({error})") from None
+        try:
+            return _unpacked(arrays)
+        except MappingError as error:
+            raise MappingError(f"{source}: {error}") from None
+
+
+def _packed(seating: Seating) -> bytes:
+    """Return the bytes of a file: a place a member, in the order of groups and wordlines."""
+    layout = seating.layout
+    bounds = np.concatenate([[0], np.cumsum([len(ids) for ids in seating.ids])])
+    sizes = np.diff(layout.starts)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "format": np.asarray(FORMAT),
+        "height": np.asarray(layout.height, dtype=np.int64),
+        "method": np.asarray(layout.method),
+        "options": np.asarray(json.dumps(dict(layout.options), allow_nan=False)),
+        "names": np.asarray(seating.names, dtype=np.str_),
+        "rows": np.diff(bounds).astype(np.int64),
+        "ids": np.concatenate(seating.ids).astype(np.int64),
+        "table": (np.searchsorted(bounds, layout.members, side="right") - 1).astype(np.int32),
+        "row": np.concatenate(seating.ids)[layout.members].astype(np.int64),
+        "group": np.repeat(np.arange(layout.groups, dtype=np.int32), sizes),
+        "wordline": (np.arange(len(layout.members)) - np.repeat(layout.starts[:-1], sizes)).astype(np.int32),
+        "copies": layout.copies,
+        "tile": seating.tile.astype(np.int32),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ARRAYS:
+            part = io.BytesIO()
+            np.lib.format.write_array(part, arrays[name], allow_pickle=False)
+            # A fixed date keeps equal layouts equal byte for byte.
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", DATE), part.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:
+    kinds = {"format": "U", "method": "U", "options": "U", "names": "U"}
+    shapes = {"format": 0, "height": 0, "method": 0, "options": 0}
+    for name, array in arrays.items():
+        if array.dtype.kind not in kinds.get(name, "iu") or array.ndim != shapes.get(name, 1):
+            raise MappingError(
+                f"array {name!r} is {array.dtype} of {array.ndim} dimensions, which is not what it should be"
+            )
+    if str(arrays["format"]) != FORMAT:
+        raise MappingError(f"format is {str(arrays['format'])!r}; known: {FORMAT}")
+    rows, ids, copies = (arrays[name].astype(np.int64) for name in ("rows", "ids", "copies"))
+    table, row, group, wordline = (arrays[name].astype(np.int64) for name in PLACES)
+    if len({len(table), len(row), len(group), len(wordline)}) > 1:
+        raise MappingError(
+            f"arrays {', '.join(PLACES)} have an entry for each place of a row, so they are equally long"
+        )
+    if not len(rows) or rows.min() < 1 or rows.sum() != len(ids):
+        raise MappingError(f"array 'rows' tells the rows of each table, {len(ids)} in all as there are ids")
+    if len(arrays["names"]) != len(rows):
+        raise MappingError(f"{len(arrays['names'])} names of {len(rows)} tables")
+    if len(table) and (table.min() < 0 or table.max() >= len(rows)):
+        raise MappingError(f"tables are 0 to {len(rows) - 1}")
+    sizes = np.bincount(np.clip(group, 0, len(copies)), minlength=len(copies))
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    if len(sizes) > len(copies) or (np.repeat(np.arange(len(sizes)), sizes) != group).any():
+        raise MappingError(f"array 'group' rises through 0 to {len(copies) - 1}, the groups that have copies")
+    if (np.arange(len(group)) - np.repeat(starts[:-1], sizes) != wordline).any():
+        raise MappingError("array 'wordline' counts from 0 in each group")
+    of_table = tuple(np.split(ids, np.cumsum(rows)[:-1]))
+    layout = Layout(
+        int(rows.sum()),
+        int(arrays["height"]),
+        starts,
+        _members(of_table, table, row),
+        copies.astype(np.int32),
+        str(arrays["method"]),
+        _options(str(arrays["options"])),
+    )
+    return Seating(layout, tuple(map(str, arrays["names"])), of_table, arrays["tile"].astype(np.int32))
+
+
+def _members(
+    ids: tuple[npt.NDArray[np.int64], ...], table: npt.NDArray[np.int64], row: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Return each place's row, counted through all tables."""
+    members = np.empty(len(row), dtype=np.int32)
+    base = 0
+    for number, numbers in enumerate(ids):
+        here = np.flatnonzero(table == number)
+        order = np.argsort(numbers, kind="stable")
+        at = np.minimum(np.searchsorted(numbers[order], row[here]), len(numbers) - 1)
+        unknown = np.flatnonzero(numbers[order][at] != row[here])
+        if len(unknown):
+            raise MappingError(f"place {here[unknown[0]]}: table {number} has no row {row[here[unknown[0]]]}")
+        members[here] = base + order[at]
+        base += len(numbers)
+    return members
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise MappingError("array 'options' is JSON: the layout's options by name")
+    return options

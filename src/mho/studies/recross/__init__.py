@@ -1,0 +1,60 @@
+"""The evaluation of ReCross (arXiv 2509.10627), of which the abstract is at hand: groups, copies, modes, time and energy."""
+
+from __future__ import annotations
+
+import mho
+from mho.baseline.lookup.designs import NMARS, NMARS_WHOLE
+from mho.studies.printed import Paper
+from mho.studies.recross.against import against, ideas, processors
+from mho.studies.recross.likeness import groups, law, sweeps, traces
+from mho.studies.recross.load import PRODUCTION, chip, names
+from mho.studies.recross.measure import Traces, designs, grouping, likeness
+from mho.studies.recross.measure import ideas as measure_ideas
+from mho.studies.recross.measure import law as measure_law
+from mho.studies.recross.measure import processors as measure_processors
+from mho.studies.recross.measure import sweeps as measure_sweeps
+from mho.studies.rows import Study
+from mho.studies.work import Work
+
+TITLE = "ReCross, its evaluation measured again"
+
+ASSUMPTIONS = (
+    "of the paper only the abstract and a summary are at hand: its traces, arrays, features, ADCs, formula of copies and baselines "
+    "are not known, and ours are named",
+    NMARS,
+    NMARS_WHOLE,
+    "the trace production is synthetic: reuse of rows as Meta publishes it, co-occurrence as we set it",
+    "batches follow each other; all queries of a batch are there when it starts",
+)
+SWEPT = ("gowalla", PRODUCTION)
+"""The traces that are swept over array height, batch, area and port: the largest real one and the synthetic one."""
+
+
+def study(work: Work) -> Study:
+    """Measure everything, and set it beside the paper where that says something."""
+    held, measured = Traces(work), names(work)
+    real = tuple(name for name in measured if name != PRODUCTION)
+    alike = {name: likeness(work, name) for name in measured}
+    grouped = {name: grouping(work, held, name) for name in measured}
+    made = {name: designs(work, held, name) for name in measured}
+    chapters = [
+        traces(alike),
+        groups(grouped),
+        against(made, real),
+        ideas({name: measure_ideas(work, held, name) for name in measured}),
+        processors({name: measure_processors(work, name) for name in measured}, made),
+    ]
+    swept = [name for name in SWEPT if name in measured]
+    if not work.settings.quick:
+        chapters.append(law(measure_law(work, held)))
+        chapters.append(sweeps({name: measure_sweeps(work, held, name) for name in swept}))
+    return Study(
+        "recross",
+        mho.__version__,
+        Paper("mho.studies.recross").citation,
+        {"recross": chip().digest},
+        {"quick": work.settings.quick, "networks": list(measured), "seeded": [PRODUCTION]},
+        ASSUMPTIONS,
+        tuple(chapter.finished() for chapter in chapters),
+        tuple(row for chapter in chapters for row in chapter.rows.values()),
+    )

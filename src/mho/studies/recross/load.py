@@ -1,0 +1,69 @@
+"""The traces of the study: four real ones, and made-up ones that follow the published reuse of Meta's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from mho.chip import Chip
+from mho.network.trace import Communities, Trace, read, split, synthesise
+from mho.studies.work import Work
+
+SHARE, SEED = 0.8, 0
+"""History: this share of the queries, drawn at random with this seed. All else is the test."""
+COHESIONS = (0.0, 0.25, 0.5, 0.75)
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class RealTrace:
+    """A file of the folder of real data, and how it is read."""
+
+    file: str
+    columns: dict[str, str] = field(default_factory=dict, hash=False)
+
+    def load(self, data: Path) -> Trace:
+        """Read it; rows that nobody looks up are left out."""
+        return read(data / self.file, compact=True, **self.columns)  # type: ignore[arg-type]
+
+
+REAL = {
+    "gowalla": RealTrace("recsys/gowalla_train.npz"),
+    "ml1m": RealTrace("recsys/ml1m.npz", {"bag": "user", "row": "item"}),
+    "beauty": RealTrace("recsys/amazon_beauty_seq.npz"),
+    "groceries": RealTrace("recsys/groceries_baskets.npz"),
+}
+
+
+def production(cohesion: float, *, quick: bool) -> Trace:
+    """Make up a table that is looked up as Meta's are: reuse as published, bags of 20 rows in the mean, communities of 64 rows."""
+    queries, rows = (2_000, 10_000) if quick else (20_000, 100_000)
+    return synthesise(queries, rows, 20.0, popularity="reuse", communities=Communities(64, cohesion), seed=SEED)
+
+
+def names(work: Work) -> tuple[str, ...]:
+    """Return the traces that the study measures: the real ones where there is a folder of data, the smallest when quick."""
+    real = () if work.settings.data is None else ("groceries",) if work.settings.quick else tuple(REAL)
+    return (*real, PRODUCTION)
+
+
+def load(work: Work, name: str) -> tuple[Trace, Trace]:
+    """Return history and test of a trace; of synthetic ones PRODUCTION has half of all look-ups in communities."""
+    return _loaded(work.settings.data, work.settings.quick, name)
+
+
+@cache
+def _loaded(data: Path | None, quick: bool, name: str) -> tuple[Trace, Trace]:
+    if name in REAL:
+        assert data is not None
+        trace = REAL[name].load(data)
+    else:
+        _, _, cohesion = name.partition(" ")
+        trace = production(float(cohesion or 0.5), quick=quick)
+    return split(trace, SHARE, SEED)
+
+
+def chip() -> Chip:
+    """Return the chip of every design: preset recross."""
+    return Chip.load("recross")
