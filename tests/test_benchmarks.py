@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as timing
-from benchmarks import accuracy, analog, analog_accuracy, squeezed
+from benchmarks import accuracy, analog, analog_accuracy, grouping, lookups, recommenders, squeezed
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
@@ -31,8 +31,22 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (analog.PAGE, analog.rendered(ANALOG)),
         (analog_accuracy.PAGE, analog_accuracy.rendered(read_json(analog_accuracy.RESULTS))),
         (squeezed.PAGE, squeezed.table(read_json(squeezed.RESULTS))),
+        (grouping.PAGE, grouping.table(read_json(grouping.RESULTS))),
+        (grouping.SPEED_PAGE, grouping.speed_table(read_json(grouping.RESULTS))),
+        (lookups.PAGE, lookups.table(read_json(lookups.RESULTS))),
+        (recommenders.PAGE, recommenders.table(read_json(recommenders.RESULTS))),
     ],
-    ids=["accuracy", "benchmarks", "analog", "analog accuracy", "squeezed"],
+    ids=[
+        "accuracy",
+        "benchmarks",
+        "analog",
+        "analog accuracy",
+        "squeezed",
+        "grouping",
+        "grouping speed",
+        "lookups",
+        "recommenders",
+    ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
     assert measured_part(page.read_text(encoding="utf-8"), str(page)) == rendered
@@ -50,6 +64,25 @@ def test_analog_execution_is_as_fast_and_as_small_as_it_should_be_or_the_page_sa
     # Four times the float network; more arrays take no more of it, but for a tenth of allocation here and there.
     assert max(single["more_bytes"], copies["more_bytes"]) <= 4 * single["float_bytes"]
     assert copies["more_bytes"] <= 1.1 * single["more_bytes"]
+
+
+def test_serving_look_ups_is_as_fast_as_it_should_be_and_linear() -> None:
+    rows = read_json(lookups.RESULTS)["rows"]
+    assert [row["bags"] for row in rows] == list(lookups.QUERIES)
+    for row in rows:
+        assert 60 * row["bags"] / row["serve_s"] >= lookups.GOAL_PER_MINUTE
+    # Three decades: a bag takes about as long, and memory is that of a chunk, not of the trace.
+    per_bag = [row["serve_s"] / row["bags"] for row in rows]
+    assert max(per_bag) <= 3 * min(per_bag)
+    assert rows[-1]["added_bytes"] <= 2 * max(row["added_bytes"] for row in rows[:-1])
+
+
+def test_recommenders_keep_what_they_were_trained_to() -> None:
+    found = read_json(recommenders.RESULTS)
+    for name in ("dlrm", "ncf"):
+        assert found[name]["verified"].startswith("bit-exact")
+    # Without variation the coding of the cells changes nothing.
+    assert found["ncf"]["judged"]["offset"]["0"]["hits"] == found["ncf"]["judged"]["differential"]["0"]["hits"]
 
 
 def test_squeezed_mapping_is_as_fast_as_it_should_be() -> None:

@@ -59,7 +59,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 def group(
     history: Trace,
     height: int,
-    method: str = "best",
+    method: str = "refine",
     *,
     seed: int = 0,
     groups: int | None = None,
