@@ -40,7 +40,9 @@ def ran(
     chip = mho.Chip.load(CHIP).override({"lookup.adc_modes": "every"}, source="the benchmark")
     request = Request(history, chip, BUDGET, BATCH, recommender.sizes.dimension, SEED)
     layout = request.copied("refine", "load", scattered=True)
-    whole = run_whole(recommender, test, layout, chip, mho.compile, batch=BATCH, verified=BATCH)
+    whole = run_whole(
+        recommender, test, layout, chip, mho.compile, batch=BATCH, placed=request.placed(layout, chip), verified=BATCH
+    )
     found = whole.to_dict()
     return {
         "queries": whole.service.queries,

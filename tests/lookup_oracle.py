@@ -306,12 +306,16 @@ def recount(program: Lookups, batch: int) -> dict[str, float]:
     pairs, unit = chip.array.coding == "differential", chip.array.coding == "flipped"
     found: Counter[str] = Counter()
     whole: dict[str, Fraction] = defaultdict(Fraction)
-    mask = math.ceil(chip.array.rows * rules.weight_bits / 8)
     per_group = chip.group.arrays * rules.per_array
     for _, acts in batches_of(program, batch):
         left: dict[int, int] = Counter()
         last: dict[int, Act] = {}
         for act in acts:
+            # A mask, or how many rows there are and which; an array that only ever reads one is told which.
+            name = max(math.ceil(math.log2(chip.array.rows)), 1)
+            entries = [name + (rules.weight_bits if rules.weight_bits > 1 else 0) for _ in act.wordlines]
+            only = chip.lookup is not None and chip.lookup.most_rows == 1
+            mask = math.ceil(min(sum(entries) + (0 if only else name), chip.array.rows * rules.weight_bits) / 8)
             for _ in range(math.ceil(rules.dimension / per_group)):
                 found["noc_byte"] += mask
                 found["tile_buffer_byte"] += mask + mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from itertools import product
 
 import numpy as np
@@ -17,13 +18,14 @@ from tests.test_embedding_grouping import bags_of, community_trace, trace_of, tr
 
 
 def touches(layout: Layout, trace: Trace) -> list[int]:
-    """Bags that touch each group, where every row has one group."""
+    """Activations of each group, where every row has one: once a bag, or as often as its most frequent row stands in the bag."""
     home = np.empty(layout.rows, dtype=np.int64)
     home[layout.members] = np.repeat(np.arange(layout.groups), np.diff(layout.starts))
     count = [0] * layout.groups
-    for bag in bags_of(trace):
+    for low, high in itertools.pairwise(trace.offsets.tolist()):
+        bag = trace.flat[low:high].tolist()
         for g in {int(home[row]) for row in bag}:
-            count[g] += 1
+            count[g] += max(bag.count(row) for row in bag if home[row] == g)
     return count
 
 
@@ -111,7 +113,7 @@ def test_no_other_copies_have_a_smaller_largest_load(weights: list[int], more: i
 
 
 @given(trace=traces(), height=st.integers(1, 6))
-def test_activations_are_bags_that_touch_a_group(trace: Trace, height: int) -> None:
+def test_activations_are_bags_that_touch_a_group_and_repeats(trace: Trace, height: int) -> None:
     layout = group(trace, height, "greedy")
     assert activations(layout, trace).tolist() == touches(layout, trace)
 
@@ -121,6 +123,16 @@ def test_log_gives_the_busiest_group_fewer_copies_than_load_does() -> None:
     layout = group(trace_of(bags, 3), 1, "id")
     assert replicate(layout, trace_of(bags, 3), 10 / 3, "load").copies.tolist() == [8, 1, 1]
     assert replicate(layout, trace_of(bags, 3), 10 / 3, "log", batch=1000).copies.tolist() == [5, 3, 2]
+
+
+def test_copies_go_by_loads_where_these_are_given() -> None:
+    bags = [[0]] * 10 + [[1]] * 30
+    layout = group(trace_of(bags, 2), 1, "id")
+    assert replicate(layout, trace_of(bags, 2), 2.0, "load").copies.tolist() == [1, 3]
+    assert replicate(layout, trace_of(bags, 2), 2.0, "load", loads=np.array([9.0, 3.0])).copies.tolist() == [3, 1]
+    for wrong in (np.array([1.0]), np.array([1.0, np.nan]), np.array([1.0, -1.0])):
+        with pytest.raises(OptionError, match="2 groups"):
+            replicate(layout, trace_of(bags, 2), 2.0, "load", loads=wrong)
 
 
 def test_the_longest_queue_is_counted_by_hand() -> None:

@@ -42,7 +42,7 @@ def baseline(
             help="What stays in the array: weight, input, output; or best, of the three the fastest for the whole network.",
         ),
     ] = "best",
-    batch: use.Batch = 1,
+    batch: use.Batch = None,
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
     shape: use.Shape = None,

@@ -87,7 +87,7 @@ class ModelOptions:
 
     weights: use.Weights = None
     seed: use.Seed = None
-    batch: use.Batch = 1
+    batch: use.Batch = None
     input_size: use.InputSize = None
     sequence: use.Sequence = None
     shape: use.Shape = None
@@ -133,7 +133,7 @@ def load_network(model: str, options: ModelOptions, *, values: bool) -> Network:
         model,
         weights=weights,
         seed=options.seed or 0,
-        batch=options.batch,
+        batch=options.batch or 1,
         input_size=options.input_size,
         sequence=options.sequence,
     )
@@ -171,7 +171,7 @@ def _from_onnx(model: str, options: ModelOptions) -> Network:
 
     for option, given in (
         ("--weights", options.weights is not None),
-        ("--batch", options.batch != 1),
+        ("--batch", options.batch not in (None, 1)),
         ("--input-size", options.input_size is not None),
         ("--sequence", options.sequence is not None),
     ):
@@ -200,7 +200,7 @@ def _decoder(model: str, options: ModelOptions, weights: str) -> Network:
         configuration = replace(configuration, sequence=options.sequence)
     if weights not in ("none", "seeded"):
         _check_weights(weights)
-    return decoder(configuration, weights=weights, seed=options.seed or 0, batch=options.batch)
+    return decoder(configuration, weights=weights, seed=options.seed or 0, batch=options.batch or 1)
 
 
 @dataclass(frozen=True)

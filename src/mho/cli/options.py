@@ -151,7 +151,10 @@ Seed = Annotated[
         "drawn.",
     ),
 ]
-Batch = Annotated[int, typer.Option(parser=whole(1), metavar="N", rich_help_panel=MODEL, help="Samples per inference.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(parser=whole(1), metavar="N", rich_help_panel=MODEL, help="Samples per inference; else 1."),
+]
 InputSize = Annotated[
     int | None,
     typer.Option(

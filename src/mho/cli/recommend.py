@@ -129,8 +129,8 @@ def recommend(
         typer.Option(
             metavar="NAME",
             rich_help_panel=SERVING,
-            help="A design to compare: naive, frequency, nmars, nmars-whole, recross or ours. May be repeated; else all but "
-            "nmars-whole.",
+            help="A design to compare: naive, frequency, nmars, nmars-copies, nmars-whole, recross or ours. May be repeated; "
+            "else all but nmars-copies and nmars-whole.",
         ),
     ] = None,
     seed: Annotated[

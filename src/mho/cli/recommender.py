@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from mho.cli import options as use
 from mho.cli.inputs import ModelOptions, load_chip
 from mho.cli.outputs import emit, progress
 from mho.cli.strategy import StrategyOptions
-from mho.errors import OptionError
+from mho.errors import OptionError, TraceError
 
 if TYPE_CHECKING:
     from mho.machine.recommender import Recommender
@@ -24,6 +25,7 @@ PANEL = "Recommender"
 MODEL, CHIP = "dlrm", "recross"
 BATCH, DIMENSION, BUDGET = 256, 16, 1.25
 HISTORY, SEED = 0.8, 0
+RESULT = "recommender.json"
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class RecommenderOptions:
         typer.Option(
             metavar="FILE",
             rich_help_panel=PANEL,
-            help="dlrm only: run it whole on this trace of look-ups (mho trace --help tells the formats): rows are grouped by a "
-            "history of 80 % of the queries, the others are served in batches of --batch (else 256) on --chip (else recross).",
+            help="dlrm only: run it whole, embedding tables and dense part, on this trace of look-ups (.npz, .csv, .tsv or "
+            ".parquet; mho trace --save makes one of other columns): rows are grouped by 80 % of the queries, drawn with --seed; "
+            "the others are served in batches of --batch (else 256, or all where there are fewer) on --chip (else recross).",
         ),
     ] = None
     dimension: Annotated[
@@ -51,15 +54,17 @@ class RecommenderOptions:
             parser=use.positive,
             metavar="X",
             rich_help_panel=PANEL,
-            help="With --trace: area of the tables with copies, over that without; else 1.25.",
+            help="With --trace: the most area of the tables with copies, over the least that holds every row; else 1.25.",
         ),
     ] = None
 
     def check(self) -> None:
-        """Refuse what changes nothing without a trace."""
+        """Refuse what changes nothing without a trace, and an area that is none."""
         for option, value in (("--dimension", self.dimension), ("--table-area", self.table_area)):
             if self.trace is None and value is not None:
                 raise OptionError(f"{option} is for --trace")
+        if self.table_area is not None and self.table_area < 1:
+            raise OptionError(f"--table-area is a number from 1, not {self.table_area:g}")
 
 
 @dataclass(frozen=True)
@@ -88,20 +93,20 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
 def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
     from mho.baseline.lookup import Request
-    from mho.network.trace import read, split
+    from mho.network.trace import split
     from mho.report.whole import run_whole
 
     reading, options = asked.reading, asked.whole
-    batch = BATCH if reading.batch == 1 else reading.batch
-    seed = reading.seed or SEED
+    seed = SEED if reading.seed is None else reading.seed
     assert options.trace is not None
     with progress(quiet=json_to == "-") as say:
         chip = load_chip(asked.chip, asked.overrides)
         asked.strategy.check_chip(chip)
+        _check_weights(reading.weights, options.dimension)
         say(f"reading {options.trace}")
-        trace = read(options.trace)
-        recommender = _model(trace, reading, options.dimension, seed)
+        trace, recommender = _opened(options.trace, reading.weights, options.dimension, seed)
         history, test = split(trace, HISTORY, seed)
+        batch = _batch(test, reading.batch)
         say("grouping rows by the history")
         budget = BUDGET if options.table_area is None else options.table_area
         request = Request(history, chip, budget, batch, recommender.sizes.dimension, seed)
@@ -113,6 +118,7 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
             chip,
             _compiling(asked, seed),
             batch=batch,
+            placed=request.placed(layout, chip),
             verified=batch if asked.verify else 0,
             say=say,
         )
@@ -127,21 +133,44 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
         console = Console()
         summary(whole, console)
         if out is not None:
-            text = f"written to {out / 'recommender.json'}; the dense part's report to {out / 'dense' / 'report.html'}"
+            text = f"written to {out / RESULT}; the dense part's report to {out / 'dense' / 'report.html'}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
     return whole.right
 
 
-def _model(trace: Trace, reading: ModelOptions, dimension: int | None, seed: int) -> Recommender:
-    from mho.machine.recommender import open_recommender, seeded_recommender
-
-    if reading.weights in (None, "seeded"):
-        return seeded_recommender(trace, DIMENSION if dimension is None else dimension, seed)
-    if reading.weights == "none":
+def _check_weights(weights: str | None, dimension: int | None) -> None:
+    """Refuse weights without values, and a dimension where a file has its own."""
+    if weights == "none":
         raise OptionError("--weights none gives shapes alone; with --trace give seeded or a file")
-    if dimension is not None:
-        raise OptionError(f"--dimension is for seeded tables; {reading.weights} has its own")
-    return open_recommender(str(reading.weights))
+    if weights not in (None, "seeded") and dimension is not None:
+        raise OptionError(f"--dimension is for seeded tables; {weights} has its own")
+
+
+def _opened(path: Path, weights: str | None, dimension: int | None, seed: int) -> tuple[Trace, Recommender]:
+    """Return the trace and the recommender that it is for."""
+    from mho.machine.recommender import open_recommender, seeded_recommender
+    from mho.network.trace import read
+    from mho.report.whole import check_tables
+
+    if weights in (None, "seeded"):
+        trace = read(path)
+        return trace, seeded_recommender(trace, DIMENSION if dimension is None else dimension, seed)
+    recommender = open_recommender(str(weights))
+    trace = read(path)
+    if trace.rows != recommender.rows:
+        # A file that does not tell its tables' rows shows them up to the highest looked up alone; the tables may have more.
+        with suppress(TraceError):
+            trace = read(path, rows=recommender.rows)
+    check_tables(recommender, trace)
+    return trace, recommender
+
+
+def _batch(test: Trace, given: int | None) -> int:
+    """Return the queries of a batch; refuse, before rows are grouped, more than are served."""
+    queries = len(set(test.queries.tolist()))
+    if given is not None and given > queries:
+        raise OptionError(f"--batch {given}: the trace leaves {queries} queries to serve, fewer than a batch")
+    return min(BATCH, queries) if given is None else given
 
 
 def _compiling(asked: Asked, seed: int) -> Callable[[Any, Any], Any]:
@@ -153,9 +182,19 @@ def _compiling(asked: Asked, seed: int) -> Callable[[Any, Any], Any]:
 
 
 def _save(whole: Whole, out: Path) -> None:
+    """Write recommender.json and the dense part's report in `dense`, all or none."""
     import json
 
-    from mho.report.files import write_text
+    from mho.report.files import save_texts
 
-    whole.dense.save(out / "dense")
-    write_text(out / "recommender.json", json.dumps(whole.to_dict(), indent=2, allow_nan=False) + "\n")
+    text = json.dumps(whole.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    known = (out / RESULT).exists()
+    save_texts({RESULT: text}, out)
+    try:
+        whole.dense.save(out / "dense")
+    except BaseException:
+        if not known:
+            (out / RESULT).unlink(missing_ok=True)
+            with suppress(OSError):
+                out.rmdir()
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -83,8 +84,9 @@ def run(
         others = {
             "--data": data is not None, "--calibration": calibration is not None, "--key": key is not None,
             "--endurance": endurance is not None, "--rate": rate is not None, "--save": save is not None,
-            "a coding of weights": coding != WeightOptions(), "--input-size": reading.input_size is not None,
-            "--sequence": reading.sequence is not None, "--shape": bool(reading.shape),
+            "--input-size": reading.input_size is not None, "--sequence": reading.sequence is not None,
+            "--shape": bool(reading.shape),
+            **{f"--{each.name.replace('_', '-')}": getattr(coding, each.name) != each.default for each in fields(coding)},
         }  # fmt: skip
         refuse(model, others)
         check_outputs(json_to=json_to, out=out)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,11 @@ class Service:
     ports_s: FloatArray
     adders_s: FloatArray
 
+    def __repr__(self) -> str:
+        """Say what was served where, in a line."""
+        done = f"{self.queries} queries, {self.lookups} look-ups in {self.seconds:.4g} s and {self.energy_j:.4g} J"
+        return f"Service({done}, on {self.chip.name!r})"
+
     @property
     def layout(self) -> Layout:
         """The layout that served."""
@@ -96,6 +102,12 @@ class Service:
     def area_m2(self) -> Mapping[str, float]:
         """Area by component of what is in use."""
         return self.seats.area_m2()
+
+    @property
+    def copies_m2(self) -> float:
+        """Area of the copies beyond the first of each group: of all but what the chip has once, their share of the instances."""
+        once = sum(part.area_m2 * part.total for part in self.chip.roll_up().parts if part.level == "chip")
+        return (sum(self.area_m2.values()) - once) * (1 - self.layout.groups / self.layout.instances)
 
     def modes(self) -> dict[int, int]:
         """Return activations by the bits that their ADCs resolved, the fewest first."""
@@ -189,7 +201,11 @@ class Service:
                 "by_component": dict(sorted(components.items(), key=lambda item: -item[1])),
                 "by_kind": kinds,
             },
-            "area_m2": {"total": sum(self.area_m2.values()), "by_component": dict(self.area_m2)},
+            "area_m2": {
+                "total": sum(self.area_m2.values()),
+                "copies": self.copies_m2,
+                "by_component": dict(self.area_m2),
+            },
             "notes": list(self.notes()),
         }
 
@@ -217,13 +233,12 @@ def serve(
 
     Rows have `dimension` features of 8 bits. `placed`: the tile of each instance (see `Seats`); else they go round the tiles. A
     trace in parts is never held whole; the parts hold whole queries, each goes into batches of its own, the last of them smaller,
-    and sums are as wide as bags of up to `longest` look-ups need. OptionError for what does not fit together, TraceError for a
-    trace without bags, MappingError where the chip has no room.
+    and sums are as wide as bags of up to `longest` look-ups need. OptionError for what does not fit together, or is no trace,
+    layout or whole number; TraceError for a trace without bags, MappingError where the chip has no room.
     """
+    _check(trace, layout, batch)
     if isinstance(chip, str):
         chip = Chip.load(chip)
-    if batch < 1:
-        raise OptionError(f"a batch has at least 1 query, not {batch}")
     seats = Seats(layout, chip, dimension, placed)
     origin, synthetic = trace.origin if isinstance(trace, Trace) else "trace", False
     parts = (part for part in ([trace] if isinstance(trace, Trace) else trace) if part.bags)
@@ -272,6 +287,16 @@ def serve(
         np.sum([run.port_busy_s for run in runs], axis=0),
         np.sum([run.adder_busy_s for run in runs], axis=0),
     )
+
+
+def _check(trace: object, layout: object, batch: object) -> None:
+    """Refuse what is of another kind altogether."""
+    if isinstance(trace, str | Path) or not isinstance(trace, Trace | Iterable):
+        raise OptionError(f"what is served is a Trace (mho.Trace.load reads a file) or parts of one, not {trace!r}")
+    if not isinstance(layout, Layout):
+        raise OptionError(f"rows sit by a Layout (mho.group makes one), not by {layout!r}")
+    if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
+        raise OptionError(f"a batch is a whole number of queries, at least 1 query, not {batch!r}")
 
 
 def weight_bits(trace: Trace, *, known: bool) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.chip.lookup import Reading
@@ -58,14 +59,19 @@ class Whole:
         return self.service.batch
 
     @property
+    def tables_s(self) -> float:
+        """Mean time of the tables for a whole batch; what is left of the trace at its end, a smaller batch, is not in it."""
+        return float(self.service.batch_s[: self.service.queries // self.batch].mean())
+
+    @property
     def latency_s(self) -> float:
-        """Mean time from a batch's start to its scores."""
-        return float(self.service.batch_s.mean()) + self.dense.latency_s
+        """Mean time from a whole batch's start to its scores."""
+        return self.tables_s + self.dense.latency_s
 
     @property
     def interval_s(self) -> float:
-        """Mean time between batches: that of the slower part."""
-        return max(float(self.service.batch_s.mean()), self.dense.latency_s)
+        """Mean time between whole batches: that of the slower part."""
+        return max(self.tables_s, self.dense.latency_s)
 
     @property
     def queries_per_s(self) -> float:
@@ -85,6 +91,8 @@ class Whole:
         own = (
             "batches are pipelined: tables and dense part work on different ones; what lies between them (scaling a bag's "
             "integers to the dense part's input) takes no time or energy",
+            "each part's leakage is counted over its own time: tiles that wait for the other part are taken as switched off, the "
+            "chip's own parts are counted with both, and main memory with the dense part",
             f"{self.recommender.name}: {self.recommender.origin}",
         )
         return tuple(dict.fromkeys((*own, *self.service.notes(), *self.dense.notes())))
@@ -122,22 +130,21 @@ def run_whole(
     compiling: Compile,
     *,
     batch: int,
+    placed: npt.NDArray[np.int32] | None = None,
     verified: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Whole:
     """Serve a trace by the tables of a recommender, and compile and simulate its dense part for the same batches.
 
-    `compiling` turns the dense part for a batch into a program for the tiles that the tables leave. `verified`: so many of the
+    `compiling` turns the dense part for a batch into a program for the tiles that the tables leave. `placed`: the
+    tile of each instance of the layout, see `Seats`. `verified`: so many of the
     first queries, in whole batches, are executed from cells to scores and compared with the integer reference. OptionError for
-    a trace of other tables, and for fewer queries than a batch where one is to be verified; MappingError where the tables fill
-    the chip.
+    a trace of other tables, or of fewer queries than a batch; MappingError where the tables fill the chip.
     """
-    if trace.rows != recommender.rows:
-        raise OptionError(
-            f"{trace.origin}: tables of {trace.rows} rows are not those of {recommender.name}: {recommender.rows}"
-        )
+    check_tables(recommender, trace)
+    check_batch(trace, batch)
     say("serving the look-ups")
-    service = serve(trace, layout, chip, dimension=recommender.sizes.dimension, batch=batch)
+    service = serve(trace, layout, chip, dimension=recommender.sizes.dimension, batch=batch, placed=placed)
     left = chip.tiles - service.seats.tiles
     if left < 1:
         raise MappingError(
@@ -155,12 +162,27 @@ def run_whole(
     return Whole(recommender, service, simulate(program, verified=text), text)
 
 
+def check_tables(recommender: Recommender, trace: Trace) -> None:
+    """Raise OptionError where a trace looks up other tables than the recommender's."""
+    if trace.rows != recommender.rows:
+        raise OptionError(
+            f"{trace.origin}: tables of {trace.rows} rows are not those of {recommender.name}: {recommender.rows}"
+        )
+
+
+def check_batch(trace: Trace, batch: int) -> None:
+    """Raise OptionError for a trace that does not fill a batch: the dense part is compiled for whole ones."""
+    queries = len(np.unique(trace.queries))
+    if batch < 1 or queries < batch:
+        raise OptionError(f"{trace.origin}: {queries} queries do not fill a batch of {batch}; take a smaller batch")
+
+
 def compare(recommender: Recommender, trace: Trace, seats: Seats, program: Program, batch: int, queries: int) -> str:
     """Execute the first queries from the cells that hold tables and weights; say whether vectors and scores are exact."""
     first = np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1))
     whole = min(queries, len(first)) // batch * batch
     if not whole:
-        raise OptionError(f"verifying takes a whole batch of {batch} queries, and the trace has {len(first)}")
+        raise OptionError(f"verifying takes a whole batch of {batch} queries; {min(queries, len(first))} were to be")
     some = trace.select(slice(0, int(first[whole]) if whole < len(first) else trace.bags))
     reading = Reading(seats.chip, seats.dimension, weight_bits(trace, known=True), int(trace.lengths.max()))
     made = reduce(dispatch(some, seats, reading, batch), np.concatenate([table.codes for table in recommender.tables]))

@@ -29,11 +29,12 @@ def summary(whole: Whole, console: Console) -> None:
     for head in ("part", "time of a batch", "energy of a query", "what"):
         table.add_column(head, justify="left" if head in ("part", "what") else "right")
     shape = found["tables"]["layout"]
+    tiles = "1 tile" if shape["tiles"] == 1 else f"{shape['tiles']} tiles"
     table.add_row(
         "tables",
-        quantity(spread["mean"], "s"),
+        quantity(whole.tables_s, "s"),
         quantity(energy["tables"], "J"),
-        f"{shape['instances']} groups of rows in {shape['tiles']} tiles, {shape['method']}; p99 {quantity(spread['p99'], 's')}",
+        f"{shape['instances']} groups of rows in {tiles}, {shape['method']}; p99 {quantity(spread['p99'], 's')}",
     )
     table.add_row(
         "dense part",

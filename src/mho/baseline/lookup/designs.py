@@ -23,8 +23,11 @@ from mho.report.service import Service, serve
 READS = {"lookup.most_rows": 1, "lookup.adc_modes": "switch"}
 NMARS = (
     "assumption: of nMARS no description was at hand. An array reads one row at a time, its ADCs resolving one cell (as read mode "
-    "does); reads for one bag are added up digitally beside the array, partial sums merged as in every other design; rows in order "
-    "of their ids, one copy each"
+    "does) and getting the number of the row, not a mask; reads for one bag are added up digitally beside the array, partial "
+    "sums merged as in every other design; rows in order of their ids, one copy each"
+)
+NMARS_COPIES = (
+    f"{NMARS}. Here busy groups of rows have copies, as ours have, which is no part of nMARS as far as we know"
 )
 NMARS_WHOLE = f"{NMARS}. Here each read is converted with the whole resolution, as by an ADC that cannot switch"
 
@@ -58,7 +61,8 @@ class Request:
     dimension: int = 64
     seed: int = 0
     grouping: str = "refine"
-    _layouts: dict[str, Layout] = field(default_factory=dict, repr=False)
+    _layouts: dict[tuple[Trace, int, str, int], Layout] = field(default_factory=dict, repr=False)
+    """Groupings made, by all that they depend on: variants of a request (`dataclasses.replace`) share them."""
 
     def __post_init__(self) -> None:
         """Refuse a chip that cannot switch."""
@@ -69,16 +73,23 @@ class Request:
 
     def mapped(self, method: str) -> Layout:
         """Return a grouping as high as the arrays, without copies; each is made once."""
-        if method not in self._layouts:
-            self._layouts[method] = group(self.history, self.chip.array.rows, method=method, seed=self.seed)
-        return self._layouts[method]
+        key = self.history, self.chip.array.rows, method, self.seed
+        if key not in self._layouts:
+            self._layouts[key] = group(self.history, self.chip.array.rows, method=method, seed=self.seed)
+        return self._layouts[key]
 
     def copied(self, method: str, rule: str, *, scattered: bool = False) -> Layout:
-        """Return a grouping with copies of groups within the budget, by a rule; rows new to the history `scattered` first."""
-        layout = self.mapped(method)
+        """Return a grouping with copies of groups within the budget, by a rule.
+
+        With `scattered`, ours: rows new to the history are scattered first, and copies go by the time for which groups are busy
+        when the history is served, with an ADC of every mode.
+        """
+        layout, loads = self.mapped(method), None
         if scattered:
             layout = scatter(layout, self.history)
-        return replicate(layout, self.history, self.budget, rule, batch=self.batch)
+            chip = self.with_modes("every")
+            loads = serve(self.history, layout, chip, dimension=self.dimension, batch=self.batch).busy_s
+        return replicate(layout, self.history, self.budget, rule, batch=self.batch, loads=loads)
 
     def placed(self, layout: Layout, chip: Chip) -> npt.NDArray[np.int32]:
         """Return the tile of each instance: groups that the history's bags touch together in one tile."""
@@ -107,6 +118,12 @@ def frequency(request: Request) -> Design:
 def nmars(request: Request) -> Design:
     """One row at a time, at the resolution of a cell."""
     return Design("nmars", request.mapped("id"), request.varied("nmars", READS), (NMARS,))
+
+
+def nmars_copies(request: Request) -> Design:
+    """The same with load-optimal copies of its groups of rows, in as much area as designs with copies may take (ours)."""
+    layout = replicate(request.mapped("id"), request.history, request.budget, "load", batch=request.batch)
+    return Design("nmars-copies", layout, request.varied("nmars-copies", READS), (NMARS_COPIES,))
 
 
 def nmars_whole(request: Request) -> Design:
@@ -150,6 +167,7 @@ DESIGNS: Mapping[str, Callable[[Request], Design]] = MappingProxyType(
         "naive": naive,
         "frequency": frequency,
         "nmars": nmars,
+        "nmars-copies": nmars_copies,
         "nmars-whole": nmars_whole,
         "recross": recross,
         "ours": ours,

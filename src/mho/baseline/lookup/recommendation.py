@@ -36,6 +36,10 @@ class Recommendation:
     designs: Mapping[str, Design]
     services: Mapping[str, Service]
 
+    def __repr__(self) -> str:
+        """Say what was compared, in a line."""
+        return f"Recommendation({', '.join(self.designs)}; chosen: {self.chosen})"
+
     @property
     def against(self) -> str:
         """The design that the others are told against: naive, or the first where that was not asked for."""
@@ -126,6 +130,8 @@ class Recommendation:
 
 def check_designs(names: Sequence[str]) -> tuple[str, ...]:
     """Refuse unknown designs, the same one twice, and none at all, with OptionError."""
+    if isinstance(names, str):
+        raise OptionError(f"designs are several names, such as ({names!r},), not {names!r}")
     if not names:
         raise OptionError(f"name at least one design; known: {', '.join(DESIGNS)}")
     for name in names:
@@ -147,7 +153,7 @@ def _check(budget: float, batch: int, dimension: int, seed: int) -> None:
 
 def recommend(
     trace: Trace | str | Path,
-    test: Trace | None = None,
+    test: Trace | str | Path | None = None,
     *,
     history: float = 0.8,
     split_seed: int | None = None,
@@ -163,9 +169,9 @@ def recommend(
     """Make designs (`mho.baseline.lookup.DESIGNS`) from a trace's history and serve its rest, the test, with each.
 
     `history`: the share of the queries that designs may see, the first ones, or with `split_seed` ones drawn at random. With a
-    `test` of its own the whole trace is history. `budget`: the most area, in instances of groups over the fewest groups that hold
-    every row; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how the design `ours` groups
-    rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
+    `test` of its own, a trace or a file, the whole trace is history. `budget`: the most area, in instances of groups over the
+    fewest groups that hold every row; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how
+    the design `ours` groups rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
 
     Raises OptionError for what is out of range and where history and test are of other tables, TraceError where one would be
     empty or a file cannot be read, ChipError for a chip without a part `lookup`, MappingError where the chip has no room.
@@ -174,7 +180,10 @@ def recommend(
     _check(budget, batch, dimension, seed)
     on = Chip.load(chip) if isinstance(chip, str) else chip
     whole = trace if isinstance(trace, Trace) else read(trace)
-    known, asked = whole.split(history, split_seed) if test is None else (whole, test)
+    if test is None:
+        known, asked = whole.split(history, split_seed)
+    else:
+        known, asked = whole, test if isinstance(test, Trace) else read(test)
     if known.rows != asked.rows:
         raise OptionError(f"the history is of tables of {known.rows} rows, the test of {asked.rows}")
     request = Request(known, on, budget=budget, batch=batch, dimension=dimension, seed=seed, grouping=grouping)

@@ -7,6 +7,7 @@ does less than one operation a byte). Caches that hold hot rows are not in it.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,17 +88,24 @@ class Measured:
 def measure_cpu(trace: Trace, dimension: int, batch: int, *, seed: int = 0, most_batches: int = 50) -> Measured:
     """Time embedding_bag (mode sum, float32 tables of random values) on the first batches of a trace of one table.
 
-    OptionError for a trace of several tables: each would be a call of its own.
+    A batch is of `batch` queries, the last may be smaller. OptionError for a trace of several tables: each would be a call of its
+    own; and for a trace without bags, and numbers below 1.
     """
     import torch
 
     if len(trace.rows) > 1:
         raise OptionError(f"measuring takes a trace of one table, not {len(trace.rows)}")
+    if not trace.bags or batch < 1 or most_batches < 1:
+        raise OptionError(
+            f"measuring takes a bag, a query a batch and a batch at least, not {trace.bags}, {batch} and {most_batches}"
+        )
     table = torch.from_numpy(np.random.default_rng(seed).standard_normal((trace.rows[0], dimension), dtype=np.float32))
     times = []
-    starts = range(0, trace.bags, batch)
-    for low in [starts[0], *starts[:most_batches]]:
-        part = trace.select(slice(low, min(low + batch, trace.bags)))
+    begins = np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1))
+    spans = list(itertools.pairwise([*begins[::batch].tolist(), trace.bags]))[:most_batches]
+    # The first one twice: before it nothing is loaded.
+    for low, high in [spans[0], *spans]:
+        part = trace.select(slice(low, high))
         indices, offsets = torch.from_numpy(part.indices.astype(np.int64)), torch.from_numpy(part.offsets[:-1].copy())
         weights = None if part.weights is None else torch.from_numpy(part.weights.astype(np.float32))
         begun = time.perf_counter()

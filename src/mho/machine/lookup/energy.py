@@ -1,8 +1,10 @@
 """What activations cost: events counted from how many rows each drives, each with the chip's energy for one such event.
 
 Counting rules, for an activation of n rows whose features lie in A arrays:
-- the selected rows come as a mask, a bit a row (a weight's bits where look-ups have weights), over the network on chip into the
-  tile buffer (written and read) of each group that an instance takes, and into the input register of each array;
+- which rows are selected comes over the network on chip into the tile buffer (written and read) of each group that an instance
+  takes, and into the input register of each array, in the fewest bytes: as a mask, a bit a row (a weight's bits where look-ups
+  have weights), or as how many they are and the number of each (and its weight); arrays that only ever read one row need not be
+  told how many;
 - n rows are driven in each array and step. Current flows in driven rows only, so a read costs n / rows of `array_read`;
 - columns that hold features are sampled, converted and shift-added in each step, pairs converted once, a unit column too; a
   conversion of b of the ADC's B bits costs b / B, and an ADC that switches gets its mode written, one byte;
@@ -56,6 +58,16 @@ class Counted:
         return int(self.by_rows.sum())
 
 
+def selection_bytes(reading: Reading) -> npt.NDArray[np.int64]:
+    """Return the bytes that tell an array which n rows to drive, and with which weights, (most rows + 1,): a mask or a list."""
+    rows, weight = reading.chip.array.rows, reading.weight_bits
+    number = max((rows - 1).bit_length(), 1)
+    entry = number + (weight if weight > 1 else 0)
+    only_reads = reading.chip.lookup is not None and reading.chip.lookup.most_rows == 1
+    listed = np.arange(reading.most_rows + 1) * entry + (0 if only_reads else number)
+    return np.asarray(-(-np.minimum(listed, rows * weight) // 8), dtype=np.int64)
+
+
 def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[str, float]:
     """Return how often each event of the chip happened; `result_bytes` are those of one feature."""
     chip, dimension = seats.chip, seats.dimension
@@ -66,11 +78,11 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     columns = dimension * chip.cells_per_weight + arrays * chip.unit_columns
     converted = columns // 2 if chip.coding.pairs else columns
     whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
-    mask = -(-chip.array.rows * reading.weight_bits // 8)
+    selected = int(counted.by_rows @ selection_bytes(reading))
     found = {
-        "noc_byte": activations * mask * seats.span + counted.crossed * dimension * reading.sum_bytes,
-        "tile_buffer_byte": 2 * activations * mask * seats.span + counted.served * dimension * result_bytes,
-        "input_register_byte": activations * mask * arrays,
+        "noc_byte": selected * seats.span + counted.crossed * dimension * reading.sum_bytes,
+        "tile_buffer_byte": 2 * selected * seats.span + counted.served * dimension * result_bytes,
+        "input_register_byte": selected * arrays,
         "dac_drive": driven,
         "array_read": driven / chip.array.rows,
         "sample_hold": activations * steps * columns,

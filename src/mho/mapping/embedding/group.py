@@ -84,6 +84,8 @@ def group(
     Same seed, same layout. MappingError where the height or the number of groups does not do, OptionError for unknown methods
     and options.
     """
+    if not isinstance(history, Trace):
+        raise OptionError(f"group takes a Trace, not {type(history).__name__}; Trace.load reads one")
     if isinstance(height, bool) or not isinstance(height, int | np.integer) or height < 1:
         raise MappingError(f"the height of a group is a whole number from 1, not {height!r}")
     least = -(-history.total_rows // int(height))

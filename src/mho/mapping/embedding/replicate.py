@@ -37,13 +37,21 @@ RULES = tuple(_WEIGHTS)
 
 
 def activations(layout: Layout, history: Trace) -> npt.NDArray[np.int64]:
-    """Return how many bags of a history touch each group: int64 (groups,)."""
+    """Return how often a history activates each group: int64 (groups,).
+
+    Once for each bag that touches it; where the bag has a row of it several times, as often as the most frequent of these.
+    """
     if history.total_rows != layout.rows:
         raise OptionError(f"the history has {history.total_rows} rows, the layout {layout.rows}")
-    group, _, _ = cover(layout, history.offsets, history.flat)
+    group, wordline, _ = cover(layout, history.offsets, history.flat)
     bag = np.repeat(np.arange(history.bags, dtype=np.int64), history.lengths)
-    once = np.unique(bag * layout.groups + group)
-    return np.bincount(once % layout.groups, minlength=layout.groups).astype(np.int64)
+    places = np.sort((bag * layout.groups + group) * layout.height + wordline)
+    begins = np.flatnonzero(np.diff(places, prepend=-1))
+    repeats = np.diff(begins, append=len(places))
+    touched = places[begins] // layout.height
+    firsts = np.flatnonzero(np.diff(touched, prepend=-1))
+    most = np.maximum.reduceat(repeats, firsts) if len(firsts) else repeats
+    return np.bincount(touched[firsts] % layout.groups, most, layout.groups).astype(np.int64)
 
 
 def shared_out(weights: Loads, copies: npt.NDArray[np.int32], more: int) -> npt.NDArray[np.int32]:
@@ -62,12 +70,22 @@ def shared_out(weights: Loads, copies: npt.NDArray[np.int32], more: int) -> npt.
     return copies
 
 
-def replicate(layout: Layout, history: Trace, budget: float, rule: str = "load", *, batch: int = 256) -> Layout:
+def replicate(
+    layout: Layout,
+    history: Trace,
+    budget: float,
+    rule: str = "load",
+    *,
+    batch: int = 256,
+    loads: Loads | None = None,
+) -> Layout:
     """Return the layout with more copies of its groups.
 
     `budget`: instances over the fewest groups that hold every row once, at most. `rule`: see above. `batch`: bags that are
-    served together, for rule "log". Copies that the layout has are taken back first. OptionError for an unknown rule, a batch
-    below 1, a budget below one copy of each group, or a history of other rows.
+    served together, for rule "log". `loads` float (groups,), of at least 0: what each group is asked for, where that is not the
+    number of its activations in the history, such as the time that they take. Copies that the layout has are taken back first.
+    OptionError for an unknown rule, a batch below 1, a budget below one copy of each group, a history of other rows, or loads
+    that are not one number for each group.
     """
     if rule not in _WEIGHTS:
         raise OptionError(f"unknown rule of copies {rule!r}; {choices(str(rule), RULES)}")
@@ -76,5 +94,9 @@ def replicate(layout: Layout, history: Trace, budget: float, rule: str = "load",
     single = layout.with_copies(np.ones(layout.groups, dtype=np.int32))
     more = instances_within(single, budget) - layout.groups
     touched = activations(single, history).astype(np.float64)
+    if loads is not None:
+        if loads.shape != touched.shape or not np.isfinite(loads).all() or loads.min(initial=0.0) < 0:
+            raise OptionError(f"loads are a finite number from 0 for each of {layout.groups} groups")
+        touched = loads
     weights = _WEIGHTS[rule](touched, max(history.bags / int(batch), 1.0))
     return single.with_copies(shared_out(weights, single.copies, more), rule=rule, budget=float(budget))

@@ -34,8 +34,10 @@ class Seats:
     def __post_init__(self) -> None:
         """Refuse what does not fit."""
         chip, layout = self.chip, self.layout
-        if self.dimension < 1:
-            raise OptionError(f"rows of embeddings have at least 1 feature, not {self.dimension}")
+        if isinstance(self.dimension, bool) or not isinstance(self.dimension, int | np.integer) or self.dimension < 1:
+            raise OptionError(
+                f"rows of embeddings have a whole number of features, at least 1 feature, not {self.dimension!r}"
+            )
         if layout.height > chip.array.rows:
             raise MappingError(
                 f"groups of up to {layout.height} rows do not fit the arrays of chip {chip.name!r}, of {chip.array.rows} rows"
@@ -54,7 +56,8 @@ class Seats:
             self._check_placed(self.placed)
 
     def _check_placed(self, placed: npt.NDArray[np.int32]) -> None:
-        if placed.shape != (self.layout.instances,) or placed.min() < 0 or placed.max() >= self.tiles:
+        whole = isinstance(placed, np.ndarray) and placed.dtype.kind in "iu"
+        if not whole or placed.shape != (self.layout.instances,) or placed.min() < 0 or placed.max() >= self.tiles:
             raise MappingError(f"each of {self.layout.instances} instances is placed in one of {self.tiles} tiles")
         counts = np.bincount(placed)
         if counts.max() > self.per_tile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mho
-from mho.baseline.lookup.designs import NMARS, NMARS_WHOLE
+from mho.baseline.lookup.designs import NMARS, NMARS_COPIES, NMARS_WHOLE
 from mho.studies.printed import Paper
 from mho.studies.recross.against import against, ideas, processors
 from mho.studies.recross.likeness import groups, law, sweeps, traces
@@ -22,6 +22,7 @@ ASSUMPTIONS = (
     "of the paper only the abstract and a summary are at hand: its traces, arrays, features, ADCs, formula of copies and baselines "
     "are not known, and ours are named",
     NMARS,
+    NMARS_COPIES,
     NMARS_WHOLE,
     "the trace production is synthetic: reuse of rows as Meta publishes it, co-occurrence as we set it",
     "batches follow each other; all queries of a batch are there when it starts",

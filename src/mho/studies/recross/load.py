@@ -12,8 +12,8 @@ from mho.studies.work import Work
 
 SHARE, SEED = 0.8, 0
 """History: this share of the queries, drawn at random with this seed. All else is the test."""
-COHESIONS = (0.0, 0.25, 0.5, 0.75)
-PRODUCTION = "production"
+COHESIONS = (0.0, 0.25, 0.5, 0.75, 0.95)
+PRODUCTION, SMALLER = "production", "smaller"
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ REAL = {
 }
 
 
-def production(cohesion: float, *, quick: bool) -> Trace:
-    """Make up a table that is looked up as Meta's are: reuse as published, bags of 20 rows in the mean, communities of 64 rows."""
-    queries, rows = (2_000, 10_000) if quick else (20_000, 100_000)
-    return synthesise(queries, rows, 20.0, popularity="reuse", communities=Communities(64, cohesion), seed=SEED)
+def made_up(cohesion: float, queries: int, rows: int) -> Trace:
+    """Make up a table that is looked up as Meta's are: reuse as published, bags of about 20 rows, communities of 64 rows."""
+    communities = Communities(64, cohesion)
+    return synthesise(queries, rows, 20.0, popularity="reuse", communities=communities, distinct=True, seed=SEED)
 
 
 def names(work: Work) -> tuple[str, ...]:
@@ -49,7 +49,9 @@ def names(work: Work) -> tuple[str, ...]:
 
 
 def load(work: Work, name: str) -> tuple[Trace, Trace]:
-    """Return history and test of a trace; of synthetic ones PRODUCTION has half of all look-ups in communities."""
+    """Return history and test of a trace. PRODUCTION has half of its look-ups in communities; "smaller C", of a fifth of the rows,
+    the share C of them.
+    """
     return _loaded(work.settings.data, work.settings.quick, name)
 
 
@@ -58,9 +60,10 @@ def _loaded(data: Path | None, quick: bool, name: str) -> tuple[Trace, Trace]:
     if name in REAL:
         assert data is not None
         trace = REAL[name].load(data)
+    elif name == PRODUCTION:
+        trace = made_up(0.5, *((2_000, 10_000) if quick else (20_000, 100_000)))
     else:
-        _, _, cohesion = name.partition(" ")
-        trace = production(float(cohesion or 0.5), quick=quick)
+        trace = made_up(float(name.removeprefix(f"{SMALLER} ")), 20_000, 20_000)
     return split(trace, SHARE, SEED)
 
 

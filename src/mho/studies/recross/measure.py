@@ -13,12 +13,12 @@ from mho.chip import Chip
 from mho.mapping.embedding import Layout, groups_per_bag, spread
 from mho.network.trace import Trace, describe, statistics
 from mho.report.service import Service
-from mho.studies.recross.load import COHESIONS, PRODUCTION, chip, load
+from mho.studies.recross.load import COHESIONS, SMALLER, chip, load
 from mho.studies.work import Work
 
 BATCH, BUDGET, DIMENSION = 256, 1.25, 64
 GROUPING, SWEPT_GROUPING = "best", "refine"
-"""How ours groups rows; where arrays of other heights are compared, by the method that takes seconds."""
+"""How ours groups rows; where arrays of other heights, or traces made up, are compared, by the method that takes seconds."""
 METHODS = ("id", "frequency", "greedy", "fast", "hypergraph", "best")
 HEIGHTS = (32, 64, 128, 256)
 BATCHES = (1, 16, 64, 256, 1024)
@@ -32,17 +32,20 @@ class Traces:
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self._requests: dict[tuple[str, int], Request] = {}
+        self._requests: dict[tuple[str, int, bool], Request] = {}
 
     def request(self, name: str, on: Chip | None = None) -> Request:
-        """Return the request for a trace on a chip, the study's own where none is given."""
-        rows = (on or chip()).array.rows
-        if (name, rows) not in self._requests:
+        """Return the request for a trace on a chip, the study's own where none is given.
+
+        Ours groups rows by GROUPING there; where chips or made-up traces are compared, by SWEPT_GROUPING.
+        """
+        compared = on is not None or name.startswith(SMALLER)
+        key = name, (on or chip()).array.rows, compared
+        if key not in self._requests:
             history, _ = load(self.work, name)
-            self._requests[name, rows] = Request(
-                history, on or chip(), BUDGET, BATCH, DIMENSION, grouping=GROUPING if on is None else SWEPT_GROUPING
-            )
-        return self._requests[name, rows]
+            grouping = SWEPT_GROUPING if compared else GROUPING
+            self._requests[key] = Request(history, on or chip(), BUDGET, BATCH, DIMENSION, grouping=grouping)
+        return self._requests[key]
 
     def test(self, name: str) -> Trace:
         """Return the part of a trace that no layout has seen."""
@@ -176,7 +179,7 @@ def law(work: Work, traces: Traces) -> dict[str, Any]:
     def compute() -> dict[str, Any]:
         found: dict[str, Any] = {}
         for cohesion in COHESIONS:
-            name = f"{PRODUCTION} {cohesion:g}"
+            name = f"{SMALLER} {cohesion:g}"
             request = traces.request(name)
             found[f"{cohesion:g}"] = {
                 design: served(traces, name, DESIGNS[design](request)) for design in ("nmars", "recross", "ours")

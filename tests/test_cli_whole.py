@@ -1,0 +1,298 @@
+"""mho run dlrm --trace: what it prints, writes, and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mho.errors import OutputError
+from mho.machine.recommender import save, seeded_recommender
+from mho.network.trace import Trace, synthesise
+from mho.report import files
+from mho.report import whole as report_whole
+from mho.report.report import Report
+from tests.command_line import Shell, contents
+
+FAST = ("--schedule", "naive", "--dimension", "4")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def made() -> Trace:
+    return synthesise(100, (40, 200), (1.0, 6.0), seed=7)
+
+
+@pytest.fixture(scope="module")
+def folder(made: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trace, and a recommender for it."""
+    place = tmp_path_factory.mktemp("clicks")
+    made.save(place / "clicks.npz")
+    save(seeded_recommender(made, 4, 5, hidden=(6,)), place / "tables.safetensors")
+    return place
+
+
+@pytest.fixture
+def clicks(folder: Path) -> str:
+    return str(folder / "clicks.npz")
+
+
+def run(shell: Shell, clicks: str, *words: str) -> Any:
+    """Run it, as JSON."""
+    ended = shell("run", "dlrm", "--trace", clicks, *words, "--json", "-")
+    assert (ended.code, ended.err) == (0, "")
+    return ended.json()
+
+
+def test_it_prints_both_parts_and_writes_all_that_it_says(shell: Shell, clicks: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify", "--out", str(out))
+    assert (ended.code, ended.err) == (0, "")
+    for expected in (
+        "dlrm on recross",
+        "tables",
+        "dense part",
+        "both",
+        "bit-exact on 20 queries",
+        "seeded 0 (synthetic)",
+    ):
+        assert expected in " ".join(ended.out.split())
+    assert (
+        f"written to {out / 'recommender.json'}; the dense part's report to {out / 'dense' / 'report.html'}"
+        in ended.out
+    )
+    assert sorted(contents(out)) == [
+        "dense", "dense/report.html", "dense/report.json", "dense/trace.json", "recommender.json",
+    ]  # fmt: skip
+    written = json.loads((out / "recommender.json").read_text("utf-8"))
+    assert written == run(shell, clicks, *FAST, "--verify")
+    assert written["dense"] == json.loads((out / "dense" / "report.json").read_text("utf-8"))
+
+
+def test_json_goes_to_a_file_as_well_and_then_a_summary_is_printed(shell: Shell, clicks: str, tmp_path: Path) -> None:
+    ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--json", str(tmp_path / "x.json"))
+    assert ended.code == 0 and "dlrm on recross" in ended.out
+    assert json.loads((tmp_path / "x.json").read_text("utf-8")) == run(shell, clicks, *FAST)
+
+
+@pytest.mark.parametrize("schedule", ["naive", "overlap", "adaptive"])
+def test_schedules_are_of_the_dense_part_and_the_same_seed_gives_the_same(
+    shell: Shell, clicks: str, schedule: str
+) -> None:
+    words = ("--schedule", schedule, "--dimension", "4", "--seed", "3", "--verify")
+    first, second = run(shell, clicks, *words), run(shell, clicks, *words)
+    assert first == second
+    assert first["verified"].startswith("bit-exact on 20 queries")
+    assert first["tables"] == run(shell, clicks, *FAST, "--seed", "3")["tables"]
+    # Another seed serves other queries, with other tables.
+    other = run(shell, clicks, *words[:-2], "4", "--verify")
+    assert other["recommender"]["origin"] == "seeded 4 (synthetic)"
+    assert other["tables"]["trace"]["origin"] != first["tables"]["trace"]["origin"]
+
+
+def test_a_fifth_of_the_queries_is_served_by_a_layout_of_the_others(shell: Shell, clicks: str) -> None:
+    found = run(shell, clicks, *FAST)
+    assert found["tables"]["trace"]["queries"] == 20
+    assert found["tables"]["layout"]["area_ratio"] <= 1.25
+    assert found["tables"]["layout"]["dimension"] == 4
+    wide = run(shell, clicks, *FAST, "--table-area", "3")
+    assert found["tables"]["layout"]["instances"] < wide["tables"]["layout"]["instances"] <= 6
+
+
+def test_a_batch_is_what_was_asked_for_and_else_as_many_as_there_are(shell: Shell, clicks: str) -> None:
+    assert run(shell, clicks, *FAST)["batch"] == 20
+    for batch in (1, 7, 20):
+        found = run(shell, clicks, *FAST, "--batch", str(batch), "--verify")
+        assert found["batch"] == found["tables"]["batch"] == batch
+        assert found["verified"] == f"bit-exact on {batch} queries, vectors and scores, and legal"
+        assert found["dense"]["model"]["batch"] == batch and found["queries_per_s"] == pytest.approx(
+            batch / found["interval_s"]
+        )
+    ended = shell("run", "dlrm", "--trace", clicks, "--batch", "21")
+    assert ended.code == 2 and "--batch 21: the trace leaves 20 queries" in ended.err
+
+
+def test_batches_are_of_256_where_there_are_so_many(shell: Shell, tmp_path: Path) -> None:
+    synthesise(1400, (30,), (2.0,), seed=1).save(tmp_path / "many.npz")
+    assert run(shell, str(tmp_path / "many.npz"), *FAST)["batch"] == 256
+
+
+def test_trained_tables_come_from_a_file(shell: Shell, clicks: str, folder: Path) -> None:
+    weights = str(folder / "tables.safetensors")
+    found = run(shell, clicks, "--schedule", "naive", "--weights", weights, "--verify")
+    assert found["recommender"]["origin"] == "seeded 5 (synthetic)"
+    assert found["recommender"]["tables"] == {"table0": 40, "table1": 200}
+    assert found["verified"].startswith("bit-exact")
+    # Seeds are of the split alone, then.
+    again = run(shell, clicks, "--schedule", "naive", "--weights", weights, "--seed", "9")
+    assert again["recommender"] == found["recommender"]
+    assert again["tables"]["trace"]["origin"] != found["tables"]["trace"]["origin"]
+
+
+def test_a_trace_that_tells_no_rows_has_those_of_the_trained_tables(
+    shell: Shell, made: Trace, folder: Path, tmp_path: Path
+) -> None:
+    """A text shows rows up to the highest looked up alone."""
+    query = np.repeat(made.queries, made.lengths)
+    table = np.repeat(made.tables, made.lengths)
+    low = made.indices < made.indices[table == 1].max()
+    lines = [f"{q},{t},{r}" for q, t, r in zip(query[low], table[low], made.indices[low], strict=True)]
+    path = tmp_path / "clicks.csv"
+    path.write_text("\n".join(["query,table,row", *lines]) + "\n")
+    weights = str(folder / "tables.safetensors")
+    found = run(shell, str(path), "--schedule", "naive", "--weights", weights, "--verify")
+    assert found["recommender"]["tables"] == {"table0": 40, "table1": 200}
+    assert found["verified"].startswith("bit-exact")
+    path.write_text(path.read_text() + f"{query[-1] + 1},1,200\n")
+    ended = shell("run", "dlrm", "--trace", str(path), "--weights", weights)
+    assert ended.code == 2 and "(40, 201) rows are not those of dlrm: (40, 200)" in ended.err
+
+
+def test_what_was_found_wrong_ends_with_1(shell: Shell, clicks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = report_whole.reduce
+
+    def broken(program, table, *more):  # type: ignore[no-untyped-def]
+        return original(program, table ^ np.int8(1), *more)
+
+    monkeypatch.setattr(report_whole, "reduce", broken)
+    ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify")
+    assert ended.code == 1 and "not exact: " in ended.out
+    ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify", "--json", "-")
+    assert ended.code == 1 and ended.json()["verified"].startswith("not exact")
+
+
+REFUSED = {
+    ("--data", "x.npz"): "--data is not for --trace",
+    ("--calibration", "x.npz"): "--calibration is not for --trace",
+    ("--key", "x"): "--key is not for --trace",
+    ("--endurance", "1e9"): "--endurance is not for --trace",
+    ("--rate", "5"): "--rate is not for --trace",
+    ("--save", "x.mho"): "--save is not for --trace",
+    ("--per-channel",): "--per-channel is not for --trace",
+    ("--grid", "window:8:3"): "--grid is not for --trace",
+    ("--rounding", "nearest"): "--rounding is not for --trace",
+    ("--squeeze", "1"): "--squeeze is not for --trace",
+    ("--budget", "0.1"): "--budget is not for --trace",
+    ("--input-size", "8"): "--input-size is not for --trace",
+    ("--sequence", "8"): "--sequence is not for --trace",
+    ("--shape", "a=1"): "--shape is not for --trace",
+    ("--weights", "none"): "--weights none gives shapes alone",
+    ("--weights", "nowhere.safetensors"): "nowhere.safetensors: not a readable .safetensors file",
+    ("--weights", "nowhere.safetensors", "--dimension", "4"): "--dimension is for seeded tables",
+    ("--schedule", "naive", "--effort", "2"): "--effort is for schedule adaptive",
+    ("--schedule", "fastest"): "fastest",
+    ("--mapping", "squeezed"): "chip recross has no index memory",
+    ("--table-area", "0.9"): "--table-area is a number from 1, not 0.9",
+    ("--table-area", "inf"): "must be a positive number",
+    ("--dimension", "0"): "whole number of at least 1",
+    ("--batch", "0"): "whole number of at least 1",
+    ("--chip", "aras"): "has no part lookup",
+    ("--chip", "recros"): "unknown chip 'recros'",
+    ("--set", "tiles=1"): "none is left for the dense part",
+    ("--set", "lookup.groups_per_adc=2"): "ADCs",
+    ("--set", "lookup.most_row=2"): "most_row",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_what_changes_nothing_or_cannot_be_is_refused_in_a_line(
+    shell: Shell, clicks: str, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = shell("run", "dlrm", "--trace", clicks, *words, "--out", "out")
+    assert ended.code == 2
+    assert REFUSED[words] in " ".join(ended.err.split())
+    assert len(ended.err.splitlines()) == 1 and ended.out == ""
+    assert contents(tmp_path) == {}
+
+
+def test_other_models_and_options_without_a_trace_are_refused(shell: Shell, clicks: str) -> None:
+    for words, text in (
+        (("resnet20", "--trace", clicks), "--trace is for dlrm, not resnet20"),
+        (("dlrm", "--dimension", "4"), "--dimension is for --trace"),
+        (("dlrm", "--table-area", "2"), "--table-area is for --trace"),
+        (("dlrm", "--trace", f"{clicks}x"), "clicks.npzx"),
+    ):
+        ended = shell("run", *words)
+        assert ended.code == 2 and text in ended.err and len(ended.err.splitlines()) == 1
+
+
+def test_files_of_tables_that_do_not_fit_are_refused_before_rows_are_grouped(
+    shell: Shell, clicks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object) -> None:
+        raise AssertionError("grouped all the same")
+
+    monkeypatch.setattr("mho.baseline.lookup.designs.group", never)
+    other = synthesise(50, (40, 201), (1.0, 3.0), seed=1)
+    save(seeded_recommender(other, 4, 0, hidden=(2,)), tmp_path / "other.safetensors")
+    fewer = synthesise(50, (40,), (1.0,), seed=1)
+    save(seeded_recommender(fewer, 4, 0, hidden=(2,)), tmp_path / "fewer.safetensors")
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "odd.safetensors")
+    for name, text in (
+        ("other", "tables of (40, 200) rows are not those of dlrm: (40, 201)"),
+        ("fewer", "tables of (40, 200) rows are not those of dlrm: (40,)"),
+        ("odd", "not a recommender that can be read here"),
+    ):
+        ended = shell("run", "dlrm", "--trace", clicks, "--weights", str(tmp_path / f"{name}.safetensors"))
+        assert ended.code == 2 and text in ended.err
+
+
+def test_a_folder_is_written_whole_or_not_at_all(
+    shell: Shell, clicks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def full(self: Report, folder: Path) -> None:
+        raise OutputError(f"{folder}: cannot be written: no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Report, "save", full)
+        ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--out", str(out))
+    assert ended.code == 2 and "no space left" in ended.err and ended.out == ""
+    assert contents(tmp_path) == {}
+    original = files.save_texts
+
+    def one(texts, folder):  # type: ignore[no-untyped-def]
+        if "recommender.json" in texts:
+            raise OutputError(f"{folder}: cannot be written: no space left")
+        return original(texts, folder)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "save_texts", one)
+        ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--out", str(out))
+    assert ended.code == 2
+    assert contents(tmp_path) == {}
+    # What could not be written at all is found before the work.
+    (tmp_path / "file").write_text("taken")
+    ended = shell("run", "dlrm", "--trace", clicks, "--out", str(tmp_path / "file"))
+    assert ended.code == 2 and "is not a folder" in ended.err
+
+
+def test_the_help_says_what_a_trace_does(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    ended = shell("run", "--help")
+    text = " ".join(ended.out.replace("│", " ").split())
+    for expected in (
+        "--trace",
+        "run it whole",
+        "80 % of the queries",
+        "else 256, or all where there are fewer",
+        "--table-area",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize("batch", [(), ("--batch", "1"), ("--batch", "3")])
+def test_without_a_trace_a_batch_is_1_where_none_is_given(shell: Shell, batch: tuple[str, ...]) -> None:
+    ended = shell("run", "dlrm", "--schedule", "naive", *batch, "--json", "-")
+    assert ended.code == 0
+    assert ended.json()["model"]["batch"] == (3 if batch[1:] == ("3",) else 1)

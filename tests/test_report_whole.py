@@ -1,0 +1,271 @@
+"""A whole recommender on one chip: its parts sum, its vectors and scores are exact, and faults are found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+import mho
+from mho.errors import MappingError, OptionError
+from mho.machine.recommender import Recommender, Table, seeded_recommender
+from mho.mapping.embedding import Layout, group, replicate
+from mho.mapping.embedding.seats import Seats
+from mho.network.trace import Trace, synthesise
+from mho.number.coded import QuantisedNetwork
+from mho.program import Program
+from mho.report import whole as report_whole
+from mho.report.service import serve
+from mho.report.whole import Whole, compare, run_whole
+from mho.report.whole_text import summary
+from tests.lookup_oracle import trace_of
+
+BATCH, DIMENSION = 8, 4
+SCHEDULES = ("naive", "overlap", "adaptive")
+
+
+@cache
+def chip() -> mho.Chip:
+    return mho.Chip.load("recross")
+
+
+@cache
+def made() -> Trace:
+    """44 queries of three tables: five whole batches and a half; some bags are empty."""
+    whole = synthesise(44, (30, 150, 5), (1.0, 7.0, 2.0), seed=2)
+    keep = np.arange(whole.bags) % 7 != 0
+    lengths = np.where(keep, whole.lengths, 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return replace(whole, offsets=offsets, indices=whole.indices[np.repeat(keep, whole.lengths)])
+
+
+@cache
+def recommender(seed: int = 0) -> Recommender:
+    return seeded_recommender(made(), DIMENSION, seed, hidden=(6, 3))
+
+
+@cache
+def layout() -> Layout:
+    return replicate(group(made(), 128, method="fast"), made(), 1.6)
+
+
+def compiling(schedule: str = "naive") -> report_whole.Compile:
+    def compiled(network: QuantisedNetwork, rest: mho.Chip) -> Program:
+        return mho.compile(network, rest, schedule=schedule)
+
+    return compiled
+
+
+@cache
+def run(schedule: str = "naive", batch: int = BATCH, verified: int = 0) -> Whole:
+    return run_whole(recommender(), made(), layout(), chip(), compiling(schedule), batch=batch, verified=verified)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_parts_sum_and_the_slower_one_sets_the_pace(schedule: str) -> None:
+    found = run(schedule)
+    tables = serve(made(), layout(), chip(), dimension=DIMENSION, batch=BATCH)
+    rest = chip().override({"tiles": chip().tiles - tables.seats.tiles}, source="test")
+    dense = mho.simulate(mho.compile(recommender().for_batch(BATCH), rest, schedule=schedule))
+    whole_batches = tables.batch_s[:5]
+    assert len(tables.batch_s) == 6
+    assert found.dense.latency_s == dense.latency_s
+    assert found.latency_s == pytest.approx(whole_batches.mean() + dense.latency_s, rel=1e-12)
+    assert found.interval_s == pytest.approx(max(whole_batches.mean(), dense.latency_s), rel=1e-12)
+    assert found.queries_per_s == pytest.approx(BATCH / found.interval_s, rel=1e-12)
+    assert found.energy_j() == pytest.approx(
+        {"tables": tables.energy_j / 44, "dense": dense.energy_j / BATCH}, rel=1e-12
+    )
+    data = found.to_dict()
+    assert data["energy_per_query_j"]["total"] == pytest.approx(sum(found.energy_j().values()), rel=1e-12)
+    assert data["tables"] == tables.to_dict()
+    assert found.area_m2()["tables"] < found.area_m2()["chip"] == chip().roll_up().area_m2.total
+    assert data["schema"] == "mho.whole/1" and data["recommender"]["synthetic"]
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_a_batch_that_is_not_whole_changes_no_pace() -> None:
+    """The last queries fill half a batch, and take less time; pace and latency are those of whole batches."""
+    some = made().select(np.flatnonzero(made().queries < 40))
+    other = run_whole(recommender(), some, layout(), chip(), compiling(), batch=BATCH)
+    found = run()
+    assert found.service.batch_s[-1] < found.service.batch_s[:-1].mean()
+    assert (found.latency_s, found.interval_s, found.queries_per_s) == (
+        other.latency_s, other.interval_s, other.queries_per_s,
+    )  # fmt: skip
+
+
+def test_the_pace_is_the_tables_where_these_are_slower() -> None:
+    found = run()
+    slow = replace(found, service=replace(found.service, batch_s=found.service.batch_s + 1.0))
+    assert found.interval_s == found.dense.latency_s
+    assert slow.interval_s == slow.tables_s > 1.0
+    assert slow.latency_s == pytest.approx(found.latency_s + 1.0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_vectors_and_scores_come_bit_exact_out_of_cells(schedule: str) -> None:
+    found = run(schedule, verified=2 * BATCH + 3)
+    assert found.verified == f"bit-exact on {2 * BATCH} queries, vectors and scores, and legal"
+    assert found.right
+    assert found.to_dict()["verified"] == found.verified
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_any_bags_of_any_tables_are_exact(data: st.DataObject) -> None:
+    """Queries without a bag in a table, with several, with weights; batches of any size."""
+    rows = tuple(data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=3)))
+    count = data.draw(st.integers(2, 7))
+    queries = sorted(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)))
+    tables = [data.draw(st.integers(0, len(rows) - 1)) for _ in queries]
+    bags = [data.draw(st.lists(st.integers(0, rows[table] - 1), max_size=6)) for table in tables]
+    lookups = sum(map(len, bags))
+    weights = data.draw(st.none() | st.lists(st.integers(1, 255), min_size=lookups, max_size=lookups))
+    trace = trace_of(bags, rows, tables, queries, weights)
+    batch = data.draw(st.integers(1, len(set(queries))))
+    model = seeded_recommender(trace, 3, data.draw(st.integers(0, 9)), hidden=(4,))
+    order = data.draw(st.permutations(range(trace.total_rows)))
+    where = Layout.of(np.array(order) // data.draw(st.integers(1, 9)), 128, "drawn")
+    found = run_whole(model, trace, where, chip(), compiling(), batch=batch, verified=len(set(queries)))
+    assert found.right, found.verified
+    assert found.verified is not None and f" {len(set(queries)) // batch * batch} queries" in found.verified
+
+
+def test_a_wrong_code_in_a_table_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace, model = made(), recommender()
+    # A row that the first batch looks up; cells hold something else than the tables that the reference adds up.
+    row = int(trace.flat[0])
+    original = report_whole.reduce
+
+    def broken(program, table, *more):  # type: ignore[no-untyped-def]
+        wrong = table.copy()
+        wrong[row, 1] ^= 4
+        return original(program, wrong, *more)
+
+    monkeypatch.setattr(report_whole, "reduce", broken)
+    found = run_whole(model, trace, layout(), chip(), compiling(), batch=BATCH, verified=BATCH)
+    assert not found.right
+    text = found.verified or ""
+    served = trace.select(np.flatnonzero(trace.queries < BATCH))
+    bag = np.repeat(np.arange(served.bags), served.lengths)
+    # A row that stands in a bag an even number of times still moves its sum: 4 or more, never 0.
+    touched = {(int(served.queries[b]), int(served.tables[b])) for b in bag[served.flat == row]}
+    assert text.startswith(f"not exact: {len(touched)} of {BATCH * 3} vectors and ")
+    assert found.to_dict()["verified"] == text
+
+
+def test_a_row_that_sits_elsewhere_than_the_layout_says_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = made()
+    right = layout()
+    row = int(trace.flat[0])
+    place = int(np.flatnonzero(right.members == row)[0])
+    other = int(np.flatnonzero(right.members != row)[-1])
+    members = right.members.copy()
+    members[[place, other]] = members[[other, place]]
+    wrong = replace(right, members=members)
+    original = report_whole.reduce
+
+    def broken(program, table, *more):  # type: ignore[no-untyped-def]
+        """Dispatched by one layout, written by another."""
+        seats = Seats(wrong, program.seats.chip, program.seats.dimension)
+        return original(replace(program, seats=seats), table, *more)
+
+    monkeypatch.setattr(report_whole, "reduce", broken)
+    found = run_whole(recommender(), trace, right, chip(), compiling(), batch=BATCH, verified=BATCH)
+    assert not found.right and (found.verified or "").startswith("not exact")
+
+
+def test_a_wrong_score_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = report_whole.execute
+
+    def broken(program, inputs):  # type: ignore[no-untyped-def]
+        found = original(program, inputs)
+        found["score"][3, 0] += 1
+        return found
+
+    monkeypatch.setattr(report_whole, "execute", broken)
+    found = run_whole(recommender(), made(), layout(), chip(), compiling(), batch=BATCH, verified=2 * BATCH)
+    assert found.verified == f"not exact: 0 of {2 * BATCH * 3} vectors and 2 of {2 * BATCH} scores differ"
+
+
+def test_a_chip_without_room_for_both_is_refused() -> None:
+    seats = Seats(layout(), chip(), DIMENSION)
+    assert seats.tiles == 1
+    one = chip().override({"tiles": 1}, source="test")
+    with pytest.raises(MappingError, match="none is left for the dense part"):
+        run_whole(recommender(), made(), layout(), one, compiling(), batch=BATCH)
+    # A row of more features takes more tiles than there are.
+    wide = seeded_recommender(made(), 3072, 0, hidden=(2,))
+    with pytest.raises(MappingError, match="tiles"):
+        run_whole(wide, made(), layout(), one, compiling(), batch=BATCH)
+
+
+def test_the_dense_part_gets_the_tiles_that_are_left() -> None:
+    tight = chip().override({"tiles": 3}, source="test")
+    found = run_whole(recommender(), made(), layout(), tight, compiling(), batch=BATCH)
+    assert found.dense.program.chip.tiles == 2 == tight.tiles - found.service.seats.tiles
+    assert found.service.chip.tiles == 3
+
+
+def test_traces_that_do_not_fit_are_refused() -> None:
+    other = Recommender(
+        "other",
+        (Table("a", np.zeros((31, DIMENSION), np.int8), 1.0), *recommender().tables[1:]),
+        recommender().dense,
+        recommender().sizes,
+        "test",
+    )
+    with pytest.raises(OptionError, match=r"\(30, 150, 5\) rows are not those of other: \(31, 150, 5\)"):
+        run_whole(other, made(), layout(), chip(), compiling(), batch=BATCH)
+    with pytest.raises(OptionError, match="44 queries do not fill a batch of 45"):
+        run_whole(recommender(), made(), layout(), chip(), compiling(), batch=45)
+    with pytest.raises(OptionError, match="do not fill a batch of 0"):
+        run_whole(recommender(), made(), layout(), chip(), compiling(), batch=0)
+    program = run().dense.program
+    with pytest.raises(OptionError, match="a whole batch of 8 queries; 7 were to be"):
+        compare(recommender(), made(), run().service.seats, program, BATCH, 7)
+
+
+def test_a_trace_of_empty_bags_takes_no_time_in_tables() -> None:
+    nothing = trace_of([[] for _ in range(6)], (4, 3), [0, 1] * 3, [0, 0, 1, 1, 2, 2])
+    model = seeded_recommender(nothing, 2, 0, hidden=(3,))
+    where = Layout.of(np.zeros(7, dtype=int), 128, "one")
+    found = run_whole(model, nothing, where, chip(), compiling(), batch=3, verified=3)
+    assert found.right
+    assert found.tables_s == 0.0 and found.interval_s == found.dense.latency_s == found.latency_s
+    assert found.energy_j()["tables"] == 0.0
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_the_summary_tells_both_parts_and_fits(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(verified=BATCH)
+    summary(found, Console(width=width, force_terminal=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    for expected in (
+        "dlrm on recross",
+        "44 queries",
+        "bit-exact on 8 queries",
+        "tables",
+        "dense part",
+        "both",
+        "1 tile,",
+    ):
+        assert expected in text
+    assert "synthetic" in text and "leakage" in text
+
+
+def test_notes_stand_once_and_name_what_is_synthetic() -> None:
+    notes = run().notes()
+    assert len(set(notes)) == len(notes)
+    assert any(note.startswith("synthetic:") for note in notes)
+    assert any("seeded 0 (synthetic)" in note for note in notes)
+    assert any("pipelined" in note for note in notes)
