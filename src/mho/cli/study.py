@@ -22,7 +22,11 @@ DATA = "MHO_DATA"
 
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A paper; known: aras (arXiv 2410.17931), sme (arXiv 2103.01705).")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A paper; known: aras (arXiv 2410.17931), recross (arXiv 2509.10627), sme (arXiv 2103.01705).",
+        ),
     ],
     out: Annotated[
         Path,

@@ -19,7 +19,9 @@ from mho.studies.work import Settings, Work
 STUDIES = {"aras": "mho.studies.aras", "recross": "mho.studies.recross", "sme": "mho.studies.sme"}
 """Name to the module of a study, which has a TITLE and `study(work) -> Study`."""
 
-HEAD = "Every table and figure of the paper's evaluation, measured by `mho study {name}`. {paper}."
+HEAD = "{what}, measured by `mho study {name}`. {paper}."
+WHAT = "Every table and figure of the paper's evaluation"
+"""What a study measures, where its module does not say otherwise (WHAT)."""
 
 
 def _module(name: str) -> Any:
@@ -57,7 +59,12 @@ def run(
     found: Study = module.study(work)
     say("writing the results")
     folder.mkdir(parents=True, exist_ok=True)
-    save(found, folder, title=module.TITLE, head=HEAD.format(name=name, paper=found.paper))
+    save(
+        found,
+        folder,
+        title=module.TITLE,
+        head=HEAD.format(what=getattr(module, "WHAT", WHAT), name=name, paper=found.paper),
+    )
     work.finished()
     return found
 

@@ -17,6 +17,7 @@ from mho.studies.rows import Study
 from mho.studies.work import Work
 
 TITLE = "ReCross, its evaluation measured again"
+WHAT = "What is at hand of the paper's evaluation, and what it leaves open"
 
 ASSUMPTIONS = (
     "of the paper only the abstract and a summary are at hand: its traces, arrays, features, ADCs, formula of copies and baselines "
