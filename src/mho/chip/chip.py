@@ -361,9 +361,7 @@ class Chip:
 
     @property
     def leakage_w(self) -> Mapping[str, float]:
-        """Role to the power in W that it draws whenever the chip is powered, main memory included, banks left
-        out.
-        """
+        """Role to the power in W that it draws whenever the chip is powered, main memory included, banks left out."""
         return self.costs.leakage_w
 
     @property
