@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,13 @@ def with_measured_part(page: str, text: str, path: str = "page") -> str:
     before, rest = page.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     return f"{before}{BEGIN}\n\n{text.strip(chr(10))}\n\n{END}{after}"
+
+
+def apart(module: str, case: str) -> Any:
+    """Measure one case in a process of its own, `python -m MODULE --only CASE`, and return the JSON that it prints."""
+    command = [sys.executable, "-m", module, "--only", case]
+    made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return json.loads(made.stdout)
 
 
 def write_measured(path: Path, text: str) -> None:

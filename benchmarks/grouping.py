@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from time import perf_counter, process_time
@@ -19,7 +18,7 @@ from typing import Any
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.files import ROOT, apart, read_json, write_json, write_measured
 
 RESULTS = ROOT / "benchmarks" / "grouping.json"
 PAGE = ROOT / "docs" / "grouping.md"
@@ -319,9 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
         parts = set(asked.part or ("quality", "copies", "speed"))
         found: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
         for part, case in _jobs(parts):
-            command = [sys.executable, "-m", "benchmarks.grouping", "--only", f"{part}/{case}"]
-            made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-            found[part] += json.loads(made.stdout)
+            found[part] += apart("benchmarks.grouping", f"{part}/{case}")
             sys.stderr.write(f"{part} {case}\n")
         results.update(found)
         write_json(RESULTS, results)

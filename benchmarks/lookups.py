@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from time import perf_counter
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.files import ROOT, apart, read_json, write_json, write_measured
 
 RESULTS = ROOT / "benchmarks" / "lookups.json"
 PAGE = ROOT / "docs" / "lookup-speed.md"
@@ -101,9 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not asked.render:
         rows = []
         for queries in QUERIES:
-            command = [sys.executable, "-m", "benchmarks.lookups", "--only", str(queries)]
-            made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-            rows.append(json.loads(made.stdout))
+            rows.append(apart("benchmarks.lookups", str(queries)))
             sys.stderr.write(f"{queries}\n")
         write_json(RESULTS, {"schema": SCHEMA, "rows": rows})
     results = read_json(RESULTS)

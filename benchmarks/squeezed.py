@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from time import perf_counter
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.files import ROOT, apart, read_json, write_json, write_measured
 
 RESULTS = ROOT / "benchmarks" / "squeezed.json"
 PAGE = ROOT / "docs" / "squeezed.md"
@@ -92,9 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not asked.render:
         rows = []
         for name in NETWORKS:
-            command = [sys.executable, "-m", "benchmarks.squeezed", "--only", name]
-            made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-            rows.append(json.loads(made.stdout))
+            rows.append(apart("benchmarks.squeezed", name))
             sys.stderr.write(f"{name}\n")
         write_json(RESULTS, {"schema": SCHEMA, "rows": rows})
     results = read_json(RESULTS)

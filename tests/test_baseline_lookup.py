@@ -28,8 +28,8 @@ from mho.report.service import Service, weight_bits
 from mho.schedule.dispatch import dispatch
 from tests.lookup_oracle import chip_of, embedding_bags, trace_of, traces
 
-COPYING = ("nmars-copies", "recross", "ours")
 DIMENSION, BATCH = 8, 16
+COPYING = ("nmars-copies", "recross", "ours")
 
 
 @cache

@@ -130,6 +130,9 @@ def test_copies_go_by_loads_where_these_are_given() -> None:
     layout = group(trace_of(bags, 2), 1, "id")
     assert replicate(layout, trace_of(bags, 2), 2.0, "load").copies.tolist() == [1, 3]
     assert replicate(layout, trace_of(bags, 2), 2.0, "load", loads=np.array([9.0, 3.0])).copies.tolist() == [3, 1]
+    for rule in ("even", "none"):
+        with pytest.raises(OptionError, match=rule):
+            replicate(layout, trace_of(bags, 2), 2.0, rule, loads=np.array([9.0, 3.0]))
     for wrong in (np.array([1.0]), np.array([1.0, np.nan]), np.array([1.0, -1.0])):
         with pytest.raises(OptionError, match="2 groups"):
             replicate(layout, trace_of(bags, 2), 2.0, "load", loads=wrong)

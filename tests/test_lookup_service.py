@@ -6,6 +6,7 @@ import itertools
 import json
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from mho.errors import MappingError, OptionError, TraceError
 from mho.machine.lookup import time_lookups
-from mho.mapping.embedding import Layout
+from mho.mapping.embedding import Layout, group
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
 from mho.report import service
@@ -115,6 +116,23 @@ def test_parts_are_let_go() -> None:
     assert serve(parts(), layout_of([[0, 1]]), chip_of(), dimension=8).bags == 40
     # The first, the one served, the one before it and the next.
     assert most <= 4
+
+
+def test_what_a_made_up_history_laid_out_is_labelled_wherever_it_serves() -> None:
+    made, real = (trace_of([[0, 1], [1]], rows=(2,)) for _ in range(2))
+    for synthetic in (True, False):
+        layout = group(replace(made, synthetic=synthetic), 16)
+        found = serve(real, layout, chip_of(), dimension=8)
+        assert not found.synthetic
+        assert any(note.startswith("synthetic: the layout") for note in found.notes()) == synthetic
+        assert any(note.startswith("tables are written") for note in found.notes())
+
+
+def test_the_longest_bag_is_given_for_parts_alone() -> None:
+    trace = trace_of([[0, 1], [1]], rows=(2,))
+    with pytest.raises(OptionError, match="longest"):
+        serve(trace, layout_of([[0, 1]]), chip_of(), dimension=8, longest=9)
+    assert serve([trace], layout_of([[0, 1]]), chip_of(), dimension=8).reading.longest == 1 << 16
 
 
 def test_nothing_to_serve() -> None:

@@ -106,24 +106,24 @@ def recommend(
         int, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Queries served at once.")
     ] = 256,
     area: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--budget",
             parser=budget,
             metavar="X",
             rich_help_panel=SERVING,
-            help="The most area, over the least that holds every row: what is beyond 1 goes into copies.",
+            help="The most area, over the least that holds every row: what is beyond 1 goes into copies; else 1.25.",
         ),
-    ] = 1.25,
+    ] = None,
     grouping: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
             rich_help_panel=SERVING,
             help="How the design ours groups rows: id, frequency, greedy, fast, refine, hypergraph, anneal, or best, which takes "
-            "minutes.",
+            "minutes; else refine.",
         ),
-    ] = "refine",
+    ] = None,
     design: Annotated[
         list[str] | None,
         typer.Option(
@@ -154,10 +154,15 @@ def recommend(
     """
     check_outputs(json_to=json_to, out=out)
     _check(test, history, split_by, reading.compact)
-    from mho.baseline.lookup.recommendation import COMPARED, check_designs
+    from mho.baseline.lookup.designs import COPYING
+    from mho.baseline.lookup.recommendation import BUDGET, COMPARED, GROUPING, check_designs
     from mho.baseline.lookup.recommendation import recommend as recommended
 
     names = check_designs(design or COMPARED)
+    if grouping is not None and "ours" not in names:
+        raise OptionError("--grouping is for the design ours, which is not asked for")
+    if area is not None and not set(names) & set(COPYING):
+        raise OptionError(f"--budget is for designs with copies ({', '.join(COPYING)}), none of which is asked for")
     on = load_chip(chip, overrides)
     with progress(quiet=json_to == "-") as say:
         say(f"reading {trace}")
@@ -170,8 +175,8 @@ def recommend(
             chip=on,
             dimension=dimension,
             batch=batch,
-            budget=area,
-            grouping=grouping,
+            budget=BUDGET if area is None else area,
+            grouping=GROUPING if grouping is None else grouping,
             designs=names,
             seed=seed,
             say=say,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mho.atomic import refusal, refuse_folder, remove, write_beside
 from mho.errors import OutputError
 from mho.report.html import render_html
 from mho.report.trace import render_trace
@@ -18,40 +18,20 @@ if TYPE_CHECKING:
     from mho.report.report import Report
 
 
-def _refusal(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: cannot be written: {error.strerror or error}")
-
-
 def _remove(paths: list[Path]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        remove(path)
 
 
 def _beside(path: Path, text: str) -> Path:
     """Write `text` to a new file in the folder of `path` and return it; on failure nothing is left."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes files that only their owner may read; a report is as readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-    except BaseException:
-        _remove([part])
-        raise
-    return part
+    return write_beside(path, lambda stream: stream.write(text.encode()))
 
 
 def _write_all(texts: Mapping[Path, str]) -> None:
     """Write several files: all beside their places first, then each renamed into place."""
     for path in texts:
-        if path.is_dir():
-            raise OutputError(f"{path}: cannot be written: it is a folder")
+        refuse_folder(path)
     parts: dict[Path, Path] = {}
     placed: list[Path] = []
     new = [path for path in texts if not path.exists()]
@@ -69,7 +49,7 @@ def _write_all(texts: Mapping[Path, str]) -> None:
         # A report that is not complete is not left lying about; what stood there before is not taken away.
         _remove([path for path in placed if path in new])
         if isinstance(error, OSError):
-            raise _refusal(current, error) from None
+            raise refusal(current, error) from None
         raise
 
 
@@ -94,7 +74,7 @@ def _make(folder: Path) -> list[Path]:
             raise OutputError(f"{folder}: is not a folder")
     except OSError as error:
         _unmake(made)
-        raise _refusal(folder, error) from None
+        raise refusal(folder, error) from None
     except OutputError:
         _unmake(made)
         raise
@@ -114,7 +94,7 @@ def check_folder(folder: str | Path) -> None:
     try:
         _beside(folder / "report", "").unlink()
     except OSError as error:
-        raise _refusal(folder, error) from None
+        raise refusal(folder, error) from None
     finally:
         _unmake(made)
 

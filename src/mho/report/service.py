@@ -28,6 +28,9 @@ CHUNK = 1 << 20
 """Look-ups that are dispatched and timed at once, or a single batch where that has more."""
 
 
+LONGEST = 1 << 16
+"""Look-ups of a bag that sums hold where a trace comes in parts and nothing else is said."""
+
 FloatArray = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -136,9 +139,10 @@ class Service:
             "batches follow each other without overlap; all queries of a batch are there when it starts",
             "rows are addressed by group and wordline; whoever sends queries has renumbered its ids once, and picks among the "
             "groups of a row that has several",
+            "tables are written into the cells once; neither time nor energy of that is counted",
         ]
         if layout.options.get("synthetic"):
-            found.append("the layout was made from a synthetic trace")
+            found.append("synthetic: the layout was made from a history that was made up")
         modes = "fixed" if self.chip.lookup is None else self.chip.lookup.adc_modes
         return tuple(
             dict.fromkeys(
@@ -226,15 +230,15 @@ def serve(
     dimension: int = 64,
     batch: int = 256,
     placed: npt.NDArray[np.int32] | None = None,
-    longest: int = 1 << 16,
+    longest: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Service:
     """Serve a trace, or one that comes in parts, in batches of `batch` queries, and measure time and energy.
 
     Rows have `dimension` features of 8 bits. `placed`: the tile of each instance (see `Seats`); else they go round the tiles. A
     trace in parts is never held whole; the parts hold whole queries, each goes into batches of its own, the last of them smaller,
-    and sums are as wide as bags of up to `longest` look-ups need. OptionError for what does not fit together, or is no trace,
-    layout or whole number; TraceError for a trace without bags, MappingError where the chip has no room.
+    and sums are as wide as bags of up to `longest` look-ups need (65,536 if not given; only for parts). OptionError for what does
+    not fit together, or is no trace, TraceError for a trace without bags, MappingError where the chip has no room.
     """
     _check(trace, layout, batch)
     if isinstance(chip, str):
@@ -246,7 +250,9 @@ def serve(
     if first is None:
         raise TraceError(f"{origin}: no bags to serve")
     whole = isinstance(trace, Trace)
-    most = int(trace.lengths.max()) if isinstance(trace, Trace) else longest
+    if whole and longest is not None:
+        raise OptionError("longest is for a trace in parts; of a whole one the longest bag is known")
+    most = int(trace.lengths.max()) if isinstance(trace, Trace) else (LONGEST if longest is None else longest)
     reading = Reading(chip, dimension, weight_bits(first, known=whole), most)
     runs: list[BatchTimes] = []
     counted: Counted | None = None

@@ -176,6 +176,10 @@ DESIGNS: Mapping[str, Callable[[Request], Design]] = MappingProxyType(
 """Every design by name."""
 
 
+COPYING = ("nmars-copies", "recross", "ours")
+"""Designs that put area into copies."""
+
+
 def design(name: str, request: Request) -> Design:
     """Make a design by name; OptionError for an unknown one."""
     if name not in DESIGNS:

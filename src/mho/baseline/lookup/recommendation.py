@@ -20,6 +20,7 @@ from mho.version import __version__
 SCHEMA = "mho.recommendation/1"
 COMPARED = ("naive", "frequency", "nmars", "recross", "ours")
 NAIVE = "naive"
+BUDGET, GROUPING = 1.25, "refine"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +161,8 @@ def recommend(
     chip: Chip | str = "recross",
     dimension: int = 64,
     batch: int = 256,
-    budget: float = 1.25,
-    grouping: str = "refine",
+    budget: float = BUDGET,
+    grouping: str = GROUPING,
     designs: Sequence[str] = COMPARED,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import MhoError, OutputError, WeightError
+from mho.atomic import write_whole
+from mho.errors import MhoError, WeightError
 from mho.machine.recommender.ncf import NCF_TENSORS, quantise_ncf, real_ncf
 from mho.machine.recommender.recommender import RealRecommender, Recommender
 from mho.machine.recommender.tables import Table
@@ -46,17 +45,8 @@ def write_file(path: str | Path, arrays: Arrays, metadata: Mapping[str, str]) ->
     """Write a .safetensors file whole or not at all. Raises OutputError where it cannot be written."""
     from safetensors.numpy import save
 
-    path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     content = save({name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(metadata))
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    write_whole(Path(path), lambda stream: stream.write(content))
 
 
 def codes_record(codes: Mapping[str, Affine]) -> dict[str, Any]:

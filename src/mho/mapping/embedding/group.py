@@ -101,7 +101,9 @@ def group(
         found, given = _best(history, int(height), room, int(seed), given["moves"])
     else:
         found = _WAYS[method](history, int(height), room, int(seed), given)
-    return Layout.of(found, int(height), method, {**given, "seed": int(seed)})
+    # What is made from a synthetic history says so wherever it serves.
+    label = {"synthetic": True} if history.synthetic else {}
+    return Layout.of(found, int(height), method, {**given, "seed": int(seed), **label})
 
 
 def _checked(method: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,8 @@ def replicate(
     more = instances_within(single, budget) - layout.groups
     touched = activations(single, history).astype(np.float64)
     if loads is not None:
+        if rule not in ("log", "load"):
+            raise OptionError(f"loads change nothing by rule {rule!r}")
         if loads.shape != touched.shape or not np.isfinite(loads).all() or loads.min(initial=0.0) < 0:
             raise OptionError(f"loads are a finite number from 0 for each of {layout.groups} groups")
         touched = loads

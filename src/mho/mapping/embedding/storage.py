@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import MappingError, OutputError, choices
+from mho.atomic import write_whole
+from mho.errors import MappingError, choices
 from mho.mapping.embedding.layout import Layout
 
 FORMAT = "mho.layout/1"
@@ -95,29 +93,8 @@ class Seating:
 
     def save(self, path: str | Path) -> None:
         """Write to a .npz file, which is there whole or not at all; equal layouts give equal bytes. OutputError names the path."""
-        target = Path(path)
-        if target.is_dir():
-            raise OutputError(f"{target}: cannot be written: it is a folder")
-        part: Path | None = None
-        try:
-            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-            part = Path(name)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(_packed(self))
-                stream.flush()
-                os.fsync(stream.fileno())
-            # mkstemp makes files that only their owner may read; a layout is as readable as any new file.
-            mask = os.umask(0)
-            os.umask(mask)
-            part.chmod(0o666 & ~mask)
-            part.replace(target)
-        except BaseException as error:
-            if part is not None:
-                with contextlib.suppress(OSError):
-                    part.unlink()
-            if isinstance(error, OSError):
-                raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from None
-            raise
+        content = _packed(self)
+        write_whole(Path(path), lambda stream: stream.write(content))
 
     @classmethod
     def load(cls, path: str | Path) -> Seating:

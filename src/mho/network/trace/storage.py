@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from mho.atomic import refusal, refuse_folder, write_beside, write_whole
 from mho.errors import OutputError
 from mho.network.trace.trace import Trace
 
@@ -19,19 +17,11 @@ def check_save(path: Path) -> None:
     """Raise OutputError where a trace cannot be saved; leave nothing behind."""
     if path.suffix != SUFFIX:
         raise OutputError(f"{path}: the name of a trace's file ends in {SUFFIX}")
-    if path.is_dir():
-        raise OutputError(f"{path}: cannot be written: it is a folder")
-    handle, part = _beside(path)
-    os.close(handle)
-    part.unlink()
-
-
-def _beside(path: Path) -> tuple[int, Path]:
+    refuse_folder(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        write_beside(path, lambda stream: None).unlink()
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    return handle, Path(name)
+        raise refusal(path, error) from None
 
 
 def save(trace: Trace, path: Path) -> None:
@@ -51,20 +41,4 @@ def save(trace: Trace, path: Path) -> None:
         arrays["weights"] = trace.weights
     if trace.ids is not None:
         arrays["ids"] = np.concatenate(trace.ids)
-    handle, part = _beside(path)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes files that only their owner may read; a trace is as readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        if isinstance(error, OSError):
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
-        raise
+    write_whole(path, lambda stream: np.savez_compressed(stream, **arrays))  # type: ignore[arg-type]
