@@ -11,6 +11,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("mho", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mho")
 
 DATA = Path(os.environ.get("MHO_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 

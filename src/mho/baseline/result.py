@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mho.baseline.folds import Dataflow, Folding
 from mho.baseline.systolic import COMPONENTS, Systolic
 from mho.network.graph import Network
+from mho.report.engineering import quantity
+from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 SCHEMA = "mho.baseline/1"
@@ -78,8 +80,8 @@ class Totals:
         return cls(sum(record.seconds for record in found), sum(record.energy_j for record in found))
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+@dataclass(frozen=True, eq=False, repr=False)
+class Run(Shown):
     """What one inference of a network costs on a systolic array.
 
     result = mho.baseline.run(network, "tpu-like", "best")
@@ -95,6 +97,29 @@ class Run:
     dataflow: Dataflow
     records: tuple[Record, ...]
     totals: Mapping[Dataflow, Mapping[Any, Totals]]
+
+    def headline(self) -> str:
+        """Say what ran where."""
+        return f"Run: {self.network.name} on {self.systolic.name}, what stays in the array: {self.dataflow}"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return time, energy and area."""
+        return (
+            ("latency", quantity(self.latency_s, "s")),
+            ("energy", quantity(self.energy_j, "J")),
+            ("area", quantity(sum(self.systolic.area_m2.values()), "m²")),
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `layers`, `energy` in J and `area` in m2 by component."""
+        units, area = self.systolic.units, self.systolic.area_m2
+        return {
+            "layers": lambda: columns(record.to_dict(units) for record in self.records),
+            "energy": lambda: columns(
+                {"component": name, "energy_j": joules} for name, joules in self.energy_by_component().items()
+            ),
+            "area": lambda: columns({"component": name, "area_m2": value} for name, value in area.items()),
+        }
 
     @property
     def latency_s(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from mho.chip import store
 from mho.chip.coding import Coding
 from mho.chip.costs import Costs
-from mho.chip.describe import assumptions, definition, describe, digest
+from mho.chip.describe import assumptions, definition, describe, digest, frames
 from mho.chip.parts import Buffer, Use, Vector, read_uses
 from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys
 from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
@@ -25,6 +25,7 @@ from mho.chip.technology import Technology
 from mho.chip.units import exact
 from mho.chip.vary import vary
 from mho.errors import ChipError
+from mho.shown import Columns, Shown
 
 SCHEMA = "mho.chip/1"
 
@@ -32,7 +33,7 @@ Override = int | float | str | None | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Chip:
+class Chip(Shown):
     """What the hardware is.
 
         Chip.load("aras")                                       a preset (Chip.presets() lists them)
@@ -130,9 +131,14 @@ class Chip:
     def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]:
         return Chip.from_dict, (self.to_dict(),)
 
-    def __repr__(self) -> str:
+    def headline(self) -> str:
+        """Say what it is in a line."""
         shape = f"{self.tiles} tiles x {self.tile.groups} groups x {self.group.arrays} arrays"
         return f"Chip({self.name!r}, {shape})"
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `values`, each with its source, and `components` with what they add up to."""
+        return frames(self)
 
     @property
     def node(self) -> float:
@@ -304,9 +310,7 @@ class Chip:
 
     @cached_property
     def step_time_s(self) -> float:
-        """Time of one input-bit step: ceil(conversions / ADCs) ADC periods and the array's overhead (ARAS, Table
-        II).
-        """
+        """Time of one input-bit step: ceil(conversions / ADCs) ADC periods and the array's overhead (ARAS, Table II)."""
         conversions = -(-self.conversions_per_step // self.array.adcs)
         return float(conversions * exact(self.array.adc_period_s) + exact(self.array.step_overhead_s))
 
@@ -393,7 +397,5 @@ class Chip:
         return assumptions(self)
 
     def describe(self) -> dict[str, Any]:
-        """Return what `mho show CHIP --json` prints: schema, name, digest, quantities, costs, totals and
-        sources.
-        """
+        """Return what `mho show CHIP --json` prints: schema, name, digest, quantities, costs, totals and sources."""
         return describe(self)

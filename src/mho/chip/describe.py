@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mho.chip.technology import Technology
+from mho.shown import Columns, columns
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
@@ -50,6 +52,34 @@ def assumptions(chip: Chip) -> tuple[str, ...]:
         texts.update(dict.fromkeys(text for text in use.source_texts if text.startswith("assumption:")))
     texts.update(dict.fromkeys(chip.costs.notes))
     return tuple(texts)
+
+
+def _values(chip: Chip) -> list[dict[str, Any]]:
+    """Return one record a value: key, value and unit as the file gives them, and the source."""
+    return [
+        {"key": key, "value": found.value, "unit": found.unit, "source": found.source}
+        for key, found in chip.provenance.items()
+    ]
+
+
+def _components(chip: Chip) -> list[dict[str, Any]]:
+    """Return one record a component: area, peak power and leakage of all of it, and whose costs they are."""
+    total = chip.roll_up()
+    return [
+        {
+            "component": name,
+            "area_m2": area,
+            "peak_power_w": total.peak_power_w.by_component[name],
+            "leakage_w": total.leakage_w.by_component[name],
+            "costs_of": chip.uses[name].name if name in chip.uses else None,
+        }
+        for name, area in total.area_m2.by_component.items()
+    ]
+
+
+def frames(chip: Chip) -> dict[str, Callable[[], Columns]]:
+    """Return the chip's tables by name: `values` and `components`."""
+    return {"values": lambda: columns(_values(chip)), "components": lambda: columns(_components(chip))}
 
 
 def describe(chip: Chip) -> dict[str, Any]:

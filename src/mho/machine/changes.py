@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip.coding import Coding
+from mho.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class WriteCount:
     slowest: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Wear:
+@dataclass(frozen=True, eq=False, repr=False)
+class Wear(Shown):
     """The writes of one inference: per instruction (setup included), and per cell of the chip.
 
     per_cell_mean: level changes per inference, averaged over all cells of the chip; per_cell_max: of the cell that

@@ -34,6 +34,7 @@ from mho.network.layers import Input, MatrixProduct
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
 from mho.program.instructions import members
 from mho.program.work import index_bytes, order_bytes, sources, vector_operations, write_bytes
+from mho.shown import Shown
 
 KINDS = ("write", "compute", "static", "memory")
 
@@ -48,8 +49,8 @@ class Entry:
     joules: float
 
 
-@dataclass(frozen=True, eq=False)
-class Account:
+@dataclass(frozen=True, eq=False, repr=False)
+class Account(Shown):
     """All energy of one inference, and that of the setup, once, with what leaks while it lasts (no bank is on then)."""
 
     entries: tuple[Entry, ...]

@@ -8,6 +8,7 @@ binomial interval). More seeds narrow the first alone, more samples the second a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from mho.machine.intervals import Mean, student, wilson
 from mho.machine.judge import SEED_FIELDS, Progress, Run, samples_digest
 from mho.number.accuracy import checked_labels
 from mho.program import Program
+from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ CALIBRATED_ON = 32
 """Samples that set the ranges of ADCs, at the most: each gives sums by the million."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """The accuracy of a program on the chips that the seeds draw.
 
     right, agreeing: for each seed, how many samples are classified rightly, and how many as by the integers. `draws` says
@@ -55,6 +57,33 @@ class Evaluation:
     right_in_float: int | None
     layers: tuple[LayerSignal, ...]
     notes: tuple[str, ...]
+
+    def headline(self) -> str:
+        """Say what was evaluated where."""
+        return f"Evaluation: {self.program.network.name} on {self.program.chip.name}, {self.samples} samples"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return the accuracies in per cent, with half of the 95 % interval over chips."""
+        half = self.over_seeds.half
+        around = "" if half is None else f" ± {100 * half:.2f}"
+        float_ = () if self.in_float is None else (("float", f"{100 * self.in_float:.2f} %"),)
+        return (
+            *float_,
+            ("8-bit integers", f"{100 * self.in_integers:.2f} %"),
+            ("on the chip", f"{100 * self.accuracy:.2f}{around} %, {len(self.seeds)} drawn"),
+            ("weights", self.program.network.origin),
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `layers` with signal-to-noise ratios and conversions clipped, `chips` with accuracies by seed."""
+        return {
+            "layers": lambda: columns(self.to_dict()["layers"]),
+            "chips": lambda: {
+                "seed": list(self.seeds),
+                "accuracy": list(self.accuracies),
+                "agreement": [count / self.samples for count in self.agreeing],
+            },
+        }
 
     @property
     def accuracies(self) -> tuple[float, ...]:

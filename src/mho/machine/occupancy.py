@@ -11,12 +11,13 @@ import numpy.typing as npt
 from mho.machine.timing import Timing
 from mho.program import Activate, Program, Write
 from mho.program.instructions import indices, size
+from mho.shown import Shown
 
 Times = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Occupancy:
+@dataclass(frozen=True, eq=False, repr=False)
+class Occupancy(Shown):
     """Groups in use, as steps: from times_s[i] on, `writing[i]` + `computing[i]` + `waiting[i]` groups hold something.
 
     Shapes (n,). `peak` is the most groups in use at once, `mean` the fraction of the chip's groups in use, averaged over

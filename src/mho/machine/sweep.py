@@ -15,6 +15,7 @@ from mho.machine.evaluation import SEEDS, Evaluation, decibels, draws, evaluate
 from mho.machine.finished import Finished
 from mho.machine.judge import Progress
 from mho.program import Program
+from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 if TYPE_CHECKING:
@@ -31,13 +32,37 @@ Build = Callable[[Mapping[str, Value]], Program]
 """Compiles for a chip with these values changed."""
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Shown):
     """Evaluations at every combination of the values of one or two parameters, the last parameter changing fastest."""
 
     over: tuple[tuple[str, tuple[Value, ...]], ...]
     analog: Analog
     evaluations: tuple[Evaluation, ...]
+
+    def headline(self) -> str:
+        """Say what was swept."""
+        first = self.evaluations[0]
+        return f"Sweep: accuracy of {first.program.network.name} over {' and '.join(key for key, _ in self.over)}"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return the least and the highest accuracy."""
+        ordered = sorted(self.points, key=lambda point: point[1].accuracy)
+        return tuple(
+            (which, f"{100 * found.accuracy:.2f} % at {named(values)}")
+            for which, (values, found) in (("lowest", ordered[0]), ("highest", ordered[-1]))
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `points`, one a row, and `layers`, one at each point a row."""
+        points = self.to_dict()["points"]
+        return {
+            "points": lambda: columns(
+                {**each["values"], **{key: each[key] for key in ("chip", "accuracy", "agreement", "clip_rate")}}
+                for each in points
+            ),
+            "layers": lambda: columns({**each["values"], **layer} for each in points for layer in each["layers"]),
+        }
 
     @property
     def points(self) -> tuple[tuple[dict[str, Value], Evaluation], ...]:

@@ -23,12 +23,13 @@ from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.program import Activate, Program, Transfer, Vector, Write
 from mho.program.work import order_bytes, vector_seconds, write_bytes
+from mho.shown import Shown
 
 Times = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Timing:
+@dataclass(frozen=True, eq=False, repr=False)
+class Timing(Shown):
     """Start and end of each instruction in s, shape (instructions,). The inference starts at 0; the setup ends there.
 
     `latency_s` is the end of the last instruction; `setup_s` how long the setup lasts, once; `memory_busy_s` how long

@@ -15,10 +15,11 @@ from mho.mapping.pieces import Pieces
 from mho.mapping.room import Room
 from mho.mapping.tiling import Tiling
 from mho.number.coded import QuantisedMatrix
+from mho.shown import Shown
 
 
-@dataclass(frozen=True)
-class LayerMapping:
+@dataclass(frozen=True, repr=False)
+class LayerMapping(Shown):
     """The blocks of one matrix layer.
 
     `index` is its place in network.layers, `windows` its input vectors (batch included), `steps` the input-bit steps that
@@ -47,8 +48,8 @@ class LayerMapping:
         return block_codes(matrix.codes, self.tiling, index, blank)
 
 
-@dataclass(frozen=True)
-class Mapping:
+@dataclass(frozen=True, repr=False)
+class Mapping(Shown):
     """Where the weights of a network sit: for each matrix layer its blocks, in groups of this `room`.
 
     `kind`, `packing` and `turns` are the options used.

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import NetworkError
 from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
+from mho.shown import Columns, Shown, columns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Network:
+class Network(Shown):
     """What is to be run.
 
     Network.from_torch(module, example)         any torch module, by torch.export
@@ -52,9 +53,13 @@ class Network:
         if not self.outputs:
             raise NetworkError(f"{self.name} has no outputs")
 
-    def __repr__(self) -> str:
+    def headline(self) -> str:
         """Say what it is in a line."""
         return f"Network({self.name!r}, {len(self.layers)} layers, {self.weights} weights, {self.origin})"
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `layers`, in order; sizes of the product where a layer sits in crossbars."""
+        return {"layers": lambda: columns(map(_record, self.layers))}
 
     @classmethod
     def from_torch(cls, module: Any, example: Any, *, name: str | None = None, origin: str | None = None) -> Network:
@@ -117,6 +122,21 @@ class Network:
     def renamed(self, name: str) -> Network:
         """Return the same network under another name."""
         return replace(self, name=name)
+
+
+def _record(layer: Layer) -> dict[str, Any]:
+    matrix = layer if isinstance(layer, MatrixLayer) else None
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "inputs": layer.inputs,
+        "shape": layer.shape,
+        "k": None if matrix is None else matrix.rows,
+        "n": None if matrix is None else matrix.columns,
+        "matrices": None if matrix is None else matrix.groups,
+        "windows": None if matrix is None else matrix.windows,
+        "macs": getattr(layer, "macs", 0),
+    }
 
 
 def arrays(layer: Layer) -> Iterator[Array]:

@@ -14,13 +14,14 @@ import numpy.typing as npt
 from mho.errors import NetworkError, choices
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
+from mho.shown import Shown
 
 AnyArray = npt.NDArray[Any]
 LABELS = ("y", "labels")
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(Shown):
     """Inputs, one array for each input of the network with the samples along axis 0; labels (n,) where there are any."""
 
     inputs: tuple[AnyArray, ...]

@@ -18,6 +18,7 @@ from mho.network.layers import Affine
 from mho.number.alignment import Alignment
 from mho.number.squeeze import Squeeze
 from mho.number.storage import read_by_matrices
+from mho.shown import Shown
 
 FloatArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
@@ -27,8 +28,8 @@ MIDDLE = 128
 """The code of weight 0 where integer weights are given their codes."""
 
 
-@dataclass(frozen=True, eq=False)
-class QuantisedMatrix:
+@dataclass(frozen=True, eq=False, repr=False)
+class QuantisedMatrix(Shown):
     """The weights of a matrix layer: real weight = scale * (code - zero), and the bias in real numbers.
 
     `codes` uint8 (groups, K, N), in 0..255; `scale` float64 and `zero` int64, both () for one code a tensor
@@ -76,8 +77,8 @@ class QuantisedMatrix:
         return np.asarray(scale * self.centred)
 
 
-@dataclass(frozen=True, eq=False)
-class QuantisedTable:
+@dataclass(frozen=True, eq=False, repr=False)
+class QuantisedTable(Shown):
     """The table of an Embedding: codes uint8 (rows, features) and their meaning (per tensor, or along axis
     0 or 1).
     """
@@ -93,8 +94,8 @@ class QuantisedTable:
         return np.asarray(scale * (self.codes[indices].astype(np.int64) - zero))
 
 
-@dataclass(frozen=True, eq=False)
-class QuantisedNetwork:
+@dataclass(frozen=True, eq=False, repr=False)
+class QuantisedNetwork(Shown):
     """A network whose weights, and whose stored activations where these are calibrated, are unsigned 8-bit
     codes.
 

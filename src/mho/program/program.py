@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from mho.mapping import Mapping
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
+from mho.shown import Columns, Shown, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class BufferUse:
     last: int
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
+@dataclass(frozen=True, eq=False, repr=False)
+class Program(Shown):
     """What one chip is told to do for one inference of one network.
 
     mho.compile(network, chip)      makes one
@@ -68,6 +70,40 @@ class Program:
                 )
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
+
+    def headline(self) -> str:
+        """Say what runs where."""
+        return f"Program: {self.network.name} on {self.chip.name}, schedule {self.schedule}"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return how long it is, what it is made of, and whether it can be executed."""
+        can = self.quantised is not None and self.quantised.executable
+        why = "yes" if can else "no: it has no weights, or no calibrated activations"
+        return (
+            ("instructions", f"{len(self.instructions):,}, of which {self.setup:,} once before the first inference"),
+            ("groups", f"{self.mapping.blocks:,} for one copy of each layer, of {self.chip.groups:,} on the chip"),
+            ("weights", self.network.origin),
+            ("can be executed", why),
+        )
+
+    def frames(self) -> MappingType[str, Callable[[], Columns]]:
+        """Name the tables: `instructions`, with what each waits for, and `layers`, with the groups of one copy."""
+        names = [layer.name for layer in self.network.layers]
+        return {
+            "instructions": lambda: columns(
+                {
+                    "instruction": number,
+                    "kind": type(each).__name__.lower(),
+                    "layer": names[each.layer],
+                    "after": each.after,
+                }
+                for number, each in enumerate(self.instructions)
+            ),
+            "layers": lambda: columns(
+                {"layer": each.name, "groups": each.blocks, "windows": each.windows, "window_s": each.window_s}
+                for each in self.mapping.layers
+            ),
+        }
 
     def listing(self) -> str:
         """Return the program as text, an instruction a line."""

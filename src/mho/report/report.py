@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ from mho.mapping import map_network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Activate, Combine, Program, Vector, Write
 from mho.program.work import coded_tensors
+from mho.report.engineering import quantity, ratio
 from mho.schedule import Bound, lower_bound
+from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 if TYPE_CHECKING:
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
 SCHEMA = "mho.report/1"
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
+@dataclass(frozen=True, eq=False, repr=False)
+class Report(Shown):
     """All that the machine measured of one program.
 
     report = mho.simulate(program)
@@ -65,6 +68,36 @@ class Report:
     def energy_j(self) -> float:
         """Energy of one inference."""
         return self.account.total()
+
+    def headline(self) -> str:
+        """Say what ran where."""
+        program = self.program
+        return f"Report: {program.network.name} on {program.chip.name}, schedule {program.schedule}"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return time, energy and area, and how far from the bound."""
+        bound = f"{ratio(self.latency_s / self.bound.seconds)} the lower bound" if self.bound.seconds else "no bound"
+        return (
+            ("latency", f"{quantity(self.latency_s, 's')}, {bound}"),
+            ("energy", quantity(self.energy_j, "J")),
+            ("area", quantity(self.program.chip.roll_up().area_m2.total, "m²")),
+            ("weights", self.program.network.origin),
+            ("executed", self.verified or "no"),
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `layers`, `energy` in J by component and kind, `area` in m2 by component."""
+        sums: dict[tuple[str, str], float] = defaultdict(float)
+        for entry in self.account.entries:
+            sums[entry.component, entry.kind] += entry.joules
+        area = self.program.chip.roll_up().area_m2.by_component
+        return {
+            "layers": lambda: columns(self.layers()),
+            "energy": lambda: columns(
+                {"component": component, "kind": kind, "energy_j": joules} for (component, kind), joules in sums.items()
+            ),
+            "area": lambda: columns({"component": name, "area_m2": value} for name, value in area.items()),
+        }
 
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once."""

@@ -21,6 +21,7 @@ from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
 from mho.schedule.dispatch import dispatch
+from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 SCHEMA = "mho.service/1"
@@ -35,8 +36,8 @@ FloatArray = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Service:
+@dataclass(frozen=True, eq=False, repr=False)
+class Service(Shown):
     """All that was measured of a trace that was served by a layout on a chip. Times in s, energies in J, areas in m2.
 
     `batch_s`, `bound_s` (batches,) and `query_s` (queries,): as from `mho.machine.lookup.time_lookups`; batches follow each other
@@ -61,7 +62,18 @@ class Service:
     ports_s: FloatArray
     adders_s: FloatArray
 
-    def __repr__(self) -> str:
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `energy` in J by component and kind, `area` in m2 by component, `batches` in s."""
+        return {
+            "energy": lambda: columns(
+                {"component": component, "kind": kind, "energy_j": joules}
+                for (component, kind), joules in self.energy.items()
+            ),
+            "area": lambda: columns({"component": name, "area_m2": value} for name, value in self.area_m2.items()),
+            "batches": lambda: {"seconds": self.batch_s.tolist(), "lower_bound_s": self.bound_s.tolist()},
+        }
+
+    def headline(self) -> str:
         """Say what was served where, in a line."""
         done = f"{self.queries} queries, {self.lookups} look-ups in {self.seconds:.4g} s and {self.energy_j:.4g} J"
         return f"Service({done}, on {self.chip.name!r})"

@@ -7,7 +7,7 @@ mho.whole/1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,17 +27,19 @@ from mho.network.trace import Trace
 from mho.network.zoo.recommenders import OUTPUT
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
+from mho.report.engineering import count, quantity
 from mho.report.report import Report, simulate
 from mho.report.service import Service, serve, weight_bits
 from mho.schedule.dispatch import dispatch
+from mho.shown import Columns, Shown
 from mho.version import __version__
 
 SCHEMA = "mho.whole/1"
 Compile = Callable[[QuantisedNetwork, Chip], Program]
 
 
-@dataclass(frozen=True, eq=False)
-class Whole:
+@dataclass(frozen=True, eq=False, repr=False)
+class Whole(Shown):
     """What a recommender takes: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
 
     `verified`: what comparing with the integer reference found, None where that was not asked.
@@ -47,6 +49,32 @@ class Whole:
     service: Service
     dense: Report
     verified: str | None = None
+
+    def headline(self) -> str:
+        """Say what ran where."""
+        return f"Whole: {self.recommender.name} on {self.service.chip.name}, batches of {self.batch} queries"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return time and energy of both parts together."""
+        return (
+            ("latency", quantity(self.latency_s, "s")),
+            ("queries", f"{count(self.queries_per_s)}/s"),
+            ("energy", f"{quantity(sum(self.energy_j().values()), 'J')} per query"),
+            ("executed", self.verified or "no"),
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `parts`, and `dense.layers`, `tables.energy` ... of each part."""
+        joules, seconds = self.energy_j(), {"tables": self.tables_s, "dense": self.dense.latency_s}
+        return {
+            "parts": lambda: {
+                "part": list(joules),
+                "seconds_per_batch": [seconds[name] for name in joules],
+                "energy_per_query_j": list(joules.values()),
+            },
+            **{f"dense.{name}": table for name, table in self.dense.frames().items()},
+            **{f"tables.{name}": table for name, table in self.service.frames().items()},
+        }
 
     @property
     def right(self) -> bool:

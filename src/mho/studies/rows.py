@@ -7,9 +7,11 @@ result, not a comment on it. What the paper does not give is None, never a guess
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from mho.shown import Columns, Shown, columns
 
 SCHEMA = "mho.study/1"
 TOLERANCE = 0.1
@@ -145,8 +147,8 @@ class Part:
     plots: tuple[Plot, ...] = ()
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, repr=False)
+class Study(Shown):
     """All that a study found. `chips` maps the name of each chip to its digest; `settings` says how it was run.
 
     Raises ValueError where two rows have one id, a row belongs to no part, or a table or plot shows a row that is not there.
@@ -183,6 +185,14 @@ class Study:
                 if each not in known:
                     raise ValueError(f"study {self.name}: {part.id} shows a row {each!r} that is not there")
         object.__setattr__(self, "by_id", known)
+
+    def headline(self) -> str:
+        """Say which study it is, and how much it measured."""
+        return f"Study: {self.name}, {len(self.rows)} rows in {len(self.parts)} parts; {self.paper}"
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `rows`, the paper's figures and those measured here."""
+        return {"rows": lambda: columns(row.to_dict() for row in self.rows)}
 
     def of(self, part: Part) -> tuple[Row, ...]:
         """Return the rows of a part."""

@@ -15,6 +15,7 @@ from mho.errors import OptionError, choices
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Statistics, Trace, Unseen, describe, read, statistics
 from mho.report.service import Service
+from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 SCHEMA = "mho.recommendation/1"
@@ -23,8 +24,8 @@ NAIVE = "naive"
 BUDGET, GROUPING = 1.25, "refine"
 
 
-@dataclass(frozen=True, eq=False)
-class Recommendation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recommendation(Shown):
     """Designs made from a history, each with what it took to serve the test.
 
     `statistics` are of the history; `unseen`: how much of the test the history never looks up.
@@ -37,7 +38,26 @@ class Recommendation:
     designs: Mapping[str, Design]
     services: Mapping[str, Service]
 
-    def __repr__(self) -> str:
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `designs`, each with its time, energy, area, activations and gain."""
+        return {
+            "designs": lambda: columns(
+                {
+                    "design": name,
+                    "chosen": name == self.chosen,
+                    "seconds": each.seconds,
+                    "energy_j": each.energy_j,
+                    "area_m2": sum(each.area_m2.values()),
+                    "activations": each.activations,
+                    "groups": each.layout.groups,
+                    "instances": each.layout.instances,
+                    "gain": self.gain(name),
+                }
+                for name, each in self.services.items()
+            )
+        }
+
+    def headline(self) -> str:
         """Say what was compared, in a line."""
         return f"Recommendation({', '.join(self.designs)}; chosen: {self.chosen})"
 

@@ -117,6 +117,13 @@ class Analog(Part):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     limits: dict[str, tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]] | None = None
 
+    def __repr__(self) -> str:
+        """Say what it is in a line; `to_dict` tells all values."""
+        wires = "none" if self.wires is None else f"{self.wires.row_ohm:g} and {self.wires.column_ohm:g} ohm"
+        return f"Analog({self.name!r}, ADC of {self.adc.bits} bits at range {self.adc.range}, {self.device!r}, wires {wires})"
+
+    __str__ = __repr__
+
     @model_validator(mode="after")
     def _consistent(self) -> Analog:
         if self.limits is not None and self.adc.range != "calibrated":

@@ -29,14 +29,15 @@ from mho.number.coded import QuantisedNetwork
 from mho.number.quantised import quantise
 from mho.number.reference import run_reference
 from mho.number.walk import run_float
+from mho.shown import Shown
 
 FloatArray = npt.NDArray[np.float64]
 CHUNK = 16384
 """Queries whose vectors are held at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class Recommender:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recommender(Shown):
     """Tables of int8 codes, in the order of the dense part's vectors, and the quantised dense part.
 
     Each query has a bag in each table; the integer sums of their rows, (queries, tables, dimension), are all that passes from

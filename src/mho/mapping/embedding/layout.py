@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import MappingError
+from mho.shown import Shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +23,8 @@ class Homes:
     wordlines: npt.NDArray[np.int32]
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
+@dataclass(frozen=True, eq=False, repr=False)
+class Layout(Shown):
     """Which rows each group holds, and how many copies of each group there are.
 
     A group is what one activation can add up: at most `height` rows, each on a wordline of its own. `starts` int64
@@ -41,6 +42,11 @@ class Layout:
     copies: npt.NDArray[np.int32]
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def headline(self) -> str:
+        """Say what it is in a line."""
+        groups = f"{self.groups} groups of at most {self.height}"
+        return f"Layout({self.method}: {self.rows} rows in {groups}, {self.instances} with copies)"
 
     def __post_init__(self) -> None:
         """Check that every row has a place."""

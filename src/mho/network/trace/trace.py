@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import TraceError
+from mho.shown import Shown
 
 Indices = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 MOST_ROWS = 2**31 - 1
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace(Shown):
     """Bags of look-ups. A bag is what one query looks up in one table; its rows are added to one vector.
 
     `rows`: the rows of each table. `offsets` int64 (bags + 1,) and `indices` int32 (look-ups,): bag b looks up
@@ -41,6 +42,11 @@ class Trace:
     weights: npt.NDArray[np.uint8] | None = None
     synthetic: bool = False
     ids: tuple[npt.NDArray[np.int64], ...] | None = None
+
+    def headline(self) -> str:
+        """Say what it is in a line."""
+        made = ", SYNTHETIC" if self.synthetic else ""
+        return f"Trace({self.origin}: {len(self.rows)} tables, {self.bags} bags, {self.lookups} look-ups{made})"
 
     def __post_init__(self) -> None:
         """Check that everything fits together."""

@@ -21,13 +21,14 @@ from mho.machine.analog.devices.faults import STUCK_OFF, STUCK_ON, WORKS, Endura
 from mho.machine.analog.devices.reader import Reader
 from mho.machine.analog.devices.validity import Validity
 from mho.machine.analog.devices.variation import Programming, Verify, write
+from mho.shown import Shown
 
 _PRESETS = Path(__file__).parent / "presets"
 _SUFFIXES = (".yaml", ".yml")
 
 
-@dataclass(frozen=True)
-class Device:
+@dataclass(frozen=True, repr=False)
+class Device(Shown):
     """One kind of cell, as a file of schema mho.device/1 describes it (docs/devices.md).
 
         Device.load("neurram")                                  a preset; Device.presets() lists them
@@ -52,6 +53,10 @@ class Device:
     endurance: Endurance | None
     validity: Validity
     content: dict[str, Any] = field(repr=False, compare=False)
+
+    def headline(self) -> str:
+        """Say what it is in a line."""
+        return f"Device({self.name!r}, {1e6 * self.g_off_s:.4g} to {1e6 * self.g_on_s:.4g} uS)"
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:
