@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from html import escape
+from types import SimpleNamespace
 from typing import Any
 
 from mho.errors import OptionError, choices
@@ -96,8 +96,8 @@ def _flat(prefix: str, record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def csv_text(table: Columns) -> str:
     """Write columns as CSV (RFC 4180, but lines end as on Unix): a line of names first; None is an empty field."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    lines: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=lines.append))
     writer.writerow(table)
     writer.writerows(zip(*table.values(), strict=True))
-    return stream.getvalue()
+    return "".join(f"{line.removesuffix(writer.dialect.lineterminator)}\n" for line in lines)
