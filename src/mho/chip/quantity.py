@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mho.chip.units import SI_UNIT, to_si
+from mho.chip.units import SI_UNIT, to_si, units_of
 from mho.errors import ChipError, choices
 
 
@@ -26,6 +26,10 @@ class Provenance:
     def assumed(self) -> bool:
         """Whether the value is an assumption of ours."""
         return self.source.startswith("assumption:")
+
+
+NEW_SOURCE = "a new source is a line under sources:, such as mine: 'assumption: why'"
+"""How a source is added, told wherever one is missing."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,10 @@ class Sources:
         """
         name = raw.get("source")
         if name is None:
-            raise ChipError(f"{self.file}: {key}: source is missing; {choices('', self.texts)}")
+            raise ChipError(f"{self.file}: {key}: source is missing; {choices('', self.texts)}; {NEW_SOURCE}")
         if not isinstance(name, str) or name not in self.texts:
-            raise ChipError(f"{self.file}: {key}.source: unknown source {name!r}; {choices(str(name), self.texts)}")
+            known = choices(str(name), self.texts)
+            raise ChipError(f"{self.file}: {key}.source: unknown source {_show(name)}; {known}; {NEW_SOURCE}")
         return self.texts[name]
 
 
@@ -89,25 +94,39 @@ def read_number(
     file: str, key: str, raw: Any, dimension: str, sources: Sources, optional: Iterable[str] = ()
 ) -> tuple[float, Provenance]:
     """Read one quantity as a number in the SI unit of `dimension`, with its provenance."""
+    if not isinstance(raw, dict):
+        form = f"{{value: {_show(raw)}, unit: {SI_UNIT[dimension]}, source: ID}}"
+        raise ChipError(
+            f"{file}: {key}: must be of the form {form}, not {_show(raw)}; ID: {_ids(sources)}; {NEW_SOURCE}"
+        )
     mapping = as_mapping(file, key, raw)
     check_keys(file, key, mapping, ("value",), ("unit", "source", *optional))
     number = as_number(file, f"{key}.value", mapping["value"])
     text = sources.text(key, mapping)
     unit = mapping.get("unit")
     if not isinstance(unit, str):
-        raise ChipError(f"{file}: {key}.unit: missing; SI unit: {SI_UNIT[dimension]}")
+        raise ChipError(f"{file}: {key}.unit: missing; one of: {', '.join(units_of(dimension))}")
     return to_si(number, unit, dimension, f"{file}: {key}"), Provenance(number, unit, text)
 
 
 def read_word(file: str, key: str, raw: Any, allowed: Iterable[str], sources: Sources) -> tuple[str, Provenance]:
     """Read a choice `{value: word, source: id}`."""
+    names = list(allowed)
+    if not isinstance(raw, dict):
+        form = f"{{value: {raw if raw in names else names[0]}, source: ID}}"
+        raise ChipError(
+            f"{file}: {key}: must be of the form {form}, not {_show(raw)}; ID: {_ids(sources)}; {NEW_SOURCE}"
+        )
     mapping = as_mapping(file, key, raw)
     check_keys(file, key, mapping, ("value",), ("source",))
     word = mapping["value"]
-    names = list(allowed)
     if not isinstance(word, str) or word not in names:
         raise ChipError(f"{file}: {key}: {_show(word)} is not allowed; {choices(str(word), names)}")
     return word, Provenance(word, "", sources.text(key, mapping))
+
+
+def _ids(sources: Sources) -> str:
+    return choices("", sources.texts) if sources.texts else "none is there yet"
 
 
 def _show(raw: Any) -> str:

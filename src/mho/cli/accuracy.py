@@ -48,6 +48,7 @@ def accuracy(
             "the next call with the same folder goes on from there.",
         ),
     ] = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Execute a model on the analog side of a chip and tell its accuracy.
@@ -66,13 +67,13 @@ def accuracy(
     )  # fmt: skip
     asked.check()
     side.check_backend(backend)
-    check_outputs(json_to=json_to, out=out)
+    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     given = side.load_analog(analog, changes)
 
     import mho
 
     keeping = None if out is None else out / side.KEPT
-    with side.following(quiet=json_to == "-", keeping=keeping) as follow:
+    with side.following(quiet="-" in (json_to, csv_to), keeping=keeping) as follow:
         prepared = asked.prepare(follow.say)
         follow.say("compiling")
         program = prepared.build({})
@@ -90,7 +91,7 @@ def accuracy(
             from mho.report.accuracy_page import save_evaluation
 
             save_evaluation(found, out)
-    if not emit(found.to_dict(), json_to):
+    if not emit(found.to_dict(), json_to, csv_to, found.frame("layers")):
         from rich.console import Console
 
         from mho.report.accuracy_terminal import show_evaluation

@@ -24,6 +24,7 @@ from mho.cli.inputs import (
     read_changes,
 )
 from mho.cli.outputs import PROGRAM_SUFFIX
+from mho.cli.registries import NAMES
 from mho.cli.strategy import StrategyOptions
 from mho.errors import AnalogError, ChipError, DeviceError, MappingError, OptionError, choices
 
@@ -46,6 +47,7 @@ BESIDE = 36
 # What is not said by a program that is compiled already.
 _OF_NO_PROGRAM = (
     "json_to",
+    "csv_to",
     "out",
     "model",
     "data",
@@ -75,7 +77,8 @@ Settings = Annotated[
         metavar="KEY=VALUE",
         rich_help_panel=ANALOG,
         help="Change a value of the analog side, --set adc.bits=6 --set device.programming.sigma=0.1, or of the chip, --set "
-        "chip.tiles=48. May be repeated; mho show CHIP lists the chip's keys.",
+        "chip.tiles=48. May be repeated. mho show CHIP lists the chip's keys, and mho init analog writes a file that says what "
+        f"each of these means: {NAMES}.",
     ),
 ]
 Seeds = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from mho.cli import accuracy, baseline, compare, listings, recommend, run, study, sweep, trace, verify
+from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
 from mho.cli.registries import StrategyCommand
 from mho.cli.spread import spread
 from mho.errors import MhoError
@@ -23,7 +23,6 @@ app = typer.Typer(
     name="mho",
     help="Compile neural networks onto resistive crossbar chips; learn time, energy, area, wear, and whether it is right.",
     epilog="Start with: mho run resnet50 --out report",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -39,8 +38,10 @@ app.command(epilog=trace.EPILOG)(spread(trace.trace))
 app.command(epilog=recommend.EPILOG)(spread(recommend.recommend))
 app.command()(listings.models)
 app.command()(listings.chips)
+app.command(epilog="mho devices taox\n\nmho devices my-cells.yaml --csv -")(listings.devices)
 app.command(epilog="mho show aras --set tiles=48\n\nmho show my-chip.yaml --json -")(listings.show)
 app.command("list")(listings.list_program)
+app.command(epilog=init.EPILOG)(init.init)
 
 
 def _print_version(asked: bool) -> None:

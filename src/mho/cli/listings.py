@@ -11,16 +11,17 @@ import typer
 from mho.cli import options as use
 from mho.cli.inputs import load_chip
 from mho.cli.outputs import check_outputs, emit
+from mho.shown import columns
 
 
-def models(json_to: use.Json = None) -> None:
+def models(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
     """List the models that are known by name, what they read, and how much of it where no option says otherwise."""
     from rich.console import Console
     from rich.table import Table
 
     from mho.network import zoo
 
-    check_outputs(json_to=json_to)
+    check_outputs(json_to=json_to, csv_to=csv_to)
     listing: list[dict[str, object]] = [
         {"name": name, "reads": "images", "option": "input_size", "default": zoo.IMAGE_SIZES[name]}
         if name in zoo.IMAGE_SIZES
@@ -29,7 +30,7 @@ def models(json_to: use.Json = None) -> None:
         else {"name": name, "reads": "tokens", "option": "sequence", "default": zoo.SEQUENCE}
         for name in zoo.names()
     ]
-    if not emit({"schema": "mho.models/1", "models": listing}, json_to):
+    if not emit({"schema": "mho.models/1", "models": listing}, json_to, csv_to, columns(listing)):
         table = Table("model", "reads", "unless given otherwise", box=None, pad_edge=False, header_style="bold")
         for each in listing:
             flag = str(each["option"]).replace("_", "-")
@@ -37,23 +38,50 @@ def models(json_to: use.Json = None) -> None:
         Console(highlight=False).print(table)
 
 
-def chips(json_to: use.Json = None) -> None:
+def chips(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
     """List the chip presets, with what follows from each: weights it holds, times, area and peak power."""
     from rich.console import Console
 
     from mho.chip import Chip
-    from mho.report.chips import list_chips
+    from mho.report.chips import chip_record, list_chips
 
-    check_outputs(json_to=json_to)
+    check_outputs(json_to=json_to, csv_to=csv_to)
     presets = [Chip.load(name) for name in Chip.presets()]
     listing = [{"name": chip.name, "description": chip.description, "digest": chip.digest} for chip in presets]
-    if not emit({"schema": "mho.chips/1", "chips": listing}, json_to):
+    if not emit({"schema": "mho.chips/1", "chips": listing}, json_to, csv_to, columns(map(chip_record, presets))):
         list_chips(presets, Console())
+
+
+def devices(
+    device: Annotated[
+        str | None,
+        typer.Argument(metavar="[DEVICE]", help="A preset, or a device's .yaml file; all presets, if not given."),
+    ] = None,
+    csv_to: use.Csv = None,
+    json_to: use.Json = None,
+) -> None:
+    """List the devices (cells) for --set device=NAME; or show one, every value with its source."""
+    from rich.console import Console
+
+    from mho.machine.analog.devices import Device
+    from mho.report.devices import list_devices, record, show_device
+
+    check_outputs(json_to=json_to, csv_to=csv_to)
+    if device is not None:
+        loaded = Device.load(device)
+        if not emit(loaded.to_dict(), json_to, csv_to, loaded.frame("values")):
+            show_device(loaded, Console())
+        return
+    presets = [Device.load(name) for name in Device.presets()]
+    records = [record(each) for each in presets]
+    if not emit({"schema": "mho.devices/1", "devices": records}, json_to, csv_to, columns(records)):
+        list_devices(presets, Console())
 
 
 def show(
     chip: Annotated[str, typer.Argument(metavar="CHIP", help="A preset (see mho chips), or a chip's .yaml file.")],
     overrides: use.Override = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Show a chip: every value with its source, and area, power and leakage rolled up from its components."""
@@ -61,9 +89,9 @@ def show(
 
     from mho.report.chips import show_chip
 
-    check_outputs(json_to=json_to)
+    check_outputs(json_to=json_to, csv_to=csv_to)
     loaded = load_chip(chip, overrides)
-    if not emit(loaded.describe(), json_to):
+    if not emit(loaded.describe(), json_to, csv_to, loaded.frame("values")):
         show_chip(loaded, Console())
 
 

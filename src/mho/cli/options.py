@@ -343,6 +343,15 @@ Key = Annotated[
         metavar="ARRAY", rich_help_panel=SAMPLES, help="The array of the .npz files to take, where several would fit."
     ),
 ]
+Csv = Annotated[
+    str | None,
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+        help="Write the table as CSV to a file; '-': to standard output, and nothing else there.",
+    ),
+]
 Json = Annotated[
     str | None,
     typer.Option(

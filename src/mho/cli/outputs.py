@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mho.errors import OptionError, OutputError
+from mho.shown import Columns, csv_text
 
 PROGRAM_SUFFIX = ".mho"
 STANDARD_OUTPUT = "-"
@@ -28,11 +29,15 @@ def progress(quiet: bool) -> Iterator[Say]:
         yield lambda text: status.update(f"{escape(text)} ...")
 
 
-def emit(data: Mapping[str, Any], target: str | None) -> bool:
-    """Write JSON where asked, a file whole or not at all; say whether standard output was taken by it."""
-    if target is None:
-        return False
-    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def emit(data: Mapping[str, Any], json_to: str | None, csv_to: str | None = None, table: Columns | None = None) -> bool:
+    """Write JSON, and a table as CSV, where asked, files whole or not at all; say whether standard output was taken."""
+    taken = json_to is not None and _write(
+        json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", json_to
+    )
+    return (csv_to is not None and _write(csv_text(table or {}), csv_to)) or taken
+
+
+def _write(text: str, target: str) -> bool:
     if target == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return True
@@ -42,8 +47,12 @@ def emit(data: Mapping[str, Any], target: str | None) -> bool:
     return False
 
 
-def check_outputs(*, json_to: str | None = None, out: Path | None = None, save: Path | None = None) -> None:
+def check_outputs(
+    *, json_to: str | None = None, csv_to: str | None = None, out: Path | None = None, save: Path | None = None
+) -> None:
     """Refuse, before the long work, what could not be written after it. OutputError names the path."""
+    if json_to == csv_to == STANDARD_OUTPUT:
+        raise OptionError("--json - and --csv - both take standard output; give one of them a file")
     from mho.report.files import check_folder
 
     if save is not None and save.suffix != PROGRAM_SUFFIX:

@@ -36,6 +36,15 @@ def registries() -> Mapping[str, tuple[str, ...]]:
     }
 
 
+def analog_keys() -> tuple[str, ...]:
+    """Return the keys that --set takes for the analog side, those of a device included."""
+    from mho.machine.analog.devices.changes import FORMS
+    from mho.machine.analog.spec import Analog
+
+    device = tuple(f"device.{key}" for key in FORMS if key not in ("name", "description"))
+    return (*Analog.keys(), *device)
+
+
 def check_strategies(**given: str | None) -> None:
     """Refuse a strategy that does not exist, before any long work. OptionError names the option and the nearest names."""
     known = registries()
@@ -50,7 +59,7 @@ class StrategyCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with the names filled in."""
-        known = registries()
+        known = {**registries(), "settings": analog_keys()}
         for parameter in self.params:
             text = getattr(parameter, "help", None)
             if parameter.name in known and isinstance(text, str):

@@ -72,6 +72,7 @@ def run(
             help="Keep the program, for mho list; one that is made with --verify can be executed by mho verify, too.",
         ),
     ] = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Compile a model for a chip and report time, energy, area and wear; with --verify, whether it computes the right thing.
@@ -84,6 +85,7 @@ def run(
         others = {
             "--data": data is not None, "--calibration": calibration is not None, "--key": key is not None,
             "--endurance": endurance is not None, "--rate": rate is not None, "--save": save is not None,
+            "--csv": csv_to is not None,
             "--input-size": reading.input_size is not None, "--sequence": reading.sequence is not None,
             "--shape": bool(reading.shape),
             **{f"--{each.name.replace('_', '-')}": getattr(coding, each.name) != each.default for each in fields(coding)},
@@ -107,12 +109,12 @@ def run(
     drawn = draws_weights(model, reading.weights, values=values) or (verify and data is None)
     seed = checked_seed(reading.seed, drawn=drawn or strategy.searches([schedule]))
     asked = SampleOptions(data, calibration, key, seed)
-    check_outputs(json_to=json_to, out=out, save=save)
+    check_outputs(json_to=json_to, csv_to=csv_to, out=out, save=save)
 
     import mho
     from mho.report.terminal import summary
 
-    with progress(quiet=json_to == "-") as say:
+    with progress(quiet="-" in (json_to, csv_to)) as say:
         say("loading the chip")
         loaded = load_chip(chip or "aras", overrides)
         strategy.check_chip(loaded)
@@ -142,7 +144,7 @@ def run(
         if out is not None:
             say(f"writing {out}")
             report.save(out)
-    if not emit(report.to_dict(), json_to):
+    if not emit(report.to_dict(), json_to, csv_to, report.frame("layers")):
         from rich.console import Console
 
         console = Console()

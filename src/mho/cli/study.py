@@ -48,21 +48,22 @@ def study(
             help=f"Real weights and samples; else the folder {DATA}, else what needs them is left out, and said to be.",
         ),
     ] = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Measure every table and figure of a paper's evaluation, and set ours beside the paper's.
 
     Each difference of more than a tenth says why. Exit code: 0 done, 2 a mistake in what was asked.
     """
-    check_outputs(json_to=json_to)
+    check_outputs(json_to=json_to, csv_to=csv_to)
     if data is None and os.environ.get(DATA):
         data = Path(os.environ[DATA])
 
     from mho import studies
 
-    with progress(quiet=json_to == "-") as say:
+    with progress(quiet="-" in (json_to, csv_to)) as say:
         found = studies.run(name, out, quick=quick, data=data, say=say)
-    if not emit(found.to_dict(), json_to):
+    if not emit(found.to_dict(), json_to, csv_to, found.frame("rows")):
         _print(found, out)
 
 

@@ -62,6 +62,7 @@ def sweep(
     symmetric: use.Symmetric = False,
     schedule: use.ScheduleName = "adaptive",
     strategy: StrategyOptions,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Tell the accuracy over one or two parameters: a table, a heat map and JSON.
@@ -82,13 +83,13 @@ def sweep(
     )  # fmt: skip
     asked.check()
     side.check_backend(backend)
-    check_outputs(json_to=json_to, out=out)
+    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     given = side.load_analog(analog, changes)
 
     import mho
     from mho.report.accuracy_page import save_sweep
 
-    with side.following(quiet=json_to == "-", keeping=out / side.KEPT) as follow:
+    with side.following(quiet="-" in (json_to, csv_to), keeping=out / side.KEPT) as follow:
         prepared = asked.prepare(follow.say)
         side.check_variants(prepared, given, values, model, compiled=asked.kept)
         found = mho.sweep(
@@ -103,7 +104,7 @@ def sweep(
             backend=backend,
         )
         save_sweep(found, out)
-    if not emit(found.to_dict(), json_to):
+    if not emit(found.to_dict(), json_to, csv_to, found.frame("points")):
         from rich.console import Console
 
         from mho.report.accuracy_terminal import show_sweep

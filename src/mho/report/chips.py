@@ -19,21 +19,37 @@ HOW_TO_CHANGE = (
 )
 
 
+def chip_record(chip: Chip) -> dict[str, Any]:
+    """Return what `chip_table` shows of a chip, in SI units."""
+    rolled = chip.roll_up()
+    return {
+        "chip": chip.name,
+        "arrays": chip.arrays,
+        "weights": chip.groups * chip.array.rows * chip.group_columns,
+        "window_s": chip.window_time_s,
+        "write_s": chip.array_write_time_s,
+        "area_m2": rolled.area_m2.total,
+        "peak_power_w": rolled.peak_power_w.total,
+        "description": chip.description,
+        "digest": chip.digest,
+    }
+
+
 def chip_table(chips: Sequence[Chip]) -> Table:
     """Return the table of `mho chips`: a chip a row."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("chip", "arrays", "weights", "window", "write", "area", "peak power"):
         table.add_column(name, justify="left" if name == "chip" else "right", no_wrap=True)
     for chip in chips:
-        rolled = chip.roll_up()
+        known = chip_record(chip)
         table.add_row(
             chip.name,
-            f"{chip.arrays:,}",
-            f"{chip.groups * chip.array.rows * chip.group_columns / 1e6:.2f} M",
-            quantity(chip.window_time_s, "s"),
-            quantity(chip.array_write_time_s, "s"),
-            quantity(rolled.area_m2.total, "m²"),
-            quantity(rolled.peak_power_w.total, "W"),
+            f"{known['arrays']:,}",
+            f"{known['weights'] / 1e6:.2f} M",
+            quantity(known["window_s"], "s"),
+            quantity(known["write_s"], "s"),
+            quantity(known["area_m2"], "m²"),
+            quantity(known["peak_power_w"], "W"),
         )
     return table
 
@@ -110,13 +126,13 @@ def show_chip(chip: Chip, console: Console) -> None:
     console.print(_components(content))
     console.print()
     console.print("sources", style="bold")
-    console.print(_hanging((f"[{number}]", text) for text, number in sources.items()))
+    console.print(hanging((f"[{number}]", text) for text, number in sources.items()))
     console.print()
     console.print("notes", style="bold")
-    console.print(_hanging(("-", note) for note in chip.notes))
+    console.print(hanging(("-", note) for note in chip.notes))
 
 
-def _hanging(items: Iterable[tuple[str, str]]) -> Table:
+def hanging(items: Iterable[tuple[str, str]]) -> Table:
     """Return marked texts, wrapped beside their marks."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, justify="right")

@@ -46,14 +46,29 @@ class Adc(Part):
     variance step^2 (4^(bits - effective_bits) - 1) / 12 (IEEE Std 1241, effective number of bits).
     """
 
-    bits: Annotated[int, Field(ge=1, le=24)] | Literal["chip", "ideal"] = "chip"
-    range: Literal["full", "fixed", "calibrated"] = "full"
-    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    percentile: Annotated[float, Field(gt=0, le=100)] | None = None
-    per: Literal["layer", "slice"] = "layer"
-    gain_error: Share = 0.0
-    offset_error: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 0.0
-    effective_bits: Annotated[float, Field(ge=0.5, le=24)] | None = None
+    bits: Annotated[int, Field(ge=1, le=24)] | Literal["chip", "ideal"] = Field(
+        "chip", description="a number, chip (what the chip's file says), or ideal (neither rounds nor clips)"
+    )
+    range: Literal["full", "fixed", "calibrated"] = Field(
+        "full",
+        description="what the highest code stands for: the largest sum there can be, `limit`, or one seen on samples",
+    )
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="of range fixed: the sum of the highest code, in levels x input steps"
+    )
+    percentile: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None, description="of range calibrated: the share of sums in % that are within; 100, all, where it is not given"
+    )
+    per: Literal["layer", "slice"] = Field(
+        "layer", description="of range calibrated: one range a layer, or one for each slice of its weights"
+    )
+    gain_error: Share = Field(0.0, description="spread of the gain from one ADC to the next, 0 to 1")
+    offset_error: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
+        0.0, description="spread of the offset from one ADC to the next, in steps"
+    )
+    effective_bits: Annotated[float, Field(ge=0.5, le=24)] | None = Field(
+        None, description="ENOB, below bits: noise that makes the ADC as good as an ideal one of so many bits"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Adc:
@@ -83,11 +98,11 @@ class Wires(Part):
     `method`: `exact` solves for every array, `fast` approximates (docs/wires.md states its error).
     """
 
-    row_ohm: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-    column_ohm: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-    drive: Literal["left", "right", "both"] = "left"
-    sense: Literal["top", "bottom", "both"] = "bottom"
-    method: Literal["exact", "fast"] = "fast"
+    row_ohm: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, description="ohm of a segment of a row")]
+    column_ohm: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, description="ohm of a segment of a column")]
+    drive: Literal["left", "right", "both"] = Field("left", description="ends at which rows are driven")
+    sense: Literal["top", "bottom", "both"] = Field("bottom", description="ends at which columns are sensed")
+    method: Literal["exact", "fast"] = Field("fast", description="solved for every array, or approximated")
 
 
 class Analog(Part):
@@ -109,12 +124,19 @@ class Analog(Part):
 
     name: str = "analog"
     adc: Adc = Adc()
-    device: Device = Field(default_factory=lambda: Device.load("generic"))
-    age_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    writes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    pedestal: Literal["analog", "digital"] = "analog"
+    device: Device = Field(
+        default_factory=lambda: Device.load("generic"),
+        description="a preset (mho devices), a device's file, or a device's own keys; generic is ideal until set",
+    )
+    age_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(0.0, description="seconds since programming")
+    writes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None, description="how often each cell was written before; where it is not given, wear is not looked at"
+    )
+    pedestal: Literal["analog", "digital"] = Field(
+        "analog", description="what takes away the current of cells at level 0: a reference column, or digital logic"
+    )
     wires: Wires | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="all that is drawn follows from it")
     limits: dict[str, tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]] | None = None
 
     def __repr__(self) -> str:

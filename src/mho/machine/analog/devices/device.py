@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from mho.errors import ChipError, DeviceError, choices
 from mho.machine.analog.devices.ageing import Drift, Relaxation
 from mho.machine.analog.devices.changes import changed
 from mho.machine.analog.devices.curve import Curve, FloatArray, Window
+from mho.machine.analog.devices.describe import values
 from mho.machine.analog.devices.draws import Purpose, check_key, stream
 from mho.machine.analog.devices.faults import STUCK_OFF, STUCK_ON, WORKS, Endurance, Stuck
 from mho.machine.analog.devices.reader import Reader
 from mho.machine.analog.devices.validity import Validity
 from mho.machine.analog.devices.variation import Programming, Verify, write
-from mho.shown import Shown
+from mho.shown import Columns, Shown, columns
 
 _PRESETS = Path(__file__).parent / "presets"
 _SUFFIXES = (".yaml", ".yml")
@@ -57,6 +58,10 @@ class Device(Shown):
     def headline(self) -> str:
         """Say what it is in a line."""
         return f"Device({self.name!r}, {1e6 * self.g_off_s:.4g} to {1e6 * self.g_on_s:.4g} uS)"
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `values`, each as the file gives it, with its source."""
+        return {"values": lambda: columns(values(self.content))}
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:

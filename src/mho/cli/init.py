@@ -1,0 +1,66 @@
+"""mho init: files to start from. They are made from the specifications that read them, so that they cannot be out of date."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mho.errors import OptionError, OutputError, choices
+
+EPILOG = "mho init chip\n\nmho init chip fast.yaml --preset isaac\n\nmho init analog\n\nmho init samples"
+KINDS = {"chip": "my-chip.yaml", "analog": "my-analog.yaml", "samples": "samples"}
+"""What there is, and where it is written where no place is named."""
+
+
+def init(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="chip|analog|samples",
+            help="A chip's file; a file of converters, cells and wires for mho accuracy and mho sweep; or a folder of small "
+            "models and data to try everything on.",
+        ),
+    ],
+    place: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="PLACE", help="The file, or the folder of samples; else my-chip.yaml, my-analog.yaml, samples."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="CHIP", help="The chip to begin with (see mho chips); else aras. For chip.")
+    ] = None,
+) -> None:
+    """Write a commented file to start from, or the sample files. What is there already is never overwritten."""
+    if what not in KINDS:
+        raise OptionError(f"mho init: unknown {what!r}; {choices(what, KINDS)}")
+    if preset is not None and what != "chip":
+        raise OptionError("--preset is for mho init chip")
+    path = Path(KINDS[what]) if place is None else place
+    if os.path.lexists(path):
+        raise OutputError(f"{path}: is there already, and mho init overwrites nothing; name another place")
+    if what == "samples":
+        from mho.samples import write_samples
+
+        written = write_samples(path)
+        typer.echo(f"written to {path}: {', '.join(written)}; {path / 'README.md'} says what they are")
+        return
+    if path.suffix not in (".yaml", ".yml"):
+        raise OptionError(f"{path}: the name of a {what}'s file ends in .yaml")
+    from mho.report.files import write_text
+
+    if what == "chip":
+        from mho.chip.template import chip_template
+
+        text = chip_template(preset or "aras", path.stem, str(path))
+        use = f"mho run resnet20 --chip {path}"
+    else:
+        from mho.machine.analog.template import analog_template
+
+        text = analog_template(path.stem, str(path))
+        use = f"mho accuracy MODEL --data FILE.npz --analog {path}"
+    write_text(path, text)
+    typer.echo(f"written to {path}; use it: {use}")
