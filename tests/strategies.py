@@ -21,6 +21,7 @@ from mho.network.layers import (
     Convolution,
     Elementwise,
     Embedding,
+    GroupedLinear,
     Input,
     Layer,
     Linear,
@@ -73,6 +74,16 @@ class Sketch:
             Linear(
                 name=self.name("linear"), inputs=(source.name,), shape=(*source.shape[:-1], features),
                 weight=self.weight(features, source.shape[-1]), bias=self.weight(features),
+            )
+        )  # fmt: skip
+
+    def grouped(self, source: Layer, groups: int, features: int) -> Layer:
+        """Add `groups` linear layers side by side, each on its part of the last axis."""
+        return self.add(
+            GroupedLinear(
+                name=self.name("grouped"), inputs=(source.name,), shape=(*source.shape[:-1], groups * features),
+                weight=self.weight(groups * features, source.shape[-1] // groups), bias=self.weight(groups * features),
+                linear_groups=groups,
             )
         )  # fmt: skip
 
@@ -152,7 +163,7 @@ def convolutional(draw: st.DrawFn) -> Network:
 
 @st.composite
 def attention(draw: st.DrawFn) -> Network:
-    """One attention head and a linear layer behind it, fed with reals, with tokens to look up, or with two inputs."""
+    """One attention head, sometimes experts side by side, and a linear layer behind, fed with reals, tokens or two inputs."""
     tokens, width = draw(st.integers(1, 5)), draw(st.integers(1, 9))
     front = draw(st.sampled_from(["reals", "tokens", "tokens with positions", "two inputs"]))
     looked_up = front.startswith("tokens")
@@ -171,7 +182,9 @@ def attention(draw: st.DrawFn) -> Network:
     scores = sketch.product(query, turned)
     weights = sketch.add(Softmax(name="softmax", inputs=(scores.name,), shape=scores.shape, axis=2))
     mixed = sketch.product(weights, value)
-    flat = sketch.add(Reshape(name="flat", inputs=(mixed.name,), shape=(1, tokens * width)))
+    if groups := draw(st.sampled_from([0, 2, 3])):
+        mixed = sketch.grouped(sketch.linear(mixed, 2 * groups), groups, draw(st.integers(1, 3)))
+    flat = sketch.add(Reshape(name="flat", inputs=(mixed.name,), shape=(1, mixed.size)))
     sketch.linear(flat, draw(st.integers(1, 9)))
     return sketch.drawn(draw)
 

@@ -22,6 +22,7 @@ from mho.network.layers import (
     Elementwise,
     Embedding,
     Expand,
+    GroupedLinear,
     Input,
     Linear,
     MatrixProduct,
@@ -225,7 +226,7 @@ def test_every_kind_but_the_crossbars_is_tested_here() -> None:
     moves = {Expand, Reshape, Slice, Transpose}
     sums = {MatrixProduct, Normalise, Pool, Reduce, Softmax}
     others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Pad}
-    assert set(LAYER_KINDS) - moves - sums - others == {Input, Convolution, Linear}
+    assert set(LAYER_KINDS) - moves - sums - others == {Input, Convolution, Linear, GroupedLinear}
 
 
 SUMMING = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,26 @@ class Array:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    def arranged(self, order: Sequence[int], shape: tuple[int, ...]) -> Array:
+        """Permute the axes (axis i of the result is axis order[i]), then reshape, the code with the values.
+
+        The first axis of `shape` joins the first of the permuted axes; a code along any of these becomes one along axis 0.
+        Raises NetworkError for a code along another axis.
+        """
+        values = None if self.values is None else self.values.transpose(order).reshape(shape)
+        code = self.code
+        if code is None or code.axis is None:
+            return Array(shape, values, code)
+        sizes = [self.shape[axis] for axis in order]
+        place = list(order).index(code.axis)
+        joined = next((n for n in range(place + 1, len(sizes) + 1) if math.prod(sizes[:n]) == shape[0]), None)
+        if joined is None:
+            raise NetworkError(f"weight codes along axis {code.axis} of {self.shape}, which is no axis of outputs")
+        along = [-1 if axis == place else 1 for axis in range(joined)]
+        scale = np.broadcast_to(code.scale.reshape(along), sizes[:joined]).reshape(-1)
+        zero = np.broadcast_to(code.zero.reshape(along), sizes[:joined]).reshape(-1)
+        return Array(shape, values, Affine(scale, zero, code.low, code.high, axis=0))
 
     def real(self) -> npt.NDArray[np.float64]:
         """Return the values as real numbers; raise WeightError where only the shape is known."""

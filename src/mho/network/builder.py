@@ -26,6 +26,7 @@ from mho.network.layers import (
     Elementwise,
     Embedding,
     Expand,
+    GroupedLinear,
     Input,
     Layer,
     Linear,
@@ -124,13 +125,19 @@ class Builder:
             )
         )
 
-    def linear(self, x: str, weight: Array, bias: Array | None = None, part: str | None = None) -> str:
-        """Append a product of (..., K) with weights (N, K)."""
+    def linear(
+        self, x: str, weight: Array, bias: Array | None = None, part: str | None = None, *, groups: int = 1
+    ) -> str:
+        """Append a product of (..., groups K) with weights (groups N, K)."""
         shape = self.shape(x)
-        if len(weight.shape) != 2 or not shape or shape[-1] != weight.shape[1]:
+        if len(weight.shape) != 2 or not shape or shape[-1] != groups * weight.shape[1]:
             raise NetworkError(f"weights of shape {weight.shape} cannot multiply a tensor of shape {shape}")
         out = (*shape[:-1], weight.shape[0])
-        return self.add(Linear(name=self.name(part), inputs=(x,), shape=out, weight=weight, bias=bias))
+        if groups == 1:
+            return self.add(Linear(name=self.name(part), inputs=(x,), shape=out, weight=weight, bias=bias))
+        return self.add(
+            GroupedLinear(name=self.name(part), inputs=(x,), shape=out, weight=weight, bias=bias, linear_groups=groups)
+        )
 
     def embedding(self, x: str, table: Array, part: str | None = None) -> str:
         """Append a look-up of rows of `table` (rows, features)."""

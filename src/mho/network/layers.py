@@ -71,13 +71,13 @@ class Linear(MatrixLayer):
 
     @property
     def rows(self) -> int:
-        """K = input features."""
+        """K = input features of one matrix."""
         return self.weight.shape[1]
 
     @property
     def columns(self) -> int:
-        """N = output features."""
-        return self.weight.shape[0]
+        """N = output features of one matrix."""
+        return self.weight.shape[0] // self.groups
 
     @property
     def windows(self) -> int:
@@ -85,8 +85,26 @@ class Linear(MatrixLayer):
         return math.prod(self.shape[:-1])
 
     def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(N, K) to (1, K, N)."""
-        return weight.T[None]
+        """(groups N, K) to (groups, K, N)."""
+        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroupedLinear(Linear):
+    """Several matrix products side by side over the last axis: batched products with known weights, experts.
+
+    Input (..., groups K), weight (groups N, K), bias (groups N,), output (..., groups N): the g-th K inputs are
+    multiplied by the g-th N rows of the weight.
+    """
+
+    linear_groups: int
+
+    kind: ClassVar[str] = "grouped linear"
+
+    @property
+    def groups(self) -> int:
+        """Independent matrices."""
+        return self.linear_groups
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -279,8 +297,8 @@ class Expand(Layer):
 
 
 LAYER_KINDS: tuple[type[Layer], ...] = (
-    Input, Constant, Convolution, Linear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise, Activation,
-    Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand,
+    Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise,
+    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand,
 )  # fmt: skip
 
 __all__ = [
@@ -295,6 +313,7 @@ __all__ = [
     "Elementwise",
     "Embedding",
     "Expand",
+    "GroupedLinear",
     "Input",
     "Layer",
     "Linear",

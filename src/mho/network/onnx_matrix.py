@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from mho.errors import NetworkError
+from mho.network import contraction
 from mho.network.geometry import axis_of
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, same_padding, turned
@@ -29,7 +31,7 @@ def _geometry(
     stride = [int(n) for n in given.get("strides", [1] * rank)]
     dilation = [int(n) for n in given.get("dilations", [1] * rank)]
     pads = [int(n) for n in given.get("pads", [0] * (2 * rank))]
-    automatic = _text(given.get("auto_pad", "NOTSET"))
+    automatic = text(given.get("auto_pad", "NOTSET"))
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         sizes = builder.shape(x)[2:]
         pads = same_padding(sizes, kernel, stride, dilation, upper=automatic == "SAME_UPPER")
@@ -42,7 +44,8 @@ def _geometry(
     return (stride[0], stride[1]), (pads[0], pads[1], pads[2], pads[3]), (dilation[0], dilation[1])
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """Read an attribute that is a string."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
@@ -66,43 +69,53 @@ def _convolution(builder: OnnxBuilder, node: Node) -> str:
     return builder.reshape(made, (batch, channels, length), "reshape")
 
 
+def _operand(builder: OnnxBuilder, value: Value) -> str | Array:
+    """A tensor of the network, or a known weight."""
+    return value if isinstance(value, str) else builder.array(value)
+
+
 def _gemm(builder: OnnxBuilder, node: Node) -> str:
-    """Alpha A B + beta C, with B known."""
-    x, given = node.tensor(), node.attributes
-    alpha, beta = float(given.get("alpha", 1.0)), float(given.get("beta", 1.0))
-    if given.get("transA", 0):
-        x = builder.swap(x, 0, 1, "transpose")
-    weight = builder.array(node.get(1))
-    weight = weight if given.get("transB", 0) else turned(weight)
+    """Alpha A B + beta C."""
+    given = node.attributes
+    sides: list[str | Array] = []
+    for index, key in enumerate(("transA", "transB")):
+        side = _operand(builder, node.get(index))
+        if given.get(key, 0):
+            side = builder.swap(side, 0, 1, "transpose") if isinstance(side, str) else turned(side)
+        sides.append(side)
+    left, right = sides
+    alpha, beta, added = float(given.get("alpha", 1.0)), float(given.get("beta", 1.0)), node.get(2)
     if alpha != 1.0:
-        if weight.code is not None:
-            raise NetworkError("alpha other than 1 with quantised weights is not known")
-        weight = builder.array(np.asarray(weight.real() * alpha, dtype=np.float32))
-    constant = node.get(2)
-    if constant is None or beta == 0.0:
-        return builder.linear(x, weight)
+        left, right = (
+            (_scaled(builder, left, alpha), right)
+            if isinstance(left, Array)
+            else (left, _scaled(builder, right, alpha))
+        )
+    if added is None or beta == 0.0:
+        return contraction.matmul(builder, left, right)
+    bias = _operand(builder, added)
     if beta != 1.0:
-        constant = builder.array(np.asarray(builder.array(constant).real() * beta, dtype=np.float32))
-    if not isinstance(constant, str):
-        bias = builder.array(constant)
-        if bias.shape == weight.shape[:1]:
-            return builder.linear(x, weight, bias)
-        constant = bias
-    return builder.elementwise("add", builder.linear(x, weight, None, "product"), builder.named(constant))
+        bias = _scaled(builder, bias, beta)
+    if isinstance(bias, str) or (isinstance(left, str) and isinstance(right, str)):
+        return builder.elementwise("add", contraction.matmul(builder, left, right), builder.named(bias), "sum")
+    return contraction.matmul(builder, left, right, bias)
+
+
+def _scaled(builder: OnnxBuilder, value: str | Array, factor: float) -> str | Array:
+    """A tensor or a weight times a number; a code's scale takes the factor."""
+    if isinstance(value, str):
+        return builder.scale_shift(value, factor, 0.0, "scale")
+    if value.code is not None and factor > 0:
+        return replace(value, code=replace(value.code, scale=value.code.scale * factor))
+    return builder.array(np.asarray(value.real() * factor, dtype=np.float32))
 
 
 def _matmul(builder: OnnxBuilder, node: Node) -> str:
-    left, right = node.get(0), node.get(1)
-    if isinstance(left, str) and not isinstance(right, str):
-        weight = builder.array(right)
-        if len(weight.shape) == 2:
-            return builder.linear(left, turned(weight))
-    elif isinstance(right, str) and not isinstance(left, str) and len(builder.shape(right)) >= 2:
-        weight = builder.array(left)
-        if len(weight.shape) == 2:
-            columns = builder.swap(right, -1, -2, "transpose")
-            return builder.swap(builder.linear(columns, weight, None), -1, -2, "transpose")
-    return builder.product(builder.named(left), builder.named(right))
+    return contraction.matmul(builder, _operand(builder, node.get(0)), _operand(builder, node.get(1)))
+
+
+def _einsum(builder: OnnxBuilder, node: Node) -> str:
+    return contraction.einsum(builder, text(node.attributes["equation"]), [_operand(builder, v) for v in node.inputs])
 
 
 def _batch_normalization(builder: OnnxBuilder, node: Node) -> str:
@@ -205,6 +218,7 @@ MATRIX: dict[str, Handler] = {
     "Conv": _convolution,
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Einsum": _einsum,
     "BatchNormalization": _batch_normalization,
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_normalization),
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), _group_normalization),

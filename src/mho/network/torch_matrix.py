@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mho.errors import NetworkError
+from mho.network import contraction
 from mho.network.builder import LOWEST
 from mho.network.layers import Array
 from mho.network.torch_builder import Call, Handler, TorchBuilder
@@ -71,55 +72,47 @@ def _lift(builder: TorchBuilder, x: str) -> str:
 
 
 def _linear(builder: TorchBuilder, call: Call) -> str:
-    return _product(builder, call["input"], call["weight"], call["bias"], call.shape, turned=True)
-
-
-def _addmm(builder: TorchBuilder, call: Call) -> str:
-    if call["alpha"] != 1 or call["beta"] != 1:
-        raise NetworkError("addmm with alpha or beta other than 1 is not known")
-    return _product(builder, call["mat1"], call["mat2"], call["self"], call.shape, turned=False)
+    """Input @ weight.T + bias."""
+    weight = call["weight"]
+    right = builder.swap(weight, -1, -2, "transpose") if isinstance(weight, str) else weight.t()
+    return _product(builder, call["input"], right, call["bias"])
 
 
 def _matmul(builder: TorchBuilder, call: Call) -> str:
-    right = call.get("other", call.get("mat2"))
-    return _product(builder, call["self"], right, None, call.shape, turned=False)
+    right = call.get("other", call.get("mat2", call.get("vec", call.get("tensor"))))
+    return _product(builder, call["self"], right, None)
 
 
-def _product(builder: TorchBuilder, left: Any, right: Any, bias: Any, shape: tuple[int, ...], *, turned: bool) -> str:
-    """Left @ right + bias; `right` comes as (N, K) if `turned`, else as (..., K, N)."""
-    if isinstance(left, str) and isinstance(right, torch.Tensor) and right.dim() == 2:
-        weight = builder.weight(right if turned else right.t())
-        if bias is None or (isinstance(bias, torch.Tensor) and tuple(bias.shape) == weight.shape[:1]):
-            return builder.linear(left, weight, builder.array(bias))
-        return builder.elementwise("add", builder.linear(left, weight, None, "product"), builder.tensor(bias))
-    if (
-        isinstance(left, torch.Tensor) and left.dim() == 2 and isinstance(right, str) and bias is None and not turned
-    ) and len(builder.shape(right)) >= 2:
-        columns = builder.swap(right, -1, -2, "transpose")
-        return builder.swap(builder.linear(columns, builder.weight(left)), -1, -2, "transpose")
-    a, b = builder.tensor(left), builder.tensor(right)
-    if turned:
-        b = builder.swap(b, -1, -2, "transpose")
-    row, column = len(builder.shape(a)) == 1, len(builder.shape(b)) == 1
-    if row:
-        a = builder.reshape(a, (1, *builder.shape(a)), "reshape")
-    if column:
-        b = builder.reshape(b, (*builder.shape(b), 1), "reshape")
-    made = builder.product(a, b, "product" if bias is not None or row or column else None)
-    if row or column:
-        made = builder.reshape(made, shape)
-    return made if bias is None else builder.elementwise("add", made, builder.tensor(bias))
-
-
-def _baddbmm(builder: TorchBuilder, call: Call) -> str:
-    made = builder.product(builder.tensor(call["batch1"]), builder.tensor(call["batch2"]), "product")
-    if call["alpha"] != 1:
-        made = builder.scale_shift(made, call["alpha"], 0.0, "scale")
-    if call["beta"] == 0:
+def _scaled_product(builder: TorchBuilder, call: Call) -> str:
+    """Beta * self + alpha * (left @ right): addmm, addmv, baddbmm."""
+    left = call.get("mat1", call.get("batch1", call.get("mat")))
+    right = call.get("mat2", call.get("batch2", call.get("vec")))
+    alpha, beta, added = call["alpha"], call["beta"], call["self"]
+    if alpha == 1 and beta == 1:
+        return _product(builder, left, right, added)
+    if isinstance(left, torch.Tensor):
+        made = _product(builder, left * alpha, right, None)
+    elif isinstance(right, torch.Tensor):
+        made = _product(builder, left, right * alpha, None)
+    else:
+        made = builder.scale_shift(_product(builder, left, right, None), alpha, 0.0, "scale")
+    if beta == 0:
         return made
-    if call["beta"] != 1:
-        raise NetworkError("baddbmm with beta other than 0 or 1 is not known")
-    return builder.elementwise("add", made, builder.tensor(call["self"]))
+    scaled = builder.scale_shift(added, beta, 0.0, "scaled") if isinstance(added, str) else builder.tensor(added * beta)
+    return builder.elementwise("add", made, scaled, "sum")
+
+
+def _product(builder: TorchBuilder, left: Any, right: Any, bias: Any) -> str:
+    """Left @ right + bias, either side and the bias known or not."""
+    a, b = (value if isinstance(value, str) else builder.weight(value) for value in (left, right))
+    if bias is None or (not isinstance(bias, str) and not (isinstance(a, str) and isinstance(b, str))):
+        return contraction.matmul(builder, a, b, builder.array(bias))
+    return builder.elementwise("add", contraction.matmul(builder, a, b), builder.tensor(bias), "sum")
+
+
+def _einsum(builder: TorchBuilder, call: Call) -> str:
+    values = [value if isinstance(value, str) else builder.weight(value) for value in call["tensors"]]
+    return contraction.einsum(builder, call["equation"], values)
 
 
 def _attention(builder: TorchBuilder, call: Call) -> str:
@@ -298,9 +291,9 @@ def _softmax(builder: TorchBuilder, call: Call) -> str:
 MATRIX: dict[str, Handler] = {
     **dict.fromkeys(("conv1d", "conv2d", "convolution", "_convolution"), _convolution),
     "linear": _linear,
-    "addmm": _addmm,
-    **dict.fromkeys(("matmul", "bmm", "mm"), _matmul),
-    "baddbmm": _baddbmm,
+    **dict.fromkeys(("addmm", "addmv", "baddbmm"), _scaled_product),
+    **dict.fromkeys(("matmul", "bmm", "mm", "mv", "dot"), _matmul),
+    "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _batch_norm),
     "layer_norm": _layer_norm,

@@ -104,7 +104,7 @@ def drawn(layer: MatrixLayer, value: AnyArray, each: int, seed: tuple[int, int, 
         places = layer.shape[2] * layer.shape[3]
     else:
         value = value if value.ndim > 1 else value[None]
-        places = value[0].size // layer.rows
+        places = value[0].size // (layer.groups * layer.rows)
     count = min(each, places)
     chosen = np.stack(
         [
@@ -116,8 +116,8 @@ def drawn(layer: MatrixLayer, value: AnyArray, each: int, seed: tuple[int, int, 
     )
     entries = np.repeat(np.arange(len(value)), count)
     if not isinstance(layer, Convolution):
-        vectors = value.reshape(-1, layer.rows)[entries * places + chosen.ravel()]
-        return np.asarray(vectors[None], dtype=np.float64)
+        vectors = value.reshape(-1, layer.groups, layer.rows)[entries * places + chosen.ravel()]
+        return np.asarray(vectors.transpose(1, 0, 2), dtype=np.float64)
     view = window_view(layer, padded(layer, value, 0.0))  # (B, groups, C, kh, kw, oh, ow)
     y, x = np.divmod(chosen.ravel(), layer.shape[3])
     vectors = view[entries, :, :, :, :, y, x]

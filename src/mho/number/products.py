@@ -39,12 +39,13 @@ def multiply(layer: MatrixLayer, x: AnyArray, weight: AnyArray) -> AnyArray:
     """Multiply a layer's input by its matrices, weight (groups, K, N), in the type of `weight`; padding
     counts as 0.
 
-    Returns the layer's output without scale and bias: (B, groups x N, height, width) or (..., N).
+    Returns the layer's output without scale and bias: (B, groups x N, height, width) or (..., groups x N).
     """
     if isinstance(layer, Convolution):
         return _convolve(layer, x, weight)
-    rows = x.astype(weight.dtype, copy=False).reshape(-1, layer.rows)
-    return np.asarray(np.matmul(rows, weight[0]).reshape(*x.shape[:-1], layer.columns))
+    rows = x.astype(weight.dtype, copy=False).reshape(-1, layer.groups, layer.rows)
+    products = np.matmul(rows.transpose(1, 0, 2), weight)
+    return np.asarray(products.transpose(1, 0, 2).reshape(*x.shape[:-1], layer.groups * layer.columns))
 
 
 def _convolve(layer: Convolution, x: AnyArray, weight: AnyArray) -> AnyArray:

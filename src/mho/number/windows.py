@@ -19,11 +19,11 @@ def windows(layer: MatrixLayer, x: AnyArray, fill: int) -> AnyArray:
 
     A convolution's input (B, C, H, W) gives W = B x output height x output width windows, ordered (sample, y,
     x), and K ordered (channel of the group, kernel row, kernel column); padding takes the value `fill`, the
-    code of real zero. A linear layer's input (..., K) gives (1, product of the leading axes, K), without a
+    code of real zero. A linear layer's input (..., groups K) gives (groups, product of the leading axes, K), without a
     copy where x is contiguous.
     """
     if isinstance(layer, Linear):
-        return x.reshape(1, -1, layer.rows)
+        return x.reshape(-1, layer.groups, layer.rows).transpose(1, 0, 2)
     if not isinstance(layer, Convolution):
         raise NumberError(f"layer {layer.name!r} ({layer.kind}) has no windows")
     view = window_view(layer, padded(layer, x, fill))  # (B, groups, C, kh, kw, oh, ow)
@@ -35,15 +35,16 @@ def assemble(layer: MatrixLayer, y: AnyArray, samples: int) -> AnyArray:
     """Arrange products (groups, W, N) as the layer's output; `samples` is the length of its first axis.
 
     A convolution gives (samples, groups x N, output height, output width), a linear layer its leading axes
-    and N.
+    and groups x N.
     """
     if isinstance(layer, Convolution):
         height, width = layer.shape[2], layer.shape[3]
         parts = y.reshape(layer.groups, samples, height, width, layer.columns)
         return parts.transpose(1, 0, 4, 2, 3).reshape(samples, layer.groups * layer.columns, height, width)
+    rows = y.transpose(1, 0, 2)
     if len(layer.shape) == 1:
-        return y.reshape(layer.columns)
-    return y.reshape(samples, *layer.shape[1:-1], layer.columns)
+        return rows.reshape(layer.shape)
+    return rows.reshape(samples, *layer.shape[1:])
 
 
 def padded(layer: Convolution, x: AnyArray, fill: float) -> AnyArray:
