@@ -28,6 +28,7 @@ from mho.network.layers import (
     Expand,
     GroupedLinear,
     Input,
+    Interleave,
     Layer,
     Linear,
     MatrixProduct,
@@ -38,6 +39,7 @@ from mho.network.layers import (
     Reshape,
     Slice,
     Softmax,
+    Take,
     Transpose,
 )
 
@@ -396,6 +398,24 @@ class Builder:
         if len(have) != len(want) or any(a not in (1, b) for a, b in zip(have, want, strict=True)):
             raise NetworkError(f"a tensor of shape {self.shape(x)} cannot be broadcast to {tuple(shape)}")
         return self.add(Expand(name=self.name(part), inputs=(x,), shape=want))
+
+    def take(self, x: str, axis: int, places: Sequence[int], part: str | None = None) -> str:
+        """Append the elements of an axis at known places; a slice where they are evenly spaced, nothing where they are all."""
+        shape = self.shape(x)
+        axis = axis_of(axis, len(shape))
+        if not len(places) or min(places) < 0 or max(places) >= shape[axis]:
+            raise NetworkError(f"places {list(places)[:8]} do not lie along axis {axis} of {shape}")
+        step = places[1] - places[0] if len(places) > 1 else 1
+        if step > 0 and list(places) == list(range(places[0], places[-1] + 1, step)):
+            return self.slice(x, axis, places[0], places[-1] + 1, step, part=part)
+        made = (*shape[:axis], len(places), *shape[axis + 1 :])
+        chosen = tuple(int(place) for place in places)
+        return self.add(Take(name=self.name(part), inputs=(x,), shape=made, axis=axis, places=chosen))
+
+    def interleave(self, phases: Sequence[str], factors: tuple[int, int], shape: Shape, part: str | None = None) -> str:
+        """Append images woven into one of `shape`, `factors` phases along its height and width."""
+        rows, columns = factors
+        return self.add(Interleave(name=self.name(part), inputs=tuple(phases), shape=shape, rows=rows, columns=columns))
 
     def _image(self, x: str) -> tuple[int, int, int, int]:
         shape = self.shape(x)

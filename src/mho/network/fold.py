@@ -25,6 +25,7 @@ from mho.network.layers import (
     Elementwise,
     Expand,
     Input,
+    Interleave,
     Layer,
     Linear,
     Normalise,
@@ -102,6 +103,11 @@ def _place(state: _State, layer: Layer) -> None:
         return
     if isinstance(layer, ChannelAffine) and _fold_affine(state, layer):
         return
+    if isinstance(layer, Activation) or (isinstance(layer, ChannelAffine) and layer.axis == 1):
+        woven = state.layers[source]
+        if isinstance(woven, Interleave) and all(map(state.free, (source, *woven.inputs))):
+            _before(state, layer, woven)
+            return
     if isinstance(layer, Reshape | Transpose) and state.free(source):
         before = state.layers[source]
         if isinstance(layer, Reshape) and isinstance(before, Reshape):
@@ -117,6 +123,20 @@ def _place(state: _State, layer: Layer) -> None:
             _show_batch(state, layer, before)
             return
     state.layers[layer.name] = layer
+
+
+def _before(state: _State, layer: Layer, woven: Interleave) -> None:
+    """Place a pointwise layer on each phase before they are woven: a phase is then a convolution with all that belongs to it."""
+    del state.layers[woven.name]
+    names = []
+    for number, name in enumerate(woven.inputs):
+        phase = state.layers.pop(name)
+        state.layers[name] = phase
+        moved = replace(layer, name=f"{layer.name}.{number}", inputs=(name,), shape=phase.shape)
+        state.readers[moved.name] = 1
+        _place(state, moved)
+        names.append(state.alias.get(moved.name, moved.name))
+    state.layers[layer.name] = replace(woven, name=layer.name, inputs=tuple(names))
 
 
 def _skip(state: _State, layer: Layer, gone: str) -> None:

@@ -1,13 +1,10 @@
-"""What a layer is: the base of all layers, the base of those that sit in crossbars, and the sources of tensors."""
+"""What a layer is: the base of all layers, and the sources of tensors."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy.typing as npt
+from typing import ClassVar
 
 from mho.errors import NetworkError
 from mho.network.arrays import Array
@@ -40,46 +37,6 @@ class Layer:
     def size(self) -> int:
         """Number of elements of the output."""
         return math.prod(self.shape)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixLayer(Layer, ABC):
-    """A layer whose weights form `groups` matrices of `rows` x `columns` (K x N), each multiplied by `windows` vectors.
-
-    These are the layers that sit in crossbars.
-    """
-
-    weight: Array
-    bias: Array | None = None
-
-    @property
-    def groups(self) -> int:
-        """Number of independent matrices (1, or the groups of a grouped convolution)."""
-        return 1
-
-    @property
-    @abstractmethod
-    def rows(self) -> int:
-        """K: inputs of one matrix."""
-
-    @property
-    @abstractmethod
-    def columns(self) -> int:
-        """N: outputs of one matrix."""
-
-    @property
-    @abstractmethod
-    def windows(self) -> int:
-        """M: input vectors of one matrix, batch included."""
-
-    @abstractmethod
-    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Arrange an array in the layer's weight layout as matrices: shape (groups, K, N)."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the layer, batch included."""
-        return self.groups * self.rows * self.columns * self.windows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

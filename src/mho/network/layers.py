@@ -7,119 +7,15 @@ alone). Convolutions are two-dimensional, channels first; a one-dimensional one 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
-
-import numpy.typing as npt
+from typing import ClassVar
 
 from mho.errors import NetworkError
 from mho.network.arrays import Affine, Array
-from mho.network.layer import Constant, Input, Layer, MatrixLayer
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Convolution(MatrixLayer):
-    """Two-dimensional convolution. Input (B, C, H, W), weight (N, C / groups, kh, kw), bias (N,).
-
-    `padding` is (top, left, bottom, right), with real zeros. Rows of a matrix are ordered (channel, kh, kw).
-    """
-
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    convolution_groups: int = 1
-
-    kind: ClassVar[str] = "convolution"
-
-    @property
-    def kernel(self) -> tuple[int, int]:
-        """Height and width of the kernel."""
-        return self.weight.shape[2], self.weight.shape[3]
-
-    @property
-    def groups(self) -> int:
-        """Groups of the convolution: independent matrices."""
-        return self.convolution_groups
-
-    @property
-    def rows(self) -> int:
-        """K = input channels of a group x kernel height x kernel width."""
-        return math.prod(self.weight.shape[1:])
-
-    @property
-    def columns(self) -> int:
-        """N = output channels of a group."""
-        return self.weight.shape[0] // self.convolution_groups
-
-    @property
-    def windows(self) -> int:
-        """M = batch x output height x output width."""
-        return self.shape[0] * self.shape[2] * self.shape[3]
-
-    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(N, C / groups, kh, kw) to (groups, K, N / groups)."""
-        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Linear(MatrixLayer):
-    """A matrix product with weights over the last axis. Input (..., K), weight (N, K), bias (N,)."""
-
-    kind: ClassVar[str] = "linear"
-
-    @property
-    def rows(self) -> int:
-        """K = input features of one matrix."""
-        return self.weight.shape[1]
-
-    @property
-    def columns(self) -> int:
-        """N = output features of one matrix."""
-        return self.weight.shape[0] // self.groups
-
-    @property
-    def windows(self) -> int:
-        """M = product of all axes but the last."""
-        return math.prod(self.shape[:-1])
-
-    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(groups N, K) to (groups, K, N)."""
-        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GroupedLinear(Linear):
-    """Several matrix products side by side over the last axis: batched products with known weights, experts.
-
-    Input (..., groups K), weight (groups N, K), bias (groups N,), output (..., groups N): the g-th K inputs are
-    multiplied by the g-th N rows of the weight.
-    """
-
-    linear_groups: int
-
-    kind: ClassVar[str] = "grouped linear"
-
-    @property
-    def groups(self) -> int:
-        """Independent matrices."""
-        return self.linear_groups
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixProduct(Layer):
-    """Product of two activations, (..., M, K) by (..., K, N), leading axes broadcast: attention's QK and PV."""
-
-    inner: int
-
-    kind: ClassVar[str] = "matrix product"
-    arity: ClassVar[tuple[int, int]] = (2, 2)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates, batch included."""
-        return self.size * self.inner
+from mho.network.layer import Constant, Input, Layer
+from mho.network.matrix_layers import Convolution, GroupedLinear, Linear, MatrixLayer, MatrixProduct
+from mho.network.rearranged import Interleave, Take
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -298,7 +194,7 @@ class Expand(Layer):
 
 LAYER_KINDS: tuple[type[Layer], ...] = (
     Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise,
-    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand,
+    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take, Interleave,
 )  # fmt: skip
 
 __all__ = [
@@ -315,6 +211,7 @@ __all__ = [
     "Expand",
     "GroupedLinear",
     "Input",
+    "Interleave",
     "Layer",
     "Linear",
     "MatrixLayer",
@@ -326,5 +223,6 @@ __all__ = [
     "Reshape",
     "Slice",
     "Softmax",
+    "Take",
     "Transpose",
 ]

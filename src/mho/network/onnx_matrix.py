@@ -12,6 +12,7 @@ from mho.network import contraction
 from mho.network.geometry import axis_of
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, same_padding, turned
+from mho.network.transposed import transposed_convolution
 
 Sides = tuple[int, int, int, int]
 
@@ -67,6 +68,49 @@ def _convolution(builder: OnnxBuilder, node: Node) -> str:
         return made
     batch, channels, _, length = builder.shape(made)
     return builder.reshape(made, (batch, channels, length), "reshape")
+
+
+def _transposed(builder: OnnxBuilder, node: Node) -> str:
+    """ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
+    x, weight, given = node.tensor(), builder.array(node.get(1)), node.attributes
+    rank = len(weight.shape) - 2
+    if rank not in (1, 2) or len(builder.shape(x)) != rank + 2:
+        raise NetworkError(f"transposed convolutions of one and two axes are known, not of {builder.shape(x)}")
+    stride, padding, dilation = (
+        [int(n) for n in given.get(key, [default] * count)]
+        for key, default, count in (("strides", 1, rank), ("pads", 0, 2 * rank), ("dilations", 1, rank))
+    )
+    more = [int(n) for n in given.get("output_padding", [0] * rank)]
+    automatic, have = text(given.get("auto_pad", "NOTSET")), builder.shape(x)[2:]
+    whole = [stride[i] * (have[i] - 1) + more[i] + (weight.shape[2 + i] - 1) * dilation[i] + 1 for i in range(rank)]
+    size = [int(n) for n in given.get("output_shape", [])][-rank:]
+    if not size and automatic.startswith("SAME"):
+        size = [n * s for n, s in zip(have, stride, strict=True)]
+    if size:
+        total = [max(0, n - m) for n, m in zip(whole, size, strict=True)]
+        before = [n // 2 if automatic == "SAME_UPPER" else n - n // 2 for n in total]
+    else:
+        padding = [0] * (2 * rank) if automatic == "VALID" else padding
+        before = padding[:rank]
+        size = [n - a - b for n, a, b in zip(whole, before, padding[rank:], strict=True)]
+    if min(size) < 1:
+        raise NetworkError(f"an output of {size} is empty")
+    flat = rank == 1
+    if flat:
+        x, shape = _lift(builder, x), (*weight.shape[:2], 1, weight.shape[2])
+        weight = Array(shape, None if weight.values is None else weight.values.reshape(shape), weight.code)
+    made = transposed_convolution(
+        builder,
+        x,
+        weight,
+        builder.optional(node.get(2)),
+        size=(1, size[0]) if flat else (size[0], size[1]),
+        stride=(1, stride[0]) if flat else (stride[0], stride[1]),
+        padding=(0, before[0]) if flat else (before[0], before[1]),
+        dilation=(1, dilation[0]) if flat else (dilation[0], dilation[1]),
+        groups=int(given.get("group", 1)),
+    )
+    return builder.reshape(made, (*builder.shape(made)[:2], size[0]), "reshape") if flat else made
 
 
 def _operand(builder: OnnxBuilder, value: Value) -> str | Array:
@@ -216,6 +260,7 @@ def _softmax(builder: OnnxBuilder, node: Node) -> str:
 
 MATRIX: dict[str, Handler] = {
     "Conv": _convolution,
+    "ConvTranspose": _transposed,
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Einsum": _einsum,

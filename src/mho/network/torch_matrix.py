@@ -12,6 +12,7 @@ from mho.network import contraction
 from mho.network.builder import LOWEST
 from mho.network.layers import Array
 from mho.network.torch_builder import Call, Handler, TorchBuilder
+from mho.network.transposed import transposed_convolution
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -32,7 +33,7 @@ def _convolution(builder: TorchBuilder, call: Call) -> str:
     if not isinstance(x, str):
         raise NetworkError("a convolution whose weights are computed from an input is not known")
     if call.get("transposed", False):
-        raise NetworkError("transposed convolutions are not known")
+        return _transposed(builder, call)
     flat = len(builder.shape(x)) == 3
     if len(builder.shape(x)) not in (3, 4) or len(weight.shape) != (3 if flat else 4):
         raise NetworkError(f"a convolution of {builder.shape(x)} by {tuple(weight.shape)} is not known")
@@ -56,6 +57,28 @@ def _convolution(builder: TorchBuilder, call: Call) -> str:
         stride=stride,
         padding=sides,
         dilation=dilation,
+        groups=int(call["groups"]),
+    )
+    return builder.reshape(made, call.shape, "reshape") if flat else made
+
+
+def _transposed(builder: TorchBuilder, call: Call) -> str:
+    """conv_transpose1d and 2d: torch says how large the output is."""
+    x, weight = call["input"], call["weight"]
+    if not isinstance(x, str) or not isinstance(weight, torch.Tensor):
+        raise NetworkError("a transposed convolution whose weights are computed from an input is not known")
+    flat = len(call.shape) == 3
+    if len(call.shape) not in (3, 4):
+        raise NetworkError("transposed convolutions of one and two axes are known, of three not")
+    made = transposed_convolution(
+        builder,
+        _lift(builder, x) if flat else x,
+        builder.weight(weight.unsqueeze(2) if flat else weight),
+        builder.array(call["bias"]),
+        size=(1, call.shape[2]) if flat else (call.shape[2], call.shape[3]),
+        stride=_sizes(call["stride"], flat, 1),
+        padding=_sizes(call["padding"], flat, 0),
+        dilation=_sizes(call["dilation"], flat, 1),
         groups=int(call["groups"]),
     )
     return builder.reshape(made, call.shape, "reshape") if flat else made
@@ -290,6 +313,7 @@ def _softmax(builder: TorchBuilder, call: Call) -> str:
 
 MATRIX: dict[str, Handler] = {
     **dict.fromkeys(("conv1d", "conv2d", "convolution", "_convolution"), _convolution),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed),
     "linear": _linear,
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _scaled_product),
     **dict.fromkeys(("matmul", "bmm", "mm", "mv", "dot"), _matmul),
@@ -313,6 +337,8 @@ MATRIX: dict[str, Handler] = {
 WEIGHTED = {
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "linear",
     "addmm",
     "batch_norm",

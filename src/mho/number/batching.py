@@ -13,6 +13,7 @@ from mho.network.layers import (
     Elementwise,
     Expand,
     Input,
+    Interleave,
     Layer,
     Linear,
     MatrixProduct,
@@ -22,6 +23,7 @@ from mho.network.layers import (
     Reduce,
     Slice,
     Softmax,
+    Take,
     Transpose,
 )
 
@@ -70,7 +72,7 @@ def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool
             return layer.permutation[0] == 0
         case Reduce():
             return 0 not in layer.axes
-        case Softmax() | Slice():
+        case Softmax() | Slice() | Take():
             return layer.axis != 0
         case Pad():
             return layer.before[0] == layer.after[0] == 0
@@ -84,6 +86,8 @@ def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool
             return len(first) == 4
         case Linear():
             return len(first) > 1
+        case Interleave():
+            return _aligned(operands, rank, layer.shape[0])
         case Concatenate():
             return layer.axis != 0 and _aligned(operands, rank, layer.shape[0])
         case Elementwise():

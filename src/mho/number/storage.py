@@ -19,6 +19,7 @@ from mho.network.layers import (
     Elementwise,
     Embedding,
     Input,
+    Interleave,
     Layer,
     MatrixLayer,
     MatrixProduct,
@@ -88,13 +89,13 @@ def carried(layer: Layer) -> tuple[str, ...]:
     """Return the operands whose values, and so whose code, a layer's output bears: it only selects or joins
     them.
 
-    These are the layers that move values, a Pad with zeros, a maximum Pool and a Concatenate.
+    These are the layers that move values, a Pad with zeros, a maximum Pool, a Concatenate and an Interleave.
     """
     if layer.moves_only or (isinstance(layer, Pad) and layer.value == 0.0):
         return layer.inputs
     if isinstance(layer, Pool) and layer.function == "maximum":
         return layer.inputs
-    if isinstance(layer, Concatenate):
+    if isinstance(layer, Concatenate | Interleave):
         return layer.inputs
     return ()
 

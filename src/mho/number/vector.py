@@ -25,6 +25,7 @@ from mho.network.layers import (
     Elementwise,
     Embedding,
     Expand,
+    Interleave,
     Layer,
     MatrixProduct,
     Normalise,
@@ -34,8 +35,10 @@ from mho.network.layers import (
     Reshape,
     Slice,
     Softmax,
+    Take,
     Transpose,
 )
+from mho.network.rearranged import interleave
 from mho.number.activations import FUNCTIONS
 from mho.number.reductions import normalise, pool, reduce, softmax
 
@@ -88,6 +91,8 @@ def apply(layer: Layer, operands: Sequence[AnyArray], samples: int, batch: int =
             return np.pad(operands[0], widths, constant_values=layer.value)
         case Concatenate():
             return concatenate(layer, operands)
+        case Interleave():
+            return interleave(layer, operands)
         case Embedding():
             return look_up(layer, layer.table, operands[0])
         case MatrixProduct():
@@ -97,7 +102,7 @@ def apply(layer: Layer, operands: Sequence[AnyArray], samples: int, batch: int =
 
 
 def move(layer: Layer, values: AnyArray, factor: int) -> AnyArray:
-    """Move values of any type: Reshape, Transpose, Slice, Expand. `factor` lengthens the first axis of a
+    """Move values of any type: Reshape, Transpose, Slice, Take, Expand. `factor` lengthens the first axis of a
     target shape.
     """
     match layer:
@@ -111,6 +116,8 @@ def move(layer: Layer, values: AnyArray, factor: int) -> AnyArray:
             part = (slice(None),) * layer.axis + (slice(layer.start, layer.stop, layer.step),)
             taken = values[part]
             return taken.reshape(taken.shape[: layer.axis] + taken.shape[layer.axis + 1 :]) if layer.drop else taken
+        case Take():
+            return np.take(values, layer.places, axis=layer.axis)
         case Expand():
             return np.broadcast_to(values, (layer.shape[0] * factor, *layer.shape[1:]))
         case _:
