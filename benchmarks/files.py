@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from mho.files.writing import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / "out" / "benchmarks"
@@ -31,9 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, lambda stream: stream.write(text.encode()))
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

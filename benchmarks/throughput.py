@@ -82,6 +82,6 @@ def render(found: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    from mho.report.files import write_text
+    from mho.files.writing import write_text
 
     write_text(PAGE, render(rows()))

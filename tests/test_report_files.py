@@ -11,7 +11,8 @@ import pytest
 
 import mho
 from mho.errors import OutputError
-from mho.report.files import check_folder, save_report, write_text
+from mho.files.writing import check_folder, write_text
+from mho.report.files import save_report
 
 FILES = ["report.html", "report.json", "trace.json"]
 

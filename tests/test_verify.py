@@ -211,7 +211,7 @@ def test_a_truncated_program_file_is_refused(small: mho.Program, tmp_path: Path,
     path = tmp_path / "x.mho"
     small.save(str(path))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ProgramError, match="not a program file"):
+    with pytest.raises(ProgramError, match="not a whole program file"):
         mho.Program.load(str(path))
 
 

@@ -17,10 +17,32 @@ MhoError                       anything the user can put right; the command line
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 LISTED = 20
 """More names than these are not listed where near ones can be told."""
+
+
+LONGEST = 300
+"""Characters of the one line that tells a mistake."""
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a terminal obeys instead of showing them: controls, ends of lines, turned directions; and halves of characters,
+which no stream takes."""
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return a text with characters that a terminal would obey as their escapes; with `lines`, ends of lines stay."""
+    return _COMMANDS.sub(lambda found: "\n" if lines and found[0] == "\n" else ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Return a text as one line: printable, and cut in its middle, so that it begins with where and ends with what is allowed."""
+    line = " ".join(printable(text).split())
+    if len(line) <= longest:
+        return line
+    tail = longest // 3
+    return f"{line[: longest - tail - 3]}...{line[-tail:]}"
 
 
 class MhoError(Exception):
@@ -28,7 +50,7 @@ class MhoError(Exception):
 
     def __init__(self, text: str = "") -> None:
         # Names and keys of a user's file stand in it, and may hold anything, the end of a line too.
-        super().__init__(text.replace("\n", "\\n").replace("\r", "\\r"))
+        super().__init__(printable(text))
 
 
 class ChipError(MhoError):

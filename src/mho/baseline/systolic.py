@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from mho.chip.files import read_yaml
 from mho.chip.parts import Use
 from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, read_number, read_word
 from mho.chip.spec import (
@@ -36,6 +35,7 @@ from mho.chip.spec import (
 from mho.chip.store import SUFFIXES, read_technology
 from mho.chip.units import SI_UNIT
 from mho.errors import ChipError, choices
+from mho.files.text import read_yaml
 
 SCHEMA = "mho.systolic/1"
 PRESETS = Path(__file__).parent / "presets"
@@ -127,7 +127,7 @@ class Systolic:
             path = PRESETS / f"{text}.yaml"
         else:
             raise ChipError(f"unknown systolic array {text!r}; {choices(text, cls.presets())}")
-        return cls._build(str(path), read_yaml(path), path.parent)
+        return cls._build(str(path), read_yaml(path, ChipError), path.parent)
 
     @staticmethod
     def presets() -> tuple[str, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mho.chip.files import read_yaml
 from mho.chip.quantity import Sources, as_mapping
 from mho.chip.technology import Technology
 from mho.errors import ChipError, choices
+from mho.files.text import read_yaml
 
 _HERE = Path(__file__).parent
 SUFFIXES = (".yaml", ".yml")
@@ -47,7 +47,7 @@ def read_chip(path: Path) -> dict[str, Any]:
 def _read_chip(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in below:
         raise ChipError(f"{path}: extends: a chip cannot extend itself")
-    raw = read_yaml(path)
+    raw = read_yaml(path, ChipError)
     if "extends" not in raw:
         return raw
     parent_name = raw.pop("extends")
@@ -94,7 +94,7 @@ def read_technology(name: str, where: str, beside: Path | None) -> Technology:
         path = shipped
     else:
         raise ChipError(f"{where}: unknown technology {name!r}; {choices(name, technologies())}")
-    technology = Technology.of(str(path), read_yaml(path))
+    technology = Technology.of(str(path), read_yaml(path, ChipError))
     if technology.name != name:
         raise ChipError(f"{path}: name: {technology.name!r} must agree with the file's name {name!r}")
     return technology

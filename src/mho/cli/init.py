@@ -50,7 +50,7 @@ def init(
         return
     if path.suffix not in (".yaml", ".yml"):
         raise OptionError(f"{path}: the name of a {what}'s file ends in .yaml")
-    from mho.report.files import write_text
+    from mho.files.writing import write_text
 
     if what == "chip":
         from mho.chip.template import chip_template

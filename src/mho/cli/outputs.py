@@ -41,7 +41,7 @@ def _write(text: str, target: str) -> bool:
     if target == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return True
-    from mho.report.files import write_text
+    from mho.files.writing import write_text
 
     write_text(Path(target), text)
     return False
@@ -53,20 +53,24 @@ def check_outputs(
     """Refuse, before the long work, what could not be written after it. OutputError names the path."""
     if json_to == csv_to == STANDARD_OUTPUT:
         raise OptionError("--json - and --csv - both take standard output; give one of them a file")
-    from mho.report.files import check_folder
+    from mho.files.writing import check_file, check_folder
 
     if save is not None and save.suffix != PROGRAM_SUFFIX:
         raise OptionError(f"--save {save}: the name of a program ends in {PROGRAM_SUFFIX}")
-    if out is not None:
-        check_folder(out)
-    for option, path in (("--save", save), ("--json", None if json_to in (None, "-") else Path(str(json_to)))):
+    for option, path, check in (
+        ("--out", out, check_folder),
+        ("--save", save, check_file),
+        *(
+            (option, Path(text), check_file)
+            for option, text in (("--json", json_to), ("--csv", csv_to))
+            if text is not None and text != STANDARD_OUTPUT
+        ),
+    ):
         if path is None:
             continue
-        if path.is_dir():
-            raise OutputError(f"{option} {path}: cannot be written: it is a folder")
-        if not path.parent.is_dir():
+        if check is check_file and not path.parent.is_dir():
             raise OutputError(f"{option} {path}: cannot be written: there is no folder {path.parent}")
         try:
-            check_folder(path.parent)
+            check(path)
         except OutputError as error:
-            raise OutputError(f"{option} {path}: {error}") from None
+            raise OutputError(f"{option} {error}") from None

@@ -185,7 +185,7 @@ def _save(whole: Whole, out: Path) -> None:
     """Write recommender.json and the dense part's report in `dense`, all or none."""
     import json
 
-    from mho.report.files import save_texts
+    from mho.files.writing import save_texts
 
     text = json.dumps(whole.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     known = (out / RESULT).exists()

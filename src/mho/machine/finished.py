@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mho.errors import OutputError
+from mho.files.text import parse_json
+from mho.files.writing import refusal, refuse_others, write_text
 
 COMPUTING = ("chip", "network", "number", "mapping", "program", "machine")
 """Packages of which a change may change a record. Schedules are not among them: what they decide stands in the program."""
@@ -49,16 +50,19 @@ class Finished:
         """Read what is kept. OutputError where the path is not a file that can be read."""
         self.path = None if path is None else Path(path)
         self._held: dict[str, dict[str, Any]] = {}
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return
+        refuse_others(self.path)
         try:
             # Not splitlines: a name in a record may hold what that takes for the end of a line.
             lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be read: {error.strerror or error}") from None
         for line in lines:
             with contextlib.suppress(ValueError):
-                record = json.loads(line)
+                record = parse_json(line)
                 if isinstance(record, dict) and isinstance(record.get("key"), str):
                     self._held[record.pop("key")] = record
 
@@ -79,14 +83,9 @@ class Finished:
         return self._held[key]
 
     def _write(self, path: Path) -> None:
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         lines = [json.dumps({"key": key, **record}, ensure_ascii=False) for key, record in self._held.items()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            beside.replace(path)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
-        finally:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
+            raise refusal(path, error) from None
+        write_text(path, "\n".join(lines) + "\n")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NetworkError, choices
+from mho.files.archive import Npz
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
 from mho.shown import Shown
@@ -90,7 +89,7 @@ def load_samples(path: str | Path, network: Network, *, key: str | None = None) 
     Images may be channels last in the file and are then brought channels first. uint8 pixels p are given as p - 128 to
     a network that takes signed 8-bit integers. Labels are taken from `y` or `labels`. NetworkError where nothing fits.
     """
-    held = _read(Path(path))
+    held = Npz(Path(path), NetworkError)
     if key is not None and key not in held:
         raise NetworkError(f"{path}: no array {key!r}; {choices(key, held)}")
     labels = next((held[name] for name in LABELS if name in held), None)
@@ -103,45 +102,27 @@ def load_samples(path: str | Path, network: Network, *, key: str | None = None) 
     return Samples(inputs, labels, Path(path).name)
 
 
-def _read(path: Path) -> dict[str, AnyArray]:
-    """Read all arrays of a .npz file; nothing in it is executed."""
-    try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise NetworkError(f"{path}: holds a single array; samples are a .npz file of named arrays (numpy.savez)")
-        with file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise NetworkError(f"{path}: not a readable .npz file ({error.strerror or error})") from None
-    except ValueError as error:
-        # Neither an archive nor an array, or one of Python objects, which are not read: reading them runs code.
-        reason = "no archive of plain arrays" if "pickle" in str(error) else str(error)
-        raise NetworkError(f"{path}: not a readable .npz file ({reason})") from None
-    except (EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise NetworkError(f"{path}: not a readable .npz file ({error})") from None
-
-
-def _fitting(path: str | Path, network: Network, layer: Input, held: dict[str, AnyArray], key: str | None) -> AnyArray:
+def _fitting(path: str | Path, network: Network, layer: Input, held: Npz, key: str | None) -> AnyArray:
     """Find the array for one input and bring it into the input's layout."""
     names = [key] if key is not None else [layer.name] if layer.name in held else [n for n in held if n not in LABELS]
     wanted = layer.shape[1:]
     for name in names:
-        array = held[name]
-        given = array.shape[1:]
-        if array.ndim == 0 or array.dtype.kind not in ("iu" if layer.integers else "fiu"):
+        header = held.headers[name]
+        given = header.shape[1:]
+        if header.ndim == 0 or header.dtype.kind not in ("iu" if layer.integers else "fiu"):
             continue
         if given == wanted:
-            found = array
+            found = held[name]
         elif len(given) == 3 and (given[2], *given[:2]) == wanted:
-            found = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+            found = np.ascontiguousarray(held[name].transpose(0, 3, 1, 2))
         elif wanted == (1, *given):
-            found = array[:, None]
+            found = held[name][:, None]
         else:
             continue
         found = _signed(found, network, layer)
         _check_values(f"{path}: array {name!r}", found, network, layer)
         return found
-    shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in held.items())
+    shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in held.headers.items())
     kind = "integers" if layer.integers else "numbers"
     raise NetworkError(
         f"{path}: no array fits input {layer.name!r}, {kind} of shape (samples, {', '.join(map(str, wanted))}); "

@@ -8,21 +8,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.errors import MhoError, OutputError, ProgramError
+from mho.errors import MhoError, ProgramError
+from mho.files.archive import opened, read_array, write_member
+from mho.files.text import parse_json
+from mho.files.writing import write_whole
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
@@ -33,7 +32,6 @@ from mho.program.instructions import KINDS, NAMES, ORDERS, Instruction
 from mho.program.program import BufferUse, Program
 
 FORMAT = "mho.program/2"
-DATE = (1980, 1, 1, 0, 0, 0)
 _LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
 
 
@@ -139,24 +137,19 @@ def _table(table: QuantisedTable, arrays: _Arrays) -> dict[str, Any]:
 
 
 def save(program: Program, path: str | Path) -> None:
-    """Write a program to a file, beside it first and then renamed. OutputError where that fails."""
+    """Write a program to a file, whole or not at all. OutputError where that fails."""
     arrays = _Arrays()
     text = json.dumps(_encode(program, arrays), separators=(",", ":"))
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with beside.open("xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            # A fixed date keeps equal programs equal byte for byte.
-            archive.writestr(zipfile.ZipInfo("program.json", DATE), text, zipfile.ZIP_DEFLATED)
+
+    def fill(stream: BinaryIO) -> None:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            write_member(archive, "program.json", text)
             for number, array in enumerate(arrays.kept):
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, array, allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"arrays/{number}.npy", DATE), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-        beside.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+                write_member(archive, f"arrays/{number}.npy", buffer.getvalue())
+
+    write_whole(Path(path), fill)
 
 
 def digest(program: Program, *, values_only: bool = False) -> str:
@@ -182,9 +175,7 @@ class _Reader:
         self.archive = archive
 
     def get(self, number: int) -> npt.NDArray[Any]:
-        with self.archive.open(f"arrays/{int(number)}.npy") as file:
-            array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
-            return array
+        return read_array(self.archive, f"arrays/{int(number)}.npy")
 
 
 def _exactly(record: Any, keys: set[str], what: str) -> dict[str, Any]:
@@ -355,29 +346,23 @@ def _decode(record: Any, arrays: _Reader) -> Program:
 PROGRAM_KEYS = {
     "format", "chip", "network", "quantised", "mapping", "schedule", "setup", "options", "notes", "buffers", "instructions",
 }  # fmt: skip
-UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError,
-    NotImplementedError, RuntimeError, OverflowError, RecursionError, struct.error, tokenize.TokenError, SyntaxError, MemoryError,
-)  # fmt: skip
-"""What the zip, JSON and array readers raise on damaged bytes."""
+MOST_TEXT = 2**26
+"""Bytes of a program's instructions and layers as JSON: that of 70 billion weights on one chip has a tenth of them."""
 
 
 def load(path: str | Path) -> Program:
     """Read a program. ProgramError where the file is missing, is no program, or is of another version."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if any(
-                entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in archive.infolist()
-            ):
-                raise ProgramError("not a program file (its entries are compressed by another method than deflate)")
-            record = json.loads(archive.read("program.json"))
+        with opened(Path(path), ProgramError, "program file") as archive:
+            size = archive.getinfo("program.json").file_size
+            if size > MOST_TEXT:
+                raise ProgramError(f"{path}: its instructions have {size:,} bytes; a program has at most {MOST_TEXT:,}")
+            record = parse_json(archive.read("program.json"))
             if not isinstance(record, dict) or record.get("format") != FORMAT:
-                found = record.get("format") if isinstance(record, dict) else None
-                raise ProgramError(f"format {found!r} is not {FORMAT!r}")
+                given = record.get("format") if isinstance(record, dict) else None
+                raise ProgramError(f"{path}: format {given!r} is not {FORMAT!r}")
             return _decode(record, _Reader(archive))
     except MhoError as error:
-        raise ProgramError(f"{path}: {error}") from None
-    except OSError as error:
-        raise ProgramError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except UNREADABLE as error:
-        raise ProgramError(f"{path} is not a program file ({type(error).__name__}: {error})") from None
+        raise ProgramError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    except (AttributeError, ArithmeticError, RecursionError) as error:
+        raise ProgramError(f"{path}: not a program file ({type(error).__name__}: {error})") from None

@@ -12,9 +12,9 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mho.files.writing import save_texts
 from mho.report import accuracy_text as text
 from mho.report import heat_map, layer_plot
-from mho.report.files import save_texts
 
 if TYPE_CHECKING:
     from mho.machine.evaluation import Evaluation

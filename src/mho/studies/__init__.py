@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mho.errors import OptionError, choices
-from mho.report.files import check_folder
+from mho.files.writing import check_folder
 from mho.studies.files import save
 from mho.studies.rows import SCHEMA, Row, Study
 from mho.studies.work import Settings, Work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mho.report.files import write_text
+from mho.files.writing import write_text
 from mho.studies.page import html, markdown
 from mho.studies.plot import render
 from mho.studies.rows import Study

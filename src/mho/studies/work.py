@@ -103,7 +103,7 @@ class Work:
 
     def _write(self) -> None:
         if self._path is not None:
-            from mho.report.files import write_text
+            from mho.files.writing import write_text
 
             # Not before: a request that is refused leaves no folder behind.
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from mho.baseline.lookup import charts, page
 from mho.baseline.lookup.recommendation import Recommendation
 from mho.errors import OutputError
+from mho.files.writing import save_texts
 from mho.report.engineering import percent, quantity
-from mho.report.files import save_texts
 
 LAYOUT = "layout.npz"
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mho.chip.files import read_yaml
-from mho.errors import AnalogError, ChipError, MhoError, choices
+from mho.errors import AnalogError, MhoError, choices
+from mho.files.text import read_yaml
 from mho.machine.analog.devices import Device
 
 SCHEMA = "mho.analog/1"
@@ -155,10 +155,7 @@ class Analog(Part):
     @classmethod
     def load(cls, path: str | Path) -> Analog:
         """Read a file. AnalogError naming file and key where it is wrong, DeviceError for its device."""
-        try:
-            raw = read_yaml(Path(path))
-        except ChipError as error:
-            raise AnalogError(str(error)) from None
+        raw = read_yaml(Path(path), AnalogError)
         return cls.from_dict(raw, str(path), Path(path).parent)
 
     @classmethod

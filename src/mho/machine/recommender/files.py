@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mho.atomic import write_whole
 from mho.errors import MhoError, WeightError
+from mho.files.text import parse_json
+from mho.files.writing import write_whole
 from mho.machine.recommender.ncf import NCF_TENSORS, quantise_ncf, real_ncf
 from mho.machine.recommender.recommender import RealRecommender, Recommender
 from mho.machine.recommender.tables import Table
@@ -105,7 +106,7 @@ def load(path: str | Path) -> Recommender:
     """Read what `save` wrote. Raises WeightError naming the file and what is wrong."""
     arrays, metadata = read_file(path)
     check_format(path, metadata, FORMAT)
-    return guarded(path, lambda: _integers(arrays, json.loads(metadata["recommender"])))
+    return guarded(path, lambda: _integers(arrays, parse_json(metadata["recommender"])))
 
 
 def open_recommender(path: str | Path) -> Recommender:
@@ -118,7 +119,7 @@ def open_recommender(path: str | Path) -> Recommender:
     if _is_ncf(arrays, metadata):
         return quantise_ncf(real_ncf(arrays, Path(path)))
     check_format(path, metadata, FORMAT, CHECKPOINT)
-    return guarded(path, lambda: _integers(arrays, json.loads(metadata["recommender"])))
+    return guarded(path, lambda: _integers(arrays, parse_json(metadata["recommender"])))
 
 
 def open_real(path: str | Path) -> RealRecommender:
@@ -127,7 +128,7 @@ def open_real(path: str | Path) -> RealRecommender:
     if _is_ncf(arrays, metadata):
         return real_ncf(arrays, Path(path))
     check_format(path, metadata, CHECKPOINT)
-    return guarded(path, lambda: _real(arrays, json.loads(metadata["recommender"])))
+    return guarded(path, lambda: _real(arrays, parse_json(metadata["recommender"])))
 
 
 def _is_ncf(arrays: Arrays, metadata: Mapping[str, str]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.atomic import write_whole
 from mho.errors import MappingError, choices
+from mho.files.archive import Npz, write_member
+from mho.files.text import parse_json
+from mho.files.writing import write_whole
 from mho.mapping.embedding.layout import Layout
 
 FORMAT = "mho.layout/1"
-DATE = (1980, 1, 1, 0, 0, 0)
 PLACES = ("table", "row", "group", "wordline")
 ARRAYS = ("format", "height", "method", "options", "names", "rows", "ids", *PLACES, "copies", "tile")
-BROKEN = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -100,19 +99,11 @@ class Seating:
     def load(cls, path: str | Path) -> Seating:
         """Read a file. MappingError names the file, and the array that is missing, unknown, or does not fit."""
         source = Path(path)
-        try:
-            loaded = np.load(source, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise MappingError(f"{source}: a single array, not a .npz file")
-            with loaded as archive:
-                odd = sorted(set(archive.files) ^ set(ARRAYS))
-                if odd:
-                    raise MappingError(f"{source}: a layout has arrays {', '.join(ARRAYS)}; check {', '.join(odd)}")
-                arrays = {name: archive[name] for name in ARRAYS}
-        except OSError as error:
-            raise MappingError(f"{source}: cannot be read: {error.strerror or error}") from None
-        except BROKEN as error:
-            raise MappingError(f"{source}: not a whole .npz file ({error})") from None
+        held = Npz(source, MappingError)
+        odd = sorted(set(held) ^ set(ARRAYS))
+        if odd:
+            raise MappingError(f"{source}: a layout has arrays {', '.join(ARRAYS)}; check {', '.join(odd)}")
+        arrays = {name: held[name] for name in ARRAYS}
         try:
             return _unpacked(arrays)
         except MappingError as error:
@@ -144,8 +135,7 @@ def _packed(seating: Seating) -> bytes:
         for name in ARRAYS:
             part = io.BytesIO()
             np.lib.format.write_array(part, arrays[name], allow_pickle=False)
-            # A fixed date keeps equal layouts equal byte for byte.
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", DATE), part.getvalue(), zipfile.ZIP_DEFLATED)
+            write_member(archive, f"{name}.npy", part.getvalue())
     return buffer.getvalue()
 
 
@@ -210,7 +200,7 @@ def _members(
 
 def _options(text: str) -> dict[str, Any]:
     try:
-        options = json.loads(text)
+        options = parse_json(text)
     except ValueError:
         options = None
     if not isinstance(options, dict):

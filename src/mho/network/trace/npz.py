@@ -6,21 +6,21 @@ other, the bag and the row of each look-up, in any order.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-import numpy.lib.format as npy
 import numpy.typing as npt
 
 from mho.errors import TraceError, choices
+from mho.files.archive import opened as opened_archive
+from mho.files.archive import read_header
 from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, falling, whole_weights
 
 AnyArray = npt.NDArray[Any]
@@ -28,7 +28,6 @@ OFFSETS = ("offsets", "indptr")
 KNOWN = (*OFFSETS, "indices", "tables", "queries", "weights", "rows", "names", "n_items", "origin", "synthetic", "ids")
 ALIKE = 0.8
 """From this likeness on the name of an array is taken for a slip of the pen, and refused."""
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError, KeyError)
 
 
 class Member:
@@ -36,13 +35,9 @@ class Member:
 
     def __init__(self, archive: zipfile.ZipFile, name: str, kinds: str = "iu") -> None:
         self.file, self.name = str(archive.filename), name
-        self._stream: IO[bytes] = archive.open(f"{name}.npy")
-        version = npy.read_magic(self._stream)
-        if version not in ((1, 0), (2, 0)):
-            raise TraceError(f"{self.file}: array {name!r}: version {version} of the .npy format is not known")
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        self.shape, _, self.type = read_header(self._stream)
-        if self.type.kind not in kinds or self.type.hasobject:
+        header, self._stream = read_header(archive, f"{name}.npy")
+        self.shape, self.type = header.shape, header.dtype
+        if self.type.kind not in kinds:
             allowed = {"iu": "integers", "iuf": "whole numbers"}.get(kinds, "of its kind")
             raise TraceError(f"{self.file}: array {name!r} holds {self.type}; it must hold {allowed}")
         if len(self.shape) > 1:
@@ -72,16 +67,9 @@ class Member:
         return self.take(self.length)
 
 
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def opened(path: Path) -> AbstractContextManager[zipfile.ZipFile]:
     """Open an archive. TraceError names the file where it is none, or is broken, then or later."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except OSError as error:
-        raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except BROKEN as error:
-        raise TraceError(f"{path}: not a whole .npz file ({error})") from None
+    return opened_archive(path, TraceError)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mho.atomic import refusal, refuse_folder, write_beside, write_whole
 from mho.errors import OutputError
+from mho.files.writing import check_file, write_whole
 from mho.network.trace.trace import Trace
 
 SUFFIX = ".npz"
@@ -17,11 +17,7 @@ def check_save(path: Path) -> None:
     """Raise OutputError where a trace cannot be saved; leave nothing behind."""
     if path.suffix != SUFFIX:
         raise OutputError(f"{path}: the name of a trace's file ends in {SUFFIX}")
-    refuse_folder(path)
-    try:
-        write_beside(path, lambda stream: None).unlink()
-    except OSError as error:
-        raise refusal(path, error) from None
+    check_file(path)
 
 
 def save(trace: Trace, path: Path) -> None:

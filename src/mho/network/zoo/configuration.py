@@ -12,37 +12,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mho.errors import NetworkError, OptionError, choices
+from mho.files.text import parse_json, read_text, read_yaml
 from mho.network.zoo.decoder import DecoderConfiguration
-
-
-class _RepeatedKeyError(ValueError):
-    """A key that is given twice."""
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, refusing a mapping that gives a key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        _unique([(self.construct_object(key, deep=True), None) for key, _ in node.value])
-        return super().construct_mapping(node, deep)
-
-
-def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    names = [repr(key) for key, _ in pairs]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise _RepeatedKeyError(f"key {twice[0]} is given twice")
-    return dict(pairs)
 
 
 def read_configuration(path: str | Path) -> DecoderConfiguration:
@@ -66,24 +43,12 @@ def read_configuration(path: str | Path) -> DecoderConfiguration:
 
 
 def _read(path: Path) -> Any:
+    if path.suffix.lower() != ".json":
+        return read_yaml(path, NetworkError)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise NetworkError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    except UnicodeDecodeError:
-        raise NetworkError(f"{path}: cannot be read: it is not UTF-8 text") from None
-    try:
-        if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_unique)
-        return yaml.load(text, Loader=_Loader)
-    except _RepeatedKeyError as error:
-        raise NetworkError(f"{path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = "" if mark is None else f"line {mark.line + 1}: "
-        reason = getattr(error, "problem", None) or (str(error).splitlines() or ["?"])[0]
-        kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
-        raise NetworkError(f"{path}: {place}not valid {kind}: {reason}") from None
+        return parse_json(read_text(path, NetworkError))
+    except ValueError as error:
+        raise NetworkError(f"{path}: not valid JSON: {error}") from None
 
 
 def _value(path: Path, key: str, kind: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mho.errors import WeightError
+from mho.files.text import parse_json
 from mho.machine.recommender.files import CHECKPOINT, check_format, guarded, read_file, record_of, write_file
 from mho.training.recommender.data import Interactions
 from mho.training.recommender.train import Settings, Training
@@ -45,7 +46,7 @@ def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None) ->
     check_format(path, metadata, CHECKPOINT)
 
     def build() -> Training:
-        about = json.loads(metadata["training"])
+        about = parse_json(metadata["training"])
         given = [data.seed, int(data.unseen.sum()), list(data.rows)]
         if [about["seed"], about["unseen"], about["rows"]] != given:
             raise WeightError(f"trained on other data ({about['data']}, seed {about['seed']}), not on {data.origin}")

@@ -10,7 +10,6 @@ for them there is no row, and their bag in the table of users is empty.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OptionError, TraceError
+from mho.files.archive import Npz
 from mho.machine.recommender.bags import Field
 
 Integers = npt.NDArray[np.int64]
 ATTRIBUTES = ("gender", "age", "occupation")
 TABLES = ("user", *ATTRIBUTES, "item", "genre", "history")
 """Tables in the order of the dense part's vectors. MovieLens-1M's attributes by the number of values that each has."""
+ARRAYS = ("user", "item", "n_train", "user_attr", "item_attr")
 POOLINGS = {"history": "unit"}
 NEGATIVES = 4
 """Negatives drawn for each positive, in training and in tests (He et al. 2017, section 4.1)."""
@@ -99,11 +100,11 @@ class Interactions:
         """
         if not 0 <= unseen <= 0.9:
             raise OptionError(f"the share of unseen users lies in 0 to 0.9, not {unseen}")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                held = {name: file[name] for name in ("user", "item", "n_train", "user_attr", "item_attr")}
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise TraceError(f"{path}: not a readable file of interactions ({error})") from None
+        every = Npz(Path(path), TraceError)
+        absent = [name for name in ARRAYS if name not in every]
+        if absent:
+            raise TraceError(f"{path}: array {absent[0]!r} is missing; interactions have {', '.join(ARRAYS)}")
+        held = {name: every[name] for name in ARRAYS}
         user, item = (held[name].astype(np.int64) - 1 for name in ("user", "item"))
         people, count = len(held["user_attr"]) - 1, int(held["n_train"])
         last = user[count:]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.chip.files import read_yaml
 from mho.errors import ChipError, DeviceError, choices
+from mho.files.text import read_yaml
 from mho.machine.analog.devices.ageing import Drift, Relaxation
 from mho.machine.analog.devices.changes import changed
 from mho.machine.analog.devices.curve import Curve, FloatArray, Window
@@ -81,10 +81,7 @@ class Device(Shown):
             path = _PRESETS / f"{text}.yaml"
         else:
             raise DeviceError(f"unknown device {text!r}; {choices(text, cls.presets())}")
-        try:
-            return cls.from_dict(read_yaml(path), str(path))
-        except ChipError as error:
-            raise DeviceError(str(error)) from None
+        return cls.from_dict(read_yaml(path, DeviceError), str(path))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], file: str = "device") -> Device:
