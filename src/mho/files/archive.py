@@ -24,7 +24,6 @@ import numpy as np
 import numpy.lib.format as npy
 import numpy.typing as npt
 
-from mho.errors import MhoError
 from mho.files.text import Kind, check_regular
 
 AnyArray = npt.NDArray[Any]
@@ -104,12 +103,12 @@ def read_header(archive: zipfile.ZipFile, name: str) -> tuple[Header, IO[bytes]]
     except (MemoryError, RecursionError):  # Brackets without end, in a header of some kilobytes.
         raise ValueError(f"array {name.removesuffix(SUFFIX)!r}: its header cannot be read") from None
     header = Header(tuple(map(int, shape)), dtype, by_columns)
+    said = f"array {name.removesuffix(SUFFIX)!r}"
     if dtype.hasobject:
-        raise ValueError(f"array {name.removesuffix(SUFFIX)!r} holds objects of Python: no archive of plain arrays")
-    if min(shape, default=0) < 0 or header.size != info.file_size - stream.tell():
-        raise ValueError(
-            f"array {name.removesuffix(SUFFIX)!r}: its header states {dtype} {shape}, which is not what the file holds"
-        )
+        raise ValueError(f"{said} holds objects of Python; only integers, numbers and text are read")
+    if min(shape, default=0) < 0 or header.size != (given := info.file_size - stream.tell()):
+        ends = "goes on after its values" if 0 <= header.size < given else "ends early"
+        raise ValueError(f"{said} {ends}: its header states {dtype} {shape}")
     if not dtype.itemsize and math.prod(shape) > MOST_VALUES_WITHOUT_BYTES:
         raise ValueError(f"array {name.removesuffix(SUFFIX)!r}: {shape} values without bytes")
     return header, stream
@@ -185,4 +184,4 @@ def write_member(archive: zipfile.ZipFile, name: str, content: bytes | str) -> N
     archive.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_DEFLATED)
 
 
-__all__ = ["BROKEN", "Header", "MhoError", "Npz", "check_memory", "opened", "read_array", "read_header", "write_member"]
+__all__ = ["BROKEN", "Header", "Npz", "check_memory", "opened", "read_array", "read_header", "write_member"]
