@@ -57,7 +57,7 @@ def network(*layers: Layer, outputs: tuple[str, ...] | None = None) -> Network:
 
 def entry(*shape: int, integers: bool = False) -> Input:
     """The input, called x."""
-    return Input(name="x", inputs=(), shape=shape, integers=integers)
+    return Input(name="x", inputs=(), shape=shape, type="int64" if integers else "real")
 
 
 def with_codes(net: Network, codes: Mapping[str, npt.ArrayLike]) -> QuantisedNetwork:

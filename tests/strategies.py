@@ -43,7 +43,7 @@ class Sketch:
 
     def __init__(self, seed: int, shape: tuple[int, ...], *, integers: bool = False) -> None:
         self.generator = np.random.default_rng(seed)
-        self.layers: list[Layer] = [Input(name="input", inputs=(), shape=shape, integers=integers)]
+        self.layers: list[Layer] = [Input(name="input", inputs=(), shape=shape, type="int64" if integers else "real")]
 
     def add(self, layer: Layer) -> Layer:
         self.layers.append(layer)

@@ -131,8 +131,6 @@ def test_an_output_is_never_rewritten_by_its_reader() -> None:
         lambda b, x: b.slice(x, 4, 0, 1),
         lambda b, x: b.slice(x, 1, 0, 4, -1),
         lambda b, x: b.expand(x, (1, 4, 4, 5)),
-        lambda b, x: b.reduce(x, "mean", (0,), keep=True),
-        lambda b, x: b.concatenate((x, x), 0),
         lambda b, x: b.linear(x, Array((3, 5))),
         lambda b, x: b.convolution(x, Array((4, 3, 1, 1)), None),
         lambda b, x: b.convolution(x, Array((4, 4, 9, 9)), None),

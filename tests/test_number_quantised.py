@@ -81,7 +81,7 @@ def coded_network(per_channel: bool = False) -> tuple[Network, np.ndarray, np.nd
         code = scalar(0.02, 0)
         bias_code = scalar(0.02 * 0.05, 0, -(2**31), 2**31 - 1)
     net = network(
-        Input(name="x", inputs=(), shape=(1, 3, 6, 6), integers=True),
+        Input(name="x", inputs=(), shape=(1, 3, 6, 6), type="int8"),
         Convolution(
             name="c", inputs=("x",), shape=(1, 4, 6, 6), weight=Array.of(weight, code),
             bias=Array.of(bias, bias_code), padding=(1, 1, 1, 1),
@@ -202,7 +202,7 @@ def test_joined_and_padded_tensors_share_one_code() -> None:
 def test_a_table_gives_its_code_to_what_is_looked_up() -> None:
     rng = np.random.default_rng(13)
     net = network(
-        Input(name="i", inputs=(), shape=(1, 2), integers=True),
+        Input(name="i", inputs=(), shape=(1, 2), type="int64"),
         Embedding(name="e", inputs=("i",), shape=(1, 2, 4), table=Array.of(rng.normal(size=(9, 4)))),
         linear("y", "e", (1, 2, 3), 4, rng),
     )

@@ -17,11 +17,11 @@ from mho.errors import NumberError, OptionError
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.network.samples import load_samples, synthetic
+from mho.network.windows import windows
 from mho.number import Grid, QuantisedNetwork, run_float, run_reference
 from mho.number.accuracy import classified
 from mho.number.moments import moments
 from mho.number.squeeze import largest_of_tiles
-from mho.number.windows import windows
 from tests.strategies import Sketch, networks
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

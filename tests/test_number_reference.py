@@ -32,6 +32,7 @@ from mho.network.layers import (
     Softmax,
     Transpose,
 )
+from mho.network.windows import assemble, windows
 from mho.number.affine import encode
 from mho.number.batching import batchable
 from mho.number.quantised import quantise
@@ -44,7 +45,6 @@ from mho.number.reference import (
     run_reference,
     vector_step,
 )
-from mho.number.windows import assemble, windows
 
 
 def network(*layers: Layer, outputs: tuple[str, ...] | None = None, **how: Any) -> Network:
@@ -94,7 +94,7 @@ def attention(batch: int = 1) -> Network:
     rng, b, n, d = np.random.default_rng(1), batch, 6, 8
     shape, heads = (b, n, d), (b, 2, n, d // 2)
     return network(
-        Input(name="ids", inputs=(), shape=(b, n - 1), integers=True),
+        Input(name="ids", inputs=(), shape=(b, n - 1), type="int64"),
         Embedding(name="words", inputs=("ids",), shape=(b, n - 1, d), table=Array.of(rng.normal(size=(11, d)))),
         Constant(name="token", inputs=(), shape=(1, 1, d), value=Array.of(rng.normal(size=(1, 1, d)))),
         Expand(name="tokens", inputs=("token",), shape=(b, 1, d)),

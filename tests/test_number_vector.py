@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import NumberError
+from mho.network.arithmetic import ELEMENTWISE, apply
 from mho.network.layers import (
     LAYER_KINDS,
     Activation,
@@ -18,10 +19,13 @@ from mho.network.layers import (
     ChannelAffine,
     Concatenate,
     Constant,
+    Convert,
     Convolution,
+    CumulativeSum,
     Elementwise,
     Embedding,
     Expand,
+    Gather,
     GroupedLinear,
     Input,
     Linear,
@@ -31,11 +35,11 @@ from mho.network.layers import (
     Pool,
     Reduce,
     Reshape,
+    Select,
     Slice,
     Softmax,
     Transpose,
 )
-from mho.number.vector import ELEMENTWISE, apply
 
 F = torch.nn.functional
 RNG = np.random.default_rng(3)
@@ -75,6 +79,25 @@ ACTIVATIONS = {
     "power": ({"exponent": 3.0}, lambda x: torch.pow(x, 3.0)),
     "sine": ({}, torch.sin),
     "cosine": ({}, torch.cos),
+    "tangent": ({}, torch.tan),
+    "arcsine": ({}, torch.asin),
+    "arccosine": ({}, torch.acos),
+    "arctangent": ({}, torch.atan),
+    "hyperbolic_sine": ({}, torch.sinh),
+    "hyperbolic_cosine": ({}, torch.cosh),
+    "area_sine": ({}, torch.asinh),
+    "area_cosine": ({}, torch.acosh),
+    "area_tangent": ({}, torch.atanh),
+    "floor": ({}, torch.floor),
+    "ceiling": ({}, torch.ceil),
+    "round": ({}, torch.round),
+    "sign": ({}, torch.sign),
+    "softsign": ({}, F.softsign),
+    "threshold": ({"threshold": 0.5}, lambda x: F.threshold(x, 0.5, 0.0)),
+    "shrink": ({"threshold": 0.5, "bias": 0.5}, lambda x: F.softshrink(x, 0.5)),
+    "not": ({}, lambda x: torch.logical_not(x > 0)),
+    "is_nan": ({}, torch.isnan),
+    "is_infinite": ({"positive": 1.0, "negative": 1.0}, torch.isinf),
     "scale_shift": ({"scale": 2.0, "shift": -1.0}, lambda x: x * 2.0 - 1.0),
 }
 
@@ -87,17 +110,78 @@ def test_every_activation_is_compared() -> None:
 def test_activation_is_that_of_torch(name: str) -> None:
     parameters, function = ACTIVATIONS[name]
     x = np.abs(X) + 0.1 if name in ("log", "sqrt", "reciprocal_sqrt") else X
-    found = apply(layer(Activation, X.shape, function=name, parameters=parameters), [x], 4)
-    assert found.dtype == np.float64
+    x = np.tanh(x) if name in ("arcsine", "arccosine", "area_tangent") else x + (9.0 if name == "area_cosine" else 0.0)
+    given = x > 0 if name == "not" else x
+    found = apply(layer(Activation, X.shape, function=name, parameters=parameters), [given], 4)
+    assert found.dtype == (bool if name in ("not", "is_nan", "is_infinite") else np.float64)
     np.testing.assert_allclose(found, function(t(x)).numpy(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", Activation.EXACT)
+def test_integers_stay_integers_where_they_can(name: str) -> None:
+    x = np.arange(-6, 6).reshape(3, 4)
+    low_high = {"low": -2.0, "high": np.inf} if name == "clip" else {}
+    found = apply(layer(Activation, x.shape, function=name, parameters=low_high), [x], 3)
+    functions = {"not": np.invert, "relu": lambda x: np.maximum(x, 0), "clip": lambda x: np.maximum(x, -2)}
+    plain = {"negate": np.negative, "absolute": np.abs, "sign": np.sign}
+    assert found.dtype == np.int64
+    assert np.array_equal(found, functions.get(name, plain.get(name, np.asarray))(x))
 
 
 @pytest.mark.parametrize("name", sorted(ELEMENTWISE))
 def test_elementwise_broadcasts(name: str) -> None:
     other = RNG.normal(size=(6, 1, 5))
-    found = apply(layer(Elementwise, X.shape, ("x", "y"), function=name), [X, other], 4)
-    torch_name = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div"}.get(name, name)
-    assert np.array_equal(found, getattr(torch, torch_name)(t(X), t(other)).numpy())
+    torch_name = {
+        "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "power": "pow", "modulo": "remainder",
+        "remainder": "fmod", "less_or_equal": "le", "greater_or_equal": "ge", "equal": "eq", "not_equal": "ne",
+        "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "shift_left": "bitwise_left_shift",
+        "shift_right": "bitwise_right_shift",
+    }.get(name, name)  # fmt: skip
+    combined = layer(Elementwise, X.shape, ("x", "y"), function=name)
+    if name not in ("and", "or", "xor", "shift_left", "shift_right"):
+        x = np.abs(X) if name == "power" else X
+        found = apply(combined, [x, other], 4)
+        np.testing.assert_allclose(found, getattr(torch, torch_name)(t(x), t(other)).numpy(), rtol=1e-14)
+    if name != "divide":
+        whole, positive = (10 * X).astype(np.int64), np.abs(10 * other).astype(np.int64) % 5 + 1
+        found = apply(combined, [whole, positive], 4)
+        assert combined.result_type(["int64", "int64"]) == found.dtype.name
+        assert np.array_equal(found, getattr(torch, torch_name)(t(whole), t(positive)).numpy())
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-5, 5).filter(bool)), min_size=1))
+def test_the_quotient_of_integers_is_cut_off_towards_zero(pairs: list[tuple[int, int]]) -> None:
+    left, right = np.array(pairs).T
+    found = apply(layer(Elementwise, left.shape, ("x", "y"), function="divide"), [left, right], 1)
+    assert found.tolist() == [int(a / b) for a, b in pairs]
+
+
+@pytest.mark.parametrize("function", ["rows", "elements", "points"])
+def test_gather_is_that_of_numpy_with_places_counted_from_both_ends(function: str) -> None:
+    x = np.arange(24).reshape(2, 3, 4)
+    gather = layer(Gather, (2, 2, 4), ("x", "i"), function=function, axis=1)
+    if function == "rows":
+        assert np.array_equal(apply(gather, [x, np.array([2, -3])], 2), x[:, [2, 0]])
+        with pytest.raises(NumberError, match="from 0 to 3"):
+            apply(gather, [x, np.array([0, 3])], 2)
+    elif function == "elements":
+        places = RNG.integers(-3, 3, (2, 2, 4))
+        assert np.array_equal(apply(gather, [x, places], 2), np.take_along_axis(x, places, 1))
+    else:
+        found = apply(gather, [x, np.array([[[2, 3], [0, -1]], [[1, 1], [-1, 0]]])], 2)
+        assert np.array_equal(found, [[x[0, 2, 3], x[0, 0, 3]], [x[1, 1, 1], x[1, 2, 0]]])
+
+
+def test_select_convert_and_running_sums() -> None:
+    condition = X > 0
+    found = apply(layer(Select, X.shape, ("c", "x", "y")), [condition, X, np.array(2.0)], 4)
+    assert np.array_equal(found, np.where(condition, X, 2.0))
+    assert np.array_equal(apply(layer(Convert, X.shape, type="int32"), [9 * X], 4), np.trunc(9 * X))
+    assert apply(layer(Convert, X.shape, type="real"), [condition], 4).dtype == np.float64
+    x = np.array([[1, 2, 3]])
+    for exclusive, reverse, sums in ((0, 0, [1, 3, 6]), (1, 0, [0, 1, 3]), (0, 1, [6, 5, 3]), (1, 1, [5, 3, 0])):
+        how = layer(CumulativeSum, x.shape, axis=1, exclusive=bool(exclusive), reverse=bool(reverse))
+        assert apply(how, [x], 1).tolist() == [sums]
 
 
 @given(
@@ -137,10 +221,12 @@ def test_dilated_maximum_pool_is_that_of_torch() -> None:
 
 @pytest.mark.parametrize("axes", [(1,), (2, 3), (1, 3), (3,)])
 @pytest.mark.parametrize("keep", [True, False])
-@pytest.mark.parametrize("function", ["mean", "sum", "maximum", "minimum"])
+@pytest.mark.parametrize("function", ["mean", "sum", "maximum", "minimum", "product", "argmax", "argmin"])
 def test_reduce_is_that_of_torch(function: str, axes: tuple[int, ...], keep: bool) -> None:
-    name = {"maximum": "amax", "minimum": "amin"}.get(function, function)
-    expected = getattr(torch, name)(t(X), dim=axes, keepdim=keep)
+    name = {"maximum": "amax", "minimum": "amin", "product": "prod"}.get(function, function)
+    if function in ("product", "argmax", "argmin"):
+        axes = axes[:1]
+    expected = getattr(torch, name)(t(X), dim=axes[0] if len(axes) == 1 else axes, keepdim=keep)
     found = apply(layer(Reduce, tuple(expected.shape), function=function, axes=axes, keep=keep), [X], 4)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12, atol=1e-14)
 
@@ -226,6 +312,7 @@ def test_every_kind_but_the_crossbars_is_tested_here() -> None:
     moves = {Expand, Reshape, Slice, Transpose}
     sums = {MatrixProduct, Normalise, Pool, Reduce, Softmax}
     others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Pad}
+    others |= {Convert, CumulativeSum, Gather, Select}
     assert set(LAYER_KINDS) - moves - sums - others == {Input, Convolution, Linear, GroupedLinear}
 
 

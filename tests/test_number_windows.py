@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mho.errors import NumberError
 from mho.network.layers import Array, Convolution, Linear
-from mho.number.products import exact_type, multiply
-from mho.number.windows import assemble, windows
+from mho.network.products import exact_type, multiply
+from mho.network.windows import assemble, windows
 
 
 @st.composite

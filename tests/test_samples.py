@@ -19,7 +19,7 @@ from mho.number.accuracy import top1
 PIXELS = Network("image", (Input(name="image", inputs=(), shape=(1, 3, 4, 5)),), ("image",), "none")
 CODED = Network(
     "codes",
-    (Input(name="image", inputs=(), shape=(1, 3, 4, 5), integers=True),),
+    (Input(name="image", inputs=(), shape=(1, 3, 4, 5), type="int8"),),
     ("image",),
     "none",
     {"image": Affine(np.array(0.5), np.array(0), -128, 127, None)},
@@ -27,7 +27,7 @@ CODED = Network(
 WORDS = Network(
     "words",
     (
-        Input(name="tokens", inputs=(), shape=(2, 6), integers=True),
+        Input(name="tokens", inputs=(), shape=(2, 6), type="int64"),
         Embedding(name="table", inputs=("tokens",), shape=(2, 6, 3), table=Array((11, 3))),
     ),
     ("table",),

@@ -43,7 +43,7 @@ def reside(network: Network, capacity: int) -> Residency:
     for i, layer in enumerate(network.layers):
         for name in layer.inputs:
             last[source[name]] = max(last[source[name]], i)
-    kept = {source[name] for name in network.outputs}
+    kept = {source[name] for name in network.results}
     last.update(dict.fromkeys(kept, len(network.layers)))
     held: dict[int, int] = {}
     spilled: dict[int, int] = {}
@@ -57,7 +57,7 @@ def reside(network: Network, capacity: int) -> Residency:
         if own and layer.name in coded:
             held[i] = min(layer.size, capacity - sum(held.values()))
             spilled[i] = layer.size - held[i]
-        size = transfer_bytes(layer, coded)
+        size = transfer_bytes(layer, network, coded)
         over = spilled.get(i, 0)
         if isinstance(layer, Input):
             load = size - over
@@ -65,7 +65,7 @@ def reside(network: Network, capacity: int) -> Residency:
             load = layer.size
         if own and not isinstance(layer, Input):
             store += over
-        if layer.name in network.outputs:
+        if layer.name in network.results:
             store += size - over
         free.append(capacity - sum(held.values()))
         loads.append(load)

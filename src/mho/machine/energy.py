@@ -247,7 +247,7 @@ def held_s(program: Program, timing: Timing) -> dict[int, float]:
     for i, reader in enumerate(network.layers):
         for name in reader.inputs:
             freed[shown[name]] = max(freed.get(shown[name], 0.0), ends.get(i, 0.0))
-    freed.update({shown[name]: timing.latency_s for name in network.outputs})
+    freed.update({shown[name]: timing.latency_s for name in network.results})
     return {
         use.layer: max(freed.get(use.layer, ends.get(use.layer, 0.0)) - begins.get(use.layer, 0.0), 0.0)
         for use in program.buffers

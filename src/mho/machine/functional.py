@@ -181,7 +181,7 @@ class Executor:
         assert quantised is not None
         arrays, runs = checked(network, inputs)
         names = kept(network, keep)
-        staying = frozenset(names) | fixed(network)
+        staying = frozenset(names.values()) | fixed(network)
         if first_sample < 0 or first_sample % network.batch:
             raise OptionError(f"first_sample is a multiple of the {network.batch} of an inference, not {first_sample}")
         pieces = []
@@ -192,7 +192,7 @@ class Executor:
             _Machine(self.program, self.fabric, self.products, values, first, stop - start, self.watch).run(
                 staying, signals
             )
-            pieces.append({name: values.real(name) for name in names})
+            pieces.append({tensor: values.real(tensor) for tensor in names.values()})
         return joined(network, names, pieces)
 
 

@@ -8,7 +8,6 @@ in one place. `scope` is the name that the next main layer takes; helper layers 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,79 +16,30 @@ from mho.errors import NetworkError
 from mho.network.geometry import axis_of, overhang, regular_windows, window_count
 from mho.network.layers import (
     Activation,
-    Affine,
     Array,
     ChannelAffine,
-    Concatenate,
-    Constant,
+    Convert,
     Convolution,
+    CumulativeSum,
     Elementwise,
     Embedding,
-    Expand,
     GroupedLinear,
-    Input,
-    Interleave,
-    Layer,
     Linear,
     MatrixProduct,
     Normalise,
-    Pad,
     Pool,
     Reduce,
-    Reshape,
-    Slice,
+    Select,
     Softmax,
-    Take,
-    Transpose,
 )
+from mho.network.movement import MovementBuilder
 
-Shape = tuple[int, ...]
 LOWEST = float(np.finfo(np.float32).min)
 """What stands for minus infinity in a mask: its exponential is zero beside any other score."""
 
 
-class Builder:
+class Builder(MovementBuilder):
     """Collects layers. Every method appends one layer and returns the name of its tensor."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.layers: dict[str, Layer] = {}
-        self.codes: dict[str, Affine] = {}
-        self.scope = "layer"
-
-    def unique(self, name: str) -> str:
-        """Return `name`, or `name_1`, `name_2` ... if it is taken."""
-        if name not in self.layers:
-            return name
-        count = 1
-        while f"{name}_{count}" in self.layers:
-            count += 1
-        return f"{name}_{count}"
-
-    def name(self, part: str | None) -> str:
-        """Name the next layer: the scope itself, or a part of it."""
-        return self.unique(self.scope if part is None else f"{self.scope}.{part}")
-
-    def add(self, layer: Layer) -> str:
-        """Append a layer."""
-        if layer.name in self.layers:
-            raise NetworkError(f"two layers are called {layer.name!r}")
-        self.layers[layer.name] = layer
-        return layer.name
-
-    def shape(self, tensor: str) -> Shape:
-        """Shape of a tensor."""
-        return self.layers[tensor].shape
-
-    # Sources ------------------------------------------------------------------------------------------------
-
-    def input(self, shape: Sequence[int], *, integers: bool = False) -> str:
-        """Append a tensor given from outside."""
-        return self.add(Input(name=self.name(None), inputs=(), shape=tuple(shape), integers=integers))
-
-    def constant(self, value: Array, part: str | None = None) -> str:
-        """Append a constant."""
-        return self.add(Constant(name=self.name(part), inputs=(), shape=value.shape, value=value))
 
     # Layers with weights ------------------------------------------------------------------------------------
 
@@ -226,8 +176,6 @@ class Builder:
         """Append a reduction over axes (negative ones counted from the end)."""
         shape = self.shape(x)
         chosen = tuple(sorted({axis_of(axis, len(shape)) for axis in axes}))
-        if 0 in chosen:
-            raise NetworkError("a reduction over the batch axis is not known; keep axis 0 as the batch")
         out = tuple(1 if i in chosen else n for i, n in enumerate(shape) if keep or i not in chosen)
         return self.add(Reduce(name=self.name(part), inputs=(x,), shape=out, function=function, axes=chosen, keep=keep))
 
@@ -294,128 +242,32 @@ class Builder:
             raise NetworkError(f"shapes {self.shape(left)} and {self.shape(right)} do not broadcast") from None
         return self.add(Elementwise(name=self.name(part), inputs=(left, right), shape=shape, function=function))
 
-    # Movement -----------------------------------------------------------------------------------------------
+    def convert(self, x: str, type: str, part: str | None = None) -> str:
+        """Append a conversion to another type; the tensor itself where it is of that type."""
+        if self.types[x] == type:
+            return x
+        return self.add(Convert(name=self.name(part), inputs=(x,), shape=self.shape(x), type=type))
 
-    def concatenate(self, tensors: Sequence[str], axis: int, part: str | None = None) -> str:
-        """Append tensors joined along one axis."""
-        shapes = [self.shape(name) for name in tensors]
-        axis = axis_of(axis, len(shapes[0]))
-        if axis == 0 and len(tensors) > 1:
-            raise NetworkError("joining tensors along the batch axis is not known")
-        if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) != 1:
-            raise NetworkError(f"tensors of shapes {shapes} cannot be joined along axis {axis}")
-        shape = (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
-        return self.add(Concatenate(name=self.name(part), inputs=tuple(tensors), shape=shape, axis=axis))
+    def select(self, condition: str, left: str, right: str, part: str | None = None) -> str:
+        """Append a choice between two tensors with broadcasting."""
+        shapes = [self.shape(name) for name in (condition, left, right)]
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise NetworkError(f"shapes {', '.join(map(str, shapes))} do not broadcast") from None
+        return self.add(Select(name=self.name(part), inputs=(condition, left, right), shape=shape))
 
-    def reshape(self, x: str, shape: Sequence[int], part: str | None = None) -> str:
-        """Append the same values under another shape; one size may be -1."""
-        sizes, total = [int(n) for n in shape], math.prod(self.shape(x))
-        if sizes.count(-1) == 1:
-            rest = -math.prod(sizes)
-            sizes[sizes.index(-1)] = total // rest if rest else 0
-        if math.prod(sizes) != total:
-            raise NetworkError(f"a tensor of shape {self.shape(x)} cannot be given the shape {tuple(shape)}")
-        return self.add(Reshape(name=self.name(part), inputs=(x,), shape=tuple(sizes)))
-
-    def transpose(self, x: str, permutation: Sequence[int], part: str | None = None) -> str:
-        """Append permuted axes."""
-        shape = self.shape(x)
-        order = tuple(axis_of(axis, len(shape)) for axis in permutation)
-        if sorted(order) != list(range(len(shape))):
-            raise NetworkError(f"{tuple(permutation)} is not a permutation of the axes of {shape}")
-        out = tuple(shape[axis] for axis in order)
-        return self.add(Transpose(name=self.name(part), inputs=(x,), shape=out, permutation=order))
-
-    def swap(self, x: str, first: int, second: int, part: str | None = None) -> str:
-        """Append two axes exchanged."""
-        rank = len(self.shape(x))
-        order = list(range(rank))
-        first, second = axis_of(first, rank), axis_of(second, rank)
-        order[first], order[second] = order[second], order[first]
-        return self.transpose(x, order, part)
-
-    def slice(
-        self,
-        x: str,
-        axis: int,
-        start: int,
-        stop: int,
-        step: int = 1,
-        *,
-        drop: bool = False,
-        part: str | None = None,
+    def cumulative_sum(
+        self, x: str, axis: int, *, exclusive: bool = False, reverse: bool = False, part: str | None = None
     ) -> str:
-        """Append elements start, start + step, ... below stop; negative bounds count from the end, others are
-        clipped.
-        """
+        """Append running sums along one axis."""
         shape = self.shape(x)
-        axis = axis_of(axis, len(shape))
-        if step < 1:
-            raise NetworkError(f"a slice with step {step} is not known; the step must be at least 1")
-        start, stop, _ = slice(start, stop, step).indices(shape[axis])
-        count = len(range(start, stop, step))
-        if count < 1:
-            raise NetworkError(f"the slice {start}:{stop}:{step} of axis {axis} of {shape} is empty")
-        if drop and count != 1:
-            raise NetworkError(f"axis {axis} has length {count} and cannot be dropped")
-        middle = () if drop else (count,)
         return self.add(
-            Slice(
-                name=self.name(part),
-                inputs=(x,),
-                shape=(*shape[:axis], *middle, *shape[axis + 1 :]),
-                axis=axis,
-                start=start,
-                stop=stop,
-                step=step,
-                drop=drop,
+            CumulativeSum(
+                name=self.name(part), inputs=(x,), shape=shape, axis=axis_of(axis, len(shape)), exclusive=exclusive,
+                reverse=reverse,
             )
-        )
-
-    def pad(
-        self, x: str, before: Sequence[int], after: Sequence[int], value: float = 0.0, part: str | None = None
-    ) -> str:
-        """Append a border of one value; negative sizes are refused."""
-        shape = self.shape(x)
-        if min(*before, *after, 0) < 0:
-            raise NetworkError(f"negative padding {tuple(before)}, {tuple(after)} is not known; slice instead")
-        out = tuple(n + a + b for n, a, b in zip(shape, before, after, strict=True))
-        return self.add(
-            Pad(
-                name=self.name(part),
-                inputs=(x,),
-                shape=out,
-                before=tuple(before),
-                after=tuple(after),
-                value=value,
-            )
-        )
-
-    def expand(self, x: str, shape: Sequence[int], part: str | None = None) -> str:
-        """Append the tensor broadcast to a shape; -1 keeps an axis as it is."""
-        have = (1,) * (len(shape) - len(self.shape(x))) + self.shape(x)
-        want = tuple(have[i] if n == -1 else int(n) for i, n in enumerate(shape))
-        if len(have) != len(want) or any(a not in (1, b) for a, b in zip(have, want, strict=True)):
-            raise NetworkError(f"a tensor of shape {self.shape(x)} cannot be broadcast to {tuple(shape)}")
-        return self.add(Expand(name=self.name(part), inputs=(x,), shape=want))
-
-    def take(self, x: str, axis: int, places: Sequence[int], part: str | None = None) -> str:
-        """Append the elements of an axis at known places; a slice where they are evenly spaced, nothing where they are all."""
-        shape = self.shape(x)
-        axis = axis_of(axis, len(shape))
-        if not len(places) or min(places) < 0 or max(places) >= shape[axis]:
-            raise NetworkError(f"places {list(places)[:8]} do not lie along axis {axis} of {shape}")
-        step = places[1] - places[0] if len(places) > 1 else 1
-        if step > 0 and list(places) == list(range(places[0], places[-1] + 1, step)):
-            return self.slice(x, axis, places[0], places[-1] + 1, step, part=part)
-        made = (*shape[:axis], len(places), *shape[axis + 1 :])
-        chosen = tuple(int(place) for place in places)
-        return self.add(Take(name=self.name(part), inputs=(x,), shape=made, axis=axis, places=chosen))
-
-    def interleave(self, phases: Sequence[str], factors: tuple[int, int], shape: Shape, part: str | None = None) -> str:
-        """Append images woven into one of `shape`, `factors` phases along its height and width."""
-        rows, columns = factors
-        return self.add(Interleave(name=self.name(part), inputs=tuple(phases), shape=shape, rows=rows, columns=columns))
+        )  # fmt: skip
 
     def _image(self, x: str) -> tuple[int, int, int, int]:
         shape = self.shape(x)

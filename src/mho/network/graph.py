@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mho.errors import NetworkError
 from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
+from mho.network.types import REAL
 from mho.shown import Columns, Shown, columns
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ class Network(Shown):
     mho.zoo.load("resnet50")                    a known model, by shape alone
     mho.zoo.load("resnet50", weights="seeded")  the same with seeded (synthetic) weights
 
-    `layers` are in data-flow order; each name is used once; every input of a layer is an earlier layer. `outputs` names
-    the tensors that the network returns. `codes` holds the affine codes that a quantised file prescribes for tensors.
+    `layers` are in data-flow order; each name is used once; every input of a layer is an earlier layer. `outputs` are the
+    names of what the network returns: each a tensor of that name, or the one that `returned` says (those of a file keep
+    its names; two may be one tensor, an input or a constant). `codes` holds the affine codes that a quantised file
+    prescribes for tensors.
     `origin` says where the weights come from ("file x.onnx", "seeded 0 (synthetic)", "none (shapes only)").
     """
 
@@ -34,9 +37,11 @@ class Network(Shown):
     outputs: tuple[str, ...]
     origin: str
     codes: Mapping[str, Affine] = field(default_factory=dict)
+    returned: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse names used twice, tensors that are read before they are made, and outputs that do not exist."""
+        """Refuse names used twice, tensors that are read before they are made or empty, and outputs that do not exist."""
+        object.__setattr__(self, "returned", {name: self.returned.get(name, name) for name in self.outputs})
         seen: set[str] = set()
         for layer in self.layers:
             for name in layer.inputs:
@@ -46,12 +51,21 @@ class Network(Shown):
                     )
             if layer.name in seen:
                 raise NetworkError(f"two layers of {self.name} are called {layer.name!r}")
+            if min(layer.shape, default=1) < 1:
+                raise NetworkError(
+                    f"layer {layer.name!r} of {self.name} ({layer.kind}) has an empty shape {layer.shape}"
+                )
             seen.add(layer.name)
-        missing = [name for name in (*self.outputs, *self.codes) if name not in seen]
+        missing = [name for name in (*self.returned.values(), *self.codes) if name not in seen]
         if missing:
             raise NetworkError(f"{self.name} has no tensor {missing[0]!r}")
         if not self.outputs:
             raise NetworkError(f"{self.name} has no outputs")
+        if len(self.returned) < len(self.outputs):
+            raise NetworkError(f"{self.name} has two outputs of one name: {', '.join(self.outputs)}")
+        hidden = [name for name, tensor in self.returned.items() if name != tensor and name in seen]
+        if hidden:
+            raise NetworkError(f"output {hidden[0]!r} of {self.name} bears the name of another tensor")
 
     def headline(self) -> str:
         """Say what it is in a line."""
@@ -99,10 +113,24 @@ class Network(Shown):
         """The layers that sit in crossbars, in order."""
         return tuple(layer for layer in self.layers if isinstance(layer, MatrixLayer))
 
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """The type of each tensor (see `types`); one with a code stands for reals."""
+        types: dict[str, str] = {}
+        for layer in self.layers:
+            kind = layer.result_type([types[name] for name in layer.inputs])
+            types[layer.name] = REAL if layer.name in self.codes else kind
+        return types
+
+    @cached_property
+    def results(self) -> frozenset[str]:
+        """The tensors that are returned, under whatever names."""
+        return frozenset(self.returned.values())
+
     @property
     def batch(self) -> int:
-        """Samples per run: the first axis of the first input."""
-        return self.inputs[0].shape[0]
+        """Samples per run: the first axis of the first input that has axes."""
+        return next((layer.shape[0] for layer in self.inputs if layer.shape), 1)
 
     @property
     def weights(self) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mho.errors import NetworkError
+from mho.errors import NetworkError, choices
 from mho.network.arrays import Array
+from mho.network.types import REAL, TYPES, type_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,14 +26,16 @@ class Layer:
     """Whether the layer only moves values, so that its output bears its input's code."""
 
     def __post_init__(self) -> None:
-        """Refuse a wrong number of inputs and empty shapes."""
+        """Refuse a wrong number of inputs."""
         low, high = self.arity
         if not low <= len(self.inputs) <= high:
             raise NetworkError(
                 f"layer {self.name!r} ({self.kind}) reads {len(self.inputs)} tensors, not {low} to {high}"
             )
-        if any(n < 1 for n in self.shape):
-            raise NetworkError(f"layer {self.name!r} ({self.kind}) has an empty output shape {self.shape}")
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of the tensor made from operands of these types; see `types`."""
+        return operands[0] if self.moves_only else REAL
 
     @property
     def size(self) -> int:
@@ -41,12 +45,27 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Input(Layer):
-    """A tensor given from outside. `integers` says that it is given as integers: token indices or, with a code, coded reals."""
+    """A tensor given from outside, of a `type` (see `types`): reals, truths, or integers: indices or, with a code, coded reals."""
 
-    integers: bool = False
+    type: str = REAL
 
     kind: ClassVar[str] = "input"
     arity: ClassVar[tuple[int, int]] = (0, 0)
+
+    def __post_init__(self) -> None:
+        """Refuse unknown types."""
+        super().__post_init__()
+        if self.type not in TYPES:
+            raise NetworkError(f"input {self.name!r}: no type {self.type!r}; {choices(self.type, TYPES)}")
+
+    @property
+    def integers(self) -> bool:
+        """Whether it is given as integers or truths."""
+        return self.type != REAL
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type that it is given in."""
+        return self.type
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,3 +76,7 @@ class Constant(Layer):
 
     kind: ClassVar[str] = "constant"
     arity: ClassVar[tuple[int, int]] = (0, 0)
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of the values."""
+        return type_of(self.value)

@@ -7,15 +7,16 @@ alone). Convolutions are two-dimensional, channels first; a one-dimensional one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mho.errors import NetworkError
+from mho.errors import NetworkError, choices
 from mho.network.arrays import Affine, Array
 from mho.network.layer import Constant, Input, Layer
 from mho.network.matrix_layers import Convolution, GroupedLinear, Linear, MatrixLayer, MatrixProduct
 from mho.network.rearranged import Interleave, Take
+from mho.network.types import BOOL, REAL, promoted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,16 +44,26 @@ class Pool(Layer):
 
     kind: ClassVar[str] = "pool"
 
+    def result_type(self, operands: Sequence[str]) -> str:
+        """A maximum keeps its type."""
+        return operands[0] if self.function == "maximum" else REAL
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reduce(Layer):
-    """`function` ("mean", "sum", "maximum" or "minimum") over `axes` (counted from 0, never the batch)."""
+    """`function` over `axes` (counted from 0): "mean", "sum", "product", "maximum", "minimum"; over one axis the place of an
+    extreme: "argmax", "argmin" (the first one where there are several), "argmax_last", "argmin_last".
+    """
 
     function: str
     axes: tuple[int, ...]
     keep: bool
 
     kind: ClassVar[str] = "reduce"
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Places are integers; all else keeps its type."""
+        return "int64" if self.function.startswith("arg") else operands[0]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +110,23 @@ class Activation(Layer):
         "gelu": (), "gelu_tanh": (), "silu": (), "hard_sigmoid": ("alpha", "beta"), "hard_swish": (), "softplus": (),
         "mish": (), "erf": (), "exp": (), "log": (), "sqrt": (), "reciprocal_sqrt": (), "reciprocal": (), "negate": (),
         "absolute": (), "power": ("exponent",), "sine": (), "cosine": (), "scale_shift": ("scale", "shift"),
+        "tangent": (), "arcsine": (), "arccosine": (), "arctangent": (), "hyperbolic_sine": (), "hyperbolic_cosine": (),
+        "area_sine": (), "area_cosine": (), "area_tangent": (), "floor": (), "ceiling": (), "round": (), "sign": (),
+        "softsign": (), "threshold": ("threshold",), "shrink": ("threshold", "bias"), "not": (), "is_nan": (),
+        "is_infinite": ("positive", "negative"),
     }  # fmt: skip
+    EXACT: ClassVar[tuple[str, ...]] = (
+        "relu",
+        "clip",
+        "negate",
+        "absolute",
+        "sign",
+        "not",
+        "floor",
+        "ceiling",
+        "round",
+    )
+    """Functions that keep integers and truths what they are; the others make reals of them."""
 
     def __post_init__(self) -> None:
         """Refuse functions that are not known, and parameters that do not fit the function."""
@@ -110,6 +137,12 @@ class Activation(Layer):
             raise NetworkError(
                 f"layer {self.name!r}: {self.function} takes {self.FUNCTIONS[self.function]}, not {tuple(self.parameters)}"
             )
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """See `EXACT`; a question is answered by a truth."""
+        if self.function.startswith("is_"):
+            return BOOL
+        return operands[0] if self.function in self.EXACT else REAL
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,22 +156,52 @@ class Softmax(Layer):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Elementwise(Layer):
-    """Two tensors combined element by element with broadcasting: "add", "subtract", "multiply", "divide", "maximum", "minimum"."""
+    """Two tensors combined element by element with broadcasting, by one of `FUNCTIONS`.
+
+    Integers stay exact: their quotient is cut off towards zero. "modulo" has the sign of the divisor, "remainder" that of
+    the dividend; "and", "or", "xor" of integers are those of their bits.
+    """
 
     function: str
 
     kind: ClassVar[str] = "elementwise"
     arity: ClassVar[tuple[int, int]] = (2, 2)
 
+    COMPARISONS: ClassVar[tuple[str, ...]] = (
+        "equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal",
+    )  # fmt: skip
+    FUNCTIONS: ClassVar[tuple[str, ...]] = (
+        "add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "modulo", "remainder", "and", "or", "xor",
+        "shift_left", "shift_right", *COMPARISONS,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Refuse functions that are not known."""
+        super().__post_init__()
+        if self.function not in self.FUNCTIONS:
+            raise NetworkError(
+                f"layer {self.name!r}: unknown elementwise function {self.function!r}; {choices(self.function, self.FUNCTIONS)}"
+            )
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """A comparison is a truth; a power keeps the type of its base."""
+        if self.function in self.COMPARISONS:
+            return BOOL
+        return operands[0] if self.function == "power" else promoted(operands)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Concatenate(Layer):
-    """Tensors joined along one axis, counted from 0, never the batch unless only one is joined."""
+    """Tensors joined along one axis, counted from 0."""
 
     axis: int
 
     kind: ClassVar[str] = "concatenate"
     arity: ClassVar[tuple[int, int]] = (1, 1_000_000)
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is joined."""
+        return promoted(operands)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -161,7 +224,10 @@ class Transpose(Layer):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Slice(Layer):
-    """Elements start, start + step, ... below stop along one axis; `drop` removes the axis (which then has length 1)."""
+    """Elements start, start + step, ... along one axis, below stop, or above it (-1: to the first) where step is negative.
+
+    `drop` removes the axis, which then has length 1.
+    """
 
     axis: int
     start: int
@@ -183,6 +249,10 @@ class Pad(Layer):
 
     kind: ClassVar[str] = "pad"
 
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is padded."""
+        return operands[0]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Expand(Layer):
@@ -192,9 +262,70 @@ class Expand(Layer):
     moves_only: ClassVar[bool] = True
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Convert(Layer):
+    """Values as another `type` (see `types`): reals are cut off towards zero, and true where they are not 0."""
+
+    type: str
+
+    kind: ClassVar[str] = "convert"
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type converted to."""
+        return self.type
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Select(Layer):
+    """Of three tensors, broadcast: elements of the second where the first is true, of the third elsewhere."""
+
+    kind: ClassVar[str] = "select"
+    arity: ClassVar[tuple[int, int]] = (3, 3)
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is selected."""
+        return promoted(operands[1:])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gather(Layer):
+    """Elements of the first tensor at places held by the second, negative ones counted from the end.
+
+    `function` "rows": whole slices along `axis`, the places' axes in its stead (numpy.take); "elements": one element a place,
+    along `axis`, all other coordinates those of the place (numpy.take_along_axis); "points": the last axis of the places
+    holds coordinates behind the first `axis` axes, which both tensors share (GatherND).
+    """
+
+    function: str
+    axis: int
+
+    kind: ClassVar[str] = "gather"
+    arity: ClassVar[tuple[int, int]] = (2, 2)
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is gathered."""
+        return operands[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CumulativeSum(Layer):
+    """Sums of all elements up to each along one axis, from the last one back if `reverse`, without itself if `exclusive`."""
+
+    axis: int
+    exclusive: bool = False
+    reverse: bool = False
+
+    kind: ClassVar[str] = "cumulative sum"
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is summed."""
+        return operands[0]
+
+
 LAYER_KINDS: tuple[type[Layer], ...] = (
-    Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise,
-    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take, Interleave,
+    Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise, Activation,
+    Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Convert, Select, Gather,
+    CumulativeSum, Take, Interleave,
 )  # fmt: skip
 
 __all__ = [
@@ -205,10 +336,13 @@ __all__ = [
     "ChannelAffine",
     "Concatenate",
     "Constant",
+    "Convert",
     "Convolution",
+    "CumulativeSum",
     "Elementwise",
     "Embedding",
     "Expand",
+    "Gather",
     "GroupedLinear",
     "Input",
     "Interleave",
@@ -221,6 +355,7 @@ __all__ = [
     "Pool",
     "Reduce",
     "Reshape",
+    "Select",
     "Slice",
     "Softmax",
     "Take",

@@ -20,7 +20,7 @@ from onnx.reference import ReferenceEvaluator
 from mho.errors import NetworkError, WeightError, choices
 from mho.network.graph import Network
 from mho.network.layers import Array
-from mho.network.onnx_builder import Codes, Node, OnnxBuilder, Value
+from mho.network.onnx_builder import FLOAT_TYPES, Codes, Node, OnnxBuilder, Value, type_name
 from mho.network.onnx_elementwise import ELEMENTWISE
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
@@ -28,12 +28,6 @@ from mho.network.onnx_quantised import dequantize, quantize
 from mho.network.patterns import simplify
 
 OLDEST = 9
-_FLOAT_TYPES = {
-    onnx.TensorProto.FLOAT,
-    onnx.TensorProto.FLOAT16,
-    onnx.TensorProto.DOUBLE,
-    onnx.TensorProto.BFLOAT16,
-}
 
 
 def from_onnx(path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Network:
@@ -103,7 +97,7 @@ def _array(tensor: Any, path: Path) -> np.ndarray[Any, Any]:
         values: np.ndarray[Any, Any] = numpy_helper.to_array(tensor)
     except Exception as error:
         raise NetworkError(f"{path}: tensor {tensor.name!r} cannot be read ({error})") from error
-    if tensor.data_type in _FLOAT_TYPES and values.dtype != np.float32:
+    if tensor.data_type in FLOAT_TYPES and values.dtype != np.float32:
         values = values.astype(np.float32)
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise WeightError(f"{path}: tensor {tensor.name!r} holds values that are not finite (NaN)")
@@ -136,10 +130,7 @@ def _bind_inputs(
         elif len(shape) != len(stated) or any(n not in (None, 0, m) for n, m in zip(stated, shape, strict=True)):
             raise NetworkError(f"{path}: input {value.name!r} has the shape {stated}, which {shape} does not fit")
         builder.scope = value.name
-        integers = kind.elem_type not in _FLOAT_TYPES
-        name = builder.input(shape, integers=integers)
-        if integers:
-            builder.integer_types[name] = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)))
+        name = builder.input(shape, type=type_name(kind.elem_type))
         environment[value.name] = name
 
 

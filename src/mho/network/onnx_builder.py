@@ -10,12 +10,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from onnx import TensorProto, helper
 
 from mho.errors import NetworkError
 from mho.network.builder import LOWEST, Builder
 from mho.network.layers import Affine, Array
+from mho.network.types import REAL, TYPES
 
 AnyArray = npt.NDArray[Any]
+FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
+
+
+def type_name(kind: int) -> str:
+    """Return a tensor's type (see `types`): floating types are reals."""
+    if kind in FLOAT_TYPES:
+        return REAL
+    known = kind in TensorProto.DataType.values()
+    name = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name if known else str(kind)
+    if name not in TYPES:
+        given = TensorProto.DataType.Name(kind) if known else f"number {kind}"
+        raise NetworkError(f"tensors of type {given} are not known; known: floats, {', '.join(TYPES[1:])}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,6 @@ class OnnxBuilder(Builder):
     def __init__(self) -> None:
         """Start empty."""
         super().__init__()
-        self.integer_types: dict[str, str] = {}
         self._constants: dict[int, tuple[Value, str]] = {}
 
     def array(self, value: Value) -> Array:

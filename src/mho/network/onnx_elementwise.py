@@ -8,12 +8,9 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.layers import Affine, Input
-from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, type_name
 from mho.network.onnx_quantised import RANGES
-
-_FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
-"""TensorProto.DataType of the floating types."""
-_INTEGERS = {2, 3, 4, 5, 6, 7, 12, 13}
+from mho.network.types import REAL
 
 
 def _plain(function: str, **attributes: tuple[str, float]) -> Handler:
@@ -96,22 +93,16 @@ def _where(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _cast(builder: OnnxBuilder, node: Node) -> str:
-    x, to = node.tensor(), int(node.attributes["to"])
+    """To reals, integers or truths; integers of 8 bits read as reals are codes with scale 1."""
+    x, to = node.tensor(), type_name(int(node.attributes["to"]))
     layer = builder.layers[x]
     while layer.moves_only:
         layer = builder.layers[layer.inputs[0]]
-    integers = isinstance(layer, Input) and layer.integers
-    if not integers and to not in _FLOATS:
-        raise NetworkError(f"a conversion of an activation to type {to} is not known")
-    if integers and to not in _FLOATS and to not in _INTEGERS:
-        raise NetworkError(f"a conversion of integers to type {to} is not known")
-    if integers and to in _FLOATS:
-        kind = builder.integer_types.get(layer.name, "")
-        if kind not in ("int8", "uint8"):
-            raise NetworkError(f"a conversion of {kind} inputs to reals is not known; known: int8, uint8")
-        builder.codes.setdefault(x, Affine(np.array(1.0), np.array(0), *RANGES[kind]))
+    if isinstance(layer, Input) and to == REAL and layer.type in ("int8", "uint8"):
+        builder.codes.setdefault(x, Affine(np.array(1.0), np.array(0), *RANGES[layer.type]))
         builder.codes.setdefault(layer.name, builder.codes[x])
-    return x
+        return x
+    return builder.convert(x, to)
 
 
 def _same(builder: OnnxBuilder, node: Node) -> Value | tuple[Value, ...]:

@@ -13,6 +13,7 @@ from mho.errors import NetworkError, choices
 from mho.files.archive import Npz
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
+from mho.network.types import BOOL, REAL
 from mho.shown import Shown
 
 AnyArray = npt.NDArray[Any]
@@ -58,15 +59,17 @@ def synthetic(network: Network, count: int, seed: int = 0) -> Samples:
     generator = np.random.default_rng(seed)
     drawn: list[AnyArray] = []
     for layer in network.inputs:
-        shape = (count * layer.shape[0], *layer.shape[1:])
+        shape = (count * layer.shape[0], *layer.shape[1:]) if layer.shape else ()
         code = network.codes.get(layer.name)
         if not layer.integers:
-            drawn.append(generator.standard_normal(shape))
+            drawn.append(np.asarray(generator.standard_normal(shape)))
         elif code is not None:
-            drawn.append(generator.integers(code.low, code.high + 1, shape))
+            drawn.append(np.asarray(generator.integers(code.low, code.high + 1, shape)))
+        elif layer.type == BOOL:
+            drawn.append(np.asarray(generator.integers(0, 2, shape), dtype=bool))
         else:
             highest = _highest(network, layer)
-            drawn.append(generator.integers(0, 2 if highest is None else highest + 1, shape))
+            drawn.append(np.asarray(generator.integers(0, 2 if highest is None else highest + 1, shape)))
     return Samples(tuple(drawn), None, f"{count * network.batch} synthetic samples (seed {seed})")
 
 
@@ -109,7 +112,7 @@ def _fitting(path: str | Path, network: Network, layer: Input, held: Npz, key: s
     for name in names:
         header = held.headers[name]
         given = header.shape[1:]
-        if header.ndim == 0 or header.dtype.kind not in ("iu" if layer.integers else "fiu"):
+        if header.ndim == 0 or header.dtype.kind not in {REAL: "fiu", BOOL: "b"}.get(layer.type, "iu"):
             continue
         if given == wanted:
             found = held[name]
@@ -123,7 +126,7 @@ def _fitting(path: str | Path, network: Network, layer: Input, held: Npz, key: s
         _check_values(f"{path}: array {name!r}", found, network, layer)
         return found
     shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in held.headers.items())
-    kind = "integers" if layer.integers else "numbers"
+    kind = {REAL: "numbers", BOOL: "truths"}.get(layer.type, "integers")
     raise NetworkError(
         f"{path}: no array fits input {layer.name!r}, {kind} of shape (samples, {', '.join(map(str, wanted))}); "
         f"it holds {shapes or 'nothing'}"
@@ -137,7 +140,7 @@ def _check_values(where: str, array: AnyArray, network: Network, layer: Input) -
     low, high = array.min(), array.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise NetworkError(f"{where} holds values that are not finite (NaN or infinity)")
-    if not layer.integers:
+    if layer.type in (REAL, BOOL):
         return
     code = network.codes.get(layer.name)
     allowed = (code.low, code.high) if code is not None else (0, _highest(network, layer))

@@ -17,7 +17,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from mho.errors import NetworkError, WeightError
 from mho.network.graph import Network
 from mho.network.patterns import simplify
-from mho.network.torch_builder import Call, TorchBuilder, Value
+from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
 from mho.network.torch_matrix import MATRIX, WEIGHTED
 from mho.network.torch_movement import MOVEMENT
@@ -88,7 +88,7 @@ def _bind_inputs(builder: TorchBuilder, program: Any, environment: dict[fx.Node,
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor):
             builder.scope = node.name
-            environment[node] = builder.input(tuple(value.shape), integers=not value.is_floating_point())
+            environment[node] = builder.input(tuple(value.shape), type=type_name(value.dtype))
         else:
             environment[node] = value
 

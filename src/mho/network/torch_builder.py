@@ -9,13 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from mho.errors import NetworkError
+from mho.errors import NetworkError, choices
 from mho.network.builder import LOWEST, Builder
 from mho.network.layers import Array
+from mho.network.types import REAL, TYPES
 
 Value = Any
 """What a node stands for: the name of a tensor of the network, a torch.Tensor known now, or a tuple of these.
 """
+
+
+def type_name(kind: torch.dtype) -> str:
+    """Return a tensor's type (see `types`): floating types are reals."""
+    name = str(kind).removeprefix("torch.")
+    if kind.is_floating_point:
+        return REAL
+    if name not in TYPES:
+        raise NetworkError(f"tensors of type {name} are not known; {choices(name, TYPES)}")
+    return name
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,16 @@ import math
 from mho.errors import OptionError
 from mho.network.graph import Network
 from mho.network.layers import (
+    Activation,
     ChannelAffine,
     Concatenate,
+    Convert,
     Convolution,
+    CumulativeSum,
     Elementwise,
+    Embedding,
     Expand,
+    Gather,
     Input,
     Interleave,
     Layer,
@@ -21,6 +26,8 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Reshape,
+    Select,
     Slice,
     Softmax,
     Take,
@@ -51,7 +58,7 @@ def batchable(network: Network) -> bool:
     shapes = {layer.name: layer.shape for layer in network.layers}
     if any(not layer.shape or layer.shape[0] != network.batch for layer in network.inputs):
         return False
-    if any(name in constant for name in network.outputs):
+    if any(name in constant for name in network.results):
         return False
     return all(
         layer.name in constant or _extends(layer, [(shapes[name], name in constant) for name in layer.inputs])
@@ -72,8 +79,10 @@ def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool
             return layer.permutation[0] == 0
         case Reduce():
             return 0 not in layer.axes
-        case Softmax() | Slice() | Take():
+        case Softmax() | Slice() | Take() | CumulativeSum():
             return layer.axis != 0
+        case Gather():
+            return _gathers(layer, operands)
         case Pad():
             return layer.before[0] == layer.after[0] == 0
         case Expand():
@@ -86,11 +95,9 @@ def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool
             return len(first) == 4
         case Linear():
             return len(first) > 1
-        case Interleave():
-            return _aligned(operands, rank, layer.shape[0])
         case Concatenate():
             return layer.axis != 0 and _aligned(operands, rank, layer.shape[0])
-        case Elementwise():
+        case Elementwise() | Select() | Interleave():
             return _aligned(operands, rank, layer.shape[0])
         case MatrixProduct():
             (left, left_fixed), (right, right_fixed) = operands
@@ -99,8 +106,18 @@ def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool
             if len(right) < 3 and not right_fixed:
                 return False
             return _aligned(operands, rank, layer.shape[0])
-        case _:
+        case Activation() | Convert() | Embedding() | Reshape():
             return True
+        case _:
+            return False
+
+
+def _gathers(layer: Gather, operands: list[tuple[tuple[int, ...], bool]]) -> bool:
+    """Whether samples are looked up in themselves, or all in one fixed tensor."""
+    (values, values_fixed), (places, places_fixed) = operands
+    if layer.function == "rows":
+        return (layer.axis != 0 and places_fixed) or (values_fixed and layer.axis == 0)
+    return layer.axis != 0 and not values_fixed and not places_fixed and values[0] == places[0]
 
 
 def _aligned(operands: list[tuple[tuple[int, ...], bool]], rank: int, first: int) -> bool:

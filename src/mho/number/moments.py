@@ -17,8 +17,8 @@ import numpy.typing as npt
 from mho.errors import NumberError
 from mho.network.graph import Network
 from mho.network.layers import Convolution, MatrixLayer
+from mho.network.windows import padded, window_view
 from mho.number.walk import Inputs, checked, run_float
-from mho.number.windows import padded, window_view
 
 FloatArray = npt.NDArray[np.float64]
 AnyArray = npt.NDArray[Any]

@@ -2,7 +2,7 @@
 
 A matrix layer sums integers, acc = sum over k of (input code - input zero) * (weight code - weight zero), and
 is then (input scale * weight scale) * acc + bias in float64, in this order of operations. Every other layer
-is `vector.apply` on the reals that its operands' codes stand for. A tensor that has a code is stored as its
+is `arithmetic.apply` on the reals that its operands' codes stand for. A tensor that has a code is stored as its
 code (`affine.encode`). A machine that finds the same integers acc in its own way therefore finds the same
 outputs, bit for bit.
 """
@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError
+from mho.network.arithmetic import apply, indices
 from mho.network.layers import Affine, Convolution, Embedding, Input, Layer, MatrixLayer, MatrixProduct
+from mho.network.products import exact_type, multiply
 from mho.number.affine import code_dtype, decode, encode, same_code
 from mho.number.batching import chunks, fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
-from mho.number.products import exact_type, multiply
-from mho.number.vector import apply, indices
 from mho.number.walk import Inputs, checked, joined, kept, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]
@@ -85,8 +85,7 @@ def _scaled(
 
 
 class Values:
-    """The tensors of one run: a code array for each tensor that has a code, else real numbers (or token
-    indices).
+    """The tensors of one run: a code array for each tensor that has a code, else real numbers, integers or truths.
 
     `put` stores a real result, coding it where the tensor has a code; `real` and `codes` read it back. The
     machine and the reference both keep their tensors here, so that both store and read them alike.
@@ -107,18 +106,18 @@ class Values:
                 shifted = array.astype(np.int64) - self.quantised.offsets.get(layer.name, 0)
                 self.held[layer.name] = shifted.astype(code_dtype(code))
             elif layer.integers:
-                self.held[layer.name] = array.astype(np.int64)
+                self.held[layer.name] = array.astype(layer.type)
             else:
-                self.put(layer.name, array)
+                self.put(layer.name, array.astype(np.float64, copy=False))
 
     def coded(self, name: str) -> bool:
         """Whether the tensor is held as codes."""
         return name in self.quantised.codes
 
-    def real(self, name: str) -> FloatArray:
-        """The tensor as real numbers."""
+    def real(self, name: str) -> AnyArray:
+        """The tensor as real numbers, or as the integers or truths that it holds."""
         code = self.quantised.codes.get(name)
-        return self.held[name].astype(np.float64, copy=False) if code is None else decode(self.held[name], code)
+        return self.held[name] if code is None else decode(self.held[name], code)
 
     def codes(self, name: str) -> AnyArray:
         """The tensor's codes; NumberError where it has none."""
@@ -134,7 +133,7 @@ class Values:
         """Store a real result, as codes where the tensor has a code."""
         code = self.quantised.codes.get(name)
         if code is None:
-            self.held[name] = real
+            self.held[name] = real.astype(np.float64, copy=False) if real.dtype.kind == "f" else real
             return
         try:
             self.held[name] = encode(real, code)
@@ -241,8 +240,8 @@ def matrix_step(
 
 def run_reference(
     quantised: QuantisedNetwork, inputs: Inputs, keep: Iterable[str] = (), *, chunk: int | None = None
-) -> dict[str, FloatArray]:
-    """Run the quantised network; returns its outputs, and the tensors named in `keep`, as float64.
+) -> dict[str, AnyArray]:
+    """Run the quantised network; returns its outputs, and the tensors named in `keep`: float64, integers or truths.
 
     `inputs` is one array, or one for each input, with any number of samples (a multiple of the network's
     batch); `chunk` says how many samples are computed together (None: chosen for speed) and never changes the
@@ -257,7 +256,7 @@ def run_reference(
         )
     arrays, runs = checked(network, inputs)
     names = kept(network, keep)
-    constant, free = fixed(network), releases(network, names)
+    constant, free = fixed(network), releases(network, names.values())
     base = fixed_values(quantised)
     weights: dict[str, AnyArray] = {}
     pieces: list[dict[str, AnyArray]] = []
@@ -272,7 +271,7 @@ def run_reference(
             elif not isinstance(layer, Input):
                 vector_step(quantised, layer, values, (stop - start) * network.batch)
             values.drop(free[layer.name])
-        pieces.append({name: values.real(name) for name in names})
+        pieces.append({tensor: values.real(tensor) for tensor in names.values()})
     return joined(network, names, pieces)
 
 

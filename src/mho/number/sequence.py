@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError
+from mho.network.arithmetic import apply
 from mho.network.layers import Input, MatrixLayer
+from mho.network.products import multiply
 from mho.number.batching import chunks, fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.moments import Moments, Sums, drawn
-from mho.number.products import multiply
 from mho.number.reference import Values, fixed_values, matrix_step, per_output, vector_step
-from mho.number.vector import apply
 from mho.number.walk import Inputs, as_real, checked, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]

@@ -16,8 +16,10 @@ from mho.network.layers import (
     Activation,
     ChannelAffine,
     Concatenate,
+    Convert,
     Elementwise,
     Embedding,
+    Gather,
     Input,
     Interleave,
     Layer,
@@ -28,24 +30,26 @@ from mho.network.layers import (
     Pool,
     Reduce,
     Reshape,
+    Select,
     Softmax,
 )
+from mho.network.types import REAL
 from mho.number.batching import fixed
 
-PASSING = (Activation, ChannelAffine, Elementwise, Normalise, Softmax, Pool, Reduce)
+PASSING = (Activation, ChannelAffine, Elementwise, Select, Convert, Normalise, Softmax, Pool, Reduce)
 """Layers that can take their operand as it leaves the unit before them."""
 
 
 def aside(network: Network) -> frozenset[str]:
-    """Return the tensors that carry no coded values: fixed ones, token indices, and what vector layers
-    make of these alone.
+    """Return the tensors that carry no coded values: fixed ones, integers and truths (indices, masks), and what vector
+    layers make of these alone.
     """
     found = set(fixed(network))
     for layer in network.layers:
-        if isinstance(layer, Input):
-            if layer.integers and layer.name not in network.codes:
-                found.add(layer.name)
-        elif not isinstance(layer, MatrixLayer | MatrixProduct | Embedding) and all(n in found for n in layer.inputs):
+        if network.types[layer.name] != REAL or (
+            not isinstance(layer, Input | MatrixLayer | MatrixProduct | Embedding)
+            and all(n in found for n in layer.inputs)
+        ):
             found.add(layer.name)
     return frozenset(found)
 
@@ -78,7 +82,7 @@ def stored(network: Network) -> frozenset[str]:
     for layer in reversed(flow):
         readers = network.consumers[layer.name]
         after = following.get(layer.name)
-        alone = after is not None and readers == (after.name,) and layer.name not in network.outputs
+        alone = after is not None and readers == (after.name,) and layer.name not in network.results
         passes = alone and (isinstance(after, PASSING) or (isinstance(after, Reshape) and after.name not in found))
         if isinstance(layer, Input) or (readers and not passes):
             found.add(layer.name)
@@ -93,6 +97,8 @@ def carried(layer: Layer) -> tuple[str, ...]:
     """
     if layer.moves_only or (isinstance(layer, Pad) and layer.value == 0.0):
         return layer.inputs
+    if isinstance(layer, Gather):
+        return layer.inputs[:1]
     if isinstance(layer, Pool) and layer.function == "maximum":
         return layer.inputs
     if isinstance(layer, Concatenate | Interleave):

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError, choices
+from mho.network.arithmetic import apply
 from mho.network.graph import Network
 from mho.network.layers import Affine, Convolution, Input, MatrixLayer
+from mho.network.products import multiply
+from mho.network.types import BOOL, INTEGERS, REAL
 from mho.number.affine import decode
 from mho.number.batching import chunks, fixed
-from mho.number.products import multiply
-from mho.number.vector import apply
 
 AnyArray = npt.NDArray[Any]
 Inputs = AnyArray | Sequence[AnyArray]
@@ -30,7 +31,7 @@ def expected(network: Network) -> str:
     """Say in words what the network takes."""
     return ", ".join(
         f"{layer.name!r} ({', '.join(['samples', *map(str, layer.shape[1:])])})"
-        + (" integers" if layer.integers else "")
+        + ({BOOL: " truths"}.get(layer.type, " integers") if layer.integers else "")
         for layer in network.inputs
     )
 
@@ -46,14 +47,17 @@ def checked(network: Network, inputs: Inputs) -> tuple[tuple[AnyArray, ...], int
         raise NumberError(f"{network.name} takes {len(network.inputs)} inputs, not {len(arrays)}: {expected(network)}")
     runs: set[int] = set()
     for layer, array in zip(network.inputs, arrays, strict=True):
-        if array.ndim != len(layer.shape) or array.shape[1:] != layer.shape[1:] or array.shape[0] % layer.shape[0]:
-            multiple = f", samples a multiple of {layer.shape[0]}" if layer.shape[0] > 1 else ""
+        fits = array.ndim == len(layer.shape) and array.shape[1:] == layer.shape[1:]
+        if not fits or (layer.shape and array.shape[0] % layer.shape[0]):
+            multiple = f", samples a multiple of {layer.shape[0]}" if layer.shape and layer.shape[0] > 1 else ""
             raise NumberError(
                 f"{network.name} cannot take an array of shape {array.shape} for {layer.name!r}: "
                 f"it takes {expected(network)}{multiple}"
             )
-        runs.add(array.shape[0] // layer.shape[0])
+        if layer.shape:  # a number without axes is the same for all samples
+            runs.add(array.shape[0] // layer.shape[0])
         _check_values(network, layer, array)
+    runs = runs or {1}
     if len(runs) > 1 or 0 in runs:
         given = ", ".join(str(array.shape) for array in arrays)
         raise NumberError(f"{network.name} needs at least one sample, and as many for every input; given {given}")
@@ -62,12 +66,16 @@ def checked(network: Network, inputs: Inputs) -> tuple[tuple[AnyArray, ...], int
 
 def _check_values(network: Network, layer: Input, array: AnyArray) -> None:
     """Refuse values of the wrong kind or out of range."""
-    if array.dtype.kind not in ("iu" if layer.integers else "fiub"):
-        kind = "integers" if layer.integers else "real numbers"
+    if array.dtype.kind not in {REAL: "fiub", BOOL: "b"}.get(layer.type, "iu"):
+        kind = {REAL: "real numbers", BOOL: "truths (bool)"}.get(layer.type, "integers")
         raise NumberError(f"{network.name} takes {kind} for {layer.name!r}, not {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise NumberError(f"the values given for {layer.name!r} are not all finite (NaN or infinity)")
     code = network.codes.get(layer.name)
+    if layer.type in INTEGERS and code is None and array.size:
+        limits = np.iinfo(layer.type)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            raise NumberError(f"the integers given for {layer.name!r} are not all of its type {layer.type}")
     if layer.integers and code is not None and not (code.low <= array.min() and array.max() <= code.high):
         raise NumberError(
             f"the integers given for {layer.name!r} lie in {array.min()}..{array.max()}, not in {code.low}..{code.high}"
@@ -77,7 +85,7 @@ def _check_values(network: Network, layer: Input, array: AnyArray) -> None:
 def part(network: Network, arrays: Sequence[AnyArray], start: int, stop: int) -> tuple[AnyArray, ...]:
     """Take the batches `start` to `stop` of every input."""
     return tuple(
-        array[start * layer.shape[0] : stop * layer.shape[0]]
+        array[start * layer.shape[0] : stop * layer.shape[0]] if layer.shape else array
         for layer, array in zip(network.inputs, arrays, strict=True)
     )
 
@@ -86,7 +94,7 @@ def releases(network: Network, keep: Iterable[str]) -> Mapping[str, tuple[str, .
     """For each layer, the tensors that no later layer reads and that are not kept. Fixed tensors are never
     released.
     """
-    staying = {*network.outputs, *keep, *fixed(network)}
+    staying = {*network.results, *keep, *fixed(network)}
     last = {layer.name: layer.name for layer in network.layers}
     for layer in network.layers:
         for name in layer.inputs:
@@ -98,25 +106,25 @@ def releases(network: Network, keep: Iterable[str]) -> Mapping[str, tuple[str, .
     return {name: tuple(names) for name, names in found.items()}
 
 
-def kept(network: Network, keep: Iterable[str]) -> tuple[str, ...]:
-    """Return the outputs and the names to keep, each once; NumberError for a name that the network does
-    not have.
+def kept(network: Network, keep: Iterable[str]) -> dict[str, str]:
+    """Return what a run gives, by name: the tensor of each output and those to keep, each once; NumberError for a name that
+    the network does not have.
     """
-    names = tuple(dict.fromkeys((*network.outputs, *keep)))
-    for name in names:
-        if name not in network.by_name:
+    names = {**network.returned, **{name: network.returned.get(name, name) for name in keep}}
+    for name, tensor in names.items():
+        if tensor not in network.by_name:
             raise NumberError(f"{network.name} has no tensor {name!r}: {choices(name, network.by_name)}")
     return names
 
 
-def joined(network: Network, names: Iterable[str], pieces: Sequence[Mapping[str, AnyArray]]) -> dict[str, AnyArray]:
-    """Join the tensors of all chunks along axis 0; a fixed tensor is the same in all."""
+def joined(network: Network, names: Mapping[str, str], pieces: Sequence[Mapping[str, AnyArray]]) -> dict[str, AnyArray]:
+    """Join the tensors of all chunks along axis 0; a fixed tensor is the same in all, numbers without axes are stacked."""
     constant = fixed(network)
     return {
-        name: pieces[0][name]
-        if name in constant or len(pieces) == 1
-        else np.concatenate([piece[name] for piece in pieces])
-        for name in names
+        name: pieces[0][tensor]
+        if tensor in constant or len(pieces) == 1
+        else (np.concatenate if pieces[0][tensor].ndim else np.stack)([piece[tensor] for piece in pieces])
+        for name, tensor in names.items()
     }
 
 
@@ -138,9 +146,9 @@ def run_float(
     single: bool = False,
     observe: Observe | None = None,
 ) -> dict[str, AnyArray]:
-    """Run the network with real weights; returns its outputs, and the tensors named in `keep`, as float64.
+    """Run the network with real weights; returns its outputs, and the tensors named in `keep`: float64, integers or truths.
 
-    Everything is float64; with `single`, the products of matrix layers are computed in float32 (twice as
+    All reals are float64; with `single`, the products of matrix layers are computed in float32 (twice as
     fast, relative errors near 1e-6). Sums of real products are BLAS's, so the last bits may differ between
     machines and between chunks. `observe` is called with the name and value of each tensor that is not fixed,
     chunk after chunk.
@@ -148,7 +156,7 @@ def run_float(
     require_values(network)
     arrays, runs = checked(network, inputs)
     names = kept(network, keep)
-    constant, free = fixed(network), releases(network, names)
+    constant, free = fixed(network), releases(network, names.values())
     dtype = np.float32 if single else np.float64
     weights = {
         layer.name: np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=dtype)
@@ -181,12 +189,12 @@ def run_float(
         for layer, array in zip(network.inputs, part(network, arrays, start, stop), strict=True):
             values[layer.name] = as_real(layer, array, network.codes.get(layer.name))
         compute(values, (stop - start) * network.batch, False)
-        pieces.append({name: values[name] for name in names})
+        pieces.append({tensor: values[tensor] for tensor in names.values()})
     return joined(network, names, pieces)
 
 
 def as_real(layer: Input, array: AnyArray, code: Affine | None) -> AnyArray:
-    """Return a given input as real numbers; token indices become whole real numbers."""
+    """Return a given input in the type that layers compute with: codes as the reals that they stand for."""
     if layer.integers and code is not None:
         return decode(array, code)
-    return array.astype(np.float64)
+    return array.astype(np.float64 if layer.type == REAL else layer.type)

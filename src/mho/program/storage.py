@@ -1,4 +1,4 @@
-"""Programs in files: a zip of `program.json` and one `.npy` file an array, format mho.program/2 (docs/program.md).
+"""Programs in files: a zip of `program.json` and one `.npy` file an array, format mho.program/3 (docs/program.md).
 
 Nothing in it is executable: no pickle is written, and none is read.
 """
@@ -31,7 +31,7 @@ from mho.number.squeeze import Squeeze
 from mho.program.instructions import KINDS, NAMES, ORDERS, Instruction
 from mho.program.program import BufferUse, Program
 
-FORMAT = "mho.program/2"
+FORMAT = "mho.program/3"
 _LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
 
 
@@ -80,6 +80,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "name": network.name,
             "origin": network.origin,
             "outputs": list(network.outputs),
+            "returned": dict(network.returned),
             "codes": {name: _affine(code) for name, code in network.codes.items()},
             "layers": [_layer(layer, arrays) for layer in network.layers],
         },
@@ -315,13 +316,14 @@ def _read_use(record: Any) -> BufferUse:
 def _decode(record: Any, arrays: _Reader) -> Program:
     _exactly(record, PROGRAM_KEYS, "a program")
     chip = Chip.from_dict(record["chip"])
-    described = _exactly(record["network"], {"name", "origin", "outputs", "codes", "layers"}, "its network")
+    described = _exactly(record["network"], {"name", "origin", "outputs", "returned", "codes", "layers"}, "its network")
     network = Network(
         described["name"],
         tuple(_read_layer(layer, arrays) for layer in described["layers"]),
         tuple(described["outputs"]),
         described["origin"],
         {name: _read_affine(code) for name, code in described["codes"].items()},
+        described["returned"],
     )
     held = record["quantised"]
     mapping = _exactly(record["mapping"], {"kind", "packing", "turns"}, "its mapping")

@@ -1,9 +1,10 @@
 """How much work and how many bytes a layer is outside the crossbars, and how long that takes on a chip.
 
-Elementary operations an output element are counted as: 1 for activation, element-wise, embedding and concatenation
-(a copy with another scale), 2 for a channel's scale and offset, 5 for softmax (maximum, subtract, exponential, sum,
-divide), 6 for normalisations (two sums, subtract, divide, scale, offset); kernel size for pooling; input elements for
-reductions; nothing for layers that only move values or are told from outside. These counts are a convention of ours.
+Elementary operations an output element are counted as: 1 for activation, element-wise, selection, conversion, embedding,
+gathering, running sum and concatenation (a copy with another scale), 2 for a channel's scale and offset, 5 for softmax
+(maximum, subtract, exponential, sum, divide), 6 for normalisations (two sums, subtract, divide, scale, offset); kernel
+size for pooling; input elements for reductions; nothing for layers that only move values or are told from outside.
+These counts are a convention of ours.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mho.network.layers import (
     Reduce,
     Softmax,
 )
+from mho.network.types import REAL, element_bytes
 from mho.number import QuantisedNetwork
 from mho.number.storage import stored
 from mho.program.instructions import Write
@@ -55,10 +57,11 @@ def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> froze
     return stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
 
 
-def transfer_bytes(layer: Layer, coded: frozenset[str]) -> int:
-    """Bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else 4 (float32, token index)."""
-    wide = layer.name not in coded and (layer.integers if isinstance(layer, Input) else True)
-    return layer.size * (4 if wide else 1)
+def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int:
+    """Bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else those of its type."""
+    kind = network.types[layer.name]
+    arrives = isinstance(layer, Input) and kind == REAL
+    return layer.size * (1 if layer.name in coded or arrives else element_bytes(kind))
 
 
 def write_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:

@@ -87,8 +87,8 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
     vector = [layer for layer in running if not isinstance(layer, MatrixLayer)]
     leaving = 0.0
-    if running and running[-1].name in network.outputs:
-        leaving = transfer_bytes(running[-1], coded) / chip.memory.bandwidth
+    if running and running[-1].name in network.results:
+        leaving = transfer_bytes(running[-1], network, coded) / chip.memory.bandwidth
     behind = 0.0
     if sequential and mapping.layers:
         first = mapping.layers[0].index
@@ -122,7 +122,7 @@ def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float
     needed: dict[str, float] = {}
     for layer in network.layers:
         if isinstance(layer, Input):
-            needed[layer.name] = transfer_bytes(layer, coded) / chip.memory.bandwidth
+            needed[layer.name] = transfer_bytes(layer, network, coded) / chip.memory.bandwidth
         elif any(name in needed for name in layer.inputs):
             needed[layer.name] = min(needed[name] for name in layer.inputs if name in needed)
         if isinstance(layer, MatrixLayer):

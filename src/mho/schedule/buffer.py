@@ -59,14 +59,14 @@ def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
             users[made] = users.get(made, 0) | 1 << i
             if not layer.moves_only:
                 loads[made] = loads.get(made, 0) + 1
-    for name in network.outputs:
+    for name in network.results:
         users[source[name]] = users.get(source[name], 0) | 1 << len(network.layers)
     found: list[Life] = []
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Constant) or source[layer.name] != i or layer.name not in coded:
             continue
         # An input is in main memory already and is not loaded first; an output goes there in any case.
-        extra = -1 if isinstance(layer, Input) else 0 if layer.name in network.outputs else 1
+        extra = -1 if isinstance(layer, Input) else 0 if layer.name in network.results else 1
         found.append(Life(i, layer.size, users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
     return tuple(found)
 
@@ -105,7 +105,7 @@ def estimated_s(
                 written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)
             seconds.append(max(mapped.windows * mapped.window_s, written))
         else:
-            fetched = {Input: transfer_bytes(layer, coded), Embedding: layer.size}.get(type(layer), 0)
+            fetched = {Input: transfer_bytes(layer, network, coded), Embedding: layer.size}.get(type(layer), 0)
             seconds.append(fetched / chip.memory.bandwidth + vector_seconds(layer, network, chip))
     return tuple(seconds)
 

@@ -97,7 +97,7 @@ class Task:
         """How long a step outside the crossbars lasts, for planning: vector unit, or memory with nobody else on it."""
         layer = self.network.layers[step]
         if isinstance(layer, Input):
-            return transfer_bytes(layer, self.coded) / self.chip.memory.bandwidth
+            return transfer_bytes(layer, self.network, self.coded) / self.chip.memory.bandwidth
         fetch = layer.size / self.chip.memory.bandwidth if isinstance(layer, Embedding) else 0.0
         return fetch + vector_seconds(layer, self.network, self.chip)
 
@@ -161,7 +161,7 @@ class Builder:
         if isinstance(layer, Input):
             # What finds no room in the buffer stays where it is, and is loaded by each layer that reads it. Where that is
             # all of it, a load of nothing still says when the input's turn has come.
-            size = transfer_bytes(layer, self.task.coded) - self._spilled.get(step, 0)
+            size = transfer_bytes(layer, self.task.network, self.task.coded) - self._spilled.get(step, 0)
             loaded = self.add(Transfer("load", step, size, after))
             self._stores[step] = loaded
             return self._finished(step, loaded)
@@ -173,11 +173,11 @@ class Builder:
         """Note that `step` ends with `instruction`; store what the buffer cannot keep, and what the network returns."""
         self.finish[step] = instruction
         layer = self.task.network.layers[step]
-        kept = transfer_bytes(layer, self.task.coded)
+        kept = transfer_bytes(layer, self.task.network, self.task.coded)
         if step in self._spilled and not isinstance(layer, Input):
             self._stores[step] = self.add(Transfer("store", step, self._spilled[step], (instruction,)))
             kept -= self._spilled[step]
-        if layer.name in self.task.network.outputs and kept:
+        if layer.name in self.task.network.results and kept:
             self.add(Transfer("store", step, kept, (instruction,)))
         return instruction
 

@@ -132,7 +132,7 @@ class CrossbarLayer(nn.Module):
         return torch.Generator(device=x.device).manual_seed(int(source.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def _windows(self, codes: Tensor, fill: int) -> Tensor:
-        """Arrange codes as windows (matrices, W, K), K ordered (channel, kernel row, kernel column) as in `number.windows`."""
+        """Arrange codes as windows (matrices, W, K), K ordered (channel, kernel row, kernel column) as in `network.windows`."""
         if not self.convolution:
             return codes.reshape(1, -1, self.layout.rows)
         top, left = self.shape["padding"]

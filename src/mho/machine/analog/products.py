@@ -2,7 +2,7 @@
 
 An activation is only noted as a job; the layer's products are made when it is combined, many windows at once. Where nothing that
 its blocks convert can lose anything, and the same blocks serve all windows, the weights that were read from the cells are put
-together to the layer's matrix and multiplied at once (`number.products`): an exact shortcut, since sums of integers do
+together to the layer's matrix and multiplied at once (`network.products`): an exact shortcut, since sums of integers do
 not depend on their order. Everything else goes block by block through a kernel.
 """
 

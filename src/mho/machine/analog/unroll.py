@@ -1,6 +1,6 @@
 """The way into the arrays and out of them, compiled: inputs laid out as windows, and sums as the layer's output.
 
-`number.windows` and `number.reference.accumulate` say what is right; these give the same, faster.
+`network.windows` and `number.reference.accumulate` say what is right; these give the same, faster.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from mho.network.layers import Convolution, MatrixLayer
-from mho.number.windows import assemble, padded, windows
+from mho.network.windows import assemble, padded, windows
 
 AnyArray = npt.NDArray[Any]
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from mho.machine.analog.dot import has_instruction
 from mho.machine.analog.unroll import settled, unrolled
 from mho.network.layers import Affine, MatrixLayer
+from mho.network.products import exact_type, multiply
 from mho.number.affine import code_dtype
-from mho.number.products import exact_type, multiply
 from mho.number.reference import per_output
 
 FloatArray = npt.NDArray[np.float64]

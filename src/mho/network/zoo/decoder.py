@@ -114,7 +114,7 @@ def decoder(
     known = str(weights) != "none"
     builder = Builder()
     builder.scope = "input_ids"
-    tokens = builder.input((batch, configuration.sequence), integers=True)
+    tokens = builder.input((batch, configuration.sequence), type="int64")
     tables = _rotary(builder, configuration, known=known)
     mask = _mask(builder, configuration.sequence, known=known)
     builder.scope = "model.embed_tokens"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mho.network.layers import Constant, Embedding, Input
 from mho.program.instructions import Activate, Transfer, Vector
 from mho.program.legality.facts import Facts, Violation
-from mho.program.work import coded_tensors
+from mho.program.work import coded_tensors, transfer_bytes
 
 
 def flow_rules(facts: Facts) -> Iterator[Violation]:
@@ -59,7 +59,7 @@ def _transfers(facts: Facts) -> Iterator[Violation]:
     for index, layer in enumerate(facts.layers):
         loads, stores = ([_size(facts, i) for i in moved.get((way, index), [])] for way in ("load", "store"))
         spill = spilled.get(index, 0)
-        whole = layer.size * (1 if layer.name in coded or (isinstance(layer, Input) and not layer.integers) else 4)
+        whole = transfer_bytes(layer, facts.program.network, coded)
         loaded: list[int] = []
         stored: list[int] = []
         if isinstance(layer, Input):
@@ -72,7 +72,7 @@ def _transfers(facts: Facts) -> Iterator[Violation]:
                 yield Violation(done[0], f"{layer.name} is looked up before its rows have arrived")
         if spill and not isinstance(layer, Input):
             stored.append(spill)
-        if layer.name in facts.program.network.outputs and not isinstance(layer, Constant):
+        if layer.name in facts.program.network.results and not isinstance(layer, Constant):
             rest = whole - (spill if not isinstance(layer, Input) else 0)
             stored += [rest] if rest else []
         if loads[: len(loaded)] != loaded or any(size != spill for size in loads[len(loaded) :]):

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from mho.errors import NumberError
 from mho.network.layers import Convolution, MatrixLayer
-from mho.number.windows import window_view
+from mho.network.windows import window_view
 
 AnyArray = npt.NDArray[Any]
 

@@ -8,6 +8,7 @@ row-major order. So a sample's result does not depend on what other samples are 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ import numpy.typing as npt
 from mho.errors import NetworkError
 from mho.network.layers import Normalise, Pool, Reduce
 
+AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
 
-def row_sums(rows: FloatArray) -> FloatArray:
-    """Sum over the last axis in the order described above; the axis is kept with length 1."""
-    return np.add.reduce(np.ascontiguousarray(rows), axis=-1, keepdims=True)
+def row_sums(rows: AnyArray) -> AnyArray:
+    """Sum over the last axis in the order described above, in the type of what is summed; the axis is kept with length 1."""
+    return np.add.reduce(np.ascontiguousarray(rows), axis=-1, keepdims=True, dtype=rows.dtype)
 
 
 def softmax(x: FloatArray, axis: int) -> FloatArray:
@@ -31,27 +33,38 @@ def softmax(x: FloatArray, axis: int) -> FloatArray:
     return np.moveaxis(powers / row_sums(powers), -1, axis)
 
 
-def reduce(layer: Reduce, x: FloatArray) -> FloatArray:
-    """Mean, sum, maximum or minimum over `layer.axes`; a mean is the sum divided by the count."""
+def reduce(layer: Reduce, x: AnyArray) -> AnyArray:
+    """Reduce over `layer.axes`; a mean is the sum divided by the count, cut off towards zero for integers."""
     axes = tuple(sorted(layer.axes))
     count = math.prod(x.shape[axis] for axis in axes)
     left = [axis for axis in range(x.ndim) if axis not in axes]
     shape = [x.shape[axis] for axis in left]
     rows = np.ascontiguousarray(x.transpose(*left, *axes)).reshape(*shape, count)
-    match layer.function:
-        case "mean":
-            result = row_sums(rows)[..., 0] / count
-        case "sum":
-            result = row_sums(rows)[..., 0]
-        case "maximum":
-            result = rows.max(axis=-1)
-        case "minimum":
-            result = rows.min(axis=-1)
-        case _:
-            raise NetworkError(f"layer {layer.name!r}: unknown reduction {layer.function!r}")
+    if layer.function not in REDUCED:
+        raise NetworkError(f"layer {layer.name!r}: unknown reduction {layer.function!r}")
+    result = REDUCED[layer.function](rows)
     if layer.keep:
         result = result.reshape([1 if axis in axes else n for axis, n in enumerate(x.shape)])
     return np.asarray(result)
+
+
+def _mean(rows: AnyArray) -> AnyArray:
+    mean = row_sums(rows)[..., 0] / rows.shape[-1]
+    return np.asarray(mean if rows.dtype.kind == "f" else np.trunc(mean).astype(rows.dtype))
+
+
+REDUCED: Mapping[str, Callable[[AnyArray], AnyArray]] = {
+    "mean": _mean,
+    "sum": lambda rows: row_sums(rows)[..., 0],
+    "product": lambda rows: np.multiply.reduce(rows, axis=-1, dtype=rows.dtype),
+    "maximum": lambda rows: rows.max(axis=-1),
+    "minimum": lambda rows: rows.min(axis=-1),
+    "argmax": lambda rows: rows.argmax(axis=-1),
+    "argmin": lambda rows: rows.argmin(axis=-1),
+    "argmax_last": lambda rows: rows.shape[-1] - 1 - rows[..., ::-1].argmax(axis=-1),
+    "argmin_last": lambda rows: rows.shape[-1] - 1 - rows[..., ::-1].argmin(axis=-1),
+}
+"""Reductions of rows over their last axis."""
 
 
 def normalise(layer: Normalise, x: FloatArray) -> FloatArray:
@@ -114,13 +127,14 @@ def pool(layer: Pool, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     match layer.function:
         case "maximum":
-            first, *others = places(extended(x, -np.inf))
+            lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+            first, *others = places(extended(x, lowest))
             result = first.copy()
             for place in others:
                 np.maximum(result, place, out=result)
             return result
         case "average":
-            first, *others = places(extended(x, 0.0))
+            first, *others = places(extended(x.astype(np.float64, copy=False), 0.0))
             result = first.copy()
             for place in others:
                 result += place
