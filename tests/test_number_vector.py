@@ -28,6 +28,7 @@ from mho.network.layers import (
     Gather,
     GroupedLinear,
     Input,
+    Interleave,
     Linear,
     MatrixProduct,
     Normalise,
@@ -38,6 +39,7 @@ from mho.network.layers import (
     Select,
     Slice,
     Softmax,
+    Take,
     Transpose,
 )
 
@@ -276,6 +278,7 @@ def test_moves_scale_with_the_samples_and_keep_the_type() -> None:
     assert np.array_equal(apply(layer(Transpose, (1, 2, 6), permutation=(0, 2, 1)), [codes], 4), codes.swapaxes(1, 2))
     assert np.array_equal(apply(layer(Slice, (1, 2, 2), axis=1, start=1, stop=5, step=2), [codes], 4), codes[:, 1:5:2])
     assert np.array_equal(apply(layer(Slice, (1, 2), axis=1, start=3, stop=4, drop=True), [codes], 4), codes[:, 3])
+    assert np.array_equal(apply(layer(Take, (1, 3, 2), axis=1, places=(4, 0, 0)), [codes], 4), codes[:, [4, 0, 0]])
     assert apply(layer(Expand, (1, 6, 5)), [np.ones((4, 6, 1))], 4).shape == (4, 6, 5)
 
 
@@ -309,11 +312,12 @@ def test_embedding_takes_rows_and_refuses_others() -> None:
 
 
 def test_every_kind_but_the_crossbars_is_tested_here() -> None:
-    moves = {Expand, Reshape, Slice, Transpose}
+    moves = {Expand, Reshape, Slice, Take, Transpose}
+    woven = {Interleave}  # test_network_transposed
     sums = {MatrixProduct, Normalise, Pool, Reduce, Softmax}
     others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Pad}
     others |= {Convert, CumulativeSum, Gather, Select}
-    assert set(LAYER_KINDS) - moves - sums - others == {Input, Convolution, Linear, GroupedLinear}
+    assert set(LAYER_KINDS) - moves - woven - sums - others == {Input, Convolution, Linear, GroupedLinear}
 
 
 SUMMING = [

@@ -323,9 +323,9 @@ class CumulativeSum(Layer):
 
 
 LAYER_KINDS: tuple[type[Layer], ...] = (
-    Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise, Activation,
-    Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Convert, Select, Gather,
-    CumulativeSum, Take, Interleave,
+    Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise,
+    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take, Interleave, Convert,
+    Select, Gather, CumulativeSum,
 )  # fmt: skip
 
 __all__ = [
