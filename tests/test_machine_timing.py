@@ -265,7 +265,7 @@ def test_instructions_start_when_all_they_wait_for_have_ended_and_last_as_long_a
         ready = max([begin, *(float(timing.ends[j]) for j in instruction.after)])
         start, lasts = float(timing.starts[i]), float(timing.ends[i] - timing.starts[i])
         layer = program.network.layers[instruction.layer]
-        seconds = vector_seconds(layer, program.network, chip) if isinstance(instruction, Vector) else 0.0
+        seconds = vector_seconds(layer, program.network, chip) if isinstance(instruction, Vector | Combine) else 0.0
         if seconds:
             busy.append((start, float(timing.ends[i])))
             assert start >= ready

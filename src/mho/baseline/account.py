@@ -1,6 +1,7 @@
 """Time and energy of a network on a systolic array.
 
-Time. Layers run one after another. A layer takes the longer of its work (cycles of the array, operations of the vector unit)
+Time. Layers run one after another. A layer takes the longer of its work (cycles of the array, operations of the vector unit, the
+combining of its sums among them)
 and its traffic (bytes / memory bandwidth): buffers are double, so that main memory fills one half while the array works from the
 other, and the first part of a layer comes while the layer before it ends. Weights are loaded in every inference, as chips of
 crossbars load theirs that do not fit. Of the ways to carry out a product (`foldings`), each layer takes the one that is done
@@ -119,9 +120,7 @@ def _record(
                 events["activation_buffer_read_byte", "compute"] += network.by_name[name].size
         if isinstance(layer, MatrixProduct):
             events["mac", "compute"] += layer.macs
-    operations = vector_operations(layer, network)
-    # Zero points and scales are corrected element by element as the sums of a matrix layer leave the array.
-    events["vector_element", "compute"] += layer.size if isinstance(layer, MatrixLayer) else operations
+    events["vector_element", "compute"] += vector_operations(layer, network)
     # What is loaded is in the buffer already.
     if residency.stored(layer) and not layer.moves_only and not isinstance(layer, Input | Embedding):
         events["activation_buffer_write_byte", "compute"] += layer.size
@@ -129,7 +128,7 @@ def _record(
     events["memory_byte", "memory"] += moved
     work = 0.0 if folding is None else folding.cycles / spec.frequency_hz
     if spec.vector.elements_per_s is not None:
-        work += operations / spec.vector.elements_per_s
+        work += vector_operations(layer, network) / spec.vector.elements_per_s
     memory = moved / spec.memory.bandwidth
     seconds = max(work, memory)
     energy: dict[tuple[str, str], float] = defaultdict(float)

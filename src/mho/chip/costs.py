@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from mho.chip.lookup import adc_sets, shares_adcs
 from mho.chip.roles import ROLES, Level, Role, roles_of
+from mho.chip.scaling import stillmaker
 from mho.chip.technology import Component
 from mho.errors import ChipError
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
+    from mho.chip.parts import Use
 
 
 _WITH_ADCS = ("adc", "adc_mode", "shift_add")
@@ -45,9 +47,7 @@ class Costs:
 
     def component(self, role: str) -> Component | None:
         """Return the component that pays for a role's events."""
-        if role == "global_buffer" and self.chip.buffer.in_tiles:
-            role = "tile_buffer"
-        return self.chip.uses[role].component
+        return self._use(role).component
 
     def context(self, role: str, bank: int | None = None) -> Mapping[str, float]:
         """Return what the chip supplies to a role's figures; for the global buffer, for a bank of so many
@@ -90,9 +90,32 @@ class Costs:
         if component is None:
             return 0.0
         try:
-            return component.figure(name, self.context(role, bank))
+            return component.figure(name, self.context(role, bank)) * self._scale(role, name)
         except ChipError as error:
             raise ChipError(f"components.{role}: {error}") from None
+
+    def _use(self, role: str) -> Use:
+        """Return which component pays for a role's events, with its technology."""
+        return self.chip.uses["tile_buffer" if role == "global_buffer" and self.chip.buffer.in_tiles else role]
+
+    def _scale(self, role: str, figure: str) -> float:
+        """Return what a figure is multiplied by on its way to the chip's node."""
+        use = self._use(role)
+        if self.chip.spec.scaling is None or use.technology is None or use.component is None or not use.component.scales:
+            return 1.0
+        return stillmaker().factor(figure, use.technology.node, self.chip.node)
+
+    @cached_property
+    def nodes(self) -> Mapping[str, float]:
+        """Role on the chip to the node in m that its figures are of; those scaled, or told by the node, are at the chip's."""
+        nodes: dict[str, float] = {}
+        for role in self.roles:
+            use = self._use(role)
+            if use.technology is None or use.component is None or self.level(role) == "board":
+                continue
+            moved = use.component.follows_node or (self.chip.spec.scaling is not None and use.component.scales)
+            nodes[role] = self.chip.node if moved else use.technology.node
+        return MappingProxyType(nodes)
 
     def area_m2(self, role: str, bank: int | None = None) -> float:
         """Return the area of one instance."""
@@ -146,10 +169,32 @@ class Costs:
         sizes = {bank: self.byte_energies("global_buffer", bank) for bank in set(self.chip.buffer.banks)}
         return tuple(sizes[bank] for bank in self.chip.buffer.banks)
 
+    def _node_notes(self) -> list[str]:
+        """Say which components stand at another node than the chip, and which were brought to it."""
+        chip, notes = self.chip, []
+        apart: dict[float, list[str]] = {}
+        for role, node in self.nodes.items():
+            if node != chip.node:
+                apart.setdefault(node, []).append(role)
+        for node, roles in sorted(apart.items()):
+            notes.append(
+                f"energy and area of {', '.join(sorted(roles))} are as published at {node * 1e9:g} nm, not at this chip's "
+                f"{chip.node * 1e9:g} nm; times are the chip file's own at any node"
+            )
+        if chip.spec.scaling is not None:
+            scaled = [role for role in self.nodes if self._scale(role, "area") != 1.0]
+            if scaled:
+                notes.append(
+                    f"energy and area of {', '.join(sorted(scaled))} are brought to {chip.node * 1e9:g} nm by the rule "
+                    f"{chip.spec.scaling}, leakage stays as published: {stillmaker().sources[0]}"
+                )
+                notes += stillmaker().sources[1:]
+        return notes
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Simplifications that the energies of this chip rest on."""
-        notes = ["a byte through a tile buffer costs the mean of a read and a write"]
+        notes = [*self._node_notes(), "a byte through a tile buffer costs the mean of a read and a write"]
         if len(set(self.chip.buffer.banks)) > 1:
             largest = max(self.chip.buffer.banks)
             notes.append(

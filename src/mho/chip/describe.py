@@ -31,12 +31,15 @@ def digest(chip: Chip) -> str:
     """Return the SHA-256 in hexadecimal of the quantities in SI units and of the figures of every component."""
     # The definitions are hashed, not the costs computed from them: exp and log differ in the last bit
     # over machines.
-    content = {
+    content: dict[str, Any] = {
         "spec": chip.spec.to_dict(),
         "components": {
             role: None if use.component is None else use.component.definition for role, use in chip.uses.items()
         },
     }
+    if chip.spec.scaling is not None:
+        # What is scaled depends on where it comes from.
+        content["nodes"] = {role: use.technology.node for role, use in chip.uses.items() if use.technology is not None}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -50,6 +53,8 @@ def assumptions(chip: Chip) -> tuple[str, ...]:
             texts[found.source] = None
     for use in chip.uses.values():
         texts.update(dict.fromkeys(text for text in use.source_texts if text.startswith("assumption:")))
+        if chip.spec.scaling is not None and use.component is not None and use.component.scales is not None:
+            texts[use.component.scales.source] = None
     texts.update(dict.fromkeys(chip.costs.notes))
     return tuple(texts)
 
@@ -92,6 +97,7 @@ def describe(chip: Chip) -> dict[str, Any]:
         "digest": chip.digest,
         **chip.spec.to_dict(),
         "components": {role: use.name for role, use in chip.uses.items()},
+        "component_nodes_m": dict(chip.costs.nodes),
         "derived": {
             "groups": chip.groups,
             "arrays": chip.arrays,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
 from mho.chip.coding import CODINGS, CodingName
@@ -169,8 +169,16 @@ class LookupSpec(Part):
     groups_per_adc: Groups
 
 
+SCALINGS = ("none", "stillmaker")
+"""Rules that bring components to the chip's node (`mho.chip.scaling`)."""
+
+
 class ChipSpec(Part):
-    """All quantities of a chip. A part that is None, as only `sparse` and `lookup` may be, is not on the chip."""
+    """All quantities of a chip. A part that is None, as only `sparse` and `lookup` may be, is not on the chip.
+
+    `scaling` is the rule by which digital components published at another node are brought to `node`; None leaves them
+    as published, and the chip's notes say which those are.
+    """
 
     node: Length
     frequency_hz: Frequency
@@ -185,6 +193,12 @@ class ChipSpec(Part):
     layer_order: Annotated[Literal["sequential", "dataflow"], Words(("sequential", "dataflow"))]
     sparse: SparseSpec | None = None
     lookup: LookupSpec | None = None
+    scaling: Annotated[Literal["none", "stillmaker"] | None, Words(SCALINGS)] = None
+
+    @field_validator("scaling")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        return None if value == "none" else value
 
     def to_dict(self) -> dict[str, Any]:
         """Return the quantities, safe for JSON; a part that is not on the chip is left out."""

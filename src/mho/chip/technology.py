@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mho.chip.formula import FORMULAS, arguments_of, power_law
-from mho.chip.quantity import Provenance, Sources, as_mapping, as_number, check_keys, read_number
+from mho.chip.quantity import Provenance, Sources, as_mapping, as_number, check_keys, read_number, read_word
 from mho.chip.units import SI_UNIT, UNITS, to_si
 from mho.errors import ChipError, choices
 
@@ -28,6 +28,9 @@ FIGURES: Mapping[str, str] = {
     "energy": "energy", "read_energy": "energy", "write_energy": "energy", "area": "area", "leakage": "power",
 }  # fmt: skip
 """Figure to its dimension."""
+
+SCALES = ("digital",)
+"""How a component may follow the chip's node, by the rule that the chip names (see `scaling`)."""
 
 PARAMETERS = ("voltage", "resistance", "conductance", "time", "number", "bits")
 PER = (
@@ -48,6 +51,8 @@ class Component:
     parameter_sources: tuple[str, ...]
     figures: Mapping[str, Mapping[str, Any]]
     sources: Sources
+    scales: Provenance | None = None
+    """Why its figures may be taken to another node, or None where they may not."""
 
     def figure(self, name: str, context: Mapping[str, float]) -> float:
         """Return a figure in SI units for what the chip supplies; ChipError outside a table or a range."""
@@ -76,6 +81,12 @@ class Component:
         """Return where a figure comes from."""
         raw = self.figures[name]
         return Provenance(raw.get("value", "by formula or table"), raw["unit"], self.sources.text(name, raw))
+
+    @property
+    def follows_node(self) -> bool:
+        """Say whether a figure is a formula of the chip's own node."""
+        formulas = (str(raw.get("formula")) for raw in self.figures.values())
+        return any("node" in arguments_of(name) for name in formulas if name in FORMULAS)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -161,7 +172,7 @@ def _component(file: str, key: str, raw: Any, sources: Sources) -> Component:
         key,
         mapping,
         ("per", "area", "leakage"),
-        ("parameters", "energy", "read_energy", "write_energy"),
+        ("parameters", "energy", "read_energy", "write_energy", "scales"),
     )
     per = mapping["per"]
     if per not in PER:
@@ -183,7 +194,10 @@ def _component(file: str, key: str, raw: Any, sources: Sources) -> Component:
     figures = {name: as_mapping(file, f"{key}.{name}", mapping[name]) for name in FIGURES if name in mapping}
     for name, figure in figures.items():
         _check_figure(file, f"{key}.{name}", figure, FIGURES[name], sources)
-    return Component(file, key, per, parameters, tuple(texts), figures, sources)
+    scales = None
+    if "scales" in mapping:
+        _, scales = read_word(file, f"{key}.scales", mapping["scales"], SCALES, sources)
+    return Component(file, key, per, parameters, tuple(texts), figures, sources, scales)
 
 
 def _check_figure(file: str, key: str, raw: Mapping[str, Any], dimension: str, sources: Sources) -> None:

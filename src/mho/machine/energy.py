@@ -149,10 +149,7 @@ def _vector(program: Program, instruction: Vector | Combine, events: Events) -> 
     """Count the operations of a layer in the vector unit."""
     network, index = program.network, instruction.layer
     layer = network.layers[index]
-    if isinstance(instruction, Combine):
-        # Zero points and scales are corrected element by element as the sums leave the accumulator.
-        events[index, "vector_element", "compute"] += layer.size
-    elif not layer.moves_only:
+    if not layer.moves_only:
         events[index, "vector_element", "compute"] += vector_operations(layer, network)
         if isinstance(layer, MatrixProduct):
             events[index, "matrix_mac", "compute"] += layer.macs

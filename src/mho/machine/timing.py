@@ -21,7 +21,7 @@ from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
-from mho.program import Activate, Program, Transfer, Vector, Write
+from mho.program import Activate, Combine, Program, Transfer, Vector, Write
 from mho.program.work import order_bytes, vector_seconds, write_bytes
 from mho.shown import Shown
 
@@ -107,7 +107,7 @@ def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Tim
                 seconds = (instruction.windows[1] - instruction.windows[0]) * program.mapping.by_index[
                     instruction.layer
                 ].window_s
-            elif isinstance(instruction, Vector):
+            elif isinstance(instruction, Vector | Combine):
                 seconds = vector_seconds(program.network.layers[instruction.layer], program.network, chip)
                 if seconds > 0.0:
                     starts[i] = max(now, vector_free)

@@ -3,8 +3,9 @@
 Elementary operations an output element are counted as: 1 for activation, element-wise, selection, conversion, embedding,
 gathering, running sum and concatenation (a copy with another scale), 2 for a channel's scale and offset, 5 for softmax
 (maximum, subtract, exponential, sum, divide), 6 for normalisations (two sums, subtract, divide, scale, offset); kernel
-size for pooling; input elements for reductions; nothing for layers that only move values or are told from outside.
-These counts are a convention of ours.
+size for pooling; input elements for reductions; 1 for an output of a matrix layer, whose zero points are corrected, scaled
+and coded as it is combined; nothing for layers that only move values or are told from outside. These counts are a
+convention of ours, and one for time and energy.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from mho.program.instructions import Write
 
 
 def vector_operations(layer: Layer, network: Network) -> int:
-    """Count the elementary vector operations of a layer, batch included."""
-    if isinstance(layer, Input | Constant | MatrixLayer | MatrixProduct) or layer.moves_only:
+    """Count the elementary vector operations of a layer, batch included; of a matrix layer those of its combining."""
+    if isinstance(layer, Input | Constant | MatrixProduct) or layer.moves_only:
         return 0
     if isinstance(layer, Reduce):
         return network.by_name[layer.inputs[0]].size

@@ -51,7 +51,7 @@ class Demand:
     """Time that must pass before the first matrix layer may compute, whatever is written: its input arriving."""
     other_s: float = 0.0
     """On a sequential chip, time after the first matrix layer's start in which none computes: vector layers behind it in
-    the network's order, and the last layer's output leaving."""
+    the network's order, the combining of each, and the last layer's output leaving."""
     weight_transfer_s: float = 0.0
     """Time that the memory needs for every weight once."""
     vector_s: float = 0.0
@@ -85,7 +85,6 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
     """Gather what the bound needs."""
     sequential = chip.layer_order == "sequential"
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
-    vector = [layer for layer in running if not isinstance(layer, MatrixLayer)]
     leaving = 0.0
     if running and running[-1].name in network.results:
         leaving = transfer_bytes(running[-1], network, coded) / chip.memory.bandwidth
@@ -93,7 +92,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
     if sequential and mapping.layers:
         first = mapping.layers[0].index
         later = {layer.name for layer in network.layers[first:]}
-        behind = sum(vector_seconds(each, network, chip) for each in vector if each.name in later)
+        behind = sum(vector_seconds(each, network, chip) for each in running if each.name in later)
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.layers)
     return Demand(
         np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
@@ -106,7 +105,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         _first_input_s(network, chip, coded),
         behind + (leaving if sequential else 0.0),
         moved / chip.memory.bandwidth,
-        sum(vector_seconds(each, network, chip) for each in vector),
+        sum(vector_seconds(each, network, chip) for each in running),
     )
 
 

@@ -103,7 +103,7 @@ def estimated_s(
                 size = write_bytes(mapped, (0, mapped.blocks), chip)
                 rounds = mapped.blocks / chip.groups
                 written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)
-            seconds.append(max(mapped.windows * mapped.window_s, written))
+            seconds.append(max(mapped.windows * mapped.window_s, written) + vector_seconds(layer, network, chip))
         else:
             fetched = {Input: transfer_bytes(layer, network, coded), Embedding: layer.size}.get(type(layer), 0)
             seconds.append(fetched / chip.memory.bandwidth + vector_seconds(layer, network, chip))

@@ -94,7 +94,7 @@ class Task:
         return max(self.chip.array_write_time_s, write_bytes(layer, blocks, self.chip) / self.chip.memory.bandwidth)
 
     def vector_time_s(self, step: int) -> float:
-        """How long a step outside the crossbars lasts, for planning: vector unit, or memory with nobody else on it."""
+        """Return how long a step lasts outside the crossbars, for planning: vector unit, or memory with nobody else on it."""
         layer = self.network.layers[step]
         if isinstance(layer, Input):
             return transfer_bytes(layer, self.network, self.coded) / self.chip.memory.bandwidth

@@ -28,7 +28,7 @@ class Instance:
     """A task in numbers, per matrix layer in order.
 
     `blocks`, `windows` and `window_s`, the time of a window in s; `gap_s` the time before each layer in which others run
-    (inputs arriving, vector layers), after the layer before has ended; `most` copies. Then the time after the last layer, the
+    (inputs arriving, vector layers, the layer before combined), after the layer before has ended; `most` copies. Then the time after the last layer, the
     chip's groups, the time of a write in s, and whether all weights stay on the chip.
     """
 
@@ -50,8 +50,7 @@ def instance(task: Task) -> Instance:
         if step in task.mapping.by_index:
             gaps.append(waited)
             waited = 0.0
-        else:
-            waited += task.vector_time_s(step)
+        waited += task.vector_time_s(step)
     layers = task.mapping.layers
     return Instance(
         np.array([layer.blocks for layer in layers], dtype=np.int64),

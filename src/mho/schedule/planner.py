@@ -185,8 +185,12 @@ class Planner:
         progress = self.progress[piece.layer.index]
         progress.served += piece.blocks[1] - piece.blocks[0]
         if progress.served == piece.layer.blocks * self.copies.get(piece.layer.index, 1):
-            self.builder.combine(piece.layer, tuple(progress.activations))
-            self._finished(piece.layer.index, now)
+            combined = self.builder.combine(piece.layer, tuple(progress.activations))
+            seconds = self.task.vector_time_s(piece.layer.index)
+            if seconds > 0.0:
+                heapq.heappush(self.ends, (now + seconds, combined, piece.layer.index))
+            else:
+                self._finished(piece.layer.index, now)
 
     def _finished(self, step: int, now: float) -> None:
         for follower in self.followers[step]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mho.chip.spec import SparseSpec
 from mho.mapping import Pieces
 from mho.network.layers import MatrixProduct
-from mho.program.instructions import Activate, Transfer, Vector, Write
+from mho.program.instructions import Activate, Combine, Transfer, Vector, Write
 from mho.program.legality.facts import Violation
 from mho.program.legality.writing import least_write_s
 from mho.program.program import Program
@@ -27,7 +27,7 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     written = least_write_s(program)
     window_s = {layer.index: _window_s(program, layer.index) for layer in program.mapping.layers}
     for i, instruction in enumerate(program.instructions):
-        if isinstance(instruction, Vector):
+        if isinstance(instruction, Vector | Combine):
             vector[i] = _vector_seconds(program, instruction)
         elif isinstance(instruction, Activate):
             least[i] = (instruction.windows[1] - instruction.windows[0]) * window_s[instruction.layer]
@@ -84,8 +84,8 @@ def _index_bits(tiling: Pieces, write: Write, sparse: SparseSpec) -> int:
     return bits
 
 
-def _vector_seconds(program: Program, instruction: Vector) -> float:
-    """Work out how long the vector unit needs for a layer."""
+def _vector_seconds(program: Program, instruction: Vector | Combine) -> float:
+    """Work out how long the vector unit needs for a layer, or to combine a matrix layer's sums."""
     layer, unit = program.network.layers[instruction.layer], program.chip.vector
     seconds = 0.0
     if unit.elements_per_s is not None:
