@@ -17,6 +17,7 @@ from mho.chip import Chip
 from mho.chip.chip import Override
 from mho.chip.coding import CODINGS, Coding, CodingName
 from mho.machine import Wear, WriteCount, wear
+from mho.machine.cells import cell_changes
 from mho.machine.energy import count_events
 from mho.network.graph import Network
 from mho.network.layers import Layer
@@ -183,6 +184,9 @@ def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, sched
     inference = [count for i, count in counts.items() if i >= program.setup]
     changed = sum(each[1] for each in inference)
     assert int(cells.sum()) == changed
+    # Place by place: (cells of a weight, groups, rows, columns) here, cells beside each other there.
+    by_place = cell_changes(program)[1].transpose(1, 2, 3, 0).reshape(cells.shape)
+    np.testing.assert_array_equal(by_place, cells)
     assert worn.per_cell_max == cells.max()
     assert worn.per_cell_mean == pytest.approx(changed / (chip.arrays * chip.array.rows * chip.array.columns))
     charged = sum(each[2] for each in inference) * chip.array.pulses_full_range / (2**chip.array.cell_bits - 1)

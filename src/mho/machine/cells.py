@@ -62,8 +62,11 @@ class _Cells:
         return most
 
 
-def _exact(program: Program) -> Wear:
-    """Follow every cell into its steady state, and count one inference from there."""
+def cell_changes(program: Program) -> tuple[dict[int, WriteCount], npt.NDArray[np.unsignedinteger]]:
+    """Follow every cell into its steady state: what each write does, and how often one inference from there changes each cell.
+
+    The changes have shape (cells a weight, groups, rows, weight columns).
+    """
     cells = _Cells(program)
     writes = [(i, each) for i, each in enumerate(program.instructions) if isinstance(each, Write)]
     counts = {i: cells.write(each, wearing=False) for i, each in writes if i < program.setup}
@@ -71,11 +74,16 @@ def _exact(program: Program) -> Wear:
     for _, each in inference:
         cells.deltas.note(each)
     counts.update({i: cells.write(each, wearing=True) for i, each in inference})
-    changed = sum(counts[i].changed for i, _ in inference)
-    worst = float(cells.worn.max()) if inference else 0.0
+    return counts, cells.worn
+
+
+def _exact(program: Program) -> Wear:
+    """Count one inference in steady state, every cell followed."""
+    counts, worn = cell_changes(program)
+    changed = sum(each.changed for i, each in counts.items() if i >= program.setup)
+    worst = float(worn.max())
     # Shape (cells per weight, rows, columns): what a place in a group sees when the groups take turns.
-    turns = cells.worn.sum(axis=1, dtype=np.int64)
-    levelled = float(turns.max()) / program.chip.groups if inference else 0.0
+    levelled = float(worn.sum(axis=1, dtype=np.int64).max()) / program.chip.groups
     return Wear(counts, changed / program.chip.cells, worst, levelled, True)
 
 
