@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.chip.chip import Override
-from mho.machine import Timing, time_program
+from mho.machine import Timing, time_program, wear
+from mho.machine.energy import count_events
 from mho.machine.timing import _Flow, _share
 from mho.network.graph import Network
 from mho.network.layers import Activation
@@ -294,3 +295,15 @@ def test_instructions_start_when_all_they_wait_for_have_ended_and_last_as_long_a
     assert timing.latency_s == max(timing.ends[program.setup :])
     assert (timing.starts[program.setup :] >= 0).all()
     assert (timing.ends[: program.setup] <= 0).all()
+
+
+def test_combining_takes_an_operation_an_output_of_the_vector_unit() -> None:
+    """4 windows of 3 outputs at 100 outputs a second: 0.12 s after the last activation, and 12 operations charged."""
+    chip = hand_chip(vector__elements_per_s=100.0)
+    program = mho.compile(network(entry(4, 5), linear("a", "x", 4, 5, 3)), chip, schedule="naive")
+    (place,) = (i for i, each in enumerate(program.instructions) if isinstance(each, Combine))
+    timing = time_program(program)
+    assert timing.ends[place] - timing.starts[place] == pytest.approx(12 / 100)
+    assert timing.starts[place] == max(timing.ends[i] for i in program.instructions[place].after)
+    events = count_events(program, wear(program), place, place + 1)
+    assert sum(count for (_, event, _), count in events.items() if event == "vector_element") == 12

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mho.chip.lookup import adc_sets, shares_adcs
 from mho.chip.roles import ROLES, Level, Role, roles_of
-from mho.chip.scaling import stillmaker
+from mho.chip.scaling import ENERGIES, stillmaker
 from mho.chip.technology import Component
 from mho.errors import ChipError
 
@@ -101,19 +101,25 @@ class Costs:
     def _scale(self, role: str, figure: str) -> float:
         """Return what a figure is multiplied by on its way to the chip's node."""
         use = self._use(role)
-        if self.chip.spec.scaling is None or use.technology is None or use.component is None or not use.component.scales:
+        if (
+            self.chip.spec.scaling is None
+            or use.technology is None
+            or use.component is None
+            or not use.component.scales
+        ):
             return 1.0
         return stillmaker().factor(figure, use.technology.node, self.chip.node)
 
     @cached_property
     def nodes(self) -> Mapping[str, float]:
-        """Role on the chip to the node in m that its figures are of; those scaled, or told by the node, are at the chip's."""
+        """Role on the chip to the node in m that its energy is of; what is scaled, or a formula of the node, is at the chip's."""
         nodes: dict[str, float] = {}
         for role in self.roles:
             use = self._use(role)
             if use.technology is None or use.component is None or self.level(role) == "board":
                 continue
-            moved = use.component.follows_node or (self.chip.spec.scaling is not None and use.component.scales)
+            follows = {name for name in use.component.figures if name in ENERGIES} <= use.component.follow_node
+            moved = follows or (self.chip.spec.scaling is not None and use.component.scales is not None)
             nodes[role] = self.chip.node if moved else use.technology.node
         return MappingProxyType(nodes)
 
@@ -175,7 +181,9 @@ class Costs:
         apart: dict[float, list[str]] = {}
         for role, node in self.nodes.items():
             if node != chip.node:
-                apart.setdefault(node, []).append(role)
+                component = self.component(role)
+                by_node = component is not None and "area" in component.follow_node
+                apart.setdefault(node, []).append(f"{role} (whose area is a formula of the node)" if by_node else role)
         for node, roles in sorted(apart.items()):
             notes.append(
                 f"energy and area of {', '.join(sorted(roles))} are as published at {node * 1e9:g} nm, not at this chip's "

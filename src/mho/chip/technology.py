@@ -83,10 +83,10 @@ class Component:
         return Provenance(raw.get("value", "by formula or table"), raw["unit"], self.sources.text(name, raw))
 
     @property
-    def follows_node(self) -> bool:
-        """Say whether a figure is a formula of the chip's own node."""
-        formulas = (str(raw.get("formula")) for raw in self.figures.values())
-        return any("node" in arguments_of(name) for name in formulas if name in FORMULAS)
+    def follow_node(self) -> frozenset[str]:
+        """The figures that are formulas of the chip's own node, or of a figure that is one."""
+        names = {name: str(raw.get("formula")) for name, raw in self.figures.items()}
+        return frozenset(name for name, each in names.items() if each in FORMULAS and "node" in arguments_of(each))
 
     @property
     def definition(self) -> dict[str, Any]:

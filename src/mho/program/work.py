@@ -18,7 +18,6 @@ from mho.network.layers import (
     Constant,
     Input,
     Layer,
-    MatrixLayer,
     MatrixProduct,
     Normalise,
     Pool,

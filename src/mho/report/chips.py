@@ -11,7 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mho.chip import Chip
-from mho.report.engineering import quantity
+from mho.report.engineering import quantity, scaled
+
+SCALED = ("m", "s", "J", "W", "Hz", "m2", "byte/s", "elements/s", "macs/s")
+"""Units of overrides, whose values are SI, that are easier to read with a prefix."""
 
 HOW_TO_CHANGE = (
     "change a value by --set KEY=VALUE, in SI units (--set array.adc_period_s=2e-9); "
@@ -76,6 +79,7 @@ def _components(content: dict[str, Any]) -> Table:
         header_style="bold",
     )
     table.add_column("component", no_wrap=True)
+    table.add_column("node", justify="right", no_wrap=True)
     for name in ("area", "peak power", "leakage"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("costs of", overflow="fold")
@@ -83,6 +87,7 @@ def _components(content: dict[str, Any]) -> Table:
     for component in sorted(area["by_component"], key=lambda name: -area["by_component"][name]):
         table.add_row(
             component,
+            _node(content, component),
             quantity(area["by_component"][component], "m²"),
             quantity(power["by_component"][component], "W"),
             quantity(leakage["by_component"][component], "W"),
@@ -90,13 +95,25 @@ def _components(content: dict[str, Any]) -> Table:
         )
     table.add_section()
     table.add_row(
-        "total", quantity(area["total"], "m²"), quantity(power["total"], "W"), quantity(leakage["total"], "W")
+        "total", "", quantity(area["total"], "m²"), quantity(power["total"], "W"), quantity(leakage["total"], "W")
     )
     return table
 
 
+def _node(content: dict[str, Any], component: str) -> str:
+    """Write the node that a component's figures are of, marked where it is not the chip's."""
+    node = content["component_nodes_m"].get(component)
+    if node is None:
+        return ""
+    text = f"{node * 1e9:g} nm"
+    return text if node == content["node"] else f"[yellow]{text}[/]"
+
+
 def _value(value: Any, unit: str) -> str:
     """Write a value as the file gives it; equal neighbours of a list are counted."""
+    if isinstance(value, float) and unit in SCALED and not 1e-3 <= abs(value) < 1e4:
+        digits, prefixed = scaled(value, unit.replace("m2", "m²"), digits=6)
+        return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits} {prefixed}"
     if not isinstance(value, tuple | list):
         return f"{value} {unit}".strip()
     runs = [(each, len(list(same))) for each, same in groupby(value)]

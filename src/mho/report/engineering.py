@@ -72,8 +72,10 @@ def percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
-def ratio(value: float) -> str:
-    """Write a ratio: 1.22 ×."""
+def ratio(value: float | None) -> str:
+    """Write a ratio: 1.22 ×; or "none" where there is nothing to divide by."""
+    if value is None:
+        return "none"
     return f"{_digits(value, 3)} ×" if math.isfinite(value) else "∞ ×"
 
 

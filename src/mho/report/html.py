@@ -46,7 +46,9 @@ def _cards(report: Report, content: dict[str, Any]) -> list[tuple[str, str, str]
     """Return the numbers on top of the page: what, how much, and a remark."""
     energy, groups, writes = content["energy_j"]["total"], content["groups"], content["writes"]
     latency, memory = content["latency_s"], content["memory"]
-    bound = f"{ratio(content['bound_ratio'])} the lower bound of {quantity(content['lower_bound_s'], 's')}"
+    bound = "without a lower bound"
+    if report.bound_ratio is not None:
+        bound = f"{ratio(report.bound_ratio)} the lower bound of {quantity(content['lower_bound_s'], 's')}"
     peak = f"on average; at most {count(groups['peak'])} of {count(groups['total'])}"
     changed = f"per inference; {count(writes['cells'])} of {count(writes['addressed'])} cells written change"
     busiest = f"changes per inference; {count(writes['per_cell_max'])} in the busiest cell"

@@ -60,6 +60,11 @@ class Report(Shown):
         return self.timing.latency_s
 
     @property
+    def bound_ratio(self) -> float | None:
+        """Latency over its lower bound; None where the bound is 0, as for a network that only moves values."""
+        return self.latency_s / self.bound.seconds if self.bound.seconds else None
+
+    @property
     def throughput_per_s(self) -> float:
         """Samples per second, one inference after another."""
         return self.program.network.batch / self.timing.latency_s
@@ -76,7 +81,7 @@ class Report(Shown):
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time, energy and area, and how far from the bound."""
-        bound = f"{ratio(self.latency_s / self.bound.seconds)} the lower bound" if self.bound.seconds else "no bound"
+        bound = f"{ratio(self.bound_ratio)} the lower bound" if self.bound_ratio else "no lower bound"
         return (
             ("latency", f"{quantity(self.latency_s, 's')}, {bound}"),
             ("energy", quantity(self.energy_j, "J")),
@@ -154,7 +159,7 @@ class Report(Shown):
             "latency_s": self.latency_s,
             "throughput_per_s": self.throughput_per_s,
             "lower_bound_s": self.bound.seconds,
-            "bound_ratio": self.latency_s / self.bound.seconds,
+            "bound_ratio": self.bound_ratio,
             "bound_arguments_s": dict(self.bound.arguments),
             "setup": {
                 "latency_s": self.timing.setup_s,

@@ -40,7 +40,7 @@ def summary(whole: Whole, console: Console) -> None:
         "dense part",
         quantity(dense.latency_s, "s"),
         quantity(energy["dense"], "J"),
-        f"{dense.program.schedule}, {ratio(dense.latency_s / dense.bound.seconds)} its lower bound",
+        f"{dense.program.schedule}, {ratio(dense.bound_ratio)} its lower bound",
     )
     table.add_row(
         "both",

@@ -9,6 +9,7 @@ from mho.chip import Chip
 from mho.chip.lookup import shares_adcs
 from mho.errors import OptionError, choices
 from mho.mapping import map_network
+from mho.mapping.choose import PACKINGS
 from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.network.samples import Samples
@@ -124,6 +125,7 @@ def compile(
     coded = coded_tensors(net, quantised)
     seconds = estimated_s(net, coded, chip, mapped, resident) if banks == "ilp" else None
     buffers = place_tensors(net, coded, chip, seconds)
+    spilled = sum(use.spilled for use in buffers)
     task = Task(chip, net, mapped, buffers, resident, coded, quantised, search or Search())
     builder: Builder = SCHEDULES[schedule](task)
     options = {
@@ -141,7 +143,10 @@ def compile(
     program = replace(
         task.program(builder, schedule),
         options=options,
-        notes=_notes(net, quantised, chip, resident, reusing, sum(use.spilled for use in buffers)),
+        notes=(
+            *_idle(net, chip, packing, banks if not spilled else "ilp"),
+            *_notes(net, quantised, chip, resident, reusing, spilled),
+        ),
     )
     if alignment == "auto":
         program = aligned(program, low_cell, samples)
@@ -149,6 +154,18 @@ def compile(
         program = place(program, placement)
     # Last, since it goes by the times of the finished program.
     return replace(program, buffers=settle_banks(program)) if banks == "ilp" else program
+
+
+def _idle(network: Network, chip: Chip, packing: str, banks: str) -> list[str]:
+    """Say which choices change nothing for this network on this chip."""
+    notes = []
+    if packing != PACKINGS[0] and all(layer.groups == 1 for layer in network.matrix_layers):
+        notes.append(f"packing {packing!r} changes nothing: no layer has several matrices that could share a group")
+    if banks != "ilp" and len(set(chip.buffer.banks)) == 1:
+        notes.append(
+            f"banks {banks!r} change nothing: all banks of chip {chip.name} are alike, so that any choice costs the same"
+        )
+    return notes
 
 
 def _notes(

@@ -28,8 +28,9 @@ class Instance:
     """A task in numbers, per matrix layer in order.
 
     `blocks`, `windows` and `window_s`, the time of a window in s; `gap_s` the time before each layer in which others run
-    (inputs arriving, vector layers, the layer before combined), after the layer before has ended; `most` copies. Then the time after the last layer, the
-    chip's groups, the time of a write in s, and whether all weights stay on the chip.
+    (inputs arriving, vector layers, the layer before being combined), after the layer before has served its windows; `most`
+    copies. Then the time after the last layer's windows, the chip's groups, the time of a write in s, and whether all weights
+    stay on the chip.
     """
 
     blocks: Integers
