@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mho.number.products import exact_type, multiply
 
 import mho
 from mho.chip import Chip
@@ -15,7 +16,6 @@ from mho.mapping.tiling import Tiling
 from mho.network.graph import Network
 from mho.network.layers import Affine, Array, Input, Linear
 from mho.network.samples import synthetic
-from mho.number.products import exact_type, multiply
 from mho.schedule import adaptive as adaptive_schedule
 from mho.schedule.builder import Builder, Task
 from mho.schedule.naive import naive

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from mho.chip.files import read_yaml
 from mho.errors import ChipError
+from mho.files.text import read_yaml
 
 ENERGIES = ("energy", "read_energy", "write_energy")
 
@@ -55,7 +55,7 @@ def _between(table: Mapping[float, float], node: float) -> float:
 @lru_cache(maxsize=1)
 def stillmaker() -> Scaling:
     """Read the rule of Stillmaker and Baas: energy a V^2 + b V + c at each node's supply V (Table 5), and relative area."""
-    raw = read_yaml(Path(__file__).parent / "scaling.yaml")
+    raw = read_yaml(Path(__file__).parent / "scaling.yaml", ChipError)
     energy, area = {}, {}
     for entry in raw["nodes"]:
         node = float(f"{entry['node_nm']}e-9")
