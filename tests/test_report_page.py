@@ -173,3 +173,21 @@ def test_what_a_chart_unites_or_averages_is_said(report: mho.Report, monkeypatch
 
 def test_the_same_report_gives_the_same_page(report: mho.Report) -> None:
     assert render_html(report) == render_html(report)
+
+
+def test_writing_in_the_setup_is_no_time_of_a_layer() -> None:
+    network = mho.zoo.load("resnet20", input_size=8)
+    resident = mho.simulate(mho.compile(network, "aras", schedule="overlap"))
+    assert resident.program.setup and not any(page_data(resident, resident.layers())["layers"]["write"])
+    page = render_html(resident)
+    assert "weights are written once, before the first inference" in page and "writing (down)" not in page
+    small = mho.Chip.load("aras").override({"tiles": 4}, source="a chip that the network does not fit")
+    written = mho.simulate(mho.compile(network, small, schedule="overlap"))
+    assert not written.program.setup and any(page_data(written, written.layers())["layers"]["write"])
+    assert "writing (down)" in render_html(written)
+
+
+def test_options_without_a_value_are_not_told() -> None:
+    report = mho.simulate(mho.compile(mho.zoo.load("resnet20", input_size=8), "aras"))
+    assert report.program.options["time_limit_s"] is None
+    assert "None" not in render_html(report).partition("<main>")[0].partition("</head>")[2]

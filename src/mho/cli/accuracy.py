@@ -25,7 +25,7 @@ def accuracy(
     context: typer.Context,
     model: use.ModelOrProgram,
     *,
-    data: side.LabelledData,
+    data: side.LabelledData = None,
     analog: side.AnalogFile = None,
     settings: side.Settings = None,
     seeds: side.Seeds = 5,

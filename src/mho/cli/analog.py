@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +101,12 @@ Backend = Annotated[
     ),
 ]
 LabelledData = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--data",
         metavar="FILE",
         rich_help_panel=use.SAMPLES,
-        help="Samples (.npz) to classify, with labels as array y or labels.",
+        help="Needed: samples (.npz) to classify, with labels as array y or labels.",
     ),
 ]
 CalibrationToo = Annotated[
@@ -178,6 +178,16 @@ def vary_chip(chip: Chip, changes: Mapping[str, Any], option: str) -> Chip:
         raise ChipError(f"{option}, chip: {str(error).removeprefix('override: ')}") from None
 
 
+def _needs_data(chip_keys: Sequence[str]) -> str:
+    """Say what --data is for, and what tells time and energy where a chip's values are swept."""
+    costs = "".join(
+        f"; what {key} costs in time, energy and area: mho run MODEL --set {key}=VALUE" for key in chip_keys
+    )
+    return (
+        f"--data FILE.npz is needed: accuracy is measured on samples with labels (mho init samples writes some){costs}"
+    )
+
+
 @dataclass(frozen=True)
 class Asked:
     """The options that say what is compiled, for which chip, and on which samples it is judged."""
@@ -199,8 +209,10 @@ class Asked:
         """Whether the model is a program that was compiled before."""
         return self.model.lower().endswith(PROGRAM_SUFFIX)
 
-    def check(self) -> None:
-        """Refuse, before the long work, what contradicts itself or names what there is not."""
+    def check(self, over: Iterable[str] = ()) -> None:
+        """Refuse, before the long work, what contradicts itself or names what there is not; `over`: the keys that are swept."""
+        if self.samples.data is None:
+            raise OptionError(_needs_data([key.removeprefix(CHIP) for key in over if key.startswith(CHIP)]))
         if self.kept:
             self._check_kept()
         self.strategy.check([self.schedule])

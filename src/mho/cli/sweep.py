@@ -28,7 +28,7 @@ def sweep(
     context: typer.Context,
     model: use.ModelOrProgram,
     *,
-    data: side.LabelledData,
+    data: side.LabelledData = None,
     over: Annotated[
         list[str],
         typer.Option(
@@ -81,7 +81,7 @@ def sweep(
         context, model, chip, chip_changes, reading, coding, symmetric, schedule, strategy,
         SampleOptions(data, calibration, key, 0), samples,
     )  # fmt: skip
-    asked.check()
+    asked.check(values)
     side.check_backend(backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     given = side.load_analog(analog, changes)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from mho.files.writing import save_texts
 from mho.report import accuracy_text as text
-from mho.report import heat_map, layer_plot
+from mho.report import heat_map, layer_plot, sweep_text
 
 if TYPE_CHECKING:
     from mho.machine.evaluation import Evaluation
@@ -47,6 +47,7 @@ def _page(
     notes: Sequence[str],
     before: Sequence[str] = (),
     after: Sequence[str] = (),
+    said: str = "",
 ) -> str:
     origin = first.program.network.origin
     environment = Environment(
@@ -60,6 +61,7 @@ def _page(
         title=title,
         about=about,
         warning=f"Weights are synthetic ({origin}): no trained network." if "synthetic" in origin else "",
+        said=said,
         sheets=sheets,
         # Drawings are ours, and escape what they are given.
         before=[Markup(drawing) for drawing in before],
@@ -104,8 +106,8 @@ def sweep_page(found: Sweep) -> str:
     content = found.to_dict()
     first = found.evaluations[0]
     heads = (
-        *(key for key, _ in found.over), "accuracy", "95 % over chips", "95 % over samples", "worst chip", "agreement",
-        "ADC clipped", "chips",
+        *(sweep_text.axis(key) for key, _ in found.over), "accuracy", "95 % over chips", "95 % over samples", "worst chip",
+        "agreement", "ADC clipped", "chips",
     )  # fmt: skip
     lines = [
         (
@@ -127,6 +129,7 @@ def sweep_page(found: Sweep) -> str:
         [_Sheet("Point by point", heads, lines, UNCERTAINTY)],
         content["analog"],
         found.notes,
+        said=sweep_text.conclusion(found),
         before=[heat_map.draw(found)],
     )
 

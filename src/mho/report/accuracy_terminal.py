@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mho.machine.evaluation import decibels
 from mho.report import accuracy_text as text
+from mho.report import sweep_text
 from mho.report.engineering import count, shortened
 
 if TYPE_CHECKING:
@@ -96,8 +97,13 @@ def _bullets(notes: tuple[str, ...]) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for note in notes:
+    # Assumptions are told wherever a result rests on them; citations fill pages.
+    shown = [note for note in notes if ", source: " not in note or ", source: assumption:" in note]
+    hidden = len(notes) - len(shown)
+    for note in shown:
         table.add_row("·", Text(note, style="yellow" if "synthetic" in note else "dim"))
+    if hidden:
+        table.add_row("·", Text(f"{hidden} citations of the device: mho devices NAME, --json, --out", style="dim"))
     return table if notes else Group()
 
 
@@ -117,6 +123,8 @@ def show_sweep(found: Sweep, console: Console) -> None:
         references += " at the first point"
     console.print(Text(references, style="dim"))
     _section(console, "Accuracy", _grid(found, _accuracy_cell, console.width))
+    console.print()
+    console.print(Padding(Text(sweep_text.conclusion(found)), (0, 0, 0, 2), expand=False))
     if any(each.clip_rate for each in found.evaluations):
         _section(console, "ADC clipped, of all conversions", _grid(found, _clip_cell, console.width))
     else:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from mho.report import accuracy_text as text
+from mho.report import sweep_text
 from mho.report.svg import colour, label, opened, round_step, width_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ LEGEND = 118.0
 FIELD = 260.0
 """Height of the field of a line."""
 NARROWEST = 520.0
+RIGHT = 104.0
+"""What a line leaves free at its right, for the name of the reference."""
 
 
 def draw(found: Sweep) -> str:
@@ -38,6 +42,8 @@ def _remark(found: Sweep) -> str:
     first = found.evaluations[0]
     chips = max(len(each.seeds) for each in found.evaluations)
     known = [f"{first.samples} samples"]
+    if len(found.over) > 1 and any(sweep_text.uneven(values) for _, values in found.over):
+        known.append("cells of one size, not to scale")
     if any(each.over_seeds.half is not None for each in found.evaluations):
         known.append(f"± half of the 95 % interval over {chips} chips")
     if first.in_float is not None:
@@ -64,14 +70,16 @@ def _heat_map(found: Sweep) -> Iterator[str]:
     left = 40 + max(map(width_of, names))
     cell = max(CELL_WIDTH, *(width_of(head) + 14 for head in heads))
     width = max(left + cell * len(columns) + LEGEND, width_of(_remark(found)) + 28, NARROWEST)
-    height = TOP + CELL_HEIGHT * len(rows) + 22
+    # A turned name may be longer than the rows are high.
+    height = TOP + max(CELL_HEIGHT * len(rows), width_of(sweep_text.axis(row_key)) - 40) + 22
     shares = [each.accuracy for each in found.evaluations]
     low, high = min(shares), max(shares)
     yield from opened(width, height, _title(found))
     yield label(14, 24, _title(found), "title")
     yield label(14, 42, _remark(found), "soft small")
-    yield label(left + cell * len(columns) / 2, TOP - 24, column_key, "soft", "middle")
-    yield label(20, TOP + CELL_HEIGHT * len(rows) / 2, row_key, "soft", "middle", turned=True)
+    across = sweep_text.axis(column_key)
+    yield label(max(left + cell * len(columns) / 2, width_of(across) / 2), TOP - 24, across, "soft", "middle")
+    yield label(20, TOP + CELL_HEIGHT * len(rows) / 2, sweep_text.axis(row_key), "soft", "middle", turned=True)
     for column, head in enumerate(heads):
         yield label(left + cell * (column + 0.5), TOP - 7, head, "", "middle")
     for row, name in enumerate(names):
@@ -125,8 +133,9 @@ def _line(found: Sweep) -> Iterator[str]:
     heads = [text.value(each) for each in values]
     apart = max(64.0, *(width_of(head) + 16 for head in heads))
     left = 64.0
-    width = max(left + apart * len(values) + 24, width_of(_remark(found)) + 28, NARROWEST)
-    apart = (width - left - 24) / len(values)
+    shares, scale = sweep_text.places(values)
+    closest = min((b - a for a, b in pairwise(sorted(shares))), default=1.0)
+    width = max(left + apart / closest + RIGHT, width_of(_remark(found)) + 28, NARROWEST)
     top = 66.0
     ends = [each.seed_interval or (each.accuracy, each.accuracy) for each in found.evaluations]
     first = found.evaluations[0]
@@ -144,14 +153,16 @@ def _line(found: Sweep) -> Iterator[str]:
     yield label(14, 42, _remark(found), "soft small")
     for tick in range(round((high - low) / step) + 1):
         share = (low + step * tick) / 100
-        yield f'<line class="rule" x1="{left}" x2="{width - 18:.1f}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>'
+        yield f'<line class="rule" x1="{left}" x2="{width - RIGHT:.1f}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>'
         yield label(left - 8, y(share) + 4, f"{100 * share:g}" if step >= 1 else f"{100 * share:.2f}", "soft", "end")
     at = y(first.in_integers)
-    ends_at = f'x1="{left}" x2="{width - 18:.1f}" y1="{at:.1f}" y2="{at:.1f}"'
+    ends_at = f'x1="{left}" x2="{width - RIGHT:.1f}" y1="{at:.1f}" y2="{at:.1f}"'
     yield f'<line class="reference" {ends_at}/>'
-    yield label(width - 20, at - 6, "8-bit integers", "soft small halo", "end")
-    places = [left + apart * (number + 0.5) for number in range(len(values))]
-    path = " ".join(f"{x:.1f},{y(each.accuracy):.1f}" for x, each in zip(places, found.evaluations, strict=True))
+    yield label(width - RIGHT + 6, at + 4, "8-bit integers", "soft small")
+    places = [left + (width - left - RIGHT) * share for share in shares]
+    # The line goes along the axis, in whatever order the values were given.
+    along = sorted(zip(places, found.evaluations, strict=True), key=lambda point: point[0])
+    path = " ".join(f"{x:.1f},{y(each.accuracy):.1f}" for x, each in along)
     yield f'<polyline class="line" points="{path}"/>'
     for number, (x, each, (least, most)) in enumerate(zip(places, found.evaluations, ends, strict=True)):
         if each.seed_interval is not None:
@@ -159,6 +170,8 @@ def _line(found: Sweep) -> Iterator[str]:
         tip = escape(_tip(found, number))
         yield f'<circle class="mark" cx="{x:.1f}" cy="{y(each.accuracy):.1f}" r="4.5"><title>{tip}</title></circle>'
         yield label(x + 8, y(each.accuracy) - 7, f"{100 * each.accuracy:.2f}", "small halo")
+        yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{top + FIELD:.1f}" y2="{top + FIELD + 5:.1f}"/>'
         yield label(x, top + FIELD + 20, heads[number], "", "middle")
-    yield label((left + width - 24) / 2, top + FIELD + 42, key, "soft", "middle")
+    named = f"{sweep_text.axis(key)} ({scale})" if scale else sweep_text.axis(key)
+    yield label((left + width - RIGHT) / 2, top + FIELD + 42, named, "soft", "middle")
     yield "</svg>"

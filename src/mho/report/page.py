@@ -169,7 +169,8 @@ def _by_layer(report: Report, records: Sequence[dict[str, Any]]) -> dict[str, An
 
     def lasted(record: dict[str, Any], phase: str) -> float:
         start, end = record[f"{phase}_start_s"], record[f"{phase}_end_s"]
-        return 0.0 if start is None else float(end - start)
+        # A setup's writes come before 0, once for all inferences: they are no part of this one.
+        return 0.0 if start is None or start < 0 else float(end - start)
 
     for record in records:
         joules = energy.pop(place[record["name"]], [0.0] * len(KINDS))

@@ -66,7 +66,9 @@ const count = data.layers.name.length;
 const order = new View(0, count, 0, count, Math.min(count, 4));
 const joules = data.kinds.map((kind, place) => [data.layers.energy.map((each) => each[place]), colour[kind], kind]);
 const energyChart = new LayerBars("energy-by-layer", order, "J", joules, []);
-const timeChart = new LayerBars("time-by-layer", order, "s", [[data.layers.compute, colour.compute, "computing"]], [[data.layers.write, colour.write, "writing"]]);
+// Where all weights are written in the setup, no layer writes, and there is nothing to draw downwards.
+const writing = data.layers.write.some((seconds) => seconds > 0) ? [[data.layers.write, colour.write, "writing"]] : [];
+const timeChart = new LayerBars("time-by-layer", order, "s", [[data.layers.compute, colour.compute, "computing"]], writing);
 order.buttons("layers-tools", []);
 energyChart.draw();
 timeChart.draw();
