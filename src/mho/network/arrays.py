@@ -12,6 +12,11 @@ import numpy.typing as npt
 
 from mho.errors import NetworkError, WeightError
 
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest magnitude of a weight or scale; products of a few of them stay in the range of float64."""
+WIDEST = 2**32
+"""No integer of a code lies farther from 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class Affine:
@@ -32,10 +37,12 @@ class Affine:
         object.__setattr__(self, "zero", np.asarray(self.zero, dtype=np.int64))
         if self.low >= self.high:
             raise NetworkError(f"an affine code needs low < high, not {self.low}..{self.high}")
-        if not (np.all(np.isfinite(self.scale)) and np.all(self.scale > 0)):
-            raise NetworkError("an affine code needs positive finite scales")
+        if not (np.all(self.scale > 0) and np.all(self.scale <= LARGEST)):
+            raise NetworkError("an affine code needs positive finite scales, in the range of float32")
         if self.scale.shape != self.zero.shape:
             raise NetworkError(f"scale has shape {self.scale.shape} and zero point {self.zero.shape}; they must agree")
+        if max(-self.low, self.high) > WIDEST or np.any(self.zero > WIDEST) or np.any(self.zero < -WIDEST):
+            raise NetworkError("integers and zero points of an affine code have at most 32 bits")
         if (self.scale.ndim == 0) != (self.axis is None):
             raise NetworkError("a code per channel needs an axis, a code per tensor has none")
 
@@ -52,13 +59,26 @@ class Array:
     code: Affine | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values of another shape, and values that are not finite."""
+        """Refuse values of another shape or that are no numbers, values that are not finite, and a code that does not fit."""
+        code = self.code
+        if code is not None and code.axis is not None and code.scale.shape != self.shape[code.axis : code.axis + 1]:
+            raise WeightError(f"{code.scale.size} scales along axis {code.axis} do not fit a weight of {self.shape}")
         if self.values is None:
             return
+        if self.values.dtype.kind not in ("iu" if code is not None else "fiub"):
+            kind = "integers with a code" if code is not None else "real numbers"
+            raise WeightError(f"a weight of shape {self.shape} holds {self.values.dtype}, not {kind}")
         if tuple(self.values.shape) != self.shape:
             raise WeightError(f"values of shape {tuple(self.values.shape)} given for a weight of shape {self.shape}")
-        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
-            raise WeightError(f"a weight of shape {self.shape} holds values that are not finite (NaN or infinity)")
+        # A comparison with NaN is false.
+        ends = (
+            (float(self.values.min()), float(self.values.max()))
+            if self.values.dtype.kind == "f" and self.values.size
+            else ()
+        )
+        if not all(-LARGEST <= end <= LARGEST for end in ends):
+            what = "not finite (NaN or infinity), or beyond the range of float32"
+            raise WeightError(f"a weight of shape {self.shape} holds values that are {what}")
 
     def __repr__(self) -> str:
         """Say the shape, and whether values are known; the values themselves would flood any message."""

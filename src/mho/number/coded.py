@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError
+from mho.network.arrays import LARGEST
 from mho.network.graph import Network
-from mho.network.layers import Affine
+from mho.network.layers import Affine, Embedding, Input, MatrixLayer
 from mho.number.alignment import Alignment
 from mho.number.squeeze import Squeeze
 from mho.number.storage import read_by_matrices
@@ -45,12 +46,23 @@ class QuantisedMatrix(Shown):
         """Refuse arrays whose types or shapes do not fit one another."""
         if self.codes.dtype != np.uint8 or self.codes.ndim != 3:
             raise NumberError(f"weight codes are uint8 (groups, K, N), not {self.codes.dtype} {self.codes.shape}")
+        for what, array, kind in (
+            ("scales", self.scale, np.float64),
+            ("zeros", self.zero, np.int64),
+            ("biases", self.bias, np.float64),
+        ):
+            if array is not None and array.dtype != kind:
+                raise NumberError(f"weight {what} are {np.dtype(kind)}, not {array.dtype}")
+            if array is not None and not np.all(np.abs(array) <= LARGEST):
+                raise NumberError(f"weight {what} are not all finite, in the range of float32")
         outputs = (self.codes.shape[0], self.codes.shape[2])
         if self.scale.shape != self.zero.shape or self.scale.shape not in ((), outputs):
             raise NumberError(f"weight scales {self.scale.shape} and zeros {self.zero.shape} are () or {outputs}")
         if self.bias is not None and self.bias.shape != outputs:
             raise NumberError(f"a bias of shape {self.bias.shape} was given for outputs of shape {outputs}")
-        if np.any(np.abs(self.zero) > FARTHEST):
+        if np.any(self.scale <= 0):
+            raise NumberError("weight scales are positive")
+        if np.any(self.zero > FARTHEST) or np.any(self.zero < -FARTHEST):
             raise NumberError(f"weight zero points beyond {FARTHEST} do not fit the 16 bits of a code less its zero")
 
     @cached_property
@@ -86,6 +98,14 @@ class QuantisedTable(Shown):
     codes: Codes
     code: Affine
 
+    def __post_init__(self) -> None:
+        """Refuse codes of another type, and a code whose range or axis does not fit them."""
+        if self.codes.dtype != np.uint8 or self.codes.ndim != 2:
+            raise NumberError(f"a table's codes are uint8 (rows, features), not {self.codes.dtype} {self.codes.shape}")
+        axis = self.code.axis
+        if axis is not None and (axis not in (0, 1) or self.code.scale.shape != self.codes.shape[axis : axis + 1]):
+            raise NumberError(f"{self.code.scale.shape} scales along axis {axis} do not fit a table {self.codes.shape}")
+
     def real(self, indices: npt.NDArray[np.int64]) -> FloatArray:
         """Rows by index, as real numbers: indices (...) give (..., features)."""
         scale, zero = self.code.scale, self.code.zero
@@ -117,6 +137,26 @@ class QuantisedNetwork(Shown):
     notes: tuple[str, ...] = ()
     alignment: Alignment | None = None
     squeezes: Mapping[str, Squeeze] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse codes whose shapes are not those of the network's layers, and names that it does not have."""
+        layers = self.network.by_name
+        wanted: dict[str, tuple[int, ...]] = {}
+        for layer in self.network.layers:
+            if isinstance(layer, MatrixLayer):
+                wanted[layer.name] = (layer.groups, layer.rows, layer.columns)
+            elif isinstance(layer, Embedding):
+                wanted[layer.name] = layer.table.shape
+        held = {name: each.codes.shape for weights in (self.matrices, self.tables) for name, each in weights.items()}
+        if held != wanted:
+            name = next(name for name in (*wanted, *held) if held.get(name) != wanted.get(name))
+            raise NumberError(f"layer {name!r} has weights {wanted.get(name)}; codes {held.get(name)} were given")
+        for name, code in self.codes.items():
+            if name not in layers or code.axis is not None or code.low != 0:
+                raise NumberError(f"{name!r} is no tensor of {self.network.name} that one code from 0 on can describe")
+        for name in self.offsets:
+            if name not in layers or not isinstance(layers[name], Input):
+                raise NumberError(f"{name!r} is no input of {self.network.name}, but has an offset")
 
     @property
     def input_bits(self) -> int:

@@ -4,7 +4,8 @@ from mho.program.instructions import Activate, Combine, Groups, Instruction, Tra
 from mho.program.legality import Violation, violations
 from mho.program.listing import listing
 from mho.program.program import BufferUse, Program
-from mho.program.storage import load, save
+from mho.program.reading import load
+from mho.program.storage import save
 
 __all__ = [
     "Activate", "BufferUse", "Combine", "Groups", "Instruction", "Program", "Transfer", "Vector", "Violation", "Write",

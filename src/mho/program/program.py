@@ -120,6 +120,6 @@ class Program(Shown):
     @classmethod
     def load(cls, path: str | Path) -> Program:
         """Read a program from a file; ProgramError where it is not one."""
-        from mho.program.storage import load
+        from mho.program.reading import load
 
         return load(path)

@@ -1,0 +1,266 @@
+"""Programs read from files: everything in a file is checked against what the program's own layers need.
+
+Types are those that the fields of layers, codes and instructions declare (`program/typed.py`), shapes those that follow from the
+layers' operands (`network/shapes.py`, `number/coded.py`); the format is `program/storage.py`'s. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip import Chip
+from mho.errors import MhoError, ProgramError
+from mho.files.archive import opened, read_array
+from mho.files.text import parse_json
+from mho.mapping import map_network
+from mho.network.graph import Network
+from mho.network.layers import LAYER_KINDS, Affine, Array, Layer
+from mho.network.shapes import check_shapes
+from mho.number.alignment import Alignment
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.squeeze import Squeeze
+from mho.program.instructions import KINDS, ORDERS, Instruction
+from mho.program.program import BufferUse, Program
+from mho.program.storage import FORMAT
+from mho.program.typed import shown, typed
+
+_LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
+
+
+class _Reader:
+    """The arrays of a file while it is read."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+
+    def get(self, number: Any, what: str) -> npt.NDArray[Any]:
+        return read_array(self.archive, f"arrays/{typed(number, int, what)}.npy")
+
+
+def _exactly(record: Any, keys: set[str], what: str) -> dict[str, Any]:
+    """Refuse a record with a key too many or too few."""
+    if not isinstance(record, dict) or set(record) != keys:
+        odd = sorted(set(record) ^ keys) if isinstance(record, dict) else [type(record).__name__]
+        raise ProgramError(f"{what} has keys {', '.join(sorted(keys))}; check {', '.join(map(str, odd))}")
+    return record
+
+
+def _listed(value: Any, what: str) -> list[Any]:
+    """Refuse anything but a list."""
+    if not isinstance(value, list):
+        raise ProgramError(f"{what} is a list, not {type(value).__name__}")
+    return value
+
+
+def _named(value: Any, what: str) -> dict[str, Any]:
+    """Refuse anything but values by name."""
+    if not isinstance(value, dict):
+        raise ProgramError(f"{what} has values by name, not {type(value).__name__}")
+    return value
+
+
+def _items(record: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    return list(_named(record[key], f"its {key}").items())
+
+
+def _built(kind: type[Any], record: Mapping[str, Any], what: str, **given: Any) -> Any:
+    """Build a data class of a record's values, each as its field declares, and of what is `given` ready."""
+    hints = get_type_hints(kind)
+    return kind(**{key: typed(value, hints[key], f"{what}, {key},") for key, value in record.items()}, **given)
+
+
+def _read_affine(record: Any, what: str) -> Affine:
+    _exactly(record, {"scale", "zero", "low", "high", "axis"}, f"the code of {what}")
+    scale, zero = (
+        typed(record[key], many if isinstance(record[key], list) else one, f"the code of {what}, {key},")
+        for key, one, many in (("scale", float, tuple[float, ...]), ("zero", int, tuple[int, ...]))
+    )
+    held = {key: record[key] for key in ("low", "high", "axis")}
+    hints = get_type_hints(Affine)
+    held = {key: typed(value, hints[key], f"the code of {what}, {key},") for key, value in held.items()}
+    return Affine(np.array(scale, dtype=np.float64), np.array(zero, dtype=np.int64), **held)
+
+
+def _read_codes(record: Mapping[str, Any]) -> dict[str, Affine]:
+    return {name: _read_affine(code, f"{name!r}") for name, code in _items(record, "codes")}
+
+
+def _read_array(record: Any, what: str, arrays: _Reader) -> Array:
+    _exactly(record, {"shape", "values", "code"}, what)
+    code = None if record["code"] is None else _read_affine(record["code"], what)
+    held = None if record["values"] is None else arrays.get(record["values"], what)
+    return Array(typed(record["shape"], tuple[int, ...], f"{what}, shape,"), held, code)
+
+
+def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
+    name = record.get("kind") if isinstance(record, dict) else None
+    if not isinstance(name, str) or name not in _LAYERS:
+        raise ProgramError(f"layer {number} is of no known kind; known: {', '.join(_LAYERS)}")
+    kind = _LAYERS[name]
+    what = f"layer {number} ({name})"
+    names = {item.name for item in fields(kind)}
+    plain = dict(_exactly(record, names | {"kind"}, what))
+    del plain["kind"]
+    hints = get_type_hints(kind)
+    held = {
+        key: _read_array(plain.pop(key), f"{what}, {key},", arrays)
+        for key in names
+        if hints[key] in (Array, Array | None) and plain[key] is not None
+    }
+    layer: Layer = _built(kind, plain, what, **held)
+    return layer
+
+
+def _read_matrix(record: Any, what: str, arrays: _Reader) -> QuantisedMatrix:
+    _exactly(record, {"codes", "scale", "zero", "bias"}, what)
+    codes, scale, zero = (arrays.get(record[key], f"{what}, {key},") for key in ("codes", "scale", "zero"))
+    return QuantisedMatrix(
+        codes, scale, zero, None if record["bias"] is None else arrays.get(record["bias"], f"{what}, bias,")
+    )
+
+
+def _read_table(record: Any, what: str, arrays: _Reader) -> QuantisedTable:
+    _exactly(record, {"codes", "code"}, what)
+    return QuantisedTable(arrays.get(record["codes"], f"{what}, codes,"), _read_affine(record["code"], what))
+
+
+def _read_squeeze(record: Any, what: str, arrays: _Reader) -> Squeeze:
+    held = dict(_exactly(record, {"top", "tile", "shifts", "dropped"}, what))
+    shifts = arrays.get(held.pop("shifts"), f"{what}, shifts,")
+    squeeze: Squeeze = _built(Squeeze, held, what, shifts=shifts)
+    return squeeze
+
+
+def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
+    plain = ("per_channel", "calibration", "offsets", "notes")
+    keys = {*plain, "alignment", "codes", "matrices", "squeezes", "tables"}
+    _exactly(record, keys, "its quantised network")
+    matrices = {name: _read_matrix(each, f"matrix {name}", arrays) for name, each in _items(record, "matrices")}
+    tables = {name: _read_table(each, f"table {name}", arrays) for name, each in _items(record, "tables")}
+    squeezes = {name: _read_squeeze(each, f"squeeze {name}", arrays) for name, each in _items(record, "squeezes")}
+    for name, squeeze in squeezes.items():
+        _check_squeeze(name, squeeze, matrices)
+    alignment = record["alignment"]
+    if alignment is not None:
+        alignment = _built(
+            Alignment, _exactly(alignment, {f.name for f in fields(Alignment)}, "alignment"), "alignment"
+        )
+    quantised: QuantisedNetwork = _built(
+        QuantisedNetwork,
+        {key: record[key] for key in plain},
+        "its quantised network",
+        network=network,
+        matrices=matrices,
+        tables=tables,
+        codes=_read_codes(record),
+        alignment=alignment,
+        squeezes=squeezes,
+    )
+    return quantised
+
+
+def _check_squeeze(name: str, squeeze: Squeeze, matrices: Mapping[str, QuantisedMatrix]) -> None:
+    """Refuse row shifts that are not those of a matrix whose weights are whole multiples of them."""
+    if name not in matrices:
+        raise ProgramError(f"rows of {name!r} are shifted, but it is no layer with weights")
+    weights = matrices[name].centred
+    if squeeze.shifts.shape != (*weights.shape[:2], -(-weights.shape[2] // squeeze.tile)):
+        raise ProgramError(f"the row shifts of {name!r} have shape {squeeze.shifts.shape}, the weights {weights.shape}")
+    shifts = squeeze.by_output(weights.shape[2])
+    if ((weights >> shifts) << shifts != weights).any():
+        raise ProgramError(f"{name!r} has weights that are no whole multiples of the shifts of their rows")
+
+
+def _read_instruction(record: Any, number: int) -> Instruction:
+    name = record.get("do") if isinstance(record, dict) else None
+    if not isinstance(name, str) or name not in KINDS:
+        raise ProgramError(f"instruction {number} is {shown(name)}, none of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    what = f"instruction {number} ({name})"
+    keys = {"do", *(item.name for item in fields(kind))}
+    operands = dict(_exactly(record, keys - {key for key in ORDERS if key not in record}, what))
+    del operands["do"]
+    instruction: Instruction = _built(kind, operands, what)
+    return instruction
+
+
+def _read_use(record: Any) -> BufferUse:
+    values = _listed(record, "a buffer's use")
+    names = [item.name for item in fields(BufferUse)]
+    if len(values) != len(names):
+        raise ProgramError(f"a buffer's use is {', '.join(names)}, not {len(values)} values")
+    use: BufferUse = _built(BufferUse, dict(zip(names, values, strict=True)), "a buffer's use")
+    return use
+
+
+def _read_network(record: Any, arrays: _Reader) -> Network:
+    _exactly(record, {"name", "origin", "outputs", "returned", "codes", "layers"}, "its network")
+    layers = (_read_layer(each, arrays, i) for i, each in enumerate(_listed(record["layers"], "the list of layers")))
+    network: Network = _built(
+        Network,
+        {key: record[key] for key in ("name", "origin", "outputs", "returned")},
+        "its network",
+        layers=tuple(layers),
+        codes=_read_codes(record),
+    )
+    check_shapes(network)
+    return network
+
+
+def _decode(record: Any, arrays: _Reader) -> Program:
+    _exactly(record, PROGRAM_KEYS, "a program")
+    chip = Chip.from_dict(record["chip"])
+    network = _read_network(record["network"], arrays)
+    held = record["quantised"]
+    mapping = _exactly(record["mapping"], {"kind", "packing", "turns"}, "its mapping")
+    quantised = None if held is None else _read_quantised(held, network, arrays)
+    kind, packing = (typed(mapping[key], str, f"its mapping, {key},") for key in ("kind", "packing"))
+    turns = typed(mapping["turns"], int, "its mapping, turns,")
+    mapped = map_network(quantised or network, chip, mapping=kind, packing=packing, turns=turns)
+    program: Program = _built(
+        Program,
+        {key: record[key] for key in ("schedule", "setup", "notes")},
+        "a program",
+        chip=chip,
+        network=network,
+        quantised=quantised,
+        mapping=mapped,
+        instructions=tuple(
+            _read_instruction(each, i) for i, each in enumerate(_listed(record["instructions"], "its instructions"))
+        ),
+        buffers=tuple(_read_use(each) for each in _listed(record["buffers"], "its buffers")),
+        options=_named(record["options"], "its options"),
+    )
+    return program
+
+
+PROGRAM_KEYS = {
+    "format", "chip", "network", "quantised", "mapping", "schedule", "setup", "options", "notes", "buffers", "instructions",
+}  # fmt: skip
+MOST_TEXT = 2**26
+"""Bytes of a program's instructions and layers as JSON: that of 70 billion weights on one chip has a tenth of them."""
+
+
+def load(path: str | Path) -> Program:
+    """Read a program. ProgramError where the file is missing, is no program, or is of another version."""
+    try:
+        with opened(Path(path), ProgramError, "program file") as archive:
+            size = archive.getinfo("program.json").file_size
+            if size > MOST_TEXT:
+                raise ProgramError(f"{path}: its instructions have {size:,} bytes; a program has at most {MOST_TEXT:,}")
+            record = parse_json(archive.read("program.json"))
+            if not isinstance(record, dict) or record.get("format") != FORMAT:
+                given = record.get("format") if isinstance(record, dict) else None
+                raise ProgramError(f"{path}: format {shown(given)} is not {FORMAT!r}")
+            return _decode(record, _Reader(archive))
+    except MhoError as error:
+        raise ProgramError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    except (AttributeError, ArithmeticError, RecursionError) as error:
+        raise ProgramError(f"{path}: not a program file ({type(error).__name__}: {error})") from None
