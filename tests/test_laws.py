@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mho.number.products import exact_type, multiply
 
 import mho
 from mho.chip import Chip
@@ -15,6 +14,7 @@ from mho.machine.timing import time_program
 from mho.mapping.tiling import Tiling
 from mho.network.graph import Network
 from mho.network.layers import Affine, Array, Input, Linear
+from mho.network.products import exact_type, multiply
 from mho.network.samples import synthetic
 from mho.schedule import adaptive as adaptive_schedule
 from mho.schedule.builder import Builder, Task
