@@ -150,9 +150,13 @@ class Chain:
             assert adc.limit is not None
             steps = [adc.limit / high] * slices
         elif adc.range == "full":
-            # Flipped columns are inverted where they would be above half of the range.
-            most = self.highest / 2 if self.coding == "flipped" else self.highest
-            steps = [array.rows * (2**array.dac_bits - 1) * (most + self.left) / high] * slices
+            first = self.mapped.tiling.block(0)
+            rows = first.rows[1] - first.rows[0]
+            most = rows * max(max(weight_levels(code, self.coding, self.cell_bits)) for code in range(256))
+            if self.coding == "flipped":
+                # Columns are inverted where they would be above half of what all cells of the block could hold.
+                most = min(most, first.height * self.highest // 2)
+            steps = [(2**array.dac_bits - 1) * (most + first.height * self.left) / high] * slices
         else:
             assert self.analog.limits is not None
             steps = [limit / high for limit in self.analog.limits[self.layer.name]]

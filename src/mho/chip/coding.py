@@ -85,6 +85,19 @@ class Coding:
         """Conversions that an array of so many columns of weights needs in an input-bit step."""
         return -(-columns // 2) if self.pairs else columns + self.unit_columns
 
+    def fullest(self, rows: int, driven: int | None = None) -> int:
+        """Return the most levels that a column of cells, or either one of a pair, can hold together.
+
+        `rows` hold weights, of `driven` ones (None: all of them do). A column that may be inverted holds at most half of what all
+        driven cells could (ISAAC, section V).
+        """
+        most = rows * int(self.table.max())
+        return min(most, (rows if driven is None else driven) * self.highest // 2) if self.inverts else most
+
+    def adc_bits(self, largest: int) -> int:
+        """Return the bits of an ADC that tells all sums up to `largest` apart: with a sign for the differences of pairs."""
+        return largest.bit_length() + self.pairs
+
     @property
     def movable(self) -> bool:
         """Whether the cells of a weight are alike, digits of its code that fill them, so that they may change places."""

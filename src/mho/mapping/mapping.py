@@ -66,6 +66,11 @@ class Mapping(Shown):
         """Layer mappings by the layer's place in network.layers."""
         return {layer.index: layer for layer in self.layers}
 
+    @cached_property
+    def by_name(self) -> dict[str, LayerMapping]:
+        """Layer mappings by the layer's name."""
+        return {layer.name: layer for layer in self.layers}
+
     @property
     def blocks(self) -> int:
         """Groups that the whole network fills, one copy of each layer."""

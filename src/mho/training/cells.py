@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mho.chip.coding import Coding
+from mho.mapping.sums import Fullest
 from mho.mapping.tiling import tiling
 from mho.training.chain import Chain
 
@@ -35,6 +37,10 @@ class Layout:
         chip = chain.chip
         cut = tiling(matrices, rows, columns, chip.array.rows, chip.group_columns, chip.array_weights_per_row, True)
         return cls(matrices, rows, columns, cut.packed, cut.row_blocks, min(int(chip.array.rows), cut.packed * rows))
+
+    def fullest(self, coding: Coding) -> Fullest:
+        """Return what the fullest column can hold, as `mapping.sums.fullest`."""
+        return Fullest(coding.fullest(min(self.rows, self.height), self.height), self.height)
 
     @property
     def units(self) -> int:

@@ -13,6 +13,7 @@ from mho.chip import Chip
 from mho.errors import AnalogError, OptionError, choices
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.spec import Analog
+from mho.mapping.sums import Fullest
 
 GRADIENTS = ("unclipped", "plain")
 """How gradients pass the ADC; see `crossbar`."""
@@ -91,12 +92,12 @@ class Chain:
         """Whether the range of the ADC depends on what columns give."""
         return self.analog.adc.bits != "ideal" and self.analog.adc.range == "calibrated"
 
-    def converter(self, limits: Sequence[float] | None) -> Converter:
-        """Return the converter of a layer; `limits`, one a slice, where its range is calibrated."""
+    def converter(self, limits: Sequence[float] | None, column: Fullest) -> Converter:
+        """Return the converter of a layer of this fullest `column`; `limits`, one a slice, where its range is calibrated."""
         analog = self.analog
         if limits is not None:
             analog = analog.model_copy(update={"limits": {"layer": tuple(limits)}})
-        return converter(analog, self.chip, "layer", self.slices, self.chip.coding.pairs, self.pedestal)
+        return converter(analog, self.chip, "layer", self.slices, self.chip.coding.pairs, self.pedestal, column=column)
 
     def conductances(self, levels: npt.NDArray[np.uint8], layer: int, number: int) -> npt.NDArray[np.float64]:
         """Program cells: what they conduct in levels, less the pedestal; another draw for each layer and pass `number`."""

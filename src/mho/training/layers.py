@@ -113,7 +113,9 @@ class CrossbarLayer(nn.Module):
             self.passes += 1
         cells = program(self.chain, self.layout, w, self.index, number, x.dtype)
         limits = self.limits.tolist() if self.chain.calibrates and self.observe is None else None
-        adc = self.chain.converter([1.0] * self.chain.slices if self.chain.calibrates and limits is None else limits)
+        unknown = self.chain.calibrates and limits is None
+        column = self.layout.fullest(self.chain.chip.coding)
+        adc = self.chain.converter([1.0] * self.chain.slices if unknown else limits, column)
         setting = Setting(self.chain, self.layout, adc, x_zero, w_zero, self._generator(number, x), self.observe)
         sums = crossbar(windows, w, cells, setting)
         return self._assembled(sums * (x_scale * w_scale), x)

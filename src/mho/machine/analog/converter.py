@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.errors import AnalogError
 from mho.machine.analog.spec import Analog
+from mho.mapping.sums import Fullest
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,12 @@ class Converter:
         return self.high is None
 
 
-def largest_sum(chip: Chip, pedestal: float = 0.0, *, inverts: bool) -> float:
-    """Return the largest sum that a column of an array can give: all rows driven highest, all cells on.
+def largest_sum(column: Fullest, dac_bits: int, pedestal: float = 0.0) -> float:
+    """Return the largest sum that a column can give: all rows driven highest, its cells as full as they can be.
 
-    Flipped columns (ISAAC section V) give at most half of it, where the coding of what the cells hold `inverts` columns; that of
-    digits does not. `pedestal`: what the ADC sees of a cell at level 0.
+    `pedestal`: what the ADC sees of a cell at level 0.
     """
-    driven = chip.array.rows * (2**chip.array.dac_bits - 1)
-    highest = (chip.levels - 1) / (2 if inverts else 1)
-    return float(driven * (highest + pedestal))
+    return float((2**dac_bits - 1) * (column.levels + column.rows * pedestal))
 
 
 def adc_bits(analog: Analog, chip: Chip) -> int | None:
@@ -61,13 +59,13 @@ def whole_sums(analog: Analog, pedestal: float) -> bool:
 
 
 def converter(
-    analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float, *, inverts: bool | None = None
+    analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float, *, column: Fullest
 ) -> Converter:
     """Return the converter that a layer's columns meet; AnalogError where its range has not been calibrated.
 
-    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it. `inverts`: whether columns may be
-    stored inverted; None: as the chip's coding says. Where all sums are whole
-    levels, steps of a full or calibrated range are never finer than 1, which would tell nothing more and miss whole numbers.
+    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it. `column`: the layer's fullest
+    one, whose largest sum is the full range. Where all sums are whole levels, steps of a full or calibrated range are never
+    finer than 1, which would tell nothing more and miss whole numbers.
     """
     bits = adc_bits(analog, chip)
     if bits is None:
@@ -80,8 +78,9 @@ def converter(
         assert analog.adc.limit is not None
         steps = (analog.adc.limit / high,) * slices
     elif analog.adc.range == "full":
-        most = largest_sum(chip, pedestal, inverts=chip.coding.inverts if inverts is None else inverts)
-        steps = (max(finest, most / high),) * slices
+        most = largest_sum(column, chip.array.dac_bits, pedestal)
+        # A layer without digits gives no sums: any step will do.
+        steps = (max(finest, (most or 1.0) / high),) * slices
     else:
         limits = (analog.limits or {}).get(layer)
         if limits is None:

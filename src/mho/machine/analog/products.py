@@ -26,6 +26,7 @@ from mho.machine.analog.splice import columns_of, driven_by, splice, spliced_wei
 from mho.machine.analog.whole import Whole, make_whole
 from mho.machine.fabric import Held
 from mho.mapping import LayerMapping, Pieces, Tiling
+from mho.mapping.sums import fullest
 from mho.program import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -74,7 +75,7 @@ class Products:
             maker, program = self.maker, self.program
             self._converters[name] = converter(
                 self.analog, program.chip, name, maker.slices, maker.pairs, maker.pedestal,
-                inverts=program.mapping.room.coding.inverts,
+                column=fullest(program.mapping.by_name[name], program.mapping.room),
             )  # fmt: skip
         return self._converters[name]
 
