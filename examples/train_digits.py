@@ -196,7 +196,9 @@ def table(results: dict[str, Any]) -> str:
         row(f"the same, fine-tuned {case['limit_epochs']} epochs", results["fixed_range"]["unclipped"]),
         row("the same with gradient `plain`", results["fixed_range"]["plain"]),
         "",
-        f"Fine-tuning gains back {100 * results['gained_back']:.0f} % of the accuracy that the chip of full range had lost.",
+        "The chip of full range had lost nothing."
+        if results["gained_back"] is None
+        else f"Fine-tuning gains back {100 * results['gained_back']:.0f} % of the accuracy that the chip of full range had lost.",
     ]
     return "\n".join(lines)
 

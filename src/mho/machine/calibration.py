@@ -22,8 +22,36 @@ from mho.mapping import LayerMapping, Pieces
 from mho.number.walk import Inputs
 from mho.program import Program
 
+FloatArray = npt.NDArray[np.float64]
 BINS = 1 << 14
 """Equal parts of the largest possible range in which magnitudes are counted."""
+
+
+def converted_sums(
+    products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yield, input step by input step, the slice and the sums (windows, columns) that ADCs convert; x as for `Products.sums`."""
+    mask = np.uint8(2**products.dac_bits - 1)
+    for driven, columns, bits in _driven(products, mapped, job, x):
+        for step in range(-(-bits // products.dac_bits)):
+            digits = ((driven >> np.uint8(step * products.dac_bits)) & mask).astype(np.float64)
+            for k, weights in enumerate(columns.weights):
+                yield k, np.ldexp(digits @ weights.astype(np.float64), -columns.shift)
+
+
+def _driven(
+    products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
+) -> Iterator[tuple[npt.NDArray[np.uint8], Columns, int]]:
+    """Yield what drives a job's rows, (windows, height), the columns that it is converted in, and the bits that it has."""
+    columns, tiling = products.maker.columns(job.held), mapped.tiling
+    if not isinstance(tiling, Pieces):
+        yield products.driven(mapped, job, x), columns, products.input_bits
+        return
+    block = tiling.block(job.block)
+    for pieces in block.turns:
+        bits = (products.input_bits, max(piece.late for piece in pieces))
+        for byte, part in enumerate(driven_by(pieces, block.height, x[:, :, slice(*job.windows)])):
+            yield part, columns.only(columns_of(pieces)), bits[byte]
 
 
 class _Watching(Products):
@@ -45,27 +73,9 @@ class _Watching(Products):
         if not self.seen[name]:
             self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.slices)]
         for job in jobs:
-            for driven, columns, bits in self._converted(mapped, job, x):
-                for step in range(-(-bits // self.dac_bits)):
-                    digits = ((driven >> np.uint8(step * self.dac_bits)) & np.uint8(digit)).astype(np.float64)
-                    for k, weights in enumerate(columns.weights):
-                        sums = np.abs(np.ldexp(digits @ weights.astype(np.float64), -columns.shift))
-                        places = np.minimum(np.ceil(sums / width).astype(np.int64), BINS - 1)
-                        self.seen[name][k] += np.bincount(places.ravel(), minlength=BINS)
-
-    def _converted(
-        self, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
-    ) -> Iterator[tuple[npt.NDArray[np.uint8], Columns, int]]:
-        """Yield what drives a job's rows, (windows, height), the columns that it is converted in, and the bits that it has."""
-        columns, tiling = self.maker.columns(job.held), mapped.tiling
-        if not isinstance(tiling, Pieces):
-            yield self.driven(mapped, job, x), columns, self.input_bits
-            return
-        block = tiling.block(job.block)
-        for pieces in block.turns:
-            bits = (self.input_bits, max(piece.late for piece in pieces))
-            for byte, part in enumerate(driven_by(pieces, block.height, x[:, :, slice(*job.windows)])):
-                yield part, columns.only(columns_of(pieces)), bits[byte]
+            for k, sums in converted_sums(self, mapped, job, x):
+                places = np.minimum(np.ceil(np.abs(sums) / width).astype(np.int64), BINS - 1)
+                self.seen[name][k] += np.bincount(places.ravel(), minlength=BINS)
 
     def limits(self, share: float, per: str) -> dict[str, tuple[float, ...]]:
         """Return for each layer the limit of each slice."""

@@ -1,0 +1,146 @@
+"""Which sums a chip's converters resolve: the bits that each layer's largest column sum needs, beside the bits that the chip has.
+
+The verdict goes by what a layer's columns *can* hold by mapping and coding alone (`mapping.sums`): a layer is resolved where the
+chip's ADCs at full range have steps of 1, that is where 2^bits - 1 (2^(bits - 1) - 1 for the differences of pairs) is no less than
+its largest possible sum. Then no input and no weight can make a conversion clip or round, and `execute` with the chip's own
+ADCs and ideal devices is exact. Where the weights are known, the bits that their own levels need are told too: an ADC whose
+range was set for them (`adc.range` fixed or calibrated) may do with fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mho.mapping.sums import fullest, held_levels
+from mho.program import Program
+
+
+@dataclass(frozen=True)
+class LayerSum:
+    """The largest column sum of a layer, in level x input steps, and the bits of an ADC that resolves it.
+
+    `rows`: the most rows that are driven at once. `largest` and `bits`: by mapping and coding alone; `largest_held` and
+    `bits_held`: of the levels that the weights bring, None where they are not known.
+    """
+
+    name: str
+    rows: int
+    largest: int
+    bits: int
+    largest_held: int | None = None
+    bits_held: int | None = None
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What the `bits` of a chip's ADCs resolve of the layers of a program."""
+
+    bits: int
+    layers: tuple[LayerSum, ...]
+
+    @property
+    def short(self) -> tuple[LayerSum, ...]:
+        """The layers whose largest sum needs more bits than the ADCs have."""
+        return tuple(layer for layer in self.layers if layer.bits > self.bits)
+
+    @property
+    def resolved(self) -> int:
+        """How many layers are resolved."""
+        return len(self.layers) - len(self.short)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sum of every layer is resolved."""
+        return not self.short
+
+    @cached_property
+    def worst(self) -> LayerSum | None:
+        """The layer that needs most bits, the first of several; None where no layer sits on crossbars."""
+        return max(self.layers, key=lambda layer: layer.largest, default=None)
+
+    @property
+    def resolved_as_held(self) -> int | None:
+        """How many layers would be resolved by ADCs whose range is set for the weights; None where these are not known."""
+        if any(layer.bits_held is None for layer in self.layers):
+            return None
+        return sum(layer.bits_held <= self.bits for layer in self.layers if layer.bits_held is not None)
+
+    @property
+    def condition(self) -> str:
+        """Say under which condition a program that equals the integers computes them on this chip."""
+        if self.complete:
+            return "and this chip's converters resolve every sum"
+        return (
+            "with converters that resolve every sum; "
+            f"this chip's resolve {self.resolved} of {len(self.layers)} layer{'s' * (len(self.layers) != 1)}"
+        )
+
+    def __str__(self) -> str:
+        """Say in a line what the converters have, what they resolve, and what the worst layer needs."""
+        worst, count = self.worst, len(self.layers)
+        plural = "s" * (count != 1)
+        if worst is None:
+            return f"{self.bits}-bit converters; no layer sits on crossbars"
+        needs = f"{worst.bits} bits in {worst.name!r}: sums up to {worst.largest} in {worst.rows} rows"
+        if self.complete:
+            return f"{self.bits}-bit converters resolve every sum of {count} layer{plural} (at most {needs})"
+        held = self.resolved_as_held
+        by_weights = "" if held is None else f"; {held} of {count} if their range were set for these weights"
+        return (
+            f"{self.bits}-bit converters fall short in {len(self.short)} of {count} layer{plural} "
+            f"(at most {needs}){by_weights}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data, the layers left out: their records hold their own."""
+        worst = self.worst
+        return {
+            "adc_bits": self.bits,
+            "adc_bits_needed": None if worst is None else worst.bits,
+            "layers": len(self.layers),
+            "resolved": self.resolved,
+            "short": len(self.short),
+            "resolved_as_held": self.resolved_as_held,
+            "worst": None if worst is None else {"layer": worst.name, **record(worst)},
+            "text": str(self),
+        }
+
+
+def record(layer: LayerSum) -> Mapping[str, int | None]:
+    """Return what is known of a layer's sums, as its record in a report holds it."""
+    return {
+        "rows": layer.rows,
+        "largest_sum": layer.largest,
+        "adc_bits_needed": layer.bits,
+        "largest_sum_held": layer.largest_held,
+        "adc_bits_held": layer.bits_held,
+    }
+
+
+def resolution(program: Program) -> Resolution:
+    """Tell for each matrix layer of a program the bits that its largest column sum needs.
+
+    mho.machine.resolution.resolution(program).short      the layers whose sums this chip's ADCs cannot tell apart
+    """
+    mapping, chip, quantised = program.mapping, program.chip, program.quantised
+    coding, drive = mapping.room.coding, 2**chip.array.dac_bits - 1
+    layers = []
+    for mapped in mapping.layers:
+        column = fullest(mapped, mapping.room)
+        largest, held = column.levels * drive, None
+        if quantised is not None:
+            held = held_levels(mapped, quantised.matrices[mapped.name], mapping.room) * drive
+        layers.append(
+            LayerSum(
+                mapped.name,
+                column.rows,
+                largest,
+                coding.adc_bits(largest),
+                held,
+                None if held is None else coding.adc_bits(held),
+            )
+        )
+    return Resolution(chip.array.adc_bits, tuple(layers))
