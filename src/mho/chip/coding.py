@@ -96,7 +96,7 @@ class Coding:
 
     def adc_bits(self, largest: int) -> int:
         """Return the bits of an ADC that tells all sums up to `largest` apart: with a sign for the differences of pairs."""
-        return largest.bit_length() + self.pairs
+        return max(largest.bit_length(), 1) + self.pairs
 
     @property
     def movable(self) -> bool:

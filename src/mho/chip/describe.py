@@ -87,6 +87,12 @@ def frames(chip: Chip) -> dict[str, Callable[[], Columns]]:
     return {"values": lambda: columns(_values(chip)), "components": lambda: columns(_components(chip))}
 
 
+def full_column(chip: Chip) -> tuple[int, int]:
+    """Return the largest sum of a column of a full array, in level x input steps, and the bits of an ADC that resolves it."""
+    largest = chip.coding.fullest(chip.array.rows) * (2**chip.array.dac_bits - 1)
+    return largest, chip.coding.adc_bits(largest)
+
+
 def describe(chip: Chip) -> dict[str, Any]:
     """Return schema, name, digest, quantities, costs, totals, notes and sources, safe for JSON."""
     total = chip.roll_up()
@@ -106,6 +112,7 @@ def describe(chip: Chip) -> dict[str, Any]:
             "buffer_capacity": chip.buffer.capacity,
             "cells_per_weight": chip.cells_per_weight,
             "conversions_per_step": chip.conversions_per_step,
+            **dict(zip(("largest_sum", "adc_bits_needed"), full_column(chip), strict=True)),
             "step_time_s": chip.step_time_s,
             "window_time_s": chip.window_time_s,
             "array_write_time_s": chip.array_write_time_s,

@@ -134,10 +134,9 @@ def run(
         program = strategy.compile(coded or network, loaded, schedule=schedule, seed=seed, samples=judges)
         if samples is not None:
             say("executing the program and the integer reference")
-            verdict = mho.verify(program, samples.inputs)
+            verdict = mho.verify(program, samples.inputs, losses=data is not None)
         say("simulating")
-        verified = None if verdict is None else str(verdict)
-        report = mho.simulate(program, verified=verified, endurance=endurance, rate=rate)
+        report = mho.simulate(program, verified=verdict, endurance=endurance, rate=rate)
         if save is not None:
             say(f"writing {save}")
             program.save(str(save))

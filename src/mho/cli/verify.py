@@ -73,6 +73,10 @@ def verify(
 ) -> None:
     """Execute a program cell by cell, compare with the integer reference bit for bit, and check that it is legal.
 
+    Converters are taken to resolve every sum; beside the verdict stands of how
+    many layers this chip's do, and with --data how many conversions they would
+    clip or round.
+
     Exit code: 0 exact and legal, 1 wrong, 2 a mistake in what was asked.
     """
     kept = model.lower().endswith(PROGRAM_SUFFIX)
@@ -116,7 +120,8 @@ def verify(
             judges = judging(given, network, strategy.alignment)
             program = strategy.compile(coded, loaded, schedule=schedule, seed=seed, samples=judges)
         say(f"executing {len(program.instructions)} instructions, and the integer reference")
-        verdict = mho.verify(program, given.first(execution_count(program.network, samples)).inputs)
+        judged = given.first(execution_count(program.network, samples))
+        verdict = mho.verify(program, judged.inputs, losses=data is not None)
         found = _accuracy(program, given, say) if accuracy else None
     if not emit(_result(program, given, verdict, found), json_to):
         _print(program, given, verdict, found)
@@ -168,6 +173,10 @@ def _result(program: Program, given: Samples, verdict: Verification, found: Accu
         "bit_exact": verdict.exact,
         "legal": not verdict.illegal,
         "text": str(verdict),
+        "converters": {
+            **verdict.resolution.to_dict(),
+            "measured": None if verdict.losses is None else verdict.losses.to_dict(),
+        },
         "accuracy": None if found is None else found.to_dict(),
         "notes": list(program.notes),
     }
@@ -181,6 +190,9 @@ def _print(program: Program, given: Samples, verdict: Verification, found: Accur
     mark = "[green]ok[/]" if verdict.ok else "[red]WRONG[/]"
     what = f"{program.network.name} on {program.chip.name}, schedule {program.schedule}"
     console.print(f"{mark}  {escape(f'{what}: {verdict}')}")
+    style = "green" if verdict.resolution.complete else "yellow"
+    for remark in verdict.remarks:
+        console.print(f"    [{style}]{escape(remark)}[/]")
     console.print(f"    samples: {given.origin}", markup=False)
     console.print(f"    weights: {program.network.origin}", markup=False)
     if found is not None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mho.chip import Chip
+from mho.chip.describe import full_column
 from mho.report.engineering import quantity, scaled
 
 SCALED = ("m", "s", "J", "W", "Hz", "m2", "byte/s", "elements/s", "macs/s")
@@ -128,6 +129,9 @@ def show_chip(chip: Chip, console: Console) -> None:
     console.print()
     console.print(chip_table([chip]))
     console.print()
+    words, style = full_array(chip)
+    console.print(Text(words, style=style))
+    console.print()
     table = Table(title="specification", title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("key", no_wrap=True)
     table.add_column("value", justify="right")
@@ -147,6 +151,17 @@ def show_chip(chip: Chip, console: Console) -> None:
     console.print()
     console.print("notes", style="bold")
     console.print(hanging(("-", note) for note in chip.notes))
+
+
+def full_array(chip: Chip) -> tuple[str, str]:
+    """Say what the largest sum of a full array asks of its ADCs, and in which colour: amber where they fall short."""
+    array = chip.array
+    largest, needed = full_column(chip)
+    held = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, inputs of {array.dac_bits} bits a step"
+    told = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({held}); those of this chip have"
+    if needed <= array.adc_bits:
+        return f"{told} {array.adc_bits}", "green"
+    return f"{told} {array.adc_bits}: they cannot resolve every sum (mho accuracy tells what that costs)", "yellow"
 
 
 def hanging(items: Iterable[tuple[str, str]]) -> Table:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mho.machine.energy import KINDS
 from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.page import page_data
-from mho.report.terminal import COUNTINGS, endurance_title, exact, saving, span, squeezed, years
+from mho.report.terminal import COUNTINGS, converters, endurance_title, exact, saving, span, squeezed, years
 
 if TYPE_CHECKING:
     from mho.report.report import Report
@@ -150,6 +150,7 @@ def render_html(report: Report) -> str:
         report=content,
         cards=_cards(report, content),
         exact=exact(content["verified"]),
+        converters=converters(report),
         kinds=KINDS,
         components=components(report),
         areas=sorted(content["area_m2"]["by_component"].items(), key=lambda item: -item[1]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
@@ -14,8 +15,11 @@ from mho.machine.endurance import MAXIMUM, CellWrites, Endurance, addressed_writ
 from mho.machine.endurance import endurance as lifetimes
 from mho.machine.energy import KINDS, Account, account
 from mho.machine.expected import EXPECTED_NOTE
+from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.resolution import Resolution, resolution
 from mho.machine.timing import Timing, time_program
+from mho.machine.verify import Verification
 from mho.mapping import map_network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Activate, Combine, Program, Vector, Write
@@ -41,8 +45,9 @@ class Report(Shown):
     report.save("out")                         report.json, report.html and trace.json in a folder
 
     Energies are for one inference in steady state, in J; times in s, the inference starting at 0. `verified` is the
-    result of executing the very same program, where that was done ("bit-exact on 1 sample"), else None; `endurance` how
-    long the cells live, where that was asked, else None.
+    result of executing the very same program, where that was done ("bit-exact on 1 sample"), else None; `losses` what the
+    chip's own converters would make of the sums, where that was measured; `endurance` how long the cells live, where that was
+    asked, else None.
     """
 
     program: Program
@@ -53,6 +58,12 @@ class Report(Shown):
     occupancy: Occupancy
     verified: str | None = None
     endurance: Endurance | None = None
+    losses: Losses | None = None
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """Which sums the chip's converters resolve, layer by layer."""
+        return resolution(self.program)
 
     @property
     def latency_s(self) -> float:
@@ -88,6 +99,7 @@ class Report(Shown):
             ("area", quantity(self.program.chip.roll_up().area_m2.total, "m²")),
             ("weights", self.program.network.origin),
             ("executed", self.verified or "no"),
+            ("converters", str(self.resolution)),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
@@ -128,7 +140,7 @@ class Report(Shown):
 
     def layers(self) -> list[dict[str, Any]]:
         """Return one record a layer (constants left out), in order."""
-        return layer_records(self.program, self.timing, self.account)
+        return layer_records(self.program, self.timing, self.account, self.resolution)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready data (schema mho.report/1)."""
@@ -156,6 +168,10 @@ class Report(Shown):
             "schedule": self.program.schedule,
             "options": dict(self.program.options),
             "verified": self.verified,
+            "converters": {
+                **self.resolution.to_dict(),
+                "measured": None if self.losses is None else self.losses.to_dict(),
+            },
             "latency_s": self.latency_s,
             "throughput_per_s": self.throughput_per_s,
             "lower_bound_s": self.bound.seconds,
@@ -238,9 +254,10 @@ def endurance_record(found: Endurance) -> dict[str, Any]:
     }
 
 
-def layer_records(program: Program, timing: Timing, booked: Account) -> list[dict[str, Any]]:
-    """Gather one record a layer: what it is, where and when it ran, what it cost."""
+def layer_records(program: Program, timing: Timing, booked: Account, resolved: Resolution) -> list[dict[str, Any]]:
+    """Gather one record a layer: what it is, where and when it ran, what it cost, and what its sums ask of converters."""
     network = program.network
+    sums = {layer.name: layer for layer in resolved.layers}
     energy = booked.by_layer()
     spans: dict[tuple[int, str], tuple[float, float]] = {}
     copies: dict[int, int] = {}
@@ -277,6 +294,8 @@ def layer_records(program: Program, timing: Timing, booked: Account) -> list[dic
                 "compute_start_s": compute[0],
                 "compute_end_s": compute[1],
                 "energy_j": energy.get(index, 0.0),
+                "largest_sum": sums[layer.name].largest if layer.name in sums else None,
+                "adc_bits_needed": sums[layer.name].bits if layer.name in sums else None,
             }
         )
     return records
@@ -285,13 +304,13 @@ def layer_records(program: Program, timing: Timing, booked: Account) -> list[dic
 def simulate(
     program: Program,
     *,
-    verified: str | None = None,
+    verified: str | Verification | None = None,
     endurance: float | None = None,
     rate: float | str | None = None,
 ) -> Report:
     """Run a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
 
-    `verified` is the text of mho.verify's result on the same program, to be shown in the report. `endurance`, the writes that a
+    `verified` is mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a
     cell survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which
     it is where none is given: as fast as the program runs. OptionError for numbers that are not positive, and for a rate alone.
     """
@@ -308,4 +327,6 @@ def simulate(
     resident = program.setup > 0
     bound = lower_bound(program.network, program.mapping, program.chip, resident=resident, coded=coded)
     booked, filled = account(program, timing, worn), occupancy(program, timing)
-    return Report(program, timing, worn, booked, bound, filled, verified, lived)
+    losses = verified.losses if isinstance(verified, Verification) else None
+    text = None if verified is None else str(verified)
+    return Report(program, timing, worn, booked, bound, filled, text, lived, losses)

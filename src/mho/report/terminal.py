@@ -64,11 +64,21 @@ def _headline(report: Report, content: Mapping[str, Any]) -> RenderableType:
         line.append("   not executed", style="yellow")
     else:
         line.append(f"   executed: {content['verified']}", style="green" if exact(content["verified"]) else "red")
+    below = [Text(words, style=style) for words, style in converters(report)]
     about = (
         f"{count(model['layers'])} matrix layers, {count(model['weights'])} weights, "
         f"{count(model['macs'])} MACs, batch {model['batch']}; weights: {model['weights_origin']}"
     )
-    return Group(line, Text(about, style="dim"))
+    return Group(line, *below, Text(about, style="dim"))
+
+
+def converters(report: Report) -> list[tuple[str, str]]:
+    """Say in lines, each with its colour, what the chip's converters resolve: amber where they fall short."""
+    resolved, losses = report.resolution, report.losses
+    lines = [(str(resolved), "dim" if resolved.complete else "yellow")]
+    if losses is not None:
+        lines.append((str(losses), "yellow" if losses.rounded or losses.clipped else "dim"))
+    return lines
 
 
 def _pairs(rows: Sequence[tuple[str, str, str]]) -> Table:
@@ -320,6 +330,8 @@ def comparison(reports: Sequence[Report], console: Console) -> None:
                 "–" if lived is None else years(lived["changed"][key], least=not lived["exact"]) for lived in lives
             ]
     console.print(Text(title, style="bold"))
+    for words, style in dict.fromkeys(line for report in reports for line in converters(report)):
+        console.print(Text(words, style=style))
     width = max(len("schedule"), *(len(label) for label in labels))
     needed = WIDE + max(width - 24, 0) + (LIFETIMES if any(lives) else 0)
     tables = [columns | energies] if console.width >= needed else [columns, energies]

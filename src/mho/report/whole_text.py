@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mho.report.engineering import count, quantity, ratio
+from mho.report.terminal import converters
 from mho.report.whole import Whole
 
 
@@ -23,6 +24,8 @@ def summary(whole: Whole, console: Console) -> None:
     console.print(line)
     if whole.verified is not None:
         console.print(Text(whole.verified, style="green" if whole.right else "red"))
+    for words, style in converters(dense):
+        console.print(Text(f"dense part: {words}", style=style))
     energy = whole.energy_j()
     spread = found["tables"]["batch_s"]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
