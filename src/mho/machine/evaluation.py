@@ -237,8 +237,8 @@ def evaluate(
     drawn = draws(analog, program.chip.array.adc_bits)
     count = seeds if drawn else 1
     run = Run(program, samples, done, progress, backend)
-    measured = _few(calibration or samples, program.network.batch)
-    kind = _without_seed(analog)
+    measured = few(calibration or samples, program.network.batch)
+    kind = without_seed(analog)
     if analog.adc.range == "calibrated" and analog.limits is None:
         # The ranges are those of the first chip.
         kind["ranges of"] = analog.seed
@@ -274,13 +274,13 @@ def evaluate(
     )
 
 
-def _few(samples: Samples, batch: int) -> Samples:
+def few(samples: Samples, batch: int) -> Samples:
     """Return the samples that set the ranges of ADCs."""
     count = min(CALIBRATED_ON, len(samples)) // batch * batch
     return samples.spread(max(count, batch))
 
 
-def _without_seed(analog: Analog) -> dict[str, Any]:
+def without_seed(analog: Analog) -> dict[str, Any]:
     """Return what a chip follows from, besides its seed."""
     return {key: value for key, value in analog.to_dict().items() if key not in ("name", "seed")}
 

@@ -124,11 +124,16 @@ class Run:
 
     def _parts(self, what: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield the samples that are executed together, and the number of the first."""
-        step = max(TOGETHER // self.network.batch, 1) * self.network.batch
-        for first in range(0, len(self.samples), step):
-            last = min(first + step, len(self.samples))
+        for first, _, inputs in self.parts(0, len(self.samples)):
             self.say(f"{what}, sample {first} of {len(self.samples)}")
-            yield first, tuple(array[first:last] for array in self.samples.inputs)
+            yield first, inputs
+
+    def parts(self, begin: int, end: int) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+        """Cut the samples from `begin` to `end` into those that are executed together: first, last, and their inputs."""
+        step = max(TOGETHER // self.network.batch, 1) * self.network.batch
+        for first in range(begin, end, step):
+            last = min(first + step, end)
+            yield first, last, tuple(array[first:last] for array in self.samples.inputs)
 
     def _right(self, scores: Any, first: int) -> int:
         return int(right(scores, self.labels[first : first + len(scores)], self.samples.origin).sum())

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mho.machine.analog.converter import adc_bits, whole_sums
+from mho.machine.analog.spec import Analog
 from mho.mapping.sums import fullest, held_levels
 from mho.program import Program
 
@@ -36,15 +38,15 @@ class LayerSum:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What the `bits` of a chip's ADCs resolve of the layers of a program."""
+    """What the `bits` of a chip's ADCs resolve of the layers of a program; None for ideal ones, which resolve everything."""
 
-    bits: int
+    bits: int | None
     layers: tuple[LayerSum, ...]
 
     @property
     def short(self) -> tuple[LayerSum, ...]:
         """The layers whose largest sum needs more bits than the ADCs have."""
-        return tuple(layer for layer in self.layers if layer.bits > self.bits)
+        return () if self.bits is None else tuple(layer for layer in self.layers if layer.bits > self.bits)
 
     @property
     def resolved(self) -> int:
@@ -66,7 +68,7 @@ class Resolution:
         """How many layers would be resolved by ADCs whose range is set for the weights; None where these are not known."""
         if any(layer.bits_held is None for layer in self.layers):
             return None
-        return sum(layer.bits_held <= self.bits for layer in self.layers if layer.bits_held is not None)
+        return sum(self.bits is None or layer.bits_held <= self.bits for layer in self.layers if layer.bits_held)
 
     @property
     def condition(self) -> str:
@@ -82,15 +84,16 @@ class Resolution:
         """Say in a line what the converters have, what they resolve, and what the worst layer needs."""
         worst, count = self.worst, len(self.layers)
         plural = "s" * (count != 1)
+        name = "ideal" if self.bits is None else f"{self.bits}-bit"
         if worst is None:
-            return f"{self.bits}-bit converters; no layer sits on crossbars"
+            return f"{name} converters; no layer sits on crossbars"
         needs = f"{worst.bits} bits in {worst.name!r}: sums up to {worst.largest} in {worst.rows} rows"
         if self.complete:
-            return f"{self.bits}-bit converters resolve every sum of {count} layer{plural} (at most {needs})"
+            return f"{name} converters resolve every sum of {count} layer{plural} (at most {needs})"
         held = self.resolved_as_held
         by_weights = "" if held is None else f"; {held} of {count} if their range were set for these weights"
         return (
-            f"{self.bits}-bit converters fall short in {len(self.short)} of {count} layer{plural} "
+            f"{name} converters fall short in {len(self.short)} of {count} layer{plural} "
             f"(at most {needs}){by_weights}"
         )
 
@@ -120,10 +123,12 @@ def record(layer: LayerSum) -> Mapping[str, int | None]:
     }
 
 
-def resolution(program: Program) -> Resolution:
+def resolution(program: Program, analog: Analog | None = None) -> Resolution:
     """Tell for each matrix layer of a program the bits that its largest column sum needs.
 
-    mho.machine.resolution.resolution(program).short      the layers whose sums this chip's ADCs cannot tell apart
+        mho.machine.resolution.resolution(program).short      the layers whose sums this chip's ADCs cannot tell apart
+
+    `analog` says how many bits the ADCs have; None: as many as the chip file says.
     """
     mapping, chip, quantised = program.mapping, program.chip, program.quantised
     coding, drive = mapping.room.coding, 2**chip.array.dac_bits - 1
@@ -133,14 +138,22 @@ def resolution(program: Program) -> Resolution:
         largest, held = column.levels * drive, None
         if quantised is not None:
             held = held_levels(mapped, quantised.matrices[mapped.name], mapping.room) * drive
-        layers.append(
-            LayerSum(
-                mapped.name,
-                column.rows,
-                largest,
-                coding.adc_bits(largest),
-                held,
-                None if held is None else coding.adc_bits(held),
-            )
-        )
-    return Resolution(chip.array.adc_bits, tuple(layers))
+        by_weights = (None, None) if held is None else (held, coding.adc_bits(held))
+        layers.append(LayerSum(mapped.name, column.rows, largest, coding.adc_bits(largest), *by_weights))
+    return Resolution(adc_bits(analog or Analog(), chip), tuple(layers))
+
+
+def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool:
+    """Whether a program must give the integers' outputs with this analog side, whatever its inputs.
+
+    So it is where cells hold whole levels for sure, ADCs have no errors, and these are ideal or resolve every sum at full range.
+    """
+    adc, bits = analog.adc, adc_bits(analog, program.chip)
+    digital = analog.pedestal == "digital" and not program.mapping.room.coding.pairs
+    left = analog.device.pedestal(program.chip.array.cell_bits) if digital else 0.0
+    if not whole_sums(analog, left) or adc.gain_error or adc.offset_error:
+        return False
+    if bits is None:
+        return True
+    noisy = adc.effective_bits is not None and adc.effective_bits < bits
+    return adc.range == "full" and resolved.complete and not noisy

@@ -145,7 +145,7 @@ def sweep(
     base = Analog() if analog is None else analog
     points = combinations(swept)
     variants = [base.override(changes) if changes else base for _, changes in map(split, points)]
-    build = program if callable(program) else _only(program)
+    build = program if callable(program) else only(program)
     done = Finished() if done is None else done
     ahead = [len(samples) * (seeds if draws(variant) else 1) for variant in variants]
     found: dict[int, Evaluation] = {}
@@ -204,7 +204,8 @@ def _checked(over: Mapping[str, Sequence[Value]]) -> tuple[tuple[str, tuple[Valu
     return tuple((key, tuple(values)) for key, values in over.items())
 
 
-def _only(program: Program) -> Build:
+def only(program: Program) -> Build:
+    """Return what compiles for a chip without changes alone: the program that is there. OptionError for any change."""
     def build(changes: Mapping[str, Value]) -> Program:
         if changes:
             raise OptionError(

@@ -45,13 +45,15 @@ class Samples(Shown):
         """Return `count` samples spread evenly over all, which may be sorted by class; all, where there are no more."""
         if count >= len(self):
             return self
-        places = [number * len(self) // count for number in range(count)]
+        places = np.array([number * len(self) // count for number in range(count)])
+        return self.take(places, f"{count} of {self.origin}, evenly spread")
+
+    def take(self, places: npt.NDArray[np.integer[Any]], origin: str) -> Samples:
+        """Return the samples at some places, in that order."""
         labels = self.labels
         if labels is not None and labels.ndim:
             labels = labels[places]
-        return Samples(
-            tuple(array[places] for array in self.inputs), labels, f"{count} of {self.origin}, evenly spread"
-        )
+        return Samples(tuple(array[places] for array in self.inputs), labels, origin)
 
 
 def synthetic(network: Network, count: int, seed: int = 0) -> Samples:
