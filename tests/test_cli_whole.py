@@ -112,7 +112,8 @@ def test_a_batch_is_what_was_asked_for_and_else_as_many_as_there_are(shell: Shel
     for batch in (1, 7, 20):
         found = run(shell, clicks, *FAST, "--batch", str(batch), "--verify")
         assert found["batch"] == found["tables"]["batch"] == batch
-        assert found["verified"] == f"bit-exact on {batch} queries, vectors and scores, and legal"
+        assert found["verified"].startswith(f"bit-exact on {batch} queries, vectors and scores, and legal, ")
+        assert found["verified"].endswith("this chip's converters resolve every sum of the dense part")
         assert found["dense"]["model"]["batch"] == batch and found["queries_per_s"] == pytest.approx(
             batch / found["interval_s"]
         )

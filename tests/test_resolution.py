@@ -133,9 +133,7 @@ def test_no_weights_fill_a_column_more_than_is_said_and_some_fill_it_so(
     # Columns of the fullest code in some of their rows, and of nothing in the others.
     fullest = int(code.table.max(axis=1).argmax())
     stairs = np.where(np.arange(rows)[:, None] < np.arange(rows + 1), fullest, code.base)
-    sums = [
-        int(block_levels(laid.astype(np.uint8), code)[0].sum(axis=0, dtype=int).max()) for laid in (drawn, stairs)
-    ]
+    sums = [int(block_levels(laid.astype(np.uint8), code)[0].sum(axis=0, dtype=int).max()) for laid in (drawn, stairs)]
     assert sums[0] <= code.fullest(rows)
     full = int(code.table.max()) == code.highest
     if not code.inverts or full:

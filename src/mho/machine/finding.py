@@ -25,7 +25,7 @@ from mho.machine.evaluation import SEEDS, draws, few, without_seed
 from mho.machine.finished import Finished, key_of
 from mho.machine.functional import Executor
 from mho.machine.intervals import CONFIDENCE, paired_loss
-from mho.machine.judge import Progress, Run, samples_digest
+from mho.machine.judge import Progress, Run
 from mho.machine.ordered import CHIP, Number, Ordered
 from mho.machine.resolution import proven_exact, resolution
 from mho.machine.sweep import Build, only
@@ -372,7 +372,9 @@ def _notes(program: Program, over: Ordered, seeds: int) -> tuple[str, ...]:
         "chips; samples are added until it lies on one side, with the 95 % shared out over these looks",
     ]
     if "synthetic" in program.network.origin:
-        told.append(f"weights are synthetic ({program.network.origin}): these accuracies are those of no trained network")
+        told.append(
+            f"weights are synthetic ({program.network.origin}): these accuracies are those of no trained network"
+        )
     if seeds < 3:
         told.append(f"{seeds} chips say little about the spread over chips, where they differ (more: --seeds)")
     return (*told, *(note for note in program.notes if note not in program.chip.notes))

@@ -26,7 +26,14 @@ SMALLEST = 1e-6
 """Of the highest value: the lowest one of a grid that reaches down to 0, beside 0 itself."""
 MOST = 1_000_000
 """Values of a grid."""
-SHARES = ("programming.sigma", "verify.tolerance", "read.sigma", "stuck.on_share", "stuck.off_share", "relaxation.sigma")
+SHARES = (
+    "programming.sigma",
+    "verify.tolerance",
+    "read.sigma",
+    "stuck.on_share",
+    "stuck.off_share",
+    "relaxation.sigma",
+)
 """Keys of a device whose values are shares: of the range of conductances, or of the cells."""
 
 Number = int | float
@@ -81,7 +88,7 @@ def _evenly(key: str, low: Number, high: Number, step: Number, whole: bool) -> O
 
 
 def _range(key: str) -> tuple[bool, Number | None, Number | None, bool]:
-    """Return whether a parameter takes whole numbers alone, the ends of its range (None: open), and whether the lower is not in it."""
+    """Return whether a parameter takes whole numbers alone, the ends of its range (None: open), and whether the lower is out."""
     if key.startswith(DEVICE):
         name = key.removeprefix(DEVICE)
         if name not in FORMS:
@@ -111,9 +118,10 @@ def _words(kinds: list[dict[str, Any]]) -> str:
 def _annotations() -> Mapping[str, Any]:
     """Return the type of each parameter that is no device's."""
     found: dict[str, Any] = {}
+    known = Analog.keys()
     for prefix, model in (("", Analog), ("adc.", Adc), ("wires.", Wires)):
         for key, field in model.model_fields.items():
-            if f"{prefix}{key}" in Analog.keys() and key not in ("adc", "wires", "device", "seed"):
+            if f"{prefix}{key}" in known and key not in ("adc", "wires", "device", "seed"):
                 found[f"{prefix}{key}"] = field.rebuild_annotation()
     _add_parts(found, CHIP, ChipSpec)
     return found

@@ -93,8 +93,7 @@ class Resolution:
         held = self.resolved_as_held
         by_weights = "" if held is None else f"; {held} of {count} if their range were set for these weights"
         return (
-            f"{name} converters fall short in {len(self.short)} of {count} layer{plural} "
-            f"(at most {needs}){by_weights}"
+            f"{name} converters fall short in {len(self.short)} of {count} layer{plural} (at most {needs}){by_weights}"
         )
 
     def to_dict(self) -> dict[str, Any]:

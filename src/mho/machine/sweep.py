@@ -206,6 +206,7 @@ def _checked(over: Mapping[str, Sequence[Value]]) -> tuple[tuple[str, tuple[Valu
 
 def only(program: Program) -> Build:
     """Return what compiles for a chip without changes alone: the program that is there. OptionError for any change."""
+
     def build(changes: Mapping[str, Value]) -> Program:
         if changes:
             raise OptionError(

@@ -228,4 +228,6 @@ def compare(recommender: Recommender, trace: Trace, seats: Seats, program: Progr
     wrong = int((found != wanted).any(axis=2).sum()), int((scores != expected).sum())
     if any(wrong):
         return f"not exact: {wrong[0]} of {found.shape[0] * found.shape[1]} vectors and {wrong[1]} of {whole} scores differ"
-    return f"bit-exact on {whole} queries, vectors and scores, and legal, {dense.resolution.condition} of the dense part"
+    return (
+        f"bit-exact on {whole} queries, vectors and scores, and legal, {dense.resolution.condition} of the dense part"
+    )
