@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mho.baseline.lookup import recommend
+from mho.errors import MappingError
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Trace, minimum_frequency, synthesise
 from tests.command_line import Shell
@@ -170,7 +172,6 @@ def _counts(trace: Trace) -> np.ndarray:
         (("--split-by", "chance"), "--split-by is time or seed"),
         (("--test", "x.npz", "--history", "0.5"), "--history splits TRACE"),
         (("--test", "x.npz", "--split-by", "seed"), "--split-by splits TRACE"),
-        (("--test", "x.npz", "--compact"), "--compact"),
         (("--test", "nowhere.npz"), "nowhere.npz"),
         (("--chip", "aras"), "no part lookup"),
         (("--set", "tiles=0"), "tiles"),
@@ -200,10 +201,45 @@ def test_files_that_are_no_traces_are_refused(shell: Shell, tmp_path: Path) -> N
         assert re.search(r"line 3|no such file|folder", ended.err)
 
 
-def test_files_that_were_renumbered_apart_are_refused(shell: Shell, made: Trace, clicks: str, tmp_path: Path) -> None:
+def test_files_that_were_renumbered_apart_are_numbered_alike(
+    shell: Shell, made: Trace, clicks: str, tmp_path: Path
+) -> None:
+    """A history that was filtered, and so renumbered, and a test that was not: rows are those that they are called."""
     minimum_frequency(made, 4).save(tmp_path / "other.npz")
-    ended = shell("recommend", clicks, "--test", str(tmp_path / "other.npz"), "--design", "naive")
-    assert ended.code == 2 and "renumbered in another way" in ended.err
+    words = ("recommend", clicks, "--test", str(tmp_path / "other.npz"), "--design", "naive", "--json", "-")
+    ended = shell(*words)
+    assert ended.code == 0
+    lookups = ended.json()["designs"]["naive"]["trace"]["lookups"]
+    assert lookups == minimum_frequency(made, 4).lookups
+    wanted = recommend(made, minimum_frequency(made, 4), designs=("naive",)).to_dict()
+    assert ended.json()["designs"] == wanted["designs"]
+
+
+def test_ids_that_are_text_can_be_looked_up_in_the_layout(shell: Shell, made: Trace, tmp_path: Path) -> None:
+    """With files of history and test that number nothing alike; by mho and by numpy alone."""
+    history, test = made.split(0.8)
+    for name, part in (("january.csv", history), ("february.csv", test)):
+        query = np.repeat(part.queries, part.lengths).tolist()
+        lines = (f"{who};item {what:x}" for who, what in zip(query, part.indices.tolist(), strict=True))
+        (tmp_path / name).write_text("session;item\n" + "\n".join(lines) + "\n")
+    files = (str(tmp_path / "january.csv"), "--test", str(tmp_path / "february.csv"))
+    ended = shell(
+        "recommend", *files, "--query", "session", "--row", "item", "--design", "ours", "--out", str(tmp_path / "out")
+    )
+    assert ended.code == 0
+    seating = Seating.load(tmp_path / "out" / "layout.npz")
+    used = sorted({f"item {what:x}" for what in made.indices.tolist()})
+    assert seating.ids[0].tolist() == used
+    layout = np.load(tmp_path / "out" / "layout.npz")
+    for row in used[:40]:
+        place = seating.where(row)[0]
+        here = np.flatnonzero(layout["row"] == row)
+        assert layout["group"][here].tolist() == [place.group] and layout["wordline"][here].tolist() == [place.wordline]
+    for row in ("item", 3):
+        with pytest.raises(MappingError):
+            seating.where(row)
+    busiest = np.bincount(history.indices, minlength=300).argmax()
+    assert f"where(&#39;item {busiest:x}&#39;)" in (tmp_path / "out" / "recommend.html").read_text()
 
 
 def test_an_interrupted_command_writes_nothing(

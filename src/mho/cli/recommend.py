@@ -12,7 +12,7 @@ from mho.cli import options as use
 from mho.cli.inputs import load_chip
 from mho.cli.outputs import check_outputs, emit, progress
 from mho.cli.trace import CHANGING, READING, ReadingOptions, share
-from mho.errors import OptionError, TraceError
+from mho.errors import OptionError
 
 if TYPE_CHECKING:
     from mho.network.trace import Trace
@@ -37,7 +37,7 @@ def budget(text: Any) -> float:
 def recommend(
     trace: Annotated[
         Path,
-        typer.Argument(metavar="TRACE", help="A trace: .npz, .csv, .tsv (both also .gz) or .parquet (docs/trace.md)."),
+        typer.Argument(metavar="TRACE", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md)."),
     ],
     *,
     rows: Annotated[
@@ -153,7 +153,7 @@ def recommend(
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
     check_outputs(json_to=json_to, out=out)
-    _check(test, history, split_by, reading.compact)
+    _check(test, history, split_by)
     from mho.baseline.lookup.designs import COPYING
     from mho.baseline.lookup.recommendation import BUDGET, COMPARED, GROUPING, check_designs
     from mho.baseline.lookup.recommendation import recommend as recommended
@@ -196,7 +196,7 @@ def recommend(
             console.print(f"\nwritten to {', '.join(map(str, written))}", markup=False, soft_wrap=True)
 
 
-def _check(test: Path | None, history: float | None, split_by: str, compact: bool) -> None:
+def _check(test: Path | None, history: float | None, split_by: str) -> None:
     """Refuse what does not go together."""
     if split_by not in ORDERS:
         raise OptionError(f"--split-by is {' or '.join(ORDERS)}, not {split_by!r}")
@@ -205,27 +205,19 @@ def _check(test: Path | None, history: float | None, split_by: str, compact: boo
     if history is not None or split_by != ORDERS[0]:
         given = "--history" if history is not None else "--split-by"
         raise OptionError(f"{given} splits TRACE; with --test the whole of it is history")
-    if compact:
-        raise OptionError("--compact numbers the rows of each file anew, so that --test would not be of the same rows")
 
 
 def _read(
     path: Path, test: Path | None, rows: Any, reading: ReadingOptions, least: int | None
 ) -> tuple[Trace, Trace | None]:
     """Read the trace, and the test where it has a file of its own."""
-    from mho.network.trace import join, minimum_frequency, read
+    from mho.network.trace import align, join, minimum_frequency, read
 
     known = read(path, rows=rows, **reading.given())
     if test is None:
         return (known if least is None else minimum_frequency(known, least)), None
-    asked = read(test, rows=rows, **reading.given())
-    if len(known.rows) != len(asked.rows):
-        raise TraceError(f"{test}: has {len(asked.rows)} tables, {path} has {len(known.rows)}")
-    if known.ids is not None or asked.ids is not None:
-        _check_same_rows(known, asked, path, test)
-    # Each file knows of its tables only the rows up to the highest that it looks up.
-    both = tuple(max(pair) for pair in zip(known.rows, asked.rows, strict=True))
-    known, asked = replace(known, rows=both), replace(asked, rows=both, names=known.names)
+    # Each file knows of its tables only the rows that it looks up, or those up to the highest.
+    known, asked = align(known, read(test, rows=rows, **reading.given()))
     if least is None:
         return known, asked
     last = int(known.queries[-1]) if known.bags else 0
@@ -236,14 +228,3 @@ def _read(
         replace(kept.select(slice(0, cut)), origin=f"{known.origin}, rows seen {least} times or more"),
         replace(kept.select(slice(cut, kept.bags)), origin=f"{asked.origin}, rows seen {least} times or more"),
     )
-
-
-def _check_same_rows(known: Trace, asked: Trace, path: Path, test: Path) -> None:
-    """Refuse files whose rows were renumbered each in its own way."""
-    same = known.rows == asked.rows and all(
-        (known.original(table) == asked.original(table)).all() for table in range(len(known.rows))
-    )
-    if not same:
-        raise TraceError(
-            f"{test}: its rows were renumbered in another way than those of {path}; number both in the same way"
-        )

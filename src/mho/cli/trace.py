@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 READING, MAKING, CHANGING = "Reading", "Synthetic", "Changing"
 EPILOG = (
     "mho trace clicks.parquet --query session --row item --compact --save clicks.npz\n\n"
+    "mho trace ratings.dat --query 1 --row 2 --time 4\n\n"
+    "mho trace baskets.txt --basket\n\n"
     "mho trace ml1m.npz --bag user --row item --history 0.8\n\n"
     "mho trace --synthetic --queries 100000 --rows 1000000 --mean-length 40 --popularity reuse --community-size 64 "
     "--cohesion 0.5 --save made.npz"
@@ -55,7 +57,11 @@ class ReadingOptions:
 
     query: Annotated[
         Word,
-        typer.Option(metavar="COLUMN", rich_help_panel=READING, help="CSV, Parquet: the query's column; else query."),
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=READING,
+            help="The column of the query (session, user): a name, or a number from 1 on; else query.",
+        ),
     ] = None
     table: Annotated[
         Word,
@@ -68,9 +74,10 @@ class ReadingOptions:
     row: Annotated[
         Word,
         typer.Option(
-            metavar="COLUMN",
+            metavar="COLUMN[,...]",
             rich_help_panel=READING,
-            help="The row's column; else row. For .npz with --bag: the array.",
+            help="The row's column (item); else row. Several (C1,C2 or 15-40): each is a table, and without --query each line a "
+            "query. For .npz with --bag: the array.",
         ),
     ] = None
     weight: Annotated[
@@ -81,10 +88,53 @@ class ReadingOptions:
             help="The weight's column; else weight, where there is one. For .npz with --bag: the array.",
         ),
     ] = None
+    time: Annotated[
+        Word,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=READING,
+            help="Sort by this column, numbers or dates of ISO 8601: look-ups in a query, and queries by their first.",
+        ),
+    ] = None
+    basket: Annotated[
+        bool,
+        typer.Option(
+            "--basket",
+            rich_help_panel=READING,
+            help="Text: each line is a bag, its fields are rows; with --query N, but for the field that tells whose it is.",
+        ),
+    ] = False
+    separator: Annotated[
+        Word,
+        typer.Option(
+            metavar="TEXT",
+            rich_help_panel=READING,
+            help="Text: what stands between fields, such as ;, :: or tab; else as its first lines show.",
+        ),
+    ] = None
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            rich_help_panel=READING,
+            show_default=False,
+            help="Text: whether the first line names columns; else as it looks.",
+        ),
+    ] = None
+    skip_missing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-missing",
+            rich_help_panel=READING,
+            help="Leave out look-ups of which something is missing (empty, NULL, NA, NaN), instead of refusing the file.",
+        ),
+    ] = False
     ignore: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN", rich_help_panel=READING, help="CSV, Parquet: a column to leave unread. May be repeated."
+            metavar="COLUMN",
+            rich_help_panel=READING,
+            help="A column to leave unread though it is called table or weight. May be repeated.",
         ),
     ] = None
     bag: Annotated[
@@ -98,15 +148,24 @@ class ReadingOptions:
     ] = None
     compact: Annotated[
         bool,
-        typer.Option("--compact", rich_help_panel=READING, help="Renumber the rows that are looked up, from 0 on."),
+        typer.Option(
+            "--compact",
+            rich_help_panel=READING,
+            help="Renumber the rows that are looked up, from 0 on; ids that are text always are. Files keep what they were called.",
+        ),
     ] = False
 
     def given(self) -> dict[str, Any]:
         """Return what was given, as `mho.network.trace.read` takes it."""
-        found = {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
-        if "ignore" in found:
-            found["ignored"] = tuple(found.pop("ignore"))
-        return found
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = {
+            name: value
+            for name, value in given.items()
+            if value not in (None, False) or (name, value) == ("header", False)
+        }
+        if "ignore" in given:
+            given["ignored"] = tuple(given.pop("ignore"))
+        return given
 
 
 @dataclass(frozen=True)
@@ -170,7 +229,7 @@ def trace(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]", help="A trace: .npz, .csv, .tsv (both also .gz) or .parquet.", show_default=False
+            metavar="[FILE]", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md).", show_default=False
         ),
     ] = None,
     *,
@@ -271,7 +330,7 @@ def _check(file: Path | None, synthetic: bool, reading: ReadingOptions, making: 
     if not synthetic and making.given():
         raise OptionError(f"{making.given()[0]} is for --synthetic")
     if synthetic and reading.given():
-        name = next(iter(reading.given()))
+        name = next(iter(reading.given())).replace("_", "-")
         raise OptionError(f"--{'ignore' if name == 'ignored' else name} is for a FILE, not for --synthetic")
     if making.cohesion is not None and making.community_size is None:
         raise OptionError("--cohesion needs --community-size")

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -52,9 +53,19 @@ def render(found: Recommendation) -> str:
         heads=list(found.designs),
         measures=page.measures(found),
         layout=LAYOUT,
+        example=_example(found),
         # Drawings are ours, and escape what they are given.
         drawings={name: Markup(drawing) for name, drawing in drawings.items()},
     )
+
+
+def _example(found: Recommendation) -> str:
+    """Return how the seat of the row that the history looks up most is asked for."""
+    history = found.request.history
+    row = int(np.bincount(history.flat, minlength=1).argmax())
+    table = int(np.searchsorted(history.base, row, side="right")) - 1
+    called = history.original(table)[row - int(history.base[table])].item()
+    return repr(called) if len(history.rows) == 1 else f"{called!r}, {history.names[table]!r}"
 
 
 def save(found: Recommendation, folder: Path) -> tuple[Path, ...]:

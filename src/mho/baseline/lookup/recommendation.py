@@ -13,7 +13,7 @@ from mho.baseline.lookup.designs import DESIGNS, Design, Request, design
 from mho.chip import Chip
 from mho.errors import OptionError, choices
 from mho.mapping.embedding.storage import Seating
-from mho.network.trace import Statistics, Trace, Unseen, describe, read, statistics
+from mho.network.trace import Statistics, Trace, Unseen, align, describe, read, statistics
 from mho.report.service import Service
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
@@ -78,7 +78,7 @@ class Recommendation(Shown):
 
     @cached_property
     def seating(self) -> Seating:
-        """Where each row sits by the chosen design, rows by their numbers in the trace's file."""
+        """Where each row sits by the chosen design, rows by what the trace's file calls them."""
         history = self.request.history
         ids = tuple(history.original(table) for table in range(len(history.rows)))
         return Seating(self.designs[self.chosen].layout, history.names, ids, self.services[self.chosen].seats.tile)
@@ -194,8 +194,9 @@ def recommend(
     fewest groups that hold every row; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how
     the design `ours` groups rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
 
-    Raises OptionError for what is out of range and where history and test are of other tables, TraceError where one would be
-    empty or a file cannot be read, ChipError for a chip without a part `lookup`, MappingError where the chip has no room.
+    Rows of a test of its own are those of the history that are called alike. Raises OptionError for what is out of range,
+    TraceError where history or test would be empty or are of other tables, or a file cannot be read, ChipError for a chip without
+    a part `lookup`, MappingError where the chip has no room.
     """
     names = check_designs(designs)
     _check(budget, batch, dimension, seed)
@@ -204,9 +205,7 @@ def recommend(
     if test is None:
         known, asked = whole.split(history, split_seed)
     else:
-        known, asked = whole, test if isinstance(test, Trace) else read(test)
-    if known.rows != asked.rows:
-        raise OptionError(f"the history is of tables of {known.rows} rows, the test of {asked.rows}")
+        known, asked = align(whole, test if isinstance(test, Trace) else read(test))
     request = Request(known, on, budget=budget, batch=batch, dimension=dimension, seed=seed, grouping=grouping)
     say("counting what the history looks up")
     found = statistics(known)

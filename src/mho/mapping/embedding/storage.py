@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mho.files.archive import Npz, write_member
 from mho.files.text import parse_json
 from mho.files.writing import write_whole
 from mho.mapping.embedding.layout import Layout
+from mho.network.trace.trace import Ids
 
 FORMAT = "mho.layout/1"
 PLACES = ("table", "row", "group", "wordline")
@@ -38,14 +40,14 @@ class Place:
 class Seating:
     """A layout together with the tables that it is of, so that rows can be asked for by the numbers that their owner knows.
 
-    `names`: of the tables. `ids`: for each table the number of each of its rows, int64 (rows of the table,). `tile` int32
-    (instances,): where on the chip each instance is. Raises MappingError where they do not fit the layout, or a number stands
-    twice in a table.
+    `names`: of the tables. `ids`: for each table what each of its rows is called, int64 or text (rows of the table,). `tile` int32
+    (instances,): where on the chip each instance is. Raises MappingError where they do not fit the layout, or an id stands twice
+    in a table.
     """
 
     layout: Layout
     names: tuple[str, ...]
-    ids: tuple[npt.NDArray[np.int64], ...]
+    ids: tuple[Ids, ...]
     tile: npt.NDArray[np.int32]
 
     def __post_init__(self) -> None:
@@ -65,9 +67,13 @@ class Seating:
             if len(same):
                 raise MappingError(f"table {name!r} has row {ordered[same[0]]} twice")
 
-    def where(self, row: int, table: int | str = 0) -> tuple[Place, ...]:
+    def where(self, row: int | str, table: int | str = 0) -> tuple[Place, ...]:
         """Return every seat of a row, by rising groups. MappingError where there is no such table or row."""
         number = self._table(table)
+        kind = str if self.ids[number].dtype.kind == "U" else (int, np.integer)
+        if not isinstance(row, kind):
+            called = "texts" if kind is str else "whole numbers"
+            raise MappingError(f"rows of table {self.names[number]!r} are called by {called}, not {row!r}")
         found = np.flatnonzero(self.ids[number] == row)
         if not len(found):
             raise MappingError(f"table {self.names[number]!r} has no row {row} in this layout")
@@ -115,6 +121,7 @@ def _packed(seating: Seating) -> bytes:
     layout = seating.layout
     bounds = np.concatenate([[0], np.cumsum([len(ids) for ids in seating.ids])])
     sizes = np.diff(layout.starts)
+    ids = np.concatenate(seating.ids)
     arrays: dict[str, npt.NDArray[Any]] = {
         "format": np.asarray(FORMAT),
         "height": np.asarray(layout.height, dtype=np.int64),
@@ -122,9 +129,9 @@ def _packed(seating: Seating) -> bytes:
         "options": np.asarray(json.dumps(dict(layout.options), allow_nan=False)),
         "names": np.asarray(seating.names, dtype=np.str_),
         "rows": np.diff(bounds).astype(np.int64),
-        "ids": np.concatenate(seating.ids).astype(np.int64),
+        "ids": ids,
         "table": (np.searchsorted(bounds, layout.members, side="right") - 1).astype(np.int32),
-        "row": np.concatenate(seating.ids)[layout.members].astype(np.int64),
+        "row": ids[layout.members],
         "group": np.repeat(np.arange(layout.groups, dtype=np.int32), sizes),
         "wordline": (np.arange(len(layout.members)) - np.repeat(layout.starts[:-1], sizes)).astype(np.int32),
         "copies": layout.copies,
@@ -140,7 +147,7 @@ def _packed(seating: Seating) -> bytes:
 
 
 def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:
-    kinds = {"format": "U", "method": "U", "options": "U", "names": "U"}
+    kinds = {"format": "U", "method": "U", "options": "U", "names": "U", "ids": "iuU", "row": "iuU"}
     shapes = {"format": 0, "height": 0, "method": 0, "options": 0}
     for name, array in arrays.items():
         if array.dtype.kind not in kinds.get(name, "iu") or array.ndim != shapes.get(name, 1):
@@ -149,8 +156,11 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:
             )
     if str(arrays["format"]) != FORMAT:
         raise MappingError(f"format is {str(arrays['format'])!r}; known: {FORMAT}")
-    rows, ids, copies = (arrays[name].astype(np.int64) for name in ("rows", "ids", "copies"))
-    table, row, group, wordline = (arrays[name].astype(np.int64) for name in PLACES)
+    rows, copies = (arrays[name].astype(np.int64) for name in ("rows", "copies"))
+    table, group, wordline = (arrays[name].astype(np.int64) for name in ("table", "group", "wordline"))
+    ids, row = (_ids(arrays[name]) for name in ("ids", "row"))
+    if ids.dtype.kind != row.dtype.kind:
+        raise MappingError("arrays 'ids' and 'row' call rows by numbers, or both by text")
     if len({len(table), len(row), len(group), len(wordline)}) > 1:
         raise MappingError(
             f"arrays {', '.join(PLACES)} have an entry for each place of a row, so they are equally long"
@@ -167,7 +177,8 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:
         raise MappingError(f"array 'group' rises through 0 to {len(copies) - 1}, the groups that have copies")
     if (np.arange(len(group)) - np.repeat(starts[:-1], sizes) != wordline).any():
         raise MappingError("array 'wordline' counts from 0 in each group")
-    of_table = tuple(np.split(ids, np.cumsum(rows)[:-1]))
+    bounds = np.cumsum(rows).tolist()
+    of_table = tuple(ids[start:stop] for start, stop in pairwise([0, *bounds]))
     layout = Layout(
         int(rows.sum()),
         int(arrays["height"]),
@@ -180,9 +191,11 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:
     return Seating(layout, tuple(map(str, arrays["names"])), of_table, arrays["tile"].astype(np.int32))
 
 
-def _members(
-    ids: tuple[npt.NDArray[np.int64], ...], table: npt.NDArray[np.int64], row: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
+def _ids(array: npt.NDArray[Any]) -> Ids:
+    return array if array.dtype.kind == "U" else array.astype(np.int64)
+
+
+def _members(ids: tuple[Ids, ...], table: npt.NDArray[np.int64], row: Ids) -> npt.NDArray[np.int32]:
     """Return each place's row, counted through all tables."""
     members = np.empty(len(row), dtype=np.int32)
     base = 0

@@ -1,5 +1,6 @@
 """Traces of embedding look-ups: what a recommender's queries ask of its tables."""
 
+from mho.network.trace.align import align
 from mho.network.trace.files import read, stream
 from mho.network.trace.filters import minimum_frequency, minimum_length
 from mho.network.trace.popularity import Reuse, Uniform, Zipf, popularity, read_locality
@@ -16,6 +17,7 @@ __all__ = [
     "Uniform",
     "Unseen",
     "Zipf",
+    "align",
     "describe",
     "join",
     "minimum_frequency",

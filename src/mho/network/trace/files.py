@@ -3,80 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from mho.errors import TraceError
-from mho.network.trace.lines import Columns, LineFile
+from mho.files.text import check_regular
+from mho.network.trace.columns import LineOptions
+from mho.network.trace.lines import PARQUET, LineFile
 from mho.network.trace.npz import NpzFile
-from mho.network.trace.pieces import BLOCK, Known, as_trace, rows_in_tables, survey, whole_queries
+from mho.network.trace.pieces import BLOCK, Known, Piece, Tables, as_trace, rows_in_tables, survey, whole_queries
 from mho.network.trace.trace import Trace, join
+from mho.network.trace.values import Untidy
 
-FORMATS = (".csv", ".csv.gz", ".npz", ".parquet", ".tsv", ".tsv.gz")
+NPZ = ".npz"
 LEAST_BLOCK = 1 << 12
 """Look-ups that are read at once, even for smaller chunks."""
 Source = LineFile | NpzFile
+ARRAYS = ("bag", "row", "table", "weight")
 
 
-def _source(path: str | Path, options: dict[str, Any]) -> Source:
+class Options(TypedDict, total=False):
+    """How a file is read, beyond its name. Of text and Parquet files: see `LineOptions`; what is not given, the file shows.
+
+    Of .npz files: `bag` and `row` (`table`, `weight`) name arrays with the bag and the row of each look-up, in any order; without
+    them it has arrays offsets (or indptr) and indices.
+    """
+
+    query: str | None
+    table: str | None
+    row: str | Sequence[str] | None
+    weight: str | None
+    time: str | None
+    ignored: Sequence[str]
+    separator: str | None
+    header: bool | None
+    basket: bool
+    skip_missing: bool
+    bag: str | None
+
+
+def _source(path: str | Path, options: Options) -> Source:
     path = Path(path)
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    given = {name: value for name, value in options.items() if value not in (None, (), [], False) or name == "header"}
+    given = {name: value for name, value in given.items() if value is not None}
     if path.is_dir():
-        raise TraceError(f"{path}: is a folder; a trace is a file: {', '.join(FORMATS)}")
-    if suffix not in FORMATS:
-        raise TraceError(f"{path}: not a trace's file; known: {', '.join(FORMATS)}")
+        raise TraceError(f"{path}: is a folder; a trace is a file")
     if not path.exists():
         raise TraceError(f"{path}: there is no such file")
-    allowed = ("bag", "row", "table", "weight") if suffix == ".npz" else ("query", "row", "table", "weight", "ignored")
+    check_regular(path, TraceError)
+    kind = "a .npz" if path.suffix == NPZ else "a Parquet" if path.suffix in PARQUET else "a text"
+    allowed = ARRAYS if path.suffix == NPZ else tuple(each.name for each in fields(LineOptions))
+    if path.suffix in PARQUET:
+        allowed = tuple(name for name in allowed if name not in ("separator", "header"))
     for name in given:
         if name not in allowed:
-            raise TraceError(f"{path}: {name!r} says nothing for a {suffix} file; there are {', '.join(allowed)}")
-    return NpzFile(path, **given) if suffix == ".npz" else LineFile(path, Columns(**given))
+            raise TraceError(f"{path}: {name!r} says nothing for {kind} file; there are {', '.join(allowed)}")
+    if path.suffix == NPZ:
+        if not isinstance(given.get("row", ""), str):
+            raise TraceError(f"{path}: in a .npz file one array tells the rows, not several")
+        return NpzFile(path, **given)  # type: ignore[arg-type]
+    return LineFile(path, LineOptions(**given))  # type: ignore[arg-type]
 
 
 def _known(source: Source, rows: int | Sequence[int] | None, compact: bool) -> Known:
     known = source.known
     if compact:
         if rows is not None:
-            raise TraceError(f"{source.path}: rows are not given where they are renumbered (compact)")
+            raise TraceError(f"{source.path}: --rows is not for rows that are renumbered (--compact)")
         return known
     given = rows if rows is None or isinstance(rows, int | np.integer) else tuple(rows)
     return replace(known, rows=rows_in_tables(given, known.rows, str(source.path)))
 
 
+def _surveyed(
+    source: Source, rows: int | Sequence[int] | None, compact: bool, block: int = BLOCK, held: list[Piece] | None = None
+) -> tuple[Source, Tables]:
+    """Find the tables, and how the file is to be read, by reading it; pieces are put into `held`, where it is given."""
+    while True:
+        text = isinstance(source, LineFile) and "row" in source.text
+        if text and rows is not None:
+            raise TraceError(
+                f"{source.path}: its ids of rows are text, and numbered as they are there; --rows is for numbers"
+            )
+        known = _known(source, rows, compact)
+        pieces = source.pieces(block)
+        if held is not None:
+            held.clear()
+            pieces = _kept(pieces, held)
+        try:
+            tables = survey(pieces, known, compact=compact or text, file=str(source.path))
+            if held is not None or isinstance(source, LineFile):
+                # Even where its tables are known: lines show only as a whole how they are to be read.
+                for _ in pieces:
+                    pass
+            if isinstance(source, LineFile):
+                tables = source.named(tables)
+        except Untidy as untidy:
+            assert isinstance(source, LineFile), "only lines can be untidy"
+            source = source.otherwise(untidy)
+        else:
+            return source, tables
+
+
+def _kept(pieces: Iterator[Piece], held: list[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        held.append(piece)
+        yield piece
+
+
 def read(
-    path: str | Path,
-    *,
-    rows: int | Sequence[int] | None = None,
-    compact: bool = False,
-    query: str | None = None,
-    table: str | None = None,
-    row: str | None = None,
-    weight: str | None = None,
-    ignored: Sequence[str] = (),
-    bag: str | None = None,
+    path: str | Path, *, rows: int | Sequence[int] | None = None, compact: bool = False, **options: Unpack[Options]
 ) -> Trace:
-    """Read a trace from a .npz, .csv, .tsv (both also .gz) or .parquet file.
+    """Read a trace from a .npz, .parquet or text file (CSV and its like, gzip-compressed or not).
 
     `rows`: of the table, or of each; else as the file says, or else up to the highest that is looked up. `compact`: renumber the
-    rows that are looked up, rising, from 0 on; `Trace.ids` then tells their numbers in the file. `query`, `table`, `row`,
-    `weight`: the columns of a CSV or Parquet file, where not of these names; `ignored`: columns that are left unread. `bag` and
-    `row` (`table`, `weight`): for a .npz file, arrays with the bag and the row of each look-up, in any order; else it has arrays
-    offsets (or indptr) and indices. Raises TraceError with file, and line or bag or look-up; formats: docs/trace.md.
+    rows that are looked up, rising, from 0 on, as is always done where ids are text; `Trace.ids` then tells what the file calls
+    them. `options`: see `Options` and docs/trace.md. Raises TraceError with file, and line or bag or look-up.
     """
-    options = {"query": query, "table": table, "row": row, "weight": weight, "ignored": tuple(ignored), "bag": bag}
-    source = _source(path, options)
-    known = _known(source, rows, compact)
-    pieces = list(source.pieces())
-    tables = survey(pieces, known, compact=compact, file=str(source.path))
+    pieces: list[Piece] = []
+    source, tables = _surveyed(_source(path, options), rows, compact, held=pieces)
     if not pieces:
         raise TraceError(f"{source.path}: has no bags")
     return replace(
-        join(as_trace(piece, tables, str(source.path)) for piece in pieces), origin=known.origin or source.path.name
+        join(as_trace(piece, tables, str(source.path)) for piece in pieces),
+        origin=tables.known.origin or source.path.name,
     )
 
 
@@ -86,30 +139,23 @@ def stream(
     *,
     rows: int | Sequence[int] | None = None,
     compact: bool = False,
-    query: str | None = None,
-    table: str | None = None,
-    row: str | None = None,
-    weight: str | None = None,
-    ignored: Sequence[str] = (),
-    bag: str | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Trace]:
     """Read a trace chunk by chunk; `join` of all is what `read` returns. Options as for `read`.
 
     A chunk holds whole queries, as many as have at most `chunk` bags and look-ups, at least one. Memory is bounded by a few
-    chunks and the longest query, and with `compact` by the distinct rows. Where the file does not tell the rows of its tables,
-    it is read twice. A .npz file read by `bag` and `row` must be sorted: its arrays are held whole, however small the chunk.
-    Raises TraceError as `read` does, when it comes to what is wrong.
+    chunks and the longest query, with `compact` by the distinct rows, and of ids that are text by these. Files of lines are read
+    twice, and so are others that do not tell the rows of their tables. What has to be sorted is held whole, however small the
+    chunk: a .npz file read by `bag` and `row`, and lines whose queries do not stand together, or with `time`. Raises TraceError as
+    `read` does, when it comes to what is wrong.
     """
     if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
         raise TraceError(f"a chunk has at least 1 look-up, not {chunk!r}")
-    options = {"query": query, "table": table, "row": row, "weight": weight, "ignored": tuple(ignored), "bag": bag}
-    source = _source(path, options)
-    known = _known(source, rows, compact)
     block = min(max(chunk, LEAST_BLOCK), BLOCK)
-    tables = survey(source.pieces(block), known, compact=compact, file=str(source.path))
+    source, tables = _surveyed(_source(path, options), rows, compact, block)
     empty = True
     for piece in whole_queries(source.pieces(block), chunk):
         empty = False
-        yield replace(as_trace(piece, tables, str(source.path)), origin=known.origin or source.path.name)
+        yield replace(as_trace(piece, tables, str(source.path)), origin=tables.known.origin or source.path.name)
     if empty:
         raise TraceError(f"{source.path}: has no bags")

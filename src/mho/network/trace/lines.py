@@ -1,286 +1,314 @@
-"""Traces of one look-up a line, in CSV or Parquet files: columns query, table, row and weight, read block by block.
+"""Traces of look-ups by the line, in text or Parquet files: a look-up a line, a basket a line, or a table a column.
 
-The look-ups of a bag stand together, and so do the bags of a query; queries are integers and do not fall.
+Files are taken for tidy first: ids are whole numbers, the look-ups of a query stand together, queries rise. Where a file shows
+itself to be otherwise (`Untidy`) it is read again, in the way that it then needs (`LineFile.otherwise`).
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import gzip
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import TraceError, choices
-from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, falling, whole_weights
+from mho.errors import TraceError
+from mho.network.trace import values
+from mho.network.trace.baskets import baskets
+from mho.network.trace.columns import Chosen, LineOptions, choose
+from mho.network.trace.order import Lines, between, in_order, joined
+from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, Tables, falling, whole_weights
+from mho.network.trace.text import TextFile
+from mho.network.trace.values import Codes, Untidy
 
-ROLES = ("query", "table", "row", "weight")
-LARGEST_BLOCK = 1 << 30
-"""Bytes of text that pyarrow takes at once, at the most."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column is what. `table` and `weight` None: those of these names, if there are any; `ignored`: columns left unread."""
-
-    query: str = "query"
-    table: str | None = None
-    row: str = "row"
-    weight: str | None = None
-    ignored: tuple[str, ...] = ()
-
-    def among(self, found: list[str], file: str) -> dict[str, str]:
-        """Return the column of each role that there is; TraceError where one is missing, twice there, or unknown."""
-        twice = sorted({name for name in found if found.count(name) > 1})
-        if twice:
-            raise TraceError(f"{file}: column {twice[0]!r} is there twice; columns: {', '.join(found)}")
-        given = {"query": self.query, "row": self.row, "table": self.table, "weight": self.weight}
-        taken = {
-            role: name or role for role, name in given.items() if name is not None or (role in found and role in ROLES)
-        }
-        for role, name in taken.items():
-            if name not in found:
-                raise TraceError(f"{file}: no column {name!r} for the {role}; {choices(name, found)}")
-        if len(set(taken.values())) < len(taken):
-            raise TraceError(f"{file}: one column cannot be two things: {taken}")
-        for name in self.ignored:
-            if name not in found:
-                raise TraceError(f"{file}: no column {name!r} to ignore; {choices(name, found)}")
-            if name in taken.values():
-                raise TraceError(f"{file}: column {name!r} is to be read and to be ignored")
-        for name in found:
-            if name not in taken.values() and name not in self.ignored:
-                raise TraceError(
-                    f"{file}: column {name!r} is not known; name it for one of {', '.join(ROLES)}, or ignore it "
-                    f"(columns: {', '.join(found)})"
-                )
-        return taken
+PARQUET = (".parquet", ".pq")
+MOST_SORTED = 1 << 27
+"""Look-ups of a file whose queries do not stand together, at most: they are held whole, some 60 bytes each, to be sorted."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
-    """Some lines: each role's values (int64, weights uint8), and the number of the first, from 0 on."""
+class Records:
+    """Some records, cut into look-ups: a column for each role, arrow arrays or numbers.
 
-    query: Integers
-    table: Integers
-    row: Integers
-    weight: npt.NDArray[np.uint8] | None
+    `of`: the record of each look-up, None where look-ups are records; `first`: the record of the first.
+    """
+
+    columns: dict[str, Any]
     first: int
+    of: Integers | None = None
+
+    def record(self, at: int) -> int:
+        """Return the record of a look-up."""
+        return self.first + at if self.of is None else int(self.of[at])
 
 
 @dataclass(frozen=True)
 class LineFile:
-    """A CSV or Parquet file as a source of pieces."""
+    """A text or Parquet file as a source of pieces. `text`: roles whose ids are text; `sorted`: its look-ups are to be sorted."""
 
     path: Path
-    columns: Columns
-    known: Known = field(default_factory=Known)
+    options: LineOptions
+    text: frozenset[str] = frozenset()
+    sorted: bool = False
+    codes: dict[str, Codes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def parquet(self) -> bool:
         """Whether it is a Parquet file."""
-        return self.path.suffix == ".parquet"
+        return self.path.suffix in PARQUET
 
-    def place(self, number: int) -> str:
-        """Say where look-up `number` stands."""
-        return f"{self.path}: record {number}" if self.parquet else f"{self.path}: line {number + 2}"
+    @cached_property
+    def source(self) -> TextFile:
+        """The file as text."""
+        return TextFile(self.path, self.options)
+
+    def otherwise(self, untidy: Untidy) -> LineFile:
+        """Return the same file, read in the way that it turned out to need."""
+        if untidy.what == "order":
+            return replace(self, sorted=True, codes={})
+        return replace(self, text=self.text | {untidy.what}, codes={})
+
+    def place(self, record: int) -> str:
+        """Say where a record stands."""
+        return f"{self.path}: record {record}" if self.parquet else f"{self.path}: line {self.source.line(record)}"
+
+    @cached_property
+    def chosen(self) -> Chosen:
+        """The columns that are read."""
+        if self.parquet:
+            return choose(self.options, self._schema.names, True, str(self.path))
+        form = self.source.form
+        return choose(self.options, form.columns, form.header, str(self.path))
+
+    @cached_property
+    def known(self) -> Known:
+        """What the file says of its tables: their names, where each is a column; and what it was taken for, where nobody said."""
+        with self._refusing():
+            names = () if self.options.basket else self.chosen.names
+            return Known(names=names, origin=f"{self.path.name}{self._told()}")
+
+    def _told(self) -> str:
+        """Say what was guessed or done, in brackets; nothing of a file that is as docs/trace.md describes it."""
+        told = []
+        if not self.parquet:
+            form = self.source.form
+            usual = "\t" if ".tsv" in self.path.suffixes else ","
+            told += [f"separator {form.separator!r}"] if form.separator != usual else []
+            told += ["one basket a line"] if self.options.basket else ["no header"] if not form.header else []
+        told += ["what is missing left out"] if self.options.skip_missing else []
+        return f" ({', '.join(told)})" if told else ""
+
+    def named(self, tables: Tables) -> Tables:
+        """Give tables what this file calls their rows, and themselves, where these are text."""
+        if "table" in self.text:
+            tables = replace(tables, known=replace(tables.known, names=tuple(self.codes["table"].names.tolist())))
+        if self.sorted:
+            how = "query and time" if self.options.time is not None else "query"
+            tables = replace(tables, known=replace(tables.known, origin=f"{tables.known.origin}, sorted by {how}"))
+        return tables.with_texts(self.codes["row"].names) if "row" in self.text else tables
 
     def pieces(self, block: int = BLOCK) -> Iterator[Piece]:
-        """Read about `block` look-ups at a time. TraceError names the line (CSV), or the record from 0 on (Parquet)."""
+        """Read about `block` look-ups at a time. Raises Untidy, or TraceError with the line, or the record of Parquet (from 0)."""
+        with self._refusing():
+            if self.sorted:
+                yield from self._sorted
+            else:
+                yield from self._bags(self._lines(block))
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Say in our words what cannot be read."""
         from pyarrow.lib import ArrowException
 
         try:
-            with open(self.path, "rb"):
-                pass
-            yield from self._bags(self._lines(block))
+            yield
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise TraceError(f"{self.path}: its compressed text is cut short or damaged; get the file again") from None
         except OSError as error:
-            raise TraceError(f"{self.path}: cannot be read: {error.strerror or error}") from None
-        except (ArrowException, UnicodeDecodeError, EOFError) as error:
-            if not self.parquet:
-                self._name_ragged()
-            kind = "Parquet" if self.parquet else "CSV"
-            raise TraceError(f"{self.path}: not a whole {kind} file ({str(error).splitlines()[0]})") from None
+            said = error.strerror if error.errno and error.strerror else "it is damaged, or cut short"
+            raise TraceError(f"{self.path}: cannot be read: {said}") from None
+        except (ArrowException, UnicodeDecodeError):
+            kind = "Parquet" if self.parquet else "text"
+            raise TraceError(f"{self.path}: not a whole {kind} file: it is damaged, or cut short") from None
 
-    def _lines(self, block: int) -> Iterator[Lines]:
-        first = 0
-        for batch, names in self._parquet(block) if self.parquet else self._csv(block):
-            read = self._from_parquet if self.parquet else self._from_text
-            count = batch.num_rows
-            if not count:
-                continue
-            query, row = (read(batch.column(names[role]), role, first) for role in ("query", "row"))
-            table = (
-                read(batch.column(names["table"]), "table", first) if "table" in names else np.zeros(count, np.int64)
-            )
-            weight = None
-            if "weight" in names:
-                start = first
-                values = read(batch.column(names["weight"]), "weight", first)
-                weight = whole_weights(values, lambda at, start=start: self.place(start + at))  # type: ignore[misc]
-            yield Lines(query, table, row, weight, first)
-            first += count
-        if not first:
-            raise TraceError(f"{self.path}: has no look-ups")
-
-    def _parquet(self, block: int) -> Iterator[tuple[Any, dict[str, str]]]:
+    @cached_property
+    def _schema(self) -> Any:
         from pyarrow.parquet import ParquetFile
 
         with ParquetFile(self.path) as file:
-            names = self.columns.among(file.schema_arrow.names, str(self.path))
-            for batch in file.iter_batches(batch_size=block, columns=list(names.values()), use_threads=False):
-                yield batch, names
+            return file.schema_arrow
 
-    def _csv(self, block: int) -> Iterator[tuple[Any, dict[str, str]]]:
-        import pyarrow as pa
-        from pyarrow import csv as arrow
-
-        if not self.path.stat().st_size:
-            raise TraceError(f"{self.path}: is empty")
-        found = self._header()
-        names = self.columns.among(found, str(self.path))
-        reader = arrow.open_csv(
-            self.path,
-            # No line of a trace is longer than a few numbers; 16 bytes a look-up is about what they take.
-            read_options=arrow.ReadOptions(use_threads=False, block_size=min(max(16 * block, 1 << 16), LARGEST_BLOCK)),
-            parse_options=arrow.ParseOptions(delimiter=self._delimiter, ignore_empty_lines=False),
-            convert_options=arrow.ConvertOptions(
-                column_types={name: pa.binary() for name in found}, include_columns=list(names.values())
-            ),
-        )
-        with reader:
-            for batch in reader:
-                # A block of text is many times larger than `block` lines where lines are short.
-                for start in range(0, batch.num_rows, block):
-                    yield batch.slice(start, block), names
-
-    @property
-    def _delimiter(self) -> str:
-        return "\t" if ".tsv" in self.path.suffixes else ","
-
-    def _open_text(self) -> Any:
-        opener: Callable[..., Any] = gzip.open if self.path.suffix == ".gz" else open
-        return opener(self.path, "rt", encoding="utf-8-sig", errors="replace", newline="")
-
-    def _header(self) -> list[str]:
-        with self._open_text() as stream:
-            return next(csv.reader(stream, delimiter=self._delimiter), [])
-
-    def _name_ragged(self) -> None:
-        """Raise TraceError for the first line with another number of fields than the header, if there is one."""
-        try:
-            with self._open_text() as stream:
-                reader = csv.reader(stream, delimiter=self._delimiter)
-                wanted = len(next(reader, []))
-                for number, fields in enumerate(reader):
-                    if len(fields) != wanted:
-                        raise TraceError(f"{self.place(number)}: has {len(fields)} fields, the header {wanted}")
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error):
+    def _records(self, block: int) -> Iterator[Records]:
+        """Read records and cut them into look-ups."""
+        if self.options.basket:
+            if self.parquet:
+                raise TraceError(f"{self.path}: --basket is for text; in a Parquet file a basket is a list, in --row")
+            yield from (Records(*each) for each in baskets(self.source, self.options, block))
             return
+        chosen = self.chosen
+        count = max(block // len(chosen.rows), 1)
+        read = self._parquet(count) if self.parquet else self.source.batches(chosen.all, count)
+        roles = {"query": chosen.query, "table": chosen.table, "weight": chosen.weight, "time": chosen.time}
+        for batch, first in read:
+            at = dict(zip(chosen.all, batch.columns, strict=True))
+            columns = {role: at[place] for role, place in roles.items() if place is not None}
+            yield _cut(columns, [at[place] for place in chosen.rows], first)
 
-    def _from_text(self, column: Any, role: str, first: int) -> npt.NDArray[Any]:
-        import pyarrow as pa
-        import pyarrow.compute as pc
+    def _parquet(self, block: int) -> Iterator[tuple[Any, int]]:
+        from pyarrow.parquet import ParquetFile
 
-        kind = pa.float64() if role == "weight" else pa.int64()
+        names = [self._schema.names[at] for at in self.chosen.all]
+        first = 0
+        with ParquetFile(self.path) as file:
+            for batch in file.iter_batches(batch_size=block, columns=names, use_threads=False):
+                # Columns come in the order of the file.
+                yield batch.select(names), first
+                first += batch.num_rows
 
-        def numbers(texts: Any) -> npt.NDArray[Any]:
-            return np.asarray(pc.cast(pc.cast(texts, pa.string()), kind))
+    def _lines(self, block: int) -> Iterator[Lines]:
+        first = 0
+        for records in self._records(block):
+            lines = self._converted(records, first)
+            if len(lines.row):
+                first += len(lines.row)
+                yield lines
+        if not first:
+            raise TraceError(f"{self.path}: has no look-ups")
 
+    def _converted(self, records: Records, first: int) -> Lines:
+        """Turn columns into numbers; what is missing is refused, or left out where that is asked for."""
+        columns = {
+            role: column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
+            for role, column in records.columns.items()
+        }
+        records = replace(records, columns=columns)
+        # In whole numbers of a text file, nothing is no number, and is looked for when it was met.
+        if self.options.skip_missing or self.text or self.parquet:
+            records = self._without_missing(records)
         try:
-            return numbers(column)
-        except pa.ArrowInvalid:
-            low, high = 0, len(column)
-        # The first text that is no number: it is from `low` on and before `high`.
-        while high - low > 1:
-            middle = (low + high) // 2
-            try:
-                numbers(column.slice(low, middle - low))
-                low = middle
-            except pa.ArrowInvalid:
-                high = middle
-        said = column[low].as_py().decode(errors="replace")
-        what = "number" if role == "weight" else "integer of 64 bits"
-        raise TraceError(f"{self.place(first + low)}: {role} {said!r} is no {what}")
+            return self._numbers(records, first)
+        except (Untidy, TraceError):
+            self._without_missing(records)
+            raise
 
-    def _from_parquet(self, column: Any, role: str, first: int) -> npt.NDArray[Any]:
-        import pyarrow as pa
+    def _without_missing(self, records: Records) -> Records:
+        kept: npt.NDArray[np.bool_] | None = None
+        for role, column in records.columns.items():
+            missing = None if isinstance(column, np.ndarray) else values.blanks(column)
+            if missing is None:
+                continue
+            if not self.options.skip_missing:
+                record = records.record(int(missing.argmax()))
+                raise TraceError(
+                    f"{self.place(record)}: the {role} is missing; --skip-missing leaves such look-ups out"
+                )
+            kept = ~missing if kept is None else kept & ~missing
+        if kept is None:
+            return records
+        of = records.first + np.flatnonzero(kept) if records.of is None else records.of[kept]
+        columns = {
+            role: column[kept] if isinstance(column, np.ndarray) else column.filter(kept)
+            for role, column in records.columns.items()
+        }
+        return Records(columns, records.first, of)
 
-        if column.null_count:
-            missing = int(np.flatnonzero(np.asarray(column.is_null()))[0])
-            raise TraceError(f"{self.place(first + missing)}: the {role} is missing")
-        real = pa.types.is_floating(column.type) and role == "weight"
-        if not (pa.types.is_integer(column.type) or real):
-            allowed = "numbers" if role == "weight" else "integers"
-            raise TraceError(f"{self.path}: the column of the {role} holds {column.type}; it must hold {allowed}")
-        values = np.asarray(column)
-        if values.dtype == np.uint64 and (values > np.iinfo(np.int64).max).any():
-            number = int(np.flatnonzero(values > np.iinfo(np.int64).max)[0])
-            raise TraceError(
-                f"{self.place(first + number)}: {role} {values[number]} is no integer of 64 bits with sign"
-            )
-        return values if real else values.astype(np.int64)
+    def _numbers(self, records: Records, first: int) -> Lines:
+        def place(at: int) -> str:
+            return self.place(records.record(at))
+
+        def ids(role: str) -> Integers:
+            column = records.columns[role]
+            if isinstance(column, np.ndarray):
+                return column
+            if role in self.text:
+                return self.codes.setdefault(role, Codes()).of(values.texts(column, role, place))
+            return values.numbers(column, role, place)
+
+        columns = records.columns
+        count = len(columns["row"])
+        query, row = ids("query"), ids("row")
+        table = ids("table") if "table" in columns else np.zeros(count, dtype=np.int64)
+        weight = None
+        if "weight" in columns:
+            weight = whole_weights(values.reals(columns["weight"], "weight", place), place)
+        time = values.times(columns["time"], place) if "time" in columns else None
+        of = records.of if records.of is not None or not count else None
+        return Lines(query, table, row, weight, time, first, records.first, of)
 
     def _bags(self, blocks: Iterable[Lines]) -> Iterator[Piece]:
         """Make bags of lines; the last query of a block waits for the next one, which may go on with it."""
+        if self.options.time is not None:
+            raise Untidy("order")
         waiting: list[Lines] = []
         bag = 0
         for lines in blocks:
-            self._check_queries(lines, waiting)
+            if len(falling(lines.query, int(waiting[-1].query[-1]) if waiting else None)):
+                raise Untidy("order")
             start = int(np.searchsorted(lines.query, lines.query[-1]))
             if start == 0 and waiting and waiting[-1].query[-1] == lines.query[-1]:
                 waiting.append(lines)
                 continue
             if start or waiting:
-                done = [*waiting, _between(lines, 0, start)]
-                piece = self._piece(_joined(done), bag)
+                done = [*waiting, between(lines, 0, start)]
+                piece = self._piece(joined(done), bag)
                 bag += len(piece.lengths)
                 yield piece
-            waiting = [_between(lines, start, len(lines.query))]
+            waiting = [between(lines, start, len(lines.query))]
         if waiting:
-            yield self._piece(_joined(waiting), bag)
+            yield self._piece(joined(waiting), bag)
 
-    def _check_queries(self, lines: Lines, waiting: list[Lines]) -> None:
-        falls = falling(lines.query, int(waiting[-1].query[-1]) if waiting else None)
-        if len(falls):
-            at = int(falls[0])
-            raise TraceError(
-                f"{self.place(lines.first + at)}: query {lines.query[at]} comes after a later one; queries must not fall"
-            )
+    @cached_property
+    def _sorted(self) -> tuple[Piece]:
+        """All look-ups, those of a query together."""
+        held, count = [], 0
+        for lines in self._lines(BLOCK):
+            held.append(lines)
+            count += len(lines.row)
+            if count > MOST_SORTED:
+                raise TraceError(
+                    f"{self.path}: has more than {MOST_SORTED} look-ups, too many to be sorted in memory; sort the file by query "
+                    "first, such as by the program sort"
+                )
+        return (self._piece(in_order(joined(held), str(self.path), timed=self.options.time is not None), 0),)
 
     def _piece(self, lines: Lines, bag: int) -> Piece:
         new = np.flatnonzero((np.diff(lines.query) != 0) | (np.diff(lines.table) != 0)) + 1
         starts = np.concatenate([[0], new])
         queries, tables = lines.query[starts], lines.table[starts]
         order = np.lexsort((tables, queries))
-        again = (np.diff(queries[order]) == 0) & (np.diff(tables[order]) == 0)
-        if again.any():
-            # A stable sort: of two bags of one table, the later one is the one that came back.
-            at = int(starts[order[1:][again].min()])
-            raise TraceError(
-                f"{self.place(lines.first + at)}: query {lines.query[at]} comes back to table {lines.table[at]}; "
-                "the look-ups of a bag stand together"
-            )
+        if ((np.diff(queries[order]) == 0) & (np.diff(tables[order]) == 0)).any():
+            # A query comes back to a table.
+            raise Untidy("order")
         return Piece(
             np.diff(starts, append=len(lines.query)), tables, queries, lines.row, lines.weight,
-            bag, lines.first, lambda at, of: self.place(at),
+            bag, lines.first, lambda at, of: self.place(lines.record(at - lines.first)),
         )  # fmt: skip
 
 
-def _between(lines: Lines, start: int, stop: int) -> Lines:
-    weight = None if lines.weight is None else lines.weight[start:stop]
-    return Lines(lines.query[start:stop], lines.table[start:stop], lines.row[start:stop], weight, lines.first + start)
+def _cut(columns: dict[str, Any], rows: list[Any], first: int) -> Records:
+    """Cut records into look-ups: of several columns of rows each is a table, and a list of rows is a basket."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-
-def _joined(parts: list[Lines]) -> Lines:
-    weights = [part.weight for part in parts if part.weight is not None]
-    return Lines(
-        np.concatenate([part.query for part in parts]),
-        np.concatenate([part.table for part in parts]),
-        np.concatenate([part.row for part in parts]),
-        np.concatenate(weights) if weights else None,
-        parts[0].first,
-    )
+    count = len(rows[0])
+    if len(rows) > 1:
+        order = np.arange(count * len(rows)).reshape(len(rows), count).T.ravel()
+        alike = rows if len({column.type for column in rows}) == 1 else [pc.cast(each, pa.string()) for each in rows]
+        row = pa.concat_arrays(alike).take(pa.array(order))
+        lengths = np.full(count, len(rows))
+        columns = {**columns, "table": None}
+    elif pa.types.is_list(rows[0].type) or pa.types.is_large_list(rows[0].type):
+        row, lengths = rows[0].flatten(), np.asarray(pc.fill_null(pc.list_value_length(rows[0]), 0))
+    else:
+        return Records({**columns, "row": rows[0]}, first)
+    of = np.repeat(np.arange(count), lengths)
+    cut: dict[str, Any] = {role: column.take(pa.array(of)) for role, column in columns.items() if column is not None}
+    if "table" in columns and columns["table"] is None:
+        cut["table"] = np.tile(np.arange(len(rows)), count)
+    return Records({"query": first + of, **cut, "row": row}, first, first + of)

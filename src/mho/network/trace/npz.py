@@ -26,6 +26,7 @@ from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, falling, who
 AnyArray = npt.NDArray[Any]
 OFFSETS = ("offsets", "indptr")
 KNOWN = (*OFFSETS, "indices", "tables", "queries", "weights", "rows", "names", "n_items", "origin", "synthetic", "ids")
+KINDS = {"iu": "integers", "iuf": "whole numbers", "iuU": "integers or text", "U": "text", "b": "True or False"}
 ALIKE = 0.8
 """From this likeness on the name of an array is taken for a slip of the pen, and refused."""
 
@@ -38,8 +39,7 @@ class Member:
         header, self._stream = read_header(archive, f"{name}.npy")
         self.shape, self.type = header.shape, header.dtype
         if self.type.kind not in kinds:
-            allowed = {"iu": "integers", "iuf": "whole numbers"}.get(kinds, "of its kind")
-            raise TraceError(f"{self.file}: array {name!r} holds {self.type}; it must hold {allowed}")
+            raise TraceError(f"{self.file}: array {name!r} holds {self.type}; it must hold {KINDS[kinds]}")
         if len(self.shape) > 1:
             raise TraceError(f"{self.file}: array {name!r} has shape {self.shape}; it must have one axis")
         self.length = int(self.shape[0]) if self.shape else 1
@@ -65,6 +65,12 @@ class Member:
     def all(self) -> AnyArray:
         """Read the whole array."""
         return self.take(self.length)
+
+    def one(self) -> Any:
+        """Read the one value that it must hold."""
+        if self.length != 1:
+            raise TraceError(f"{self.file}: array {self.name!r} is of {self.length} values; it must hold one")
+        return self.all()[0]
 
 
 def opened(path: Path) -> AbstractContextManager[zipfile.ZipFile]:
@@ -131,7 +137,7 @@ class NpzFile:
         with opened(self.path) as archive:
             rows: tuple[int, ...] | None = None
             if "n_items" in held and "rows" not in held:
-                rows = (int(Member(archive, "n_items").integers(1)[0]),)
+                rows = (int(Member(archive, "n_items").one()),)
             if "rows" in held:
                 rows = tuple(_all(archive, "rows").tolist())
             if rows is not None and (not rows or min(rows) < 1):
@@ -139,13 +145,14 @@ class NpzFile:
             names: tuple[str, ...] = ()
             if "names" in held:
                 names = tuple(map(str, Member(archive, "names", "U").all()))
-            origin = str(Member(archive, "origin", "U").all()[0]) if "origin" in held else None
-            synthetic = "synthetic" in held and bool(Member(archive, "synthetic", "b").all()[0])
+            origin = str(Member(archive, "origin", "U").one()) if "origin" in held else None
+            synthetic = "synthetic" in held and bool(Member(archive, "synthetic", "b").one())
             ids = None
             if "ids" in held:
                 if rows is None:
                     raise TraceError(f"{self.path}: with array ids it needs rows too")
-                every = _all(archive, "ids")
+                ids_held = Member(archive, "ids", "iuU")
+                every = ids_held.all() if ids_held.type.kind == "U" else _all(archive, "ids")
                 if len(every) != sum(rows):
                     raise TraceError(f"{self.path}: {len(every)} ids of {sum(rows)} rows")
                 ids = tuple(np.split(every, np.cumsum(rows)[:-1]))
@@ -250,5 +257,7 @@ class NpzFile:
 
 
 def _all(archive: zipfile.ZipFile, name: str) -> Integers:
-    member = Member(archive, name)
-    return member.integers(member.length)
+    values = Member(archive, name).all()
+    if values.dtype.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
+        raise TraceError(f"{archive.filename}: array {name!r}: {values.max()} is beyond {np.iinfo(np.int64).max}")
+    return values.astype(np.int64)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import TraceError
-from mho.network.trace.trace import MOST_ROWS, Trace
+from mho.network.trace.trace import MOST_ROWS, Ids, Trace
 
 Integers = npt.NDArray[np.int64]
 BLOCK = 1 << 20
@@ -56,16 +56,32 @@ class Known:
     names: tuple[str, ...] = ()
     origin: str | None = None
     synthetic: bool = False
-    ids: tuple[Integers, ...] | None = None
+    ids: tuple[Ids, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """The tables of a trace: their rows, names, and the number that each row has in the file, rising, where renumbered."""
+    """The tables of a trace: their rows, names, and the number that each row has in the file, rising, where renumbered.
+
+    Where rows are called by texts, `texts` are those of each table, sorted, and `turned` tells for each of `renumbered` which of
+    them it is.
+    """
 
     rows: tuple[int, ...]
     known: Known
     renumbered: tuple[Integers, ...] | None = None
+    texts: tuple[Ids, ...] | None = None
+    turned: tuple[Integers, ...] | None = None
+
+    def with_texts(self, names: npt.NDArray[np.str_]) -> Tables:
+        """Return the same tables whose rows are called by texts: `names` by the numbers that they had so far."""
+        assert self.renumbered is not None, "text has no numbers of its own"
+        called = [names[numbers] for numbers in self.renumbered]
+        orders = [np.argsort(each, kind="stable") for each in called]
+        turned = tuple(np.argsort(order, kind="stable") for order in orders)
+        return replace(
+            self, texts=tuple(each[order] for each, order in zip(called, orders, strict=True)), turned=turned
+        )
 
 
 def whole_weights(values: npt.NDArray[Any], place: Callable[[int], str]) -> npt.NDArray[np.uint8]:
@@ -101,10 +117,11 @@ def rows_in_tables(
     if given is None:
         return said
     rows = (given,) if isinstance(given, int | np.integer) else tuple(given)
-    if not rows or any(
-        isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1 for count in rows
-    ):
-        raise TraceError(f"{file}: rows must be whole numbers of at least 1, one for each table, not {given!r}")
+    whole = all(isinstance(count, int | np.integer) and not isinstance(count, bool) for count in rows)
+    if not rows or not whole or min(rows) < 1 or sum(rows) > MOST_ROWS:
+        raise TraceError(
+            f"{file}: rows must be whole numbers of at least 1, one for each table, at most {MOST_ROWS} together, not {given!r}"
+        )
     rows = tuple(map(int, rows))
     if said is not None and rows != said:
         raise TraceError(f"{file}: has tables of {said} rows, not of {rows} as given")
@@ -124,7 +141,8 @@ def survey(pieces: Iterable[Piece], known: Known, *, compact: bool, file: str) -
     for piece in pieces:
         if not len(piece.rows):
             continue
-        _check_not_negative(piece)
+        if not compact:
+            _check_not_negative(piece)
         _check_tables(piece, MOST_ROWS)
         for table in sorted_distinct(piece.tables[piece.lengths > 0]).tolist():
             mine = piece.tables == table
@@ -146,7 +164,7 @@ def survey(pieces: Iterable[Piece], known: Known, *, compact: bool, file: str) -
     for table, last in highest.items():
         if last >= MOST_ROWS:
             raise TraceError(
-                f"{file}: table {table}: row {last} is beyond {MOST_ROWS - 1}; renumber the rows (compact)"
+                f"{file}: table {table}: row {last} is beyond {MOST_ROWS - 1}; --compact renumbers the rows that there are"
             )
     return Tables(tuple(highest[table] + 1 for table in range(count)), known)
 
@@ -163,22 +181,25 @@ def _check_tables(piece: Piece, count: int) -> None:
 def _check_not_negative(piece: Piece) -> None:
     wrong = np.flatnonzero(piece.rows < 0)
     if len(wrong):
-        raise TraceError(f"{piece.place(int(wrong[0]))}: row {piece.rows[wrong[0]]} is negative")
+        place = piece.place(int(wrong[0]))
+        raise TraceError(f"{place}: row {piece.rows[wrong[0]]} is negative; --compact takes any numbers as ids")
 
 
 def as_trace(piece: Piece, tables: Tables, file: str) -> Trace:
     """Make a trace of a piece: each row checked against its table, or renumbered."""
-    _check_not_negative(piece)
     _check_tables(piece, len(tables.rows))
     rows, ids = piece.rows, tables.known.ids
-    if tables.renumbered is not None:
+    if tables.renumbered is None:
+        _check_not_negative(piece)
+    else:
         of = piece.of_lookups(piece.tables)
         rows = np.empty_like(rows)
         for table, numbers in enumerate(tables.renumbered):
             mine = of == table
-            rows[mine] = np.searchsorted(numbers, piece.rows[mine])
+            places = np.searchsorted(numbers, piece.rows[mine])
+            rows[mine] = places if tables.turned is None else tables.turned[table][places]
         ids = (
-            tables.renumbered
+            tables.texts or tables.renumbered
             if ids is None
             else tuple(old[numbers] for old, numbers in zip(ids, tables.renumbered, strict=True))
         )

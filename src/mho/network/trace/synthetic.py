@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from mho.errors import TraceError, choices
 from mho.network.trace.popularity import Popularity, popularity
-from mho.network.trace.trace import MOST_ROWS, Trace
+from mho.network.trace.trace import Trace
 
 Integers = npt.NDArray[np.int64]
 LENGTHS = ("fixed", "poisson", "geometric")
+MOST = 1 << 26
+"""Look-ups, bags, and rows of a trace that is made up, at most: some 40 bytes each are held."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,10 @@ def _checked(
     queries: int, tables: tuple[int, ...], means: tuple[float, ...], law: str | Popularity, lengths: str
 ) -> Popularity:
     for what, value in (("queries", queries), *(("rows", count) for count in tables)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= MOST_ROWS:
-            raise TraceError(f"synthetic trace: {what} are a whole number from 1 to {MOST_ROWS}, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= MOST:
+            raise TraceError(f"synthetic trace: {what} are a whole number from 1 to {MOST}, not {value!r}")
+    if sum(tables) > MOST:
+        raise TraceError(f"synthetic trace: rows of all tables are at most {MOST}, not {sum(tables)}")
     if not tables or len(means) != len(tables):
         raise TraceError(f"synthetic trace: {len(tables)} tables, but {len(means)} mean lengths")
     if lengths not in LENGTHS:
@@ -105,6 +109,11 @@ def _checked(
         if not 1 <= mean < math.inf or (lengths == "fixed" and mean != int(mean)):
             whole = " (a whole number where fixed)" if lengths == "fixed" else ""
             raise TraceError(f"synthetic trace: the mean length is at least 1{whole}, not {mean!r}")
+    if queries * sum(means) > MOST:
+        raise TraceError(
+            f"synthetic trace: {queries} queries of a mean length of {sum(means):g} in all tables are {queries * sum(means):.3g} "
+            f"look-ups; at most {MOST} are made up (--queries, --mean-length)"
+        )
     return popularity(law)
 
 
@@ -131,7 +140,7 @@ def _table(
     ends /= ends[-1]
     drawn = generator.random(int(size.sum()))
     if communities is not None:
-        edges = np.append(np.arange(0, rows, communities.size), rows)
+        edges = np.append(np.arange(0, rows, min(communities.size, rows)), rows)
         bounds = np.concatenate([[0.0], ends])[edges]
         bounds[-1] = 1.0
         mine = np.clip(np.searchsorted(bounds, generator.random(queries), side="right") - 1, 0, len(edges) - 2)

@@ -15,7 +15,10 @@ from mho.shown import Shown
 
 Indices = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
-MOST_ROWS = 2**31 - 1
+Ids = npt.NDArray[np.int64] | npt.NDArray[np.str_]
+"""What rows are called where a trace is from: numbers or texts."""
+MOST_ROWS = 1 << 27
+"""Rows of all tables: what is counted for each of them takes a gigabyte then."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,8 +29,8 @@ class Trace(Shown):
     indices[offsets[b]:offsets[b + 1]], rows of its own table, a row as often as it stands there; it may be empty. `tables` int32
     and `queries` int64 (bags,): the table and the query of each bag; the bags of a query stand together, queries in rising order.
     `weights` uint8 (look-ups,), or None where all are 1: what each row counts for in the sum, 1 to 255. `names`: of the tables.
-    `origin`: where it is from; `synthetic`: whether it was made up. `ids`: for each table the number that each row has where the
-    trace is from, int64 (rows,); None where rows keep their numbers.
+    `origin`: where it is from; `synthetic`: whether it was made up. `ids`: for each table what each row is
+    called where the trace is from, int64 or text (rows,); None where rows keep their numbers.
 
     Raises TraceError for what is inconsistent, naming the first bag or look-up that is wrong.
     """
@@ -41,7 +44,7 @@ class Trace(Shown):
     names: tuple[str, ...] = ()
     weights: npt.NDArray[np.uint8] | None = None
     synthetic: bool = False
-    ids: tuple[npt.NDArray[np.int64], ...] | None = None
+    ids: tuple[Ids, ...] | None = None
 
     def headline(self) -> str:
         """Say what it is in a line."""
@@ -131,8 +134,8 @@ class Trace(Shown):
             weights=None if self.weights is None else self.weights[places],
         )
 
-    def original(self, table: int = 0) -> npt.NDArray[np.int64]:
-        """Return the number that each row of a table has where the trace is from: int64 (rows of the table,)."""
+    def original(self, table: int = 0) -> Ids:
+        """Return what each row of a table is called where the trace is from: int64 or text (rows of the table,)."""
         return np.arange(self.rows[table]) if self.ids is None else self.ids[table]
 
     def split(self, share: float, seed: int | None = None) -> tuple[Trace, Trace]:
