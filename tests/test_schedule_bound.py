@@ -242,8 +242,9 @@ def test_turnover_never_exceeds_a_plan_with_any_copies(
 ) -> None:
     blocks, windows, copies = (np.array(column, dtype=np.int64) for column in zip(*layers, strict=True))
     copies = np.minimum(copies, windows)
-    fixed = (0.0, groups, float(write), False)
-    end_s, _ = planned_end(blocks, windows, np.ones(len(blocks)), np.zeros(len(blocks)), copies, fixed, *room(groups))
+    fixed, alone = (0.0, groups, float(write), False), (np.arange(len(blocks)), np.ones(len(blocks), dtype=bool))
+    times = np.ones(len(blocks)), np.zeros(len(blocks))
+    end_s, _ = planned_end(blocks, windows, *times, copies, alone, fixed, *room(groups))
     bound = turnover_bound(
         blocks.astype(float), windows.astype(float), groups=groups, start_s=write, write_s=write, window_s=1.0
     )

@@ -140,13 +140,14 @@ def expected_wear(program: Program) -> Wear:
         for i, instruction in enumerate(program.instructions):
             if not isinstance(instruction, Write) or (turn and i < program.setup):
                 continue
-            tiling = program.mapping.by_index[instruction.layer].tiling
+            mapped = program.mapping.by_index[instruction.layer]
+            tiling = mapped.tiling
             # Blocks of digits follow from weights: a network known by shapes alone has none.
             assert isinstance(tiling, Tiling)
             run = slice(*instruction.blocks)
             groups = indices(instruction.groups)
-            # Layer, copy and block in one number.
-            owner = (instruction.layer << 44 | instruction.copy << 28) + np.arange(*instruction.blocks)
+            # The layer whose weights they are, copy and block in one number.
+            owner = (mapped.owner << 44 | instruction.copy << 28) + np.arange(*instruction.blocks)
             other, both, rise, fall = held.write(
                 groups, owner, (tiling.heights[run], tiling.widths[run], tiling.fills[run])
             )

@@ -28,10 +28,11 @@ Run = Callable[[QuantisedNetwork, Inputs], FloatArray]
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
-    """What each layer of a network costs in each of its codings, the first of which is the one that errors are measured against.
+    """What each weight of a network costs in each of its codings, the first of which is the one that errors are measured against.
 
     `arrays` int64 and `errors` float64, shape (layers, codings): arrays of one copy; squared change of the network's first output
-    over its variance, 0 where a coding saves no arrays and was not measured. `names`: the layers.
+    over its variance, 0 where a coding saves no arrays and was not measured. `names`: the layers
+    that own the weights.
     """
 
     names: tuple[str, ...]
@@ -118,7 +119,7 @@ def frontier(
     run: Run | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Frontier:
-    """Measure every layer of a network in each of its codings; the first is the one that the others are measured against.
+    """Measure every weight of a network in each of its codings; the first is the one that the others are measured against.
 
     `run` computes a network's first output; the integer reference where it is not given. MappingError where the codings are not
     of one network, or a chip cannot hold them.
@@ -126,7 +127,7 @@ def frontier(
     if not codings:
         raise OptionError("a frontier needs codings of a network; none are given")
     first = codings[0]
-    names = tuple(layer.name for layer in first.network.matrix_layers)
+    names = tuple(layer.name for layer in first.network.weighted)
     for coding in codings[1:]:
         if coding.network is not first.network:
             raise MappingError(f"a coding is of {coding.network.name}, but another network than the first coding's")
@@ -135,7 +136,7 @@ def frontier(
         [
             [
                 int(layer.tiling.arrays.sum())
-                for layer in map_network(each, chip, mapping="squeezed", packing=packing, turns=turns).layers
+                for layer in map_network(each, chip, mapping="squeezed", packing=packing, turns=turns).owners
             ]
             for each in codings
         ]
@@ -161,13 +162,13 @@ def _reference(quantised: QuantisedNetwork, samples: Inputs) -> FloatArray:
 def mixed(
     codings: Sequence[QuantisedNetwork], picks: Sequence[int], *, names: Sequence[str] | None = None
 ) -> QuantisedNetwork:
-    """Return the first coding with the weights of each layer taken from the coding that `picks` names.
+    """Return the first coding with each weight taken from the coding that `picks` names, one for each layer that owns one.
 
     A note counts the layers of each coding, by `names` of the codings where they are given, else by their numbers.
     OptionError for picks or names that do not fit the codings.
     """
     first = codings[0]
-    layers = [layer.name for layer in first.network.matrix_layers]
+    layers = [layer.name for layer in first.network.weighted]
     if len(picks) != len(layers) or not all(0 <= each < len(codings) for each in picks):
         raise OptionError(
             f"picks are one of {len(codings)} codings for each of {len(layers)} layers, not {tuple(picks)!r}"
@@ -175,7 +176,8 @@ def mixed(
     called = [f"coding {k}" for k in range(len(codings))] if names is None else names
     if len(called) != len(codings):
         raise OptionError(f"{len(codings)} codings take as many names, not {len(called)}")
-    chosen = dict(zip(layers, picks, strict=True))
+    by_owner = dict(zip(layers, picks, strict=True))
+    chosen = {name: by_owner[owner] for name, owner in first.network.owners.items()}
     squeezes = {name: codings[k].squeezes[name] for name, k in chosen.items() if name in codings[k].squeezes}
     counted = ", ".join(f"{list(picks).count(k)} of {called[k]}" for k in sorted(set(picks)))
     return replace(

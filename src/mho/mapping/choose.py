@@ -31,6 +31,8 @@ def map_network(
 
     Unknown names raise OptionError, as does a number of turns where nothing takes turns; MappingError where a group cannot
     hold a block, or where the network's weights are not known.
+
+    Layers that have one weight, as the same codes, have the same blocks.
     """
     if mapping not in MAPPINGS:
         raise OptionError(f"unknown mapping {mapping!r}; {choices(mapping, MAPPINGS)}")
@@ -42,7 +44,7 @@ def map_network(
         if turns != 1:
             raise OptionError("turns is for mapping 'squeezed'; the blocks of a dense mapping have groups of their own")
         net = network.network if isinstance(network, QuantisedNetwork) else network
-        return map_dense(net, chip, packing)
+        return map_dense(net, chip, packing, network.owners)
     if not isinstance(network, QuantisedNetwork):
         raise MappingError(
             f"mapping 'squeezed' goes by the bits of the weights, but {network.name} is known by shapes alone; "

@@ -25,9 +25,10 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.errors import MappingError
 from mho.mapping.folding import fold
-from mho.mapping.mapping import LayerMapping, Mapping, window_time_s
+from mho.mapping.mapping import Mapping, map_layers
 from mho.mapping.pieces import Bytes, Piece, PieceBlock, Pieces
 from mho.mapping.room import Room, digits_room
+from mho.network.layers import MatrixLayer
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.squeeze import Squeeze
 
@@ -71,7 +72,7 @@ class _Columns:
 
 
 def map_squeezed(quantised: QuantisedNetwork, chip: Chip, packing: str, turns: int) -> Mapping:
-    """Map every matrix layer by the digits of its weights.
+    """Map every matrix layer by the digits of its weights, those that layers share once.
 
     MappingError where the chip has no index memory, converts columns in pairs, or has no row registers that shift as far as the
     network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
@@ -92,20 +93,17 @@ def map_squeezed(quantised: QuantisedNetwork, chip: Chip, packing: str, turns: i
             f"blocks are to share groups in {turns} turns, but the index memories of chip {chip.name} hold the inputs of "
             f"{chip.sparse.turns} (sparse.turns)"
         )
-    network = quantised.network
-    position = {layer.name: i for i, layer in enumerate(network.layers)}
-    layers = []
-    for layer in network.matrix_layers:
-        squeeze = quantised.squeezes.get(layer.name)
-        _check_weights(layer.name, quantised.matrices[layer.name], squeeze)
+
+    def cut(layer: MatrixLayer) -> tuple[Pieces, int]:
+        matrix, squeeze = quantised.matrices[layer.name], quantised.squeezes.get(layer.name)
+        _check_weights(layer.name, matrix, squeeze)
         _check_shifts(layer.name, squeeze, chip)
-        blocks = layer_blocks(quantised.matrices[layer.name], squeeze, room, packing, turns)
+        blocks = layer_blocks(matrix, squeeze, room, packing, turns)
         tiling = Pieces(layer.groups, layer.rows, layer.columns, blocks, room.per_array, chip.array.dac_bits)
-        steps = tiling.steps(chip.steps_per_window)
-        layers.append(
-            LayerMapping(position[layer.name], layer.name, layer.windows, tiling, steps, window_time_s(chip, steps))
-        )
-    return Mapping("squeezed", packing, tuple(layers), room, turns)
+        return tiling, tiling.steps(chip.steps_per_window)
+
+    layers = map_layers(quantised.network, quantised.owners, chip, cut)
+    return Mapping("squeezed", packing, layers, room, turns)
 
 
 def _check_weights(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None) -> None:

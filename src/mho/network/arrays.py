@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,12 +95,35 @@ class Array:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """What tells weights apart: those of equal keys are one, the same view of the same memory with the same code.
+
+        Equal numbers elsewhere in memory are another weight, and so are others of which only the shape is known.
+        """
+        if self.values is None:
+            return (id(self),)
+        memory = self.values.__array_interface__
+        code = self.code
+        coded = () if code is None else (code.scale.tobytes(), code.zero.tobytes(), code.low, code.high, code.axis)
+        return memory["data"][0], self.values.strides, self.shape, memory["typestr"], *coded
+
+    @cached_property
+    def _arrangements(self) -> dict[tuple[object, ...], Array]:
+        return {}
+
     def arranged(self, order: Sequence[int], shape: tuple[int, ...]) -> Array:
         """Permute the axes (axis i of the result is axis order[i]), then reshape, the code with the values.
 
         The first axis of `shape` joins the first of the permuted axes; a code along any of these becomes one along axis 0.
-        Raises NetworkError for a code along another axis.
+        Asked for twice it is the same array, and so one weight. Raises NetworkError for a code along another axis.
         """
+        key = (tuple(order), shape)
+        if key not in self._arrangements:
+            self._arrangements[key] = self._arranged(order, shape)
+        return self._arrangements[key]
+
+    def _arranged(self, order: Sequence[int], shape: tuple[int, ...]) -> Array:
         values = None if self.values is None else self.values.transpose(order).reshape(shape)
         code = self.code
         if code is None or code.axis is None:

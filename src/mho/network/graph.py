@@ -127,6 +127,23 @@ class Network(Shown):
         """The tensors that are returned, under whatever names."""
         return frozenset(self.returned.values())
 
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """For each matrix layer the first one whose weights it has, arranged as the same matrices (`Array.key`).
+
+        A module that is called twice has one weight, and so has a recurrent layer unrolled in time.
+        """
+        first: dict[tuple[object, ...], str] = {}
+        return {
+            layer.name: first.setdefault((layer.weight.key, type(layer), layer.groups), layer.name)
+            for layer in self.matrix_layers
+        }
+
+    @cached_property
+    def weighted(self) -> tuple[MatrixLayer, ...]:
+        """The matrix layers that own their weights, in order: each weight belongs to one of them."""
+        return tuple(layer for layer in self.matrix_layers if self.owners[layer.name] == layer.name)
+
     @property
     def batch(self) -> int:
         """Samples per run: the first axis of the first input that has axes."""
@@ -134,8 +151,8 @@ class Network(Shown):
 
     @property
     def weights(self) -> int:
-        """Number of weights of the matrix layers, biases not counted."""
-        return sum(layer.weight.size for layer in self.matrix_layers)
+        """Number of weights of the matrix layers, those that layers share counted once, biases not counted."""
+        return sum(layer.weight.size for layer in self.weighted)
 
     @property
     def macs(self) -> int:

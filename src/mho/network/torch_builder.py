@@ -60,6 +60,7 @@ class TorchBuilder(Builder):
         """Start empty."""
         super().__init__()
         self._constants: dict[int, tuple[torch.Tensor, str]] = {}
+        self._weights: dict[tuple[Any, ...], tuple[torch.Tensor, Array]] = {}
 
     def array(self, tensor: torch.Tensor | None) -> Array | None:
         """A weight: a view of the tensor's memory where that is float32, its shape alone on the meta
@@ -68,9 +69,17 @@ class TorchBuilder(Builder):
         return None if tensor is None else self.weight(tensor)
 
     def weight(self, tensor: torch.Tensor) -> Array:
-        """Like `array`, for a weight that must be there."""
+        """Like `array`, for a weight that must be there. The same view of the same memory is the same weight."""
         if not isinstance(tensor, torch.Tensor):
             raise NetworkError("a weight is computed from an input, which is not known for this operator")
+        memory = tensor.untyped_storage()._cdata
+        key = (memory, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+        if key not in self._weights:
+            # The tensor is kept, too, so that nothing else comes to lie in its memory.
+            self._weights[key] = tensor, self._array(tensor)
+        return self._weights[key][1]
+
+    def _array(self, tensor: torch.Tensor) -> Array:
         shape = tuple(int(n) for n in tensor.shape)
         if tensor.is_meta:
             return Array(shape)

@@ -5,7 +5,8 @@ the first to a common mean, so that the most significant cells of most weights a
 the products stay the same wherever no code leaves 0..255. `narrow` (ours) gives up levels of the least significant
 cell, which are all but uniform and agree in a quarter of all overwrites only (ARAS, same section).
 
-The first matrix layer in network order keeps its codes, since errors there cost the most accuracy (ARAS, same section).
+The first weight in network order keeps its codes, since errors there cost the most accuracy (ARAS, same section). A weight that
+layers share is shifted once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError, OptionError
+from mho.number.sharing import tied
 
 if TYPE_CHECKING:
     from mho.number.coded import QuantisedMatrix, QuantisedNetwork
@@ -87,10 +89,11 @@ def align(quantised: QuantisedNetwork, centre: int) -> QuantisedNetwork:
     if quantised.alignment is not None:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: {quantised.alignment}")
     deltas = {}
-    for layer in quantised.network.matrix_layers[1:]:
+    for layer in quantised.network.weighted[1:]:
         codes = quantised.matrices[layer.name].codes
         deltas[layer.name] = round(centre - int(codes.sum(dtype=np.int64)) / codes.size)
     matrices, clipped = _shifted(quantised, deltas)
+    matrices = tied(quantised.network, matrices)
     record = Alignment(centre, quantised.network.weights, deltas, clipped)
     return replace(quantised, matrices=matrices, alignment=record)
 
@@ -113,12 +116,13 @@ def narrow(quantised: QuantisedNetwork, cell_bits: int) -> QuantisedNetwork:
     before = quantised.alignment or Alignment(None, quantised.network.weights)
     if before.moved is not None:
         raise NumberError(f"the weights of {quantised.network.name} are narrowed already: {before}")
-    names = [layer.name for layer in quantised.network.matrix_layers[1:]]
+    names = [layer.name for layer in quantised.network.weighted[1:]]
     shifts = {name: _to_digit_zero(quantised.matrices[name], cell_bits) for name in names}
     matrices, clipped = _shifted(quantised, shifts)
     moved = {}
     for name in names:
         matrices[name], moved[name] = _narrowed(matrices[name], cell_bits)
+    matrices = tied(quantised.network, matrices)
     record = Alignment(before.centre, before.weights, _sum(before.deltas, shifts), _sum(before.clipped, clipped), moved)
     return replace(quantised, matrices=matrices, alignment=record)
 

@@ -17,6 +17,7 @@ from mho.network.arrays import LARGEST
 from mho.network.graph import Network
 from mho.network.layers import Affine, Embedding, Input, MatrixLayer
 from mho.number.alignment import Alignment
+from mho.number.sharing import same_shifts
 from mho.number.squeeze import Squeeze
 from mho.number.storage import read_by_matrices
 from mho.shown import Shown
@@ -167,6 +168,28 @@ class QuantisedNetwork(Shown):
     def weight_bits(self) -> int:
         """Bits of a weight code."""
         return 8
+
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """For each matrix layer the first one that has its weights as the same codes and shifts: both may use the same cells.
+
+        Layers that share a weight of the network do, unless they were coded apart.
+        """
+        alike: dict[str, list[str]] = {}
+        owners: dict[str, str] = {}
+        for name, owner in self.network.owners.items():
+            firsts = alike.setdefault(owner, [])
+            owners[name] = next((first for first in firsts if self._alike(first, name)), name)
+            if owners[name] == name:
+                firsts.append(name)
+        return owners
+
+    def _alike(self, first: str, second: str) -> bool:
+        """Whether two layers of one shape have the same codes, less the same zeros, in rows shifted alike."""
+        one, other = self.matrices[first], self.matrices[second]
+        if one is not other and not (np.array_equal(one.codes, other.codes) and np.array_equal(one.zero, other.zero)):
+            return False
+        return same_shifts(self.squeezes.get(first), self.squeezes.get(second))
 
     @cached_property
     def uncoded(self) -> tuple[str, ...]:

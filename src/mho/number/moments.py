@@ -52,7 +52,8 @@ def moments(
     """Run the float network on `samples` and return the moments of the inputs of the matrix layers `names`.
 
     Of each layer about `windows` input vectors are taken, as many from each sample, drawn without repetition from a seed that
-    depends on the layer and the sample alone: how samples are chunked does not matter. Layers whose inputs depend on no
+    depends on the layer and the sample alone: how samples are chunked does not matter. Layers that share the weight of one named
+    add their vectors to its. Layers whose inputs depend on no
     sample are left out. Memory: K x K for each matrix, and a chunk's vectors of one layer.
     """
     if windows < 1:
@@ -60,7 +61,7 @@ def moments(
     _, runs = checked(network, samples)
     readers: dict[str, list[tuple[int, MatrixLayer]]] = defaultdict(list)
     for place, layer in enumerate(network.matrix_layers):
-        if layer.name in names:
+        if network.owners[layer.name] in names:
             readers[layer.inputs[0]].append((place, layer))
     seen: dict[str, int] = defaultdict(int)
     sums: dict[str, Sums] = defaultdict(Sums)
@@ -68,7 +69,8 @@ def moments(
     def observe(name: str, value: AnyArray) -> None:
         for place, layer in readers.get(name, ()):
             parts = runs * network.by_name[name].shape[0]
-            sums[layer.name].add(drawn(layer, value, -(-windows // parts), (seed, place, seen[layer.name])))
+            each = -(-windows // parts)
+            sums[network.owners[layer.name]].add(drawn(layer, value, each, (seed, place, seen[layer.name])))
             seen[layer.name] += len(value)
 
     run_float(network, samples, single=True, observe=observe, chunk=chunk)

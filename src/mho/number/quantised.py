@@ -4,6 +4,8 @@ equation 6).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mho.errors import NumberError
@@ -12,7 +14,8 @@ from mho.network.layers import Affine, Array, Embedding, MatrixLayer
 from mho.number.affine import encode, fit, fit_many, rebase
 from mho.number.batching import fixed
 from mho.number.calibration import calibrate
-from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.sharing import tied
 from mho.number.storage import carried, read_by_matrices, shared, stored
 from mho.number.walk import Inputs, checked, part, require_values, run_float
 
@@ -49,7 +52,7 @@ def quantise(
     require_values(network)
     if not 2 <= bits <= 8:
         raise NumberError(f"codes have 2 to 8 bits, not {bits}")
-    matrices = {layer.name: _matrix(layer, per_channel, bits, symmetric) for layer in network.matrix_layers}
+    matrices = _matrices(network, per_channel, bits, symmetric)
     tables = {layer.name: _table(layer, bits) for layer in network.layers if isinstance(layer, Embedding)}
     codes = {name: _given(name, code) for name, code in network.codes.items()}
     offsets = {
@@ -110,10 +113,23 @@ def _given(name: str, code: Affine) -> Affine:
     return rebase(code)
 
 
+def _matrices(network: Network, per_channel: bool, bits: int, symmetric: bool) -> dict[str, QuantisedMatrix]:
+    """Code the weights of all matrix layers, those that layers share once."""
+    owned = {layer.name: _matrix(layer, per_channel, bits, symmetric) for layer in network.weighted}
+    biased = {
+        layer.name: replace(owned[network.owners[layer.name]], bias=_bias(layer)) for layer in network.matrix_layers
+    }
+    return tied(network, biased)
+
+
+def _bias(layer: MatrixLayer) -> FloatArray | None:
+    """The bias of a matrix layer in real numbers, (groups, N)."""
+    return None if layer.bias is None else layer.bias.real().reshape(layer.groups, layer.columns)
+
+
 def _matrix(layer: MatrixLayer, per_channel: bool, bits: int, symmetric: bool) -> QuantisedMatrix:
     """Code the weights of a matrix layer, keeping codes that it came with."""
-    outputs = (layer.groups, layer.columns)
-    bias = None if layer.bias is None else layer.bias.real().reshape(outputs)
+    outputs, bias = (layer.groups, layer.columns), _bias(layer)
     weight = layer.weight
     if weight.code is not None:
         codes, code = _as_bytes(layer.name, weight, weight.code)

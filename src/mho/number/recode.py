@@ -19,6 +19,7 @@ from mho.number.moments import Moments, moments
 from mho.number.planes import Planes, levelled
 from mho.number.scales import fitted, kept
 from mho.number.sequence import changed_in_order
+from mho.number.sharing import require_owner, tied, tied_squeezes
 from mho.number.squeeze import Squeeze, by_layer, check_planes, said
 from mho.number.walk import Inputs
 
@@ -153,21 +154,20 @@ def recode(
         note += f"; {said(squeeze)} squeezed out in tiles of {tile} outputs"
     return replace(
         quantised,
-        matrices=matrices,
-        squeezes=squeezes,
+        matrices=tied(quantised.network, matrices),
+        squeezes=tied_squeezes(quantised.network, squeezes),
         per_channel=any(each.scale.ndim > 0 for each in matrices.values()),
         notes=(*quantised.notes, note),
     )
 
 
 def _grids(quantised: QuantisedNetwork, grid: Form | Mapping[str, Form]) -> dict[str, Form]:
-    """The grid or planes of each layer that is to be recoded, in network order."""
-    names = [layer.name for layer in quantised.network.matrix_layers]
+    """The grid or planes of each weight that is to be recoded, by the layer that owns it, in network order."""
+    names = [layer.name for layer in quantised.network.weighted]
     if isinstance(grid, Form):
         return dict.fromkeys(names, grid)
     for name in grid:
-        if name not in names:
-            raise NumberError(f"{quantised.network.name} has no matrix layer {name!r}: {choices(name, names)}")
+        require_owner(quantised.network, name)
     return {name: grid[name] for name in names if name in grid}
 
 

@@ -217,7 +217,7 @@ def matrix_step(
     quantised: QuantisedNetwork,
     layer: MatrixLayer,
     values: Values,
-    weights: dict[str, AnyArray] | None = None,
+    weights: dict[tuple[str, type], AnyArray] | None = None,
 ) -> None:
     """Compute one matrix layer exactly, from `values` into `values`. `weights` keeps the prepared weights
     between calls.
@@ -228,11 +228,11 @@ def matrix_step(
         raise NumberError(f"layer {layer.name!r} reads {name!r}, which has no code: calibrate the network on samples")
     matrix = quantised.matrices[layer.name]
     dtype = exact_type(float(matrix.largest_sum) * _reach(x_code))
-    weight = None if weights is None else weights.get(layer.name)
-    if weight is None:
+    if weights is None:
         weight = matrix.centred.astype(dtype)
-        if weights is not None:
-            weights[layer.name] = weight
+    else:
+        key = (quantised.owners[layer.name], dtype)
+        weight = weights[key] if key in weights else weights.setdefault(key, matrix.centred.astype(dtype))
     # Centred first, so that padding with real zeros is padding with 0.
     centred = _centred(values.codes(name), x_code, dtype)
     values.put(layer.name, complete(layer, matrix, x_code, multiply(layer, centred, weight)))
@@ -258,7 +258,7 @@ def run_reference(
     names = kept(network, keep)
     constant, free = fixed(network), releases(network, names.values())
     base = fixed_values(quantised)
-    weights: dict[str, AnyArray] = {}
+    weights: dict[tuple[str, type], AnyArray] = {}
     pieces: list[dict[str, AnyArray]] = []
     for start, stop in chunks(network, runs, chunk):
         values = Values(quantised, base)

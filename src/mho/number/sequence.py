@@ -17,6 +17,7 @@ from mho.number.batching import chunks, fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.moments import Moments, Sums, drawn
 from mho.number.reference import Values, fixed_values, matrix_step, per_output, vector_step
+from mho.number.sharing import tied
 from mho.number.walk import Inputs, as_real, checked, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]
@@ -37,8 +38,9 @@ def changed_in_order(
 
     The integers run beside the real numbers. `change` is told the moments of a layer's inputs as the integers give them, with
     all layers before it changed, and those of the same inputs in the float network; the integers then run on with what it
-    returns. Layers whose inputs depend on no sample are not changed, nor returned. Memory: all tensors of all samples that are
-    still to be read, in both. Raises NumberError for a network without activation codes.
+    returns. A weight that layers share is changed for the inputs of the first, which owns it. Layers whose inputs depend on no
+    sample are not changed, nor returned. Memory: all tensors of all samples that are still to be read, in both. Raises
+    NumberError for a network without activation codes.
     """
     network = quantised.network
     if quantised.uncoded:
@@ -75,6 +77,7 @@ def changed_in_order(
                     wanted.add(drawn(layer, reals[name], each, key))
                     seen += len(reals[name])
                 done[layer.name] = matrices[layer.name] = change(layer, found.moments(), wanted.moments())
+                matrices.update(tied(network, matrices))
             weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
             for values, reals, _ in pairs:
                 matrix_step(running, layer, values)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import NumberError, choices
+from mho.errors import NumberError
+from mho.number.sharing import require_owner, tied, tied_squeezes
 
 if TYPE_CHECKING:
     from mho.number.coded import QuantisedNetwork
@@ -85,7 +86,12 @@ def squeeze(
         squeezes[name] = Squeeze(planes, tile, shifts, dropped)
     lost = sum(squeezes[name].dropped for name in asked)
     note = f"{said(top)} squeezed out by dropping bits of rows that need them ({lost} weights changed)"
-    return replace(quantised, matrices=matrices, squeezes=squeezes, notes=(*quantised.notes, note))
+    return replace(
+        quantised,
+        matrices=tied(quantised.network, matrices),
+        squeezes=tied_squeezes(quantised.network, squeezes),
+        notes=(*quantised.notes, note),
+    )
 
 
 def dropped_bits(weights: npt.NDArray[Any], shifts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
@@ -104,13 +110,12 @@ def largest_of_tiles(magnitude: npt.NDArray[Any], tile: int) -> npt.NDArray[Any]
 
 
 def by_layer(quantised: QuantisedNetwork, asked: int | Mapping[str, int]) -> dict[str, int]:
-    """What is asked of each matrix layer by name. Raises NumberError for a name that is no matrix layer."""
-    names = [layer.name for layer in quantised.network.matrix_layers]
+    """What is asked of each layer that owns its weights, by name. Raises NumberError for a name of another."""
+    names = [layer.name for layer in quantised.network.weighted]
     if not isinstance(asked, Mapping):
         return dict.fromkeys(names, asked)
     for name in asked:
-        if name not in names:
-            raise NumberError(f"{quantised.network.name} has no matrix layer {name!r}: {choices(name, names)}")
+        require_owner(quantised.network, name)
     return {name: asked[name] for name in names if name in asked}
 
 

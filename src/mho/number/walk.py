@@ -159,8 +159,7 @@ def run_float(
     constant, free = fixed(network), releases(network, names.values())
     dtype = np.float32 if single else np.float64
     weights = {
-        layer.name: np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=dtype)
-        for layer in network.matrix_layers
+        layer.name: np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=dtype) for layer in network.weighted
     }
     biases = {layer.name: layer.bias.real() for layer in network.matrix_layers if layer.bias is not None}
 
@@ -169,7 +168,7 @@ def run_float(
             if (layer.name in constant) != wanted:
                 continue
             if isinstance(layer, MatrixLayer):
-                y = multiply(layer, values[layer.inputs[0]], weights[layer.name]).astype(np.float64)
+                y = multiply(layer, values[layer.inputs[0]], weights[network.owners[layer.name]]).astype(np.float64)
                 if layer.name in biases:
                     bias = biases[layer.name]
                     y += bias[:, None, None] if isinstance(layer, Convolution) else bias

@@ -21,7 +21,7 @@ from mho.files.archive import opened, read_array
 from mho.files.text import parse_json
 from mho.mapping import map_network
 from mho.network.graph import Network
-from mho.network.layers import LAYER_KINDS, Affine, Array, Layer
+from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.network.shapes import check_shapes
 from mho.number.alignment import Alignment
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
@@ -35,13 +35,26 @@ _LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
 
 
 class _Reader:
-    """The arrays of a file while it is read."""
+    """The arrays of a file while it is read, and what is made of them once: weights by their layers, matrices by their numbers."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
+        self.weights: dict[str, Array] = {}
+        self.matrices: dict[tuple[int | None, ...], QuantisedMatrix] = {}
+        self._got: dict[int, npt.NDArray[Any]] = {}
 
     def get(self, number: Any, what: str) -> npt.NDArray[Any]:
-        return read_array(self.archive, f"arrays/{typed(number, int, what)}.npy")
+        """Return the array of a number, the same one however often it is asked for."""
+        number = typed(number, int, what)
+        if number not in self._got:
+            self._got[number] = read_array(self.archive, f"arrays/{number}.npy")
+        return self._got[number]
+
+    def weight(self, owner: str, what: str) -> Array:
+        """Return the weight of an earlier layer."""
+        if owner not in self.weights:
+            raise ProgramError(f"{what} is of {shown(owner)}, no layer before it that has weights")
+        return self.weights[owner]
 
 
 def _exactly(record: Any, keys: set[str], what: str) -> dict[str, Any]:
@@ -93,6 +106,8 @@ def _read_codes(record: Mapping[str, Any]) -> dict[str, Affine]:
 
 
 def _read_array(record: Any, what: str, arrays: _Reader) -> Array:
+    if isinstance(record, str):
+        return arrays.weight(record, what)
     _exactly(record, {"shape", "values", "code"}, what)
     code = None if record["code"] is None else _read_affine(record["code"], what)
     held = None if record["values"] is None else arrays.get(record["values"], what)
@@ -115,15 +130,20 @@ def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
         if hints[key] in (Array, Array | None) and plain[key] is not None
     }
     layer: Layer = _built(kind, plain, what, **held)
+    if isinstance(layer, MatrixLayer):
+        arrays.weights[layer.name] = layer.weight
     return layer
 
 
 def _read_matrix(record: Any, what: str, arrays: _Reader) -> QuantisedMatrix:
+    """Read a matrix; those of equal numbers are one object."""
     _exactly(record, {"codes", "scale", "zero", "bias"}, what)
-    codes, scale, zero = (arrays.get(record[key], f"{what}, {key},") for key in ("codes", "scale", "zero"))
-    return QuantisedMatrix(
-        codes, scale, zero, None if record["bias"] is None else arrays.get(record["bias"], f"{what}, bias,")
-    )
+    key = tuple(typed(record[part], int | None, f"{what}, {part},") for part in ("codes", "scale", "zero", "bias"))
+    if key not in arrays.matrices:
+        codes, scale, zero = (arrays.get(record[part], f"{what}, {part},") for part in ("codes", "scale", "zero"))
+        bias = None if record["bias"] is None else arrays.get(record["bias"], f"{what}, bias,")
+        arrays.matrices[key] = QuantisedMatrix(codes, scale, zero, bias)
+    return arrays.matrices[key]
 
 
 def _read_table(record: Any, what: str, arrays: _Reader) -> QuantisedTable:

@@ -33,10 +33,14 @@ class _Arrays:
 
     def __init__(self) -> None:
         self.kept: list[npt.NDArray[Any]] = []
+        self._given: dict[int, tuple[int, npt.NDArray[Any]]] = {}
 
     def put(self, array: npt.NDArray[Any]) -> int:
-        self.kept.append(np.asarray(array, order="C"))
-        return len(self.kept) - 1
+        """Keep an array, once however often it is given; return its number."""
+        if id(array) not in self._given:
+            self._given[id(array)] = len(self.kept), array
+            self.kept.append(np.asarray(array, order="C"))
+        return self._given[id(array)][0]
 
 
 def _affine(code: Affine) -> dict[str, Any]:
@@ -45,12 +49,17 @@ def _affine(code: Affine) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _layer(layer: Layer, arrays: _Arrays) -> dict[str, Any]:
-    """Describe a layer; real weights of matrix layers are left out where the program holds their codes."""
+def _layer(layer: Layer, owners: Mapping[str, str], arrays: _Arrays) -> dict[str, Any]:
+    """Describe a layer; real weights of matrix layers are left out where the program holds their codes.
+
+    A weight that belongs to another layer (`owners`) is that layer's name.
+    """
     record: dict[str, Any] = {"kind": layer.kind}
     for item in fields(layer):
         value = getattr(layer, item.name)
-        if isinstance(value, Array):
+        if item.name == "weight" and owners.get(layer.name, layer.name) != layer.name:
+            record[item.name] = owners[layer.name]
+        elif isinstance(value, Array):
             known = value.values is not None and not (
                 isinstance(layer, MatrixLayer) and item.name in ("weight", "bias")
             )
@@ -75,7 +84,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "outputs": list(network.outputs),
             "returned": dict(network.returned),
             "codes": {name: _affine(code) for name, code in network.codes.items()},
-            "layers": [_layer(layer, arrays) for layer in network.layers],
+            "layers": [_layer(layer, network.owners, arrays) for layer in network.layers],
         },
         "quantised": None
         if quantised is None

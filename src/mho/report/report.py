@@ -265,7 +265,7 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
         phase = "write" if isinstance(instruction, Write) else "compute"
         if not isinstance(instruction, Write | Activate | Combine | Vector):
             continue
-        if isinstance(instruction, Write):
+        if isinstance(instruction, Write | Activate):
             copies[instruction.layer] = max(copies.get(instruction.layer, 0), instruction.copy + 1)
         start, end = spans.get((instruction.layer, phase), (float("inf"), float("-inf")))
         spans[instruction.layer, phase] = min(start, float(timing.starts[i])), max(end, float(timing.ends[i]))
@@ -277,6 +277,8 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
         compute = spans.get((index, "compute"), (None, None))
         matrix = layer if isinstance(layer, MatrixLayer) else None
         mapped = program.mapping.by_index.get(index)
+        # A layer that finds the blocks of another one written fills no groups itself.
+        filled = copies[index] if mapped and write[0] is not None else 0
         records.append(
             {
                 "name": layer.name,
@@ -286,9 +288,10 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
                 "matrices": matrix.groups if matrix else None,
                 "windows": matrix.windows if matrix else None,
                 "macs": getattr(layer, "macs", 0),
-                "groups": mapped.blocks * copies[index] if mapped else 0,
-                "arrays": int(mapped.tiling.arrays.sum()) * copies[index] if mapped else 0,
+                "groups": mapped.blocks * filled if mapped else 0,
+                "arrays": int(mapped.tiling.arrays.sum()) * filled if mapped else 0,
                 "copies": copies[index] if mapped else 0,
+                "weights_of": network.layers[mapped.owner].name if mapped and mapped.shares is not None else None,
                 "write_start_s": write[0],
                 "write_end_s": write[1],
                 "compute_start_s": compute[0],

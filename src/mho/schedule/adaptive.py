@@ -60,9 +60,11 @@ def value(task: Task, builder: Builder) -> float:
 
 def _starts(task: Task) -> Iterator[Integers]:
     """Yield copies on the curve on which the lower bound trades computing against writing."""
-    blocks = np.array([layer.blocks for layer in task.mapping.layers], dtype=np.int64)
-    most = np.array([max(layer.windows, 1) for layer in task.mapping.layers], dtype=np.int64)
-    pull = np.sqrt(most / blocks)
+    layers, written = task.mapping.layers, {layer.index: layer for layer in task.writers}
+    blocks = np.array([layer.blocks for layer in layers], dtype=np.int64)
+    most = np.array([task.most_copies(layer) if layer.index in written else 1 for layer in layers], dtype=np.int64)
+    served = np.array([task.served_windows(layer) if layer.index in written else 0 for layer in layers])
+    pull = np.sqrt(np.maximum(served, 1) / blocks)
     for x in np.geomspace(1 / pull.max(), (most / pull).max(), STARTS):
         copies = np.clip(np.rint(x * pull).astype(np.int64), 1, most)
         yield np.minimum(copies, np.maximum(task.chip.groups // blocks, 1))
@@ -108,13 +110,13 @@ def _searched(task: Task, plain: Builder, expired: Callable[[], bool]) -> Builde
             annealer.offer(copies)
     plain_value, runs = annealer.value, round(RUNS * search.effort)
     # What one step costs is known from the starts; a network too large for many steps gets few.
-    short = min(SHORT * len(layers), int(runs * (STARTS + 1) / annealer.work / 4))
+    short = min(SHORT * len(task.writers), int(runs * (STARTS + 1) / annealer.work / 4))
     begun = annealer.work
     for _ in range(2):
         annealer.run(short, expired)
     if annealer.value < plain_value and annealer.work > begun:
         most = int((runs - annealer.work) * 2 * short / (annealer.work - begun))
-        annealer.run(min(most, round(LONG * search.effort) * len(layers)), expired)
+        annealer.run(min(most, round(LONG * search.effort) * len(task.writers)), expired)
     best = {layer.index: int(each) for layer, each in zip(layers, annealer.best, strict=True)}
 
     def worth(end_s: float, copies: Copies) -> float:

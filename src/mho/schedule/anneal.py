@@ -79,6 +79,8 @@ def _steps(
     window_s: Floats,
     gap_s: Floats,
     most: Integers,
+    uses: tuple[Integers, npt.NDArray[np.bool_]],
+    written: Integers,
     fixed: tuple[float, int, float, bool],
     worth: tuple[int, float, Floats, float],
     copies: Integers,
@@ -96,7 +98,7 @@ def _steps(
     """
     mode, power_w, copy_j, fixed_j = worth
     groups = fixed[1]
-    layers = len(blocks)
+    layers = len(written)
     old = np.empty(3, dtype=np.int64)
     where = np.empty(3, dtype=np.int64)
     work = 0
@@ -104,7 +106,7 @@ def _steps(
         temperature = heat[0] * (heat[1] / heat[0]) ** (step / count)
         changes = 1 + (uniform(state) < 0.5) + (uniform(state) < 0.25)
         for change in range(changes):
-            layer = int(uniform(state) * layers)
+            layer = written[int(uniform(state) * layers)]
             where[change], old[change] = layer, copies[layer]
             kind = uniform(state)
             if kind < 0.4:
@@ -114,7 +116,7 @@ def _steps(
             else:
                 copies[layer] += int((uniform(state) - 0.5) * copies[layer])
             copies[layer] = min(max(copies[layer], 1), most[layer], max(groups // blocks[layer], 1))
-        seconds, placed = planned_end(blocks, windows, window_s, gap_s, copies, fixed, times, counts)
+        seconds, placed = planned_end(blocks, windows, window_s, gap_s, copies, uses, fixed, times, counts)
         work += placed
         score = scored(mode, seconds, power_w, copy_j, fixed_j, copies)
         if score <= scores[0] or uniform(state) < math.exp((scores[0] - score) / temperature):
@@ -138,6 +140,8 @@ class Annealer:
     def __init__(self, given: Instance, score: Score, start: Integers, seed: int) -> None:
         self.given, self.score = given, score
         self.fixed = (given.after_s, given.groups, given.write_s, given.resident)
+        self.uses = (given.writer, given.last)
+        self.written = np.unique(given.writer)
         self.worth = (score.mode, score.power_w, score.copy_j, score.fixed_j)
         self.room = room(given.groups)
         # Spread the seed's bits (SplitMix64); the generator needs a state that is not 0.
@@ -151,7 +155,7 @@ class Annealer:
         """Score given copies."""
         given = self.given
         seconds, placed = planned_end(
-            given.blocks, given.windows, given.window_s, given.gap_s, copies, self.fixed, *self.room
+            given.blocks, given.windows, given.window_s, given.gap_s, copies, self.uses, self.fixed, *self.room
         )
         self.work += placed
         return float(scored(self.score.mode, seconds, *self.worth[1:], copies))
@@ -173,7 +177,7 @@ class Annealer:
             end = min(begin + PORTION, count)
             heat = tuple(first * (last / first) ** (each / count) for each in (begin, end))
             self.work += steps(
-                given.blocks, given.windows, given.window_s, given.gap_s, given.most, self.fixed, self.worth, copies, self.best,
-                scores, self.state, heat, end - begin, *self.room,
+                given.blocks, given.windows, given.window_s, given.gap_s, given.most, self.uses, self.written, self.fixed,
+                self.worth, copies, self.best, scores, self.state, heat, end - begin, *self.room,
             )  # fmt: skip
             self.value = float(scores[1])

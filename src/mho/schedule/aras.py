@@ -80,13 +80,13 @@ class _Replicating(Planner):
 
     def _candidate(self, layer: LayerMapping) -> Candidate:
         replicated = isinstance(self.task.network.layers[layer.index], Convolution)
-        # Windows that take more steps than a plain one count as so many more.
-        windows = -(-layer.windows * layer.steps // self.task.chip.steps_per_window)
-        return Candidate(layer.blocks, windows, max(layer.windows, 1) if replicated else 1)
+        # Windows that take more steps than a plain one count as so many more; those of all layers that use the blocks count.
+        windows = -(-self.task.served_windows(layer) * layer.steps // self.task.chip.steps_per_window)
+        return Candidate(layer.blocks, windows, self.task.most_copies(layer) if replicated else 1)
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
         """Yield the copies that Algorithm 1 chooses, each time for the groups that are free then."""
-        layers = self.task.mapping.layers
+        layers = self.task.writers
         # A write takes this many windows' time, however many groups are written (section V-B).
         most_windows = self.task.chip.array_write_time_s / self.task.chip.window_time_s
         first = 0
@@ -104,8 +104,8 @@ class _Replicating(Planner):
 def aras(task: Task) -> Builder:
     """Return ARAS's schedule; where the whole network fits the chip, all groups are given to the slowest layers."""
     planner = _Replicating(task)
-    if task.resident and task.mapping.layers:
-        ahead = [planner._candidate(layer) for layer in task.mapping.layers]
+    if task.resident and task.writers:
+        ahead = [planner._candidate(layer) for layer in task.writers]
         counts = _shared_out(ahead, task.chip.groups)
-        planner.copies = {layer.index: count for layer, count in zip(task.mapping.layers, counts, strict=True)}
+        planner.copies = {layer.index: count for layer, count in zip(task.writers, counts, strict=True)}
     return planner.run()

@@ -21,6 +21,7 @@ from mho.network.layers import Constant, Input, MatrixLayer
 from mho.program.work import transfer_bytes, vector_seconds, write_bytes
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 PREFIXES = 64
 """How many prefixes of layers are tried at the most; each gives a valid bound by itself, so fewer only loosens it."""
 
@@ -56,6 +57,9 @@ class Demand:
     """Time that the memory needs for every weight once."""
     vector_s: float = 0.0
     """Time that the vector unit works in all."""
+    owners: IntArray | None = None
+    """For each layer the one whose blocks it uses (a place in these arrays, its own or an earlier one), shape (layers,); None:
+    every layer has blocks of its own."""
 
     def __post_init__(self) -> None:
         """Refuse chips without groups, layers without blocks or windows, and negative times."""
@@ -66,6 +70,8 @@ class Demand:
             or len(self.blocks) != len(self.windows)
         ):
             raise ValueError("a demand needs groups, and for each layer blocks and windows, all positive")
+        if np.any(self.owner > np.arange(len(self.blocks))) or np.any(self.owner[self.owner] != self.owner):
+            raise ValueError("a layer of a demand uses its own blocks or those of an earlier layer that has its own")
         times = (self.write_s, *self.each_s, self.before_s, self.other_s, self.weight_transfer_s, self.vector_s)
         if not all(time >= 0 for time in times):
             raise ValueError("a demand has no negative times")
@@ -74,6 +80,21 @@ class Demand:
     def each_s(self) -> FloatArray:
         """The time of a window of each layer, shape (layers,)."""
         return np.broadcast_to(np.asarray(self.window_s, dtype=np.float64), self.blocks.shape)
+
+    @cached_property
+    def owner(self) -> IntArray:
+        """The layer whose blocks each layer uses, shape (layers,)."""
+        return np.arange(len(self.blocks)) if self.owners is None else self.owners
+
+    @property
+    def shares(self) -> bool:
+        """Whether any layers share blocks."""
+        return bool(np.any(self.owner != np.arange(len(self.blocks))))
+
+    def different(self, first: int = 0) -> float:
+        """Count the blocks that the layers from `first` on use, those that they share once."""
+        _, places = np.unique(self.owner[first:], return_index=True)
+        return float(np.sum(self.blocks[first:][places]))
 
     @cached_property
     def work(self) -> FloatArray:
@@ -93,7 +114,8 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         first = mapping.layers[0].index
         later = {layer.name for layer in network.layers[first:]}
         behind = sum(vector_seconds(each, network, chip) for each in running if each.name in later)
-    moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.layers)
+    moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.owners)
+    place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Demand(
         np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
         np.array([layer.windows for layer in mapping.layers], dtype=np.float64),
@@ -106,6 +128,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         behind + (leaving if sequential else 0.0),
         moved / chip.memory.bandwidth,
         sum(vector_seconds(each, network, chip) for each in running),
+        np.array([place[layer.owner] for layer in mapping.layers], dtype=np.int64),
     )
 
 
@@ -136,8 +159,11 @@ def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
     the larger of (sum of computing) and (busy group time / G) over all c between 1 and M is convex; its Pareto front
     is c = clip(x sqrt(M t / (b W)), 1, M), and the two sides cross in x (W is common to all layers, so x absorbs it).
     """
-    blocks, work = need.blocks[:count], need.work[:count]
-    most = need.windows[:count]
+    # Layers that share blocks share their copies: their windows add up, and copies are of use up to the most windows of any.
+    _, places, which = np.unique(need.owner[:count], return_index=True, return_inverse=True)
+    blocks, work = need.blocks[places], np.bincount(which, need.work[:count])
+    most = np.zeros(len(places))
+    np.maximum.at(most, which, need.windows[:count])
     free = need.groups * need.write_s if need.resident else 0.0
     first = 0.0 if need.resident else need.write_s
     first = max(first, need.before_s) + other_s
@@ -179,14 +205,15 @@ def bound_of(need: Demand) -> Bound:
         arguments["vector unit"] = need.vector_s
     least = _least_compute(need)
     if not need.resident:
-        rounds = int(np.ceil(np.sum(need.blocks) / need.groups))
+        rounds = int(np.ceil(need.different() / need.groups))
         arguments["rounds of writing"] = rounds * (need.write_s + float(need.each_s.min()))
         arguments["memory bandwidth"] = need.weight_transfer_s + float(need.each_s.min())
     if need.sequential:
         first = 0.0 if need.resident else need.write_s
         arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
     if need.sequential and not need.resident:
-        if need.write_s > 0.0 and float(np.sum(need.blocks)) <= TURNS * need.groups:
+        # Where layers share blocks, a written block serves several layers, which the argument does not know of.
+        if need.write_s > 0.0 and not need.shares and need.different() <= TURNS * need.groups:
             # Compiled code takes a while to import, and is of use here only.
             from mho.schedule.turnover import turnover_bound
 
@@ -214,7 +241,7 @@ def _after_prefix(need: Demand, least: FloatArray, count: int) -> float:
     afterwards, and every group writes one at a time.
     """
     start = _replicated(need, count)
-    rest = float(np.sum(need.blocks[count:])) - need.groups
+    rest = need.different(count) - need.groups
     computing = float(np.sum(least[count:]))
     if rest <= 0:
         return start + computing

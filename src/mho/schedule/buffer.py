@@ -99,7 +99,7 @@ def estimated_s(
         mapped = mapping.by_index.get(i)
         if mapped is not None:
             written = 0.0
-            if not resident:
+            if not resident and mapped.shares is None:
                 size = write_bytes(mapped, (0, mapped.blocks), chip)
                 rounds = mapped.blocks / chip.groups
                 written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)

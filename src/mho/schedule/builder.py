@@ -19,6 +19,7 @@ from mho.number import QuantisedNetwork
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.program import BufferUse, Program
 from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
+from mho.schedule.holding import held_blocks
 from mho.schedule.search import Search
 
 
@@ -76,6 +77,44 @@ class Task:
         if self.chip.layer_order == "dataflow":
             return self.producers
         return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
+
+    @cached_property
+    def held(self) -> frozenset[int]:
+        """The layers whose blocks stay for all layers that share them: all of a resident network, else as `held_blocks` says."""
+        if self.resident:
+            return frozenset(layer.index for layer in self.mapping.owners)
+        return held_blocks(self.mapping, self.chip.groups)
+
+    @cached_property
+    def writers(self) -> tuple[LayerMapping, ...]:
+        """The layers for which blocks are written, in order: all but those that find a layer's blocks which stay."""
+        return tuple(layer for layer in self.mapping.layers if layer.shares is None or layer.shares not in self.held)
+
+    @cached_property
+    def served(self) -> dict[int, tuple[LayerMapping, ...]]:
+        """For each layer that blocks are written for (its place in the network) those that use these blocks, itself first."""
+        return {
+            layer.index: self.mapping.users[layer.index] if layer.index in self.held else (layer,)
+            for layer in self.writers
+        }
+
+    @cached_property
+    def writer(self) -> dict[int, int]:
+        """For each matrix layer the one that its blocks are written for."""
+        return {each.index: index for index, users in self.served.items() for each in users}
+
+    def served_windows(self, layer: LayerMapping) -> int:
+        """Count the windows that the blocks written for a layer serve."""
+        return sum(each.windows for each in self.served[layer.index])
+
+    def most_copies(self, layer: LayerMapping) -> int:
+        """The most copies that the blocks written for a layer may have.
+
+        Copies beyond the most windows of a layer have none to serve. Blocks that stay for several layers have one copy on a chip
+        that does not hold the whole network: groups that copies fill would be missing for as long.
+        """
+        users = self.served[layer.index]
+        return 1 if len(users) > 1 and not self.resident else max(1, *(each.windows for each in users))
 
     @cached_property
     def always_fed(self) -> bool:
@@ -144,11 +183,16 @@ class Builder:
         copy: int,
         windows: tuple[int, int],
         groups: Groups,
-        written: int,
+        before: int,
+        *,
+        release: bool,
     ) -> int:
-        """Run windows through written blocks; the groups are free afterwards unless the weights stay resident."""
-        after = tuple(sorted({written, *self.gate(layer.index)}))
-        return self.add(Activate(layer.index, blocks, copy, windows, groups, not self.task.resident, after))
+        """Run windows through written blocks after instruction `before`, their write or the last that used their groups.
+
+        `release`: the groups are free afterwards.
+        """
+        after = tuple(sorted({before, *self.gate(layer.index)}))
+        return self.add(Activate(layer.index, blocks, copy, windows, groups, release, after))
 
     def combine(self, layer: LayerMapping, activations: tuple[int, ...]) -> int:
         """Complete a matrix layer."""
@@ -185,7 +229,7 @@ class Builder:
         """Write every copy of every layer once, before the first inference; return each with its groups and its write."""
         first = 0
         placed: list[tuple[LayerMapping, int, Groups, int]] = []
-        for layer in self.task.mapping.layers:
+        for layer in self.task.mapping.owners:
             for copy in range(copies.get(layer.index, 1)):
                 groups: Groups = ((first, first + layer.blocks),)
                 placed.append((layer, copy, groups, self.write(layer, (0, layer.blocks), copy, groups, ())))

@@ -26,7 +26,7 @@ class Climber:
         self.worth = worth
         self.left = effort
         self.expired = expired
-        self.most = {layer.index: max(layer.windows, 1) for layer in task.mapping.layers}
+        self.most = {layer.index: task.most_copies(layer) for layer in task.writers}
         self.best = dict(start)
         self.end_s, self.builder = self._plan(self.best)
         self.value = worth(self.end_s, self.best)
@@ -44,7 +44,7 @@ class Climber:
 
     def _hopeless(self, copies: Copies) -> bool:
         """Whether copies do not fit where all weights stay on the chip, or writing them alone scores worse than the best."""
-        total = sum(layer.blocks * copies.get(layer.index, 1) for layer in self.task.mapping.layers)
+        total = sum(layer.blocks * copies.get(layer.index, 1) for layer in self.task.writers)
         if self.task.resident:
             return total > self.task.chip.groups
         return self.worth(total * self.task.chip.least_array_write_time_s / self.task.chip.groups, copies) >= self.value
@@ -64,7 +64,8 @@ class Climber:
         """Change one layer's copies at a time, those that compute longest first; say whether anything helped."""
         helped = False
         order = sorted(
-            self.task.mapping.layers, key=lambda layer: -layer.windows * layer.window_s / self.best.get(layer.index, 1)
+            self.task.writers,
+            key=lambda layer: -self.task.served_windows(layer) * layer.window_s / self.best.get(layer.index, 1),
         )
         for layer in order:
             for count in _changes(self.best.get(layer.index, 1), self.most[layer.index]):
@@ -78,7 +79,7 @@ class Climber:
     def exchange(self) -> bool:
         """Give one layer a copy more and a near one a copy less; say whether anything helped."""
         helped = False
-        layers = self.task.mapping.layers
+        layers = self.task.writers
         for place, layer in enumerate(layers):
             for other in layers[max(place - REACH, 0) : place + REACH + 1]:
                 more, less = self.best.get(layer.index, 1) + 1, self.best.get(other.index, 1) - 1

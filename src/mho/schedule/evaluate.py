@@ -29,7 +29,8 @@ class Instance:
 
     `blocks`, `windows` and `window_s`, the time of a window in s; `gap_s` the time before each layer in which others run
     (inputs arriving, vector layers, the layer before being combined), after the layer before has served its windows; `most`
-    copies. Then the time after the last layer's windows, the chip's groups, the time of a write in s, and whether all weights
+    copies. `writer`: the layer whose blocks it uses, itself where they are written for it; `last`: whether it is the last that
+    uses them. Then the time after the last layer's windows, the chip's groups, the time of a write in s, and whether all weights
     stay on the chip.
     """
 
@@ -38,6 +39,8 @@ class Instance:
     window_s: Floats
     gap_s: Floats
     most: Integers
+    writer: Integers
+    last: npt.NDArray[np.bool_]
     after_s: float
     groups: int
     write_s: float
@@ -53,12 +56,16 @@ def instance(task: Task) -> Instance:
             waited = 0.0
         waited += task.vector_time_s(step)
     layers = task.mapping.layers
+    place = {layer.index: at for at, layer in enumerate(layers)}
+    most = {layer.index: task.most_copies(layer) for layer in task.writers}
     return Instance(
         np.array([layer.blocks for layer in layers], dtype=np.int64),
         np.array([layer.windows for layer in layers], dtype=np.int64),
         np.array([layer.window_s for layer in layers], dtype=np.float64),
         np.array(gaps),
-        np.array([max(layer.windows, 1) for layer in layers], dtype=np.int64),
+        np.array([most.get(layer.index, 1) for layer in layers], dtype=np.int64),
+        np.array([place[task.writer[layer.index]] for layer in layers], dtype=np.int64),
+        np.array([task.served[task.writer[layer.index]][-1] is layer for layer in layers], dtype=np.bool_),
         waited,
         task.chip.groups,
         task.chip.array_write_time_s,
@@ -72,35 +79,52 @@ def _planned_end(
     window_s: Floats,
     gap_s: Floats,
     copies: Integers,
+    uses: tuple[Integers, npt.NDArray[np.bool_]],
     fixed: tuple[float, int, float, bool],
     times: Floats,
     counts: Integers,
 ) -> tuple[float, int]:
     """Return the planned end in s and the runs of blocks placed; `times` and `counts` are room for the waiting groups."""
     after_s, groups, write_s, resident = fixed
+    writer, last = uses
     end, placed = 0.0, 0
     head, tail = 0, 1
     times[0], counts[0] = 0.0, groups
     if resident:
         held = 0
         for layer in range(len(blocks)):
-            held += blocks[layer] * copies[layer]
-            end += gap_s[layer] + (windows[layer] + copies[layer] - 1) // copies[layer] * window_s[layer]
+            if writer[layer] == layer:
+                held += blocks[layer] * copies[layer]
+            count = copies[writer[layer]]
+            end += gap_s[layer] + (windows[layer] + count - 1) // count * window_s[layer]
         return (end + after_s if held <= groups else NEVER), len(blocks)
+    # When the blocks of a layer that stay have been written.
+    ready = np.zeros(len(blocks))
     for layer in range(len(blocks)):
         started = end + gap_s[layer]
-        serving = (windows[layer] + copies[layer] - 1) // copies[layer] * window_s[layer]
-        left = blocks[layer] * copies[layer]
+        count = copies[writer[layer]]
+        serving = (windows[layer] + count - 1) // count * window_s[layer]
+        left = blocks[layer] * count
         end = started
         while left > 0:
-            taken = min(left, counts[head])
-            free = times[head]
-            left -= taken
-            counts[head] -= taken
-            if counts[head] == 0:
-                head += 1
-            done = max(started, free + write_s) + serving
+            if writer[layer] != layer:
+                # What has been written is used again, and given back as one run.
+                taken, done = left, max(started, ready[writer[layer]]) + serving
+                left = 0
+            elif head == tail:
+                return NEVER, placed
+            else:
+                taken = min(left, counts[head])
+                free = times[head]
+                left -= taken
+                counts[head] -= taken
+                if counts[head] == 0:
+                    head += 1
+                ready[layer] = max(ready[layer], free + write_s)
+                done = max(started, free + write_s) + serving
             end = max(end, done)
+            if not last[layer]:
+                continue
             if tail == len(times):
                 for i in range(head, tail):
                     times[i - head], counts[i - head] = times[i], counts[i]

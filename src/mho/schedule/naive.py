@@ -1,9 +1,12 @@
 """`naive`: write a layer, compute it, then write the next (ARAS section IV-A, Figure 7).
 
-A layer larger than the chip is cut into segments, each written and computed before the next is written.
+A layer larger than the chip is cut into segments, each written and computed before the next is written. Layers that share weights
+and follow one another find them written.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from mho.schedule.builder import Builder, Task
 
@@ -11,24 +14,35 @@ from mho.schedule.builder import Builder, Task
 def naive(task: Task) -> Builder:
     """Return the naive schedule."""
     builder = Builder(task)
-    placed = builder.write_all({}) if task.resident else []
-    resident = {layer.index: (groups, written) for layer, _, groups, written in placed}
+    # For each layer that owns weights where its blocks are, and the last instruction that had to do with them.
+    held = (
+        {layer.index: (groups, written) for layer, _, groups, written in builder.write_all({})} if task.resident else {}
+    )
+    # The layers after which, of all with weights, comes one that has the same.
+    followed = {one.index for one, other in pairwise(task.mapping.layers) if one.owner == other.owner}
     previous: int | None = None
     for step in task.steps:
         layer = task.mapping.by_index.get(step)
         if layer is None:
             previous = builder.vector(step)
             continue
+        whole, windows = (0, layer.blocks), (0, layer.windows)
         activations: list[int] = []
-        if task.resident:
-            groups, written = resident[step]
-            activations.append(builder.activate(layer, (0, layer.blocks), 0, (0, layer.windows), groups, written))
+        if layer.owner in held:
+            groups, before = held[layer.owner]
+            release = not task.resident and step not in followed
+            activations.append(builder.activate(layer, whole, 0, windows, groups, before, release=release))
+            held[layer.owner] = groups, activations[-1]
         else:
+            held.clear()
             for first in range(0, layer.blocks, task.chip.groups):
                 blocks = (first, min(first + task.chip.groups, layer.blocks))
                 groups = ((0, blocks[1] - blocks[0]),)
-                before = {*builder.gate(step), *activations[-1:], *([] if previous is None else [previous])}
-                written = builder.write(layer, blocks, 0, groups, tuple(sorted(before)))
-                activations.append(builder.activate(layer, blocks, 0, (0, layer.windows), groups, written))
+                after = {*builder.gate(step), *activations[-1:], *([] if previous is None else [previous])}
+                written = builder.write(layer, blocks, 0, groups, tuple(sorted(after)))
+                stays = blocks == whole and step in followed
+                activations.append(builder.activate(layer, blocks, 0, windows, groups, written, release=not stays))
+                if stays:
+                    held[layer.owner] = groups, activations[-1]
         previous = builder.combine(layer, tuple(activations))
     return builder

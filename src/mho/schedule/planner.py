@@ -10,6 +10,8 @@ bandwidth limits the simultaneous writing of APUs). More would not write faster,
 
 A layer may have several copies (ARAS section V-B), each of which serves an equal share of its windows; they are bound one
 after another, as if they were more blocks of the layer.
+
+Layers that share weights run through the same blocks one after another, as they start, where these stay (`holding`).
 """
 
 from __future__ import annotations
@@ -25,16 +27,30 @@ from mho.schedule.builder import Builder, Task
 from mho.schedule.pool import Pool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
-    """A run of blocks bound to groups by one write, ready at a planned time."""
+    """A run of blocks bound to groups by one write, ready at a planned time.
+
+    `waiting` counts the layers that are still to run through it; `last` is the instruction that used its groups last, and
+    `ready_s` when that has ended, as planned.
+    """
 
     layer: LayerMapping
     copy: int
     blocks: tuple[int, int]
     groups: Groups
-    written: int
+    waiting: int
+    last: int
     ready_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A layer's windows through a piece; `release`: the last that it serves."""
+
+    layer: LayerMapping
+    piece: Piece
+    release: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +62,8 @@ class Written:
 
 @dataclass(slots=True)
 class Progress:
-    """How far one matrix layer is."""
+    """How far one matrix layer is: its activations, and how many blocks have served its windows."""
 
-    started_s: float | None = None
-    bound: list[Piece] = field(default_factory=list)
     activations: list[int] = field(default_factory=list)
     served: int = 0
 
@@ -67,6 +81,9 @@ class Planner:
         self.builder = Builder(task)
         self.pool = Pool(task.chip.groups)
         self.progress = {layer.index: Progress() for layer in task.mapping.layers}
+        # For each layer that blocks are written for, the pieces bound so far, and the layers that have started to use them.
+        self.bound: dict[int, list[Piece]] = {layer.index: [] for layer in task.writers}
+        self.started: dict[int, list[tuple[LayerMapping, float]]] = {layer.index: [] for layer in task.writers}
         self.queue = self.order()
         # The copy that is being bound, and the first of its blocks that is not.
         self.next: tuple[LayerMapping, int, int] | None = None
@@ -75,7 +92,7 @@ class Planner:
         for step, before in task.waits.items():
             for other in before:
                 self.followers[other].append(step)
-        self.ends: list[tuple[float, int, Piece | Written | int]] = []
+        self.ends: list[tuple[float, int, Run | Written | int]] = []
         self.always_fed = task.always_fed
         # Bytes a second that writes under way take from the memory; writes that ended while others waited for them.
         self.taken = 0.0
@@ -86,7 +103,7 @@ class Planner:
         """Plan until every step has finished."""
         if self.task.resident:
             for layer, copy, groups, written in self.builder.write_all(self.copies):
-                self.progress[layer.index].bound.append(Piece(layer, copy, (0, layer.blocks), groups, written, 0.0))
+                self._add(Piece(layer, copy, (0, layer.blocks), groups, 0, written, 0.0))
         self._bind(0.0)
         for step in [step for step, count in self.missing.items() if count == 0]:
             self._start(step, 0.0)
@@ -95,7 +112,7 @@ class Planner:
             # Groups that come free together are bound together, so that layers are not cut up without need.
             while self.ends and self.ends[0][0] == now:
                 _, instruction, ended = heapq.heappop(self.ends)
-                if isinstance(ended, Piece):
+                if isinstance(ended, Run):
                     self._served(ended, instruction, now)
                 elif isinstance(ended, Written):
                     self.taken -= ended.rate
@@ -107,8 +124,8 @@ class Planner:
         return self.builder
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
-        """Yield every copy of every layer, in the order in which they are bound; asked only while groups are free."""
-        for layer in self.task.mapping.layers:
+        """Yield every copy of every layer that is written, in the order of binding; asked only while groups are free."""
+        for layer in self.task.writers:
             for copy in range(self.copies.get(layer.index, 1)):
                 yield layer, copy
 
@@ -150,13 +167,16 @@ class Planner:
                 ready_s = now + self.task.write_estimate_s(layer, blocks)
                 self.taken += (rate := self.task.write_rate(layer, blocks))
                 heapq.heappush(self.ends, (ready_s, written, Written(rate)))
-            piece = Piece(layer, copy, blocks, groups, written, ready_s)
             self.next = (layer, copy, blocks[1]) if blocks[1] < layer.blocks else None
-            started = self.progress[layer.index].started_s
-            if started is None:
-                self.progress[layer.index].bound.append(piece)
-            else:
-                self._activate(piece, started)
+            self._add(Piece(layer, copy, blocks, groups, 0, written, ready_s))
+
+    def _add(self, piece: Piece) -> None:
+        """Note a bound piece, and run the layers through it that have started."""
+        index = piece.layer.index
+        piece.waiting = sum(self._has_windows(user, piece.copy) for user in self.task.served[index])
+        self.bound[index].append(piece)
+        for user, started in self.started[index]:
+            self._activate(user, piece, started)
 
     def _start(self, step: int, now: float) -> None:
         """Start a step all of whose predecessors have finished."""
@@ -165,32 +185,53 @@ class Planner:
             instruction = self.builder.vector(step)
             heapq.heappush(self.ends, (now + self.task.vector_time_s(step), instruction, step))
             return
-        progress = self.progress[step]
-        progress.started_s = now
-        for piece in progress.bound:
-            self._activate(piece, now)
+        writer = self.task.writer[step]
+        self.started[writer].append((layer, now))
+        for piece in self.bound[writer]:
+            self._activate(layer, piece, now)
 
-    def _activate(self, piece: Piece, started: float) -> None:
-        copies = self.copies.get(piece.layer.index, 1)
-        windows = (piece.layer.windows * piece.copy // copies, piece.layer.windows * (piece.copy + 1) // copies)
-        instruction = self.builder.activate(piece.layer, piece.blocks, piece.copy, windows, piece.groups, piece.written)
-        self.progress[piece.layer.index].activations.append(instruction)
-        end = max(started, piece.ready_s) + (windows[1] - windows[0]) * piece.layer.window_s
-        heapq.heappush(self.ends, (end, instruction, piece))
+    def _copies(self, layer: LayerMapping) -> int:
+        """Copies of the blocks that a layer uses."""
+        return self.copies.get(self.task.writer[layer.index], 1)
 
-    def _served(self, piece: Piece, instruction: int, now: float) -> None:
-        """Free the groups of a piece that has served all windows; finish its layer if it was the last."""
-        if not self.task.resident:
+    def _windows(self, layer: LayerMapping, copy: int) -> tuple[int, int]:
+        """Return the windows of a layer that a copy serves; none where there are more copies than windows."""
+        copies = self._copies(layer)
+        return layer.windows * copy // copies, layer.windows * (copy + 1) // copies
+
+    def _has_windows(self, layer: LayerMapping, copy: int) -> bool:
+        first, last = self._windows(layer, copy)
+        return last > first
+
+    def _activate(self, layer: LayerMapping, piece: Piece, started: float) -> None:
+        windows = self._windows(layer, piece.copy)
+        if windows[0] == windows[1]:
+            return
+        piece.waiting -= 1
+        release = not piece.waiting and not self.task.resident
+        instruction = self.builder.activate(
+            layer, piece.blocks, piece.copy, windows, piece.groups, piece.last, release=release
+        )
+        self.progress[layer.index].activations.append(instruction)
+        piece.last = instruction
+        piece.ready_s = max(started, piece.ready_s) + (windows[1] - windows[0]) * layer.window_s
+        heapq.heappush(self.ends, (piece.ready_s, instruction, Run(layer, piece, release)))
+
+    def _served(self, run: Run, instruction: int, now: float) -> None:
+        """Free the groups of a piece that has served all its layers; finish a layer if the piece was its last."""
+        layer, piece = run.layer, run.piece
+        if run.release:
             self.pool.give(piece.groups, instruction)
-        progress = self.progress[piece.layer.index]
+        progress = self.progress[layer.index]
         progress.served += piece.blocks[1] - piece.blocks[0]
-        if progress.served == piece.layer.blocks * self.copies.get(piece.layer.index, 1):
-            combined = self.builder.combine(piece.layer, tuple(progress.activations))
-            seconds = self.task.vector_time_s(piece.layer.index)
+        serving = min(self._copies(layer), layer.windows)
+        if progress.served == layer.blocks * serving:
+            combined = self.builder.combine(layer, tuple(progress.activations))
+            seconds = self.task.vector_time_s(layer.index)
             if seconds > 0.0:
-                heapq.heappush(self.ends, (now + seconds, combined, piece.layer.index))
+                heapq.heappush(self.ends, (now + seconds, combined, layer.index))
             else:
-                self._finished(piece.layer.index, now)
+                self._finished(layer.index, now)
 
     def _finished(self, step: int, now: float) -> None:
         for follower in self.followers[step]:

@@ -65,7 +65,7 @@ class Products:
         self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
         self._bytes = 0
         self._wholes: OrderedDict[tuple[object, ...], Whole] = OrderedDict()
-        self._exact: dict[int, Whole] = {}
+        self._exact: dict[tuple[int, ...], Whole] = {}
         self._lossless: dict[tuple[object, ...], bool] = {}
         self._converters: dict[str, Converter] = {}
 
@@ -105,7 +105,7 @@ class Products:
             return None
         if not all(self._loses_nothing(mapped.name, held) for held in blocks.values()):
             return None
-        key = (mapped.index, *(self.maker.key(blocks[index]) for index in sorted(blocks)))
+        key = (*self._read(mapped), *(self.maker.key(blocks[index]) for index in sorted(blocks)))
         if key not in self._wholes:
             matrix = self._assembled(mapped, blocks)
             if matrix is None:
@@ -117,11 +117,18 @@ class Products:
 
     def exact(self, mapped: LayerMapping) -> Whole:
         """Return the layer's matrix as it should be."""
-        if mapped.index not in self._exact:
+        key = self._read(mapped)
+        if key not in self._exact:
             assert self.program.quantised is not None
             codes = self.program.quantised.matrices[mapped.name].codes
-            self._exact[mapped.index] = self._prepared(mapped, codes.astype(np.float64), 0)
-        return self._exact[mapped.index]
+            self._exact[key] = self._prepared(mapped, codes.astype(np.float64), 0)
+        return self._exact[key]
+
+    def _read(self, mapped: LayerMapping) -> tuple[int, int, int, int]:
+        """Tell apart what products with one matrix are prepared for: whose weights they are, and the input's code."""
+        assert self.program.quantised is not None
+        code = self.program.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
+        return mapped.owner, int(code.zero), code.low, code.high
 
     def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> tuple[FloatArray, int] | None:
         """Put what was read from blocks together: (matrices, K, N), and the finest fixed point of any.

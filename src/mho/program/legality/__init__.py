@@ -2,9 +2,9 @@
 
 What must hold, whatever the times that a machine finds, because the dependencies alone enforce it:
 
-- `groups`: a block is read only where its own write has ended and nothing has been written since; a group does one thing
-  at a time; what was written in the setup is never overwritten, so that the next inference finds it; every window of a
-  matrix layer goes through every block exactly once, before the layer is combined;
+- `groups`: a block is read, by a layer that has its weights, only where its own write has ended and nothing has been written
+  since; a group does one thing at a time; what was written in the setup is never overwritten, so that the next inference finds
+  it; every window of a matrix layer goes through every block exactly once, before the layer is combined;
 - `flow`: each layer is finished once, by the instruction meant for its kind, after those whose tensors it reads; on a chip
   of sequential layer order layers run one after the other, in the network's order; what crosses the memory has the right
   size and direction;

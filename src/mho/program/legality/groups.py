@@ -39,8 +39,9 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
         first, last = instruction.blocks
         if not 0 <= first < last <= mapped.blocks:
             yield Violation(i, f"blocks {instruction.blocks} of {mapped.blocks}")
-        if not 0 <= instruction.copy < max(mapped.windows, 1):
-            yield Violation(i, f"copy {instruction.copy} of a layer of {mapped.windows} windows")
+        most = facts.program.mapping.most_copies(mapped)
+        if not 0 <= instruction.copy < most:
+            yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
         if any(not 0 <= begin < end <= chip.groups for begin, end in instruction.groups):
             # Not counted one by one: a damaged range may be of any length.
             yield Violation(i, f"groups {instruction.groups} on a chip of {chip.groups}")
@@ -92,7 +93,8 @@ def group_rules(facts: Facts) -> Iterator[Violation]:
 
 def _holding(facts: Facts) -> Iterator[Violation]:
     """Every group holds what is read from it, and does one thing at a time."""
-    # For each group its write, the last activation since, whether it was released, and the block that it holds.
+    # For each group its write, the last activation since, whether it was released, and the block that it holds. A block belongs to
+    # the layer that owns its weights: whoever shares them may write it, and read it.
     writes: dict[int, tuple[int, tuple[int, int, int]]] = {}
     users: dict[int, int] = {}
     released: set[int] = set()
@@ -100,8 +102,9 @@ def _holding(facts: Facts) -> Iterator[Violation]:
         if not isinstance(instruction, Write | Activate):
             continue
         texts: dict[str, None] = {}
+        owner = facts.program.mapping.by_index[instruction.layer].owner
         for block, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            held = (instruction.layer, instruction.copy, block)
+            held = (owner, instruction.copy, block)
             # The users of a group are ordered one after another, so the last stands for all.
             busy = group in users and not facts.order.before(users[group], i)
             if isinstance(instruction, Write):

@@ -1,0 +1,43 @@
+"""Which shared blocks stay on a chip that cannot hold the whole network.
+
+Blocks that several layers use may stay in their groups from the first of these layers to the last, or be written anew for each.
+What stays takes groups from all that must be written meanwhile. So it is counted how often the chip's groups are filled while those
+layers run: with F groups held of G, and S blocks of other layers to be written in what is left,
+
+    S / (G - F)  where the blocks stay,   (S + F x layers) / G  where they do not
+
+and they stay where that is not more. Blocks that save most writes are asked about first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mho.mapping import LayerMapping, Mapping
+
+
+def held_blocks(mapping: Mapping, groups: int) -> frozenset[int]:
+    """Return the layers (their places in the network) whose blocks stay until the last layer that uses them, on so many groups.
+
+    Some group is always left for a layer whose blocks do not stay.
+    """
+    place = {layer.index: at for at, layer in enumerate(mapping.layers)}
+    held = np.zeros(len(mapping.layers), dtype=np.int64)
+    written = np.array([layer.blocks for layer in mapping.layers], dtype=np.int64)
+    stay: set[int] = set()
+    shared = [layer for layer in mapping.owners if len(mapping.users[layer.index]) > 1]
+    for layer in sorted(shared, key=lambda layer: (-_saved(mapping, layer), layer.index)):
+        users = [place[each.index] for each in mapping.users[layer.index]]
+        span = slice(users[0], users[-1] + 1)
+        most = int(held[span].max()) + layer.blocks
+        others = int(written[span].sum()) - layer.blocks * len(users)
+        if most + (others > 0) <= groups and others * groups <= (others + layer.blocks * len(users)) * (groups - most):
+            stay.add(layer.index)
+            held[span] += layer.blocks
+            written[users] = 0
+    return frozenset(stay)
+
+
+def _saved(mapping: Mapping, layer: LayerMapping) -> int:
+    """Count the writes of blocks that are saved where a layer's blocks stay."""
+    return layer.blocks * (len(mapping.users[layer.index]) - 1)
