@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from mho.chip.parts import Use
-from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, read_number, read_word
+from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, check_limits, read_number, read_word
 from mho.chip.spec import (
     Bandwidth,
     Bytes,
@@ -348,6 +348,7 @@ def _read_part(
             values[name] = None
         else:
             number, provenance[key] = read_number(file, key, raw[name], dimension, sources)
+            check_limits(file, key, number, field)
             if part is int and number != int(number):
                 raise ChipError(f"{file}: {key}: must be a whole number of {SI_UNIT[dimension]}, not {number}")
             values[name] = int(number) if part is int else number

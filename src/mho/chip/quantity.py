@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from annotated_types import Ge, Gt, Le
+from pydantic.fields import FieldInfo
+
 from mho.chip.units import SI_UNIT, to_si, units_of
 from mho.errors import ChipError, choices
+
+LARGEST = 1e36
+"""The largest number of a file that is no quantity with a unit, which has the range of its dimension."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,12 @@ def check_keys(
             raise ChipError(f"{file}: {prefix}{name}: missing; needed: {', '.join(needed)}")
 
 
-def as_number(file: str, key: str, raw: Any) -> int | float:
-    """Return `raw` if it is a number (1e9 is a word in YAML: write 1.0e+9), or raise ChipError."""
+def as_number(file: str, key: str, raw: Any, largest: float = LARGEST) -> int | float:
+    """Return `raw` if it is a number (1e9 is a word in YAML: write 1.0e+9) of at most `largest` in size, or raise ChipError."""
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise ChipError(f"{file}: {key}: must be a number, not {_show(raw)}")
+    if not -largest <= raw <= largest:
+        raise ChipError(f"{file}: {key}: must be a number of at most {largest:g} in size, not {_show(raw)}")
     return raw
 
 
@@ -101,7 +110,7 @@ def read_number(
         )
     mapping = as_mapping(file, key, raw)
     check_keys(file, key, mapping, ("value",), ("unit", "source", *optional))
-    number = as_number(file, f"{key}.value", mapping["value"])
+    number = as_number(file, f"{key}.value", mapping["value"], math.inf)
     text = sources.text(key, mapping)
     unit = mapping.get("unit")
     if not isinstance(unit, str):
@@ -127,6 +136,19 @@ def read_word(file: str, key: str, raw: Any, allowed: Iterable[str], sources: So
 
 def _ids(sources: Sources) -> str:
     return choices("", sources.texts) if sources.texts else "none is there yet"
+
+
+def check_limits(file: str, key: str, number: float, field: FieldInfo) -> None:
+    """Raise ChipError where a number is outside what its field takes, saying all of that range."""
+    limits = {type(mark): mark for mark in field.metadata}
+    low = next((m.ge for t, m in limits.items() if t is Ge), None)
+    above = next((m.gt for t, m in limits.items() if t is Gt), None)
+    high = next((m.le for t, m in limits.items() if t is Le), None)
+    if (low is None or number >= low) and (above is None or number > above) and (high is None or number <= high):
+        return
+    begin = f"from {low}" if low is not None else f"above {above}"
+    allowed = begin if high is None else f"{begin} to {high}"
+    raise ChipError(f"{file}: {key}: must be {allowed}, not {number:g}")
 
 
 def _show(raw: Any) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from mho.chip.coding import Coding
-from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, read_number, read_word
+from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, check_limits, read_number, read_word
 from mho.chip.spec import ArraySpec, BufferSpec, ChipSpec, Dimension, Words, part_of
 from mho.chip.units import SI_UNIT
 from mho.errors import ChipError
@@ -77,6 +77,7 @@ def _read_field(
         word, found = read_word(file, key, raw, words, sources)
         return None, Provenance(word, "", found.source)
     number, found = read_number(file, key, raw, dimension, sources)
+    check_limits(file, key, number, field)
     return (_whole(file, key, number, dimension) if field.annotation is int else number), found
 
 

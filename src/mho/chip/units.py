@@ -92,6 +92,30 @@ UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(_table())
 """Unit to its dimension and its factor to SI."""
 
 
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "time": (1e-18, 1e12),
+        "energy": (1e-24, 1e6),
+        "power": (1e-18, 1e9),
+        "area": (1e-20, 1e2),
+        "length": (1e-10, 1.0),
+        "frequency": (1.0, 1e15),
+        "bytes": (1.0, 1e18),
+        "bandwidth": (1.0, 1e18),
+        "voltage": (1e-6, 1e6),
+        "resistance": (1e-3, 1e15),
+        "conductance": (1e-15, 1e3),
+        "elements": (1.0, 1e24),
+        "macs": (1.0, 1e24),
+        "number": (1e-30, 1e30),
+        **dict.fromkeys(COUNTS, (1.0, 1000000000.0)),
+    }
+)
+"""Dimension to the least and the most, in its SI unit, that a value other than 0 has in size. Far beyond any device, but so that
+no product of what a chip states leaves the range of floating-point numbers.
+"""
+
+
 def units_of(dimension: str) -> tuple[str, ...]:
     """Return every unit of a dimension, smallest first."""
     return tuple(sorted((u for u, (d, _) in UNITS.items() if d == dimension), key=lambda u: (UNITS[u][1], u)))
@@ -105,9 +129,15 @@ def to_si(value: int | float, unit: str, dimension: str, where: str) -> float:
     if found != dimension:
         allowed = ", ".join(units_of(dimension))
         raise ChipError(f"{where}: unit {unit!r} measures {found}, but {dimension} is wanted (allowed: {allowed})")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ChipError(f"{where}: {value} is not a finite number")
-    return float(Fraction(repr(value)) * factor)
+    in_si = Fraction(repr(value)) * factor
+    least, most = RANGES[dimension]
+    if in_si and not least <= abs(in_si) <= most:
+        zero = "" if dimension in COUNTS else ", or be 0"
+        limits = f"from {least:g} to {most:g} {SI_UNIT[dimension]}{zero}"
+        raise ChipError(f"{where}: {dimension} must lie {limits}, not {value!r:.40} {unit}")
+    return float(in_si)
 
 
 def exact(value: int | float) -> Fraction:

@@ -92,11 +92,10 @@ def accuracy(
 
             save_evaluation(found, out)
     if not emit(found.to_dict(), json_to, csv_to, found.frame("layers")):
-        from rich.console import Console
-
         from mho.report.accuracy_terminal import show_evaluation
+        from mho.report.console import terminal
 
-        console = Console(highlight=False)
+        console = terminal(highlight=False)
         show_evaluation(found, console)
         if out is not None:
             written = f"written to {out / 'accuracy.html'}, accuracy.json, layers.svg and {side.KEPT}"

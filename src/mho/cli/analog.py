@@ -84,7 +84,7 @@ Settings = Annotated[
 Seeds = Annotated[
     int,
     typer.Option(
-        parser=use.whole(1),
+        parser=use.whole(1, 10_000),
         metavar="N",
         rich_help_panel=ANALOG,
         help="How many chips are drawn, from the analog side's seed on (--set seed=1). Where nothing is drawn, one is enough, "
@@ -326,10 +326,11 @@ class Follow:
 @contextmanager
 def following(*, quiet: bool, keeping: Path | None) -> Iterator[Follow]:
     """Show progress, with the time left; say on an interruption what is kept, and end with its exit code."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from mho.report.console import terminal
+
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(16), TaskProgressColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
     # Steps are long: what was fast in the last minute alone would mislead.

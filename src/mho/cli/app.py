@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
+import warnings
 from typing import Annotated, cast
 
 import typer
 
 from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
+from mho.cli.command import Command
 from mho.cli.registries import StrategyCommand
 from mho.cli.spread import spread
-from mho.errors import MhoError
+from mho.errors import LONGEST, MhoError, one_line
 from mho.version import __version__
 
-WRONG_REQUEST, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+WRONG_REQUEST, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
+PREFIX = "mho: "
 
 # The base of typer's errors of usage; which module holds it differs over typer's versions.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -32,16 +37,16 @@ app.command(cls=StrategyCommand, epilog=compare.EPILOG)(spread(compare.compare))
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
 app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
-app.command(epilog=baseline.EPILOG)(baseline.baseline)
-app.command(epilog=study.EPILOG)(study.study)
-app.command(epilog=trace.EPILOG)(spread(trace.trace))
-app.command(epilog=recommend.EPILOG)(spread(recommend.recommend))
-app.command()(listings.models)
-app.command()(listings.chips)
-app.command(epilog="mho devices taox\n\nmho devices my-cells.yaml --csv -")(listings.devices)
-app.command(epilog="mho show aras --set tiles=48\n\nmho show my-chip.yaml --json -")(listings.show)
-app.command("list")(listings.list_program)
-app.command(epilog=init.EPILOG)(init.init)
+app.command(cls=Command, epilog=baseline.EPILOG)(baseline.baseline)
+app.command(cls=Command, epilog=study.EPILOG)(study.study)
+app.command(cls=Command, epilog=trace.EPILOG)(spread(trace.trace))
+app.command(cls=Command, epilog=recommend.EPILOG)(spread(recommend.recommend))
+app.command(cls=Command)(listings.models)
+app.command(cls=Command)(listings.chips)
+app.command(cls=Command, epilog="mho devices taox\n\nmho devices my-cells.yaml --csv -")(listings.devices)
+app.command(cls=Command, epilog="mho show aras --set tiles=48\n\nmho show my-chip.yaml --json -")(listings.show)
+app.command("list", cls=Command)(listings.list_program)
+app.command(cls=Command, epilog=init.EPILOG)(init.init)
 
 
 def _print_version(asked: bool) -> None:
@@ -74,6 +79,12 @@ def _with_bare_json(arguments: list[str]) -> list[str]:
 
 def _run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; a user's mistake is told in one line."""
+    if not sys.warnoptions:
+        # A library's warnings are for who writes programs; what a user must know stands in the result.
+        warnings.simplefilter("ignore")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's code does not have is shown by its escape.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(_with_bare_json(arguments), standalone_mode=False)
         sys.stdout.flush()
@@ -97,15 +108,22 @@ def _run(arguments: list[str]) -> int:
         text, code = f"not enough memory {error}".strip(), WRONG_REQUEST
     except (KeyboardInterrupt, typer.Abort):
         text, code = "interrupted", INTERRUPTED
+    except Exception:
+        # A fault of mho's own. Python would end with 1, which says that a program was found wrong.
+        traceback.print_exc()
+        text, code = "this is a fault of mho; please report it with the lines above", FAULT
     else:
         code = code if isinstance(code, int) else 0
         if code != INTERRUPTED:
             return code
         text = "interrupted"
-    sys.stderr.write(f"mho: {' '.join(text.split())}\n")
+    sys.stderr.write(f"{PREFIX}{one_line(text, LONGEST - len(PREFIX))}\n")
     return code
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 found wrong, 2 asked wrongly, 130 interrupted. No traceback for a user's mistake."""
+    """Run the command line: 0 done, 1 found wrong, 2 asked wrongly, 130 interrupted, 70 a fault of mho itself.
+
+    No traceback for a user's mistake.
+    """
     raise SystemExit(_run(sys.argv[1:]))

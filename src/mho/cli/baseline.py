@@ -61,8 +61,7 @@ def baseline(
         say("counting")
         result = run(network, loaded, dataflow)
     if not emit(result.to_dict(), json_to):
-        from rich.console import Console
-
         from mho.baseline.terminal import show_run
+        from mho.report.console import terminal
 
-        show_run(result, Console(highlight=False))
+        show_run(result, terminal(highlight=False))

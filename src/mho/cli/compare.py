@@ -89,6 +89,6 @@ def compare(
             program = strategy.compile(subject, loaded, schedule=name, seed=seed)
             reports.append(mho.simulate(program, endurance=endurance, rate=rate))
     if not emit({"schema": "mho.comparison/1", "reports": [report.to_dict() for report in reports]}, json_to):
-        from rich.console import Console
+        from mho.report.console import terminal
 
-        comparison(reports, Console())
+        comparison(reports, terminal())

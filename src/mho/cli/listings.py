@@ -11,15 +11,16 @@ import typer
 from mho.cli import options as use
 from mho.cli.inputs import load_chip
 from mho.cli.outputs import check_outputs, emit
+from mho.errors import printable
 from mho.shown import columns
 
 
 def models(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
     """List the models that are known by name, what they read, and how much of it where no option says otherwise."""
-    from rich.console import Console
     from rich.table import Table
 
     from mho.network import zoo
+    from mho.report.console import terminal
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     listing: list[dict[str, object]] = [
@@ -35,21 +36,20 @@ def models(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
         for each in listing:
             flag = str(each["option"]).replace("_", "-")
             table.add_row(str(each["name"]), str(each["reads"]), f"--{flag} {each['default']}")
-        Console(highlight=False).print(table)
+        terminal(highlight=False).print(table)
 
 
 def chips(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
     """List the chip presets, with what follows from each: weights it holds, times, area and peak power."""
-    from rich.console import Console
-
     from mho.chip import Chip
     from mho.report.chips import chip_record, list_chips
+    from mho.report.console import terminal
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     presets = [Chip.load(name) for name in Chip.presets()]
     listing = [{"name": chip.name, "description": chip.description, "digest": chip.digest} for chip in presets]
     if not emit({"schema": "mho.chips/1", "chips": listing}, json_to, csv_to, columns(map(chip_record, presets))):
-        list_chips(presets, Console())
+        list_chips(presets, terminal())
 
 
 def devices(
@@ -61,21 +61,20 @@ def devices(
     json_to: use.Json = None,
 ) -> None:
     """List the devices (cells) for --set device=NAME; or show one, every value with its source."""
-    from rich.console import Console
-
     from mho.machine.analog.devices import Device
+    from mho.report.console import terminal
     from mho.report.devices import list_devices, record, show_device
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     if device is not None:
         loaded = Device.load(device)
         if not emit(loaded.to_dict(), json_to, csv_to, loaded.frame("values")):
-            show_device(loaded, Console())
+            show_device(loaded, terminal())
         return
     presets = [Device.load(name) for name in Device.presets()]
     records = [record(each) for each in presets]
     if not emit({"schema": "mho.devices/1", "devices": records}, json_to, csv_to, columns(records)):
-        list_devices(presets, Console())
+        list_devices(presets, terminal())
 
 
 def show(
@@ -85,14 +84,13 @@ def show(
     json_to: use.Json = None,
 ) -> None:
     """Show a chip: every value with its source, and area, power and leakage rolled up from its components."""
-    from rich.console import Console
-
     from mho.report.chips import show_chip
+    from mho.report.console import terminal
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     loaded = load_chip(chip, overrides)
     if not emit(loaded.describe(), json_to, csv_to, loaded.frame("values")):
-        show_chip(loaded, Console())
+        show_chip(loaded, terminal())
 
 
 def list_program(
@@ -107,4 +105,4 @@ def list_program(
     text = loaded.listing()
     lines = text.splitlines()
     if not emit({"schema": "mho.listing/1", "title": lines[0].removeprefix("; "), "instructions": lines[1:]}, json_to):
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text, lines=True))

@@ -11,25 +11,29 @@ import typer
 from mho.cli.registries import NAMES
 from mho.errors import OptionError
 
+MOST = 10**9
+"""The largest whole number that an option takes which has no range of its own."""
+SEEDS = 2**63 - 1
 
-def whole(least: int) -> Callable[[Any], int]:
-    """Return a reader of whole numbers from `least` on."""
+
+def whole(least: int, most: int = MOST) -> Callable[[Any], int]:
+    """Return a reader of whole numbers from `least` to `most`."""
 
     def read(text: Any) -> int:
         try:
             number = int(text)
         except ValueError:
             number = least - 1
-        if number < least:
-            raise typer.BadParameter(f"must be a whole number of at least {least}, not {text!r}")
+        if not least <= number <= most:
+            raise typer.BadParameter(f"must be a whole number from {least} to {most}, not {text!r}")
         return number
 
     return read
 
 
-def wholes(least: int) -> Callable[[Any], tuple[int, ...]]:
-    """Return a reader of whole numbers from `least` on, separated by commas."""
-    read = whole(least)
+def wholes(least: int, most: int = MOST) -> Callable[[Any], tuple[int, ...]]:
+    """Return a reader of whole numbers from `least` to `most`, separated by commas."""
+    read = whole(least, most)
 
     def read_all(text: Any) -> tuple[int, ...]:
         return tuple(read(part) for part in str(text).split(","))
@@ -37,26 +41,25 @@ def wholes(least: int) -> Callable[[Any], tuple[int, ...]]:
     return read_all
 
 
-def positive(text: Any) -> float:
-    """Read a positive, finite number."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise typer.BadParameter(f"must be a positive number, not {text!r}")
-    return number
+def number(least: float, most: float) -> Callable[[Any], float]:
+    """Return a reader of numbers from `least` to `most`."""
+
+    def read(text: Any) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise typer.BadParameter(f"must be a number from {least:g} to {most:g}, not {text!r}")
+        return value
+
+    return read
 
 
-def effort(text: Any) -> float:
-    """Read a finite number from 0 on."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise typer.BadParameter(f"must be a number of at least 0, not {text!r}")
-    return number
+positive = number(1e-12, 1e18)
+"""Reads a positive number."""
+effort = number(0, 10_000)
+"""Reads how hard a search tries."""
 
 
 def pace(text: Any) -> float | str:
@@ -66,7 +69,7 @@ def pace(text: Any) -> float | str:
     try:
         return positive(text)
     except typer.BadParameter:
-        raise typer.BadParameter(f"must be a positive number or max, not {text!r}") from None
+        raise typer.BadParameter(f"must be a number from 1e-12 to 1e+18, or max, not {text!r}") from None
 
 
 def alignment(text: Any) -> str | int:
@@ -144,7 +147,7 @@ Weights = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
-        parser=whole(0),
+        parser=whole(0, SEEDS),
         metavar="N",
         rich_help_panel=MODEL,
         help="The seed of synthetic weights and samples and of schedule adaptive's search; else 0. Refused where nothing is "
@@ -153,12 +156,12 @@ Seed = Annotated[
 ]
 Batch = Annotated[
     int | None,
-    typer.Option(parser=whole(1), metavar="N", rich_help_panel=MODEL, help="Samples per inference; else 1."),
+    typer.Option(parser=whole(1, 65_536), metavar="N", rich_help_panel=MODEL, help="Samples per inference; else 1."),
 ]
 InputSize = Annotated[
     int | None,
     typer.Option(
-        parser=whole(1),
+        parser=whole(1, 16_384),
         metavar="PIXELS",
         rich_help_panel=MODEL,
         help="Height and width of a known image model's input; where not given, what it was published for.",
@@ -167,7 +170,7 @@ InputSize = Annotated[
 Sequence = Annotated[
     int | None,
     typer.Option(
-        parser=whole(1),
+        parser=whole(1, 2**20),
         metavar="TOKENS",
         rich_help_panel=MODEL,
         help="Tokens per sample of a language model; else 128.",
@@ -201,7 +204,7 @@ Turns = Annotated[
     int,
     typer.Option(
         "--turns",
-        parser=whole(1),
+        parser=whole(1, 64),
         metavar="N",
         rich_help_panel=STRATEGY,
         help="How many blocks that leave room may share a group and be activated in turn: fewer arrays, more time. For mapping "

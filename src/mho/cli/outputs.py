@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mho.errors import OptionError, OutputError
+from mho.errors import OptionError, OutputError, printable
+from mho.files.text import json_text
 from mho.shown import Columns, csv_text
 
 PROGRAM_SUFFIX = ".mho"
@@ -21,25 +21,26 @@ Say = Callable[[str], None]
 @contextmanager
 def progress(quiet: bool) -> Iterator[Say]:
     """Show what is being done, on standard error where that is a terminal, until it is done."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True, quiet=quiet)
+    from mho.report.console import terminal
+
+    console = terminal(stderr=True, quiet=quiet)
     with console.status("") as status:
-        yield lambda text: status.update(f"{escape(text)} ...")
+        yield lambda text: status.update(f"{escape(printable(text))} ...")
 
 
 def emit(data: Mapping[str, Any], json_to: str | None, csv_to: str | None = None, table: Columns | None = None) -> bool:
     """Write JSON, and a table as CSV, where asked, files whole or not at all; say whether standard output was taken."""
-    taken = json_to is not None and _write(
-        json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", json_to
-    )
+    text = json_text(data, indent=2) + "\n"  # Whatever is shown of it: a result that is not finite is none.
+    taken = json_to is not None and _write(text, json_to)
     return (csv_to is not None and _write(csv_text(table or {}), csv_to)) or taken
 
 
 def _write(text: str, target: str) -> bool:
     if target == STANDARD_OUTPUT:
-        sys.stdout.write(text)
+        # What is piped into a file or a program stays as it is.
+        sys.stdout.write(printable(text, lines=True) if sys.stdout.isatty() else text)
         return True
     from mho.files.writing import write_text
 

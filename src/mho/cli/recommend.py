@@ -26,12 +26,8 @@ SPLITTING, SERVING = "History and test", "Serving"
 SHARE, ORDERS = 0.8, ("time", "seed")
 
 
-def budget(text: Any) -> float:
-    """Read an area budget: a finite number from 1 on."""
-    number = use.effort(text)
-    if number < 1:
-        raise typer.BadParameter(f"must be a number of at least 1, not {text!r}")
-    return number
+budget = use.number(1, 1e12)
+"""Reads an area budget."""
 
 
 def recommend(
@@ -99,7 +95,7 @@ def recommend(
     dimension: Annotated[
         int,
         typer.Option(
-            parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Features of a row, of 8 bits each."
+            parser=use.whole(1, 65_536), metavar="N", rich_help_panel=SERVING, help="Features of a row, of 8 bits each."
         ),
     ] = 64,
     batch: Annotated[
@@ -134,7 +130,10 @@ def recommend(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(parser=use.whole(0), metavar="N", help="Of groupings that draw, and of --split-by seed.")
+        int,
+        typer.Option(
+            parser=use.whole(0, use.SEEDS), metavar="N", help="Of groupings that draw, and of --split-by seed."
+        ),
     ] = 0,
     out: Annotated[
         Path | None,
@@ -186,11 +185,10 @@ def recommend(
             say(f"writing {out}")
             written = found.save(out)
     if not emit(found.to_dict(), json_to):
-        from rich.console import Console
-
         from mho.baseline.lookup.terminal import show
+        from mho.report.console import terminal
 
-        console = Console(highlight=False)
+        console = terminal(highlight=False)
         show(found, console)
         if written:
             console.print(f"\nwritten to {', '.join(map(str, written))}", markup=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from mho.cli.inputs import ModelOptions, load_chip
 from mho.cli.outputs import emit, progress
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError, TraceError
+from mho.files.text import json_text
 
 if TYPE_CHECKING:
     from mho.machine.recommender import Recommender
@@ -45,7 +46,10 @@ class RecommenderOptions:
     dimension: Annotated[
         int | None,
         typer.Option(
-            parser=use.whole(1), metavar="N", rich_help_panel=PANEL, help="With --trace: features of a row; else 16."
+            parser=use.whole(1, 65_536),
+            metavar="N",
+            rich_help_panel=PANEL,
+            help="With --trace: features of a row; else 16.",
         ),
     ] = None
     table_area: Annotated[
@@ -126,11 +130,10 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
             say(f"writing {out}")
             _save(whole, out)
     if not emit(whole.to_dict(), json_to):
-        from rich.console import Console
-
+        from mho.report.console import terminal
         from mho.report.whole_text import summary
 
-        console = Console()
+        console = terminal()
         summary(whole, console)
         if out is not None:
             text = f"written to {out / RESULT}; the dense part's report to {out / 'dense' / 'report.html'}"
@@ -183,11 +186,9 @@ def _compiling(asked: Asked, seed: int) -> Callable[[Any, Any], Any]:
 
 def _save(whole: Whole, out: Path) -> None:
     """Write recommender.json and the dense part's report in `dense`, all or none."""
-    import json
-
     from mho.files.writing import save_texts
 
-    text = json.dumps(whole.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(whole.to_dict(), indent=2) + "\n"
     known = (out / RESULT).exists()
     save_texts({RESULT: text}, out)
     try:

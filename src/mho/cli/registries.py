@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from typer.core import TyperCommand
-
+from mho.cli.command import Command
 from mho.errors import OptionError, choices
 
 NAMES = "{names}"
@@ -54,7 +53,7 @@ def check_strategies(**given: str | None) -> None:
             raise OptionError(f"--{written}: unknown {option} {name!r}; {choices(name, known[option])}")
 
 
-class StrategyCommand(TyperCommand):
+class StrategyCommand(Command):
     """A command whose help names the registered strategies; they are imported only when help is asked for."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

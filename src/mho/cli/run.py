@@ -144,9 +144,9 @@ def run(
             say(f"writing {out}")
             report.save(out)
     if not emit(report.to_dict(), json_to, csv_to, report.frame("layers")):
-        from rich.console import Console
+        from mho.report.console import terminal
 
-        console = Console()
+        console = terminal()
         summary(report, console)
         if out is not None:
             written = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)"

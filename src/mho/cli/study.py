@@ -69,13 +69,13 @@ def study(
 
 def _print(found: Study, out: Path) -> None:
     """Show the rows that have a figure of the paper."""
-    from rich.console import Console
     from rich.table import Table
 
+    from mho.report.console import terminal
     from mho.studies.layout import paper_text, ratio_text
     from mho.studies.numbers import figure
 
-    console = Console(highlight=False)
+    console = terminal(highlight=False)
     table = Table(
         title=f"{found.name}: what the paper gives a figure for", title_justify="left", box=None, pad_edge=False
     )

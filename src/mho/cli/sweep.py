@@ -105,11 +105,10 @@ def sweep(
         )
         save_sweep(found, out)
     if not emit(found.to_dict(), json_to, csv_to, found.frame("points")):
-        from rich.console import Console
-
         from mho.report.accuracy_terminal import show_sweep
+        from mho.report.console import terminal
 
-        console = Console(highlight=False)
+        console = terminal(highlight=False)
         show_sweep(found, console)
         written = f"written to {out / 'sweep.html'}, sweep.json, sweep.svg and {side.KEPT}"
         console.print(f"\n{written}", markup=False, soft_wrap=True)

@@ -47,8 +47,8 @@ def share(open_end: bool) -> Callable[[Any], float]:
 
 
 def numbers(text: Any) -> tuple[float, ...]:
-    """Read positive numbers, separated by commas."""
-    return tuple(use.positive(part) for part in str(text).split(","))
+    """Read mean lengths, separated by commas."""
+    return tuple(use.number(1e-6, 1e6)(part) for part in str(text).split(","))
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ class MakingOptions:
     """What is made up; None where not given."""
 
     queries: Annotated[
-        int | None, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=MAKING, help="Queries; else 10000.")
+        int | None,
+        typer.Option(parser=use.whole(1, 10**8), metavar="N", rich_help_panel=MAKING, help="Queries; else 10000."),
     ] = None
     mean_length: Annotated[
         Any,
@@ -273,7 +274,9 @@ def trace(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(parser=use.whole(0), metavar="N", help="Of what is made up, and of the pairs that are judged."),
+        typer.Option(
+            parser=use.whole(0, use.SEEDS), metavar="N", help="Of what is made up, and of the pairs that are judged."
+        ),
     ] = 0,
     save: Annotated[
         Path | None,
@@ -315,9 +318,9 @@ def trace(
                 changed.save(save)
     data = found.to_dict() | ({} if unseen is None else {"unseen": {"history": history, **asdict(unseen)}})
     if not emit(data, json_to):
-        from rich.console import Console
+        from mho.report.console import terminal
 
-        console = Console(highlight=False)
+        console = terminal(highlight=False)
         _show(found, console, unseen, history)
         if save is not None:
             console.print(f"\nwritten to {save}", markup=False, soft_wrap=True)

@@ -183,10 +183,11 @@ def _result(program: Program, given: Samples, verdict: Verification, found: Accu
 
 
 def _print(program: Program, given: Samples, verdict: Verification, found: Accuracy | None) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    from mho.report.console import terminal
+
+    console = terminal(highlight=False)
     mark = "[green]ok[/]" if verdict.ok else "[red]WRONG[/]"
     what = f"{program.network.name} on {program.chip.name}, schedule {program.schedule}"
     console.print(f"{mark}  {escape(f'{what}: {verdict}')}")

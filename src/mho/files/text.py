@@ -7,13 +7,15 @@ any machine holds. What passes is a tree that may be walked by recursion.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator
+import math
+import re
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mho.errors import MhoError
+from mho.errors import MhoError, OutputError
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Loader
@@ -164,3 +166,29 @@ def _depths(content: Any) -> Iterator[int]:
             yield depth
             inner = part.values() if isinstance(part, dict) else part
             waiting.extend((each, depth + 1) for each in inner if isinstance(each, list | dict))
+
+
+def json_text(content: Any, **layout: Any) -> str:
+    """Return a result as JSON, of which no character is one that a terminal obeys; OutputError where a number is not finite."""
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, **layout)
+    except ValueError:
+        place = next((place for place, value in _numbers(content, "") if not math.isfinite(value)), "a number")
+        raise OutputError(
+            f"the result is beyond the range of numbers: {place} is not finite; some value of the chip or an option is out of reach"
+        ) from None
+    return _NOT_SHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_NOT_SHOWN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _numbers(content: Any, place: str) -> Iterator[tuple[str, float]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _numbers(value, f"{place}.{key}" if place else str(key))
+    elif isinstance(content, list | tuple):
+        for number, value in enumerate(content):
+            yield from _numbers(value, f"{place}.{number}")
+    elif isinstance(content, float):
+        yield place, content

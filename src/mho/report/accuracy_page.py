@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mho.files.text import json_text
 from mho.files.writing import save_texts
 from mho.report import accuracy_text as text
 from mho.report import heat_map, layer_plot, sweep_text
@@ -135,7 +135,7 @@ def sweep_page(found: Sweep) -> str:
 
 
 def _as_json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(content, indent=2) + "\n"
 
 
 def save_evaluation(found: Evaluation, folder: Path) -> tuple[Path, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mho.files.text import json_text
 from mho.files.writing import save_texts
 from mho.report.html import render_html
 from mho.report.trace import render_trace
@@ -21,7 +21,7 @@ def save_report(report: Report, folder: str | Path) -> None:
     cannot be made or written; then no file of ours is left, and no folder that we made.
     """
     texts = {
-        "report.json": json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.json": json_text(report.to_dict(), indent=2) + "\n",
         "report.html": render_html(report),
         "trace.json": render_trace(report),
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mho.files.text import json_text
 from mho.machine.energy import KINDS
 from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.page import page_data
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def embedded(data: Any) -> Markup:
     """Return JSON that may stand in a script element, whatever names it holds: no "<" can end the element."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json_text(data, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)

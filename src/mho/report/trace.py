@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mho.files.text import json_text
 from mho.network.layers import MatrixProduct
 from mho.program import Activate, Program, Transfer, Write
 from mho.program.instructions import NAMES, Instruction, size
@@ -136,7 +137,7 @@ def render_trace(report: Report) -> str:
         *slices,
         *_counters(report, shift),
     ]
-    lines = ",\n".join(json.dumps(event, ensure_ascii=False, allow_nan=False) for event in events)
+    lines = ",\n".join(json_text(event) for event in events)
     about = {
         "model": program.network.name,
         "chip": program.chip.name,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from mho.files.text import json_text
 from mho.files.writing import write_text
 from mho.studies.page import html, markdown
 from mho.studies.plot import render
@@ -13,7 +13,7 @@ from mho.studies.rows import Study
 
 def as_json(study: Study) -> str:
     """Return study.json."""
-    return json.dumps(study.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(study.to_dict(), indent=1) + "\n"
 
 
 def plots(study: Study) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from markupsafe import Markup
 from mho.baseline.lookup import charts, page
 from mho.baseline.lookup.recommendation import Recommendation
 from mho.errors import OutputError
+from mho.files.text import json_text
 from mho.files.writing import save_texts
 from mho.report.engineering import percent, quantity
 
@@ -71,7 +71,7 @@ def _example(found: Recommendation) -> str:
 def save(found: Recommendation, folder: Path) -> tuple[Path, ...]:
     """Write the files of a recommendation, all or none: see `Recommendation.save`."""
     texts = {
-        "recommend.json": json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "recommend.json": json_text(found.to_dict(), indent=2) + "\n",
         "recommend.html": render(found),
     }
     place = folder / LAYOUT

@@ -53,7 +53,7 @@ class Adc(Part):
         "full",
         description="what the highest code stands for: the largest sum there can be, `limit`, or one seen on samples",
     )
-    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    limit: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
         None, description="of range fixed: the sum of the highest code, in levels x input steps"
     )
     percentile: Annotated[float, Field(gt=0, le=100)] | None = Field(
@@ -137,7 +137,7 @@ class Analog(Part):
     )
     wires: Wires | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="all that is drawn follows from it")
-    limits: dict[str, tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]] | None = None
+    limits: dict[str, tuple[Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)], ...]] | None = None
 
     def __repr__(self) -> str:
         """Say what it is in a line; `to_dict` tells all values."""
