@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import mho.chip
 from mho.chip import Chip, Technology, technologies
-from mho.chip.units import SI_UNIT, UNITS, to_si
+from mho.chip.units import RANGES, SI_UNIT, UNITS, to_si
 from mho.errors import ChipError
 
 PRESETS = Path(mho.chip.__file__).parent / "presets"
@@ -86,6 +87,11 @@ def test_a_damaged_chip_is_a_chip_or_a_one_line_chip_error(place: tuple[Any, ...
 @given(st.integers(1, 10**9), st.sampled_from(sorted(UNITS)))
 def test_units_convert_by_their_factor_and_round_once(value: int, unit: str) -> None:
     dimension, factor = UNITS[unit]
+    least, most = RANGES[dimension]
+    if not least <= value * factor <= most:
+        with pytest.raises(ChipError, match=f"here: {dimension} must lie from .* to {re.escape(format(most, 'g'))}"):
+            to_si(value, unit, dimension, "here")
+        return
     assert to_si(value, unit, dimension, "here") == float(value * factor)
     assert UNITS[SI_UNIT[dimension]] == (dimension, 1)
 
@@ -99,10 +105,10 @@ def test_decimal_times_stay_round() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        (("array", "rows", "value"), -1, ("array.rows", "greater than or equal to 1")),
-        (("array", "adcs", "value"), 0, ("array.adcs", "greater than or equal to 1")),
+        (("array", "rows", "value"), -1, ("array.rows", "from 1 to 65536")),
+        (("array", "adcs", "value"), 0, ("array.adcs", "from 1 to 65536")),
         (("array", "adcs", "value"), 256, ("array.adcs", "columns")),
-        (("array", "cell_bits", "value"), 0, ("array.cell_bits", "greater than or equal to 1")),
+        (("array", "cell_bits", "value"), 0, ("array.cell_bits", "from 1 to 8")),
         (("array", "rows", "value"), 12.5, ("array.rows", "whole number")),
         (("array", "rows", "value"), "many", ("array.rows.value", "number")),
         (("array", "rows", "value"), True, ("array.rows.value", "number")),
@@ -111,7 +117,7 @@ def test_decimal_times_stay_round() -> None:
         (("array", "rows", "unit"), "columns", ("array.rows", "columns", "rows")),
         (("array", "pulse_s", "unit"), "nss", ("array.pulse_s", "unknown unit", "ns")),
         (("array", "rows", "source"), "tabel-2", ("array.rows.source", "did you mean", "table-2")),
-        (("tiles", "value"), 0, ("tiles", "greater than or equal to 1")),
+        (("tiles", "value"), 0, ("tiles", "from 1 to 1000000")),
         (("tile", "buffer_bytes", "value"), 0.0005, ("tile.buffer_bytes", "whole number")),
         (("write_latency", "value"), "guessed", ("write_latency", "worst_case", "actual")),
         (("layer_order", "value"), "sideways", ("layer_order", "dataflow", "sequential")),

@@ -442,7 +442,7 @@ def test_a_seed_that_changes_nothing_is_refused(words: tuple[str, ...], shell: S
         (("compare", "resnet20", "--schedule", "aras,naive,aras"), "--schedule names aras twice"),
         (("run", "resnet20", "--set", "memory.bandwidth=null"), "--set memory.bandwidth: takes a number"),
         (("run", "resnet20", "--objective", "power"), "--objective: unknown objective 'power'"),
-        (("run", "resnet20", "--effort", "-1"), "must be a number of at least 0"),
+        (("run", "resnet20", "--effort", "-1"), "must be a number from 0 to 10000"),
         (("run", "resnet20", "--time-limit", "0"), "must be a positive number"),
         (("run", "resnet20", "--effort", "0", "--time-limit", "2"), "--time-limit changes nothing"),
     ],

@@ -469,12 +469,15 @@ def test_the_command_line_reports_lifetimes(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--endurance", "0"), "must be a positive number, not '0'"),
-        (("--endurance", "nan"), "must be a positive number, not 'nan'"),
-        (("--endurance", "inf"), "must be a positive number, not 'inf'"),
-        (("--endurance", "long"), "must be a positive number, not 'long'"),
-        (("--endurance", "1e12", "--rate", "-3"), "must be a positive number or max, not '-3'"),
-        (("--endurance", "1e12", "--rate", "most"), "must be a positive number or max, not 'most'"),
+        (("--endurance", "0"), "must be a positive number from 1e-12 to 1e+18, not '0'"),
+        (("--endurance", "nan"), "must be a positive number from 1e-12 to 1e+18, not 'nan'"),
+        (("--endurance", "inf"), "must be a positive number from 1e-12 to 1e+18, not 'inf'"),
+        (("--endurance", "long"), "must be a positive number from 1e-12 to 1e+18, not 'long'"),
+        (("--endurance", "1e12", "--rate", "-3"), "must be a positive number from 1e-12 to 1e+18, or max, not '-3'"),
+        (
+            ("--endurance", "1e12", "--rate", "most"),
+            "must be a positive number from 1e-12 to 1e+18, or max, not 'most'",
+        ),
         (("--rate", "30"), "--rate is for --endurance"),
     ],
 )

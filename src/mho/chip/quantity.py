@@ -94,6 +94,8 @@ def as_number(file: str, key: str, raw: Any, largest: float = LARGEST) -> int | 
     """Return `raw` if it is a number (1e9 is a word in YAML: write 1.0e+9) of at most `largest` in size, or raise ChipError."""
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise ChipError(f"{file}: {key}: must be a number, not {_show(raw)}")
+    if isinstance(raw, float) and not math.isfinite(raw):
+        raise ChipError(f"{file}: {key}: must be a finite number, not {raw}")
     if not -largest <= raw <= largest:
         raise ChipError(f"{file}: {key}: must be a number of at most {largest:g} in size, not {_show(raw)}")
     return raw

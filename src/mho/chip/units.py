@@ -100,7 +100,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "area": (1e-20, 1e2),
         "length": (1e-10, 1.0),
         "frequency": (1.0, 1e15),
-        "bytes": (1.0, 1e18),
+        "bytes": (0.0, 1e18),
         "bandwidth": (1.0, 1e18),
         "voltage": (1e-6, 1e6),
         "resistance": (1e-3, 1e15),
@@ -134,7 +134,7 @@ def to_si(value: int | float, unit: str, dimension: str, where: str) -> float:
     in_si = Fraction(repr(value)) * factor
     least, most = RANGES[dimension]
     if in_si and not least <= abs(in_si) <= most:
-        zero = "" if dimension in COUNTS else ", or be 0"
+        zero = ", or be 0" if least else ""
         limits = f"from {least:g} to {most:g} {SI_UNIT[dimension]}{zero}"
         raise ChipError(f"{where}: {dimension} must lie {limits}, not {value!r:.40} {unit}")
     return float(in_si)

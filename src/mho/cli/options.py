@@ -41,7 +41,7 @@ def wholes(least: int, most: int = MOST) -> Callable[[Any], tuple[int, ...]]:
     return read_all
 
 
-def number(least: float, most: float) -> Callable[[Any], float]:
+def number(least: float, most: float, what: str = "a number") -> Callable[[Any], float]:
     """Return a reader of numbers from `least` to `most`."""
 
     def read(text: Any) -> float:
@@ -50,13 +50,13 @@ def number(least: float, most: float) -> Callable[[Any], float]:
         except ValueError:
             value = least - 1
         if not least <= value <= most:
-            raise typer.BadParameter(f"must be a number from {least:g} to {most:g}, not {text!r}")
+            raise typer.BadParameter(f"must be {what} from {least:g} to {most:g}, not {text!r}")
         return value
 
     return read
 
 
-positive = number(1e-12, 1e18)
+positive = number(1e-12, 1e18, "a positive number")
 """Reads a positive number."""
 effort = number(0, 10_000)
 """Reads how hard a search tries."""
@@ -69,7 +69,7 @@ def pace(text: Any) -> float | str:
     try:
         return positive(text)
     except typer.BadParameter:
-        raise typer.BadParameter(f"must be a number from 1e-12 to 1e+18, or max, not {text!r}") from None
+        raise typer.BadParameter(f"must be a positive number from 1e-12 to 1e+18, or max, not {text!r}") from None
 
 
 def alignment(text: Any) -> str | int:
