@@ -149,7 +149,7 @@ def check_limits(file: str, key: str, number: float, field: FieldInfo) -> None:
     if (low is None or number >= low) and (above is None or number > above) and (high is None or number <= high):
         return
     begin = f"from {low}" if low is not None else f"above {above}"
-    allowed = begin if high is None else f"{begin} to {high}"
+    allowed = f"{begin} on" if high is None else f"{begin} to {high}"
     raise ChipError(f"{file}: {key}: must be {allowed}, not {number:g}")
 
 

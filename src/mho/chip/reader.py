@@ -77,8 +77,9 @@ def _read_field(
         word, found = read_word(file, key, raw, words, sources)
         return None, Provenance(word, "", found.source)
     number, found = read_number(file, key, raw, dimension, sources)
-    check_limits(file, key, number, field)
-    return (_whole(file, key, number, dimension) if field.annotation is int else number), found
+    value = _whole(file, key, number, dimension) if field.annotation is int else number
+    check_limits(file, key, value, field)
+    return value, found
 
 
 def _read_banks(file: str, key: str, raw: Any, sources: Sources) -> tuple[tuple[int, ...] | None, Provenance]:

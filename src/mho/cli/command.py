@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from typer.core import TyperCommand
 
@@ -13,7 +13,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command line."""
         given, _, order = self.make_parser(ctx).parse_args(list(args))
-        for parameter in order:
+        for parameter in cast(list[Any], order):
             option = parameter.param_type_name == "option"
             name = parameter.opts[0] if option else parameter.metavar or str(parameter.name).upper()
             if option and not (parameter.multiple or parameter.is_flag) and order.count(parameter) > 1:
