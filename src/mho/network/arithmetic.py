@@ -9,7 +9,7 @@ is either exact (integer codes) or evaluated matrix by matrix.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from mho.network.layers import (
     Gather,
     Interleave,
     Layer,
+    MatrixLayer,
     MatrixProduct,
     Normalise,
     Pad,
@@ -43,6 +44,7 @@ from mho.network.layers import (
     Take,
     Transpose,
 )
+from mho.network.products import real_products
 from mho.network.rearranged import interleave
 from mho.network.reductions import normalise, pool, reduce, softmax
 from mho.network.types import REAL, type_of
@@ -106,6 +108,18 @@ def apply(layer: Layer, operands: Sequence[AnyArray], samples: int, batch: int =
         raise NetworkError(f"layer {layer.name!r} ({layer.kind}) is no vector layer")
     with np.errstate(all="ignore"):  # infinities and NaN as IEEE 754 says
         return _COMPUTED[type(layer)](layer, operands)
+
+
+def evaluate(layers: Iterable[Layer], given: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Compute layers in order from the tensors that are given, matrix layers on their real weights."""
+    values = dict(given)
+    for layer in layers:
+        if layer.name in values:
+            continue
+        operands = [values[name] for name in layer.inputs]
+        matrix = isinstance(layer, MatrixLayer)
+        values[layer.name] = real_products(layer, operands[0]) if matrix else apply(layer, operands, 1)
+    return values
 
 
 def _activation(layer: Activation, operands: Sequence[AnyArray]) -> AnyArray:

@@ -36,6 +36,7 @@ from mho.network.layers import (
     Slice,
     Transpose,
 )
+from mho.network.types import REAL, tensor_types
 
 
 @dataclass
@@ -48,6 +49,7 @@ class _State:
     alias: dict[str, str] = field(default_factory=dict)
     readers: dict[str, int] = field(default_factory=dict)
     codes: dict[str, Affine] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
 
     def free(self, name: str) -> bool:
         """Whether the one reader of a tensor may change it."""
@@ -70,6 +72,7 @@ def fold(
     live = remove_dead(layers, outputs)
     names = {layer.name for layer in live}
     state = _State(codes={name: code for name, code in (codes or {}).items() if name in names})
+    state.types = tensor_types(live, state.codes)
     state.readers = dict.fromkeys(names, 0)
     for layer in live:
         for name in layer.inputs:
@@ -124,7 +127,8 @@ def remove_dead(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer,
 def _place(state: _State, layer: Layer) -> None:
     """Put a layer behind those already placed, or into one of them."""
     source = layer.inputs[0] if layer.inputs else ""
-    if source and does_nothing(layer, state.layers[source]) and _may_vanish(state, layer.name, source):
+    same = source and state.types.get(layer.name, REAL) == state.types.get(source, REAL)
+    if same and does_nothing(layer, state.layers[source]) and _may_vanish(state, layer.name, source):
         state.merge(layer.name, source)
         return
     if isinstance(layer, ChannelAffine) and _fold_affine(state, layer):
@@ -201,15 +205,21 @@ def _may_vanish(state: _State, name: str, source: str) -> bool:
 # Affine layers ----------------------------------------------------------------------------------------------
 
 
+AFFINE = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+"""Functions that with a constant scale, shift or clip."""
+
+
 def _as_affine(state: _State, layer: Layer) -> Layer:
     """Write an element-wise operation with a constant that varies along one axis at most as an affine
     layer.
     """
-    if not isinstance(layer, Elementwise):
+    if not isinstance(layer, Elementwise) or layer.function not in AFFINE or state.types.get(layer.name, REAL) != REAL:
         return layer
     left, right = (state.layers[name] for name in layer.inputs)
     for constant, other, turned in ((right, left, False), (left, right, True)):
         if not isinstance(constant, Constant) or isinstance(other, Constant) or other.shape != layer.shape:
+            continue
+        if state.types.get(other.name, REAL) != REAL:
             continue
         lead = len(layer.shape) - len(constant.shape)
         varying = [axis + lead for axis, n in enumerate(constant.shape) if n > 1]

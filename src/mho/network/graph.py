@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mho.errors import NetworkError
 from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
-from mho.network.types import REAL
+from mho.network.types import tensor_types
 from mho.shown import Columns, Shown, columns
 
 if TYPE_CHECKING:
@@ -83,11 +83,19 @@ class Network(Shown):
         return from_torch(module, example, name=name, origin=origin)
 
     @classmethod
-    def from_onnx(cls, path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Network:
-        """Import an ONNX file; `shapes` fixes the shapes of inputs that the file leaves free. See network.onnx."""
+    def from_onnx(
+        cls,
+        path: str | Path,
+        *,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> Network:
+        """Import an ONNX file; `shapes` fixes the shapes of inputs that the file leaves free, `values` whole inputs. See
+        network.onnx.
+        """
         from mho.network.onnx import from_onnx
 
-        return from_onnx(path, shapes=shapes)
+        return from_onnx(path, shapes=shapes, values=values)
 
     @cached_property
     def by_name(self) -> Mapping[str, Layer]:
@@ -116,11 +124,7 @@ class Network(Shown):
     @cached_property
     def types(self) -> Mapping[str, str]:
         """The type of each tensor (see `types`); one with a code stands for reals."""
-        types: dict[str, str] = {}
-        for layer in self.layers:
-            kind = layer.result_type([types[name] for name in layer.inputs])
-            types[layer.name] = REAL if layer.name in self.codes else kind
-        return types
+        return tensor_types(self.layers, self.codes)
 
     @cached_property
     def results(self) -> frozenset[str]:

@@ -1,7 +1,6 @@
-"""Import of ONNX files, float or quantised (QuantizeLinear / DequantizeLinear), operator sets 9 to 21 and
-newer.
+"""Import of ONNX files, float or quantised (QuantizeLinear / DequantizeLinear), operator sets 7 and newer.
 
-What is known when the file is read (shapes, tables, masks) is evaluated by onnx's reference implementation.
+What is known when the file is read (shapes, tables, masks) is computed then, by the same arithmetic (onnx_known).
 The operators are in onnx_matrix, onnx_elementwise, onnx_movement and onnx_quantised.
 """
 
@@ -9,32 +8,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
-from onnx.reference import ReferenceEvaluator
 
-from mho.errors import NetworkError, WeightError, choices
+from mho.errors import NetworkError, NumberError, WeightError, choices
 from mho.network.graph import Network
-from mho.network.layers import Array
-from mho.network.onnx_builder import FLOAT_TYPES, Codes, Node, OnnxBuilder, Value, type_name
+from mho.network.onnx_builder import AnyArray, Codes, Node, OnnxBuilder, Value, type_name
 from mho.network.onnx_elementwise import ELEMENTWISE
+from mho.network.onnx_known import STRUCTURE, folded, numpy_type, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
 from mho.network.onnx_quantised import dequantize, quantize
 from mho.network.patterns import simplify
 
-OLDEST = 9
+OLDEST = 7
+"""Operator sets before this one broadcast by attributes."""
 
 
-def from_onnx(path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Network:
+def from_onnx(
+    path: str | Path,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    values: Mapping[str, npt.ArrayLike] | None = None,
+) -> Network:
     """Import an ONNX file. A free first axis of an input is 1; other free axes must be fixed by `shapes`.
 
-    Raises NetworkError naming the file for one that cannot be read or is not valid, and naming node and
-    operator for anything that has no layer here; WeightError for weights that are not finite.
+    `values` fixes whole inputs (a shape, axes, a mask that never changes): they are part of the network, and it takes them no
+    more. Outputs keep the file's names. Raises NetworkError naming the file for one that cannot be read or is not valid, and
+    naming node and operator for anything that has no layer here; WeightError for weights that are not finite.
     """
     path = Path(path)
     model = _read(path)
@@ -45,8 +51,8 @@ def from_onnx(path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None 
     graph = model.graph
     environment: dict[str, Value] = {"": None}
     for tensor in graph.initializer:
-        environment[tensor.name] = _array(tensor, path)
-    _bind_inputs(builder, graph, environment, shapes or {}, path)
+        environment[tensor.name] = stored(tensor, f"{path}: tensor {tensor.name!r}")
+    _bind_inputs(builder, graph, environment, shapes or {}, values or {}, path)
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
     coded = Counter(node.input[0] for node in graph.node if node.op_type == "QuantizeLinear")
@@ -56,26 +62,45 @@ def from_onnx(path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None 
         try:
             shared = proto.op_type == "QuantizeLinear" and readers[proto.input[0]] > coded[proto.input[0]]
             results = _run(builder, proto, environment, opset, shared=shared)
-        except (NetworkError, WeightError) as error:
-            raise type(error)(f"{where}: {error}") from error
+        except (NetworkError, WeightError, NumberError) as error:
+            kind = WeightError if isinstance(error, WeightError) else NetworkError
+            raise kind(f"{where}: {error}") from error
         except KeyError as error:
             raise NetworkError(f"{where}: reads or needs {error}, which is not there") from error
         except (ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
             raise NetworkError(f"{where}: its inputs or attributes do not fit ({error})") from error
         environment.update(zip(proto.output, results, strict=False))
         environment[""] = None
-    outputs = []
-    for value in graph.output:
-        found = environment.get(value.name)
-        builder.scope = value.name
-        outputs.append(found.tensor if isinstance(found, Codes) else builder.named(found))
-    layers, renamed, codes = simplify(tuple(builder.layers.values()), outputs, builder.codes)
+    return _network(path, builder, {value.name: environment.get(value.name) for value in graph.output})
+
+
+def _network(path: Path, builder: OnnxBuilder, outputs: Mapping[str, Value]) -> Network:
+    """Simplify what was built; its outputs keep their names."""
+    made: list[str] = []
+    for name, value in outputs.items():
+        builder.scope = name
+        try:
+            made.append(value.tensor if isinstance(value, Codes) else builder.named(value))
+        except (NetworkError, WeightError) as error:
+            raise type(error)(f"{path}: output {name!r}: {error}") from error
+    layers, renamed, codes = simplify(tuple(builder.layers.values()), made, builder.codes)
+    returned = dict(zip(outputs, renamed, strict=True))
+    # A layer inside that bears the name of an output which it is not makes way.
+    hidden = {name: f"{name}.inside" for name, tensor in returned.items() if name != tensor and name in builder.layers}
+
+    def now(name: str) -> str:
+        return hidden.get(name, name)
+
     return Network(
         name=path.stem,
-        layers=layers,
-        outputs=tuple(dict.fromkeys(renamed)),
+        layers=tuple(
+            replace(layer, name=now(layer.name), inputs=tuple(map(now, layer.inputs))) if hidden else layer
+            for layer in layers
+        ),
+        outputs=tuple(outputs),
         origin=f"file {path.name}",
-        codes=codes,
+        codes={now(name): code for name, code in codes.items()},
+        returned={name: now(tensor) for name, tensor in returned.items()},
     )
 
 
@@ -91,32 +116,27 @@ def _read(path: Path) -> Any:
         raise NetworkError(f"{path}: not a valid ONNX file ({lines[0]})") from error
 
 
-def _array(tensor: Any, path: Path) -> np.ndarray[Any, Any]:
-    """Values of a stored tensor; half precision becomes float32."""
-    try:
-        values: np.ndarray[Any, Any] = numpy_helper.to_array(tensor)
-    except Exception as error:
-        raise NetworkError(f"{path}: tensor {tensor.name!r} cannot be read ({error})") from error
-    if tensor.data_type in FLOAT_TYPES and values.dtype != np.float32:
-        values = values.astype(np.float32)
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise WeightError(f"{path}: tensor {tensor.name!r} holds values that are not finite (NaN)")
-    return values
-
-
 def _bind_inputs(
     builder: OnnxBuilder,
     graph: Any,
     environment: dict[str, Value],
     shapes: Mapping[str, tuple[int, ...]],
+    values: Mapping[str, npt.ArrayLike],
     path: Path,
 ) -> None:
     inputs = [value for value in graph.input if value.name not in environment]
-    for name in shapes:
+    for name in (*shapes, *values):
         if name not in {value.name for value in inputs}:
             raise NetworkError(f"{path} has no input {name!r}; {choices(name, [value.name for value in inputs])}")
     for value in inputs:
         kind = value.type.tensor_type
+        if value.type.WhichOneof("value") != "tensor_type":
+            raise NetworkError(
+                f"{path}: input {value.name!r} is no tensor; sequences, maps and optional values are not known"
+            )
+        if value.name in values:
+            environment[value.name] = _held(path, value, values[value.name])
+            continue
         stated = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
         shape = shapes.get(value.name)
         if shape is None:
@@ -134,32 +154,55 @@ def _bind_inputs(
         environment[value.name] = name
 
 
+def _held(path: Path, value: Any, given: npt.ArrayLike) -> AnyArray:
+    """Return an input's value in the file's type; NetworkError where it does not fit."""
+    kind = value.type.tensor_type
+    array = np.asarray(given)
+    stated = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
+    fits = not kind.HasField("shape") or (
+        array.ndim == len(stated) and all(n in (None, m) for n, m in zip(stated, array.shape, strict=True))
+    )
+    wanted = np.dtype(np.float32) if kind.elem_type == onnx.TensorProto.BFLOAT16 else numpy_type(kind.elem_type)
+    if not fits or not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise NetworkError(
+            f"{path}: input {value.name!r} is {wanted} of shape {stated}; {array.dtype} of shape {array.shape} does not fit"
+        )
+    return array.astype(wanted)
+
+
 def _run(
     builder: OnnxBuilder, proto: Any, environment: dict[str, Value], opset: int, *, shared: bool
 ) -> tuple[Value, ...]:
-    """Evaluate a node whose inputs are known, or let its handler append layers."""
+    """Compute a node whose inputs are known, or let its handler append layers."""
     operator = proto.op_type
     if proto.domain not in ("", "ai.onnx"):
         raise NetworkError(f"operators of domain {proto.domain!r} are not known")
     values = tuple(environment[name] for name in proto.input)
     attributes = {item.name: onnx.helper.get_attribute_value(item) for item in proto.attribute}
-    node = Node(operator, values, attributes, tuple(proto.output), opset)
+    node = Node(operator, values, attributes, tuple(proto.output), opset, builder)
     builder.scope = proto.name or proto.output[0]
     if operator == "DequantizeLinear":
         return (dequantize(builder, node),)
     if operator == "QuantizeLinear":
         return (quantize(builder, node, shared=shared),)
-    if not any(isinstance(value, str | Codes) for value in values):
-        return _evaluate(proto, values, opset)
+    known = not any(isinstance(value, str | Codes) for value in values)
+    if known and operator in STRUCTURE:
+        return (STRUCTURE[operator](node),)
     handler = MATRIX.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
     if handler is None:
-        raise NetworkError("no layer is known for this operator")
+        raise NetworkError(
+            "its inputs must be known when the file is read; give their values (`values`)"
+            if operator in STRUCTURE
+            else "no layer is known for this operator"
+        )
+    if known:
+        return folded(handler, node)
     code = next((value.code for value in values if isinstance(value, Codes)), None)
     if code is not None:
         if operator not in ON_CODES or code.axis is not None:
             raise NetworkError(f"integer codes cannot be computed with; known on them: {', '.join(ON_CODES)}")
         plain = tuple(value.tensor if isinstance(value, Codes) else value for value in values)
-        node = Node(operator, plain, attributes, node.outputs, opset)
+        node = replace(node, inputs=plain)
     result = handler(builder, node)
     results = result if isinstance(result, tuple) else (result,)
     if code is None:
@@ -168,41 +211,3 @@ def _run(
         if isinstance(item, str):
             builder.codes[item] = code
     return tuple(Codes(item, code) if isinstance(item, str) else item for item in results)
-
-
-def _evaluate(proto: Any, values: tuple[Value, ...], opset: int) -> tuple[Value, ...]:
-    """Compute a node from known values with onnx's reference implementation."""
-    if proto.op_type == "Constant" and proto.attribute and proto.attribute[0].name == "value":
-        return (_array(proto.attribute[0].t, Path(proto.output[0])),)
-    if proto.op_type in (
-        "RandomNormal",
-        "RandomUniform",
-        "RandomNormalLike",
-        "RandomUniformLike",
-        "Multinomial",
-    ):
-        raise NetworkError("random numbers have no layer")
-    given = {
-        name: value.real() if isinstance(value, Array) else value
-        for name, value in zip(proto.input, values, strict=True)
-        if name
-    }
-    names = list(dict.fromkeys(name for name in proto.input if name))
-    undefined = onnx.TensorProto.UNDEFINED
-    try:
-        graph = onnx.helper.make_graph(
-            [proto],
-            "constant",
-            [onnx.helper.make_tensor_value_info(name, _type(given[name]), None) for name in names],
-            [onnx.helper.make_tensor_value_info(name, undefined, None) for name in proto.output if name],
-        )
-        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
-        found = iter(ReferenceEvaluator(model).run(None, given))
-    except Exception as error:
-        raise NetworkError(f"cannot be evaluated ({error})") from error
-    return tuple(np.asarray(next(found)) if name else None for name in proto.output)
-
-
-def _type(value: Any) -> int:
-    kind: int = onnx.helper.np_dtype_to_tensor_dtype(np.asarray(value).dtype)
-    return kind

@@ -56,26 +56,33 @@ class Node:
     attributes: Mapping[str, Any]
     outputs: tuple[str, ...]
     opset: int
+    builder: OnnxBuilder
 
     def get(self, index: int) -> Value:
         """Return an input, or None where it is absent."""
         return self.inputs[index] if index < len(self.inputs) else None
 
     def tensor(self, index: int = 0) -> str:
-        """Return the name of an input that must depend on the network's inputs."""
-        value = self.get(index)
-        if not isinstance(value, str):
-            raise NetworkError(f"input {index} must depend on an input of the network")
-        return value
+        """Return the name of an input's tensor; a known one becomes a constant."""
+        return self.builder.named(self.get(index))
 
     def known(self, index: int) -> AnyArray | None:
         """Return an input that must be known now, or None where it is absent."""
         value = self.get(index)
+        if isinstance(value, str):
+            value = self.builder.held.get(value, value)
         if isinstance(value, Array):
             return value.real()
         if value is None or isinstance(value, np.ndarray):
             return value
-        raise NetworkError(f"input {index} must be known when the file is read")
+        raise NetworkError(
+            f"input {index} says how, not what: it must be known when the file is read; give its value (`values`)"
+        )
+
+    def depends(self, index: int) -> bool:
+        """Say whether an input depends on the network's inputs."""
+        value = self.get(index)
+        return isinstance(value, str) and value not in self.builder.held
 
     def integers(self, index: int, attribute: str) -> list[int] | None:
         """Return integers that are an attribute in old and an input in new operator sets."""
@@ -99,10 +106,13 @@ class OnnxBuilder(Builder):
     def __init__(self) -> None:
         """Start empty."""
         super().__init__()
+        self.held: dict[str, AnyArray] = {}
         self._constants: dict[int, tuple[Value, str]] = {}
 
     def array(self, value: Value) -> Array:
         """Return a known value as a weight, floats as float32."""
+        if isinstance(value, str):
+            value = self.held.get(value, value)
         if isinstance(value, Array):
             return value
         if not isinstance(value, np.ndarray):
@@ -125,7 +135,7 @@ class OnnxBuilder(Builder):
             raise NetworkError("integer codes can only be moved or dequantised" if value else "an input is missing")
         found = self._constants.get(id(value))
         if found is None:
-            array = self.array(value)
+            array = Array.of(value) if isinstance(value, np.ndarray) and value.dtype == bool else self.array(value)
             if array.code is None and array.values is not None and array.values.dtype.kind == "f":
                 array = Array.of(np.maximum(array.values, np.float32(LOWEST)))
             found = (value, self.constant(array, "constant"))
@@ -134,6 +144,11 @@ class OnnxBuilder(Builder):
 
 
 Handler = Callable[[OnnxBuilder, Node], "Value | tuple[Value, ...]"]
+
+
+def text(value: object) -> str:
+    """Read an attribute that is a string."""
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def turned(array: Array) -> Array:

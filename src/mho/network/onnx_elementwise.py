@@ -8,7 +8,7 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.layers import Affine, Input
-from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, type_name
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, type_name
 from mho.network.onnx_quantised import RANGES
 from mho.network.types import REAL
 
@@ -37,16 +37,59 @@ def _binary(function: str) -> Handler:
     return handle
 
 
+def _known_number(node: Node, index: int) -> float | None:
+    """Return an input that is one known number; None for any other."""
+    value = None if node.depends(index) else node.known(index)
+    return None if value is None or value.size != 1 else float(value.reshape(()))
+
+
 def _power(builder: OnnxBuilder, node: Node) -> str:
-    exponent = node.known(1)
-    if exponent is None or exponent.size != 1:
-        raise NetworkError("only powers with one known exponent are known")
-    return builder.activation(node.tensor(), "power", {"exponent": float(exponent.reshape(()))})
+    """One known exponent, or exponents of any kind; integers stay integers."""
+    x, exponent = node.tensor(), _known_number(node, 1)
+    if exponent is None or builder.types[x] != REAL:
+        return builder.elementwise("power", x, node.tensor(1))
+    return builder.activation(x, "power", {"exponent": exponent})
+
+
+def _modulo(builder: OnnxBuilder, node: Node) -> str:
+    function = "remainder" if node.attributes.get("fmod", 0) else "modulo"
+    return builder.elementwise(function, node.tensor(0), node.tensor(1))
+
+
+def _shift(builder: OnnxBuilder, node: Node) -> str:
+    left = text(node.attributes["direction"]) == "LEFT"
+    return builder.elementwise("shift_left" if left else "shift_right", node.tensor(0), node.tensor(1))
+
+
+def _mean(builder: OnnxBuilder, node: Node) -> str:
+    return builder.scale_shift(builder.named(_binary("add")(builder, node)), 1.0 / len(node.inputs), 0.0, "mean")
+
+
+def _celu(builder: OnnxBuilder, node: Node) -> str:
+    """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
+    alpha = float(node.attributes.get("alpha", 1.0))
+    scaled = builder.scale_shift(node.tensor(), 1.0 / alpha, 0.0, "scale")
+    return builder.scale_shift(builder.activation(scaled, "elu", {"alpha": 1.0}, "elu"), alpha, 0.0)
+
+
+def _swish(builder: OnnxBuilder, node: Node) -> str:
+    """X sigmoid(alpha x)."""
+    x, alpha = node.tensor(), float(node.attributes.get("alpha", 1.0))
+    if alpha == 1.0:
+        return builder.activation(x, "silu")
+    gate = builder.activation(builder.scale_shift(x, alpha, 0.0, "scale"), "sigmoid", part="gate")
+    return builder.elementwise("multiply", x, gate)
 
 
 def _clip(builder: OnnxBuilder, node: Node) -> str:
-    low, high = node.number(1, "min", -math.inf), node.number(2, "max", math.inf)
-    return builder.activation(node.tensor(), "clip", {"low": low, "high": high})
+    """min(max(x, low), high), where the limits are given, as numbers or as tensors."""
+    x = node.tensor()
+    if not node.depends(1) and not node.depends(2):
+        low, high = node.number(1, "min", -math.inf), node.number(2, "max", math.inf)
+        return builder.activation(x, "clip", {"low": low, "high": high})
+    if node.get(1) is not None:
+        x = builder.elementwise("maximum", x, node.tensor(1), None if node.get(2) is None else "low")
+    return x if node.get(2) is None else builder.elementwise("minimum", x, node.tensor(2))
 
 
 def _gelu(builder: OnnxBuilder, node: Node) -> str:
@@ -63,38 +106,22 @@ def _selu(builder: OnnxBuilder, node: Node) -> str:
 
 def _prelu(builder: OnnxBuilder, node: Node) -> str:
     """max(x, 0) + slope * min(x, 0)."""
-    x, slope = node.tensor(), node.known(1)
-    if slope is None:
-        raise NetworkError("the slope must be given")
-    if slope.size == 1:
-        return builder.activation(x, "leaky_relu", {"slope": float(slope.reshape(()))})
+    x, slope = node.tensor(), _known_number(node, 1)
+    if slope is not None and builder.types[x] == REAL:
+        return builder.activation(x, "leaky_relu", {"slope": slope})
     negative = builder.activation(x, "clip", {"low": -math.inf, "high": 0.0}, "clip")
-    scaled = builder.elementwise("multiply", negative, builder.named(node.get(1)), "slope")
+    scaled = builder.elementwise("multiply", negative, node.tensor(1), "slope")
     return builder.elementwise("add", builder.activation(x, "relu", part="relu"), scaled)
 
 
 def _where(builder: OnnxBuilder, node: Node) -> str:
-    """Keep * a + (1 - keep) * b, with the condition known."""
-    condition = node.known(0)
-    if condition is None:
-        raise NetworkError("the condition is missing")
-    parts = []
-    for value, keep in ((node.get(1), condition), (node.get(2), ~condition.astype(bool))):
-        kept = keep.astype(np.float32)
-        if isinstance(value, np.ndarray):
-            # A product would turn an infinity times zero into NaN.
-            chosen = np.where(keep, np.maximum(value, np.finfo(np.float32).min), 0.0).astype(np.float32)
-            parts.append(None if not chosen.any() else builder.named(chosen))
-        else:
-            parts.append(builder.elementwise("multiply", builder.named(value), builder.named(kept), "keep"))
-    if parts[0] is None or parts[1] is None:
-        return parts[0] or parts[1] or builder.named(node.get(1))
-    return builder.elementwise("add", parts[0], parts[1])
+    return builder.select(*(node.tensor(index) for index in range(3)))
 
 
 def _cast(builder: OnnxBuilder, node: Node) -> str:
     """To reals, integers or truths; integers of 8 bits read as reals are codes with scale 1."""
-    x, to = node.tensor(), type_name(int(node.attributes["to"]))
+    x = node.tensor()
+    to = builder.types[node.tensor(1)] if node.operator == "CastLike" else type_name(int(node.attributes["to"]))
     layer = builder.layers[x]
     while layer.moves_only:
         layer = builder.layers[layer.inputs[0]]
@@ -133,6 +160,27 @@ ELEMENTWISE: dict[str, Handler] = {
     "Abs": _plain("absolute"),
     "Sin": _plain("sine"),
     "Cos": _plain("cosine"),
+    "Tan": _plain("tangent"),
+    "Asin": _plain("arcsine"),
+    "Acos": _plain("arccosine"),
+    "Atan": _plain("arctangent"),
+    "Sinh": _plain("hyperbolic_sine"),
+    "Cosh": _plain("hyperbolic_cosine"),
+    "Asinh": _plain("area_sine"),
+    "Acosh": _plain("area_cosine"),
+    "Atanh": _plain("area_tangent"),
+    "Floor": _plain("floor"),
+    "Ceil": _plain("ceiling"),
+    "Round": _plain("round"),
+    "Sign": _plain("sign"),
+    **dict.fromkeys(("Not", "BitwiseNot"), _plain("not")),
+    "IsNaN": _plain("is_nan"),
+    "IsInf": _plain("is_infinite", positive=("detect_positive", 1.0), negative=("detect_negative", 1.0)),
+    "Softsign": _plain("softsign"),
+    "ThresholdedRelu": _plain("threshold", threshold=("alpha", 1.0)),
+    "Shrink": _plain("shrink", threshold=("lambd", 0.5), bias=("bias", 0.0)),
+    "Celu": _celu,
+    "Swish": _swish,
     "Clip": _clip,
     "Gelu": _gelu,
     "Selu": _selu,
@@ -144,7 +192,18 @@ ELEMENTWISE: dict[str, Handler] = {
     "Div": _binary("divide"),
     "Max": _binary("maximum"),
     "Min": _binary("minimum"),
+    "Mean": _mean,
+    "Mod": _modulo,
+    "BitShift": _shift,
+    **dict.fromkeys(("And", "BitwiseAnd"), _binary("and")),
+    **dict.fromkeys(("Or", "BitwiseOr"), _binary("or")),
+    **dict.fromkeys(("Xor", "BitwiseXor"), _binary("xor")),
+    "Equal": _binary("equal"),
+    "Less": _binary("less"),
+    "LessOrEqual": _binary("less_or_equal"),
+    "Greater": _binary("greater"),
+    "GreaterOrEqual": _binary("greater_or_equal"),
     "Where": _where,
-    "Cast": _cast,
+    **dict.fromkeys(("Cast", "CastLike"), _cast),
     **dict.fromkeys(("Identity", "Dropout"), _same),
 }

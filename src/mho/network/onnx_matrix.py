@@ -11,8 +11,9 @@ from mho.errors import NetworkError
 from mho.network import contraction
 from mho.network.geometry import axis_of
 from mho.network.layers import Array
-from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, same_padding, turned
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, same_padding, text, turned
 from mho.network.transposed import transposed_convolution
+from mho.network.types import REAL
 
 Sides = tuple[int, int, int, int]
 
@@ -43,11 +44,6 @@ def _geometry(
     if rank == 1:
         return (1, stride[0]), (0, pads[0], 0, pads[1]), (1, dilation[0])
     return (stride[0], stride[1]), (pads[0], pads[1], pads[2], pads[3]), (dilation[0], dilation[1])
-
-
-def text(value: object) -> str:
-    """Read an attribute that is a string."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _convolution(builder: OnnxBuilder, node: Node) -> str:
@@ -234,14 +230,83 @@ def _global_pool(builder: OnnxBuilder, node: Node) -> str:
     return builder.reduce(x, function, range(2, len(builder.shape(x))), keep=True)
 
 
+def _axes(builder: OnnxBuilder, node: Node) -> list[int]:
+    """Axes of a reduction: all where none are given, unless the node says that none means none."""
+    axes = node.integers(1, "axes")
+    if axes or node.attributes.get("noop_with_empty_axes", 0):
+        return axes or []
+    return list(range(len(builder.shape(node.tensor()))))
+
+
 def _reduce(builder: OnnxBuilder, node: Node) -> str:
-    function = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "maximum", "ReduceMin": "minimum"}
-    x, axes = node.tensor(), node.integers(1, "axes")
-    if not axes:
-        if node.attributes.get("noop_with_empty_axes", 0):
-            return x
-        axes = list(range(len(builder.shape(x))))
-    return builder.reduce(x, function[node.operator], axes, keep=bool(node.attributes.get("keepdims", 1)))
+    """A reduction, of the elements, their magnitudes, squares or exponentials, and what is made of it."""
+    x, axes = node.tensor(), _axes(builder, node)
+    keep = bool(node.attributes.get("keepdims", 1))
+    kind = node.operator.removeprefix("Reduce")
+    if kind == "LogSumExp" and axes:
+        return _log_sum_exp(builder, x, axes, keep=keep)
+    if kind in ("L1", "L2", "SumSquare", "LogSumExp"):
+        before = {"L1": "absolute", "LogSumExp": "exp"}.get(kind)
+        x = builder.activation(x, before, part=before) if before else builder.elementwise("multiply", x, x, "square")
+    function = {"Mean": "mean", "Max": "maximum", "Min": "minimum", "Prod": "product"}.get(kind, "sum")
+    after = {"L2": "sqrt", "LogSum": "log", "LogSumExp": "log"}.get(kind)
+    if axes:
+        x = builder.reduce(x, function, axes, keep=keep, part=function if after else None)
+    if after is None:
+        return x
+    kept = builder.types[x]
+    return builder.convert(builder.activation(x, after), kept, "whole")
+
+
+def _log_sum_exp(builder: OnnxBuilder, x: str, axes: list[int], *, keep: bool) -> str:
+    """Largest + log of the sum of exp(x - largest)."""
+    largest = builder.reduce(x, "maximum", axes, keep=True, part="maximum")
+    powers = builder.activation(builder.elementwise("subtract", x, largest, "less"), "exp", part="exp")
+    total = builder.activation(builder.reduce(powers, "sum", axes, keep=keep, part="sum"), "log", part="log")
+    return builder.elementwise("add", total, builder.reshape(largest, builder.shape(total), "largest"))
+
+
+def _place(builder: OnnxBuilder, node: Node) -> str:
+    """ArgMax, ArgMin."""
+    last = "_last" if node.attributes.get("select_last_index", 0) else ""
+    axis, keep = int(node.attributes.get("axis", 0)), bool(node.attributes.get("keepdims", 1))
+    return builder.reduce(node.tensor(), node.operator.lower() + last, [axis], keep=keep)
+
+
+def _hardmax(builder: OnnxBuilder, node: Node) -> str:
+    """1 at the first largest element of an axis (before operator set 13 of all axes from it on), 0 elsewhere."""
+    x = node.tensor()
+    shape = builder.shape(x)
+    axis = axis_of(int(node.attributes.get("axis", -1 if node.opset >= 13 else 1)), len(shape))
+    if node.opset < 13:
+        x, axis = builder.reshape(x, (math.prod(shape[:axis]), math.prod(shape[axis:])), "flat"), 1
+    places = np.arange(builder.shape(x)[axis]).reshape([-1 if i == axis else 1 for i in range(len(builder.shape(x)))])
+    largest = builder.reduce(x, "argmax", [axis], keep=True, part="place")
+    hot = builder.elementwise("equal", largest, builder.named(places), "equal")
+    return builder.reshape(builder.convert(hot, REAL), shape, "reshape")
+
+
+def _lp_normalization(builder: OnnxBuilder, node: Node) -> str:
+    """X / its norm along one axis, 0 where that is 0."""
+    x, axis, p = node.tensor(), int(node.attributes.get("axis", -1)), int(node.attributes.get("p", 2))
+    size = builder.activation(x, "absolute", part="size") if p == 1 else builder.elementwise("multiply", x, x, "square")
+    norm = builder.reduce(size, "sum", [axis], keep=True, part="sum")
+    norm = norm if p == 1 else builder.activation(norm, "sqrt", part="norm")
+    zero = builder.named(np.zeros((), dtype=np.float32))
+    empty = builder.elementwise("equal", norm, zero, "empty")
+    return builder.select(empty, zero, builder.elementwise("divide", x, norm, "quotient"))
+
+
+def _mean_variance(builder: OnnxBuilder, node: Node) -> str:
+    """(x - mean) / (standard deviation + 1e-9) over axes, as the operator's function body has it."""
+    x, axes = node.tensor(), [int(n) for n in node.attributes.get("axes", (0, 2, 3))]
+    mean = builder.reduce(x, "mean", axes, keep=True, part="mean")
+    centred = builder.elementwise("subtract", x, mean, "centred")
+    square = builder.elementwise("multiply", centred, centred, "square")
+    deviation = builder.activation(
+        builder.reduce(square, "mean", axes, keep=True, part="variance"), "sqrt", part="sqrt"
+    )
+    return builder.elementwise("divide", centred, builder.scale_shift(deviation, 1.0, 1e-9, "deviation"))
 
 
 def _softmax(builder: OnnxBuilder, node: Node) -> str:
@@ -258,6 +323,7 @@ def _softmax(builder: OnnxBuilder, node: Node) -> str:
     return builder.activation(made, "log") if log else made
 
 
+REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")
 MATRIX: dict[str, Handler] = {
     "Conv": _convolution,
     "ConvTranspose": _transposed,
@@ -269,6 +335,10 @@ MATRIX: dict[str, Handler] = {
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), _group_normalization),
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global_pool),
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), _reduce),
+    **dict.fromkeys([f"Reduce{kind}" for kind in REDUCTIONS], _reduce),
+    **dict.fromkeys(("ArgMax", "ArgMin"), _place),
+    "Hardmax": _hardmax,
+    "LpNormalization": _lp_normalization,
+    "MeanVarianceNormalization": _mean_variance,
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
 }

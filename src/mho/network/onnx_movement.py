@@ -8,7 +8,8 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.geometry import axis_of
-from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text
+from mho.network.types import REAL, type_of
 
 
 def _reshape(builder: OnnxBuilder, node: Node) -> str:
@@ -56,7 +57,7 @@ def _unsqueeze(builder: OnnxBuilder, node: Node) -> str:
 
 def _concatenate(builder: OnnxBuilder, node: Node) -> str:
     filled = [v for v in node.inputs if not isinstance(v, np.ndarray) or v.size]
-    return builder.concatenate([builder.named(value) for value in filled], int(node.attributes["axis"]))
+    return builder.concatenate([builder.named(value) for value in filled or node.inputs], int(node.attributes["axis"]))
 
 
 def _split(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
@@ -104,28 +105,87 @@ def _pad(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _gather(builder: OnnxBuilder, node: Node) -> str:
-    """Rows of a known table by indices from outside; or elements of an axis at known places."""
-    data, places = node.get(0), node.get(1)
+    """Rows of a known table by indices; elements of an axis at known places; or at places computed from inputs."""
     axis = int(node.attributes.get("axis", 0))
-    if isinstance(places, str):
-        if isinstance(data, str):
-            raise NetworkError("looking up rows of an activation by another one is not known")
+    data = node.get(0)
+    if node.depends(1) and not node.depends(0):
         table = builder.array(data)
-        if len(table.shape) != 2 or axis not in (0, -2):
-            raise NetworkError("an embedding needs a table of two axes, looked up along the first")
-        return builder.embedding(places, table)
-    x, index = node.tensor(), node.known(1)
-    if index is None or index.ndim > 1:
-        raise NetworkError("only one index or a row of indices is known")
+        if len(table.shape) == 2 and axis in (0, -2) and type_of(table) == REAL:
+            return builder.embedding(node.tensor(1), table)
+    x = node.tensor()
+    index = None if node.depends(1) else node.known(1)
+    if index is None or index.ndim > 1 or not index.size or builder.held:
+        return builder.gather(x, node.tensor(1), "rows", axis)
     size = builder.shape(x)[axis]
+    places = index.reshape(-1)
+    if places.min() < -size or places.max() >= size:
+        raise NetworkError(f"indices {places.min()} to {places.max()} do not exist along an axis of {size} elements")
     if index.ndim == 0:
         place = int(index) % size
         return builder.slice(x, axis, place, place + 1, drop=True)
-    found = [int(i) % size for i in index]
-    step = found[1] - found[0] if len(found) > 1 else 1
-    if step > 0 and found == list(range(found[0], found[-1] + 1, step)):
-        return builder.slice(x, axis, found[0], found[-1] + 1, step)
-    return builder.concatenate([builder.slice(x, axis, i, i + 1, part="part") for i in found], axis)
+    return builder.take(x, axis, [int(i) % size for i in places])
+
+
+def _gather_elements(builder: OnnxBuilder, node: Node) -> str:
+    return builder.gather(node.tensor(0), node.tensor(1), "elements", int(node.attributes.get("axis", 0)))
+
+
+def _gather_points(builder: OnnxBuilder, node: Node) -> str:
+    return builder.gather(node.tensor(0), node.tensor(1), "points", int(node.attributes.get("batch_dims", 0)))
+
+
+def _compress(builder: OnnxBuilder, node: Node) -> str:
+    """Elements of an axis, or of the flattened tensor, where a known condition is true."""
+    x, condition = node.tensor(), node.known(1)
+    if condition is None:
+        raise NetworkError("the condition is missing")
+    if "axis" not in node.attributes:
+        x = builder.reshape(x, (-1,), "flat")
+    places = [int(i) for i in np.flatnonzero(condition)]
+    return builder.take(x, int(node.attributes.get("axis", 0)), places)
+
+
+def _triangle(builder: OnnxBuilder, node: Node) -> str:
+    """Trilu: the elements above or below a diagonal, 0 elsewhere."""
+    x = node.tensor()
+    rows, columns = builder.shape(x)[-2:]
+    offset = node.known(1)
+    k = 0 if offset is None else int(offset.reshape(()))
+    upper = bool(node.attributes.get("upper", 1))
+    kept = np.triu(np.ones((rows, columns), bool), k) if upper else np.tril(np.ones((rows, columns), bool), k)
+    kind = builder.types[x]
+    zero = np.zeros((), dtype=np.float32 if kind == REAL else kind)
+    return builder.select(builder.named(kept), x, builder.named(zero))
+
+
+def _cumulative_sum(builder: OnnxBuilder, node: Node) -> str:
+    axis = node.known(1)
+    if axis is None:
+        raise NetworkError("the axis is missing")
+    exclusive, reverse = (bool(node.attributes.get(key, 0)) for key in ("exclusive", "reverse"))
+    return builder.cumulative_sum(node.tensor(), int(axis.reshape(())), exclusive=exclusive, reverse=reverse)
+
+
+def _one_hot(builder: OnnxBuilder, node: Node) -> str:
+    """The second of two values where a new axis has the place that an index says, the first elsewhere."""
+    depth = node.known(1)
+    if depth is None:
+        raise NetworkError("the depth is missing")
+    count, index = int(depth.reshape(())), node.tensor(0)
+    rank = len(builder.shape(index)) + 1
+    axis = axis_of(int(node.attributes.get("axis", -1)), rank)
+    if builder.types[index] == REAL:
+        index = builder.convert(index, "int64", "index")
+    kind = builder.types[index]
+    shape = list(builder.shape(index))
+    index = builder.reshape(index, (*shape[:axis], 1, *shape[axis:]), "apart")
+    places = np.arange(count, dtype=kind).reshape([-1 if i == axis else 1 for i in range(rank)])
+    hot = builder.elementwise("equal", index, builder.named(places), "equal")
+    if not kind.startswith("u"):  # negative ones count from the end
+        behind = builder.elementwise("equal", index, builder.named(places - count), "behind")
+        hot = builder.elementwise("or", hot, behind, "hot")
+    off, on = (builder.slice(node.tensor(2), 0, i, i + 1, part=part) for i, part in enumerate(("off", "on")))
+    return builder.select(hot, on, off)
 
 
 def _expand(builder: OnnxBuilder, node: Node) -> str:
@@ -155,6 +215,15 @@ def _depth_to_space(builder: OnnxBuilder, node: Node) -> str:
     return builder.reshape(x, (batch, channels // r**2, height * r, width * r))
 
 
+def _space_to_depth(builder: OnnxBuilder, node: Node) -> str:
+    batch, channels, height, width = builder.shape(node.tensor())
+    r = int(node.attributes["blocksize"])
+    apart = (batch, channels, height // r, r, width // r, r)
+    order = (0, 1, 3, 5, 2, 4) if text(node.attributes.get("mode", "DCR")) == "CRD" else (0, 3, 5, 1, 2, 4)
+    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
+    return builder.reshape(x, (batch, channels * r**2, height // r, width // r))
+
+
 def _shape(builder: OnnxBuilder, node: Node) -> Value:
     shape = np.array(builder.shape(node.tensor()), dtype=np.int64)
     return shape[node.attributes.get("start", 0) : node.attributes.get("end", None)]
@@ -175,6 +244,13 @@ MOVEMENT: dict[str, Handler] = {
     "Slice": _slice,
     "Pad": _pad,
     "Gather": _gather,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_points,
+    "Compress": _compress,
+    "Trilu": _triangle,
+    "CumSum": _cumulative_sum,
+    "OneHot": _one_hot,
+    "SpaceToDepth": _space_to_depth,
     "Expand": _expand,
     "Tile": _tile,
     "DepthToSpace": _depth_to_space,

@@ -48,6 +48,20 @@ def multiply(layer: MatrixLayer, x: AnyArray, weight: AnyArray) -> AnyArray:
     return np.asarray(products.transpose(1, 0, 2).reshape(*x.shape[:-1], layer.groups * layer.columns))
 
 
+def add_bias(layer: MatrixLayer, y: AnyArray, bias: AnyArray | None) -> AnyArray:
+    """Add a bias, one number for each output, to products in the layout of the layer's output."""
+    if bias is None:
+        return y
+    y += bias.reshape(-1, 1, 1) if isinstance(layer, Convolution) else bias
+    return y
+
+
+def real_products(layer: MatrixLayer, x: AnyArray) -> AnyArray:
+    """Compute a matrix layer on reals, in float64."""
+    weight = np.ascontiguousarray(layer.matrix(layer.weight.real()))
+    return add_bias(layer, multiply(layer, x, weight), None if layer.bias is None else layer.bias.real())
+
+
 def _convolve(layer: Convolution, x: AnyArray, weight: AnyArray) -> AnyArray:
     """Convolve block by block of samples, so that the unrolled windows stay in cache."""
     samples = x.shape[0]

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from mho.errors import NumberError, choices
 from mho.network.arithmetic import apply
 from mho.network.graph import Network
-from mho.network.layers import Affine, Convolution, Input, MatrixLayer
-from mho.network.products import multiply
+from mho.network.layers import Affine, Input, MatrixLayer
+from mho.network.products import add_bias, multiply
 from mho.network.types import BOOL, INTEGERS, REAL
 from mho.number.affine import decode
 from mho.number.batching import chunks, fixed
@@ -169,9 +169,7 @@ def run_float(
                 continue
             if isinstance(layer, MatrixLayer):
                 y = multiply(layer, values[layer.inputs[0]], weights[network.owners[layer.name]]).astype(np.float64)
-                if layer.name in biases:
-                    bias = biases[layer.name]
-                    y += bias[:, None, None] if isinstance(layer, Convolution) else bias
+                y = add_bias(layer, y, biases.get(layer.name))
                 values[layer.name] = y
             elif not isinstance(layer, Input):
                 values[layer.name] = apply(layer, [values[name] for name in layer.inputs], samples, network.batch)
