@@ -328,7 +328,7 @@ def test_a_code_belongs_to_the_tensor_that_is_quantised(tmp_path: Path) -> None:
         node("DequantizeLinear", "q s z", "y"),
     ]
     network = Network.from_onnx(quantised(tmp_path / "q.onnx", nodes))
-    assert list(network.codes) == ["the Relu"] == list(network.outputs)
+    assert list(network.codes) == ["the Relu"] == list(network.returned.values())
     code = network.codes["the Relu"]
     assert (float(code.scale), int(code.zero), code.low, code.high) == (pytest.approx(0.1), 3, -128, 127)
     linear = network.matrix_layers[0]
@@ -419,7 +419,6 @@ def test_free_axes_are_one_for_the_batch_and_given_otherwise(tmp_path: Path) -> 
     [
         ([node("NonZero", "x", "h"), node("Relu", "x")], "the NonZero.*NonZero"),
         ([node("Resize", "x   s")], "the Resize"),
-        ([node("ConvTranspose", "x k")], "the ConvTranspose"),
         ([node("Conv", "x x")], "the Conv"),
         ([node("Pad", "x p", mode="reflect")], "the Pad.*mode"),
     ],
@@ -442,8 +441,8 @@ def test_broken_files_are_refused_with_their_path(tmp_path: Path) -> None:
             Network.from_onnx(target)
     with pytest.raises(NetworkError, match="no such file"):
         Network.from_onnx(tmp_path / "absent.onnx")
-    old = save(tmp_path / "old.onnx", [node("Relu", "x")], {}, {"x": (1, 3)}, opset=8)
-    with pytest.raises(NetworkError, match="operator set 8"):
+    old = save(tmp_path / "old.onnx", [node("Relu", "x")], {}, {"x": (1, 3)}, opset=6)
+    with pytest.raises(NetworkError, match="operator set 6"):
         Network.from_onnx(old)
 
 

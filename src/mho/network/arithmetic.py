@@ -117,8 +117,10 @@ def evaluate(layers: Iterable[Layer], given: Mapping[str, AnyArray]) -> dict[str
         if layer.name in values:
             continue
         operands = [values[name] for name in layer.inputs]
-        matrix = isinstance(layer, MatrixLayer)
-        values[layer.name] = real_products(layer, operands[0]) if matrix else apply(layer, operands, 1)
+        if isinstance(layer, MatrixLayer):
+            values[layer.name] = real_products(layer, operands[0])
+        else:
+            values[layer.name] = apply(layer, operands, 1)
     return values
 
 

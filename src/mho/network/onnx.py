@@ -23,7 +23,7 @@ from mho.network.onnx_elementwise import ELEMENTWISE
 from mho.network.onnx_known import STRUCTURE, folded, numpy_type, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
-from mho.network.onnx_quantised import dequantize, quantize
+from mho.network.onnx_quantised import dequantize, integers, quantize
 from mho.network.patterns import simplify
 
 OLDEST = 7
@@ -80,7 +80,7 @@ def _network(path: Path, builder: OnnxBuilder, outputs: Mapping[str, Value]) -> 
     for name, value in outputs.items():
         builder.scope = name
         try:
-            made.append(value.tensor if isinstance(value, Codes) else builder.named(value))
+            made.append(integers(builder, value) if isinstance(value, Codes) else builder.named(value))
         except (NetworkError, WeightError) as error:
             raise type(error)(f"{path}: output {name!r}: {error}") from error
     layers, renamed, codes = simplify(tuple(builder.layers.values()), made, builder.codes)

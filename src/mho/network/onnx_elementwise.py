@@ -62,7 +62,10 @@ def _shift(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _mean(builder: OnnxBuilder, node: Node) -> str:
-    return builder.scale_shift(builder.named(_binary("add")(builder, node)), 1.0 / len(node.inputs), 0.0, "mean")
+    total = node.tensor()
+    for index in range(1, len(node.inputs)):
+        total = builder.elementwise("add", total, node.tensor(index), "part")
+    return builder.scale_shift(total, 1.0 / len(node.inputs), 0.0)
 
 
 def _celu(builder: OnnxBuilder, node: Node) -> str:

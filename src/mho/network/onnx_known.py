@@ -119,7 +119,7 @@ def _nonzero(node: Node) -> Value:
 def numpy_type(kind: int) -> np.dtype[Any]:
     """Return numpy's type of an ONNX tensor; NetworkError for one that numpy does not have."""
     known = kind in TensorProto.DataType.values() and kind not in (TensorProto.UNDEFINED, TensorProto.STRING)
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if known else None
+    dtype: np.dtype[Any] | None = np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if known else None
     if dtype is None or dtype.kind not in "fiub":
         raise NetworkError(f"values of type {TensorProto.DataType.Name(kind) if known else kind} are not known")
     return dtype
@@ -141,7 +141,8 @@ def _eye(node: Node) -> Value:
     value = _needed(node, 0)
     kind = node.attributes.get("dtype")
     dtype = value.dtype if kind is None else numpy_type(int(kind))
-    return np.eye(*value.shape, k=int(node.attributes.get("k", 0)), dtype=dtype)
+    rows, columns = value.shape
+    return np.asarray(np.eye(rows, columns, k=int(node.attributes.get("k", 0)), dtype=dtype))
 
 
 STRUCTURE: Mapping[str, Any] = {

@@ -76,6 +76,19 @@ def _quantised(value: AnyArray, code: Affine) -> AnyArray:
     return codes
 
 
+def integers(builder: OnnxBuilder, codes: Codes) -> str:
+    """The integers themselves, which a network returns: round(x / scale) + zero, within the code's range."""
+    code = codes.code
+    if code.axis is not None:
+        raise NetworkError("integers with a code per channel are not known as what a network returns")
+    zero = int(code.zero)
+    kind = next(kind for kind, limits in RANGES.items() if limits == (code.low, code.high))
+    steps = builder.scale_shift(codes.tensor, 1.0 / float(code.scale), 0.0, "steps")
+    whole = builder.activation(steps, "round", part="round")
+    within = builder.activation(whole, "clip", {"low": code.low - zero, "high": code.high - zero}, "range")
+    return builder.convert(builder.scale_shift(within, 1.0, zero, "zero"), kind)
+
+
 def same_code(a: Affine, b: Affine, *, with_range: bool = True) -> bool:
     """Whether two codes give the same reals."""
     same = np.array_equal(a.scale, b.scale) and np.array_equal(a.zero, b.zero) and a.axis == b.axis
