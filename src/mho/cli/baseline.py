@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,22 +47,34 @@ def baseline(
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
     shape: use.Shape = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", rich_help_panel=use.OUTPUT, help="Write baseline.html and baseline.json there."),
+    ] = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Tell what a model costs on a systolic array (TPU-like), in the same component costs as the chips of crossbars."""
-    check_outputs(json_to=json_to)
+    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     from mho.baseline import Systolic, check_dataflow, run
 
     check_dataflow(dataflow)
     loaded = varied(Systolic.load(systolic), overrides, "rows=128")
-    with progress(quiet=json_to == "-") as say:
+    with progress(quiet="-" in (json_to, csv_to)) as say:
         say(f"importing {model}")
         # Neither time nor energy depends on the values of weights.
         network = load_network(model, ModelOptions(None, None, batch, input_size, sequence, shape), values=False)
         say("counting")
         result = run(network, loaded, dataflow)
-    if not emit(result.to_dict(), json_to):
+        if out is not None:
+            from mho.baseline.page import save_run
+
+            save_run(result, out)
+    if not emit(result.to_dict(), json_to, csv_to, result.frame("layers")):
         from mho.baseline.terminal import show_run
         from mho.report.console import terminal
 
-        show_run(result, terminal(highlight=False))
+        console = terminal(highlight=False)
+        show_run(result, console)
+        if out is not None:
+            console.print(f"written to {out / 'baseline.html'} and baseline.json", markup=False, soft_wrap=True)

@@ -51,6 +51,11 @@ def compare(
     key: use.Key = None,
     endurance: use.Endurance = None,
     rate: use.Rate = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", rich_help_panel=use.OUTPUT, help="Write compare.html and compare.json there."),
+    ] = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Compare schedules of one model on one chip: time, speed-up, energy, cell writes."""
@@ -67,12 +72,13 @@ def compare(
     drawn = draws_weights(model, reading.weights, values=values)
     seed = checked_seed(reading.seed, drawn=drawn or strategy.searches(names))
     asked = SampleOptions(None, calibration, key, seed)
-    check_outputs(json_to=json_to)
+    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
 
     import mho
+    from mho.report.comparison import as_dict, frame, save_comparison
     from mho.report.terminal import comparison
 
-    with progress(quiet=json_to == "-") as say:
+    with progress(quiet="-" in (json_to, csv_to)) as say:
         say("loading the chip")
         loaded = load_chip(chip, overrides)
         strategy.check_chip(loaded)
@@ -88,7 +94,13 @@ def compare(
             say(f"compiling and simulating: {name}")
             program = strategy.compile(subject, loaded, schedule=name, seed=seed)
             reports.append(mho.simulate(program, endurance=endurance, rate=rate))
-    if not emit({"schema": "mho.comparison/1", "reports": [report.to_dict() for report in reports]}, json_to):
+        if out is not None:
+            save_comparison(reports, out)
+    if not emit(as_dict(reports), json_to, csv_to, frame(reports)):
         from mho.report.console import terminal
 
-        comparison(reports, terminal())
+        console = terminal()
+        comparison(reports, console)
+        if out is not None:
+            written = f"written to {out / 'compare.html'} and compare.json"
+            console.print(written, highlight=False, markup=False, soft_wrap=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 EPILOG = "mho study aras --out aras\n\nmho study aras --out aras --data ../shared/data --json -"
 
+MEASURED, NAMED = 20, 4
+"""Rows shown where the paper gives no figure for any, and networks named then."""
 DATA = "MHO_DATA"
 """The variable that names the folder of real data where --data is not given."""
 
@@ -51,7 +53,7 @@ def study(
     csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
-    """Measure every table and figure of a paper's evaluation, and set ours beside the paper's.
+    """Measure every table and figure of a paper's evaluation, and set them beside the paper's.
 
     Each difference of more than a tenth says why. Exit code: 0 done, 2 a mistake in what was asked.
     """
@@ -67,8 +69,13 @@ def study(
         _print(found, out)
 
 
+def _networks(found: Study) -> str:
+    names = sorted({row.network for row in found.rows if row.network is not None})
+    return ", ".join(names) if 0 < len(names) <= NAMED else "these networks"
+
+
 def _print(found: Study, out: Path) -> None:
-    """Show the rows that have a figure of the paper."""
+    """Show the rows that have a figure of the paper; where none has, the first that were measured."""
     from rich.table import Table
 
     from mho.report.console import terminal
@@ -76,18 +83,18 @@ def _print(found: Study, out: Path) -> None:
     from mho.studies.numbers import figure
 
     console = terminal(highlight=False)
-    table = Table(
-        title=f"{found.name}: what the paper gives a figure for", title_justify="left", box=None, pad_edge=False
-    )
+    told = [row for row in found.rows if row.paper is not None]
+    title = f"{found.name}: what the paper gives a figure for"
+    if not told:
+        told = [row for row in found.rows if row.ours is not None][:MEASURED]
+        title = f"{found.name}: the paper has no figure for {_networks(found)}; the first of what was measured"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("quantity", overflow="fold")
     table.add_column("network")
-    for head in ("ours", "paper", "ours / paper"):
+    for head in ("mho", "paper", "mho / paper"):
         table.add_column(head, justify="right", no_wrap=True)
-    for row in found.rows:
-        if row.paper is not None:
-            cells = (figure(row.ours, row.unit), paper_text(row), ratio_text(row))
-            table.add_row(row.quantity, row.network or "–", *cells)
+    for row in told:
+        table.add_row(row.quantity, row.network or "–", figure(row.ours, row.unit), paper_text(row), ratio_text(row))
     console.print(table)
-    count = sum(row.paper is None for row in found.rows)
-    written = f"{count} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
+    written = f"{len(found.rows) - len(told)} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
     console.print(written, markup=False, soft_wrap=True)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from mho.files.text import json_text
 from mho.files.writing import save_texts
 from mho.report import accuracy_text as text
 from mho.report import heat_map, layer_plot, sweep_text
+from mho.report.sheets import Page, Sheet, as_json
 
 if TYPE_CHECKING:
     from mho.machine.evaluation import Evaluation
@@ -27,48 +24,9 @@ UNCERTAINTY = (
 )
 
 
-@dataclass(frozen=True)
-class _Sheet:
-    """A table: `told` where its last column is prose."""
-
-    title: str
-    heads: Sequence[str]
-    lines: Sequence[Sequence[str]]
-    remark: str = ""
-    told: bool = False
-
-
-def _page(
-    title: str,
-    first: Evaluation,
-    about: str,
-    sheets: Sequence[_Sheet],
-    analog: Mapping[str, Any],
-    notes: Sequence[str],
-    before: Sequence[str] = (),
-    after: Sequence[str] = (),
-    said: str = "",
-) -> str:
-    origin = first.program.network.origin
-    environment = Environment(
-        loader=PackageLoader("mho.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("accuracy.html.j2").render(
-        title=title,
-        about=about,
-        warning=f"Weights are synthetic ({origin}): no trained network." if "synthetic" in origin else "",
-        said=said,
-        sheets=sheets,
-        # Drawings are ours, and escape what they are given.
-        before=[Markup(drawing) for drawing in before],
-        after=[Markup(drawing) for drawing in after],
-        analog=yaml.safe_dump(dict(analog), sort_keys=False, allow_unicode=True).rstrip(),
-        notes=notes,
-    )
+def _listing(analog: Mapping[str, Any]) -> tuple[str, str]:
+    text = yaml.safe_dump(dict(analog), sort_keys=False, allow_unicode=True).rstrip()
+    return "Analog side, all values in effect", text
 
 
 def _about(found: Evaluation, version: str) -> str:
@@ -83,22 +41,22 @@ def _about(found: Evaluation, version: str) -> str:
 def evaluation_page(found: Evaluation) -> str:
     """Return the page of an evaluation."""
     content = found.to_dict()
-    sheets = [_Sheet("Accuracy", (), text.rows(found), UNCERTAINTY, told=True)]
+    sheets = [Sheet("Accuracy", (), text.rows(found), UNCERTAINTY, told=True)]
     if len(found.seeds) > 1:
         by_seed = zip(found.seeds, found.accuracies, found.agreeing, strict=True)
         lines = [
             (str(seed), text.points(share), text.points(agreeing / found.samples)) for seed, share, agreeing in by_seed
         ]
-        sheets.append(_Sheet("Chip by chip", ("seed", "accuracy", "agreement"), lines))
-    return _page(
+        sheets.append(Sheet("Chip by chip", ("seed", "accuracy", "agreement"), lines))
+    return Page(
         f"{found.program.network.name} on {found.program.chip.name}{text.side(found)}",
-        found,
         _about(found, content["version"]),
+        found.program.network.origin,
         sheets,
-        content["analog"],
         found.notes,
         after=[layer_plot.draw(found)] if found.layers else [],
-    )
+        listing=_listing(content["analog"]),
+    ).render()
 
 
 def sweep_page(found: Sweep) -> str:
@@ -122,25 +80,21 @@ def sweep_page(found: Sweep) -> str:
         )
         for values, each in found.points
     ]
-    return _page(
+    return Page(
         f"{first.program.network.name}: accuracy over {' and '.join(key for key, _ in found.over)}",
-        first,
         _about(max(found.evaluations, key=lambda each: len(each.seeds)), content["version"]),
-        [_Sheet("Point by point", heads, lines, UNCERTAINTY)],
-        content["analog"],
+        first.program.network.origin,
+        [Sheet("Point by point", heads, lines, UNCERTAINTY)],
         found.notes,
         said=sweep_text.conclusion(found),
         before=[heat_map.draw(found)],
-    )
-
-
-def _as_json(content: Mapping[str, Any]) -> str:
-    return json_text(content, indent=2) + "\n"
+        listing=_listing(content["analog"]),
+    ).render()
 
 
 def save_evaluation(found: Evaluation, folder: Path) -> tuple[Path, ...]:
     """Write accuracy.json, accuracy.html and layers.svg into a folder, all or none; OutputError names the path."""
-    texts = {"accuracy.json": _as_json(found.to_dict()), "accuracy.html": evaluation_page(found)}
+    texts = {"accuracy.json": as_json(found.to_dict()), "accuracy.html": evaluation_page(found)}
     if found.layers:
         texts["layers.svg"] = layer_plot.draw(found)
     return save_texts(texts, folder)
@@ -149,6 +103,6 @@ def save_evaluation(found: Evaluation, folder: Path) -> tuple[Path, ...]:
 def save_sweep(found: Sweep, folder: Path) -> tuple[Path, ...]:
     """Write sweep.json, sweep.html and sweep.svg into a folder, all or none; OutputError names the path."""
     return save_texts(
-        {"sweep.json": _as_json(found.to_dict()), "sweep.html": sweep_page(found), "sweep.svg": heat_map.draw(found)},
+        {"sweep.json": as_json(found.to_dict()), "sweep.html": sweep_page(found), "sweep.svg": heat_map.draw(found)},
         folder,
     )

@@ -288,7 +288,7 @@ def _notes(reports: Sequence[Report]) -> Table:
     return table
 
 
-def _labels(contents: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
+def named(contents: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """Say what all reports have in common, and name each by what it does not share with the others."""
     keys = {
         "model": [str(content["model"]["name"]) for content in contents],
@@ -306,20 +306,19 @@ def _labels(contents: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     return " on ".join(common.values()), labels
 
 
-def comparison(reports: Sequence[Report], console: Console) -> None:
-    """Print several programs side by side, one row each, measured against the first (its speed-up is 1)."""
-    contents = [report.to_dict() for report in reports]
-    if not contents:
-        return
-    title, labels = _labels(contents)
+Cells = dict[str, list[str]]
+
+
+def compared(contents: Sequence[Mapping[str, Any]]) -> tuple[Cells, Cells]:
+    """Lay out reports side by side, measured against the first: the cells of columns on time and lives, and on energy."""
     first = contents[0]["latency_s"]
-    columns: dict[str, list[str]] = {
+    columns: Cells = {
         "time": [quantity(content["latency_s"], "s") for content in contents],
         "samples/s": [count(content["throughput_per_s"]) for content in contents],
         "× bound": [ratio(content["bound_ratio"]) for content in contents],
         "speed-up": [ratio(first / content["latency_s"]) for content in contents],
     }
-    energies: dict[str, list[str]] = {"energy": [quantity(content["energy_j"]["total"], "J") for content in contents]}
+    energies: Cells = {"energy": [quantity(content["energy_j"]["total"], "J") for content in contents]}
     for kind in KINDS:
         energies[kind] = [quantity(content["energy_j"]["by_kind"][kind], "J") for content in contents]
     energies["pulses"] = [count(content["writes"]["pulses"]) for content in contents]
@@ -329,6 +328,17 @@ def comparison(reports: Sequence[Report], console: Console) -> None:
             columns[heading] = [
                 "–" if lived is None else years(lived["changed"][key], least=not lived["exact"]) for lived in lives
             ]
+    return columns, energies
+
+
+def comparison(reports: Sequence[Report], console: Console) -> None:
+    """Print several programs side by side, one row each, measured against the first (its speed-up is 1)."""
+    contents = [report.to_dict() for report in reports]
+    if not contents:
+        return
+    title, labels = named(contents)
+    columns, energies = compared(contents)
+    lives = [content["endurance"] for content in contents]
     console.print(Text(title, style="bold"))
     for words, style in dict.fromkeys(line for report in reports for line in converters(report)):
         console.print(Text(words, style=style))

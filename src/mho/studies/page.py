@@ -9,8 +9,9 @@ from mho.studies.plot import render
 from mho.studies.rows import Part, Study
 
 PAPER_LINE = (
-    "*Ours* is measured by mho; *paper* is what the paper prints (≈: not printed, but derived from what is, as the note "
-    "says; –: not printed, or lost in our copy). Every difference of more than a tenth has a note."
+    "*Ours* is measured by mho, and a schedule, design or array that is called ours is mho's own; *paper* is what the paper "
+    "prints (≈: not printed, but derived from what is, as the note says; –: not printed, or lost in our copy). Every "
+    "difference of more than a tenth has a note."
 )
 
 
