@@ -360,7 +360,6 @@ REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
         "conv_transpose2d.*module '0'",
     ),
     "sort": (Function(lambda x: x.sort()[0]), (2, 3), "sort"),
-    "lstm": (nn.LSTM(3, 4), (2, 2, 3), "lstm"),
     "batch mean": (Function(lambda x: x.mean(0)), (2, 3), "batch"),
     "uneven adaptive": (nn.AdaptiveAvgPool2d(3), (1, 2, 8, 8), "unequal"),
     "reflection": (nn.ReflectionPad2d(1), (1, 2, 4, 4), "mode 'reflect'|reflection_pad"),

@@ -28,7 +28,6 @@ from mho.network.layers import (
     Interleave,
     Layer,
     Linear,
-    MatrixLayer,
     Normalise,
     Pad,
     Pool,
@@ -36,6 +35,7 @@ from mho.network.layers import (
     Slice,
     Transpose,
 )
+from mho.network.sharing import reshared
 from mho.network.types import REAL, tensor_types
 
 
@@ -83,34 +83,9 @@ def fold(
         layer = replace(layer, inputs=tuple(state.alias.get(name, name) for name in layer.inputs))
         _place(state, _as_affine(state, layer))
     renamed = tuple(state.alias.get(name, name) for name in outputs)
-    kept = _shared(live, remove_dead(tuple(state.layers.values()), renamed))
+    kept = reshared(live, remove_dead(tuple(state.layers.values()), renamed))
     present = {layer.name for layer in kept}
     return kept, renamed, {name: code for name, code in state.codes.items() if name in present}
-
-
-def _shared(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Let layers that had one weight before folding have one still, where what was folded into it was the same."""
-    origin = {layer.name: layer.weight.key for layer in before if isinstance(layer, MatrixLayer)}
-    known: dict[tuple[object, ...], list[Array]] = {}
-    kept: list[Layer] = []
-    for layer in after:
-        if isinstance(layer, MatrixLayer) and layer.name in origin:
-            firsts = known.setdefault(origin[layer.name], [])
-            first = next((each for each in firsts if _same(each, layer.weight)), None)
-            if first is None:
-                firsts.append(layer.weight)
-            elif first is not layer.weight:
-                layer = replace(layer, weight=first)
-        kept.append(layer)
-    return tuple(kept)
-
-
-def _same(one: Array, other: Array) -> bool:
-    """Whether two weights are one, or known and equal."""
-    if one.key == other.key:
-        return True
-    known = one.values is not None and other.values is not None and one.code is other.code
-    return known and np.array_equal(np.asarray(one.values), np.asarray(other.values))
 
 
 def remove_dead(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer, ...]:

@@ -21,6 +21,7 @@ from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
 from mho.network.torch_matrix import MATRIX, WEIGHTED
 from mho.network.torch_movement import MOVEMENT
+from mho.network.torch_recurrent import RECURRENT
 
 _SKIPPED = {
     "_assert_tensor_metadata",
@@ -121,10 +122,10 @@ def _call(builder: TorchBuilder, node: fx.Node, environment: dict[fx.Node, Value
         return _item(arguments[0], where, used=bool(node.users))
     if not any(_depends(environment[source]) for source in node.all_input_nodes):
         return _evaluate(node, arguments, where)
-    handler = MATRIX.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
+    handler = MATRIX.get(operator) or RECURRENT.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
     if handler is None:
         raise NetworkError(f"{where}: no layer is known for this operator")
-    names_module = leaf or operator in WEIGHTED
+    names_module = leaf or operator in WEIGHTED or operator in RECURRENT
     short = operator.lstrip("_")
     builder.scope = path if path and names_module else (f"{path}.{short}" if path else short)
     try:

@@ -1,0 +1,35 @@
+"""Weights that layers share, kept shared while the network is simplified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mho.network.layers import Array, Layer, MatrixLayer
+
+
+def reshared(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Let layers that had one weight before folding have one still, where what was folded into it was the same."""
+    origin = {layer.name: layer.weight.key for layer in before if isinstance(layer, MatrixLayer)}
+    known: dict[tuple[object, ...], list[Array]] = {}
+    kept: list[Layer] = []
+    for layer in after:
+        if isinstance(layer, MatrixLayer) and layer.name in origin:
+            firsts = known.setdefault(origin[layer.name], [])
+            first = next((each for each in firsts if _same(each, layer.weight)), None)
+            if first is None:
+                firsts.append(layer.weight)
+            elif first is not layer.weight:
+                layer = replace(layer, weight=first)
+        kept.append(layer)
+    return tuple(kept)
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether two weights are one, or known and equal."""
+    if one.key == other.key:
+        return True
+    known = one.values is not None and other.values is not None and one.code is other.code
+    return known and np.array_equal(np.asarray(one.values), np.asarray(other.values))
