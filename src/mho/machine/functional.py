@@ -81,7 +81,7 @@ class _Machine:
         codes, zero = self.values.codes(layer.inputs[0]), int(code.zero)
         if self.watch is not None:
             self.watch(mapped, jobs, self._windows(layer, mapped)[0])
-        samples = self.runs * self.program.network.batch
+        samples = self.runs * layer.shape[0]
         whole, clipped = self.products.whole(mapped, jobs), 0
         if whole is not None:
             sums = whole.sums(layer, codes, zero, samples)
@@ -102,7 +102,7 @@ class _Machine:
         zero, zeros = int(code.zero), np.broadcast_to(matrix.zero, (len(raw), layer.columns))
         # What a crossbar cannot do itself: see `number.reference.accumulate`.
         constant = zero * (layer.rows * zeros - matrix.codes.sum(axis=1, dtype=np.int64))
-        samples = self.runs * self.program.network.batch
+        samples = self.runs * layer.shape[0]
         return settled(layer, raw, inputs, zeros, constant, samples), clipped
 
     def _windows(self, layer: MatrixLayer, mapped: LayerMapping) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

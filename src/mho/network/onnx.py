@@ -24,6 +24,7 @@ from mho.network.onnx_known import STRUCTURE, folded, numpy_type, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
 from mho.network.onnx_quantised import dequantize, integers, quantize
+from mho.network.onnx_recurrent import RECURRENT
 from mho.network.patterns import simplify
 
 OLDEST = 7
@@ -188,7 +189,7 @@ def _run(
     known = not any(isinstance(value, str | Codes) for value in values)
     if known and operator in STRUCTURE:
         return (STRUCTURE[operator](node),)
-    handler = MATRIX.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
+    handler = MATRIX.get(operator) or RECURRENT.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
     if handler is None:
         raise NetworkError(
             "its inputs must be known when the file is read; give their values (`values`)"

@@ -1,0 +1,194 @@
+"""ONNX operators of recurrent layers: LSTM, GRU and RNN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mho.errors import NetworkError, choices
+from mho.network.builder import Builder
+from mho.network.layers import Array
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text
+from mho.network.recurrent import Cell, Function, Gru, Lstm, Plain, States, joined, unroll
+
+DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
+"""For each direction of a node whether it goes back in time."""
+ORDERS = {"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}
+"""The order of gates in weights; the standard's gate c is g here, and its gate h of a GRU is n."""
+PEEPHOLES = "iof"
+"""The order of peepholes."""
+DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
+"""Functions of gates, where a node does not say."""
+FUNCTIONS: dict[str, tuple[str, Mapping[str, str]]] = {
+    "Relu": ("relu", {}),
+    "Tanh": ("tanh", {}),
+    "Sigmoid": ("sigmoid", {}),
+    "Softsign": ("softsign", {}),
+    "Softplus": ("softplus", {}),
+    "LeakyRelu": ("leaky_relu", {"alpha": "slope"}),
+    "ThresholdedRelu": ("threshold", {"alpha": "threshold"}),
+    "Elu": ("elu", {"alpha": "alpha"}),
+    "HardSigmoid": ("hard_sigmoid", {"alpha": "alpha", "beta": "beta"}),
+    "Affine": ("scale_shift", {"alpha": "scale", "beta": "shift"}),
+    "ScaledTanh": ("tanh", {"alpha": "scale", "beta": "inner"}),
+}
+"""The standard's functions: the activation, and what alpha and beta are called there."""
+GIVEN = {
+    "LeakyRelu": {"alpha": 0.01}, "ThresholdedRelu": {"alpha": 1.0}, "Elu": {"alpha": 1.0},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+}  # fmt: skip
+"""Alpha and beta of the operators of these names, where a node does not say."""
+
+
+def _function(name: str, values: Mapping[str, float]) -> Function:
+    """Make a function of a gate; `values` are alpha and beta."""
+    activation, parts = FUNCTIONS[name]
+    parameters = {parts[key]: value for key, value in values.items()}
+
+    def function(builder: Builder, x: str, part: str) -> str:
+        if name != "ScaledTanh":
+            return builder.activation(x, activation, parameters, part)
+        inner = builder.scale_shift(x, parameters["inner"], 0.0, f"{part}.inner")
+        return builder.scale_shift(
+            builder.activation(inner, activation, part=f"{part}.tanh"), parameters["scale"], 0.0, part
+        )
+
+    return function
+
+
+def _functions(node: Node, directions: int) -> list[tuple[Function, ...]]:
+    """Return the functions of each direction; alpha and beta are taken in turn by those that have them."""
+    defaults = DEFAULTS[node.operator]
+    names = [text(name) for name in node.attributes.get("activations", defaults * directions)]
+    if len(names) != len(defaults) * directions:
+        raise NetworkError(f"{len(defaults) * directions} activations are needed, not {len(names)}")
+    given = {key: iter(node.attributes.get(f"activation_{key}", ())) for key in ("alpha", "beta")}
+    functions = [_function(name, dict(_parameters(name, given))) for name in names]
+    return [tuple(functions[first : first + len(defaults)]) for first in range(0, len(names), len(defaults))]
+
+
+def _parameters(name: str, given: Mapping[str, Iterator[Any]]) -> Iterator[tuple[str, float]]:
+    """Yield alpha and beta, as far as a function has them."""
+    if name not in FUNCTIONS:
+        raise NetworkError(f"unknown activation {name!r}; {choices(name, FUNCTIONS)}")
+    for key in FUNCTIONS[name][1]:
+        value = next(given[key], GIVEN.get(name, {}).get(key))
+        if value is None:
+            raise NetworkError(f"activation {name} needs activation_{key}, for which the standard has no other value")
+        yield key, float(value)
+
+
+def _of(array: Array, direction: int) -> Array:
+    """Take the part of one direction, which is the first axis."""
+    code = array.code
+    if code is not None and code.axis is not None:
+        alone = code.axis == 0
+        scale, zero = (code.scale[direction], code.zero[direction]) if alone else (code.scale, code.zero)
+        code = replace(code, scale=scale, zero=zero, axis=None if alone else code.axis - 1)
+    return Array(array.shape[1:], None if array.values is None else array.values[direction], code)
+
+
+def _halves(bias: Array, size: int) -> tuple[Array, Array]:
+    """Part the biases of one direction: those of inputs, those of hidden values."""
+    if bias.values is None:
+        return Array((size,)), Array((size,))
+    values = bias.real().astype(np.float32)
+    return Array.of(values[:size]), Array.of(values[size:])
+
+
+def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[Cell]:
+    """Make the cell of each direction."""
+    order, functions = ORDERS[node.operator], _functions(node, directions)
+    clip = node.attributes.get("clip")
+    if clip is not None and not clip > 0:
+        raise NetworkError(f"clip is a positive number, not {clip}")
+    weight, hidden, bias = builder.array(node.get(1)), builder.array(node.get(2)), builder.optional(node.get(3))
+    size = int(node.attributes.get("hidden_size", hidden.shape[-1]))
+    rows = len(order) * size
+    wanted = {"W": (directions, rows, weight.shape[-1]), "R": (directions, rows, size), "B": (directions, 2 * rows)}
+    for name, array in (("W", weight), ("R", hidden), ("B", bias)):
+        if array is not None and array.shape != wanted[name]:
+            raise NetworkError(f"{name} has shape {array.shape}; {directions} directions of {size} need {wanted[name]}")
+    cells: list[Cell] = []
+    for direction in range(directions):
+        parts = (None, None) if bias is None else _halves(_of(bias, direction), rows)
+        given: dict[str, Any] = {
+            "builder": builder, "inputs": _of(weight, direction), "hidden": _of(hidden, direction), "order": order,
+            "input_bias": parts[0], "hidden_bias": parts[1], "functions": functions[direction], "clip": clip,
+        }  # fmt: skip
+        if node.operator == "LSTM":
+            peepholes = _peepholes(builder.optional(node.get(7)), direction, directions, size)
+            cells.append(Lstm(**given, peepholes=peepholes, coupled=bool(node.attributes.get("input_forget", 0))))
+        elif node.operator == "GRU":
+            cells.append(Gru(**given, reset_after=bool(node.attributes.get("linear_before_reset", 0))))
+        else:
+            cells.append(Plain(**given))
+    return cells
+
+
+def _peepholes(given: Array | None, direction: int, directions: int, size: int) -> dict[str, Array]:
+    """Return the peepholes of one direction by gate."""
+    if given is None:
+        return {}
+    if given.shape != (directions, 3 * size):
+        raise NetworkError(
+            f"P has shape {given.shape}; {directions} directions of {size} need {(directions, 3 * size)}"
+        )
+    values = given.real()[direction].astype(np.float32)
+    return {gate: Array.of(values[place * size : (place + 1) * size]) for place, gate in enumerate(PEEPHOLES)}
+
+
+def _state(builder: OnnxBuilder, value: Value) -> str | None:
+    """Return the name of the states before the first step; None where there are none, or zeros."""
+    known = builder.held.get(value) if isinstance(value, str) else value
+    if known is None and not isinstance(value, str):
+        return None
+    known = known.real() if isinstance(known, Array) else known
+    return None if isinstance(known, np.ndarray) and not known.any() else builder.named(value)
+
+
+def _recurrent(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
+    """One layer in one or both directions: the hidden values of all steps, the last ones, and an LSTM's last cell."""
+    direction = text(node.attributes.get("direction", "forward"))
+    if direction not in DIRECTIONS:
+        raise NetworkError(f"unknown direction {direction!r}; {choices(direction, DIRECTIONS)}")
+    sides = DIRECTIONS[direction]
+    # Layout 0 is (time, batch, values), with directions before the batch; layout 1 has the batch first everywhere.
+    time = 1 if node.attributes.get("layout", 0) else 0
+    x = node.tensor()
+    if len(builder.shape(x)) != 3:
+        raise NetworkError(f"X has shape {builder.shape(x)}; it needs three axes")
+    _check_lengths(node, builder.shape(x)[time])
+    cells = _cells(builder, node, len(sides))
+    before = [_state(builder, node.get(5 + place)) for place in range(cells[0].states)]
+    every, last = [], []
+    for place, (cell, reverse) in enumerate(zip(cells, sides, strict=True)):
+        part = "reverse." if reverse else ""
+        states: States = tuple(
+            None if each is None else builder.slice(each, time, place, place + 1, drop=True, part=f"{part}before")
+            for each in before
+        )
+        hidden, after = unroll(cell, x, time, states, reverse=reverse, part=part)
+        every.append(joined(builder, hidden, time, f"{part}hidden"))
+        last.append(after)
+    # The axis of directions stands behind time in both layouts; time is gone from the last states.
+    outputs: list[Value] = [joined(builder, every, time + 1, "Y")]
+    for states_of, name in zip(zip(*last, strict=True), ("Y_h", "Y_c"), strict=False):
+        outputs.append(joined(builder, [str(each) for each in states_of], time, name))
+    return tuple(outputs)
+
+
+def _check_lengths(node: Node, steps: int) -> None:
+    """Refuse sequences of other lengths than that of X."""
+    lengths = node.known(4)
+    if lengths is not None and (lengths != steps).any():
+        raise NetworkError(
+            f"sequence_lens {lengths.reshape(-1).tolist()[:8]} are not all {steps}, the steps of X: sequences of their own "
+            "lengths are not known; cut X to the length, or run sequences apart"
+        )
+
+
+RECURRENT: dict[str, Handler] = dict.fromkeys(ORDERS, _recurrent)
