@@ -67,6 +67,13 @@ def write_measured(path: Path, text: str) -> None:
     write_text(path, with_measured_part(path.read_text(encoding="utf-8"), text, str(path)))
 
 
+def tree(path: Path | None = None) -> dict[str, str]:
+    """Return commit and day of the working tree, or of the last change of a file in it; empty outside git."""
+    command = ["git", "log", "-1", "--format=%h %cs", *([] if path is None else ["--", str(path)])]
+    made = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT).stdout.split()
+    return {"commit": made[0], "day": made[1]} if len(made) == 2 else {}
+
+
 def fingerprint(folders: Iterable[Path], *more: str) -> str:
     """Digest of source files: partial results are continued only with the code that began them."""
     digest = hashlib.sha256()

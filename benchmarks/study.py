@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from benchmarks.drift import read_drift, sentence
 from benchmarks.files import ROOT, SCRATCH, write_text
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def rendered(study: Study) -> dict[Path, str]:
 
     name = study.name
     head = HEAD.format(name=name, paper=study.paper)
+    moved = sentence(name, read_drift())
+    head = f"{head}\n\n{moved}" if moved else head
     page = markdown(study, title=title(name), head=head, image=lambda plot: f"images/study-{name}-{plot}.svg")
     texts = {DOCS / "images" / f"study-{name}-{plot}.svg": text for plot, text in plots(study).items()}
     return {DOCS / f"study-{name}.md": page, **texts}

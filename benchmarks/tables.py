@@ -165,6 +165,11 @@ def _machine(results: dict[str, Any]) -> str:
         f"One forward pass of resnet50: {1000 * median(units):.0f} ms (the median of those before, between and after the cases: "
         f"{', '.join(f'{1000 * each:.0f}' for each in units)} ms)."
     )
+    if results.get("tree"):
+        text += (
+            f"\n\nMeasured on {results['tree']['day']}, at commit {results['tree']['commit']}; "
+            "what mho has learnt since may take longer or shorter."
+        )
     if results["disturbed"]:
         text += "\n\n**This run was disturbed**: the forward passes differ by more than 15 %. Run it again on a quiet machine."
     return text
