@@ -135,10 +135,12 @@ class OnnxBuilder(Builder):
             raise NetworkError("integer codes can only be moved or dequantised" if value else "an input is missing")
         found = self._constants.get(id(value))
         if found is None:
-            array = Array.of(value) if isinstance(value, np.ndarray) and value.dtype == bool else self.array(value)
-            if array.code is None and array.values is not None and array.values.dtype.kind == "f":
-                array = Array.of(np.maximum(array.values, np.float32(LOWEST)))
-            found = (value, self.constant(array, "constant"))
+            finite = value
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    finite = np.asarray(np.maximum(value, LOWEST), dtype=np.float32)
+            truths = isinstance(value, np.ndarray) and value.dtype == bool
+            found = (value, self.constant(Array.of(value) if truths else self.array(finite), "constant"))
             self._constants[id(value)] = found
         return found[1]
 

@@ -19,10 +19,12 @@ from mho.network.graph import Network
 from mho.network.patterns import simplify
 from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
+from mho.network.torch_indexing import INDEXING
 from mho.network.torch_matrix import MATRIX, WEIGHTED
 from mho.network.torch_movement import MOVEMENT
 from mho.network.torch_recurrent import RECURRENT
 
+HANDLERS = {**MATRIX, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **INDEXING}
 _SKIPPED = {
     "_assert_tensor_metadata",
     "_assert_scalar",
@@ -122,7 +124,7 @@ def _call(builder: TorchBuilder, node: fx.Node, environment: dict[fx.Node, Value
         return _item(arguments[0], where, used=bool(node.users))
     if not any(_depends(environment[source]) for source in node.all_input_nodes):
         return _evaluate(node, arguments, where)
-    handler = MATRIX.get(operator) or RECURRENT.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
+    handler = HANDLERS.get(operator)
     if handler is None:
         raise NetworkError(f"{where}: no layer is known for this operator")
     names_module = leaf or operator in WEIGHTED or operator in RECURRENT
@@ -132,7 +134,17 @@ def _call(builder: TorchBuilder, node: fx.Node, environment: dict[fx.Node, Value
         value = handler(builder, Call(operator, _bind(target, *arguments), node.meta.get("val")))
     except (NetworkError, WeightError) as error:
         raise type(error)(f"{where}: {error}") from error
+    value = _typed(builder, value, node.meta.get("val"))
     _check(builder, node, value, where)
+    return value
+
+
+def _typed(builder: TorchBuilder, value: Value, expected: Any) -> Value:
+    """Give a result the type that torch has: a sum of truths, say, is an integer."""
+    if isinstance(value, tuple) and isinstance(expected, tuple | list):
+        return tuple(_typed(builder, *pair) for pair in zip(value, expected, strict=False))
+    if isinstance(value, str) and isinstance(expected, torch.Tensor):
+        return builder.convert(value, type_name(expected.dtype), "type")
     return value
 
 

@@ -101,7 +101,9 @@ class TorchBuilder(Builder):
             finite = value
             if not value.is_meta and value.is_floating_point():
                 finite = value.float().clamp_min(LOWEST) if bool((value == -np.inf).any()) else value
-            found = (value, self.constant(self.weight(finite), "constant"))
+            truths = value.dtype == torch.bool and not value.is_meta
+            array = Array.of(value.detach().cpu().numpy()) if truths else self.weight(finite)
+            found = (value, self.constant(array, "constant"))
             self._constants[id(value)] = found
         return found[1]
 

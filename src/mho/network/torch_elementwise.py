@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from mho.errors import NetworkError
 from mho.network.builder import LOWEST
-from mho.network.torch_builder import Call, Handler, TorchBuilder
+from mho.network.torch_builder import Call, Handler, TorchBuilder, type_name
+from mho.network.types import BOOL, REAL, promoted
 
 
 def _number(value: Any) -> float | None:
@@ -113,20 +115,90 @@ def _arithmetic(function: str, *, reverse: bool = False) -> Handler:
 
     def handle(builder: TorchBuilder, call: Call) -> str:
         left, right, alpha = call["self"], call["other"], call.get("alpha", 1)
-        if call.get("rounding_mode") is not None:
-            raise NetworkError("division with rounding is not known")
+        rounding = call.get("rounding_mode")
+        kind = type_name(call.meta.dtype)
         if reverse:
             left, right = right, left
         if alpha != 1:
             if reverse:
                 raise NetworkError("rsub with alpha other than 1 is not known")
             right = builder.scale_shift(right, alpha, 0.0, "alpha") if isinstance(right, str) else right * alpha
+        if kind != REAL:
+            return _exact(builder, function, left, right, kind, rounding)
+        left, right = (builder.convert(side, REAL, "real") if isinstance(side, str) else side for side in (left, right))
         a, b = _number(left), _number(right)
         if b is not None and isinstance(left, str):
-            return _broadcast(builder, _with_number(builder, function, left, b, turned=False), call)
-        if a is not None and isinstance(right, str):
-            return _broadcast(builder, _with_number(builder, function, right, a, turned=True), call)
-        return builder.elementwise(function, builder.tensor(left), builder.tensor(right))
+            made = _broadcast(builder, _with_number(builder, function, left, b, turned=False), call)
+        elif a is not None and isinstance(right, str):
+            made = _broadcast(builder, _with_number(builder, function, right, a, turned=True), call)
+        else:
+            made = builder.elementwise(function, builder.tensor(left), builder.tensor(right))
+        return made if rounding is None else _rounded(builder, made, rounding)
+
+    return handle
+
+
+def _rounded(builder: TorchBuilder, x: str, rounding: str) -> str:
+    if rounding == "floor":
+        return builder.activation(x, "floor", part="floor")
+    return builder.convert(builder.convert(x, "int64", "trunc"), REAL, "real")
+
+
+def _exact(builder: TorchBuilder, function: str, left: Any, right: Any, kind: str, rounding: str | None) -> str:
+    """Arithmetic of integers and truths, in the type of the result; a quotient is rounded down or cut off."""
+    a, b = (_typed(builder, side, kind) for side in (left, right))
+    if function == "divide" and rounding == "floor":
+        rest = builder.elementwise("modulo", a, b, "rest")
+        a = builder.elementwise("subtract", a, rest, "whole")
+    if kind == BOOL and function in ("add", "multiply"):
+        function = "or" if function == "add" else "and"
+    return builder.elementwise(function, a, b)
+
+
+def _typed(builder: TorchBuilder, value: Any, kind: str) -> str:
+    """An operand in a type: a tensor converted, a number as a constant."""
+    if isinstance(value, str):
+        return builder.convert(value, kind, kind)
+    number = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+    return builder.tensor(number.to(torch.float32 if kind == REAL else getattr(torch, kind)))
+
+
+def _compared(function: str) -> Handler:
+    """A comparison of two operands, one of which may be a number, in the type that torch compares them in."""
+
+    def handle(builder: TorchBuilder, call: Call) -> str:
+        left, right = call["self"], call["other"]
+        kind = _common(builder, left, right)
+        return builder.elementwise(function, _typed(builder, left, kind), _typed(builder, right, kind))
+
+    return handle
+
+
+def _common(builder: TorchBuilder, *sides: Any) -> str:
+    """The type in which operands meet: reals where one is real; a number takes the tensor's kind."""
+    tensors = [side for side in sides if not isinstance(side, bool | int | float)]
+    types = [builder.types[side] if isinstance(side, str) else type_name(side.dtype) for side in tensors]
+    types += [REAL for side in sides if isinstance(side, float)]
+    kind = promoted(types)
+    return "int64" if kind == BOOL and any(type(side) is int for side in sides) else kind
+
+
+def _logical(function: str) -> Handler:
+    def handle(builder: TorchBuilder, call: Call) -> str:
+        return builder.elementwise(function, *(_typed(builder, call[key], BOOL) for key in ("self", "other")))
+
+    return handle
+
+
+def _not(builder: TorchBuilder, call: Call) -> str:
+    x: str = call["self"]
+    return builder.activation(builder.convert(x, BOOL, "truth") if call.operator == "logical_not" else x, "not")
+
+
+def _bits(function: str) -> Handler:
+    def handle(builder: TorchBuilder, call: Call) -> str:
+        kind = type_name(call.meta.dtype)
+        return builder.elementwise(function, *(_typed(builder, call[key], kind) for key in ("self", "other")))
 
     return handle
 
@@ -158,37 +230,20 @@ def _with_number(builder: TorchBuilder, function: str, x: str, c: float, *, turn
 
 
 def _masked_fill(builder: TorchBuilder, call: Call) -> str:
-    """X where the known mask is false, a number elsewhere: x * keep + fill."""
-    value = _number(call["value"])
-    if not isinstance(call["self"], str) or not isinstance(call["mask"], torch.Tensor) or value is None:
-        raise NetworkError("a mask must be known and its filling a number")
-    return _select(builder, call["self"], ~call["mask"], value)
+    """X where the mask is false, a number elsewhere."""
+    return _chosen(builder, call["mask"], call["value"], call["self"], call)
 
 
 def _where(builder: TorchBuilder, call: Call) -> str:
-    condition, left, right = call["condition"], call["self"], call["other"]
-    if not isinstance(condition, torch.Tensor):
-        raise NetworkError("a condition computed from an input is not known")
-    if isinstance(left, str) and not isinstance(right, str):
-        number = _number(right)
-        if number is not None:
-            return _select(builder, left, condition, number)
-    if isinstance(right, str) and not isinstance(left, str):
-        number = _number(left)
-        if number is not None:
-            return _select(builder, right, ~condition, number)
-    first = builder.elementwise("multiply", builder.tensor(left), builder.tensor(condition), "keep")
-    second = builder.elementwise("multiply", builder.tensor(right), builder.tensor(~condition), "keep")
-    return builder.elementwise("add", first, second)
+    return _chosen(builder, call["condition"], call["self"], call["other"], call)
 
 
-def _select(builder: TorchBuilder, x: str, keep: torch.Tensor, value: float) -> str:
-    value = max(value, LOWEST)
-    kept = builder.elementwise("multiply", x, builder.tensor(keep), "keep")
-    if value == 0:
-        return kept
-    # Where only the shape of the mask is known, so is that of the filling.
-    return builder.elementwise("add", kept, builder.tensor((~keep).to(torch.float32) * value), None)
+def _chosen(builder: TorchBuilder, condition: Any, left: Any, right: Any, call: Call) -> str:
+    """One operand where the condition is true, the other elsewhere; minus infinity is the lowest float32."""
+    kind = type_name(call.meta.dtype)
+    sides = [max(side, LOWEST) if isinstance(side, float) else side for side in (left, right)]
+    made = builder.select(_typed(builder, condition, BOOL), *(_typed(builder, side, kind) for side in sides))
+    return _broadcast(builder, made, call)
 
 
 def _square(builder: TorchBuilder, call: Call) -> str:
@@ -196,16 +251,28 @@ def _square(builder: TorchBuilder, call: Call) -> str:
 
 
 def _cast(builder: TorchBuilder, call: Call) -> str:
-    x: str = call["self"]
-    kind = getattr(call.meta, "dtype", torch.float32)
-    source = builder.layers[x]
-    while source.moves_only:
-        source = builder.layers[source.inputs[0]]
-    if not kind.is_floating_point and not getattr(source, "integers", False):
-        raise NetworkError(f"a conversion of an activation to {kind} is not known")
-    return x
+    """To reals, integers or truths; floating types are all reals."""
+    return builder.convert(call["self"], type_name(getattr(call.meta, "dtype", torch.float32)))
 
 
+def _celu(builder: TorchBuilder, call: Call) -> str:
+    """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
+    alpha = float(call["alpha"])
+    scaled = builder.scale_shift(_first(call), 1.0 / alpha, 0.0, "scale")
+    return builder.scale_shift(builder.activation(scaled, "elu", {"alpha": 1.0}, "elu"), alpha, 0.0)
+
+
+def _floor_divide(builder: TorchBuilder, call: Call) -> str:
+    arguments = {**call.arguments, "rounding_mode": "floor"}
+    return _arithmetic("divide")(builder, replace(call, arguments=arguments))
+
+
+PLAIN = {
+    "tan": "tangent", "asin": "arcsine", "acos": "arccosine", "atan": "arctangent", "sinh": "hyperbolic_sine",
+    "cosh": "hyperbolic_cosine", "asinh": "area_sine", "acosh": "area_cosine", "atanh": "area_tangent", "floor": "floor",
+    "ceil": "ceiling", "round": "round", "sign": "sign", "softsign": "softsign", "isnan": "is_nan",
+}  # fmt: skip
+"""Functions without parameters by torch's name."""
 ELEMENTWISE: dict[str, Handler] = {
     "relu": _fixed("relu"),
     "relu6": _fixed("clip", low=0.0, high=6.0),
@@ -227,6 +294,11 @@ ELEMENTWISE: dict[str, Handler] = {
     "neg": _fixed("negate"),
     "abs": _fixed("absolute"),
     "sin": _fixed("sine"),
+    **{name: _fixed(function) for name, function in PLAIN.items()},
+    "isinf": _fixed("is_infinite", positive=1.0, negative=1.0),
+    "celu": _celu,
+    "softshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("lambd", 0.5)),
+    "hardshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("zero", 0.0)),
     "cos": _fixed("cosine"),
     **{name: _fixed(name) for name in ("sigmoid", "tanh", "silu", "mish", "erf", "exp", "log", "sqrt", "reciprocal")},
     "add": _arithmetic("add"),
@@ -236,6 +308,24 @@ ELEMENTWISE: dict[str, Handler] = {
     "div": _arithmetic("divide"),
     "maximum": _arithmetic("maximum"),
     "minimum": _arithmetic("minimum"),
+    "remainder": _bits("modulo"),
+    "fmod": _bits("remainder"),
+    "floor_divide": _floor_divide,
+    **dict.fromkeys(("eq", "__eq__"), _compared("equal")),
+    **dict.fromkeys(("ne", "not_equal"), _compared("not_equal")),
+    **dict.fromkeys(("lt", "less"), _compared("less")),
+    **dict.fromkeys(("le", "less_equal"), _compared("less_or_equal")),
+    **dict.fromkeys(("gt", "greater"), _compared("greater")),
+    **dict.fromkeys(("ge", "greater_equal"), _compared("greater_or_equal")),
+    "logical_and": _logical("and"),
+    "logical_or": _logical("or"),
+    "logical_xor": _logical("xor"),
+    **dict.fromkeys(("logical_not", "bitwise_not"), _not),
+    **dict.fromkeys(("bitwise_and", "__and__"), _bits("and")),
+    **dict.fromkeys(("bitwise_or", "__or__"), _bits("or")),
+    **dict.fromkeys(("bitwise_xor", "__xor__"), _bits("xor")),
+    **dict.fromkeys(("bitwise_left_shift", "__lshift__"), _bits("shift_left")),
+    **dict.fromkeys(("bitwise_right_shift", "__rshift__"), _bits("shift_right")),
     "masked_fill": _masked_fill,
     "where": _where,
     "to": _cast,

@@ -11,8 +11,9 @@ from mho.errors import NetworkError
 from mho.network import contraction
 from mho.network.builder import LOWEST
 from mho.network.layers import Array
-from mho.network.torch_builder import Call, Handler, TorchBuilder
+from mho.network.torch_builder import Call, Handler, TorchBuilder, type_name
 from mho.network.transposed import transposed_convolution
+from mho.network.types import BOOL
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -155,7 +156,9 @@ def _attention(builder: TorchBuilder, call: Call) -> str:
         mask = torch.ones(rows, columns, dtype=torch.bool).tril()
     if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool and not mask.is_meta:
         mask = torch.zeros(mask.shape).masked_fill(~mask, LOWEST)
-    if mask is not None:
+    if isinstance(mask, str) and builder.types[mask] == BOOL:
+        scores = builder.select(mask, scores, builder.tensor(torch.tensor(LOWEST)), "mask")
+    elif mask is not None:
         scores = builder.elementwise("add", scores, builder.tensor(mask), "mask")
     return builder.product(builder.softmax(scores, -1, "softmax"), value)
 
@@ -294,7 +297,8 @@ def _reduce(builder: TorchBuilder, call: Call) -> str:
     if axes is None or axes == []:
         axes = list(range(len(builder.shape(call["self"]))))
     axes = [axes] if isinstance(axes, int) else axes
-    return builder.reduce(call["self"], function, axes, keep=bool(call.get("keepdim", False)))
+    x = builder.convert(call["self"], type_name(call.meta.dtype), "type")
+    return builder.reduce(x, function, axes, keep=bool(call.get("keepdim", False)))
 
 
 def _extreme(builder: TorchBuilder, call: Call) -> str | tuple[str, None]:

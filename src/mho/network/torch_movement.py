@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch
@@ -186,26 +185,6 @@ def _roll(builder: TorchBuilder, call: Call) -> str:
     return x
 
 
-def _take(builder: TorchBuilder, call: Call) -> str:
-    """Elements of one axis at known, evenly spaced indices: index, index_select."""
-    x: str = call["self"]
-    index = call.get("index", call.get("indices"))
-    axis = call.get("dim", 0)
-    if isinstance(index, list | tuple):
-        given = [i for i, item in enumerate(index) if item is not None]
-        if len(given) != 1:
-            raise NetworkError("indexing more than one axis at once is not known")
-        axis, index = given[0], index[given[0]]
-    if not isinstance(index, torch.Tensor) or index.is_meta or index.dim() != 1 or index.dtype == torch.bool:
-        raise NetworkError("only known, one-dimensional integer indices are known")
-    places = [int(i) % builder.shape(x)[axis] for i in index]
-    steps = {b - a for a, b in itertools.pairwise(places)} or {1}
-    if len(steps) == 1 and min(steps) > 0:
-        return builder.slice(x, axis, places[0], places[-1] + 1, steps.pop())
-    parts = [builder.slice(x, axis, place, place + 1, part="part") for place in places]
-    return builder.concatenate(parts, axis)
-
-
 MOVEMENT: dict[str, Handler] = {
     **dict.fromkeys(
         ("contiguous", "clone", "alias", "detach", "lift_fresh", "lift_fresh_copy", "identity", "positive"),
@@ -245,5 +224,4 @@ MOVEMENT: dict[str, Handler] = {
     "stack": _stack,
     **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
     "roll": _roll,
-    **dict.fromkeys(("index", "index_select"), _take),
 }
