@@ -135,12 +135,10 @@ class OnnxBuilder(Builder):
             raise NetworkError("integer codes can only be moved or dequantised" if value else "an input is missing")
         found = self._constants.get(id(value))
         if found is None:
-            finite = value
+            array = Array.of(value) if isinstance(value, np.ndarray) and value.dtype == bool else None
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                with np.errstate(over="ignore"):
-                    finite = np.asarray(np.maximum(value, LOWEST), dtype=np.float32)
-            truths = isinstance(value, np.ndarray) and value.dtype == bool
-            found = (value, self.constant(Array.of(value) if truths else self.array(finite), "constant"))
+                array = self.array(np.asarray(np.maximum(value, LOWEST), dtype=np.float32))
+            found = (value, self.constant(array or self.array(value), "constant"))
             self._constants[id(value)] = found
         return found[1]
 

@@ -10,7 +10,7 @@ import torch
 
 from mho.errors import NetworkError
 from mho.network.builder import LOWEST
-from mho.network.torch_builder import Call, Handler, TorchBuilder, type_name
+from mho.network.torch_builder import Call, Handler, TorchBuilder, Value, type_name
 from mho.network.types import BOOL, REAL, promoted
 
 
@@ -262,7 +262,7 @@ def _celu(builder: TorchBuilder, call: Call) -> str:
     return builder.scale_shift(builder.activation(scaled, "elu", {"alpha": 1.0}, "elu"), alpha, 0.0)
 
 
-def _floor_divide(builder: TorchBuilder, call: Call) -> str:
+def _floor_divide(builder: TorchBuilder, call: Call) -> Value:
     arguments = {**call.arguments, "rounding_mode": "floor"}
     return _arithmetic("divide")(builder, replace(call, arguments=arguments))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from mho.errors import NetworkError
@@ -64,9 +65,10 @@ def _integers(builder: TorchBuilder, index: Any) -> str:
 def _coordinates(builder: TorchBuilder, given: list[Any]) -> str:
     """Places along several axes, broadcast, as coordinates in a last axis of their own."""
     if all(isinstance(item, torch.Tensor) for item in given):
-        return builder.tensor(torch.stack(torch.broadcast_tensors(*given), dim=-1).to(torch.int64))
+        together = np.broadcast_shapes(*(tuple(item.shape) for item in given))
+        return builder.tensor(torch.stack([item.expand(together) for item in given], dim=-1).to(torch.int64))
     names = [builder.convert(_integers(builder, item), "int64", "index") for item in given]
-    shape = torch.broadcast_shapes(*(builder.shape(name) for name in names))
+    shape = np.broadcast_shapes(*(builder.shape(name) for name in names))
     columns = []
     for name in names:
         wide = name if builder.shape(name) == tuple(shape) else builder.expand(name, tuple(shape), "expand")
