@@ -18,15 +18,28 @@ import onnx
 
 from mho.errors import NetworkError, NumberError, WeightError, choices
 from mho.network.graph import Network
-from mho.network.onnx_builder import AnyArray, Codes, Node, OnnxBuilder, Value, type_name
+from mho.network.layers import MatrixLayer, MatrixProduct
+from mho.network.onnx_builder import AnyArray, Codes, Handler, Node, OnnxBuilder, Value, type_name
 from mho.network.onnx_elementwise import ELEMENTWISE
+from mho.network.onnx_file import STANDARD, read
 from mho.network.onnx_known import STRUCTURE, folded, numpy_type, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
-from mho.network.onnx_quantised import dequantize, integers, quantize
+from mho.network.onnx_qoperator import QOPERATORS
+from mho.network.onnx_quantised import REFUSED, Coding, bipolar, clip_codes, dequantize, move_codes, quant, quantize
 from mho.network.onnx_recurrent import RECURRENT
 from mho.network.patterns import simplify
 
+CODING: Mapping[str, Coding] = {"QuantizeLinear": quantize, "Quant": quant, "IntQuant": quant, "BipolarQuant": bipolar}
+"""Operators that give codes to what they read, or to a copy of it where that has other readers."""
+QUANTISED: Mapping[str, Handler] = {"DequantizeLinear": dequantize, **QOPERATORS, **REFUSED}
+DOMAINS = {
+    "com.microsoft": {"QuantizeLinear", *QUANTISED},
+    **dict.fromkeys(
+        ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"), {*CODING, *REFUSED} - {"QuantizeLinear"}
+    ),
+}
+"""Domains other than ONNX's own, and the operators of theirs that are known."""
 OLDEST = 7
 """Operator sets before this one broadcast by attributes."""
 
@@ -44,7 +57,7 @@ def from_onnx(
     naming node and operator for anything that has no layer here; WeightError for weights that are not finite.
     """
     path = Path(path)
-    model = _read(path)
+    model = read(path)
     opset = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 1)
     if opset < OLDEST:
         raise NetworkError(f"{path}: operator set {opset} is too old; {OLDEST} or newer is needed")
@@ -56,12 +69,13 @@ def from_onnx(
     _bind_inputs(builder, graph, environment, shapes or {}, values or {}, path)
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
-    coded = Counter(node.input[0] for node in graph.node if node.op_type == "QuantizeLinear")
+    coded = Counter(node.input[0] for node in graph.node if node.op_type in CODING)
     for proto in graph.node:
         name = proto.name or proto.output[0]
         where = f"{path}: node {name!r} ({proto.op_type})"
         try:
-            shared = proto.op_type == "QuantizeLinear" and readers[proto.input[0]] > coded[proto.input[0]]
+            first = proto.input[0] if proto.input else ""
+            shared = readers[first] > (coded[first] if proto.op_type in CODING else 1)
             results = _run(builder, proto, environment, opset, shared=shared)
         except (NetworkError, WeightError, NumberError) as error:
             kind = WeightError if isinstance(error, WeightError) else NetworkError
@@ -81,9 +95,10 @@ def _network(path: Path, builder: OnnxBuilder, outputs: Mapping[str, Value]) -> 
     for name, value in outputs.items():
         builder.scope = name
         try:
-            made.append(integers(builder, value) if isinstance(value, Codes) else builder.named(value))
+            made.append(builder.named(value))
         except (NetworkError, WeightError) as error:
             raise type(error)(f"{path}: output {name!r}: {error}") from error
+    _check_widths(path, builder)
     layers, renamed, codes = simplify(tuple(builder.layers.values()), made, builder.codes)
     returned = dict(zip(outputs, renamed, strict=True))
     # A layer inside that bears the name of an output which it is not makes way.
@@ -105,16 +120,19 @@ def _network(path: Path, builder: OnnxBuilder, outputs: Mapping[str, Value]) -> 
     )
 
 
-def _read(path: Path) -> Any:
-    """Read and check a file with its external data."""
-    if not path.is_file():
-        raise NetworkError(f"{path}: no such file")
-    try:
-        onnx.checker.check_model(str(path))
-        return onnx.load(str(path))
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise NetworkError(f"{path}: not a valid ONNX file ({lines[0]})") from error
+def _check_widths(path: Path, builder: OnnxBuilder) -> None:
+    """Refuse a matrix layer that reads a tensor which the file rounds to more steps than 8 bits have."""
+    for layer in builder.layers.values():
+        if not isinstance(layer, MatrixLayer | MatrixProduct):
+            continue
+        for name in layer.inputs:
+            while name not in builder.wide and name not in builder.codes and builder.layers[name].moves_only:
+                name = builder.layers[name].inputs[0]
+            if name in builder.wide and name not in builder.codes:
+                raise NetworkError(
+                    f"{path}: layer {layer.name!r} reads {name!r} in codes of {builder.wide[name]}; crossbars are driven with "
+                    "8 bits: quantise the float model again with 8-bit activations, or give the float model"
+                )
 
 
 def _bind_inputs(
@@ -176,16 +194,16 @@ def _run(
 ) -> tuple[Value, ...]:
     """Compute a node whose inputs are known, or let its handler append layers."""
     operator = proto.op_type
-    if proto.domain not in ("", "ai.onnx"):
-        raise NetworkError(f"operators of domain {proto.domain!r} are not known")
+    if operator not in DOMAINS.get(proto.domain, {operator} if proto.domain in STANDARD else ()):
+        raise NetworkError(f"operators of domain {proto.domain!r} are not known{_of_domain(proto.domain)}")
     values = tuple(environment[name] for name in proto.input)
     attributes = {item.name: onnx.helper.get_attribute_value(item) for item in proto.attribute}
     node = Node(operator, values, attributes, tuple(proto.output), opset, builder)
     builder.scope = proto.name or proto.output[0]
-    if operator == "DequantizeLinear":
-        return (dequantize(builder, node),)
-    if operator == "QuantizeLinear":
-        return (quantize(builder, node, shared=shared),)
+    if operator in CODING:
+        return (CODING[operator](builder, node, shared=shared),)
+    if operator in QUANTISED:
+        return _several(QUANTISED[operator](builder, node))
     known = not any(isinstance(value, str | Codes) for value in values)
     if known and operator in STRUCTURE:
         return (STRUCTURE[operator](node),)
@@ -198,17 +216,17 @@ def _run(
         )
     if known:
         return folded(handler, node)
-    code = next((value.code for value in values if isinstance(value, Codes)), None)
-    if code is not None:
-        if operator not in ON_CODES or code.axis is not None:
-            raise NetworkError(f"integer codes cannot be computed with; known on them: {', '.join(ON_CODES)}")
-        plain = tuple(value.tensor if isinstance(value, Codes) else value for value in values)
-        node = replace(node, inputs=plain)
-    result = handler(builder, node)
-    results = result if isinstance(result, tuple) else (result,)
-    if code is None:
-        return results
-    for item in results:
-        if isinstance(item, str):
-            builder.codes[item] = code
-    return tuple(Codes(item, code) if isinstance(item, str) else item for item in results)
+    if isinstance(values[0], Codes):
+        if operator == "Clip":
+            return (clip_codes(builder, values[0], node, shared=shared),)
+        if operator in ON_CODES and (moved := move_codes(builder, handler, node)):
+            return moved
+    return _several(handler(builder, node))
+
+
+def _several(result: Value | tuple[Value, ...]) -> tuple[Value, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _of_domain(domain: str) -> str:
+    return f", but for {', '.join(sorted(DOMAINS[domain]))}" if domain in DOMAINS else ""

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from mho.errors import NetworkError
 from mho.network.builder import LOWEST, Builder
 from mho.network.layers import Affine, Array
+from mho.network.onnx_codes import Stated
 from mho.network.types import REAL, TYPES
 
 AnyArray = npt.NDArray[Any]
@@ -38,7 +39,7 @@ class Codes:
     """The output of a QuantizeLinear: the integers that stand for a tensor of the network."""
 
     tensor: str
-    code: Affine
+    stated: Stated
 
 
 Value = str | AnyArray | Array | Codes | None
@@ -107,6 +108,9 @@ class OnnxBuilder(Builder):
         """Start empty."""
         super().__init__()
         self.held: dict[str, AnyArray] = {}
+        self.stated: dict[str, Stated] = {}
+        self.given: dict[str, Stated] = {}
+        self.wide: dict[str, str] = {}
         self._constants: dict[int, tuple[Value, str]] = {}
 
     def array(self, value: Value) -> Array:
@@ -131,8 +135,10 @@ class OnnxBuilder(Builder):
         """
         if isinstance(value, str):
             return value
-        if value is None or isinstance(value, Codes):
-            raise NetworkError("integer codes can only be moved or dequantised" if value else "an input is missing")
+        if isinstance(value, Codes):
+            return self.integers_of(value.tensor, value.stated)
+        if value is None:
+            raise NetworkError("an input is missing")
         found = self._constants.get(id(value))
         if found is None:
             array = Array.of(value) if isinstance(value, np.ndarray) and value.dtype == bool else None
@@ -141,6 +147,32 @@ class OnnxBuilder(Builder):
             found = (value, self.constant(array or self.array(value), "constant"))
             self._constants[id(value)] = found
         return found[1]
+
+    def give_code(self, tensor: str, code: Affine) -> None:
+        """Prescribe a code for a tensor, which then stands for reals."""
+        self.codes[tensor] = code
+        self.types[tensor] = REAL
+
+    def integers_of(self, x: str, stated: Stated) -> str:
+        """Append a QuantizeLinear spelled out: round(x / scale) + zero, within the range, as integers."""
+        kind = stated.kind if stated.kind in TYPES else f"{stated.kind.rstrip('0123456789')}8"
+        whole = self.activation(self._affine(x, 1.0 / stated.scale, 0.0, stated.axis, "steps"), "round", part="round")
+        moved = self._affine(whole, 1.0, stated.zero, stated.axis, "zero")
+        within = self.activation(moved, "clip", {"low": stated.low, "high": stated.high}, "range")
+        return self.convert(within, kind, "integers")
+
+    def reals_of(self, x: str, stated: Stated) -> str:
+        """Append a DequantizeLinear spelled out: scale * (x - zero)."""
+        real = self.convert(x, REAL, "real")
+        return self._affine(real, stated.scale, -stated.scale * stated.zero, stated.axis, None)
+
+    def _affine(self, x: str, scale: npt.ArrayLike, shift: npt.ArrayLike, axis: int | None, part: str | None) -> str:
+        """Append x * scale + shift, one number each or one for each place along an axis."""
+        if axis is None:
+            return self.scale_shift(x, float(np.asarray(scale)), float(np.asarray(shift)), part)
+        count = (self.shape(x)[axis],)
+        factor, offset = (Array.of(np.array(np.broadcast_to(each, count), dtype=np.float64)) for each in (scale, shift))
+        return self.channel_affine(x, factor, offset, axis, part)
 
 
 Handler = Callable[[OnnxBuilder, Node], "Value | tuple[Value, ...]"]

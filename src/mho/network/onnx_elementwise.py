@@ -9,7 +9,7 @@ import numpy as np
 from mho.errors import NetworkError
 from mho.network.layers import Affine, Input
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, type_name
-from mho.network.onnx_quantised import RANGES
+from mho.network.onnx_codes import RANGES
 from mho.network.types import REAL
 
 
@@ -129,8 +129,9 @@ def _cast(builder: OnnxBuilder, node: Node) -> str:
     while layer.moves_only:
         layer = builder.layers[layer.inputs[0]]
     if isinstance(layer, Input) and to == REAL and layer.type in ("int8", "uint8"):
-        builder.codes.setdefault(x, Affine(np.array(1.0), np.array(0), *RANGES[layer.type]))
-        builder.codes.setdefault(layer.name, builder.codes[x])
+        code = builder.codes.get(layer.name, Affine(np.array(1.0), np.array(0), *RANGES[layer.type]))
+        for name in {x, layer.name}:
+            builder.give_code(name, code)
         return x
     return builder.convert(x, to)
 

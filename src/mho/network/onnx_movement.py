@@ -258,5 +258,8 @@ MOVEMENT: dict[str, Handler] = {
     "Size": _size,
 }
 
-ON_CODES = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Expand", "Identity")
-"""Operators that may also move integer codes."""
+ON_CODES = (
+    "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Expand", "Identity", "Split", "Concat", "Pad", "Gather",
+    "Tile", "DepthToSpace", "SpaceToDepth", "MaxPool", "GlobalMaxPool", "Resize", "Upsample",
+)  # fmt: skip
+"""Operators that move integer codes, or choose among them."""

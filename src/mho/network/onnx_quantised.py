@@ -1,117 +1,252 @@
-"""QuantizeLinear and DequantizeLinear: where a file keeps weights as integers and prescribes codes for
-activations.
+"""QuantizeLinear and DequantizeLinear, and what other exporters write for them: where a file keeps weights as integers and
+prescribes codes for activations.
 
-A pair of them on an activation makes no layer. It gives the tensor a code; if other nodes read the same
-tensor without that code, or with another one, an explicit copy of the tensor bears it.
+A pair of them on an activation makes no layer. It gives the tensor a code; if other nodes read the same tensor without that
+code, or with another one, an explicit copy of the tensor bears it. Codes that cannot be stored so (one a channel, or of 16
+bits) are spelled out: the vector unit computes with reals that it rounds to the file's steps.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, Protocol
+
 import numpy as np
+from onnx import TensorProto, helper
 
 from mho.errors import NetworkError
-from mho.network.geometry import axis_of
-from mho.network.layers import Affine, Array, Input
-from mho.network.onnx_builder import AnyArray, Codes, Node, OnnxBuilder, Value
+from mho.network.layers import Array, Input
+from mho.network.onnx_builder import AnyArray, Codes, Handler, Node, OnnxBuilder, Value, text
+from mho.network.onnx_codes import RANGES, Stated
+from mho.network.types import REAL
 
-RANGES = {
-    kind: (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in ("int8", "uint8", "int16", "uint16", "int32")
-}
+
+class Coding(Protocol):
+    """A handler that gives codes; `shared`: what it reads has readers that take no code."""
+
+    def __call__(self, builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
+        """Return the integers, or the reals that they stand for."""
 
 
 def dequantize(builder: OnnxBuilder, node: Node) -> Value:
     """Integers to reals: a weight with a code, or the tensor that codes stand for."""
-    value = node.get(0)
+    value, scale, zero = node.get(0), node.known(1), node.known(2)
+    _refuse_blocks(node)
+    return reals(builder, value, scale, zero, int(node.attributes.get("axis", 1)))
+
+
+def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyArray | None, axis: int = 1) -> Value:
+    """Return what integers stand for; see `dequantize`."""
+    if isinstance(value, Array):
+        raise NetworkError("reals cannot be dequantised")
     if isinstance(value, Codes):
-        code = _code(node, builder.shape(value.tensor), "int8")
-        if not same_code(code, value.code, with_range=node.get(2) is not None):
-            raise NetworkError("codes are read with another scale or zero point than they were written with")
-        return value.tensor
+        if Stated.of(scale, zero, value.stated.kind, builder.shape(value.tensor), axis).same(value.stated):
+            return value.tensor
+        value = builder.named(value)
     if isinstance(value, np.ndarray):
-        code = _code(node, value.shape, str(value.dtype))
-        if np.any(value < code.low) or np.any(value > code.high):
-            raise NetworkError(f"the stored integers are not within {code.low}..{code.high}")
-        return Array.of(value, code)
-    if isinstance(value, str) and isinstance(builder.layers[value], Input):
-        code = _code(node, builder.shape(value), "uint8")
-        known = builder.codes.get(value)
-        if known is not None and not same_code(code, known):
-            raise NetworkError(f"input {value!r} is read with two different codes")
-        builder.codes[value] = code
+        return Stated.of(scale, zero, value.dtype.name, value.shape, axis).weight(value)
+    if value is None:
+        raise NetworkError("an input is missing")
+    source = builder.layers[value]
+    while source.moves_only:
+        source = builder.layers[source.inputs[0]]
+    kind = source.type if isinstance(source, Input) else builder.types[value]
+    stated = Stated.of(scale, zero, kind, builder.shape(value), axis)
+    if isinstance(source, Input) and stated.coded and source.type in ("int8", "uint8"):
+        known = builder.given.setdefault(source.name, stated)
+        if not stated.same(known):
+            raise NetworkError(f"input {source.name!r} is read with two different codes")
+        if stated.scale <= 0:
+            raise NetworkError(f"input {source.name!r} has a scale of {float(stated.scale)}; known: positive ones")
+        for name in {value, source.name}:
+            builder.give_code(name, stated.affine)
         return value
-    raise NetworkError("only weights, inputs and quantised tensors can be dequantised")
+    if builder.types[value] == REAL:
+        raise NetworkError("reals cannot be dequantised")
+    made = builder.reals_of(value, stated)
+    if stated.kind in ("int16", "uint16"):
+        builder.wide[made] = stated.kind
+    return made
 
 
 def quantize(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     """Reals to integers: the code goes to the tensor, or to a copy of it if `shared` with readers of the
     reals.
     """
+    scale, zero, axis = node.known(1), node.known(2), int(node.attributes.get("axis", 1))
+    _refuse_blocks(node)
+    kind = "uint8"
+    if node.attributes.get("output_dtype"):
+        kind = np.dtype(helper.tensor_dtype_to_np_dtype(int(node.attributes["output_dtype"]))).name
     value = node.get(0)
     if isinstance(value, Array):
         value = value.real()
     if isinstance(value, np.ndarray):
-        return _quantised(value, _code(node, value.shape, "uint8"))
-    tensor = node.tensor(0)
-    code = _code(node, builder.shape(tensor), "uint8")
-    known = builder.codes.get(tensor)
-    if known is not None and same_code(code, known):
-        return Codes(tensor, code)
-    if known is not None or shared:
+        stated = Stated.of(scale, zero, kind, value.shape, axis)
+        return stated.integers(value).astype(_numpy(stated.kind))
+    tensor = builder.convert(node.tensor(0), REAL, "real")
+    stated = Stated.of(scale, zero, kind, builder.shape(tensor), axis)
+    return coded(builder, tensor, stated, shared=shared)
+
+
+def coded(builder: OnnxBuilder, tensor: str, stated: Stated, *, shared: bool = False) -> Value:
+    """Give a tensor of reals a code; return the integers."""
+    if np.any(stated.scale == 0):
+        raise NetworkError("a scale of 0 leaves no steps to round to")
+    if not stated.coded:
+        return builder.integers_of(tensor, stated)
+    known = builder.stated.get(tensor)
+    if known is not None and known.same(stated) and (known.low, known.high) == (stated.low, stated.high):
+        return Codes(tensor, stated)
+    if shared or tensor in builder.codes:
         tensor = builder.scale_shift(tensor, 1.0, 0.0)
-    builder.codes[tensor] = code
-    return Codes(tensor, code)
+    builder.stated[tensor] = stated
+    builder.give_code(tensor, stated.affine)
+    return Codes(tensor, stated)
 
 
-def _quantised(value: AnyArray, code: Affine) -> AnyArray:
-    """Round half to even, as the operator is defined, and saturate."""
-    scale, zero = code.scale, code.zero
-    if code.axis is not None:
-        along = [1] * value.ndim
-        along[code.axis] = -1
-        scale, zero = scale.reshape(along), zero.reshape(along)
-    kind = next((kind for kind, limits in RANGES.items() if limits == (code.low, code.high)), "int32")
-    # The operator divides in float32.
-    ratio = np.rint(value.astype(np.float32) / scale.astype(np.float32)).astype(np.int64)
-    codes: AnyArray = np.clip(ratio + zero, code.low, code.high).astype(kind)
-    return codes
+def clip_codes(builder: OnnxBuilder, codes: Codes, node: Node, *, shared: bool) -> Value:
+    """Clip integers (as QuantizeLinear, Clip, DequantizeLinear say codes of few bits): the code has a narrower range."""
+    low, high = node.number(1, "min", codes.stated.low), node.number(2, "max", codes.stated.high)
+    stated = codes.stated.within(int(low), int(high))
+    if stated.low >= stated.high:
+        raise NetworkError(f"integers are clipped to {low:g}..{high:g}, which leaves at most one")
+    tensor = builder.scale_shift(codes.tensor, 1.0, 0.0) if shared else codes.tensor
+    builder.stated[tensor] = stated
+    builder.give_code(tensor, stated.affine)
+    return Codes(tensor, stated)
 
 
-def integers(builder: OnnxBuilder, codes: Codes) -> str:
-    """The integers themselves, which a network returns: round(x / scale) + zero, within the code's range."""
-    code = codes.code
-    if code.axis is not None:
-        raise NetworkError("integers with a code per channel are not known as what a network returns")
-    zero = int(code.zero)
-    kind = next(kind for kind, limits in RANGES.items() if limits == (code.low, code.high))
-    steps = builder.scale_shift(codes.tensor, 1.0 / float(code.scale), 0.0, "steps")
-    whole = builder.activation(steps, "round", part="round")
-    within = builder.activation(whole, "clip", {"low": code.low - zero, "high": code.high - zero}, "range")
-    return builder.convert(builder.scale_shift(within, 1.0, zero, "zero"), kind)
+def move_codes(builder: OnnxBuilder, handler: Handler, node: Node) -> tuple[Value, ...]:
+    """Move integers, or choose among them: the reals that they stand for are moved, and keep the code.
+
+    Return nothing where the operator does more, or joins integers of different codes.
+    """
+    codes = [value for value in node.inputs if isinstance(value, Codes)]
+    stated = codes[0].stated
+    same = all(each.stated.same(stated) and each.stated.kind == stated.kind for each in codes)
+    if not same or (node.operator == "Concat" and len(codes) < len(node.inputs)):
+        return ()
+    if node.operator in ("Resize", "Upsample") and text(node.attributes.get("mode", "nearest")) != "nearest":
+        raise NetworkError("resizing integers is known for mode nearest")
+    if np.any(stated.scale < 0) and node.operator in ("MaxPool", "GlobalMaxPool"):
+        return ()
+    inputs = [value.tensor if isinstance(value, Codes) else value for value in node.inputs]
+    if node.operator == "Pad":
+        inputs = [*inputs, *[None] * (3 - len(inputs))]
+        filling = node.number(2, "", 0.0)
+        inputs[2] = np.asarray(float(stated.scale) * (filling - int(stated.zero)))
+    result = handler(builder, replace(node, inputs=tuple(inputs)))
+    moved: list[Value] = []
+    for item in result if isinstance(result, tuple) else (result,):
+        if isinstance(item, str):
+            builder.stated[item] = stated
+            builder.give_code(item, stated.affine)
+            moved.append(Codes(item, stated))
+        else:
+            moved.append(item)
+    return tuple(moved)
 
 
-def same_code(a: Affine, b: Affine, *, with_range: bool = True) -> bool:
-    """Whether two codes give the same reals."""
-    same = np.array_equal(a.scale, b.scale) and np.array_equal(a.zero, b.zero) and a.axis == b.axis
-    return same and (not with_range or (a.low, a.high) == (b.low, b.high))
+def _refuse_blocks(node: Node) -> None:
+    if node.attributes.get("block_size"):
+        raise NetworkError(
+            "codes for blocks of an axis (block_size) are not known: the columns of a crossbar have one scale each; "
+            "quantise per channel or per tensor"
+        )
 
 
-def _code(node: Node, shape: tuple[int, ...], kind: str) -> Affine:
-    """The code of a node: inputs scale and zero point; the type of the integers says their range."""
-    scale, zero = node.known(1), node.known(2)
+def _numpy(kind: str) -> Any:
+    """Return numpy's type of that name; those of less than 8 bits are ml_dtypes's."""
+    return np.dtype(helper.tensor_dtype_to_np_dtype(TensorProto.DataType.Value(kind.upper())))
+
+
+# QONNX ------------------------------------------------------------------------------------------------------
+
+
+def quant(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
+    """Quant of QONNX and Brevitas: reals rounded to codes of any number of bits, and read as reals again."""
+    mode = text(node.attributes.get("rounding_mode", "ROUND")).upper()
+    if mode not in ("ROUND", "HALF_EVEN"):
+        raise NetworkError(f"rounding mode {mode} is not known; known: ROUND")
+    scale, zero, width = (node.known(index) for index in (1, 2, 3))
+    if scale is None or zero is None or width is None or width.size != 1 or width.reshape(()) % 1 or (zero % 1).any():
+        raise NetworkError("scale, zero point and a number of bits must be known, the latter two whole numbers")
+    bits, signed, narrow = int(width.reshape(())), *(bool(node.attributes.get(key, 0)) for key in ("signed", "narrow"))
+    if not 1 <= bits <= 32:
+        raise NetworkError(f"codes of {bits} bits are not known; known: 1 to 32")
+    low = -(2 ** (bits - 1)) + narrow if signed else 0
+    high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
+    if low >= high:
+        raise NetworkError(f"{bits} bits, signed and narrow, leave one code")
+    value = node.get(0)
+    shape = value.shape if isinstance(value, np.ndarray | Array) else builder.shape(node.tensor(0))
+    stated = _quant_code(scale, zero.astype(np.int64), low, high, shape)
+    if isinstance(value, np.ndarray | Array):
+        known = value.real() if isinstance(value, Array) else value
+        return stated.weight(stated.integers(known))
+    result = coded(builder, node.tensor(0), stated, shared=shared)
+    if isinstance(result, Codes):
+        return result.tensor
+    made = builder.reals_of(str(result), stated)
+    builder.wide[made] = f"{bits} bits"
+    return made
+
+
+def _quant_code(scale: AnyArray, zero: AnyArray, low: int, high: int, shape: tuple[int, ...]) -> Stated:
+    """A code whose scale and zero point broadcast to the tensor, and vary along one axis at most."""
+    both = np.broadcast_shapes(scale.shape, zero.shape)
+    full = (*(1,) * (len(shape) - len(both)), *both)
+    varying = [axis for axis, n in enumerate(full) if n > 1]
+    if len(varying) > 1:
+        raise NetworkError(f"scales of shape {scale.shape} vary along more than one axis")
+    flat = [np.broadcast_to(each, both).reshape(-1) for each in (scale, zero)]
+    axis = varying[0] if varying else 0
+    stated = Stated.of(flat[0], None, "int32", shape, axis)
+    return replace(stated, zero=flat[1].reshape(stated.scale.shape), low=low, high=high)
+
+
+def bipolar(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
+    """BipolarQuant: scale where a value is at least 0, -scale elsewhere."""
+    value, scale = node.get(0), node.known(1)
     if scale is None:
         raise NetworkError("the scale is missing")
-    if node.attributes.get("block_size"):
-        raise NetworkError("codes for blocks of an axis are not known")
-    if zero is not None:
-        kind = str(zero.dtype)
-    if kind not in RANGES:
-        raise NetworkError(f"integers of type {kind} are not known; known: {', '.join(RANGES)}")
-    scale = scale.astype(np.float64)
-    zero = np.zeros(scale.shape, dtype=np.int64) if zero is None else zero.astype(np.int64)
-    low, high = RANGES[kind]
-    if scale.size == 1:
-        return Affine(scale.reshape(()), zero.reshape(()), low, high)
-    axis = axis_of(int(node.attributes.get("axis", 1)), len(shape))
-    if scale.ndim != 1 or scale.shape[0] != shape[axis]:
-        raise NetworkError(f"{scale.shape} scales do not fit axis {axis} of {shape}")
-    return Affine(scale, zero, low, high, axis)
+    if isinstance(value, Array):
+        value = value.real()
+    if isinstance(value, np.ndarray):
+        stated = _quant_code(scale, np.zeros((), dtype=np.int64), -1, 1, value.shape)
+        return stated.weight(np.where(value >= 0, 1, -1))
+    if scale.size != 1:
+        raise NetworkError("activations have one scale")
+    size = np.float32(scale.reshape(()))
+    known = [builder.named(np.array(each, dtype=np.float32)) for each in (0.0, size, -size)]
+    positive = builder.elementwise("greater_or_equal", node.tensor(0), known[0], "positive")
+    made = builder.select(positive, known[1], known[2])
+    builder.give_code(made, Stated(np.array(float(size)), np.array(0), "int8", -1, 1).affine)
+    return made
+
+
+def _unknown(why: str) -> Handler:
+    def refuse(builder: OnnxBuilder, node: Node) -> Value:
+        raise NetworkError(why)
+
+    return refuse
+
+
+_AT_RUN_TIME = (
+    "ranges of activations that are only known when the network runs (dynamic quantisation) are not known; quantise "
+    "statically, on calibration samples, or give the float model"
+)
+REFUSED: dict[str, Handler] = {
+    **dict.fromkeys(("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"), _unknown(_AT_RUN_TIME)),
+    **dict.fromkeys(("MatMulNBits", "GatherBlockQuantized", "MatMulBnb4"), _unknown(
+        "weight codes for blocks of an axis are not known; quantise per channel or per tensor, or give the float model"
+    )),
+    "MultiThreshold": _unknown(
+        "the thresholds of FINN (MultiThreshold) are not known; give the file before FINN's transformations, with Quant nodes"
+    ),
+    "Trunc": _unknown("truncated codes (Trunc) are not known; known: Quant, BipolarQuant"),
+}  # fmt: skip
+"""Quantised operators that are refused by name."""
+
+__all__ = ["RANGES", "REFUSED", "bipolar", "clip_codes", "coded", "dequantize", "quant", "quantize", "reals"]

@@ -1,0 +1,112 @@
+"""An ONNX file as it lies around: read with its external data, completed where only onnx's checker minds, and checked.
+
+What onnxruntime loads is a valid file. So these are put right before the check: nodes in any order, domains of operators
+without a version, outputs without a shape, a graph without a name. Functions that a file defines are put in place of the nodes
+that call them. The types of each operator's inputs are checked, which onnx's checker leaves out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import helper, inliner
+
+from mho.errors import NetworkError
+
+STANDARD = ("", "ai.onnx")
+LARGEST_MESSAGE = 2**31 - 1
+"""Bytes that a message of protocol buffers may have."""
+
+
+def read(path: Path) -> Any:
+    """Return the model of a file; NetworkError, naming the file, where it cannot be read or is not valid."""
+    if not path.is_file():
+        raise NetworkError(f"{path}: no such file")
+    try:
+        model = onnx.load(str(path))
+        changed = _complete(model)
+        if model.functions:
+            model, changed = inliner.inline_local_functions(model), True
+        large = changed and model.ByteSize() > LARGEST_MESSAGE
+        if not large:
+            onnx.checker.check_model(model if changed else str(path))
+        onnx.shape_inference.infer_shapes(_without_values(model), check_type=True)
+    except Exception as error:  # whatever onnx makes of damaged bytes
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise NetworkError(f"{path}: not a valid ONNX file ({lines[0]})") from error
+    return model
+
+
+def _complete(model: Any) -> bool:
+    """Put right what only onnx's checker minds; say whether anything was changed."""
+    graph = model.graph
+    before = (len(model.opset_import), bool(graph.name))
+    known = {item.domain for item in model.opset_import}
+    for domain in sorted({node.domain for node in graph.node} - known - set(STANDARD)):
+        model.opset_import.append(helper.make_opsetid(domain, 1))
+    graph.name = graph.name or "graph"
+    bare = [value for value in graph.output if value.type.HasField("tensor_type")]
+    bare = [value for value in bare if not value.type.tensor_type.HasField("shape")]
+    for value in bare:
+        value.type.tensor_type.shape.SetInParent()
+    ordered = _in_order(graph)
+    return (len(model.opset_import), bool(before[1])) != (before[0], True) or bool(bare) or ordered
+
+
+def _in_order(graph: Any) -> bool:
+    """Sort nodes so that each stands behind those that it reads; say whether they were not."""
+    made = {name for node in graph.node for name in node.output if name}
+    missing = Counter({i: len({name for name in _reads(node) if name in made}) for i, node in enumerate(graph.node)})
+    readers: dict[str, list[int]] = {}
+    for i, node in enumerate(graph.node):
+        for name in _reads(node):
+            readers.setdefault(name, []).append(i)
+    ready = [i for i in range(len(graph.node)) if not missing[i]]
+    order: list[int] = []
+    for i in ready:  # grows as it is gone through
+        order.append(i)
+        for name in graph.node[i].output:
+            for reader in readers.get(name, ()):
+                missing[reader] -= 1
+                if not missing[reader]:
+                    ready.append(reader)
+    seen: set[str] = set()
+    right = True
+    for node in graph.node:
+        right = right and all(name in seen or name not in made for name in _reads(node))
+        seen.update(node.output)
+    if right or len(order) < len(graph.node):
+        return False
+    nodes = [graph.node[i] for i in order]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+    return True
+
+
+def _reads(node: Any) -> set[str]:
+    """Return the names that a node reads, those that its inner graphs take from outside among them."""
+    names = {name for name in node.input if name}
+    for item in node.attribute:
+        for graph in (item.g, *item.graphs):
+            names |= {name for inner in graph.node for name in _reads(inner)}
+    return names
+
+
+def _without_values(model: Any) -> Any:
+    """Return the model with initializers as inputs, known by type and shape alone: enough to check types."""
+    graph = onnx.GraphProto(name=model.graph.name)
+    for key in ("node", "input", "output", "value_info"):
+        getattr(graph, key).extend(getattr(model.graph, key))
+    given = {value.name for value in graph.input}
+    graph.input.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        for tensor in model.graph.initializer
+        if tensor.name not in given
+    )
+    bare = onnx.ModelProto(ir_version=model.ir_version, graph=graph)
+    bare.opset_import.extend(model.opset_import)
+    return bare
