@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mho.baseline.lookup import DESIGNS, MEMORIES, Design, Memory, Request, ablation, design, measure_cpu
@@ -29,7 +30,7 @@ from mho.schedule.dispatch import dispatch
 from tests.lookup_oracle import chip_of, embedding_bags, trace_of, traces
 
 DIMENSION, BATCH = 8, 16
-COPYING = ("nmars-copies", "recross", "ours")
+COPYING = ("nmars-copies", "recross", "mho")
 
 
 @cache
@@ -151,7 +152,63 @@ def test_no_design_takes_more_instances_than_the_budget(budget: float, grouping:
             assert each.layout.instances <= budget * least + 1e-9
 
 
-@pytest.mark.parametrize(("published", "last"), [(True, "recross"), (False, "ours")])
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from((1.0, 1.1, 1.25, 2.0)), st.sampled_from(("fast", "refine")))
+def test_in_equal_areas_every_design_takes_as_many_arrays(budget: float, grouping: str) -> None:
+    request = replace(asked(), budget=budget, grouping=grouping, equal=True)
+    for name in DESIGNS:
+        found = design(name, request)
+        assert found.layout.instances == int(Fraction(str(budget)) * request.least_groups), name
+        assert found.says
+        # Rows sit where they sit without copies.
+        alone = design(name, replace(request, equal=False)).layout
+        assert np.array_equal(found.layout.members, alone.members)
+        assert np.array_equal(found.layout.starts, alone.starts)
+
+
+@settings(max_examples=12, deadline=None)
+@given(traces(most_bags=30), st.integers(1, 4), st.sampled_from((1.0, 1.5, 3.0)), st.sampled_from(("equal", "own")))
+def test_what_each_idea_brings_multiplies_to_the_whole_gain(
+    trace: Trace, batch: int, budget: float, areas: str
+) -> None:
+    assume(trace.lookups)
+    found = recommend(
+        trace, trace, chip=chip_of(), dimension=5, batch=batch, budget=budget, designs=("naive", "mho"), areas=areas
+    )
+    assert [each.name for each in found.split] == ["grouping", "copies", "new rows", "ADC modes", "tiles"]
+    own, plain = found.services["mho"], design("naive", replace(found.request, equal=False)).serve(trace, 5, batch)
+    for what, taken, whole in (
+        ("time", plain.seconds / own.seconds if own.seconds else 1.0, found.whole.time),
+        ("energy", plain.energy_j / own.energy_j if own.energy_j else 1.0, found.whole.energy),
+    ):
+        assert np.prod([getattr(each, what) for each in found.split]) == pytest.approx(taken)
+        assert whole == pytest.approx(taken)
+    if areas == "own":
+        assert found.whole.time == pytest.approx(found.gain("mho")["time"])
+        assert found.copied is None
+    else:
+        # What copies alone bring, and what is left of the gain in equal areas.
+        assert found.copied is not None
+        assert found.copied.time * found.gain("mho")["time"] == pytest.approx(found.whole.time)
+        assert found.copied.energy * found.gain("mho")["energy"] == pytest.approx(found.whole.energy)
+
+
+def test_there_are_never_more_copies_than_seats() -> None:
+    """A budget beyond the chip is met as far as it goes, at once, and said."""
+    history, test = made()
+    chip = chip_of()
+    for budget in (1e9, 1e12):
+        found = recommend(history, test, chip=chip, dimension=DIMENSION, batch=BATCH, budget=budget)
+        for made_by in found.designs.values():
+            seats = Seats(made_by.layout, made_by.chip, DIMENSION)
+            assert made_by.layout.instances <= chip.tiles * seats.per_tile
+        assert any("copies; they stop at" in note for note in found.notes())
+    wide = chip_of(tiles=10**6)
+    found = recommend(history, test, chip=wide, dimension=DIMENSION, batch=BATCH, budget=1e12, designs=("naive",))
+    assert found.designs["naive"].layout.instances <= found.request.least_groups + history.lookups
+
+
+@pytest.mark.parametrize(("published", "last"), [(True, "recross"), (False, "mho")])
 def test_the_last_of_an_ablation_is_the_design_itself(published: bool, last: str) -> None:
     steps = ablation(asked(), published=published)
     whole = built(last)
@@ -172,7 +229,7 @@ def test_what_is_served_has_no_say_in_where_rows_sit() -> None:
     other = replace(test, indices=reversed_rows[test.flat])
     names = tuple(DESIGNS)
     first, second = (
-        recommend(history, each, chip=chip_of(), dimension=DIMENSION, batch=BATCH, designs=names, seed=1)
+        recommend(history, each, chip=chip_of(), dimension=DIMENSION, batch=BATCH, designs=names, areas="own", seed=1)
         for each in (test, other)
     )
     for name in names:
@@ -218,7 +275,7 @@ def test_designs_differ_in_nothing_but_what_they_name() -> None:
             assert joules == base.energy_per_event.get(event, joules), (name, event)
     # Adders go with how fast ADCs can give sums; their area is charged.
     fixed, switch = built("naive").chip, built("recross").chip
-    assert adders(fixed) < adders(switch) == adders(built("ours").chip) == adders(built("nmars").chip)
+    assert adders(fixed) < adders(switch) == adders(built("mho").chip) == adders(built("nmars").chip)
     assert adders(fixed) == ROLES["accumulator"].count(fixed)
     areas = [chip.roll_up().area_m2.by_component["accumulator"] for chip in (fixed, switch)]
     assert areas[1] / areas[0] == pytest.approx(adders(switch) / adders(fixed))
@@ -240,7 +297,7 @@ def test_bad_requests_are_refused() -> None:
     with pytest.raises(OptionError, match="unknown design 'our'"):
         design("our", asked())
     with pytest.raises(OptionError, match="area budget"):
-        design("ours", asked(budget=0.9))
+        design("mho", asked(budget=0.9))
     with pytest.raises(OptionError, match="several names"):
         recommend(history, designs="naive")
 

@@ -85,6 +85,7 @@ def test_json_is_all_that_is_printed_and_the_same_each_time_and_in_the_file(
         "budget": 1.25,
         "seed": 0,
         "grouping": "refine",
+        "areas": "equal",
     }
     ended = shell("recommend", clicks, *FEW, "--json", str(tmp_path / "x.json"))
     assert json.loads((tmp_path / "x.json").read_text("utf-8")) == content
@@ -93,7 +94,7 @@ def test_json_is_all_that_is_printed_and_the_same_each_time_and_in_the_file(
 
 def test_all_designs_are_compared_where_none_is_named(shell: Shell, clicks: str) -> None:
     content = shell("recommend", clicks, "--json", "-").json()
-    assert list(content["designs"]) == ["naive", "frequency", "nmars", "recross", "ours"]
+    assert list(content["designs"]) == ["naive", "frequency", "nmars", "recross", "mho"]
 
 
 def test_synthetic_traces_are_told_apart(shell: Shell, tmp_path: Path) -> None:
@@ -162,12 +163,15 @@ def _counts(trace: Trace) -> np.ndarray:
     [
         (("--design", "nmarz"), "unknown design 'nmarz'; did you mean nmars"),
         (("--design", "naive", "--design", "naive"), "named twice"),
-        (("--budget", "0.5"), "at least 1"),
+        (("--budget", "0.5"), "from 1 to"),
         (("--budget", "inf"), "inf"),
-        (("--design", "naive", "--budget", "1.5"), "--budget is for designs with copies"),
-        (("--design", "recross", "--grouping", "fast"), "--grouping is for the design ours"),
-        (("--design", "ours", "--grouping", "fats"), "unknown grouping 'fats'; did you mean fast"),
-        (("--batch", "0"), "at least 1"),
+        (("--design", "naive", "--areas", "own", "--budget", "1.5"), "--budget is for designs with copies"),
+        (("--design", "nmars-copies"), "'nmars-copies' is 'nmars' where areas are equal"),
+        (("--areas", "fair"), "areas are equal or own, not 'fair'"),
+        (("--seed", "3"), "--seed is for the design mho"),
+        (("--design", "recross", "--grouping", "fast"), "--grouping is for the design mho"),
+        (("--design", "mho", "--grouping", "fats"), "unknown grouping 'fats'; did you mean fast"),
+        (("--batch", "0"), "from 1 to"),
         (("--history", "1"), "between 0 and 1"),
         (("--split-by", "chance"), "--split-by is time or seed"),
         (("--test", "x.npz", "--history", "0.5"), "--history splits TRACE"),
@@ -175,7 +179,7 @@ def _counts(trace: Trace) -> np.ndarray:
         (("--test", "nowhere.npz"), "nowhere.npz"),
         (("--chip", "aras"), "no part lookup"),
         (("--set", "tiles=0"), "tiles"),
-        (("--dimension", "100000"), "100000 features"),
+        (("--dimension", "60000"), "60000 features"),
         (("--minimum-frequency", "100000"), "100000 times"),
         (("--query", "x"), "says nothing for a .npz file"),
         (("--json", "nowhere/x.json"), "nowhere"),
@@ -224,7 +228,7 @@ def test_ids_that_are_text_can_be_looked_up_in_the_layout(shell: Shell, made: Tr
         (tmp_path / name).write_text("session;item\n" + "\n".join(lines) + "\n")
     files = (str(tmp_path / "january.csv"), "--test", str(tmp_path / "february.csv"))
     ended = shell(
-        "recommend", *files, "--query", "session", "--row", "item", "--design", "ours", "--out", str(tmp_path / "out")
+        "recommend", *files, "--query", "session", "--row", "item", "--design", "mho", "--out", str(tmp_path / "out")
     )
     assert ended.code == 0
     seating = Seating.load(tmp_path / "out" / "layout.npz")

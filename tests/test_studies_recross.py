@@ -22,6 +22,7 @@ from mho.studies.recross import measure
 from mho.studies.recross.against import SIDES, against
 from mho.studies.recross.likeness import WAYS, law, sweeps
 from mho.studies.recross.load import COHESIONS, PRODUCTION, REAL, chip, load
+from mho.studies.recross.measure import COMPARED
 from mho.studies.rows import TOLERANCE
 from mho.studies.work import Settings, Work
 
@@ -48,7 +49,7 @@ def check_whole(study: studies.Study, names: tuple[str, ...], real: tuple[str, .
     assert [part.id for part in study.parts] == PARTS
     for name in names:
         for what in ("time", "energy"):
-            shown = {design: ours(study, f"against/{what}/{design}/{name}") for design in DESIGNS}
+            shown = {design: ours(study, f"against/{what}/{design}/{name}") for design in COMPARED}
             for pair in ("recross/nmars", "recross/naive", "ours/nmars-whole", "ours/naive", "ours/frequency"):
                 of, over = pair.split("/")
                 assert ours(study, f"against/{what}-gain/{pair}/{name}") == pytest.approx(shown[over] / shown[of])
@@ -56,19 +57,19 @@ def check_whole(study: studies.Study, names: tuple[str, ...], real: tuple[str, .
                 gain = ours(study, f"ideas/{what}/{way}/{last}/{name}")
                 assert gain == pytest.approx(ours(study, f"against/{what}-gain/{design}/naive/{name}"))
         # Reading rows one by one is an activation a look-up; adding them up is never more.
-        parts = {design: ours(study, f"against/parts/{design}/{name}") for design in DESIGNS}
+        parts = {design: ours(study, f"against/parts/{design}/{name}") for design in COMPARED}
         assert parts["nmars"] == parts["nmars-whole"] == max(parts.values())
         # Two bits of nine are 2 / 9 of the time of a conversion: nothing gains more by them alone.
         times = [ours(study, f"against/time/{design}/{name}") for design in ("nmars", "nmars-whole")]
         assert times[0] < times[1] < 4.5 * times[0] * 1.001
-        areas = {design: ours(study, f"against/area/{design}/{name}") for design in DESIGNS}
+        areas = {design: ours(study, f"against/area/{design}/{name}") for design in COMPARED}
         # An ADC that switches takes a little area of its own; beyond that copies take a quarter more, of all parts alike.
         assert min(areas.values()) == areas["naive"] < areas["nmars"] < 1.05 * areas["naive"]
         assert max(areas.values()) <= 1.25 * areas["nmars"] * (1 + 1e-12)
-        assert all(ours(study, f"against/bound/{design}/{name}") >= 1 - 1e-12 for design in DESIGNS)
+        assert all(ours(study, f"against/bound/{design}/{name}") >= 1 - 1e-12 for design in COMPARED)
         assert all(
             ours(study, f"against/p99/{design}/{name}") >= 0.9 * ours(study, f"against/time/{design}/{name}")
-            for design in DESIGNS
+            for design in COMPARED
         )
         least = ours(study, f"groups/touched/least/{name}")
         ways = [ours(study, f"groups/touched/{way}/{name}") for way in WAYS]
@@ -150,11 +151,11 @@ def made_up(times: Mapping[str, float], joules: Mapping[str, float]) -> dict[str
             "batch_s": {"mean": times[name], "p99": times[name]}, "query_j": joules[name], "per_bag": 1.0, "area_m2": 1.0,
             "bound_ratio": 1.0,
         }
-        for name in DESIGNS
+        for name in COMPARED
     }  # fmt: skip
 
 
-amounts = st.fixed_dictionaries({name: st.floats(1e-3, 1e3) for name in DESIGNS})
+amounts = st.fixed_dictionaries({name: st.floats(1e-3, 1e3) for name in COMPARED})
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "mho recommend ml1m.npz --bag user --row item --compact --out out/movies\n\n"
     "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
-    "mho recommend january.npz --test february.npz --design recross --design ours"
+    "mho recommend january.npz --test february.npz --design recross --design mho"
 )
 SPLITTING, SERVING = "History and test", "Serving"
 SHARE, ORDERS = 0.8, ("time", "seed")
@@ -111,12 +111,21 @@ def recommend(
             help="The most area, over the least that holds every row: what is beyond 1 goes into copies; else 1.25.",
         ),
     ] = None,
+    areas: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=SERVING,
+            help="equal: every design takes the area of --budget, those without copies of their own by copying busy groups. own: "
+            "each design as it comes.",
+        ),
+    ] = "equal",
     grouping: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             rich_help_panel=SERVING,
-            help="How the design ours groups rows: id, frequency, greedy, fast, refine, hypergraph, anneal, or best, which takes "
+            help="How the design mho groups rows: id, frequency, greedy, fast, refine, hypergraph, anneal, or best, which takes "
             "minutes; else refine.",
         ),
     ] = None,
@@ -125,16 +134,16 @@ def recommend(
         typer.Option(
             metavar="NAME",
             rich_help_panel=SERVING,
-            help="A design to compare: naive, frequency, nmars, nmars-copies, nmars-whole, recross or ours. May be repeated; "
+            help="A design to compare: naive, frequency, nmars, nmars-copies, nmars-whole, recross or mho. May be repeated; "
             "else all but nmars-copies and nmars-whole.",
         ),
     ] = None,
     seed: Annotated[
-        int,
+        int | None,
         typer.Option(
-            parser=use.whole(0, use.SEEDS), metavar="N", help="Of groupings that draw, and of --split-by seed."
+            parser=use.whole(0, use.SEEDS), metavar="N", help="Of the design mho, and of --split-by seed; else 0."
         ),
-    ] = 0,
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -147,20 +156,23 @@ def recommend(
 ) -> None:
     """Read a trace of look-ups, group and copy its rows by its history, and serve the rest with each design.
 
-    Tells time, energy, area and load of each, side by side. Designs see the history alone.
+    Tells time, energy, area and load of each, side by side, in equal areas, and what each idea of the design mho brings. Designs
+    see the history alone.
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
     check_outputs(json_to=json_to, out=out)
     _check(test, history, split_by)
     from mho.baseline.lookup.designs import COPYING
-    from mho.baseline.lookup.recommendation import BUDGET, COMPARED, GROUPING, check_designs
+    from mho.baseline.lookup.recommendation import AREAS, BUDGET, COMPARED, GROUPING, OWN, check_designs
     from mho.baseline.lookup.recommendation import recommend as recommended
 
-    names = check_designs(design or COMPARED)
-    if grouping is not None and "ours" not in names:
-        raise OptionError("--grouping is for the design ours, which is not asked for")
-    if area is not None and not set(names) & set(COPYING):
+    names = check_designs(design or COMPARED, areas)
+    if grouping is not None and OWN not in names:
+        raise OptionError(f"--grouping is for the design {OWN}, which is not asked for")
+    if seed is not None and OWN not in names and split_by != "seed":
+        raise OptionError(f"--seed is for the design {OWN}, which is not asked for, and for --split-by seed")
+    if area is not None and areas != AREAS[0] and not set(names) & set(COPYING):
         raise OptionError(f"--budget is for designs with copies ({', '.join(COPYING)}), none of which is asked for")
     on = load_chip(chip, overrides)
     with progress(quiet=json_to == "-") as say:
@@ -170,14 +182,15 @@ def recommend(
             known,
             asked,
             history=SHARE if history is None else history,
-            split_seed=seed if split_by == "seed" else None,
+            split_seed=(seed or 0) if split_by == "seed" else None,
             chip=on,
             dimension=dimension,
             batch=batch,
             budget=BUDGET if area is None else area,
             grouping=GROUPING if grouping is None else grouping,
             designs=names,
-            seed=seed,
+            areas=areas,
+            seed=seed or 0,
             say=say,
         )
         written: tuple[Path, ...] = ()

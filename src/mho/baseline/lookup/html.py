@@ -52,6 +52,8 @@ def render(found: Recommendation) -> str:
         lines=page.trace_lines(found),
         heads=list(found.designs),
         measures=page.measures(found),
+        split=page.split_lines(found),
+        verdict=page.split_verdict(found),
         layout=LAYOUT,
         example=_example(found),
         # Drawings are ours, and escape what they are given.

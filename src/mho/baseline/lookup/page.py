@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mho.baseline.lookup.recommendation import Recommendation
+from mho.baseline.lookup.recommendation import OWN, Recommendation
 from mho.mapping.embedding import cover, groups_per_bag
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace
@@ -17,6 +17,8 @@ from mho.report.service import Service, spread
 
 POINTS = 240
 """Points of a curve, at most: more than a drawing can tell apart."""
+NOTHING = 1.02
+"""A gain of less is not worth a word."""
 QUANTILES = (0, 25, 50, 75, 99, 100)
 
 Numbers = npt.NDArray[np.float64]
@@ -181,6 +183,40 @@ def measures(found: Recommendation) -> list[tuple[str, list[str]]]:
         (f"time of {against} / this", [ratio(each["time"]) for each in gains]),
         (f"energy of {against} / this", [ratio(each["energy"]) for each in gains]),
     ]
+
+
+def split_lines(found: Recommendation) -> list[tuple[str, str, str, str]]:
+    """Return what each idea brings to the design mho: which, by how many times less time and energy, and what it is.
+
+    Last comes the whole gain, and what copies alone bring to the naive mapping. Nothing where that design was not asked for.
+    """
+    if not found.taken:
+        return []
+    told = [(each, f"+ {each.name}") for each in found.split] + [(found.whole, "together")]
+    if found.copied is not None:
+        told.append((found.copied, f"{found.against}, copied"))
+    return [(name, ratio(each.time), ratio(each.energy), each.says) for each, name in told]
+
+
+def split_verdict(found: Recommendation) -> str:
+    """Say in a sentence where the gain of the design mho comes from; nothing where it was not asked for."""
+    if not found.taken:
+        return ""
+
+    def most(what: str) -> str:
+        ordered = sorted(found.split, key=lambda each: -getattr(each, what))
+        gained = [
+            f"{each.name} ({ratio(getattr(each, what))})" for each in ordered[:2] if getattr(each, what) > NOTHING
+        ]
+        lost = [f"{each.name} ({ratio(getattr(each, what))})" for each in ordered if getattr(each, what) < 1 / NOTHING]
+        said = f"less {what} comes from {' and '.join(gained)}" if gained else f"nothing makes it less {what}"
+        return said + (f", against {' and '.join(lost)}" if lost else "")
+
+    whole = found.whole
+    return (
+        f"{OWN} takes {ratio(whole.time)} less time and {ratio(whole.energy)} less energy than the naive mapping of one copy: "
+        f"{most('time')}; {most('energy')}."
+    )
 
 
 def busiest(service: Service) -> str:

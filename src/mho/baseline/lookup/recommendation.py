@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mho.baseline.lookup.designs import DESIGNS, Design, Request, design
+from mho.baseline.lookup.designs import DESIGNS, Design, Request, design, steps
 from mho.chip import Chip
 from mho.errors import OptionError, choices
 from mho.mapping.embedding.storage import Seating
@@ -19,16 +20,44 @@ from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
 SCHEMA = "mho.recommendation/1"
-COMPARED = ("naive", "frequency", "nmars", "recross", "ours")
-NAIVE = "naive"
+OWN, NAIVE = "mho", "naive"
+COMPARED = (NAIVE, "frequency", "nmars", "recross", OWN)
 BUDGET, GROUPING = 1.25, "refine"
+AREAS = ("equal", "own")
+"""Whether every design may take as much area, or each as much as it comes with."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What it took to serve the test after one idea more, `name`, which `says` what it is. s and J."""
+
+    name: str
+    says: str
+    seconds: float
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how many times less time and energy one idea makes it; less than 1 is more."""
+
+    name: str
+    says: str
+    time: float
+    energy: float
+
+
+def ratio_of(before: float, after: float) -> float:
+    """Return before / after; a trace whose bags are all empty takes nothing, by any design."""
+    return before / after if after else 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recommendation(Shown):
     """Designs made from a history, each with what it took to serve the test.
 
-    `statistics` are of the history; `unseen`: how much of the test the history never looks up.
+    `statistics` are of the history; `unseen`: how much of the test the history never looks up. `taken`: from the naive mapping of
+    one copy to the design mho, what each idea more takes; empty where that design was not asked for.
     """
 
     request: Request
@@ -37,6 +66,7 @@ class Recommendation(Shown):
     unseen: Unseen
     designs: Mapping[str, Design]
     services: Mapping[str, Service]
+    taken: tuple[Taken, ...] = ()
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `designs`, each with its time, energy, area, activations and gain."""
@@ -85,14 +115,41 @@ class Recommendation(Shown):
 
     def gain(self, name: str) -> dict[str, float]:
         """Return time, energy and activations of the design `against` over those of a design; more than 1 is better."""
-        ours, theirs = self.services[name], self.services[self.against]
-        pairs = {
-            "time": (theirs.seconds, ours.seconds),
-            "energy": (theirs.energy_j, ours.energy_j),
-            "activations": (theirs.activations, ours.activations),
+        this, other = self.services[name], self.services[self.against]
+        return {
+            "time": ratio_of(other.seconds, this.seconds),
+            "energy": ratio_of(other.energy_j, this.energy_j),
+            "activations": ratio_of(other.activations, this.activations),
         }
-        # A trace whose bags are all empty takes nothing, by any design.
-        return {what: before / after if after else 1.0 for what, (before, after) in pairs.items()}
+
+    @cached_property
+    def split(self) -> tuple[Gain, ...]:
+        """What each idea brings to the design mho, over the naive mapping of one copy; their product is the whole gain."""
+        return tuple(
+            Gain(
+                after.name,
+                after.says,
+                ratio_of(before.seconds, after.seconds),
+                ratio_of(before.energy_j, after.energy_j),
+            )
+            for before, after in pairwise(self.taken)
+        )
+
+    @property
+    def whole(self) -> Gain:
+        """The gain of the design mho over the naive mapping of one copy."""
+        first, last = self.taken[0], self.taken[-1]
+        says = f"{OWN} over {first.says}"
+        return Gain("all", says, ratio_of(first.seconds, last.seconds), ratio_of(first.energy_j, last.energy_j))
+
+    @property
+    def copied(self) -> Gain | None:
+        """What copies alone bring to the naive mapping in the same area, where that was served."""
+        if not (self.taken and self.request.equal and NAIVE in self.services):
+            return None
+        first, naive = self.taken[0], self.services[NAIVE]
+        says = "what copies in the same area bring where rows stay in the order of their ids"
+        return Gain(NAIVE, says, ratio_of(first.seconds, naive.seconds), ratio_of(first.energy_j, naive.energy_j))
 
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once; what is not true of all designs says of which."""
@@ -107,7 +164,26 @@ class Recommendation(Shown):
             first.append(
                 f"{self.chosen} is chosen because it takes the least time x energy on the test, of these designs"
             )
+        first += self._areas()
         return (*first, *everywhere, *rest)
+
+    def _areas(self) -> list[str]:
+        """Say how areas compare, and where copies stop short of the budget."""
+        notes = []
+        if self.request.equal and len(self.designs) > 1:
+            notes.append(
+                "areas are equal: every design takes as many arrays, busy groups copied by load where it has no copies of its own"
+            )
+        elif len({each.layout.instances for each in self.designs.values()}) > 1:
+            notes.append("areas differ: each design takes as many arrays as it comes with")
+        budget, most = self.request.budget, self.request.most
+        allowed = budget * self.request.least_groups
+        if allowed >= most + 1:
+            notes.append(
+                f"the area budget of {budget:g} allows {allowed:.6g} copies; they stop at {most}, as many as the chip has seats "
+                "for, or as the history ever asks for"
+            )
+        return notes
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data; of each design its service as `Service.to_dict` gives it."""
@@ -129,12 +205,26 @@ class Recommendation(Shown):
                 "budget": request.budget,
                 "seed": request.seed,
                 "grouping": request.grouping,
+                "areas": AREAS[0] if request.equal else AREAS[1],
             },
             "against": self.against,
             "chosen": self.chosen,
             "designs": {
-                name: {**self.services[name].to_dict(), "gain": self.gain(name), "design_notes": list(each.notes)}
+                name: {
+                    **self.services[name].to_dict(),
+                    "says": each.says,
+                    "gain": self.gain(name),
+                    "design_notes": list(each.notes),
+                }
                 for name, each in self.designs.items()
+            },
+            "split": None
+            if not self.taken
+            else {
+                "taken": [asdict(each) for each in self.taken],
+                "gains": [asdict(each) for each in self.split],
+                "whole": asdict(self.whole),
+                "copied": asdict(self.copied) if self.copied else None,
             },
             "notes": list(self.notes()),
         }
@@ -149,8 +239,10 @@ class Recommendation(Shown):
         return save(self, Path(folder))
 
 
-def check_designs(names: Sequence[str]) -> tuple[str, ...]:
-    """Refuse unknown designs, the same one twice, and none at all, with OptionError."""
+def check_designs(names: Sequence[str], areas: str = AREAS[0]) -> tuple[str, ...]:
+    """Refuse unknown designs, the same one twice, and none at all, and areas that are neither equal nor own, with OptionError."""
+    if areas not in AREAS:
+        raise OptionError(f"areas are {' or '.join(AREAS)}, not {areas!r}")
     if isinstance(names, str):
         raise OptionError(f"designs are several names, such as ({names!r},), not {names!r}")
     if not names:
@@ -160,6 +252,8 @@ def check_designs(names: Sequence[str]) -> tuple[str, ...]:
             raise OptionError(f"unknown design {name!r}; {choices(name, DESIGNS)}")
         if list(names).count(name) > 1:
             raise OptionError(f"design {name!r} is named twice")
+        if name == "nmars-copies" and areas == AREAS[0]:
+            raise OptionError("design 'nmars-copies' is 'nmars' where areas are equal; it is for --areas own")
     return tuple(names)
 
 
@@ -184,6 +278,7 @@ def recommend(
     budget: float = BUDGET,
     grouping: str = GROUPING,
     designs: Sequence[str] = COMPARED,
+    areas: str = AREAS[0],
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recommendation:
@@ -191,14 +286,15 @@ def recommend(
 
     `history`: the share of the queries that designs may see, the first ones, or with `split_seed` ones drawn at random. With a
     `test` of its own, a trace or a file, the whole trace is history. `budget`: the most area, in instances of groups over the
-    fewest groups that hold every row; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how
-    the design `ours` groups rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
+    fewest groups that hold every row; `areas`: "equal", every design may take it, in copies of busy groups, or "own", each as much
+    as it comes with; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how the design mho
+    groups rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
 
     Rows of a test of its own are those of the history that are called alike. Raises OptionError for what is out of range,
     TraceError where history or test would be empty or are of other tables, or a file cannot be read, ChipError for a chip without
     a part `lookup`, MappingError where the chip has no room.
     """
-    names = check_designs(designs)
+    names = check_designs(designs, areas)
     _check(budget, batch, dimension, seed)
     on = Chip.load(chip) if isinstance(chip, str) else chip
     whole = trace if isinstance(trace, Trace) else read(trace)
@@ -206,7 +302,16 @@ def recommend(
         known, asked = whole.split(history, split_seed)
     else:
         known, asked = align(whole, test if isinstance(test, Trace) else read(test))
-    request = Request(known, on, budget=budget, batch=batch, dimension=dimension, seed=seed, grouping=grouping)
+    request = Request(
+        known,
+        on,
+        budget=budget,
+        batch=batch,
+        dimension=dimension,
+        seed=seed,
+        grouping=grouping,
+        equal=areas == AREAS[0],
+    )
     say("counting what the history looks up")
     found = statistics(known)
     unseen = describe(known, asked)
@@ -217,4 +322,21 @@ def recommend(
         made[name] = design(name, request)
         say(f"{name}: serving the test")
         services[name] = made[name].serve(asked, dimension, batch)
-    return Recommendation(request, asked, found, unseen, made, services)
+    taken = _steps(request, made[OWN], services, asked, say) if OWN in made else ()
+    return Recommendation(request, asked, found, unseen, made, services, taken)
+
+
+def _steps(
+    request: Request, own: Design, services: Mapping[str, Service], test: Trace, say: Callable[[str], None]
+) -> tuple[Taken, ...]:
+    """Serve the test by each step from the naive mapping to the design mho, but for those that were served already."""
+    taken = []
+    for step in steps(request, own):
+        known = OWN if step.layout is own.layout and step.placed is own.placed and step.chip is own.chip else step.name
+        if known in services and (known == OWN or not request.equal):
+            service = services[known]
+        else:
+            say(f"{OWN}, step by step: {step.name}")
+            service = step.serve(test, request.dimension, request.batch)
+        taken.append(Taken(step.name, step.says, service.seconds, service.energy_j))
+    return tuple(taken)

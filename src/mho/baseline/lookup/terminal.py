@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mho.baseline.lookup.page import energies, measures, modes, trace_lines
+from mho.baseline.lookup.page import energies, measures, modes, split_lines, split_verdict, trace_lines
 from mho.baseline.lookup.recommendation import Recommendation
 from mho.report.engineering import percent
 
@@ -37,6 +37,9 @@ def show(found: Recommendation, console: Console) -> None:
     heads = list(found.designs)
     for table in _tables(measures(found), heads, found.chosen, console.width - 2):
         _section(console, "Designs   each made from the history, serving the test", table)
+    _section(console, "What they are", _named([(name, each.says) for name, each in found.designs.items()]))
+    if found.taken:
+        _section(console, "Where the gain comes from   times less than the step before", _split(found))
     shares = modes(found)
     lines = [
         (part, [percent(amounts[at], 1.0) for _, amounts in shares.amounts]) for at, part in enumerate(shares.parts)
@@ -65,6 +68,25 @@ def _section(console: Console, title: str, body: RenderableType) -> None:
     console.print()
     console.print(Text(title, style="bold"))
     console.print(Padding(body, (0, 0, 0, 2), expand=False))
+
+
+def _named(lines: list[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold", style="dim")
+    for name, says in lines:
+        grid.add_row(Text(name), Text(says))
+    return grid
+
+
+def _split(found: Recommendation) -> RenderableType:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for head, justify in (("", "left"), ("time", "right"), ("energy", "right"), ("", "left")):
+        table.add_column(head, justify=justify, no_wrap=head != "" or not table.columns)  # type: ignore[arg-type]
+    for name, time, energy, says in split_lines(found):
+        style = "bold" if name == "together" else ""
+        table.add_row(Text(name, style), Text(time, style), Text(energy, style), Text(says, "dim"))
+    return Group(table, Text(f"\n{split_verdict(found)}"))
 
 
 def _told(lines: list[tuple[str, str, str]]) -> Table:

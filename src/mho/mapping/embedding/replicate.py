@@ -34,6 +34,8 @@ _WEIGHTS: dict[str, Callable[[Loads, float], Loads]] = {
     "none": lambda activations, batches: np.zeros(len(activations)),
 }
 RULES = tuple(_WEIGHTS)
+MOST_INSTANCES = 1 << 24
+"""Instances that copies are handed out to, at most: more than any chip has seats."""
 
 
 def activations(layout: Layout, history: Trace) -> npt.NDArray[np.int64]:
@@ -78,10 +80,12 @@ def replicate(
     *,
     batch: int = 256,
     loads: Loads | None = None,
+    most: int = MOST_INSTANCES,
 ) -> Layout:
     """Return the layout with more copies of its groups.
 
-    `budget`: instances over the fewest groups that hold every row once, at most. `rule`: see above. `batch`: bags that are
+    `budget`: instances over the fewest groups that hold every row once, at most; `most`: instances, at most, such as a chip has
+    seats for, but always one copy of each group. `rule`: see above. `batch`: bags that are
     served together, for rule "log". `loads` float (groups,), of at least 0: what each group is asked for, where that is not the
     number of its activations in the history, such as the time that they take. Copies that the layout has are taken back first.
     OptionError for an unknown rule, a batch below 1, a budget below one copy of each group, a history of other rows, or loads
@@ -92,7 +96,7 @@ def replicate(
     if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
         raise OptionError(f"a batch is a whole number of bags from 1, not {batch!r}")
     single = layout.with_copies(np.ones(layout.groups, dtype=np.int32))
-    more = instances_within(single, budget) - layout.groups
+    more = max(min(instances_within(single, budget), most) - layout.groups, 0)
     touched = activations(single, history).astype(np.float64)
     if loads is not None:
         if rule not in ("log", "load"):

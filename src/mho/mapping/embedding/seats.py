@@ -14,6 +14,11 @@ from mho.errors import MappingError, OptionError
 from mho.mapping.embedding.layout import Layout
 
 
+def room(chip: Chip, dimension: int) -> int:
+    """Return how many instances of groups of rows of `dimension` features a chip has seats for."""
+    return chip.tiles * (chip.tile.groups // -(-dimension // chip.group_columns))
+
+
 @dataclass(frozen=True, eq=False)
 class Seats:
     """The place of each instance of a layout on a chip, for rows of `dimension` features of 8 bits.
