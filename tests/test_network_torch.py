@@ -85,6 +85,9 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...]]] 
     "adaptive from one": (lambda: nn.AdaptiveAvgPool2d((3, 2)), ((1, 2, 1, 8),)),
     "adaptive to one": (lambda: nn.AdaptiveAvgPool2d(1), ((1, 2, 6, 8),)),
     "adaptive maximum": (lambda: nn.AdaptiveMaxPool2d((2, None)), ((1, 2, 6, 8),)),
+    "adaptive uneven": (lambda: nn.AdaptiveAvgPool2d((3, 5)), ((1, 2, 8, 7),)),
+    "adaptive maximum uneven": (lambda: nn.AdaptiveMaxPool2d((3, 5)), ((1, 2, 8, 7),)),
+    "batch mean": (lambda: Function(lambda x: x.mean(0)), ((2, 3),)),
     "adaptive 1d": (lambda: nn.AdaptiveAvgPool1d(2), ((1, 2, 6),)),
     "layer norm": (lambda: nn.LayerNorm((3, 5)), ((2, 3, 5),)),
     "rms norm": (lambda: nn.RMSNorm(5, eps=1e-5), ((2, 3, 5),)),
@@ -354,14 +357,9 @@ def test_a_linear_layer_on_flattened_tokens_keeps_the_batch_axis() -> None:
 
 
 REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
-    "unknown operator": (
-        nn.Sequential(Function(lambda x: x.cummax(1)[0])),
-        (1, 2, 4, 4),
-        "cummax.*module '0'",
-    ),
+    "unknown operator": (nn.Sequential(Function(lambda x: x.cummax(1)[0])), (1, 2, 4, 4), "cummax.*module '0'"),
+    "transposed over three axes": (nn.ConvTranspose3d(2, 2, 2), (1, 2, 3, 3, 3), "one to 2 axes"),
     "sort": (Function(lambda x: x.sort()[0]), (2, 3), "sort"),
-    "uneven adaptive": (nn.AdaptiveAvgPool2d(3), (1, 2, 8, 8), "unequal"),
-    "reflection": (nn.ReflectionPad2d(1), (1, 2, 4, 4), "mode 'reflect'|reflection_pad"),
     "data dependence": (Function(lambda x: x[x > 0]), (2, 3), "torch.export|mask computed"),
     "dropout in training": (nn.Sequential(nn.Dropout(0.5)).train(), (2, 3), "eval"),
     "batch norm in training": (nn.BatchNorm1d(3).train(), (2, 3), "eval"),

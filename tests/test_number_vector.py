@@ -35,6 +35,7 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Select,
     Slice,
@@ -295,6 +296,16 @@ def test_concatenation_repeats_a_single_sample() -> None:
     assert np.array_equal(found[:, 1:], x)
 
 
+def test_resampling_and_interleaving_are_their_definitions() -> None:
+    x = RNG.normal(size=(2, 3, 4))
+    weighted = layer(Resample, (1, 3, 2), axis=2, places=((0, 1), (3, 3)), weights=((0.25, 0.75), (0.5, 0.5)))
+    wanted = np.stack([0.25 * x[..., 0] + 0.75 * x[..., 1], x[..., 3]], axis=-1)
+    np.testing.assert_allclose(apply(weighted, [x], 2), wanted, rtol=1e-15)
+    phases = [RNG.normal(size=(2, 1, 2, 3)), np.ones((1, 1, 2, 2))]
+    woven = apply(layer(Interleave, (1, 1, 2, 5), ("a", "b"), rows=1, columns=2), phases, 2)
+    assert np.array_equal(woven[..., ::2], phases[0]) and np.array_equal(woven[..., 1::2], np.ones((2, 1, 2, 2)))
+
+
 def test_matrix_product_broadcasts_leading_axes() -> None:
     a, b = RNG.normal(size=(2, 3, 4, 5)), RNG.normal(size=(3, 5, 2))
     found = apply(layer(MatrixProduct, (2, 3, 4, 2), ("a", "b"), inner=5), [a, b], 2)
@@ -313,11 +324,10 @@ def test_embedding_takes_rows_and_refuses_others() -> None:
 
 def test_every_kind_but_the_crossbars_is_tested_here() -> None:
     moves = {Expand, Reshape, Slice, Take, Transpose}
-    woven = {Interleave}  # test_network_transposed
-    sums = {MatrixProduct, Normalise, Pool, Reduce, Softmax}
-    others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Pad}
+    sums = {MatrixProduct, Normalise, Pool, Reduce, Resample, Softmax}
+    others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Interleave, Pad}
     others |= {Convert, CumulativeSum, Gather, Select}
-    assert set(LAYER_KINDS) - moves - woven - sums - others == {Input, Convolution, Linear, GroupedLinear}
+    assert set(LAYER_KINDS) - moves - sums - others == {Input, Convolution, Linear, GroupedLinear}
 
 
 SUMMING = [

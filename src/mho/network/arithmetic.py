@@ -37,6 +37,7 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Select,
     Slice,
@@ -45,7 +46,7 @@ from mho.network.layers import (
     Transpose,
 )
 from mho.network.products import real_products
-from mho.network.rearranged import interleave
+from mho.network.rearranged import interleave, resample
 from mho.network.reductions import normalise, pool, reduce, softmax
 from mho.network.types import REAL, type_of
 
@@ -193,6 +194,7 @@ _COMPUTED: Mapping[type[Layer], Callable[[Any, Sequence[AnyArray]], AnyArray]] =
     Pad: _pad,
     Concatenate: lambda layer, operands: concatenate(layer, operands),
     Interleave: lambda layer, operands: interleave(layer, operands),
+    Resample: lambda layer, operands: resample(layer, real(operands[0])),
     Embedding: lambda layer, operands: look_up(layer, layer.table, operands[0]),
     MatrixProduct: lambda layer, operands: np.asarray(
         np.matmul(np.ascontiguousarray(operands[0]), np.ascontiguousarray(operands[1]))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.geometry import axis_of, overhang, regular_windows, window_count
+from mho.network.geometry import axis_of, overhang, window_count
 from mho.network.layers import (
     Activation,
     Array,
@@ -154,23 +154,6 @@ class Builder(MovementBuilder):
                 count_padding=count_padding,
             )
         )
-
-    def adaptive_pool(self, x: str, function: str, size: tuple[int, int], part: str | None = None) -> str:
-        """Append a pooling to a given size: windows from floor(i n / o) to ceil((i + 1) n / o) on each axis.
-
-        Raises NetworkError where these windows are not all of one size and distance.
-        """
-        batch, channels, height, width = self._image(x)
-        if size == (1, 1):
-            return self.reduce(x, "mean" if function == "average" else "maximum", (2, 3), keep=True, part=part)
-        grown = tuple(want if have == 1 else have for have, want in zip((height, width), size, strict=True))
-        if grown != (height, width):
-            x = self.expand(x, (batch, channels, *grown), part="expand" if grown != size else part)
-            if grown == size:
-                return x
-        steps = [regular_windows(have, want) for have, want in zip(grown, size, strict=True)]
-        kernel, stride = (steps[0][0], steps[1][0]), (steps[0][1], steps[1][1])
-        return self.pool(x, function, kernel, stride, part=part)
 
     def reduce(self, x: str, function: str, axes: Sequence[int], *, keep: bool, part: str | None = None) -> str:
         """Append a reduction over axes (negative ones counted from the end)."""

@@ -31,11 +31,14 @@ def overhang(size: int, kernel: int, stride: int, before: int, after: int, dilat
     return max(0, (count - 1) * stride + reach - (size + before + after))
 
 
-def regular_windows(have: int, want: int) -> tuple[int, int]:
-    """Kernel and stride of an adaptive pooling from `have` to `want` elements."""
-    starts = [i * have // want for i in range(want)]
-    kernels = {-(-(i + 1) * have // want) - start for i, start in enumerate(starts)}
-    strides = {b - a for a, b in itertools.pairwise(starts)} or {1}
-    if len(kernels) != 1 or len(strides) != 1 or 0 in strides:
-        raise NetworkError(f"an adaptive pooling from {have} to {want} has windows of unequal sizes or distances")
-    return kernels.pop(), strides.pop()
+def adaptive_windows(have: int, want: int) -> list[range]:
+    """Return the windows of an adaptive pooling on an axis: from floor(i n / o) to ceil((i + 1) n / o)."""
+    return [range(i * have // want, -(-(i + 1) * have // want)) for i in range(want)]
+
+
+def regular_windows(have: int, want: int) -> tuple[int, int] | None:
+    """Return kernel and stride of an adaptive pooling, None where its windows are of unequal sizes or distances."""
+    windows = adaptive_windows(have, want)
+    kernels = {len(window) for window in windows}
+    strides = {after.start - before.start for before, after in itertools.pairwise(windows)} or {1}
+    return (kernels.pop(), strides.pop()) if len(kernels) == len(strides) == 1 and 0 not in strides else None

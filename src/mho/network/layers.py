@@ -15,7 +15,7 @@ from mho.errors import NetworkError, choices
 from mho.network.arrays import Affine, Array
 from mho.network.layer import Constant, Input, Layer
 from mho.network.matrix_layers import Convolution, GroupedLinear, Linear, MatrixLayer, MatrixProduct
-from mho.network.rearranged import Interleave, Take
+from mho.network.rearranged import Interleave, Resample, Take
 from mho.network.types import BOOL, REAL, promoted
 
 
@@ -324,8 +324,8 @@ class CumulativeSum(Layer):
 
 LAYER_KINDS: tuple[type[Layer], ...] = (
     Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise,
-    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take, Interleave, Convert,
-    Select, Gather, CumulativeSum,
+    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take, Interleave, Resample,
+    Convert, Select, Gather, CumulativeSum,
 )  # fmt: skip
 
 __all__ = [
@@ -354,6 +354,7 @@ __all__ = [
     "Pad",
     "Pool",
     "Reduce",
+    "Resample",
     "Reshape",
     "Select",
     "Slice",

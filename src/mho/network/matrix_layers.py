@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
+from mho.errors import NetworkError
 from mho.network.arrays import Array
 from mho.network.layer import Layer
 
@@ -134,6 +135,14 @@ class GroupedLinear(Linear):
     linear_groups: int
 
     kind: ClassVar[str] = "grouped linear"
+
+    def __post_init__(self) -> None:
+        """Refuse groups that do not divide the weights."""
+        super().__post_init__()
+        if self.linear_groups < 1 or self.weight.shape[0] % self.linear_groups:
+            raise NetworkError(
+                f"layer {self.name!r}: {self.linear_groups} groups do not divide weights {self.weight.shape}"
+            )
 
     @property
     def groups(self) -> int:

@@ -18,6 +18,7 @@ from mho.network.layers import (
     Interleave,
     Layer,
     Pad,
+    Resample,
     Reshape,
     Slice,
     Take,
@@ -205,6 +206,23 @@ class MovementBuilder:
         made = (*shape[:axis], len(places), *shape[axis + 1 :])
         chosen = tuple(int(place) for place in places)
         return self.add(Take(name=self.name(part), inputs=(x,), shape=made, axis=axis, places=chosen))
+
+    def resample(
+        self,
+        x: str,
+        axis: int,
+        places: Sequence[Sequence[int]],
+        weights: Sequence[Sequence[float]],
+        part: str | None = None,
+    ) -> str:
+        """Append weighted sums of elements of an axis; see `Resample`."""
+        shape = self.shape(x)
+        axis = axis_of(axis, len(shape))
+        rows, numbers = tuple(map(tuple, places)), tuple(map(tuple, weights))
+        made = (*shape[:axis], len(rows), *shape[axis + 1 :])
+        return self.add(
+            Resample(name=self.name(part), inputs=(x,), shape=made, axis=axis, places=rows, weights=numbers)
+        )
 
     def interleave(self, phases: Sequence[str], factors: tuple[int, int], shape: Shape, part: str | None = None) -> str:
         """Append images woven into one of `shape`, `factors` phases along its height and width."""

@@ -22,12 +22,14 @@ from mho.network.layers import MatrixLayer, MatrixProduct
 from mho.network.onnx_builder import AnyArray, Codes, Handler, Node, OnnxBuilder, Value, type_name
 from mho.network.onnx_elementwise import ELEMENTWISE
 from mho.network.onnx_file import STANDARD, read
+from mho.network.onnx_image import IMAGE
 from mho.network.onnx_known import STRUCTURE, folded, numpy_type, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
 from mho.network.onnx_qoperator import QOPERATORS
 from mho.network.onnx_quantised import REFUSED, Coding, bipolar, clip_codes, dequantize, move_codes, quant, quantize
 from mho.network.onnx_recurrent import RECURRENT
+from mho.network.onnx_window import WINDOW
 from mho.network.patterns import simplify
 
 CODING: Mapping[str, Coding] = {"QuantizeLinear": quantize, "Quant": quant, "IntQuant": quant, "BipolarQuant": bipolar}
@@ -42,6 +44,8 @@ DOMAINS = {
 """Domains other than ONNX's own, and the operators of theirs that are known."""
 OLDEST = 7
 """Operator sets before this one broadcast by attributes."""
+HANDLERS: Mapping[str, Handler] = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE}
+"""All operators that make layers; CODING and QUANTISED make codes, and STRUCTURE is known values alone."""
 
 
 def from_onnx(
@@ -207,7 +211,7 @@ def _run(
     known = not any(isinstance(value, str | Codes) for value in values)
     if known and operator in STRUCTURE:
         return (STRUCTURE[operator](node),)
-    handler = MATRIX.get(operator) or RECURRENT.get(operator) or ELEMENTWISE.get(operator) or MOVEMENT.get(operator)
+    handler = HANDLERS.get(operator)
     if handler is None:
         raise NetworkError(
             "its inputs must be known when the file is read; give their values (`values`)"

@@ -4,7 +4,7 @@ weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -189,23 +189,3 @@ def turned(array: Array) -> Array:
     if code is not None and code.axis is not None:
         code = replace(code, axis=1 - code.axis)
     return Array(array.shape[::-1], None if array.values is None else array.values.T, code)
-
-
-def same_padding(
-    sizes: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    *,
-    upper: bool,
-) -> list[int]:
-    """Return the padding of auto_pad SAME_UPPER or SAME_LOWER: outputs = ceil(size / stride); befores, then
-    afters.
-    """
-    befores, afters = [], []
-    for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True):
-        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
-        small, large = total // 2, total - total // 2
-        befores.append(small if upper else large)
-        afters.append(large if upper else small)
-    return befores + afters

@@ -1,4 +1,4 @@
-"""ONNX operators with weights, products, normalisations, pooling and reductions."""
+"""ONNX operators: products, normalisations and reductions."""
 
 from __future__ import annotations
 
@@ -11,102 +11,8 @@ from mho.errors import NetworkError
 from mho.network import contraction
 from mho.network.geometry import axis_of
 from mho.network.layers import Array
-from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, same_padding, text, turned
-from mho.network.transposed import transposed_convolution
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, turned
 from mho.network.types import REAL
-
-Sides = tuple[int, int, int, int]
-
-
-def _lift(builder: OnnxBuilder, x: str) -> str:
-    """A sequence (B, C, L) as an image of height 1."""
-    batch, channels, length = builder.shape(x)
-    return builder.reshape(x, (batch, channels, 1, length), "reshape")
-
-
-def _geometry(
-    builder: OnnxBuilder, node: Node, x: str, kernel: list[int]
-) -> tuple[tuple[int, int], Sides, tuple[int, int]]:
-    """Stride, padding and dilation of a window of one or two axes."""
-    rank = len(kernel)
-    given = node.attributes
-    stride = [int(n) for n in given.get("strides", [1] * rank)]
-    dilation = [int(n) for n in given.get("dilations", [1] * rank)]
-    pads = [int(n) for n in given.get("pads", [0] * (2 * rank))]
-    automatic = text(given.get("auto_pad", "NOTSET"))
-    if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        sizes = builder.shape(x)[2:]
-        pads = same_padding(sizes, kernel, stride, dilation, upper=automatic == "SAME_UPPER")
-    elif automatic == "VALID":
-        pads = [0] * (2 * rank)
-    elif automatic != "NOTSET":
-        raise NetworkError(f"auto_pad {automatic!r} is not known")
-    if rank == 1:
-        return (1, stride[0]), (0, pads[0], 0, pads[1]), (1, dilation[0])
-    return (stride[0], stride[1]), (pads[0], pads[1], pads[2], pads[3]), (dilation[0], dilation[1])
-
-
-def _convolution(builder: OnnxBuilder, node: Node) -> str:
-    x, weight, bias = node.tensor(), builder.array(node.get(1)), builder.optional(node.get(2))
-    rank = len(weight.shape) - 2
-    if rank not in (1, 2) or len(builder.shape(x)) != rank + 2:
-        raise NetworkError(
-            f"a convolution of {builder.shape(x)} by {weight.shape} is not known; known: one and two axes"
-        )
-    stride, padding, dilation = _geometry(builder, node, x, list(weight.shape[2:]))
-    if rank == 1:
-        shape = (*weight.shape[:2], 1, weight.shape[2])
-        weight = Array(shape, None if weight.values is None else weight.values.reshape(shape), weight.code)
-        x = _lift(builder, x)
-    groups = int(node.attributes.get("group", 1))
-    made = builder.convolution(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    if rank == 2:
-        return made
-    batch, channels, _, length = builder.shape(made)
-    return builder.reshape(made, (batch, channels, length), "reshape")
-
-
-def _transposed(builder: OnnxBuilder, node: Node) -> str:
-    """ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
-    x, weight, given = node.tensor(), builder.array(node.get(1)), node.attributes
-    rank = len(weight.shape) - 2
-    if rank not in (1, 2) or len(builder.shape(x)) != rank + 2:
-        raise NetworkError(f"transposed convolutions of one and two axes are known, not of {builder.shape(x)}")
-    stride, padding, dilation = (
-        [int(n) for n in given.get(key, [default] * count)]
-        for key, default, count in (("strides", 1, rank), ("pads", 0, 2 * rank), ("dilations", 1, rank))
-    )
-    more = [int(n) for n in given.get("output_padding", [0] * rank)]
-    automatic, have = text(given.get("auto_pad", "NOTSET")), builder.shape(x)[2:]
-    whole = [stride[i] * (have[i] - 1) + more[i] + (weight.shape[2 + i] - 1) * dilation[i] + 1 for i in range(rank)]
-    size = [int(n) for n in given.get("output_shape", [])][-rank:]
-    if not size and automatic.startswith("SAME"):
-        size = [n * s for n, s in zip(have, stride, strict=True)]
-    if size:
-        total = [max(0, n - m) for n, m in zip(whole, size, strict=True)]
-        before = [n // 2 if automatic == "SAME_UPPER" else n - n // 2 for n in total]
-    else:
-        padding = [0] * (2 * rank) if automatic == "VALID" else padding
-        before = padding[:rank]
-        size = [n - a - b for n, a, b in zip(whole, before, padding[rank:], strict=True)]
-    if min(size) < 1:
-        raise NetworkError(f"an output of {size} is empty")
-    flat = rank == 1
-    if flat:
-        x, shape = _lift(builder, x), (*weight.shape[:2], 1, weight.shape[2])
-        weight = Array(shape, None if weight.values is None else weight.values.reshape(shape), weight.code)
-    made = transposed_convolution(
-        builder,
-        x,
-        weight,
-        builder.optional(node.get(2)),
-        size=(1, size[0]) if flat else (size[0], size[1]),
-        stride=(1, stride[0]) if flat else (stride[0], stride[1]),
-        padding=(0, before[0]) if flat else (before[0], before[1]),
-        dilation=(1, dilation[0]) if flat else (dilation[0], dilation[1]),
-        groups=int(given.get("group", 1)),
-    )
-    return builder.reshape(made, (*builder.shape(made)[:2], size[0]), "reshape") if flat else made
 
 
 def _operand(builder: OnnxBuilder, value: Value) -> str | Array:
@@ -197,37 +103,6 @@ def _group_normalization(builder: OnnxBuilder, node: Node) -> str:
             builder.array(np.repeat(array.real(), channels // groups).astype(np.float32)) for array in (scale, offset)
         )
     return builder.normalise(x, "group", float(node.attributes.get("epsilon", 1e-5)), scale, offset, groups=groups)
-
-
-def _pool(builder: OnnxBuilder, node: Node) -> str:
-    x = node.tensor()
-    kernel = [int(n) for n in node.attributes["kernel_shape"]]
-    rank = len(kernel)
-    if rank not in (1, 2) or len(builder.shape(x)) != rank + 2:
-        raise NetworkError(f"pooling of {builder.shape(x)} over {rank} axes is not known; known: one and two axes")
-    if len([name for name in node.outputs if name]) > 1:
-        raise NetworkError("the indices of a maximum pooling are not known")
-    stride, padding, dilation = _geometry(builder, node, x, kernel)
-    made = builder.pool(
-        _lift(builder, x) if rank == 1 else x,
-        "maximum" if node.operator == "MaxPool" else "average",
-        (1, kernel[0]) if rank == 1 else (kernel[0], kernel[1]),
-        stride,
-        padding,
-        dilation=dilation,
-        count_padding=bool(node.attributes.get("count_include_pad", 0)),
-        ceil=bool(node.attributes.get("ceil_mode", 0)),
-    )
-    if rank == 2:
-        return made
-    batch, channels, _, length = builder.shape(made)
-    return builder.reshape(made, (batch, channels, length), "reshape")
-
-
-def _global_pool(builder: OnnxBuilder, node: Node) -> str:
-    x = node.tensor()
-    function = "maximum" if node.operator == "GlobalMaxPool" else "mean"
-    return builder.reduce(x, function, range(2, len(builder.shape(x))), keep=True)
 
 
 def _axes(builder: OnnxBuilder, node: Node) -> list[int]:
@@ -325,16 +200,12 @@ def _softmax(builder: OnnxBuilder, node: Node) -> str:
 
 REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")
 MATRIX: dict[str, Handler] = {
-    "Conv": _convolution,
-    "ConvTranspose": _transposed,
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Einsum": _einsum,
     "BatchNormalization": _batch_normalization,
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_normalization),
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), _group_normalization),
-    **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global_pool),
     **dict.fromkeys([f"Reduce{kind}" for kind in REDUCTIONS], _reduce),
     **dict.fromkeys(("ArgMax", "ArgMin"), _place),
     "Hardmax": _hardmax,

@@ -8,7 +8,7 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.geometry import axis_of
-from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value
 from mho.network.types import REAL, type_of
 
 
@@ -82,26 +82,6 @@ def _slice(builder: OnnxBuilder, node: Node) -> str:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         x = builder.slice(x, axis, start, end, step)
     return x
-
-
-def _pad(builder: OnnxBuilder, node: Node) -> str:
-    x = node.tensor()
-    mode = node.attributes.get("mode", b"constant")
-    if mode not in (b"constant", "constant"):
-        raise NetworkError(f"padding mode {mode!r} is not known; known: constant")
-    pads, rank = node.integers(1, "pads"), len(builder.shape(x))
-    if pads is None:
-        raise NetworkError("the padding is missing")
-    axes = [axis_of(a, rank) for a in (node.integers(3, "") or range(len(pads) // 2))]
-    before, after = [0] * rank, [0] * rank
-    for i, axis in enumerate(axes):
-        before[axis], after[axis] = pads[i], pads[i + len(axes)]
-    for axis in range(rank):
-        low, high = max(0, -before[axis]), max(0, -after[axis])
-        if low or high:
-            x = builder.slice(x, axis, low, builder.shape(x)[axis] - high, part="cut")
-    widths = [max(0, n) for n in before], [max(0, n) for n in after]
-    return builder.pad(x, *widths, value=node.number(2, "value", 0.0))
 
 
 def _gather(builder: OnnxBuilder, node: Node) -> str:
@@ -204,26 +184,6 @@ def _tile(builder: OnnxBuilder, node: Node) -> str:
     return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), out)
 
 
-def _depth_to_space(builder: OnnxBuilder, node: Node) -> str:
-    batch, channels, height, width = builder.shape(node.tensor())
-    r = int(node.attributes["blocksize"])
-    if node.attributes.get("mode", b"DCR") in (b"CRD", "CRD"):
-        apart, order = (batch, channels // r**2, r, r, height, width), (0, 1, 4, 2, 5, 3)
-    else:
-        apart, order = (batch, r, r, channels // r**2, height, width), (0, 3, 4, 1, 5, 2)
-    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
-    return builder.reshape(x, (batch, channels // r**2, height * r, width * r))
-
-
-def _space_to_depth(builder: OnnxBuilder, node: Node) -> str:
-    batch, channels, height, width = builder.shape(node.tensor())
-    r = int(node.attributes["blocksize"])
-    apart = (batch, channels, height // r, r, width // r, r)
-    order = (0, 1, 3, 5, 2, 4) if text(node.attributes.get("mode", "DCR")) == "CRD" else (0, 3, 5, 1, 2, 4)
-    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
-    return builder.reshape(x, (batch, channels * r**2, height // r, width // r))
-
-
 def _shape(builder: OnnxBuilder, node: Node) -> Value:
     shape = np.array(builder.shape(node.tensor()), dtype=np.int64)
     return shape[node.attributes.get("start", 0) : node.attributes.get("end", None)]
@@ -242,7 +202,6 @@ MOVEMENT: dict[str, Handler] = {
     "Concat": _concatenate,
     "Split": _split,
     "Slice": _slice,
-    "Pad": _pad,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_points,
@@ -250,10 +209,8 @@ MOVEMENT: dict[str, Handler] = {
     "Trilu": _triangle,
     "CumSum": _cumulative_sum,
     "OneHot": _one_hot,
-    "SpaceToDepth": _space_to_depth,
     "Expand": _expand,
     "Tile": _tile,
-    "DepthToSpace": _depth_to_space,
     "Shape": _shape,
     "Size": _size,
 }

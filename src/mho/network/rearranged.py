@@ -1,4 +1,4 @@
-"""Layers that take elements at places known when a network is read, or weave several tensors into one."""
+"""Layers that take or weigh elements at places known when a network is read, or weave several tensors into one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mho.errors import NetworkError
 from mho.network.layer import Layer
+from mho.network.types import promoted
 
 AnyArray = npt.NDArray[Any]
 
@@ -59,6 +60,49 @@ class Interleave(Layer):
             raise NetworkError(
                 f"layer {self.name!r} weaves {len(self.inputs)} phases, not {self.rows} x {self.columns}"
             )
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is woven."""
+        return promoted(operands)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resample(Layer):
+    """Weighted sums of elements along one axis: output i is the sum over t of weights[i][t] * x[places[i][t]].
+
+    Linear and cubic resizing, one axis each; as many elements (`taps`) for every output.
+    """
+
+    axis: int
+    places: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[float, ...], ...]
+
+    kind: ClassVar[str] = "resample"
+
+    def __post_init__(self) -> None:
+        """Refuse places and weights that do not fit one another or the output."""
+        super().__post_init__()
+        places, weights = ({len(row) for row in rows} for rows in (self.places, self.weights))
+        if len(places) != 1 or places != weights or not len(self.places) == len(self.weights) == self.shape[self.axis]:
+            raise NetworkError(
+                f"layer {self.name!r} needs as many places and weights for each of {self.shape[self.axis]} outputs"
+            )
+
+    @property
+    def taps(self) -> int:
+        """Elements that make one output."""
+        return len(self.places[0])
+
+
+def resample(layer: Resample, x: AnyArray) -> AnyArray:
+    """Compute a Resample, tap by tap."""
+    places, weights = np.array(layer.places), np.array(layer.weights)
+    along = [1] * x.ndim
+    along[layer.axis] = -1
+    total = np.take(x, places[:, 0], axis=layer.axis) * weights[:, 0].reshape(along)
+    for tap in range(1, layer.taps):
+        total += np.take(x, places[:, tap], axis=layer.axis) * weights[:, tap].reshape(along)
+    return np.asarray(total)
 
 
 def interleave(layer: Interleave, operands: Sequence[AnyArray]) -> AnyArray:

@@ -19,12 +19,15 @@ from mho.network.graph import Network
 from mho.network.patterns import simplify
 from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
+from mho.network.torch_image import IMAGE
 from mho.network.torch_indexing import INDEXING
 from mho.network.torch_matrix import MATRIX, WEIGHTED
 from mho.network.torch_movement import MOVEMENT
 from mho.network.torch_recurrent import RECURRENT
+from mho.network.torch_window import WINDOW
 
-HANDLERS = {**MATRIX, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **INDEXING}
+HANDLERS = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE, **INDEXING}
+"""All operators that make layers."""
 _SKIPPED = {
     "_assert_tensor_metadata",
     "_assert_scalar",

@@ -1,4 +1,4 @@
-"""ATen operators with weights, products, normalisations, pooling and reductions."""
+"""ATen operators: products, attention, normalisations, embeddings and reductions."""
 
 from __future__ import annotations
 
@@ -12,87 +12,7 @@ from mho.network import contraction
 from mho.network.builder import LOWEST
 from mho.network.layers import Array
 from mho.network.torch_builder import Call, Handler, TorchBuilder, type_name
-from mho.network.transposed import transposed_convolution
 from mho.network.types import BOOL
-
-
-def pair(value: Any) -> tuple[int, int]:
-    """A size given for both axes at once, or for each."""
-    sizes = [value] if isinstance(value, int) else list(value)
-    sizes = [int(n) for n in sizes]
-    return (sizes[0], sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
-
-
-def _same(kernel: int, dilation: int) -> tuple[int, int]:
-    """Zeros before and behind an axis for padding="same": the odd one goes behind."""
-    total = dilation * (kernel - 1)
-    return total // 2, total - total // 2
-
-
-def _convolution(builder: TorchBuilder, call: Call) -> str:
-    x, weight, bias = call["input"], call["weight"], call["bias"]
-    if not isinstance(x, str):
-        raise NetworkError("a convolution whose weights are computed from an input is not known")
-    if call.get("transposed", False):
-        return _transposed(builder, call)
-    flat = len(builder.shape(x)) == 3
-    if len(builder.shape(x)) not in (3, 4) or len(weight.shape) != (3 if flat else 4):
-        raise NetworkError(f"a convolution of {builder.shape(x)} by {tuple(weight.shape)} is not known")
-    stride, dilation = _sizes(call["stride"], flat, 1), _sizes(call["dilation"], flat, 1)
-    if flat:
-        weight = weight.unsqueeze(2)
-    padding = call["padding"]
-    if padding == "valid":
-        padding = 0
-    if padding == "same":
-        above, left = (_same(int(weight.shape[i + 2]), dilation[i]) for i in range(2))
-        sides = (above[0], left[0], above[1], left[1])
-    else:
-        high, wide = _sizes(padding, flat, 0)
-        sides = (high, wide, high, wide)
-    x = _lift(builder, x) if flat else x
-    made = builder.convolution(
-        x,
-        builder.weight(weight),
-        builder.array(bias),
-        stride=stride,
-        padding=sides,
-        dilation=dilation,
-        groups=int(call["groups"]),
-    )
-    return builder.reshape(made, call.shape, "reshape") if flat else made
-
-
-def _transposed(builder: TorchBuilder, call: Call) -> str:
-    """conv_transpose1d and 2d: torch says how large the output is."""
-    x, weight = call["input"], call["weight"]
-    if not isinstance(x, str) or not isinstance(weight, torch.Tensor):
-        raise NetworkError("a transposed convolution whose weights are computed from an input is not known")
-    flat = len(call.shape) == 3
-    if len(call.shape) not in (3, 4):
-        raise NetworkError("transposed convolutions of one and two axes are known, of three not")
-    made = transposed_convolution(
-        builder,
-        _lift(builder, x) if flat else x,
-        builder.weight(weight.unsqueeze(2) if flat else weight),
-        builder.array(call["bias"]),
-        size=(1, call.shape[2]) if flat else (call.shape[2], call.shape[3]),
-        stride=_sizes(call["stride"], flat, 1),
-        padding=_sizes(call["padding"], flat, 0),
-        dilation=_sizes(call["dilation"], flat, 1),
-        groups=int(call["groups"]),
-    )
-    return builder.reshape(made, call.shape, "reshape") if flat else made
-
-
-def _sizes(value: Any, flat: bool, neutral: int) -> tuple[int, int]:
-    """Sizes of a layer; a one-dimensional one has height 1."""
-    return (neutral, pair(value)[0]) if flat else pair(value)
-
-
-def _lift(builder: TorchBuilder, x: str) -> str:
-    batch, channels, length = builder.shape(x)
-    return builder.reshape(x, (batch, channels, 1, length), "reshape")
 
 
 def _linear(builder: TorchBuilder, call: Call) -> str:
@@ -243,54 +163,6 @@ def _embedding_bag(builder: TorchBuilder, call: Call) -> tuple[str, None, None, 
     return builder.reduce(looked, function, (1,), keep=False, part=function), None, None, None
 
 
-def _pool(builder: TorchBuilder, call: Call) -> str:
-    x = call["self"]
-    flat = call.operator.endswith("1d")
-    function = "maximum" if "max" in call.operator else "average"
-    if call.get("divisor_override") is not None:
-        raise NetworkError("divisor_override is not known")
-    kernel = _sizes(call["kernel_size"], flat, 1)
-    stride = _sizes(call["stride"] or call["kernel_size"], flat, 1)
-    high, wide = _sizes(call["padding"], flat, 0)
-    made = builder.pool(
-        _lift(builder, x) if flat else _image(builder, x),
-        function,
-        kernel,
-        stride,
-        (high, wide, high, wide),
-        dilation=_sizes(call.get("dilation", 1), flat, 1),
-        count_padding=bool(call.get("count_include_pad", True)),
-        ceil=bool(call["ceil_mode"]),
-    )
-    return builder.reshape(made, call.shape, "reshape") if flat else made
-
-
-def _adaptive_pool(builder: TorchBuilder, call: Call) -> str:
-    x = call["self"]
-    flat = call.operator.endswith("1d")
-    image = _lift(builder, x) if flat else _image(builder, x)
-    want = [None if n is None else int(n) for n in call["output_size"]]
-    have = builder.shape(image)[2:]
-    size = (1, want[0]) if flat else (want[0], want[-1])
-    chosen = (size[0] if size[0] is not None else have[0], size[1] if size[1] is not None else have[1])
-    made = builder.adaptive_pool(image, "maximum" if "max" in call.operator else "average", chosen)
-    return builder.reshape(made, _one(call).shape, "reshape") if flat else made
-
-
-def _adaptive_maximum(builder: TorchBuilder, call: Call) -> tuple[str, None]:
-    return _adaptive_pool(builder, call), None
-
-
-def _one(call: Call) -> Any:
-    return call.meta[0] if isinstance(call.meta, tuple | list) else call.meta
-
-
-def _image(builder: TorchBuilder, x: str) -> str:
-    if len(builder.shape(x)) != 4:
-        raise NetworkError(f"pooling needs a batch of images (B, C, H, W), not {builder.shape(x)}")
-    return x
-
-
 def _reduce(builder: TorchBuilder, call: Call) -> str:
     function = {"mean": "mean", "sum": "sum", "amax": "maximum", "amin": "minimum"}[call.operator]
     axes = call.get("dim")
@@ -316,8 +188,6 @@ def _softmax(builder: TorchBuilder, call: Call) -> str:
 
 
 MATRIX: dict[str, Handler] = {
-    **dict.fromkeys(("conv1d", "conv2d", "convolution", "_convolution"), _convolution),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed),
     "linear": _linear,
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _scaled_product),
     **dict.fromkeys(("matmul", "bmm", "mm", "mv", "dot"), _matmul),
@@ -330,9 +200,6 @@ MATRIX: dict[str, Handler] = {
     "instance_norm": _instance_norm,
     "embedding": _embedding,
     "embedding_bag": _embedding_bag,
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"), _pool),
-    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d"), _adaptive_pool),
-    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptive_maximum),
     **dict.fromkeys(("mean", "sum", "amax", "amin"), _reduce),
     **dict.fromkeys(("max", "min"), _extreme),
     **dict.fromkeys(("softmax", "log_softmax"), _softmax),
@@ -343,6 +210,7 @@ WEIGHTED = {
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv3d",
     "linear",
     "addmm",
     "batch_norm",

@@ -91,20 +91,6 @@ def _interleave(builder: TorchBuilder, x: str, repeats: dict[int, int], shape: t
     return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), shape)
 
 
-def _upsample_nearest(builder: TorchBuilder, call: Call) -> str:
-    height, width = builder.shape(call["input"])[2:]
-    if call.shape[2] % height or call.shape[3] % width:
-        raise NetworkError("only whole factors of nearest-neighbour upsampling are known")
-    return _interleave(builder, call["input"], {2: call.shape[2] // height, 3: call.shape[3] // width}, call.shape)
-
-
-def _pixel_shuffle(builder: TorchBuilder, call: Call) -> str:
-    batch, channels, height, width = builder.shape(call["self"])
-    r = int(call["upscale_factor"])
-    x = builder.reshape(call["self"], (batch, channels // r**2, r, r, height, width), "apart")
-    return builder.reshape(builder.transpose(x, (0, 1, 4, 2, 5, 3), "transpose"), call.shape)
-
-
 def _slice(builder: TorchBuilder, call: Call) -> str:
     x, axis = call["self"], call["dim"]
     size = builder.shape(x)[axis]
@@ -155,36 +141,6 @@ def _stack(builder: TorchBuilder, call: Call) -> str:
     return builder.concatenate(parts, axis)
 
 
-def _pad(builder: TorchBuilder, call: Call) -> str:
-    """Constant padding, given from the last axis to the first; negative sizes cut off."""
-    if call.get("mode", "constant") != "constant":
-        raise NetworkError(f"padding mode {call['mode']!r} is not known; known: constant")
-    x: str = call["self"]
-    rank, sizes = len(builder.shape(x)), [int(n) for n in call["pad"]]
-    before, after = [0] * rank, [0] * rank
-    for i in range(len(sizes) // 2):
-        before[rank - 1 - i], after[rank - 1 - i] = sizes[2 * i], sizes[2 * i + 1]
-    for axis in range(rank):
-        low, high = max(0, -before[axis]), max(0, -after[axis])
-        if low or high:
-            x = builder.slice(x, axis, low, builder.shape(x)[axis] - high, part="cut")
-    outside = [max(0, n) for n in before], [max(0, n) for n in after]
-    return builder.pad(x, *outside, value=float(call.get("value") or 0.0))
-
-
-def _roll(builder: TorchBuilder, call: Call) -> str:
-    x: str = call["self"]
-    if not call["dims"]:
-        raise NetworkError("a roll over the flattened tensor is not known")
-    for shift, axis in zip(call["shifts"], call["dims"], strict=True):
-        size = builder.shape(x)[axis]
-        cut = (size - shift) % size
-        if cut:
-            back = builder.slice(x, axis, cut, size, part="back")
-            x = builder.concatenate((back, builder.slice(x, axis, 0, cut, part="front")), axis)
-    return x
-
-
 MOVEMENT: dict[str, Handler] = {
     **dict.fromkeys(
         ("contiguous", "clone", "alias", "detach", "lift_fresh", "lift_fresh_copy", "identity", "positive"),
@@ -213,8 +169,6 @@ MOVEMENT: dict[str, Handler] = {
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand),
     **dict.fromkeys(("repeat", "tile"), _repeat),
     "repeat_interleave": _repeat_interleave,
-    "upsample_nearest2d": _upsample_nearest,
-    "pixel_shuffle": _pixel_shuffle,
     "slice": _slice,
     "select": _select,
     "narrow": _narrow,
@@ -222,6 +176,4 @@ MOVEMENT: dict[str, Handler] = {
     "unbind": _unbind,
     **dict.fromkeys(("cat", "concat", "concatenate"), _concatenate),
     "stack": _stack,
-    **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
-    "roll": _roll,
 }

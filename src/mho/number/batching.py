@@ -26,6 +26,7 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Select,
     Slice,
@@ -79,7 +80,7 @@ def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool
             return layer.permutation[0] == 0
         case Reduce():
             return 0 not in layer.axes
-        case Softmax() | Slice() | Take() | CumulativeSum():
+        case Softmax() | Slice() | Take() | Resample() | CumulativeSum():
             return layer.axis != 0
         case Gather():
             return _gathers(layer, operands)

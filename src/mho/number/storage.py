@@ -29,6 +29,7 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Select,
     Softmax,
@@ -36,7 +37,7 @@ from mho.network.layers import (
 from mho.network.types import REAL
 from mho.number.batching import fixed
 
-PASSING = (Activation, ChannelAffine, Elementwise, Select, Convert, Normalise, Softmax, Pool, Reduce)
+PASSING = (Activation, ChannelAffine, Elementwise, Select, Convert, Normalise, Softmax, Pool, Reduce, Resample)
 """Layers that can take their operand as it leaves the unit before them."""
 
 

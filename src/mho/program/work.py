@@ -1,11 +1,12 @@
 """How much work and how many bytes a layer is outside the crossbars, and how long that takes on a chip.
 
 Elementary operations an output element are counted as: 1 for activation, element-wise, selection, conversion, embedding,
-gathering, running sum and concatenation (a copy with another scale), 2 for a channel's scale and offset, 5 for softmax
-(maximum, subtract, exponential, sum, divide), 6 for normalisations (two sums, subtract, divide, scale, offset); kernel
-size for pooling; input elements for reductions; 1 for an output of a matrix layer, whose zero points are corrected, scaled
-and coded as it is combined; nothing for layers that only move values or are told from outside. These counts are a
-convention of ours, and one for time and energy.
+gathering, running sum, concatenation and interleaving (a copy with another scale), 2 for a channel's scale and offset, 5
+for softmax (maximum, subtract, exponential, sum, divide), 6 for normalisations (two sums, subtract, divide, scale,
+offset); kernel size for pooling; a product and a sum for each element that resampling weighs, less one; input elements
+for reductions; 1 for an output of a matrix layer, whose zero points are corrected, scaled and coded as it is combined;
+nothing for layers that only move values or are told from outside. These counts are a convention of ours, and one for time
+and energy.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mho.network.layers import (
     Normalise,
     Pool,
     Reduce,
+    Resample,
     Softmax,
 )
 from mho.network.types import REAL, element_bytes
@@ -38,6 +40,8 @@ def vector_operations(layer: Layer, network: Network) -> int:
         return network.by_name[layer.inputs[0]].size
     if isinstance(layer, Pool):
         return layer.size * layer.kernel[0] * layer.kernel[1]
+    if isinstance(layer, Resample):
+        return layer.size * (2 * layer.taps - 1)
     per_element = {ChannelAffine: 2, Softmax: 5, Normalise: 6}.get(type(layer), 1)
     return layer.size * per_element
 

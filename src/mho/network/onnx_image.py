@@ -1,0 +1,117 @@
+"""ONNX operators on images: resizing, padding, local response normalisation, pixel shuffles."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mho.errors import NetworkError
+from mho.network import padding
+from mho.network.geometry import axis_of
+from mho.network.local_response import local_response
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, text
+from mho.network.resize import Axis, Resizing, resize
+
+
+def _resize(builder: OnnxBuilder, node: Node) -> str:
+    """Resize of all operator sets, and Upsample: scales or sizes, of all axes or of some."""
+    x, given = node.tensor(), node.attributes
+    shape, old = builder.shape(x), node.opset < 11 or node.operator == "Upsample"
+    if given.get("antialias", 0):
+        raise NetworkError("resizing with antialias is not known; resize without it, or before the network")
+    numbers = [axis_of(int(n), len(shape)) for n in given.get("axes", range(len(shape)))]
+    scales, sizes = _factors(node, old)
+    if not scales and not sizes:
+        raise NetworkError("neither scales nor sizes are given")
+    have = [shape[n] for n in numbers]
+    if sizes:
+        scales = [made / size for made, size in zip(sizes, have, strict=True)]
+        policy = text(given.get("keep_aspect_ratio_policy", "stretch"))
+        if policy != "stretch":
+            common = (min if policy == "not_larger" else max)(scales)
+            scales = [common] * len(have)
+            sizes = [math.floor(common * size + 0.5) for size in have]
+    else:
+        # In float32, as the runtime multiplies.
+        sizes = [math.floor(np.float32(scale) * np.float32(size)) for scale, size in zip(scales, have, strict=True)]
+    region = None if old else node.known(1)
+    count = len(numbers)
+    regions = [(0.0, 1.0)] * count
+    mode = text(given.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel"))
+    if mode == "tf_crop_and_resize" and region is not None:
+        regions = [(float(region[i]), float(region[i + count])) for i in range(count)]
+    rounding = text(given.get("nearest_mode", "round_prefer_floor"))
+    if mode == "tf_half_pixel_for_nn":  # operator sets 11 and 12
+        mode = "half_pixel_floor"
+    how = Resizing(
+        mode=text(given.get("mode", "nearest")),
+        coordinates=mode,
+        nearest="simple" if old else rounding,
+        cubic=float(given.get("cubic_coeff_a", -0.75)),
+        exclude_outside=bool(given.get("exclude_outside", 0)),
+        extrapolation=float(given.get("extrapolation_value", 0.0)),
+    )
+    axes = [Axis(*each) for each in zip(numbers, have, sizes, scales, regions, strict=True)]
+    return resize(builder, x, axes, how)
+
+
+def _factors(node: Node, old: bool) -> tuple[list[float], list[int]]:
+    """Scales and sizes of a node, one of which is empty."""
+    if "scales" in node.attributes:  # Upsample 7
+        return [float(n) for n in node.attributes["scales"]], []
+    scales, sizes = node.known(1 if old else 2), None if old else node.known(3)
+    return (
+        [] if scales is None else [float(n) for n in scales.reshape(-1)],
+        [] if sizes is None else [int(n) for n in sizes.reshape(-1)],
+    )
+
+
+def _pad(builder: OnnxBuilder, node: Node) -> str:
+    x = node.tensor()
+    pads, rank = node.integers(1, "pads"), len(builder.shape(x))
+    if pads is None:
+        raise NetworkError("the padding is missing")
+    axes = [axis_of(a, rank) for a in (node.integers(3, "") or range(len(pads) // 2))]
+    before, after = [0] * rank, [0] * rank
+    for i, axis in enumerate(axes):
+        before[axis], after[axis] = pads[i], pads[i + len(axes)]
+    mode = text(node.attributes.get("mode", "constant"))
+    return padding.pad(builder, x, before, after, mode, node.number(2, "value", 0.0))
+
+
+def _local_response(builder: OnnxBuilder, node: Node) -> str:
+    given = node.attributes
+    alpha, beta, bias = (
+        float(given.get(key, default)) for key, default in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
+    )
+    return local_response(builder, node.tensor(), int(given["size"]), alpha, beta, bias, more_before=False)
+
+
+def _depth_to_space(builder: OnnxBuilder, node: Node) -> str:
+    batch, channels, height, width = builder.shape(node.tensor())
+    r = int(node.attributes["blocksize"])
+    if text(node.attributes.get("mode", "DCR")) == "CRD":
+        apart, order = (batch, channels // r**2, r, r, height, width), (0, 1, 4, 2, 5, 3)
+    else:
+        apart, order = (batch, r, r, channels // r**2, height, width), (0, 3, 4, 1, 5, 2)
+    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
+    return builder.reshape(x, (batch, channels // r**2, height * r, width * r))
+
+
+def _space_to_depth(builder: OnnxBuilder, node: Node) -> str:
+    batch, channels, height, width = builder.shape(node.tensor())
+    r = int(node.attributes["blocksize"])
+    apart = (batch, channels, height // r, r, width // r, r)
+    order = (0, 1, 3, 5, 2, 4) if text(node.attributes.get("mode", "DCR")) == "CRD" else (0, 3, 5, 1, 2, 4)
+    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
+    return builder.reshape(x, (batch, channels * r**2, height // r, width // r))
+
+
+IMAGE: dict[str, Handler] = {
+    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    "Pad": _pad,
+    "LRN": _local_response,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+}

@@ -1,0 +1,90 @@
+"""ONNX operators that move a window: convolutions, transposed ones, pooling."""
+
+from __future__ import annotations
+
+from mho.errors import NetworkError
+from mho.network import windowed
+from mho.network.onnx_builder import Handler, Node, OnnxBuilder, text
+from mho.network.windowed import Geometry
+
+
+def _geometry(builder: OnnxBuilder, node: Node, x: str, kernel: list[int]) -> Geometry:
+    """Stride, padding and dilation of a window."""
+    rank, given = len(kernel), node.attributes
+    stride = tuple(int(n) for n in given.get("strides", [1] * rank))
+    dilation = tuple(int(n) for n in given.get("dilations", [1] * rank))
+    pads = tuple(int(n) for n in given.get("pads", [0] * (2 * rank)))
+    automatic, before, after = text(given.get("auto_pad", "NOTSET")), pads[:rank], pads[rank:]
+    if automatic in ("SAME_UPPER", "SAME_LOWER"):
+        sizes = builder.shape(x)[2:]
+        before, after = windowed.same_padding(sizes, kernel, stride, dilation, upper=automatic == "SAME_UPPER")
+    elif automatic == "VALID":
+        before = after = (0,) * rank
+    elif automatic != "NOTSET":
+        raise NetworkError(f"auto_pad {automatic!r} is not known")
+    return Geometry(stride, before, after, dilation)
+
+
+def _convolution(builder: OnnxBuilder, node: Node) -> str:
+    x, weight, bias = node.tensor(), builder.array(node.get(1)), builder.optional(node.get(2))
+    geometry = _geometry(builder, node, x, list(weight.shape[2:]))
+    return windowed.convolution(builder, x, weight, bias, geometry, int(node.attributes.get("group", 1)))
+
+
+def _transposed(builder: OnnxBuilder, node: Node) -> str:
+    """ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
+    x, weight, given = node.tensor(), builder.array(node.get(1)), node.attributes
+    rank, have = len(weight.shape) - 2, builder.shape(x)[2:]
+    stride = tuple(int(n) for n in given.get("strides", [1] * rank))
+    dilation = tuple(int(n) for n in given.get("dilations", [1] * rank))
+    pads = tuple(int(n) for n in given.get("pads", [0] * (2 * rank)))
+    more = [int(n) for n in given.get("output_padding", [0] * rank)]
+    automatic = text(given.get("auto_pad", "NOTSET"))
+    whole = [
+        s * (n - 1) + m + (k - 1) * d + 1
+        for s, n, m, k, d in zip(stride, have, more, weight.shape[2:], dilation, strict=True)
+    ]
+    size = [int(n) for n in given.get("output_shape", [])][-rank:]
+    if not size and automatic.startswith("SAME"):
+        size = [n * s for n, s in zip(have, stride, strict=True)]
+    if size:
+        total = [max(0, n - m) for n, m in zip(whole, size, strict=True)]
+        before = tuple(n // 2 if automatic == "SAME_UPPER" else n - n // 2 for n in total)
+    else:
+        pads = (0,) * (2 * rank) if automatic == "VALID" else pads
+        before = pads[:rank]
+        size = [n - a - b for n, a, b in zip(whole, before, pads[rank:], strict=True)]
+    if min(size) < 1:
+        raise NetworkError(f"an output of {size} is empty")
+    geometry = Geometry(stride, before, before, dilation)
+    groups = int(given.get("group", 1))
+    return windowed.transposed(builder, x, weight, builder.optional(node.get(2)), geometry, size, groups)
+
+
+def _pool(builder: OnnxBuilder, node: Node) -> str:
+    x, kernel = node.tensor(), [int(n) for n in node.attributes["kernel_shape"]]
+    if len([name for name in node.outputs if name]) > 1:
+        raise NetworkError("the indices of a maximum pooling are not known")
+    return windowed.pool(
+        builder,
+        x,
+        "maximum" if node.operator == "MaxPool" else "average",
+        kernel,
+        _geometry(builder, node, x, kernel),
+        count_padding=bool(node.attributes.get("count_include_pad", 0)),
+        ceil=bool(node.attributes.get("ceil_mode", 0)),
+    )
+
+
+def _global_pool(builder: OnnxBuilder, node: Node) -> str:
+    x = node.tensor()
+    function = "maximum" if node.operator == "GlobalMaxPool" else "mean"
+    return builder.reduce(x, function, range(2, len(builder.shape(x))), keep=True)
+
+
+WINDOW: dict[str, Handler] = {
+    "Conv": _convolution,
+    "ConvTranspose": _transposed,
+    **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global_pool),
+}

@@ -1,0 +1,112 @@
+"""ATen operators on images: resizing, padding, rolling and flipping, pixel shuffles."""
+
+from __future__ import annotations
+
+from mho.errors import NetworkError
+from mho.network import padding
+from mho.network.resize import Axis, Resizing, resize
+from mho.network.torch_builder import Call, Handler, TorchBuilder
+
+
+def _upsample(mode: str, nearest: str = "floor") -> Handler:
+    """Upsample_nearest, _linear, _bilinear, _trilinear, _bicubic: torch says how large the output is."""
+
+    def handle(builder: TorchBuilder, call: Call) -> str:
+        x: str = call.get("input", call.get("self"))
+        shape = builder.shape(x)
+        given = call.get("scale_factors") or [call.get(key) for key in ("scales_d", "scales_h", "scales_w", "scales")]
+        factors = [float(n) for n in given if n is not None]
+        if call.get("align_corners", False):
+            how = Resizing(mode, "align_corners")
+        elif mode == "nearest":
+            how = Resizing(mode, "half_pixel_floor" if nearest == "exact" else "asymmetric", "floor")
+        else:
+            how = Resizing(mode, "half_pixel")
+        axes = []
+        for place, number in enumerate(range(2, len(shape))):
+            size, made = shape[number], call.shape[number]
+            scale = factors[place] if len(factors) == len(shape) - 2 else made / size
+            axes.append(Axis(number, size, made, scale))
+        return resize(builder, x, axes, how)
+
+    return handle
+
+
+def _antialias(builder: TorchBuilder, call: Call) -> str:
+    raise NetworkError("resizing with antialias is not known; resize without it, or before the network")
+
+
+def _pixel_shuffle(builder: TorchBuilder, call: Call) -> str:
+    batch, channels, height, width = builder.shape(call["self"])
+    r = int(call["upscale_factor"])
+    x = builder.reshape(call["self"], (batch, channels // r**2, r, r, height, width), "apart")
+    return builder.reshape(builder.transpose(x, (0, 1, 4, 2, 5, 3), "transpose"), call.shape)
+
+
+def _pixel_unshuffle(builder: TorchBuilder, call: Call) -> str:
+    batch, channels, height, width = builder.shape(call["self"])
+    r = int(call["downscale_factor"])
+    x = builder.reshape(call["self"], (batch, channels, height // r, r, width // r, r), "apart")
+    return builder.reshape(builder.transpose(x, (0, 1, 3, 5, 2, 4), "transpose"), call.shape)
+
+
+_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What torch and ONNX call the same padding."""
+
+
+def _pad(builder: TorchBuilder, call: Call) -> str:
+    """Padding is given from the last axis to the first."""
+    x: str = call["self"]
+    rank, given = len(builder.shape(x)), [int(n) for n in call.get("pad", call.get("padding"))]
+    mode = call.get("mode", next((mode for mode in _MODES if call.operator.startswith(mode[:7])), "constant"))
+    before, after = [0] * rank, [0] * rank
+    for i in range(len(given) // 2):
+        before[rank - 1 - i], after[rank - 1 - i] = given[2 * i], given[2 * i + 1]
+    return padding.pad(builder, x, before, after, _MODES.get(str(mode), str(mode)), float(call.get("value") or 0.0))
+
+
+def _roll(builder: TorchBuilder, call: Call) -> str:
+    x: str = call["self"]
+    shape, flat = builder.shape(x), not call["dims"]
+    if flat:
+        x = builder.reshape(x, (-1,), "flat")
+    for shift, axis in zip(call["shifts"], call["dims"] or (0,), strict=True):
+        size = builder.shape(x)[axis]
+        x = builder.take(x, axis, [(place - int(shift)) % size for place in range(size)], "rolled" if flat else None)
+    return builder.reshape(x, shape) if flat else x
+
+
+def _flip(builder: TorchBuilder, call: Call) -> str:
+    x: str = call["self"]
+    for axis in call["dims"]:
+        x = builder.take(x, axis, range(builder.shape(x)[axis])[::-1])
+    return x
+
+
+IMAGE: dict[str, Handler] = {
+    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"), _upsample("nearest")),
+    **dict.fromkeys(
+        ("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
+        _upsample("nearest", "exact"),
+    ),
+    **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), _upsample("linear")),
+    "upsample_bicubic2d": _upsample("cubic"),
+    **dict.fromkeys(("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"), _antialias),
+    "pixel_shuffle": _pixel_shuffle,
+    "pixel_unshuffle": _pixel_unshuffle,
+    **dict.fromkeys(
+        (
+            "pad",
+            "constant_pad_nd",
+            "reflection_pad1d",
+            "reflection_pad2d",
+            "reflection_pad3d",
+            "replication_pad1d",
+            "replication_pad2d",
+            "replication_pad3d",
+        ),
+        _pad,
+    ),
+    "roll": _roll,
+    "flip": _flip,
+}
