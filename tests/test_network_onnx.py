@@ -420,7 +420,7 @@ def test_free_axes_are_one_for_the_batch_and_given_otherwise(tmp_path: Path) -> 
     ("nodes", "words"),
     [
         ([node("NonZero", "x", "h"), node("Relu", "x")], "the NonZero.*NonZero"),
-        ([node("Resize", "x   s", antialias=1, mode="linear")], "the Resize.*antialias"),
+        ([node("Resize", "x  s", antialias=1, mode="linear")], "the Resize.*antialias"),
         ([node("ConvTranspose", "x x")], "the ConvTranspose"),
         ([node("Conv", "x x")], "the Conv"),
         ([node("Pad", "x x")], "the Pad"),
