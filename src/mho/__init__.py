@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     from mho.baseline import Systolic
     from mho.baseline.lookup import Recommendation, recommend
     from mho.chip import Chip
-    from mho.machine import Evaluation, Executor, Sweep, Verification, calibrate, evaluate, execute, sweep, verify
+    from mho.machine import (
+        Evaluation,
+        Executor,
+        Finding,
+        Ordered,
+        Sweep,
+        Verification,
+        calibrate,
+        evaluate,
+        execute,
+        find,
+        ordered,
+        sweep,
+        verify,
+    )
     from mho.machine.analog import Analog, Device, Signals
     from mho.machine.recommender import Recommender
     from mho.mapping import frontier, mixed
@@ -50,9 +64,11 @@ _WHERE = {
     "Device": "mho.machine.analog",
     "Evaluation": "mho.machine",
     "Executor": "mho.machine",
+    "Finding": "mho.machine",
     "Grid": "mho.number",
     "Layout": "mho.mapping.embedding",
     "Network": "mho.network",
+    "Ordered": "mho.machine",
     "Planes": "mho.number",
     "Program": "mho.program",
     "QuantisedNetwork": "mho.number",
@@ -75,10 +91,12 @@ _WHERE = {
     "errors": "mho.errors",
     "evaluate": "mho.machine",
     "execute": "mho.machine",
+    "find": "mho.machine",
     "frontier": "mho.mapping",
     "group": "mho.mapping.embedding",
     "mixed": "mho.mapping",
     "narrow": "mho.number",
+    "ordered": "mho.machine",
     "quantise": "mho.number",
     "recode": "mho.number",
     "recommend": "mho.baseline.lookup",
@@ -100,9 +118,11 @@ __all__ = [
     "Device",
     "Evaluation",
     "Executor",
+    "Finding",
     "Grid",
     "Layout",
     "Network",
+    "Ordered",
     "Planes",
     "Program",
     "QuantisedNetwork",
@@ -125,10 +145,12 @@ __all__ = [
     "errors",
     "evaluate",
     "execute",
+    "find",
     "frontier",
     "group",
     "mixed",
     "narrow",
+    "ordered",
     "quantise",
     "recode",
     "recommend",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +15,22 @@ from mho.cli.coding import WeightOptions
 from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.outputs import check_outputs, emit
 from mho.cli.strategy import StrategyOptions
+from mho.errors import OptionError
+
+if TYPE_CHECKING:
+    from mho.machine.analog.spec import Analog
+    from mho.machine.finding import Finding
+    from mho.machine.ordered import Ordered
+    from mho.program import Program
 
 EPILOG = (
     "mho accuracy resnet20.onnx --data test.npz --calibration train.npz --set adc.bits=6 --samples 500\n\n"
     "mho accuracy resnet20.onnx --data test.npz --analog my-device.yaml --seeds 10 --out out/accuracy\n\n"
-    "mho accuracy kept.mho --data test.npz --analog my-device.yaml --json -"
+    "mho accuracy kept.mho --data test.npz --analog my-device.yaml --json -\n\n"
+    "mho accuracy resnet20.onnx --data test.npz --find adc.bits --loss 1\n\n"
+    "mho accuracy resnet20.onnx --data test.npz --set adc.bits=9 --find age_s=1:3e8 --loss 2 --out out/age"
 )
+FIND = "--find takes KEY or KEY=LOW:HIGH or KEY=LOW:HIGH:STEP, such as adc.bits or age_s=1:1e8"
 
 
 def accuracy(
@@ -28,6 +40,27 @@ def accuracy(
     data: side.LabelledData = None,
     analog: side.AnalogFile = None,
     settings: side.Settings = None,
+    find: Annotated[
+        str | None,
+        typer.Option(
+            "--find",
+            metavar="KEY[=LOW:HIGH[:STEP]]",
+            rich_help_panel=side.ANALOG,
+            help="Find the least or largest value of a parameter that has an order at which no more than --loss points are lost "
+            "against the 8-bit integers, by bisection over the range of its type or the one given: adc.bits, "
+            "device.programming.sigma, device.stuck.off_share, age_s=1:1e8, chip.array.rows=16:256:16. Looks at no more samples "
+            "than decide.",
+        ),
+    ] = None,
+    loss: Annotated[
+        float | None,
+        typer.Option(
+            "--loss",
+            metavar="POINTS",
+            rich_help_panel=side.ANALOG,
+            help="Points of accuracy that may be lost, for --find; 1 where it is not given.",
+        ),
+    ] = None,
     seeds: side.Seeds = 5,
     backend: side.Backend = "compiled",
     samples: side.SampleCount = None,
@@ -44,8 +77,8 @@ def accuracy(
         typer.Option(
             metavar="FOLDER",
             rich_help_panel=use.OUTPUT,
-            help="Write accuracy.html, accuracy.json and layers.svg there, and results.jsonl, what each seed gave: interrupted, "
-            "the next call with the same folder goes on from there.",
+            help="Write accuracy.html, accuracy.json and layers.svg there (with --find: finding.html and finding.json), and "
+            "results.jsonl, what each seed gave: interrupted, the next call with the same folder goes on from there.",
         ),
     ] = None,
     csv_to: use.Csv = None,
@@ -56,7 +89,9 @@ def accuracy(
     It stands beside that of float and of 8-bit integers, with two intervals of
     95 %: over chips (other chips of the same kind; more --seeds narrow it) and
     over samples (other samples of the same kind; more samples narrow it). Each
-    layer has its signal-to-noise ratio and how often its ADCs clipped.
+    layer has its signal-to-noise ratio and how often its ADCs clipped. Where
+    the chip's converters fall short that is said at once, and where they lose
+    accuracy, ranges, bits and codings are tried on a few samples.
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
@@ -69,14 +104,45 @@ def accuracy(
     side.check_backend(backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     given = side.load_analog(analog, changes)
+    over = _parameter(find, {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}, loss, csv_to)
 
     import mho
 
+    quiet = "-" in (json_to, csv_to)
     keeping = None if out is None else out / side.KEPT
-    with side.following(quiet="-" in (json_to, csv_to), keeping=keeping) as follow:
+    with side.following(quiet=quiet, keeping=keeping) as follow:
         prepared = asked.prepare(follow.say)
+        if over is not None:
+            side.check_variants(
+                prepared,
+                given,
+                {over.key: (over.values[0], over.values[-1])},
+                model,
+                compiled=asked.kept,
+                option="--find",
+            )
+            sought = mho.find(
+                prepared.build,
+                prepared.given,
+                given,
+                over=over,
+                loss=1.0 if loss is None else loss,
+                seeds=seeds,
+                calibration=prepared.measured,
+                progress=follow,
+                done=side.finished(out),
+                backend=backend,
+            )
+            _tell_finding(sought, out, json_to)
+            return
         follow.say("compiling")
         program = prepared.build({})
+        if not quiet:
+            _tell_converters(program, given)
+        kept = side.finished(out)
+        from mho.machine.advice import advise, lossy
+        from mho.machine.sweep import only
+
         found = mho.evaluate(
             program,
             prepared.given,
@@ -84,9 +150,15 @@ def accuracy(
             seeds=seeds,
             calibration=prepared.measured,
             progress=follow,
-            done=side.finished(out),
+            done=kept,
             backend=backend,
         )
+        if lossy(found):
+            build = only(program) if asked.kept else prepared.build
+            tried = advise(
+                build, prepared.given, found, calibration=prepared.measured, progress=follow, done=kept, backend=backend
+            )
+            found = replace(found, remedies=tried)
         if out is not None:
             from mho.report.accuracy_page import save_evaluation
 
@@ -100,3 +172,68 @@ def accuracy(
         if out is not None:
             written = f"written to {out / 'accuracy.html'}, accuracy.json, layers.svg and {side.KEPT}"
             console.print(f"\n{written}", markup=False, soft_wrap=True)
+
+
+def _parameter(text: str | None, taken: set[str], loss: float | None, csv_to: str | None) -> Ordered | None:
+    """Read what --find asks for. OptionError for what cannot be read, is set too, or would change nothing."""
+    from mho.machine.ordered import ordered
+
+    if text is None:
+        if loss is not None:
+            raise OptionError("--loss is for --find; without it nothing is sought")
+        return None
+    if loss is not None and not 0 < loss < 100:
+        raise OptionError(f"--loss is in points of accuracy, above 0 and below 100, not {loss:g}")
+    if csv_to is not None:
+        raise OptionError("--csv is for the layers of an accuracy; --find gives JSON (--json) and a page (--out)")
+    key, equals, given = (part.strip() for part in text.partition("="))
+    if not key or (equals and not given):
+        raise OptionError(f"{FIND}, not {text!r}")
+    if key in taken:
+        raise OptionError(f"{key} is sought by --find and set by --set; one of them")
+    parts = given.split(":") if given else []
+    if len(parts) not in (0, 2, 3):
+        raise OptionError(f"{FIND}, not {text!r}")
+    try:
+        numbers = [_number(part) for part in parts]
+    except ValueError:
+        raise OptionError(f"{FIND}, not {text!r}") from None
+    try:
+        return ordered(key, *numbers)
+    except OptionError as error:
+        raise OptionError(f"--find {error}") from None
+
+
+def _number(text: str) -> int | float:
+    """Read a finite number. ValueError for anything else."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _tell_converters(program: Program, given: Analog) -> None:
+    from rich.console import Console
+
+    from mho.machine.resolution import resolution
+    from mho.report.accuracy_terminal import show_converters
+
+    show_converters(resolution(program, given), Console(highlight=False))
+
+
+def _tell_finding(sought: Finding, out: Path | None, json_to: str | None) -> None:
+    if out is not None:
+        from mho.report.accuracy_page import save_finding
+
+        save_finding(sought, out)
+    if emit(sought.to_dict(), json_to):
+        return
+    from rich.console import Console
+
+    from mho.report.finding_text import show_finding
+
+    console = Console(highlight=False)
+    show_finding(sought, console)
+    if out is not None:
+        written = f"written to {out / 'finding.html'}, finding.json and {side.KEPT}"
+        console.print(f"\n{written}", markup=False, soft_wrap=True)

@@ -58,6 +58,9 @@ _OF_NO_PROGRAM = (
     "settings",
     "seeds",
     "over",
+    "find",
+    "loss",
+    "backend",
 )
 
 AnalogFile = Annotated[
@@ -352,27 +355,33 @@ def _kept(keeping: Path | None) -> str:
 
 
 def check_variants(
-    prepared: Prepared, analog: Analog, over: Mapping[str, tuple[Value, ...]], model: str, *, compiled: bool
+    prepared: Prepared,
+    analog: Analog,
+    over: Mapping[str, tuple[Value, ...]],
+    model: str,
+    *,
+    compiled: bool,
+    option: str = "--over",
 ) -> None:
-    """Refuse values of --over that a chip or the analog side cannot take, before anything is executed."""
+    """Refuse values of an option that a chip or the analog side cannot take, before anything is executed."""
     from mho.machine.sweep import combinations, split
 
     for values in combinations(list(over.items())):
         chip, changes = split(values)
         if chip and compiled:
-            raise OptionError(f"--over {CHIP}{next(iter(chip))}: {model} is compiled already, for a chip of its own")
-        varied = vary_chip(prepared.chip, chip, "--over")
+            raise OptionError(f"{option} {CHIP}{next(iter(chip))}: {model} is compiled already, for a chip of its own")
+        varied = vary_chip(prepared.chip, chip, option)
         if chip:
-            _check_fits(prepared, varied, values)
-        vary_analog(analog, changes, "--over")
+            _check_fits(prepared, varied, values, option)
+        vary_analog(analog, changes, option)
 
 
-def _check_fits(prepared: Prepared, varied: Chip, values: Mapping[str, Value]) -> None:
+def _check_fits(prepared: Prepared, varied: Chip, values: Mapping[str, Value], option: str) -> None:
     try:
         prepared.fits(varied)
     except MappingError as error:
         point = ", ".join(f"{key}={value}" for key, value in values.items())
-        raise MappingError(f"--over, {point}: {error}") from None
+        raise MappingError(f"{option}, {point}: {error}") from None
 
 
 def finished(out: Path | None) -> Any:

@@ -6,13 +6,16 @@ from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import Endurance, endurance, rotate
 from mho.machine.energy import Account, Entry, account
 from mho.machine.evaluation import Evaluation, evaluate
+from mho.machine.finding import Finding, find
 from mho.machine.functional import Executor, execute
 from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.ordered import Ordered, ordered
 from mho.machine.sweep import Sweep, sweep
 from mho.machine.timing import Timing, time_program
 from mho.machine.verify import Verification, verify
 
 __all__ = [
-    "Account", "Endurance", "Entry", "Evaluation", "Executor", "Occupancy", "Sweep", "Timing", "Verification", "Wear", "WriteCount",
-    "account", "calibrate", "endurance", "evaluate", "execute", "occupancy", "rotate", "sweep", "time_program", "verify", "wear",
+    "Account", "Endurance", "Entry", "Evaluation", "Executor", "Finding", "Occupancy", "Ordered", "Sweep", "Timing",
+    "Verification", "Wear", "WriteCount", "account", "calibrate", "endurance", "evaluate", "execute", "find", "occupancy",
+    "ordered", "rotate", "sweep", "time_program", "verify", "wear",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError, ProgramError
@@ -18,6 +19,8 @@ from mho.machine.analog.spec import Analog
 from mho.machine.finished import Finished, key_of
 from mho.machine.intervals import Mean, student, wilson
 from mho.machine.judge import SEED_FIELDS, Progress, Run, samples_digest
+from mho.machine.remedy import Remedy
+from mho.machine.resolution import Resolution, resolution
 from mho.number.accuracy import checked_labels
 from mho.program import Program
 from mho.shown import Columns, Shown, columns
@@ -42,7 +45,8 @@ class Evaluation(Shown):
 
     right, agreeing: for each seed, how many samples are classified rightly, and how many as by the integers. `draws` says
     whether chips differ at all. `layers` adds up what the seeds saw, in the order of execution. right_in_float is None where
-    the float weights are not known.
+    the float weights are not known. `remedies`: what may bring back accuracy that converters lose, None where it was not tried
+    (`machine.advice`).
     """
 
     program: Program
@@ -57,6 +61,12 @@ class Evaluation(Shown):
     right_in_float: int | None
     layers: tuple[LayerSignal, ...]
     notes: tuple[str, ...]
+    remedies: tuple[Remedy, ...] | None = None
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """Which sums the converters resolve."""
+        return resolution(self.program, self.analog)
 
     def headline(self) -> str:
         """Say what was evaluated where."""
@@ -71,6 +81,7 @@ class Evaluation(Shown):
             *float_,
             ("8-bit integers", f"{100 * self.in_integers:.2f} %"),
             ("on the chip", f"{100 * self.accuracy:.2f}{around} %, {len(self.seeds)} drawn"),
+            ("converters", str(self.resolution)),
             ("weights", self.program.network.origin),
         )
 
@@ -162,6 +173,8 @@ class Evaluation(Shown):
             },
             "agreement": {"mean": self.agreement, "by_seed": [count / self.samples for count in self.agreeing]},
             "clip_rate": self.clip_rate,
+            "converters": self.resolution.to_dict(),
+            "remedies": None if self.remedies is None else [remedy.to_dict() for remedy in self.remedies],
             "layers": [
                 {
                     "name": layer.name,

@@ -10,11 +10,12 @@ import yaml
 
 from mho.files.writing import save_texts
 from mho.report import accuracy_text as text
-from mho.report import heat_map, layer_plot, sweep_text
+from mho.report import finding_text, heat_map, layer_plot, sweep_text
 from mho.report.sheets import Page, Sheet, as_json
 
 if TYPE_CHECKING:
     from mho.machine.evaluation import Evaluation
+    from mho.machine.finding import Finding
     from mho.machine.sweep import Sweep
 
 UNCERTAINTY = (
@@ -42,6 +43,8 @@ def evaluation_page(found: Evaluation) -> str:
     """Return the page of an evaluation."""
     content = found.to_dict()
     sheets = [Sheet("Accuracy", (), text.rows(found), UNCERTAINTY, told=True)]
+    if found.remedies:
+        sheets.append(Sheet(text.REMEDIES, (), text.remedies(found), told=True))
     if len(found.seeds) > 1:
         by_seed = zip(found.seeds, found.accuracies, found.agreeing, strict=True)
         lines = [
@@ -54,6 +57,7 @@ def evaluation_page(found: Evaluation) -> str:
         found.program.network.origin,
         sheets,
         found.notes,
+        amber=[] if found.resolution.complete else [str(found.resolution)],
         after=[layer_plot.draw(found)] if found.layers else [],
         listing=_listing(content["analog"]),
     ).render()
@@ -92,6 +96,25 @@ def sweep_page(found: Sweep) -> str:
     ).render()
 
 
+def finding_page(found: Finding) -> str:
+    """Return the page of a finding."""
+    program, content = found.program, found.to_dict()
+    about = (
+        f"up to {found.samples} samples: {found.data} · weights: {program.network.origin} · schedule {program.schedule} · "
+        f"mho {content['version']}"
+    )
+    return Page(
+        f"{program.network.name} on {program.chip.name}: how far {found.parameter.key} may go",
+        about,
+        program.network.origin,
+        [Sheet("Value by value", finding_text.HEADS, finding_text.rows(found), told=True)],
+        found.notes,
+        said=found.sentence,
+        amber=[] if found.boundary.decided else [finding_text.UNDECIDED],
+        listing=_listing(content["analog"]),
+    ).render()
+
+
 def save_evaluation(found: Evaluation, folder: Path) -> tuple[Path, ...]:
     """Write accuracy.json, accuracy.html and layers.svg into a folder, all or none; OutputError names the path."""
     texts = {"accuracy.json": as_json(found.to_dict()), "accuracy.html": evaluation_page(found)}
@@ -106,3 +129,8 @@ def save_sweep(found: Sweep, folder: Path) -> tuple[Path, ...]:
         {"sweep.json": as_json(found.to_dict()), "sweep.html": sweep_page(found), "sweep.svg": heat_map.draw(found)},
         folder,
     )
+
+
+def save_finding(found: Finding, folder: Path) -> tuple[Path, ...]:
+    """Write finding.json and finding.html into a folder, both or neither; OutputError names the path."""
+    return save_texts({"finding.json": as_json(found.to_dict()), "finding.html": finding_page(found)}, folder)

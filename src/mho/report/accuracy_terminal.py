@@ -18,6 +18,7 @@ from mho.report.engineering import count, shortened
 
 if TYPE_CHECKING:
     from mho.machine.evaluation import Evaluation
+    from mho.machine.resolution import Resolution
     from mho.machine.sweep import Sweep, Value
 
 SHOWN = 24
@@ -37,6 +38,8 @@ def show_evaluation(found: Evaluation, console: Console) -> None:
         line.append(words, style=style)
     console.print(line)
     _section(console, "Accuracy", _accuracies(found))
+    if found.remedies:
+        _section(console, text.REMEDIES, _remedies(found))
     _section(console, _layers_title(found), _layers(found))
     _section(console, "Notes", _bullets(found.notes))
 
@@ -55,6 +58,21 @@ def _accuracies(found: Evaluation) -> Table:
     for what, number, remark in text.rows(found):
         strong = "bold" if what == "on the chip" else ""
         table.add_row(Text(what, style=strong), Text(number, style=strong), Text(remark))
+    return table
+
+
+def show_converters(resolved: Resolution, console: Console) -> None:
+    """Print what the converters resolve, amber where they fall short: before the long work."""
+    console.print(Text(str(resolved), style="dim" if resolved.complete else "yellow"))
+
+
+def _remedies(found: Evaluation) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", style="dim")
+    for remedy, (changes, number, remark) in zip(found.remedies or (), text.remedies(found), strict=True):
+        table.add_row(Text(changes, style="green" if remedy.enough else ""), Text(number), Text(remark))
     return table
 
 

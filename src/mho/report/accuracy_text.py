@@ -116,3 +116,17 @@ def side(found: Evaluation) -> str:
 def headline(values: Mapping[str, Any]) -> str:
     """Write the values of a point of a sweep: adc.bits 6, age_s 0."""
     return ", ".join(f"{key} {value(given)}" for key, given in values.items())
+
+
+def remedies(found: Evaluation) -> list[tuple[str, str, str]]:
+    """Return what was tried against the losses of converters: changes, how many samples are right, and whether that is enough."""
+    lines = []
+    for remedy in found.remedies or ():
+        words = "keeps the accuracy" if remedy.enough else f"{remedy.right_in_integers} in 8-bit integers"
+        if remedy.changes.get("adc.bits") == "ideal":
+            words += "; so the converters are the reason" if remedy.enough else "; so other losses remain"
+        lines.append((str(remedy), f"{remedy.right} of {remedy.samples}", words))
+    return lines
+
+
+REMEDIES = "What would help, each tried on the same few samples"

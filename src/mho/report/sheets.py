@@ -27,7 +27,8 @@ class Sheet:
 class Page:
     """A page: `said` is the sentence that it comes to, `origin` where the weights are from (synthetic ones are warned of).
 
-    `before` and `after` the tables stand drawings (SVG); `listing` is a title and a text to be shown as it is.
+    `amber`: conditions under which it holds. `before` and `after` the tables stand drawings (SVG); `listing` is a title and a text
+    to be shown as it is.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Page:
     sheets: Sequence[Sheet]
     notes: Sequence[str]
     said: str = ""
+    amber: Sequence[str] = ()
     before: Sequence[str] = ()
     after: Sequence[str] = ()
     listing: tuple[str, str] | None = None

@@ -1,0 +1,117 @@
+"""What would bring back the accuracy that converters lose: other ranges, bits and codings, each tried on a few samples.
+
+Nothing here is a rule of thumb: every line is the accuracy of an execution, or follows from a proof (`proven_exact`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from mho.errors import MhoError
+from mho.machine.analog.converter import adc_bits
+from mho.machine.analog.spec import Adc, Analog
+from mho.machine.evaluation import Evaluation, evaluate
+from mho.machine.finished import Finished
+from mho.machine.judge import Progress
+from mho.machine.remedy import Remedy
+from mho.machine.resolution import resolution
+from mho.machine.sweep import Build, Value, named, split
+from mho.program import Program
+
+if TYPE_CHECKING:
+    from mho.network.samples import Samples
+
+TRIED_ON = 32
+"""Samples on which each remedy is tried: they tell 10 % from 90 %, which is what is asked."""
+NOTICED = 0.01
+"""Share of samples lost from which on remedies are looked for."""
+
+Judge = Callable[[Mapping[str, Value]], Evaluation]
+
+
+def lossy(found: Evaluation) -> bool:
+    """Whether converters that are not ideal lose accuracy worth looking for remedies."""
+    return found.analog.adc.bits != "ideal" and found.in_integers - found.accuracy > NOTICED
+
+
+def advise(
+    build: Build,
+    samples: Samples,
+    found: Evaluation,
+    *,
+    calibration: Samples | None = None,
+    progress: Progress | None = None,
+    done: Finished | None = None,
+    backend: str = "compiled",
+) -> tuple[Remedy, ...]:
+    """Try what could bring back the accuracy that an evaluation lost, on a few of its samples: as it is first, ideal ADCs next.
+
+    `build` compiles for changes of the chip, as for `sweep`; what it refuses is left out. Other arguments as for `evaluate`.
+    """
+    batch, kept = found.program.network.batch, Finished() if done is None else done
+    few = samples.spread(-(-TRIED_ON // batch) * batch)
+
+    def judge(changes: Mapping[str, Value]) -> Evaluation:
+        chip, side = split(changes)
+        program = build(chip) if chip else found.program
+        analog = varied(found.analog, side) if side else found.analog
+
+        def tell(what: str, now: int, of_all: int) -> None:
+            if progress is not None:
+                progress(f"what would help: {named(changes) or 'as it is'}", now, of_all)
+
+        return evaluate(
+            program, few, analog, seeds=1, calibration=calibration, progress=tell, done=kept, backend=backend
+        )
+
+    return tuple(_tried(found.program, found.analog, judge))
+
+
+def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
+    """Yield what was tried, what costs least first; more bits only until there are enough."""
+
+    def tried(changes: Mapping[str, Value]) -> Remedy | None:
+        try:
+            judged = judge(changes)
+        except MhoError:
+            # A coding that does not fit this chip, or a device that does not fit the coding, is no remedy.
+            return None
+        return Remedy(changes, judged.right[0], judged.right_in_integers, judged.samples)
+
+    calibrated: Mapping[str, Value] = {"adc.range": "calibrated"}
+    bits, worst = adc_bits(analog, program.chip), resolution(program, analog).worst
+    assert bits is not None
+    needed = bits if worst is None else worst.bits
+    candidates: list[Mapping[str, Value]] = [{}, {"adc.bits": "ideal", "adc.range": "full"}]
+    if analog.adc.range != "calibrated":
+        candidates.append(calibrated)
+    if program.chip.array.coding != "differential" and program.mapping.kind == "dense":
+        candidates.append({"chip.array.coding": "differential", **calibrated})
+    for changes in candidates:
+        remedy = tried(changes)
+        if remedy is not None:
+            yield remedy
+    for more in range(bits + 1, needed):
+        remedy = tried({"adc.bits": more, **calibrated})
+        if remedy is not None:
+            yield remedy
+            if remedy.enough:
+                break
+    if needed > bits:
+        remedy = tried({"adc.bits": needed, "adc.range": "full"})
+        if remedy is not None:
+            yield remedy
+
+
+def varied(analog: Analog, changes: Mapping[str, Value]) -> Analog:
+    """Return an analog side with other keys of its ADC, and without what goes with the old ones alone."""
+    adc = analog.adc.model_dump() | {key.removeprefix("adc."): value for key, value in changes.items()}
+    if adc["range"] != "fixed":
+        adc["limit"] = None
+    if adc["range"] != "calibrated":
+        adc |= {"percentile": None, "per": "layer"}
+    if adc["bits"] == "ideal":
+        adc |= {"gain_error": 0.0, "offset_error": 0.0, "effective_bits": None}
+    limits = None if "adc.range" in changes else analog.limits
+    return analog.model_copy(update={"adc": Adc(**adc), "limits": limits})

@@ -1,0 +1,69 @@
+"""How a finding is written: the values that were looked at, in order, in the terminal and on the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mho.machine.finding import Finding, Probe
+
+HEADS = ("value", "points lost", "95 % interval", "samples", "chips", "")
+UNDECIDED = (
+    "The samples do not decide at every value that the answer rests on; more of them, or more chips (--seeds), may."
+)
+WORDS = {"within": "no more than allowed", "beyond": "more than allowed", "open": "these samples cannot decide"}
+COLOURS = {"within": "green", "beyond": "red", "open": "yellow"}
+
+
+def rows(found: Finding) -> list[tuple[str, ...]]:
+    """Return a row of texts for each value looked at, ascending."""
+    return [_row(probe) for probe in _ascending(found)]
+
+
+def _ascending(found: Finding) -> list[Probe]:
+    return sorted(found.boundary.probes, key=lambda probe: probe.value)
+
+
+def _row(probe: Probe) -> tuple[str, ...]:
+    loss, value = probe.loss, f"{probe.value:g}"
+    if loss.proven:
+        return value, "0", "–", "–", "–", f"{WORDS[probe.side]}: exact whatever the inputs"
+    interval = f"{100 * loss.low:.2f} to {100 * loss.high:.2f}"
+    return value, f"{100 * loss.share:.2f}", interval, str(loss.samples), str(loss.chips), WORDS[probe.side]
+
+
+def show_finding(found: Finding, console: Console) -> None:
+    """Print what was found, the values that were looked at, and the notes."""
+    program = found.program
+    line = Text()
+    for words, style in (
+        (program.network.name, "bold"), (" on ", ""), (program.chip.name, "bold"),
+        (f"   up to {found.samples} samples: {found.data}", "dim"),
+    ):  # fmt: skip
+        line.append(words, style=style)
+    console.print(line)
+    console.print(Text(found.sentence, style="bold"))
+    if not found.boundary.decided:
+        console.print(Text(UNDECIDED, style="yellow"))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for head in HEADS[:-1]:
+        table.add_column(found.parameter.key if head == "value" else head, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for probe in _ascending(found):
+        *numbers, words = _row(probe)
+        table.add_row(*(Text(number) for number in numbers), Text(words, style=COLOURS[probe.side]))
+    notes = Table.grid(padding=(0, 1))
+    notes.add_column(no_wrap=True)
+    notes.add_column(overflow="fold")
+    for note in found.notes:
+        notes.add_row("·", Text(note, style="yellow" if "synthetic" in note else "dim"))
+    for title, body in (("Value by value", table), ("Notes", notes)):
+        console.print()
+        console.print(Text(title, style="bold"))
+        console.print(Padding(body, (0, 0, 0, 2), expand=False))
