@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TRIED_ON = 32
 """Samples on which each remedy is tried: they tell 10 % from 90 %, which is what is asked."""
+PERCENTILE = 99.9
+"""Of the sums of each slice of the weights that a calibrated range covers: the rarest ones are clipped for finer steps."""
 NOTICED = 0.01
 """Share of samples lost from which on remedies are looked for."""
 
@@ -83,11 +85,11 @@ def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
     bits, worst = adc_bits(analog, program.chip), resolution(program, analog).worst
     assert bits is not None
     needed = bits if worst is None else worst.bits
+    sliced: Mapping[str, Value] = {**calibrated, "adc.per": "slice", "adc.percentile": PERCENTILE}
     candidates: list[Mapping[str, Value]] = [{}, {"adc.bits": "ideal", "adc.range": "full"}]
-    if analog.adc.range != "calibrated":
-        candidates.append(calibrated)
+    candidates += [] if analog.adc.range == "calibrated" else [calibrated, sliced]
     if program.chip.array.coding != "differential" and program.mapping.kind == "dense":
-        candidates.append({"chip.array.coding": "differential", **calibrated})
+        candidates += [{"chip.array.coding": "differential", **sliced}]
     for changes in candidates:
         remedy = tried(changes)
         if remedy is not None:
