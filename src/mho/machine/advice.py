@@ -90,11 +90,13 @@ def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
     candidates += [] if analog.adc.range == "calibrated" else [calibrated, sliced]
     if program.chip.array.coding != "differential" and program.mapping.kind == "dense":
         candidates += [{"chip.array.coding": "differential", **sliced}]
+    enough = False
     for changes in candidates:
         remedy = tried(changes)
         if remedy is not None:
             yield remedy
-    for more in range(bits + 1, needed):
+            enough |= remedy.enough and changes == calibrated
+    for more in range(bits + 1, bits + 1 if enough else needed):
         remedy = tried({"adc.bits": more, **calibrated})
         if remedy is not None:
             yield remedy

@@ -153,23 +153,23 @@ class Finding:
     @cached_property
     def sentence(self) -> str:
         """Say what was found."""
-        key, values, may = self.parameter.key, self.parameter.values, f"{100 * self.allowed:g} points"
+        key, values, may = self.parameter.key, self.parameter.values, _points(self.allowed)
         ends = f"from {values[0]:g} to {values[-1]:g}"
         within, beyond, upward = self.boundary.within, self.boundary.beyond, self.boundary.upward
         if upward is None and within is not None:
-            return f"{key}: no more than {may} are lost at either end of its range, {ends}"
+            return f"{key}: no more than {may} lost at either end of its range, {ends}"
         if upward is None:
             told = " or ".join(f"{probe.value:g}" for probe in self.boundary.probes if probe.side == "open")
             if told:
-                return f"{key}: {self.samples} samples cannot decide at {told} whether more than {may} are lost, {ends}"
-            return f"{key}: more than {may} are lost at both ends of its range, {ends}"
+                return f"{key}: at {told}, {self.samples} samples cannot decide whether no more than {may} lost"
+            return f"{key}: more than {may} lost at both ends of its range, {ends}"
         assert within is not None and beyond is not None
         side = "at least" if upward else "at most"
-        found = f"{key} {side} {within.value:g}: no more than {may} are lost ({_told(within.loss)})"
+        found = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
         if beyond.side == "beyond":
-            return f"{found}; at {beyond.value:g} more are ({_told(beyond.loss)})"
+            return f"{found}; at {beyond.value:g} more ({_told(beyond.loss)})"
         known = [probe.value for probe in self.boundary.probes if probe.side == "beyond"]
-        nearest = "" if not known else f"; at {(max if upward else min)(known):g} more are"
+        nearest = "" if not known else f"; at {(max if upward else min)(known):g} more"
         return f"{found}; at {beyond.value:g} {self.samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -213,6 +213,11 @@ class Finding:
             ],
             "notes": list(self.notes),
         }
+
+
+def _points(share: float) -> str:
+    points = f"{100 * share:g}"
+    return f"{points} point is" if points == "1" else f"{points} points are"
 
 
 def _told(loss: Loss) -> str:

@@ -13,11 +13,11 @@ from rich.text import Text
 if TYPE_CHECKING:
     from mho.machine.finding import Finding, Probe
 
-HEADS = ("value", "points lost", "95 % interval", "samples", "chips", "")
+HEADS = ("value", "points lost", "95 % interval", "samples", "chips", "accuracy")
 UNDECIDED = (
     "The samples do not decide at every value that the answer rests on; more of them, or more chips (--seeds), may."
 )
-WORDS = {"within": "no more than allowed", "beyond": "more than allowed", "open": "these samples cannot decide"}
+WORDS = {"within": "kept", "beyond": "lost", "open": "undecided"}
 COLOURS = {"within": "green", "beyond": "red", "open": "yellow"}
 
 
@@ -33,7 +33,7 @@ def _ascending(found: Finding) -> list[Probe]:
 def _row(probe: Probe) -> tuple[str, ...]:
     loss, value = probe.loss, f"{probe.value:g}"
     if loss.proven:
-        return value, "0", "–", "–", "–", f"{WORDS[probe.side]}: exact whatever the inputs"
+        return value, "0", "–", "–", "–", "exact, whatever the inputs"
     interval = f"{100 * loss.low:.2f} to {100 * loss.high:.2f}"
     return value, f"{100 * loss.share:.2f}", interval, str(loss.samples), str(loss.chips), WORDS[probe.side]
 
@@ -53,8 +53,9 @@ def show_finding(found: Finding, console: Console) -> None:
         console.print(Text(UNDECIDED, style="yellow"))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for head in HEADS[:-1]:
-        table.add_column(found.parameter.key if head == "value" else head, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+        # The key stands in the sentence above.
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column(HEADS[-1], overflow="fold", min_width=len("undecided"))
     for probe in _ascending(found):
         *numbers, words = _row(probe)
         table.add_row(*(Text(number) for number in numbers), Text(words, style=COLOURS[probe.side]))
