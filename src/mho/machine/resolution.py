@@ -16,7 +16,6 @@ from typing import Any
 
 from mho.machine.analog.converter import adc_bits, whole_sums
 from mho.machine.analog.spec import Analog
-from mho.mapping.sums import fullest, held_levels
 from mho.program import Program
 
 
@@ -129,17 +128,13 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
 
     `analog` says how many bits the ADCs have; None: as many as the chip file says.
     """
-    mapping, chip, quantised = program.mapping, program.chip, program.quantised
-    coding, drive = mapping.room.coding, 2**chip.array.dac_bits - 1
+    coding, drive = program.mapping.room.coding, 2**program.chip.array.dac_bits - 1
     layers = []
-    for mapped in mapping.layers:
-        column = fullest(mapped, mapping.room)
-        largest, held = column.levels * drive, None
-        if quantised is not None:
-            held = held_levels(mapped, quantised.matrices[mapped.name], mapping.room) * drive
+    for name, column, levels in program.column_levels:
+        largest, held = column.levels * drive, None if levels is None else levels * drive
         by_weights = (None, None) if held is None else (held, coding.adc_bits(held))
-        layers.append(LayerSum(mapped.name, column.rows, largest, coding.adc_bits(largest), *by_weights))
-    return Resolution(adc_bits(analog or Analog(), chip), tuple(layers))
+        layers.append(LayerSum(name, column.rows, largest, coding.adc_bits(largest), *by_weights))
+    return Resolution(adc_bits(analog or Analog(), program.chip), tuple(layers))
 
 
 def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.mapping import Mapping
+from mho.mapping.sums import Fullest, fullest, held_levels
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
@@ -70,6 +72,22 @@ class Program(Shown):
                 )
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
+
+    @cached_property
+    def column_levels(self) -> tuple[tuple[str, Fullest, int | None], ...]:
+        """Return of each layer with weights its name, what its fullest column can hold, and what its weights make one hold.
+
+        The last is None where weights are not known.
+        """
+        mapping, quantised = self.mapping, self.quantised
+        return tuple(
+            (
+                mapped.name,
+                fullest(mapped, mapping.room),
+                None if quantised is None else held_levels(mapped, quantised.matrices[mapped.name], mapping.room),
+            )
+            for mapped in mapping.layers
+        )
 
     def headline(self) -> str:
         """Say what runs where."""
