@@ -79,15 +79,12 @@ class Program(Shown):
 
         The last is None where weights are not known.
         """
-        mapping, quantised = self.mapping, self.quantised
-        return tuple(
-            (
-                mapped.name,
-                fullest(mapped, mapping.room),
-                None if quantised is None else held_levels(mapped, quantised.matrices[mapped.name], mapping.room),
-            )
-            for mapped in mapping.layers
-        )
+        room, quantised = self.mapping.room, self.quantised
+        held: dict[int, int] = {}
+        if quantised is not None:
+            for mapped in self.mapping.owners:
+                held[mapped.index] = held_levels(mapped, quantised.matrices[mapped.name], room)
+        return tuple((mapped.name, fullest(mapped, room), held.get(mapped.owner)) for mapped in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""
