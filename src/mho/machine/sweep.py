@@ -72,7 +72,9 @@ class Sweep(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """The notes of all points, each once; of a note that not all have, at how many points it holds."""
-        counts = Counter(note for each in self.evaluations for note in each.notes)
+        short = (str(each.resolution) for each in self.evaluations if not each.resolution.complete)
+        counts = Counter(short)
+        counts.update(note for each in self.evaluations for note in each.notes)
         points = len(self.evaluations)
         return tuple(
             note if count == points else f"at {count} of {points} points: {note}" for note, count in counts.items()
