@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from mho.errors import OutputError
 from mho.machine.recommender import save, seeded_recommender
 from mho.network.trace import Trace, synthesise
-from mho.report import files
 from mho.report import whole as report_whole
+from mho.report import whole_page
 from mho.report.report import Report
 from tests.command_line import Shell, contents
 
@@ -66,12 +66,22 @@ def test_it_prints_both_parts_and_writes_all_that_it_says(shell: Shell, clicks: 
     ):
         assert expected in " ".join(ended.out.split())
     assert (
-        f"written to {out / 'recommender.json'}; the dense part's report to {out / 'dense' / 'report.html'}"
+        f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
         in ended.out
     )
     assert sorted(contents(out)) == [
-        "dense", "dense/report.html", "dense/report.json", "dense/trace.json", "recommender.json",
+        "dense", "dense/report.html", "dense/report.json", "dense/trace.json", "recommender.html", "recommender.json",
     ]  # fmt: skip
+    page = (out / "recommender.html").read_text("utf-8")
+    for expected in (
+        "dlrm on recross",
+        "bit-exact on 20 queries",
+        "Weights are synthetic",
+        "dense/report.html",
+        "The trace was made up",
+    ):
+        assert expected in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     written = json.loads((out / "recommender.json").read_text("utf-8"))
     assert written == run(shell, clicks, *FAST, "--verify")
     assert written["dense"] == json.loads((out / "dense" / "report.json").read_text("utf-8"))
@@ -193,8 +203,8 @@ REFUSED = {
     ("--mapping", "squeezed"): "chip recross has no index memory",
     ("--table-area", "0.9"): "--table-area is a number from 1, not 0.9",
     ("--table-area", "inf"): "must be a positive number",
-    ("--dimension", "0"): "whole number of at least 1",
-    ("--batch", "0"): "whole number of at least 1",
+    ("--dimension", "0"): "whole number from 1 to",
+    ("--batch", "0"): "whole number from 1 to",
     ("--chip", "aras"): "has no part lookup",
     ("--chip", "recros"): "unknown chip 'recros'",
     ("--set", "tiles=1"): "none is left for the dense part",
@@ -260,7 +270,7 @@ def test_a_folder_is_written_whole_or_not_at_all(
         ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--out", str(out))
     assert ended.code == 2 and "no space left" in ended.err and ended.out == ""
     assert contents(tmp_path) == {}
-    original = files.save_texts
+    original = whole_page.save_texts
 
     def one(texts, folder):  # type: ignore[no-untyped-def]
         if "recommender.json" in texts:
@@ -268,7 +278,7 @@ def test_a_folder_is_written_whole_or_not_at_all(
         return original(texts, folder)
 
     with monkeypatch.context() as broken:
-        broken.setattr(files, "save_texts", one)
+        broken.setattr(whole_page, "save_texts", one)
         ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--out", str(out))
     assert ended.code == 2
     assert contents(tmp_path) == {}

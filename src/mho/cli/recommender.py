@@ -15,18 +15,15 @@ from mho.cli.inputs import ModelOptions, load_chip
 from mho.cli.outputs import emit, progress
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError, TraceError
-from mho.files.text import json_text
 
 if TYPE_CHECKING:
     from mho.machine.recommender import Recommender
     from mho.network.trace import Trace
-    from mho.report.whole import Whole
 
 PANEL = "Recommender"
 MODEL, CHIP = "dlrm", "recross"
 BATCH, DIMENSION, BUDGET = 256, 16, 1.25
 HISTORY, SEED = 0.8, 0
-RESULT = "recommender.json"
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,9 @@ class RecommenderOptions:
         typer.Option(
             metavar="FILE",
             rich_help_panel=PANEL,
-            help="dlrm only: run it whole, embedding tables and dense part, on this trace of look-ups (.npz, .csv, .tsv or "
-            ".parquet; mho trace --save makes one of other columns): rows are grouped by 80 % of the queries, drawn with --seed; "
-            "the others are served in batches of --batch (else 256, or all where there are fewer) on --chip (else recross).",
+            help="dlrm only: run it whole, embedding tables and dense part, on this trace of look-ups (.npz, .parquet or text "
+            "of columns query and row; mho trace --save makes one of any other): rows are grouped by 80 % of the queries, drawn with "
+            "--seed; the others are served in batches of --batch (else 256, or all where there are fewer) on --chip (else recross).",
         ),
     ] = None
     dimension: Annotated[
@@ -128,7 +125,7 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
         )
         if out is not None:
             say(f"writing {out}")
-            _save(whole, out)
+            whole.save(out)
     if not emit(whole.to_dict(), json_to):
         from mho.report.console import terminal
         from mho.report.whole_text import summary
@@ -136,7 +133,7 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
         console = terminal()
         summary(whole, console)
         if out is not None:
-            text = f"written to {out / RESULT}; the dense part's report to {out / 'dense' / 'report.html'}"
+            text = f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
     return whole.right
 
@@ -182,20 +179,3 @@ def _compiling(asked: Asked, seed: int) -> Callable[[Any, Any], Any]:
         return asked.strategy.compile(network, chip, schedule=asked.schedule, seed=searched, samples=None)
 
     return compiling
-
-
-def _save(whole: Whole, out: Path) -> None:
-    """Write recommender.json and the dense part's report in `dense`, all or none."""
-    from mho.files.writing import save_texts
-
-    text = json_text(whole.to_dict(), indent=2) + "\n"
-    known = (out / RESULT).exists()
-    save_texts({RESULT: text}, out)
-    try:
-        whole.dense.save(out / "dense")
-    except BaseException:
-        if not known:
-            (out / RESULT).unlink(missing_ok=True)
-            with suppress(OSError):
-                out.rmdir()
-        raise

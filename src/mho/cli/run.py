@@ -61,7 +61,10 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", rich_help_panel=use.OUTPUT, help="Write report.html, report.json and trace.json there."
+            metavar="FOLDER",
+            rich_help_panel=use.OUTPUT,
+            help="Write report.html, report.json and trace.json there; with --trace recommender.html and recommender.json, and the "
+            "three of the dense part in the folder dense.",
         ),
     ] = None,
     save: Annotated[

@@ -8,14 +8,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mho.report.engineering import count, quantity, ratio
+from mho.report.engineering import count
 from mho.report.terminal import converters
 from mho.report.whole import Whole
+from mho.report.whole_page import part_lines
 
 
 def summary(whole: Whole, console: Console) -> None:
     """Print what a whole recommender takes, laid out for 80 columns or more."""
-    service, dense, found = whole.service, whole.dense, whole.to_dict()
+    service, dense = whole.service, whole.dense
     line = Text()
     line.append(whole.recommender.name, style="bold")
     line.append(" on ")
@@ -26,32 +27,11 @@ def summary(whole: Whole, console: Console) -> None:
         console.print(Text(whole.verified, style="green" if whole.right else "red"))
     for words, style in converters(dense):
         console.print(Text(f"dense part: {words}", style=style))
-    energy = whole.energy_j()
-    spread = found["tables"]["batch_s"]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for head in ("part", "time of a batch", "energy of a query", "what"):
         table.add_column(head, justify="left" if head in ("part", "what") else "right")
-    shape = found["tables"]["layout"]
-    tiles = "1 tile" if shape["tiles"] == 1 else f"{shape['tiles']} tiles"
-    table.add_row(
-        "tables",
-        quantity(whole.tables_s, "s"),
-        quantity(energy["tables"], "J"),
-        f"{shape['instances']} groups of rows in {tiles}, {shape['method']}; p99 {quantity(spread['p99'], 's')}",
-    )
-    table.add_row(
-        "dense part",
-        quantity(dense.latency_s, "s"),
-        quantity(energy["dense"], "J"),
-        f"{dense.program.schedule}, {ratio(dense.bound_ratio)} its lower bound",
-    )
-    table.add_row(
-        "both",
-        quantity(whole.latency_s, "s"),
-        quantity(sum(energy.values()), "J"),
-        f"{count(whole.queries_per_s)} queries/s, one batch after another every {quantity(whole.interval_s, 's')}",
-        style="bold",
-    )
+    for cells in part_lines(whole):
+        table.add_row(*cells, style="bold" if cells[0] == "both" else "")
     console.print()
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
     console.print()
