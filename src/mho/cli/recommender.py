@@ -35,9 +35,10 @@ class RecommenderOptions:
         typer.Option(
             metavar="FILE",
             rich_help_panel=PANEL,
-            help="dlrm only: run it whole, embedding tables and dense part, on this trace of look-ups (.npz, .parquet or text "
-            "of columns query and row; mho trace --save makes one of any other): rows are grouped by 80 % of the queries, drawn with "
-            "--seed; the others are served in batches of --batch (else 256, or all where there are fewer) on --chip (else recross).",
+            help="dlrm only: run it whole, embedding tables and dense part, on this trace of look-ups (.npz, .parquet or text of "
+            "columns query and row; mho trace --save makes one of any other): rows are grouped by 80 % of the queries, drawn "
+            "with --seed; the others are served in batches of --batch (else 256, or all where there are fewer) on --chip (else "
+            "recross).",
         ),
     ] = None
     dimension: Annotated[
