@@ -107,6 +107,20 @@ def test_a_state_of_an_lstm_may_be_given() -> None:
     assert_like_torch(Given(), torch.randn(3, 1, 3), torch.randn(2, 1, 4))
 
 
+def test_the_last_step_alone_needs_no_sequence_of_all() -> None:
+    class Last(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(3, 4, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.lstm(x)[0][:, -1]
+
+    torch.manual_seed(0)
+    network = assert_like_torch(Last(), torch.randn(1, 4, 3))
+    assert not any(layer.kind == "concatenate" for layer in network.layers)
+
+
 @pytest.mark.parametrize("steps", [2, 7])
 def test_weights_are_counted_once_whatever_the_steps(steps: int) -> None:
     torch.manual_seed(0)

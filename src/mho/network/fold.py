@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from mho.network.joining import unjoined
 from mho.network.layers import (
     Activation,
     Affine,
@@ -69,7 +70,7 @@ def fold(
     """Return simplified layers, the names of the outputs and the codes; see the module's text for the
     rules.
     """
-    live = remove_dead(layers, outputs)
+    live = remove_dead(unjoined(layers, codes or ()), outputs)
     names = {layer.name for layer in live}
     state = _State(codes={name: code for name, code in (codes or {}).items() if name in names})
     state.types = tensor_types(live, state.codes)

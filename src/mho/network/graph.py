@@ -111,7 +111,7 @@ class Network(Shown):
                 readers[name].append(layer.name)
         return {name: tuple(found) for name, found in readers.items()}
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The tensors given from outside, in order."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
@@ -148,7 +148,7 @@ class Network(Shown):
         """The matrix layers that own their weights, in order: each weight belongs to one of them."""
         return tuple(layer for layer in self.matrix_layers if self.owners[layer.name] == layer.name)
 
-    @property
+    @cached_property
     def batch(self) -> int:
         """Samples per run: the first axis of the first input that has axes."""
         return next((layer.shape[0] for layer in self.inputs if layer.shape), 1)
