@@ -18,6 +18,7 @@ import mho
 from mho.errors import NetworkError
 from mho.network.graph import Network
 from mho.number import run_float
+from tests.command_line import Shell
 from tests.hand_sized import hand_chip
 
 SPARE = ("Relu", "LeakyRelu", "ThresholdedRelu", "HardSigmoid", "Elu", "Softsign", "Softplus")
@@ -206,3 +207,15 @@ def test_a_files_layer_is_exact_through_its_program_and_its_weights_are_written_
         assert verification.ok, str(verification)
         counts.append((network.weights, program.mapping.blocks, program.mapping.arrays, program.setup))
     assert counts[0] == counts[1]
+
+
+def test_the_command_line_runs_and_verifies_a_recurrent_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = made(tmp_path, "LSTM", steps=5, inputs=4, size=6, outputs=("Y_h",))
+    report = Shell(monkeypatch, capsys)("run", str(path), "--chip", "aras", "--verify", "--json").json()
+    assert report["model"]["weights"] == 24 * 4 + 24 * 6
+    assert report["verified"].startswith("bit-exact")
+    layers = [each for each in report["layers"] if each["k"] is not None]
+    assert [each["weights_of"] for each in layers] == [None, None, *["layer.1.hidden"] * 3]
+    assert sum(each["arrays"] for each in layers if each["copies"] == 1) <= report["arrays"]["used"]

@@ -342,3 +342,35 @@ def test_a_torch_module_that_is_called_twice_has_one_weight() -> None:
         shapes = mho.Network.from_torch(Twins().eval(), tuple(each.to("meta") for each in pair))
     # What two normalisations fold into one weight is not known to be the same where values are not.
     assert shapes.weights == 2 * 3 * 2 * 9 + 27 * 27
+
+
+def test_notes_say_what_is_shared_and_what_is_written_anew() -> None:
+    network = unrolled(3, 12, 12, between=1)
+    held, anew = (mho.compile(network, hand_chip(tiles=tiles), schedule="overlap") for tiles in (40, 3))
+    assert any(note.startswith("shared weights: 1 of 6 layers use those of an earlier one") for note in held.notes)
+    assert not any("written anew" in note for note in held.notes)
+    assert any(note.startswith("shared weights: written anew for 1 of these layers") for note in anew.notes)
+    assert not any("shared weights" in note for note in mho.compile(unrolled(1, 4, 4), hand_chip()).notes)
+
+
+def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
+    """The same input through the same cells gives the same output, noise of devices included: it was written once."""
+    sketch = Sketch(0, (1, 6))
+    weight = sketch.weight(6, 6)
+    for name in ("a", "b"):
+        sketch.add(Linear(name=name, inputs=("input",), shape=(1, 6), weight=weight))
+    sketch.add(Elementwise(name="sum", inputs=("a", "b"), shape=(1, 6), function="subtract"))
+    network = sketch.network("a", "b")
+    program = mho.compile(quantised(network), hand_chip(tiles=8), schedule="overlap")
+    analog = mho.Analog().override({"adc.bits": "ideal", "device.programming.sigma": 0.1})
+    got = mho.execute(program, samples(network, 3), analog=analog)
+    exact = mho.execute(program, samples(network, 3))
+    np.testing.assert_array_equal(got["a"], got["b"])
+    assert not np.array_equal(got["a"], exact["a"])
+
+
+def test_a_systolic_array_finds_the_weights_of_the_layer_before_in_its_buffer() -> None:
+    records = {each.name: each for each in mho.baseline.run(unrolled(4, 4, 6)).records}
+    first, second, third = (records[f"r{step}"].memory_bytes for step in (1, 2, 3))
+    assert first - second == 36
+    assert second == third

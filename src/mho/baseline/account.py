@@ -106,7 +106,7 @@ def _record(
     if residency.stored(layer):
         events["activation_buffer_write_byte", "memory"] += loads
         events["activation_buffer_read_byte", "memory"] += stores
-    product = _product(layer, i, systolic, residency, products)
+    product = _product(network, i, systolic, residency, products)
     if product is not None:
         macs = product.macs
         folding = _choose(product, systolic, dataflow, loads + stores)
@@ -141,18 +141,29 @@ def _record(
     return Record(layer.name, layer.kind, folding, macs, work, memory, seconds, moved, events, energy)
 
 
-def _product(layer: Layer, i: int, systolic: Systolic, residency: Residency, products: Products) -> Product | None:
+def _product(network: Network, i: int, systolic: Systolic, residency: Residency, products: Products) -> Product | None:
     """Describe what a layer does on the array, and what of its operands is in main memory; None where it is not there."""
+    layer = network.layers[i]
     # Half of what is free keeps what another visit needs; the other half is being filled meanwhile.
     room = residency.free[i] / 2
     spilled = [float(residency.spilled.get(place, 0)) for place in residency.read[i]]
     if isinstance(layer, MatrixLayer):
         weights, kept = float(layer.groups * layer.rows * layer.columns), systolic.weight_bytes / 2
+        if weights <= kept and _same_weights_before(network, i):
+            weights = 0.0
         return Product(layer.groups, layer.windows, layer.rows, layer.columns, spilled[0], weights, room, kept)
     if isinstance(layer, MatrixProduct) and products == "array":
         *groups, windows, outputs = layer.shape
         return Product(math.prod(groups), windows, layer.inner, outputs, spilled[0], spilled[1], room / 2, room / 2)
     return None
+
+
+def _same_weights_before(network: Network, i: int) -> bool:
+    """Whether the matrix layer before layer i has its weights, which then lie in the weight buffer still."""
+    before = (
+        next((layer for layer in network.layers[i - 1 :: -1] if isinstance(layer, MatrixLayer)), None) if i else None
+    )
+    return before is not None and network.owners[before.name] == network.owners[network.layers[i].name]
 
 
 def _choose(product: Product, systolic: Systolic, dataflow: Dataflow, moved: float) -> Folding:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from mho.chip import Chip
 from mho.chip.lookup import shares_adcs
 from mho.errors import OptionError, choices
-from mho.mapping import map_network
+from mho.mapping import Mapping, map_network
 from mho.mapping.choose import PACKINGS
 from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.network.samples import Samples
 from mho.number import QuantisedNetwork, quantise
-from mho.program import Program
+from mho.program import Program, Write
+from mho.program.instructions import Instruction
 from mho.program.work import coded_tensors
 from mho.schedule.adaptive import adaptive
 from mho.schedule.aras import aras
@@ -145,7 +147,9 @@ def compile(
         options=options,
         notes=(
             *_idle(net, chip, packing, banks if not spilled else "ilp"),
-            *_notes(net, quantised, chip, resident, reusing, spilled),
+            *_notes(
+                net, quantised, chip, mapped, builder.instructions, resident=resident, reusing=reusing, spilled=spilled
+            ),
         ),
     )
     if alignment == "auto":
@@ -168,8 +172,32 @@ def _idle(network: Network, chip: Chip, packing: str, banks: str) -> list[str]:
     return notes
 
 
+def _sharing(mapped: Mapping, instructions: Sequence[Instruction]) -> Iterator[str]:
+    """Say which layers use the blocks of others, and which of these are written anew."""
+    sharing = {layer.index for layer in mapped.layers if layer.shares is not None}
+    anew = len(sharing & {each.layer for each in instructions if isinstance(each, Write)})
+    if sharing:
+        yield (
+            f"shared weights: {len(sharing)} of {len(mapped.layers)} layers use those of an earlier one; these, and the blocks that "
+            "hold them, are counted once"
+        )
+    if anew:
+        yield (
+            f"shared weights: written anew for {anew} of these layers, as the chip is too small, or the schedule too simple, to hold "
+            "them until then"
+        )
+
+
 def _notes(
-    network: Network, quantised: QuantisedNetwork | None, chip: Chip, resident: bool, reusing: bool, spilled: int
+    network: Network,
+    quantised: QuantisedNetwork | None,
+    chip: Chip,
+    mapped: Mapping,
+    instructions: Sequence[Instruction],
+    *,
+    resident: bool,
+    reusing: bool,
+    spilled: int,
 ) -> tuple[str, ...]:
     """State every assumption made on the way to a program."""
     notes = [f"weights: {network.origin}"]
@@ -178,6 +206,7 @@ def _notes(
         notes.extend(quantised.notes)
         if quantised.alignment is not None:
             notes.append(str(quantised.alignment))
+    notes.extend(_sharing(mapped, instructions))
     if resident:
         notes.append("the whole network fits the chip: weights are written once, in the setup, and no inference writes")
         if reusing:
