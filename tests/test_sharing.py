@@ -347,7 +347,7 @@ def test_a_torch_module_that_is_called_twice_has_one_weight() -> None:
 def test_notes_say_what_is_shared_and_what_is_written_anew() -> None:
     network = unrolled(3, 12, 12, between=1)
     held, anew = (mho.compile(network, hand_chip(tiles=tiles), schedule="overlap") for tiles in (40, 3))
-    assert any(note.startswith("shared weights: 1 of 6 layers use those of an earlier one") for note in held.notes)
+    assert any(note.startswith("shared weights: 1 of 7 layers use those of an earlier one") for note in held.notes)
     assert not any("written anew" in note for note in held.notes)
     assert any(note.startswith("shared weights: written anew for 1 of these layers") for note in anew.notes)
     assert not any("shared weights" in note for note in mho.compile(unrolled(1, 4, 4), hand_chip()).notes)

@@ -178,13 +178,13 @@ def _sharing(mapped: Mapping, instructions: Sequence[Instruction]) -> Iterator[s
     anew = len(sharing & {each.layer for each in instructions if isinstance(each, Write)})
     if sharing:
         yield (
-            f"shared weights: {len(sharing)} of {len(mapped.layers)} layers use those of an earlier one; these, and the blocks that "
-            "hold them, are counted once"
+            f"shared weights: {len(sharing)} of {len(mapped.layers)} layers use those of an earlier one; these, and the blocks "
+            "that hold them, are counted once"
         )
     if anew:
         yield (
-            f"shared weights: written anew for {anew} of these layers, as the chip is too small, or the schedule too simple, to hold "
-            "them until then"
+            f"shared weights: written anew for {anew} of these layers, as the chip is too small, or the schedule too simple, "
+            "to hold them until then"
         )
 
 
