@@ -269,7 +269,7 @@ def test_an_override_is_checked_like_a_file() -> None:
     chip = Chip.load("aras")
     with pytest.raises(ChipError, match=r"did you mean array\.rows"):
         chip.override({"array.row": 4}, source="test")
-    with pytest.raises(ChipError, match="from 1 to"):
+    with pytest.raises(ChipError, match="1 to 65,536"):
         chip.override({"array.rows": 0}, source="test")
     with pytest.raises(ChipError, match="per drive"):
         chip.override({"components.adc": "isaac-32nm/dac"}, source="test")

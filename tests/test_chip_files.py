@@ -105,10 +105,10 @@ def test_decimal_times_stay_round() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        (("array", "rows", "value"), -1, ("array.rows", "from 1 to 65536")),
-        (("array", "adcs", "value"), 0, ("array.adcs", "from 1 to 65536")),
+        (("array", "rows", "value"), -1, ("array.rows", "1 to 65,536")),
+        (("array", "adcs", "value"), 0, ("array.adcs", "1 to 65,536")),
         (("array", "adcs", "value"), 256, ("array.adcs", "columns")),
-        (("array", "cell_bits", "value"), 0, ("array.cell_bits", "from 1 to 8")),
+        (("array", "cell_bits", "value"), 0, ("array.cell_bits", "1 to 8")),
         (("array", "rows", "value"), 12.5, ("array.rows", "whole number")),
         (("array", "rows", "value"), "many", ("array.rows.value", "number")),
         (("array", "rows", "value"), True, ("array.rows.value", "number")),
@@ -117,7 +117,7 @@ def test_decimal_times_stay_round() -> None:
         (("array", "rows", "unit"), "columns", ("array.rows", "columns", "rows")),
         (("array", "pulse_s", "unit"), "nss", ("array.pulse_s", "unknown unit", "ns")),
         (("array", "rows", "source"), "tabel-2", ("array.rows.source", "did you mean", "table-2")),
-        (("tiles", "value"), 0, ("tiles", "from 1 to 1000000")),
+        (("tiles", "value"), 0, ("tiles", "1 to 1,000,000")),
         (("tile", "buffer_bytes", "value"), 0.0005, ("tile.buffer_bytes", "whole number")),
         (("write_latency", "value"), "guessed", ("write_latency", "worst_case", "actual")),
         (("layer_order", "value"), "sideways", ("layer_order", "dataflow", "sequential")),

@@ -186,11 +186,11 @@ def test_a_register_of_its_own_holds_a_shifted_input(bits: int, size: int) -> No
 @pytest.mark.parametrize(
     ("key", "entry", "words"),
     [
-        ("index_bits", 0, ("sparse.index_bits", "from 1 to 32")),
-        ("index_bits", 33, ("sparse.index_bits", "from 1 to 32")),
+        ("index_bits", 0, ("sparse.index_bits", "1 to 32")),
+        ("index_bits", 33, ("sparse.index_bits", "1 to 32")),
         ("index_bits", 2.5, ("sparse.index_bits", "whole number")),
-        ("shift_bits", -1, ("sparse.shift_bits", "from 0 to 3")),
-        ("shift_bits", 4, ("sparse.shift_bits", "from 0 to 3")),
+        ("shift_bits", -1, ("sparse.shift_bits", "0 to 3")),
+        ("shift_bits", 4, ("sparse.shift_bits", "0 to 3")),
         ("shift_bit", 3, ("sparse.shift_bit", "unknown key", "did you mean shift_bits")),
     ],
 )

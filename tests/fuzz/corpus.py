@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 import mho
 from mho.chip.template import chip_template
 from mho.machine.analog.template import analog_template
+from mho.network.trace import read
 from mho.network.zoo.configuration import read_configuration
 from mho.network.zoo.decoder import tensors
 from tests.command_line import DECODER, write_onnx, write_samples
@@ -45,7 +46,7 @@ def write_corpus(folder: Path) -> None:
     rows = random.integers(0, 30, len(queries))
     lines = [f"{query},{row}" for query, row in zip(queries, rows, strict=True)]
     (folder / "trace.csv").write_text("query,row\n" + "\n".join(lines) + "\n")
-    mho.trace.read(folder / "trace.csv").save(folder / "trace.npz")
+    read(folder / "trace.csv").save(folder / "trace.npz")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

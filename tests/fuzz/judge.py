@@ -55,9 +55,9 @@ def faults(ended: Ended) -> list[str]:
             wrong.append(f"a control character in {name}")
     lines = ended.err.split("\n")
     if ended.code:
-        if len(lines) != 2 or lines[1] or not lines[0].startswith("mho: ") or len(lines[0]) > LONGEST:
-            if ended.code != 1 or ended.err:
-                wrong.append("not one line of error")
+        one = len(lines) == 2 and not lines[1] and lines[0].startswith("mho: ") and len(lines[0]) <= LONGEST
+        if not one and (ended.code != 1 or ended.err):
+            wrong.append("not one line of error")
         if ended.code == 2 and ended.out:
             wrong.append("output beside an error")
     elif ended.err:
@@ -87,8 +87,10 @@ def _refuse(name: str) -> None:
 def _written(ended: Ended) -> list[str]:
     """Return what was left, taken away or changed that was not asked for."""
     asked = [Path(value) for option, value in zip(ended.words, ended.words[1:], strict=False) if option in OUTPUTS]
+    asked += [Path(word.partition("=")[2]) for word in ended.words if word.partition("=")[0] in OUTPUTS]
     asked += [Path(word) for word in ended.words[2:] if ended.words[0] == "init"]
     asked += [Path("samples"), Path("my-chip.yaml"), Path("my-analog.yaml")] if ended.words[:1] == ("init",) else []
+    asked += [_behind(each, ended.before) for each in asked]
     wrong = []
     for name in sorted(ended.before.keys() | ended.after.keys()):
         old, new = ended.before.get(name), ended.after.get(name)
@@ -98,3 +100,10 @@ def _written(ended: Ended) -> list[str]:
         if ended.code not in (0, 1) or not expected or (old is not None and not stat.S_ISREG(old[0])):
             wrong.append(f"{'left' if old is None else 'took away' if new is None else 'changed'} {name!r}")
     return wrong
+
+
+def _behind(path: Path, before: Snapshot) -> Path:
+    """Return what a path stands for whose first part is a link to a folder."""
+    first, *rest = path.parts or (".",)
+    kind, target = before.get(first, (0, b""))
+    return Path(target.decode(), *rest) if stat.S_ISLNK(kind) else path

@@ -6,6 +6,7 @@ request. Adding a kind is adding a function under `kind`.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer.main
 import yaml
 
 from tests.fuzz import alter
@@ -76,11 +78,9 @@ def make(seed: int, number: int, only: str | None, corpus: Path, folder: Path) -
 @cache
 def _options() -> dict[str, list[tuple[str, bool, bool]]]:
     """Return for each command its options: name, whether it takes a value, whether it is an output."""
-    import typer.main
-
-    import mho.cli.app as door
-
-    group = typer.main.get_command(door.app) if hasattr(door.app, "registered_commands") else door.app
+    group: Any = importlib.import_module("mho.cli.app").__dict__["app"]
+    if not hasattr(group, "commands"):
+        group = typer.main.get_command(group)
     listing: dict[str, list[tuple[str, bool, bool]]] = {}
     for name, command in sorted(group.commands.items()):
         listing[name] = [

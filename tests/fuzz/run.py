@@ -51,6 +51,10 @@ class Outcome:
         lines = [f"{total} cases, seed {self.seed}, in {self.seconds:.0f} s; {len(self.broken)} broke the law"]
         lines.append("exit codes: " + ", ".join(f"{code}: {count}" for code, count in sorted(self.codes.items())))
         lines.append("kinds: " + ", ".join(f"{kind} {count}" for kind, count in sorted(self.kinds.items())))
+        spent: Counter[str] = Counter()
+        for cpu, kind in self.cpu_s.values():
+            spent[kind] += cpu  # type: ignore[assignment]
+        lines.append("seconds: " + ", ".join(f"{kind} {cpu:.1f}" for kind, cpu in spent.most_common()))
         slow = sorted(self.cpu_s.items(), key=lambda each: -each[1][0])[:3]
         lines.append("slowest: " + ", ".join(f"case {number} ({kind}) {cpu:.1f} s" for number, (cpu, kind) in slow))
         for each in sorted(self.broken, key=lambda answer: answer["number"]):
@@ -133,8 +137,10 @@ def run(numbers: Iterable[int], *, seed: int, workers: int = 2, kind: str | None
     place = Path(tempfile.mkdtemp(prefix="mho-fuzz-"))
     write_corpus(place / "corpus")
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    asked = 0
     for number in numbers:
         waiting.put(number)
+        asked += 1
     outcome, lock = Outcome(seed), threading.Lock()
 
     def work(which: int) -> None:
@@ -162,4 +168,6 @@ def run(numbers: Iterable[int], *, seed: int, workers: int = 2, kind: str | None
     else:
         shutil.rmtree(place, ignore_errors=True)
     outcome.seconds = time.monotonic() - began
+    if sum(outcome.kinds.values()) < asked:
+        raise RuntimeError(f"{asked} cases were asked for, {sum(outcome.kinds.values())} were run")
     return outcome

@@ -6,6 +6,7 @@ It reads the number of a case a line, and answers with a line of JSON: the words
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -38,11 +39,11 @@ def prepare() -> Any:
     import torch
     import typer.main
 
-    import mho.cli.app as door
-
+    # The name of the module is also that of the application in it.
+    door = importlib.import_module("mho.cli.app")
     torch.set_num_threads(1)
     numba.set_num_threads(1)
-    door.app = typer.main.get_command(door.app)
+    door.__dict__["app"] = typer.main.get_command(door.__dict__["app"])
     limit = _memory("VmSize") + ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from mho.chip.units import SI_UNIT, to_si, units_of
@@ -142,15 +141,27 @@ def _ids(sources: Sources) -> str:
 
 def check_limits(file: str, key: str, number: float, field: FieldInfo) -> None:
     """Raise ChipError where a number is outside what its field takes, saying all of that range."""
-    limits = {type(mark): mark for mark in field.metadata}
-    low = next((m.ge for t, m in limits.items() if t is Ge), None)
-    above = next((m.gt for t, m in limits.items() if t is Gt), None)
-    high = next((m.le for t, m in limits.items() if t is Le), None)
-    if (low is None or number >= low) and (above is None or number > above) and (high is None or number <= high):
-        return
-    begin = f"from {low}" if low is not None else f"above {above}"
-    allowed = f"{begin} on" if high is None else f"{begin} to {high}"
-    raise ChipError(f"{file}: {key}: must be {allowed}, not {number:g}")
+    known = {
+        name: getattr(mark, name) for mark in field.metadata for name in ("ge", "gt", "le", "lt") if hasattr(mark, name)
+    }
+    beyond = (
+        number < known.get("ge", number), number > known.get("le", number),
+        "gt" in known and number <= known["gt"], "lt" in known and number >= known["lt"],
+    )  # fmt: skip
+    if any(beyond):
+        raise ChipError(f"{file}: {key}: must be {limits(field.metadata)}, not {number:g}")
+
+
+def limits(marks: list[Any]) -> str:
+    """Say between which numbers a field is: "1 to 8", "above 0", "from 0 on"."""
+    known = {name: getattr(mark, name) for mark in marks for name in ("ge", "gt", "le", "lt") if hasattr(mark, name)}
+    low, high = known.get("ge", known.get("gt")), known.get("le", known.get("lt"))
+    if high is not None:
+        upper = f"{high:,}" if isinstance(high, int) else f"{high:g}"
+        return f"{'above ' * ('gt' in known)}{low:g} to {upper}" if low is not None else f"up to {upper}"
+    if low is None:
+        return "any number"
+    return f"above {low:g}" if "gt" in known else f"from {low:g} on"
 
 
 def _show(raw: Any) -> str:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from mho.chip.quantity import limits
 from mho.chip.roles import ROLES
 from mho.chip.spec import ChipSpec, Dimension, Words, part_of
 from mho.chip.store import chip_path, read_chip
@@ -46,8 +47,10 @@ def chip_template(preset: str, name: str, file: str) -> str:
 def _part(model: type[BaseModel], raw: Mapping[str, Any], indent: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         part = part_of(field)
-        if part is None:
+        if part is None and name in raw:
             yield from _field(name, field, raw[name], indent)
+        elif part is None:
+            yield f"# {indent}{name}: {{value: ..., source: {OWN}}}  # {allowed(field)}"
         elif name in raw:
             yield f"{indent}{name}:  # {_sentence(part)}"
             yield from _part(part, raw[name], f"{indent}  ")
@@ -79,18 +82,6 @@ def allowed(field: FieldInfo) -> str:
         within = limits(field.metadata)
         told.append(f"{within} {units[0]}" if len(units) == 1 else f"{within}, in {', '.join(units)}")
     return " or ".join(told)
-
-
-def limits(marks: list[Any]) -> str:
-    """Say between which numbers a field is: "1 to 8", "above 0", "from 0 on"."""
-    known = {name: getattr(mark, name) for mark in marks for name in ("ge", "gt", "le", "lt") if hasattr(mark, name)}
-    low, high = known.get("ge", known.get("gt")), known.get("le", known.get("lt"))
-    if high is not None:
-        upper = f"{high:,}" if isinstance(high, int) else f"{high:g}"
-        return f"{'above ' * ('gt' in known)}{low:g} to {upper}" if low is not None else f"up to {upper}"
-    if low is None:
-        return "any number"
-    return f"above {low:g}" if "gt" in known else f"from {low:g} on"
 
 
 def _sentence(model: type[BaseModel]) -> str:
