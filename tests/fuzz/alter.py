@@ -141,7 +141,8 @@ def yaml_bomb(rng: random.Random) -> bytes:
     return rng.choice(
         (
             "[" * count, "{a: " * count, "- " * count, "a:\n" + "".join(" " * i + "a:\n" for i in range(1000)), "? " * count,
-            "\n".join(laughs), "\n".join(merges), "a: &a [*a]", "a: &a {<<: *a}", "a: *b", "x: " + ":1" * count, "x: " + "9" * count,
+            "\n".join(laughs), "\n".join(merges), "a: &a [*a]", "a: &a {<<: *a}", "a: *b", "x: " + ":1" * count,
+            "x: " + "9" * count,
             "x: !!python/object/apply:os.system ['true']", "x: !!binary " + "A" * count, "x: 2001-99-99", "? [a]\n: 1", "<<: 1",
             "x: !!int a", "x: !!timestamp 9", "!!omap [a]", "%YAML 9.9\n---\na: 1", "--- 1\n--- 2", "a: 1\na: 2", "", "\0", "null",
             "x: &" + "a" * count, "!" * count, "'" * count, "x: \"\\U99999999\"", "x: .inf", "{1: 2}", "~: 1",

@@ -108,7 +108,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "elements": (1.0, 1e24),
         "macs": (1.0, 1e24),
         "number": (1e-30, 1e30),
-        **dict.fromkeys(COUNTS, (1.0, 1000000000.0)),
+        **dict.fromkeys(COUNTS, (0.0, 1e9)),
     }
 )
 """Dimension to the least and the most, in its SI unit, that a value other than 0 has in size. Far beyond any device, but so that

@@ -70,7 +70,8 @@ class _StrictLoader(_Loader):
             line = f"line {key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _RefusedError(f"{line}: a key must be a word or a number")
-            key = self.construct_object(key_node, deep=True)
+            merged = key_node.tag == "tag:yaml.org,2002:merge"
+            key = "<<" if merged else self.construct_object(key_node, deep=True)
             if key in seen:
                 raise _RefusedError(f"{line}: key {key!r} is given twice")
             seen.add(key)

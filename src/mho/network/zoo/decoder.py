@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,14 @@ from mho.network.layers import Array
 from mho.network.zoo.seeds import generator
 
 FloatArray = npt.NDArray[np.float32]
+
+
+MOST: Mapping[str, int] = {
+    "layers": 512, "hidden": 2**16, "heads": 2**12, "key_value_heads": 2**12, "intermediate": 2**18, "vocabulary": 2**20,
+    "sequence": 2**20,
+}  # fmt: skip
+"""Sizes from 1 on; several times those of any decoder that was published."""
+REALS: Mapping[str, tuple[float, float]] = {"rope_theta": (1.0, 1e12), "epsilon": (1e-12, 1.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +57,14 @@ class DecoderConfiguration:
     tied: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse sizes below one and heads that do not divide."""
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.type == "int" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise OptionError(f"decoder: {item.name} must be a whole number of at least 1, not {value!r}")
-            if item.type == "float" and not (math.isfinite(value) and value > 0):
-                raise OptionError(f"decoder: {item.name} must be positive, not {value!r}")
+        """Refuse sizes out of their range and heads that do not divide."""
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                raise OptionError(f"decoder: {name} must be a whole number from 1 to {most}, not {value!r}")
+        for name, (least, highest) in REALS.items():
+            if not least <= getattr(self, name) <= highest:
+                raise OptionError(f"decoder: {name} must be from {least:g} to {highest:g}, not {getattr(self, name)!r}")
         if self.hidden % self.heads or (self.hidden // self.heads) % 2:
             raise OptionError(f"decoder: hidden {self.hidden} must split into {self.heads} heads of even size")
         if self.heads % self.key_value_heads:
