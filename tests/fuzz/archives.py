@@ -71,9 +71,9 @@ def _members(arrays: dict[str, Any], changed: dict[str, bytes], method: int) -> 
         for name, array in arrays.items():
             part = io.BytesIO()
             np.lib.format.write_array(part, array, allow_pickle=False)
-            archive.writestr(f"{name}.npy", changed.pop(name, part.getvalue()))
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), changed.pop(name, part.getvalue()), archive.compression)
         for name, content in changed.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, archive.compression)
     return out.getvalue()
 
 
@@ -133,7 +133,7 @@ def program_file(bench: Bench) -> list[str]:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
             for each, held in members.items():
-                archive.writestr(each, held)
+                archive.writestr(zipfile.ZipInfo(each), held, archive.compression)
         name = bench.put("p.mho", out.getvalue())
     data = ["--data", bench.right("samples.npz")]
     return bench.pick(

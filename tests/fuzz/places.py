@@ -47,7 +47,8 @@ def output_place(bench: Bench) -> list[str]:
         (inside / name).symlink_to("../file")
     names = (
         "pipe", "link", "dangling", "door", "loop", "socket", "inner", "held", "file/x", "pipe/x", "missing/x", "n" * 300,
-        "a/" * 3000, "link/x", "loop/x", "\x1b[31m", "a\nb", "x.json/", ".", "..", "~", "é", "new", "inner/new", "door/new", "held/trace.json",
+        "a/" * 3000, "link/x", "loop/x", "\x1b[31m", "a\nb", "x.json/", ".", "..", "~", "é", "new", "inner/new",
+        "door/new", "held/trace.json",
     )  # fmt: skip
     place = bench.pick(*names)
     right, trace = requests(bench), bench.right("trace.csv")
@@ -88,6 +89,7 @@ def input_place(bench: Bench) -> list[str]:
     tiny, decoder = bench.right("tiny.onnx"), bench.right("decoder.json")
     return bench.pick(
         [*RUN, place], ["verify", place], ["show", place], ["list", place], ["trace", place], ["recommend", place],
-        ["devices", place], [*RUN, tiny, "--chip", place], ["verify", tiny, "--data", place], ["verify", decoder, "--weights", place],
-        ["baseline", tiny, "--systolic", place], [*requests(bench)["accuracy"], "--analog", place],
+        ["devices", place], [*RUN, tiny, "--chip", place], ["verify", tiny, "--data", place],
+        ["verify", decoder, "--weights", place], ["baseline", tiny, "--systolic", place],
+        [*requests(bench)["accuracy"], "--analog", place],
     )  # fmt: skip

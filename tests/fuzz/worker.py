@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from tests.fuzz.judge import Ended, faults, snapshot
 
+NUMBER, PLANTED = "MHO_FUZZ_CASE", "MHO_FUZZ_PLANTED"
 ADDRESSES = 8 * 2**30
 """Bytes of address space beyond those at the start: what would take more is told that it cannot."""
 
@@ -44,11 +45,11 @@ def prepare() -> Any:
     torch.set_num_threads(1)
     numba.set_num_threads(1)
     door.__dict__["app"] = typer.main.get_command(door.__dict__["app"])
-    planted = os.environ.get("MHO_FUZZ_PLANT")
-    if planted is not None:
-        # A fault by which the fuzzer is tested itself.
-        door.__dict__["app"].commands["show"].callback = lambda **_: exec(planted)
-        door.__dict__["app"].commands["run"].callback = lambda **_: exec(planted)
+    if PLANTED in os.environ:
+        # Faults by which the fuzzer is tested itself, one a case.
+        faults_of_ours = json.loads(os.environ[PLANTED])
+        for command in ("show", "run"):
+            door.__dict__["app"].commands[command].callback = lambda **_: exec(faults_of_ours[int(os.environ[NUMBER])])
     limit = _memory("VmSize") + ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -103,6 +104,7 @@ def case(door: Any, number: int, *, seed: int, kind: str | None, corpus: Path, p
     for each in (folder, scratch):
         shutil.rmtree(each, ignore_errors=True)
         each.mkdir(parents=True)
+    os.environ[NUMBER] = str(number)
     name, words = make(seed, number, kind, corpus, folder)
     ended = execute(door, words, folder, scratch)
     return {
