@@ -19,14 +19,15 @@ from mho.network.graph import Network
 from mho.network.patterns import simplify
 from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
-from mho.network.torch_image import IMAGE
+from mho.network.torch_image import IMAGE, REFUSED
 from mho.network.torch_indexing import INDEXING
 from mho.network.torch_matrix import MATRIX, WEIGHTED
 from mho.network.torch_movement import MOVEMENT
 from mho.network.torch_recurrent import RECURRENT
+from mho.network.torch_sums import SUMS
 from mho.network.torch_window import WINDOW
 
-HANDLERS = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE, **INDEXING}
+HANDLERS = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE, **INDEXING, **SUMS}
 """All operators that make layers."""
 _SKIPPED = {
     "_assert_tensor_metadata",
@@ -127,7 +128,7 @@ def _call(builder: TorchBuilder, node: fx.Node, environment: dict[fx.Node, Value
         return _item(arguments[0], where, used=bool(node.users))
     if not any(_depends(environment[source]) for source in node.all_input_nodes):
         return _evaluate(node, arguments, where)
-    handler = HANDLERS.get(operator)
+    handler = HANDLERS.get(operator) or REFUSED.get(operator)
     if handler is None:
         raise NetworkError(f"{where}: no layer is known for this operator")
     names_module = leaf or operator in WEIGHTED or operator in RECURRENT

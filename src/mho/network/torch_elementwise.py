@@ -267,6 +267,39 @@ def _floor_divide(builder: TorchBuilder, call: Call) -> Value:
     return _arithmetic("divide")(builder, replace(call, arguments=arguments))
 
 
+def _logarithm(base: float) -> Handler:
+    return lambda builder, call: builder.scale_shift(
+        builder.activation(_first(call), "log", part="log"), 1.0 / math.log(base), 0.0
+    )
+
+
+def _log_plus_one(builder: TorchBuilder, call: Call) -> str:
+    return builder.activation(builder.scale_shift(_first(call), 1.0, 1.0, "plus_one"), "log")
+
+
+def _exp_less_one(builder: TorchBuilder, call: Call) -> str:
+    return builder.scale_shift(builder.activation(_first(call), "exp", part="exp"), 1.0, -1.0)
+
+
+def _two_to_the(builder: TorchBuilder, call: Call) -> str:
+    return builder.activation(builder.scale_shift(_first(call), math.log(2.0), 0.0, "scale"), "exp")
+
+
+def _truncate(builder: TorchBuilder, call: Call) -> str:
+    """Sign times the floor of the magnitude."""
+    size = builder.activation(builder.activation(_first(call), "absolute", part="size"), "floor", part="floor")
+    return builder.elementwise("multiply", builder.activation(_first(call), "sign", part="sign"), size)
+
+
+def _threshold(builder: TorchBuilder, call: Call) -> str:
+    """X above the threshold, else a value."""
+    x, limit, value = call["self"], float(call["threshold"]), float(call["value"])
+    if value == 0.0:
+        return builder.activation(x, "threshold", {"threshold": limit})
+    above = builder.elementwise("greater", x, builder.tensor(torch.tensor(limit)), "above")
+    return builder.select(above, x, builder.tensor(torch.tensor(value)))
+
+
 PLAIN = {
     "tan": "tangent", "asin": "arcsine", "acos": "arccosine", "atan": "arctangent", "sinh": "hyperbolic_sine",
     "cosh": "hyperbolic_cosine", "asinh": "area_sine", "acosh": "area_cosine", "atanh": "area_tangent", "floor": "floor",
@@ -297,6 +330,13 @@ ELEMENTWISE: dict[str, Handler] = {
     **{name: _fixed(function) for name, function in PLAIN.items()},
     "isinf": _fixed("is_infinite", positive=1.0, negative=1.0),
     "celu": _celu,
+    "log2": _logarithm(2.0),
+    "log10": _logarithm(10.0),
+    "log1p": _log_plus_one,
+    "expm1": _exp_less_one,
+    "exp2": _two_to_the,
+    "trunc": _truncate,
+    "threshold": _threshold,
     "softshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("lambd", 0.5)),
     "hardshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("zero", 0.0)),
     "cos": _fixed("cosine"),

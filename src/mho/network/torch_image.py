@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mho.errors import NetworkError
 from mho.network import padding
+from mho.network.geometry import axis_of
 from mho.network.resize import Axis, Resizing, resize
 from mho.network.torch_builder import Call, Handler, TorchBuilder
 
@@ -65,6 +66,43 @@ def _pad(builder: TorchBuilder, call: Call) -> str:
     return padding.pad(builder, x, before, after, _MODES.get(str(mode), str(mode)), float(call.get("value") or 0.0))
 
 
+def _channel_shuffle(builder: TorchBuilder, call: Call) -> str:
+    x: str = call["self"]
+    batch, channels, *image = builder.shape(x)
+    groups = int(call["groups"])
+    apart = builder.reshape(x, (batch, groups, channels // groups, *image), "apart")
+    return builder.reshape(builder.swap(apart, 1, 2, "transpose"), (batch, channels, *image))
+
+
+def _unfold(builder: TorchBuilder, call: Call) -> str:
+    """Windows of one axis, their elements as a last axis."""
+    x, axis, size, step = call["self"], call["dimension"], int(call["size"]), int(call["step"])
+    shape = builder.shape(x)
+    axis = axis_of(axis, len(shape))
+    count = (shape[axis] - size) // step + 1
+    taken = builder.take(x, axis, [i * step + k for i in range(count) for k in range(size)], "windows")
+    apart = builder.reshape(taken, (*shape[:axis], count, size, *shape[axis + 1 :]), "apart")
+    rank = len(shape) + 1
+    return builder.transpose(apart, [i for i in range(rank) if i != axis + 1] + [axis + 1])
+
+
+def _windows(builder: TorchBuilder, call: Call) -> str:
+    """im2col: windows of an image as columns, (B, C kh kw, windows)."""
+    x: str = call["self"]
+    batch, channels, *_ = builder.shape(x)
+    (kh, kw), (sy, sx), (py, px), (dy, dx) = (
+        tuple(int(n) for n in call[key]) * (1 if len(call[key]) == 2 else 2)
+        for key in ("kernel_size", "stride", "padding", "dilation")
+    )
+    x = padding.pad(builder, x, (0, 0, py, px), (0, 0, py, px))
+    high, wide = builder.shape(x)[2:]
+    counts = (high - dy * (kh - 1) - 1) // sy + 1, (wide - dx * (kw - 1) - 1) // sx + 1
+    x = builder.take(x, 2, [k * dy + i * sy for k in range(kh) for i in range(counts[0])], "rows")
+    x = builder.take(x, 3, [k * dx + i * sx for k in range(kw) for i in range(counts[1])], "columns")
+    apart = builder.reshape(x, (batch, channels, kh, counts[0], kw, counts[1]), "apart")
+    return builder.reshape(builder.transpose(apart, (0, 1, 2, 4, 3, 5), "transpose"), call.shape)
+
+
 def _roll(builder: TorchBuilder, call: Call) -> str:
     x: str = call["self"]
     shape, flat = builder.shape(x), not call["dims"]
@@ -91,7 +129,6 @@ IMAGE: dict[str, Handler] = {
     ),
     **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), _upsample("linear")),
     "upsample_bicubic2d": _upsample("cubic"),
-    **dict.fromkeys(("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"), _antialias),
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     **dict.fromkeys(
@@ -107,6 +144,11 @@ IMAGE: dict[str, Handler] = {
         ),
         _pad,
     ),
+    **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), _channel_shuffle),
+    "unfold": _unfold,
+    "im2col": _windows,
     "roll": _roll,
     "flip": _flip,
 }
+REFUSED: dict[str, Handler] = dict.fromkeys(("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"), _antialias)
+"""Operators whose refusal says what helps."""
