@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mho.errors import NetworkError, OptionError
 from mho.network.graph import Network
 from mho.network.layers import Affine, Array, Embedding, Input, Linear
-from mho.network.samples import Samples, load_samples, synthetic
+from mho.network.samples import Samples, load_samples, read_keys, synthetic
 from mho.number import quantise
 from mho.number.accuracy import top1
 
@@ -74,6 +74,45 @@ def test_the_array_named_like_the_input_is_preferred_and_key_decides(tmp_path: P
     path = saved(tmp_path, other=np.zeros((1, 3, 4, 5)), image=np.ones((1, 3, 4, 5)))
     assert load_samples(path, PIXELS).inputs[0].all()
     assert not load_samples(path, PIXELS, key="other").inputs[0].any()
+
+
+TWO = Network(
+    "two", tuple(Input(name=name, inputs=(), shape=(1, 4)) for name in ("left", "right")), ("left", "right"), "none"
+)
+
+
+def test_an_array_serves_one_input_and_several_that_fit_are_asked_for_by_name(tmp_path: Path) -> None:
+    a, b = np.zeros((3, 4)), np.ones((3, 4))
+    path = saved(tmp_path, a=a, b=b)
+    with pytest.raises(NetworkError, match=r"2 arrays fit input 'left': 'a', 'b'.*--key left=a"):
+        load_samples(path, TWO)
+    for key, lefts, rights in (({"left": "b", "right": "a"}, b, a), ({"left": "a"}, a, b), ({"right": "a"}, b, a)):
+        loaded = load_samples(path, TWO, key=key).inputs
+        assert np.array_equal(loaded[0], lefts) and np.array_equal(loaded[1], rights)
+    with pytest.raises(NetworkError, match="array 'a' cannot serve several inputs"):
+        load_samples(path, TWO, key={"left": "a", "right": "a"})
+    with pytest.raises(NetworkError, match="no array fits input 'right'"):
+        load_samples(saved(tmp_path, left=a), TWO)
+    with pytest.raises(NetworkError, match="2 arrays fit"):
+        load_samples(saved(tmp_path, one=np.zeros((1, 3, 4, 5)), other=np.ones((1, 3, 4, 5))), PIXELS)
+    # The names of the inputs decide, and what fits one input alone is left for it.
+    loaded = load_samples(saved(tmp_path, right=a, z=b), TWO).inputs
+    assert np.array_equal(loaded[0], b) and np.array_equal(loaded[1], a)
+    mixed = Network("mixed", (TWO.layers[0], PIXELS.layers[0]), ("left",), "none")
+    loaded = load_samples(saved(tmp_path, p=np.ones((3, 3, 4, 5)), q=a), mixed).inputs
+    assert loaded[0].shape == (3, 4) and loaded[1].shape == (3, 3, 4, 5)
+
+
+def test_keys_name_an_input_and_its_array() -> None:
+    assert read_keys(["x"], PIXELS) == {"image": "x"} == read_keys(["image=x"], PIXELS)
+    assert read_keys(["left=a", "right=b=c"], TWO) == {"left": "a", "right": "b=c"}
+    for given, told in (
+        (["a"], "2 inputs; give INPUT=ARRAY"),
+        (["left=a", "left=b"], "two arrays"),
+        (["up=a"], "INPUT=ARRAY"),
+    ):
+        with pytest.raises(NetworkError, match=told):
+            read_keys(words, TWO)
 
 
 @pytest.mark.parametrize(

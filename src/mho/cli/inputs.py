@@ -209,12 +209,12 @@ class SampleOptions:
 
     data: Path | None
     calibration: Path | None
-    key: str | None
+    key: Sequence[str] | None
     seed: int
 
     def __post_init__(self) -> None:
         """Refuse a key without a file that it could be in."""
-        if self.key is not None and self.data is None and self.calibration is None:
+        if self.key and self.data is None and self.calibration is None:
             raise OptionError("--key names an array of the files given by --data and --calibration; neither is given")
         for option, path in (("--data", self.data), ("--calibration", self.calibration)):
             if path is not None and not path.is_file():
@@ -222,24 +222,24 @@ class SampleOptions:
 
     def executed(self, network: Network, count: int | None) -> Samples:
         """Return the samples that may be executed: the whole file, or `count` synthetic ones. See `execution_count`."""
-        from mho.network.samples import load_samples, synthetic
+        from mho.network.samples import load_samples, read_keys, synthetic
 
         count = execution_count(network, count)
         if self.data is None:
             return synthetic(network, count // network.batch, self.seed + 1)
-        found = load_samples(self.data, network, key=self.key)
+        found = load_samples(self.data, network, key=read_keys(self.key or (), network))
         if count > len(found):
             raise OptionError(f"{self.data} holds {len(found)} samples; {count} are asked for")
         return found
 
     def measured(self, network: Network) -> Samples:
         """Return the samples that activations are calibrated on."""
-        from mho.network.samples import load_samples, synthetic
+        from mho.network.samples import load_samples, read_keys, synthetic
 
         path = self.calibration or self.data
         if path is None:
             return synthetic(network, SYNTHETIC_CALIBRATION, self.seed)
-        found = load_samples(path, network, key=self.key)
+        found = load_samples(path, network, key=read_keys(self.key or (), network))
         return found.first(min(CALIBRATED_ON, len(found)) // network.batch * network.batch or network.batch)
 
 

@@ -341,9 +341,11 @@ Calibration = Annotated[
     ),
 ]
 Key = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="ARRAY", rich_help_panel=SAMPLES, help="The array of the .npz files to take, where several would fit."
+        metavar="[INPUT=]ARRAY",
+        rich_help_panel=SAMPLES,
+        help="The array of the .npz files to take for an input, where several would fit. May be repeated.",
     ),
 ]
 Csv = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NetworkError, choices
-from mho.files.archive import Npz
+from mho.files.archive import Header, Npz
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
 from mho.network.types import BOOL, REAL
@@ -88,17 +90,21 @@ def _highest(network: Network, layer: Input) -> int | None:
     return min(rows) - 1 if rows else None
 
 
-def load_samples(path: str | Path, network: Network, *, key: str | None = None) -> Samples:
-    """Read samples from a .npz file: an array for each input (by the input's name, or `key`, or the only one that fits).
+def load_samples(path: str | Path, network: Network, *, key: str | Mapping[str, str] | None = None) -> Samples:
+    """Read samples from a .npz file: an array for each input, each array for one.
+
+        load_samples("test.npz", network)                                    by the inputs' names, or the only ones that fit
+        load_samples("test.npz", network, key="images")                      the array of the one input
+        load_samples("test.npz", network, key={"left": "a", "right": "b"})   by input
 
     Images may be channels last in the file and are then brought channels first. uint8 pixels p are given as p - 128 to
-    a network that takes signed 8-bit integers. Labels are taken from `y` or `labels`. NetworkError where nothing fits.
+    a network that takes signed 8-bit integers. Labels are taken from `y` or `labels`. NetworkError where nothing fits an
+    input, where several arrays do and none bears its name, and where one array is named for two.
     """
     held = Npz(Path(path), NetworkError)
-    if key is not None and key not in held:
-        raise NetworkError(f"{path}: no array {key!r}; {choices(key, held)}")
-    labels = next((held[name] for name in LABELS if name in held), None)
-    inputs = tuple(_fitting(path, network, layer, held, key) for layer in network.inputs)
+    names = _assigned(path, network, held, _named(path, network, held, key))
+    labels = next((held[name] for name in LABELS if name in held and name not in names.values()), None)
+    inputs = tuple(_brought(path, network, layer, held, names[layer.name]) for layer in network.inputs)
     lengths = [len(array) for array in (*inputs, *(() if labels is None else (np.atleast_1d(labels),)))]
     if len(set(lengths)) > 1:
         raise NetworkError(f"{path}: inputs and labels differ in their number of samples: {lengths}")
@@ -107,31 +113,103 @@ def load_samples(path: str | Path, network: Network, *, key: str | None = None) 
     return Samples(inputs, labels, Path(path).name)
 
 
-def _fitting(path: str | Path, network: Network, layer: Input, held: Npz, key: str | None) -> AnyArray:
-    """Find the array for one input and bring it into the input's layout."""
-    names = [key] if key is not None else [layer.name] if layer.name in held else [n for n in held if n not in LABELS]
-    wanted = layer.shape[1:]
-    for name in names:
-        header = held.headers[name]
-        given = header.shape[1:]
-        if header.ndim == 0 or header.dtype.kind not in {REAL: "fiu", BOOL: "b"}.get(layer.type, "iu"):
-            continue
-        if given == wanted:
-            found = held[name]
-        elif len(given) == 3 and (given[2], *given[:2]) == wanted:
-            found = np.ascontiguousarray(held[name].transpose(0, 3, 1, 2))
-        elif wanted == (1, *given):
-            found = held[name][:, None]
-        else:
-            continue
-        found = _signed(found, network, layer)
-        _check_values(f"{path}: array {name!r}", found, network, layer)
-        return found
+def read_keys(given: Sequence[str], network: Network) -> dict[str, str]:
+    """Read what --key asks for: `ARRAY` for a network of one input, `INPUT=ARRAY` for any; NetworkError for other words."""
+    names = [layer.name for layer in network.inputs]
+    keys: dict[str, str] = {}
+    for each in given:
+        name = max((name for name in names if each.startswith(f"{name}=")), key=len, default=None)
+        array = each if name is None else each[len(name) + 1 :]
+        if name is None and len(names) > 1:
+            raise NetworkError(
+                f"--key {each}: {network.name} takes {len(names)} inputs; give INPUT=ARRAY for {_few(names)}"
+            )
+        if (name or names[0]) in keys:
+            raise NetworkError(f"--key names two arrays for input {name or names[0]!r}")
+        keys[name or names[0]] = array
+    return keys
+
+
+def _named(path: str | Path, network: Network, held: Npz, key: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Return the arrays that are asked for by input, or bear an input's name."""
+    inputs = [layer.name for layer in network.inputs]
+    if isinstance(key, str):
+        if len(inputs) != 1:
+            raise NetworkError(f"{network.name} takes {len(inputs)} inputs ({_few(inputs)}); give the array of each")
+        key = {inputs[0]: key}
+    asked = dict(key or {})
+    for name, array in asked.items():
+        if name not in inputs:
+            raise NetworkError(f"{network.name} has no input {name!r}; {choices(name, inputs)}")
+        if array not in held:
+            raise NetworkError(f"{path}: no array {array!r}; {choices(array, held)}")
+    names = {name: asked.get(name, name) for name in inputs if name in asked or name in held}
+    twice = next((array for array, count in Counter(names.values()).items() if count > 1), None)
+    if twice is not None:
+        served = [name for name, array in names.items() if array == twice]
+        raise NetworkError(f"{path}: array {twice!r} cannot serve several inputs: {_few(served)}")
+    return names
+
+
+def _assigned(path: str | Path, network: Network, held: Npz, names: Mapping[str, str]) -> dict[str, str]:
+    """Give every other input the only array that fits it and no other input needs."""
+    names = dict(names)
+    open_inputs = [layer for layer in network.inputs if layer.name not in names]
+    while open_inputs:
+        free = [name for name in held if name not in LABELS and name not in names.values()]
+        fitting = {layer.name: [n for n in free if _layout(held.headers[n], layer)] for layer in open_inputs}
+        layer = min(open_inputs, key=lambda layer: len(fitting[layer.name]))
+        arrays = fitting[layer.name]
+        if not arrays:
+            raise _misfit(path, held, layer)
+        if len(arrays) > 1:
+            raise NetworkError(
+                f"{path}: {len(arrays)} arrays fit input {layer.name!r}: {_few(arrays)}; say which one it is "
+                f"(key, --key {layer.name}={arrays[0]})"
+            )
+        names[layer.name] = arrays[0]
+        open_inputs.remove(layer)
+    return names
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:6])
+    return shown if len(names) <= 6 else f"{shown} ..."
+
+
+def _layout(header: Header, layer: Input) -> str:
+    """Say how an array fits an input: "as it is", with its channels "last", with "none"; "" where it does not."""
+    wanted, given = layer.shape[1:], header.shape[1:]
+    if header.ndim == 0 or header.dtype.kind not in {REAL: "fiu", BOOL: "b"}.get(layer.type, "iu"):
+        return ""
+    if given == wanted:
+        return "as it is"
+    if len(given) == 3 and (given[2], *given[:2]) == wanted:
+        return "last"
+    return "none" if wanted == (1, *given) else ""
+
+
+def _brought(path: str | Path, network: Network, layer: Input, held: Npz, name: str) -> AnyArray:
+    """Read an input's array and bring it into the input's layout."""
+    layout = _layout(held.headers[name], layer)
+    if not layout:
+        raise _misfit(path, held, layer)
+    array = held[name]
+    if layout == "last":
+        array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+    elif layout == "none":
+        array = array[:, None]
+    array = _signed(array, network, layer)
+    _check_values(f"{path}: array {name!r}", array, network, layer)
+    return array
+
+
+def _misfit(path: str | Path, held: Npz, layer: Input) -> NetworkError:
     shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in held.headers.items())
     kind = {REAL: "numbers", BOOL: "truths"}.get(layer.type, "integers")
-    raise NetworkError(
-        f"{path}: no array fits input {layer.name!r}, {kind} of shape (samples, {', '.join(map(str, wanted))}); "
-        f"it holds {shapes or 'nothing'}"
+    wanted = ", ".join(["samples", *map(str, layer.shape[1:])])
+    return NetworkError(
+        f"{path}: no array fits input {layer.name!r}, {kind} of shape ({wanted}); it holds {shapes or 'nothing'}"
     )
 
 
@@ -145,7 +223,10 @@ def _check_values(where: str, array: AnyArray, network: Network, layer: Input) -
     if layer.type in (REAL, BOOL):
         return
     code = network.codes.get(layer.name)
-    allowed = (code.low, code.high) if code is not None else (0, _highest(network, layer))
+    last = _highest(network, layer)
+    if code is None and last is None:
+        return
+    allowed = (code.low, code.high) if code is not None else (0, last)
     if low < allowed[0] or (allowed[1] is not None and high > allowed[1]):
         raise NetworkError(
             f"{where} holds integers from {low} to {high}; input {layer.name!r} takes {allowed[0]} to {allowed[1]}"
