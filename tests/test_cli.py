@@ -262,6 +262,16 @@ def test_a_free_axis_is_fixed_by_shape(folder: Path, shell: Shell) -> None:
     assert large["model"]["macs"] == 4 * small["model"]["macs"]
 
 
+def test_batch_changes_that_of_a_file_and_key_names_the_array(folder: Path, shell: Shell) -> None:
+    one, three = (shell("run", "net.onnx", "--batch", count, "--json").json() for count in ("1", "3"))
+    assert three["model"]["macs"] == 3 * one["model"]["macs"]
+    held = dict(np.load("samples.npz"))
+    np.savez("several.npz", **held, other=held["x"])
+    asked = ("verify", "net.onnx", "--data", "several.npz")
+    assert "--key" in shell(*asked).err and shell(*asked).code == 2
+    assert shell(*asked, "--key", "other").code == shell(*asked, "--key", "image=x").code == 0
+
+
 def test_per_channel_is_told_in_the_report(folder: Path, shell: Shell) -> None:
     plain = shell("run", "net.onnx", "--save", "plain.mho")
     fine = shell("run", "net.onnx", "--per-channel", "--save", "fine.mho")

@@ -168,7 +168,6 @@ MISTAKES = {
     "run free.onnx --shape 1,3,6,6": ("--shape", "1,3,6,6"),
     "run resnet20 --shape image=1,3,6,6": ("--shape", "resnet20"),
     RUN + "--weights good.safetensors": ("--weights", "good.onnx"),
-    RUN + "--batch 2": ("--batch", "good.onnx"),
     RUN + "--input-size 6": ("--input-size", "good.onnx"),
     RUN + "--sequence 6": ("--sequence", "good.onnx"),
     "run resnet20 --sequence 6": ("resnet20", "sequence"),

@@ -106,13 +106,13 @@ def test_an_array_serves_one_input_and_several_that_fit_are_asked_for_by_name(tm
 def test_keys_name_an_input_and_its_array() -> None:
     assert read_keys(["x"], PIXELS) == {"image": "x"} == read_keys(["image=x"], PIXELS)
     assert read_keys(["left=a", "right=b=c"], TWO) == {"left": "a", "right": "b=c"}
-    for given, told in (
+    for asked, told in (
         (["a"], "2 inputs; give INPUT=ARRAY"),
         (["left=a", "left=b"], "two arrays"),
         (["up=a"], "INPUT=ARRAY"),
     ):
         with pytest.raises(NetworkError, match=told):
-            read_keys(words, TWO)
+            read_keys(asked, TWO)
 
 
 @pytest.mark.parametrize(

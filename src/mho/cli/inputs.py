@@ -168,10 +168,10 @@ def _check_weights(weights: str) -> None:
 
 def _from_onnx(model: str, options: ModelOptions) -> Network:
     from mho.network import Network
+    from mho.number.batching import rebatched
 
     for option, given in (
         ("--weights", options.weights is not None),
-        ("--batch", options.batch not in (None, 1)),
         ("--input-size", options.input_size is not None),
         ("--sequence", options.sequence is not None),
     ):
@@ -186,7 +186,8 @@ def _from_onnx(model: str, options: ModelOptions) -> Network:
         if name in shapes:
             raise OptionError(f"--shape {name} is given twice")
         shapes[name] = tuple(int(part) for part in parts)
-    return Network.from_onnx(model, shapes=shapes or None)
+    network = Network.from_onnx(model, shapes=shapes or None)
+    return network if options.batch is None else rebatched(network, options.batch)
 
 
 def _decoder(model: str, options: ModelOptions, weights: str) -> Network:

@@ -21,9 +21,9 @@ from mho.network.graph import Network
 from mho.network.layers import MatrixLayer, MatrixProduct
 from mho.network.onnx_builder import AnyArray, Codes, Handler, Node, OnnxBuilder, Value, type_name
 from mho.network.onnx_elementwise import ELEMENTWISE
-from mho.network.onnx_file import STANDARD, read
+from mho.network.onnx_file import STANDARD, operator_set, read
 from mho.network.onnx_image import IMAGE
-from mho.network.onnx_known import STRUCTURE, folded, numpy_type, stored
+from mho.network.onnx_known import STRUCTURE, dense, folded, numpy_type, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
 from mho.network.onnx_qoperator import QOPERATORS
@@ -42,8 +42,6 @@ DOMAINS = {
     ),
 }
 """Domains other than ONNX's own, and the operators of theirs that are known."""
-OLDEST = 7
-"""Operator sets before this one broadcast by attributes."""
 HANDLERS: Mapping[str, Handler] = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE}
 """All operators that make layers; CODING and QUANTISED make codes, and STRUCTURE is known values alone."""
 
@@ -62,14 +60,14 @@ def from_onnx(
     """
     path = Path(path)
     model = read(path)
-    opset = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 1)
-    if opset < OLDEST:
-        raise NetworkError(f"{path}: operator set {opset} is too old; {OLDEST} or newer is needed")
+    opset = operator_set(model)
     builder = OnnxBuilder()
     graph = model.graph
     environment: dict[str, Value] = {"": None}
     for tensor in graph.initializer:
         environment[tensor.name] = stored(tensor, f"{path}: tensor {tensor.name!r}")
+    for tensor in graph.sparse_initializer:
+        environment[tensor.values.name] = dense(tensor, f"{path}: tensor {tensor.values.name!r}")
     _bind_inputs(builder, graph, environment, shapes or {}, values or {}, path)
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
@@ -162,7 +160,12 @@ def _bind_inputs(
             continue
         stated = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
         shape = shapes.get(value.name)
-        if shape is None:
+        if not kind.HasField("shape"):
+            if shape is None:
+                raise NetworkError(
+                    f"{path}: input {value.name!r} has no shape in the file; give it (`shapes`, --shape)"
+                )
+        elif shape is None:
             if stated and stated[0] in (None, 0):
                 stated[0] = 1
             if not all(stated):
@@ -171,7 +174,10 @@ def _bind_inputs(
                 )
             shape = tuple(int(n or 1) for n in stated)
         elif len(shape) != len(stated) or any(n not in (None, 0, m) for n, m in zip(stated, shape, strict=True)):
-            raise NetworkError(f"{path}: input {value.name!r} has the shape {stated}, which {shape} does not fit")
+            batch = " (another batch: --batch)" if shape[1:] == tuple(stated[1:]) else ""
+            raise NetworkError(
+                f"{path}: input {value.name!r} has the shape {stated}, which {shape} does not fit{batch}"
+            )
         builder.scope = value.name
         name = builder.input(shape, type=type_name(kind.elem_type))
         environment[value.name] = name

@@ -113,7 +113,10 @@ def _prelu(builder: OnnxBuilder, node: Node) -> str:
     if slope is not None and builder.types[x] == REAL:
         return builder.activation(x, "leaky_relu", {"slope": slope})
     negative = builder.activation(x, "clip", {"low": -math.inf, "high": 0.0}, "clip")
-    scaled = builder.elementwise("multiply", negative, node.tensor(1), "slope")
+    slopes, shape = node.tensor(1), builder.shape(x)
+    if len(shape) > 2 and builder.shape(slopes) == (shape[1],) != shape[-1:]:  # one a channel, as before operator set 7
+        slopes = builder.reshape(slopes, (shape[1], *(1,) * (len(shape) - 2)), "channels")
+    scaled = builder.elementwise("multiply", negative, slopes, "slope")
     return builder.elementwise("add", builder.activation(x, "relu", part="relu"), scaled)
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import helper, inliner
+from onnx import helper, inliner, version_converter
 
 from mho.errors import NetworkError
 
 STANDARD = ("", "ai.onnx")
+OLDEST = 7
+"""Files of older operator sets, which broadcast by attributes, are first converted to this one by onnx's own converter."""
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes that a message of protocol buffers may have."""
 
@@ -30,14 +32,27 @@ def read(path: Path) -> Any:
         changed = _complete(model)
         if model.functions:
             model, changed = inliner.inline_local_functions(model), True
-        large = changed and model.ByteSize() > LARGEST_MESSAGE
-        if not large:
-            onnx.checker.check_model(model if changed else str(path))
+        if operator_set(model) < OLDEST:
+            model, changed = version_converter.convert_version(model, OLDEST), True
+        bare = _shapeless(model.graph.input)
+        if not (changed or bare):
+            onnx.checker.check_model(str(path))
+        elif model.ByteSize() <= LARGEST_MESSAGE:
+            for value in bare:
+                value.type.tensor_type.shape.SetInParent()  # the checker wants a shape
+            onnx.checker.check_model(model)
+            for value in bare:
+                value.type.tensor_type.ClearField("shape")
         onnx.shape_inference.infer_shapes(_without_values(model), check_type=True)
     except Exception as error:  # whatever onnx makes of damaged bytes
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise NetworkError(f"{path}: not a valid ONNX file ({lines[0]})") from error
     return model
+
+
+def operator_set(model: Any) -> int:
+    """Return the version of ONNX's own operators that a model asks for."""
+    return next((int(item.version) for item in model.opset_import if item.domain in STANDARD), 1)
 
 
 def _complete(model: Any) -> bool:
@@ -48,12 +63,17 @@ def _complete(model: Any) -> bool:
     for domain in sorted({node.domain for node in graph.node} - known - set(STANDARD)):
         model.opset_import.append(helper.make_opsetid(domain, 1))
     graph.name = graph.name or "graph"
-    bare = [value for value in graph.output if value.type.HasField("tensor_type")]
-    bare = [value for value in bare if not value.type.tensor_type.HasField("shape")]
+    bare = _shapeless(graph.output)
     for value in bare:
         value.type.tensor_type.shape.SetInParent()
     ordered = _in_order(graph)
     return (len(model.opset_import), bool(before[1])) != (before[0], True) or bool(bare) or ordered
+
+
+def _shapeless(values: Any) -> list[Any]:
+    """Return the tensors among a graph's inputs or outputs whose shape the file leaves out."""
+    tensors = [value for value in values if value.type.HasField("tensor_type")]
+    return [value for value in tensors if not value.type.tensor_type.HasField("shape")]
 
 
 def _in_order(graph: Any) -> bool:
@@ -107,6 +127,7 @@ def _without_values(model: Any) -> Any:
         for tensor in model.graph.initializer
         if tensor.name not in given
     )
+    graph.sparse_initializer.extend(model.graph.sparse_initializer)
     bare = onnx.ModelProto(ir_version=model.ir_version, graph=graph)
     bare.opset_import.extend(model.opset_import)
     return bare

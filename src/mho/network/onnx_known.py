@@ -81,10 +81,23 @@ def stored(tensor: Any, where: str) -> AnyArray:
     return values
 
 
+def dense(tensor: Any, where: str) -> AnyArray:
+    """Return the values of a sparse tensor, whose indices count elements, or are coordinates."""
+    held, indices = stored(tensor.values, where), stored(tensor.indices, where)
+    values = np.zeros(tuple(tensor.dims), dtype=held.dtype)
+    if indices.ndim == 1:
+        values.reshape(-1)[indices] = held
+    else:
+        values[tuple(indices.T)] = held
+    return values
+
+
 def _constant(node: Node) -> Value:
     (key, value), *more = node.attributes.items()
-    if more or key in ("sparse_value", "value_string", "value_strings"):
+    if more or key in ("value_string", "value_strings"):
         raise NetworkError(f"constants of {key} are not known")
+    if key == "sparse_value":
+        return dense(value, "its value")
     if key == "value":
         return stored(value, "its value")
     return np.asarray(value, dtype=np.float32 if "float" in key else np.int64)

@@ -21,6 +21,7 @@ from mho.network.onnx_elementwise import ELEMENTWISE
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT
 from mho.network.onnx_quantised import coded, reals
+from mho.network.onnx_window import WINDOW
 from mho.network.types import REAL
 
 
@@ -52,6 +53,7 @@ FORMS = {
 }
 _OUTPUTS = {"QLinearConv": 0, "QLinearMatMul": -1, "QGemm": -1}
 """The axis of the outputs of a known matrix, along which its scales may lie."""
+_FLOAT: dict[str, Handler] = {**MATRIX, **WINDOW, **ELEMENTWISE, **MOVEMENT}
 _BIAS = {"QLinearConv": 8, "QGemm": 6}
 
 
@@ -104,7 +106,7 @@ def _result(builder: OnnxBuilder, plain: Node, scale: AnyArray | None, zero: Any
     """Compute the float operator, and give its result a code; reals where the file gives none (QGemm)."""
     if plain.operator in ("Conv", "MatMul", "Gemm") and isinstance(plain.get(0), Array):
         raise NetworkError("a matrix operator on known integers alone is not known")
-    made = _only({**MATRIX, **ELEMENTWISE, **MOVEMENT}[plain.operator](builder, plain))
+    made = _only(_FLOAT[plain.operator](builder, plain))
     if scale is None and node.operator == "QGemm":
         return made
     tensor = builder.convert(builder.named(made), REAL, "real")
@@ -131,7 +133,7 @@ def _integer_product(builder: OnnxBuilder, node: Node) -> Value:
             raise NetworkError("a matrix operator on known integers alone is not known")
         x, scale = made, 1.0
     operator = "Conv" if node.operator == "ConvInteger" else "MatMul"
-    product = _only(MATRIX[operator](builder, replace(node, operator=operator, inputs=(x, known))))
+    product = _only(_FLOAT[operator](builder, replace(node, operator=operator, inputs=(x, known))))
     counted = builder.scale_shift(builder.named(product), 1.0 / scale, 0.0, "counted")
     return builder.convert(builder.activation(counted, "round", part="whole"), "int32", "sums")
 

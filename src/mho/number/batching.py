@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from mho.errors import OptionError
+from mho.errors import NetworkError, OptionError
 from mho.network.graph import Network
 from mho.network.layers import (
     Activation,
@@ -55,16 +56,52 @@ def batchable(network: Network) -> bool:
     or Normalise over it), or where axis 0 of one operand does not line up with that of another: then the
     network is run batch by batch.
     """
+    return obstacle(network) is None
+
+
+def obstacle(network: Network) -> Layer | None:
+    """Return the first layer because of which a network is not `batchable`; None where there is none."""
     constant = fixed(network)
     shapes = {layer.name: layer.shape for layer in network.layers}
-    if any(not layer.shape or layer.shape[0] != network.batch for layer in network.inputs):
-        return False
-    if any(name in constant for name in network.results):
-        return False
-    return all(
-        layer.name in constant or _extends(layer, [(shapes[name], name in constant) for name in layer.inputs])
+    for layer in network.layers:
+        if isinstance(layer, Input) and (not layer.shape or layer.shape[0] != network.batch):
+            return layer
+        if layer.name in constant and layer.name in network.results:
+            return layer
+        operands = [(shapes[name], name in constant) for name in layer.inputs]
+        if layer.name not in constant and not _extends(layer, operands):
+            return layer
+    return None
+
+
+def rebatched(network: Network, batch: int) -> Network:
+    """Return the same network for another number of samples a run, where each sample is computed by itself.
+
+    The first axis of every tensor that depends on an input is then made of samples, each of as many rows as any other.
+    Raise NetworkError, naming the layer, where something depends on how many samples come together.
+    """
+    if batch == network.batch:
+        return network
+    constant, before = fixed(network), network.batch
+    odd = next(
+        (
+            layer
+            for layer in network.layers
+            if layer.name not in constant and layer.shape[:1] != () and layer.shape[0] % before
+        ),
+        None,
+    )
+    culprit = obstacle(network) or odd
+    if culprit is not None:
+        raise NetworkError(
+            f"{network.name}: the batch of {before} cannot become one of {batch}: layer {culprit.name!r} ({culprit.kind}), of "
+            f"shape {culprit.shape}, depends on it"
+        )
+    layers = tuple(
+        layer if layer.name in constant else replace(layer, shape=(layer.shape[0] // before * batch, *layer.shape[1:]))
         for layer in network.layers
     )
+    return replace(network, layers=layers)
 
 
 def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool:
