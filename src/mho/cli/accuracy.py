@@ -218,7 +218,7 @@ def _tell_converters(program: Program, given: Analog) -> None:
     from mho.machine.resolution import resolution
     from mho.report.accuracy_terminal import show_converters
 
-    show_converters(resolution(program, given), Console(highlight=False))
+    show_converters(resolution(program, given), given, Console(highlight=False))
 
 
 def _tell_finding(sought: Finding, out: Path | None, json_to: str | None) -> None:

@@ -223,7 +223,7 @@ def _points(share: float) -> str:
 def _told(loss: Loss) -> str:
     if loss.proven:
         return "none: exact whatever the inputs"
-    return f"{100 * loss.share:.2f}, 95 % interval {100 * loss.low:.2f} to {100 * loss.high:.2f}"
+    return f"{round(100 * loss.share, 2) + 0.0:.2f}, 95 % interval {100 * loss.low:.2f} to {100 * loss.high:.2f}"
 
 
 def looks(samples: int, batch: int) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from mho.report import sweep_text
 from mho.report.engineering import count, shortened
 
 if TYPE_CHECKING:
+    from mho.machine.analog.spec import Analog
     from mho.machine.evaluation import Evaluation
     from mho.machine.resolution import Resolution
     from mho.machine.sweep import Sweep, Value
@@ -32,8 +33,8 @@ def show_evaluation(found: Evaluation, console: Console) -> None:
     line = Text()
     program = found.program
     for words, style in (
-        (program.network.name, "bold"), (" on ", ""), (program.chip.name, "bold"), (", analog ", ""),
-        (found.analog.name, "bold"), (f"   {found.samples} samples: {found.data}", "dim"),
+        (program.network.name, "bold"), (" on ", ""), (program.chip.name, "bold"), (text.side(found), ""),
+        (f"   {found.samples} samples: {found.data}", "dim"),
     ):  # fmt: skip
         line.append(words, style=style)
     console.print(line)
@@ -61,9 +62,13 @@ def _accuracies(found: Evaluation) -> Table:
     return table
 
 
-def show_converters(resolved: Resolution, console: Console) -> None:
+def show_converters(resolved: Resolution, analog: Analog, console: Console) -> None:
     """Print what the converters resolve, amber where they fall short: before the long work."""
-    console.print(Text(str(resolved), style="dim" if resolved.complete else "yellow"))
+    if resolved.complete:
+        console.print(Text(str(resolved), style="dim"))
+        return
+    rounds = "At full range they round sums; where that costs accuracy, what would help is tried below."
+    console.print(Text(f"{resolved}. {rounds if analog.adc.range == 'full' else ''}".rstrip(), style="yellow"))
 
 
 def _remedies(found: Evaluation) -> Table:

@@ -157,7 +157,7 @@ def full_array(chip: Chip) -> tuple[str, str]:
     """Say what the largest sum of a full array asks of its ADCs, and in which colour: amber where they fall short."""
     array = chip.array
     largest, needed = full_column(chip)
-    held = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, inputs of {array.dac_bits} bits a step"
+    held = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, {array.dac_bits}-bit input steps"
     told = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({held}); those of this chip have"
     if needed <= array.adc_bits:
         return f"{told} {array.adc_bits}", "green"
