@@ -36,7 +36,14 @@ def _row(probe: Probe) -> tuple[str, ...]:
         return value, "0", "–", "–", "–", "exact, whatever the inputs"
     interval = f"{100 * loss.low:.2f} to {100 * loss.high:.2f}"
     # Not -0.00.
-    return value, f"{round(100 * loss.share, 2) + 0.0:.2f}", interval, str(loss.samples), str(loss.chips), WORDS[probe.side]
+    return (
+        value,
+        f"{round(100 * loss.share, 2) + 0.0:.2f}",
+        interval,
+        str(loss.samples),
+        str(loss.chips),
+        WORDS[probe.side],
+    )
 
 
 def show_finding(found: Finding, console: Console) -> None:
