@@ -219,3 +219,31 @@ def test_the_command_line_runs_and_verifies_a_recurrent_file(
     layers = [each for each in report["layers"] if each["k"] is not None]
     assert [each["weights_of"] for each in layers] == [None, None, *["layer.1.hidden"] * 3]
     assert sum(each["arrays"] for each in layers if each["copies"] == 1) <= report["arrays"]["used"]
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_one_initialiser_of_two_nodes_is_one_weight(tmp_path: Path, coded: bool, kind: type) -> None:
+    weight = np.random.default_rng(0).normal(size=(4, 4)).astype(kind)
+    nodes, name = [], "w"
+    stored = [numpy_helper.from_array(weight, "w")]
+    if coded:
+        stored = [
+            numpy_helper.from_array(np.arange(-8, 8, dtype=np.int8).reshape(4, 4), "w"),
+            numpy_helper.from_array(np.array(0.1, dtype=np.float32), "s"),
+            numpy_helper.from_array(np.array(0, dtype=np.int8), "z"),
+        ]
+        nodes = [helper.make_node("DequantizeLinear", ["w", "s", "z"], [f"w{place}"]) for place in range(3)]
+    names = ["w0", "w1", "w2"] if coded else [name] * 3
+    nodes += [
+        helper.make_node("MatMul", ["x", names[0]], ["a"]),
+        helper.make_node("MatMul", ["a", names[1]], ["b"]),
+        helper.make_node("Gemm", ["b", names[2]], ["y"], transB=1),
+    ]
+    real = TensorProto.FLOAT if coded or kind == np.float32 else TensorProto.DOUBLE
+    ends = [[helper.make_tensor_value_info(each, real, [1, 4])] for each in "xy"]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", *ends, stored)), tmp_path / "model.onnx")
+    network = Network.from_onnx(tmp_path / "model.onnx")
+    assert len(network.matrix_layers) == 3
+    # The last one multiplies by the same numbers turned round: another arrangement in cells.
+    assert network.weights == 2 * 16

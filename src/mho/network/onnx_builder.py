@@ -112,6 +112,7 @@ class OnnxBuilder(Builder):
         self.given: dict[str, Stated] = {}
         self.wide: dict[str, str] = {}
         self._constants: dict[int, tuple[Value, str]] = {}
+        self._made: dict[tuple[object, ...], tuple[AnyArray, Array]] = {}
 
     def array(self, value: Value) -> Array:
         """Return a known value as a weight, floats as float32."""
@@ -120,10 +121,19 @@ class OnnxBuilder(Builder):
         if isinstance(value, Array):
             return value
         if not isinstance(value, np.ndarray):
-            raise NetworkError("weights must be known when the file is read")
-        if value.dtype.kind in "fb" and value.dtype != np.float32:
-            value = value.astype(np.float32)
-        return Array.of(value)
+            raise NetworkError("weights must be known when the file is read; give their values (`values`)")
+        known = value
+        if known.dtype.kind in "fb" and known.dtype != np.float32:
+            return self.once(known, (), lambda: Array.of(known.astype(np.float32)))
+        return Array.of(known)
+
+    def once(self, value: AnyArray, how: tuple[object, ...], make: Callable[[], Array]) -> Array:
+        """Return what is made of a known value, `how` says in which way, made once: one initialiser is one weight."""
+        key = (id(value), *how)
+        if key not in self._made:
+            # The value is kept, too, so that nothing else comes to have its identity.
+            self._made[key] = value, make()
+        return self._made[key][1]
 
     def optional(self, value: Value) -> Array | None:
         """Return a known value as a weight, or None where it is absent."""

@@ -44,7 +44,9 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
             return value.tensor
         value = builder.named(value)
     if isinstance(value, np.ndarray):
-        return Stated.of(scale, zero, value.dtype.name, value.shape, axis).weight(value)
+        stated, integers = Stated.of(scale, zero, value.dtype.name, value.shape, axis), value
+        how = (stated.scale.tobytes(), stated.zero.tobytes(), stated.kind, stated.axis)
+        return builder.once(integers, how, lambda: stated.weight(integers))
     if value is None:
         raise NetworkError("an input is missing")
     source = builder.layers[value]
