@@ -62,6 +62,8 @@ def test_resizing_is_that_of_onnxruntime(draws: st.DataObject, tmp_path_factory:
     else:
         scales = draws.draw(st.tuples(*[st.sampled_from([0.5, 0.6, 1.0, 1.5, 2.0, 2.6])] * 2))
         assume(all(int(np.float32(s) * np.float32(n)) > 0 for s, n in zip(scales, (height, width), strict=True)))
+        whole = [n * s for n, s in zip((height, width), scales, strict=True)]
+        assume(attributes["coordinate_transformation_mode"] != "align_corners" or all(n == int(n) for n in whole))
         names, stored = "x  s", {"s": np.array([1, 1, *scales], dtype=np.float32)}
     compare(
         tmp_path_factory.mktemp("r"),
@@ -178,6 +180,14 @@ def test_antialias_is_refused_and_says_what_to_do() -> None:
     how = Function(lambda x: functional.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True))
     with pytest.raises(NetworkError, match="antialias is not known; resize without it"):
         Network.from_torch(how, (torch.randn(1, 2, 4, 4),))
+
+
+def test_align_corners_where_two_definitions_differ_is_refused(tmp_path: Path) -> None:
+    scales = {"s": np.array([1, 1, 0.6, 0.6], np.float32)}
+    how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    file = save(tmp_path / "m.onnx", [node("Resize", "x  s", **how)], scales, {"x": (1, 1, 2, 4)})
+    with pytest.raises(NetworkError, match=r"give the sizes \[1, 1, 1, 2\]"):
+        Network.from_onnx(file)
 
 
 def test_an_upsampling_decoder_is_bit_exact_on_the_chip_and_its_work_is_counted() -> None:

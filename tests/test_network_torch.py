@@ -358,7 +358,6 @@ def test_a_linear_layer_on_flattened_tokens_keeps_the_batch_axis() -> None:
 
 REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "unknown operator": (nn.Sequential(Function(lambda x: x.cummax(1)[0])), (1, 2, 4, 4), "cummax.*module '0'"),
-    "transposed over three axes": (nn.ConvTranspose3d(2, 2, 2), (1, 2, 3, 3, 3), "one to 2 axes"),
     "sort": (Function(lambda x: x.sort()[0]), (2, 3), "sort"),
     "data dependence": (Function(lambda x: x[x > 0]), (2, 3), "torch.export|mask computed"),
     "dropout in training": (nn.Sequential(nn.Dropout(0.5)).train(), (2, 3), "eval"),

@@ -40,6 +40,9 @@ CASES: dict[str, tuple[Callable[..., object], tuple[tuple[int, ...], ...]]] = {
     "thresholds": (lambda x: functional.threshold(x, 0.2, 0.0) + functional.threshold(x, -0.1, 7.0), ((2, 3),)),
     "channels": (lambda x: functional.channel_shuffle(x, 3), ((2, 6, 2, 2),)),
     "windows": (lambda x: functional.unfold(x, (2, 3), dilation=(2, 1), padding=1, stride=2), ((2, 3, 6, 7),)),
+    "folded windows": (
+        lambda x: functional.fold(x, (6, 7), (2, 3), dilation=(2, 1), padding=1, stride=(2, 1)), ((2, 18, 21),)
+    ),
     "windows of an axis": (lambda x: (x.unfold(1, 3, 2), x.unfold(2, 2, 1)), ((2, 7, 4),)),
 }  # fmt: skip
 

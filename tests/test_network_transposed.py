@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn import functional
 
 import mho
-from mho.errors import NetworkError
 from mho.network import Network
 from mho.network.arrays import Affine, Array
 from mho.network.builder import Builder
@@ -109,15 +108,14 @@ def test_a_transposed_convolution_is_that_of_onnxruntime(case: str, tmp_path: Pa
     agree_onnx(file, generator.standard_normal(x).astype(np.float32))
 
 
-def test_three_axes_are_refused(tmp_path: Path) -> None:
-    file = save(
-        tmp_path / "m.onnx",
-        [node("ConvTranspose", "x w")],
-        {"w": np.zeros((2, 2, 2, 2, 2), np.float32)},
-        {"x": (1, 2, 3, 3, 3)},
-    )
-    with pytest.raises(NetworkError, match="one to 2 axes behind batch"):
-        Network.from_onnx(file)
+@pytest.mark.parametrize(
+    "how", [{}, {"stride": 2, "padding": 1, "output_padding": 1}, {"stride": (3, 1, 2), "dilation": 2}]
+)
+def test_a_transposed_convolution_over_three_axes_is_that_of_torch(how: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    module = nn.ConvTranspose3d(4, 6, (2, 3, 2), groups=2, **how)
+    network = agree_torch(module, torch.randn(2, 4, 3, 3, 4))
+    assert network.weights == module.weight.numel()
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

@@ -35,6 +35,14 @@ def _resize(builder: OnnxBuilder, node: Node) -> str:
     else:
         # In float32, as the runtime multiplies.
         sizes = [math.floor(np.float32(scale) * np.float32(size)) for scale, size in zip(scales, have, strict=True)]
+        if text(given.get("coordinate_transformation_mode", "")) == "align_corners" and any(
+            float(np.float32(scale) * np.float32(size)) != made
+            for scale, size, made in zip(scales, have, sizes, strict=True)
+        ):
+            raise NetworkError(
+                f"align_corners with scales {scales}, which make no whole lengths of {have}: onnxruntime and the standard's "
+                f"own tests differ; give the sizes {sizes}"
+            )
     region = None if old else node.known(1)
     count = len(numbers)
     regions = [(0.0, 1.0)] * count
@@ -80,6 +88,21 @@ def _pad(builder: OnnxBuilder, node: Node) -> str:
     return padding.pad(builder, x, before, after, mode, node.number(2, "value", 0.0))
 
 
+def _centre(builder: OnnxBuilder, node: Node) -> str:
+    """CenterCropPad: each axis cut or padded with zeros on both sides to the given length."""
+    x, sizes = node.tensor(), node.integers(1, "")
+    shape = builder.shape(x)
+    if sizes is None:
+        raise NetworkError("the shape is missing")
+    before, after = [0] * len(shape), [0] * len(shape)
+    axes = [axis_of(int(n), len(shape)) for n in node.attributes.get("axes", range(len(shape)))]
+    for axis, size in zip(axes, sizes, strict=True):
+        more = abs(size - shape[axis])
+        sign = 1 if size > shape[axis] else -1
+        before[axis], after[axis] = sign * (more // 2), sign * (more - more // 2)
+    return padding.pad(builder, x, before, after)
+
+
 def _local_response(builder: OnnxBuilder, node: Node) -> str:
     given = node.attributes
     alpha, beta, bias = (
@@ -111,6 +134,7 @@ def _space_to_depth(builder: OnnxBuilder, node: Node) -> str:
 IMAGE: dict[str, Handler] = {
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     "Pad": _pad,
+    "CenterCropPad": _centre,
     "LRN": _local_response,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mho.errors import NetworkError
 from mho.network import windowed
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, text
@@ -82,9 +84,41 @@ def _global_pool(builder: OnnxBuilder, node: Node) -> str:
     return builder.reduce(x, function, range(2, len(builder.shape(x))), keep=True)
 
 
+def _power_pool(builder: OnnxBuilder, node: Node) -> str:
+    """The p-th root of the sum of |x|^p over windows (LpPool), or over the whole image (GlobalLpPool)."""
+    x, p = node.tensor(), float(node.attributes.get("p", 2))
+    if node.attributes.get("ceil_mode", 0):
+        raise NetworkError("a pooling by powers with ceil_mode is not known")
+    size = builder.activation(x, "absolute", part="size")
+    powers = builder.activation(size, "power", {"exponent": p}, "power")
+    if node.operator == "GlobalLpPool":
+        total = builder.reduce(powers, "sum", range(2, len(builder.shape(x))), keep=True, part="sum")
+    else:
+        kernel = [int(n) for n in node.attributes["kernel_shape"]]
+        geometry = _geometry(builder, node, x, kernel)
+        mean = windowed.pool(builder, powers, "average", kernel, geometry, count_padding=True, ceil=False)
+        total = builder.scale_shift(mean, float(math.prod(kernel)), 0.0, "sum")
+    return builder.activation(total, "power", {"exponent": 1.0 / p})
+
+
+def _fold(builder: OnnxBuilder, node: Node) -> str:
+    """Col2Im."""
+    image, kernel = node.integers(1, ""), node.integers(2, "")
+    if image is None or kernel is None:
+        raise NetworkError("image and block shape must be given")
+    rank, given = len(kernel), node.attributes
+    pads = tuple(int(n) for n in given.get("pads", [0] * (2 * rank)))
+    stride = tuple(int(n) for n in given.get("strides", [1] * rank))
+    dilation = tuple(int(n) for n in given.get("dilations", [1] * rank))
+    geometry = Geometry(stride, pads[:rank], pads[rank:], dilation)
+    return windowed.fold(builder, node.tensor(), image, kernel, geometry)
+
+
 WINDOW: dict[str, Handler] = {
     "Conv": _convolution,
     "ConvTranspose": _transposed,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
+    **dict.fromkeys(("LpPool", "GlobalLpPool"), _power_pool),
+    "Col2Im": _fold,
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global_pool),
 }

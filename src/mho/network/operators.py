@@ -129,6 +129,7 @@ TWINS: Mapping[str, str] = {
     "tril triu": "Trilu",
     "pixel_shuffle": "DepthToSpace",
     "pixel_unshuffle": "SpaceToDepth",
+    "col2im": "Col2Im",
     "channel_shuffle native_channel_shuffle": "Reshape Transpose",
     "unfold im2col": "Gather Reshape Transpose",
     f"{_ranks('upsample_nearest')} {_ranks('_upsample_nearest_exact')} upsample_linear1d upsample_bilinear2d "
@@ -142,6 +143,8 @@ ALONE: Mapping[str, str] = {
     "Range EyeLike NonZero Compress": "known when a file is read; torch computes such values while a module is traced",
     "Constant": "a value that is stored in the graph",
     "LRN": "torch traces it as a square, an average pooling, a power and a product: the same layers",
+    "LpPool GlobalLpPool": "torch traces them as powers around an average pooling",
+    "CenterCropPad": "slices and paddings in torch",
     "Sum Mean": "sums of several tensors are several additions in torch",
     "ReduceLogSum ReduceSumSquare": "two operators in torch: sum and log, square and sum",
     "LpNormalization MeanVarianceNormalization Hardmax": "several operators in torch, all known",

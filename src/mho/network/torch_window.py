@@ -81,6 +81,13 @@ def _adaptive_maximum(builder: TorchBuilder, call: Call) -> tuple[str, None]:
     return _adaptive_pool(builder, call), None
 
 
+def _fold(builder: TorchBuilder, call: Call) -> str:
+    """Windows added up to the image that they lie in (torch.nn.functional.fold)."""
+    kernel, stride, pad, dilation = (_sizes(call[key], 2) for key in ("kernel_size", "stride", "padding", "dilation"))
+    image = [int(n) for n in call["output_size"]]
+    return windowed.fold(builder, call["self"], image, kernel, Geometry(stride, pad, pad, dilation))
+
+
 def _ranks(name: str) -> tuple[str, ...]:
     return tuple(f"{name}{rank}d" for rank in (1, 2, 3))
 
@@ -89,6 +96,7 @@ WINDOW: dict[str, Handler] = {
     **dict.fromkeys((*_ranks("conv"), "convolution", "_convolution"), _convolution),
     **dict.fromkeys(_ranks("conv_transpose"), _transposed),
     **dict.fromkeys((*_ranks("max_pool"), *_ranks("avg_pool")), _pool),
+    "col2im": _fold,
     **dict.fromkeys(_ranks("adaptive_avg_pool"), _adaptive_pool),
     **dict.fromkeys(_ranks("adaptive_max_pool"), _adaptive_maximum),
 }

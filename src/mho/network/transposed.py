@@ -79,7 +79,7 @@ def transposed_convolution(
     kernel = turned_round(weight, channels, groups)
     axes = [phases(have[i], size[i], weight.shape[2 + i], stride[i], padding[i], dilation[i]) for i in range(2)]
     if not all(any(phase.taps for phase in axis) for axis in axes):
-        return builder.expand(_offsets(builder, kernel, bias), (batch, kernel.shape[0], *size))
+        return builder.expand(offsets(builder, kernel.shape[0], bias), (batch, kernel.shape[0], *size))
     alone = len(axes[0]) == len(axes[1]) == 1
     parts = []
     for i, row in enumerate(axes[0]):
@@ -91,9 +91,9 @@ def transposed_convolution(
     return builder.interleave(parts, (len(axes[0]), len(axes[1])), (batch, kernel.shape[0], *size))
 
 
-def _offsets(builder: Builder, kernel: Array, bias: Array | None) -> str:
+def offsets(builder: Builder, outputs: int, bias: Array | None) -> str:
     """Append the bias as an image of one place, (1, N, 1, 1)."""
-    shape = (1, kernel.shape[0], 1, 1)
+    shape = (1, outputs, 1, 1)
     if bias is None:
         return builder.constant(Array.of(np.zeros(shape, dtype=np.float32)), "bias")
     values = None if bias.values is None else bias.real().reshape(shape).astype(np.float32)
@@ -117,7 +117,7 @@ def _phase(
     """Append the convolution of one phase of both axes; a phase that meets no input holds the bias alone."""
     if any(axis.taps == 0 for axis in axes):
         shape = (1, kernel.shape[0], *(axis.count for axis in axes))
-        return builder.expand(_offsets(builder, kernel, bias), shape, part)
+        return builder.expand(offsets(builder, kernel.shape[0], bias), shape, part)
     for axis, cut in enumerate(axes):
         low, high = max(0, -cut.before), max(0, -cut.after)
         if low or high:

@@ -7,6 +7,7 @@ the volume); a pooling is one of images followed by one along depth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from mho.errors import NetworkError
 from mho.network.arrays import Array
 from mho.network.builder import Builder
 from mho.network.geometry import adaptive_windows, regular_windows, window_count
-from mho.network.transposed import transposed_convolution
+from mho.network.padding import pad
+from mho.network.transposed import offsets, phases, transposed_convolution
 
 Sizes = Sequence[int]
 Pair = tuple[int, int]
@@ -87,21 +89,11 @@ def _volume(builder: Builder, x: str, weight: Array, bias: Array | None, geometr
     )
     if front or back:
         x = builder.pad(x, (0, 0, front, 0, 0), (0, 0, back, 0, 0), part="pad")
-    batch, channels, depth, height, width = builder.shape(x)
+    batch, _, depth, *_ = builder.shape(x)
     count = window_count(depth, deep, step, 0, apart)
     if count < 1:
         raise NetworkError(f"a kernel {deep} deep does not fit {depth} slices")
-    slices = []
-    for tap in range(deep):
-        start = tap * apart
-        part = builder.slice(x, 2, start, start + (count - 1) * step + 1, step, part="slices")
-        slices.append(builder.reshape(part, (batch, channels, 1, count, height, width), "slices"))
-    joined = builder.concatenate(slices, 2, "kernel") if deep > 1 else slices[0]
-    images = builder.reshape(
-        builder.transpose(joined, (0, 3, 1, 2, 4, 5), "images"),
-        (batch * count, channels * deep, height, width),
-        "images",
-    )
+    images = _images(builder, x, deep, count, step, apart)
     flat = weight.arranged(range(5), (outputs, inputs * deep, *kernel))
     stride, padding, dilation = geometry.of(1, 2).image
     made = builder.convolution(images, flat, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -110,12 +102,27 @@ def _volume(builder: Builder, x: str, weight: Array, bias: Array | None, geometr
     return builder.transpose(apart_again, (0, 2, 1, 3, 4), "volume")
 
 
+def _images(builder: Builder, x: str, deep: int, count: int, step: int, apart: int) -> str:
+    """Append the slices that a kernel covers as more channels of images: (B, C, D, H, W) to (B count, C deep, H, W)."""
+    batch, channels, _, height, width = builder.shape(x)
+    slices = []
+    for tap in range(deep):
+        start = tap * apart
+        part = builder.slice(x, 2, start, start + (count - 1) * step + 1, step, part="slices")
+        slices.append(builder.reshape(part, (batch, channels, 1, count, height, width), "slices"))
+    joined = builder.concatenate(slices, 2, "kernel") if deep > 1 else slices[0]
+    turned = builder.transpose(joined, (0, 3, 1, 2, 4, 5), "images")
+    return builder.reshape(turned, (batch * count, channels * deep, height, width), "images")
+
+
 def transposed(
     builder: Builder, x: str, weight: Array, bias: Array | None, geometry: Geometry, size: Sizes, groups: int
 ) -> str:
     """Append a transposed convolution of (B, C, ...) with weights (C, N / groups, ...) to an image of `size`."""
     rank = len(weight.shape) - 2
-    _check(builder, x, rank, "a transposed convolution", 2)
+    _check(builder, x, rank, "a transposed convolution")
+    if rank == 3:
+        return _transposed_volume(builder, x, weight, bias, geometry, size, groups)
     stride, (top, left, _, _), dilation = geometry.image
     if rank == 1:
         x, weight = lifted(builder, x), _heightened(weight)
@@ -124,6 +131,68 @@ def transposed(
         padding=(top, left), dilation=dilation, groups=groups,
     )  # fmt: skip
     return lowered(builder, made) if rank == 1 else made
+
+
+def _transposed_volume(
+    builder: Builder, x: str, weight: Array, bias: Array | None, geometry: Geometry, size: Sizes, groups: int
+) -> str:
+    """Each phase of depth is a transposed convolution of images, the slices that it reads being channels."""
+    batch, channels, depth = builder.shape(x)[:3]
+    deep, (high, wide), outputs = weight.shape[2], size[1:], weight.shape[1] * groups
+    stride, (top, left, _, _), dilation = geometry.of(1, 2).image
+    parts = []
+    for phase in phases(depth, size[0], deep, geometry.stride[0], geometry.before[0], geometry.dilation[0]):
+        if not phase.taps:
+            parts.append(
+                builder.expand(offsets(builder, outputs, bias), (1, outputs, phase.count, high * wide), "phase")
+            )
+            continue
+        none = (0, 0)
+        part = pad(builder, x, (*none, phase.before, *none), (*none, phase.after, *none))
+        images = _images(builder, part, phase.taps, phase.count, 1, phase.dilation)
+        shape = (channels * phase.taps, weight.shape[1], *weight.shape[3:])
+        taps = range(phase.first, phase.first + phase.step * phase.taps, phase.step)[::-1]
+        values = None if weight.values is None else weight.values[:, :, list(taps)].swapaxes(1, 2).reshape(shape)
+        made = transposed_convolution(
+            builder, images, Array(shape, values, weight.code), bias, size=(high, wide), stride=stride,
+            padding=(top, left), dilation=dilation, groups=groups,
+        )  # fmt: skip
+        flat = builder.reshape(made, (batch, phase.count, outputs, high * wide), "columns")
+        parts.append(builder.transpose(flat, (0, 2, 1, 3), "columns"))
+    woven = parts[0]
+    if len(parts) > 1:
+        woven = builder.interleave(parts, (len(parts), 1), (batch, outputs, size[0], high * wide), "depth")
+    elif builder.shape(woven)[0] != batch:
+        woven = builder.expand(woven, (batch, *builder.shape(woven)[1:]), "depth")
+    return builder.reshape(woven, (batch, outputs, *size), "reshape")
+
+
+def fold(builder: Builder, x: str, image: Sizes, kernel: Sizes, geometry: Geometry) -> str:
+    """Append windows (B, C x kernel, windows) added up to the image that they lie in (col2im): a sum of elements, axis by axis."""
+    batch, rows, _ = builder.shape(x)
+    rank = len(kernel)
+    padded = [n + a + b for n, a, b in zip(image, geometry.before, geometry.after, strict=True)]
+    counts = [
+        window_count(n, k, s, 0, d)
+        for n, k, s, d in zip(padded, kernel, geometry.stride, geometry.dilation, strict=True)
+    ]
+    channels = rows // math.prod(kernel)
+    x = builder.reshape(x, (batch, channels, *kernel, *counts), "windows")
+    x = builder.transpose(x, (0, 1, *(axis for i in range(rank) for axis in (2 + i, 2 + rank + i))), "windows")
+    x = builder.reshape(x, (batch, channels, *(k * n for k, n in zip(kernel, counts, strict=True))), "windows")
+    for axis in range(rank):
+        before, step, apart = geometry.before[axis], geometry.stride[axis], geometry.dilation[axis]
+        meeting: list[list[int]] = [[] for _ in range(image[axis])]
+        for k in range(kernel[axis]):
+            for i in range(counts[axis]):
+                place = i * step + k * apart - before
+                if 0 <= place < image[axis]:
+                    meeting[place].append(k * counts[axis] + i)
+        longest = max(1, *map(len, meeting))
+        places = [row + [0] * (longest - len(row)) for row in meeting]
+        weights = [[1.0] * len(row) + [0.0] * (longest - len(row)) for row in meeting]
+        x = builder.resample(x, 2 + axis, places, weights, None if axis == rank - 1 else f"axis_{axis}")
+    return x
 
 
 def _heightened(weight: Array) -> Array:
