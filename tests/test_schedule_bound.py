@@ -30,6 +30,7 @@ def optimum(
     resident: bool = False,
     before: int = 0,
     other: int = 0,
+    owners: tuple[int, ...] | None = None,
     limit: int = 60,
 ) -> int:
     """Return the least time, in windows, in which any legal schedule runs `layers` of (blocks, windows).
@@ -37,19 +38,21 @@ def optimum(
     A breadth-first search over everything that a chip can do in one time unit: each group goes on writing, starts to
     write any block that still has windows to serve, computes one window, or waits. Sequential: only blocks of the first
     unfinished layer compute; else any may. Resident: groups may hold any blocks at the start. Nothing computes in the first
-    `before` units, nor in `other` units after the first that computes.
+    `before` units, nor in `other` units after the first that computes. `owners`: for each layer the one whose blocks it uses.
     """
     owner = [index for index, (blocks, _) in enumerate(layers) for _ in range(blocks)]
+    first = [owner.index(index) for index in range(len(layers))]
+    used = [block - first[index] + first[owners[index] if owners else index] for block, index in enumerate(owner)]
     windows = tuple(layers[index][1] for index in owner)
-    contents: list[Held] = [None, *((block, 0) for block in range(len(owner)))] if resident else [None]
+    contents: list[Held] = [None, *((block, 0) for block in sorted(set(used)))] if resident else [None]
     frontier = {(windows, held, other, 0) for held in combinations_with_replacement(contents, groups)}
     seen = set(frontier)
     for time in range(1, limit):
         following = set()
         for left, held, idle, _ in frontier:
             current = next((owner[block] for block, count in enumerate(left) if count), None)
-            for chosen in product(*(list(_choices(content, left, write)) for content in held)):
-                computed = [content[0] for act, content in chosen if act == "compute" and content is not None]
+            for chosen in product(*(list(_choices(content, left, write, used)) for content in held)):
+                computed = [block for block, _ in chosen if block is not None]
                 if computed and (time <= before or (sequential and any(owner[block] != current for block in computed))):
                     continue
                 rest = list(left)
@@ -68,17 +71,20 @@ def optimum(
     raise AssertionError("the search ran out of time units")
 
 
-def _choices(content: Held, left: tuple[int, ...], write: int) -> Iterator[tuple[str, Held]]:
-    """Yield what a group may do in a time unit, and what it holds at its end."""
+def _choices(content: Held, left: tuple[int, ...], write: int, used: list[int]) -> Iterator[tuple[int | None, Held]]:
+    """Yield what a group may do in a time unit: the layer's block that it serves, if it computes, and what it holds at the end.
+
+    `used` says which block each layer's block really is.
+    """
     if content is not None and content[1] > 0:
-        yield "write", (content[0], content[1] - 1)
+        yield None, (content[0], content[1] - 1)
         return
-    yield "wait", content
+    yield None, content
+    for block in sorted({used[block] for block, count in enumerate(left) if count}):
+        yield None, (block, write - 1)
     for block, count in enumerate(left):
-        if count:
-            yield "write", (block, write - 1)
-    if content is not None and left[content[0]]:
-        yield "compute", content
+        if content is not None and count and used[block] == content[0]:
+            yield block, content
 
 
 def demand(
@@ -90,9 +96,11 @@ def demand(
     resident: bool = False,
     before: float = 0.0,
     other: float = 0.0,
+    owners: tuple[int, ...] | None = None,
 ) -> Demand:
     blocks, windows = np.array(layers, dtype=float).T
-    return Demand(blocks, windows, groups, float(write), 1.0, sequential, resident, float(before), float(other))
+    times = float(write), 1.0, sequential, resident, float(before), float(other)
+    return Demand(blocks, windows, groups, *times, owners=None if owners is None else np.array(owners))
 
 
 tiny = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 4)), min_size=1, max_size=3).map(tuple)
@@ -100,7 +108,7 @@ tiniest = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3)), min_size=1, 
 few = settings(max_examples=60, deadline=None)
 
 
-def holds(layers: Layers, groups: int, write: int, **others: int) -> None:
+def holds(layers: Layers, groups: int, write: int, **others: Any) -> None:
     """Assert that the bound is not above the true optimum."""
     found = bound_of(demand(layers, groups, write, **others))
     assert found.seconds <= optimum(layers, groups, write, **others) + 1e-9, found.arguments
@@ -117,6 +125,38 @@ def test_no_schedule_of_a_tiny_case_beats_the_bound(layers: Layers, groups: int,
 def test_no_schedule_beats_the_bound_where_groups_are_written_before(layers: Layers, groups: int, write: int) -> None:
     """Resident: the groups may hold anything at the start, whether or not the whole network fits them."""
     holds(layers, groups, write, resident=True)
+
+
+@few
+@given(
+    blocks=st.integers(1, 2),
+    windows=st.lists(st.integers(1, 3), min_size=2, max_size=3),
+    own=st.none() | st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    at=st.integers(0, 3),
+    groups=st.integers(1, 2),
+    write=st.integers(1, 3),
+    sequential=st.booleans(),
+    resident=st.booleans(),
+)
+def test_no_schedule_beats_the_bound_where_layers_share_blocks(
+    blocks: int,
+    windows: list[int],
+    own: tuple[int, int] | None,
+    at: int,
+    groups: int,
+    write: int,
+    sequential: bool,
+    resident: bool,
+) -> None:
+    """Two or three layers that share blocks, and perhaps one of its own somewhere among them."""
+    layers = [(blocks, each) for each in windows]
+    shared = [True] * len(layers)
+    if own is not None:
+        layers.insert(at, own)
+        shared.insert(at, False)
+    first = shared.index(True)
+    owners = tuple(first if each else place for place, each in enumerate(shared))
+    holds(tuple(layers), groups, write, sequential=sequential, resident=resident, owners=owners)
 
 
 @few

@@ -374,3 +374,34 @@ def test_a_systolic_array_finds_the_weights_of_the_layer_before_in_its_buffer() 
     first, second, third = (records[f"r{step}"].memory_bytes for step in (1, 2, 3))
     assert first - second == 36
     assert second == third
+
+
+def test_blocks_of_other_weights_and_two_layers_at_once_are_illegal() -> None:
+    """A layer may use the blocks of those that have its weights, of no others, and one of them at a time."""
+    sketch = Sketch(0, (1, 4))
+    weight = sketch.weight(4, 4)
+    for name, used in (("a", weight), ("b", weight), ("c", sketch.weight(4, 4))):
+        sketch.add(Linear(name=name, inputs=("input",), shape=(1, 4), weight=used))
+    names = ("a", "b", "c")
+    chip = hand_chip(layer_order="dataflow")
+    program = mho.compile(sketch.network("a", "b"), chip, schedule="overlap")
+    assert violations(program) == ()
+    place = {
+        program.network.layers[each.layer].name: i
+        for i, each in enumerate(program.instructions)
+        if isinstance(each, Activate)
+    }
+    first, second, other = (program.instructions[place[name]] for name in names)
+    assert first.groups == second.groups != other.groups
+
+    def changed(name: str, **values: Any) -> Program:
+        instructions = list(program.instructions)
+        instructions[place[name]] = replace(instructions[place[name]], **values)
+        return replace(program, instructions=tuple(instructions))
+
+    assert any("does not hold block" in each.text for each in violations(changed("c", groups=first.groups)))
+    late, early = sorted((place["a"], place["b"]), reverse=True)
+    late_name = program.network.layers[program.instructions[late].layer].name
+    after = tuple(each for each in program.instructions[late].after if each != early)
+    found = violations(changed(late_name, after=(*after, 0)))
+    assert any("may still serve" in each.text for each in found)
