@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as timing
-from benchmarks import accuracy, analog, analog_accuracy, grouping, lookups, recommenders, squeezed
+from benchmarks import accuracy, analog, analog_accuracy, gains, grouping, lookups, recommenders, squeezed
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
@@ -31,6 +31,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (analog.PAGE, analog.rendered(ANALOG)),
         (analog_accuracy.PAGE, analog_accuracy.rendered(read_json(analog_accuracy.RESULTS))),
         (squeezed.PAGE, squeezed.table(read_json(squeezed.RESULTS))),
+        (gains.PAGE, gains.table(read_json(gains.RESULTS))),
         (grouping.PAGE, grouping.table(read_json(grouping.RESULTS))),
         (grouping.SPEED_PAGE, grouping.speed_table(read_json(grouping.RESULTS))),
         (lookups.PAGE, lookups.table(read_json(lookups.RESULTS))),
@@ -42,6 +43,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "analog",
         "analog accuracy",
         "squeezed",
+        "gains",
         "grouping",
         "grouping speed",
         "lookups",

@@ -45,7 +45,7 @@ class Records:
 
     def record(self, at: int) -> int:
         """Return the record of a look-up."""
-        return self.first + at if self.of is None else int(self.of[at])
+        return self.first + at if self.of is None or not len(self.of) else int(self.of[at])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ What is told (`Form`) comes from the first lines; what is read are columns of by
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -29,6 +30,8 @@ SEPARATORS = ("\t", "::", ";", "|", ",", " ")
 WORDS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 INSIDE = "\x1f"
 """What stands for a separator of several characters: the unit separator of ASCII, which no text holds."""
+RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+"""How pyarrow says that a line has other fields than the first."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 KINDS = (
     (b"PK\x03\x04", "a zip archive (or a spreadsheet): unpack it, or save it as CSV"),
@@ -205,12 +208,6 @@ class TextFile:
 
         form = self.form
         names = [f"c{at}" for at in range(len(form.columns))]
-        wrong: list[Any] = []
-
-        def refuse(row: Any) -> str:
-            wrong.append(row)
-            return "error"
-
         options = {
             "read_options": arrow.ReadOptions(
                 use_threads=False,
@@ -221,7 +218,6 @@ class TextFile:
             ),
             "parse_options": arrow.ParseOptions(
                 delimiter=form.separator if len(form.separator) == 1 else INSIDE,
-                invalid_row_handler=refuse,
             ),
             "convert_options": arrow.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.binary()), include_columns=[names[at] for at in columns]
@@ -229,40 +225,43 @@ class TextFile:
         }
         first = 0
         try:
-            with arrow.open_csv(self._stream(), **options) as reader:
+            with self._stream() as stream, arrow.open_csv(stream, **options) as reader:
                 for batch in reader:
                     # A block of text is many times larger than `block` lines where lines are short.
                     for start in range(0, batch.num_rows, block):
                         part = batch.slice(start, block)
                         yield part, first
                         first += part.num_rows
-        except pa.ArrowInvalid:
-            raise TraceError(self._refusal(wrong)) from None
+        except pa.ArrowInvalid as error:
+            raise TraceError(self._refusal(str(error))) from None
         if not first:
             raise TraceError(f"{self.path}: has no look-ups")
 
-    def _refusal(self, wrong: Sequence[Any]) -> str:
-        """Say what the reader could not read."""
-        form = self.form
-        if not wrong:
+    def _refusal(self, said: str) -> str:
+        """Say what the reader could not read, from what it says of it."""
+        form, wrong = self.form, RAGGED.search(said)
+        if wrong is None:
             if sum(1 for line in self._head if line.strip()) == form.header:
                 return f"{self.path}: has no look-ups"
             return f"{self.path}: has a line of more than {LEAST_BLOCK} characters; is it text, a look-up a line?"
-        line = self.line(wrong[0].number - 1 - form.skipped)
+        row, _, fields = map(int, wrong.groups())
+        line = self.line(row - 1 - form.skipped)
         of = "the header" if form.header else "the first line"
         hint = "; one basket a line? give --basket" if form.ragged else ""
-        fields = f"{wrong[0].actual_columns} fields, {of} {len(form.columns)}"
-        return f"{self.path}: line {line}: has {fields} (separator {form.separator!r}){hint}"
+        return f"{self.path}: line {line}: has {fields} fields, {of} {len(form.columns)} (separator {form.separator!r}){hint}"
 
-    def _stream(self) -> Any:
-        """Return what the reader reads: the path where it can, else a stream with separators of one character."""
+    @contextlib.contextmanager
+    def _stream(self) -> Iterator[Any]:
+        """Open what the reader reads: the path where it can, else a stream with separators of one character."""
         import pyarrow as pa
 
-        if len(self.form.separator) > 1 or self.form.separator == " ":
-            return pa.PythonFile(_Translated(self.open(), self.form.separator.encode()), mode="r")
-        if self.zipped or self.path.suffix in (".gz", ".bz2", ".zst", ".lz4", ".br"):
-            return pa.PythonFile(self.open(), mode="r")
-        return str(self.path)
+        translated = len(self.form.separator) > 1 or self.form.separator == " "
+        if not (translated or self.zipped or self.path.suffix in (".gz", ".bz2", ".zst", ".lz4", ".br")):
+            yield str(self.path)
+            return
+        with self.open() as stream:
+            read = _Translated(stream, self.form.separator.encode()) if translated else stream
+            yield pa.PythonFile(read, mode="r")
 
     def _text(self) -> io.TextIOWrapper:
         return io.TextIOWrapper(self.open(), encoding="utf-8-sig", errors="replace")
@@ -303,9 +302,8 @@ class _Translated:
         return held.replace(self.separator, INSIDE.encode())
 
     def close(self) -> None:
-        """Close the file."""
+        """Be closed; whoever opened the file closes it."""
         self.closed = True
-        self.stream.close()
 
 
 def split(line: str, separator: str) -> list[str]:

@@ -18,6 +18,8 @@ MISSING = ("", "NULL", "null", "NaN", "nan", "NA", "\\N")
 """What stands for nothing: an empty field, and what databases, pandas and R write for it."""
 LONGEST = 255
 """Characters of an id that is text, at most: more are no id but a column of something else."""
+SOME = 100
+"""Values that are tried first."""
 EXACT = 2**53
 """Up to here a number written with a point or an exponent is the whole number that it was."""
 
@@ -84,6 +86,15 @@ def _as_binary_text(column: Any) -> Any:
     return column.view(pa.string()) if pa.types.is_binary(column.type) else column
 
 
+def converted(column: Any, kind: Any) -> Any:
+    """Return an arrow array as another type. ArrowInvalid where a value cannot be, soon where it is one of the first."""
+    import pyarrow.compute as pc
+
+    # Arrow words an error for each value that fails, which for a column of text takes long.
+    pc.cast(column.slice(0, SOME), kind)
+    return pc.cast(column, kind)
+
+
 def texts(column: Any, role: str, place: Place) -> Any:
     """Return a column as arrow text without spaces around. TraceError names the first that is not UTF-8, or too long."""
     import pyarrow as pa
@@ -147,7 +158,7 @@ def numbers(column: Any, role: str, place: Place) -> Integers:
     if not pa.types.is_binary(kind):
         raise TraceError(f"{place(0)}: the {role} is of type {kind}; ids are whole numbers or text")
     try:
-        return np.asarray(pc.cast(pc.cast(column, pa.string()), pa.int64()))
+        return np.asarray(converted(pc.cast(column, pa.string()), pa.int64()))
     except pa.ArrowInvalid:
         pass
     return _written(texts(column, role, place), role, place)
@@ -159,16 +170,16 @@ def _written(held: Any, role: str, place: Place) -> Integers:
     import pyarrow.compute as pc
 
     try:
-        return np.asarray(pc.cast(held, pa.int64()))
+        return np.asarray(converted(held, pa.int64()))
     except pa.ArrowInvalid:
         pass
     plain = np.asarray(pc.match_substring_regex(held, r"^[+-]?\d+$"))
     values = np.zeros(len(held), dtype=np.int64)
     try:
         signless = pc.replace_substring_regex(held.filter(pa.array(plain)), r"^\+", "")
-        values[plain] = np.asarray(pc.cast(signless, pa.int64()))
+        values[plain] = np.asarray(converted(signless, pa.int64()))
         others = np.flatnonzero(~plain)
-        real = np.asarray(pc.cast(held.take(pa.array(others)), pa.float64()))
+        real = np.asarray(converted(held.take(pa.array(others)), pa.float64()))
     except pa.ArrowInvalid:
         raise Untidy(role) from None
     if not np.isfinite(real).all():
@@ -225,13 +236,13 @@ def times(column: Any, place: Place) -> npt.NDArray[Any]:
     held = texts(column, "time", place)
     for kind in (pa.int64(), pa.float64()):
         try:
-            return np.asarray(pc.cast(held, kind))
+            return np.asarray(converted(held, kind))
         except pa.ArrowInvalid:
             pass
     zoned = pc.replace_substring_regex(held, r" ?(UTC|GMT)$", "Z")
     for zone in (None, "UTC"):
         try:
-            return np.asarray(pc.cast(zoned, pa.timestamp("us", zone)))
+            return np.asarray(converted(zoned, pa.timestamp("us", zone)))
         except pa.ArrowInvalid:
             pass
     kinds = (pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
