@@ -1,13 +1,23 @@
-# make run: set everything up and report on ResNet-50 on the ARAS chip.  make test: set everything up and test.
+# make run: set everything up and report on ResNet-50 on the ARAS chip.  make check: lint and fast tests.  make test: all tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint bench study docs clean
+# What `make check` runs: the newcomer's way, and laws that take seconds.
+FAST := tests/test_shown.py tests/test_sweep_text.py tests/test_init.py tests/test_report_numbers.py tests/test_number_affine.py \
+	tests/test_schedule_aras.py tests/test_chip_files.py
+
+.PHONY: run test check lint bench study clean
 
 run: $(STAMP)
 	$(BIN)/mho run resnet50 --chip aras --verify --out out/resnet50
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache >/dev/null
+	$(BIN)/python -m pytest -q -n 2 $(FAST)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
