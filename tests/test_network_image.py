@@ -182,6 +182,17 @@ def test_antialias_is_refused_and_says_what_to_do() -> None:
         Network.from_torch(how, (torch.randn(1, 2, 4, 4),))
 
 
+def test_lengths_without_end_are_refused_before_they_are_written_down(tmp_path: Path) -> None:
+    x, w = (1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.float32)
+    for name, nodes, stored, words in (
+        ("long", [node("Resize", "x   s")], {"s": np.array([1, 1, 2, 10**12])}, "resized axis of 1,000,000,000,000"),
+        ("wide", [node("Pad", "x p", mode="edge")], {"p": np.array([0, 0, 0, 0, 0, 0, 0, 10**12])}, "padded axis of"),
+        ("far", [node("ConvTranspose", "x w", strides=[1, 10**6])], {"w": w}, "makes 1000002 phases|makes 1000000"),
+    ):
+        with pytest.raises(NetworkError, match=words):
+            Network.from_onnx(save(tmp_path / f"{name}.onnx", nodes, stored, {"x": x}))
+
+
 def test_align_corners_where_two_definitions_differ_is_refused(tmp_path: Path) -> None:
     scales = {"s": np.array([1, 1, 0.6, 0.6], np.float32)}
     how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}

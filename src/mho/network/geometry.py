@@ -6,6 +6,16 @@ import itertools
 
 from mho.errors import NetworkError
 
+LONGEST = 1 << 22
+"""Elements of an axis that is written down place by place; a line of 4 million pixels is longer than any image."""
+
+
+def bounded(size: int, what: str) -> int:
+    """Return a length; NetworkError where it is empty or too long to be written down."""
+    if not 1 <= size <= LONGEST:
+        raise NetworkError(f"{what} of {size:,} elements is not known; known: 1 to {LONGEST:,}")
+    return size
+
 
 def axis_of(axis: int, rank: int) -> int:
     """Count an axis from 0."""

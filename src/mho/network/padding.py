@@ -8,6 +8,7 @@ import numpy as np
 
 from mho.errors import NetworkError, choices
 from mho.network.builder import Builder
+from mho.network.geometry import bounded
 
 MODES = ("constant", "reflect", "edge", "wrap")
 """By a value; by mirroring at the edge element; by repeating it; by going round."""
@@ -28,6 +29,7 @@ def pad(
         return builder.pad(x, [front for front, _ in widths], [behind for _, behind in widths], value=value)
     wide = [axis for axis, width in enumerate(widths) if any(width)]
     for axis in wide:
+        bounded(builder.shape(x)[axis] + sum(widths[axis]), "a padded axis")
         places = np.pad(np.arange(builder.shape(x)[axis]), widths[axis], mode=mode)  # type: ignore[call-overload]
         x = builder.take(x, axis, places.tolist(), None if axis == wide[-1] else f"axis_{axis}")
     return x

@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NetworkError, choices
+from mho.network.arrays import Array
 from mho.network.builder import Builder
+from mho.network.geometry import bounded
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -68,6 +70,7 @@ def resize(builder: Builder, x: str, axes: Sequence[Axis], how: Resizing) -> str
     changed = [axis for axis in axes if axis.made != axis.size or axis.scale != 1.0 or axis.region != (0.0, 1.0)]
     outside: list[npt.NDArray[np.bool_]] = []
     for axis in changed:
+        bounded(axis.made, "a resized axis")
         at = coordinates(axis, how.coordinates)
         outside.append((at < 0) | (at > axis.size - 1))
         if how.mode == "nearest":
@@ -86,8 +89,6 @@ def _part(axis: Axis, axes: Sequence[Axis]) -> str | None:
 
 def _outside(builder: Builder, x: str, axes: Sequence[Axis], outside: Sequence[Any], value: float) -> str:
     """Put one value wherever a coordinate of any axis lies outside the input: keep * x + (1 - keep) * value."""
-    from mho.network.arrays import Array
-
     shape = builder.shape(x)
     keep = np.ones([1] * len(shape), dtype=bool)
     for axis, mask in zip(axes, outside, strict=True):

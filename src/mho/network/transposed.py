@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mho.errors import NetworkError
 from mho.network.arrays import Array
 from mho.network.builder import Builder
+
+MOST_PHASES = 1024
+"""Phases of a layer, each a convolution of its own: FCN-32s has 32 x 32, WaveGlow 256."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def phases(size: int, made: int, kernel: int, stride: int, padding: int, dilatio
 
     An output o = i stride + k dilation - padding sums over the inputs i and kernel places k. Taps is 0 where nothing is met.
     """
+    _check(stride, min(stride, made))
     shared = math.gcd(dilation, stride)
     result = []
     for place in range(min(stride, made)):
@@ -57,6 +62,11 @@ def phases(size: int, made: int, kernel: int, stride: int, padding: int, dilatio
             Phase(count, first, stride // shared, len(meeting) if reached else 0, apart, before, after)
         )  # fmt: skip
     return result
+
+
+def _check(stride: object, count: int) -> None:
+    if count > MOST_PHASES:
+        raise NetworkError(f"a stride of {stride} makes {count} phases; at most {MOST_PHASES} are known")
 
 
 def transposed_convolution(
@@ -78,6 +88,7 @@ def transposed_convolution(
     batch, channels, *have = builder.shape(x)
     kernel = turned_round(weight, channels, groups)
     axes = [phases(have[i], size[i], weight.shape[2 + i], stride[i], padding[i], dilation[i]) for i in range(2)]
+    _check(stride, len(axes[0]) * len(axes[1]))
     if not all(any(phase.taps for phase in axis) for axis in axes):
         return builder.expand(offsets(builder, kernel.shape[0], bias), (batch, kernel.shape[0], *size))
     alone = len(axes[0]) == len(axes[1]) == 1

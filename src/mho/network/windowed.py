@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mho.errors import NetworkError
 from mho.network.arrays import Array
 from mho.network.builder import Builder
-from mho.network.geometry import adaptive_windows, regular_windows, window_count
+from mho.network.geometry import adaptive_windows, bounded, regular_windows, window_count
 from mho.network.padding import pad
 from mho.network.transposed import offsets, phases, transposed_convolution
 
@@ -177,6 +177,8 @@ def fold(builder: Builder, x: str, image: Sizes, kernel: Sizes, geometry: Geomet
         for n, k, s, d in zip(padded, kernel, geometry.stride, geometry.dilation, strict=True)
     ]
     channels = rows // math.prod(kernel)
+    for n in image:
+        bounded(n, "an axis of the image")
     x = builder.reshape(x, (batch, channels, *kernel, *counts), "windows")
     x = builder.transpose(x, (0, 1, *(axis for i in range(rank) for axis in (2 + i, 2 + rank + i))), "windows")
     x = builder.reshape(x, (batch, channels, *(k * n for k, n in zip(kernel, counts, strict=True))), "windows")
@@ -239,7 +241,7 @@ def adaptive_pool(builder: Builder, x: str, function: str, size: Sequence[int | 
     have = builder.shape(x)[2:]
     rank = len(size)
     _check(builder, x, rank, "pooling")
-    want = [n if m is None else m for n, m in zip(have, size, strict=True)]
+    want = [n if m is None else bounded(m, "a pooled axis") for n, m in zip(have, size, strict=True)]
     if set(want) == {1}:
         return builder.reduce(x, "mean" if function == "average" else "maximum", range(2, 2 + rank), keep=True)
     grown = [m if n == 1 else n for n, m in zip(have, want, strict=True)]
