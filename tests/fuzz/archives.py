@@ -109,7 +109,15 @@ def trace_file(bench: Bench) -> list[str]:
     )
     if bench.pick(True, True, False):
         return ["trace", name, *more]
-    return ["recommend", name, "--dimension", "8", "--design", "one", *[each for each in more if each != "--rows"][:1]]
+    return [
+        "recommend",
+        name,
+        "--dimension",
+        "8",
+        "--design",
+        "naive",
+        *[each for each in more if each != "--rows"][:1],
+    ]
 
 
 @kind(12)

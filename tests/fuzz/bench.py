@@ -91,7 +91,7 @@ def requests(bench: Bench) -> dict[str, list[str]]:
         "baseline": ["baseline", tiny],
         "study": ["study", "none", "--out", "out"],
         "trace": ["trace", trace],
-        "recommend": ["recommend", trace, "--dimension", "8", "--design", "one"],
+        "recommend": ["recommend", trace, "--dimension", "8", "--design", "naive"],
         "models": ["models"],
         "chips": ["chips"],
         "devices": ["devices"],

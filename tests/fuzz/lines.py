@@ -115,3 +115,38 @@ def settings(bench: Bench) -> list[str]:
         "sum_bytes",
     )
     return [*right["baseline"], "--set", f"{bench.pick(*keys)}={value}"]
+
+
+@kind(4)
+def synthetic_trace(bench: Bench) -> list[str]:
+    """A trace that is made up."""
+    right = ["trace", "--synthetic", "--queries", "50", "--rows", "30"]
+    option = bench.pick(
+        "--mean-length",
+        "--lengths",
+        "--popularity",
+        "--community-size",
+        "--cohesion",
+        "--seed",
+        "--history",
+        "--shards",
+    )
+    laws = (
+        "zipf:0",
+        "zipf:-1",
+        "zipf:1e308",
+        "zipf:nan",
+        "zipf:",
+        "reuse:x",
+        "reuse:",
+        "uniform:1",
+        "fixed",
+        "poisson",
+        "geometric",
+    )
+    value = str(bench.pick(bench.pick(*alter.NUMBERS), bench.pick(*alter.WORDS), bench.pick(*laws)))
+    change = bench.pick("more", "more", "queries", "rows")
+    if change != "more":
+        right[right.index(f"--{change}") + 1] = value
+        return right
+    return [*right, option, value, *bench.pick([], ["--distinct"], ["--community-size", "8"], ["--json", "-"])]

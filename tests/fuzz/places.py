@@ -69,7 +69,7 @@ def output_place(bench: Bench) -> list[str]:
         case "trace":
             return ["trace", trace, "--save", bench.pick(place, place + ".npz")]
         case "recommend":
-            return ["recommend", trace, "--dimension", "8", "--design", "one", "--out", place]
+            return ["recommend", trace, "--dimension", "8", "--design", "naive", "--out", place]
     return ["init", bench.pick("chip", "analog", "samples", "x"), place]
 
 
