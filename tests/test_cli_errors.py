@@ -80,7 +80,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "decoder-word.yaml").write_text(yaml.safe_dump(DECODER | {"layers": "two"}))
     (folder / "decoder-heads.json").write_text(json.dumps(DECODER | {"heads": 3}))
     (folder / "decoder-epsilon.json").write_text(json.dumps(DECODER | {"epsilon": True}))
-    (folder / "decoder-huge.json").write_text(json.dumps(DECODER | {"vocabulary": 10**12}))
+    (folder / "decoder-huge.json").write_text(
+        json.dumps(DECODER | {"vocabulary": 2**20, "hidden": 2**16, "layers": 512})
+    )
     (folder / "decoder-twice.json").write_text(json.dumps(DECODER)[:-1] + ', "layers": 2}')
     (folder / "decoder-twice.yaml").write_text(yaml.safe_dump(DECODER) + "layers: 2\n")
     (folder / "decoder-broken.json").write_text('{"layers": 1,')

@@ -139,6 +139,7 @@ CSV: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "table too high": ("query,table,row\n1,0,2\n1,4,3\n", {"rows": (9, 9)}, ("line 3", "table 4 is outside 0 to 1",)),
     "ragged, long": ("query,row\n1,2\n1,2,3\n", {}, ("line 3", "3 fields", "2")),
     "ragged, short": ("query,row\n1,2\n1\n", {}, ("line 3", "1 fields", "2")),
+    "ragged, not UTF-8": ("query,row\n1,2\n1,2,\udcff3\n", {}, ("line 3", "3 fields", "2")),
     "NaN weight": ("query,row,weight\n1,2,1\n1,2,nan\n", {}, ("line 3", "weight is missing")),
     "fractional weight": ("query,row,weight\n1,2,1\n1,2,1.5\n", {}, ("line 3", "1.5", "1 to 255")),
     "zero weight": ("query,row,weight\n1,2,1\n1,2,0\n", {}, ("line 3", "1 to 255")),

@@ -103,6 +103,7 @@ def accuracy(
     asked.check()
     side.check_backend(backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
+    kept = side.finished(out)
     given = side.load_analog(analog, changes)
     over = _parameter(find, {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}, loss, csv_to)
 
@@ -130,7 +131,7 @@ def accuracy(
                 seeds=seeds,
                 calibration=prepared.measured,
                 progress=follow,
-                done=side.finished(out),
+                done=kept,
                 backend=backend,
             )
             _tell_finding(sought, out, json_to)
@@ -139,7 +140,6 @@ def accuracy(
         program = prepared.build({})
         if not quiet:
             _tell_converters(program, given)
-        kept = side.finished(out)
         from mho.machine.advice import advise, lossy
         from mho.machine.sweep import only
 

@@ -84,6 +84,7 @@ def sweep(
     asked.check(values)
     side.check_backend(backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
+    kept = side.finished(out)
     given = side.load_analog(analog, changes)
 
     import mho
@@ -100,7 +101,7 @@ def sweep(
             seeds=seeds,
             calibration=prepared.measured,
             progress=follow,
-            done=side.finished(out),
+            done=kept,
             backend=backend,
         )
         save_sweep(found, out)

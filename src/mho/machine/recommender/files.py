@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import MhoError, WeightError
-from mho.files.text import parse_json
+from mho.files.text import check_regular, parse_json
 from mho.files.writing import write_whole
 from mho.machine.recommender.ncf import NCF_TENSORS, quantise_ncf, real_ncf
 from mho.machine.recommender.recommender import RealRecommender, Recommender
@@ -34,6 +34,7 @@ def read_file(path: str | Path) -> tuple[Arrays, dict[str, str]]:
     """Read the tensors and the metadata of a .safetensors file. Raises WeightError where it cannot be read."""
     from safetensors import safe_open
 
+    check_regular(Path(path), WeightError)
     try:
         with safe_open(str(path), framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118

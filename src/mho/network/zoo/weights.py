@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from mho.errors import WeightError
+from mho.files.text import check_regular
 from mho.network.zoo.seeds import generator
 
 FloatArray = npt.NDArray[np.float32]
@@ -76,31 +77,41 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
 
 
 def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
+    from safetensors import safe_open
 
+    check_regular(path, WeightError)
     try:
-        found: dict[str, torch.Tensor] = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            _check_shapes(path, {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}, shapes)  # noqa: SIM118
+            tensors: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except WeightError:
+        raise
     except Exception as error:
         raise WeightError(f"{path}: not a readable .safetensors file ({_first_line(error)})") from error
-    missing = [key for key in shapes if key not in found and not key.endswith("num_batches_tracked")]
-    if missing:
-        raise WeightError(f"{path}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
-    unexpected = [key for key in found if key not in shapes]
-    if unexpected:
-        raise WeightError(f"{path}: tensor {unexpected[0]!r} is not part of the model ({len(unexpected)} in all)")
-    for key, tensor in found.items():
-        if tuple(tensor.shape) != shapes[key]:
-            raise WeightError(f"{path}: tensor {key!r} has shape {tuple(tensor.shape)}, not {shapes[key]}")
+    for key, tensor in tensors.items():
         if key.endswith("num_batches_tracked"):
             continue
         if not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix("torch.")
             raise WeightError(f"{path}: tensor {key!r} holds {kind}; weights must be floating-point numbers")
         # Half precisions and double become single, in which a double may overflow.
-        found[key] = tensor.float()
-        if not bool(torch.isfinite(found[key]).all()):
+        tensors[key] = tensor.float()
+        if not bool(torch.isfinite(tensors[key]).all()):
             raise WeightError(f"{path}: tensor {key!r} holds values that are not finite (NaN or infinity)")
-    return found
+    return tensors
+
+
+def _check_shapes(path: Path, given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse tensors of other names or shapes, by the file's header alone."""
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    if missing:
+        raise WeightError(f"{path}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
+    unexpected = [key for key in given if key not in wanted]
+    if unexpected:
+        raise WeightError(f"{path}: tensor {unexpected[0]!r} is not part of the model ({len(unexpected)} in all)")
+    for key, shape in given.items():
+        if shape != wanted[key]:
+            raise WeightError(f"{path}: tensor {key!r} has shape {shape}, not {wanted[key]}")
 
 
 def fill_seeded(module: nn.Module, seed: int) -> None:
