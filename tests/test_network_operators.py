@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mho.network import onnx, torch
+from mho.network import onnx_reader, torch
 from mho.network.operators import ALONE, TWINS, table, twins
 
-KNOWN = {*onnx.HANDLERS, *onnx.STRUCTURE}
+KNOWN = {*onnx_reader.HANDLERS, *onnx_reader.STRUCTURE}
 
 
 def test_each_operator_of_torch_has_its_twin_in_onnx() -> None:

@@ -1,12 +1,11 @@
 """Import of ONNX files, float or quantised (QuantizeLinear / DequantizeLinear), operator sets 7 and newer.
 
 What is known when the file is read (shapes, tables, masks) is computed then, by the same arithmetic (onnx_known).
-The operators are in onnx_matrix, onnx_elementwise, onnx_movement and onnx_quantised.
+Nodes are read in onnx_reader; the operators are in the modules that it lists in HANDLERS.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,34 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from mho.errors import NetworkError, NumberError, WeightError, choices
+from mho.errors import NetworkError, WeightError, choices
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer, MatrixProduct
-from mho.network.onnx_builder import AnyArray, Codes, Handler, Node, OnnxBuilder, Value, type_name
-from mho.network.onnx_elementwise import ELEMENTWISE
-from mho.network.onnx_file import STANDARD, operator_set, read
-from mho.network.onnx_image import IMAGE
-from mho.network.onnx_known import STRUCTURE, dense, folded, numpy_type, stored
-from mho.network.onnx_matrix import MATRIX
-from mho.network.onnx_movement import MOVEMENT, ON_CODES
-from mho.network.onnx_qoperator import QOPERATORS
-from mho.network.onnx_quantised import REFUSED, Coding, bipolar, clip_codes, dequantize, move_codes, quant, quantize
-from mho.network.onnx_recurrent import RECURRENT
-from mho.network.onnx_window import WINDOW
-from mho.network.patterns import simplify
-
-CODING: Mapping[str, Coding] = {"QuantizeLinear": quantize, "Quant": quant, "IntQuant": quant, "BipolarQuant": bipolar}
-"""Operators that give codes to what they read, or to a copy of it where that has other readers."""
-QUANTISED: Mapping[str, Handler] = {"DequantizeLinear": dequantize, **QOPERATORS, **REFUSED}
-DOMAINS = {
-    "com.microsoft": {"QuantizeLinear", *QUANTISED},
-    **dict.fromkeys(
-        ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"), {*CODING, *REFUSED} - {"QuantizeLinear"}
-    ),
-}
-"""Domains other than ONNX's own, and the operators of theirs that are known."""
-HANDLERS: Mapping[str, Handler] = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE}
-"""All operators that make layers; CODING and QUANTISED make codes, and STRUCTURE is known values alone."""
+from mho.network.onnx_builder import AnyArray, OnnxBuilder, Value, type_name
+from mho.network.onnx_file import operator_set, read
+from mho.network.onnx_known import dense, numpy_type, stored
+from mho.network.onnx_reader import Reader
+from mho.network.patterns import refuse_infinite, simplify
 
 
 def from_onnx(
@@ -69,25 +48,8 @@ def from_onnx(
     for tensor in graph.sparse_initializer:
         environment[tensor.values.name] = dense(tensor, f"{path}: tensor {tensor.values.name!r}")
     _bind_inputs(builder, graph, environment, shapes or {}, values or {}, path)
-    readers = Counter(name for node in graph.node for name in node.input)
-    readers.update(value.name for value in graph.output)
-    coded = Counter(node.input[0] for node in graph.node if node.op_type in CODING)
-    for proto in graph.node:
-        name = proto.name or proto.output[0]
-        where = f"{path}: node {name!r} ({proto.op_type})"
-        try:
-            first = proto.input[0] if proto.input else ""
-            shared = readers[first] > (coded[first] if proto.op_type in CODING else 1)
-            results = _run(builder, proto, environment, opset, shared=shared)
-        except (NetworkError, WeightError, NumberError) as error:
-            kind = WeightError if isinstance(error, WeightError) else NetworkError
-            raise kind(f"{where}: {error}") from error
-        except KeyError as error:
-            raise NetworkError(f"{where}: reads or needs {error}, which is not there") from error
-        except (ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
-            raise NetworkError(f"{where}: its inputs or attributes do not fit ({error})") from error
-        environment.update(zip(proto.output, results, strict=False))
-        environment[""] = None
+    reader = Reader(builder, opset, {(each.domain, each.name): each for each in model.functions}, str(path))
+    reader.run(graph.node, environment, [value.name for value in graph.output])
     return _network(path, builder, {value.name: environment.get(value.name) for value in graph.output})
 
 
@@ -101,6 +63,10 @@ def _network(path: Path, builder: OnnxBuilder, outputs: Mapping[str, Value]) -> 
         except (NetworkError, WeightError) as error:
             raise type(error)(f"{path}: output {name!r}: {error}") from error
     _check_widths(path, builder)
+    try:
+        refuse_infinite(builder.layers.values(), dict(zip(outputs, made, strict=True)), builder.lowered)
+    except NetworkError as error:
+        raise NetworkError(f"{path}: {error}") from None
     layers, renamed, codes = simplify(tuple(builder.layers.values()), made, builder.codes)
     returned = dict(zip(outputs, renamed, strict=True))
     # A layer inside that bears the name of an output which it is not makes way.
@@ -197,46 +163,3 @@ def _held(path: Path, value: Any, given: npt.ArrayLike) -> AnyArray:
             f"{path}: input {value.name!r} is {wanted} of shape {stated}; {array.dtype} of shape {array.shape} does not fit"
         )
     return array.astype(wanted)
-
-
-def _run(
-    builder: OnnxBuilder, proto: Any, environment: dict[str, Value], opset: int, *, shared: bool
-) -> tuple[Value, ...]:
-    """Compute a node whose inputs are known, or let its handler append layers."""
-    operator = proto.op_type
-    if operator not in DOMAINS.get(proto.domain, {operator} if proto.domain in STANDARD else ()):
-        raise NetworkError(f"operators of domain {proto.domain!r} are not known{_of_domain(proto.domain)}")
-    values = tuple(environment[name] for name in proto.input)
-    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in proto.attribute}
-    node = Node(operator, values, attributes, tuple(proto.output), opset, builder)
-    builder.scope = proto.name or proto.output[0]
-    if operator in CODING:
-        return (CODING[operator](builder, node, shared=shared),)
-    if operator in QUANTISED:
-        return _several(QUANTISED[operator](builder, node))
-    known = not any(isinstance(value, str | Codes) for value in values)
-    if known and operator in STRUCTURE:
-        return (STRUCTURE[operator](node),)
-    handler = HANDLERS.get(operator)
-    if handler is None:
-        raise NetworkError(
-            "its inputs must be known when the file is read; give their values (`values`)"
-            if operator in STRUCTURE
-            else "no layer is known for this operator"
-        )
-    if known:
-        return folded(handler, node)
-    if isinstance(values[0], Codes):
-        if operator == "Clip":
-            return (clip_codes(builder, values[0], node, shared=shared),)
-        if operator in ON_CODES and (moved := move_codes(builder, handler, node)):
-            return moved
-    return _several(handler(builder, node))
-
-
-def _several(result: Value | tuple[Value, ...]) -> tuple[Value, ...]:
-    return result if isinstance(result, tuple) else (result,)
-
-
-def _of_domain(domain: str) -> str:
-    return f", but for {', '.join(sorted(DOMAINS[domain]))}" if domain in DOMAINS else ""

@@ -111,6 +111,7 @@ class OnnxBuilder(Builder):
         self.stated: dict[str, Stated] = {}
         self.given: dict[str, Stated] = {}
         self.wide: dict[str, str] = {}
+        self.lowered: set[str] = set()
         self._constants: dict[int, tuple[Value, str]] = {}
         self._made: dict[tuple[object, ...], tuple[AnyArray, Array]] = {}
 
@@ -155,6 +156,8 @@ class OnnxBuilder(Builder):
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 array = self.array(np.asarray(np.maximum(value, LOWEST), dtype=np.float32))
             found = (value, self.constant(array or self.array(value), "constant"))
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isneginf(value).any():
+                self.lowered.add(found[1])
             self._constants[id(value)] = found
         return found[1]
 

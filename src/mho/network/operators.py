@@ -159,7 +159,7 @@ def twins() -> dict[str, tuple[str, ...]]:
 
 def table() -> str:
     """Write the documentation's table, of the operators that the two importers know."""
-    from mho.network import onnx, torch, torch_image
+    from mho.network import onnx_reader, torch, torch_image
     from mho.network.onnx_quantised import REFUSED
 
     lines = [
@@ -178,7 +178,7 @@ def table() -> str:
             lines.append(f"| {_listed(known)} | {_listed(others.split())} |")
     lines += ["", "| ONNX alone | why |", "|---|---|"]
     lines += [f"| {_listed(names.split())} | {reason} |" for names, reason in ALONE.items()]
-    coded = sorted({*onnx.CODING, *onnx.QUANTISED} - set(REFUSED))
+    coded = sorted({*onnx_reader.CODING, *onnx_reader.QUANTISED} - set(REFUSED))
     lines += ["", f"Quantised files: {_listed(coded)}."]
     lines += ["", f"Refused by name, with what helps: {_listed(sorted({*REFUSED, *torch_image.REFUSED}))}."]
     return "\n".join(lines) + "\n"

@@ -9,15 +9,16 @@ Files write the same function in many ways, and their constants are rounded to f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from mho.errors import NetworkError
 from mho.network.fold import fold
-from mho.network.layers import Activation, Affine, Elementwise, Layer, Normalise, Reduce
+from mho.network.layers import Activation, Affine, Concatenate, Elementwise, Layer, Normalise, Reduce, Select
 
 Values = npt.NDArray[np.float64]
 Simplified = tuple[tuple[Layer, ...], tuple[str, ...], dict[str, Affine]]
@@ -68,6 +69,24 @@ def simplify(layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[str
     """Fold, recognise spelt-out functions, and fold what follows them."""
     folded, renamed, kept = fold(layers, outputs, codes)
     return fold(recognise(folded, renamed, kept), renamed, kept)
+
+
+def refuse_infinite(layers: Iterable[Layer], outputs: Mapping[str, str], lowered: Collection[str]) -> None:
+    """Refuse outputs that would show the constants `lowered`: the lowest float32 where the network has minus infinity.
+
+    A softmax, an exponential or a comparison gives the same for both; what only combines or moves values does not.
+    """
+    shown = set(lowered)
+    for layer in layers:
+        if shown.intersection(layer.inputs):
+            passes = isinstance(layer, Elementwise) and layer.function not in Elementwise.COMPARISONS
+            if passes or layer.moves_only or isinstance(layer, Select | Concatenate):
+                shown.add(layer.name)
+    for name, tensor in outputs.items():
+        if tensor in shown:
+            raise NetworkError(
+                f"output {name!r} shows minus infinities, which are the lowest float32 here; return what is made of them"
+            )
 
 
 def recognise(layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[str, Affine]) -> tuple[Layer, ...]:

@@ -16,7 +16,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from mho.errors import NetworkError, WeightError
 from mho.network.graph import Network
-from mho.network.patterns import simplify
+from mho.network.patterns import refuse_infinite, simplify
 from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
 from mho.network.torch_image import IMAGE, REFUSED
@@ -63,8 +63,12 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, origin: st
     if origin is None:
         meta = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
         origin = "none (shapes only)" if meta else "torch module"
+    refuse_infinite(builder.layers.values(), {each: each for each in outputs}, builder.lowered)
     layers, renamed, _ = simplify(tuple(builder.layers.values()), outputs)
-    return Network(name=name, layers=layers, outputs=tuple(dict.fromkeys(renamed)), origin=origin)
+    # Each output bears its tensor's name; one that is returned once more has a number behind it.
+    names = [tensor if tensor not in renamed[:i] else f"{tensor}.{i}" for i, tensor in enumerate(renamed)]
+    returned = dict(zip(names, renamed, strict=True))
+    return Network(name=name, layers=layers, outputs=tuple(names), origin=origin, returned=returned)
 
 
 def _export(module: Any, arguments: tuple[Any, ...], name: str) -> Any:

@@ -59,6 +59,7 @@ class TorchBuilder(Builder):
     def __init__(self) -> None:
         """Start empty."""
         super().__init__()
+        self.lowered: set[str] = set()
         self._constants: dict[int, tuple[torch.Tensor, str]] = {}
         self._weights: dict[tuple[Any, ...], tuple[torch.Tensor, Array]] = {}
 
@@ -105,6 +106,8 @@ class TorchBuilder(Builder):
             array = Array.of(value.detach().cpu().numpy()) if truths else self.weight(finite)
             found = (value, self.constant(array, "constant"))
             self._constants[id(value)] = found
+            if finite is not value and bool((value == -np.inf).any()):
+                self.lowered.add(found[1])
         return found[1]
 
 
