@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
@@ -32,6 +32,9 @@ class Specimen:
     attributes: dict[str, Any] = field(default_factory=dict)
     how: tuple[int, ...] = ()
     outputs: int = 1
+
+    def __post_init__(self) -> None:
+        self.inputs = [None if array is None else np.asarray(array) for array in self.inputs]
 
 
 Make = Callable[[st.DataObject, np.random.Generator, int], Specimen]
@@ -236,6 +239,10 @@ def transpose(data: st.DataObject, rng: np.random.Generator, opset: int) -> Spec
     return Specimen([x], {} if order is None else {"perm": list(order)})
 
 
+def ranked(data: st.DataObject, rng: np.random.Generator, opset: int) -> Specimen:
+    return Specimen([numbers(data, rng, shape_of(data), "fib")])
+
+
 def squeeze(data: st.DataObject, rng: np.random.Generator, opset: int) -> Specimen:
     x = reals(rng, (1, *shape_of(data, 1, 2), 1))
     axes = data.draw(st.sampled_from([[0], [0, x.ndim - 1]]), label="axes")
@@ -336,12 +343,12 @@ SPECIMENS: dict[str, Make] = {
     "Compress": compress, "Trilu": triangle, "CumSum": running_sum, "OneHot": one_hot, "Reshape": reshape,
     "Transpose": transpose, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Concat": concat, "Split": split,
     "Slice": slices, "Expand": expand, "Tile": tile, "DepthToSpace": blocks, "SpaceToDepth": space,
-    "Flatten": flatten, "MatMul": matmul, "Shape": unary(kinds="fib"), "Size": unary(kinds="fib"),
+    "Flatten": flatten, "MatMul": matmul, "Shape": ranked, "Size": unary(kinds="fib"),
 }  # fmt: skip
 ELSEWHERE = {
     "Conv", "ConvTranspose", "Gemm", "BatchNormalization", "LayerNormalization", "RMSNormalization", "GroupNormalization",
     "InstanceNormalization", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MeanVarianceNormalization",
-    "Einsum", "LSTM", "GRU", "RNN", "Swish", "Pad", "Resize", "Upsample", "LRN",
+    "Einsum", "LSTM", "GRU", "RNN", "Swish", "Pad", "Resize", "Upsample", "LRN", "LpPool", "GlobalLpPool", "ReverseSequence",
 }  # fmt: skip
 """Operators that other tests set beside onnxruntime, or onnx's own (test_onnx_nodes)."""
 
@@ -361,11 +368,15 @@ def model(operator: str, specimen: Specimen, opset: int, known: tuple[int, ...])
     made = [helper.make_value_info(name, onnx.TypeProto()) for name in outputs]
     graph = helper.make_graph([node], "one", given, made, held)
     built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(built).SerializeToString()
+    built = onnx.shape_inference.infer_shapes(built)
+    for output in built.graph.output:
+        if output.type.WhichOneof("value") is None:  # what does not infer gives reals
+            output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    return built.SerializeToString()
 
 
 @pytest.mark.parametrize("operator", sorted(SPECIMENS))
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(data=st.data())
 def test_what_is_folded_is_what_is_computed(operator: str, data: st.DataObject, tmp_path_factory: Any) -> None:
     opset = data.draw(st.sampled_from(OPSETS), label="opset")

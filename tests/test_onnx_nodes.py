@@ -21,9 +21,15 @@ import mho
 from mho.errors import MhoError
 from mho.number.reference import run_float
 
-RIGHT = 840
-"""At least so many are right as they are, of 1,884 in onnx 1.23 (of which others test strings, sequences, images, training)."""
-RIGHT_WITH_VALUES = 1130
+RIGHT = 0.49
+"""Share of tests that are right as they are: 933 of 1,884 in onnx 1.23; others are of strings, sequences, images, training."""
+RIGHT_WITH_VALUES = 0.69
+"""With all inputs but the first held: 1,314."""
+CONTRADICTED = {
+    "test_resize_downsample_scales_linear_align_corners",
+    "test_resize_downsample_scales_cubic_align_corners",
+}
+"""Outputs that onnxruntime contradicts too: it takes the resized length, which is whole, where the test takes scale x length."""
 ROUNDED = {np.dtype(np.float16): 2e-3}
 """Tolerance where the file's own type is coarser than float32: mho does not round between operators."""
 
@@ -73,6 +79,8 @@ def outcome(case: Any, path: Path, *, held: bool) -> str:
     except Exception as error:
         return f"{case.name}: {type(error).__name__}"
     assert list(made) == [value.name for value in case.model.graph.output]
+    if case.name in CONTRADICTED:
+        return "contradicted"
     right = all(agrees(*pair, case) for pair in zip(made.values(), outputs, strict=True))
     return "right" if right else f"{case.name}: wrong"
 
@@ -89,7 +97,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Counter[str]
 
 
 @pytest.mark.parametrize(("held", "least"), [(False, RIGHT), (True, RIGHT_WITH_VALUES)])
-def test_nodes_are_right_or_refused(results: dict[bool, Counter[str]], held: bool, least: int) -> None:
+def test_nodes_are_right_or_refused(results: dict[bool, Counter[str]], held: bool, least: float) -> None:
     counts = results[held]
-    assert set(counts) <= {"right", "refused"}
-    assert counts["right"] >= least
+    assert set(counts) <= {"right", "refused", "contradicted"}
+    assert counts["right"] >= least * counts.total()

@@ -129,7 +129,7 @@ def _activation(layer: Activation, operands: Sequence[AnyArray]) -> AnyArray:
     x = operands[0]
     if layer.function not in Activation.EXACT:
         x = real(x)
-    return FUNCTIONS[layer.function](np.ascontiguousarray(x), layer.parameters)
+    return np.asarray(FUNCTIONS[layer.function](np.asarray(x, order="C"), layer.parameters))
 
 
 def _channel_affine(layer: ChannelAffine, operands: Sequence[AnyArray]) -> AnyArray:
