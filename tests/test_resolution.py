@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import mho
 from mho.chip import Chip
@@ -18,6 +21,9 @@ from mho.network.graph import Network
 from mho.network.layers import Array, Input, Linear
 from mho.network.samples import synthetic
 from mho.program import Program
+from mho.report.comparison import comparison_page
+from mho.report.html import render_html
+from mho.report.terminal import summary
 from tests.strategies import chips, networks
 
 few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -182,3 +188,26 @@ def test_reports_say_it_worst_layer_first_and_layer_by_layer() -> None:
     partly = mho.simulate(mho.compile(mho.zoo.load("resnet20"), enough, schedule="naive")).resolution
     assert (partly.resolved, len(partly.short)) == (2, 18)
     assert "8-bit converters fall short in 18 of 20 layers (at most 9 bits in 'layer1.0.conv1'" in str(partly)
+
+
+def test_green_never_stands_alone_where_converters_fall_short() -> None:
+    x = ones_and_units(40)
+    quantised = mho.quantise(linear(np.random.default_rng(1).standard_normal((8, 40))), x)
+    # 40 rows of 2-bit cells: 120 < 2^7.
+    for bits, words, colour in (
+        (6, "fall short in 1 of 1 layer", "open"),
+        (7, "resolve every sum of 1 layer", "quiet"),
+    ):
+        program = mho.compile(quantised, with_adc(Chip.load("aras"), bits), schedule="naive")
+        verdict = mho.verify(program, x, losses=True)
+        report = mho.simulate(program, verified=verdict)
+        page, console = render_html(report), Console(width=300, record=True)
+        summary(report, console)
+        text, sentence = console.export_text(), str(report.resolution)
+        assert words in sentence and sentence in text and sentence in unescape(page)
+        assert f'<p class="badge {colour}">{bits}-bit converters' in page
+        assert '<p class="badge done">' in page
+        assert str(verdict.losses) in text and str(verdict.losses) in unescape(page)
+        assert (sentence in unescape(comparison_page([report]))) == (colour == "open")
+        measured = report.to_dict()["converters"]["measured"]
+        assert (measured["rounded"] > 0) == (colour == "open") and measured["samples"] == len(x)

@@ -11,7 +11,7 @@ from mho.machine.energy import KINDS
 from mho.report.bars import Bar, draw
 from mho.report.engineering import count, ratio
 from mho.report.sheets import Page, Sheet, as_json
-from mho.report.terminal import compared, converters, named
+from mho.report.terminal import amber, compared, named
 from mho.shown import Columns, columns
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def comparison_page(reports: Sequence[Report]) -> str:
         sheets,
         list(dict.fromkeys(note for content in contents for note in content["notes"])),
         said=conclusion(contents, labels),
-        amber=list(dict.fromkeys(words for each in reports for words, style in converters(each) if style == "yellow")),
+        amber=amber(reports),
         before=[draw("Time of one inference", times, "s"), draw("Energy of one inference", energies, "J")],
     ).render()
 

@@ -81,6 +81,12 @@ def converters(report: Report) -> list[tuple[str, str]]:
     return lines
 
 
+def amber(reports: Sequence[Report]) -> list[str]:
+    """Return the lines of `converters` that are conditions of what reports say, each once."""
+    lines = [line for report in reports for line in converters(report)]
+    return list(dict.fromkeys(words for words, colour in lines if colour == "yellow"))
+
+
 def _pairs(rows: Sequence[tuple[str, str, str]]) -> Table:
     """Lay out rows of (what, number, remark)."""
     table = Table.grid(padding=(0, 2))

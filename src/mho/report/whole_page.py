@@ -11,6 +11,7 @@ from mho.machine.energy import KINDS
 from mho.report.bars import Bar, draw
 from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.sheets import Page, Sheet, as_json
+from mho.report.terminal import amber
 
 if TYPE_CHECKING:
     from mho.report.whole import Whole
@@ -102,6 +103,7 @@ def whole_page(whole: Whole) -> str:
         ],
         whole.notes(),
         said=conclusion(whole),
+        amber=[f"dense part: {words}" for words in amber([dense])],
         before=[
             draw("Time of a batch", times, "s"),
             draw("Energy of a query", [Bar(part, pieces) for part, pieces in kinds.items()], "J"),
