@@ -213,12 +213,11 @@ def _number(text: str) -> int | float:
 
 
 def _tell_converters(program: Program, given: Analog) -> None:
-    from rich.console import Console
-
     from mho.machine.resolution import resolution
     from mho.report.accuracy_terminal import show_converters
+    from mho.report.console import terminal
 
-    show_converters(resolution(program, given), given, Console(highlight=False))
+    show_converters(resolution(program, given), given, terminal(highlight=False))
 
 
 def _tell_finding(sought: Finding, out: Path | None, json_to: str | None) -> None:
@@ -228,11 +227,10 @@ def _tell_finding(sought: Finding, out: Path | None, json_to: str | None) -> Non
         save_finding(sought, out)
     if emit(sought.to_dict(), json_to):
         return
-    from rich.console import Console
-
+    from mho.report.console import terminal
     from mho.report.finding_text import show_finding
 
-    console = Console(highlight=False)
+    console = terminal(highlight=False)
     show_finding(sought, console)
     if out is not None:
         written = f"written to {out / 'finding.html'}, finding.json and {side.KEPT}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import mho
+from mho.files.text import parse_json
 
 PARTIAL = "study.partial.json"
 SHOWN = ("cli/", "report/", "studies/")
@@ -79,7 +80,7 @@ class Work:
         if self._path is None:
             return {}
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            found = parse_json(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         if not isinstance(found, dict) or found.get("key") != self._key or not isinstance(found.get("measured"), dict):

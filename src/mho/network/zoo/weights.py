@@ -8,7 +8,6 @@ keep their size.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 from torch import nn
 
 from mho.errors import WeightError
-from mho.files.text import check_regular
+from mho.files.text import check_regular, parse_json
 from mho.network.zoo.seeds import generator
 
 FloatArray = npt.NDArray[np.float32]
@@ -52,7 +51,7 @@ def read_metadata(path: Path) -> Metadata:
     except Exception as error:
         raise WeightError(f"{path}: not a readable .safetensors file ({_first_line(error)})") from error
     try:
-        mean, deviation = (tuple(float(v) for v in json.loads(text[k])) if k in text else None for k in ("mean", "std"))
+        mean, deviation = (tuple(float(v) for v in parse_json(text[k])) if k in text else None for k in ("mean", "std"))
         epsilon = float(text.get("bn1_eps", 1e-5))
     except (ValueError, TypeError) as error:
         raise WeightError(f"{path}: metadata mean, std and bn1_eps must be numbers ({error})") from error
