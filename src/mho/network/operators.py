@@ -179,6 +179,7 @@ def table() -> str:
     lines += ["", "| ONNX alone | why |", "|---|---|"]
     lines += [f"| {_listed(names.split())} | {reason} |" for names, reason in ALONE.items()]
     coded = sorted({*onnx_reader.CODING, *onnx_reader.QUANTISED} - set(REFUSED))
+    lines += ["", "`If` runs the branch that its condition, known when the file is read, chooses."]
     lines += ["", f"Quantised files: {_listed(coded)}."]
     lines += ["", f"Refused by name, with what helps: {_listed(sorted({*REFUSED, *torch_image.REFUSED}))}."]
     return "\n".join(lines) + "\n"
