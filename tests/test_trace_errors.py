@@ -73,6 +73,8 @@ NPZ: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
     "reals": ({"indices": np.array([1.0, 2.0, 3.0])}, {}, ("'indices'", "float64", "integers")),
     "two axes": ({"indices": np.array([[1, 2, 3]])}, {}, ("'indices'", "(1, 3)", "one axis")),
     "beyond 64 bits": ({"indices": np.array([1, 2, 2**64 - 1], dtype=np.uint64)}, {}, ("'indices'", str(2**64 - 1))),
+    "empty origin": ({"origin": np.array([], dtype="U1")}, {}, ("'origin'", "of 0 values", "must hold one")),
+    "two origins": ({"origin": np.array(["a", "b"])}, {}, ("'origin'", "of 2 values")),
     "no rows": ({"rows": np.array([0])}, {}, ("at least 1 row",)),
     "other rows given": ({"rows": np.array([9])}, {"rows": 8}, ("(9,)", "(8,)")),
     "bag without row": ({}, {"bag": "offsets"}, ("together",)),
@@ -211,6 +213,15 @@ def test_a_member_that_promises_more_than_it_holds(tmp_path: Path) -> None:
                 assert b"1000000000000" in data
             archive.writestr(f"{name}.npy", data)
     refused(path, {}, "'indices'", "ends early")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00\xff\xff{"])
+def test_a_member_that_is_no_array(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.npz"
+    np.savez(path, indices=np.arange(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("offsets.npy", content)
+    refused(path, {}, "not a whole .npz file", "'offsets.npy' is no array")
 
 
 def test_a_damaged_byte(tmp_path: Path) -> None:

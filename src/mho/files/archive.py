@@ -14,7 +14,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +55,11 @@ def opened(path: Path, error: Kind, what: str = ".npz file") -> Iterator[zipfile
     except OSError as failed:
         raise error(f"{path}: cannot be read: {failed.strerror or failed}") from None
     except BROKEN as failed:
-        raise error(f"{path}: not a whole {what} ({(str(failed).splitlines() or ['?'])[0]})") from None
+        # What the readers themselves say names parts of theirs, not of the file; ours are ValueErrors, and an end that comes early.
+        ours = type(failed) in (ValueError, EOFError) and str(failed)
+        raise error(
+            f"{path}: not a whole {what} ({ours or 'it is another kind of file, damaged, or cut short'})"
+        ) from None
 
 
 def _check_members(archive: zipfile.ZipFile, size: int) -> None:
@@ -89,17 +93,24 @@ class Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+def _words(read: Callable[[IO[bytes]], Any], stream: IO[bytes], name: str) -> Any:
+    """Read a part of an array's header; ValueError in our words where it is none."""
+    try:
+        return read(stream)
+    except ValueError:
+        raise ValueError(f"member {name!r} is no array") from None
+
+
 def read_header(archive: zipfile.ZipFile, name: str) -> tuple[Header, IO[bytes]]:
     """Return the header of the member `name`, and the member open behind it. ValueError where the two do not agree."""
     info = archive.getinfo(name)
     stream = archive.open(info)
     try:
-        version = npy.read_magic(stream)
+        version = _words(npy.read_magic, stream, name)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"array {name.removesuffix(SUFFIX)!r}: version {version} of the .npy format is not known")
-        shape, by_columns, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(
-            stream
-        )
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, by_columns, dtype = _words(read, stream, name)
     except (MemoryError, RecursionError):  # Brackets without end, in a header of some kilobytes.
         raise ValueError(f"array {name.removesuffix(SUFFIX)!r}: its header cannot be read") from None
     header = Header(tuple(map(int, shape)), dtype, by_columns)

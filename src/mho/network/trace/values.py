@@ -46,8 +46,8 @@ class Codes:
         numbers: Integers = np.fromiter(
             (known.setdefault(text, len(known)) for text in distinct), np.int64, len(distinct)
         )
-        found: Integers = numbers[np.asarray(encoded.indices)]
-        return found
+        coded: Integers = numbers[np.asarray(encoded.indices)]
+        return coded
 
     @property
     def names(self) -> npt.NDArray[np.str_]:
