@@ -93,6 +93,7 @@ def typed_constant(kind: int) -> Any:
 FILES: dict[str, Callable[[], Any]] = {
     "functions of its own": functions,
     "initializers among the inputs": listed_as_inputs,
+    "initializers that are no inputs, in an old version": lambda: model([n("MatMul", "x w")], ir=3, opset=8),
     "no name": unnamed,
     "nodes in any order": lambda: model([n("Relu", "h"), n("MatMul", "i w", "h"), n("Identity", "x", "i")]),
     "weights through identities": lambda: model([n("Identity", "w", "a"), n("Identity", "a", "b"), n("MatMul", "x b")]),

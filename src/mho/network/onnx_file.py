@@ -1,8 +1,9 @@
 """An ONNX file as it lies around: read with its external data, completed where only onnx's checker minds, and checked.
 
 What onnxruntime loads is a valid file. So these are put right before the check: nodes in any order, domains of operators
-without a version, outputs without a shape, a graph without a name. Functions that a file defines are put in place of the nodes
-that call them. The types of each operator's inputs are checked, which onnx's checker leaves out.
+without a version, outputs without a shape, initializers that are no inputs in old versions, a graph without a name. Functions
+that a file defines are put in place of the nodes that call them. The types of each operator's inputs are checked, which onnx's
+checker leaves out.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ def operator_set(model: Any) -> int:
 def _complete(model: Any) -> bool:
     """Put right what only onnx's checker minds; say whether anything was changed."""
     graph = model.graph
-    before = (len(model.opset_import), bool(graph.name))
+    before = (len(model.opset_import), bool(graph.name), model.ir_version)
+    inputs = {value.name for value in graph.input}
+    if model.ir_version < 4 and any(tensor.name not in inputs for tensor in graph.initializer):
+        model.ir_version = 4  # the first in which initializers need not be inputs
     known = {item.domain for item in model.opset_import}
     for domain in sorted({node.domain for node in graph.node} - known - set(STANDARD)):
         model.opset_import.append(helper.make_opsetid(domain, 1))
@@ -67,7 +71,7 @@ def _complete(model: Any) -> bool:
     for value in bare:
         value.type.tensor_type.shape.SetInParent()
     ordered = _in_order(graph)
-    return (len(model.opset_import), bool(before[1])) != (before[0], True) or bool(bare) or ordered
+    return (len(model.opset_import), bool(graph.name), model.ir_version) != before or bool(bare) or ordered
 
 
 def _shapeless(values: Any) -> list[Any]:
