@@ -18,6 +18,7 @@ import mho
 from mho.errors import MhoError, ProgramError
 from mho.network.graph import Network
 from mho.network.layers import (
+    LAYER_KINDS,
     Activation,
     Affine,
     Array,
@@ -37,6 +38,7 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Slice,
     Softmax,
@@ -44,7 +46,7 @@ from mho.network.layers import (
     Transpose,
 )
 from mho.network.samples import synthetic
-from mho.network.shapes import check_shapes
+from mho.network.shapes import RULES, check_shapes
 from tests.hand_sized import hand_chip
 
 RANDOM = np.random.default_rng(13)
@@ -121,7 +123,11 @@ def rearranged() -> Network:
     layers = (
         Input(name="image", inputs=(), shape=(1, 2, 3, 3)),
         Take(name="mirrored", inputs=("image",), shape=(1, 2, 3, 4), axis=3, places=(2, 1, 0, 1)),
-        Slice(name="left", inputs=("mirrored",), shape=(1, 2, 3, 2), axis=3, start=0, stop=2),
+        Resample(
+            name="smooth", inputs=("mirrored",), shape=(1, 2, 3, 4), axis=3,
+            places=((0, 1), (1, 2), (2, 3), (3, 3)), weights=((0.5, 0.5),) * 4,
+        ),
+        Slice(name="left", inputs=("smooth",), shape=(1, 2, 3, 2), axis=3, start=0, stop=2),
         Slice(name="right", inputs=("mirrored",), shape=(1, 2, 3, 2), axis=3, start=2, stop=4),
         Interleave(name="woven", inputs=("left", "right"), shape=(1, 2, 3, 4), rows=1, columns=2),
         ChannelAffine(name="scaled", inputs=("woven",), shape=(1, 2, 3, 4), scale=weight(2), offset=weight(2)),
@@ -246,6 +252,10 @@ def test_an_array_of_objects_is_not_read(kept: Path, tmp_path: Path) -> None:
     path = packed({**unpacked(kept), "arrays/0.npy": buffer.getvalue()}, tmp_path / "x.mho")
     with pytest.raises(ProgramError, match=r"x\.mho"):
         mho.Program.load(path)
+
+
+def test_every_kind_of_layer_has_a_rule_for_its_shape() -> None:
+    assert {kind for kind in LAYER_KINDS if kind is not Input} == set(RULES)
 
 
 def test_shapes_that_do_not_fit_are_refused_for_every_kind() -> None:

@@ -37,6 +37,7 @@ from mho.network.layers import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Select,
     Slice,
@@ -54,7 +55,7 @@ def check_shapes(network: Network) -> None:
     for layer in network.layers:
         operands = [network.by_name[name].shape for name in layer.inputs]
         try:
-            shape = _RULES[type(layer)](layer, operands) if type(layer) in _RULES else layer.shape
+            shape = RULES[type(layer)](layer, operands) if type(layer) in RULES else layer.shape
         except (ValueError, IndexError):
             given = " and ".join(map(str, operands)) or "nothing"
             raise NetworkError(f"layer {layer.name!r} ({layer.kind}) cannot read {given}") from None
@@ -193,6 +194,13 @@ def _take(layer: Take, operands: Sequence[Shape]) -> Shape:
     return (*shape[: layer.axis], len(layer.places), *shape[layer.axis + 1 :])
 
 
+def _resample(layer: Resample, operands: Sequence[Shape]) -> Shape:
+    (shape,) = operands
+    places = [place for row in layer.places for place in row]
+    _need(0 <= layer.axis < len(shape) and min(places) >= 0 and max(places) < shape[layer.axis])
+    return (*shape[: layer.axis], len(layer.places), *shape[layer.axis + 1 :])
+
+
 def _interleave(layer: Interleave, operands: Sequence[Shape]) -> Shape:
     """Phase (i, j) holds the outputs whose height is i modulo rows and whose width is j modulo columns."""
     _need(len(layer.shape) == 4 and layer.rows >= 1 and layer.columns >= 1)
@@ -235,7 +243,7 @@ def _expand(layer: Layer, operands: Sequence[Shape]) -> Shape:
     return tuple(np.broadcast_shapes(operands[0], layer.shape))
 
 
-_RULES: Mapping[type[Layer], Rule] = {
+RULES: Mapping[type[Layer], Rule] = {
     Constant: lambda layer, _: cast(Constant, layer).value.shape,
     Convolution: _convolution,
     Linear: _linear,
@@ -256,9 +264,11 @@ _RULES: Mapping[type[Layer], Rule] = {
     Pad: _pad,
     Expand: _expand,
     Take: _take,
+    Resample: _resample,
     Interleave: _interleave,
     Convert: lambda _, operands: operands[0],
     Select: _broadcast,
     Gather: _gather,
     CumulativeSum: _cumulative_sum,
 }
+"""What each kind of layer makes of the shapes of its operands; an input is told its own."""
