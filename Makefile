@@ -13,10 +13,7 @@ FAST := tests/test_shown.py tests/test_sweep_text.py tests/test_init.py tests/te
 run: $(STAMP)
 	$(BIN)/mho run resnet50 --chip aras --verify --out out/resnet50
 
-check: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-cache >/dev/null
+check: lint
 	$(BIN)/python -m pytest -q -n 2 $(FAST)
 
 test: $(STAMP)
