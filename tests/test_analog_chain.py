@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -18,7 +18,7 @@ from mho.program.instructions import members
 from tests.analog_chain import Chain, Sums, homes, significances
 from tests.strategies import Sketch
 
-some = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=50)
 GENERIC = Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
 CELL_BITS = st.sampled_from([1, 2, 3, 4, 8])
 DAC_BITS = st.sampled_from([1, 2, 3, 4, 8])

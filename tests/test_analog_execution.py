@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -24,7 +24,7 @@ from mho.network.samples import synthetic
 from mho.program import Activate, Program
 from tests.strategies import Sketch, chips, networks
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25)
 GENERIC = Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
 
 

@@ -25,7 +25,7 @@ from mho.machine.analog.kernels import (
     make_kernel,
 )
 
-some = settings(max_examples=80, deadline=None)
+some = settings(max_examples=80)
 INPUT_BITS = 8
 
 

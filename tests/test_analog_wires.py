@@ -25,7 +25,7 @@ ENDS = list(product(DRIVES, SENSES))
 EXACT = 1e-11
 """Rounding allowed to sums over small arrays, relative to the largest conductance."""
 
-laws = settings(deadline=None, max_examples=60)
+laws = settings(max_examples=60)
 """The first example may have to wait for a compiler."""
 resistances = st.sampled_from([0.0, 1e-12, 1e-4, 0.02, 0.5, 10.0])
 wirings = st.builds(Wiring, resistances, resistances, st.sampled_from(DRIVES), st.sampled_from(SENSES))

@@ -72,7 +72,7 @@ def same(one: Layout, other: Layout) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(traces(most_bags=10), st.data(), st.integers(1, 4), st.integers(0, 99))
 def test_every_design_computes_the_same_vectors(history: Trace, data: st.DataObject, batch: int, seed: int) -> None:
     # The test is of the same tables, but of other bags.
@@ -136,7 +136,7 @@ def test_designs_of_naive_mapping_put_rows_in_order_of_their_ids() -> None:
     assert all(one.min() >= other.max() for one, other in pairwise(groups))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from((1.0, 1.1, 1.25, 2.0, 3.7)), st.sampled_from(("id", "fast", "refine")))
 def test_no_design_takes_more_instances_than_the_budget(budget: float, grouping: str) -> None:
     request = replace(asked(), budget=budget, grouping=grouping)
@@ -152,7 +152,7 @@ def test_no_design_takes_more_instances_than_the_budget(budget: float, grouping:
             assert each.layout.instances <= budget * least + 1e-9
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.sampled_from((1.0, 1.1, 1.25, 2.0)), st.sampled_from(("fast", "refine")))
 def test_in_equal_areas_every_design_takes_as_many_arrays(budget: float, grouping: str) -> None:
     request = replace(asked(), budget=budget, grouping=grouping, equal=True)
@@ -166,7 +166,7 @@ def test_in_equal_areas_every_design_takes_as_many_arrays(budget: float, groupin
         assert np.array_equal(found.layout.starts, alone.starts)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(traces(most_bags=30), st.integers(1, 4), st.sampled_from((1.0, 1.5, 3.0)), st.sampled_from(("equal", "own")))
 def test_what_each_idea_brings_multiplies_to_the_whole_gain(
     trace: Trace, batch: int, budget: float, areas: str

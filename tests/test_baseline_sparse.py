@@ -49,7 +49,7 @@ def all_cells(matrix: Integers, cell_bits: int, weight_bits: int, order: str) ->
     return [[(max(int(row[n]) * s, 0) >> d) % 2**cell_bits for n, d, s in places] for row in matrix]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=sizes, off=shares, seed=st.integers(0, 99), cell_bits=st.integers(1, 4), weight_bits=st.sampled_from([4, 5, 8]),
     order=st.sampled_from(ORDERS), array=st.tuples(st.integers(3, 7), st.integers(4, 12)),
@@ -86,7 +86,7 @@ def test_row_compression_is_what_one_counts_strip_by_strip(
     assert found.index_bits == sum(heights) * math.ceil(math.log2(shape[1]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(outputs=st.integers(1, 40), inputs=st.integers(1, 300), order=st.sampled_from(ORDERS), number=st.integers(1, 3))
 def test_weights_whose_cells_are_all_needed_take_the_dense_arrays(
     outputs: int, inputs: int, order: Any, number: int
@@ -128,7 +128,7 @@ def test_blocks_of_zeros_are_left_out_by_closed_form() -> None:
     assert found.dense_units == 32 * (7 * 8 + up(1000 - 7 * 128, 16))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=sizes, off=shares, more=shares, seed=st.integers(0, 99), order=st.sampled_from(ORDERS))
 def test_more_zeros_never_need_more(
     shape: tuple[int, int, int], off: float, more: float, seed: int, order: Any
@@ -170,7 +170,7 @@ def test_a_matrix_is_one_of_one() -> None:
 # --- pruned blocks ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=sizes, off=shares, seed=st.integers(0, 99), ratio=st.sampled_from([0.0, 0.1, 0.5, 0.7, 0.9, 1.0]),
     block=st.tuples(st.integers(1, 4), st.integers(1, 4)), segments=st.sampled_from(SEGMENTS),
@@ -218,7 +218,7 @@ def test_pruning_takes_what_hurts_least_and_no_more_than_is_asked() -> None:
     assert pack_blocks(matrix, 4, 4).crossbars == 8
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=sizes, off=shares, seed=st.integers(0, 99), block=st.tuples(st.integers(1, 9), st.integers(1, 7)))
 def test_packed_blocks_are_what_one_counts(
     shape: tuple[int, int, int], off: float, seed: int, block: tuple[int, int]

@@ -35,7 +35,7 @@ side = st.integers(1, 4)
 flows = st.sampled_from(DATAFLOWS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(m=small, k=small, n=small, rows=side, columns=side, dataflow=flows, seed=st.integers(0, 9))
 def test_a_simulated_array_computes_the_product_in_as_many_cycles_as_the_closed_form_says(
     m: int, k: int, n: int, rows: int, columns: int, dataflow: Dataflow, seed: int
@@ -259,7 +259,7 @@ def test_the_best_dataflow_is_the_fastest(ran: dict[str, Run]) -> None:
     assert set(ran["weight"].totals) == {"weight"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(m=st.integers(1, 300), k=st.integers(1, 60), n=st.integers(1, 60), dataflow=flows)
 def test_a_layer_is_carried_out_in_the_way_that_is_done_first(m: int, k: int, n: int, dataflow: Dataflow) -> None:
     array = small_array(4, 8, buffer__bank_bytes=256)

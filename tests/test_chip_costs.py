@@ -62,7 +62,7 @@ SHAPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SHAPES)
 def test_parts_sum_to_the_whole_and_equal_an_independent_walk(shape: dict[str, Any]) -> None:
     chip = Chip.load("aras").override(shape, source="test")
@@ -77,7 +77,7 @@ def test_parts_sum_to_the_whole_and_equal_an_independent_walk(shape: dict[str, A
     assert math.isclose(total.leakage_w.total, math.fsum([*on_chip, *chip.bank_leakage_w]), rel_tol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, st.sampled_from(["aras", "isaac"]))
 def test_doubling_the_tiles_doubles_all_that_is_in_them(shape: dict[str, Any], name: str) -> None:
     chip = Chip.load(name)
@@ -92,7 +92,7 @@ def test_doubling_the_tiles_doubles_all_that_is_in_them(shape: dict[str, Any], n
     assert double.energy_per_event == chip.energy_per_event
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES)
 def test_a_varied_chip_survives_json_with_its_digest(shape: dict[str, Any]) -> None:
     chip = Chip.load("aras").override(shape, source="test")
@@ -105,7 +105,7 @@ def test_a_varied_chip_survives_json_with_its_digest(shape: dict[str, Any]) -> N
     assert again.notes == chip.notes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(sorted(Chip.load("aras").provenance)), st.integers(1, 5))
 def test_the_digest_changes_with_any_quantity(key: str, factor: int) -> None:
     chip = Chip.load("aras")

@@ -51,7 +51,7 @@ def refused(path: Path, *words: str) -> None:
         assert word in text, (word, text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     place=st.sampled_from([leaf for leaf in leaves(ARAS) if leaf]),
     junk=st.one_of(

@@ -70,7 +70,7 @@ SHAPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, st.sampled_from((1, 7, 16, 33)), st.integers(1, 8))
 def test_times_follow_from_conversions_and_bits(shape: dict[str, Any], dimension: int, weight_bits: int) -> None:
     times: dict[str, np.ndarray] = {}
@@ -112,7 +112,7 @@ def test_impossible_readings_are_refused(dimension: int, bits: int, words: str) 
         Reading(Chip.load("recross"), dimension, bits)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 60), st.integers(1, 50), st.integers(1, 4), st.integers(1, 3), st.sampled_from(("fixed", "every"))
 )

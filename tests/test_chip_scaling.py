@@ -61,7 +61,7 @@ def test_digital_components_scale_by_the_published_table(node_nm: float, energy:
     assert total.total == pytest.approx(sum(total.by_component.values()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(*[st.floats(7, 130)] * 3, st.sampled_from(["energy", "read_energy", "area", "leakage"]))
 def test_scaling_twice_is_scaling_once_and_smaller_is_never_more(a: float, b: float, c: float, figure: str) -> None:
     rule = stillmaker()

@@ -68,7 +68,7 @@ def refused(content: dict[str, Any], *words: str) -> None:
     assert all(word in text for word in words), (words, text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES)
 def test_an_index_memory_holds_an_entry_of_each_row_and_of_each_column_of_cells(shape: dict[str, Any]) -> None:
     chip = Chip.load("sme").override(shape, source="test")
@@ -81,7 +81,7 @@ def test_an_index_memory_holds_an_entry_of_each_row_and_of_each_column_of_cells(
     assert chip.sparse is not None and chip.sparse.most_shift == len(range(2**shift)) - 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SHAPES)
 def test_a_chip_without_the_part_is_the_same_chip_less_what_the_part_costs(shape: dict[str, Any]) -> None:
     chip = Chip.load("sme").override(shape, source="test")
@@ -119,7 +119,7 @@ def test_a_chip_without_the_part_is_the_same_chip_less_what_the_part_costs(shape
     assert (plain.window_time_s, plain.array_write_time_s) == (chip.window_time_s, chip.array_write_time_s)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SHAPES)
 def test_a_chip_with_the_part_survives_json_with_its_digest(shape: dict[str, Any]) -> None:
     chip = Chip.load("sme").override(shape, source="test")

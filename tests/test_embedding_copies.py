@@ -29,7 +29,7 @@ def touches(layout: Layout, trace: Trace) -> list[int]:
     return count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     trace=traces(),
     height=st.integers(1, 6),
@@ -72,7 +72,7 @@ def test_row_copies_help_bags_that_were_not_seen() -> None:
     assert few < groups_per_bag(layout, unknown.offsets, unknown.flat).mean() - 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     trace=traces(),
     height=st.integers(1, 6),
@@ -98,7 +98,7 @@ def test_copies_of_groups_stay_within_the_budget_and_more_of_it_never_hurts(
     assert loads[1] <= loads[0]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(weights=st.lists(st.integers(0, 12), min_size=1, max_size=4), more=st.integers(0, 6))
 def test_no_other_copies_have_a_smaller_largest_load(weights: list[int], more: int) -> None:
     ones = np.ones(len(weights), dtype=np.int32)
@@ -146,7 +146,7 @@ def test_the_longest_queue_is_counted_by_hand() -> None:
     assert longest_queue(layout.with_copies(np.array([2, 1, 1])), trace, 4) == 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(trace=traces(), height=st.integers(1, 6), budget=st.floats(1, 4))
 def test_a_balanced_budget_is_kept(trace: Trace, height: int, budget: float) -> None:
     found = balance(group(trace, height, "greedy"), trace, budget)

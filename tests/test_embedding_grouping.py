@@ -58,7 +58,7 @@ def community_trace(seed: int, bags: int = 400, rows: int = 240, community: int 
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(trace=traces(), height=st.integers(1, 9), seed=st.integers(0, 3), data=st.data())
 def test_every_method_gives_every_row_one_place_in_as_few_groups_as_allowed_and_the_same_again(
     method: str, trace: Trace, height: int, seed: int, data: st.DataObject
@@ -74,7 +74,7 @@ def test_every_method_gives_every_row_one_place_in_as_few_groups_as_allowed_and_
     assert np.array_equal(layout.members, again.members) and np.array_equal(layout.starts, again.starts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trace=traces(), height=st.integers(1, 9), chance=st.sampled_from([1.0, 0.7, 0.3]), data=st.data())
 def test_refining_never_raises_the_objective_and_counts_it_right(
     trace: Trace, height: int, chance: float, data: st.DataObject
@@ -123,14 +123,14 @@ def plain_greedy(bags: list[list[int]], rows: int, height: int) -> list[int]:
     return found
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(trace=traces(), height=st.integers(1, 9))
 def test_greedy_is_the_papers_step_by_step(trace: Trace, height: int) -> None:
     found = greedy(Bags.of(trace), height)
     assert found.tolist() == plain_greedy(bags_of(trace), trace.total_rows, height)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(trace=traces(), height=st.integers(1, 9), data=st.data(), method=st.sampled_from(["id", "frequency", "greedy"]))
 def test_the_order_of_bags_does_not_matter(trace: Trace, height: int, data: st.DataObject, method: str) -> None:
     shuffled = trace_of(data.draw(st.permutations(bags_of(trace))), trace.total_rows)
@@ -143,7 +143,7 @@ def test_frequency_puts_the_most_frequent_rows_first() -> None:
     assert [layout.members[:2].tolist(), layout.members[2:4].tolist()] == [[2, 4], [0, 1]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(trace=traces(most_rows=6, most_bags=6), seed=st.integers(0, 5))
 def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int) -> None:
     height = 3
@@ -246,7 +246,7 @@ def fewest_groups(layout: Layout, rows: set[int]) -> int:
     raise AssertionError("every row has a group")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(trace=traces(most_rows=10, most_bags=5), data=st.data())
 def test_cover_serves_every_look_up_from_a_group_that_holds_it_and_needs_few(trace: Trace, data: st.DataObject) -> None:
     rows = trace.total_rows

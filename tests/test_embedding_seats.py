@@ -36,7 +36,7 @@ def jobs(draw: st.DrawFn) -> tuple[Layout, Trace]:
     return layout.with_copies(copies), trace_of(bags, rows=(rows,))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(jobs(), st.integers(1, 9))
 def test_scattering_keeps_every_row_and_every_size(job: tuple[Layout, Trace], run: int) -> None:
     layout, history = job
@@ -73,7 +73,7 @@ def test_nothing_is_scattered_where_all_is_known_or_rows_stand_twice() -> None:
         scatter(layout, trace_of([[0]], rows=(5,)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(jobs(), st.integers(1, 5), st.integers(0, 3))
 def test_seats_hold_every_instance_within_the_room_of_tiles(
     job: tuple[Layout, Trace], per_tile: int, seed: int
@@ -87,7 +87,7 @@ def test_seats_hold_every_instance_within_the_room_of_tiles(
     assert placed.tolist() == seated(layout, history, tiles, per_tile, seed).tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(jobs())
 def test_bags_of_groups_are_those_that_cover_finds(job: tuple[Layout, Trace]) -> None:
     layout, history = job

@@ -31,7 +31,7 @@ DIGITS = files("mho.samples")
 # The bisection
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(2, 400), st.data())
 def test_the_boundary_is_found_between_neighbours_in_logarithmically_many_measures(
     count: int, data: st.DataObject
@@ -54,7 +54,7 @@ def test_the_boundary_is_found_between_neighbours_in_logarithmically_many_measur
     assert len(asked) == len(set(asked)) <= 2 + math.ceil(math.log2(count))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(4, 200), st.data())
 def test_values_that_samples_cannot_decide_are_named_and_not_taken_for_kept(count: int, data: st.DataObject) -> None:
     begin = data.draw(st.integers(1, count - 2))

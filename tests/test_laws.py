@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -21,7 +21,7 @@ from mho.schedule.builder import Builder, Task
 from mho.schedule.naive import naive
 from tests.strategies import chips, networks
 
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=15)
 
 
 @pytest.mark.parametrize("name", Chip.presets())

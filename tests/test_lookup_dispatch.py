@@ -31,7 +31,7 @@ from tests.lookup_oracle import (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs())
 def test_every_lookup_is_served_once_from_where_its_row_is(program: Lookups) -> None:
     program.check()
@@ -48,7 +48,7 @@ def test_every_lookup_is_served_once_from_where_its_row_is(program: Lookups) -> 
     assert program.sizes.sum() == trace.lookups
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs())
 def test_rows_of_a_group_are_one_activation_but_for_repeats_and_adcs(program: Lookups) -> None:
     by_bag: dict[tuple[int, int], list[tuple[int, ...]]] = {}
@@ -61,7 +61,7 @@ def test_rows_of_a_group_are_one_activation_but_for_repeats_and_adcs(program: Lo
         assert len(acts) == sum(-(-rows // most) for rows in turns)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs())
 def test_the_copy_with_least_time_is_taken(program: Lookups) -> None:
     rules, layout = rules_of(program), program.layout
@@ -76,7 +76,7 @@ def test_the_copy_with_least_time_is_taken(program: Lookups) -> None:
             assert program.reading.seconds[len(act.lookups)] == pytest.approx(taken, rel=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_batches_hold_whole_queries_in_order(data: st.DataObject) -> None:
     trace = data.draw(traces())
@@ -123,7 +123,7 @@ def legal(program: Lookups) -> bool:
 FIELDS = ("lookups", "wordlines", "bags", "instances", "starts", "batches", "bag_batches")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(programs(), st.data())
 def test_the_checker_agrees_with_a_plain_one_on_what_was_changed(program: Lookups, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 2))):

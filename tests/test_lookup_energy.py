@@ -45,7 +45,7 @@ def counted_of(program: Lookups) -> Counted:
     return Counted(by_rows, int(program.sent.sum()), times.crossed, served, float(times.batch_s.sum()))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs(CHIPS | CODED, most_bags=10))
 def test_events_are_those_of_each_activation(program: Lookups) -> None:
     batch = int(np.count_nonzero(np.diff(program.trace.queries[: program.bag_batches[1]]))) + 1
@@ -55,7 +55,7 @@ def test_events_are_those_of_each_activation(program: Lookups) -> None:
     assert set(expected) <= set(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(programs(CHIPS | CODED))
 def test_parts_make_up_the_whole(program: Lookups) -> None:
     chip, counted = program.seats.chip, counted_of(program)
@@ -91,7 +91,7 @@ def test_leakage_is_that_of_the_tiles_in_use_and_main_memory_is_left_out() -> No
     assert any(chip.costs.level(name) == "board" and watts for name, watts in chip.leakage_w.items())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(programs())
 def test_energy_is_that_of_the_batches_one_by_one(program: Lookups) -> None:
     trace, batches = program.trace, []
@@ -108,7 +108,7 @@ def test_energy_is_that_of_the_batches_one_by_one(program: Lookups) -> None:
     assert whole.batch_s.tolist() == [each.seconds for each in batches]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_finer_modes_save_adc_energy_and_nothing_else(data: st.DataObject) -> None:
     trace = data.draw(traces())

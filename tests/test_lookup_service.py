@@ -51,7 +51,7 @@ def jobs(draw: st.DrawFn) -> tuple[Trace, Layout, dict[str, Any]]:
     return trace, draw(layouts(trace.total_rows)), options
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(jobs(), st.integers(0, 30))
 def test_chunks_change_nothing(job: tuple[Trace, Layout, dict[str, Any]], chunk: int) -> None:
     trace, layout, options = job
@@ -60,7 +60,7 @@ def test_chunks_change_nothing(job: tuple[Trace, Layout, dict[str, Any]], chunk:
         alike(serve(trace, layout, **options), whole)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(jobs(), st.data())
 def test_parts_that_end_with_a_batch_change_nothing(
     job: tuple[Trace, Layout, dict[str, Any]], data: st.DataObject
@@ -76,7 +76,7 @@ def test_parts_that_end_with_a_batch_change_nothing(
         alike(serve(iter(parts), layout, longest=longest, **options), serve(trace, layout, **options))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(jobs())
 def test_what_is_reported_adds_up(job: tuple[Trace, Layout, dict[str, Any]]) -> None:
     trace, layout, options = job
@@ -179,7 +179,7 @@ def test_what_is_made_up_is_said() -> None:
         assert any(note.startswith("synthetic: ") for note in found.notes())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 9), st.sampled_from((1, 2, 3, 9)), st.sampled_from((5, 16, 17, 33)))
 def test_seats_are_each_ones_own(copies: int, groups: int, shared: int, dimension: int) -> None:
     chip = chip_of(tile__groups=groups, lookup__groups_per_adc=shared)

@@ -38,7 +38,7 @@ def queries_of(program: Lookups, done: list[float]) -> list[float]:
     return list(found.values())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(programs(most_bags=20))
 def test_times_are_those_of_coroutines_that_queue(program: Lookups) -> None:
     batch = int(np.count_nonzero(np.diff(program.trace.queries[: program.bag_batches[1]]))) + 1
@@ -62,7 +62,7 @@ def test_times_are_those_of_coroutines_that_queue(program: Lookups) -> None:
     assert found.array_busy_s.sum() == pytest.approx(serving + bench.waited, rel=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs(most_bags=20), st.lists(st.sampled_from((0.0, 2e-9, 1.3e-8, 4.1e-7)), min_size=3, max_size=3))
 def test_the_slowest_part_may_be_any(program: Lookups, times: list[float]) -> None:
     port_s, adder_s, write_s = times
@@ -83,7 +83,7 @@ def whole(program: Lookups) -> dict[str, np.ndarray]:
     return {"batches": np.array([0, program.activations]), "bag_batches": np.array([0, program.trace.bags])}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_without_ports_and_adders_a_batch_takes_as_long_as_its_longest_queue(data: st.DataObject) -> None:
     trace = data.draw(traces(most_bags=20))
@@ -106,7 +106,7 @@ def test_without_ports_and_adders_a_batch_takes_as_long_as_its_longest_queue(dat
         assert found.batch_s.tolist() == pytest.approx(found.bound_s.tolist(), rel=1e-12, abs=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_no_choice_of_copies_is_faster_than_the_bound(data: st.DataObject) -> None:
     # Few rows with two copies each, looked up often, and adders that may take longest: what merges where then matters.
@@ -156,7 +156,7 @@ def test_an_activation_settles_once_a_step() -> None:
     assert time_lookups(weighted).array_busy_s[0] == pytest.approx(weighted.reading.seconds[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(programs(most_bags=20))
 def test_shared_adcs_convert_one_after_another(program: Lookups) -> None:
     rules, bench = rules_of(program), bench_of(program)
@@ -170,7 +170,7 @@ def test_shared_adcs_convert_one_after_another(program: Lookups) -> None:
         assert found.batch_s[b] >= max(sets.values(), default=0.0) * (1 - 1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(programs(most_bags=20))
 def test_batches_do_not_touch_each_other(program: Lookups) -> None:
     found = time_lookups(program)

@@ -32,7 +32,7 @@ CHIPS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_vectors_are_sums_of_rows_bit_for_bit(data: st.DataObject) -> None:
     trace, chip = data.draw(traces()), data.draw(CHIPS)
@@ -71,7 +71,7 @@ def test_whole_arrays_of_one_value_are_exact_too(coding: str) -> None:
         assert found.clipped == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_vectors_are_those_of_an_embedding_bag_of_torch(data: st.DataObject) -> None:
     trace = data.draw(traces())

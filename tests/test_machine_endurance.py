@@ -15,7 +15,7 @@ import jsonschema
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -32,7 +32,7 @@ from tests.command_line import Shell
 from tests.hand_sized import bell_codes, entry, hand_chip, hand_program, linear, network, with_codes
 from tests.strategies import chips, networks
 
-some = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=20)
 schedules = st.sampled_from(sorted(SCHEDULES))
 residencies = st.sampled_from(["auto", "never"])
 SCHEMA = json.loads((files("mho.report") / "report.schema.json").read_text(encoding="utf-8"))

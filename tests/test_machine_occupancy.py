@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -15,7 +15,7 @@ from mho.schedule import SCHEDULES
 from tests.hand_sized import entry, hand_chip, hand_program, linear, network
 from tests.strategies import chips, networks
 
-some = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=30)
 schedules = st.sampled_from(sorted(SCHEDULES))
 residencies = st.sampled_from(["auto", "never"])
 

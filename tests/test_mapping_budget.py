@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import mho
@@ -33,7 +33,6 @@ def fewest(table: Frontier, budget: float) -> int:
 
 
 @given(frontiers(), st.integers(0, 60))
-@settings(deadline=None)
 def test_the_budget_is_kept_and_more_budget_never_takes_more_arrays(table: Frontier, budget: int) -> None:
     arrays, error = table.total(table.within(budget))
     assert error <= budget
@@ -46,13 +45,11 @@ def test_the_budget_is_kept_and_more_budget_never_takes_more_arrays(table: Front
 
 
 @given(frontiers())
-@settings(deadline=None)
 def test_a_budget_without_end_takes_the_fewest_arrays_of_every_layer(table: Frontier) -> None:
     assert table.total(table.within(1e9))[0] == int(table.arrays.min(axis=1).sum())
 
 
 @given(frontiers(), st.integers(0, 60))
-@settings(deadline=None)
 def test_what_is_missed_is_less_than_the_largest_step(table: Frontier, budget: int) -> None:
     found = table.total(table.within(budget))[0]
     largest = int((table.arrays[:, :1] - table.arrays).max())

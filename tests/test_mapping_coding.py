@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -26,7 +26,7 @@ from tests.coded_cells import block_cells, weight_levels
 from tests.hand_sized import entry, hand_chip, linear, network
 from tests.strategies import Sketch
 
-some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=60)
 codings = st.sampled_from(CODINGS)
 every_coding = pytest.mark.parametrize("coding", CODINGS)
 every_cell = pytest.mark.parametrize("bits", range(1, 9))
@@ -153,7 +153,7 @@ def small(seed: int) -> Network:
 
 @every_coding
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6)
 @given(
     st.sampled_from([1, 2, 8]), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(["auto", "never"]),
     st.sampled_from(["diagonal", "separate"]), st.sampled_from(["worst_case", "actual"]), st.integers(1, 12), st.booleans(),

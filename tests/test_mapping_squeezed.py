@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.chip import Chip
@@ -23,7 +23,7 @@ from mho.number import QuantisedMatrix, Squeeze
 from tests.hand_sized import hand_chip
 from tests.squeezed_oracle import check_block, laid_out, late_bits, rebuilt, steps_of
 
-some = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=150)
 PARTS: dict[str, Any] = {
     "sparse__index_bits": 16,
     "sparse__shift_bits": 3,

@@ -55,7 +55,7 @@ def build(steps: list[str], seed: int) -> tuple[Builder, str]:
     return builder, x
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=8), seed=st.integers(0, 99))
 def test_simplifying_changes_no_output(steps: list[str], seed: int) -> None:
     builder, output = build(steps, seed)
@@ -69,7 +69,7 @@ def test_simplifying_changes_no_output(steps: list[str], seed: int) -> None:
     assert simple.by_name[outputs[0]].shape == plain.by_name[output].shape
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=8), seed=st.integers(0, 99))
 def test_simplifying_twice_is_simplifying_once(steps: list[str], seed: int) -> None:
     builder, output = build(steps, seed)
@@ -78,7 +78,7 @@ def test_simplifying_twice_is_simplifying_once(steps: list[str], seed: int) -> N
     assert [layer.name for layer in again] == [layer.name for layer in layers] and names == outputs
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=2, max_size=6), seed=st.integers(0, 99), data=st.data())
 def test_a_tensor_with_a_code_keeps_it_and_its_values(steps: list[str], seed: int, data: st.DataObject) -> None:
     builder, output = build(steps, seed)

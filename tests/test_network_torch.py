@@ -182,7 +182,7 @@ def test_a_function_computes_what_torch_computes(name: str) -> None:
     agree(Function(getattr(torch, name)), normal(2, 3).abs() + 0.5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     size=st.integers(5, 12),
     kernel=st.integers(1, 4),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -29,7 +29,7 @@ from tests.hand_sized import entry, hand_chip, linear, with_codes
 from tests.hand_sized import network as network_of
 from tests.strategies import Sketch, chips, networks
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40)
 centres = st.integers(0, 255)
 
 
@@ -269,7 +269,7 @@ def bells(seed: int, layers: int = 4) -> QuantisedNetwork:
     return with_codes(net, {name: drawn(seed + i, means[i], 10, (8, 8)) for i, name in enumerate(names)})
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.sampled_from(["all", "lower"]))
 def test_auto_never_costs_more_pulses_than_no_shift(seed: int, low_cell: str) -> None:
     each = bells(seed)

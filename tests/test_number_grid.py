@@ -12,7 +12,7 @@ import mho
 from mho.errors import NumberError, OptionError
 from mho.number.grid import Grid
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 bits_of = st.integers(2, 8)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -22,7 +22,7 @@ from mho.number.moments import Sums
 from mho.number.planes import allocated, levelled
 from tests.strategies import Sketch, networks
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25)
 means = st.sampled_from([0, 0.5, 1, 1.7, 2, 3, 4.25, 7])
 
 

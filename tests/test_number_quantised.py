@@ -233,7 +233,7 @@ def test_ranges_hold_what_they_promise(range_: str) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 8))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_mse_takes_a_range_with_no_more_squared_error_than_the_whole(seed: int, bits: int) -> None:
     net = one_layer(np.eye(2))
     net = network(*net.layers, Linear(name="z", inputs=("y",), shape=(1, 2), weight=Array.of(np.eye(2))))

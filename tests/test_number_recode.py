@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -24,7 +24,7 @@ from mho.number.moments import moments
 from mho.number.squeeze import largest_of_tiles
 from tests.strategies import Sketch, networks
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25)
 GRIDS = [Grid.window(8, 3), Grid.window(8, 1), Grid.uniform(3), Grid.additive_power_of_two(6), Grid.window(5, 2)]
 grids = st.sampled_from(GRIDS)
 methods = st.sampled_from(["nearest", "output"])

@@ -254,7 +254,7 @@ def test_the_reference_is_close_to_the_float_network(build: Any) -> None:
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_product_of_activations_is_exact(a_zero: int, b_zero: int, seed: int) -> None:
     from mho.network.layers import Affine
     from mho.number.coded import QuantisedNetwork

@@ -195,7 +195,7 @@ def test_select_convert_and_running_sums() -> None:
     st.booleans(),
     st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pool_is_that_of_torch(
     function: str,
     kernel: tuple[int, int],

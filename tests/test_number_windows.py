@@ -61,7 +61,7 @@ def direct(layer: Convolution, x: np.ndarray, fill: int) -> np.ndarray:
 
 
 @given(convolutions(), st.integers(0, 255))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_are_those_of_a_direct_loop(case: tuple[Convolution, np.ndarray], fill: int) -> None:
     layer, x = case
     found = windows(layer, x, fill)
@@ -70,7 +70,7 @@ def test_windows_are_those_of_a_direct_loop(case: tuple[Convolution, np.ndarray]
 
 
 @given(convolutions(), st.integers(0, 255), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_products_by_blas_are_the_windows_times_the_matrices(
     case: tuple[Convolution, np.ndarray], zero: int, seed: int
 ) -> None:

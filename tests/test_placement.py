@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -41,7 +41,7 @@ from tests.coded_cells import block_cells
 from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, with_codes
 from tests.strategies import chips, networks
 
-some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=25)
 seeds = st.integers(0, 2**16)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.baseline.lookup import charts, page
@@ -28,7 +28,7 @@ from tests.test_report_page import NASTY, Page
 
 NAMES = ("naive", "frequency", "recross")
 FILES = ["layout.npz", "recommend.html", "recommend.json"]
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=40)
 
 
 def measured(queries: int = 600, rows: tuple[int, ...] = (500, 90), **more: Any) -> Trace:

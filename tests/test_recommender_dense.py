@@ -46,7 +46,7 @@ def by_hand(sizes: DenseSizes, weights: dict[str, np.ndarray], query: np.ndarray
     return float(x[0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZE, st.integers(0, 99))
 def test_the_network_computes_what_the_formula_says(sizes: DenseSizes, seed: int) -> None:
     weights = seeded(sizes, seed)
@@ -56,7 +56,7 @@ def test_the_network_computes_what_the_formula_says(sizes: DenseSizes, seed: int
     assert got[:, 0] == pytest.approx([by_hand(sizes, weights, query) for query in x], rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SIZE, st.integers(0, 99))
 def test_the_network_is_the_torch_module(sizes: DenseSizes, seed: int) -> None:
     module = Dense(sizes)
@@ -78,7 +78,7 @@ def test_torch_export_of_the_module_gives_the_same_scores() -> None:
     assert np.abs(next(iter(mho.run_float(network, x).values())) - ours).max() < 1e-5
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SIZE, st.integers(0, 99))
 def test_steps_are_a_change_of_units(sizes: DenseSizes, seed: int) -> None:
     steps = np.exp(np.random.default_rng(seed).uniform(-3, 3, sizes.vectors))

@@ -58,7 +58,7 @@ def real_recommender(rows: tuple[int, ...], seed: int = 0, unit: tuple[int, ...]
     return RealRecommender("toy", tables, seeded(sizes, seed), sizes, "test", {f"table{i}": "unit" for i in unit})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.booleans())
 def test_reduced_integers_are_torchs_embedding_bag_on_codes(seed: int, weights: bool) -> None:
     trace = random_trace(seed, weights=weights)
@@ -79,7 +79,7 @@ def test_reduced_integers_are_torchs_embedding_bag_on_codes(seed: int, weights: 
         assert np.array_equal(reduced[:, number], wanted.numpy())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_bags_that_are_missing_or_twice_are_added_to_their_query(seed: int) -> None:
     trace = random_trace(seed, gaps=True)
@@ -94,7 +94,7 @@ def test_bags_that_are_missing_or_twice_are_added_to_their_query(seed: int) -> N
     assert np.array_equal(recommender.reduce(trace), np.stack([wanted[q] for q in sorted(wanted)]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(0, 7))
 def test_queries_are_laid_out_bag_by_bag(seed: int, count: int) -> None:
     random = np.random.default_rng(seed)
@@ -128,7 +128,7 @@ def test_queries_that_do_not_fit_are_refused(queries: dict[str, object], text: s
         make_trace(("one", "many"), (9, 20), fields, "test")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_codes_are_within_half_a_step_of_the_table(seed: int) -> None:
     real = np.random.default_rng(seed).standard_normal((7, 5)) * 10.0 ** np.random.default_rng(seed).integers(-6, 6)
@@ -137,7 +137,7 @@ def test_codes_are_within_half_a_step_of_the_table(seed: int) -> None:
     assert np.abs(table.codes * table.scale - real).max() <= table.scale * (0.5 + 1e-9)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_single_rows_reach_the_dense_part_without_an_error(seed: int) -> None:
     """Sums within -127 to 127 are coded as themselves: code = sum + 128."""
@@ -287,7 +287,7 @@ def test_reduced_integers_of_another_shape_are_refused() -> None:
         recommender.reduce(random_trace(3))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=30))
 def test_the_area_counts_pairs_and_the_loss_is_the_logarithm_of_the_chance(given_: list[tuple[int, bool]]) -> None:
     scores = np.asarray([score for score, _ in given_], dtype=np.float64)

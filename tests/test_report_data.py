@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -20,7 +20,7 @@ from mho.network.graph import Network
 from mho.schedule import SCHEDULES
 from tests.strategies import chips, networks
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=20)
 names = st.sampled_from(sorted(SCHEDULES))
 residencies = st.sampled_from(["auto", "never"])
 SCHEMA = json.loads((files("mho.report") / "report.schema.json").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -23,7 +23,7 @@ from mho.report.page import bars, page_data, steps
 from mho.schedule import SCHEDULES
 from tests.strategies import chips, networks
 
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=15)
 names = st.sampled_from(sorted(SCHEDULES))
 NASTY = """</script><img src="http://example.org/x.png" onerror='alert(1)'>&amp;{{ 7 * 7 }}"""
 

@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -18,7 +18,7 @@ from mho.report.terminal import comparison, summary
 from mho.schedule import SCHEDULES
 from tests.strategies import chips, networks
 
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=15)
 WIDTHS = (80, 100, 120, 200)
 
 

@@ -118,7 +118,7 @@ def test_vectors_and_scores_come_bit_exact_out_of_cells(schedule: str) -> None:
     assert found.to_dict()["verified"] == found.verified
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data())
 def test_any_bags_of_any_tables_are_exact(data: st.DataObject) -> None:
     """Queries without a bag in a table, with several, with weights; batches of any size."""

@@ -6,7 +6,7 @@ from html import unescape
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -26,7 +26,7 @@ from mho.report.html import render_html
 from mho.report.terminal import summary
 from tests.strategies import chips, networks
 
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=15)
 
 
 def with_adc(chip: Chip, bits: int) -> Chip:
@@ -85,7 +85,7 @@ def test_a_layer_that_is_resolved_is_exact_with_the_chips_own_converters(
         assert wanted in str(verdict)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(CODINGS), st.sampled_from([1, 2, 3, 4, 8]), st.sampled_from([1, 2, 4]), st.integers(1, 40),
     st.integers(0, 2**16),
@@ -128,7 +128,7 @@ def test_a_layer_that_is_short_has_inputs_that_lose_and_one_bit_more_has_none(
         assert verdict.losses.rounded > 0 or layer.largest_held <= rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(CODINGS), st.integers(1, 8), st.integers(1, 8), st.integers(1, 12), st.integers(0, 2**16))
 def test_no_weights_fill_a_column_more_than_is_said_and_some_fill_it_so(
     coding: str, weight_bits: int, cell_bits: int, rows: int, seed: int

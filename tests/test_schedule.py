@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -15,7 +15,7 @@ from mho.program import Activate, Program, Transfer, Write, violations
 from mho.schedule import SCHEDULES
 from tests.strategies import Sketch, chips, networks
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40)
 names = st.sampled_from(sorted(SCHEDULES))
 residencies = st.sampled_from(["auto", "never"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -19,7 +19,7 @@ from mho.schedule.planner import Planner
 from mho.schedule.search import OBJECTIVES, Search
 from tests.strategies import chips, networks
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25)
 residencies = st.sampled_from(["auto", "never"])
 quick = Search(effort=0.01)
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -24,8 +24,8 @@ from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
 from mho.schedule.buffer import bank_problem, lives
 from tests.strategies import Sketch, chips, networks
 
-few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=30)
+many = settings(max_examples=60)
 
 
 def in_order(lengths: list[int]) -> tuple[int, ...]:

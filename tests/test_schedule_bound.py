@@ -105,7 +105,7 @@ def demand(
 
 tiny = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 4)), min_size=1, max_size=3).map(tuple)
 tiniest = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3)), min_size=1, max_size=2).map(tuple)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 def holds(layers: Layers, groups: int, write: int, **others: Any) -> None:
@@ -211,7 +211,6 @@ def closed(need: Demand) -> float:
     return max(seconds for name, seconds in arguments.items() if name != "turnover of groups")
 
 
-@settings(deadline=None)
 @given(
     layers=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 500)), min_size=1, max_size=12).map(tuple),
     groups=st.integers(1, 64),
@@ -224,7 +223,6 @@ def test_bound_falls_with_more_groups_and_rises_with_write_time(layers: Layers, 
     assert more <= slow * (1 + 1e-9)
 
 
-@settings(deadline=None)
 @given(
     layers=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 500)), min_size=1, max_size=12).map(tuple),
     groups=st.integers(1, 64),
@@ -271,7 +269,7 @@ def test_a_demand_that_means_nothing_is_refused(changes: dict[str, Any]) -> None
         replace(good, **changes)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.integers(1, 400), st.integers(1, 8)), min_size=1, max_size=12),
     st.integers(8, 24),

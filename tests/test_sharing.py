@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -37,7 +37,7 @@ from tests.hand_sized import hand_chip
 from tests.strategies import Sketch, chips
 from tests.test_squeezed_execution import small_chip
 
-few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=10)
 names = st.sampled_from(sorted(SCHEDULES))
 residencies = st.sampled_from(["auto", "never"])
 

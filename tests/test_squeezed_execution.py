@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 import mho
@@ -35,7 +35,7 @@ from tests.hand_sized import entry, linear, network
 from tests.squeezed_oracle import Chain, events_of
 from tests.strategies import Sketch, networks
 
-some = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=20)
 seeds = st.integers(0, 2**16)
 PARTS: dict[str, Any] = {
     "sparse.index_bits": 16,

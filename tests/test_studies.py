@@ -22,7 +22,7 @@ from mho.studies.plot import HEIGHT, render, scale_of
 from mho.studies.rows import DERIVED, Bar, Part, Plot, Row, Study, Table, mean
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
-drawing = settings(deadline=None, max_examples=40)
+drawing = settings(max_examples=40)
 figures = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
 names = st.text("abcdefgh<&\"'|*_ ", min_size=1, max_size=24)
 

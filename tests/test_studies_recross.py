@@ -158,7 +158,7 @@ def made_up(times: Mapping[str, float], joules: Mapping[str, float]) -> dict[str
 amounts = st.fixed_dictionaries({name: st.floats(1e-3, 1e3) for name in COMPARED})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(amounts, amounts)
 def test_whichever_side_ours_falls_on_a_note_of_that_side_is_there(
     times: dict[str, float], joules: dict[str, float]

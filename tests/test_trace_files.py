@@ -18,7 +18,7 @@ from mho.network.trace import Trace, join, minimum_frequency, read, stream, synt
 from tests.trace_files import FORMATS, assert_same, traces, write, write_columns
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(traces(), st.sampled_from(FORMATS))
 def test_a_trace_comes_back_from_every_format_as_it_was(trace: Trace, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -29,7 +29,7 @@ def test_a_trace_comes_back_from_every_format_as_it_was(trace: Trace, suffix: st
         assert found.origin == ("drawn" if suffix == ".npz" else path.name)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(traces(empty=True), st.integers(1, 60))
 def test_chunks_of_any_size_join_to_the_whole(trace: Trace, chunk: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def test_chunks_of_any_size_join_to_the_whole(trace: Trace, chunk: int) -> None:
             assert together > chunk, "a chunk could have held another query"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(traces(), st.integers(1, 60), st.sampled_from(FORMATS), st.booleans())
 def test_streams_of_every_format_equal_what_is_read_whole(trace: Trace, chunk: int, suffix: str, compact: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -141,7 +141,7 @@ def test_columns_go_by_other_names_and_others_can_be_ignored(tmp_path: Path) -> 
     assert found.weights is not None and found.weights.tolist() == [1, 2, 255]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_arrays_of_bags_and_rows_are_sorted_by_bag_without_changing_the_order_within_one(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def bags(trace: Trace) -> list[tuple[int, int, tuple[int, ...], tuple[int, ...] 
     return found
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(traces(empty=True), st.floats(0.01, 0.99), st.none() | st.integers(0, 99))
 def test_a_split_loses_and_repeats_nothing_and_keeps_queries_whole(
     trace: Trace, share: float, seed: int | None
@@ -76,7 +76,7 @@ def test_a_random_split_depends_on_its_seed() -> None:
     assert set(made.split(0.5, 1)[0].queries.tolist()) != set(made.split(0.5, 2)[0].queries.tolist())
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(traces(empty=True), st.integers(1, 6), st.booleans())
 def test_a_filter_keeps_just_the_frequent_rows_and_knows_their_numbers(trace: Trace, least: int, keep: bool) -> None:
     before = bags(trace)
@@ -102,13 +102,13 @@ def test_a_filter_keeps_just_the_frequent_rows_and_knows_their_numbers(trace: Tr
         assert bags(minimum_frequency(gentle, least, keep_empty=keep)) == wanted
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(traces(empty=True), st.integers(1, 6))
 def test_short_bags_are_left_out(trace: Trace, least: int) -> None:
     assert bags(minimum_length(trace, least)) == [bag for bag in bags(trace) if len(bag[2]) >= least]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(traces(empty=True), st.integers(1, 9))
 def test_statistics_count_and_do_not_depend_on_chunks(trace: Trace, size: int) -> None:
     found = statistics(trace)
@@ -143,7 +143,7 @@ def test_chunks_of_a_long_trace_keep_the_same_bags(monkeypatch: pytest.MonkeyPat
         assert statistics(chunks) == found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(traces(empty=True, most_tables=2), st.floats(0.2, 0.8))
 def test_unseen_rows_are_those_that_history_lacks(trace: Trace, share: float) -> None:
     try:
@@ -210,7 +210,7 @@ def test_too_few_counts_give_no_power_law() -> None:
     assert fit(np.array([3]), np.array([1000])) is None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(1, 200), st.lists(st.integers(1, 300), min_size=1, max_size=3), st.integers(1, 12),
     st.sampled_from(["uniform", "zipf", "zipf:1.4", "reuse"]), st.sampled_from(["fixed", "poisson", "geometric"]),
@@ -378,7 +378,7 @@ def test_lift_is_what_communities_make_it(cohesion: float) -> None:
     assert found.judged > 0.99 * found.pairs
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(traces(empty=True, most_tables=2))
 def test_lift_is_the_mean_over_all_pairs_as_defined(trace: Trace) -> None:
     """Every look-up with every other row of its bag, counted out, against the pairs that are drawn."""

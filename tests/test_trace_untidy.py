@@ -19,7 +19,7 @@ from mho.network.trace import Trace, align, join, minimum_frequency, read, strea
 from mho.network.trace import lines as line_files
 from tests.trace_files import assert_same, columns, traces
 
-few = settings(deadline=None, max_examples=25)
+few = settings(max_examples=25)
 Bags = list[tuple[int, list[Any]]]
 BASE = "query,row\n1,5\n1,7\n2,5\n3,9\n"
 THREE: Bags = [(1, [5, 7]), (2, [5]), (3, [9])]

@@ -67,7 +67,7 @@ def layers_of(model: nn.Module) -> list[CrossbarLayer]:
     return [part for part in model.modules() if isinstance(part, CrossbarLayer)]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     coding=st.sampled_from(CODINGS),
     cell_bits=st.sampled_from([1, 2, 3, 4]),

@@ -53,7 +53,7 @@ def scales_of(layer: GridLinear | GridConv2d) -> np.ndarray[Any, Any]:
     return scale if scale.ndim == 0 else scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(name=st.sampled_from(GRIDS), per_channel=st.booleans(), seed=st.integers(0, 99), double=st.booleans())
 def test_the_forward_pass_takes_the_nearest_of_the_grid(name: str, per_channel: bool, seed: int, double: bool) -> None:
     """Also once training has moved the weights, beyond the range and onto ties."""
@@ -72,7 +72,7 @@ def test_the_forward_pass_takes_the_nearest_of_the_grid(name: str, per_channel: 
     assert torch.equal(model(x), nn.functional.conv2d(x, torch.from_numpy(shown), layer.bias, groups=2))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(name=st.sampled_from(GRIDS), squeeze=st.sampled_from([0, 1]), seed=st.integers(0, 99))
 def test_the_gradient_is_one_within_the_range_and_none_beyond(name: str, squeeze: int, seed: int) -> None:
     grid = Grid.parse(name)
@@ -91,7 +91,7 @@ def test_the_gradient_is_one_within_the_range_and_none_beyond(name: str, squeeze
     assert np.array_equal(model.weight.grad.numpy(), direction.numpy() * inside)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     name=st.sampled_from(["window:8:1", "window:8:3", "uniform:8", "uniform:4", "additive-power-of-two:8:2"]),
     squeeze=st.integers(1, 6), tile=st.integers(1, 7), groups=st.sampled_from([1, 2, 6]), seed=st.integers(0, 99),
