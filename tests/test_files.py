@@ -6,6 +6,8 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from mho.errors import ChipError, MhoError, NetworkError, OutputError, one_line,
 from mho.files import archive, text
 from mho.files.writing import check_file, check_folder, save_texts, write_text, write_whole
 from mho.machine.finished import Finished
+from mho.network.trace import synthesise
 from tests.fuzz.corpus import bomb
 
 CONTENT = "ours\n"
@@ -73,6 +76,48 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, put: Callable
     with pytest.raises(OutputError, match="cannot be written: it is a"):
         DOORS[door](place)
     assert {path.name: (path.lstat().st_ino, path.lstat().st_mode) for path in tmp_path.iterdir()} == before
+
+
+@pytest.fixture(scope="module")
+def report() -> mho.Report:
+    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", schedule="naive"))
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.json", "trace.json"])
+def test_a_report_follows_no_link_out_of_its_folder(tmp_path: Path, report: mho.Report, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "out" / name).symlink_to("../theirs")
+    with pytest.raises(OutputError, match=f"{name}: cannot be written: it is a symbolic link"):
+        report.save(tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == [name] and (tmp_path / "theirs").read_text() == "theirs"
+
+
+def test_a_trace_follows_no_link(tmp_path: Path) -> None:
+    trace = synthesise(5, 9, 2.0)
+    (tmp_path / "theirs.npz").write_text("theirs")
+    (tmp_path / "t.npz").symlink_to("theirs.npz")
+    with pytest.raises(OutputError, match="symbolic link"):
+        trace.save(tmp_path / "t.npz")
+    assert (tmp_path / "theirs.npz").read_text() == "theirs"
+
+
+def test_two_processes_that_write_into_one_new_folder_both_end_well(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from mho.files.writing import *\n"
+        "for n in range(200):\n"
+        "    folder = Path(sys.argv[1]) / str(n) / 'out'\n"
+        "    check_folder(folder); save_texts({'a': sys.argv[2], 'b': sys.argv[2]}, folder)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(mho.__file__).parents[1])}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path), str(which)], env=environment, stderr=subprocess.PIPE
+        )
+        for which in range(2)
+    ]
+    assert [each.communicate()[1] for each in started] == [b"", b""]
+    assert {len(list(folder.rglob("*"))) for folder in tmp_path.iterdir()} == {3}
 
 
 def test_a_regular_file_is_replaced_and_keeps_who_may_read_it(tmp_path: Path) -> None:
