@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +220,20 @@ def test_an_external_tensor_that_promises_more_than_its_file_holds(shell: Shell,
     (tmp_path / "w.bin").write_bytes(bytes(216))
     (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
     assert "t.onnx" in refused(shell, "run", "t.onnx")
+
+
+def test_a_program_that_is_not_legal_is_not_executed(shell: Shell, tmp_path: Path) -> None:
+    write_onnx(tmp_path / "t.onnx")
+    write_samples(tmp_path / "s.npz")
+    assert shell("run", "t.onnx", "--schedule", "naive", "--verify", "--save", "p.mho").code == 0
+    with zipfile.ZipFile(tmp_path / "p.mho") as held:
+        members = {name: held.read(name) for name in held.namelist()}
+    record = json.loads(members["program.json"])
+    activation = next(each for each in record["instructions"] if each["do"] == "activate")
+    activation["groups"] = activation["groups"][:-1]
+    members["program.json"] = json.dumps(record).encode()
+    with zipfile.ZipFile(tmp_path / "p.mho", "w") as altered:
+        for name, content in members.items():
+            altered.writestr(name, content)
+    assert "instruction" in refused(shell, "accuracy", "p.mho", "--data", "s.npz", "--seeds", "1")
+    assert shell("verify", "p.mho").code == 1

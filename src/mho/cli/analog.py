@@ -26,7 +26,7 @@ from mho.cli.inputs import (
 from mho.cli.outputs import PROGRAM_SUFFIX
 from mho.cli.registries import NAMES
 from mho.cli.strategy import StrategyOptions
-from mho.errors import AnalogError, ChipError, DeviceError, MappingError, OptionError, choices
+from mho.errors import AnalogError, ChipError, DeviceError, MappingError, OptionError, ProgramError, choices
 
 if TYPE_CHECKING:
     from mho.chip import Chip
@@ -238,6 +238,7 @@ class Asked:
     def prepare(self, say: Callable[[str], None]) -> Prepared:
         """Load everything but compile nothing yet."""
         import mho
+        from mho.program.legality import violations
 
         if self.kept:
             say(f"reading {self.model}")
@@ -247,6 +248,10 @@ class Asked:
                     f"{self.model} was compiled without weights or without calibrated activations and cannot be executed; "
                     "keep one by mho run --verify --save"
                 )
+            broken = violations(program)
+            if broken:
+                first = f"instruction {broken[0].instruction}: {broken[0].text}"
+                raise ProgramError(f"{self.model}: not legal, and not executed: {first} ({len(broken)} in all)")
             given = self._judged(program.network)
             return Prepared(
                 program.chip, given, self._measured(program.network), lambda changes: program, lambda varied: None
