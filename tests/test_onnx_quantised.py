@@ -151,6 +151,19 @@ def test_operators_on_codes_give_onnxruntimes_integers(case: str, returned: str,
     assert case == "softmax" or not ((off > 0.01) & ~halfway).any()
 
 
+def test_a_number_that_the_file_quantises_is_known(tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("QuantizeLinear", "v t u", "k"),
+        node("QLinearMul", "q s z k t u o p", "c", MICROSOFT),
+        node("DequantizeLinear", "c o p"),
+    ]
+    path = save(tmp_path / "q.onnx", nodes, {**CODES, "v": f(1.5)}, ROWS)
+    made, wanted = integers(path, RANDOM.standard_normal(ROWS).astype(np.float32))
+    off = np.abs(made - wanted) / float(CODES["o"])
+    assert off.max() < 1.01 and (off > 0.01).mean() < 0.1
+
+
 @pytest.mark.parametrize("axis", [None, 1])
 def test_without_an_axis_scales_lie_along_axis_1(axis: int | None, tmp_path: Path) -> None:
     stored = {"w": bytes_of(4, 4), "ws": f(0.1, 0.2, 0.3, 0.4), "wz": s8(1, 2, 3, 4)}

@@ -85,7 +85,7 @@ def quantize(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
         value = value.real()
     if isinstance(value, np.ndarray):
         stated = Stated.of(scale, zero, kind, value.shape, axis)
-        return stated.integers(value).astype(_numpy(stated.kind))
+        return np.asarray(stated.integers(value).astype(_numpy(stated.kind)))
     tensor = builder.convert(node.tensor(0), REAL, "real")
     stated = Stated.of(scale, zero, kind, builder.shape(tensor), axis)
     return coded(builder, tensor, stated, shared=shared)
