@@ -48,7 +48,7 @@ def sums(draw: st.DrawFn) -> tuple[str, list[np.ndarray], list[bool]]:
 
 
 @given(sums())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_an_einstein_sum_is_that_of_torch(case: tuple[str, list[np.ndarray], list[bool]]) -> None:
     equation, arrays, known = case
     try:
@@ -75,7 +75,7 @@ def test_an_einstein_sum_is_that_of_torch(case: tuple[str, list[np.ndarray], lis
 
 
 @given(st.lists(st.sampled_from([1, 2, 3]), max_size=3), st.data())
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_a_batched_product_with_known_weights_is_numpys_and_holds_each_weight_once(
     lead: list[int], data: st.DataObject
 ) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import pytest
 
-import mho
 from mho.network import Network
 from mho.number import run_float
 from tests.test_network_onnx import session_of
@@ -42,9 +41,3 @@ def test_a_public_file_computes_what_onnxruntime_computes(name: str) -> None:
     session = session_of(path)
     (wanted,) = session.run(None, {session.get_inputs()[0].name: x})
     np.testing.assert_allclose(run_float(network, x)[network.outputs[0]], wanted, rtol=1e-4, atol=1e-7)
-
-
-def test_a_network_with_local_response_normalisation_runs_on_a_chip() -> None:
-    network = Network.from_onnx(LIGHT / "light_inception_v1.onnx")
-    report = mho.simulate(mho.compile(network, mho.Chip.load("aras"), schedule="naive"))
-    assert report.latency_s > 0.0

@@ -27,7 +27,7 @@ small = st.integers(1, 2)
 
 
 @given(st.data(), st.integers(1, 3))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_a_convolution_over_any_axes_is_that_of_torch(data: st.DataObject, rank: int) -> None:
     def each(low: int, high: int) -> tuple[int, ...]:
         return tuple(data.draw(st.integers(low, high)) for _ in range(rank))
