@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import mho
 from mho.errors import NetworkError
+from mho.machine.analog.spec import Analog
 from mho.network import Network, contraction
 from mho.network.arrays import Affine, Array
 from mho.network.builder import Builder
@@ -172,6 +173,9 @@ def test_experts_are_bit_exact_on_the_chip(per_channel: bool) -> None:
     program = mho.compile(quantised, mho.Chip.load("aras"))
     verdict = mho.verify(program, samples)
     assert verdict.exact, verdict
+    wide = Analog().override({"adc.bits": 22})
+    for name, values in mho.execute(program, samples, analog=wide).items():
+        np.testing.assert_array_equal(values, mho.execute(program, samples)[name])
 
 
 def test_codes_of_a_quantised_file_follow_their_outputs() -> None:
