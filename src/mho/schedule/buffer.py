@@ -13,7 +13,7 @@ it counts. Nothing else in a program depends on which banks they are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mho.chip import Chip
@@ -121,18 +121,40 @@ def _estimated_holds(
         ends.append(max((ends[other] for other in waits), default=0.0) + seconds[i])
     ends.append(max(ends))
     return tuple(
-        max(end for user, end in enumerate(ends) if life.users >> user & 1) - (ends[life.layer] - seconds[life.layer])
-        for life in found
+        max(ends[user] for user in _members(life.users)) - (ends[life.layer] - seconds[life.layer]) for life in found
     )
+
+
+def _members(bits: int) -> Iterator[int]:
+    """Yield the places of the bits that are set."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def _after_in_sequence(found: Sequence[Life]) -> tuple[int, ...]:
+    """For each tensor those whose last user comes before its maker, as bits, where layers run one after another."""
+    by_end = sorted(range(len(found)), key=lambda j: found[j].users.bit_length())
+    after, ended, passed = [], 0, 0
+    for life in found:
+        while passed < len(by_end) and found[by_end[passed]].users.bit_length() <= life.layer:
+            ended |= 1 << by_end[passed]
+            passed += 1
+        after.append(ended)
+    return tuple(after)
 
 
 def _problem(network: Network, found: Sequence[Life], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
     """State which banks are to be chosen for the tensors of these lives."""
-    before = ended_before(network, chip.layer_order)
-    after = tuple(
-        sum(1 << j for j, old in enumerate(found[:i]) if not old.users & ~before[life.layer])
-        for i, life in enumerate(found)
-    )
+    if chip.layer_order == "sequential":
+        after = _after_in_sequence(found)
+    else:
+        before = ended_before(network, chip.layer_order)
+        after = tuple(
+            sum(1 << j for j, old in enumerate(found[:i]) if not old.users & ~before[life.layer])
+            for i, life in enumerate(found)
+        )
     return BankProblem(
         tuple(tensors), after, chip.buffer.banks, chip.bank_leakage_w, chip.bank_read_j, chip.bank_write_j
     )
