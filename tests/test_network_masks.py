@@ -132,6 +132,19 @@ def test_integers_and_truths_are_never_coded() -> None:
     assert whole and not whole & set(quantised.codes)
 
 
+def test_integers_and_truths_take_their_bytes_of_the_buffer() -> None:
+    """A mask of truths 1 byte an element, integers that are computed with 4; indices that are only looked up none."""
+    tokens = torch.tensor([[3, 1, 8, 0, 0]])
+    network = mho.Network.from_torch(Encoder(inside=False), (tokens, (tokens != 0).long()))
+    drawn = np.random.default_rng(0).integers(1, 9, (8, 5))
+    program = mho.compile(mho.quantise(network, (drawn, (drawn > 2).astype(np.int64))), "aras")
+    sizes = {network.layers[use.layer].name: use.size for use in program.buffers}
+    ids, mask = (layer.name for layer in network.inputs)
+    truths = [name for name, kind in network.types.items() if kind == "bool" and name in sizes]
+    assert ids not in sizes and sizes[mask] == 4 * 5
+    assert truths and all(sizes[name] == network.by_name[name].size for name in truths)
+
+
 def test_values_of_a_wrong_type_are_refused() -> None:
     network = mho.Network.from_torch(Plain(lambda b, x: x * b), (TRUE, X))
     with pytest.raises(mho.errors.NumberError, match="truths"):

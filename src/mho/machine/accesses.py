@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from mho.network.layers import Embedding
 from mho.program import Activate, Combine, Program, Transfer, Vector
-from mho.program.work import sources
+from mho.program.work import operand_width, sources
 
 READ = "global_buffer_read_byte"
 WRITE = "global_buffer_write_byte"
@@ -63,9 +63,10 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
             if isinstance(instruction, Vector):
                 for name in layer.inputs:
                     if shown[name] != NOWHERE:
-                        counts[Access(index, READ, "compute", shown[name])] += network.by_name[name].size
+                        size = network.by_name[name].size * operand_width(network, name)
+                        counts[Access(index, READ, "compute", shown[name])] += size
             if own != NOWHERE and not isinstance(layer, Embedding):
-                counts[Access(index, WRITE, "compute", own)] += layer.size
+                counts[Access(index, WRITE, "compute", own)] += layer.size * operand_width(network, layer.name)
     return {access: size for access, size in counts.items() if size}
 
 

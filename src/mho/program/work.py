@@ -17,6 +17,7 @@ from mho.network.graph import Network
 from mho.network.layers import (
     ChannelAffine,
     Constant,
+    Embedding,
     Input,
     Layer,
     MatrixProduct,
@@ -28,6 +29,7 @@ from mho.network.layers import (
 )
 from mho.network.types import REAL, element_bytes
 from mho.number import QuantisedNetwork
+from mho.number.batching import fixed
 from mho.number.storage import stored
 from mho.program.instructions import Write
 
@@ -66,6 +68,33 @@ def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int
     kind = network.types[layer.name]
     arrives = isinstance(layer, Input) and kind == REAL
     return layer.size * (1 if layer.name in coded or arrives else element_bytes(kind))
+
+
+def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
+    """Bytes of each tensor that lives in the buffer: codes, and integers and truths that vector layers read.
+
+    Constants, what depends on no input, indices that only embeddings look up (they address main memory) and real numbers
+    go past it; a view is where its tensor is.
+    """
+    constant, source = fixed(network), sources(network)
+    read = {
+        source[name]
+        for layer in network.layers
+        if not layer.moves_only and not isinstance(layer, Embedding)
+        for name in layer.inputs
+    }
+    held: dict[str, int] = {}
+    for place, layer in enumerate(network.layers):
+        exact = network.types[layer.name] != REAL and layer.name not in constant and place in read
+        if source[layer.name] == place and not isinstance(layer, Constant) and (layer.name in coded or exact):
+            held[layer.name] = layer.size * operand_width(network, layer.name)
+    return held
+
+
+def operand_width(network: Network, name: str) -> int:
+    """Bytes of an element that a layer reads from the buffer: 1 of codes and their views, those of its type of others."""
+    kind = network.types[name]
+    return 1 if kind == REAL else element_bytes(kind)
 
 
 def write_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:

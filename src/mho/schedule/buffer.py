@@ -22,9 +22,9 @@ from mho.machine.energy import held_s
 from mho.machine.timing import time_program
 from mho.mapping import Mapping
 from mho.network.graph import Network
-from mho.network.layers import Constant, Embedding, Input
+from mho.network.layers import Embedding, Input
 from mho.program.program import BufferUse, Program
-from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
+from mho.program.work import buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.bank_programs import select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
 
@@ -62,12 +62,13 @@ def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
     for name in network.results:
         users[source[name]] = users.get(source[name], 0) | 1 << len(network.layers)
     found: list[Life] = []
+    held = buffer_bytes(network, coded)
     for i, layer in enumerate(network.layers):
-        if isinstance(layer, Constant) or source[layer.name] != i or layer.name not in coded:
+        if layer.name not in held:
             continue
         # An input is in main memory already and is not loaded first; an output goes there in any case.
         extra = -1 if isinstance(layer, Input) else 0 if layer.name in network.results else 1
-        found.append(Life(i, layer.size, users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
+        found.append(Life(i, held[layer.name], users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
     return tuple(found)
 
 

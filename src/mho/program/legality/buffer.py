@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from mho.network.layers import Constant
 from mho.program.instructions import Activate, Transfer, Vector
 from mho.program.legality.facts import Facts, Violation
 from mho.program.program import BufferUse
-from mho.program.work import coded_tensors
+from mho.program.work import buffer_bytes, coded_tensors
 
 
 def buffer_rules(facts: Facts) -> Iterator[Violation]:
@@ -40,12 +39,8 @@ def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
 def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     """Each tensor that is stored as codes has one place that is large enough."""
     banks = facts.program.chip.buffer.banks
-    coded = coded_tensors(facts.program.network, facts.program.quantised)
-    needed = {
-        i
-        for i, layer in enumerate(facts.layers)
-        if layer.name in coded and views[i] == i and not isinstance(layer, Constant)
-    }
+    held = buffer_bytes(facts.program.network, coded_tensors(facts.program.network, facts.program.quantised))
+    needed = {i for i, layer in enumerate(facts.layers) if layer.name in held}
     places: dict[int, list[BufferUse]] = {}
     for use in facts.program.buffers:
         places.setdefault(use.layer, []).append(use)
@@ -55,7 +50,7 @@ def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
             yield Violation(-1, f"tensor {name} has {len(places.get(index, []))} places, not {int(index in needed)}")
             continue
         (use,) = places[index]
-        name, size = facts.layers[index].name, facts.layers[index].size
+        name, size = facts.layers[index].name, held[facts.layers[index].name]
         if len(set(use.banks)) != len(use.banks) or any(not 0 <= bank < len(banks) for bank in use.banks):
             yield Violation(-1, f"{name} lives in banks {use.banks}, but there are {len(banks)} different ones")
         elif use.size != size or not 0 <= use.spilled <= size or sum(banks[b] for b in use.banks) + use.spilled < size:
