@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import typer
 from mho.cli import options as use
 from mho.cli.choice import Choice
 from mho.cli.coding import WeightOptions, needs_weights
+from mho.cli.command import InterruptedWorkError
 from mho.cli.inputs import (
     ModelOptions,
     SampleOptions,
@@ -40,7 +40,6 @@ ANALOG = "Analog side"
 CHIP = "chip."
 KEPT = "results.jsonl"
 """The file of what is finished, in the folder of the results."""
-INTERRUPTED = 130
 BESIDE = 36
 """Columns that the bar takes, how much is done and the time left."""
 
@@ -347,16 +346,15 @@ def following(*, quiet: bool, keeping: Path | None) -> Iterator[Follow]:
         with bar:
             yield Follow(bar, bar.add_task("", total=None))
     except KeyboardInterrupt:
-        sys.stderr.write(_kept(keeping))
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptedWorkError(_kept(keeping)) from None
 
 
 def _kept(keeping: Path | None) -> str:
     if keeping is None:
-        return "mho: nothing is kept; with --out FOLDER the same command goes on from where it was interrupted\n"
+        return "nothing is kept; with --out FOLDER the same command goes on from where it was interrupted"
     if not keeping.is_file():
-        return "mho: nothing was finished yet\n"
-    return f"mho: what is finished is kept in {keeping}; the same command goes on from there\n"
+        return "nothing was finished yet"
+    return f"what is finished is kept in {keeping}; the same command goes on from there"
 
 
 def check_variants(

@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
-from mho.cli.command import Command
+from mho.cli.command import Command, InterruptedWorkError
 from mho.cli.registries import StrategyCommand
 from mho.cli.spread import spread
 from mho.errors import LONGEST, MhoError, one_line
@@ -106,6 +106,8 @@ def _run(arguments: list[str]) -> int:
         text, code = f"{where}{error.strerror or error}", WRONG_REQUEST
     except MemoryError as error:
         text, code = f"not enough memory {error}".strip(), WRONG_REQUEST
+    except InterruptedWorkError as error:
+        text, code = f"interrupted: {error}", INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         text, code = "interrupted", INTERRUPTED
     except Exception:

@@ -7,6 +7,10 @@ from typing import Any, cast
 from typer.core import TyperCommand
 
 
+class InterruptedWorkError(Exception):
+    """Long work was interrupted; its text says what is kept of it."""
+
+
 class Command(TyperCommand):
     """A command that refuses an option given twice, of which all but the last would be ignored, and an empty word."""
 
