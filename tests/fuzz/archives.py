@@ -105,7 +105,20 @@ def trace_file(bench: Bench) -> list[str]:
         case _:
             name = bench.put("t.parquet", alter.data(bench.rng, Path(bench.right("trace.parquet")).read_bytes()))
     more = bench.pick(
-        [], [], [], ["--compact"], ["--rows", "30"], ["--query", "row", "--row", "query"], ["--bag", "x", "--row", "y"]
+        [],
+        [],
+        [],
+        ["--compact"],
+        ["--rows", "30"],
+        ["--query", "row", "--row", "query"],
+        ["--bag", "x", "--row", "y"],
+        ["--query", "1", "--row", "2", "--time", "2"],
+        ["--row", "1-2", "--skip-missing"],
+        ["--basket"],
+        ["--basket", "--query", "1"],
+        ["--separator", ";"],
+        ["--no-header", "--query", "2", "--row", "1"],
+        ["--time", "row"],
     )
     if bench.pick(True, True, False):
         return ["trace", name, *more]
@@ -116,7 +129,7 @@ def trace_file(bench: Bench) -> list[str]:
         "8",
         "--design",
         "naive",
-        *[each for each in more if each != "--rows"][:1],
+        *([] if "--rows" in more else more),
     ]
 
 
