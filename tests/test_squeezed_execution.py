@@ -198,8 +198,12 @@ def test_converters_that_clip_give_what_the_chain_gives(
     high = 2**bits - 1
     full = data.draw(st.booleans())
     if full:
-        # The largest sum that a column can give, whatever the chip's own coding of whole weights inverts.
-        step = max(1.0, chip.array.rows * (2**chip.array.dac_bits - 1) * (chip.levels - 1) / high)
+        # The largest sum that a column of the layer can give: all rows of a piece, all bits that its digits may have.
+        (mapped,) = program.mapping.layers
+        assert isinstance(mapped.tiling, Pieces)
+        pieces = [piece for index in range(mapped.tiling.blocks) for piece in mapped.tiling.block(index).pieces]
+        most = max((len(piece.rows) * mask for piece in pieces for mask in piece.masks.tolist()), default=0)
+        step = max(1.0, most * (2**chip.array.dac_bits - 1) / high)
         analog = GENERIC.override({"adc.bits": bits})
     else:
         step = data.draw(st.sampled_from([1.0, 0.7, 3.0]))
