@@ -27,6 +27,10 @@ def _upsample(mode: str, nearest: str = "floor") -> Handler:
         for place, number in enumerate(range(2, len(shape))):
             size, made = shape[number], call.shape[number]
             scale = factors[place] if len(factors) == len(shape) - 2 else made / size
+            # Whatever the factor, torch copies a length that is kept (nearest, linear) and repeats one that is doubled (nearest).
+            kept = {"asymmetric": (size, 2 * size), "half_pixel": (size,) if how.mode == "linear" else ()}
+            if made in kept.get(how.coordinates, ()):
+                scale = made / size
             axes.append(Axis(number, size, made, scale))
         return resize(builder, x, axes, how)
 
