@@ -81,6 +81,8 @@ class Stated:
 
     def weight(self, integers: AnyArray) -> Array:
         """Return known integers with the code of positive scales."""
+        if integers.dtype.kind not in "iu" and integers.dtype.name not in RANGES:
+            raise NetworkError(f"known values of type {integers.dtype} are no integers; known: {', '.join(RANGES)}")
         wide = integers.astype(np.int64)
         if wide.size and not (self.low <= wide.min() and wide.max() <= self.high):
             raise NetworkError(f"the stored integers are not within {self.low}..{self.high}")
@@ -93,7 +95,7 @@ class Stated:
     def integers(self, reals: AnyArray) -> AnyArray:
         """Round to the nearest integers, halves to even, and saturate, as QuantizeLinear is defined (in float32)."""
         scale, zero = self.along(self.scale, reals.ndim), self.along(self.zero, reals.ndim)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = np.rint(reals.astype(np.float32) / scale.astype(np.float32))
         if np.isnan(ratio).any():
             raise NetworkError("a value that is not a number cannot be quantised")

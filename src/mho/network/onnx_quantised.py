@@ -172,7 +172,7 @@ def quant(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     if mode not in ("ROUND", "HALF_EVEN"):
         raise NetworkError(f"rounding mode {mode} is not known; known: ROUND")
     scale, zero, width = (node.known(index) for index in (1, 2, 3))
-    if scale is None or zero is None or width is None or width.size != 1 or width.reshape(()) % 1 or (zero % 1).any():
+    if scale is None or zero is None or width is None or width.size != 1 or not (_whole(width) and _whole(zero)):
         raise NetworkError("scale, zero point and a number of bits must be known, the latter two whole numbers")
     bits, signed, narrow = int(width.reshape(())), *(bool(node.attributes.get(key, 0)) for key in ("signed", "narrow"))
     if not 1 <= bits <= 32:
@@ -193,6 +193,10 @@ def quant(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     made = builder.reals_of(str(result), stated)
     builder.wide[made] = f"{bits} bits"
     return made
+
+
+def _whole(values: AnyArray) -> bool:
+    return bool(np.isfinite(values).all() and (np.rint(values) == values).all())
 
 
 def _quant_code(scale: AnyArray, zero: AnyArray, low: int, high: int, shape: tuple[int, ...]) -> Stated:

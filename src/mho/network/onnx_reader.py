@@ -68,7 +68,7 @@ class Reader:
         """Read nodes in order; their outputs join the environment. Errors say which node."""
         readers = Counter(name for node in nodes for name in node.input)
         readers.update(outputs)
-        coded = Counter(node.input[0] for node in nodes if node.op_type in CODING)
+        coded = Counter(name for node in nodes if node.op_type in CODING for name in node.input[:1])
         for proto in nodes:
             name = self.scope + (proto.name or next((each for each in proto.output if each), proto.op_type))
             where = f"{self.where}: node {name!r} ({proto.op_type})"
