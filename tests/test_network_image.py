@@ -64,6 +64,7 @@ def test_resizing_is_that_of_onnxruntime(draws: st.DataObject, tmp_path_factory:
         assume(all(int(np.float32(s) * np.float32(n)) > 0 for s, n in zip(scales, (height, width), strict=True)))
         whole = [n * s for n, s in zip((height, width), scales, strict=True)]
         assume(attributes["coordinate_transformation_mode"] != "align_corners" or all(n == int(n) for n in whole))
+        assume(scales == (1.0, 1.0) or [int(n) for n in whole] != [height, width])
         names, stored = "x  s", {"s": np.array([1, 1, *scales], dtype=np.float32)}
     compare(
         tmp_path_factory.mktemp("r"),
@@ -195,11 +196,15 @@ def test_lengths_without_end_are_refused_before_they_are_written_down(tmp_path: 
             Network.from_onnx(save(tmp_path / f"{name}.onnx", nodes, stored, {"x": x}))
 
 
-def test_align_corners_where_two_definitions_differ_is_refused(tmp_path: Path) -> None:
-    scales = {"s": np.array([1, 1, 0.6, 0.6], np.float32)}
-    how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+@pytest.mark.parametrize(
+    ("mode", "scale", "words"),
+    [("align_corners", 0.6, r"give the sizes \[1, 1, 1, 2\]"), ("half_pixel", 1.1, "every length")],
+)
+def test_scales_where_two_definitions_differ_are_refused(mode: str, scale: float, words: str, tmp_path: Path) -> None:
+    scales = {"s": np.array([1, 1, scale, scale], np.float32)}
+    how = {"mode": "linear", "coordinate_transformation_mode": mode}
     file = save(tmp_path / "m.onnx", [node("Resize", "x  s", **how)], scales, {"x": (1, 1, 2, 4)})
-    with pytest.raises(NetworkError, match=r"give the sizes \[1, 1, 1, 2\]"):
+    with pytest.raises(NetworkError, match=words):
         Network.from_onnx(file)
 
 

@@ -35,14 +35,7 @@ def _resize(builder: OnnxBuilder, node: Node) -> str:
     else:
         # In float32, as the runtime multiplies.
         sizes = [math.floor(np.float32(scale) * np.float32(size)) for scale, size in zip(scales, have, strict=True)]
-        if text(given.get("coordinate_transformation_mode", "")) == "align_corners" and any(
-            float(np.float32(scale) * np.float32(size)) != made
-            for scale, size, made in zip(scales, have, sizes, strict=True)
-        ):
-            raise NetworkError(
-                f"align_corners with scales {scales}, which make no whole lengths of {have}: onnxruntime and the standard's "
-                f"own tests differ; give the sizes {sizes}"
-            )
+        _check_scales(text(given.get("coordinate_transformation_mode", "")), scales, have, sizes)
     region = None if old else node.known(1)
     count = len(numbers)
     regions = [(0.0, 1.0)] * count
@@ -62,6 +55,18 @@ def _resize(builder: OnnxBuilder, node: Node) -> str:
     )
     axes = [Axis(*each) for each in zip(numbers, have, sizes, scales, regions, strict=True)]
     return resize(builder, x, axes, how)
+
+
+def _check_scales(mode: str, scales: list[float], have: list[int], sizes: list[int]) -> None:
+    """Refuse scales of which onnxruntime and the standard make different images."""
+    reached = [float(np.float32(scale) * np.float32(size)) for scale, size in zip(scales, have, strict=True)]
+    if mode == "align_corners" and reached != sizes:
+        what = f"align_corners with scales {scales}, which make no whole lengths of {have}"
+    elif mode != "tf_crop_and_resize" and sizes == have and set(scales) != {1.0}:
+        what = f"resizing by {scales}, which keeps every length of {have}"
+    else:
+        return
+    raise NetworkError(f"{what}: onnxruntime and the standard's own definition differ; give the sizes {sizes}")
 
 
 def _factors(node: Node, old: bool) -> tuple[list[float], list[int]]:
