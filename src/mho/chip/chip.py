@@ -106,8 +106,7 @@ class Chip(Shown):
         return chip
 
     def override(self, values: Mapping[str, Override], source: str, name: str | None = None) -> Chip:
-        """Return a varied chip, checked anew. Keys are dotted ("array.rows", "components.adc"), values in SI
-        units.
+        """Return a varied chip, checked anew. Keys are dotted ("array.rows", "components.adc"), values in SI units.
 
         `source` says why; the variant is called `name`, or the chip's name with a star.
         """
