@@ -336,7 +336,7 @@ def test_records_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         Finished(tmp_path / "file" / "results.jsonl").put("key", {})
-    with pytest.raises(OutputError, match="cannot be read"):
+    with pytest.raises(OutputError, match="it is a folder"):
         Finished(tmp_path)
     assert key_of("a", 1) != key_of("a", 2) and key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
 
