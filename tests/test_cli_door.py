@@ -237,3 +237,9 @@ def test_a_program_that_is_not_legal_is_not_executed(shell: Shell, tmp_path: Pat
             altered.writestr(name, content)
     assert "instruction" in refused(shell, "accuracy", "p.mho", "--data", "s.npz", "--seeds", "1")
     assert shell("verify", "p.mho").code == 1
+
+
+def test_a_template_of_what_is_no_chip_is_refused(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("schema: mho.analog/1\n")
+    assert "a.yaml" in refused(shell, "init", "chip", "--preset", "a.yaml")
+    assert not (tmp_path / "my-chip.yaml").exists()

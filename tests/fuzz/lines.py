@@ -78,7 +78,7 @@ def words(bench: Bench) -> list[str]:
                 request += [option[: bench.rng.randrange(1, len(option))], given]
             case "extra":
                 request.insert(bench.rng.randrange(1, len(request) + 1), str(bench.pick(*alter.WORDS)))
-            case "drop":
+            case "drop" if request:
                 del request[bench.rng.randrange(len(request))]
             case "twice":
                 request += [option, given, option, given] if valued else [option, option]

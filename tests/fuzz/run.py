@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -84,7 +85,10 @@ class Worker:
         if line is not None and line.startswith("{"):
             answer: dict[str, Any] = json.loads(line)
             return answer, spent
-        code = process.poll()
+        code: int | None = None
+        if line is None and spent < MOST_CPU_S:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(timeout=1)  # It may be ending just now.
         self.end()
         what = "hung" if code is None else f"ended its process with {code}"
         blank = {"number": number, "kind": "?", "words": [], "code": -1, "err": "", "out": ""}

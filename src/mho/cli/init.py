@@ -53,8 +53,10 @@ def init(
     from mho.files.writing import write_text
 
     if what == "chip":
+        from mho.chip import Chip
         from mho.chip.template import chip_template
 
+        Chip.load(preset or "aras")
         text = chip_template(preset or "aras", path.stem, str(path))
         use = f"mho run resnet20 --chip {path}"
     else:
