@@ -231,7 +231,7 @@ def test_of_a_dense_mapping_the_same_number_is_told_twice_in_json_and_not_in_wor
 
 MISTAKES = [
     (("--turns", "2"), ("--turns", "squeezed", "dense")),
-    (("--turns", "0"), ("--turns", "at least 1")),
+    (("--turns", "0"), ("--turns", "from 1 to 64")),
     (("--turns", "two"), ("--turns", "two")),
     (("--turns", "65", "--mapping", "squeezed", "--chip", "sme"), ("--turns", "64", "65")),
     (("--mapping", "squezed"), ("--mapping", "squeezed")),
@@ -245,7 +245,7 @@ MISTAKES = [
     (("--grid", "window:8"), ("--grid", "window:8", "bits and places")),
     (("--grid", "window:8:0"), ("--grid", "window:8:0", "1 to 7")),
     (("--grid", "uniform:9"), ("--grid", "uniform:9", "2 to 8")),
-    (("--grid", ""), ("--grid", "window")),
+    (("--grid", ""), ("--grid", "empty")),
     ((*GRID, "--rounding", "outputs"), ("--rounding", "outputs", "nearest, output")),
     ((*GRID, "--squeeze", "7"), ("--squeeze 7", "0 to 6")),
     (("--grid", "uniform:4", "--squeeze", "3"), ("--squeeze 3", "0 to 2")),
@@ -255,7 +255,7 @@ MISTAKES = [
     ((*GRID, "--squeeze", "1,2"), ("--squeeze names several", "--budget")),
     (("--budget", "0.1"), ("--budget", "--grid")),
     ((*GRID, "--budget", "0.1"), ("--budget", "--mapping squeezed", "dense")),
-    ((*GRID, "--budget", "-1"), ("--budget", "-1", "at least 0")),
+    ((*GRID, "--budget", "-1"), ("--budget", "-1", "from 0 to")),
     ((*GRID, "--budget", "nan"), ("--budget", "nan")),
     ((*GRID, "--squeeze", "1,2,1", "--budget", "1"), ("--squeeze names 1 twice",)),
     ((*GRID, "--squeeze", "1,", "--budget", "1"), ("--squeeze", "whole number")),
