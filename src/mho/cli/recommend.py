@@ -11,7 +11,7 @@ import typer
 from mho.cli import options as use
 from mho.cli.inputs import load_chip
 from mho.cli.outputs import check_outputs, emit, progress
-from mho.cli.trace import CHANGING, READING, ReadingOptions, share
+from mho.cli.trace_options import CHANGING, READING, ReadingOptions, share
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
