@@ -77,7 +77,9 @@ def words(bench: Bench) -> list[str]:
             case "unknown":
                 request += [option[: bench.rng.randrange(1, len(option))], given]
             case "extra":
-                request.insert(bench.rng.randrange(1, len(request) + 1), str(bench.pick(*alter.WORDS)))
+                request.insert(
+                    bench.rng.randrange(min(1, len(request)), len(request) + 1), str(bench.pick(*alter.WORDS))
+                )
             case "drop" if request:
                 del request[bench.rng.randrange(len(request))]
             case "twice":

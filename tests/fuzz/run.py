@@ -88,7 +88,7 @@ class Worker:
         code: int | None = None
         if line is None and spent < MOST_CPU_S:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                code = process.wait(timeout=1)  # It may be ending just now.
+                code = process.wait(timeout=10)  # It may be ending just now.
         self.end()
         what = "hung" if code is None else f"ended its process with {code}"
         blank = {"number": number, "kind": "?", "words": [], "code": -1, "err": "", "out": ""}
