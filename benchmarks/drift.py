@@ -1,8 +1,9 @@
 """What has moved since a study was measured: python -m benchmarks.drift measures some of its figures again, in about a minute.
 
 A study takes hours; chips and machine are mended meanwhile. Where a chip that a study names is not the preset of that name
-any more, docs/study-NAME.md says so, with what is written here to docs/study-drift.json: for networks known by their shapes,
-throughput and energy by the study's own configurations, then and now. A test compares every digest in docs/ with the presets.
+any more, or the machine has another rule since (RULES), docs/study-NAME.md says so, with what is written here to
+docs/study-drift.json: figures by the study's own configurations, then and now. A test compares every digest in docs/ with
+the presets.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ SCHEDULES = {"overlap": "banks", "aras": "replication"}
 WEIGHTED = ("resnet18", "mobilenet_v2")
 """Networks whose energy with seeded weights, in the configuration of the baseline, is measured again too."""
 SAME, SMALL = 1e-9, 0.01
+
+RULES = {"sme": "combining a layer's sums takes time in the vector unit ([machine.md](machine.md), Time)"}
+"""What the machine does since a study was measured and did not do then; goes when the study is measured again."""
 
 
 def changed(study: Study) -> dict[str, dict[str, str]]:
@@ -68,13 +72,40 @@ def measure(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
+def measure_dense(study: Study) -> list[dict[str, Any]]:
+    """Measure the study of SME's times of dense programs again, of all networks that the zoo or the data have."""
+    import mho
+    from benchmarks.accuracy import data_folder
+    from mho.mapping import map_network
+    from mho.studies.sme.chips import dense
+
+    folder, head, rows = data_folder(), "cost/time/dense/", []
+    for row in study.by_id.values():
+        name = row.id.removeprefix(head)
+        if not row.id.startswith(head):
+            continue
+        files = [] if folder is None else sorted(folder.rglob(f"{name}.onnx"))
+        if not files and name not in mho.zoo.names():
+            continue
+        network = mho.Network.from_onnx(files[0]) if files else mho.zoo.load(name)
+        arrays = map_network(network, chip := dense()).arrays
+        sized = chip.override(
+            {"tiles": max(1, -(-arrays // chip.tile.groups))}, source="as many tiles as the network fills"
+        )
+        report = mho.simulate(mho.compile(network, sized, schedule="naive"))
+        rows.append({"id": row.id, "then": row.ours, "now": report.latency_s})
+    return rows
+
+
 def sentence(name: str, drift: Mapping[str, Any]) -> str:
     """Say what has changed since a study was measured; nothing where nothing has."""
     held = drift.get(name)
-    if not held or not held["chips"]:
+    if not held:
         return ""
     chips = ", ".join(f"`{chip}` ({each['then'][:12]}, now {each['now'][:12]})" for chip, each in held["chips"].items())
-    said = f"**Measured before the latest changes** of {chips}. "
+    said = f"**Measured before the latest changes** of {chips}. " if chips else ""
+    if held["rule"]:
+        said += f"**Measured before a change of the machine**: {held['rule']}. "
     if not held["rows"]:
         return f"{said}None of its figures was measured again since."
     moves = sorted(abs(row["now"] / row["then"] - 1) for row in held["rows"])
@@ -84,8 +115,9 @@ def sentence(name: str, drift: Mapping[str, Any]) -> str:
         how = f"they move by {100 * moves[-1]:.2f} % at most"
     else:
         how = f"they move by {100 * moves[-1]:.1f} % at most, half of them by less than {100 * moves[len(moves) // 2]:.2f} %"
+    kind = "throughputs and energies" if chips else "times"
     return (
-        f"{said}Of its figures, {len(moves)} throughputs and energies were measured again on {held['tree']['day']} "
+        f"{said}Of its figures, {len(moves)} {kind} were measured again on {held['tree']['day']} "
         f"(`python -m benchmarks.drift`, [study-drift.json](study-drift.json)): {how}. The others stand as they were measured."
     )
 
@@ -98,9 +130,10 @@ def main(arguments: list[str] | None = None) -> int:
     studies = {name: kept(name) for name in NAMES}
     found: dict[str, Any] = {}
     for name, study in studies.items():
-        chips = changed(study)
-        if chips:
-            found[name] = {"tree": tree(), "chips": chips, "rows": measure(study) if name == "aras" else []}
+        chips, rule = changed(study), RULES.get(name, "")
+        if chips or rule:
+            rows = {"aras": measure, "sme": measure_dense}.get(name, lambda _: [])(study)
+            found[name] = {"tree": tree(), "chips": chips, "rule": rule, "rows": rows}
             sys.stderr.write(f"{json.dumps(found[name], indent=1)}\n")
     write_json(DRIFT, found)
     for study in studies.values():
