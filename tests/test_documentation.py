@@ -88,13 +88,17 @@ def test_the_sentence_tells_how_much_has_moved() -> None:
 
     def said(*moves: float) -> str:
         rows = [{"id": "x", "then": 2.0, "now": 2.0 * (1 + move)} for move in moves]
-        return sentence("aras", {"aras": {"tree": {"day": "today"}, "chips": chips, "rows": rows}})
+        return sentence("aras", {"aras": {"tree": {"day": "today"}, "chips": chips, "rule": "", "rows": rows}})
 
     assert "they are the same" in said(0.0, 1e-12)
     assert "they move by 0.50 % at most" in said(0.001, -0.005)
     assert "they move by 5.0 % at most, half of them by less than 0.20 %" in said(0.001, 0.002, -0.05)
     assert sentence("sme", {}) == ""
-    assert "None of its figures was measured again" in sentence("a", {"a": {"tree": {}, "chips": chips, "rows": []}})
+    assert "None of its figures was measured again" in sentence(
+        "a", {"a": {"tree": {}, "chips": chips, "rule": "", "rows": []}}
+    )
+    ruled = {"tree": {"day": "today"}, "chips": {}, "rule": "sums take time", "rows": [{"then": 1.0, "now": 1.002}]}
+    assert "a change of the machine**: sums take time. Of its figures, 1 times" in sentence("a", {"a": ruled})
 
 
 def test_no_page_counts_by_hand_what_a_command_lists() -> None:
