@@ -196,7 +196,7 @@ REFUSED = {
     ("--sequence", "8"): "--sequence is not for --trace",
     ("--shape", "a=1"): "--shape is not for --trace",
     ("--weights", "none"): "--weights none gives shapes alone",
-    ("--weights", "nowhere.safetensors"): "nowhere.safetensors: not a readable .safetensors file",
+    ("--weights", "nowhere.safetensors"): "nowhere.safetensors: cannot be read: No such file",
     ("--weights", "nowhere.safetensors", "--dimension", "4"): "--dimension is for seeded tables",
     ("--schedule", "naive", "--effort", "2"): "--effort is for schedule adaptive",
     ("--schedule", "fastest"): "fastest",

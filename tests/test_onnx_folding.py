@@ -349,6 +349,7 @@ ELSEWHERE = {
     "Conv", "ConvTranspose", "Gemm", "BatchNormalization", "LayerNormalization", "RMSNormalization", "GroupNormalization",
     "InstanceNormalization", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MeanVarianceNormalization",
     "Einsum", "LSTM", "GRU", "RNN", "Swish", "Pad", "Resize", "Upsample", "LRN", "LpPool", "GlobalLpPool", "ReverseSequence",
+    "CenterCropPad", "Col2Im",
 }  # fmt: skip
 """Operators that other tests set beside onnxruntime, or onnx's own (test_onnx_nodes)."""
 
