@@ -85,15 +85,15 @@ def test_made_up_traces_say_so(shell: Shell, tmp_path: Path) -> None:
         (["trace", "--synthetic", "--cohesion", "0.4"], "--community-size"),
         (["trace", "--synthetic", "--community-size", "5", "--cohesion", "1.4"], "from 0 to 1"),
         (["trace", "--synthetic", "--popularity", "pareto"], "'pareto' is no law"),
-        (["trace", "--synthetic", "--mean-length", "4,x"], "positive number"),
-        (["trace", "--synthetic", "--rows", "4,0"], "at least 1"),
+        (["trace", "--synthetic", "--mean-length", "4,x"], "a number from 1e-06"),
+        (["trace", "--synthetic", "--rows", "4,0"], "from 1 to 134217728"),
         (["trace", "--synthetic", "--mean-length", "2,2,2", "--rows", "5,5"], "3 mean lengths"),
         (["trace", "FILE"], "no column 'query'"),
         (["trace", "FILE"], "--query COLUMN"),
-        (["trace", "FILE", "--query", "session", "--row", "item", "--rows", "9" * 20], "at most 134217728"),
+        (["trace", "FILE", "--query", "session", "--row", "item", "--rows", "9" * 20], "from 1 to 134217728"),
         (["trace", "FILE", "--query", "session", "--row", "item", "--separator", "x"], "--separator 'x'"),
-        (["trace", "--synthetic", "--mean-length", "1e308"], "at most 67108864"),
-        (["trace", "--synthetic", "--rows", "9" * 20], "from 1 to 67108864"),
+        (["trace", "--synthetic", "--mean-length", "1e308"], "from 1e-06 to 1e+06"),
+        (["trace", "--synthetic", "--rows", "9" * 20], "from 1 to 134217728"),
         (["trace", "--synthetic", "--skip-missing"], "--skip-missing is for a FILE"),
         (["trace", "FILE", *COLUMNS, "--history", "1"], "between 0 and 1"),
         (["trace", "FILE", *COLUMNS, "--rows", "7"], "line 2"),
@@ -113,3 +113,10 @@ def test_mistakes_are_told_in_one_line_and_leave_nothing(shell: Shell, file: Pat
     assert ended.err.count("\n") == 1
     assert not ended.out
     assert contents(file.parent) == before
+
+
+def test_the_command_lines_range_of_rows_is_the_librarys() -> None:
+    from mho.cli import trace_options
+    from mho.network.trace import trace
+
+    assert trace_options.MOST_ROWS == trace.MOST_ROWS

@@ -10,7 +10,7 @@ import typer
 
 from mho.cli import options as use
 from mho.cli.outputs import check_outputs, emit, progress
-from mho.cli.trace_options import CHANGING, MAKING, READING, MakingOptions, ReadingOptions, share
+from mho.cli.trace_options import CHANGING, MAKING, MOST_ROWS, READING, MakingOptions, ReadingOptions, share
 from mho.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def trace(
     rows: Annotated[
         Any,
         typer.Option(
-            parser=use.wholes(1),
+            parser=use.wholes(1, MOST_ROWS),
             metavar="N[,N...]",
             rich_help_panel=READING,
             help="Rows of each table; if not given, as the file says or up to the highest looked up; 10000 for --synthetic.",

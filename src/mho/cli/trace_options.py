@@ -14,6 +14,9 @@ READING, MAKING, CHANGING = "Reading", "Synthetic", "Changing"
 
 Word = str | None
 
+MOST_ROWS = 1 << 27
+"""The most rows of a table: those of `mho.network.trace`, which takes a while to import."""
+
 
 def share(open_end: bool) -> Callable[[Any], float]:
     """Return a reader of shares: from 0 to 1, or, with `open_end`, between them."""
