@@ -386,3 +386,52 @@ def test_a_weight_that_is_not_finite_is_refused_with_its_module() -> None:
         module[0].weight[0, 0] = float("nan")
     with pytest.raises(WeightError, match="module '0'"):
         Network.from_torch(module, normal(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("function", "integers"),
+    [
+        (lambda x: x.clamp_min(0.5), True),
+        (lambda x: x.clamp(-1.5, 2), True),
+        (lambda x: x.cumsum(1), True),
+        (lambda x: x.to(torch.int8).cumsum(1), True),
+        (lambda x: x.cumsum(1, dtype=torch.int32), False),
+        (torch.round, False),
+        (torch.nn.functional.softplus, False),
+    ],
+    ids=["clamp_min", "clamp", "cumsum", "narrow cumsum", "cumsum to integers", "round", "softplus"],
+)
+def test_arguments_and_types_that_change_the_result_are_heeded(
+    function: Callable[..., torch.Tensor], integers: bool
+) -> None:
+    """Integers clamped to fractions are reals, narrow integers are added in wide ones, as torch promotes them."""
+
+    class Module(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return function(x)
+
+    x = torch.randint(-100, 100, (2, 5)) if integers else torch.randn(2, 5) * 5
+    wanted = function(x).numpy()
+    (made,) = run_float(Network.from_torch(Module(), x), [x.numpy()]).values()
+    np.testing.assert_allclose(made, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: torch.round(x, decimals=1), "decimals"),
+        (lambda x: torch.nn.functional.softplus(x, threshold=0.5), "threshold"),
+        (lambda x: x[:, torch.tensor([True, False, True, True, False])], "depends on values"),
+    ],
+)
+def test_arguments_that_have_no_layer_are_refused(function: Callable[..., torch.Tensor], said: str) -> None:
+    class Module(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mask", torch.tensor([True, False, True, True, False]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, self.mask] if said == "depends on values" else function(x)
+
+    with pytest.raises(NetworkError, match=said):
+        Network.from_torch(Module(), torch.randn(2, 5))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mho.program import Program
 
 EPILOG = (
-    "mho accuracy resnet20.onnx --data test.npz --calibration train.npz --set adc.bits=6 --samples 500\n\n"
+    "mho accuracy resnet20.onnx --data test.npz --calibration train.npz --set adc.bits=8 --set adc.range=calibrated\n\n"
     "mho accuracy resnet20.onnx --data test.npz --analog my-device.yaml --seeds 10 --out out/accuracy\n\n"
     "mho accuracy kept.mho --data test.npz --analog my-device.yaml --json -\n\n"
     "mho accuracy resnet20.onnx --data test.npz --find adc.bits --loss 1\n\n"

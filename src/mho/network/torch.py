@@ -231,5 +231,9 @@ def _check(builder: TorchBuilder, node: fx.Node, value: Value, where: str) -> No
     expected = node.meta.get("val")
     pairs: Any = zip(value, expected or (), strict=False) if isinstance(value, tuple) else ((value, expected),)
     for found, wanted in pairs:
-        if isinstance(found, str) and isinstance(wanted, torch.Tensor) and builder.shape(found) != tuple(wanted.shape):
+        if not isinstance(found, str) or not isinstance(wanted, torch.Tensor):
+            continue
+        if not all(isinstance(n, int) for n in wanted.shape):
+            raise NetworkError(f"{where}: its shape depends on values, which a program cannot; index by known integers")
+        if builder.shape(found) != tuple(wanted.shape):
             raise NetworkError(f"{where}: made shape {builder.shape(found)} where torch has {tuple(wanted.shape)}")

@@ -64,9 +64,15 @@ def _selu(builder: TorchBuilder, call: Call) -> str:
 
 
 def _softplus(builder: TorchBuilder, call: Call) -> str:
-    if call["beta"] != 1:
-        raise NetworkError("softplus with beta other than 1 is not known")
+    if call["beta"] != 1 or call["threshold"] < 20:
+        raise NetworkError("softplus with beta other than 1, or linear from a threshold below 20 on, is not known")
     return builder.activation(_first(call), "softplus")
+
+
+def _round(builder: TorchBuilder, call: Call) -> str:
+    if call.get("decimals", 0) != 0:
+        raise NetworkError("rounding to decimals is not known; known: to whole numbers")
+    return builder.activation(_first(call), "round")
 
 
 def _log_sigmoid(builder: TorchBuilder, call: Call) -> str:
@@ -107,7 +113,9 @@ def _clamp(builder: TorchBuilder, call: Call) -> str:
     high = _number(call.get("max")) if call.get("max") is not None else math.inf
     if low is None or high is None:
         raise NetworkError("only clamping to known numbers is known")
-    return builder.activation(_first(call), "clip", {"low": low, "high": high})
+    # Integers clamped to a fraction are reals.
+    x = builder.convert(_first(call), type_name(call.meta.dtype), "type")
+    return builder.activation(x, "clip", {"low": low, "high": high})
 
 
 def _arithmetic(function: str, *, reverse: bool = False) -> Handler:
@@ -303,11 +311,12 @@ def _threshold(builder: TorchBuilder, call: Call) -> str:
 PLAIN = {
     "tan": "tangent", "asin": "arcsine", "acos": "arccosine", "atan": "arctangent", "sinh": "hyperbolic_sine",
     "cosh": "hyperbolic_cosine", "asinh": "area_sine", "acosh": "area_cosine", "atanh": "area_tangent", "floor": "floor",
-    "ceil": "ceiling", "round": "round", "sign": "sign", "softsign": "softsign", "isnan": "is_nan",
+    "ceil": "ceiling", "sign": "sign", "softsign": "softsign", "isnan": "is_nan",
 }  # fmt: skip
 """Functions without parameters by torch's name."""
 ELEMENTWISE: dict[str, Handler] = {
     "relu": _fixed("relu"),
+    "round": _round,
     "relu6": _fixed("clip", low=0.0, high=6.0),
     "hardtanh": _activation("clip", low=("min_val", -1.0), high=("max_val", 1.0)),
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), _clamp),

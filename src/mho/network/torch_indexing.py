@@ -9,7 +9,7 @@ import torch
 
 from mho.errors import NetworkError
 from mho.network.geometry import axis_of
-from mho.network.torch_builder import Call, Handler, TorchBuilder
+from mho.network.torch_builder import Call, Handler, TorchBuilder, type_name
 from mho.network.types import BOOL
 
 
@@ -81,9 +81,8 @@ def _gather(builder: TorchBuilder, call: Call) -> str:
 
 
 def _cumulative_sum(builder: TorchBuilder, call: Call) -> str:
-    x: str = call["self"]
-    if builder.types[x] == BOOL:
-        x = builder.convert(x, "int64", "whole")
+    # Narrow integers and truths are added in a wider type, which is that of the sum.
+    x = builder.convert(call["self"], type_name(call.meta.dtype), "type")
     return builder.cumulative_sum(x, call["dim"])
 
 

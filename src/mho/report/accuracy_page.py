@@ -110,7 +110,7 @@ def finding_page(found: Finding) -> str:
         [Sheet("Value by value", finding_text.HEADS, finding_text.rows(found), told=True)],
         found.notes,
         said=found.sentence,
-        amber=[] if found.boundary.decided else [finding_text.UNDECIDED],
+        amber=[] if found.boundary.decided else [finding_text.undecided(found)],
         listing=_listing(content["analog"]),
     ).render()
 

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from mho.machine.finding import Finding, Probe
 
 HEADS = ("value", "points lost", "95 % interval", "samples", "chips", "accuracy")
-UNDECIDED = (
-    "The samples do not decide at every value that the answer rests on; more of them, or more chips (--seeds), may."
-)
 WORDS = {"within": "kept", "beyond": "lost", "open": "undecided"}
 COLOURS = {"within": "green", "beyond": "red", "open": "yellow"}
+
+
+def undecided(found: Finding) -> str:
+    """Say that the samples do not decide, and what may; more chips only where chips differ."""
+    drawn = any(probe.loss.chips > 1 for probe in found.boundary.probes)
+    more = "more of them, or more chips (--seeds), may" if drawn else "more of them may"
+    return f"The samples do not decide at every value that the answer rests on; {more}."
 
 
 def rows(found: Finding) -> list[tuple[str, ...]]:
@@ -58,7 +62,7 @@ def show_finding(found: Finding, console: Console) -> None:
     console.print(line)
     console.print(Text(found.sentence, style="bold"))
     if not found.boundary.decided:
-        console.print(Text(UNDECIDED, style="yellow"))
+        console.print(Text(undecided(found), style="yellow"))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for head in HEADS[:-1]:
         # The key stands in the sentence above.

@@ -61,11 +61,6 @@ class Loaded:
             return "cifar10/train_calib.npz"
         return self.real.calibration or SPARE.get(self.real.file, self.real.samples)
 
-    @property
-    def blind(self) -> bool:
-        """Whether rounding goes by other samples than those that judge."""
-        return self.calibration_file != self.real.samples
-
     @cached_property
     def calibration(self) -> Samples:
         """The samples by which rounding goes."""
