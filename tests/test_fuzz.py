@@ -35,7 +35,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "leaves a scratch file": ("__import__('tempfile').mkstemp(); raise OSError('planted')", "left tmp"),
     "says two lines": ("__import__('sys').stderr.write('warning\\n'); raise OSError('planted')", "not one line"),
     "says one": ("__import__('sys').exit(1)", "exit code 1"),
-    "swells": ("held = b'x' * (4 * 10**9); raise OSError('planted')", "GB of memory"),
+    "swells": ("held = b'x' * (33 * 10**8); raise OSError('planted')", "GB of memory"),
     "colours": ("__import__('sys').stdout.write('\\x1b[31m')", "a control character"),
 }
 
@@ -43,8 +43,8 @@ FAULTS: dict[str, tuple[str, str]] = {
 def test_every_planted_fault_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the fuzzer's own process, which takes the faults up by a variable of the environment."""
     monkeypatch.setenv(PLANTED, json.dumps([code for code, _ in FAULTS.values()]))
-    monkeypatch.setattr(running, "MOST_CPU_S", 4.0)
-    monkeypatch.setattr(running, "MOST_WAITING_S", 20.0)
+    monkeypatch.setattr(running, "MOST_CPU_S", 15.0)
+    monkeypatch.setattr(running, "MOST_WAITING_S", 25.0)
     outcome = run(range(len(FAULTS)), seed=0, workers=1, kind="chip_file")
     seen = {each["number"]: "; ".join(each["wrong"]) for each in outcome.broken}
     for number, (fault, (_, said)) in enumerate(FAULTS.items()):
