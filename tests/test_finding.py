@@ -312,6 +312,7 @@ def test_accuracy_with_nothing_set_names_the_converters_and_what_would_help(shel
         (("--find", "adc.bits=a:b"), "--find takes KEY"),
         (("--find", "adc.bits=1:nan"), "--find takes KEY"),
         (("--find", "adc.bits", "--set", "adc.bits=6"), "sought by --find and set by --set"),
+        (("--find", "chip.array.adc_bits=4:8", "--set", "adc.bits=6"), "changes no answer: adc.bits is 6"),
         (("--find", "adc.bits", "--csv", "-"), "--csv is for the layers"),
     ],
 )

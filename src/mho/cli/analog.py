@@ -357,10 +357,6 @@ def _kept(keeping: Path | None) -> str:
     return f"what is finished is kept in {keeping}; the same command goes on from there"
 
 
-ADC_BITS = "array.adc_bits"
-"""The chip's own resolution, which counts where the analog side's `adc.bits` is `chip`."""
-
-
 def check_variants(
     prepared: Prepared,
     analog: Analog,
@@ -381,10 +377,8 @@ def check_variants(
         if chip:
             _check_fits(prepared, varied, values, option)
         bits = vary_analog(analog, changes, option).adc.bits
-        if ADC_BITS in chip and bits != "chip":
-            raise OptionError(
-                f"{option} {CHIP}{ADC_BITS} changes no answer here: adc.bits is {bits}, not the chip's; leave adc.bits at chip"
-            )
+        if "array.adc_bits" in chip and bits != "chip":
+            raise OptionError(f"{option} {CHIP}array.adc_bits changes no answer: adc.bits is {bits}; leave it at chip")
 
 
 def _check_fits(prepared: Prepared, varied: Chip, values: Mapping[str, Value], option: str) -> None:
