@@ -69,7 +69,7 @@ RANGES = {
     "show aras --set array.rows=99999999999999999999": "0 to 1e+09 rows",
     "show aras --set array.rows=65537": "1 to 65,536",
     "show aras --set tile.buffer_bytes=1e30": "0 to 1e+18 byte",
-    "trace --synthetic --rows 99999999999999999999": "1 to 1000000000",
+    "trace --synthetic --rows 99999999999999999999": "1 to 134217728",
     "trace --synthetic --mean-length 1e308": "1e-06 to 1e+06",
     "recommend t.csv --budget 1e308": "1 to 1e+12",
     "recommend t.csv --dimension 1000000": "1 to 65536",
