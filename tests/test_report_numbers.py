@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mho.report.engineering import PREFIXES, count, percent, quantity, ratio, shortened
+from mho.engineering import PREFIXES, count, percent, quantity, ratio, shortened
 
 FACTORS = {letter: 10.0**power for power, letter in PREFIXES.items()}
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 import mho
 from mho.chip import Chip
+from mho.engineering import quantity, ratio
 from mho.network.graph import Network
-from mho.report.engineering import quantity, ratio
 from mho.report.terminal import comparison, summary
 from mho.schedule import SCHEDULES
 from tests.strategies import chips, networks

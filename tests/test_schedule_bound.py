@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.schedule import Demand, bound_of
+from mho.program.bound import Demand, bound_of
+from mho.program.turnover import turnover_bound
 from mho.schedule.evaluate import planned_end, room
-from mho.schedule.turnover import turnover_bound
 
 Layers = tuple[tuple[int, int], ...]
 Held = tuple[int, int] | None

@@ -28,9 +28,10 @@ from mho.network.layers import Convolution
 from mho.network.samples import synthetic
 from mho.number import Grid, QuantisedNetwork
 from mho.program import Activate, Program, Write
+from mho.program.bound import lower_bound
 from mho.program.instructions import members
 from mho.program.work import coded_tensors
-from mho.schedule import SCHEDULES, lower_bound
+from mho.schedule import SCHEDULES
 from tests.hand_sized import entry, linear, network
 from tests.squeezed_oracle import Chain, events_of
 from tests.strategies import Sketch, networks

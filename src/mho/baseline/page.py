@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mho.baseline.account import PRODUCTS
 from mho.baseline.result import KINDS, Run
+from mho.engineering import count, percent, quantity
 from mho.files.writing import save_texts
 from mho.network.layers import MatrixProduct
 from mho.report.bars import Bar, draw
-from mho.report.engineering import count, percent, quantity
 from mho.report.sheets import Page, Sheet, as_json
 
 STATIONARY = {"weight": "weights stay", "input": "inputs stay", "output": "outputs stay"}

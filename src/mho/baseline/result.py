@@ -9,8 +9,8 @@ from typing import Any
 
 from mho.baseline.folds import Dataflow, Folding
 from mho.baseline.systolic import COMPONENTS, Systolic
+from mho.engineering import quantity
 from mho.network.graph import Network
-from mho.report.engineering import quantity
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from mho.baseline.account import PRODUCTS
 from mho.baseline.result import Run
+from mho.engineering import count, percent, quantity, shortened
 from mho.network.layers import MatrixProduct
-from mho.report.engineering import count, percent, quantity, shortened
 
 COSTLIEST = 10
 """Layers shown."""

@@ -175,7 +175,7 @@ def _show(found: Statistics, console: Console, unseen: Unseen | None, history: f
     from rich.table import Table
     from rich.text import Text
 
-    from mho.report.engineering import count, percent
+    from mho.engineering import count, percent
 
     console.print(Text(found.origin, style="bold"))
     if found.synthetic:

@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mho.engineering import count, shortened
 from mho.machine.evaluation import decibels
 from mho.report import accuracy_text as text
 from mho.report import sweep_text
-from mho.report.engineering import count, shortened
 
 if TYPE_CHECKING:
     from mho.machine.analog.spec import Analog

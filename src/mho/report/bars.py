@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from mho.report.engineering import quantity, scaled, shortened
+from mho.engineering import quantity, scaled, shortened
 from mho.report.svg import label, opened, round_step, width_of
 
 ROW = 26.0

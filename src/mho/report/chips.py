@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mho.chip import Chip
 from mho.chip.describe import full_column
-from mho.report.engineering import quantity, scaled
+from mho.engineering import quantity, scaled
 
 SCALED = ("m", "s", "J", "W", "Hz", "m2", "byte/s", "elements/s", "macs/s")
 """Units of overrides, whose values are SI, that are easier to read with a prefix."""

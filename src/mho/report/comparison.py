@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mho.engineering import count, ratio
 from mho.files.writing import save_texts
 from mho.machine.energy import KINDS
 from mho.report.bars import Bar, draw
-from mho.report.engineering import count, ratio
 from mho.report.sheets import Page, Sheet, as_json
 from mho.report.terminal import amber, compared, named
 from mho.shown import Columns, columns

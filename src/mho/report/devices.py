@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mho.engineering import quantity
 from mho.machine.analog.devices import Device
 from mho.report.chips import hanging
-from mho.report.engineering import quantity
 
 HOW_TO_USE = (
     "take one by --set device=NAME, change it by --set device.KEY=VALUE, in mho accuracy and mho sweep: "

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mho.engineering import count, percent, quantity, ratio
 from mho.files.text import json_text
 from mho.machine.energy import KINDS
-from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.page import page_data
 from mho.report.terminal import COUNTINGS, converters, endurance_title, exact, saving, span, squeezed, years
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from mho.engineering import shortened
 from mho.machine.evaluation import decibels
 from mho.report import accuracy_text as text
-from mho.report.engineering import shortened
 from mho.report.svg import label, opened, round_step, width_of
 
 if TYPE_CHECKING:

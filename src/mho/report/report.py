@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mho.engineering import quantity, ratio
 from mho.errors import OptionError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear, WriteCount
@@ -23,9 +24,8 @@ from mho.machine.verify import Verification
 from mho.mapping import map_network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Activate, Combine, Program, Vector, Write
+from mho.program.bound import Bound, lower_bound
 from mho.program.work import coded_tensors
-from mho.report.engineering import quantity, ratio
-from mho.schedule import Bound, lower_bound
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 

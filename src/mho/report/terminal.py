@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mho.engineering import count, percent, quantity, ratio, scaled, shortened
 from mho.machine.energy import KINDS
-from mho.report.engineering import count, percent, quantity, ratio, scaled, shortened
 
 if TYPE_CHECKING:
     from mho.report.report import Report

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.chip.lookup import Reading
+from mho.engineering import count, quantity
 from mho.errors import MappingError, OptionError
 from mho.machine.functional import execute
 from mho.machine.lookup import reduce
@@ -28,7 +29,6 @@ from mho.network.trace import Trace
 from mho.network.zoo.recommenders import OUTPUT
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
-from mho.report.engineering import count, quantity
 from mho.report.report import Report, simulate
 from mho.report.service import Service, serve, weight_bits
 from mho.schedule.dispatch import dispatch

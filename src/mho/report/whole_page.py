@@ -6,10 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mho.engineering import count, percent, quantity, ratio
 from mho.files.writing import save_texts
 from mho.machine.energy import KINDS
 from mho.report.bars import Bar, draw
-from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.sheets import Page, Sheet, as_json
 from mho.report.terminal import amber
 

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mho.report.engineering import count
+from mho.engineering import count
 from mho.report.terminal import converters
 from mho.report.whole import Whole
 from mho.report.whole_page import part_lines

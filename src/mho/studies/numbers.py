@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mho.report.engineering import count, quantity
+from mho.engineering import count, quantity
 
 SCALED = ("s", "J", "m²", "byte")
 """Units that are written with a prefix."""

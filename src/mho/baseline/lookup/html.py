@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from mho.baseline.lookup import charts, page
 from mho.baseline.lookup.recommendation import Recommendation
+from mho.engineering import percent, quantity
 from mho.errors import OutputError
 from mho.files.text import json_text
 from mho.files.writing import save_texts
-from mho.report.engineering import percent, quantity
 
 LAYOUT = "layout.npz"
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.baseline.lookup.recommendation import OWN, Recommendation
+from mho.engineering import count, percent, quantity, ratio
 from mho.mapping.embedding import cover, groups_per_bag
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace
-from mho.report.engineering import count, percent, quantity, ratio
 from mho.report.service import Service, spread
 
 POINTS = 240

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mho.baseline.lookup.page import energies, measures, modes, split_lines, split_verdict, trace_lines
 from mho.baseline.lookup.recommendation import Recommendation
-from mho.report.engineering import percent
+from mho.engineering import percent
 
 GAP = 3
 """Characters between two columns."""

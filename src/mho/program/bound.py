@@ -215,7 +215,7 @@ def bound_of(need: Demand) -> Bound:
         # Where layers share blocks, a written block serves several layers, which the argument does not know of.
         if need.write_s > 0.0 and not need.shares and need.different() <= TURNS * need.groups:
             # Compiled code takes a while to import, and is of use here only.
-            from mho.schedule.turnover import turnover_bound
+            from mho.program.turnover import turnover_bound
 
             arguments["turnover of groups"] = turnover_bound(
                 need.blocks,
