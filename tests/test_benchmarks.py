@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as timing
-from benchmarks import accuracy, analog, analog_accuracy, gains, grouping, lookups, recommenders, squeezed
+from benchmarks import accuracy, analog, analog_accuracy, gains, grouping, lookups, recommenders, squeezed, store
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
@@ -36,6 +36,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (grouping.SPEED_PAGE, grouping.speed_table(read_json(grouping.RESULTS))),
         (lookups.PAGE, lookups.table(read_json(lookups.RESULTS))),
         (recommenders.PAGE, recommenders.table(read_json(recommenders.RESULTS))),
+        (store.PAGE, store.rendered(read_json(store.RESULTS))),
     ],
     ids=[
         "accuracy",
@@ -48,6 +49,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "grouping speed",
         "lookups",
         "recommenders",
+        "store",
     ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
@@ -77,6 +79,14 @@ def test_serving_look_ups_is_as_fast_as_it_should_be_and_linear() -> None:
     per_bag = [row["serve_s"] / row["bags"] for row in rows]
     assert max(per_bag) <= 3 * min(per_bag)
     assert rows[-1]["added_bytes"] <= 2 * max(row["added_bytes"] for row in rows[:-1])
+
+
+def test_a_store_of_a_hundred_thousand_records_is_linear() -> None:
+    """A record costs no more among 100,000 than among 1,000, in time and in bytes."""
+    few, *_, many = read_json(store.RESULTS)["sizes"]
+    assert many["records"] == 100_000 and few["records"] == 1_000
+    assert many["bytes"] / many["records"] == few["bytes"] / few["records"]
+    assert many["put_s"] / many["records"] < 1.5 * few["put_s"] / few["records"]
 
 
 def test_recommenders_keep_what_they_were_trained_to() -> None:

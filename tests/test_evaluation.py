@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import mho
 from mho.errors import AnalogError, OptionError, OutputError, ProgramError
+from mho.files.store import Store, key_of
 from mho.machine import evaluation, judge
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Analog
 from mho.machine.calibration import calibrate
 from mho.machine.evaluation import Evaluation, decibels, evaluate
-from mho.machine.finished import Finished, key_of
 from mho.machine.functional import Executor
 from mho.machine.intervals import student, wilson
 from mho.machine.sweep import sweep
@@ -264,8 +264,8 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
     path = tmp_path / "new" / "results.jsonl"
     wanted = whole(evaluate(program, samples, analog(), seeds=3))
     with pytest.raises(StoppedError):
-        evaluate(program, samples, analog(), seeds=3, progress=stop_at(24), done=Finished(path))
-    kept = Finished(path)
+        evaluate(program, samples, analog(), seeds=3, progress=stop_at(24), done=Store(path))
+    kept = Store(path)
     assert len(kept) == 4, "the integers, the float network and two seeds"
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     seeds: list[int] = []
@@ -284,7 +284,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
     assert seeds == [2]
     assert whole(found) == wanted
     assert {total for _, total in told} == {12}, "what was finished before is counted as work"
-    evaluate(program, samples, analog(), seeds=3, done=Finished(path))
+    evaluate(program, samples, analog(), seeds=3, done=Store(path))
     assert seeds == [2]
 
 
@@ -292,7 +292,7 @@ def test_what_is_kept_is_only_taken_for_what_it_is_of(
     network: Network, program: Program, samples: Samples, tmp_path: Path
 ) -> None:
     """Another program, other samples, other labels, another analog side: nothing kept is taken."""
-    done = Finished(tmp_path / "results.jsonl")
+    done = Store(tmp_path / "results.jsonl")
     evaluate(program, samples, analog(), seeds=1, done=done)
     images, labels = samples.inputs[0], samples.labels
     assert labels is not None
@@ -323,11 +323,11 @@ def test_a_damaged_file_costs_only_its_damaged_lines(
 ) -> None:
     path = tmp_path_factory.mktemp("kept") / "results.jsonl"
     record = {f"field {name}": value for name, value in record.items()}
-    done = Finished(path)
+    done = Store(path)
     for key in ("one", "two"):
         assert done.put(key, record) == record
     path.write_bytes(b"[1]\n{}\n" + path.read_bytes() + b"\n" + damage)
-    again = Finished(path)
+    again = Store(path)
     assert [again.get(key, tuple(record)) for key in ("one", "two")] == [record, record]
     assert again.get("one", (*record, "more")) is None and again.get("three", tuple(record)) is None
 
@@ -335,10 +335,12 @@ def test_a_damaged_file_costs_only_its_damaged_lines(
 def test_records_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        Finished(tmp_path / "file" / "results.jsonl").put("key", {})
+        Store(tmp_path / "file" / "results.jsonl").put("key", {})
     with pytest.raises(OutputError, match="it is a folder"):
-        Finished(tmp_path)
-    assert key_of("a", 1) != key_of("a", 2) and key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+        Store(tmp_path)
+    code = "mho.files.store"
+    assert key_of(code, "a", 1) != key_of(code, "a", 2) != key_of("mho.errors", "a", 2)
+    assert key_of(code, {"a": 1, "b": 2}) == key_of(code, {"b": 2, "a": 1})
 
 
 # Sweeps
@@ -381,18 +383,18 @@ def test_an_interrupted_sweep_goes_on_and_can_be_extended(program: Program, samp
     wanted = sweep(program, samples, analog(), over=over, seeds=2).to_dict()
     told: list[tuple[int, int]] = []
     with pytest.raises(StoppedError):
-        sweep(program, samples, analog(), over=over, seeds=2, progress=stop_at(36), done=Finished(path))
+        sweep(program, samples, analog(), over=over, seeds=2, progress=stop_at(36), done=Store(path))
 
     def follow(what: str, done: int, total: int) -> None:
         told.append((done, total))
 
-    found = sweep(program, samples, analog(), over=over, seeds=2, progress=follow, done=Finished(path))
+    found = sweep(program, samples, analog(), over=over, seeds=2, progress=follow, done=Store(path))
     assert found.to_dict() == wanted
     assert told[-1][1] == 12 and all(done <= total for done, total in told)
-    kept = len(Finished(path))
+    kept = len(Store(path))
     more = {"device.programming.sigma": (0.05, 0.1, 0.2)}
-    sweep(program, samples, analog(), over=more, seeds=2, done=Finished(path))
-    assert len(Finished(path)) == kept + 2
+    sweep(program, samples, analog(), over=more, seeds=2, done=Store(path))
+    assert len(Store(path)) == kept + 2
 
 
 @pytest.mark.parametrize(

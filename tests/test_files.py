@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 import mho
 from mho.errors import ChipError, MhoError, NetworkError, OutputError, one_line, printable
 from mho.files import archive, text
+from mho.files.store import Store
 from mho.files.writing import check_file, check_folder, save_texts, write_text, write_whole
-from mho.machine.finished import Finished
 from mho.network.trace import synthesise
 from tests.fuzz.corpus import bomb
 
@@ -62,7 +62,7 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "write_text": lambda path: write_text(path, CONTENT),
     "save_texts": lambda path: save_texts({"other": CONTENT, path.name: CONTENT}, path.parent),
     "check_file": check_file,
-    "finished": lambda path: Finished(path).put("key", {"x": 1}),
+    "finished": lambda path: Store(path).put("key", {"x": 1}),
     "program": lambda path: mho.compile(mho.zoo.load("resnet20"), "aras", schedule="naive").save(str(path)),
 }
 
@@ -228,7 +228,7 @@ def test_lines_of_results_that_nest_without_end_are_passed_over(tmp_path: Path) 
     (tmp_path / "results.jsonl").write_text(
         "[" * 100_000 + '\n{"key": "k", "x": 1}\n{"key": "l", "x": ' + "[" * 5000 + "\n"
     )
-    assert Finished(tmp_path / "results.jsonl").get("k", ["x"]) == {"x": 1}
+    assert Store(tmp_path / "results.jsonl").get("k", ["x"]) == {"x": 1}
 
 
 def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:

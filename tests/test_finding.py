@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import mho
 from mho.errors import MhoError, OptionError
+from mho.files.store import Store
 from mho.machine import finding as module
 from mho.machine.finding import Loss, bisect, find, looks
-from mho.machine.finished import Finished
 from mho.machine.intervals import paired_loss
 from mho.machine.ordered import ordered
 from mho.network.samples import Samples, load_samples
@@ -181,7 +181,7 @@ def test_bits_of_real_digits_are_found_and_taken_up_again(
 ) -> None:
     program, given, measured = digits
     path = tmp_path / "results.jsonl"
-    found = find(program, given, over=ordered("adc.bits"), loss=40, calibration=measured, done=Finished(path))
+    found = find(program, given, over=ordered("adc.bits"), loss=40, calibration=measured, done=Store(path))
     # 9 bits hold any sum of 128 rows of 2-bit cells: exact, without a sample; 1 bit loses nearly all.
     probes = {probe.value: probe for probe in found.boundary.probes}
     assert probes[24].loss.proven and probes[12].loss.proven and not probes[1].loss.proven
@@ -197,7 +197,7 @@ def test_bits_of_real_digits_are_found_and_taken_up_again(
 
     monkeypatch.setattr(module, "Executor", none)
     monkeypatch.setattr(module, "run_reference", none)
-    again = find(program, given, over=ordered("adc.bits"), loss=40, calibration=measured, done=Finished(path))
+    again = find(program, given, over=ordered("adc.bits"), loss=40, calibration=measured, done=Store(path))
     assert again.to_dict() == found.to_dict()
 
 

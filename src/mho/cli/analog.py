@@ -391,6 +391,6 @@ def _check_fits(prepared: Prepared, varied: Chip, values: Mapping[str, Value], o
 
 def finished(out: Path | None) -> Any:
     """Return where what is finished is kept: in memory where no folder is given."""
-    from mho.machine.finished import Finished
+    from mho.files.store import Store
 
-    return Finished(None if out is None else out / KEPT)
+    return Store(None if out is None else out / KEPT)

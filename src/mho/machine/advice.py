@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mho.errors import MhoError
+from mho.files.store import Store
 from mho.machine.analog.converter import adc_bits
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.evaluation import Evaluation, evaluate
-from mho.machine.finished import Finished
 from mho.machine.judge import Progress
 from mho.machine.remedy import Remedy
 from mho.machine.resolution import resolution
@@ -44,14 +44,14 @@ def advise(
     *,
     calibration: Samples | None = None,
     progress: Progress | None = None,
-    done: Finished | None = None,
+    done: Store | None = None,
     backend: str = "compiled",
 ) -> tuple[Remedy, ...]:
     """Try what could bring back the accuracy that an evaluation lost, on a few of its samples: as it is first, ideal ADCs next.
 
     `build` compiles for changes of the chip, as for `sweep`; what it refuses is left out. Other arguments as for `evaluate`.
     """
-    batch, kept = found.program.network.batch, Finished() if done is None else done
+    batch, kept = found.program.network.batch, Store() if done is None else done
     few = samples.spread(-(-TRIED_ON // batch) * batch)
 
     def judge(changes: Mapping[str, Value]) -> Evaluation:

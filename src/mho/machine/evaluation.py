@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError, ProgramError
+from mho.files.store import Store, key_of
 from mho.machine.analog.signals import LayerSignal
 from mho.machine.analog.spec import Analog
-from mho.machine.finished import Finished, key_of
 from mho.machine.intervals import Mean, student, wilson
 from mho.machine.judge import SEED_FIELDS, Progress, Run, samples_digest
 from mho.machine.remedy import Remedy
@@ -224,7 +224,7 @@ def evaluate(
     seeds: int = SEEDS,
     calibration: Samples | None = None,
     progress: Progress | None = None,
-    done: Finished | None = None,
+    done: Store | None = None,
     backend: str = "compiled",
 ) -> Evaluation:
     """Classify all samples on the chips of the seeds analog.seed to analog.seed + seeds - 1; one alone where nothing is drawn.
@@ -234,7 +234,7 @@ def evaluate(
         found.accuracy, found.seed_interval, found.sample_interval, found.to_dict()
 
     The largest element of the first output is the class. `calibration`: samples that set the range of ADCs whose range is
-    calibrated; `samples` where none are given. `done` keeps what is finished (Finished("results.jsonl")), so that the next
+    calibrated; `samples` where none are given. `done` keeps what is finished (Store("results.jsonl")), so that the next
     call goes on from there. `backend`: as for `execute`; none changes a result. Raises OptionError where labels are missing or
     name no class, ProgramError where the program holds
     no weights or no calibrated activations, AnalogError where `analog` does not fit the chip.
@@ -246,7 +246,7 @@ def evaluate(
         raise ProgramError(f"{program.network.name} has no weights, or no calibrated activations, to execute")
     checked_labels(program.network, samples)
     analog = Analog() if analog is None else analog
-    done = Finished() if done is None else done
+    done = Store() if done is None else done
     drawn = draws(analog, program.chip.array.adc_bits)
     count = seeds if drawn else 1
     run = Run(program, samples, done, progress, backend)
@@ -256,7 +256,7 @@ def evaluate(
         # The ranges are those of the first chip.
         kind["ranges of"] = analog.seed
     keys = {
-        seed: key_of("seed", run.program_digest, run.samples_digest, samples_digest(measured), kind, seed)
+        seed: key_of(__name__, "seed", run.program_digest, run.samples_digest, samples_digest(measured), kind, seed)
         for seed in range(analog.seed, analog.seed + count)
     }
     run.total = len(samples) * sum(done.get(key, SEED_FIELDS) is None for key in keys.values())

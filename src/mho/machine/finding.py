@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import AnalogError, MappingError, OptionError, ProgramError
+from mho.files.store import Store, key_of
 from mho.machine.analog.spec import Analog
 from mho.machine.evaluation import SEEDS, draws, few, without_seed
-from mho.machine.finished import Finished, key_of
 from mho.machine.functional import Executor
 from mho.machine.intervals import CONFIDENCE, paired_loss
 from mho.machine.judge import Progress, Run
@@ -282,7 +282,9 @@ class _Bench:
         return loss
 
     def _by_integers(self, run: Run, first: int, last: int, where: str) -> Flags:
-        key = key_of("right in integers", digest(run.program, values_only=True), run.samples_digest, first, last)
+        key = key_of(
+            __name__, "right in integers", digest(run.program, values_only=True), run.samples_digest, first, last
+        )
         quantised = run.program.quantised
         assert quantised is not None
         return self._flags(run, key, lambda x, at: run_reference(quantised, x), (first, last), where)
@@ -291,7 +293,7 @@ class _Bench:
         self, run: Run, analog: Analog, executors: dict[int, Executor], part: tuple[int, int], where: str
     ) -> Flags:
         kind = [run.program_digest, run.samples_digest, without_seed(analog), analog.seed]
-        key = key_of("right on the chip", *kind, *part)
+        key = key_of(__name__, "right on the chip", *kind, *part)
 
         def scores(x: tuple[Any, ...], at: int) -> dict[str, npt.NDArray[Any]]:
             if analog.seed not in executors:
@@ -325,7 +327,7 @@ def find(
     seeds: int = SEEDS,
     calibration: Samples | None = None,
     progress: Progress | None = None,
-    done: Finished | None = None,
+    done: Store | None = None,
     backend: str = "compiled",
 ) -> Finding:
     """Find the least or the largest value of a parameter at which no more than `loss` points of accuracy are lost.
@@ -342,7 +344,7 @@ def find(
     if seeds < 1:
         raise OptionError(f"seeds must be at least 1, not {seeds}")
     base, build = Analog() if analog is None else analog, program if callable(program) else only(program)
-    kept = Finished() if done is None else done
+    kept = Store() if done is None else done
     order = np.random.default_rng(ORDER).permutation(len(samples))
     mixed: Samples | None = None
 

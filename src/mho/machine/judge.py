@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mho.files.store import Store, key_of
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Analog
 from mho.machine.calibration import calibrate
-from mho.machine.finished import Finished, key_of
 from mho.machine.functional import Executor
 from mho.number.accuracy import checked_labels, predicted, right
 from mho.number.reference import run_reference
@@ -47,7 +47,7 @@ class Run:
     """One evaluation under way."""
 
     def __init__(
-        self, program: Program, samples: Samples, done: Finished, progress: Progress | None, backend: str
+        self, program: Program, samples: Samples, done: Store, progress: Progress | None, backend: str
     ) -> None:
         self.backend = backend
         self.program, self.samples, self.done, self.progress = program, samples, done, progress
@@ -65,7 +65,7 @@ class Run:
         quantised = self.program.quantised
         assert quantised is not None
         values = digest(self.program, values_only=True)
-        key = key_of("integers", values, self.samples_digest)
+        key = key_of(__name__, "integers", values, self.samples_digest)
         found = self.done.get(key, REFERENCE_FIELDS)
         if found is None:
             classes: list[int] = []
@@ -86,7 +86,7 @@ class Run:
             for array in (layer.weight, layer.bias):
                 if array is not None and array.values is not None:
                     weights.update(np.ascontiguousarray(array.values).tobytes())
-        key = key_of("float", values, weights.hexdigest(), self.samples_digest)
+        key = key_of(__name__, "float", values, weights.hexdigest(), self.samples_digest)
         found = self.done.get(key, FLOAT_FIELDS)
         if found is None:
             parts = self._parts("float network")
@@ -114,7 +114,7 @@ class Run:
             return analog
         # What an ADC makes of a sum has no part in how large the sum is.
         content = analog.to_dict() | {"adc": {"percentile": analog.adc.share, "per": analog.adc.per}, "name": None}
-        key = key_of("limits", self.program_digest, samples_digest(measured), content)
+        key = key_of(__name__, "limits", self.program_digest, samples_digest(measured), content)
         found = self.done.get(key, LIMIT_FIELDS)
         if found is None:
             self.say("setting the ranges of the ADCs")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
+from mho.files.store import Store
 from mho.machine.analog.spec import Analog
 from mho.machine.evaluation import SEEDS, Evaluation, decibels, draws, evaluate
-from mho.machine.finished import Finished
 from mho.machine.judge import Progress
 from mho.program import Program
 from mho.shown import Columns, Shown, columns
@@ -132,7 +132,7 @@ def sweep(
     seeds: int = SEEDS,
     calibration: Samples | None = None,
     progress: Progress | None = None,
-    done: Finished | None = None,
+    done: Store | None = None,
     backend: str = "compiled",
 ) -> Sweep:
     """Evaluate (see `evaluate`) at every combination of the values of one or two parameters.
@@ -148,7 +148,7 @@ def sweep(
     points = combinations(swept)
     variants = [base.override(changes) if changes else base for _, changes in map(split, points)]
     build = program if callable(program) else only(program)
-    done = Finished() if done is None else done
+    done = Store() if done is None else done
     ahead = [len(samples) * (seeds if draws(variant) else 1) for variant in variants]
     found: dict[int, Evaluation] = {}
     built: tuple[str, Program] | None = None

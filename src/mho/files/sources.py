@@ -1,0 +1,105 @@
+"""The code that a result rests on: a module of mho and all of mho that it imports, found by reading sources, not by running them.
+
+A name taken from a package is followed to the module that defines it, so that the rest of the package does not count. A module
+named in a text, as registries do, counts as imported; what is imported for type checks alone does not. A data file (.yaml)
+counts where a module that lies beside it names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_PACKAGE = __name__.partition(".")[0]
+
+_TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)*", re.MULTILINE)
+_FROM = re.compile(rf"^[ \t]*from[ ]({_PACKAGE}[\w.]*)[ ]import[ ](?:\(([^)]*)\)|(.*))", re.MULTILINE)
+_WHOLE = re.compile(rf"^[ \t]*import[ ]({_PACKAGE}[\w.]*)(?:[ ]as[ ]\w+)?[ ]*$", re.MULTILINE)
+_USED = re.compile(rf"\b{_PACKAGE}\.(\w+)")
+_NAMED = re.compile(rf"""["']({_PACKAGE}(?:\.\w+)+)(?::\w+)?["']""")
+_ELSEWHERE = re.compile(rf"""["'](\w+)["']: ["']({_PACKAGE}(?:\.\w+)+)["']""")
+_DATA = re.compile(r"""["']([\w.-]+\.yaml)["']""")
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Return the SHA-256 in hexadecimal of the sources of a module and of all of mho that it imports, directly or not."""
+    digest = hashlib.sha256()
+    for path in sorted(files_of(module)):
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def files_of(module: str) -> frozenset[Path]:
+    """Return the files of a module, of all of mho that it imports, and of the data that these name."""
+    modules, waiting = {module}, [module]
+    while waiting:
+        new = _imports(waiting.pop()) - modules
+        modules |= new
+        waiting += new
+    paths = {path for name in modules if (path := _path(name)) is not None}
+    data = {path.parent / name for path in paths for name in _DATA.findall(_text(path))}
+    return frozenset(paths | {path for path in data if path.is_file()})
+
+
+@cache
+def _path(module: str) -> Path | None:
+    place = ROOT.joinpath(*module.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def _text(path: Path) -> str:
+    return _TYPES_ONLY.sub("", path.read_text(encoding="utf-8"))
+
+
+@cache
+def _taken(module: str) -> dict[str, tuple[str, str]]:
+    """Return the names that a module takes from elsewhere: name to the module that it is taken from and its name there."""
+    path = _path(module)
+    if path is None:
+        return {}
+    names = {}
+    for source, several, one in _FROM.findall(_text(path)):
+        for part in re.sub(r"#.*", "", several or one).split(","):
+            name, _, alias = part.strip().partition(" as ")
+            if name:
+                names[alias or name] = (source, name)
+    if path.name == "__init__.py":
+        # A table of names that are imported when they are first used.
+        for name, source in _ELSEWHERE.findall(_text(path)):
+            names[name] = (source.removesuffix(f".{name}") if source.endswith(f".{name}") else source, name)
+    return names
+
+
+@cache
+def _defining(module: str, name: str) -> str:
+    """Return the module that defines a name found in `module`, through packages that only pass it on."""
+    path = _path(module)
+    if path is not None and path.name == "__init__.py":
+        if name in _taken(module) and _taken(module)[name] != (module, name):
+            return _defining(*_taken(module)[name])
+        if _path(f"{module}.{name}") is not None:
+            return f"{module}.{name}"
+    return module
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    path = _path(module)
+    if path is None:
+        return frozenset()
+    text = _text(path)
+    names = {_defining(*source) for source in _taken(module).values()}
+    for whole in _WHOLE.findall(text):
+        if whole == _PACKAGE:
+            names |= {_defining(_PACKAGE, name) for name in _USED.findall(text)}
+        else:
+            names.add(whole)
+    names |= {name for name in _NAMED.findall(text) if _path(name) is not None}
+    return frozenset(names - {_PACKAGE})

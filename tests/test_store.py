@@ -1,0 +1,177 @@
+"""Stores of finished work: what is written grows with the records, and is there after any interruption; what code it rests on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.errors import OutputError
+from mho.files import sources
+from mho.files.sources import code_digest, files_of
+from mho.files.store import Store
+
+RECORDS = 2000
+HOUSE = Path(mho.__file__).parent
+
+
+def test_the_bytes_written_grow_with_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted at the system's call: each record is written once, whatever stands before it."""
+    written: list[int] = []
+    write = os.write
+
+    def counted(handle: int, content: bytes) -> int:
+        written.append(len(content))
+        return write(handle, content)
+
+    monkeypatch.setattr(os, "write", counted)
+    store = Store(tmp_path / "results.jsonl")
+    for number in range(RECORDS):
+        store.put(f"key {number:6}", {"x": f"{number:6}"})
+    assert len(written) == RECORDS and len(set(written)) == 1
+    assert sum(written) == (tmp_path / "results.jsonl").stat().st_size
+    assert len(Store(tmp_path / "results.jsonl")) == RECORDS
+
+
+@given(st.integers(0, 200), st.lists(st.integers(0, 9), max_size=6))
+@settings(max_examples=40)
+def test_an_interruption_harms_the_last_line_alone(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, later: list[int]
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "results.jsonl"
+    store = Store(path)
+    for number in range(5):
+        store.put(f"key {number}", {"x": number})
+    content = path.read_bytes()
+    path.write_bytes(content[: max(len(content) - cut, 0)])
+    whole = path.read_bytes().count(b"\n")
+    again = Store(path)
+    # A line that lacks nothing but its end is whole too.
+    assert whole <= len(again) <= whole + 1
+    for number in later:
+        again.put(f"later {number}", {"y": number})
+    read = Store(path)
+    assert all(read.get(f"later {number}", ("y",)) == {"y": number} for number in later)
+    assert all(read.get(f"key {number}", ("x",)) == {"x": number} for number in range(whole))
+
+
+def test_the_later_of_two_records_counts_and_two_writers_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "results.jsonl"
+    first, second = Store(path), Store(path)
+    for number in range(20):
+        first.put(f"a {number}", {"x": number})
+        second.put(f"b {number}", {"x": number})
+    second.put("a 3", {"x": -1})
+    read = Store(path)
+    assert len(read) == 40 and read.get("a 3", ("x",)) == {"x": -1}
+    assert "a 3" in read and "c 3" not in read and read.get("a 3", ("x", "y")) is None
+
+
+def test_a_link_put_in_the_place_of_a_store_is_not_followed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.jsonl")
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "results.jsonl").symlink_to("theirs")
+    with pytest.raises(OutputError, match="a symbolic link"):
+        store.put("key", {"x": 1})
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+def test_a_store_that_is_killed_keeps_what_was_put(tmp_path: Path) -> None:
+    """By SIGKILL, between two records."""
+    code = (
+        "import os, signal, sys\nfrom mho.files.store import Store\nstore = Store(sys.argv[1])\n"
+        "for number in range(50):\n    store.put(f'key {number}', {'x': number})\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "results.jsonl")], check=False)
+    assert done.returncode == -9
+    assert len(Store(tmp_path / "results.jsonl")) == 50
+
+
+def executed(run: Any) -> set[Path]:
+    """Return the files of mho of which functions are called while `run` runs."""
+    called: set[str] = set()
+
+    def profile(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call" and frame.f_code.co_name != "<module>":
+            called.add(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return {Path(name) for name in called if Path(name).is_relative_to(HOUSE)} - {HOUSE / "__init__.py"}
+
+
+def compile_and_simulate() -> None:
+    """What a study measures, in small; its code is that of this file's module."""
+    chip = mho.Chip.load("aras").override({"tiles": 2}, source="small")
+    mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, schedule="aras", banks="greedy")).to_dict()
+
+
+def test_the_code_of_a_result_holds_every_file_that_runs() -> None:
+    """Found by reading sources, judged by running: no function is called in a file that the digest does not cover."""
+    compile_and_simulate()
+    ran = executed(compile_and_simulate)
+    known = files_of("mho.report.report") | files_of("mho.schedule.compile") | files_of("mho.network.zoo")
+    assert len(ran) > 40
+    assert ran <= known | files_of("mho.chip.chip"), sorted(ran - known)
+    assert HOUSE / "chip" / "scaling.yaml" in files_of("mho.chip.chip"), "data that a module names beside it"
+
+
+def test_a_name_is_followed_to_the_module_that_defines_it() -> None:
+    """So that what a package holds besides does not count."""
+    assert sources._defining("mho", "Chip") == "mho.chip.chip"
+    assert sources._defining("mho", "zoo") == "mho.network.zoo"
+    chips = files_of("mho.chip.chip")
+    assert HOUSE / "chip" / "units.py" in chips or HOUSE / "quantity.py" in chips
+    assert not {path for path in chips if "report" in path.parts or "schedule" in path.parts}
+    assert HOUSE / "report" / "html.py" not in files_of("mho.machine.functional")
+
+
+def test_other_code_leaves_the_digest_of_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a house of four files: a imports b in a function, and c for types alone; d is named in a text."""
+    house = tmp_path / "mho"
+    house.mkdir()
+    (house / "__init__.py").write_text("")
+    (house / "a.py").write_text(
+        "if TYPE_CHECKING:\n    from mho.c import C\n\ndef f():\n    from mho.b import g\n\nD = 'mho.d:choice'\n"
+    )
+    for name in "bcd":
+        (house / f"{name}.py").write_text("x = 1\n")
+
+    def digest() -> str:
+        for each in vars(sources).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
+        return code_digest("mho.a")
+
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    before = digest()
+    (house / "c.py").write_text("x = 2\n")
+    assert digest() == before
+    for name in "abd":
+        changed = (house / f"{name}.py").read_text() + "y = 2\n"
+        (house / f"{name}.py").write_text(changed)
+        assert digest() != before
+        before = digest()
+    monkeypatch.undo()
+    digest_again = {each.cache_clear() for each in vars(sources).values() if hasattr(each, "cache_clear")}
+    assert digest_again == {None}
+
+
+def test_lines_are_json_that_others_read(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.jsonl")
+    store.put("k", {"name": "ARAS é\u2028"})
+    (line,) = (tmp_path / "results.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    assert json.loads(line) == {"key": "k", "name": "ARAS é\u2028"}
