@@ -24,7 +24,7 @@ TRACES: dict[str, tuple[str, dict[str, str]]] = {
 
 def measured(data: Path, name: str) -> dict[str, Any]:
     """Return the factors of each idea and the gains over each rival in equal areas."""
-    from mho.baseline.lookup import recommend
+    from mho.explore import recommend
     from mho.network.trace import read
 
     file, options = TRACES[name]

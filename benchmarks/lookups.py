@@ -34,9 +34,9 @@ def measure(queries: int) -> dict[str, Any]:
 
     import mho
     from benchmarks.cases import peak_bytes
+    from mho.machine.lookup.service import serve
     from mho.mapping.embedding import group
     from mho.network.trace import Communities, synthesise
-    from mho.report.service import serve
 
     torch.set_num_threads(1)
     chip = mho.Chip.load("recross").override({"lookup.adc_modes": "every"}, source="the benchmark")

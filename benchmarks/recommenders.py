@@ -32,7 +32,7 @@ def ran(
 ) -> dict[str, Any]:
     """Run a recommender whole on the second half of a trace, groups made by the first; and score the test from noisy cells."""
     import mho
-    from mho.baseline.lookup import Request
+    from mho.explore import Request
     from mho.report.whole import run_whole
 
     # Lists of candidates stay whole: the first ones are history.
@@ -63,8 +63,8 @@ def noisy(recommender: Any, test: Any, layout: Any, coding: str, queries: int) -
     import mho
     from mho.chip.lookup import Reading
     from mho.machine.lookup import reduce
+    from mho.machine.lookup.dispatch import dispatch
     from mho.mapping.embedding.seats import Seats
-    from mho.schedule.dispatch import dispatch
 
     chip = mho.Chip.load(CHIP).override(
         {"lookup.adc_modes": "every", "array.coding": coding, "array.adc_bits": 10}, source="the benchmark"

@@ -29,7 +29,7 @@ def rows() -> list[dict[str, Any]]:
         network = mho.zoo.load(name)
         row: dict[str, Any] = {"network": name, "paper": paper, "flows": {}}
         for flow in DATAFLOWS:
-            run = mho.baseline.run(network, "tpu-like", flow)
+            run = mho.systolic.run(network, "tpu-like", flow)
             row["flows"][flow] = {
                 "per_s": run.throughput_per_s,
                 "single_per_s": network.batch / run.latency_without_overlap_s,

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from mho.chip import Chip
 from mho.chip.lookup import Reading
+from mho.machine.lookup.dispatch import dispatch
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
 from mho.program.lookups import Lookups
-from mho.schedule.dispatch import dispatch
 
 SMALL: dict[str, Any] = {
     "array.rows": 16,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mho.baseline.folds import Dataflow
+from mho.machine.systolic.folds import Dataflow
 
 Matrix = npt.NDArray[np.int64]
 

@@ -12,9 +12,9 @@ import yaml
 import mho
 from benchmarks import systolic
 from benchmarks.files import measured_part
-from mho.baseline import DATAFLOWS, Systolic, run
-from mho.baseline.systolic import COMPONENTS, PRESETS, event_component
 from mho.errors import ChipError, OptionError
+from mho.machine.systolic import DATAFLOWS, Systolic, run
+from mho.machine.systolic.spec import COMPONENTS, PRESETS, event_component
 from tests.command_line import DECODER, Shell
 from tests.hand_sized import entry, linear, network
 

@@ -12,21 +12,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mho.baseline.lookup import DESIGNS, MEMORIES, Design, Memory, Request, ablation, design, measure_cpu
-from mho.baseline.lookup.recommendation import recommend
 from mho.chip import Chip
 from mho.chip.lookup import Reading
 from mho.chip.roles import ROLES
 from mho.errors import ChipError, OptionError
+from mho.explore import DESIGNS, Design, Request, ablation, design
+from mho.explore.recommendation import recommend
 from mho.machine.lookup import reduce
+from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import events, selection_bytes
+from mho.machine.lookup.service import Service, weight_bits
 from mho.machine.lookup.timing import RESULT_BYTES, adders
+from mho.machine.roofline import MEMORIES, Memory, measure_cpu
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Communities, Trace, synthesise
 from mho.program.lookups import Lookups
-from mho.report.service import Service, weight_bits
-from mho.schedule.dispatch import dispatch
 from tests.lookup_oracle import chip_of, embedding_bags, trace_of, traces
 
 DIMENSION, BATCH = 8, 16

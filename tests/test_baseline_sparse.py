@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.baseline.sparse import ORDERS, SEGMENTS, compress_rows, pack_blocks, prune
 from mho.chip.coding import Coding
 from mho.errors import NumberError, OptionError
+from mho.mapping.rivals import ORDERS, SEGMENTS, compress_rows, pack_blocks, prune
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -156,7 +156,7 @@ def test_nothing_but_zeros_takes_no_array() -> None:
 def test_large_matrices_in_parts_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = weights(5, (2, 40, 30), 0.8)
     found = compress_rows(drawn)
-    monkeypatch.setattr("mho.baseline.sparse.CELLS", 1)
+    monkeypatch.setattr("mho.mapping.rivals.CELLS", 1)
     assert compress_rows(drawn) == found
 
 

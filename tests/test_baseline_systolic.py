@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
-from mho.baseline import DATAFLOWS, Run, Systolic, run
-from mho.baseline.folds import Dataflow, Grid, Product, cycles, foldings
+from mho.machine.systolic import DATAFLOWS, Run, Systolic, run
+from mho.machine.systolic.folds import Dataflow, Grid, Product, cycles, foldings
 from mho.network.graph import Network
 from mho.network.layers import Activation, Convolution, Input, Layer, MatrixProduct
 from mho.network.layers import Array as Weights

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mho.baseline.lookup import recommend
 from mho.errors import MappingError
+from mho.explore import recommend
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Trace, minimum_frequency, synthesise
 from tests.command_line import Shell
@@ -252,7 +252,7 @@ def test_an_interrupted_command_writes_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mho.baseline.lookup.designs.serve", interrupted)
+    monkeypatch.setattr("mho.explore.designs.serve", interrupted)
     ended = shell("recommend", clicks, *FEW, "--out", str(tmp_path / "out"))
     assert ended.code == 130 and ended.err == "mho: interrupted\n" and ended.out == ""
     assert names(tmp_path) == ["clicks.npz"]

@@ -242,7 +242,7 @@ def test_files_of_tables_that_do_not_fit_are_refused_before_rows_are_grouped(
     def never(*arguments: object) -> None:
         raise AssertionError("grouped all the same")
 
-    monkeypatch.setattr("mho.baseline.lookup.designs.group", never)
+    monkeypatch.setattr("mho.explore.designs.group", never)
     other = synthesise(50, (40, 201), (1.0, 3.0), seed=1)
     save(seeded_recommender(other, 4, 0, hidden=(2,)), tmp_path / "other.safetensors")
     fewer = synthesise(50, (40,), (1.0,), seed=1)

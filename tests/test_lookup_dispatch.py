@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from mho.chip.lookup import Reading
 from mho.errors import OptionError, ProgramError
+from mho.machine.lookup.dispatch import dispatch
 from mho.mapping.embedding.seats import Seats
 from mho.program.lookups import Lookups
-from mho.schedule.dispatch import dispatch
 from tests.lookup_oracle import (
     CHIPS,
     acts_of,

@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.chip import Chip
-from mho.machine.lookup import Counted, energy, time_lookups
+from mho.machine.lookup import Counted, energy, service, time_lookups
 from mho.machine.lookup.energy import events
+from mho.machine.lookup.service import serve
 from mho.machine.lookup.timing import RESULT_BYTES
 from mho.mapping.embedding.seats import Seats
 from mho.program.lookups import Lookups
-from mho.report import service
-from mho.report.service import serve
 from tests.lookup_oracle import (
     CHIPS,
     chip_of,

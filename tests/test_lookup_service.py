@@ -16,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import MappingError, OptionError, TraceError
-from mho.machine.lookup import time_lookups
+from mho.machine.lookup import service, time_lookups
+from mho.machine.lookup.service import Service, serve
 from mho.mapping.embedding import Layout, group
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
-from mho.report import service
-from mho.report.service import Service, serve
 from tests.lookup_oracle import CHIPS, chip_of, layout_of, layouts, program_of, trace_of, traces
 
 

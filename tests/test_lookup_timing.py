@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.machine.lookup import time_lookups
+from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.timing import Services
 from mho.program.lookups import Lookups
-from mho.schedule.dispatch import dispatch
 from tests.lookup_bench import bench_of
 from tests.lookup_oracle import (
     acts_of,

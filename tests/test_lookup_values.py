@@ -15,8 +15,8 @@ from mho.chip.lookup import Reading
 from mho.errors import AnalogError, MhoError, NumberError, OptionError
 from mho.machine.analog import Analog
 from mho.machine.lookup import reduce, reference, values
+from mho.machine.lookup.dispatch import dispatch
 from mho.mapping.embedding.seats import Seats
-from mho.schedule.dispatch import dispatch
 from tests.lookup_oracle import chip_of, embedding_bags, layout_of, layouts, program_of, table_of, trace_of, traces
 
 CODINGS = ("offset", "flipped", "differential", "twos_complement")

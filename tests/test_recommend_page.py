@@ -17,13 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.baseline.lookup import charts, page
-from mho.baseline.lookup.html import render
-from mho.baseline.lookup.recommendation import Recommendation, recommend
 from mho.errors import MappingError, MhoError, OutputError, TraceError
+from mho.explore.recommendation import Recommendation, recommend
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.storage import ARRAYS, Seating
 from mho.network.trace import Trace, synthesise
+from mho.report import recommend_charts as charts
+from mho.report import recommend_page as page
+from mho.report.recommend_html import render
 from tests.test_report_page import NASTY, Page
 
 NAMES = ("naive", "frequency", "recross")
@@ -66,7 +67,7 @@ def test_a_history_and_a_test_of_its_own_are_the_split_trace(found: Recommendati
 
 def test_the_file_is_of_its_schema_and_its_parts_sum(found: Recommendation) -> None:
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    schema = json.loads((files("mho.baseline.lookup") / "recommendation.schema.json").read_text("utf-8"))
+    schema = json.loads((files("mho.explore") / "recommendation.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(content, schema)
     assert list(content["designs"]) == list(NAMES)

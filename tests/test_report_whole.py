@@ -14,6 +14,7 @@ from rich.console import Console
 
 import mho
 from mho.errors import MappingError, OptionError
+from mho.machine.lookup.service import serve
 from mho.machine.recommender import Recommender, Table, seeded_recommender
 from mho.mapping.embedding import Layout, group, replicate
 from mho.mapping.embedding.seats import Seats
@@ -21,7 +22,6 @@ from mho.network.trace import Trace, synthesise
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
 from mho.report import whole as report_whole
-from mho.report.service import serve
 from mho.report.whole import Whole, compare, run_whole
 from mho.report.whole_text import summary
 from tests.lookup_oracle import trace_of

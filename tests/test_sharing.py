@@ -370,7 +370,7 @@ def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
 
 
 def test_a_systolic_array_finds_the_weights_of_the_layer_before_in_its_buffer() -> None:
-    records = {each.name: each for each in mho.baseline.run(unrolled(4, 4, 6)).records}
+    records = {each.name: each for each in mho.systolic.run(unrolled(4, 4, 6)).records}
     first, second, third = (records[f"r{step}"].memory_bytes for step in (1, 2, 3))
     assert first - second == 36
     assert second == third

@@ -41,7 +41,7 @@ def shown() -> dict[str, Any]:
         "mapping": program.mapping,
         "program": program,
         "report": mho.simulate(program),
-        "run": mho.baseline.run(network, mho.Systolic.load("tpu-like"), "best"),
+        "run": mho.systolic.run(network, mho.Systolic.load("tpu-like"), "best"),
         "analog": mho.Analog(),
         "device": mho.Device.load("taox"),
         "evaluation": mho.evaluate(program, samples, mho.Analog(), seeds=1),

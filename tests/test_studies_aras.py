@@ -14,7 +14,6 @@ import jsonschema
 import pytest
 
 import mho
-import mho.baseline
 from benchmarks import study as pages
 from mho import studies
 from mho.errors import OptionError
@@ -225,7 +224,7 @@ def test_ctrl_c_ends_the_command_and_the_next_call_goes_on_and_prints_the_study(
     folder = tmp_path / "new"
     words = ("study", "aras", "--quick", "--out", str(folder), "--json", "-")
     with monkeypatch.context() as patch:
-        patch.setattr(mho.baseline, "run", interrupted)
+        patch.setattr(mho.machine.systolic, "run", interrupted)
         ended = shell(*words)
     assert ended.code == 130 and "interrupted" in ended.err and ended.out == ""
     assert [path.name for path in folder.iterdir()] == [PARTIAL]
@@ -270,7 +269,9 @@ def test_studies_use_the_public_interface_only() -> None:
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             modules += [each.name for each in node.names] if isinstance(node, ast.Import) else []
             for module in modules:
-                within = module in ("mho", "mho.baseline") or module.startswith("mho.studies") or module in allowed
+                within = (
+                    module in ("mho", "mho.machine.systolic") or module.startswith("mho.studies") or module in allowed
+                )
                 assert within or not module.startswith("mho"), f"{path.name} imports {module}"
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho import studies
-from mho.baseline.lookup import DESIGNS, Request
+from mho.explore import DESIGNS, Request
 from mho.mapping.embedding import group, groups_per_bag
 from mho.studies.recross import measure
 from mho.studies.recross.against import SIDES, against

@@ -14,10 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import baseline, errors, training
-    from mho.baseline import Systolic
-    from mho.baseline.lookup import Recommendation, recommend
+    from mho import errors, training
     from mho.chip import Chip
+    from mho.explore import Recommendation, recommend
     from mho.machine import (
         Evaluation,
         Executor,
@@ -31,10 +30,13 @@ if TYPE_CHECKING:
         find,
         ordered,
         sweep,
+        systolic,
         verify,
     )
     from mho.machine.analog import Analog, Device, Signals
+    from mho.machine.lookup.service import Service, serve
     from mho.machine.recommender import Recommender
+    from mho.machine.systolic import Systolic
     from mho.mapping import frontier, mixed
     from mho.mapping.embedding import Layout, group, replicate
     from mho.mapping.embedding.storage import Seating
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
     )
     from mho.program import Program
     from mho.report import Report, simulate
-    from mho.report.service import Service, serve
     from mho.schedule import Search, compile
     from mho.version import __version__
 
@@ -72,20 +73,19 @@ _WHERE = {
     "Planes": "mho.number",
     "Program": "mho.program",
     "QuantisedNetwork": "mho.number",
-    "Recommendation": "mho.baseline.lookup",
+    "Recommendation": "mho.explore",
     "Recommender": "mho.machine.recommender",
     "Report": "mho.report",
     "Search": "mho.schedule",
     "Seating": "mho.mapping.embedding.storage",
-    "Service": "mho.report.service",
+    "Service": "mho.machine.lookup.service",
     "Signals": "mho.machine.analog",
     "Sweep": "mho.machine",
-    "Systolic": "mho.baseline",
+    "Systolic": "mho.machine.systolic",
     "Trace": "mho.network.trace",
     "Verification": "mho.machine",
     "__version__": "mho.version",
     "align": "mho.number",
-    "baseline": "mho.baseline",
     "calibrate": "mho.machine",
     "compile": "mho.schedule",
     "errors": "mho.errors",
@@ -99,14 +99,15 @@ _WHERE = {
     "ordered": "mho.machine",
     "quantise": "mho.number",
     "recode": "mho.number",
-    "recommend": "mho.baseline.lookup",
+    "recommend": "mho.explore",
     "replicate": "mho.mapping.embedding",
     "run_float": "mho.number",
     "run_reference": "mho.number",
-    "serve": "mho.report.service",
+    "serve": "mho.machine.lookup.service",
     "simulate": "mho.report",
     "squeeze": "mho.number",
     "sweep": "mho.machine",
+    "systolic": "mho.machine.systolic",
     "training": "mho.training",
     "verify": "mho.machine",
     "zoo": "mho.network.zoo",
@@ -139,7 +140,6 @@ __all__ = [
     "Verification",
     "__version__",
     "align",
-    "baseline",
     "calibrate",
     "compile",
     "errors",
@@ -161,6 +161,7 @@ __all__ = [
     "simulate",
     "squeeze",
     "sweep",
+    "systolic",
     "training",
     "verify",
     "zoo",

@@ -56,7 +56,7 @@ def baseline(
 ) -> None:
     """Tell what a model costs on a systolic array (TPU-like), in the same component costs as the chips of crossbars."""
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
-    from mho.baseline import Systolic, check_dataflow, run
+    from mho.machine.systolic import Systolic, check_dataflow, run
 
     check_dataflow(dataflow)
     loaded = varied(Systolic.load(systolic), overrides, "rows=128")
@@ -67,12 +67,12 @@ def baseline(
         say("counting")
         result = run(network, loaded, dataflow)
         if out is not None:
-            from mho.baseline.page import save_run
+            from mho.report.systolic_page import save_run
 
             save_run(result, out)
     if not emit(result.to_dict(), json_to, csv_to, result.frame("layers")):
-        from mho.baseline.terminal import show_run
         from mho.report.console import terminal
+        from mho.report.systolic_terminal import show_run
 
         console = terminal(highlight=False)
         show_run(result, console)

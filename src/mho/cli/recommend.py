@@ -163,9 +163,9 @@ def recommend(
     """
     check_outputs(json_to=json_to, out=out)
     _check(test, history, split_by)
-    from mho.baseline.lookup.designs import COPYING
-    from mho.baseline.lookup.recommendation import AREAS, BUDGET, COMPARED, GROUPING, OWN, check_designs
-    from mho.baseline.lookup.recommendation import recommend as recommended
+    from mho.explore.designs import COPYING
+    from mho.explore.recommendation import AREAS, BUDGET, COMPARED, GROUPING, OWN, check_designs
+    from mho.explore.recommendation import recommend as recommended
 
     names = check_designs(design or COMPARED, areas)
     if grouping is not None and OWN not in names:
@@ -198,8 +198,8 @@ def recommend(
             say(f"writing {out}")
             written = found.save(out)
     if not emit(found.to_dict(), json_to):
-        from mho.baseline.lookup.terminal import show
         from mho.report.console import terminal
+        from mho.report.recommend_terminal import show
 
         console = terminal(highlight=False)
         show(found, console)

@@ -94,7 +94,7 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
 
 def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
-    from mho.baseline.lookup import Request
+    from mho.explore import Request
     from mho.network.trace import split
     from mho.report.whole import run_whole
 

@@ -21,6 +21,8 @@ from mho.engineering import count, quantity
 from mho.errors import MappingError, OptionError
 from mho.machine.functional import execute
 from mho.machine.lookup import reduce
+from mho.machine.lookup.dispatch import dispatch
+from mho.machine.lookup.service import Service, serve, weight_bits
 from mho.machine.recommender import Recommender
 from mho.machine.verify import verify
 from mho.mapping.embedding import Layout
@@ -30,8 +32,6 @@ from mho.network.zoo.recommenders import OUTPUT
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
 from mho.report.report import Report, simulate
-from mho.report.service import Service, serve, weight_bits
-from mho.schedule.dispatch import dispatch
 from mho.shown import Columns, Shown
 from mho.version import __version__
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 import mho
-import mho.baseline
 from mho.schedule.search import Search
 from mho.studies.aras.paper import NETWORKS
 from mho.studies.work import Work
@@ -199,7 +198,7 @@ def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
     """Measure a network on the TPU-like systolic array, with the dataflow that takes the least time."""
 
     def compute() -> dict[str, Any]:
-        found = mho.baseline.run(subject.shapes, SYSTOLIC, "best").to_dict()
+        found = mho.systolic.run(subject.shapes, SYSTOLIC, "best").to_dict()
         return {
             "latency_s": found["latency_s"],
             "energy_j": found["energy_j"]["total"],

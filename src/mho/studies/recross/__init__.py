@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mho
-from mho.baseline.lookup.designs import NMARS, NMARS_COPIES, NMARS_WHOLE
+from mho.explore.designs import NMARS, NMARS_COPIES, NMARS_WHOLE
 from mho.studies.printed import Paper
 from mho.studies.recross.against import against, ideas, processors
 from mho.studies.recross.likeness import groups, law, sweeps, traces

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mho.baseline.lookup import MEMORIES, Design, Request, ablation, design, measure_cpu
 from mho.chip import Chip
+from mho.explore import Design, Request, ablation, design
+from mho.machine.lookup.service import Service
+from mho.machine.roofline import MEMORIES, measure_cpu
 from mho.mapping.embedding import Layout, groups_per_bag, spread
 from mho.network.trace import Trace, describe, statistics
-from mho.report.service import Service
 from mho.studies.recross.load import COHESIONS, SMALLER, chip, load
 from mho.studies.work import Work
 

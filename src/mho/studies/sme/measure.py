@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 import mho
-from mho.baseline.sparse import compress_rows, pack_blocks, prune
 from mho.mapping import Frontier, map_network
+from mho.mapping.rivals import compress_rows, pack_blocks, prune
 from mho.network.samples import Samples
 from mho.number import Planes
 from mho.number.accuracy import predicted

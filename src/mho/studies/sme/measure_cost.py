@@ -1,7 +1,7 @@
 """What the chips take for a network: arrays, time and energy, dense, with SRE's compression of rows, and squeezed.
 
 All three are of the same parts. Dense and squeezed programs are compiled and simulated. SRE is counted by what its compression
-leaves over (`mho.baseline.sparse`): strips of columns of which only rows with a cell that is on are driven; what it does not
+leaves over (`mho.mapping.rivals`): strips of columns of which only rows with a cell that is on are driven; what it does not
 touch costs what it costs the dense chip.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import mho
-from mho.baseline.sparse import compress_rows
 from mho.mapping import map_network
+from mho.mapping.rivals import compress_rows
 from mho.studies.sme.chips import dense, squeezing
 from mho.studies.sme.measure import BITS, TURNS, whole
 from mho.studies.work import Work

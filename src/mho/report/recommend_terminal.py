@@ -10,9 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mho.baseline.lookup.page import energies, measures, modes, split_lines, split_verdict, trace_lines
-from mho.baseline.lookup.recommendation import Recommendation
 from mho.engineering import percent
+from mho.explore.recommendation import Recommendation
+from mho.report.recommend_page import energies, measures, modes, split_lines, split_verdict, trace_lines
 
 GAP = 3
 """Characters between two columns."""

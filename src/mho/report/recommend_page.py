@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mho.baseline.lookup.recommendation import OWN, Recommendation
 from mho.engineering import count, percent, quantity, ratio
+from mho.explore.recommendation import OWN, Recommendation
+from mho.machine.lookup.service import Service, spread
 from mho.mapping.embedding import cover, groups_per_bag
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace
-from mho.report.service import Service, spread
 
 POINTS = 240
 """Points of a curve, at most: more than a drawing can tell apart."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from mho.baseline.lookup.page import Curve, Histogram, Stack
 from mho.engineering import count, percent, quantity
+from mho.report.recommend_page import Curve, Histogram, Stack
 from mho.report.svg import colour, label, opened, round_step, width_of
 
 WIDTH = 560.0

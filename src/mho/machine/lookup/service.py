@@ -15,12 +15,12 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.chip.lookup import SAR_NOTE, Reading
 from mho.errors import OptionError, TraceError
+from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, Counted, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
-from mho.schedule.dispatch import dispatch
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mho.baseline.folds import Dataflow, Folding
-from mho.baseline.systolic import COMPONENTS, Systolic
 from mho.engineering import quantity
+from mho.machine.systolic.folds import Dataflow, Folding
+from mho.machine.systolic.spec import COMPONENTS, Systolic
 from mho.network.graph import Network
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
@@ -84,7 +84,7 @@ class Totals:
 class Run(Shown):
     """What one inference of a network costs on a systolic array.
 
-    result = mho.baseline.run(network, "tpu-like", "best")
+    result = mho.systolic.run(network, "tpu-like", "best")
     result.latency_s, result.energy_j          the two numbers most asked for
     result.to_dict()                           everything, ready for JSON
 

@@ -35,11 +35,11 @@ import math
 from collections import defaultdict
 from typing import Literal
 
-from mho.baseline.folds import DATAFLOWS, Dataflow, Folding, Grid, Product, fold_counts, foldings
-from mho.baseline.residency import Residency, reside
-from mho.baseline.result import Record, Run, Totals
-from mho.baseline.systolic import Systolic, event_component
 from mho.errors import OptionError, choices
+from mho.machine.systolic.folds import DATAFLOWS, Dataflow, Folding, Grid, Product, fold_counts, foldings
+from mho.machine.systolic.residency import Residency, reside
+from mho.machine.systolic.result import Record, Run, Totals
+from mho.machine.systolic.spec import Systolic, event_component
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixLayer, MatrixProduct
 from mho.program.work import vector_operations

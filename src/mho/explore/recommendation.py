@@ -10,12 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mho.baseline.lookup.designs import DESIGNS, Design, Request, design, steps
 from mho.chip import Chip
 from mho.errors import OptionError, choices
+from mho.explore.designs import DESIGNS, Design, Request, design, steps
+from mho.machine.lookup.service import Service
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Statistics, Trace, Unseen, align, describe, read, statistics
-from mho.report.service import Service
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
@@ -234,7 +234,7 @@ class Recommendation(Shown):
 
         OutputError names the path that cannot be written; then no file of ours that was not there before is left.
         """
-        from mho.baseline.lookup.html import save
+        from mho.report.recommend_html import save
 
         return save(self, Path(folder))
 
@@ -282,7 +282,7 @@ def recommend(
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recommendation:
-    """Make designs (`mho.baseline.lookup.DESIGNS`) from a trace's history and serve its rest, the test, with each.
+    """Make designs (`mho.explore.DESIGNS`) from a trace's history and serve its rest, the test, with each.
 
     `history`: the share of the queries that designs may see, the first ones, or with `split_seed` ones drawn at random. With a
     `test` of its own, a trace or a file, the whole trace is history. `budget`: the most area, in instances of groups over the

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import ChipError, OptionError, choices
+from mho.machine.lookup.service import Service, serve
 from mho.mapping.embedding import METHODS, Layout, group, replicate, scatter, seated
 from mho.mapping.embedding.seats import Seats, room
 from mho.network.trace import Trace
-from mho.report.service import Service, serve
 
 READS = {"lookup.most_rows": 1, "lookup.adc_modes": "switch"}
 NMARS = (

@@ -8,9 +8,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mho.baseline.account import PRODUCTS
-from mho.baseline.result import Run
 from mho.engineering import count, percent, quantity, shortened
+from mho.machine.systolic.account import PRODUCTS
+from mho.machine.systolic.result import Run
 from mho.network.layers import MatrixProduct
 
 COSTLIEST = 10

@@ -10,12 +10,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mho.baseline.lookup import charts, page
-from mho.baseline.lookup.recommendation import Recommendation
 from mho.engineering import percent, quantity
 from mho.errors import OutputError
+from mho.explore.recommendation import Recommendation
 from mho.files.text import json_text
 from mho.files.writing import save_texts
+from mho.report import recommend_charts as charts
+from mho.report import recommend_page as page
 
 LAYOUT = "layout.npz"
 
@@ -23,7 +24,7 @@ LAYOUT = "layout.npz"
 def render(found: Recommendation) -> str:
     """Return the page."""
     environment = Environment(
-        loader=PackageLoader("mho.baseline.lookup", "templates"),
+        loader=PackageLoader("mho.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mho.baseline.account import PRODUCTS
-from mho.baseline.result import KINDS, Run
 from mho.engineering import count, percent, quantity
 from mho.files.writing import save_texts
+from mho.machine.systolic.account import PRODUCTS
+from mho.machine.systolic.result import KINDS, Run
 from mho.network.layers import MatrixProduct
 from mho.report.bars import Bar, draw
 from mho.report.sheets import Page, Sheet, as_json
