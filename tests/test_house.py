@@ -1,0 +1,208 @@
+"""The house keeps its own rules: no circle of files, no long file or function, no question for a kind of blocks.
+
+Each list of exceptions may only shrink, and is to be empty.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import mho
+
+ROOT = Path(mho.__file__).parent
+FILE_LINES, FUNCTION_LINES = 400, 60
+
+CIRCLES: set[str] = {
+    "mho.explore.recommendation",
+    "mho.network.graph",
+    "mho.network.onnx",
+    "mho.network.torch",
+    "mho.network.trace.files",
+    "mho.network.trace.lines",
+    "mho.network.trace.npz",
+    "mho.network.trace.order",
+    "mho.network.trace.pieces",
+    "mho.network.trace.split",
+    "mho.network.trace.storage",
+    "mho.network.trace.trace",
+    "mho.network.zoo",
+    "mho.network.zoo.modules",
+    "mho.program.listing",
+    "mho.program.program",
+    "mho.program.reading",
+    "mho.program.storage",
+    "mho.report.recommend_charts",
+    "mho.report.recommend_html",
+    "mho.report.recommend_page",
+    "mho.training.recommender.checkpoint",
+    "mho.training.recommender.train",
+}
+"""Modules that still stand in a circle of imports."""
+LONG_FILES: set[str] = set()
+LONG_FUNCTIONS: set[str] = {
+    "mho.cli.accuracy.accuracy",
+    "mho.cli.baseline.baseline",
+    "mho.cli.compare.compare",
+    "mho.cli.recommend.recommend",
+    "mho.cli.run.run",
+    "mho.cli.sweep.sweep",
+    "mho.cli.trace.trace",
+    "mho.cli.verify.verify",
+    "mho.machine.analog.compiled.convert",
+    "mho.machine.analog.compiled_noise.noisy",
+    "mho.machine.analog.wires_lines._sweep",
+    "mho.machine.evaluation.evaluate",
+    "mho.machine.lookup.service.serve",
+    "mho.machine.lookup.service.to_dict",
+    "mho.machine.lookup.timing._run",
+    "mho.machine.sweep.sweep",
+    "mho.machine.timing._run",
+    "mho.mapping.embedding.anneal._anneal",
+    "mho.mapping.embedding.cover._cover",
+    "mho.mapping.embedding.refine._pass",
+    "mho.mapping.embedding.spread._extra",
+    "mho.number.quantised.quantise",
+    "mho.number.recode.recode",
+    "mho.number.sequence.changed_in_order",
+    "mho.report.report.to_dict",
+    "mho.schedule.compile.compile",
+    "mho.schedule.evaluate._planned_end",
+}
+ASKING_FOR_BLOCKS: set[str] = {
+    "mho.machine.analog.products",
+    "mho.machine.calibration",
+    "mho.machine.energy",
+    "mho.machine.expected",
+    "mho.mapping.mapping",
+    "mho.mapping.sums",
+    "mho.program.bound",
+    "mho.program.legality.times",
+    "mho.program.legality.writing",
+    "mho.program.work",
+}
+"""Files that still ask which kind of blocks they have before them."""
+
+
+@lru_cache(maxsize=1)
+def trees() -> dict[str, ast.Module]:
+    """Return the syntax tree of every module of mho by its dotted name, packages by the name of the folder."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(["mho", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
+        found[name] = ast.parse(path.read_text("utf-8"), str(path))
+    return found
+
+
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield every node below one but those that only a type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            for other in child.orelse:
+                yield from (other, *executed(other))
+            continue
+        yield child
+        yield from executed(child)
+
+
+def imported(tree: ast.Module, modules: set[str]) -> set[str]:
+    """Return the modules of mho that a module names in its imports, those inside functions too."""
+    names = set()
+    for node in executed(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, "imports name their module in full"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                names.add(whole if whole in modules else node.module)
+    return names & modules
+
+
+def circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Return the strongly connected components of more than one module (Tarjan, SIAM J. Comput. 1972)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    components = []
+
+    def visit(name: str) -> None:
+        order[name] = low[name] = len(order)
+        stack.append(name)
+        for other in sorted(edges[name]):
+            if other not in order:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], order[other])
+        if low[name] == order[name]:
+            component = set(stack[stack.index(name) :])
+            del stack[stack.index(name) :]
+            if len(component) > 1:
+                components.append(component)
+
+    for name in edges:
+        if name not in order:
+            visit(name)
+    return components
+
+
+def function_lengths() -> dict[str, int]:
+    """Return the lines of every function and method, decorators not counted, by module and name."""
+    lengths = {}
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                name = f"{module}.{node.name}"
+                lengths[name] = max(lengths.get(name, 0), node.end_lineno - node.lineno + 1)
+    return lengths
+
+
+def asks_for_blocks(tree: ast.Module, kinds: set[str]) -> bool:
+    """Return True if a module calls isinstance with a kind of blocks."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            named = {leaf.id for leaf in ast.walk(node.args[1]) if isinstance(leaf, ast.Name)}
+            if named & kinds:
+                return True
+    return False
+
+
+def test_circles_are_found_and_nothing_else():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": set()}) == [{"a", "b", "c"}]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    text = "import mho.a\nif TYPE_CHECKING:\n    import mho.b\nelse:\n    import mho.c\ndef late():\n    from mho import d, e\n"
+    assert imported(ast.parse(text), {"mho", "mho.a", "mho.b", "mho.c", "mho.d"}) == {"mho.a", "mho.c", "mho.d", "mho"}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    modules = set(trees())
+    edges = {name: imported(tree, modules) - {name} for name, tree in trees().items()}
+    assert set().union(*circles(edges)) - CIRCLES == set()
+
+
+def test_no_file_is_longer_than_a_reader_bears():
+    lines = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines()) for path in ROOT.rglob("*.py")
+    }
+    assert {name for name, number in lines.items() if number > FILE_LINES} - LONG_FILES == set()
+
+
+def test_no_function_is_longer_than_a_page():
+    lengths = function_lengths()
+    assert {name for name, number in lengths.items() if number > FUNCTION_LINES} - LONG_FUNCTIONS == set()
+
+
+COMPILE_PARAMETERS = 13
+"""To be three: network, chip, strategy."""
+
+
+def test_compile_takes_a_network_a_chip_and_a_strategy():
+    assert len(inspect.signature(mho.compile).parameters) <= COMPILE_PARAMETERS
+
+
+def test_nobody_asks_which_kind_of_blocks_it_has():
+    kinds = {"Pieces", "Tiling", "Blocks", "Dense", "Digits", "Basis", "Bundles"}
+    assert {name for name, tree in trees().items() if asks_for_blocks(tree, kinds)} - ASKING_FOR_BLOCKS == set()
