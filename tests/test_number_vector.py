@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import NumberError
-from mho.network.arithmetic import ELEMENTWISE, apply
+from mho.network.arithmetic import apply
 from mho.network.layers import (
     LAYER_KINDS,
     Activation,
@@ -131,7 +131,7 @@ def test_integers_stay_integers_where_they_can(name: str) -> None:
     assert np.array_equal(found, functions.get(name, plain.get(name, np.asarray))(x))
 
 
-@pytest.mark.parametrize("name", sorted(ELEMENTWISE))
+@pytest.mark.parametrize("name", sorted(Elementwise.FUNCTIONS))
 def test_elementwise_broadcasts(name: str) -> None:
     other = RNG.normal(size=(6, 1, 5))
     torch_name = {

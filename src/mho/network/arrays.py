@@ -95,6 +95,10 @@ class Array:
         """Number of elements."""
         return math.prod(self.shape)
 
+    def equals(self, value: float) -> bool:
+        """Return True if every value is known, real and equals `value`."""
+        return self.values is not None and self.code is None and bool(np.all(self.values == value))
+
     @cached_property
     def key(self) -> tuple[object, ...]:
         """What tells weights apart: those of equal keys are one, the same view of the same memory with the same code.

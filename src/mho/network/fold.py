@@ -15,29 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.network.joining import unjoined
+from mho.network.layer import tensor_types
 from mho.network.layers import (
     Activation,
     Affine,
     Array,
     ChannelAffine,
-    Concatenate,
     Constant,
     Convolution,
     Elementwise,
-    Expand,
     Input,
     Interleave,
     Layer,
     Linear,
     Normalise,
-    Pad,
-    Pool,
     Reshape,
-    Slice,
     Transpose,
 )
 from mho.network.sharing import reshared
-from mho.network.types import REAL, tensor_types
+from mho.network.types import REAL
 
 
 @dataclass
@@ -104,7 +100,12 @@ def _place(state: _State, layer: Layer) -> None:
     """Put a layer behind those already placed, or into one of them."""
     source = layer.inputs[0] if layer.inputs else ""
     same = source and state.types.get(layer.name, REAL) == state.types.get(source, REAL)
-    if same and does_nothing(layer, state.layers[source]) and _may_vanish(state, layer.name, source):
+    if (
+        same
+        and layer.shape == state.layers[source].shape
+        and layer.changes_nothing()
+        and _may_vanish(state, layer.name, source)
+    ):
         state.merge(layer.name, source)
         return
     if isinstance(layer, ChannelAffine) and _fold_affine(state, layer):
@@ -149,28 +150,6 @@ def _skip(state: _State, layer: Layer, gone: str) -> None:
     """Place a layer that took over the input of the layer `gone`, which no longer exists."""
     del state.layers[gone]
     _place(state, layer)
-
-
-def does_nothing(layer: Layer, source: Layer) -> bool:
-    """Whether a layer returns its input unchanged."""
-    if layer.shape != source.shape:
-        return False
-    match layer:
-        case Reshape() | Expand() | Concatenate(inputs=(_,)):
-            return True
-        case Transpose(permutation=permutation):
-            return permutation == tuple(range(len(layer.shape)))
-        case Slice(step=1, drop=False):
-            return True
-        case Pad(before=before, after=after):
-            return not any(before) and not any(after)
-        case Pool(kernel=(1, 1), stride=(1, 1)):
-            return True
-        case Activation(function="scale_shift", parameters={"scale": 1.0, "shift": 0.0}):
-            return True
-        case ChannelAffine(scale=scale, offset=offset):
-            return _all(scale, 1.0) and _all(offset, 0.0)
-    return False
 
 
 def _may_vanish(state: _State, name: str, source: str) -> bool:
@@ -270,7 +249,7 @@ def _fold_affine(state: _State, layer: ChannelAffine) -> bool:
         return True
     if isinstance(before, Normalise):
         return _into_norm(state, layer, before)
-    if isinstance(before, Elementwise) and _all(layer.scale, 1.0):
+    if isinstance(before, Elementwise) and layer.scale.equals(1.0):
         return _into_summand(state, layer, before)
     target = source
     if isinstance(before, Reshape):
@@ -302,7 +281,7 @@ def _into_norm(state: _State, layer: ChannelAffine, before: Normalise) -> bool:
     offset: Array | None = layer.offset
     if before.offset is not None:
         offset = _combined(lambda b, s, o: b * s + o, before.offset, layer.scale, layer.offset)
-    elif _all(layer.offset, 0.0):
+    elif layer.offset.equals(0.0):
         offset = None
     state.layers[before.name] = replace(before, scale=scale, offset=offset)
     state.merge(layer.name, before.name)
@@ -328,13 +307,13 @@ def _into_summand(state: _State, layer: ChannelAffine, before: Elementwise) -> b
 def _into_weights(layer: Convolution | Linear, scale: Array, offset: Array) -> Convolution | Linear | None:
     """(W x + b) * scale + offset as another W and b; None where codes forbid it."""
     weight, bias = layer.weight, layer.bias
-    if not _all(scale, 1.0):
+    if not scale.equals(1.0):
         if _coded(weight, scale) or (bias is not None and bias.code is not None):
             return None
         along = (-1, *(1,) * (len(weight.shape) - 1))
         weight = _combined(lambda w, s: w * s.reshape(along), weight, scale)
         bias = None if bias is None else _combined(lambda b, s: b * s, bias, scale)
-    if _all(offset, 0.0):
+    if offset.equals(0.0):
         pass
     elif bias is None:
         bias = offset
@@ -387,11 +366,6 @@ def _combined(function: Callable[..., npt.NDArray[np.float64]], first: Array, *o
     if any(array.values is None for array in (first, *others)):
         return Array(first.shape)
     return Array.of(function(first.real(), *(array.real() for array in others)).astype(np.float32))
-
-
-def _all(array: Array, value: float) -> bool:
-    """Whether every value is known and equals `value`."""
-    return array.values is not None and array.code is None and bool(np.all(array.values == value))
 
 
 def _coded(*arrays: Array) -> bool:

@@ -29,6 +29,21 @@ def window_count(size: int, kernel: int, stride: int, padding: int, dilation: in
     return (size + padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def windows_of(
+    image: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, ...]:
+    """Return the windows along height and width of (B, C, H, W); raise ValueError for no image or no window geometry."""
+    if len(image) != 4 or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        raise ValueError
+    top, left, bottom, right = padding
+    sides = zip(image[2:], kernel, stride, (top + bottom, left + right), dilation, strict=True)
+    return tuple(window_count(*side) for side in sides)
+
+
 def overhang(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
     """Extra padding behind an axis that makes floor division count the windows of `ceil_mode`.
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import NetworkError
+from mho.network.layer import tensor_types
 from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
-from mho.network.types import tensor_types
 from mho.shown import Columns, Shown, columns
 
 if TYPE_CHECKING:

@@ -1,20 +1,34 @@
-"""What a layer is: the base of all layers, and the sources of tensors."""
+"""What a layer is: the base of all kinds of layers, and the sources of tensors.
+
+A kind of layer is one class, in one file of `layers/`, that says everything the other rooms ask of it: its data, what it
+computes, the shape and type of what it makes, how many operations that is, and how it behaves when samples are laid
+behind one another. No room above keeps a list of kinds.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from mho.errors import NetworkError, choices
 from mho.network.arrays import Array
 from mho.network.types import REAL, TYPES, type_of
 
+AnyArray = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """What every layer has: a name, the names of the tensors it reads, the shape of the one it makes."""
+    """What every layer has: a name, the names of the tensors it reads, the shape of the one it makes.
+
+    A new kind gives `kind` and overrides `made_shape` and `compute`; the other methods where their default does not fit.
+    """
 
     name: str
     inputs: tuple[str, ...]
@@ -23,7 +37,9 @@ class Layer:
     kind: ClassVar[str] = "layer"
     arity: ClassVar[tuple[int, int]] = (1, 1)
     moves_only: ClassVar[bool] = False
-    """Whether the layer only moves values, so that its output bears its input's code."""
+    """True if the layer only moves values, so that its output bears its input's code and takes no room of its own."""
+    passes: ClassVar[bool] = False
+    """True if the layer can take its operand as it leaves the vector unit before it, without a stay in the buffer."""
 
     def __post_init__(self) -> None:
         """Refuse a wrong number of inputs."""
@@ -36,6 +52,36 @@ class Layer:
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type of the tensor made from operands of these types; see `types`."""
         return operands[0] if self.moves_only else REAL
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the shape made from operands of these shapes; raise ValueError or IndexError where they do not fit."""
+        return self.shape
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Compute the layer on operands that are float64 where they are reals, else of their own type.
+
+        The first axis of every operand that depends on an input is longer than its shape says by `factor`.
+        """
+        raise NetworkError(f"layer {self.name!r} ({self.kind}) is no vector layer")
+
+    def operations(self, operands: Sequence[Shape]) -> int:
+        """Count the elementary operations of the vector unit, batch included: by default 1 an output element, 0 for moving."""
+        return 0 if self.moves_only else self.size
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if batches laid behind one another along axis 0 of every operand give batches behind one another.
+
+        `operands` are (shape, True if it depends on no input). Called for layers whose output has axes.
+        """
+        return False
+
+    def carried(self) -> tuple[str, ...]:
+        """Return the operands whose values, and so whose code, the output bears: those that it only selects from or joins."""
+        return self.inputs if self.moves_only else ()
+
+    def changes_nothing(self) -> bool:
+        """Return True if the output equals the operand, given that both have one shape."""
+        return False
 
     @property
     def size(self) -> int:
@@ -60,12 +106,20 @@ class Input(Layer):
 
     @property
     def integers(self) -> bool:
-        """Whether it is given as integers or truths."""
+        """True if it is given as integers or truths."""
         return self.type != REAL
 
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type that it is given in."""
         return self.type
+
+    def operations(self, operands: Sequence[Shape]) -> int:
+        """Return 0: it comes from outside."""
+        return 0
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True: samples come one behind the other."""
+        return True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,3 +134,51 @@ class Constant(Layer):
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type of the values."""
         return type_of(self.value)
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the shape of the values."""
+        return self.value.shape
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Return the values: reals as float64, others in their own type."""
+        kind, values = type_of(self.value), self.value.values
+        return self.value.real() if kind == REAL or values is None else values.astype(kind, copy=False)
+
+    def operations(self, operands: Sequence[Shape]) -> int:
+        """Return 0: it is there."""
+        return 0
+
+
+def tensor_types(layers: Iterable[Layer], codes: Container[str]) -> dict[str, str]:
+    """Return the type of each tensor; one with a code stands for reals."""
+    types: dict[str, str] = {}
+    for layer in layers:
+        kind = layer.result_type([types[name] for name in layer.inputs])
+        types[layer.name] = REAL if layer.name in codes else kind
+    return types
+
+
+def real(x: AnyArray) -> npt.NDArray[np.float64]:
+    """Return reals as they are, and integers and truths as reals."""
+    return x.astype(np.float64, copy=False)
+
+
+def need(condition: bool) -> None:
+    """Raise ValueError, which `check_shapes` turns into words that name the layer."""
+    if not condition:
+        raise ValueError
+
+
+def need_shape(array: Array | None, shape: Shape) -> None:
+    """Raise ValueError for a weight of another shape."""
+    need(array is None or array.shape == shape)
+
+
+def aligned(operands: Sequence[tuple[Shape, bool]], shape: Shape) -> bool:
+    """Return True if axis 0 of the result is axis 0 of every operand that varies, and fixed operands have 1 (or nothing) there."""
+    return all(
+        (len(operand) < len(shape) or operand[0] == 1)
+        if constant
+        else operand[:1] == shape[:1] and len(operand) == len(shape)
+        for operand, constant in operands
+    )

@@ -6,15 +6,11 @@ Truths and integers are exact everywhere: numpy's type of that name, wrapping ro
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from mho.network.arrays import Array
-
-if TYPE_CHECKING:
-    from mho.network.layer import Layer
 
 REAL = "real"
 BOOL = "bool"
@@ -34,15 +30,6 @@ def type_of(array: Array) -> str:
 def promoted(types: Sequence[str]) -> str:
     """Return the type of what is computed from several: reals win, then numpy's rule for integers and truths."""
     return REAL if REAL in types else np.result_type(*map(np.dtype, types)).name
-
-
-def tensor_types(layers: Iterable[Layer], codes: Container[str]) -> dict[str, str]:
-    """Return the type of each tensor; one with a code stands for reals."""
-    types: dict[str, str] = {}
-    for layer in layers:
-        kind = layer.result_type([types[name] for name in layer.inputs])
-        types[layer.name] = REAL if layer.name in codes else kind
-    return types
 
 
 def element_bytes(kind: str) -> int:

@@ -7,34 +7,7 @@ from dataclasses import replace
 
 from mho.errors import NetworkError, OptionError
 from mho.network.graph import Network
-from mho.network.layers import (
-    Activation,
-    ChannelAffine,
-    Concatenate,
-    Convert,
-    Convolution,
-    CumulativeSum,
-    Elementwise,
-    Embedding,
-    Expand,
-    Gather,
-    Input,
-    Interleave,
-    Layer,
-    Linear,
-    MatrixProduct,
-    Normalise,
-    Pad,
-    Pool,
-    Reduce,
-    Resample,
-    Reshape,
-    Select,
-    Slice,
-    Softmax,
-    Take,
-    Transpose,
-)
+from mho.network.layers import Input, Layer
 
 
 def fixed(network: Network) -> frozenset[str]:
@@ -69,7 +42,7 @@ def obstacle(network: Network) -> Layer | None:
         if layer.name in constant and layer.name in network.results:
             return layer
         operands = [(shapes[name], name in constant) for name in layer.inputs]
-        if layer.name not in constant and not _extends(layer, operands):
+        if layer.name not in constant and not (layer.shape and layer.extends(operands)):
             return layer
     return None
 
@@ -102,70 +75,6 @@ def rebatched(network: Network, batch: int) -> Network:
         for layer in network.layers
     )
     return replace(network, layers=layers)
-
-
-def _extends(layer: Layer, operands: list[tuple[tuple[int, ...], bool]]) -> bool:
-    """Whether a layer gives batches behind one another for operands (shape, whether fixed) that are."""
-    rank = len(layer.shape)
-    if rank == 0:
-        return False
-    first = operands[0][0] if operands else ()
-    match layer:
-        case Input():
-            return True
-        case Transpose():
-            return layer.permutation[0] == 0
-        case Reduce():
-            return 0 not in layer.axes
-        case Softmax() | Slice() | Take() | Resample() | CumulativeSum():
-            return layer.axis != 0
-        case Gather():
-            return _gathers(layer, operands)
-        case Pad():
-            return layer.before[0] == layer.after[0] == 0
-        case Expand():
-            return len(first) == rank and first[0] == layer.shape[0]
-        case Normalise():
-            return layer.function == "group" or layer.axes < len(first)
-        case ChannelAffine():
-            return layer.axis != 0
-        case Convolution() | Pool():
-            return len(first) == 4
-        case Linear():
-            return len(first) > 1
-        case Concatenate():
-            return layer.axis != 0 and _aligned(operands, rank, layer.shape[0])
-        case Elementwise() | Select() | Interleave():
-            return _aligned(operands, rank, layer.shape[0])
-        case MatrixProduct():
-            (left, left_fixed), (right, right_fixed) = operands
-            if len(left) < 3 and not left_fixed:
-                return right_fixed and len(left) == 2 and len(right) == 2
-            if len(right) < 3 and not right_fixed:
-                return False
-            return _aligned(operands, rank, layer.shape[0])
-        case Activation() | Convert() | Embedding() | Reshape():
-            return True
-        case _:
-            return False
-
-
-def _gathers(layer: Gather, operands: list[tuple[tuple[int, ...], bool]]) -> bool:
-    """Whether samples are looked up in themselves, or all in one fixed tensor."""
-    (values, values_fixed), (places, places_fixed) = operands
-    if layer.function == "rows":
-        return (layer.axis != 0 and places_fixed) or (values_fixed and layer.axis == 0)
-    return layer.axis != 0 and not values_fixed and not places_fixed and values[0] == places[0]
-
-
-def _aligned(operands: list[tuple[tuple[int, ...], bool]], rank: int, first: int) -> bool:
-    """Whether axis 0 of the result is axis 0 of every operand that varies, and a fixed operand has 1 (or
-    nothing) there.
-    """
-    return all(
-        (len(shape) < rank or shape[0] == 1) if constant else (len(shape) == rank and shape[0] == first)
-        for shape, constant in operands
-    )
 
 
 def chunks(network: Network, runs: int, chunk: int | None) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ from mho.number.batching import fixed
 from mho.number.calibration import calibrate
 from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable
 from mho.number.sharing import tied
-from mho.number.storage import carried, read_by_matrices, shared, stored
+from mho.number.storage import read_by_matrices, shared, stored
 from mho.number.walk import Inputs, checked, part, require_values, run_float
 
 BYTE = 255
@@ -181,7 +181,7 @@ def _inherit(
             continue
         if isinstance(layer, Embedding) and tables[layer.name].code.axis is None:
             codes[layer.name] = tables[layer.name].code
-        sources = carried(layer)
+        sources = layer.carried()
         if len(sources) == 1 and sources[0] in codes:
             codes[layer.name] = codes[sources[0]]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError
-from mho.network.arithmetic import apply, indices
+from mho.network.arithmetic import apply
 from mho.network.layers import Affine, Convolution, Embedding, Input, Layer, MatrixLayer, MatrixProduct
 from mho.network.products import exact_type, multiply
 from mho.number.affine import code_dtype, decode, encode, same_code
@@ -172,7 +172,7 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
     batch = quantised.network.batch
     if isinstance(layer, Embedding) and name in quantised.tables:
         table = quantised.tables[name]
-        rows = indices(layer, values.plain(layer.inputs[0]))
+        rows = layer.indices(values.plain(layer.inputs[0]))
         if code is not None and same_code(code, table.code):
             values.put_codes(name, table.codes[rows])
         else:

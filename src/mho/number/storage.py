@@ -12,33 +12,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from mho.network.graph import Network
-from mho.network.layers import (
-    Activation,
-    ChannelAffine,
-    Concatenate,
-    Convert,
-    Elementwise,
-    Embedding,
-    Gather,
-    Input,
-    Interleave,
-    Layer,
-    MatrixLayer,
-    MatrixProduct,
-    Normalise,
-    Pad,
-    Pool,
-    Reduce,
-    Resample,
-    Reshape,
-    Select,
-    Softmax,
-)
+from mho.network.layers import Embedding, Input, MatrixLayer, MatrixProduct, Reshape
 from mho.network.types import REAL
 from mho.number.batching import fixed
-
-PASSING = (Activation, ChannelAffine, Elementwise, Select, Convert, Normalise, Softmax, Pool, Reduce, Resample)
-"""Layers that can take their operand as it leaves the unit before them."""
 
 
 def aside(network: Network) -> frozenset[str]:
@@ -84,27 +60,10 @@ def stored(network: Network) -> frozenset[str]:
         readers = network.consumers[layer.name]
         after = following.get(layer.name)
         alone = after is not None and readers == (after.name,) and layer.name not in network.results
-        passes = alone and (isinstance(after, PASSING) or (isinstance(after, Reshape) and after.name not in found))
-        if isinstance(layer, Input) or (readers and not passes):
+        passes = after is not None and (after.passes or (isinstance(after, Reshape) and after.name not in found))
+        if isinstance(layer, Input) or (readers and not (alone and passes)):
             found.add(layer.name)
     return frozenset(found)
-
-
-def carried(layer: Layer) -> tuple[str, ...]:
-    """Return the operands whose values, and so whose code, a layer's output bears: it only selects or joins
-    them.
-
-    These are the layers that move values, a Pad with zeros, a maximum Pool, a Concatenate and an Interleave.
-    """
-    if layer.moves_only or (isinstance(layer, Pad) and layer.value == 0.0):
-        return layer.inputs
-    if isinstance(layer, Gather):
-        return layer.inputs[:1]
-    if isinstance(layer, Pool) and layer.function == "maximum":
-        return layer.inputs
-    if isinstance(layer, Concatenate | Interleave):
-        return layer.inputs
-    return ()
 
 
 def shared(network: Network, names: frozenset[str]) -> dict[str, str]:
@@ -125,7 +84,7 @@ def shared(network: Network, names: frozenset[str]) -> dict[str, str]:
     for layer in network.layers:
         if layer.name not in names:
             continue
-        for name in carried(layer):
+        for name in layer.carried():
             if name in names:
                 first, second = sorted((find(name), find(layer.name)), key=rank.__getitem__)
                 leader[second] = first

@@ -14,19 +14,7 @@ from __future__ import annotations
 from mho.chip import Chip
 from mho.mapping import LayerMapping, Pieces, Room
 from mho.network.graph import Network
-from mho.network.layers import (
-    ChannelAffine,
-    Constant,
-    Embedding,
-    Input,
-    Layer,
-    MatrixProduct,
-    Normalise,
-    Pool,
-    Reduce,
-    Resample,
-    Softmax,
-)
+from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
 from mho.network.types import REAL, element_bytes
 from mho.number import QuantisedNetwork
 from mho.number.batching import fixed
@@ -36,16 +24,7 @@ from mho.program.instructions import Write
 
 def vector_operations(layer: Layer, network: Network) -> int:
     """Count the elementary vector operations of a layer, batch included; of a matrix layer those of its combining."""
-    if isinstance(layer, Input | Constant | MatrixProduct) or layer.moves_only:
-        return 0
-    if isinstance(layer, Reduce):
-        return network.by_name[layer.inputs[0]].size
-    if isinstance(layer, Pool):
-        return layer.size * layer.kernel[0] * layer.kernel[1]
-    if isinstance(layer, Resample):
-        return layer.size * (2 * layer.taps - 1)
-    per_element = {ChannelAffine: 2, Softmax: 5, Normalise: 6}.get(type(layer), 1)
-    return layer.size * per_element
+    return layer.operations([network.by_name[name].shape for name in layer.inputs])
 
 
 def vector_seconds(layer: Layer, network: Network, chip: Chip) -> float:

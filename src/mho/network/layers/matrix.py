@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NetworkError
 from mho.network.arrays import Array
-from mho.network.layer import Layer
+from mho.network.geometry import windows_of
+from mho.network.layer import AnyArray, Layer, Shape, aligned, need, need_shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MatrixLayer(Layer, ABC):
     """A layer whose weights form `groups` matrices of `rows` x `columns` (K x N), each multiplied by `windows` vectors.
 
-    These are the layers that sit in crossbars.
+    These are the layers that sit in crossbars. One operation of the vector unit an output combines, scales and codes its sums.
     """
 
     weight: Array
@@ -97,6 +100,19 @@ class Convolution(MatrixLayer):
         """(N, C / groups, kh, kw) to (groups, K, N / groups)."""
         return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
 
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return samples, output channels and windows along height and width."""
+        (image,) = operands
+        groups, outputs = self.convolution_groups, self.weight.shape[0]
+        need(len(self.weight.shape) == 4 and groups >= 1 and outputs % groups == 0)
+        need(image[1] == self.weight.shape[1] * groups)
+        need_shape(self.bias, (outputs,))
+        return (image[0], outputs, *windows_of(image, self.kernel, self.stride, self.padding, self.dilation))
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True for images (B, C, H, W)."""
+        return len(operands[0][0]) == 4
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Linear(MatrixLayer):
@@ -122,6 +138,19 @@ class Linear(MatrixLayer):
     def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """(groups N, K) to (groups, K, N)."""
         return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's shape with the outputs as its last axis."""
+        (shape,) = operands
+        outputs = self.weight.shape[0]
+        need(len(self.weight.shape) == 2 and self.groups >= 1 and outputs % self.groups == 0)
+        need(shape[-1] == self.groups * self.rows)
+        need_shape(self.bias, (outputs,))
+        return (*shape[:-1], outputs)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if the axis that is multiplied is not axis 0."""
+        return len(operands[0][0]) > 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,3 +192,24 @@ class MatrixProduct(Layer):
     def macs(self) -> int:
         """Multiply-accumulates, batch included."""
         return self.size * self.inner
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the broadcast leading axes, M and N."""
+        left, right = operands
+        need(left[-1] == right[-2] == self.inner)
+        return (*np.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Multiply matrix by matrix."""
+        return np.asarray(np.matmul(np.ascontiguousarray(operands[0]), np.ascontiguousarray(operands[1])))
+
+    def operations(self, operands: Sequence[Shape]) -> int:
+        """Return 0: its multiply-accumulates are counted apart (`macs`)."""
+        return 0
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if axis 0 is a leading axis of the operands that vary, or rows by a fixed matrix."""
+        (left, left_fixed), (right, right_fixed) = operands
+        if len(left) < 3 and not left_fixed:
+            return right_fixed and len(left) == 2 and len(right) == 2
+        return (len(right) >= 3 or right_fixed) and aligned(operands, self.shape)

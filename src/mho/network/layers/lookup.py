@@ -1,0 +1,125 @@
+"""Layers that look values up at places which another tensor holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.errors import NumberError
+from mho.network.arrays import Array
+from mho.network.layer import AnyArray, Layer, Shape, need
+
+
+def whole_numbers(layer: Layer, places: AnyArray) -> npt.NDArray[np.int64]:
+    """Return places as integers; raise NumberError where they are not whole numbers."""
+    integers = np.asarray(places).astype(np.int64)
+    if places.dtype.kind == "f" and not np.array_equal(integers, places):
+        raise NumberError(f"layer {layer.name!r} looks up indices that are not whole numbers")
+    return integers
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding(Layer):
+    """Rows of a table (rows, features) looked up by integer indices. Input (B, ...), output (B, ..., features)."""
+
+    table: Array
+
+    kind: ClassVar[str] = "embedding"
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the shape of the indices, features behind it."""
+        need(len(self.table.shape) == 2)
+        return (*operands[0], self.table.shape[1])
+
+    def indices(self, places: AnyArray) -> npt.NDArray[np.int64]:
+        """Return indices as integers; raise NumberError for those that are not whole numbers from 0 up to the table's rows."""
+        integers, rows = whole_numbers(self, places), self.table.shape[0]
+        if integers.size and not (integers.min() >= 0 and integers.max() < rows):
+            raise NumberError(
+                f"layer {self.name!r} looks up indices from {integers.min()} to {integers.max()}; "
+                f"its table has rows 0 to {rows - 1}"
+            )
+        return integers
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Take rows of the table by index, as float64."""
+        rows, table = self.indices(operands[0]), self.table
+        if table.values is None or table.code is not None:
+            return np.asarray(table.real()[rows])
+        return np.asarray(table.values[rows].astype(np.float64))
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True: each index stands alone."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gather(Layer):
+    """Elements of the first tensor at places held by the second, negative ones counted from the end.
+
+    `function` "rows": whole slices along `axis`, the places' axes in its stead (numpy.take); "elements": one element a place,
+    along `axis`, all other coordinates those of the place (numpy.take_along_axis); "points": the last axis of the places
+    holds coordinates behind the first `axis` axes, which both tensors share (GatherND).
+    """
+
+    function: str
+    axis: int
+
+    kind: ClassVar[str] = "gather"
+    arity: ClassVar[tuple[int, int]] = (2, 2)
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is gathered."""
+        return operands[0]
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the shape of the places and of what lies at each."""
+        shape, places = operands
+        axis = self.axis
+        need(0 <= axis < max(len(shape), 1))
+        if self.function == "rows":
+            return (*shape[:axis], *places, *shape[axis + 1 :])
+        if self.function == "elements":
+            need(len(places) == len(shape) and all(places[i] <= n or i == axis for i, n in enumerate(shape)))
+            return places
+        need(self.function == "points" and places[:axis] == shape[:axis] and 1 <= places[-1] <= len(shape) - axis)
+        return (*places[:-1], *shape[axis + places[-1] :])
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Gather the elements; raise NumberError for places that do not exist."""
+        values, places = operands[0], whole_numbers(self, operands[1])
+        if self.function == "points":
+            depth, lead = places.shape[-1], places.shape[: self.axis]
+            reach = np.array(values.shape[self.axis : self.axis + depth])
+            places = self._from_front(places, reach)
+            own = tuple(np.indices((*lead, *places.shape[self.axis : -1]))[: self.axis])
+            return np.asarray(values[(*own, *np.moveaxis(places, -1, 0))])
+        places = self._from_front(places, np.array(values.shape[self.axis]))
+        if self.function == "rows":
+            return np.asarray(np.take(values, places, axis=self.axis))
+        others = np.indices(places.shape)
+        at = tuple(places if axis == self.axis else others[axis] for axis in range(places.ndim))
+        return np.asarray(values[at])
+
+    def _from_front(self, places: AnyArray, size: AnyArray) -> AnyArray:
+        """Count places from the front; raise NumberError for those that do not exist."""
+        if np.any(places < -size) or np.any(places >= size):
+            raise NumberError(
+                f"layer {self.name!r} looks up places from {places.min()} to {places.max()} along axes of {size} elements"
+            )
+        return np.asarray(np.where(places < 0, places + size, places))
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if samples are looked up in themselves, or all in one fixed tensor."""
+        (values, values_fixed), (places, places_fixed) = operands
+        if self.function == "rows":
+            return (self.axis != 0 and places_fixed) or (values_fixed and self.axis == 0)
+        return self.axis != 0 and not values_fixed and not places_fixed and values[0] == places[0]
+
+    def carried(self) -> tuple[str, ...]:
+        """Return the tensor that is gathered from."""
+        return self.inputs[:1]

@@ -1,0 +1,204 @@
+"""Layers that move values without changing them, and the border of a Pad."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mho.errors import NetworkError
+from mho.network.layer import AnyArray, Layer, Shape, need
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reshape(Layer):
+    """The same values in row-major order under another shape (`shape`)."""
+
+    kind: ClassVar[str] = "reshape"
+    moves_only: ClassVar[bool] = True
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the shape asked for, which has as many elements."""
+        need(math.prod(operands[0]) == self.size)
+        return self.shape
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Reshape; the first axis is longer by `factor`."""
+        return operands[0].reshape((self.shape[0] * factor, *self.shape[1:]) if self.shape else ())
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True: row-major order keeps samples behind one another."""
+        return True
+
+    def changes_nothing(self) -> bool:
+        """Return True: both have one shape."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transpose(Layer):
+    """Axes permuted: axis i of the output is axis permutation[i] of the input."""
+
+    permutation: tuple[int, ...]
+
+    kind: ClassVar[str] = "transpose"
+    moves_only: ClassVar[bool] = True
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's axes in their new order."""
+        need(sorted(self.permutation) == list(range(len(operands[0]))))
+        return tuple(operands[0][axis] for axis in self.permutation)
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Permute the axes."""
+        return operands[0].transpose(self.permutation)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if axis 0 stays."""
+        return self.permutation[0] == 0
+
+    def changes_nothing(self) -> bool:
+        """Return True if every axis stays."""
+        return self.permutation == tuple(range(len(self.shape)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slice(Layer):
+    """Elements start, start + step, ... along one axis, below stop, or above it (-1: to the first) where step is negative.
+
+    `drop` removes the axis, which then has length 1.
+    """
+
+    axis: int
+    start: int
+    stop: int
+    step: int = 1
+    drop: bool = False
+
+    kind: ClassVar[str] = "slice"
+    moves_only: ClassVar[bool] = True
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's shape with fewer elements along the axis, or without it."""
+        (shape,) = operands
+        axis = self.axis
+        need(0 <= axis < len(shape) and self.step != 0)
+        places = range(self.start, self.stop, self.step)
+        need(len(places) == 1 or not self.drop)
+        need(min(places[0], places[-1]) >= 0 and max(places[0], places[-1]) < shape[axis])
+        return (*shape[:axis], *(() if self.drop else (len(places),)), *shape[axis + 1 :])
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Slice one axis."""
+        stop = self.stop if self.stop >= 0 else None
+        taken = operands[0][(slice(None),) * self.axis + (slice(self.start, stop, self.step),)]
+        return taken.reshape(taken.shape[: self.axis] + taken.shape[self.axis + 1 :]) if self.drop else taken
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if it leaves axis 0 whole."""
+        return self.axis != 0
+
+    def changes_nothing(self) -> bool:
+        """Return True for all elements, in order."""
+        return self.step == 1 and not self.drop
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Take(Layer):
+    """Elements of one axis at known places, in any order, any of them more than once.
+
+    Nearest-neighbour resizing, padding by reflection, by the edge or by wrapping round, rolling and flipping are this: the
+    address at which a value is read.
+    """
+
+    axis: int
+    places: tuple[int, ...]
+
+    kind: ClassVar[str] = "take"
+    moves_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuse places before the first element, and as many as the output is not long."""
+        super().__post_init__()
+        if self.shape[self.axis] != len(self.places) or min(self.places) < 0:
+            raise NetworkError(
+                f"layer {self.name!r} takes {len(self.places)} places for an output of shape {self.shape}"
+            )
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's shape with as many elements along the axis as places."""
+        (shape,) = operands
+        need(0 <= self.axis < len(shape) and max(self.places) < shape[self.axis])
+        return (*shape[: self.axis], len(self.places), *shape[self.axis + 1 :])
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Take the elements at the places."""
+        return np.take(operands[0], self.places, axis=self.axis)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if it leaves axis 0 whole."""
+        return self.axis != 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Expand(Layer):
+    """The input broadcast to `shape`."""
+
+    kind: ClassVar[str] = "expand"
+    moves_only: ClassVar[bool] = True
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the broadcast shape."""
+        return tuple(np.broadcast_shapes(operands[0], self.shape))
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Broadcast; the first axis is longer by `factor`."""
+        return np.broadcast_to(operands[0], (self.shape[0] * factor, *self.shape[1:]))
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if axis 0 is not what is broadcast."""
+        first = operands[0][0]
+        return len(first) == len(self.shape) and first[0] == self.shape[0]
+
+    def changes_nothing(self) -> bool:
+        """Return True: both have one shape."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pad(Layer):
+    """`before[i]` and `after[i]` elements of real `value` added along axis i."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    value: float = 0.0
+
+    kind: ClassVar[str] = "pad"
+
+    def result_type(self, operands: Sequence[str]) -> str:
+        """Return the type of what is padded."""
+        return operands[0]
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's shape, longer by the borders."""
+        need(min(*self.before, *self.after, 0) >= 0)
+        return tuple(n + a + b for n, a, b in zip(operands[0], self.before, self.after, strict=True))
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Add the borders."""
+        return np.pad(operands[0], tuple(zip(self.before, self.after, strict=True)), constant_values=self.value)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if axis 0 has no border."""
+        return self.before[0] == self.after[0] == 0
+
+    def carried(self) -> tuple[str, ...]:
+        """Return the operand where the border is real zero, which every code has."""
+        return self.inputs if self.value == 0.0 else ()
+
+    def changes_nothing(self) -> bool:
+        """Return True without borders."""
+        return not any(self.before) and not any(self.after)

@@ -1,0 +1,66 @@
+"""Weighted sums of elements at known places: linear and cubic resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mho.errors import NetworkError
+from mho.network.layer import AnyArray, Layer, Shape, need, real
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resample(Layer):
+    """Weighted sums of elements along one axis: output i is the sum over t of weights[i][t] * x[places[i][t]].
+
+    Linear and cubic resizing, one axis each; as many elements (`taps`) for every output.
+    """
+
+    axis: int
+    places: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[float, ...], ...]
+
+    kind: ClassVar[str] = "resample"
+    passes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuse places and weights that do not fit one another or the output."""
+        super().__post_init__()
+        places, weights = ({len(row) for row in rows} for rows in (self.places, self.weights))
+        if len(places) != 1 or places != weights or not len(self.places) == len(self.weights) == self.shape[self.axis]:
+            raise NetworkError(
+                f"layer {self.name!r} needs as many places and weights for each of {self.shape[self.axis]} outputs"
+            )
+
+    @property
+    def taps(self) -> int:
+        """Elements that make one output."""
+        return len(self.places[0])
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's shape with as many elements along the axis as rows of places."""
+        (shape,) = operands
+        places = [place for row in self.places for place in row]
+        need(0 <= self.axis < len(shape) and min(places) >= 0 and max(places) < shape[self.axis])
+        return (*shape[: self.axis], len(self.places), *shape[self.axis + 1 :])
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Add up tap by tap."""
+        x, places, weights = real(operands[0]), np.array(self.places), np.array(self.weights)
+        along = [1] * x.ndim
+        along[self.axis] = -1
+        total = np.take(x, places[:, 0], axis=self.axis) * weights[:, 0].reshape(along)
+        for tap in range(1, self.taps):
+            total += np.take(x, places[:, tap], axis=self.axis) * weights[:, tap].reshape(along)
+        return np.asarray(total)
+
+    def operations(self, operands: Sequence[Shape]) -> int:
+        """Count a product and a sum for each tap, less one sum."""
+        return self.size * (2 * self.taps - 1)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if it leaves axis 0 whole."""
+        return self.axis != 0
