@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mho import errors, training
     from mho.chip import Chip
+    from mho.core import Core
     from mho.explore import Recommendation, recommend
     from mho.machine import (
         Evaluation,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Analog": "mho.machine.analog",
     "Chip": "mho.chip",
+    "Core": "mho.core",
     "Device": "mho.machine.analog",
     "Evaluation": "mho.machine",
     "Executor": "mho.machine",
@@ -116,6 +118,7 @@ _WHERE = {
 __all__ = [
     "Analog",
     "Chip",
+    "Core",
     "Device",
     "Evaluation",
     "Executor",
