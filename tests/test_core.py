@@ -11,7 +11,8 @@ import mho
 from mho.errors import NumberError
 from mho.machine.analog import Adc, Analog
 from mho.network.layers import Array, Input, Linear
-from mho.number import fit, quantise
+from mho.number import quantise
+from mho.number.affine import fit
 
 RNG = np.random.default_rng(5)
 W = RNG.normal(size=(5, 300))
@@ -68,7 +69,7 @@ def test_wrong_shapes_ranges_and_sides_are_refused() -> None:
         CORE @ np.zeros(299)
     with pytest.raises(NumberError, match=r"inputs=\(low, high\)"):
         CORE @ np.full(300, 1.5)
-    with pytest.raises(NumberError, match="not finite|leave the range"):
+    with pytest.raises(NumberError, match="leave the range"):
         CORE @ np.full(300, np.nan)
     with pytest.raises(NumberError, match=r"Core\(weights.T"):
         np.zeros((2, 5)) @ CORE

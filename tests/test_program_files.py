@@ -256,7 +256,7 @@ def test_an_array_of_objects_is_not_read(kept: Path, tmp_path: Path) -> None:
 
 
 def test_every_kind_of_layer_has_a_rule_for_its_shape() -> None:
-    assert [kind for kind in LAYER_KINDS if kind.made_shape is Layer.made_shape] == [Input]
+    assert [kind for kind in LAYER_KINDS.values() if kind.made_shape is Layer.made_shape] == [Input]
 
 
 def test_shapes_that_do_not_fit_are_refused_for_every_kind() -> None:

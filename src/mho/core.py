@@ -94,7 +94,9 @@ class Core(Shown):
 
     def __rmatmul__(self, x: Any) -> NoReturn:
         """Refuse x @ core: arrays are driven along their rows only."""
-        raise NumberError("arrays are driven along their rows only: instead of x @ core write (Core(weights.T, chip) @ x.T).T")
+        raise NumberError(
+            "arrays are driven along their rows only: instead of x @ core write (Core(weights.T, chip) @ x.T).T"
+        )
 
     @property
     def weights(self) -> FloatArray:

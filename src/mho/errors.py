@@ -11,6 +11,7 @@ MhoError                       anything the user can put right; the command line
 ├── AnalogError                a description of converters, wires and noise: file, key and what is allowed
 ├── DeviceError                a device's file, or a device used where it is not valid
 ├── OptionError                an option or argument that does not exist or is out of range
+├── PluginError                a package that adds to mho, and fails
 └── OutputError                a file or folder that cannot be written
 """
 
@@ -91,6 +92,10 @@ class DeviceError(MhoError):
 
 class OptionError(MhoError):
     """An option or argument does not exist or is out of range."""
+
+
+class PluginError(MhoError):
+    """A package that adds mappings, device laws, layers or operators to mho cannot be loaded."""
 
 
 class OutputError(MhoError):

@@ -49,7 +49,7 @@ class MovementBuilder:
             count += 1
         return f"{name}_{count}"
 
-    def name(self, part: str | None) -> str:
+    def name(self, part: str | None = None) -> str:
         """Name the next layer: the scope itself, or a part of it."""
         return self.unique(self.scope if part is None else f"{self.scope}.{part}")
 

@@ -29,6 +29,7 @@ from mho.network.onnx_quantised import REFUSED, Coding, bipolar, clip_codes, deq
 from mho.network.onnx_recurrent import RECURRENT
 from mho.network.onnx_window import WINDOW
 from mho.network.types import REAL
+from mho.plugins import Registry
 
 CODING: Mapping[str, Coding] = {"QuantizeLinear": quantize, "Quant": quant, "IntQuant": quant, "BipolarQuant": bipolar}
 """Operators that give codes to what they read, or to a copy of it where that has other readers."""
@@ -40,8 +41,11 @@ DOMAINS = {
     ),
 }
 """Domains other than ONNX's own, and the operators of theirs that are known."""
-HANDLERS: Mapping[str, Handler] = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE}
-"""All operators that make layers; CODING and QUANTISED make codes, and STRUCTURE is known values alone."""
+HANDLERS: Registry[Handler] = Registry(
+    "ONNX operator", {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE}
+)
+"""All operators that make layers, those of a plugin's own domain as "DOMAIN::Operator"; CODING and QUANTISED make codes, and
+STRUCTURE is known values alone."""
 DEEPEST = 16
 """How deep functions may lie within functions."""
 UNREAD = {
@@ -93,7 +97,8 @@ class Reader:
         own = (proto.domain, operator)
         if own in self.functions:
             return self._defined(self.functions[own], proto, name, values)
-        if operator not in DOMAINS.get(proto.domain, {operator} if proto.domain in STANDARD else ()):
+        named = operator if proto.domain in STANDARD else f"{proto.domain}::{operator}"
+        if operator not in DOMAINS.get(proto.domain, {operator} if named in {operator, *HANDLERS} else ()):
             raise NetworkError(f"operators of domain {proto.domain!r} are not known{_of_domain(proto.domain)}")
         attributes = {item.name: helper.get_attribute_value(item) for item in proto.attribute}
         node = Node(operator, values, attributes, tuple(proto.output), self.opset, builder)
@@ -107,7 +112,7 @@ class Reader:
         known = not any(isinstance(value, str | Codes) for value in values)
         if known and operator in STRUCTURE:
             return (STRUCTURE[operator](node),)
-        handler = HANDLERS.get(operator)
+        handler = HANDLERS.get(named)
         if handler is not None:
             results = folded(handler, node) if known else _handled(builder, handler, node, shared=shared)
             if not any(proto.output[len(results) :]):

@@ -17,7 +17,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from mho.errors import NetworkError, WeightError
 from mho.network.graph import Network
 from mho.network.patterns import refuse_infinite, simplify
-from mho.network.torch_builder import Call, TorchBuilder, Value, type_name
+from mho.network.torch_builder import Call, Handler, TorchBuilder, Value, type_name
 from mho.network.torch_elementwise import ELEMENTWISE
 from mho.network.torch_image import IMAGE, REFUSED
 from mho.network.torch_indexing import INDEXING
@@ -26,8 +26,12 @@ from mho.network.torch_movement import MOVEMENT
 from mho.network.torch_recurrent import RECURRENT
 from mho.network.torch_sums import SUMS
 from mho.network.torch_window import WINDOW
+from mho.plugins import Registry
 
-HANDLERS = {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE, **INDEXING, **SUMS}
+HANDLERS: Registry[Handler] = Registry(
+    "torch operator",
+    {**MATRIX, **WINDOW, **RECURRENT, **ELEMENTWISE, **MOVEMENT, **IMAGE, **INDEXING, **SUMS},
+)
 """All operators that make layers."""
 _SKIPPED = {
     "_assert_tensor_metadata",

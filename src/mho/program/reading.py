@@ -31,8 +31,6 @@ from mho.program.program import BufferUse, Program
 from mho.program.storage import FORMAT
 from mho.program.typed import shown, typed
 
-_LAYERS = {kind.kind: kind for kind in LAYER_KINDS}
-
 
 class _Reader:
     """The arrays of a file while it is read, and what is made of them once: weights by their layers, matrices by their numbers."""
@@ -116,9 +114,9 @@ def _read_array(record: Any, what: str, arrays: _Reader) -> Array:
 
 def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
     name = record.get("kind") if isinstance(record, dict) else None
-    if not isinstance(name, str) or name not in _LAYERS:
-        raise ProgramError(f"layer {number} is of no known kind; known: {', '.join(_LAYERS)}")
-    kind = _LAYERS[name]
+    if not isinstance(name, str) or name not in LAYER_KINDS:
+        raise ProgramError(f"layer {number} is of no known kind; known: {', '.join(LAYER_KINDS)}")
+    kind = LAYER_KINDS[name]
     what = f"layer {number} ({name})"
     names = {item.name for item in fields(kind)}
     plain = dict(_exactly(record, names | {"kind"}, what))

@@ -3,7 +3,7 @@
 A layer makes exactly one tensor, which bears the layer's name. `shape` is that tensor's shape, the batch axis first.
 Weights and constants are `Array`s: a shape, and the values where they are known (a 70B network is described by shapes
 alone). Convolutions are two-dimensional, channels first; a one-dimensional one is a convolution of height 1. A new kind is
-one class (see `network.layer`) and one line in `LAYER_KINDS`.
+one class (see `network.layer`) and one line in `LAYER_KINDS`, or `LAYER_KINDS.add(Mine.kind, Mine)` in a plugin.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ from mho.network.layers.normalise import ChannelAffine, Normalise
 from mho.network.layers.pool import Pool
 from mho.network.layers.reduction import CumulativeSum, Reduce, Softmax
 from mho.network.layers.resample import Resample
+from mho.plugins import Registry
 
-LAYER_KINDS: tuple[type[Layer], ...] = (
-    Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine, Normalise,
-    Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take, Interleave, Resample,
-    Convert, Select, Gather, CumulativeSum,
+LAYER_KINDS: Registry[type[Layer]] = Registry(
+    "layer kind",
+    {
+        kind.kind: kind
+        for kind in (
+            Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine,
+            Normalise, Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take,
+            Interleave, Resample, Convert, Select, Gather, CumulativeSum,
+        )
+    },
 )  # fmt: skip
+"""The kinds by their names, as a program's file knows them."""
 
 __all__ = [
     "LAYER_KINDS",

@@ -1,0 +1,101 @@
+"""Choices by name, and the packages outside this one that add to them.
+
+A package adds what it brings by an entry point of the group `mho.plugins` that names a function without parameters:
+
+    [project.entry-points."mho.plugins"]
+    toys = "mho_toys:register"
+
+The function is called once, when a registry is first looked at; it adds mappings, schedules, codings, device laws,
+components, layer kinds, operators and folders of presets to the registries of the rooms that use them
+(docs/extending.md). A plugin that fails is named and stops the run: results without what it should have added would be others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mho.errors import OptionError, PluginError
+
+GROUP = "mho.plugins"
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """The choices of one kind by name: those of this package, then those that plugins add.
+
+    SCHEDULES = Registry("schedule", {"naive": naive, "aras": aras})
+    SCHEDULES.add("mine", mine)         in a plugin, or in a script; OptionError for a name that is taken
+
+    Reading it (a name, all names, how many) loads the plugins first.
+    """
+
+    def __init__(self, kind: str, choices: Mapping[str, T]) -> None:
+        self.kind = kind
+        self._choices = dict(choices)
+
+    def add(self, name: str, choice: T) -> None:
+        """Add a choice under a name of its own."""
+        if name in self._choices:
+            raise OptionError(f"there is a {self.kind} {name!r} already")
+        self._choices[name] = choice
+
+    def remove(self, name: str) -> None:
+        """Take a choice out again, as a test does."""
+        del self._choices[name]
+
+    def __getitem__(self, name: str) -> T:
+        load()
+        return self._choices[name]
+
+    def __iter__(self) -> Iterator[str]:
+        load()
+        return iter(tuple(self._choices))
+
+    def __len__(self) -> int:
+        load()
+        return len(self._choices)
+
+    def __repr__(self) -> str:
+        """Say the kind and the names."""
+        return f"Registry({self.kind!r}: {', '.join(self)})"
+
+
+FOLDERS: Registry[Path] = Registry("folder of presets", {})
+"""Folders that plugins bring, each under "KIND/PLUGIN": "chips/toys" holds YAML files of chips; see `folders`."""
+
+
+def folders(kind: str) -> tuple[Path, ...]:
+    """Return the folders of presets of a kind ("chips", "strategies", "devices" ...) that plugins bring."""
+    return tuple(folder for name, folder in FOLDERS.items() if name.partition("/")[0] == kind)
+
+
+class _State:
+    """What was done about plugins in this process: nothing yet, called once, or failed with an error that stays."""
+
+    started = False
+    error: PluginError | None = None
+
+
+def load() -> None:
+    """Call every plugin once; raise PluginError, naming package and plugin, if one cannot be imported or fails."""
+    if not _State.started:
+        _State.started = True  # a plugin may read registries while it registers
+        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+            try:
+                point.load()()
+            except Exception as error:  # whatever foreign code raises is reported under its name
+                _State.error = PluginError(f"plugin {_named(point)} failed: {type(error).__name__}: {error}")
+                _State.error.__cause__ = error
+                break
+    if _State.error is not None:
+        raise _State.error
+
+
+def _named(point: EntryPoint) -> str:
+    """Name a plugin, the package that brings it and what it points to."""
+    package = "" if point.dist is None else f" of package {point.dist.name} {point.dist.version}"
+    return f"{point.name!r}{package} ({point.value})"

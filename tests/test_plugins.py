@@ -1,0 +1,97 @@
+"""Packages outside the tree add choices by entry points; what fails is named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mho import plugins
+from mho.errors import OptionError, PluginError
+from mho.network.layers import LAYER_KINDS, Reshape
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the path, as pip installs into; plugins are looked for afresh."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugins._State, "started", False)
+    monkeypatch.setattr(plugins._State, "error", None)
+    yield tmp_path
+    sys.modules.pop("mho_toys", None)
+
+
+def install(site: Path, module: str, point: str = "mho_toys:register") -> None:
+    """Install a package of one module with one plugin."""
+    (site / "mho_toys.py").write_text(module)
+    record = site / "mho_toys-1.2.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: mho-toys\nVersion: 1.2\n")
+    (record / "entry_points.txt").write_text(f"[mho.plugins]\ntoys = {point}\n")
+
+
+TOY = """
+from mho.network.layers import LAYER_KINDS, Reshape
+calls = 0
+
+class Toy(Reshape):
+    kind = "toy of a plugin"
+
+def register():
+    global calls
+    calls += 1
+    assert "reshape" in LAYER_KINDS     # registries may be read while plugins register
+    LAYER_KINDS.add(Toy.kind, Toy)
+"""
+
+
+def test_a_plugin_is_called_once_when_a_registry_is_first_read(site: Path) -> None:
+    install(site, TOY)
+    assert "mho_toys" not in sys.modules
+    try:
+        assert LAYER_KINDS["toy of a plugin"].__name__ == "Toy"
+        assert "toy of a plugin" in list(LAYER_KINDS) and LAYER_KINDS["reshape"] is Reshape
+        assert sys.modules["mho_toys"].calls == 1
+    finally:
+        LAYER_KINDS.remove("toy of a plugin")
+
+
+@pytest.mark.parametrize(
+    ("module", "point", "words"),
+    [
+        ("def register():\n    raise ValueError('no such wire')", "mho_toys:register", "ValueError: no such wire"),
+        ("import nothing_of_that_name", "mho_toys:register", "ModuleNotFoundError"),
+        ("", "mho_toys:register", "AttributeError"),
+        ("register = 3", "mho_toys:register", "TypeError"),
+        (TOY.replace("Toy.kind", "'reshape'"), "mho_toys:register", "a layer kind 'reshape' already"),
+    ],
+)
+def test_a_plugin_that_fails_is_named_each_time(site: Path, module: str, point: str, words: str) -> None:
+    install(site, module, point)
+    for _ in range(2):
+        with pytest.raises(PluginError, match=words) as caught:
+            LAYER_KINDS["reshape"]
+        assert "'toys' of package mho-toys 1.2 (mho_toys:register)" in str(caught.value)
+
+
+def test_a_folder_of_presets_has_a_kind(site: Path) -> None:
+    install(
+        site,
+        "from pathlib import Path\nfrom mho.plugins import FOLDERS\n"
+        "def register():\n    FOLDERS.add('chips/toys', Path(__file__).parent)",
+    )
+    try:
+        assert plugins.folders("chips") == (site,)
+        assert plugins.folders("strategies") == ()
+    finally:
+        plugins.FOLDERS.remove("chips/toys")
+
+
+def test_a_registry_is_a_mapping_that_refuses_a_name_twice() -> None:
+    toys = plugins.Registry("toy", {"a": 1})
+    toys.add("b", 2)
+    assert dict(toys) == {"a": 1, "b": 2} and len(toys) == 2 and repr(toys) == "Registry('toy': a, b)"
+    with pytest.raises(OptionError, match="a toy 'a' already"):
+        toys.add("a", 3)
