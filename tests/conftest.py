@@ -15,9 +15,26 @@ from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("mho", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("mho")
+settings.register_profile("nightly", settings.get_profile("mho"), max_examples=1000)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "mho")
+settings.load_profile(PROFILE)
+NIGHTLY_FACTOR = 10
 
 DATA = Path(os.environ.get("MHO_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each property that states its own number of examples ten times as many under HYPOTHESIS_PROFILE=nightly."""
+    if PROFILE != "nightly":
+        return
+    key = "_hypothesis_internal_use_settings"
+    scaled = set()
+    for item in items:
+        test = getattr(item, "obj", None)
+        stated: settings | None = getattr(test, key, None)
+        if stated is not None and test not in scaled and stated.max_examples != settings.default.max_examples:
+            setattr(test, key, settings(stated, max_examples=NIGHTLY_FACTOR * stated.max_examples))
+            scaled.add(test)
 
 
 @pytest.fixture(scope="session")
