@@ -17,7 +17,7 @@ check: lint
 	$(BIN)/python -m pytest -q -n 2 $(FAST)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
