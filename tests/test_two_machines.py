@@ -44,9 +44,13 @@ BY_ROWS = ("dac_drive", "array_read")
 
 def dense_program(table: np.ndarray, bags: np.ndarray, chip: Chip) -> Program:
     """The bags, (bags, rows) of 0 and 1, as windows of a linear layer whose weights are the rows of the table."""
-    layer = Linear(name="y", inputs=("x",), shape=(len(bags), table.shape[1]), weight=Array.of(table.T.astype(np.float32)))
+    layer = Linear(
+        name="y", inputs=("x",), shape=(len(bags), table.shape[1]), weight=Array.of(table.T.astype(np.float32))
+    )
     codes = {"x": Affine(np.array(1.0), np.array(0), 0, 255)}
-    network = Network("bag", (Input(name="x", inputs=(), shape=bags.shape), layer), ("y",), "made (synthetic)", codes=codes)
+    network = Network(
+        "bag", (Input(name="x", inputs=(), shape=bags.shape), layer), ("y",), "made (synthetic)", codes=codes
+    )
     coded = mho.quantise(network, bags.astype(np.float32))
     matrix = coded.matrices["y"]
     assert float(matrix.scale) == 1 and (matrix.codes[0].astype(int) == table.astype(int) + 128).all()
@@ -64,8 +68,8 @@ def test_a_layer_of_zeros_and_ones_is_a_bag_of_rows(
 ) -> None:
     cells = Coding(coding, 8, cell_bits).cells
     chip = chip_of(
-        array__coding=coding, array__cell_bits=cell_bits, array__columns=WEIGHTS * cells, array__dac_bits=8, array__step_overhead_s=overhead_s,
-        lookup__adc_modes="fixed", lookup__most_rows=ROWS, lookup__groups_per_adc=1,
+        array__coding=coding, array__cell_bits=cell_bits, array__columns=WEIGHTS * cells, array__dac_bits=8,
+        array__step_overhead_s=overhead_s, lookup__adc_modes="fixed", lookup__most_rows=ROWS, lookup__groups_per_adc=1,
     )  # fmt: skip
     rows, generator = groups * ROWS, np.random.default_rng(seed)
     table = table_of(rows, features, seed)
