@@ -260,8 +260,8 @@ def test_calibration_is_asked_for() -> None:
     ("content", "says"),
     [
         ({"schema": "mho.analog/2"}, "schema: must be mho.analog/1"),
-        ({"schema": "mho.analog/1", "adcs": 1}, "unknown key 'adcs'; did you mean adc"),
-        ({"schema": "mho.analog/1", "adc": {"bit": 6}}, "unknown key 'adc.bit'; did you mean bits"),
+        ({"schema": "mho.analog/1", "adcs": 1}, "adcs: unknown key; did you mean adc"),
+        ({"schema": "mho.analog/1", "adc": {"bit": 6}}, "adc.bit: unknown key; did you mean bits"),
         ({"schema": "mho.analog/1", "adc": {"bits": 0}}, "adc.bits: "),
         ({"schema": "mho.analog/1", "adc": {"bits": 6, "range": "fixed"}}, "adc: a limit goes with range fixed"),
         (

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import mho.chip
 from mho.chip import Chip, Technology, technologies
-from mho.chip.units import RANGES, SI_UNIT, UNITS, to_si
 from mho.errors import ChipError
+from mho.units import RANGES, SI_UNIT, UNITS, to_si
 
 PRESETS = Path(mho.chip.__file__).parent / "presets"
 ARAS = Chip.load("aras").to_dict()
@@ -148,6 +148,19 @@ def test_a_wrong_value_is_refused_by_name(
     refused(path, *words)
 
 
+def test_a_role_that_is_not_named_is_played_by_no_component(tmp_path: Path) -> None:
+    """So that a role that is new to mho asks nothing of the chips that were there before; the chip's notes say it."""
+    content = raw_aras()
+    del content["components"]["adc"]
+    without = Chip.load(write(tmp_path, content))
+    none = Chip.load("aras").override({"components.adc": "none"}, source="test")
+    assert without.energy_per_event == none.energy_per_event and without.roll_up().parts == none.roll_up().parts
+    assert without.describe()["components"]["adc"] == "none"
+    assert "no component is named for adc: it costs neither energy nor area" in without.notes
+    assert not any("no component is named" in note for note in Chip.load("aras").notes)
+    assert Chip.from_dict(without.to_dict()) == without
+
+
 def test_unknown_and_missing_keys_and_sources_are_refused(tmp_path: Path) -> None:
     content = raw_aras()
     content["array"]["row"] = content["array"]["rows"]
@@ -158,9 +171,6 @@ def test_unknown_and_missing_keys_and_sources_are_refused(tmp_path: Path) -> Non
     content = raw_aras()
     del content["array"]["rows"]
     refused(write(tmp_path, content), "array.rows", "missing")
-    content = raw_aras()
-    del content["components"]["adc"]
-    refused(write(tmp_path, content), "components.adc", "missing")
     content = raw_aras()
     content["colour"] = "red"
     refused(write(tmp_path, content), "colour", "unknown key")

@@ -2,11 +2,11 @@
 
 from mho.chip.chip import Chip
 from mho.chip.parts import Buffer, Use, Vector
-from mho.chip.quantity import Provenance
 from mho.chip.roles import EVENTS
 from mho.chip.rollup import Part, RollUp, Totals
 from mho.chip.store import technologies
 from mho.chip.technology import Technology
+from mho.quantity import Provenance
 
 __all__ = [
     "EVENTS",

@@ -16,16 +16,15 @@ from mho.chip.coding import Coding
 from mho.chip.costs import Costs
 from mho.chip.describe import assumptions, definition, describe, digest, frames
 from mho.chip.parts import Buffer, Use, Vector, read_uses
-from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys
 from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
-from mho.chip.roles import roles_of
+from mho.chip.roles import ROLES, roles_of
 from mho.chip.rollup import RollUp, roll_up
 from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, LookupSpec, MemorySpec, SparseSpec, TileSpec
 from mho.chip.technology import Technology
-from mho.chip.units import exact
-from mho.chip.vary import vary
 from mho.errors import ChipError
+from mho.quantity import Document, Provenance
 from mho.shown import Columns, Shown
+from mho.units import exact
 
 SCHEMA = "mho.chip/1"
 
@@ -57,13 +56,13 @@ class Chip(Shown):
     @classmethod
     def load(cls, name_or_path: str | Path) -> Chip:
         """Load a preset by name or a chip file by path. Raises ChipError naming file and key."""
-        path = store.chip_path(name_or_path)
+        path = store.PRESETS.path(name_or_path)
         return cls._build(str(path), store.read_chip(path), {}, path.parent)
 
     @staticmethod
     def presets() -> tuple[str, ...]:
         """Return the names of the chips that come with mho, sorted."""
-        return store.presets()
+        return store.PRESETS.names()
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Chip:
@@ -72,7 +71,7 @@ class Chip(Shown):
             raise ChipError(f"a chip must be a mapping, not {type(content).__name__}")
         raw = dict(content)
         file = f"chip {raw.get('name')!r}"
-        table = as_mapping(file, "technologies", raw.pop("technologies", None))
+        table = Document(file, ChipError, {}).mapping("technologies", raw.pop("technologies", None))
         known = {key: Technology.of(f"{file}, technology {key!r}", entry) for key, entry in table.items()}
         return cls._build(file, raw, known, None)
 
@@ -81,21 +80,28 @@ class Chip(Shown):
         head = ("schema", "name", "sources", "components")
         optional = [key for key, field in ChipSpec.model_fields.items() if not field.is_required()]
         needed = [key for key in ChipSpec.model_fields if key not in optional]
-        check_keys(file, "", raw, (*head, *needed), ("description", *optional))
+        Document(file, ChipError, {}).check_keys("", raw, (*head, *needed), ("description", *optional))
+        document = Document.of(file, raw["sources"], ChipError)
         if raw["schema"] != SCHEMA:
-            raise ChipError(f"{file}: schema: {raw['schema']!r} is not a chip; allowed: {SCHEMA}")
+            raise document.fail("schema", f"{raw['schema']!r} is not a chip; allowed: {SCHEMA}")
         name, description = raw["name"], raw.get("description", "")
         if not isinstance(name, str) or not name or not isinstance(description, str):
-            raise ChipError(f"{file}: name: must be a word, and description a text")
-        sources = Sources.of(file, raw["sources"])
+            raise document.fail("name", "must be a word, and description a text")
         fields = {key: value for key, value in raw.items() if key in ChipSpec.model_fields}
-        reading = read_spec(file, fields, sources)
-        uses = read_uses(file, raw["components"], sources, known, beside, roles_of(reading.spec))
+        spec, provenance = read_spec(document, fields)
+        roles = roles_of(spec)
+        for role in sorted((ROLES.keys() - roles.keys()) & document.mapping("components", raw["components"]).keys()):
+            part = ROLES[role].part
+            raise document.fail(
+                f"components.{role}", f"only a chip with {part} has one, and {part} is not in this chip"
+            )
+        per = {name: role.per for name, role in roles.items()}
+        uses = read_uses(document, raw["components"], per, known, beside)
         chip = cls(
             name,
             " ".join(description.split()),
-            reading.spec,
-            MappingProxyType(dict(reading.provenance)),
+            spec,
+            MappingProxyType(provenance),
             MappingProxyType(uses),
             MappingProxyType(dict(raw)),
         )
@@ -110,7 +116,8 @@ class Chip(Shown):
 
         `source` says why; the variant is called `name`, or the chip's name with a star.
         """
-        return Chip.from_dict(vary(self.to_dict(), values, source, name or f"{self.name}*"))
+        content = store.vary(self.to_dict(), values, source)
+        return Chip.from_dict({**content, "name": name or f"{self.name}*"})
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that defines the chip, safe for JSON, technologies included."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mho.chip.technology import Technology
+from mho.quantity import digest_of
 from mho.shown import Columns, columns
 
 if TYPE_CHECKING:
@@ -33,14 +33,17 @@ def digest(chip: Chip) -> str:
     # over machines.
     content: dict[str, Any] = {
         "spec": chip.spec.to_dict(),
+        # A role that the file does not name is as one that did not exist when the file was written.
         "components": {
-            role: None if use.component is None else use.component.definition for role, use in chip.uses.items()
+            role: None if use.component is None else use.component.definition
+            for role, use in chip.uses.items()
+            if use.named
         },
     }
     if chip.spec.scaling is not None:
         # What is scaled depends on where it comes from.
         content["nodes"] = {role: use.technology.node for role, use in chip.uses.items() if use.technology is not None}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return digest_of(content)
 
 
 def assumptions(chip: Chip) -> tuple[str, ...]:
@@ -52,6 +55,8 @@ def assumptions(chip: Chip) -> tuple[str, ...]:
         elif found.assumed:
             texts[found.source] = None
     for use in chip.uses.values():
+        if not use.named:
+            texts[f"no component is named for {use.role}: it costs neither energy nor area"] = None
         texts.update(dict.fromkeys(text for text in use.source_texts if text.startswith("assumption:")))
         if chip.spec.scaling is not None and use.component is not None and use.component.scales is not None:
             texts[use.component.scales.source] = None

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mho.chip.units import exact
 from mho.errors import OptionError
+from mho.units import exact
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mho.chip.quantity import Sources, as_mapping, check_keys
-from mho.chip.roles import ROLES, Role
 from mho.chip.store import read_technology
 from mho.chip.technology import Component, Technology
-from mho.errors import ChipError, choices
+from mho.errors import choices
+from mho.quantity import Document
 
 NONE = "none"
 
@@ -45,13 +44,14 @@ class Vector:
 
 @dataclass(frozen=True)
 class Use:
-    """The component that plays a role, or none, and why it was chosen."""
+    """The component that plays a role, or none, and why it was chosen; `named` in the file, or none because it was not."""
 
     role: str
     name: str
     technology: Technology | None
     component_name: str
     source: str
+    named: bool = True
 
     @property
     def component(self) -> Component | None:
@@ -62,51 +62,50 @@ class Use:
     def source_texts(self) -> tuple[str, ...]:
         """Sources of the choice and of the component's figures."""
         figures = () if self.component is None else self.component.source_texts
-        return tuple(dict.fromkeys((self.source, *figures)))
+        return tuple(dict.fromkeys((self.source, *figures) if self.named else figures))
 
 
 def read_uses(
-    file: str,
+    document: Document,
     raw: Any,
-    sources: Sources,
+    roles: Mapping[str, str],
     known: Mapping[str, Technology],
     beside: Path | None,
-    roles: Mapping[str, Role],
+    needed: Iterable[str] = (),
 ) -> dict[str, Use]:
-    """Read `components: {role: {use: technology/component, source: id}}`, one for each of the chip's `roles`; `known`
-    technologies are not read again.
+    """Read `components: {role: {use: technology/component, source: id}}`, of `roles` with what the cost of each is per.
+
+    A role that is not `needed` and not named is played by no component. `known` technologies are not read again.
     """
-    table = as_mapping(file, "components", raw)
-    for role in sorted((ROLES.keys() - roles.keys()) & table.keys()):
-        part = ROLES[role].part
-        raise ChipError(f"{file}: components.{role}: only a chip with {part} has one, and {part} is not in this chip")
-    for role in sorted(roles.keys() - table.keys()):
-        if (part := roles[role].part) is not None:
-            raise ChipError(f"{file}: components.{role}: missing; a chip with {part} needs one")
-    check_keys(file, "components", table, roles)
+    table = document.mapping("components", raw)
+    document.check_keys("components", table, needed, roles)
     technologies = dict(known)
     uses: dict[str, Use] = {}
-    for role in roles:
+    for role, per in roles.items():
         key = f"components.{role}"
-        mapping = as_mapping(file, key, table[role])
-        check_keys(file, key, mapping, ("use",), ("source",))
-        source = sources.text(key, mapping)
+        if role not in table:
+            uses[role] = Use(role, NONE, None, "", "", named=False)
+            continue
+        mapping = document.mapping(key, table[role])
+        document.check_keys(key, mapping, ("use",), ("source",))
+        source = document.source(key, mapping)
         name = mapping["use"]
         if not isinstance(name, str) or not name:
-            raise ChipError(f"{file}: {key}.use: must be technology/component, or {NONE}")
+            raise document.fail(f"{key}.use", f"must be technology/component, or {NONE}")
         if name == NONE:
             uses[role] = Use(role, name, None, "", source)
             continue
         technology_name, _, component_name = name.partition("/")
         component_name = component_name or role
         if technology_name not in technologies:
-            technologies[technology_name] = read_technology(technology_name, f"{file}: {key}.use", beside)
+            where = f"{document.file}: {key}.use"
+            technologies[technology_name] = read_technology(technology_name, where, beside)
         technology = technologies[technology_name]
         if component_name not in technology.components:
             there = choices(component_name, technology.components)
-            raise ChipError(f"{file}: {key}.use: {technology_name} has no component {component_name!r}; {there}")
-        found = technology.components[component_name].per
-        if found != roles[role].per:
-            raise ChipError(f"{file}: {key}.use: {name} costs per {found}, but a {role} costs per {roles[role].per}")
+            raise document.fail(f"{key}.use", f"{technology_name} has no component {component_name!r}; {there}")
+        given = technology.components[component_name].per
+        if given != per:
+            raise document.fail(f"{key}.use", f"{name} costs per {given}, but a {role} costs per {per}")
         uses[role] = Use(role, f"{technology_name}/{component_name}", technology, component_name, source)
     return uses

@@ -9,7 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from mho.chip.units import exact
+from mho.units import exact
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip

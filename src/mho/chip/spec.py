@@ -1,31 +1,56 @@
 """The parts of a chip as frozen models in SI units. Field names are the keys of the YAML files.
 
-Each field carries its dimension, so that one walk over the models reads a file (`mho.chip.reader`).
+Each field carries a mark, so that one walk over the models reads a file (`mho.quantity`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic.fields import FieldInfo
 
 from mho.chip.coding import CODINGS, CodingName
+from mho.quantity import Dimension, Document, Mark, Part, Provenance, Words
+from mho.units import SI_UNIT
+
+IN_TILES = "in_tiles"
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """Marks a field as a quantity of this dimension (see `mho.chip.units.SI_UNIT`)."""
+class Banks(Mark):
+    """Marks the sizes of a buffer's banks: a list, with a `count` where there are several of one size, or the word `in_tiles`."""
 
-    name: str
+    unit = SI_UNIT["bytes"]
+    several = True
 
+    def read(self, document: Document, key: str, raw: Any, field: FieldInfo) -> tuple[Any, Provenance]:
+        """Read the sizes of all banks, None for the word."""
+        if isinstance(raw, dict):
+            return None, document.word(key, raw, (IN_TILES,))[1]
+        if not isinstance(raw, list) or not raw:
+            raise document.fail(key, f"must be a list of bank sizes, or {{value: {IN_TILES}, source: ...}}")
+        sizes: list[int] = []
+        sources: dict[str, None] = {}
+        for index, entry in enumerate(raw):
+            where = f"{key}.{index}"
+            number, found = document.quantity(where, entry, "bytes", optional=("count",))
+            count = entry.get("count", 1)
+            if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:
+                raise document.fail(f"{where}.count", f"must be a whole number from 1 on, not {count!r}")
+            sizes += [document.whole(where, number, "byte")] * count
+            sources[found.source] = None
+        return tuple(sizes), Provenance(tuple(sizes), "byte", "; ".join(sources))
 
-@dataclass(frozen=True)
-class Words:
-    """Marks a field as a choice of words, or a quantity that may also be a word, which is kept as None."""
+    def write(self, value: Any, source: str) -> Any:
+        """Write a list of sizes in bytes, or a word."""
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [super(Banks, self).write(item, source) for item in value]
+        return super().write(value, source)
 
-    allowed: tuple[str, ...]
+    def allowed(self, field: FieldInfo) -> str:
+        """Say that a size stands on a line of its own."""
+        return "one line a bank size, `count` where there are several; or {value: in_tiles}: none but the tile buffers"
 
 
 Rows = Annotated[int, Dimension("rows"), Field(ge=1, le=65536)]
@@ -50,14 +75,8 @@ DurationOrZero = Annotated[float, Dimension("time"), Field(ge=0, allow_inf_nan=F
 Frequency = Annotated[float, Dimension("frequency"), Field(gt=0, allow_inf_nan=False)]
 Bandwidth = Annotated[float, Dimension("bandwidth"), Field(gt=0, allow_inf_nan=False)]
 Length = Annotated[float, Dimension("length"), Field(gt=0, allow_inf_nan=False)]
-ElementRate = Annotated[float | None, Dimension("elements"), Words(("ideal",)), Field(gt=0, allow_inf_nan=False)]
-MacRate = Annotated[float | None, Dimension("macs"), Words(("ideal",)), Field(gt=0, allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """What every part has: it is frozen, and refuses keys and types that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+ElementRate = Annotated[float | None, Dimension("elements", ("ideal",)), Field(gt=0, allow_inf_nan=False)]
+MacRate = Annotated[float | None, Dimension("macs", ("ideal",)), Field(gt=0, allow_inf_nan=False)]
 
 
 class ArraySpec(Part):
@@ -97,7 +116,7 @@ class BufferSpec(Part):
     each.
     """
 
-    banks: tuple[Bytes, ...] | None = Field(min_length=1, max_length=1_000_000)
+    banks: Annotated[tuple[Bytes, ...] | None, Banks(), Field(min_length=1, max_length=1_000_000)]
     port_bits: PortBits
 
 
@@ -208,11 +227,3 @@ class ChipSpec(Part):
             if not field.is_required() and getattr(self, key) is None
         }
         return self.model_dump(mode="json", exclude=absent)
-
-
-def part_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of a field that is a part, optional or not, or None where the field is a quantity."""
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None

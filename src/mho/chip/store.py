@@ -6,37 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mho.chip.quantity import Sources, as_mapping
+from mho.chip.roles import ROLES
+from mho.chip.spec import ChipSpec
 from mho.chip.technology import Technology
 from mho.errors import ChipError, choices
 from mho.files.text import read_yaml
+from mho.quantity import Document, Presets, varied
 
 _HERE = Path(__file__).parent
-SUFFIXES = (".yaml", ".yml")
-
-
-def presets() -> tuple[str, ...]:
-    """Return the names of the chips that come with mho, sorted."""
-    return tuple(sorted(path.stem for path in (_HERE / "presets").glob("*.yaml")))
+PRESETS = Presets(_HERE / "presets", "chip", ChipError)
+TECHNOLOGIES = Presets(_HERE / "technologies", "technology", ChipError)
 
 
 def technologies() -> tuple[str, ...]:
     """Return the names of the technologies that come with mho, sorted."""
-    return tuple(sorted(path.stem for path in (_HERE / "technologies").glob("*.yaml")))
-
-
-def chip_path(name_or_path: str | Path, beside: Path | None = None) -> Path:
-    """Return the file of a preset or path; a relative path starts at the folder `beside` if given."""
-    text = str(name_or_path)
-    if Path(text).suffix in SUFFIXES or Path(text).name != text or not text:
-        path = Path(text)
-        path = path if beside is None or path.is_absolute() else beside / path
-        if not path.is_file():
-            raise ChipError(f"{path}: no such chip file; a preset is named without suffix: {', '.join(presets())}")
-        return path
-    if text not in presets():
-        raise ChipError(f"unknown chip {text!r}; {choices(text, presets())}")
-    return _HERE / "presets" / f"{text}.yaml"
+    return TECHNOLOGIES.names()
 
 
 def read_chip(path: Path) -> dict[str, Any]:
@@ -54,17 +38,18 @@ def _read_chip(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(parent_name, str):
         raise ChipError(f"{path}: extends: must be the name of a preset or the path of a chip file")
     try:
-        parent = _read_chip(chip_path(parent_name, path.parent), (*below, path.resolve()))
+        parent = _read_chip(PRESETS.path(parent_name, path.parent), (*below, path.resolve()))
     except ChipError as error:
         raise ChipError(f"{path}: extends: {error}") from None
-    parent_sources = as_mapping(str(path), "sources", parent.get("sources", {}))
-    own_sources = as_mapping(str(path), "sources", raw.get("sources", {}))
+    document = Document(str(path), ChipError, {})
+    parent_sources = document.mapping("sources", parent.get("sources", {}))
+    own_sources = document.mapping("sources", raw.get("sources", {}))
     for key in own_sources:
         if key in parent_sources:
             raise ChipError(f"{path}: sources.{key}: {parent_name} already has a source of this name; choose another")
     merged = _merge(parent, raw)
     merged["sources"] = {**parent_sources, **own_sources}
-    Sources.of(str(path), merged["sources"])
+    Document.of(str(path), merged["sources"], ChipError)
     return merged
 
 
@@ -82,7 +67,7 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
 
 def read_technology(name: str, where: str, beside: Path | None) -> Technology:
     """Read a technology by name: one of mho's, or the file `<name>.yaml` in the chip's own folder."""
-    shipped = _HERE / "technologies" / f"{name}.yaml"
+    shipped = TECHNOLOGIES.folder / f"{name}.yaml"
     own = beside / f"{name}.yaml" if beside is not None else None
     has_shipped = name in technologies()
     has_own = own is not None and Path(name).name == name and own.is_file()
@@ -98,3 +83,18 @@ def read_technology(name: str, where: str, beside: Path | None) -> Technology:
     if technology.name != name:
         raise ChipError(f"{path}: name: {technology.name!r} must agree with the file's name {name!r}")
     return technology
+
+
+def vary(content: dict[str, Any], values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return a chip's description (`Chip.to_dict`) with quantities in SI units and components replaced."""
+    varied(content, values, source, ChipSpec, ROLES, "chip", ChipError)
+    for key, value in values.items():
+        head, _, role = key.partition(".")
+        technology, _, component = str(value).partition("/")
+        if head == "components" and technology != "none" and not _has(content, technology, component or role):
+            content["technologies"][technology] = dict(read_technology(technology, f"override: {key}", None).raw)
+    return content
+
+
+def _has(content: Mapping[str, Any], technology: str, component: str) -> bool:
+    return component in content["technologies"].get(technology, {}).get("components", {})

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mho.chip.formula import FORMULAS, arguments_of, power_law
-from mho.chip.quantity import Provenance, Sources, as_mapping, as_number, check_keys, read_number, read_word
-from mho.chip.units import SI_UNIT, UNITS, to_si
 from mho.errors import ChipError, choices
+from mho.quantity import Document, Provenance
+from mho.units import SI_UNIT, UNITS, to_si
 
 SCHEMA = "mho.technology/1"
 
@@ -44,26 +44,27 @@ PER = (
 class Component:
     """One component of a technology: its raw figures, checked, and its parameters in SI units."""
 
-    file: str
+    document: Document
     key: str
     per: str
     parameters: Mapping[str, float]
     parameter_sources: tuple[str, ...]
     figures: Mapping[str, Mapping[str, Any]]
-    sources: Sources
     scales: Provenance | None = None
     """Why its figures may be taken to another node, or None where they may not."""
 
     def figure(self, name: str, context: Mapping[str, float]) -> float:
         """Return a figure in SI units for what the chip supplies; ChipError outside a table or a range."""
-        where = f"{self.file}: {self.key}.{name}"
+        where = f"{self.document.file}: {self.key}.{name}"
         raw = self.figures[name]
         dimension = FIGURES[name]
         if "value" in raw:
             number: float = raw["value"]
         elif "entries" in raw:
             given = self._argument(where, raw["by"], context)
-            found = {_entry(self.file, where, entry): value for entry, value in raw["entries"].items()}
+            found = {
+                _entry(self.document, f"{self.key}.{name}", entry): value for entry, value in raw["entries"].items()
+            }
             if given not in found:
                 there = ", ".join(f"{entry:g}" for entry in sorted(found))
                 raise ChipError(f"{where}: no entry for {raw['by']} = {given:g}; there are entries for {there}")
@@ -80,7 +81,7 @@ class Component:
     def provenance(self, name: str) -> Provenance:
         """Return where a figure comes from."""
         raw = self.figures[name]
-        return Provenance(raw.get("value", "by formula or table"), raw["unit"], self.sources.text(name, raw))
+        return Provenance(raw.get("value", "by formula or table"), raw["unit"], self.document.source(name, raw))
 
     @property
     def follow_node(self) -> frozenset[str]:
@@ -145,17 +146,18 @@ class Technology:
     @classmethod
     def of(cls, file: str, raw: Mapping[str, Any]) -> Technology:
         """Check the content of a technology file."""
-        raw = as_mapping(file, "technology", raw)
-        check_keys(file, "", raw, ("schema", "name", "node", "sources", "components"), ("description",))
+        document = Document(file, ChipError, {})
+        raw = document.mapping("technology", raw)
+        document.check_keys("", raw, ("schema", "name", "node", "sources", "components"), ("description",))
         if raw["schema"] != SCHEMA:
-            raise ChipError(f"{file}: schema: {raw['schema']!r} is not a technology; allowed: {SCHEMA}")
+            raise document.fail("schema", f"{raw['schema']!r} is not a technology; allowed: {SCHEMA}")
         name = raw["name"]
         if not isinstance(name, str) or not name:
-            raise ChipError(f"{file}: name: must be a word")
-        sources = Sources.of(file, raw["sources"])
-        node, _ = read_number(file, "node", raw["node"], "length", sources)
-        table = as_mapping(file, "components", raw["components"])
-        components = {role: _component(file, f"components.{role}", entry, sources) for role, entry in table.items()}
+            raise document.fail("name", "must be a word")
+        document = Document.of(file, raw["sources"], ChipError)
+        node, _ = document.quantity("node", raw["node"], "length")
+        table = document.mapping("components", raw["components"])
+        components = {role: _component(document, f"components.{role}", entry) for role, entry in table.items()}
         description = " ".join(str(raw.get("description", "")).split())
         return cls(name, description, file, node, components, raw)
 
@@ -165,10 +167,9 @@ class Technology:
         return {**self.raw, "components": kept}
 
 
-def _component(file: str, key: str, raw: Any, sources: Sources) -> Component:
-    mapping = as_mapping(file, key, raw)
-    check_keys(
-        file,
+def _component(document: Document, key: str, raw: Any) -> Component:
+    mapping = document.mapping(key, raw)
+    document.check_keys(
         key,
         mapping,
         ("per", "area", "leakage"),
@@ -176,87 +177,87 @@ def _component(file: str, key: str, raw: Any, sources: Sources) -> Component:
     )
     per = mapping["per"]
     if per not in PER:
-        raise ChipError(f"{file}: {key}.per: {per!r} is not allowed; {choices(str(per), PER)}")
+        raise document.fail(f"{key}.per", f"{per!r} is not allowed; {choices(str(per), PER)}")
     wanted = {"access": {"read_energy", "write_energy"}, "instance": set()}.get(per, {"energy"})
     given = {name for name in mapping if name.endswith("energy")}
     if given != wanted:
-        raise ChipError(f"{file}: {key}: per {per} needs {sorted(wanted) or 'no energy'}, not {sorted(given)}")
+        raise document.fail(key, f"per {per} needs {sorted(wanted) or 'no energy'}, not {sorted(given)}")
     parameters: dict[str, float] = {}
     texts: list[str] = []
-    for name, entry in as_mapping(file, f"{key}.parameters", mapping.get("parameters", {})).items():
+    for name, entry in document.mapping(f"{key}.parameters", mapping.get("parameters", {})).items():
         where = f"{key}.parameters.{name}"
-        unit = as_mapping(file, where, entry).get("unit")
+        unit = document.mapping(where, entry).get("unit")
         dimension = UNITS[unit][0] if isinstance(unit, str) and unit in UNITS else "number"
         if dimension not in PARAMETERS:
-            raise ChipError(f"{file}: {where}: unit {unit!r} measures {dimension}; allowed: {', '.join(PARAMETERS)}")
-        parameters[name], found = read_number(file, where, entry, dimension, sources)
+            raise document.fail(where, f"unit {unit!r} measures {dimension}; allowed: {', '.join(PARAMETERS)}")
+        parameters[name], found = document.quantity(where, entry, dimension)
         texts.append(found.source)
-    figures = {name: as_mapping(file, f"{key}.{name}", mapping[name]) for name in FIGURES if name in mapping}
+    figures = {name: document.mapping(f"{key}.{name}", mapping[name]) for name in FIGURES if name in mapping}
     for name, figure in figures.items():
-        _check_figure(file, f"{key}.{name}", figure, FIGURES[name], sources)
+        _check_figure(document, f"{key}.{name}", figure, FIGURES[name])
     scales = None
     if "scales" in mapping:
-        _, scales = read_word(file, f"{key}.scales", mapping["scales"], SCALES, sources)
-    return Component(file, key, per, parameters, tuple(texts), figures, sources, scales)
+        _, scales = document.word(f"{key}.scales", mapping["scales"], SCALES)
+    return Component(document, key, per, parameters, tuple(texts), figures, scales)
 
 
-def _check_figure(file: str, key: str, raw: Mapping[str, Any], dimension: str, sources: Sources) -> None:
+def _check_figure(document: Document, key: str, raw: Mapping[str, Any], dimension: str) -> None:
     """Check one figure's shape, numbers, unit and source."""
     kinds = [kind for kind in ("value", "entries", "formula") if kind in raw]
     if len(kinds) != 1:
-        raise ChipError(f"{file}: {key}: needs exactly one of value (constant), entries (table), formula")
+        raise document.fail(key, "needs exactly one of value (constant), entries (table), formula")
     kind = kinds[0]
     if kind == "value":
-        check_keys(file, key, raw, ("value", "unit", "source"))
-        if as_number(file, f"{key}.value", raw["value"]) < 0:
-            raise ChipError(f"{file}: {key}.value: must not be negative")
+        document.check_keys(key, raw, ("value", "unit", "source"))
+        if document.number(f"{key}.value", raw["value"]) < 0:
+            raise document.fail(f"{key}.value", "must not be negative")
     elif kind == "entries":
-        check_keys(file, key, raw, ("by", "entries", "unit", "source"))
+        document.check_keys(key, raw, ("by", "entries", "unit", "source"))
         if not isinstance(raw["by"], str) or not isinstance(raw["entries"], dict) or not raw["entries"]:
-            raise ChipError(f"{file}: {key}: a table needs `by: name` and `entries: {{number: number}}`")
+            raise document.fail(key, "a table needs `by: name` and `entries: {number: number}`")
         for entry, value in raw["entries"].items():
-            _entry(file, f"{key}.entries", entry)
-            if as_number(file, f"{key}.entries.{entry}", value) < 0:
-                raise ChipError(f"{file}: {key}.entries.{entry}: must not be negative")
+            _entry(document, f"{key}.entries", entry)
+            if document.number(f"{key}.entries.{entry}", value) < 0:
+                raise document.fail(f"{key}.entries.{entry}", "must not be negative")
     elif raw["formula"] == "power_law":
-        check_keys(file, key, raw, ("formula", "factor", "exponents", "valid", "unit", "source"))
-        as_number(file, f"{key}.factor", raw["factor"])
-        _check_numbers(file, f"{key}.exponents", raw["exponents"])
-        _check_ranges(file, f"{key}.valid", raw["valid"])
+        document.check_keys(key, raw, ("formula", "factor", "exponents", "valid", "unit", "source"))
+        document.number(f"{key}.factor", raw["factor"])
+        _check_numbers(document, f"{key}.exponents", raw["exponents"])
+        _check_ranges(document, f"{key}.valid", raw["valid"])
     else:
-        check_keys(file, key, raw, ("formula", "unit", "source"), ("coefficients", "valid"))
+        document.check_keys(key, raw, ("formula", "unit", "source"), ("coefficients", "valid"))
         if not isinstance(raw["formula"], str) or raw["formula"] not in FORMULAS:
             known = choices(str(raw["formula"]), [*FORMULAS, "power_law"])
-            raise ChipError(f"{file}: {key}.formula: unknown formula {raw['formula']!r}; {known}")
-        _check_numbers(file, f"{key}.coefficients", raw.get("coefficients", {}))
+            raise document.fail(f"{key}.formula", f"unknown formula {raw['formula']!r}; {known}")
+        _check_numbers(document, f"{key}.coefficients", raw.get("coefficients", {}))
         for name in raw.get("coefficients", {}):
             if name not in arguments_of(raw["formula"]):
                 known = choices(name, arguments_of(raw["formula"]))
-                raise ChipError(f"{file}: {key}.coefficients.{name}: unknown coefficient; {known}")
-        _check_ranges(file, f"{key}.valid", raw.get("valid", {}))
+                raise document.fail(f"{key}.coefficients.{name}", f"unknown coefficient; {known}")
+        _check_ranges(document, f"{key}.valid", raw.get("valid", {}))
         if raw["unit"] != SI_UNIT[dimension]:
-            raise ChipError(f"{file}: {key}.unit: a formula gives {SI_UNIT[dimension]}, not {raw['unit']!r}")
-    to_si(0, str(raw["unit"]), dimension, f"{file}: {key}")
-    sources.text(key, raw)
+            raise document.fail(f"{key}.unit", f"a formula gives {SI_UNIT[dimension]}, not {raw['unit']!r}")
+    to_si(0, str(raw["unit"]), dimension, f"{document.file}: {key}")
+    document.source(key, raw)
 
 
-def _entry(file: str, key: str, entry: Any) -> float:
+def _entry(document: Document, key: str, entry: Any) -> float:
     """Return a table's entry as a number; JSON keeps it as a word."""
     try:
         return float(entry)
     except (TypeError, ValueError):
-        raise ChipError(f"{file}: {key}: {entry!r} is not a number") from None
+        raise document.fail(key, f"{entry!r} is not a number") from None
 
 
-def _check_numbers(file: str, key: str, raw: Any) -> None:
-    for name, value in as_mapping(file, key, raw).items():
-        as_number(file, f"{key}.{name}", value)
+def _check_numbers(document: Document, key: str, raw: Any) -> None:
+    for name, value in document.mapping(key, raw).items():
+        document.number(f"{key}.{name}", value)
 
 
-def _check_ranges(file: str, key: str, raw: Any) -> None:
-    for name, limits in as_mapping(file, key, raw).items():
+def _check_ranges(document: Document, key: str, raw: Any) -> None:
+    for name, limits in document.mapping(key, raw).items():
         if not isinstance(limits, list) or len(limits) != 2:
-            raise ChipError(f"{file}: {key}.{name}: must be [lowest, highest]")
-        low, high = (as_number(file, f"{key}.{name}", limit) for limit in limits)
+            raise document.fail(f"{key}.{name}", "must be [lowest, highest]")
+        low, high = (document.number(f"{key}.{name}", limit) for limit in limits)
         if low > high:
-            raise ChipError(f"{file}: {key}.{name}: lowest {low} is above highest {high}")
+            raise document.fail(f"{key}.{name}", f"lowest {low} is above highest {high}")

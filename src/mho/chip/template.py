@@ -8,13 +8,11 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from mho.chip.quantity import limits
 from mho.chip.roles import ROLES
-from mho.chip.spec import ChipSpec, Dimension, Words, part_of
-from mho.chip.store import chip_path, read_chip
-from mho.chip.units import units_of
+from mho.chip.spec import ChipSpec
+from mho.chip.store import PRESETS, read_chip
+from mho.quantity import mark_of, part_of
 
 OWN = "mine"
 """The source that a template offers for values of the user's own."""
@@ -28,7 +26,7 @@ HEAD = """\
 
 def chip_template(preset: str, name: str, file: str) -> str:
     """Return a chip file that is equal to a preset, with comments. ChipError for a preset that there is not."""
-    raw = read_chip(chip_path(preset))
+    raw = read_chip(PRESETS.path(preset))
     sources = {OWN: f"assumption: {name} is an example; say here where your values are from", **raw["sources"]}
     lines = [
         HEAD.format(name=name, preset=preset, file=file).rstrip("\n"),
@@ -47,41 +45,20 @@ def chip_template(preset: str, name: str, file: str) -> str:
 def _part(model: type[BaseModel], raw: Mapping[str, Any], indent: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         part = part_of(field)
-        if part is None and name in raw:
-            yield from _field(name, field, raw[name], indent)
-        elif part is None:
-            yield f"# {indent}{name}: {{value: ..., source: {OWN}}}  # {allowed(field)}"
+        if part is None:
+            remark = mark_of(field).allowed(field)
+            if name not in raw:
+                yield f"# {indent}{name}: {{value: ..., source: {OWN}}}  # {remark}"
+            elif isinstance(raw[name], list):
+                yield f"{indent}{name}:  # {remark}"
+                yield from (f"{indent}  - {_plain(entry)}" for entry in raw[name])
+            else:
+                yield f"{indent}{name}: {_plain(raw[name])}  # {remark}"
         elif name in raw:
             yield f"{indent}{name}:  # {_sentence(part)}"
             yield from _part(part, raw[name], f"{indent}  ")
         else:
             yield f"# {name}: {{{', '.join(part.model_fields)}}}  # not on this chip. {_sentence(part)}"
-
-
-def _field(name: str, field: FieldInfo, value: Any, indent: str) -> Iterator[str]:
-    if name == "banks":
-        remark = (
-            "one line a bank size, `count` where there are several; or {value: in_tiles}: none but the tile buffers"
-        )
-        if not isinstance(value, list):
-            yield f"{indent}{name}: {_plain(value)}  # {remark}"
-            return
-        yield f"{indent}{name}:  # {remark}"
-        yield from (f"{indent}  - {_plain(each)}" for each in value)
-        return
-    yield f"{indent}{name}: {_plain(value)}  # {allowed(field)}"
-
-
-def allowed(field: FieldInfo) -> str:
-    """Say what a field of a chip may be: "1 to 65536 rows", "time from 0 on, in ns, us, ms or s", "offset or flipped"."""
-    dimension = next((mark.name for mark in field.metadata if isinstance(mark, Dimension)), None)
-    words = next((mark.allowed for mark in field.metadata if isinstance(mark, Words)), ())
-    told = [*words]
-    if dimension is not None:
-        units = units_of(dimension)
-        within = limits(field.metadata)
-        told.append(f"{within} {units[0]}" if len(units) == 1 else f"{within}, in {', '.join(units)}")
-    return " or ".join(told)
 
 
 def _sentence(model: type[BaseModel]) -> str:

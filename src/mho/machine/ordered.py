@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from mho.chip.spec import ChipSpec, part_of
+from mho.chip.spec import ChipSpec
 from mho.errors import OptionError, choices
 from mho.machine.analog.devices.changes import FORMS
 from mho.machine.analog.spec import Adc, Analog, Wires
+from mho.quantity import part_of
 
 CHIP = "chip."
 DEVICE = "device."

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.chip.units import exact
 from mho.mapping.layout import block_codes
 from mho.mapping.pieces import Pieces
 from mho.mapping.room import Room
@@ -20,6 +19,7 @@ from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.coded import QuantisedMatrix
 from mho.shown import Shown
+from mho.units import exact
 
 Owners = Map[str, str]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from mho.chip.spec import ChipSpec, Dimension, part_of
-from mho.chip.units import SI_UNIT
+from mho.chip.spec import ChipSpec
 from mho.machine.analog.devices.changes import FORMS
+from mho.quantity import marks
 from mho.report import accuracy_text as text
 
 if TYPE_CHECKING:
@@ -36,16 +36,8 @@ def unit(key: str) -> str:
         return OF_FORM.get(FORMS.get(tail, ""), "")
     if head != "chip":
         return UNITS.get(key, "")
-    model: Any = ChipSpec
-    parts = tail.split(".")
-    for part in parts[:-1]:
-        field = model.model_fields.get(part)
-        model = None if field is None else part_of(field)
-        if model is None:
-            return ""
-    field = model.model_fields.get(parts[-1])
-    marks = () if field is None else field.metadata
-    return next((SI_UNIT[mark.name] for mark in marks if isinstance(mark, Dimension)), "")
+    mark = marks(ChipSpec).get(tail)
+    return "" if mark is None else mark.unit or ""
 
 
 def axis(key: str) -> str:

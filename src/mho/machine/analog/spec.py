@@ -11,22 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mho.errors import AnalogError, MhoError, choices
 from mho.files.text import read_yaml
 from mho.machine.analog.devices import Device
+from mho.quantity import Document, Part, one_line, part_of
 
 SCHEMA = "mho.analog/1"
+DEVICE = "device."
+"""What the keys of the device begin with."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Spread = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """What every part has: frozen, and refusing keys and types that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Adc(Part):
@@ -120,8 +117,6 @@ class Analog(Part):
     by calibration: layer to one for each slice.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
-
     name: str = "analog"
     adc: Adc = Adc()
     device: Device = Field(
@@ -161,27 +156,26 @@ class Analog(Part):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], file: str = "analog", beside: Path | None = None) -> Analog:
         """Build from `to_dict`, or from the keys of a file; device files are looked for beside it."""
+        document = Document(file, AnalogError, {})
         raw = dict(content)
         if raw.pop("schema", None) != SCHEMA:
-            raise AnalogError(f"{file}: schema: must be {SCHEMA}")
-        _known(file, "", raw, cls)
+            raise document.fail("schema", f"must be {SCHEMA}")
+        document.check_keys("", raw, (), cls.model_fields)
         if raw.get("adc") == "ideal":
             raw["adc"] = {"bits": "ideal"}
-        for part, model in (("adc", Adc), ("wires", Wires)):
-            if raw.get(part) is not None and not isinstance(raw[part], model):
-                if not isinstance(raw[part], Mapping):
-                    raise AnalogError(f"{file}: {part}: must be a mapping of its keys, not {raw[part]!r}")
-                _known(file, f"{part}.", raw[part], model)
+        for key, model in _PARTS.items():
+            if raw.get(key) is not None and not isinstance(raw[key], model):
+                if not isinstance(raw[key], Mapping):
+                    raise document.fail(key, f"must be a mapping of its keys, not {raw[key]!r}")
+                document.check_keys(key, raw[key], (), model.model_fields)
         if isinstance(raw.get("limits"), Mapping):
-            raw["limits"] = {
-                layer: tuple(each) if isinstance(each, list) else each for layer, each in raw["limits"].items()
-            }
+            raw["limits"] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw["limits"].items()}
         if "device" in raw:
             raw["device"] = _device(raw["device"], file, beside)
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise AnalogError(f"{file}: {_one_line(error)}") from None
+            raise AnalogError(f"{file}: {one_line(error)}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all values in effect, safe for JSON; `from_dict` takes them back."""
@@ -190,23 +184,21 @@ class Analog(Part):
 
     def override(self, values: Mapping[str, Any]) -> Analog:
         """Return a variant, checked anew; keys are dotted: "adc.bits", "seed", "device.programming.sigma"."""
-        device = {key.removeprefix("device."): value for key, value in values.items() if key.startswith("device.")}
+        device = {key.removeprefix(DEVICE): value for key, value in values.items() if key.startswith(DEVICE)}
         content = self.to_dict()
         for key, value in values.items():
-            if key.startswith("device."):
-                continue
-            head, _, tail = key.partition(".")
-            if head not in type(self).model_fields or head in ("limits", "name"):
+            if key in self.keys():
+                head, _, tail = key.partition(".")
+                if tail:
+                    # Wires that are not there yet start without resistance.
+                    content[head] = {**(content[head] or {"row_ohm": 0.0, "column_ohm": 0.0}), tail: value}
+                else:
+                    content[head] = value
+            elif key in _PARTS:
+                content[key] = value
+            elif not key.startswith(DEVICE):
                 raise AnalogError(f"override: unknown key {key!r}; {choices(key, self.keys())}")
-            if not tail:
-                content[head] = value
-                continue
-            if key not in self.keys():
-                raise AnalogError(f"override: unknown key {key!r}; {choices(key, self.keys())}")
-            if content[head] is None:
-                content[head] = {"row_ohm": 0.0, "column_ohm": 0.0}
-            content[head] = {**content[head], tail: value}
-        if "adc.range" in values and values["adc.range"] != "calibrated":
+        if values.get("adc.range", "calibrated") != "calibrated":
             content["limits"] = None
         changed = Analog.from_dict(content, "override")
         if device:
@@ -216,16 +208,11 @@ class Analog(Part):
     @staticmethod
     def keys() -> tuple[str, ...]:
         """Return the dotted keys that `override` takes, those of devices left out."""
-        parts: dict[str, type[Part]] = {"adc": Adc, "wires": Wires}
-        plain = [key for key in Analog.model_fields if key not in (*parts, "limits", "name")]
-        return (*plain, *(f"{part}.{key}" for part, model in parts.items() for key in model.model_fields))
+        plain = [key for key in Analog.model_fields if key not in (*_PARTS, "limits", "name")]
+        return (*plain, *(f"{part}.{key}" for part, model in _PARTS.items() for key in model.model_fields))
 
 
-def _known(file: str, prefix: str, raw: Mapping[str, Any], model: type[BaseModel]) -> None:
-    """Refuse keys that a part does not have."""
-    for key in raw:
-        if key not in model.model_fields:
-            raise AnalogError(f"{file}: unknown key {f'{prefix}{key}'!r}; {choices(str(key), model.model_fields)}")
+_PARTS = {name: part for name, field in Analog.model_fields.items() if (part := part_of(field)) is not None}
 
 
 def _device(raw: Any, file: str, beside: Path | None) -> Device:
@@ -241,14 +228,3 @@ def _device(raw: Any, file: str, beside: Path | None) -> Device:
         return Device.load(path if path.is_file() else raw)
     except MhoError as error:
         raise type(error)(f"{file}: device: {error}") from None
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "literal", "int")))
-    text = first["msg"].removeprefix("Value error, ")
-    return (
-        f"{place}: {text[0].lower()}{text[1:]}, not {first['input']!r}"
-        if "ctx" not in first or "error" not in first["ctx"]
-        else f"{place}: {text}"
-    )

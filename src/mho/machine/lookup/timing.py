@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.chip.roles import ROLES
-from mho.chip.units import exact
 from mho.program.lookups import Ints, Lookups, Places
+from mho.units import exact
 
 Times = npt.NDArray[np.float64]
 FREE_NOTE = (

@@ -6,7 +6,6 @@ the baseline pays for a byte or a multiply-accumulate exactly what a chip of cro
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,30 +14,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
-from mho.chip.parts import Use
-from mho.chip.quantity import Provenance, Sources, as_mapping, check_keys, check_limits, read_number, read_word
-from mho.chip.spec import (
-    Bandwidth,
-    Bytes,
-    Columns,
-    Dimension,
-    ElementRate,
-    Frequency,
-    Lanes,
-    Part,
-    PortBits,
-    Rows,
-    Words,
-)
-from mho.chip.store import SUFFIXES, read_technology
-from mho.chip.units import SI_UNIT
-from mho.errors import ChipError, choices
+from mho.chip.parts import Use, read_uses
+from mho.chip.spec import Bandwidth, Bytes, Columns, ElementRate, Frequency, Lanes, PortBits, Rows
+from mho.errors import ChipError
 from mho.files.text import read_yaml
+from mho.quantity import Dimension, Document, Part, Presets, Provenance, Words, digest_of, varied
 
 SCHEMA = "mho.systolic/1"
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Presets(Path(__file__).parent / "presets", "systolic array", ChipError)
 HEAD = ("schema", "name", "sources", "components")
 
 COMPONENTS: Mapping[str, str] = MappingProxyType(
@@ -118,41 +103,27 @@ class Systolic:
     @classmethod
     def load(cls, name_or_path: str | Path) -> Systolic:
         """Load a preset by name or a file by path. Raises ChipError naming file and key."""
-        text = str(name_or_path)
-        if Path(text).suffix in SUFFIXES or Path(text).name != text or not text:
-            path = Path(text)
-            if not path.is_file():
-                raise ChipError(f"{path}: no such systolic array; a preset is named without suffix: {_listed()}")
-        elif text in cls.presets():
-            path = PRESETS / f"{text}.yaml"
-        else:
-            raise ChipError(f"unknown systolic array {text!r}; {choices(text, cls.presets())}")
+        path = PRESETS.path(name_or_path)
         return cls._build(str(path), read_yaml(path, ChipError), path.parent)
 
     @staticmethod
     def presets() -> tuple[str, ...]:
         """Return the names of the systolic arrays that come with mho, sorted."""
-        return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
+        return PRESETS.names()
 
     @classmethod
     def _build(cls, file: str, raw: Mapping[str, Any], folder: Path | None) -> Systolic:
-        check_keys(file, "", raw, (*HEAD, *Specification.model_fields), ("description",))
+        Document(file, ChipError, {}).check_keys("", raw, (*HEAD, *Specification.model_fields), ("description",))
+        document = Document.of(file, raw["sources"], ChipError)
         if raw["schema"] != SCHEMA:
-            raise ChipError(f"{file}: schema: {raw['schema']!r} is not a systolic array; allowed: {SCHEMA}")
+            raise document.fail("schema", f"{raw['schema']!r} is not a systolic array; allowed: {SCHEMA}")
         name, description = raw["name"], raw.get("description", "")
         if not isinstance(name, str) or not name or not isinstance(description, str):
-            raise ChipError(f"{file}: name: must be a word, and description a text")
-        sources = Sources.of(file, raw["sources"])
-        provenance: dict[str, Provenance] = {}
-        fields = {key: raw[key] for key in Specification.model_fields}
-        values = _read_part(file, "", fields, Specification, sources, provenance)
-        try:
-            spec = Specification.model_validate(values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise ChipError(f"{file}: {place}: {first['msg'].lower()}, not {first['input']!r}") from None
-        uses = _read_uses(file, raw["components"], sources, folder)
+            raise document.fail("name", "must be a word, and description a text")
+        spec, provenance = document.model(Specification, {key: raw[key] for key in Specification.model_fields})
+        # What lies beside a preset are the other presets, not technologies.
+        beside = None if folder == PRESETS.folder else folder
+        uses = read_uses(document, raw["components"], COMPONENTS, {}, beside, needed=COMPONENTS)
         found = cls(
             name,
             " ".join(description.split()),
@@ -171,31 +142,9 @@ class Systolic:
 
         `source` says why; the variant is called `name`, or this one's name with a star.
         """
-        if not source.strip():
-            raise ChipError("override: source must say why the systolic array is varied")
         content: dict[str, Any] = json.loads(json.dumps(dict(self.raw)))
-        number = 1 + sum(key.startswith("override-") for key in content["sources"])
-        content["sources"][f"override-{number}"] = source
-        content["name"] = name or f"{self.name}*"
-        units = _leaves(Specification)
-        for key, value in values.items():
-            head, _, component = key.partition(".")
-            if head == "components" and component in COMPONENTS:
-                content["components"][component] = {"use": value, "source": f"override-{number}"}
-                continue
-            if key not in units:
-                components = [f"components.{each}" for each in COMPONENTS]
-                raise ChipError(f"override: unknown key {key!r}; {choices(key, [*units, *components])}")
-            if not isinstance(value, int | float | str | None):
-                raise ChipError(f"override: {key}: takes one value, not {value!r}")
-            *path, last = key.split(".")
-            place = content
-            for part in path:
-                place = place[part]
-            word = "ideal" if value is None else value
-            unit = {} if isinstance(word, str) or units[key] is None else {"unit": units[key]}
-            place[last] = {"value": word, **unit, "source": f"override-{number}"}
-        return self._build("override", content, self.folder)
+        content = varied(content, values, source, Specification, COMPONENTS, "systolic array", ChipError)
+        return self._build("override", {**content, "name": name or f"{self.name}*"}, self.folder)
 
     @cached_property
     def digest(self) -> str:
@@ -203,8 +152,7 @@ class Systolic:
         components = {
             key: None if use.component is None else use.component.definition for key, use in self.uses.items()
         }
-        content = {"spec": self.spec.model_dump(mode="json"), "components": components}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return digest_of({"spec": self.spec.model_dump(mode="json"), "components": components})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Systolic) and self.digest == other.digest
@@ -301,80 +249,3 @@ def event_component(event: str) -> str:
     """Return the component that pays for an event."""
     known = {"mac": "mac", "register_byte": "register", "vector_element": "vector_unit", "memory_byte": "memory"}
     return known.get(event) or event.rsplit("_", 2)[0]
-
-
-def _listed() -> str:
-    return ", ".join(Systolic.presets())
-
-
-def _dimension(field: Any) -> str | None:
-    return next((mark.name for mark in field.metadata if isinstance(mark, Dimension)), None)
-
-
-def _leaves(model: type[BaseModel], prefix: str = "") -> dict[str, str | None]:
-    """Return every dotted key with its SI unit, or None where its value is a word."""
-    found: dict[str, str | None] = {}
-    for name, field in model.model_fields.items():
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            found |= _leaves(part, f"{prefix}{name}.")
-        else:
-            dimension = _dimension(field)
-            found[f"{prefix}{name}"] = SI_UNIT[dimension] if dimension else None
-    return found
-
-
-def _read_part(
-    file: str,
-    prefix: str,
-    raw: Mapping[str, Any],
-    model: type[BaseModel],
-    sources: Sources,
-    provenance: dict[str, Provenance],
-) -> dict[str, Any]:
-    """Read the quantities and words of a part, in SI units, noting where each comes from."""
-    check_keys(file, prefix, raw, model.model_fields)
-    values: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        key = f"{prefix}.{name}" if prefix else name
-        part, dimension = field.annotation, _dimension(field)
-        words = next((mark.allowed for mark in field.metadata if isinstance(mark, Words)), ())
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            values[name] = _read_part(file, key, as_mapping(file, key, raw[name]), part, sources, provenance)
-        elif dimension is None:
-            values[name], provenance[key] = read_word(file, key, raw[name], words, sources)
-        elif words and isinstance(raw[name], dict) and isinstance(raw[name].get("value"), str):
-            _, provenance[key] = read_word(file, key, raw[name], words, sources)
-            values[name] = None
-        else:
-            number, provenance[key] = read_number(file, key, raw[name], dimension, sources)
-            check_limits(file, key, number, field)
-            if part is int and number != int(number):
-                raise ChipError(f"{file}: {key}: must be a whole number of {SI_UNIT[dimension]}, not {number}")
-            values[name] = int(number) if part is int else number
-    return values
-
-
-def _read_uses(file: str, raw: Any, sources: Sources, folder: Path | None) -> dict[str, Use]:
-    """Read `components: {name: {use: technology/component, source: id}}`."""
-    table = as_mapping(file, "components", raw)
-    check_keys(file, "components", table, COMPONENTS)
-    uses: dict[str, Use] = {}
-    for component, per in COMPONENTS.items():
-        key = f"components.{component}"
-        mapping = as_mapping(file, key, table[component])
-        check_keys(file, key, mapping, ("use",), ("source",))
-        name, source = mapping["use"], sources.text(key, mapping)
-        if not isinstance(name, str) or name.count("/") != 1:
-            raise ChipError(f"{file}: {key}.use: must be technology/component, not {name!r}")
-        technology_name, _, component_name = name.partition("/")
-        # What lies beside a preset are the other presets, not technologies.
-        technology = read_technology(technology_name, f"{file}: {key}.use", None if folder == PRESETS else folder)
-        if component_name not in technology.components:
-            there = choices(component_name, technology.components)
-            raise ChipError(f"{file}: {key}.use: {technology_name} has no component {component_name!r}; {there}")
-        found = technology.components[component_name].per
-        if found != per:
-            raise ChipError(f"{file}: {key}.use: {name} costs per {found}, but a {component} costs per {per}")
-        uses[component] = Use(component, name, technology, component_name, source)
-    return uses

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import ChipError, DeviceError, choices
+from mho.errors import DeviceError
 from mho.files.text import read_yaml
 from mho.machine.analog.devices.ageing import Drift, Relaxation
 from mho.machine.analog.devices.changes import changed
@@ -22,10 +22,10 @@ from mho.machine.analog.devices.faults import STUCK_OFF, STUCK_ON, WORKS, Endura
 from mho.machine.analog.devices.reader import Reader
 from mho.machine.analog.devices.validity import Validity
 from mho.machine.analog.devices.variation import Programming, Verify, write
+from mho.quantity import Presets
 from mho.shown import Columns, Shown, columns
 
-_PRESETS = Path(__file__).parent / "presets"
-_SUFFIXES = (".yaml", ".yml")
+_PRESETS = Presets(Path(__file__).parent / "presets", "device", DeviceError)
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,46 +66,34 @@ class Device(Shown):
     @classmethod
     def presets(cls) -> tuple[str, ...]:
         """Return the names of the devices that come with mho, sorted."""
-        return tuple(sorted(path.stem for path in _PRESETS.glob("*.yaml")))
+        return _PRESETS.names()
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Device:
         """Read a preset by name, or a file by path; DeviceError for an unknown name and for what is wrong in a file."""
-        text = str(name_or_path)
-        if Path(text).suffix in _SUFFIXES or Path(text).name != text or not text:
-            path = Path(text)
-            if not path.is_file():
-                known = ", ".join(cls.presets())
-                raise DeviceError(f"{path}: no such device file; a preset is named without suffix: {known}")
-        elif text in cls.presets():
-            path = _PRESETS / f"{text}.yaml"
-        else:
-            raise DeviceError(f"unknown device {text!r}; {choices(text, cls.presets())}")
+        path = _PRESETS.path(name_or_path)
         return cls.from_dict(read_yaml(path, DeviceError), str(path))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], file: str = "device") -> Device:
         """Build from the keys of a file, or from `to_dict`; DeviceError naming `file` and key."""
-        try:
-            reader = Reader(file, content)
-            programming = reader.programming()
-            return cls(
-                reader.name,
-                reader.description,
-                reader.window.on_s,
-                reader.window.off_s,
-                programming,
-                reader.verify(programming),
-                reader.read(),
-                reader.stuck(),
-                reader.drift(),
-                reader.relaxation(),
-                reader.endurance(),
-                reader.validity,
-                copy.deepcopy(dict(content)),
-            )
-        except ChipError as error:
-            raise DeviceError(str(error)) from None
+        reader = Reader(file, content)
+        programming = reader.programming()
+        return cls(
+            reader.name,
+            reader.description,
+            reader.window.on_s,
+            reader.window.off_s,
+            programming,
+            reader.verify(programming),
+            reader.read(),
+            reader.stuck(),
+            reader.drift(),
+            reader.relaxation(),
+            reader.endurance(),
+            reader.validity,
+            copy.deepcopy(dict(content)),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a file that describes this device, safe for JSON and YAML; `from_dict` takes it back."""

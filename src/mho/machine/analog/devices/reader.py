@@ -13,14 +13,14 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from mho.chip.quantity import Sources, as_mapping, as_number, check_keys, read_number, read_word
-from mho.chip.units import UNITS, to_si, units_of
-from mho.errors import ChipError, choices
+from mho.errors import DeviceError, MhoError, choices
 from mho.machine.analog.devices.ageing import Drift, Relaxation
 from mho.machine.analog.devices.curve import Curve, Window
 from mho.machine.analog.devices.faults import Endurance, Stuck
 from mho.machine.analog.devices.validity import Validity
 from mho.machine.analog.devices.variation import Programming, Verify
+from mho.quantity import Document
+from mho.units import UNITS, to_si, units_of
 
 SCHEMA = "mho.device/1"
 UNLIMITED = "unlimited"
@@ -32,21 +32,22 @@ GRID = np.linspace(0.0, 1.0, 1025)
 
 
 class Reader:
-    """Reads one file's mapping; ChipError naming file and key where it is wrong (the caller makes a DeviceError of it)."""
+    """Reads one file's mapping; raises DeviceError naming file and key where it is wrong."""
 
     def __init__(self, file: str, raw: Mapping[str, Any]) -> None:
         self.file = file
-        self.raw = as_mapping(file, "the device", dict(raw))
+        self.document = Document(file, DeviceError, {})
+        self.raw = self.document.mapping("the device", dict(raw))
         if self.raw.get("schema") != SCHEMA:
-            raise ChipError(f"{file}: schema: must be {SCHEMA}, not {self.raw.get('schema')!r}")
-        check_keys(file, "", self.raw, NEEDED, ("g_off_s", "on_off", *PARTS))
-        self.sources = Sources.of(file, self.raw["sources"])
+            raise self._fail("schema", f"must be {SCHEMA}, not {self.raw.get('schema')!r}")
+        self.document.check_keys("", self.raw, NEEDED, ("g_off_s", "on_off", *PARTS))
+        self.document = Document.of(file, self.raw["sources"], DeviceError)
         self.name, self.description = self._text("name"), self._text("description")
         self.validity = self._validity()
         self.window = self._window()
 
-    def _fail(self, key: str, problem: str) -> ChipError:
-        return ChipError(f"{self.file}: {key}: {problem}")
+    def _fail(self, key: str, problem: str) -> MhoError:
+        return self.document.fail(key, problem)
 
     def _text(self, key: str) -> str:
         text = self.raw[key]
@@ -74,10 +75,10 @@ class Reader:
         return Window(on, off)
 
     def _validity(self) -> Validity:
-        raw = as_mapping(self.file, "validity", self.raw["validity"])
-        check_keys(self.file, "validity", raw, ("conductance_s", "temperature_k", "cell_bits", "age_s", "writes"))
+        raw = self.document.mapping("validity", self.raw["validity"])
+        self.document.check_keys("validity", raw, ("conductance_s", "temperature_k", "cell_bits", "age_s", "writes"))
         bits = self._count("validity.cell_bits", raw["cell_bits"], 1, MOST_BITS)
-        age = as_mapping(self.file, "validity.age_s", raw["age_s"])
+        age = self.document.mapping("validity.age_s", raw["age_s"])
         return Validity(
             self._limits("validity.conductance_s", raw["conductance_s"], "conductance"),
             self._limits("validity.temperature_k", raw["temperature_k"], None),
@@ -87,15 +88,15 @@ class Reader:
         )
 
     def _limits(self, key: str, raw: Any, dimension: str | None) -> tuple[float, float]:
-        mapping = as_mapping(self.file, key, raw)
-        check_keys(self.file, key, mapping, ("minimum", "maximum", "source"), ("unit",) if dimension else ())
+        mapping = self.document.mapping(key, raw)
+        self.document.check_keys(key, mapping, ("minimum", "maximum", "source"), ("unit",) if dimension else ())
         found = []
         for end in ("minimum", "maximum"):
             quantity: dict[str, Any] = {name: mapping[name] for name in ("unit", "source") if name in mapping}
             quantity["value"] = mapping[end]
             where = f"{key}.{end}"
             if end == "maximum" and mapping[end] == UNLIMITED:
-                self.sources.text(key, mapping)
+                self.document.source(key, mapping)
                 found.append(math.inf)
             elif dimension:
                 found.append(self._dimension(where, quantity, dimension))
@@ -108,25 +109,25 @@ class Reader:
     def _unlimited(self, key: str, mapping: Mapping[str, Any]) -> bool:
         if mapping.get("value") != UNLIMITED:
             return False
-        check_keys(self.file, key, mapping, ("value", "source"))
-        self.sources.text(key, mapping)
+        self.document.check_keys(key, mapping, ("value", "source"))
+        self.document.source(key, mapping)
         return True
 
     def _dimension(self, key: str, raw: Any, dimension: str, positive: bool = False) -> float:
         """Read a quantity with a unit, at least 0 (above it if `positive`)."""
-        value, _ = read_number(self.file, key, raw, dimension, self.sources)
+        value, _ = self.document.quantity(key, raw, dimension)
         if value < 0 or (positive and value == 0):
             raise self._fail(key, f"must be {'above' if positive else 'at least'} 0, not {raw['value']!r}")
         return value
 
     def _plain(self, key: str, raw: Any, lowest: float, highest: float, unlimited: str | None = None) -> float:
         """Read a quantity without unit from `lowest` to `highest`, or infinity written as the word `unlimited`."""
-        mapping = as_mapping(self.file, key, raw)
-        check_keys(self.file, key, mapping, ("value",), ("source",))
-        self.sources.text(key, mapping)
+        mapping = self.document.mapping(key, raw)
+        self.document.check_keys(key, mapping, ("value",), ("source",))
+        self.document.source(key, mapping)
         if unlimited is not None and mapping["value"] == unlimited:
             return math.inf
-        value = as_number(self.file, key, mapping["value"])
+        value = self.document.number(key, mapping["value"])
         if not math.isfinite(value) or not lowest <= value <= highest:
             allowed = f"at least {lowest:g}" if math.isinf(highest) else f"from {lowest:g} to {highest:g}"
             word = f", or {unlimited}" if unlimited else ""
@@ -142,8 +143,8 @@ class Reader:
     def _part(self, key: str, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any] | None:
         if key not in self.raw:
             return None
-        mapping = as_mapping(self.file, key, self.raw[key])
-        check_keys(self.file, key, mapping, needed, optional)
+        mapping = self.document.mapping(key, self.raw[key])
+        self.document.check_keys(key, mapping, needed, optional)
         return mapping
 
     def programming(self) -> Programming | None:
@@ -152,11 +153,11 @@ class Reader:
         if raw is None:
             return None
         kinds = ("none", "gaussian", "lognormal")
-        kind, _ = read_word(self.file, "programming.kind", raw["kind"], kinds, self.sources)
+        kind, _ = self.document.word("programming.kind", raw["kind"], kinds)
         if kind == "none":
-            check_keys(self.file, "programming", raw, ("kind",))
+            self.document.check_keys("programming", raw, ("kind",))
             return None
-        check_keys(self.file, "programming", raw, ("kind", "sigma"), ("shift",))
+        self.document.check_keys("programming", raw, ("kind", "sigma"), ("shift",))
         units = ("log",) if kind == "lognormal" else ("range", "conductance", "siemens")
         return Programming(
             cast(Literal["gaussian", "lognormal"], kind),
@@ -206,7 +207,7 @@ class Reader:
             return None
         units = ("range", "conductance", "siemens")
         if "points" not in raw:
-            check_keys(self.file, "relaxation", raw, ("t0_s", "sigma"), ("sigma_per_log", "shift", "shift_per_log"))
+            self.document.check_keys("relaxation", raw, ("t0_s", "sigma"), ("sigma_per_log", "shift", "shift_per_log"))
             return Relaxation(
                 (self._dimension("relaxation.t0_s", raw["t0_s"], "time", positive=True),),
                 (self.curve("relaxation.sigma", raw["sigma"], units),),
@@ -214,15 +215,15 @@ class Reader:
                 self.curve("relaxation.sigma_per_log", raw.get("sigma_per_log"), units),
                 self.curve("relaxation.shift_per_log", raw.get("shift_per_log"), units, signed=True),
             )
-        check_keys(self.file, "relaxation", raw, ("points",))
+        self.document.check_keys("relaxation", raw, ("points",))
         points = raw["points"]
         if not isinstance(points, list) or not points:
             raise self._fail("relaxation.points", "must be a list of mappings with time_s and sigma")
         times, sigmas, shifts = [], [], []
         for i, point in enumerate(points):
             where = f"relaxation.points[{i}]"
-            mapping = as_mapping(self.file, where, point)
-            check_keys(self.file, where, mapping, ("time_s", "sigma"), ("shift",))
+            mapping = self.document.mapping(where, point)
+            self.document.check_keys(where, mapping, ("time_s", "sigma"), ("shift",))
             times.append(self._dimension(f"{where}.time_s", mapping["time_s"], "time", positive=True))
             sigmas.append(self.curve(f"{where}.sigma", mapping["sigma"], units))
             shifts.append(self.curve(f"{where}.shift", mapping.get("shift"), units, signed=True))
@@ -237,8 +238,8 @@ class Reader:
         raw = self._part("endurance", ("kind", "median", "spread", "mode"))
         if raw is None:
             return None
-        kind, _ = read_word(self.file, "endurance.kind", raw["kind"], ("lognormal", "weibull"), self.sources)
-        mode, _ = read_word(self.file, "endurance.mode", raw["mode"], ("stuck_on", "stuck_off"), self.sources)
+        kind, _ = self.document.word("endurance.kind", raw["kind"], ("lognormal", "weibull"))
+        mode, _ = self.document.word("endurance.mode", raw["mode"], ("stuck_on", "stuck_off"))
         return Endurance(
             cast(Literal["lognormal", "weibull"], kind),
             self._plain("endurance.median", raw["median"], 1.0, 1e30, unlimited=UNLIMITED),
@@ -250,9 +251,9 @@ class Reader:
         """Read a number that may depend on the state; absent is 0. Units are those of `Curve`, "siemens" any conductance."""
         if raw is None:
             return Curve("constant", (0.0,), cast(Any, units[0]))
-        mapping = as_mapping(self.file, key, raw)
-        check_keys(self.file, key, mapping, (), ("value", "polynomial", "points", "argument", "unit", "source"))
-        self.sources.text(key, mapping)
+        mapping = self.document.mapping(key, raw)
+        self.document.check_keys(key, mapping, (), ("value", "polynomial", "points", "argument", "unit", "source"))
+        self.document.source(key, mapping)
         forms = [form for form in ("value", "polynomial", "points") if form in mapping]
         if len(forms) != 1:
             raise self._fail(key, "give one of value, polynomial and points")
@@ -260,7 +261,7 @@ class Reader:
         at: tuple[float, ...] = ()
         content = mapping[forms[0]]
         if forms[0] == "value":
-            values: tuple[float, ...] = (float(as_number(self.file, key, content)),)
+            values: tuple[float, ...] = (float(self.document.number(key, content)),)
             if "argument" in mapping:
                 raise self._fail(f"{key}.argument", "a constant has none")
         elif forms[0] == "polynomial":
@@ -312,9 +313,15 @@ class Reader:
         if "argument" not in mapping:
             return None
         where = f"{key}.argument"
-        raw = as_mapping(self.file, where, mapping["argument"])
-        check_keys(self.file, where, raw, ("per", "unit"))
-        per = to_si(as_number(self.file, where, raw["per"]), str(raw["unit"]), "conductance", f"{self.file}: {where}")
+        raw = self.document.mapping(where, mapping["argument"])
+        self.document.check_keys(where, raw, ("per", "unit"))
+        per = to_si(
+            self.document.number(where, raw["per"]),
+            str(raw["unit"]),
+            "conductance",
+            f"{self.file}: {where}",
+            DeviceError,
+        )
         if per <= 0:
             raise self._fail(where, f"per must be above 0, not {raw['per']!r}")
         return per
@@ -322,4 +329,4 @@ class Reader:
     def _numbers(self, key: str, raw: Any, count: int | None = None) -> tuple[float, ...]:
         if not isinstance(raw, list) or not raw or (count is not None and len(raw) != count):
             raise self._fail(key, f"must be a list of {count or 'at least one'} numbers")
-        return tuple(float(as_number(self.file, key, number)) for number in raw)
+        return tuple(float(self.document.number(key, number)) for number in raw)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
 
-from mho.errors import ChipError, choices
+from mho.errors import ChipError, MhoError, choices
 
 _PREFIX = {
     "f": Fraction(1, 10**15),
@@ -121,27 +121,25 @@ def units_of(dimension: str) -> tuple[str, ...]:
     return tuple(sorted((u for u, (d, _) in UNITS.items() if d == dimension), key=lambda u: (UNITS[u][1], u)))
 
 
-def to_si(value: int | float, unit: str, dimension: str, where: str) -> float:
-    """Convert to the SI unit of `dimension`; ChipError for an unknown unit or one of another dimension."""
+def to_si(value: int | float, unit: str, dimension: str, where: str, error: type[MhoError] = ChipError) -> float:
+    """Convert to the SI unit of `dimension`; raise `error` for an unknown or another unit, and a value out of range."""
     if unit not in UNITS:
-        raise ChipError(f"{where}: unknown unit {unit!r}; {choices(unit, units_of(dimension))}")
-    found, factor = UNITS[unit]
-    if found != dimension:
+        raise error(f"{where}: unknown unit {unit!r}; {choices(unit, units_of(dimension))}")
+    measured, factor = UNITS[unit]
+    if measured != dimension:
         allowed = ", ".join(units_of(dimension))
-        raise ChipError(f"{where}: unit {unit!r} measures {found}, but {dimension} is wanted (allowed: {allowed})")
+        raise error(f"{where}: unit {unit!r} measures {measured}, but {dimension} is wanted (allowed: {allowed})")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ChipError(f"{where}: {value} is not a finite number")
+        raise error(f"{where}: {value} is not a finite number")
     in_si = Fraction(repr(value)) * factor
     least, most = RANGES[dimension]
     if in_si and not least <= abs(in_si) <= most:
         zero = ", or be 0" if least else ""
         limits = f"from {least:g} to {most:g} {SI_UNIT[dimension]}{zero}"
-        raise ChipError(f"{where}: {dimension} must lie {limits}, not {value!r:.40} {unit}")
+        raise error(f"{where}: {dimension} must lie {limits}, not {value!r:.40} {unit}")
     return float(in_si)
 
 
 def exact(value: int | float) -> Fraction:
-    """Return the decimal number that a float is printed as, so that sums of times stay round (96 ns is
-    9.6e-08).
-    """
+    """Return the decimal number that a float is printed as, so that sums of times stay round (96 ns is 9.6e-08)."""
     return Fraction(repr(value))
