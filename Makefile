@@ -1,4 +1,4 @@
-# make run: set everything up and report on ResNet-50 on the ARAS chip.  make check: lint and fast tests.  make test: all tests.
+# make run: set everything up and report on ResNet-50 on the ARAS chip.  make check: lint and fast tests.  make test: all tests.  make docs: the site.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 FAST := tests/test_shown.py tests/test_sweep_text.py tests/test_init.py tests/test_report_numbers.py tests/test_number_affine.py \
 	tests/test_schedule_aras.py tests/test_chip_files.py
 
-.PHONY: run test check lint bench study clean
+.PHONY: run test check lint docs bench study clean
 
 run: $(STAMP)
 	$(BIN)/mho run resnet50 --chip aras --verify --out out/resnet50
@@ -25,6 +25,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict --quiet
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
@@ -33,8 +36,8 @@ study: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint,docs]"
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) out site

@@ -170,9 +170,14 @@ __all__ = [
     "zoo",
 ]
 
+_STAGES = ("chip", "explore", "machine", "mapping", "network", "number", "program", "report", "schedule", "training")
+"""The stages, reachable as mho.number and so on."""
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import mho` and `mho --help` are instant."""
+    if name in _STAGES:
+        return import_module(f"mho.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'mho' has no attribute {name!r}")
     module = import_module(_WHERE[name])

@@ -1,0 +1,41 @@
+"""Every Python block of the tutorials, and of the page on extending, runs as it stands beside the samples; `#>` is printed."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mho.plugins import Registry
+from mho.samples import write_samples
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = ("start", "tutorial-chip", "tutorial-device", "tutorial-recommender", "extending")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_blocks_run_and_print_what_they_say(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_samples(tmp_path / "samples")
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    variables: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, f"{page}.md", "exec"), variables)
+        out = capsys.readouterr().out
+        for printed in re.findall(r"^#> (.*)$", block, flags=re.MULTILINE):
+            assert printed in out, (page, block, out)
+    assert blocks
+
+
+@pytest.fixture(autouse=True)
+def registries() -> Iterator[None]:
+    """What a page adds is taken out again."""
+    before = {id(each): (each, dict(each._choices)) for each in gc.get_objects() if type(each) is Registry}
+    yield
+    for registry, choices in before.values():
+        registry._choices = choices
