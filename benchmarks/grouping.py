@@ -43,7 +43,6 @@ SPEEDS = {
     "greedy": (10**4, 10**5, 10**6, 10**7),
     "fast": (10**4, 10**5, 10**6, 10**7),
     "refine": (10**4, 10**5, 10**6, 10**7),
-    "spread": (10**4, 10**5, 10**6),
 }
 HEIGHT = 128
 
@@ -99,12 +98,11 @@ def synthetic(lookups: int) -> Any:
 
 def warm() -> None:
     """Compile what is compiled late."""
-    from mho.mapping.embedding import group, spread
+    from mho.mapping.embedding import group
 
     small = synthetic(2000)
     for method in ("greedy", "fast", "refine"):
-        layout = group(small, 16, method)
-    spread(layout, small, 1.3)
+        group(small, 16, method)
     group(small, 16, "anneal", moves=1000)
 
 
@@ -130,9 +128,29 @@ def quality(name: str, height: int, method: str) -> dict[str, Any]:
     }
 
 
+def longest_queue(layout: Any, trace: Any, batch: int = 256) -> float:
+    """Return the mean over batches of consecutive bags of the most activations that an instance serves.
+
+    The bags of a batch that touch a group are shared evenly among its copies: ceil(bags / copies).
+    """
+    import numpy as np
+
+    from mho.mapping.embedding import cover
+
+    group, _, _ = cover(layout, trace.offsets, trace.flat)
+    bag = np.repeat(np.arange(trace.bags, dtype=np.int64), trace.lengths)
+    once = np.unique(bag * layout.groups + group)
+    batches = once // layout.groups // batch
+    cells, counts = np.unique(batches * layout.groups + once % layout.groups, return_counts=True)
+    queues = -(-counts // layout.copies[cells % layout.groups])
+    longest = np.zeros(-(-trace.bags // batch), dtype=np.int64)
+    np.maximum.at(longest, cells // layout.groups, queues)
+    return float(longest.mean())
+
+
 def copies(name: str, budget: float) -> list[dict[str, Any]]:
     """Spend one area budget in several ways on the groups of `refine`, and on greedy ones as the paper does."""
-    from mho.mapping.embedding import balance, group, groups_per_bag, longest_queue, replicate, spread
+    from mho.mapping.embedding import group, groups_per_bag, replicate
 
     history, unseen = split(load(name))
     refined, greedy = group(history, HEIGHT, "refine"), group(history, HEIGHT, "greedy")
@@ -140,8 +158,6 @@ def copies(name: str, budget: float) -> list[dict[str, Any]]:
         "greedy, copies by log": lambda: replicate(greedy, history, budget, "log"),
         "refine, copies by log": lambda: replicate(refined, history, budget, "log"),
         "refine, copies by load": lambda: replicate(refined, history, budget, "load"),
-        "refine, copies of rows": lambda: spread(refined, history, budget),
-        "refine, balanced": lambda: balance(refined, history, budget),
     }
     rows = []
     for way, make in ways.items():
@@ -156,7 +172,6 @@ def copies(name: str, budget: float) -> list[dict[str, Any]]:
                 "area_ratio": layout.area_ratio,
                 "unseen": float(groups_per_bag(layout, unseen.offsets, unseen.flat).mean()),
                 "queue": longest_queue(layout, unseen),
-                "share": layout.options.get("row_copies_share"),
             }
         )
     return rows
@@ -178,17 +193,16 @@ def speed(method: str, lookups: int) -> dict[str, Any]:
     import numpy as np
 
     from benchmarks.cases import peak_bytes
-    from mho.mapping.embedding import group, groups_per_bag, spread
+    from mho.mapping.embedding import group, groups_per_bag
 
     warm()
     trace = synthetic(lookups)
-    layout = group(trace, HEIGHT, "greedy") if method == "spread" else None
     start = process_time()
     np.argsort(trace.flat, kind="stable")
     reference = process_time() - start
     before = forget_peak()
     start = process_time()
-    layout = spread(layout, trace, 1.1, rounds=1) if layout else group(trace, HEIGHT, method)
+    layout = group(trace, HEIGHT, method)
     seconds = process_time() - start
     return {
         "method": method,
@@ -235,15 +249,14 @@ def table(results: dict[str, Any]) -> str:
     lines += [
         "",
         f"One area, several ways to spend it (height {HEIGHT}; *queue*: most activations that one array serves of a batch of 256 "
-        "bags, mean; *rows*: share of the budget that became copies of rows):",
+        "bags, mean):",
         "",
-        "| trace | budget | way | groups a bag | queue | rows | s |",
-        "|---|---:|---|---:|---:|---:|---:|",
+        "| trace | budget | way | groups a bag | queue | s |",
+        "|---|---:|---|---:|---:|---:|",
     ]
     for row in results.get("copies", []):
-        share = "" if row["share"] is None else f"{row['share']:.0%}"
         lines.append(
-            f"| {row['trace']} | {row['budget']:g} | {row['way']} | {row['unseen']:.3f} | {row['queue']:.1f} | {share} | "
+            f"| {row['trace']} | {row['budget']:g} | {row['way']} | {row['unseen']:.3f} | {row['queue']:.1f} | "
             f"{row['seconds']:.2g} |"
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Copies of rows and of groups within an area budget."""
+"""Copies of groups within an area budget."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import OptionError
-from mho.mapping.embedding import RULES, Layout, balance, group, groups_per_bag, longest_queue, replicate, spread
+from mho.mapping.embedding import RULES, Layout, group, replicate
 from mho.mapping.embedding.replicate import activations, shared_out
 from mho.network.trace import Trace
-from tests.test_embedding_grouping import bags_of, community_trace, trace_of, traces
+from tests.test_embedding_grouping import trace_of, traces
 
 
 def touches(layout: Layout, trace: Trace) -> list[int]:
@@ -27,49 +27,6 @@ def touches(layout: Layout, trace: Trace) -> list[int]:
         for g in {int(home[row]) for row in bag}:
             count[g] += max(bag.count(row) for row in bag if home[row] == g)
     return count
-
-
-@settings(max_examples=60)
-@given(
-    trace=traces(),
-    height=st.integers(1, 6),
-    method=st.sampled_from(["id", "greedy", "refine"]),
-    budget=st.floats(1, 4),
-    rounds=st.integers(0, 3),
-)
-def test_row_copies_stay_within_the_budget_and_the_height_and_never_touch_more(
-    trace: Trace, height: int, method: str, budget: float, rounds: int
-) -> None:
-    layout = group(trace, height, method)
-    wide = spread(layout, trace, budget, rounds=rounds)
-    assert np.diff(wide.starts).max() <= height
-    assert wide.area_ratio <= budget * (1 + 1e-12)
-    assert set(wide.members.tolist()) == set(range(trace.total_rows))
-    before = groups_per_bag(layout, trace.offsets, trace.flat).sum()
-    assert groups_per_bag(wide, trace.offsets, trace.flat).sum() <= before
-    again = spread(layout, trace, budget, rounds=rounds)
-    assert np.array_equal(wide.members, again.members) and np.array_equal(wide.starts, again.starts)
-
-
-def test_a_row_that_every_bag_has_is_copied_to_where_the_bags_are() -> None:
-    """Two communities of three, and row 6 in each bag: with two groups of four wordlines, one more place is free."""
-    bags = [[0, 1, 2, 6], [3, 4, 5, 6]] * 5
-    layout = group(trace_of(bags, 7), 4, "refine")
-    assert groups_per_bag(layout, trace_of(bags, 7).offsets, trace_of(bags, 7).flat).sum() == 15
-    wide = spread(layout, trace_of(bags, 7), 1.0)
-    assert groups_per_bag(wide, trace_of(bags, 7).offsets, trace_of(bags, 7).flat).sum() == 10
-    assert np.bincount(wide.members).tolist() == [1, 1, 1, 1, 1, 1, 2]
-
-
-def test_row_copies_help_bags_that_were_not_seen() -> None:
-    history, unseen = community_trace(1, bags=1500), community_trace(2)
-    hot = [[*bag, 0] for bag in bags_of(history)], [[*bag, 0] for bag in bags_of(unseen)]
-    known, unknown = trace_of(hot[0], 240), trace_of(hot[1], 240)
-    layout = group(known, 24, "refine")
-    wide = spread(layout, known, 1.3)
-    few = groups_per_bag(wide, unknown.offsets, unknown.flat).mean()
-    # Row 0 is in every bag, and takes a group more where it is not in the bag's own: copies of it take none.
-    assert few < groups_per_bag(layout, unknown.offsets, unknown.flat).mean() - 0.5
 
 
 @settings(max_examples=60)
@@ -138,56 +95,22 @@ def test_copies_go_by_loads_where_these_are_given() -> None:
             replicate(layout, trace_of(bags, 2), 2.0, "load", loads=wrong)
 
 
-def test_the_longest_queue_is_counted_by_hand() -> None:
-    trace = trace_of([[0], [0, 1], [0, 1, 1], [2]], 3)
-    layout = group(trace, 1, "id")
-    assert longest_queue(layout, trace, 4) == 3
-    assert longest_queue(layout, trace, 2) == (2 + 1) / 2
-    assert longest_queue(layout.with_copies(np.array([2, 1, 1])), trace, 4) == 2
-
-
-@settings(max_examples=15)
-@given(trace=traces(), height=st.integers(1, 6), budget=st.floats(1, 4))
-def test_a_balanced_budget_is_kept(trace: Trace, height: int, budget: float) -> None:
-    found = balance(group(trace, height, "greedy"), trace, budget)
-    assert found.area_ratio <= budget * (1 + 1e-12)
-    assert 0 <= found.options["row_copies_share"] <= 1
-
-
-def test_a_balanced_budget_is_as_good_as_either_kind_of_copies_on_the_bags_it_is_chosen_by() -> None:
-    from mho.mapping.embedding.group import held_out
-
-    history = community_trace(1, bags=1500)
-    layout = group(history, 24, "refine")
-    known, unknown = held_out(history, 0)
-    share = balance(layout, history, 2.0, batch=64).options["row_copies_share"]
-    queue = {
-        each: longest_queue(replicate(spread(layout, known, 1 + each), known, 2.0, "load", batch=64), unknown, 64)
-        for each in (0.0, 0.5, 1.0)
-    }
-    assert share not in queue or queue[share] == min(queue.values())
-
-
 @pytest.mark.parametrize("budget", [0.5, float("nan"), float("inf"), "much", True])
 def test_budgets_that_cannot_be_are_refused(budget: object) -> None:
     trace = trace_of([[0, 1]], 2)
     layout = group(trace, 1, "id")
     with pytest.raises(OptionError, match="number from 1"):
         replicate(layout, trace, budget)  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="number from 1"):
-        spread(layout, trace, budget)  # type: ignore[arg-type]
 
 
 def test_a_budget_below_what_the_layout_takes_is_refused() -> None:
     trace = trace_of([[0, 1, 2, 3]], 4)
-    wide = spread(group(trace, 2, "id").with_copies(np.array([2, 1])), trace, 1.5)
+    wide = Layout.of(np.array([0, 1, 2, 2]), 2, "id")
     with pytest.raises(OptionError, match=r"takes 3 \(1.5\) already"):
-        spread(wide, trace, 1.0)
+        replicate(wide, trace, 1.0)
     with pytest.raises(OptionError, match="unknown rule"):
         replicate(wide, trace, 2.0, "logg")
     with pytest.raises(OptionError, match="batch"):
         replicate(wide, trace, 2.0, batch=0)
-    with pytest.raises(OptionError, match="shares"):
-        balance(wide, trace, 2.0, shares=(2.0,))
     with pytest.raises(OptionError, match="rows"):
         replicate(wide, trace_of([[0]], 5), 2.0)

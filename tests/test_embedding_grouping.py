@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import MappingError, OptionError
-from mho.mapping.embedding import METHODS, Layout, cover, group, groups_per_bag
+from mho.mapping.embedding import Layout, cover, group, groups_per_bag
 from mho.mapping.embedding.anneal import anneal
 from mho.mapping.embedding.bags import Bags
 from mho.mapping.embedding.greedy import greedy
+from mho.mapping.embedding.group import OPTIONS
 from mho.mapping.embedding.refine import objective, refine
 from mho.network.trace import Trace
 
@@ -57,7 +58,7 @@ def community_trace(seed: int, bags: int = 400, rows: int = 240, community: int 
     return trace_of(name[both].tolist(), rows)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OPTIONS)
 @settings(max_examples=12)
 @given(trace=traces(), height=st.integers(1, 9), seed=st.integers(0, 3), data=st.data())
 def test_every_method_gives_every_row_one_place_in_as_few_groups_as_allowed_and_the_same_again(
@@ -157,7 +158,7 @@ def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int)
 def test_communities_are_found_and_what_was_not_seen_gains() -> None:
     history, unseen = community_trace(1), community_trace(2)
     mean = {}
-    for method in METHODS:
+    for method in OPTIONS:
         options = {"moves": 100_000} if method in ("anneal", "best") else {}
         mean[method] = groups_per_bag(group(history, 24, method, **options), unseen.offsets, unseen.flat).mean()
     # A bag has a row outside of its community with probability 0.9: 1.9 groups are what the truth itself would touch.
@@ -197,7 +198,7 @@ def test_several_tables_and_empty_bags_are_grouped() -> None:
         np.array([0, 0, 1]),
         "test",
     )
-    for method in METHODS:
+    for method in OPTIONS:
         layout = group(trace, 3, method)
         assert sorted(layout.members.tolist()) == list(range(7))
         assert groups_per_bag(layout, trace.offsets, trace.flat).tolist()[1] == 0
@@ -209,7 +210,7 @@ def test_several_tables_and_empty_bags_are_grouped() -> None:
         ({"height": 0}, MappingError, "whole number from 1"),
         ({"height": True}, MappingError, "whole number from 1"),
         ({"height": 2, "groups": 1}, MappingError, "at least 2 groups"),
-        ({"method": "gredy"}, OptionError, "greedy"),
+        ({"method": "refin"}, OptionError, "did you mean refine|known: .*refine"),
         ({"method": "greedy", "chance": 0.5}, OptionError, "has no option 'chance'"),
         ({"method": "id", "chance": 0.5}, OptionError, "it has none"),
         ({"method": "fast", "chance": 0.0}, OptionError, "from 0.01 to 1"),

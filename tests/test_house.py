@@ -62,7 +62,6 @@ LONG_FUNCTIONS: set[str] = {
     "mho.mapping.embedding.anneal._anneal",
     "mho.mapping.embedding.cover._cover",
     "mho.mapping.embedding.refine._pass",
-    "mho.mapping.embedding.spread._extra",
     "mho.number.quantised.quantise",
     "mho.number.recode.recode",
     "mho.number.sequence.changed_in_order",

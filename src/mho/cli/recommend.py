@@ -125,8 +125,7 @@ def recommend(
         typer.Option(
             metavar="NAME",
             rich_help_panel=SERVING,
-            help="How the design mho groups rows: id, frequency, greedy, fast, refine, hypergraph, anneal, or best, which takes "
-            "minutes; else refine.",
+            help="How the design mho groups rows: fast, refine, or best, which takes minutes; else refine.",
         ),
     ] = None,
     design: Annotated[

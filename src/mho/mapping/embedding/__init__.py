@@ -1,25 +1,20 @@
 """Where the rows of embedding tables sit (ReCross): groups of rows that occur together, and copies of the busy ones."""
 
-from mho.mapping.embedding.balance import balance, longest_queue
 from mho.mapping.embedding.cover import cover, groups_per_bag
 from mho.mapping.embedding.group import METHODS, group
 from mho.mapping.embedding.layout import Layout
 from mho.mapping.embedding.replicate import RULES, replicate
 from mho.mapping.embedding.scatter import scatter
 from mho.mapping.embedding.seating import seated
-from mho.mapping.embedding.spread import spread
 
 __all__ = [
     "METHODS",
     "RULES",
     "Layout",
-    "balance",
     "cover",
     "group",
     "groups_per_bag",
-    "longest_queue",
     "replicate",
     "scatter",
     "seated",
-    "spread",
 ]

@@ -45,7 +45,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "best": {"moves": MOVES},
 }
 """The options of each method, and their values where they are not given; see `group`."""
-METHODS = tuple(OPTIONS)
+METHODS = ("fast", "refine", "best")
+"""The methods to choose from; the others are what these begin with or choose among, and what studies set beside them."""
 
 LIMITS: dict[str, tuple[float, float]] = {
     "longest": (2, 2**31),
@@ -68,14 +69,15 @@ def group(
     """Return groups of at most `height` rows, made for bags like those of the history.
 
     method:
+        "fast": greedy, and then at most `passes` passes of moves and swaps for the `chance` that a row is asked for (`refine`).
+        "refine": the same for rising chances, at most `passes` passes each; seconds.
+        "best": whichever of these and those below does best on a fifth of the history that it is made without; annealing and the
+            hypergraph partitioner are left out where the trace is too large for them; minutes.
+    and, for studies:
         "id": rows in the order of their numbers. "frequency": in the order of how many bags have them.
         "greedy": as the ReCross paper (`greedy`); of bags with more than `longest` rows the most frequent are neighbours.
-        "fast": greedy, and then at most `passes` passes of moves and swaps for the `chance` that a row is asked for (`refine`).
-        "refine": the same for rising chances, at most `passes` passes each.
-        "hypergraph": a hypergraph partitioner first instead of greedy.
+        "hypergraph": a hypergraph partitioner first instead of greedy, then refine.
         "anneal": refine, and then simulated annealing with `moves` drawn moves, for one `chance`.
-        "best": whichever of these does best on a fifth of the history that it is made without; annealing and the hypergraph
-            partitioner are left out where the trace is too large for them.
 
     `hint` is the weight of the rows' numbers as a hint that neighbours are asked for together: 0 for none, 1 as much as a bag
     for each window of 16 rows; "best" chooses it. `groups`: as many groups may be used; the fewest that hold all rows where

@@ -42,12 +42,11 @@ def traces(found: Found) -> Chapter:
 
 GROUPS_TEXT = (
     "Groups that a bag of the test touches in the mean, arrays of 128 rows, one copy of each group. Greedy is the "
-    "paper's; the others are ours. With rows in several groups: hot rows stand in more than one, in wordlines that are "
-    "free and in at most a quarter more groups. At least: as if all rows of a bag always stood together."
+    "paper's; the others are ours. At least: as if all rows of a bag always stood together."
 )
 WAYS = {
     "id": "id", "frequency": "frequency", "greedy": "greedy (ReCross)", "fast": "fast", "hypergraph": "hypergraph",
-    "best": "best", "rows": "best, rows in several groups", "least": "at least",
+    "best": "best", "least": "at least",
 }  # fmt: skip
 
 
@@ -66,7 +65,7 @@ def groups(found: Found) -> Chapter:
     )
     chapter.plot(
         "groups", "Groups a bag touches", "groups", list(found),
-        {f"touched/{way}": WAYS[way] for way in ("id", "frequency", "greedy", "best", "rows")},
+        {f"touched/{way}": WAYS[way] for way in ("id", "frequency", "greedy", "best")},
     )  # fmt: skip
     return chapter
 

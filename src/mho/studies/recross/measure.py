@@ -12,7 +12,7 @@ from mho.chip import Chip
 from mho.explore import Design, Request, ablation, design
 from mho.machine.lookup.service import Service
 from mho.machine.roofline import MEMORIES, measure_cpu
-from mho.mapping.embedding import Layout, groups_per_bag, spread
+from mho.mapping.embedding import Layout, groups_per_bag
 from mho.network.trace import Trace, describe, statistics
 from mho.studies.recross.load import COHESIONS, SMALLER, chip, load
 from mho.studies.work import Work
@@ -94,7 +94,7 @@ def likeness(work: Work, name: str) -> dict[str, Any]:
 
 
 def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
-    """Count the groups that an unseen bag touches, method by method; and with rows in several groups, at equal area."""
+    """Count the groups that an unseen bag touches, method by method."""
 
     def compute() -> dict[str, Any]:
         request, test = traces.request(name), traces.test(name)
@@ -103,7 +103,6 @@ def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
             return float(groups_per_bag(layout, test.offsets, test.flat).mean())
 
         found: dict[str, Any] = {method: touched(request.mapped(method)) for method in METHODS}
-        found["rows"] = touched(spread(request.mapped("best"), request.history, request.budget))
         lengths = test.lengths[test.lengths > 0]
         found["least"] = float(np.mean(-(-lengths // request.chip.array.rows)))
         return found
