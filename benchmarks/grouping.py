@@ -108,7 +108,7 @@ def warm() -> None:
 
 def quality(name: str, height: int, method: str) -> dict[str, Any]:
     """Group one trace, and count groups on bags that were not seen."""
-    from mho.mapping.embedding import group, groups_per_bag
+    from mho.mapping.embedding import group
 
     history, unseen = split(load(name))
     warm()
@@ -122,8 +122,8 @@ def quality(name: str, height: int, method: str) -> dict[str, Any]:
         "chosen": {key: layout.options.get(key) for key in ("chosen", "hint")} if method == "best" else {},
         "groups": layout.groups,
         "mean_length": float(unseen.lengths.mean()),
-        "unseen": float(groups_per_bag(layout, unseen.offsets, unseen.flat).mean()),
-        "history": float(groups_per_bag(layout, history.offsets, history.flat).mean()),
+        "unseen": float(layout.groups_per_bag(unseen).mean()),
+        "history": float(layout.groups_per_bag(history).mean()),
         "seconds": seconds,
     }
 
@@ -135,11 +135,7 @@ def longest_queue(layout: Any, trace: Any, batch: int = 256) -> float:
     """
     import numpy as np
 
-    from mho.mapping.embedding import cover
-
-    group, _, _ = cover(layout, trace.offsets, trace.flat)
-    bag = np.repeat(np.arange(trace.bags, dtype=np.int64), trace.lengths)
-    once = np.unique(bag * layout.groups + group)
+    once = layout.touched(trace)
     batches = once // layout.groups // batch
     cells, counts = np.unique(batches * layout.groups + once % layout.groups, return_counts=True)
     queues = -(-counts // layout.copies[cells % layout.groups])
@@ -150,7 +146,7 @@ def longest_queue(layout: Any, trace: Any, batch: int = 256) -> float:
 
 def copies(name: str, budget: float) -> list[dict[str, Any]]:
     """Spend one area budget in several ways on the groups of `refine`, and on greedy ones as the paper does."""
-    from mho.mapping.embedding import group, groups_per_bag, replicate
+    from mho.mapping.embedding import group, replicate
 
     history, unseen = split(load(name))
     refined, greedy = group(history, HEIGHT, "refine"), group(history, HEIGHT, "greedy")
@@ -170,7 +166,7 @@ def copies(name: str, budget: float) -> list[dict[str, Any]]:
                 "way": way,
                 "seconds": perf_counter() - start,
                 "area_ratio": layout.area_ratio,
-                "unseen": float(groups_per_bag(layout, unseen.offsets, unseen.flat).mean()),
+                "unseen": float(layout.groups_per_bag(unseen).mean()),
                 "queue": longest_queue(layout, unseen),
             }
         )
@@ -193,7 +189,7 @@ def speed(method: str, lookups: int) -> dict[str, Any]:
     import numpy as np
 
     from benchmarks.cases import peak_bytes
-    from mho.mapping.embedding import group, groups_per_bag
+    from mho.mapping.embedding import group
 
     warm()
     trace = synthetic(lookups)
@@ -211,7 +207,7 @@ def speed(method: str, lookups: int) -> dict[str, Any]:
         "seconds": seconds,
         "reference_s": reference,
         "added_bytes": peak_bytes() - before,
-        "history": float(groups_per_bag(layout, trace.offsets, trace.flat).mean()),
+        "history": float(layout.groups_per_bag(trace).mean()),
     }
 
 

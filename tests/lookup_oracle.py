@@ -99,7 +99,7 @@ def traces(draw: st.DrawFn, most_bags: int = 14, weighted: bool | None = None) -
 
 @st.composite
 def layouts(draw: st.DrawFn, rows: int, height: int = 16) -> Layout:
-    """Rows shuffled into groups of 1 to `height`, some rows in a second group, 1 to 3 copies of each."""
+    """Rows shuffled into groups of 1 to `height`, 1 to 3 copies of each."""
     high = draw(st.integers(1, height))
     order = draw(st.permutations(range(rows)))
     groups: list[list[int]] = []
@@ -107,10 +107,6 @@ def layouts(draw: st.DrawFn, rows: int, height: int = 16) -> Layout:
         size = draw(st.integers(1, high))
         groups.append(list(order[:size]))
         order = order[size:]
-    for row in draw(st.lists(st.integers(0, rows - 1), max_size=4)):
-        others = [group for group in groups if row not in group and len(group) < high]
-        if others:
-            draw(st.sampled_from(others)).append(row)
     copies = draw(st.lists(st.integers(1, 3), min_size=len(groups), max_size=len(groups)))
     return layout_of(groups, copies, high)
 

@@ -114,7 +114,7 @@ def test_the_layout_tells_where_each_row_of_the_file_sits(
     assert seating.names == made.names
     assert seating.ids[0].tolist() == np.flatnonzero(counts >= least).tolist()
     for row in seating.ids[0].tolist():
-        assert seating.where(row)
+        assert seating.where(row).instances
     content = json.loads((tmp_path / "out" / "recommend.json").read_text("utf-8"))
     layout = content["designs"][content["chosen"]]["layout"]
     assert (seating.layout.groups, seating.layout.instances) == (layout["groups"], layout["instances"])
@@ -236,7 +236,7 @@ def test_ids_that_are_text_can_be_looked_up_in_the_layout(shell: Shell, made: Tr
     assert seating.ids[0].tolist() == used
     layout = np.load(tmp_path / "out" / "layout.npz")
     for row in used[:40]:
-        place = seating.where(row)[0]
+        place = seating.where(row)
         here = np.flatnonzero(layout["row"] == row)
         assert layout["group"][here].tolist() == [place.group] and layout["wordline"][here].tolist() == [place.wordline]
     for row in ("item", 3):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import MappingError, OptionError
-from mho.mapping.embedding import Layout, cover, group, groups_per_bag
+from mho.mapping.embedding import Layout, group
 from mho.mapping.embedding.anneal import anneal
 from mho.mapping.embedding.bags import Bags
 from mho.mapping.embedding.greedy import greedy
@@ -150,7 +150,7 @@ def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int)
     height = 3
     best = min(touched(np.argsort(order) // height, bags_of(trace)) for order in permutations(range(trace.total_rows)))
     layout = group(trace, height, "anneal", seed=seed, chance=1.0, moves=20_000)
-    found = groups_per_bag(layout, trace.offsets, trace.flat).sum()
+    found = layout.groups_per_bag(trace).sum()
     # Cold annealing of six rows ends at the optimum or one move from it.
     assert best <= found <= best + 1
 
@@ -160,7 +160,7 @@ def test_communities_are_found_and_what_was_not_seen_gains() -> None:
     mean = {}
     for method in OPTIONS:
         options = {"moves": 100_000} if method in ("anneal", "best") else {}
-        mean[method] = groups_per_bag(group(history, 24, method, **options), unseen.offsets, unseen.flat).mean()
+        mean[method] = group(history, 24, method, **options).groups_per_bag(unseen).mean()
     # A bag has a row outside of its community with probability 0.9: 1.9 groups are what the truth itself would touch.
     assert mean["best"] <= min(mean.values()) + 0.02
     assert mean["best"] == pytest.approx(1.9, abs=0.06)
@@ -174,10 +174,7 @@ def test_row_numbers_are_taken_as_a_hint_where_held_out_bags_say_so() -> None:
     layout = group(trace_of(bags[:130], 600), 20, "best", moves=20_000)
     unseen = trace_of(bags[130:], 600)
     plain = group(trace_of(bags[:130], 600), 20, "refine")
-    assert (
-        groups_per_bag(layout, unseen.offsets, unseen.flat).mean()
-        < groups_per_bag(plain, unseen.offsets, unseen.flat).mean()
-    )
+    assert layout.groups_per_bag(unseen).mean() < plain.groups_per_bag(unseen).mean()
 
 
 def test_parts_that_are_too_high_are_cut() -> None:
@@ -201,7 +198,7 @@ def test_several_tables_and_empty_bags_are_grouped() -> None:
     for method in OPTIONS:
         layout = group(trace, 3, method)
         assert sorted(layout.members.tolist()) == list(range(7))
-        assert groups_per_bag(layout, trace.offsets, trace.flat).tolist()[1] == 0
+        assert layout.groups_per_bag(trace).tolist()[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -235,38 +232,25 @@ def test_a_trace_too_large_to_be_annealed_is_refused_in_words(monkeypatch: pytes
     assert group(trace, 2, "best").groups == 2
 
 
-def fewest_groups(layout: Layout, rows: set[int]) -> int:
-    """Try all sets of groups, small ones first."""
-    from itertools import combinations
-
-    inside = [set(layout.members[layout.starts[g] : layout.starts[g + 1]].tolist()) for g in range(layout.groups)]
-    for size in range(layout.groups + 1):
-        for chosen in combinations(inside, size):
-            if rows <= set().union(*chosen):
-                return size
-    raise AssertionError("every row has a group")
-
-
 @settings(max_examples=80)
 @given(trace=traces(most_rows=10, most_bags=5), data=st.data())
-def test_cover_serves_every_look_up_from_a_group_that_holds_it_and_needs_few(trace: Trace, data: st.DataObject) -> None:
-    rows = trace.total_rows
-    inside = [sorted(data.draw(st.sets(st.integers(0, rows - 1), min_size=1))) for _ in range(4)]
-    inside.append(list(range(rows)))
-    members = np.array([row for each in inside for row in each], dtype=np.int32)
-    starts = np.concatenate([[0], np.cumsum([len(each) for each in inside])]).astype(np.int64)
-    # The last group holds all; without it some rows would be nowhere. It is cut up so that it is no short cut.
-    singles = np.arange(starts[-2], len(members), 2)
-    starts = np.concatenate([starts[:-2], singles, [len(members)]]).astype(np.int64)
-    layout = Layout(rows, rows, starts, members, np.ones(len(starts) - 1, dtype=np.int32), "test")
-    served, wordline, parts = cover(layout, trace.offsets, trace.flat)
-    assert np.array_equal(layout.members[layout.starts[served] + wordline], trace.flat)
-    for b, bag in enumerate(bags_of(trace)):
-        found = served[trace.offsets[b] : trace.offsets[b + 1]]
-        assert parts[b] == len(set(found.tolist()))
-        # Chvatal (1979): the greedy cover of n rows takes at most 1 + 1/2 + ... + 1/n times the fewest groups.
-        bound = sum(1 / k for k in range(1, len(set(bag)) + 1)) * fewest_groups(layout, set(bag))
-        assert fewest_groups(layout, set(bag)) <= parts[b] <= bound + 1e-9
+def test_a_row_is_found_in_its_group_and_a_bag_touches_the_groups_of_its_rows(
+    trace: Trace, data: st.DataObject
+) -> None:
+    home = [data.draw(st.integers(0, 4)) for _ in range(trace.total_rows)]
+    layout = Layout.of(np.array(home), trace.total_rows, "test")
+    assert np.array_equal(layout.members[layout.starts[layout.group] + layout.wordline], np.arange(trace.total_rows))
+    counts = [len({home[row] for row in bag}) for bag in bags_of(trace)]
+    assert layout.groups_per_bag(trace).tolist() == counts
+
+
+@pytest.mark.parametrize(
+    ("members", "words"), [([0, 1, 1], "row 1 has 2 places"), ([0, 0], "row 0 has 2 places"), ([0], "row 1 is in no")]
+)
+def test_a_row_without_one_place_is_refused(members: list[int], words: str) -> None:
+    ends = np.array([0, 1, len(members)])
+    with pytest.raises(MappingError, match=words):
+        Layout(2, 4, ends, np.array(members, dtype=np.int32), np.ones(2, dtype=np.int32), "test")
 
 
 FILES = {"groceries": "groceries_baskets.npz", "beauty": "amazon_beauty_seq.npz"}
@@ -283,7 +267,7 @@ def test_real_bags_that_were_not_seen_touch_fewer_groups(data: Path, name: str) 
     history, unseen = (trace.select(np.sort(part)) for part in np.split(order, [int(0.8 * count)]))
     height = 64
     mean = {
-        method: groups_per_bag(group(history, height, method), unseen.offsets, unseen.flat).mean()
+        method: group(history, height, method).groups_per_bag(unseen).mean()
         for method in ("id", "frequency", "greedy", "refine")
     }
     assert mean["refine"] < min(mean["id"], mean["frequency"], mean["greedy"])

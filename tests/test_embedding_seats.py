@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import MappingError, OptionError
-from mho.mapping.embedding import Layout, cover, scatter, seated
+from mho.mapping.embedding import Layout, scatter, seated
 from mho.mapping.embedding.seating import tiles_touched
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
@@ -89,10 +89,10 @@ def test_seats_hold_every_instance_within_the_room_of_tiles(
 
 @settings(max_examples=100)
 @given(jobs())
-def test_bags_of_groups_are_those_that_cover_finds(job: tuple[Layout, Trace]) -> None:
+def test_bags_of_groups_are_those_that_hold_the_bags_rows(job: tuple[Layout, Trace]) -> None:
     layout, history = job
     found = tiles_touched(layout, history)
-    group = cover(layout, history.offsets, history.flat)[0].tolist()
+    group = layout.group[history.flat].tolist()
     for bag in range(history.bags):
         expected = sorted(set(group[history.offsets[bag] : history.offsets[bag + 1]]))
         assert found.indices[found.offsets[bag] : found.offsets[bag + 1]].tolist() == expected

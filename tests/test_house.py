@@ -60,7 +60,6 @@ LONG_FUNCTIONS: set[str] = {
     "mho.machine.sweep.sweep",
     "mho.machine.timing._run",
     "mho.mapping.embedding.anneal._anneal",
-    "mho.mapping.embedding.cover._cover",
     "mho.mapping.embedding.refine._pass",
     "mho.number.quantised.quantise",
     "mho.number.recode.recode",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mho import studies
 from mho.explore import DESIGNS, Request
-from mho.mapping.embedding import group, groups_per_bag
+from mho.mapping.embedding import group
 from mho.studies.recross import measure
 from mho.studies.recross.against import SIDES, against
 from mho.studies.recross.likeness import WAYS, law, sweeps
@@ -136,7 +136,7 @@ def test_figures_are_those_of_the_library(quick: tuple[studies.Study, Path]) -> 
     assert ours(study, f"traces/bags/{PRODUCTION}") == history.bags
     assert ours(study, f"traces/length/{PRODUCTION}") == pytest.approx(history.lookups / history.bags)
     layout = group(history, 128, method="greedy", seed=0)
-    touched = groups_per_bag(layout, test.offsets, test.flat).mean()
+    touched = layout.groups_per_bag(test).mean()
     assert ours(study, f"groups/touched/greedy/{PRODUCTION}") == pytest.approx(touched)
     found = DESIGNS["recross"](Request(history, chip())).serve(test, 64, 256)
     assert ours(study, f"against/time/recross/{PRODUCTION}") == pytest.approx(found.batch_s.mean())

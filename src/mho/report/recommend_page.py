@@ -11,7 +11,6 @@ import numpy.typing as npt
 from mho.engineering import count, percent, quantity, ratio
 from mho.explore.recommendation import OWN, Recommendation
 from mho.machine.lookup.service import Service, spread
-from mho.mapping.embedding import cover, groups_per_bag
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace
 
@@ -73,9 +72,7 @@ def loads(found: Recommendation) -> tuple[Curve, ...]:
 
 def asked(layout: Layout, trace: Trace) -> Ints:
     """Return how many bags of a trace touch each group: int64 (groups,)."""
-    group, _, _ = cover(layout, trace.offsets, trace.flat)
-    bag = np.repeat(np.arange(trace.bags), trace.lengths)
-    return np.bincount(np.unique(bag * layout.groups + group) % layout.groups, minlength=layout.groups)
+    return np.bincount(layout.touched(trace) % layout.groups, minlength=layout.groups)
 
 
 def expected(found: Recommendation) -> tuple[Curve, ...]:
@@ -112,10 +109,7 @@ def groups_touched(found: Recommendation) -> Histogram:
     """Return the shares of the test's bags, but for empty ones, by how many groups they touch, before and after."""
     test = found.test
     return _histogram(
-        [
-            (name, np.bincount(groups_per_bag(found.designs[name].layout, test.offsets, test.flat), minlength=2))
-            for name in pair(found)
-        ]
+        [(name, np.bincount(found.designs[name].layout.groups_per_bag(test), minlength=2)) for name in pair(found)]
     )
 
 
@@ -265,7 +259,6 @@ def cards(found: Recommendation) -> list[tuple[str, str, str]]:
         return more if name == against else f"{against} takes {ratio(gains[what])} that; {more}"
 
     copies = layout.instances - layout.groups
-    extra = len(layout.members) - layout.rows
     return [
         (
             "Design",
@@ -292,7 +285,7 @@ def cards(found: Recommendation) -> list[tuple[str, str, str]]:
             quantity(sum(service.area_m2.values()), "m²"),
             f"{ratio(layout.area_ratio)} the least that holds every row; budget {ratio(found.request.budget)}",
         ),
-        ("Groups", count(layout.groups), f"{count(copies)} more copies of groups, {count(extra)} of single rows"),
+        ("Groups", count(layout.groups), f"{count(copies)} more copies of groups"),
         ("Busiest array", busiest(service), "of the time busy; waiting for ADCs included"),
         ("Unseen", percent(found.unseen.lookups, 1.0), "of the test's look-ups: the history never has their rows"),
     ]

@@ -1,6 +1,6 @@
 """The dispatcher: from the bags of a trace to activations, each on the copy of its group that is free first.
 
-A bag's rows are looked for in as few groups as found (`mho.mapping.embedding.cover`). Rows of one group are one activation, but for
+Rows of a bag that stand in one group are one activation, but for
 rows that a bag looks up twice, and for more rows than the ADCs can add up: these take activations of their own. Within a batch
 activations are issued query by query, and each goes to the copy that has been given least time so far, of equal ones the first.
 """
@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from mho.chip.lookup import Reading
 from mho.errors import OptionError
-from mho.mapping.embedding import cover
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
 from mho.program.lookups import Ints, Lookups, Places
@@ -109,7 +108,7 @@ def dispatch(trace: Trace, seats: Seats, reading: Reading, batch: int) -> Lookup
             f"arrays are seated for {seats.dimension} features on chip {seats.chip.name!r}, "
             f"but read for {reading.dimension} on {reading.chip.name!r}"
         )
-    group, wordline, _ = cover(layout, trace.offsets, trace.flat)
+    group, wordline = layout.group[trace.flat], layout.wordline[trace.flat]
     bag_of = np.repeat(np.arange(trace.bags, dtype=np.int64), trace.lengths)
     key = (bag_of * layout.groups + group) * layout.height + wordline
     order = np.argsort(key, kind="stable").astype(np.int64)

@@ -189,7 +189,6 @@ class Service(Shown):
                 "dimension": self.seats.dimension,
                 "groups": layout.groups,
                 "instances": layout.instances,
-                "row_copies": len(layout.members) - layout.rows,
                 "area_ratio": layout.area_ratio,
                 "tiles": self.seats.tiles,
             },

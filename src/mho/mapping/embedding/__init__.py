@@ -1,6 +1,5 @@
 """Where the rows of embedding tables sit (ReCross): groups of rows that occur together, and copies of the busy ones."""
 
-from mho.mapping.embedding.cover import cover, groups_per_bag
 from mho.mapping.embedding.group import METHODS, group
 from mho.mapping.embedding.layout import Layout
 from mho.mapping.embedding.replicate import RULES, replicate
@@ -11,9 +10,7 @@ __all__ = [
     "METHODS",
     "RULES",
     "Layout",
-    "cover",
     "group",
-    "groups_per_bag",
     "replicate",
     "scatter",
     "seated",

@@ -15,7 +15,6 @@ from mho.errors import MappingError, OptionError, choices
 from mho.mapping.embedding import hypergraph as partitioner
 from mho.mapping.embedding.anneal import anneal, fits
 from mho.mapping.embedding.bags import Bags
-from mho.mapping.embedding.cover import groups_per_bag
 from mho.mapping.embedding.greedy import LONGEST, greedy
 from mho.mapping.embedding.layout import Layout
 from mho.mapping.embedding.refine import refine
@@ -230,7 +229,7 @@ def _best(history: Trace, height: int, groups: int, seed: int, moves: int) -> tu
     def score(method: str, options: Mapping[str, Any]) -> float:
         found = _WAYS[method](known, height, groups, seed, {**OPTIONS[method], **options})
         layout = Layout.of(found, height, method)
-        return float(groups_per_bag(layout, unknown.offsets, unknown.flat).mean()) if unknown.bags else 0.0
+        return float(layout.groups_per_bag(unknown).mean()) if unknown.bags else 0.0
 
     tried: list[tuple[float, int, str, dict[str, Any]]] = []
 

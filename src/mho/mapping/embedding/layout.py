@@ -11,16 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import MappingError
+from mho.network.trace.trace import Trace
 from mho.shown import Shown
-
-
-@dataclass(frozen=True, eq=False)
-class Homes:
-    """For each row the groups that hold it: groups[starts[row]:starts[row + 1]], rising, and its wordline in each."""
-
-    starts: npt.NDArray[np.int64]
-    groups: npt.NDArray[np.int32]
-    wordlines: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,10 +21,10 @@ class Layout(Shown):
 
     A group is what one activation can add up: at most `height` rows, each on a wordline of its own. `starts` int64
     (groups + 1,) and `members` int32: group g holds rows members[starts[g]:starts[g + 1]] on its wordlines 0, 1 ... Rows are
-    counted through all tables (`Trace.flat`). Every row is in at least one group; it may be in several, and an activation of any
-    of them serves it. `copies` int32 (groups,): at least 1. The *instances* of a group are its copies, numbered group by group.
+    counted through all tables (`Trace.flat`). Every row is in one group. `copies` int32 (groups,): at least 1. The *instances* of a
+    group are its copies, numbered group by group.
 
-    Raises MappingError where a group is too high, a row is nowhere or twice in a group, or a group has no copy.
+    Raises MappingError where a group is too high, a row is in no group or has two places, or a group has no copy.
     """
 
     rows: int
@@ -59,13 +51,12 @@ class Layout(Shown):
             raise MappingError(f"group {int(sizes.argmax())} has {sizes.max()} rows, arrays have {self.height}")
         if self.members.min(initial=0) < 0 or self.members.max(initial=0) >= self.rows:
             raise MappingError(f"a layout's members must be rows 0 to {self.rows - 1}")
-        missing = np.flatnonzero(np.diff(self.homes.starts) == 0)
-        if len(missing):
-            raise MappingError(f"row {int(missing[0])} is in no group")
-        same = self.homes.groups[1:] == self.homes.groups[:-1]
-        same[self.homes.starts[1:-1] - 1] = False
-        if same.any():
-            raise MappingError("a row stands twice in a group")
+        places = np.bincount(self.members, minlength=self.rows)
+        if (places != 1).any():
+            row = int((places != 1).argmax())
+            raise MappingError(
+                f"row {row} is in no group" if not places[row] else f"row {row} has {places[row]} places"
+            )
 
     @classmethod
     def of(
@@ -108,11 +99,24 @@ class Layout(Shown):
         return self.instances / self.least_groups
 
     @cached_property
-    def homes(self) -> Homes:
-        """The groups of each row."""
-        group = np.repeat(np.arange(self.groups, dtype=np.int32), np.diff(self.starts))
-        wordline = (np.arange(len(self.members)) - np.repeat(self.starts[:-1], np.diff(self.starts))).astype(np.int32)
-        order = np.argsort(self.members, kind="stable")
-        counts = np.bincount(self.members, minlength=self.rows)
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Homes(starts, group[order], wordline[order])
+    def group(self) -> npt.NDArray[np.int32]:
+        """The group of each row: int32 (rows,)."""
+        group = np.empty(self.rows, dtype=np.int32)
+        group[self.members] = np.repeat(np.arange(self.groups, dtype=np.int32), np.diff(self.starts))
+        return group
+
+    @cached_property
+    def wordline(self) -> npt.NDArray[np.int32]:
+        """The wordline of each row in its group: int32 (rows,)."""
+        wordline = np.empty(self.rows, dtype=np.int32)
+        wordline[self.members] = np.arange(self.rows) - np.repeat(self.starts[:-1], np.diff(self.starts))
+        return wordline
+
+    def touched(self, trace: Trace) -> npt.NDArray[np.int64]:
+        """Return bag x groups + group for each group that a bag touches, each once, rising: int64."""
+        bag = np.repeat(np.arange(trace.bags, dtype=np.int64), trace.lengths)
+        return np.unique(bag * self.groups + self.group[trace.flat])
+
+    def groups_per_bag(self, trace: Trace) -> npt.NDArray[np.int64]:
+        """Return how many groups each bag of a trace touches: int64 (bags,)."""
+        return np.bincount(self.touched(trace) // self.groups, minlength=trace.bags)

@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from mho.errors import OptionError, choices
 from mho.mapping.embedding.area import instances_within
-from mho.mapping.embedding.cover import cover
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace.trace import Trace
 
@@ -45,7 +44,7 @@ def activations(layout: Layout, history: Trace) -> npt.NDArray[np.int64]:
     """
     if history.total_rows != layout.rows:
         raise OptionError(f"the history has {history.total_rows} rows, the layout {layout.rows}")
-    group, wordline, _ = cover(layout, history.offsets, history.flat)
+    group, wordline = layout.group[history.flat], layout.wordline[history.flat]
     bag = np.repeat(np.arange(history.bags, dtype=np.int64), history.lengths)
     places = np.sort((bag * layout.groups + group) * layout.height + wordline)
     begins = np.flatnonzero(np.diff(places, prepend=-1))

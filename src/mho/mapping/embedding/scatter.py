@@ -21,8 +21,8 @@ def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
     """Return the layout with the rows that the history never looks up in runs of `run` neighbours, one after another in the groups
     whose least used rows are used least.
 
-    Groups keep their sizes. Runs take the wordlines of these rows, which go where runs came from. A layout that
-    holds a row twice is returned as it is, and so is one of which the history looks up every row. OptionError for a run
+    Groups keep their sizes. Runs take the wordlines of these rows, which go where runs came from. A layout of which
+    the history looks up every row, or none, is returned as it is. OptionError for a run
     below 1, and for a history of other rows.
     """
     if isinstance(run, bool) or not isinstance(run, int) or run < 1:
@@ -31,11 +31,10 @@ def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
         raise OptionError(f"the history has {history.total_rows} rows, the layout {layout.rows}")
     counts = np.bincount(history.flat, minlength=layout.rows)
     idle = np.flatnonzero(counts == 0)
-    if len(layout.members) != layout.rows or not len(idle) or len(idle) == layout.rows:
+    if not len(idle) or len(idle) == layout.rows:
         return layout
     sizes = np.diff(layout.starts)
-    group = np.empty(layout.rows, dtype=np.int64)
-    group[layout.members] = np.repeat(np.arange(layout.groups), sizes)
+    group = layout.group
     # Runs go to the groups that have least to lose by it: as many as there are runs, or all, more than once.
     runs = -(-len(idle) // run)
     share = -(-runs // layout.groups) * run

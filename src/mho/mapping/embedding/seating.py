@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping.embedding.cover import cover
 from mho.mapping.embedding.group import group
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace.trace import Trace
@@ -16,12 +15,10 @@ from mho.network.trace.trace import Trace
 
 def tiles_touched(layout: Layout, history: Trace) -> Trace:
     """Return the bags of a history as bags of the groups that they touch, each once."""
-    found, _, parts = cover(layout, history.offsets, history.flat)
-    bag = np.repeat(np.arange(history.bags, dtype=np.int64), history.lengths)
-    key = np.sort(bag * layout.groups + found, kind="stable")
-    key = key[np.diff(key, prepend=-1) != 0]
-    offsets = np.concatenate([[0], np.cumsum(parts)]).astype(np.int64)
-    indices = (key % layout.groups).astype(np.int32)
+    touched = layout.touched(history)
+    groups_of_bag = np.bincount(touched // layout.groups, minlength=history.bags)
+    offsets = np.concatenate([[0], np.cumsum(groups_of_bag)]).astype(np.int64)
+    indices = (touched % layout.groups).astype(np.int32)
     tables = np.zeros(history.bags, dtype=np.int32)
     return Trace((layout.groups,), offsets, indices, tables, history.queries, history.origin)
 

@@ -28,7 +28,7 @@ ARRAYS = ("format", "height", "method", "options", "names", "rows", "ids", *PLAC
 
 @dataclass(frozen=True)
 class Place:
-    """One seat of a row: its group, its wordline there, the group's instances, each of which holds it, and the tile of each."""
+    """The place of a row: its group, its wordline there, the group's instances, each of which holds it, and the tile of each."""
 
     group: int
     wordline: int
@@ -67,8 +67,8 @@ class Seating:
             if len(same):
                 raise MappingError(f"table {name!r} has row {ordered[same[0]]} twice")
 
-    def where(self, row: int | str, table: int | str = 0) -> tuple[Place, ...]:
-        """Return every seat of a row, by rising groups. MappingError where there is no such table or row."""
+    def where(self, row: int | str, table: int | str = 0) -> Place:
+        """Return the place of a row. MappingError where there is no such table or row."""
         number = self._table(table)
         kind = str if self.ids[number].dtype.kind == "U" else (int, np.integer)
         if not isinstance(row, kind):
@@ -78,14 +78,10 @@ class Seating:
         if not len(found):
             raise MappingError(f"table {self.names[number]!r} has no row {row} in this layout")
         flat = sum(len(ids) for ids in self.ids[:number]) + int(found[0])
-        homes, first = self.layout.homes, self.layout.first
-        places = []
-        for at in range(homes.starts[flat], homes.starts[flat + 1]):
-            group = int(homes.groups[at])
-            instances = range(int(first[group]), int(first[group + 1]))
-            tiles = tuple(self.tile[instances.start : instances.stop].tolist())
-            places.append(Place(group, int(homes.wordlines[at]), instances, tiles))
-        return tuple(places)
+        group, first = int(self.layout.group[flat]), self.layout.first
+        instances = range(int(first[group]), int(first[group + 1]))
+        tiles = tuple(self.tile[instances.start : instances.stop].tolist())
+        return Place(group, int(self.layout.wordline[flat]), instances, tiles)
 
     def _table(self, table: int | str) -> int:
         if isinstance(table, str):

@@ -12,7 +12,7 @@ from mho.chip import Chip
 from mho.explore import Design, Request, ablation, design
 from mho.machine.lookup.service import Service
 from mho.machine.roofline import MEMORIES, measure_cpu
-from mho.mapping.embedding import Layout, groups_per_bag
+from mho.mapping.embedding import Layout
 from mho.network.trace import Trace, describe, statistics
 from mho.studies.recross.load import COHESIONS, SMALLER, chip, load
 from mho.studies.work import Work
@@ -100,7 +100,7 @@ def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
         request, test = traces.request(name), traces.test(name)
 
         def touched(layout: Layout) -> float:
-            return float(groups_per_bag(layout, test.offsets, test.flat).mean())
+            return float(layout.groups_per_bag(test).mean())
 
         found: dict[str, Any] = {method: touched(request.mapped(method)) for method in METHODS}
         lengths = test.lengths[test.lengths > 0]
