@@ -62,11 +62,9 @@ def test_rows_that_nobody_knows_do_not_share_one_group() -> None:
     assert group[stayed].tolist() == [row // 8 for row in stayed]
 
 
-def test_nothing_is_scattered_where_all_is_known_or_rows_stand_twice() -> None:
+def test_nothing_is_scattered_where_all_is_known() -> None:
     layout = layout_of([[0, 1], [2, 3]], height=2)
     assert scatter(layout, trace_of([[0, 1, 2, 3]], rows=(4,))) is layout
-    twice = layout_of([[0, 1], [1, 2]], height=2)
-    assert scatter(twice, trace_of([[0]], rows=(3,))) is twice
     with pytest.raises(OptionError, match="run"):
         scatter(layout, trace_of([[0]], rows=(4,)), 0)
     with pytest.raises(OptionError, match="5 rows"):
