@@ -16,8 +16,8 @@ from benchmarks.files import ROOT, read_json, write_json, write_measured
 from benchmarks.reuse import SCHEDULE, scaled_chip
 
 if TYPE_CHECKING:
+    from mho.machine.report import Report
     from mho.number import QuantisedNetwork
-    from mho.report import Report
 
 RESULTS = ROOT / "benchmarks" / "placement.json"
 PAGE = ROOT / "docs" / "placement.md"

@@ -12,10 +12,10 @@ from safetensors.numpy import save_file
 
 from mho.errors import OutputError
 from mho.machine.recommender import save, seeded_recommender
+from mho.machine.report import Report
 from mho.network.trace import Trace, synthesise
 from mho.report import whole as report_whole
 from mho.report import whole_page
-from mho.report.report import Report
 from tests.command_line import Shell, contents
 
 FAST = ("--schedule", "naive", "--dimension", "4")

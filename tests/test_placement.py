@@ -134,7 +134,7 @@ def test_what_is_counted_worn_and_timed_is_what_every_cell_undergoes(
     counts, cells = followed(program)
     assert {i: (each.addressed, each.changed, each.steps, each.slowest) for i, each in worn.counts.items()} == counts
     assert worn.per_cell_max == cells.max()
-    timing = time_program(program, worn)
+    timing = time_program(program)
     assert np.array_equal(timing.ends, time_program(program).ends)
     level_s = chip.array.pulse_s * chip.array.pulses_full_range / (chip.levels - 1)
     for i, (_, _, _, slowest) in counts.items():

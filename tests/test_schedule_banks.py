@@ -13,11 +13,11 @@ import mho
 from mho.chip import Chip
 from mho.errors import OptionError
 from mho.machine.accesses import NOWHERE, count_accesses
+from mho.machine.report import Report
 from mho.network.graph import Network
 from mho.network.layers import Input
 from mho.program import Program, Transfer, violations
 from mho.program.work import sources
-from mho.report.report import Report
 from mho.schedule import bank_programs as solver
 from mho.schedule.bank_programs import layer_banks, select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks

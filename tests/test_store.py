@@ -123,7 +123,7 @@ def test_the_code_of_a_result_holds_every_file_that_runs() -> None:
     """Found by reading sources, judged by running: no function is called in a file that the digest does not cover."""
     compile_and_simulate()
     ran = executed(compile_and_simulate)
-    known = files_of("mho.report.report") | files_of("mho.schedule.compile") | files_of("mho.network.zoo")
+    known = files_of("mho.machine.report") | files_of("mho.schedule.compile") | files_of("mho.network.zoo")
     assert len(ran) > 40
     assert ran <= known | files_of("mho.chip.chip"), sorted(ran - known)
     assert HOUSE / "chip" / "scaling.yaml" in files_of("mho.chip.chip"), "data that a module names beside it"

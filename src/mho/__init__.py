@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mho.machine.analog import Analog, Device, Signals
     from mho.machine.lookup.service import Service, serve
     from mho.machine.recommender import Recommender
+    from mho.machine.report import Report, simulate
     from mho.machine.systolic import Systolic
     from mho.mapping import frontier, mixed
     from mho.mapping.embedding import Layout, group, replicate
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
         squeeze,
     )
     from mho.program import Program
-    from mho.report import Report, simulate
     from mho.schedule import Search, compile
     from mho.version import __version__
 
@@ -77,7 +77,7 @@ _WHERE = {
     "QuantisedNetwork": "mho.number",
     "Recommendation": "mho.explore",
     "Recommender": "mho.machine.recommender",
-    "Report": "mho.report",
+    "Report": "mho.machine.report",
     "Search": "mho.schedule",
     "Seating": "mho.mapping.embedding.storage",
     "Service": "mho.machine.lookup.service",
@@ -106,7 +106,7 @@ _WHERE = {
     "run_float": "mho.number",
     "run_reference": "mho.number",
     "serve": "mho.machine.lookup.service",
-    "simulate": "mho.report",
+    "simulate": "mho.machine.report",
     "squeeze": "mho.number",
     "sweep": "mho.machine",
     "systolic": "mho.machine.systolic",

@@ -15,6 +15,7 @@ from mho.machine.changes import Wear, WriteCount, level_changes, steepest_change
 from mho.machine.expected import expected_wear
 from mho.program import Program, Write
 from mho.program.deltas import Deltas, Rectangle
+from mho.program.program import once
 
 
 class _Cells:
@@ -87,6 +88,7 @@ def _exact(program: Program) -> Wear:
     return Wear(counts, changed / program.chip.cells, worst, levelled, True)
 
 
+@once
 def wear(program: Program) -> Wear:
     """Count the writes of a program in steady state: cell by cell where the weights are known, else as expected."""
     return expected_wear(program) if program.quantised is None else _exact(program)

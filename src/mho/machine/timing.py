@@ -22,6 +22,7 @@ from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
+from mho.program.program import once
 from mho.program.work import order_bytes, vector_seconds, write_bytes
 from mho.shown import Shown
 
@@ -142,21 +143,20 @@ def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Tim
                     ready.append(follower)
 
 
-def time_program(program: Program, worn: Wear | None = None) -> Timing:
-    """Measure a program on its chip.
-
-    `worn` is what `wear` found for this very program, where that is known already: a chip of `write_latency: actual` takes the
-    times of its writes from there. ProgramError where such a chip's program has no weights.
-    """
-    if program.chip.write_latency == "worst_case":
-        worn = None
-    elif program.quantised is None:
+def check_timed(program: Program) -> None:
+    """Raise ProgramError where the chip times writes by what they change (`write_latency: actual`) and there are no weights."""
+    if program.chip.write_latency == "actual" and program.quantised is None:
         raise ProgramError(
             f"chip {program.chip.name} times a write by the cells that it changes (write_latency: actual), but "
             f"{program.network.name} is known by shapes alone; load it with weights"
         )
-    else:
-        worn = worn or wear(program)
+
+
+@once
+def time_program(program: Program) -> Timing:
+    """Measure when each instruction of a program happens on its chip. ProgramError as `check_timed` says."""
+    check_timed(program)
+    worn = wear(program) if program.chip.write_latency == "actual" else None
     count = len(program.instructions)
     starts, ends = np.zeros(count), np.zeros(count)
     _run(program, worn, 0, program.setup, starts, ends)

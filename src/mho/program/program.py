@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mho.chip import Chip
 from mho.errors import ProgramError
@@ -16,6 +17,8 @@ from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
 from mho.shown import Columns, Shown, columns
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Program(Shown):
     buffers: tuple[BufferUse, ...]
     options: MappingType[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False)
+    """What `once` keeps: nothing of it is part of the program."""
 
     def __post_init__(self) -> None:
         """Refuse dependencies that point forward or out of the program, and layers that do not exist."""
@@ -120,6 +125,15 @@ class Program(Shown):
             ),
         }
 
+    def with_buffers(self, buffers: tuple[BufferUse, ...]) -> Program:
+        """Return the program with other places in the global buffer. What is known of it stays: no time, no cell depends on them.
+
+        What lives outside the buffer must stay outside, as transfers move it.
+        """
+        program = replace(self, buffers=buffers)
+        program.known.update(self.known)
+        return program
+
     def listing(self) -> str:
         """Return the program as text, an instruction a line."""
         from mho.program.listing import listing
@@ -138,3 +152,19 @@ class Program(Shown):
         from mho.program.reading import load
 
         return load(path)
+
+
+def once(measure: Callable[[Program], Found]) -> Callable[[Program], Found]:
+    """Make a function measure each program once, whoever asks: the result stays with the program.
+
+    It must depend on nothing but the program, and not on where tensors live in the global buffer (`Program.with_buffers`).
+    """
+
+    @wraps(measure)
+    def asked(program: Program) -> Found:
+        if asked not in program.known:
+            program.known[asked] = measure(program)
+        found: Found = program.known[asked]
+        return found
+
+    return asked

@@ -15,7 +15,7 @@ from mho.report.terminal import amber, compared, named
 from mho.shown import Columns, columns
 
 if TYPE_CHECKING:
-    from mho.report.report import Report
+    from mho.machine.report import Report
 
 SCHEMA = "mho.comparison/1"
 

@@ -11,7 +11,7 @@ from mho.report.html import render_html
 from mho.report.trace import render_trace
 
 if TYPE_CHECKING:
-    from mho.report.report import Report
+    from mho.machine.report import Report
 
 
 def save_report(report: Report, folder: str | Path) -> None:

@@ -15,7 +15,7 @@ from mho.report.page import page_data
 from mho.report.terminal import COUNTINGS, converters, endurance_title, exact, saving, span, squeezed, years
 
 if TYPE_CHECKING:
-    from mho.report.report import Report
+    from mho.machine.report import Report
 
 
 def embedded(data: Any) -> Markup:

@@ -15,7 +15,7 @@ from mho.program.instructions import size
 from mho.report.bandwidth import bandwidth
 
 if TYPE_CHECKING:
-    from mho.report.report import Report
+    from mho.machine.report import Report
 
 BARS = 20_000
 """Bars that a page embeds at the most; beyond, neighbours are united."""

@@ -16,7 +16,7 @@ from mho.engineering import count, percent, quantity, ratio, scaled, shortened
 from mho.machine.energy import KINDS
 
 if TYPE_CHECKING:
-    from mho.report.report import Report
+    from mho.machine.report import Report
 
 COSTLIEST = 10
 """Layers shown, and components shown, before the rest is summed up."""

@@ -19,7 +19,7 @@ from mho.report.bandwidth import bandwidth
 from mho.report.lanes import lanes
 
 if TYPE_CHECKING:
-    from mho.report.report import Report
+    from mho.machine.report import Report
 
 PROCESSES = {1: "memory", 2: "writing", 3: "compute", 4: "vector unit", 5: "counters"}
 NANO = 1e9

@@ -24,6 +24,7 @@ from mho.machine.lookup import reduce
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.service import Service, serve, weight_bits
 from mho.machine.recommender import Recommender
+from mho.machine.report import Report, simulate
 from mho.machine.verify import verify
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
@@ -31,7 +32,6 @@ from mho.network.trace import Trace
 from mho.network.zoo.recommenders import OUTPUT
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
-from mho.report.report import Report, simulate
 from mho.shown import Columns, Shown
 from mho.version import __version__
 

@@ -45,10 +45,8 @@ Integers = npt.NDArray[np.int64]
 def measured(task: Task, builder: Builder) -> tuple[float, float]:
     """Return what the machine measures of a plan: time in s and, unless time is all that counts, energy in J."""
     program = task.program(builder)
-    actual = task.chip.write_latency == "actual"
-    worn = wear(program) if actual or task.search.objective != "time" else None
-    timing = time_program(program, worn)
-    joules = 0.0 if worn is None or task.search.objective == "time" else account(program, timing, worn).total()
+    timing = time_program(program)
+    joules = 0.0 if task.search.objective == "time" else account(program, timing, wear(program)).total()
     return timing.latency_s, joules
 
 
@@ -76,9 +74,8 @@ def _score(task: Task, plain: Builder) -> tuple[float, npt.NDArray[np.float64], 
     if task.search.objective == "time":
         return 0.0, np.zeros(len(layers)), 0.0
     program = task.program(plain)
-    worn = wear(program)
-    timing = time_program(program, worn)
-    booked = account(program, timing, worn)
+    timing = time_program(program)
+    booked = account(program, timing, wear(program))
     writing = {layer.index: 0.0 for layer in layers}
     moved = task.chip.energy_per_event["memory_byte"]
     for instruction in program.instructions[program.setup :]:

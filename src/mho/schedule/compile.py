@@ -157,7 +157,7 @@ def compile(
     if placement != "none":
         program = place(program, placement)
     # Last, since it goes by the times of the finished program.
-    return replace(program, buffers=settle_banks(program)) if banks == "ilp" else program
+    return program.with_buffers(settle_banks(program)) if banks == "ilp" else program
 
 
 def _idle(network: Network, chip: Chip, packing: str, banks: str) -> list[str]:

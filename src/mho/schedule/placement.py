@@ -200,10 +200,9 @@ def place(program: Program, objective: str) -> Program:
 
 def _measured(program: Program, objective: str) -> float:
     """Measure an inference on the machine: its time in s, or the level steps of all its cells."""
-    worn = wear(program)
     if objective == "time":
-        return time_program(program, worn).latency_s
-    return sum(count.steps for i, count in worn.counts.items() if i >= program.setup)
+        return time_program(program).latency_s
+    return sum(count.steps for i, count in wear(program).counts.items() if i >= program.setup)
 
 
 def _placed(program: Program, objective: str, digits_move: bool) -> Program:

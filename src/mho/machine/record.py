@@ -1,0 +1,169 @@
+"""What a report says as JSON-ready data, part by part (schema mho.report/1, documented in docs/report.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mho.chip import Chip
+from mho.machine.changes import Wear, WriteCount
+from mho.machine.endurance import CellWrites, Endurance, addressed_writes, changed_writes
+from mho.machine.energy import KINDS, Account
+from mho.machine.resolution import Resolution
+from mho.machine.timing import Timing
+from mho.mapping import map_network
+from mho.network.graph import Network
+from mho.network.layers import Constant, MatrixLayer
+from mho.program import Activate, Combine, Program, Vector, Write
+
+
+def model_record(network: Network) -> dict[str, Any]:
+    """Return what the network is."""
+    return {
+        "name": network.name,
+        "layers": len(network.matrix_layers),
+        "weights": network.weights,
+        "macs": network.macs,
+        "weights_origin": network.origin,
+        "batch": network.batch,
+    }
+
+
+def setup_record(program: Program, timing: Timing, worn: Wear, booked: Account) -> dict[str, Any]:
+    """Return what the setup takes, once: time in s, energy in J, and what it writes."""
+    counts = [worn.counts[i] for i in range(program.setup)]
+    return {
+        "latency_s": timing.setup_s,
+        "energy_j": booked.setup_j,
+        "cells": sum(count.changed for count in counts),
+        "pulses": sum(count.steps for count in counts) * program.chip.pulses_per_level,
+    }
+
+
+def energy_record(booked: Account) -> dict[str, Any]:
+    """Return the energy of an inference in J: in all, by component (largest first) and by kind."""
+    components, kinds = booked.by("component"), booked.by("kind")
+    return {
+        "total": sum(components.values()),
+        "by_component": components,
+        "by_kind": {kind: kinds.get(kind, 0.0) for kind in KINDS},
+    }
+
+
+def area_record(chip: Chip) -> dict[str, Any]:
+    """Return the chip's area in m2, in all and by component."""
+    area = chip.roll_up().area_m2
+    return {"total": area.total, "by_component": dict(area.by_component)}
+
+
+def writes_record(program: Program, worn: Wear) -> dict[str, Any]:
+    """Return the writes of an inference: in all, and per cell in either way of counting (see `endurance`)."""
+    counts = [count for i, count in worn.counts.items() if i >= program.setup]
+    changed, addressed = changed_writes(worn), addressed_writes(program)
+    return {
+        "addressed": sum(count.addressed for count in counts),
+        "cells": sum(count.changed for count in counts),
+        "pulses": sum(count.steps for count in counts) * program.chip.pulses_per_level,
+        "skip_ratio": skip_ratio(counts),
+        "per_cell_mean": changed.mean,
+        "per_cell_max": changed.most,
+        "per_cell_levelled": changed.levelled,
+        "addressed_per_cell_mean": addressed.mean,
+        "addressed_per_cell_max": addressed.most,
+        "addressed_per_cell_levelled": addressed.levelled,
+    }
+
+
+def skip_ratio(counts: Sequence[WriteCount]) -> float | None:
+    """Return the share of the cells addressed that keep their level (ARAS section V-C), None where none is addressed."""
+    addressed = sum(count.addressed for count in counts)
+    return 1 - sum(count.changed for count in counts) / addressed if addressed else None
+
+
+def endurance_record(lifetimes: Endurance) -> dict[str, Any]:
+    """Return lifetimes in years, in either way of counting writes; None where no inference writes."""
+
+    def years(writes: CellWrites) -> dict[str, float | None]:
+        by_cell = {"mean": writes.mean, "worst": writes.most, "levelled": writes.levelled}
+        in_years = {f"years_{cell}": lifetimes.years(count) if count else None for cell, count in by_cell.items()}
+        return {**in_years, "levelling_gain": writes.gain}
+
+    return {
+        "cycles": lifetimes.cycles,
+        "rate_per_s": lifetimes.rate_per_s,
+        "reached_per_s": lifetimes.reached_per_s,
+        "attainable": lifetimes.attainable,
+        "exact": lifetimes.exact,
+        "changed": years(lifetimes.changed),
+        "addressed": years(lifetimes.addressed),
+    }
+
+
+def arrays_record(program: Program) -> dict[str, int]:
+    """Return the arrays that one copy of each layer uses, and those of a dense mapping of the network on this chip."""
+    mapping = program.mapping
+    dense = mapping
+    if mapping.kind != "dense":
+        dense = map_network(program.network, program.chip, packing=mapping.packing)
+    return {"used": mapping.arrays, "dense": dense.arrays}
+
+
+def source_record(chip: Chip) -> Mapping[str, str]:
+    """Return the source of each component's cost."""
+    return {part.component: part.source for part in chip.roll_up().parts}
+
+
+def layer_records(program: Program, timing: Timing, booked: Account, resolved: Resolution) -> list[dict[str, Any]]:
+    """Return one record a layer: what it is, where and when it ran, what it cost, and what its sums ask of converters."""
+    network = program.network
+    sums = {layer.name: layer for layer in resolved.layers}
+    energy = booked.by_layer()
+    spans, copies = _spans(program, timing)
+    records = []
+    for index, layer in enumerate(network.layers):
+        if isinstance(layer, Constant):
+            continue
+        write = spans.get((index, "write"), (None, None))
+        compute = spans.get((index, "compute"), (None, None))
+        matrix = layer if isinstance(layer, MatrixLayer) else None
+        mapped = program.mapping.by_index.get(index)
+        # A layer that finds the blocks of another one written fills no groups itself.
+        filled = copies[index] if mapped and write[0] is not None else 0
+        records.append(
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "k": matrix.rows if matrix else None,
+                "n": matrix.columns if matrix else None,
+                "matrices": matrix.groups if matrix else None,
+                "windows": matrix.windows if matrix else None,
+                "macs": getattr(layer, "macs", 0),
+                "groups": mapped.blocks * filled if mapped else 0,
+                "arrays": int(mapped.tiling.arrays.sum()) * filled if mapped else 0,
+                "copies": copies[index] if mapped else 0,
+                "weights_of": network.layers[mapped.owner].name if mapped and mapped.shares is not None else None,
+                "write_start_s": write[0],
+                "write_end_s": write[1],
+                "compute_start_s": compute[0],
+                "compute_end_s": compute[1],
+                "energy_j": energy.get(index, 0.0),
+                "largest_sum": sums[layer.name].largest if layer.name in sums else None,
+                "adc_bits_needed": sums[layer.name].bits if layer.name in sums else None,
+            }
+        )
+    return records
+
+
+def _spans(program: Program, timing: Timing) -> tuple[dict[tuple[int, str], tuple[float, float]], dict[int, int]]:
+    """Return when each layer is written and computed (first start, last end, in s), and in how many copies it runs."""
+    spans: dict[tuple[int, str], tuple[float, float]] = {}
+    copies: dict[int, int] = {}
+    for i, instruction in enumerate(program.instructions):
+        phase = "write" if isinstance(instruction, Write) else "compute"
+        if not isinstance(instruction, Write | Activate | Combine | Vector):
+            continue
+        if isinstance(instruction, Write | Activate):
+            copies[instruction.layer] = max(copies.get(instruction.layer, 0), instruction.copy + 1)
+        start, end = spans.get((instruction.layer, phase), (float("inf"), float("-inf")))
+        spans[instruction.layer, phase] = min(start, float(timing.starts[i])), max(end, float(timing.ends[i]))
+    return spans, copies

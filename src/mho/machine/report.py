@@ -1,0 +1,312 @@
+"""What a program costs: the report, whose parts are measured when they are first asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mho.engineering import quantity, ratio
+from mho.errors import OptionError, ProgramError
+from mho.files.text import parse_json, read_text
+from mho.machine import record
+from mho.machine.cells import wear
+from mho.machine.changes import Wear
+from mho.machine.endurance import MAXIMUM, Endurance, endurance
+from mho.machine.energy import Account, account
+from mho.machine.expected import EXPECTED_NOTE
+from mho.machine.losses import Losses
+from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.resolution import Resolution, resolution
+from mho.machine.timing import Timing, check_timed, time_program
+from mho.machine.verify import Verification
+from mho.program import Program
+from mho.program.bound import Bound, lower_bound
+from mho.program.work import coded_tensors
+from mho.shown import Columns, Shown, columns
+from mho.version import __version__
+
+SCHEMA = "mho.report/1"
+
+
+class Report(Shown):
+    """One design measured: a program, and what the machine finds of it.
+
+    report = mho.simulate(program)
+    report.latency_s, report.energy_j          the two numbers most asked for
+    report.lifetimes(1e9)                      how long the cells live that survive so many writes
+    report.to_dict()                           everything, ready for JSON
+    report.save("out")                         report.json, report.html and trace.json in a folder
+    mho.Report.load("out/report.json")         its figures again
+
+    Each part (`timing`, `worn`, `account`, `bound`, `occupancy`, `resolution`) is measured when it is first asked for, once:
+    whoever asks for the latency alone waits for the timing alone. Energies are of one inference in steady state, in J; times in
+    s, the inference starting at 0. `verified` is the result of executing the very same program, where that was done
+    ("bit-exact on 1 sample"), else None; `losses` what the chip's own converters would make of the sums, where that was
+    measured; `endurance` how long the cells live, where that was asked, else None.
+
+    A report that was read back (`from_dict`, `load`) holds the figures and not the program: its data, tables and headline numbers
+    are those of the report that was written, and what needs the program raises ProgramError.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        verified: str | None = None,
+        losses: Losses | None = None,
+        lifetime: tuple[float, float | str] | None = None,
+    ) -> None:
+        self._program: Program | None = program
+        self.verified = verified
+        self.losses = losses
+        self._lifetime = lifetime
+        self._content: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Report:
+        """Return the report that `to_dict` gave as data. OptionError where it is no report, or one of another version."""
+        schema = content.get("schema") if isinstance(content, Mapping) else None
+        if schema != SCHEMA:
+            raise OptionError(f"this is no report: its schema is {schema!r}, not {SCHEMA!r}")
+        if set(content) != set(FIELDS):
+            odd = sorted(set(content) ^ set(FIELDS))
+            raise OptionError(
+                f"a report has the fields that docs/report.md lists; lacking or unknown here: {', '.join(odd)}"
+            )
+        report = cls.__new__(cls)
+        report._program, report.verified, report.losses, report._lifetime = None, content["verified"], None, None
+        report._content = deepcopy(dict(content))
+        return report
+
+    @classmethod
+    def load(cls, path: str | Path) -> Report:
+        """Read the report.json that `save` wrote. OptionError where it is not one."""
+        text = read_text(Path(path), OptionError)
+        try:
+            content = parse_json(text)
+        except ValueError as error:
+            raise OptionError(f"{path}: not JSON: {error}") from None
+        try:
+            return cls.from_dict(content)
+        except OptionError as error:
+            raise OptionError(f"{path}: {error}") from None
+
+    @property
+    def program(self) -> Program:
+        """The program that was measured. ProgramError for a report that was read back."""
+        if self._program is None:
+            raise ProgramError(
+                "a report that was read back holds figures, not the program that they are of; mho.simulate(program) measures it"
+            )
+        return self._program
+
+    @property
+    def timing(self) -> Timing:
+        """When each instruction happens."""
+        return time_program(self.program)
+
+    @property
+    def worn(self) -> Wear:
+        """What writing does to the cells."""
+        return wear(self.program)
+
+    @cached_property
+    def account(self) -> Account:
+        """All energy, entry by entry."""
+        return account(self.program, self.timing, self.worn)
+
+    @cached_property
+    def bound(self) -> Bound:
+        """A time that no legal schedule of this network on this chip can beat."""
+        program = self.program
+        coded = coded_tensors(program.network, program.quantised)
+        return lower_bound(program.network, program.mapping, program.chip, resident=program.setup > 0, coded=coded)
+
+    @cached_property
+    def occupancy(self) -> Occupancy:
+        """How many groups are in use over time."""
+        return occupancy(self.program, self.timing)
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """Which sums the chip's converters resolve, layer by layer."""
+        return resolution(self.program)
+
+    @cached_property
+    def endurance(self) -> Endurance | None:
+        """How long the cells live, where `simulate` was asked for it."""
+        return None if self._program is None or self._lifetime is None else self.lifetimes(*self._lifetime)
+
+    def lifetimes(self, cycles: float, rate: float | str = MAXIMUM) -> Endurance:
+        """Return how long cells live that survive `cycles` writes, at `rate` inferences per second or "max" (see `endurance`)."""
+        return endurance(self.program, self.worn, self.latency_s, cycles, rate)
+
+    @property
+    def latency_s(self) -> float:
+        """Time of one inference."""
+        return float(self.field("latency_s"))
+
+    @property
+    def bound_ratio(self) -> float | None:
+        """Latency over its lower bound; None where the bound is 0, as for a network that only moves values."""
+        bound_s = self.field("lower_bound_s")
+        return self.latency_s / bound_s if bound_s else None
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Samples per second, one inference after another."""
+        return float(self.field("throughput_per_s"))
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of one inference."""
+        return float(self.field("energy_j")["total"])
+
+    def headline(self) -> str:
+        """Say what ran where."""
+        return (
+            f"Report: {self.field('model')['name']} on {self.field('chip')['name']}, schedule {self.field('schedule')}"
+        )
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return time, energy and area, and how far from the bound."""
+        bound = f"{ratio(self.bound_ratio)} the lower bound" if self.bound_ratio else "no lower bound"
+        return (
+            ("latency", f"{quantity(self.latency_s, 's')}, {bound}"),
+            ("energy", quantity(self.energy_j, "J")),
+            ("area", quantity(self.field("area_m2")["total"], "m²")),
+            ("weights", self.field("model")["weights_origin"]),
+            ("executed", self.verified or "no"),
+            ("converters", self.field("converters")["text"]),
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `layers`, `energy` in J by component and kind, `area` in m2 by component.
+
+        A report that was read back has no `energy`: its data hold sums by component and by kind, not by both.
+        """
+        area = self.field("area_m2")["by_component"]
+        energy = {} if self._program is None else {"energy": self._energy_frame}
+        return {
+            "layers": lambda: columns(self.layers()),
+            **energy,
+            "area": lambda: columns({"component": name, "area_m2": value} for name, value in area.items()),
+        }
+
+    def _energy_frame(self) -> Columns:
+        sums: dict[tuple[str, str], float] = defaultdict(float)
+        for entry in self.account.entries:
+            sums[entry.component, entry.kind] += entry.joules
+        return columns(
+            {"component": component, "kind": kind, "energy_j": joules} for (component, kind), joules in sums.items()
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return every assumption and synthetic input, each once."""
+        return tuple(self.field("notes"))
+
+    def _notes(self) -> list[str]:
+        steady = "writes are counted in steady state: an inference finds the cells as the one before it left them; " + (
+            "cell by cell" if self.worn.exact else "as expected values"
+        )
+        expected = () if self.worn.exact else (EXPECTED_NOTE,)
+        verified = (
+            "this program was not executed"
+            if self.verified is None
+            else f"this very program was executed: {self.verified}"
+        )
+        lifetimes = () if self.endurance is None else self.endurance.notes()
+        return list(dict.fromkeys((verified, *self.program.notes, steady, *expected, *lifetimes)))
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Return one record a layer (constants left out), in order."""
+        records: list[dict[str, Any]] = self.field("layers")
+        return records
+
+    def field(self, name: str) -> Any:
+        """Return one field of the report's data. OptionError for one that there is not."""
+        if name not in FIELDS:
+            raise OptionError(f"a report has no field {name!r}; docs/report.md lists them")
+        return FIELDS[name](self) if self._content is None else deepcopy(self._content[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready data (schema mho.report/1)."""
+        return {name: self.field(name) for name in FIELDS}
+
+    def save(self, folder: str | Path) -> None:
+        """Write report.json, report.html and trace.json into a folder, made if need be. OutputError where that fails."""
+        # Views stand above the machine, and are only fetched where somebody wants to see something.
+        import_module("mho.report.files").save_report(self, folder)
+
+
+FIELDS: Mapping[str, Callable[[Report], Any]] = {
+    "schema": lambda report: SCHEMA,
+    "version": lambda report: __version__,
+    "model": lambda report: record.model_record(report.program.network),
+    "chip": lambda report: {"name": report.program.chip.name, "digest": report.program.chip.digest},
+    "schedule": lambda report: report.program.schedule,
+    "options": lambda report: dict(report.program.options),
+    "verified": lambda report: report.verified,
+    "converters": lambda report: {
+        **report.resolution.to_dict(),
+        "measured": None if report.losses is None else report.losses.to_dict(),
+    },
+    "latency_s": lambda report: report.timing.latency_s,
+    "throughput_per_s": lambda report: report.program.network.batch / report.timing.latency_s,
+    "lower_bound_s": lambda report: report.bound.seconds,
+    "bound_ratio": lambda report: report.bound_ratio,
+    "bound_arguments_s": lambda report: dict(report.bound.arguments),
+    "setup": lambda report: record.setup_record(report.program, report.timing, report.worn, report.account),
+    "energy_j": lambda report: record.energy_record(report.account),
+    "area_m2": lambda report: record.area_record(report.program.chip),
+    "writes": lambda report: record.writes_record(report.program, report.worn),
+    "endurance": lambda report: None if report.endurance is None else record.endurance_record(report.endurance),
+    "groups": lambda report: {
+        "total": report.program.chip.groups,
+        "peak": report.occupancy.peak,
+        "mean_occupancy": report.occupancy.mean,
+    },
+    "arrays": lambda report: record.arrays_record(report.program),
+    "memory": lambda report: {
+        "bandwidth_bytes_per_s": report.program.chip.memory.bandwidth,
+        "busy_fraction": report.timing.memory_busy_s / report.latency_s,
+    },
+    "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
+    "sources": lambda report: dict(record.source_record(report.program.chip)),
+    "notes": lambda report: report._notes(),
+}
+"""The fields of a report's data in order, each with how it is measured."""
+
+
+def simulate(
+    program: Program,
+    *,
+    verified: str | Verification | None = None,
+    endurance: float | None = None,
+    rate: float | str | None = None,
+) -> Report:
+    """Return the report on a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
+
+    Nothing is measured yet but lifetimes, where they are asked for: every part is when it is first asked for. `verified` is
+    mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a
+    cell survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which
+    it is where none is given: as fast as the program runs. OptionError for numbers that are not positive, and for a rate alone.
+    ProgramError where the chip times writes by the levels of cells and the program has no weights.
+    """
+    if not isinstance(program, Program):
+        raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
+    check_timed(program)
+    if endurance is None and rate is not None:
+        raise OptionError("a rate is for lifetimes; without an endurance it changes nothing")
+    losses = verified.losses if isinstance(verified, Verification) else None
+    lifetime = None if endurance is None else (endurance, MAXIMUM if rate is None else rate)
+    report = Report(program, verified=None if verified is None else str(verified), losses=losses, lifetime=lifetime)
+    if lifetime is not None:
+        # What makes no lifetime is refused here, not where the report is read.
+        _ = report.endurance
+    return report

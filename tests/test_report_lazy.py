@@ -1,0 +1,103 @@
+"""A report measures what is asked for, once, and its figures come back from its data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.chip import Chip
+from mho.errors import OptionError, ProgramError
+from mho.machine import time_program, wear
+from mho.machine.report import Report
+from mho.network.graph import Network
+from mho.program import Program
+from mho.schedule import SCHEDULES
+from tests.strategies import chips, networks
+
+few = settings(max_examples=15)
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap", banks="greedy")
+
+
+def test_a_report_measures_nothing_until_it_is_asked(program: Program) -> None:
+    fresh = replace(program)
+    report = mho.simulate(fresh)
+    assert not fresh.known
+    assert report.latency_s > 0
+    assert list(fresh.known) == [time_program]
+    assert not {"account", "bound", "occupancy"} & set(vars(report))
+    assert report.energy_j > 0
+    assert list(fresh.known) == [time_program, wear]
+    assert not {"bound", "occupancy"} & set(vars(report))
+
+
+def test_a_program_is_timed_once_by_whoever_asks() -> None:
+    program = mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap")
+    # The choice of banks asked for the time already, of the program without its last banks.
+    assert time_program in program.known
+    assert mho.simulate(program).timing is program.known[time_program] is time_program(program)
+    again = time_program(replace(program))
+    assert again is not time_program(program)
+    assert np.array_equal(again.starts, time_program(program).starts)
+    assert np.array_equal(again.ends, time_program(program).ends)
+
+
+@few
+@given(networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from([None, 1e9]))
+def test_a_report_comes_back_from_its_data_as_it_was(
+    network: Network, chip: Chip, schedule: str, endurance: float | None
+) -> None:
+    report = mho.simulate(mho.compile(network, chip, schedule=schedule, banks="greedy"), endurance=endurance)
+    content = json.loads(json.dumps(report.to_dict()))
+    again = Report.from_dict(content)
+    assert json.dumps(again.to_dict()) == json.dumps(report.to_dict())
+    assert (again.latency_s, again.energy_j) == (report.latency_s, report.energy_j)
+    assert (again.throughput_per_s, again.bound_ratio) == (report.throughput_per_s, report.bound_ratio)
+    assert str(again) == str(report)
+    assert (again.notes(), again.layers()) == (report.notes(), report.layers())
+    assert again.frame("area") == report.frame("area")
+    content["latency_s"] = 0.0
+    assert again.latency_s == report.latency_s
+
+
+def test_a_report_that_was_read_back_says_what_it_lacks(program: Program, tmp_path: Path) -> None:
+    mho.simulate(program, endurance=1e6).save(tmp_path)
+    report = Report.load(tmp_path / "report.json")
+    assert report.to_dict() == mho.simulate(program, endurance=1e6).to_dict()
+    assert "energy" not in report.frames()
+    for part in ("program", "timing", "account", "bound", "occupancy", "worn"):
+        with pytest.raises(ProgramError, match="holds figures, not the program"):
+            getattr(report, part)
+    with pytest.raises(OptionError, match="no field 'latency'"):
+        report.field("latency")
+
+
+def test_what_is_no_report_is_refused(program: Program, tmp_path: Path) -> None:
+    content = mho.simulate(program).to_dict()
+    with pytest.raises(OptionError, match=r"its schema is 'mho\.sweep/1'"):
+        Report.from_dict({**content, "schema": "mho.sweep/1"})
+    with pytest.raises(OptionError, match="lacking or unknown here: colour, energy_j"):
+        Report.from_dict({"colour": 1, **{name: value for name, value in content.items() if name != "energy_j"}})
+    path = tmp_path / "report.json"
+    for text, words in (("{", "not JSON"), ("[1]", "its schema is None")):
+        path.write_text(text)
+        with pytest.raises(OptionError, match=words):
+            Report.load(path)
+
+
+def test_lifetimes_may_be_asked_for_later(program: Program) -> None:
+    report = mho.simulate(program)
+    asked = mho.simulate(program, endurance=1e9, rate=7.0)
+    assert report.endurance is None
+    assert report.lifetimes(1e9, 7.0) == asked.endurance
+    assert report.lifetimes(1e9).rate_per_s == pytest.approx(1 / report.latency_s)
