@@ -64,7 +64,6 @@ LONG_FUNCTIONS: set[str] = {
     "mho.number.quantised.quantise",
     "mho.number.recode.recode",
     "mho.number.sequence.changed_in_order",
-    "mho.machine.report.to_dict",
     "mho.schedule.compile.compile",
     "mho.schedule.evaluate._planned_end",
 }

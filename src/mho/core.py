@@ -15,10 +15,10 @@ from mho.engineering import quantity
 from mho.errors import NumberError
 from mho.machine import Executor
 from mho.machine.analog import Analog, Device
+from mho.machine.report import Report, simulate
 from mho.network import Network
 from mho.network.layers import Array, Input, Linear
 from mho.number import QuantisedNetwork, quantise
-from mho.report import Report, simulate
 from mho.schedule import compile
 from mho.shown import Shown
 
