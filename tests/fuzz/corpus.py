@@ -39,9 +39,8 @@ def write_corpus(folder: Path) -> None:
     (folder / "chip.yaml").write_text(chip_template("aras", "chip", "chip.yaml"))
     (folder / "analog.yaml").write_text(analog_template("analog", "analog.yaml"))
     package = Path(mho.__file__).parent
-    (folder / "device.yaml").write_text((package / "machine/analog/devices/presets/taox.yaml").read_text())
-    (folder / "systolic.yaml").write_text((package / "baseline/presets/tpu-like.yaml").read_text())
-    (folder / "technology.yaml").write_text((package / "chip/technologies/isaac-32nm.yaml").read_text())
+    for name, preset in (("device", "taox"), ("systolic", "tpu-like"), ("technology", "isaac-32nm")):
+        (folder / f"{name}.yaml").write_text(next(package.rglob(f"{preset}.yaml")).read_text())
     queries = np.repeat(np.arange(60), 4)
     rows = random.integers(0, 30, len(queries))
     lines = [f"{query},{row}" for query, row in zip(queries, rows, strict=True)]
