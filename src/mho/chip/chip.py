@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -57,7 +57,7 @@ class Chip(Shown):
     def load(cls, name_or_path: str | Path) -> Chip:
         """Load a preset by name or a chip file by path. Raises ChipError naming file and key."""
         path = store.PRESETS.path(name_or_path)
-        return cls._build(str(path), store.read_chip(path), {}, path.parent)
+        return _preset(path) if path.parent == store.PRESETS.folder else _read(path)
 
     @staticmethod
     def presets() -> tuple[str, ...]:
@@ -405,3 +405,11 @@ class Chip(Shown):
     def describe(self) -> dict[str, Any]:
         """Return what `mho show CHIP --json` prints: schema, name, digest, quantities, costs, totals and sources."""
         return describe(self)
+
+
+def _read(path: Path) -> Chip:
+    return Chip._build(str(path), store.read_chip(path), {}, path.parent)
+
+
+_preset = cache(_read)
+"""Chips that come with mho never change, and are read once: their technologies take longer to read than many a simulation."""

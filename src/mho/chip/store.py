@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +75,21 @@ def read_technology(name: str, where: str, beside: Path | None) -> Technology:
     if has_shipped and has_own:
         raise ChipError(f"{where}: technology {name!r} is both in {beside} and in mho; rename yours")
     if own is not None and has_own:
-        path = own
-    elif has_shipped:
-        path = shipped
-    else:
-        raise ChipError(f"{where}: unknown technology {name!r}; {choices(name, technologies())}")
+        return _technology(own, name)
+    if has_shipped:
+        return _shipped(shipped, name)
+    raise ChipError(f"{where}: unknown technology {name!r}; {choices(name, technologies())}")
+
+
+def _technology(path: Path, name: str) -> Technology:
     technology = Technology.of(str(path), read_yaml(path, ChipError))
     if technology.name != name:
         raise ChipError(f"{path}: name: {technology.name!r} must agree with the file's name {name!r}")
     return technology
+
+
+_shipped = cache(_technology)
+"""Those that come with mho never change, and are read once."""
 
 
 def vary(content: dict[str, Any], values: Mapping[str, Any], source: str) -> dict[str, Any]:
