@@ -153,7 +153,7 @@ class Measurement:
         found: dict[str, Any] = {}
         for per_channel in (False,) if self.case.quantised else (False, True):
             for schedule in ("naive", "overlap"):
-                program = mho.compile(self.quantised(per_channel), chip, schedule=schedule)
+                program = mho.compile(self.quantised(per_channel), chip, mho.Strategy().with_(schedule=schedule))
                 verdict = mho.verify(program, inputs)
                 codes = "as in the file" if self.case.quantised else "channel" if per_channel else "tensor"
                 found[f"{schedule}, {codes}"] = {

@@ -149,7 +149,7 @@ def executor(network: Network, calibration: Any, chip: dict[str, Any], analog: d
     program = mho.compile(
         mho.quantise(network, calibration),
         mho.Chip.load("aras").override(values, source="the arrays of the benchmark"),
-        schedule="overlap",
+        "overlap",
     )
     return mho.Executor(program, device.override(analog))
 
@@ -222,13 +222,13 @@ def memory_case(copies: str) -> dict[str, Any]:
     x = np.maximum(np.random.default_rng(0).standard_normal((16, 2048)), 0)
     chip = mho.Chip.load("isaac").override({"tiles": 400}, source="room for several copies")
     schedule = "adaptive" if copies == "copies" else "overlap"
-    program = mho.compile(mho.quantise(network, x), chip, schedule=schedule)
+    program = mho.compile(mho.quantise(network, x), chip, mho.Strategy().with_(schedule=schedule))
     analog = mho.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(
         {**CLIPPING, "device.programming.sigma": 0.05}
     )
     # What is imported and compiled once is not counted.
     small = mho.Network.from_torch(torch.nn.Linear(64, 64).eval(), torch.zeros(1, 64))
-    tiny = mho.compile(mho.quantise(small, np.ones((1, 64))), chip, schedule="overlap")
+    tiny = mho.compile(mho.quantise(small, np.ones((1, 64))), chip, "overlap")
     mho.Executor(tiny, analog).run(np.ones((1, 64)))
     del module, layers, small, tiny
     gc.collect()

@@ -53,7 +53,7 @@ def prepared(coding: str) -> tuple[Program, Samples, Analog]:
     coded = mho.quantise(network, calibration.inputs, symmetric=coding == "differential")
     values = {"array.coding": coding, "tiles": 40}
     chip = mho.Chip.load("aras").override(values, source="room for all of resnet20")
-    program = mho.compile(coded, chip, schedule="overlap")
+    program = mho.compile(coded, chip, "overlap")
     analog = mho.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(
         {
             "adc.range": "calibrated",

@@ -89,11 +89,11 @@ def _warm() -> int:
         if small.has_values:
             samples = synthetic(small, 1).inputs
             quantised = mho.quantise(small, samples)
-            program = mho.compile(quantised, mho.Chip.load(CHIP), schedule="overlap")
+            program = mho.compile(quantised, mho.Chip.load(CHIP), "overlap")
             mho.execute(program, samples)
             mho.run_reference(quantised, samples)
         else:
-            program = mho.compile(small, mho.Chip.load(CHIP), schedule="overlap")
+            program = mho.compile(small, mho.Chip.load(CHIP), "overlap")
         mho.simulate(program)
     return peak_bytes()
 
@@ -120,7 +120,7 @@ def _compiled(load: Callable[[], Network], schedule: str) -> dict[str, Any]:
         start = perf_counter()
         network = load()
         loaded = perf_counter()
-        program = mho.compile(network, chip, schedule=schedule)
+        program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
         compiled = perf_counter()
         report = mho.simulate(program)
         end = perf_counter()
@@ -167,7 +167,7 @@ def _seeded() -> dict[str, Any]:
         loaded = perf_counter()
         quantised = mho.quantise(network)
         coded = perf_counter()
-        program = mho.compile(quantised, chip, schedule="overlap")
+        program = mho.compile(quantised, chip, "overlap")
         compiled = perf_counter()
         report = mho.simulate(program)
         end = perf_counter()
@@ -192,7 +192,7 @@ def _executed() -> dict[str, Any]:
     base = _warm()
     network = mho.zoo.load("resnet50", weights="seeded")
     quantised = mho.quantise(network, synthetic(network, 1, seed=1).inputs)
-    program = mho.compile(quantised, mho.Chip.load(CHIP), schedule="overlap")
+    program = mho.compile(quantised, mho.Chip.load(CHIP), "overlap")
     inputs = synthetic(network, 1, seed=2).inputs
 
     def once() -> dict[str, float]:

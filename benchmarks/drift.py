@@ -61,12 +61,14 @@ def measure(study: Study) -> list[dict[str, Any]]:
         for schedule, name in SCHEDULES.items():
             configuration = BY_NAME[name]
             options: dict[str, Any] = {**configuration.options, "alignment": "none"}
-            report = mho.simulate(mho.compile(loaded, configuration.chip, **options))
+            report = mho.simulate(mho.compile(loaded, configuration.chip, mho.Strategy().with_(options)))
             row = study.by_id[f"figure-14/throughput/{schedule}/{network}"]
             rows.append({"id": row.id, "then": row.ours, "now": report.throughput_per_s})
     baseline = BY_NAME["baseline"]
     for network in WEIGHTED:
-        program = mho.compile(Subject(network).quantised, baseline.chip, **dict[str, Any](baseline.options))
+        program = mho.compile(
+            Subject(network).quantised, baseline.chip, mho.Strategy().with_(dict[str, Any](baseline.options))
+        )
         row = study.by_id[f"figure-15/joules/{network}"]
         rows.append({"id": row.id, "then": row.ours, "now": mho.simulate(program).energy_j})
     return rows
@@ -92,7 +94,7 @@ def measure_dense(study: Study) -> list[dict[str, Any]]:
         sized = chip.override(
             {"tiles": max(1, -(-arrays // chip.tile.groups))}, source="as many tiles as the network fills"
         )
-        report = mho.simulate(mho.compile(network, sized, schedule="naive"))
+        report = mho.simulate(mho.compile(network, sized, "naive"))
         rows.append({"id": row.id, "then": row.ours, "now": report.latency_s})
     return rows
 

@@ -33,7 +33,9 @@ def report_of(quantised: QuantisedNetwork, latency: str, placement: str, alignme
 
     chip = scaled_chip(map_network(quantised.network, mho.Chip.load("aras")).blocks)
     chip = chip.override({"write_latency": latency}, source="benchmark: placement")
-    program = mho.compile(quantised, chip, schedule=SCHEDULE, placement=placement, alignment=alignment)
+    program = mho.compile(
+        quantised, chip, mho.Strategy().with_(schedule=SCHEDULE, placement=placement, alignment=alignment)
+    )
     assert not program.setup, f"{quantised.network.name} fits its chip"
     return mho.simulate(program)
 

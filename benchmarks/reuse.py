@@ -123,7 +123,7 @@ class Subject:
                 calibration = load_samples(folder / case.calibration, self.network).first(case.calibrated).inputs
         self.quantised = mho.quantise(self.network, calibration)
         chip = scaled_chip(map_network(self.network, mho.Chip.load("aras")).blocks)
-        self.program = mho.compile(self.quantised, chip, schedule=SCHEDULE)
+        self.program = mho.compile(self.quantised, chip, mho.Strategy().with_(schedule=SCHEDULE))
         assert not self.program.setup, f"{self.network.name} fits its chip"
 
 

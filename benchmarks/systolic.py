@@ -36,7 +36,7 @@ def rows() -> list[dict[str, Any]]:
                 "energy_j": run.energy_j,
                 "on_array": run.totals[run.dataflow]["array"],
             }
-        row["aras_j"] = mho.simulate(mho.compile(network, "aras", schedule="overlap")).energy_j
+        row["aras_j"] = mho.simulate(mho.compile(network, "aras", "overlap")).energy_j
         found.append(row)
     return found
 

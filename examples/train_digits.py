@@ -98,7 +98,7 @@ def on_chip(quantised: Any, chip: Any, analog: Any, data: tuple[Any, Any], seeds
     """Return the accuracy of a quantised network on chips that were programmed from each of the seeds."""
     import mho
 
-    program = mho.compile(quantised, chip, schedule="naive")
+    program = mho.compile(quantised, chip, "naive")
     output = quantised.network.outputs[0]
     found = []
     for seed in seeds:

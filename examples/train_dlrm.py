@@ -57,7 +57,7 @@ def judged(training: Any, data: Any) -> dict[str, Any]:
             who = {"users": "unseen" if unseen else "seen", "queries": len(queries)}
             rows.append({**who, "scores": name, **figures})
         if not unseen:
-            program = mho.compile(recommender.dense, CHIP, schedule=SCHEDULE)
+            program = mho.compile(recommender.dense, CHIP, mho.Strategy().with_(schedule=SCHEDULE))
             some = reduced[:EXECUTED]
             got = mho.execute(program, recommender.vectors(some))["score"][:, 0]
             exact = bool(np.array_equal(got, scores["DLRM, 8-bit integers"][:EXECUTED]))
@@ -87,7 +87,7 @@ def ncf(folder: Path) -> dict[str, Any] | None:
     real, recommender = open_real(weights), open_recommender(weights)
     with np.load(lists, allow_pickle=False) as file:
         users, candidates = file["user"], file["candidates"]
-    program = mho.compile(recommender.for_batch(CANDIDATES), CHIP, schedule=SCHEDULE)
+    program = mho.compile(recommender.for_batch(CANDIDATES), CHIP, mho.Strategy().with_(schedule=SCHEDULE))
     floats, integers, executed = [], [], []
     for start in range(0, len(users), LISTS):
         some = candidates[start : start + LISTS]

@@ -49,7 +49,7 @@ def measure() -> dict[str, Any]:
     images = seen[0].numpy()
 
     def executed(quantised: Any) -> tuple[float, int]:
-        program = mho.compile(quantised, "sme", schedule="naive", mapping="squeezed")
+        program = mho.compile(quantised, "sme", mho.Strategy().with_(schedule="naive", mapping="squeezed"))
         scores = mho.execute(program, held_out[0].numpy())[quantised.network.outputs[0]]
         return right(scores, held_out[1]), program.mapping.arrays
 

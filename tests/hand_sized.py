@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from mho import Strategy
 from mho.chip import Chip
 from mho.chip.chip import Override
 from mho.mapping import map_network
@@ -83,4 +84,4 @@ def bell_codes(net: Network, seed: int) -> QuantisedNetwork:
 
 def hand_program(chip: Chip, net: Network, *instructions: Instruction, setup: int = 0) -> Program:
     """A program written by hand, its tensors in no buffer."""
-    return Program(chip, net, None, map_network(net, chip), "hand", instructions, setup, ())
+    return Program(chip, net, None, map_network(net, chip), Strategy(), instructions, setup, ())

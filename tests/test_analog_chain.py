@@ -34,7 +34,9 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
 
 
 def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto") -> Program:
-    return mho.compile(mho.quantise(sketch.network(), x), chip, schedule="overlap", residency=residency)
+    return mho.compile(
+        mho.quantise(sketch.network(), x), chip, mho.Strategy().with_(schedule="overlap", residency=residency)
+    )
 
 
 def executed(program: Program, x: np.ndarray, analog: Analog) -> tuple[np.ndarray, Signals]:

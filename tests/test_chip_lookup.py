@@ -186,8 +186,8 @@ def test_wrong_quantities_are_refused_by_name(key: str, value: Any, words: str) 
 def test_networks_run_on_arrays_with_adcs_of_their_own_and_no_others() -> None:
     network = mho.zoo.load("resnet20")
     chip = Chip.load("recross")
-    report = mho.simulate(mho.compile(network, chip, schedule="naive")).to_dict()
+    report = mho.simulate(mho.compile(network, chip, "naive")).to_dict()
     assert report["chip"]["name"] == "recross"
     shared = chip.override({"lookup.groups_per_adc": 2}, source="test")
     with pytest.raises(OptionError, match=r"lookup.groups_per_adc above 1.* ADCs of their own"):
-        mho.compile(network, shared, schedule="naive")
+        mho.compile(network, shared, "naive")

@@ -14,8 +14,8 @@ import yaml
 import mho
 from mho.cli.registries import registries
 from mho.network.zoo.configuration import read_configuration
-from mho.schedule import SCHEDULES
-from mho.schedule.naive import naive
+from mho.schedule.naive import Naive
+from mho.strategy.choice import _REGISTERED
 from tests.command_line import DECODER, Shell, write_onnx, write_samples
 
 COMMANDS = ("run", "compare", "verify", "baseline", "study", "models", "chips", "show", "list")
@@ -70,7 +70,7 @@ def test_help_fits_the_terminal(command: str, columns: str, shell: Shell, monkey
 @pytest.mark.parametrize("command", ["run", "compare", "verify"])
 def test_help_names_every_registered_strategy(command: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setitem(SCHEDULES, "brand-new", naive)
+    monkeypatch.setitem(_REGISTERED["schedule"], "brand-new", Naive)
     text = shell(command, "--help").out
     for option, names in registries().items():
         assert f"--{option.replace('_', '-')}" in text

@@ -105,7 +105,7 @@ def test_accuracys_json_is_that_of_the_python_interface(folder: Path, shell: She
     network = Network.from_onnx("net.onnx")
     with np.load("samples.npz") as file:
         samples = mho.network.samples.Samples((file["x"],), file["y"], "samples.npz")
-    program = mho.compile(mho.quantise(network, samples.inputs), "aras", schedule="overlap")
+    program = mho.compile(mho.quantise(network, samples.inputs), "aras", "overlap")
     side = mho.machine.analog.spec.Analog.load("analog.yaml").override({"device.programming.sigma": 0.05})
     ours = mho.evaluate(program, samples.spread(4), side, seeds=2).to_dict()
     for key in ("accuracy", "agreement", "layers", "chip", "analog"):

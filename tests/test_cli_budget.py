@@ -92,7 +92,7 @@ def test_a_budget_chooses_what_the_library_chooses(rounding: str, folder: Path, 
     ours = chosen(0.02, **({} if rounding == "nearest" else {"method": rounding}))
     # The budget is one under which layers differ: some stay in 8 bits, some do not.
     assert len(set(ours.picks)) > 1 and 0 in ours.picks
-    program = mho.compile(ours.network, ours.chip, schedule="overlap", mapping="squeezed")
+    program = mho.compile(ours.network, ours.chip, mho.Strategy().with_(schedule="overlap", mapping="squeezed"))
     words = ("decoder.yaml", *SQUEEZED, *NARROW, *MANY, "--rounding", rounding, "--budget", "0.02", *IDS)
     found = shell("run", *words, "--json").json()
     assert told(found) == told(mho.simulate(program).to_dict())
@@ -160,7 +160,7 @@ def test_accuracy_and_sweep_are_those_of_the_coding_that_is_chosen(folder: Path,
     arrays = [map_network(each, chip, mapping="squeezed").arrays for each in both]
     assert arrays[0] > arrays[1]
     for budget, quantised in (("0", both[0]), ("10", both[1])):
-        program = mho.compile(quantised, chip, schedule="overlap", mapping="squeezed")
+        program = mho.compile(quantised, chip, mho.Strategy().with_(schedule="overlap", mapping="squeezed"))
         ours = mho.evaluate(program, given, mho.Analog(), seeds=1, calibration=given).to_dict()
         asked = ("net.onnx", *words, "--budget", budget, "--seeds", "1")
         found = shell("accuracy", *asked, "--json").json()

@@ -101,16 +101,18 @@ def test_runs_json_is_that_of_the_library(
     chip = mho.Chip.load("sme")
     if turns > 1:
         chip = chip.override({"sparse.turns": turns}, source="given on the command line")
-    ours = mho.simulate(mho.compile(quantised, chip, schedule="overlap", mapping="squeezed", turns=turns))
+    ours = mho.simulate(
+        mho.compile(quantised, chip, mho.Strategy().with_(schedule="overlap", mapping="squeezed", turns=turns))
+    )
     found = shell("run", "net.onnx", *SQUEEZED, *words, "--json").json()
     assert told(found) == told(ours.to_dict())
-    assert found["options"]["mapping"] == "squeezed" and found["options"]["turns"] == turns
+    assert found["strategy"]["mapping"] == {"choice": "squeezed", "packing": "diagonal", "turns": turns}
     assert set(quantised.notes) <= set(found["notes"])
 
 
 def test_a_grid_is_for_every_mapping_and_chip(folder: Path, shell: Shell) -> None:
     found = shell("run", "net.onnx", "--schedule", "overlap", *GRID, "--json").json()
-    ours = mho.simulate(mho.compile(coded(None, "window:8:3"), "aras", schedule="overlap"))
+    ours = mho.simulate(mho.compile(coded(None, "window:8:3"), "aras", "overlap"))
     assert told(found) == told(ours.to_dict())
     # Other weights set other levels, once, before the first inference.
     assert (
@@ -167,7 +169,7 @@ def test_a_squeezed_program_that_is_kept_is_verified_and_brings_its_own(folder: 
     words = (*SQUEEZED, *GRID, "--squeeze", "1", "--turns", "2", "--set", "sparse.turns=2", "--verify", *DATA)
     assert shell("run", "net.onnx", *words, "--save", "kept.mho").code == 0
     found = shell("verify", "kept.mho", *DATA, "--json").json()
-    assert found["bit_exact"] and found["legal"] and found["options"]["mapping"] == "squeezed"
+    assert found["bit_exact"] and found["legal"] and found["strategy"]["mapping"]["choice"] == "squeezed"
     before = contents(folder)
     for option in (
         GRID,
@@ -191,7 +193,9 @@ def test_accuracy_and_sweep_are_those_of_the_library(folder: Path, shell: Shell)
     words = (*SQUEEZED, *GRID, "--rounding", "output", "--squeeze", "1", *DATA, "--seeds", "1")
     found = shell("accuracy", "net.onnx", *words, "--set", "adc.bits=5", "--json").json()
     program = mho.compile(
-        coded("samples.npz", "window:8:3", method="output", squeeze=1), "sme", schedule="overlap", mapping="squeezed"
+        coded("samples.npz", "window:8:3", method="output", squeeze=1),
+        "sme",
+        mho.Strategy().with_(schedule="overlap", mapping="squeezed"),
     )
     analog = mho.Analog().override({"adc.bits": 5})
     ours = mho.evaluate(program, samples(), analog, seeds=1, calibration=samples()).to_dict()

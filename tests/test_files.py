@@ -63,7 +63,7 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "save_texts": lambda path: save_texts({"other": CONTENT, path.name: CONTENT}, path.parent),
     "check_file": check_file,
     "finished": lambda path: Store(path).put("key", {"x": 1}),
-    "program": lambda path: mho.compile(mho.zoo.load("resnet20"), "aras", schedule="naive").save(str(path)),
+    "program": lambda path: mho.compile(mho.zoo.load("resnet20"), "aras", "naive").save(str(path)),
 }
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, put: Callable
 
 @pytest.fixture(scope="module")
 def report() -> mho.Report:
-    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", schedule="naive"))
+    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", "naive"))
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.json", "trace.json"])

@@ -173,7 +173,7 @@ def digits() -> tuple[Program, Samples, Samples]:
     """The network for real digits that comes with mho, compiled, and the digits that it never saw."""
     network = mho.Network.from_onnx(str(DIGITS / "digits.onnx"))
     given, measured = (load_samples(str(DIGITS / name), network) for name in ("digits.npz", "calibration.npz"))
-    return mho.compile(mho.quantise(network, measured.inputs), "aras", schedule="overlap"), given, measured
+    return mho.compile(mho.quantise(network, measured.inputs), "aras", "overlap"), given, measured
 
 
 def test_bits_of_real_digits_are_found_and_taken_up_again(
@@ -228,7 +228,7 @@ def test_rows_of_the_chip_compile_anew(digits: tuple[Program, Samples, Samples])
 
     def build(changes: object) -> Program:
         chip = mho.Chip.load("aras").override(changes, source="test")  # type: ignore[arg-type]
-        return mho.compile(program.quantised, chip, schedule="overlap")
+        return mho.compile(program.quantised, chip, "overlap")
 
     found = find(build, given.spread(128), over=ordered("chip.array.rows", 16, 128, 16), loss=5, calibration=measured)
     # 21 rows of 2-bit cells sum to 63: 16 rows are exact with 6 bits.

@@ -76,7 +76,7 @@ def test_blocks_one_by_one_give_what_the_whole_matrix_gives(network: Network, ch
     """The shortcut that multiplies a layer's matrix at once is no other answer: zero points are corrected in both ways."""
     inputs = synthetic(network, 2, seed=1).inputs
     quantised = mho.quantise(network, inputs, per_channel=per_channel)
-    program = mho.compile(quantised, chip, schedule="overlap")
+    program = mho.compile(quantised, chip, "overlap")
     reference = mho.run_reference(quantised, inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Products, "whole", lambda *_: None)
@@ -94,8 +94,11 @@ def test_a_search_that_was_misled_costs_nothing(name: str, monkeypatch: pytest.M
 
     network = mho.zoo.load(name)
     monkeypatch.setattr(adaptive_schedule, "_searched", misled)
-    chosen = mho.compile(network, "aras", schedule="adaptive", banks="greedy")
-    others = [mho.compile(network, "aras", schedule=each, banks="greedy") for each in ("overlap", "aras")]
+    chosen = mho.compile(network, "aras", mho.Strategy().with_(schedule="adaptive", banks="greedy"))
+    others = [
+        mho.compile(network, "aras", mho.Strategy().with_(schedule=each, banks="greedy"))
+        for each in ("overlap", "aras")
+    ]
     assert time_program(chosen).latency_s <= min(time_program(each).latency_s for each in others) * (1 + 1e-12)
-    worst = mho.compile(network, "aras", schedule="naive", banks="greedy")
+    worst = mho.compile(network, "aras", mho.Strategy().with_(schedule="naive", banks="greedy"))
     assert time_program(chosen).latency_s < time_program(worst).latency_s

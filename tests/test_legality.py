@@ -87,7 +87,11 @@ def program(name: str) -> Program:
     else:
         assert name == "plain"
     made = mho.quantise(sketch.network())
-    return mho.compile(made, Chip.load("aras").override(chip, source="law"), schedule=schedule, residency=residency)
+    return mho.compile(
+        made,
+        Chip.load("aras").override(chip, source="law"),
+        mho.Strategy().with_(schedule=schedule, residency=residency),
+    )
 
 
 NAMES = (

@@ -28,13 +28,13 @@ from mho.network.layers import (
     Softmax,
 )
 from mho.program import Program, Transfer, Write
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.command_line import Shell
 from tests.hand_sized import entry, hand_chip, linear, network, with_codes
 from tests.strategies import chips, networks
 
 some = settings(max_examples=25)
-schedules = st.sampled_from(sorted(SCHEDULES))
+schedules = st.sampled_from(sorted(registered("schedule")))
 residencies = st.sampled_from(["auto", "never"])
 
 Counted = dict[tuple[str, str], float]
@@ -53,7 +53,7 @@ def activation(counts: dict[str, float]) -> Counted:
 
 
 def measured(network: Network, chip: Chip, schedule: str, residency: str) -> tuple[Program, Timing, Account]:
-    program = mho.compile(mho.quantise(network), chip, schedule=schedule, residency=residency)
+    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
     timing = time_program(program)
     return program, timing, account(program, timing, wear(program))
 
@@ -97,7 +97,7 @@ SIX_REALS_STORED: Counted = {("memory_byte", "memory"): 24.0, ("noc_byte", "memo
 
 def test_one_block_costs_what_paper_says() -> None:
     net = network(entry(2, 5), linear("l", "x", 2, 5, 3))
-    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip(), schedule="overlap")
+    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip(), "overlap")
     assert counted(program, "x") == {
         ("memory_byte", "memory"): 10, ("noc_byte", "memory"): 10, ("global_buffer_write_byte", "memory"): 10,
     }  # fmt: skip
@@ -108,7 +108,9 @@ def test_one_block_costs_what_paper_says() -> None:
 
 def test_a_block_that_finds_itself_in_the_cells_pays_for_its_way_and_no_pulse() -> None:
     net = network(entry(2, 5), linear("l", "x", 2, 5, 3))
-    program = mho.compile(with_codes(net, {"l": ONE_BLOCK}), hand_chip(), schedule="overlap", residency="never")
+    program = mho.compile(
+        with_codes(net, {"l": ONE_BLOCK}), hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never")
+    )
     got = counted(program, "l")
     assert got == LINEAR_5_TO_3_TWO_WINDOWS | FIFTEEN_WEIGHTS_WRITTEN | {
         ("memory_byte", "memory"): 22.5 + 24, ("noc_byte", "memory"): 24,
@@ -162,7 +164,9 @@ def test_a_grouped_convolution_costs_what_its_packing_places(
     layer = Convolution(
         name="c", inputs=("x",), shape=(1, 4, 1, 3), weight=Array((4, 2, 1, 1)), convolution_groups=2
     )  # fmt: skip
-    program = mho.compile(network(entry(1, 4, 1, 3), layer), hand_chip(), schedule="overlap", packing=packing)
+    program = mho.compile(
+        network(entry(1, 4, 1, 3), layer), hand_chip(), mho.Strategy().with_(schedule="overlap", packing=packing)
+    )
     assert program.mapping.blocks == blocks
     drives = 4 * 2 if packing == "diagonal" else 2 + 2
     steps = 3 * 8
@@ -224,7 +228,7 @@ def test_a_spilled_tensor_is_stored_once_and_loaded_by_each_layer_that_reads_it(
         linear("c", "a", 8, 12, 3),
         outputs=("b", "c"),
     )
-    program = mho.compile(net, hand_chip(buffer__banks=[64, 64], tiles=4), banks="greedy")
+    program = mho.compile(net, hand_chip(buffer__banks=[64, 64], tiles=4), mho.Strategy().with_(banks="greedy"))
     assert {use.layer: (len(use.banks), use.spilled) for use in program.buffers} == {0: (1, 0), 1: (1, 32)}
     assert [(each.direction, each.size) for each in program.instructions if isinstance(each, Transfer)] == [
         ("load", 64), ("store", 32), ("load", 32), ("store", 96), ("load", 32), ("store", 96),
@@ -266,7 +270,7 @@ def test_a_sum_of_two_stored_tensors_reads_both() -> None:
 def test_nothing_is_read_from_the_buffer_that_was_not_written(
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
-    program = mho.compile(mho.quantise(network), chip, schedule=schedule, residency=residency)
+    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
     events = count_events(program, wear(program), program.setup, len(program.instructions))
     written = sum(count for (_, event, _), count in events.items() if event == "global_buffer_write_byte")
     read = sum(count for (_, event, _), count in events.items() if event == "global_buffer_read_byte")
@@ -315,7 +319,7 @@ def test_a_byte_of_a_small_bank_costs_less_than_one_of_a_large_bank() -> None:
     net = network(entry(2, 5), linear("l", "x", 2, 5, 3))
     costs = []
     for banks in ([64], [64, 2**21], [2**21]):
-        program = mho.compile(net, hand_chip(buffer__banks=banks), schedule="overlap")
+        program = mho.compile(net, hand_chip(buffer__banks=banks), "overlap")
         booked = account(program, time_program(program), wear(program)).entries
         chip = program.chip
         bank = program.buffers[0].banks[0]
@@ -427,7 +431,7 @@ def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share
     net = network(left, a, b, turned, scores, outputs=("scores", "c"))
     # Banks of one size, since a byte of the buffer has one price then.
     chip = hand_chip(tiles=1, tile__groups=1, buffer__banks=[64] * 8)
-    program = mho.compile(net, chip, schedule="overlap", residency="never")
+    program = mho.compile(net, chip, mho.Strategy().with_(schedule="overlap", residency="never"))
     timing, worn = time_program(program), wear(program)
     before = account(program, timing, worn).by("component")
     events = count_events(program, worn, 0, len(program.instructions))
@@ -449,7 +453,9 @@ def test_doubling_a_leakage_changes_static_energy_of_that_component_alone(
     component: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chip = hand_chip()
-    program = mho.compile(network(entry(2, 5), linear("l", "x", 2, 5, 3)), chip, residency="never")
+    program = mho.compile(
+        network(entry(2, 5), linear("l", "x", 2, 5, 3)), chip, mho.Strategy().with_(residency="never")
+    )
     timing, worn = time_program(program), wear(program)
     before = account(program, timing, worn)
     extra = chip.leakage_w[component] * timing.latency_s
@@ -467,7 +473,9 @@ def test_leakage_on_a_hand_timed_inference() -> None:
     # Two codes in a bank, one write, one window: everything powered all along, the
     # input's bank from its load until the layer that reads it is done.
     chip = hand_chip(buffer__banks=[64])
-    program = mho.compile(network(entry(1, 2), linear("l", "x", 1, 2, 1)), chip, schedule="naive", residency="never")
+    program = mho.compile(
+        network(entry(1, 2), linear("l", "x", 1, 2, 1)), chip, mho.Strategy().with_(schedule="naive", residency="never")
+    )
     timing = time_program(program)
     load_s, store_s = 2 / 19.2e9, 4 / 19.2e9
     write_s = 8 * 2 * 60 * 50e-9
@@ -482,7 +490,7 @@ def test_leakage_on_a_hand_timed_inference() -> None:
 @some
 @given(networks, chips(), schedules, residencies)
 def test_reports_sum_to_their_totals(network: Network, chip: Chip, schedule: str, residency: str) -> None:
-    program = mho.compile(mho.quantise(network), chip, schedule=schedule, residency=residency)
+    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
     report = mho.simulate(program).to_dict()
     energy = report["energy_j"]
     assert energy["total"] > 0

@@ -21,7 +21,7 @@ from mho.mapping.tiling import tiling
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.program.deltas import Deltas
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.coded_cells import block_cells, weight_levels
 from tests.hand_sized import entry, hand_chip, linear, network
 from tests.strategies import Sketch
@@ -155,7 +155,7 @@ def small(seed: int) -> Network:
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
 @settings(max_examples=6)
 @given(
-    st.sampled_from([1, 2, 8]), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(["auto", "never"]),
+    st.sampled_from([1, 2, 8]), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["auto", "never"]),
     st.sampled_from(["diagonal", "separate"]), st.sampled_from(["worst_case", "actual"]), st.integers(1, 12), st.booleans(),
     st.integers(0, 2**16),
 )  # fmt: skip
@@ -175,7 +175,9 @@ def test_programs_are_bit_exact_and_legal(
     net = small(seed)
     inputs = synthetic(net, 2, seed=seed).inputs
     quantised = mho.quantise(net, inputs, per_channel=per_channel)
-    program = mho.compile(quantised, chip, schedule=schedule, residency=residency, packing=packing)
+    program = mho.compile(
+        quantised, chip, mho.Strategy().with_(schedule=schedule, residency=residency, packing=packing)
+    )
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
 
@@ -186,7 +188,7 @@ def test_rows_and_columns_may_change_places_in_every_coding(coding: str, placeme
     net = small(3)
     inputs = synthetic(net, 2).inputs
     chip = coded_chip(coding, 2, write_latency="actual", tiles=1)
-    program = mho.compile(mho.quantise(net, inputs), chip, residency="never", placement=placement)
+    program = mho.compile(mho.quantise(net, inputs), chip, mho.Strategy().with_(residency="never", placement=placement))
     assert any(getattr(each, "rows", ()) for each in program.instructions)
     assert not any(getattr(each, "cells", ()) for each in program.instructions)
     assert mho.verify(program, inputs).ok

@@ -14,7 +14,7 @@ from mho.errors import NetworkError
 from mho.network.graph import Network
 from mho.number import run_float
 from mho.program import Write
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.hand_sized import hand_chip
 
 torch = pytest.importorskip("torch")
@@ -142,7 +142,7 @@ def test_dropout_between_layers_and_packed_sequences_are_refused() -> None:
         Network.from_torch(module, torch.randn(2, 1, 3))
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", registered("schedule"))
 @pytest.mark.parametrize("tiles", [3, 40])
 def test_an_unrolled_network_is_exact_through_its_program(schedule: str, tiles: int) -> None:
     """On a chip that it fits and on one that it does not, which writes its weights once all the same."""
@@ -162,7 +162,9 @@ def test_an_unrolled_network_is_exact_through_its_program(schedule: str, tiles: 
     torch.manual_seed(0)
     network = imported(Word(), torch.randn(1, 4, 3))
     samples = np.random.default_rng(0).standard_normal((6, 4, 3)).astype(np.float32)
-    program = mho.compile(mho.quantise(network, samples), hand_chip(tiles=tiles), schedule=schedule)
+    program = mho.compile(
+        mho.quantise(network, samples), hand_chip(tiles=tiles), mho.Strategy().with_(schedule=schedule)
+    )
     assert bool(program.setup) == (tiles == 40)
     assert program.mapping.blocks == 15
     verification = mho.verify(program, samples[:2])

@@ -39,7 +39,7 @@ def small_chip(tiles: int = 4) -> Chip:
 
 def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Chip, schedule: str) -> None:
     quantised = mho.quantise(network, calibration.inputs)
-    program = mho.compile(quantised, chip, schedule=schedule)
+    program = mho.compile(quantised, chip, mho.Strategy().with_(schedule=schedule))
     assert program.setup == 0, "the network fits: nothing would be overwritten"
     result = mho.verify(program, samples.inputs)
     assert result.ok, str(result)
@@ -98,5 +98,5 @@ def test_the_very_chip_and_network_of_the_main_job_are_bit_exact() -> None:
 def test_compiling_prints_nothing(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The solver of the bank programs used to, on this network: standard output is for results."""
     network = mho.Network.from_onnx(data / "cifar10" / "densenet40fast.onnx")
-    mho.compile(network, mho.Chip.load("aras").override({"tiles": 25}, source="smaller"), schedule="overlap")
+    mho.compile(network, mho.Chip.load("aras").override({"tiles": 25}, source="smaller"), "overlap")
     assert capfd.readouterr() == ("", "")

@@ -49,7 +49,7 @@ def test_aligned_files_are_bit_exact_against_the_reference_of_their_clipped_weig
     calibration = load_samples(data / samples[1], network).first(4)
     quantised = mho.quantise(network, calibration.inputs, per_channel=per_channel)
     chip = small_chip(1 if "dscnn" in file or "resnet8" in file else 2)
-    program = mho.compile(quantised, chip, schedule="overlap", **options)
+    program = mho.compile(quantised, chip, mho.Strategy().with_(options, schedule="overlap"))
     assert program.setup == 0
     assert program.quantised is not None and program.quantised.alignment is not None
     assert program.quantised.alignment.clipped_weights > 0, "nothing clips: another centre would test more"
@@ -109,7 +109,9 @@ def test_pulses_are_still_what_they_were_when_measured(data: Path) -> None:
         assert {key: record[kind][key] for key in found} == found
         assert record[kind]["centre"] is None
         placed = mho.compile(
-            subject.quantised, subject.program.chip, schedule=reuse.SCHEDULE, low_cell=low_cell, placement="pulses"
+            subject.quantised,
+            subject.program.chip,
+            mho.Strategy().with_(schedule=reuse.SCHEDULE, low_cell=low_cell, placement="pulses"),
         )
         assert overwriting(placed) == (record[kind]["placed"]["pulses"], record[kind]["placed"]["skip_ratio"])
 
@@ -119,7 +121,7 @@ def test_verify_chooses_the_centre_by_the_accuracy_on_labelled_data(data: Path, 
     common = ("--set", "tiles=1", "--alignment", "auto", "--low-cell", "lower", "--json", "-")
     judged = shell("verify", file, "--data", samples, *common).json()
     assert judged["bit_exact"] and judged["legal"]
-    assert judged["options"]["alignment"] == "auto"
+    assert judged["strategy"]["alignment"]["choice"] == "auto"
     assert any("by accuracy on" in note and "500 samples" in note for note in judged["notes"])
     unseen = shell("run", file, *common).json()
     assert any("by clipped weights" in note for note in unseen["notes"])
@@ -141,6 +143,6 @@ def test_known_models_get_seeded_weights_to_align(shell: Shell) -> None:
         shell("compare", *common, *more).json()["reports"][0]
         for more in (("--weights", "seeded"), ("--alignment", "104", "--seed", "0"))
     )
-    assert shifted["options"]["alignment"] == 104
+    assert shifted["strategy"]["alignment"]["centre"] == 104
     assert "seeded 0 (synthetic)" in shifted["model"]["weights_origin"]
     assert shifted["writes"]["pulses"] < plain["writes"]["pulses"]

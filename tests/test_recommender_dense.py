@@ -123,7 +123,7 @@ def test_published_sizes_of_the_ncf() -> None:
 def test_programs_are_bit_exact_and_legal(name: str, schedule: str) -> None:
     network = mho.zoo.load(name, weights="seeded", batch=8)
     x = vectors(SIZES[name], 24)
-    program = mho.compile(mho.quantise(network, x), "aras", schedule=schedule)
+    program = mho.compile(mho.quantise(network, x), "aras", mho.Strategy().with_(schedule=schedule))
     result = mho.verify(program, x[:16])
     assert result.ok and result.compared > len(network.matrix_layers), str(result)
 

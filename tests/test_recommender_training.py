@@ -146,7 +146,7 @@ def test_training_learns_and_the_integers_keep_it() -> None:
         assert auc(scores, queries.labels) > 0.65
         assert log_loss(scores, queries.labels) < -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
         assert abs(auc(scores, queries.labels) - auc(integers, queries.labels)) < 0.02
-    result = mho.verify(mho.compile(recommender.dense, "aras", schedule="adaptive"), recommender.vectors(reduced))
+    result = mho.verify(mho.compile(recommender.dense, "aras", "adaptive"), recommender.vectors(reduced))
     assert result.ok, str(result)
 
 

@@ -19,7 +19,7 @@ FILES = ["report.html", "report.json", "trace.json"]
 
 @pytest.fixture(scope="module")
 def report() -> mho.Report:
-    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap"))
+    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", "overlap"))
 
 
 def listing(folder: Path) -> list[str]:

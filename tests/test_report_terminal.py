@@ -15,7 +15,7 @@ from mho.chip import Chip
 from mho.engineering import quantity, ratio
 from mho.network.graph import Network
 from mho.report.terminal import comparison, summary
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.strategies import chips, networks
 
 few = settings(max_examples=15)
@@ -26,7 +26,9 @@ WIDTHS = (80, 100, 120, 200)
 def reports() -> list[mho.Report]:
     network = mho.zoo.load("resnet20")
     chip = Chip.load("aras").override({"tiles": 4}, source="a smaller chip, so that layers are written anew")
-    return [mho.simulate(mho.compile(network, chip, schedule=name)) for name in ("naive", "overlap")]
+    return [
+        mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule=name))) for name in ("naive", "overlap")
+    ]
 
 
 def console(width: int) -> Console:
@@ -48,9 +50,9 @@ def compared(reports: list[mho.Report], width: int) -> str:
 
 
 @few
-@given(networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(WIDTHS))
+@given(networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(WIDTHS))
 def test_a_summary_fits_its_width_and_cuts_nothing(network: Network, chip: Chip, schedule: str, width: int) -> None:
-    text = summarised(mho.simulate(mho.compile(network, chip, schedule=schedule)), width)
+    text = summarised(mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))), width)
     assert all(len(line) <= width for line in text.splitlines())
     assert "…" not in text
 
@@ -122,7 +124,7 @@ def test_a_comparison_has_a_row_a_schedule_measured_against_the_first(reports: l
 
 
 def test_a_comparison_of_several_chips_names_them(reports: list[mho.Report]) -> None:
-    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "isaac", schedule="overlap"))
+    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "isaac", "overlap"))
     lines = compared([reports[0], other], 120).splitlines()
     assert lines[0] == "resnet20"
     assert any(line.startswith("aras* naive") for line in lines)
@@ -131,7 +133,7 @@ def test_a_comparison_of_several_chips_names_them(reports: list[mho.Report]) -> 
 
 def test_variants_of_one_chip_are_told_apart(reports: list[mho.Report]) -> None:
     chip = Chip.load("aras").override({"tiles": 5}, source="another variant")
-    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, schedule="naive"))
+    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, "naive"))
     text = compared([reports[0], other], 120)
     for report in (reports[0], other):
         assert f"aras* {report.program.chip.digest[:6]} naive" in text

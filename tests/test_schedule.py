@@ -12,16 +12,16 @@ from mho.chip import Chip
 from mho.network.graph import Network
 from mho.network.layers import Input, Reshape
 from mho.program import Activate, Program, Transfer, Write, violations
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.strategies import Sketch, chips, networks
 
 few = settings(max_examples=40)
-names = st.sampled_from(sorted(SCHEDULES))
+names = st.sampled_from(sorted(registered("schedule")))
 residencies = st.sampled_from(["auto", "never"])
 
 
 def compiled(network: Network, chip: Chip, schedule: str, **options: str) -> Program:
-    return mho.compile(mho.quantise(network), chip, schedule=schedule, **options)
+    return mho.compile(mho.quantise(network), chip, mho.Strategy().with_(options, schedule=schedule))
 
 
 @few
@@ -162,6 +162,6 @@ def test_an_input_that_finds_no_room_at_all_stays_in_main_memory() -> None:
 
 def test_compiling_twice_gives_the_same_program() -> None:
     network = mho.zoo.load("resnet20")
-    first, second = (mho.compile(network, "aras", residency="never") for _ in range(2))
+    first, second = (mho.compile(network, "aras", mho.Strategy().with_(residency="never")) for _ in range(2))
     assert first.instructions == second.instructions
     assert np.array_equal(mho.simulate(first).timing.ends, mho.simulate(second).timing.ends)

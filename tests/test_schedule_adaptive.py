@@ -13,15 +13,15 @@ from mho.errors import OptionError
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.program import violations
+from mho.schedule.adaptive import OBJECTIVES, Adaptive
 from mho.schedule.builder import Task
 from mho.schedule.evaluate import instance, planned_end, room
 from mho.schedule.planner import Planner
-from mho.schedule.search import OBJECTIVES, Search
 from tests.strategies import chips, networks
 
 few = settings(max_examples=25)
 residencies = st.sampled_from(["auto", "never"])
-quick = Search(effort=0.01)
+quick = Adaptive(effort=0.01)
 
 
 def measured(program: mho.Program, objective: str) -> float:
@@ -38,10 +38,10 @@ def test_adaptive_is_never_worse_than_overlap_or_aras(
     """Whatever binds, memory too: the machine has the last word. Banks are the same in all, so that energies compare."""
     coded = mho.quantise(network)
 
-    def compiled(schedule: str, search: Search | None = None) -> mho.Program:
-        return mho.compile(coded, chip, schedule=schedule, search=search, residency=residency, banks="greedy")
+    def compiled(schedule: str | Adaptive) -> mho.Program:
+        return mho.compile(coded, chip, mho.Strategy().with_(schedule=schedule, residency=residency, banks="greedy"))
 
-    found = compiled("adaptive", Search(objective=objective, effort=0.01))
+    found = compiled(Adaptive(objective=objective, effort=0.01))
     for schedule in ("overlap", "aras"):
         other = compiled(schedule)
         assert measured(found, objective) <= measured(other, objective) * (1 + 1e-9)
@@ -79,24 +79,24 @@ def test_the_compiled_estimate_is_the_planners_end(
 def test_a_seed_gives_one_schedule() -> None:
     network = mho.zoo.load("resnet18")
     first, again, other = (
-        mho.compile(network, "aras", search=Search(effort=0.05, seed=seed)).instructions for seed in (7, 7, 8)
+        mho.compile(network, "aras", mho.Strategy().with_(effort=0.05, seed=seed)).instructions for seed in (7, 7, 8)
     )
     assert first == again
     assert first != other
 
 
-@pytest.mark.parametrize("search", [Search(effort=0), quick, Search(time_limit_s=1e-9)])
-def test_a_search_that_is_cut_short_is_legal_and_no_worse(search: Search) -> None:
+@pytest.mark.parametrize("search", [Adaptive(effort=0), quick, Adaptive(time_limit_s=1e-9)])
+def test_a_search_that_is_cut_short_is_legal_and_no_worse(search: Adaptive) -> None:
     network = mho.zoo.load("resnet18")
-    program = mho.compile(network, "aras", search=search)
+    program = mho.compile(network, "aras", mho.Strategy().with_(schedule=search))
     assert violations(program) == ()
-    assert mho.simulate(program).latency_s <= mho.simulate(mho.compile(network, "aras", schedule="aras")).latency_s
+    assert mho.simulate(program).latency_s <= mho.simulate(mho.compile(network, "aras", "aras")).latency_s
 
 
 def test_less_energy_and_less_time_are_different_schedules() -> None:
     network = mho.zoo.load("resnet18")
     reports = {
-        objective: mho.simulate(mho.compile(network, "aras", search=Search(objective=objective, effort=0.05)))
+        objective: mho.simulate(mho.compile(network, "aras", mho.Strategy().with_(objective=objective, effort=0.05)))
         for objective in OBJECTIVES
     }
     assert reports["time"].latency_s < reports["energy"].latency_s
@@ -120,9 +120,9 @@ def test_less_energy_and_less_time_are_different_schedules() -> None:
 )
 def test_a_search_that_makes_no_sense_is_refused(given_: dict[str, object]) -> None:
     with pytest.raises(OptionError):
-        Search(**given_)  # type: ignore[arg-type]
+        Adaptive(**given_)  # type: ignore[arg-type]
 
 
 def test_a_search_for_a_schedule_that_searches_for_nothing_is_refused() -> None:
-    with pytest.raises(OptionError, match="searches for nothing"):
-        mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap", search=quick)
+    with pytest.raises(OptionError, match="is for schedule 'adaptive', not 'overlap'"):
+        mho.Strategy().with_(schedule="overlap", effort=2)

@@ -236,7 +236,7 @@ def test_equal_programs_are_solved_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def compiled(network: Network, chip: Chip, **options: str) -> Program:
-    return mho.compile(mho.quantise(network), chip, **{"schedule": "overlap", **options})
+    return mho.compile(mho.quantise(network), chip, mho.Strategy().with_({"schedule": "overlap", **options}))
 
 
 def static_j(report: Report) -> float:
@@ -338,7 +338,7 @@ def test_unequal_banks_save_energy(name: str) -> None:
     """ARAS section VII-C: bank selection lowers total energy; chosen well, since greedily it does not on resnet50."""
     network = mho.zoo.load(name)
     equal, greedy, chosen = (
-        mho.simulate(mho.compile(network, chip, schedule="overlap", banks=banks))
+        mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule="overlap", banks=banks)))
         for chip, banks in (("aras-baseline", "ilp"), ("aras", "greedy"), ("aras", "ilp"))
     )
     assert static_j(chosen) < static_j(equal)
@@ -355,7 +355,7 @@ def test_banks_are_recorded_repeatable_and_refused_where_unknown() -> None:
     network, chip = sketch.network(), Chip.load("aras").override({"buffer.banks": [64, 128, 256, 512]}, source="law")
     programs = [compiled(network, chip) for _ in range(2)]
     assert programs[0].buffers == programs[1].buffers
-    assert programs[0].options["banks"] == "ilp"
-    assert compiled(network, chip, banks="greedy").options["banks"] == "greedy"
+    assert programs[0].strategy.banks.name == "ilp"
+    assert compiled(network, chip, banks="greedy").strategy.banks.name == "greedy"
     with pytest.raises(OptionError, match="greedy"):
         compiled(network, chip, banks="greedily")

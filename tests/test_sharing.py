@@ -31,14 +31,14 @@ from mho.network.layers import (
 from mho.number import QuantisedNetwork
 from mho.number.grid import Grid
 from mho.program import Activate, Program, Write, violations
-from mho.schedule import SCHEDULES
 from mho.schedule.holding import held_blocks
+from mho.strategy import registered
 from tests.hand_sized import hand_chip
 from tests.strategies import Sketch, chips
 from tests.test_squeezed_execution import small_chip
 
 few = settings(max_examples=10)
-names = st.sampled_from(sorted(SCHEDULES))
+names = st.sampled_from(sorted(registered("schedule")))
 residencies = st.sampled_from(["auto", "never"])
 
 
@@ -141,7 +141,7 @@ def written(program: Program) -> int:
 @few
 @given(sharing, chips(), names, residencies)
 def test_programs_are_legal_bounded_and_exact(network: Network, chip: Chip, schedule: str, residency: str) -> None:
-    program = mho.compile(quantised(network), chip, schedule=schedule, residency=residency)
+    program = mho.compile(quantised(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
     report = mho.simulate(program)
     assert violations(program, (report.timing.starts, report.timing.ends)) == ()
     assert report.latency_s >= report.bound.seconds * (1 - 1e-9)
@@ -156,7 +156,9 @@ def test_digits_of_shared_weights_serve_all_their_layers(
 ) -> None:
     chip = small_chip(tiles=tiles)
     squeezed = mho.squeeze(mho.recode(quantised(network), Grid.parse("window:8:3")), 1)
-    program = mho.compile(squeezed, chip, schedule=schedule, mapping="squeezed", turns=2 if turns else 1)
+    program = mho.compile(
+        squeezed, chip, mho.Strategy().with_(schedule=schedule, mapping="squeezed", turns=2 if turns else 1)
+    )
     assert len(program.mapping.owners) == len(network.weighted)
     report = mho.simulate(program)
     assert violations(program, (report.timing.starts, report.timing.ends)) == ()
@@ -175,7 +177,7 @@ def test_blocks_arrays_and_writes_do_not_depend_on_the_number_of_steps(
         one, other = (map_network(network, chip) for network in (shorter, longer))
         assert (one.blocks, one.arrays) == (other.blocks, other.arrays)
         for network in (shorter, longer):
-            program = mho.compile(network, chip, schedule=schedule)
+            program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
             assert written(program) == one.blocks or schedule == "aras"
 
 
@@ -187,8 +189,8 @@ def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> 
     owner = mapping.by_index[next(i for i, each in enumerate(network.layers) if each.name == "r1")]
     assert not mapping.blocks <= chip.groups
     assert held_blocks(mapping, chip.groups) == {owner.index}
-    for schedule in SCHEDULES:
-        program = mho.compile(network, chip, schedule=schedule)
+    for schedule in registered("schedule"):
+        program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
         uses = [
             (i, each)
             for i, each in enumerate(program.instructions)
@@ -203,15 +205,15 @@ def test_weights_that_leave_no_room_for_the_others_are_written_for_each_layer() 
     network = unrolled(3, 12, 12, between=1)
     mapping = map_network(network, hand_chip(tiles=3))
     assert held_blocks(mapping, 6) == frozenset()
-    program = mho.compile(quantised(network), hand_chip(tiles=3), schedule="overlap")
+    program = mho.compile(quantised(network), hand_chip(tiles=3), "overlap")
     assert written(program) == sum(layer.blocks for layer in mapping.layers)
     check(program)
 
 
 def test_a_layer_larger_than_the_chip_is_written_in_parts_for_each_that_uses_it() -> None:
     network = unrolled(3, 4, 20)
-    for schedule in SCHEDULES:
-        program = mho.compile(quantised(network), hand_chip(), schedule=schedule)
+    for schedule in registered("schedule"):
+        program = mho.compile(quantised(network), hand_chip(), mho.Strategy().with_(schedule=schedule))
         assert violations(program) == ()
         check(program)
 
@@ -225,7 +227,7 @@ def test_copies_of_shared_blocks_serve_all_their_layers() -> None:
             Convolution(name=f"c{place}", inputs=(here.name,), shape=(1, 2, side, side), weight=weight)
         )  # fmt: skip
     network = sketch.network()
-    program = mho.compile(quantised(network), hand_chip(tiles=20), schedule="aras")
+    program = mho.compile(quantised(network), hand_chip(tiles=20), "aras")
     copies = {each.copy for each in program.instructions if isinstance(each, Write)}
     assert len(copies) == 13
     served = {
@@ -245,7 +247,7 @@ def test_a_program_that_is_saved_and_loaded_shares_as_before(
     tmp_path_factory: pytest.TempPathFactory, network: Network, chip: Chip, schedule: str
 ) -> None:
     path = tmp_path_factory.mktemp("saved") / "x.mho"
-    program = mho.compile(quantised(network), chip, schedule=schedule)
+    program = mho.compile(quantised(network), chip, mho.Strategy().with_(schedule=schedule))
     program.save(path)
     again = mho.Program.load(path)
     assert again.network.owners == network.owners
@@ -346,7 +348,7 @@ def test_a_torch_module_that_is_called_twice_has_one_weight() -> None:
 
 def test_notes_say_what_is_shared_and_what_is_written_anew() -> None:
     network = unrolled(3, 12, 12, between=1)
-    held, anew = (mho.compile(network, hand_chip(tiles=tiles), schedule="overlap") for tiles in (40, 3))
+    held, anew = (mho.compile(network, hand_chip(tiles=tiles), "overlap") for tiles in (40, 3))
     assert any(note.startswith("shared weights: 1 of 7 layers use those of an earlier one") for note in held.notes)
     assert not any("written anew" in note for note in held.notes)
     assert any(note.startswith("shared weights: written anew for 1 of these layers") for note in anew.notes)
@@ -361,7 +363,7 @@ def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
         sketch.add(Linear(name=name, inputs=("input",), shape=(1, 6), weight=weight))
     sketch.add(Elementwise(name="sum", inputs=("a", "b"), shape=(1, 6), function="subtract"))
     network = sketch.network("a", "b")
-    program = mho.compile(quantised(network), hand_chip(tiles=8), schedule="overlap")
+    program = mho.compile(quantised(network), hand_chip(tiles=8), "overlap")
     analog = mho.Analog().override({"adc.bits": "ideal", "device.programming.sigma": 0.1})
     got = mho.execute(program, samples(network, 3), analog=analog)
     exact = mho.execute(program, samples(network, 3))
@@ -384,7 +386,7 @@ def test_blocks_of_other_weights_and_two_layers_at_once_are_illegal() -> None:
         sketch.add(Linear(name=name, inputs=("input",), shape=(1, 4), weight=used))
     names = ("a", "b", "c")
     chip = hand_chip(layer_order="dataflow")
-    program = mho.compile(sketch.network("a", "b"), chip, schedule="overlap")
+    program = mho.compile(sketch.network("a", "b"), chip, "overlap")
     assert violations(program) == ()
     place = {
         program.network.layers[each.layer].name: i

@@ -25,7 +25,7 @@ def shown() -> dict[str, Any]:
     network = mho.zoo.load("resnet20", weights="seeded", input_size=8)
     images = np.random.default_rng(0).standard_normal((2, 3, 8, 8))
     quantised = mho.quantise(network, images)
-    program = mho.compile(quantised, "aras", schedule="overlap")
+    program = mho.compile(quantised, "aras", "overlap")
     samples = Samples((images,), np.array([1, 2]), "two made-up samples")
     trace = synthesise(300, 200, 4.0)
     recommendation = mho.recommend(trace, batch=32)

@@ -104,7 +104,7 @@ def test_energy_and_time_are_those_of_a_plain_compilation(quick: tuple[studies.S
     study, _ = quick
     chip = mho.Chip.load("aras-baseline").override({"tiles": 2}, source="test")
     network = mho.quantise(mho.zoo.load("resnet20", weights="seeded"))
-    report = mho.simulate(mho.compile(network, chip, schedule="overlap", banks="greedy"))
+    report = mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule="overlap", banks="greedy")))
     assert ours(study, "figure-15/joules/resnet20") == pytest.approx(report.energy_j, rel=1e-12)
     static = report.to_dict()["energy_j"]["by_kind"]["static"] / report.energy_j
     assert ours(study, "figure-15/baseline/static/resnet20") == pytest.approx(static, rel=1e-12)
@@ -117,7 +117,7 @@ def test_lifetimes_are_those_of_the_writes_and_scale_with_endurance_and_rate(
     study, _ = quick
     chip = mho.Chip.load("aras").override({"tiles": 2}, source="test")
     network = mho.quantise(mho.zoo.load("resnet20", weights="seeded"))
-    found = mho.simulate(mho.compile(network, chip, schedule="aras", alignment="auto")).to_dict()
+    found = mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule="aras", alignment="auto"))).to_dict()
     writes = found["writes"]["addressed_per_cell_mean"]
     year = 365.25 * 86400
     most = ours(study, "table-4/most/aras/resnet20")
@@ -262,7 +262,7 @@ def test_studies_use_the_public_interface_only() -> None:
         "mho.machine.endurance",
         "mho.network.samples",
         "mho.number.accuracy",
-        "mho.schedule.search",
+        "mho.schedule.adaptive",
     )
     for path in sorted(Path(str(files("mho.studies.aras"))).glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -307,7 +307,7 @@ def test_the_published_study_is_whole(published: studies.Study) -> None:
 
 def test_the_published_times_are_those_of_this_version(published: studies.Study) -> None:
     for name in ("resnet18", "bert-base"):
-        report = mho.simulate(mho.compile(mho.zoo.load(name), "aras", schedule="overlap"))
+        report = mho.simulate(mho.compile(mho.zoo.load(name), "aras", "overlap"))
         assert ours(published, f"figure-14/throughput/overlap/{name}") == pytest.approx(
             report.throughput_per_s, rel=1e-9
         )

@@ -20,7 +20,7 @@ from mho.errors import ProgramError
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.program import Activate, Write
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.coded_cells import narrows
 from tests.strategies import Sketch, chips, networks
 
@@ -29,7 +29,7 @@ few = settings(max_examples=60)
 
 @few
 @given(
-    networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(["auto", "never"]),
+    networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["auto", "never"]),
     st.sampled_from(["diagonal", "separate"]), st.booleans(), st.integers(1, 3),
 )  # fmt: skip
 def test_any_network_on_any_chip_is_bit_exact_and_legal(
@@ -37,7 +37,9 @@ def test_any_network_on_any_chip_is_bit_exact_and_legal(
 ) -> None:
     inputs = synthetic(network, samples, seed=1).inputs
     quantised = mho.quantise(network, inputs, per_channel=per_channel)
-    program = mho.compile(quantised, chip, schedule=schedule, residency=residency, packing=packing)
+    program = mho.compile(
+        quantised, chip, mho.Strategy().with_(schedule=schedule, residency=residency, packing=packing)
+    )
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
     assert result.samples == samples
@@ -46,7 +48,7 @@ def test_any_network_on_any_chip_is_bit_exact_and_legal(
 
 @few
 @given(
-    networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(["worst_case", "actual"]),
+    networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["worst_case", "actual"]),
     st.sampled_from(["none", "auto", 96]), st.sampled_from(["all", "lower"]), st.sampled_from(["none", "pulses", "time"]),
     st.sampled_from(["ilp", "greedy"]), st.booleans(),
 )  # fmt: skip
@@ -66,13 +68,14 @@ def test_all_options_at_once_are_bit_exact_and_legal(
     program = mho.compile(
         mho.quantise(network, inputs, per_channel=per_channel),
         chip,
-        schedule=schedule,
-        residency="never",
-        alignment=alignment,
-        # What makes no sense is refused: some codings have no cell of the lowest digit, writes of worst-case time no faster order.
-        low_cell=low_cell if narrows(chip) else "all",
-        placement="pulses" if latency == "worst_case" and placement == "time" else placement,
-        banks=banks,
+        mho.Strategy().with_(
+            schedule=schedule,
+            residency="never",
+            alignment=alignment,
+            low_cell=low_cell if narrows(chip) else "all",
+            placement="pulses" if latency == "worst_case" and placement == "time" else placement,
+            banks=banks,
+        ),
     )
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
@@ -221,7 +224,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
     sketch = Sketch(1, (1, 3), integers=True)
     sketch.linear(sketch.embedding(sketch.layers[0], 4, 5), 3)
     network = sketch.network()
-    program = mho.compile(mho.quantise(network, synthetic(network, 2).inputs), "aras", residency="never")
+    program = mho.compile(
+        mho.quantise(network, synthetic(network, 2).inputs), "aras", mho.Strategy().with_(residency="never")
+    )
     path = tmp_path_factory.mktemp("saved") / "x.mho"
     program.save(str(path))
     return path.read_bytes(), program.listing()

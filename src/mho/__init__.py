@@ -2,7 +2,7 @@
 
 chip = mho.Chip.load("aras")
 network = mho.zoo.load("resnet50")
-program = mho.compile(network, chip, schedule="adaptive")
+program = mho.compile(network, chip, mho.Strategy.load("adaptive"))
 report = mho.simulate(program)
 outputs = mho.execute(program, inputs)
 mho.verify(program, inputs)
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Grid,
         Planes,
         QuantisedNetwork,
+        Sampled,
         align,
         narrow,
         quantise,
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
         squeeze,
     )
     from mho.program import Program
-    from mho.schedule import Search, compile
+    from mho.schedule import compile
+    from mho.strategy import Strategy
     from mho.version import __version__
 
 _WHERE = {
@@ -78,10 +80,11 @@ _WHERE = {
     "Recommendation": "mho.explore",
     "Recommender": "mho.machine.recommender",
     "Report": "mho.machine.report",
-    "Search": "mho.schedule",
+    "Sampled": "mho.number",
     "Seating": "mho.mapping.embedding.storage",
     "Service": "mho.machine.lookup.service",
     "Signals": "mho.machine.analog",
+    "Strategy": "mho.strategy",
     "Sweep": "mho.machine",
     "Systolic": "mho.machine.systolic",
     "Trace": "mho.network.trace",
@@ -133,10 +136,11 @@ __all__ = [
     "Recommendation",
     "Recommender",
     "Report",
-    "Search",
+    "Sampled",
     "Seating",
     "Service",
     "Signals",
+    "Strategy",
     "Sweep",
     "Systolic",
     "Trace",

@@ -11,6 +11,7 @@ MhoError                       anything the user can put right; the command line
 ├── AnalogError                a description of converters, wires and noise: file, key and what is allowed
 ├── DeviceError                a device's file, or a device used where it is not valid
 ├── OptionError                an option or argument that does not exist or is out of range
+│   └── StrategyError          a choice that a network, a chip or another choice does not allow: field, value, what is demanded
 ├── PluginError                a package that adds to mho, and fails
 └── OutputError                a file or folder that cannot be written
 """
@@ -96,6 +97,36 @@ class OptionError(MhoError):
 
 class PluginError(MhoError):
     """A package that adds mappings, device laws, layers or operators to mho cannot be loaded."""
+
+
+class StrategyError(OptionError):
+    """A choice of a strategy that does not exist, or that the network, the chip or another choice does not allow.
+
+    `field` is the stage, or stage.setting; `value` what was given; `demanded` says what it must be or needs; `bound` is what
+    bounds it (a range, a part of the chip, another field), `helps` what would help. `option` names the field on the command line
+    where that is not its own name.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        value: object,
+        demanded: str,
+        *,
+        bound: object = None,
+        helps: str = "",
+        option: str | None = None,
+    ) -> None:
+        self.field, self.value, self.demanded, self.bound, self.helps = field, value, demanded, bound, helps
+        self.option = f"--{(option or field.rpartition('.')[2]).replace('_', '-')}"
+        super().__init__(self.said(field.rpartition(".")[2]))
+
+    def said(self, name: str) -> str:
+        """Say it in a line, with the field under this name."""
+        value = (
+            "" if isinstance(self.value, bool) else f" {self.value}" if name.startswith("--") else f" {self.value!r}"
+        )
+        return f"{name}{value}: {self.demanded}{f'; {self.helps}' if self.helps else ''}"
 
 
 class OutputError(MhoError):

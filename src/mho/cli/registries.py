@@ -14,25 +14,14 @@ NAMES = "{names}"
 
 def registries() -> Mapping[str, tuple[str, ...]]:
     """Return for each strategy option the names that it accepts."""
-    from mho.mapping import MAPPINGS, PACKINGS
+    from mho.mapping.choose import PACKINGS
     from mho.number.recode import METHODS
-    from mho.schedule.buffer import BANKS
-    from mho.schedule.centre import LOW_CELLS
-    from mho.schedule.compile import RESIDENCIES, SCHEDULES
-    from mho.schedule.placement import PLACEMENTS
-    from mho.schedule.search import OBJECTIVES
+    from mho.schedule.adaptive import OBJECTIVES
+    from mho.strategy import registered
 
-    return {
-        "schedule": tuple(SCHEDULES),
-        "mapping": tuple(MAPPINGS),
-        "packing": tuple(PACKINGS),
-        "residency": tuple(RESIDENCIES),
-        "banks": BANKS,
-        "objective": OBJECTIVES,
-        "low_cell": LOW_CELLS,
-        "placement": PLACEMENTS,
-        "rounding": METHODS,
-    }
+    stages = ("schedule", "mapping", "residency", "banks", "low_cell", "placement")
+    found = {stage: tuple(registered(stage)) for stage in stages}
+    return {**found, "packing": PACKINGS, "objective": OBJECTIVES, "rounding": METHODS}
 
 
 def analog_keys() -> tuple[str, ...]:

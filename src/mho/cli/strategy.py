@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mho.number import QuantisedNetwork
     from mho.number.walk import Inputs
     from mho.program import Program
-    from mho.schedule.search import Search
 
 SQUEEZED, ADAPTIVE = "squeezed", "adaptive"
 """The mapping that goes by the bits of weights, and the schedule that searches."""
@@ -114,14 +113,6 @@ class StrategyOptions:
         """Whether any of the schedules searches, so that a seed matters."""
         return ADAPTIVE in schedules and self.effort != 0
 
-    def _search(self, schedule: str, seed: int) -> Search | None:
-        if schedule != ADAPTIVE:
-            return None
-        from mho.schedule.search import Search
-
-        effort = 1.0 if self.effort is None else self.effort
-        return Search(self.objective or "time", effort, self.time_limit, seed)
-
     def compile(
         self,
         subject: Network | QuantisedNetwork,
@@ -134,9 +125,15 @@ class StrategyOptions:
         """Compile so; `samples` are those by which a centre of weights is chosen."""
         import mho
 
-        options: Mapping[str, Any] = {
-            "mapping": self.mapping, "turns": self.turns, "packing": self.packing, "residency": self.residency,
+        options: dict[str, Any] = {
+            "mapping": self.mapping, "packing": self.packing, "residency": self.residency,
             "banks": self.banks, "alignment": self.alignment, "low_cell": self.low_cell, "placement": self.placement,
+            "schedule": schedule,
         }  # fmt: skip
-        search = self._search(schedule, seed)
-        return mho.compile(subject, chip, schedule=schedule, samples=samples, search=search, **options)
+        if self.mapping == SQUEEZED:
+            options["turns"] = self.turns
+        if schedule == ADAPTIVE:
+            given = {"objective": self.objective, "effort": self.effort, "time_limit_s": self.time_limit, "seed": seed}
+            options |= {key: value for key, value in given.items() if value is not None}
+        strategy = mho.Strategy().with_(options)
+        return mho.compile(mho.Sampled(subject, judging=samples), chip, strategy)

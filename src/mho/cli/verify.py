@@ -167,7 +167,7 @@ def _result(program: Program, given: Samples, verdict: Verification, found: Accu
         "weights_origin": program.network.origin,
         "chip": {"name": program.chip.name, "digest": program.chip.digest},
         "schedule": program.schedule,
-        "options": dict(program.options),
+        "strategy": program.strategy.to_dict(),
         "samples": verdict.samples,
         "data": given.origin,
         "bit_exact": verdict.exact,

@@ -152,7 +152,7 @@ class Evaluation(Shown):
             "weights_origin": self.program.network.origin,
             "chip": {"name": self.program.chip.name, "digest": self.program.chip.digest},
             "schedule": self.program.schedule,
-            "options": dict(self.program.options),
+            "strategy": self.program.strategy.to_dict(),
             "data": self.data,
             "samples": self.samples,
             "analog": self.analog.to_dict(),

@@ -250,7 +250,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     "model": lambda report: record.model_record(report.program.network),
     "chip": lambda report: {"name": report.program.chip.name, "digest": report.program.chip.digest},
     "schedule": lambda report: report.program.schedule,
-    "options": lambda report: dict(report.program.options),
+    "strategy": lambda report: report.program.strategy.to_dict(),
     "verified": lambda report: report.verified,
     "converters": lambda report: {
         **report.resolution.to_dict(),

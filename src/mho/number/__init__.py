@@ -7,6 +7,7 @@ from mho.number.planes import Planes
 from mho.number.quantised import quantise
 from mho.number.recode import recode
 from mho.number.reference import run_reference
+from mho.number.sampled import Sampled
 from mho.number.squeeze import Squeeze, squeeze
 from mho.number.walk import run_float
 
@@ -18,6 +19,7 @@ __all__ = [
     "QuantisedMatrix",
     "QuantisedNetwork",
     "QuantisedTable",
+    "Sampled",
     "Squeeze",
     "align",
     "narrow",

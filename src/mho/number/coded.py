@@ -125,7 +125,7 @@ class QuantisedNetwork(Shown):
     chose the activation codes ("none": the network can be mapped and timed, not executed). `notes` says what
     else a reader of the result should know. `alignment` says how weight codes were shifted towards one another,
     None where they were not. `squeezes` says by layer which rows are stored shifted (mapping "squeezed"); layers
-    that it does not name have none.
+    that it does not name have none. `coding` is the choice of a strategy that made the codes; None where they were made by hand.
     """
 
     network: Network
@@ -138,6 +138,7 @@ class QuantisedNetwork(Shown):
     notes: tuple[str, ...] = ()
     alignment: Alignment | None = None
     squeezes: Mapping[str, Squeeze] = field(default_factory=dict)
+    coding: object = None
 
     def __post_init__(self) -> None:
         """Refuse codes whose shapes are not those of the network's layers, and names that it does not have."""

@@ -17,6 +17,7 @@ from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
 from mho.shown import Columns, Shown, columns
+from mho.strategy.strategy import Strategy
 
 Found = TypeVar("Found")
 
@@ -46,18 +47,17 @@ class Program(Shown):
 
     The first `setup` instructions are writes that happen once, before the first inference: all weights, where the whole
     network fits the chip. `quantised` holds the weights' codes, and is None where the network is shapes alone: such a
-    program can be timed, not executed. `options` are those given to compile; `notes` every assumption made on the way.
+    program can be timed, not executed. `strategy` is the one given to compile; `notes` every assumption made on the way.
     """
 
     chip: Chip
     network: Network
     quantised: QuantisedNetwork | None
     mapping: Mapping
-    schedule: str
+    strategy: Strategy
     instructions: tuple[Instruction, ...]
     setup: int
     buffers: tuple[BufferUse, ...]
-    options: MappingType[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False)
     """What `once` keeps: nothing of it is part of the program."""
@@ -77,6 +77,11 @@ class Program(Shown):
                 )
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
+
+    @property
+    def schedule(self) -> str:
+        """The name of the schedule."""
+        return self.strategy.schedule.name
 
     @cached_property
     def column_levels(self) -> tuple[tuple[str, Fullest, int | None], ...]:

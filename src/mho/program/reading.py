@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,7 +19,7 @@ from mho.chip import Chip
 from mho.errors import MhoError, ProgramError
 from mho.files.archive import opened, read_array
 from mho.files.text import parse_json
-from mho.mapping import map_network
+from mho.mapping import Mapper
 from mho.network.graph import Network
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.network.shapes import check_shapes
@@ -30,6 +30,7 @@ from mho.program.instructions import KINDS, ORDERS, Instruction
 from mho.program.program import BufferUse, Program
 from mho.program.storage import FORMAT
 from mho.program.typed import shown, typed
+from mho.strategy.strategy import Strategy
 
 
 class _Reader:
@@ -237,30 +238,29 @@ def _decode(record: Any, arrays: _Reader) -> Program:
     chip = Chip.from_dict(record["chip"])
     network = _read_network(record["network"], arrays)
     held = record["quantised"]
-    mapping = _exactly(record["mapping"], {"kind", "packing", "turns"}, "its mapping")
+    strategy = Strategy.from_dict(_named(record["strategy"], "its strategy"))
     quantised = None if held is None else _read_quantised(held, network, arrays)
-    kind, packing = (typed(mapping[key], str, f"its mapping, {key},") for key in ("kind", "packing"))
-    turns = typed(mapping["turns"], int, "its mapping, turns,")
-    mapped = map_network(quantised or network, chip, mapping=kind, packing=packing, turns=turns)
+    if quantised is not None:
+        quantised = replace(quantised, coding=strategy.coding)
     program: Program = _built(
         Program,
-        {key: record[key] for key in ("schedule", "setup", "notes")},
+        {key: record[key] for key in ("setup", "notes")},
         "a program",
         chip=chip,
         network=network,
         quantised=quantised,
-        mapping=mapped,
+        mapping=strategy.get(Mapper).mapped(quantised or network, chip),
+        strategy=strategy,
         instructions=tuple(
             _read_instruction(each, i) for i, each in enumerate(_listed(record["instructions"], "its instructions"))
         ),
         buffers=tuple(_read_use(each) for each in _listed(record["buffers"], "its buffers")),
-        options=_named(record["options"], "its options"),
     )
     return program
 
 
 PROGRAM_KEYS = {
-    "format", "chip", "network", "quantised", "mapping", "schedule", "setup", "options", "notes", "buffers", "instructions",
+    "format", "chip", "network", "quantised", "strategy", "setup", "notes", "buffers", "instructions",
 }  # fmt: skip
 MOST_TEXT = 2**26
 """Bytes of a program's instructions and layers as JSON: that of 70 billion weights on one chip has a tenth of them."""

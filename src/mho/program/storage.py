@@ -25,7 +25,7 @@ from mho.number.squeeze import Squeeze
 from mho.program.instructions import NAMES, ORDERS, Instruction
 from mho.program.program import Program
 
-FORMAT = "mho.program/3"
+FORMAT = "mho.program/4"
 
 
 class _Arrays:
@@ -99,10 +99,8 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "squeezes": {name: _squeeze(squeeze, arrays) for name, squeeze in quantised.squeezes.items()},
             "tables": {name: _table(table, arrays) for name, table in quantised.tables.items()},
         },
-        "mapping": {"kind": program.mapping.kind, "packing": program.mapping.packing, "turns": program.mapping.turns},
-        "schedule": program.schedule,
+        "strategy": program.strategy.to_dict(),
         "setup": program.setup,
-        "options": dict(program.options),
         "notes": list(program.notes),
         "buffers": [[use.layer, use.size, list(use.banks), use.spilled, use.last] for use in program.buffers],
         "instructions": [

@@ -1,15 +1,24 @@
 """When things happen: schedules that turn a mapped network into a program."""
 
+from mho.schedule import adaptive, aras, centre, coding, naive, overlap, placement, residency
 from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import Builder, Task
-from mho.schedule.compile import SCHEDULES, compile
-from mho.schedule.search import Search
+from mho.schedule.compile import coded, compile
+from mho.schedule.stages import Schedule
 
 __all__ = [
-    "SCHEDULES",
     "Builder",
-    "Search",
+    "Schedule",
     "Task",
+    "adaptive",
+    "aras",
+    "centre",
+    "coded",
+    "coding",
     "compile",
+    "naive",
+    "overlap",
     "place_tensors",
+    "placement",
+    "residency",
 ]

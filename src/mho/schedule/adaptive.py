@@ -15,14 +15,20 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip import Chip
+from mho.errors import StrategyError
 from mho.machine.cells import wear
 from mho.machine.energy import account
 from mho.machine.timing import time_program
+from mho.number import Sampled
 from mho.program import Write
 from mho.schedule.aras import aras
 from mho.schedule.builder import Builder, Task
 from mho.schedule.climb import Climber, Copies
 from mho.schedule.overlap import overlap
+from mho.schedule.stages import Schedule
+from mho.strategy.choice import choice, setting
+from mho.strategy.strategy import Strategy
 
 RUNS = 400_000_000
 """Runs of blocks placed by annealing at effort 1."""
@@ -39,21 +45,72 @@ SHORT = 300
 LONG = 30_000
 """Steps for each matrix layer in the long run, at the most, at effort 1: more find next to nothing."""
 
+OBJECTIVES = ("time", "energy", "edp")
+SEEDS = 2**63 - 1
 Integers = npt.NDArray[np.int64]
 
 
-def measured(task: Task, builder: Builder) -> tuple[float, float]:
+@choice("schedule", "adaptive")
+class Adaptive(Schedule):
+    """Copies of layers searched for; never worse than overlap or aras, as the machine measures it.
+
+    The same search of the same task gives the same schedule, but for a time limit, which depends on the machine and does not count
+    the planning and measuring that no search can do without. effort 0 takes the best of `overlap` and `aras`.
+    """
+
+    objective: str = setting(
+        default="time",
+        among=OBJECTIVES,
+        metavar="NAME",
+        help="What schedule adaptive minimises; one of: time, energy, edp (energy x time).",
+    )
+    effort: float = setting(
+        default=1.0,
+        least=0,
+        most=10_000,
+        metavar="X",
+        help="How hard schedule adaptive searches: 1 is the usual, 10 ten times as hard, 0 not at all (the better of overlap and "
+        "aras). The result depends on the effort and the seed alone.",
+    )
+    time_limit_s: float | None = setting(
+        default=None,
+        least=0,
+        above=True,
+        most=1e18,
+        unit="seconds",
+        option="time-limit",
+        metavar="SECONDS",
+        help="Stop schedule adaptive's search for copies after so long and take the best so far, which then depends on the "
+        "machine.",
+        examples=(60.0,),
+    )
+    seed: int = setting(default=0, least=0, most=SEEDS, metavar="N", help="The seed of schedule adaptive's search.")
+
+    def plan(self, task: Task) -> Builder:
+        """Return the best schedule found."""
+        return adaptive(task, self)
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse a time limit where nothing is searched for."""
+        yield from super().refusals(subject, chip, strategy)
+        if self.effort == 0 and self.time_limit_s is not None:
+            yield self.refuse(
+                "changes nothing with effort 0: nothing is searched for", field="time_limit_s", bound="schedule.effort"
+            )
+
+
+def measured(task: Task, builder: Builder, objective: str) -> tuple[float, float]:
     """Return what the machine measures of a plan: time in s and, unless time is all that counts, energy in J."""
     program = task.program(builder)
     timing = time_program(program)
-    joules = 0.0 if task.search.objective == "time" else account(program, timing, wear(program)).total()
+    joules = 0.0 if objective == "time" else account(program, timing, wear(program)).total()
     return timing.latency_s, joules
 
 
-def value(task: Task, builder: Builder) -> float:
+def value(task: Task, builder: Builder, objective: str) -> float:
     """Return what is minimised, as the machine measures it."""
-    seconds, joules = measured(task, builder)
-    return {"time": seconds, "energy": joules, "edp": seconds * joules}[task.search.objective]
+    seconds, joules = measured(task, builder, objective)
+    return {"time": seconds, "energy": joules, "edp": seconds * joules}[objective]
 
 
 def _starts(task: Task) -> Iterator[Integers]:
@@ -68,10 +125,10 @@ def _starts(task: Task) -> Iterator[Integers]:
         yield np.minimum(copies, np.maximum(task.chip.groups // blocks, 1))
 
 
-def _score(task: Task, plain: Builder) -> tuple[float, npt.NDArray[np.float64], float]:
+def _score(task: Task, plain: Builder, objective: str) -> tuple[float, npt.NDArray[np.float64], float]:
     """Model energy from the schedule without copies: W of all that leaks, J of each layer's one copy, J of the rest."""
     layers = task.mapping.layers
-    if task.search.objective == "time":
+    if objective == "time":
         return 0.0, np.zeros(len(layers)), 0.0
     program = task.program(plain)
     timing = time_program(program)
@@ -90,15 +147,15 @@ def _score(task: Task, plain: Builder) -> tuple[float, npt.NDArray[np.float64], 
     return power_w, copy_j, booked.total() - power_w * timing.latency_s - float(copy_j.sum())
 
 
-def _searched(task: Task, plain: Builder, expired: Callable[[], bool]) -> Builder:
+def _searched(task: Task, search: Adaptive, plain: Builder, expired: Callable[[], bool]) -> Builder:
     """Search for copies; return the plan with the best."""
     # Compiled code takes a while to import, and only this schedule needs it.
     from mho.schedule.anneal import Annealer, Score
     from mho.schedule.evaluate import instance
 
-    search, layers = task.search, task.mapping.layers
+    layers = task.mapping.layers
     given = instance(task)
-    power_w, copy_j, fixed_j = _score(task, plain)
+    power_w, copy_j, fixed_j = _score(task, plain, search.objective)
     annealer = Annealer(
         given, Score(search.objective, power_w, copy_j, fixed_j), np.ones(len(layers), dtype=np.int64), search.seed
     )
@@ -130,12 +187,11 @@ def _searched(task: Task, plain: Builder, expired: Callable[[], bool]) -> Builde
     return climber.builder
 
 
-def adaptive(task: Task) -> Builder:
+def adaptive(task: Task, search: Adaptive) -> Builder:
     """Return the best schedule found; never one that the machine measures to be worse than `overlap` or `aras`.
 
     Plans are measured with the weights and the banks that the task has: what compile does to the chosen plan comes later.
     """
-    search = task.search
     limit = None if search.time_limit_s is None else time.monotonic() + search.time_limit_s
 
     def expired() -> bool:
@@ -146,8 +202,8 @@ def adaptive(task: Task) -> Builder:
     if task.mapping.layers:
         plans.append(aras(task))
         if search.effort > 0 and not expired():
-            plans.append(_searched(task, plain, expired))
+            plans.append(_searched(task, search, plain, expired))
     different = [
         plan for n, plan in enumerate(plans) if all(plan.instructions != other.instructions for other in plans[:n])
     ]
-    return min(different, key=lambda plan: value(task, plan)) if len(different) > 1 else plain
+    return min(different, key=lambda plan: value(task, plan, search.objective)) if len(different) > 1 else plain

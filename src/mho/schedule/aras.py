@@ -22,6 +22,8 @@ from mho.mapping import LayerMapping
 from mho.network.layers import Convolution
 from mho.schedule.builder import Builder, Task
 from mho.schedule.planner import Planner
+from mho.schedule.stages import Schedule
+from mho.strategy.choice import choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,12 @@ def aras(task: Task) -> Builder:
         counts = _shared_out(ahead, task.chip.groups)
         planner.copies = {layer.index: count for layer, count in zip(task.writers, counts, strict=True)}
     return planner.run()
+
+
+@choice("schedule", "aras", papers=("aras",))
+class Replicated(Schedule):
+    """The overlapped schedule, with the copies of layers that ARAS's Algorithm 1 gives."""
+
+    def plan(self, task: Task) -> Builder:
+        """Return ARAS's schedule."""
+        return aras(task)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mho.chip import Chip
 from mho.machine.accesses import READ, WRITE, count_accesses
@@ -23,12 +23,14 @@ from mho.machine.timing import time_program
 from mho.mapping import Mapping
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
+from mho.number import Sampled
 from mho.program.program import BufferUse, Program
 from mho.program.work import buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.bank_programs import select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
-
-BANKS = ("ilp", "greedy")
+from mho.schedule.builder import Task
+from mho.schedule.stages import Banks
+from mho.strategy.choice import choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +238,33 @@ def settle_banks(program: Program) -> tuple[BufferUse, ...]:
 
 def _lives(program: Program) -> tuple[Life, ...]:
     return lives(program.network, frozenset(program.network.layers[use.layer].name for use in program.buffers))
+
+
+@choice("banks", "ilp", papers=("aras",))
+class Programmed(Banks):
+    """Banks by integer programs, by estimates first and then by the times of the finished program (ARAS section V-A)."""
+
+    def placed(self, task: Task) -> tuple[BufferUse, ...]:
+        """Return where each tensor lives by estimates of times."""
+        seconds = estimated_s(task.network, task.coded, task.chip, task.mapping, task.resident)
+        return place_tensors(task.network, task.coded, task.chip, seconds)
+
+    def after(self, program: Program, subject: Sampled) -> Program:
+        """Choose again, by the times of the program."""
+        return program.with_buffers(settle_banks(program))
+
+
+@choice("banks", "greedy")
+class Greedy(Banks):
+    """Banks tensor by tensor, the smallest first that holds it."""
+
+    def placed(self, task: Task) -> tuple[BufferUse, ...]:
+        """Return where each tensor lives."""
+        return place_tensors(task.network, task.coded, task.chip)
+
+    def idle(self, task: Task) -> Iterator[str]:
+        """Say where all banks are alike."""
+        if len(set(task.chip.buffer.banks)) == 1 and not any(use.spilled for use in task.buffers):
+            yield (
+                f"banks 'greedy' change nothing: all banks of chip {task.chip.name} are alike, so that any choice costs the same"
+            )

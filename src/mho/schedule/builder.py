@@ -20,7 +20,7 @@ from mho.program.instructions import Activate, Combine, Groups, Instruction, Tra
 from mho.program.program import BufferUse, Program
 from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.holding import held_blocks
-from mho.schedule.search import Search
+from mho.strategy.strategy import Strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +35,16 @@ class Task:
     coded: frozenset[str]
     """Tensors that are stored as 8-bit codes."""
     quantised: QuantisedNetwork | None = None
-    search: Search = field(default_factory=Search)
+    strategy: Strategy = field(default_factory=Strategy)
 
-    def program(self, builder: Builder, schedule: str = "plan") -> Program:
+    def program(self, builder: Builder) -> Program:
         """Return a plan as a program."""
         return Program(
             chip=self.chip,
             network=self.network,
             quantised=self.quantised,
             mapping=self.mapping,
-            schedule=schedule,
+            strategy=self.strategy,
             instructions=tuple(builder.instructions),
             setup=builder.setup,
             buffers=self.buffers,

@@ -15,20 +15,24 @@ No shift clips nothing, so nothing is taken that costs more pulses than no shift
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mho.chip import Chip
-from mho.errors import OptionError, choices
+from mho.errors import OptionError, StrategyError
 from mho.machine.cells import wear
 from mho.network.graph import Network
 from mho.network.samples import Samples
 from mho.number.accuracy import classified
 from mho.number.alignment import CENTRES, HIGHEST, align, narrow
 from mho.number.coded import QuantisedNetwork
+from mho.number.sampled import Sampled
 from mho.program import Program
+from mho.schedule.stages import Alignment, LowCell
+from mho.strategy.choice import choice, setting
+from mho.strategy.strategy import Strategy
 
 TOLERANCE = 0.0025
 """Share of the labelled samples that a candidate may lose, net, and still count as losing none: half of the half point
@@ -38,8 +42,6 @@ ALIKE = 0.02
 """Pulses that count as equal, as a share of those without a shift."""
 MOST_CLIPPED = 0.0005
 """Share of all weights that a candidate may clip, where there are no labels, and still count as clipping none."""
-LOW_CELLS = ("all", "lower")
-"""What the least significant cell of a weight may hold: all levels, or few, the lowest (`number.alignment.narrow`)."""
 
 
 @dataclass(frozen=True)
@@ -138,28 +140,6 @@ def prepared(quantised: QuantisedNetwork, centre: int | None, low_cell: str, cel
     return narrow(quantised, cell_bits) if low_cell == "lower" else quantised
 
 
-def check_alignment(alignment: str | int, low_cell: str, samples: Samples | None) -> None:
-    """Refuse what is no alignment, and samples that nothing looks at."""
-    if isinstance(alignment, str | bool) or not isinstance(alignment, int):
-        if alignment not in ("none", "auto"):
-            raise OptionError(f"alignment is none, auto or a centre from 0 to {HIGHEST}, not {alignment!r}")
-    elif not 0 <= alignment <= HIGHEST:
-        raise OptionError(f"a centre is a whole number from 0 to {HIGHEST}, not {alignment}")
-    if low_cell not in LOW_CELLS:
-        raise OptionError(f"unknown low_cell {low_cell!r}; {choices(str(low_cell), LOW_CELLS)}")
-    if samples is not None and alignment != "auto":
-        raise OptionError("samples choose a centre: they are for alignment='auto'")
-
-
-def check_low_cell(low_cell: str, chip: Chip) -> None:
-    """Refuse to narrow the lowest digits of codes where the chip's coding has no cell that holds them."""
-    if low_cell == "lower" and not chip.coding.low_digit:
-        raise OptionError(
-            f"low_cell 'lower' goes by the lowest digit of a weight code; coding {chip.coding.name} in cells of "
-            f"{chip.array.cell_bits} bits has no cell that holds it"
-        )
-
-
 def aligned(program: Program, low_cell: str, samples: Samples | None = None) -> Program:
     """Return the same instructions with the weights shifted to the centre that `choose_centre` takes, and notes that say so."""
     choice = choose_centre(program, low_cell=low_cell, samples=samples)
@@ -174,3 +154,59 @@ def weights_of(network: Network, quantised: QuantisedNetwork | None) -> Quantise
     if quantised is None:
         raise OptionError(f"alignment needs weights, and {network.name} is known by shapes alone; load it with weights")
     return quantised
+
+
+@choice("alignment", "none")
+class AsTheyAre(Alignment):
+    """Codes of weights stay where they are."""
+
+
+@choice("alignment", "auto", papers=("aras",), weighted=True)
+class Chosen(Alignment):
+    """Codes shifted to the centre that overwrites with the fewest pulses at no loss that counts (see `schedule.centre`)."""
+
+    late = True
+
+    def after(self, program: Program, subject: Sampled) -> Program:
+        """Choose the centre by what the program overwrites."""
+        return aligned(program, program.strategy.low_cell.name, subject.judging)
+
+
+@choice("alignment", "centre", papers=("aras",), weighted=True, short="centre")
+class Centred(Alignment):
+    """Codes shifted so that their mean is `centre`."""
+
+    centre: int = setting(default=CENTRES[0], least=0, most=HIGHEST, help="The mean that codes are shifted to.")
+
+    def before(self, quantised: QuantisedNetwork, chip: Chip, strategy: Strategy) -> QuantisedNetwork:
+        """Shift the codes."""
+        return align(quantised, self.centre)
+
+
+@choice("low_cell", "all")
+class AllLevels(LowCell):
+    """The least significant cells take all levels."""
+
+
+@choice("low_cell", "lower", weighted=True)
+class Lower(LowCell):
+    """The least significant cells keep to their lowest levels where a weight can bear it."""
+
+    def before(self, quantised: QuantisedNetwork, chip: Chip, strategy: Strategy) -> QuantisedNetwork:
+        """Narrow the cells, unless that waits for the centre."""
+        return quantised if strategy.get(Alignment).late else narrow(quantised, chip.array.cell_bits)
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse a chip on which no cell holds the lowest digit of a code, or whose cells have no level to give up."""
+        yield from super().refusals(subject, chip, strategy)
+        if not chip.coding.low_digit:
+            yield self.refuse(
+                f"goes by the lowest digit of a weight code; coding {chip.coding.name} in cells of {chip.array.cell_bits} bits "
+                "has no cell that holds it",
+                bound="array.coding",
+            )
+        elif chip.array.cell_bits < 2:
+            yield self.refuse(
+                f"cells of 2 to 8 bits can give up levels; those of chip {chip.name} have {chip.array.cell_bits}",
+                bound="array.cell_bits",
+            )

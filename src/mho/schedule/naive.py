@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from mho.schedule.builder import Builder, Task
+from mho.schedule.stages import Schedule
+from mho.strategy.choice import choice
 
 
 def naive(task: Task) -> Builder:
@@ -46,3 +48,12 @@ def naive(task: Task) -> Builder:
                     held[layer.owner] = groups, activations[-1]
         previous = builder.combine(layer, tuple(activations))
     return builder
+
+
+@choice("schedule", "naive", papers=("aras",))
+class Naive(Schedule):
+    """A layer is written, then computed, then the next."""
+
+    def plan(self, task: Task) -> Builder:
+        """Return the naive schedule."""
+        return naive(task)

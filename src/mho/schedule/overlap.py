@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from mho.schedule.builder import Builder, Task
 from mho.schedule.planner import Planner
+from mho.schedule.stages import Schedule
+from mho.strategy.choice import choice
 
 
 def overlap(task: Task) -> Builder:
     """Return the overlapped schedule."""
     return Planner(task).run()
+
+
+@choice("schedule", "overlap", papers=("aras",))
+class Overlap(Schedule):
+    """Writing overlaps computing, no layer is replicated."""
+
+    def plan(self, task: Task) -> Builder:
+        """Return the overlapped schedule."""
+        return overlap(task)

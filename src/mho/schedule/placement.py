@@ -13,12 +13,13 @@ by how often their cells are at each level won less than 0.1 % on every network 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from mho.chip import Chip
+from mho.errors import StrategyError
 from mho.machine.cells import wear
 from mho.machine.timing import time_program
 from mho.mapping.coding import block_levels
@@ -39,10 +40,13 @@ from mho.mapping.placement import (
     spread,
 )
 from mho.mapping.room import Room
+from mho.number import Sampled
 from mho.program import Program, Write
 from mho.program.instructions import members
+from mho.schedule.stages import Placement
+from mho.strategy.choice import choice
+from mho.strategy.strategy import Strategy
 
-PLACEMENTS = ("none", "time", "pulses")
 NOTE = (
     "assumption: each group addresses the rows, columns and cells of its block through a table of its orders, which come with "
     "the block's level changes; their bytes are charged, the table's area is not"
@@ -268,3 +272,35 @@ def _ordered(program: Program, sittings: Mapping[Key, Sitting]) -> Program:
         rows, columns, cells = (orders[key] if any(orders[key]) else () for key in ("rows", "columns", "cells"))
         instructions[number] = replace(instruction, rows=rows, columns=columns, cells=cells)
     return replace(program, instructions=tuple(instructions))
+
+
+@choice("placement", "none")
+class InPlace(Placement):
+    """Blocks sit as they come."""
+
+
+@choice("placement", "time", weighted=True)
+class ForTime(Placement):
+    """Blocks sit so that the slowest cells of rows change less; for a chip of write_latency actual."""
+
+    def after(self, program: Program, subject: Sampled) -> Program:
+        """Place the blocks."""
+        return place(program, "time")
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse a chip on which no write is faster than another."""
+        if chip.write_latency == "worst_case":
+            yield self.refuse(
+                f"changes nothing: chip {chip.name} takes the worst case for every write (write_latency)",
+                bound="write_latency",
+                helps="take placement 'pulses', or a chip of write_latency actual",
+            )
+
+
+@choice("placement", "pulses", weighted=True)
+class ForPulses(Placement):
+    """Blocks sit so that overwriting takes fewer pulses."""
+
+    def after(self, program: Program, subject: Sampled) -> Program:
+        """Place the blocks."""
+        return place(program, "pulses")

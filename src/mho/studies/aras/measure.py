@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 import mho
-from mho.schedule.search import Search
 from mho.studies.aras.paper import NETWORKS
 from mho.studies.work import Work
 
@@ -132,9 +131,9 @@ def cost(work: Work, subject: Subject, configuration: Configuration, centre: int
         if options["alignment"] == CENTRE:
             options["alignment"] = "none" if centre is None else centre
         if configuration.objective is not None:
-            options["search"] = Search(objective=configuration.objective)
+            options["objective"] = configuration.objective
         network = subject.quantised if values else subject.shapes
-        program = mho.compile(network, chip_of(work, configuration.chip), **options)
+        program = mho.compile(network, chip_of(work, configuration.chip), mho.Strategy().with_(options))
         return record(program, mho.simulate(program, endurance=ENDURANCE))
 
     return work.measure(f"{subject.name}, {configuration.label}", compute)
@@ -167,7 +166,7 @@ def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:
         "centre": None if alignment is None else alignment.centre,
         "clipped": 0.0 if alignment is None else alignment.clipped_share,
         "spread": None if program.quantised is None else spread(program.quantised),
-        "options": {"schedule": program.schedule, **program.options},
+        "strategy": program.strategy.to_dict(),
     }
 
 

@@ -64,16 +64,15 @@ class _Loaded:
     def chip(self) -> mho.Chip:
         """ARAS with so few tiles that the network exceeds it about EXCEEDS times."""
         whole = mho.Chip.load("aras")
-        blocks = mho.compile(self.network, whole, schedule="overlap").mapping.blocks
+        blocks = mho.compile(self.network, whole, "overlap").mapping.blocks
         tiles = max(1, round(blocks / whole.tile.groups / EXCEEDS))
         return whole.override({"tiles": tiles}, source=f"study: so small that {self.real.name} exceeds it")
 
     def program(self, variant: str) -> mho.Program:
         if variant not in self.programs:
-            options: dict[str, Any] = dict(VARIANTS[variant])
-            if options["alignment"] == "auto":
-                options["samples"] = self.judges
-            self.programs[variant] = mho.compile(self.quantised, self.chip, schedule="overlap", **options)
+            subject = mho.Sampled(self.quantised, judging=self.judges)
+            strategy = mho.Strategy().with_(VARIANTS[variant], schedule="overlap")
+            self.programs[variant] = mho.compile(subject, self.chip, strategy)
         return self.programs[variant]
 
 
@@ -92,8 +91,9 @@ def _placed(work: Work, loaded: _Loaded, centre: int | None) -> dict[str, Any]:
     """Measure the pulses of the narrowed codes where rows and columns are placed, too; what is computed stays the same."""
 
     def compute() -> dict[str, Any]:
-        options: dict[str, Any] = {**VARIANTS["narrow"], "alignment": "none" if centre is None else centre}
-        program = mho.compile(loaded.quantised, loaded.chip, schedule="overlap", placement="pulses", **options)
+        strategy = mho.Strategy().with_(VARIANTS["narrow"], schedule="overlap", placement="pulses")
+        strategy = strategy.with_(alignment="none" if centre is None else centre)
+        program = mho.compile(loaded.quantised, loaded.chip, strategy)
         writes = mho.simulate(program).to_dict()["writes"]
         return {"pulses": writes["pulses"], "kept": 1 - writes["cells"] / writes["addressed"]}
 

@@ -214,7 +214,7 @@ def planes_of(quantised: mho.QuantisedNetwork) -> list[dict[str, float]]:
 
 def classified(quantised: mho.QuantisedNetwork, samples: Samples) -> npt.NDArray[np.int64]:
     """Return the classes that a program on squeezed planes gives, on ideal cells: it computes what the integers say."""
-    program = mho.compile(quantised, squeezing(), schedule="naive", mapping="squeezed")
+    program = mho.compile(quantised, squeezing(), mho.Strategy().with_(schedule="naive", mapping="squeezed"))
     executor = mho.Executor(program)
     name = quantised.network.outputs[0]
     parts = []

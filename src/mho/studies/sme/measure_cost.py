@@ -59,7 +59,9 @@ def beyond(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.Quantise
             ("few", few, squeezing(), "squeezed"),
         ):
             sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
-            report = mho.simulate(mho.compile(quantised, sized, schedule="overlap", mapping=mapping)).to_dict()
+            report = mho.simulate(
+                mho.compile(quantised, sized, mho.Strategy().with_(schedule="overlap", mapping=mapping))
+            ).to_dict()
             writes = report["writes"]
             found[run] = {
                 "latency_s": report["latency_s"], "pulses": writes["pulses"], "addressed": writes["addressed"],
@@ -75,7 +77,7 @@ def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **o
     arrays = map_network(quantised, chip, mapping=mapping, **options).arrays
     tiles = max(1, -(-arrays // chip.tile.groups))
     sized = chip.override({"tiles": tiles}, source="study: as many tiles as the network fills")
-    program = mho.compile(quantised, sized, schedule="naive", mapping=mapping, **options)
+    program = mho.compile(quantised, sized, mho.Strategy().with_(options, schedule="naive", mapping=mapping))
     report = mho.simulate(program)
     energy: dict[str, float] = {}
     compute = 0.0

@@ -1,0 +1,261 @@
+"""How weights become codes: the choices of stage coding, from 8-bit codes to a coding of its own for each layer under a budget."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+
+from mho.chip import Chip
+from mho.errors import NumberError, OptionError, StrategyError
+from mho.mapping import Mapper, Squeezed
+from mho.mapping.budget import frontier, mixed
+from mho.network.graph import Network
+from mho.network.samples import Samples
+from mho.number import Grid, Planes, QuantisedNetwork, Sampled, quantise, recode, run_reference
+from mho.number.recode import METHODS, SAID, Form, form
+from mho.schedule.stages import Coding, Say
+from mho.strategy.choice import choice, setting
+from mho.strategy.strategy import Strategy
+
+SEEN = 32
+"""Calibration samples on which a layer's error in a coding is measured, at most: it is measured for every layer and coding."""
+MACS = 4e9
+"""Multiplications of one such measurement, at most, as long as they are of two samples."""
+UNCHANGED = "8 bits"
+"""The first coding that layers choose from under a budget: the network as it is quantised."""
+_PER_CHANNEL = "One weight scale for each output channel instead of one a tensor."
+_SYMMETRIC = "Weight codes whose middle stands for 0, as suits cells in differential pairs (--set chip.array.coding=differential)."
+_GRID = (
+    "Round weights, as sign and magnitude, to few magnitudes: window:8:3 (8 bits, set ones within 3 places in a row), uniform:5, "
+    "power-of-two:8, or additive-power-of-two:8:2 (sums of 2); or to levels in few bit planes, planes:2.5 (on average, scales one "
+    "an output). Changes what is computed: see mho verify --accuracy. Several only with --budget."
+)
+_ROUNDING = (
+    "How weights meet --grid: to the nearest magnitude, or for the least error of a layer's output on the calibration samples; one "
+    "of: nearest, output, sequence."
+)
+_SQUEEZE = (
+    "Keep the X top bits of magnitudes empty (X up to 2 less than the bits of --grid): rows that reach into them lose low bits and "
+    "are stored shifted. Saves arrays with --mapping squeezed. Several only with --budget."
+)
+_BUDGET = (
+    "Give each layer, of 8 bits and every --grid with every --squeeze, the coding of fewest arrays whose errors sum to at most E: "
+    "squared error of the network's output over its variance, of each layer alone, on calibration samples. For --mapping squeezed."
+)
+_FORMS = ("window:8:3", "uniform:5", "power-of-two:8", "additive-power-of-two:8:2", "planes:2.5")
+
+
+def _one_form(text: str) -> None:
+    if "," in text:
+        raise OptionError("names several, from which layers choose under an error budget; give one, or a budget too")
+    form(text)
+
+
+def _forms(texts: tuple[str, ...]) -> None:
+    _once([str(form(text)) for text in texts])
+
+
+def _once(values: list[str] | tuple[int, ...]) -> None:
+    twice = next((value for number, value in enumerate(values) if value in values[:number]), None)
+    if twice is not None:
+        raise OptionError(f"names {twice} twice")
+
+
+class _Quantising(Coding):
+    """What every coding that quantises has."""
+
+    per_channel: bool
+    symmetric: bool
+
+    @property
+    def needs_weights(self) -> tuple[str, ...]:
+        """The settings that go by the values of weights; the stage where the weights are recoded."""
+        asked = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name))
+        return (*super().needs_weights, *asked)
+
+    def quantised(self, subject: Sampled) -> QuantisedNetwork:
+        """Return the network in 8-bit codes, activations calibrated on the samples where there are any."""
+        samples = subject.calibration
+        inputs = None if samples is None else samples.inputs
+        codes = quantise(subject.net, inputs, per_channel=self.per_channel, symmetric=self.symmetric)
+        if samples is None:
+            return codes
+        return replace(codes, notes=(*codes.notes, f"activations calibrated on {samples.origin}"))
+
+    def recoded(
+        self, quantised: QuantisedNetwork, samples: Samples | None, grid: Form, squeeze: int, rounding: str
+    ) -> QuantisedNetwork:
+        """Return the network on a grid, or in planes."""
+        by_samples = rounding != "nearest"
+        try:
+            return recode(
+                quantised,
+                grid,
+                method=rounding,
+                samples=samples.inputs if samples is not None and by_samples else None,
+                # Planes have no other scales than one an output.
+                per_channel=self.per_channel or isinstance(grid, Planes),
+                squeeze=squeeze,
+            )
+        except NumberError as error:
+            raise NumberError(f"grid {grid}: {error}") from None
+
+
+@choice("coding", "bytes", papers=("aras",))
+class Bytes(_Quantising):
+    """Affine 8-bit codes; codes that a network has already stay as they are."""
+
+    per_channel: bool = setting(default=False, help=_PER_CHANNEL)
+    symmetric: bool = setting(default=False, help=_SYMMETRIC)
+
+    def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
+        """Quantise."""
+        return self.quantised(subject)
+
+
+@choice("coding", "grid", weighted=True, by="grid")
+class OnGrid(_Quantising):
+    """Weights rounded to few magnitudes or few bit planes."""
+
+    per_channel: bool = setting(default=False, help=_PER_CHANNEL)
+    symmetric: bool = setting(default=False, help=_SYMMETRIC)
+    grid: str = setting(default="window:8:3", help=_GRID, metavar="GRID,...", examples=_FORMS, check=_one_form)
+    rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
+    squeeze: int = setting(default=0, least=0, most=6, help=_SQUEEZE, metavar="X,...")
+
+    @property
+    def by_samples(self) -> bool:
+        """Whether weights are rounded by calibration samples."""
+        return self.rounding != "nearest"
+
+    def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
+        """Quantise, then round to the grid."""
+        return self.recoded(self.quantised(subject), subject.calibration, form(self.grid), self.squeeze, self.rounding)
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse planes that cannot be squeezed out, and rounding by samples that are not there."""
+        yield from super().refusals(subject, chip, strategy)
+        grid = form(self.grid)
+        if isinstance(grid, Planes) and self.squeeze:
+            yield self.refuse(
+                f"is for grids; weights of grid {grid} take as many planes as they are given",
+                field="squeeze",
+                bound="coding.grid",
+            )
+        if isinstance(grid, Grid) and self.squeeze > grid.bits - 2:
+            yield self.refuse(
+                f"of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
+                field="squeeze",
+                bound="coding.grid",
+            )
+        if self.by_samples and subject.quantised is None and subject.calibration is None:
+            yield self.refuse("goes by calibration samples", field="rounding", helps="give calibration samples")
+
+
+@choice("coding", "budget", weighted=True, by="budget")
+class UnderBudget(_Quantising):
+    """For each layer the coding of fewest arrays, of several, whose errors sum to at most a budget."""
+
+    per_channel: bool = setting(default=False, help=_PER_CHANNEL)
+    symmetric: bool = setting(default=False, help=_SYMMETRIC)
+    grid: tuple[str, ...] = setting(default=("window:8:3",), help=_GRID, examples=(_FORMS[:2],), check=_forms)
+    rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
+    squeeze: tuple[int, ...] = setting(default=(0,), least=0, most=6, help=_SQUEEZE, check=_once)
+    budget: float = setting(default=0.01, least=0, most=10_000, help=_BUDGET, metavar="E")
+
+    @property
+    def by_samples(self) -> bool:
+        """Whether codings are chosen by calibration samples: always."""
+        return True
+
+    def codings(self) -> tuple[tuple[Form, int], ...]:
+        """Return every grid with every number of planes squeezed out; planes with none."""
+        forms = [form(text) for text in self.grid]
+        return tuple((each, top) for each in forms for top in (self.squeeze if isinstance(each, Grid) else (0,)))
+
+    def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
+        """Quantise, round to every coding, measure what each layer costs in each, and choose."""
+        samples = subject.calibration
+        assert samples is not None
+        quantised = self.quantised(subject)
+        codings = {UNCHANGED: quantised}
+        for grid, top in self.codings():
+            name = f"{grid} squeezed by {top}" if top else str(grid)
+            say(f"recoding to {name}")
+            codings[name] = self.recoded(quantised, samples, grid, top, self.rounding)
+        chosen = _within(self.budget, codings, samples, chip, mapper, say)
+        how = f"layers not in {UNCHANGED} are recoded, {SAID[self.rounding]}, scale fitted"
+        return replace(chosen, notes=(*chosen.notes, how))
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse a mapping for which all codings are alike, planes that cannot be squeezed out, and samples that are not there."""
+        yield from super().refusals(subject, chip, strategy)
+        if not isinstance(strategy.mapping, Squeezed):
+            yield self.refuse(
+                f"is for mapping 'squeezed'; with mapping {strategy.mapping.name!r} all codings take the same arrays",
+                field="budget",
+                bound="mapping",
+            )
+        grids = [grid for grid in map(form, self.grid) if isinstance(grid, Grid)]
+        if not grids and self.squeeze != (0,):
+            yield self.refuse(
+                f"is for grids; weights of grid {self.grid[0]} take as many planes as they are given",
+                field="squeeze",
+                bound="coding.grid",
+            )
+        for grid, top in product(grids, self.squeeze):
+            if top > grid.bits - 2:
+                yield self.refuse(
+                    f"of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
+                    field="squeeze",
+                    bound="coding.grid",
+                )
+                break
+        if subject.quantised is None and subject.calibration is None:
+            yield self.refuse("goes by calibration samples", field="budget", helps="give calibration samples")
+
+
+def _within(
+    budget: float, codings: Mapping[str, QuantisedNetwork], samples: Samples, chip: Chip, mapper: Mapper, say: Say
+) -> QuantisedNetwork:
+    """Return the network with the coding of fewest arrays in each layer, of errors that sum to at most `budget`.
+
+    `codings` by name; errors are measured against the first, on some of the samples. Notes tell how many layers have which coding,
+    the arrays and the error.
+    """
+    assert isinstance(mapper, Squeezed)
+    listed = list(codings.values())
+    seen = _few(listed[0].network, samples)
+    table = frontier(
+        listed,
+        chip,
+        seen.inputs,
+        packing=mapper.packing,
+        turns=mapper.turns,
+        progress=lambda text: say(f"measuring codings: {text}"),
+    )
+    picks = table.within(budget)
+    chosen = mixed(listed, picks, names=list(codings))
+    arrays, error = table.total(picks)
+    note = (
+        f"{arrays} arrays in these codings, {int(table.arrays[:, 0].sum())} with all layers in {next(iter(codings))}; errors "
+        f"of layers, each alone, sum to {error:.3g} of the output's variance (budget {budget:g}), that of all together is "
+        f"{_error(listed[0], chosen, seen):.3g}, measured on {seen.origin}"
+    )
+    return replace(chosen, notes=(*chosen.notes, note))
+
+
+def _error(first: QuantisedNetwork, changed: QuantisedNetwork, samples: Samples) -> float:
+    """Return the squared change of the first output over its variance, which that of single layers only adds up to about."""
+    name = first.network.outputs[0]
+    wanted, given = (run_reference(each, samples.inputs)[name] for each in (first, changed))
+    return float(((given - wanted) ** 2).mean() / max(wanted.var(), sys.float_info.min))
+
+
+def _few(network: Network, samples: Samples) -> Samples:
+    """Return at least two of the samples, and no more than takes long, evenly spread; whole batches."""
+    macs = max(network.macs / network.batch, 1)
+    count = max(2, min(SEEN, int(MACS // macs)))
+    return samples.spread(-(-count // network.batch) * network.batch)

@@ -1,0 +1,53 @@
+"""The stages of compiling: at each of them a strategy makes one choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of compiling: the choice that is taken where none is named, what is chosen, and what helps to choose."""
+
+    default: str
+    help: str
+    home: str = "mho.schedule"
+    """The folder whose import registers the choices that come with mho."""
+
+
+STAGES: Mapping[str, Stage] = {
+    "coding": Stage("bytes", "How weights become codes; a grid means grid, a budget means budget."),
+    "mapping": Stage(
+        "dense",
+        "How weights sit in cells: whole ones side by side (dense), or digit by digit with what is empty left out (squeezed: "
+        "needs weights, and a chip such as sme).",
+        "mho.mapping",
+    ),
+    "alignment": Stage(
+        "none",
+        "Shift the weights of all layers but the first to one mean, so that overwriting takes fewer pulses: a whole number from 0 "
+        "to 255; or auto, which chooses it, by accuracy where --data with labels is executed, else by clipped weights. Needs "
+        "weights.",
+    ),
+    "low_cell": Stage(
+        "all",
+        "Whether the least significant cells of the same layers take all levels, or the lowest where a weight can bear it, which "
+        "changes weights by little and saves pulses. lower needs weights.",
+    ),
+    "schedule": Stage("adaptive", "When weights are written and layers computed."),
+    "banks": Stage(
+        "ilp",
+        "How banks of the global buffer are chosen for tensors: by integer programs, or greedily, tensor by tensor.",
+    ),
+    "placement": Stage(
+        "none",
+        "Where the rows, columns and digits of each block sit in its group, so that overwriting takes less time (on a chip of "
+        "write_latency actual) or fewer pulses. Needs weights.",
+    ),
+    "residency": Stage(
+        "auto",
+        "Whether the weights stay where the whole network fits the chip, or are written anew in every inference.",
+    ),
+}
+"""The stages, in the order in which compiling goes through them."""
