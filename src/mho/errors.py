@@ -26,6 +26,8 @@ LISTED = 20
 """More names than these are not listed where near ones can be told."""
 
 
+LONGEST_VALUE = 60
+"""Characters of a value that a refusal repeats."""
 LONGEST = 300
 """Characters of the one line that tells a mistake."""
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -123,9 +125,8 @@ class StrategyError(OptionError):
 
     def said(self, name: str) -> str:
         """Say it in a line, with the field under this name."""
-        value = (
-            "" if isinstance(self.value, bool) else f" {self.value}" if name.startswith("--") else f" {self.value!r}"
-        )
+        value = f"{self.value}" if name.startswith("--") and self.value != "" else f"{self.value!r}"
+        value = "" if isinstance(self.value, bool) else f" {one_line(value, LONGEST_VALUE)}"
         return f"{name}{value}: {self.demanded}{f'; {self.helps}' if self.helps else ''}"
 
 
