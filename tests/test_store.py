@@ -116,7 +116,9 @@ def executed(run: Any) -> set[Path]:
 def compile_and_simulate() -> None:
     """What a study measures, in small; its code is that of this file's module."""
     chip = mho.Chip.load("aras").override({"tiles": 2}, source="small")
-    mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, schedule="aras", banks="greedy")).to_dict()
+    mho.simulate(
+        mho.compile(mho.zoo.load("resnet20"), chip, mho.Strategy().with_(schedule="aras", banks="greedy"))
+    ).to_dict()
 
 
 def test_the_code_of_a_result_holds_every_file_that_runs() -> None:

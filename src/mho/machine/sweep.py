@@ -86,7 +86,7 @@ class Sweep(Shown):
         return {
             "schema": SCHEMA,
             "version": __version__,
-            **{key: first[key] for key in ("model", "weights_origin", "schedule", "options", "data", "samples")},
+            **{key: first[key] for key in ("model", "weights_origin", "schedule", "strategy", "data", "samples")},
             "analog": self.analog.to_dict(),
             "parameters": [{"key": key, "values": list(values)} for key, values in self.over],
             "accuracy": {"float": first["accuracy"]["float"]},

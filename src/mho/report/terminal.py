@@ -186,7 +186,7 @@ def _chip(content: Mapping[str, Any]) -> Table:
 
 def squeezed(content: Mapping[str, Any]) -> bool:
     """Whether the mapping goes by the bits of weights, so that its arrays are worth comparing with those of a dense one."""
-    return bool(content["options"].get("mapping") == "squeezed")
+    return bool(content["strategy"]["mapping"]["choice"] == "squeezed")
 
 
 def saving(content: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ class Squeezed(Mapped):
     turns: int = setting(default=1, least=1, most=64, help="How many blocks may share a group.")
 
 The class line registers it: `mho compare --help`, strategy files, `mho init strategy` and the axes of a sweep know it from then on.
-A package outside mho registers in the same way, once it is imported.
+A plugin (docs/extending.md) registers in the same way.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from mho.errors import MhoError, StrategyError, choices
+from mho.plugins import load
 from mho.strategy.stages import STAGES
 
 if TYPE_CHECKING:
@@ -258,6 +259,7 @@ def registered(stage: str) -> Mapping[str, type[Choice]]:
     """Return the choices of a stage by name, in the order of registration."""
     if stage in STAGES:
         import_module(STAGES[stage].home)
+        load()
     return dict(_REGISTERED.get(stage, {}))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mho.errors import OptionError, StrategyError, choices
 from mho.files.text import read_yaml
 from mho.number import QuantisedNetwork, Sampled
+from mho.plugins import folders
 from mho.shown import Shown
 from mho.strategy.choice import Choice, built, chosen, registered
 from mho.strategy.papers import paper_keys
@@ -78,7 +79,7 @@ class Strategy(Shown):
         if path.suffix not in SUFFIXES and path.name == text:
             if text not in strategies():
                 raise OptionError(f"unknown strategy {text!r}; {choices(text, strategies())}")
-            path = HERE / f"{text}.yaml"
+            path = _presets()[text]
         content = read_yaml(path, OptionError)
         paper_keys(content.get("papers", ()), str(path))
         try:
@@ -230,11 +231,17 @@ def keys() -> tuple[str, ...]:
 
 
 def strategies() -> tuple[str, ...]:
-    """Return the names of the strategies that come with mho, sorted."""
-    return tuple(sorted(path.stem for path in HERE.glob("*.yaml")))
+    """Return the names of the presets, sorted."""
+    return tuple(sorted(_presets()))
+
+
+def _presets() -> Mapping[str, Path]:
+    """Return the files of presets by name: mho's own, then those of plugins."""
+    places = (*folders("strategies"), HERE)
+    return {path.stem: path for place in places for path in sorted(place.glob("*.yaml"))}
 
 
 def about(name: str) -> Mapping[str, Any]:
     """Return what a preset says of itself: description and papers."""
-    content = read_yaml(HERE / f"{name}.yaml", OptionError)
+    content = read_yaml(_presets()[name], OptionError)
     return {"description": content.get("description", ""), "papers": tuple(content.get("papers", ()))}
