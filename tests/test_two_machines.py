@@ -54,7 +54,7 @@ def dense_program(table: np.ndarray, bags: np.ndarray, chip: Chip) -> Program:
     coded = mho.quantise(network, bags.astype(np.float32))
     matrix = coded.matrices["y"]
     assert float(matrix.scale) == 1 and (matrix.codes[0].astype(int) == table.astype(int) + 128).all()
-    return mho.compile(coded, chip, schedule="naive", banks="greedy")
+    return mho.compile(coded, chip, mho.Strategy().with_(schedule="naive", banks="greedy"))
 
 
 @settings(max_examples=25)
