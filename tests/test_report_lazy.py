@@ -18,7 +18,7 @@ from mho.machine import time_program, wear
 from mho.machine.report import Report
 from mho.network.graph import Network
 from mho.program import Program
-from mho.schedule import SCHEDULES
+from mho.strategy import registered
 from tests.strategies import chips, networks
 
 few = settings(max_examples=15)
@@ -26,7 +26,7 @@ few = settings(max_examples=15)
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    return mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap", banks="greedy")
+    return mho.compile(mho.zoo.load("resnet20"), "aras", mho.Strategy().with_(schedule="overlap", banks="greedy"))
 
 
 def test_a_report_measures_nothing_until_it_is_asked(program: Program) -> None:
@@ -42,7 +42,7 @@ def test_a_report_measures_nothing_until_it_is_asked(program: Program) -> None:
 
 
 def test_a_program_is_timed_once_by_whoever_asks() -> None:
-    program = mho.compile(mho.zoo.load("resnet20"), "aras", schedule="overlap")
+    program = mho.compile(mho.zoo.load("resnet20"), "aras", "overlap")
     # The choice of banks asked for the time already, of the program without its last banks.
     assert time_program in program.known
     assert mho.simulate(program).timing is program.known[time_program] is time_program(program)
@@ -53,11 +53,13 @@ def test_a_program_is_timed_once_by_whoever_asks() -> None:
 
 
 @few
-@given(networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from([None, 1e9]))
+@given(networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from([None, 1e9]))
 def test_a_report_comes_back_from_its_data_as_it_was(
     network: Network, chip: Chip, schedule: str, endurance: float | None
 ) -> None:
-    report = mho.simulate(mho.compile(network, chip, schedule=schedule, banks="greedy"), endurance=endurance)
+    report = mho.simulate(
+        mho.compile(network, chip, mho.Strategy().with_(schedule=schedule, banks="greedy")), endurance=endurance
+    )
     content = json.loads(json.dumps(report.to_dict()))
     again = Report.from_dict(content)
     assert json.dumps(again.to_dict()) == json.dumps(report.to_dict())
