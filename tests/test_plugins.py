@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import mho
 from mho import plugins
 from mho.errors import OptionError, PluginError
+from mho.files.store import key_of
 from mho.network.layers import LAYER_KINDS, Reshape
 
 
@@ -19,6 +21,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(plugins._State, "started", False)
     monkeypatch.setattr(plugins._State, "error", None)
+    monkeypatch.setattr(plugins._State, "brought", ())
     yield tmp_path
     sys.modules.pop("mho_toys", None)
 
@@ -33,6 +36,7 @@ def install(site: Path, module: str, point: str = "mho_toys:register") -> None:
 
 
 TOY = """
+from mho.files.store import key_of
 from mho.network.layers import LAYER_KINDS, Reshape
 calls = 0
 
@@ -76,17 +80,35 @@ def test_a_plugin_that_fails_is_named_each_time(site: Path, module: str, point: 
         assert "'toys' of package mho-toys 1.2 (mho_toys:register)" in str(caught.value)
 
 
-def test_a_folder_of_presets_has_a_kind(site: Path) -> None:
-    install(
-        site,
-        "from pathlib import Path\nfrom mho.plugins import FOLDERS\n"
-        "def register():\n    FOLDERS.add('chips/toys', Path(__file__).parent)",
-    )
+FOLDER = """
+from pathlib import Path
+from mho.plugins import FOLDERS
+
+def register():
+    FOLDERS.add("chip/toys", Path(__file__).parent)
+"""
+
+
+def test_a_folder_of_presets_holds_chips_by_name(site: Path) -> None:
+    install(site, FOLDER)
+    text = Path(mho.chip.__file__).with_name("presets").joinpath("aras.yaml").read_text()
+    (site / "toy-chip.yaml").write_text(text.replace("name: aras", "name: toy-chip", 1))
     try:
-        assert plugins.folders("chips") == (site,)
-        assert plugins.folders("strategies") == ()
+        assert plugins.folders("chip") == (site,)
+        assert plugins.folders("strategy") == ()
+        assert "toy-chip" in mho.Chip.presets() and "aras" in mho.Chip.presets()
+        assert mho.Chip.load("toy-chip").arrays == mho.Chip.load("aras").arrays
+        assert plugins.brought() == ("'toys' of package mho-toys 1.2 (mho_toys:register)",)
+        assert key_of("mho.errors") != before
+        (site / "aras.yaml").write_text("name: aras")
+        with pytest.raises(PluginError, match=r"aras\.yaml: there is a chip 'aras' already"):
+            mho.Chip.presets()
     finally:
-        plugins.FOLDERS.remove("chips/toys")
+        plugins.FOLDERS.remove("chip/toys")
+
+
+before = key_of("mho.errors")
+"""A key of this process, in which no plugin is installed."""
 
 
 def test_a_registry_is_a_mapping_that_refuses_a_name_twice() -> None:

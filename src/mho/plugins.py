@@ -65,11 +65,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 FOLDERS: Registry[Path] = Registry("folder of presets", {})
-"""Folders that plugins bring, each under "KIND/PLUGIN": "chips/toys" holds YAML files of chips; see `folders`."""
+"""Folders that plugins bring, each under "KIND/PLUGIN": "chip/toys" holds YAML files of chips; see `folders`."""
 
 
 def folders(kind: str) -> tuple[Path, ...]:
-    """Return the folders of presets of a kind ("chips", "strategies", "devices" ...) that plugins bring."""
+    """Return the folders of presets of a kind ("chip", "technology", "device", "strategy" ...) that plugins bring."""
     return tuple(folder for name, folder in FOLDERS.items() if name.partition("/")[0] == kind)
 
 
@@ -78,6 +78,7 @@ class _State:
 
     started = False
     error: PluginError | None = None
+    brought: tuple[str, ...] = ()
 
 
 def load() -> None:
@@ -87,12 +88,19 @@ def load() -> None:
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
             try:
                 point.load()()
+                _State.brought += (_named(point),)
             except Exception as error:  # whatever foreign code raises is reported under its name
                 _State.error = PluginError(f"plugin {_named(point)} failed: {type(error).__name__}: {error}")
                 _State.error.__cause__ = error
                 break
     if _State.error is not None:
         raise _State.error
+
+
+def brought() -> tuple[str, ...]:
+    """Name the plugins that are loaded, with packages and versions: what is computed rests on their code too."""
+    load()
+    return _State.brought
 
 
 def _named(point: EntryPoint) -> str:

@@ -22,7 +22,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from mho.errors import MhoError, choices
+from mho.errors import MhoError, PluginError, choices
+from mho.plugins import folders
 from mho.units import SI_UNIT, to_si, units_of
 
 LARGEST = 1e36
@@ -302,7 +303,7 @@ def varied(
 
 @dataclass(frozen=True)
 class Presets:
-    """A folder of specifications that come with mho, by name; `kind` is what one is called."""
+    """Specifications by name: a folder of those that come with mho, and those that plugins bring; `kind` is what one is called."""
 
     folder: Path
     kind: str
@@ -310,7 +311,15 @@ class Presets:
 
     def names(self) -> tuple[str, ...]:
         """Return the names, sorted."""
-        return tuple(sorted(path.stem for path in self.folder.glob("*.yaml")))
+        return tuple(sorted(self._files()))
+
+    def _files(self) -> dict[str, Path]:
+        """Return the files by their names; raise PluginError where a plugin brings a name that is taken."""
+        files = {path.stem: path for path in self.folder.glob("*.yaml")}
+        for path in (path for folder in folders(self.kind) for path in sorted(folder.glob("*.yaml"))):
+            if files.setdefault(path.stem, path) != path:
+                raise PluginError(f"{path}: there is a {self.kind} {path.stem!r} already")
+        return files
 
     def path(self, name_or_path: str | Path, beside: Path | None = None) -> Path:
         """Return the file of a name or path; a relative path starts at the folder `beside` if given."""
@@ -322,9 +331,10 @@ class Presets:
                 names = ", ".join(self.names())
                 raise self.error(f"{path}: no such {self.kind} file; a preset is named without suffix: {names}")
             return path
-        if text not in self.names():
-            raise self.error(f"unknown {self.kind} {text!r}; {choices(text, self.names())}")
-        return self.folder / f"{text}.yaml"
+        files = self._files()
+        if text not in files:
+            raise self.error(f"unknown {self.kind} {text!r}; {choices(text, files)}")
+        return files[text]
 
 
 def digest_of(content: Any) -> str:

@@ -95,7 +95,6 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
 def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
     from mho.explore import Request
-    from mho.network.trace import split
     from mho.report.whole import run_whole
 
     reading, options = asked.reading, asked.whole
@@ -107,7 +106,7 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
         _check_weights(reading.weights, options.dimension)
         say(f"reading {options.trace}")
         trace, recommender = _opened(options.trace, reading.weights, options.dimension, seed)
-        history, test = split(trace, HISTORY, seed)
+        history, test = trace.split(HISTORY, seed)
         batch = _batch(test, reading.batch)
         say("grouping rows by the history")
         budget = BUDGET if options.table_area is None else options.table_area

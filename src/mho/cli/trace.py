@@ -95,7 +95,7 @@ def trace(
     _check(file, synthetic, reading, making)
     check_outputs(json_to=json_to)
     from mho.network.trace import describe, statistics
-    from mho.network.trace.storage import check_save
+    from mho.network.trace.trace import check_save
 
     if save is not None:
         try:

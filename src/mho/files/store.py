@@ -17,11 +17,12 @@ from mho.errors import OutputError
 from mho.files.sources import code_digest
 from mho.files.text import parse_json
 from mho.files.writing import refusal, refuse_others
+from mho.plugins import brought
 
 
 def key_of(module: str, *parts: Any) -> str:
-    """Return the digest of plain data and of the code of `module` with all that it imports."""
-    content = json.dumps([code_digest(module), *parts], sort_keys=True, allow_nan=False)
+    """Return the digest of plain data, of the code of `module` with all that it imports, and of the versions of plugins."""
+    content = json.dumps([code_digest(module), *brought(), *parts], sort_keys=True, allow_nan=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

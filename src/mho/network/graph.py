@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from mho.errors import NetworkError
 from mho.network.layer import tensor_types
 from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
 from mho.shown import Columns, Shown, columns
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +35,10 @@ class Network(Shown):
     origin: str
     codes: Mapping[str, Affine] = field(default_factory=dict)
     returned: Mapping[str, str] = field(default_factory=dict)
+
+    from_torch: ClassVar[Callable[..., Network]]
+    from_onnx: ClassVar[Callable[..., Network]]
+    """The importers stand above what they build: the package `mho.network` hangs them here."""
 
     def __post_init__(self) -> None:
         """Refuse names used twice, tensors that are read before they are made or empty, and outputs that do not exist."""
@@ -74,28 +75,6 @@ class Network(Shown):
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `layers`, in order; sizes of the product where a layer sits in crossbars."""
         return {"layers": lambda: columns(map(_record, self.layers))}
-
-    @classmethod
-    def from_torch(cls, module: Any, example: Any, *, name: str | None = None, origin: str | None = None) -> Network:
-        """Import a torch module by torch.export, traced on `example` (a tensor or a tuple of them). See network.torch."""
-        from mho.network.torch import from_torch
-
-        return from_torch(module, example, name=name, origin=origin)
-
-    @classmethod
-    def from_onnx(
-        cls,
-        path: str | Path,
-        *,
-        shapes: Mapping[str, tuple[int, ...]] | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> Network:
-        """Import an ONNX file; `shapes` fixes the shapes of inputs that the file leaves free, `values` whole inputs. See
-        network.onnx.
-        """
-        from mho.network.onnx import from_onnx
-
-        return from_onnx(path, shapes=shapes, values=values)
 
     @cached_property
     def by_name(self) -> Mapping[str, Layer]:

@@ -4,10 +4,11 @@ from mho.network.trace.align import align
 from mho.network.trace.files import read, stream
 from mho.network.trace.filters import minimum_frequency, minimum_length
 from mho.network.trace.popularity import Reuse, Uniform, Zipf, popularity, read_locality
-from mho.network.trace.split import split
 from mho.network.trace.statistics import Statistics, Unseen, describe, statistics
 from mho.network.trace.synthetic import Communities, synthesise
 from mho.network.trace.trace import Trace, join
+
+Trace.load = read
 
 __all__ = [
     "Communities",
@@ -25,7 +26,6 @@ __all__ = [
     "popularity",
     "read",
     "read_locality",
-    "split",
     "statistics",
     "stream",
     "synthesise",

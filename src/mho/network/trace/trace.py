@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import TraceError
+from mho.errors import OutputError, TraceError
+from mho.files.writing import check_file, write_whole
 from mho.shown import Shown
 
 Indices = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.int64] | npt.NDArray[np.str_]
 """What rows are called where a trace is from: numbers or texts."""
+SUFFIX = ".npz"
+"""How the name of a trace's file ends."""
 MOST_ROWS = 1 << 27
 """Rows of all tables: what is counted for each of them takes a gigabyte then."""
 
@@ -139,23 +143,59 @@ class Trace(Shown):
         return np.arange(self.rows[table]) if self.ids is None else self.ids[table]
 
     def split(self, share: float, seed: int | None = None) -> tuple[Trace, Trace]:
-        """Split the queries in two, history and test: `mho.network.trace.split.split`."""
-        from mho.network.trace.split import split
+        """Split whole queries: a share of them, rounded, is history, the others test; every bag is in one of the two.
 
-        return split(self, share, seed)
+        `seed` None: the first queries are history, as time goes; else queries drawn at random, each part in its old order.
+        Raises TraceError where one part would have no query.
+        """
+        new = np.flatnonzero(self.queries[1:] != self.queries[:-1]) + 1
+        first = np.concatenate([np.zeros(min(self.bags, 1), dtype=np.int64), new])
+        queries = len(first)
+        count = round(share * queries) if 0 < share < 1 else 0
+        if not 0 < count < queries:
+            raise TraceError(f"{self.origin}: a share of {share} of {queries} queries leaves a part of the trace empty")
+        history = np.zeros(queries, dtype=np.bool_)
+        drawn = np.arange(queries) if seed is None else np.random.default_rng(seed).permutation(queries)
+        history[drawn[:count]] = True
+        of_bags = np.repeat(history, np.diff(first, append=self.bags))
+        how = "" if seed is None else f" at random (seed {seed})"
+        words = ("the first", "the last") if seed is None else ("history,", "test,")
+
+        def part(chosen: npt.NDArray[np.bool_], word: str, size: int) -> Trace:
+            bags = self.select(np.flatnonzero(chosen))
+            return replace(bags, origin=f"{word} {size} of the {queries} queries{how} of {self.origin}")
+
+        return part(of_bags, words[0], count), part(~of_bags, words[1], queries - count)
 
     def save(self, path: str | Path) -> None:
-        """Write to a .npz file, which is there whole or not at all. OutputError names the path where it cannot be written."""
-        from mho.network.trace.storage import save
+        """Write to a .npz file, whole or not at all; the same trace gives the same bytes. OutputError names the path."""
+        path = Path(path)
+        check_save(path)
+        arrays = {
+            "offsets": self.offsets,
+            "indices": self.indices,
+            "tables": self.tables,
+            "queries": self.queries,
+            "rows": np.asarray(self.rows, dtype=np.int64),
+            "names": np.asarray(self.names, dtype=np.str_),
+            "origin": np.asarray(self.origin, dtype=np.str_),
+            "synthetic": np.asarray(self.synthetic),
+        }
+        if self.weights is not None:
+            arrays["weights"] = self.weights
+        if self.ids is not None:
+            arrays["ids"] = np.concatenate(self.ids)
+        write_whole(path, lambda stream: np.savez_compressed(stream, **arrays))  # type: ignore[arg-type]
 
-        save(self, Path(path))
+    load: ClassVar[Callable[[str | Path], Trace]]
+    """Reading stands above what it makes: the package `mho.network.trace` hangs `read` here."""
 
-    @classmethod
-    def load(cls, path: str | Path) -> Trace:
-        """Read a file: `mho.network.trace.read` without options."""
-        from mho.network.trace.files import read
 
-        return read(path)
+def check_save(path: Path) -> None:
+    """Raise OutputError where a trace cannot be saved; leave nothing behind."""
+    if path.suffix != SUFFIX:
+        raise OutputError(f"{path}: the name of a trace's file ends in {SUFFIX}")
+    check_file(path)
 
 
 def join(traces: Iterable[Trace]) -> Trace:

@@ -14,7 +14,8 @@ from mho.errors import OptionError
 from mho.network.graph import Network
 from mho.network.layers import Array, ChannelAffine, Input
 from mho.network.torch import from_torch
-from mho.network.zoo import TEXT_MODELS, convolutional, transformer
+from mho.network.zoo import convolutional, transformer
+from mho.network.zoo.models import TEXT_MODELS
 from mho.network.zoo.weights import Metadata, fill_from_file, fill_seeded, read_metadata
 
 _Maker = Callable[[int, Metadata], nn.Module]

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mho.chip import Chip
-from mho.network.trace import Communities, Trace, read, split, synthesise
+from mho.network.trace import Communities, Trace, read, synthesise
 from mho.studies.work import Work
 
 SHARE, SEED = 0.8, 0
@@ -64,7 +64,7 @@ def _loaded(data: Path | None, quick: bool, name: str) -> tuple[Trace, Trace]:
         trace = made_up(0.5, *((2_000, 10_000) if quick else (20_000, 100_000)))
     else:
         trace = made_up(float(name.removeprefix(f"{SMALLER} ")), 20_000, 20_000)
-    return split(trace, SHARE, SEED)
+    return trace.split(SHARE, SEED)
 
 
 def chip() -> Chip:
