@@ -291,21 +291,6 @@ class Chip(Shown):
         return math.ceil((self.input_bits + self.weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
 
     @property
-    def input_register_bytes(self) -> int:
-        """Bytes of an array's input register: DAC bits for each row."""
-        return math.ceil(self.array.rows * self.array.dac_bits / 8)
-
-    @property
-    def output_register_bytes(self) -> int:
-        """Bytes of an array's output register: a partial sum for each weight of a row."""
-        return self.array_weights_per_row * self.partial_sum_bytes
-
-    @property
-    def write_register_bytes(self) -> int:
-        """Bytes of an array's write register: a signed level change for each cell of a row."""
-        return math.ceil(self.array.columns * self.write_bits_per_cell / 8)
-
-    @property
     def index_bytes(self) -> int:
         """Bytes of a group's index memory: for each turn, what it keeps for each row and each column of cells; 0 without one."""
         if self.sparse is None:

@@ -86,6 +86,11 @@ def _bytes(count: Callable[[Chip], int]) -> Callable[[Chip], Mapping[str, float]
     return lambda chip: {"bytes": count(chip), "bits": 8 * count(chip)}
 
 
+def _write_register_bytes(chip: Chip) -> int:
+    """Bytes of an array's write register: a signed level change for each cell of a row."""
+    return math.ceil(chip.array.columns * chip.write_bits_per_cell / 8)
+
+
 def _index_memory(chip: Chip) -> Mapping[str, float]:
     """Bytes and port of a group's index memory; an access moves its longest entry, in whole bytes."""
     entry = max(chip.sparse.row_bits, chip.sparse.column_bits) if chip.sparse else 0
@@ -144,7 +149,8 @@ ROLES: Mapping[str, Role] = MappingProxyType(
             "byte",
             ("input_register_byte",),
             _one,
-            _bytes(lambda chip: chip.input_register_bytes),
+            # A DAC's bits for each row.
+            _bytes(lambda chip: math.ceil(chip.array.rows * chip.array.dac_bits / 8)),
             lambda chip: chip.array.rows * chip.array.dac_bits / 8 / chip.step_time_s,
         ),
         "output_register": Role(
@@ -152,7 +158,8 @@ ROLES: Mapping[str, Role] = MappingProxyType(
             "byte",
             ("output_register_byte",),
             _one,
-            _bytes(lambda chip: chip.output_register_bytes),
+            # A partial sum for each weight of a row.
+            _bytes(lambda chip: chip.array_weights_per_row * chip.partial_sum_bytes),
             lambda chip: chip.array_weights_per_row * chip.partial_sum_bytes / chip.step_time_s,
         ),
         "write_register": Role(
@@ -160,8 +167,8 @@ ROLES: Mapping[str, Role] = MappingProxyType(
             "byte",
             ("write_register_byte",),
             _one,
-            _bytes(lambda chip: chip.write_register_bytes),
-            write_rate=lambda chip: chip.write_register_bytes * chip.array.rows / chip.array_write_time_s,
+            _bytes(_write_register_bytes),
+            write_rate=lambda chip: _write_register_bytes(chip) * chip.array.rows / chip.array_write_time_s,
         ),
         "index_memory": Role(
             "group",
