@@ -326,7 +326,7 @@ def test_a_fault_map_is_kept_over_writes() -> None:
 @pytest.mark.parametrize("spread", [0.3, 1.5])
 def test_the_share_of_worn_cells_is_the_distribution_function(kind: str, spread: float) -> None:
     device = GENERIC.override({"endurance.kind": kind, "endurance.median": 1e6, "endurance.spread": spread})
-    assert not device.exact and device.endurance is not None
+    assert not device.exact and device.laws["endurance"] is not None
     if kind == "lognormal":
         life = stats.lognorm(spread, scale=1e6)
     else:
@@ -340,7 +340,7 @@ def test_the_share_of_worn_cells_is_the_distribution_function(kind: str, spread:
     for writes in (0, 1e4, 3e5, 1e6, 4e6, 1e9):
         failed = device.faults((N,), (2,), seed=5, writes=writes) == 1
         share = life.cdf(writes)
-        assert device.endurance.failed_share(np.asarray(writes)) == pytest.approx(share, rel=1e-9, abs=1e-300)
+        assert device.laws["endurance"].failed_share(np.asarray(writes)) == pytest.approx(share, rel=1e-9, abs=1e-300)
         assert abs(failed.mean() - share) <= 5 * math.sqrt(share * (1 - share) / N)
         assert np.all(failed[before])
         before = failed
@@ -397,10 +397,10 @@ def test_relaxation_grows_with_the_logarithm_of_time() -> None:
 
 def test_relaxation_between_two_times_is_a_line_in_the_logarithm() -> None:
     device = Device.load("neurram")
-    assert device.relaxation is not None
+    assert device.laws["relaxation"] is not None
     states = np.linspace(0, 1, 9)
-    (_, first), (_, last) = (device.relaxation.at(age, states, device.window) for age in (1.0, 86400.0))
-    middle = device.relaxation.at(math.sqrt(86400.0), states, device.window)[1]
+    (_, first), (_, last) = (device.laws["relaxation"].at(age, states, device.window) for age in (1.0, 86400.0))
+    middle = device.laws["relaxation"].at(math.sqrt(86400.0), states, device.window)[1]
     np.testing.assert_allclose(middle, (first + last) / 2, rtol=1e-12)
 
 
@@ -537,9 +537,11 @@ def test_override_of_the_window() -> None:
 
 def test_override_of_the_kind_of_variation() -> None:
     lognormal = GENERIC.override({"programming.kind": "lognormal"})
-    assert lognormal.exact and lognormal.programming is not None and lognormal.programming.sigma.unit == "log"
-    assert GENERIC.override({"programming.kind": "none"}).programming is None
-    assert lognormal.override({"programming.kind": "gaussian", "programming.sigma": 0.1}).programming is not None
+    assert lognormal.exact and lognormal.laws["programming"].sigma.unit == "log"
+    assert GENERIC.override({"programming.kind": "none"}).laws.get("programming") is None
+    assert (
+        lognormal.override({"programming.kind": "gaussian", "programming.sigma": 0.1}).laws["programming"] is not None
+    )
     with pytest.raises(DeviceError, match=r"give programming\.sigma too"):
         GENERIC.override({"programming.sigma": 0.1}).override({"programming.kind": "lognormal"})
 

@@ -186,6 +186,12 @@ class Mark:
     """The unit of a bare number that replaces a value, None where there is none."""
     several = False
     """True if the field takes a list of values."""
+    numbers = True
+    """True if its values are numbers, and so have an order."""
+    whole = False
+    """True if these are whole."""
+    share = False
+    """True if they are shares, which are looked for from 0 to 1."""
 
     def read(self, document: Document, key: str, raw: Any, field: FieldInfo) -> tuple[Any, Provenance]:
         """Read the value from a file."""
@@ -208,6 +214,7 @@ class Words(Mark):
     """Marks a field as a choice of words."""
 
     words: tuple[str, ...]
+    numbers = False
 
     def read(self, document: Document, key: str, raw: Any, field: FieldInfo) -> tuple[Any, Provenance]:
         """Read one of the words."""

@@ -10,8 +10,10 @@ import typer
 
 from mho.errors import OptionError, OutputError, choices
 
-EPILOG = "mho init chip\n\nmho init chip fast.yaml --preset isaac\n\nmho init analog\n\nmho init samples"
-KINDS = {"chip": "my-chip.yaml", "analog": "my-analog.yaml", "samples": "samples"}
+EPILOG = (
+    "mho init chip\n\nmho init chip fast.yaml --preset isaac\n\nmho init analog\n\nmho init device\n\nmho init samples"
+)
+KINDS = {"chip": "my-chip.yaml", "analog": "my-analog.yaml", "device": "my-device.yaml", "samples": "samples"}
 """What there is, and where it is written where no place is named."""
 
 
@@ -19,15 +21,16 @@ def init(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="chip|analog|samples",
-            help="A chip's file; a file of converters, cells and wires for mho accuracy and mho sweep; or a folder of small "
-            "models and data to try everything on.",
+            metavar="chip|analog|device|samples",
+            help="A chip's file; a file of converters, cells and wires for mho accuracy and mho sweep; a file "
+            "of a resistive cell; or a folder of small models and data to try everything on.",
         ),
     ],
     place: Annotated[
         Path | None,
         typer.Argument(
-            metavar="PLACE", help="The file, or the folder of samples; else my-chip.yaml, my-analog.yaml, samples."
+            metavar="PLACE",
+            help="The file, or the folder of samples; else my-chip.yaml, my-analog.yaml, my-device.yaml, samples.",
         ),
     ] = None,
     preset: Annotated[
@@ -59,6 +62,11 @@ def init(
         Chip.load(preset or "aras")
         text = chip_template(preset or "aras", path.stem, str(path))
         use = f"mho run resnet20 --chip {path}"
+    elif what == "device":
+        from mho.machine.analog.devices.template import device_template
+
+        text = device_template(path.stem, str(path))
+        use = f"mho accuracy MODEL --data FILE.npz --set device={path}"
     else:
         from mho.machine.analog.template import analog_template
 

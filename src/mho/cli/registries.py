@@ -26,10 +26,10 @@ def registries() -> Mapping[str, tuple[str, ...]]:
 
 def analog_keys() -> tuple[str, ...]:
     """Return the keys that --set takes for the analog side, those of a device included."""
-    from mho.machine.analog.devices.changes import FORMS
+    from mho.machine.analog.devices.reader import keys
     from mho.machine.analog.spec import Analog
 
-    device = tuple(f"device.{key}" for key in FORMS if key not in ("name", "description"))
+    device = tuple(f"device.{key}" for key in keys() if key not in ("name", "description"))
     return (*Analog.keys(), *device)
 
 

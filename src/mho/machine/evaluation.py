@@ -201,19 +201,8 @@ def draws(analog: Analog, adc_bits: int | None = None) -> bool:
     adc, device = analog.adc, analog.device
     bits = adc_bits if adc.bits == "chip" else adc.bits
     noisy = adc.effective_bits is not None and adc.effective_bits != bits
-    drift, relaxation, worn = device.drift, device.relaxation, device.endurance
-    return bool(
-        (noisy or adc.gain_error or adc.offset_error)
-        or (device.programming is not None and not device.programming.sigma.zero)
-        or (device.read is not None and not device.read.zero)
-        or (device.stuck.on_share or device.stuck.off_share)
-        or (drift is not None and analog.age_s > drift.t0_s and not drift.nu_spread.zero)
-        or (
-            relaxation is not None
-            and not all(curve.zero for curve in (*relaxation.sigmas, relaxation.sigma_slope) if curve)
-        )
-        or (worn is not None and analog.writes and math.isfinite(worn.median))
-    )
+    varies = device.differs(analog.age_s, analog.writes)
+    return bool(varies or noisy or adc.gain_error or adc.offset_error)
 
 
 def evaluate(
@@ -326,10 +315,10 @@ def _notes(program: Program, analog: Analog, drawn: bool, seeds: int, measured: 
     if analog.adc.range == "calibrated" and analog.limits is None:
         notes.append(f"ADC ranges are those of the first chip on {measured.origin}")
     device = analog.device
-    ages = [part for part in (device.drift, device.relaxation) if part is not None and not part.exact]
-    if analog.age_s and not ages:
+    laws = [law for law in device.laws.values() if not law.exact]
+    if analog.age_s and not any(law.ages for law in laws):
         notes.append(f"age_s {analog.age_s:g} changes nothing: device {device.name} neither drifts nor relaxes")
-    if analog.writes and (device.endurance is None or math.isinf(device.endurance.median)):
+    if analog.writes and not any(law.wears for law in laws):
         notes.append(f"writes {analog.writes:g} change nothing: cells of device {device.name} never fail")
     notes.append(f"device {device.name}: {' '.join(device.description.split())}".rstrip(": "))
     notes += [

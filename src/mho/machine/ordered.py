@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from mho.chip.spec import ChipSpec
 from mho.errors import OptionError, choices
-from mho.machine.analog.devices.changes import FORMS
+from mho.machine.analog.devices.reader import keys
 from mho.machine.analog.spec import Adc, Analog, Wires
 from mho.quantity import part_of
 
@@ -27,16 +27,6 @@ SMALLEST = 1e-6
 """Of the highest value: the lowest one of a grid that reaches down to 0, beside 0 itself."""
 MOST = 1_000_000
 """Values of a grid."""
-SHARES = (
-    "programming.sigma",
-    "verify.tolerance",
-    "read.sigma",
-    "stuck.on_share",
-    "stuck.off_share",
-    "relaxation.sigma",
-)
-"""Keys of a device whose values are shares: of the range of conductances, or of the cells."""
-
 Number = int | float
 
 
@@ -92,15 +82,17 @@ def _range(key: str) -> tuple[bool, Number | None, Number | None, bool]:
     """Return whether a parameter takes whole numbers alone, the ends of its range (None: open), and whether the lower is out."""
     if key.startswith(DEVICE):
         name = key.removeprefix(DEVICE)
-        if name not in FORMS:
-            raise OptionError(f"unknown key {key!r}; {choices(key, [DEVICE + each for each in FORMS])}")
-        if FORMS[name] in ("text", "whole") or name.endswith((".kind", ".mode")):
+        known = keys()
+        if name not in known:
+            raise OptionError(f"unknown key {key!r}; {choices(key, [DEVICE + each for each in known])}")
+        mark = known[name]
+        if not mark.numbers:
             raise OptionError(f"{key} has no order: it takes words or whole quantities, not numbers")
-        return name.endswith((".iterations", ".cell_bits")), 0, 1 if name in SHARES else None, False
+        return mark.whole, 0, 1 if mark.share else None, False
     annotation = _annotations().get(key)
     if annotation is None:
-        known = [*_annotations(), *(DEVICE + each for each in FORMS)]
-        raise OptionError(f"unknown key {key!r}; {choices(key, known)}")
+        every = [*_annotations(), *(DEVICE + each for each in keys())]
+        raise OptionError(f"unknown key {key!r}; {choices(key, every)}")
     schema = TypeAdapter(annotation).json_schema()
     kinds = schema.get("anyOf", [schema])
     numbers = [kind for kind in kinds if kind.get("type") in ("integer", "number")]

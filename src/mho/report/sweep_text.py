@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mho.chip.spec import ChipSpec
-from mho.machine.analog.devices.changes import FORMS
+from mho.machine.analog.devices.reader import keys
 from mho.quantity import marks
 from mho.report import accuracy_text as text
 
@@ -21,8 +21,8 @@ UNITS = {
     "wires.row_ohm": "ohm a segment", "wires.column_ohm": "ohm a segment",
 }  # fmt: skip
 """Units of the keys of an analog file; a key that is not here has none."""
-OF_FORM = {"S": "S", "s": "s", "range": "as a share", "variation": "as a share"}
-"""Units of a device's keys by how its bare values are written."""
+OF_DEVICE = {"S": "S", "s": "s", "range": "as a share"}
+"""Units of a device's keys by those of its bare values."""
 LOSS = 0.01
 """Accuracy that a point of a sweep may lose and still count as good: one point of a hundred."""
 CLOSEST = 0.3
@@ -33,7 +33,8 @@ def unit(key: str) -> str:
     """Return the unit of a swept parameter, as bare values of it are meant; nothing where it has none."""
     head, _, tail = key.partition(".")
     if head == "device":
-        return OF_FORM.get(FORMS.get(tail, ""), "")
+        known = keys()
+        return OF_DEVICE.get((known[tail].unit or "") if tail in known else "", "")
     if head != "chip":
         return UNITS.get(key, "")
     mark = marks(ChipSpec).get(tail)

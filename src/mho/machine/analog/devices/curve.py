@@ -71,3 +71,7 @@ class Curve:
         elif self.unit == "siemens":
             found = found * (self.factor / window.range_s)
         return np.asarray(found, dtype=np.float64)
+
+
+NO_SHARE, NOTHING = Curve("constant", (0.0,), "range"), Curve("constant", (0.0,), "number")
+"""What is 0 in every state: a share of the range, and a number."""

@@ -13,15 +13,12 @@ import numpy.typing as npt
 
 from mho.errors import DeviceError
 from mho.files.text import read_yaml
-from mho.machine.analog.devices.ageing import Drift, Relaxation
-from mho.machine.analog.devices.changes import changed
-from mho.machine.analog.devices.curve import Curve, FloatArray, Window
+from mho.machine.analog.devices.curve import FloatArray, Window
 from mho.machine.analog.devices.describe import values
-from mho.machine.analog.devices.draws import Purpose, check_key, stream
-from mho.machine.analog.devices.faults import STUCK_OFF, STUCK_ON, WORKS, Endurance, Stuck
-from mho.machine.analog.devices.reader import Reader
+from mho.machine.analog.devices.draws import check_key
+from mho.machine.analog.devices.law import STUCK_OFF, STUCK_ON, WORKS, Cells, Draws, Law, Writes
+from mho.machine.analog.devices.reader import read_device, varied
 from mho.machine.analog.devices.validity import Validity
-from mho.machine.analog.devices.variation import Programming, Verify, write
 from mho.quantity import Presets
 from mho.shown import Columns, Shown, columns
 
@@ -37,21 +34,14 @@ class Device(Shown):
         device.override({"programming.sigma": 0.1})             a variant, checked anew
         device.program(levels, 2, (group, instruction), seed=0) what the cells conduct
 
-    Conductances are in *level units*, (g_on - g_off) / (2^cell_bits - 1): level l conducts l + pedestal. Parts that a file
-    leaves out are None and do nothing.
+    Conductances are in *level units*, (g_on - g_off) / (2^cell_bits - 1): level l conducts l + pedestal. `laws` are what the file
+    describes, by the name of its part; what it leaves out does nothing.
     """
 
     name: str
     description: str
-    g_on_s: float
-    g_off_s: float
-    programming: Programming | None
-    verify: Verify | None
-    read: Curve | None
-    stuck: Stuck
-    drift: Drift | None
-    relaxation: Relaxation | None
-    endurance: Endurance | None
+    window: Window
+    laws: Mapping[str, Law]
     validity: Validity
     content: dict[str, Any] = field(repr=False, compare=False)
 
@@ -77,23 +67,10 @@ class Device(Shown):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], file: str = "device") -> Device:
         """Build from the keys of a file, or from `to_dict`; DeviceError naming `file` and key."""
-        reader = Reader(file, content)
-        programming = reader.programming()
+        read = read_device(file, content)
         return cls(
-            reader.name,
-            reader.description,
-            reader.window.on_s,
-            reader.window.off_s,
-            programming,
-            reader.verify(programming),
-            reader.read(),
-            reader.stuck(),
-            reader.drift(),
-            reader.relaxation(),
-            reader.endurance(),
-            reader.validity,
-            copy.deepcopy(dict(content)),
-        )
+            read.name, read.description, read.window, read.laws, read.validity, copy.deepcopy(dict(content))
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a file that describes this device, safe for JSON and YAML; `from_dict` takes it back."""
@@ -105,7 +82,7 @@ class Device(Shown):
         {"programming.sigma": 0.1} is 10 % of the range; a number for `g_on_s` is in siemens, for times in seconds. `source` is what
         the new numbers cite. DeviceError for an unknown key and for what the values make inconsistent or invalid.
         """
-        return Device.from_dict(changed(self.content, values, source), f"{self.name} (override)")
+        return Device.from_dict(varied(self.content, values, source), f"{self.name} (override)")
 
     @property
     def on_off(self) -> float:
@@ -113,18 +90,28 @@ class Device(Shown):
         return self.g_on_s / self.g_off_s if self.g_off_s else float("inf")
 
     @property
-    def window(self) -> Window:
-        """The conductances between which levels lie."""
-        return Window(self.g_on_s, self.g_off_s)
+    def g_on_s(self) -> float:
+        """What a cell at the highest level conducts, in siemens."""
+        return self.window.on_s
+
+    @property
+    def g_off_s(self) -> float:
+        """What a cell at level 0 conducts, in siemens."""
+        return self.window.off_s
 
     @property
     def exact(self) -> bool:
-        """True when every cell conducts level + pedestal for sure, at any age and after any number of writes."""
-        parts = (self.programming, self.drift, self.relaxation)
-        worn = self.endurance is not None and not np.isinf(self.endurance.median)
-        return all(part is None or part.exact for part in parts) and not (
-            self.stuck.on_share or self.stuck.off_share or worn
-        )
+        """True if every cell conducts level + pedestal for sure, at any age and after any number of writes."""
+        return all(law.exact for law in self.laws.values())
+
+    @property
+    def quiet(self) -> bool:
+        """True if reads add nothing to what cells conduct."""
+        return all(law.quiet for law in self.laws.values())
+
+    def differs(self, age_s: float, writes: Writes) -> bool:
+        """Return True if chips of this device differ at an age and after so many writes."""
+        return any(law.differs(age_s, writes) for law in self.laws.values())
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -141,7 +128,7 @@ class Device(Shown):
         cell_bits: int,
         *,
         age_s: float = 0.0,
-        writes: float | npt.ArrayLike | None = None,
+        writes: Writes = None,
         temperature_k: float | None = None,
     ) -> None:
         """Raise DeviceError where the device says nothing about such cells, ages, writes or temperatures."""
@@ -155,7 +142,7 @@ class Device(Shown):
         *,
         seed: int,
         age_s: float = 0.0,
-        writes: float | npt.ArrayLike | None = None,
+        writes: Writes = None,
         faults: npt.NDArray[np.uint8] | None = None,
     ) -> FloatArray:
         """Return what cells conduct `age_s` seconds after they were written, in level units, pedestal included, at least 0.
@@ -173,23 +160,18 @@ class Device(Shown):
             raise DeviceError(f"levels: must be integers, not {given.dtype}")
         if given.size and (int(given.min()) < 0 or int(given.max()) > steps):
             raise DeviceError(f"levels: must be from 0 to {steps}, not {int(given.min())} to {int(given.max())}")
-        below = self.pedestal(cell_bits)
-        targets = np.arange(steps + 1) + below
-        if self.programming is None or self.programming.exact:
-            found = targets[given]
-        else:
-
-            def normals(turn: int) -> FloatArray:
-                return stream(seed, Purpose.PROGRAMMING, key, turn).standard_normal(given.shape)
-
-            found = write(self.programming, self.verify, given, targets, self.window, normals)
-        found = np.asarray(self._aged(found, given, steps, key, seed, age_s))
+        draws = Draws(seed, key, given.shape)
+        cells = Cells(self.name, given, steps, self.window, draws, age_s, self.laws)
+        conductance = cells.targets[given]
+        for law in self.laws.values():
+            conductance = law.conducts(conductance, cells)
         stuck = self.faults(given.shape, key, seed=seed, writes=writes) if faults is None else np.asarray(faults)
         if stuck.shape != given.shape:
             raise DeviceError(f"faults: must have the shape of levels, {given.shape}, not {stuck.shape}")
         if stuck.size and stuck.any():
-            found = np.where(stuck == STUCK_ON, targets[-1], np.where(stuck == STUCK_OFF, below, found))
-        return found
+            low, high = cells.targets[0], cells.targets[-1]
+            conductance = np.where(stuck == STUCK_ON, high, np.where(stuck == STUCK_OFF, low, conductance))
+        return np.asarray(conductance)
 
     def faults(
         self,
@@ -197,7 +179,7 @@ class Device(Shown):
         key: tuple[int, ...],
         *,
         seed: int,
-        writes: float | npt.ArrayLike | None = None,
+        writes: Writes = None,
     ) -> npt.NDArray[np.uint8]:
         """Return which cells are stuck: 0 for those that work, 1 stuck off, 2 stuck on.
 
@@ -205,21 +187,10 @@ class Device(Shown):
         broadcasts to the shape; None for fresh cells. Cells that were stuck from the beginning stay what they are.
         """
         check_key(seed, key)
-        found = np.full(shape, WORKS, dtype=np.uint8)
-        if self.stuck.on_share or self.stuck.off_share:
-            found = self.stuck.find(stream(seed, Purpose.STUCK, key).random(shape))
-        if self.endurance is not None and writes is not None:
-            share = self.endurance.failed_share(np.asarray(writes, dtype=np.float64))
-            if np.any(share):
-                try:
-                    share = np.broadcast_to(share, shape)
-                except ValueError:
-                    raise DeviceError(
-                        f"writes: of shape {share.shape} does not broadcast to the cells, {shape}"
-                    ) from None
-                failed = stream(seed, Purpose.ENDURANCE, key).random(shape) < share
-                found[failed & (found == WORKS)] = self.endurance.stuck
-        return found
+        faults = np.full(shape, WORKS, dtype=np.uint8)
+        for law in self.laws.values():
+            faults = law.breaks(faults, Draws(seed, key, shape), writes)
+        return faults
 
     def read_sigma(self, conductance: npt.ArrayLike, cell_bits: int) -> FloatArray:
         """Return the standard deviation of the noise of one read of each cell, in level units, of the conductances' shape.
@@ -227,29 +198,10 @@ class Device(Shown):
         conductance: what the cells conduct, in level units, pedestal included. Noise is new at each read.
         """
         given = np.asarray(conductance, dtype=np.float64)
-        if self.read is None or self.read.zero:
-            return np.broadcast_to(0.0, given.shape)
         steps = 2**cell_bits - 1
-        state = given / steps - self.window.pedestal
-        if self.read.form != "constant":
-            # A fit says nothing about cells that variation took out of the range: they are as noisy as those at its end.
-            state = np.clip(state, 0.0, 1.0)
-        return np.asarray(self.read(state, self.window) * steps)
-
-    def _aged(
-        self, found: FloatArray, levels: np.ndarray, steps: int, key: tuple[int, ...], seed: int, age_s: float
-    ) -> FloatArray:
-        states = np.arange(steps + 1) / steps
-        if self.drift is not None and not self.drift.exact and age_s > self.drift.t0_s:
-            normal = stream(seed, Purpose.DRIFT, key).standard_normal(found.shape)
-            found = found * self.drift.factor(age_s, levels, states, self.window, normal)
-            if not np.all(np.isfinite(found)):
-                raise DeviceError(f"{self.name}: drift: conductances grow without limit within {age_s:g} s")
-        if self.relaxation is not None and not self.relaxation.exact:
-            shift, sigma = self.relaxation.at(age_s, states, self.window)
-            normal = stream(seed, Purpose.RELAXATION, key).standard_normal(found.shape)
-            normal *= (sigma * steps)[levels]
-            normal += (shift * steps)[levels]
-            normal += found
-            found = np.maximum(normal, 0.0, out=normal)
-        return found
+        states = given / steps - self.window.pedestal
+        sigmas = [sigma for law in self.laws.values() if (sigma := law.read_sigma(states, self.window)) is not None]
+        if not sigmas:
+            return np.broadcast_to(0.0, given.shape)
+        total = sigmas[0] if len(sigmas) == 1 else np.sqrt(sum(np.square(sigma) for sigma in sigmas))
+        return np.asarray(total * steps)

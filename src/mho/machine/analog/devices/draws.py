@@ -1,29 +1,18 @@
-"""Random numbers keyed by what is drawn and where, so that neither order nor process nor another knob changes them.
+"""Random numbers keyed by the law that draws and where, so that neither order nor process nor another knob changes them.
 
-Each purpose has streams of its own. So a sweep over one knob leaves all other draws as they are, and the same uniform numbers
+Each law has streams of its own. So a sweep over one knob leaves all other draws as they are, and the same uniform numbers
 compared with a larger share choose a superset of the cells (common random numbers).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import IntEnum
 
 import numpy as np
 
 from mho.errors import DeviceError
 
 _WORD = 1 << 32
-
-
-class Purpose(IntEnum):
-    """What is drawn; the numbers are part of every result, and never change."""
-
-    PROGRAMMING = 0xDE01
-    STUCK = 0xDE02
-    ENDURANCE = 0xDE03
-    DRIFT = 0xDE04
-    RELAXATION = 0xDE05
 
 
 def check_key(seed: int, key: tuple[int, ...]) -> None:
@@ -35,8 +24,8 @@ def check_key(seed: int, key: tuple[int, ...]) -> None:
             raise DeviceError(f"{name}: must be integers from 0 to 2^64 - 1, not {number!r}")
 
 
-def stream(seed: int, purpose: Purpose, key: Iterable[int], turn: int = 0) -> np.random.Generator:
-    """Return the generator for a purpose at a place; `turn` counts the repetitions of a write."""
+def stream(seed: int, number: int, key: Iterable[int], turn: int = 0) -> np.random.Generator:
+    """Return the generator of the stream `number` at a place; `turn` counts the repetitions of a write."""
     # Two words a number: a SeedSequence gives numbers of 2^32 and above two words of its own, and places would coincide.
     words = [word for number in key for word in (int(number) % _WORD, int(number) // _WORD)]
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=(purpose, turn, *words))))
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=(number, turn, *words))))

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.errors import DeviceError
+from mho.machine.analog.devices.fields import UNLIMITED, Amount, Between, Plain
+from mho.quantity import Part
 
 
-@dataclass(frozen=True)
-class Validity:
+class Validity(Part):
     """Limits, all inclusive; infinite where a device says `unlimited`.
 
     conductance_s and temperature_k: lowest and highest. cell_bits, age_s (seconds since programming) and writes (of a cell): the
     highest.
     """
 
-    conductance_s: tuple[float, float]
-    temperature_k: tuple[float, float]
-    cell_bits: int
-    age_s: float
-    writes: float
+    conductance_s: Annotated[tuple[float, float], Between("conductance")]
+    temperature_k: Annotated[tuple[float, float], Between()]
+    cell_bits: Annotated[int, Plain(1, 8, whole=True)]
+    age_s: Annotated[float, Amount("time", unlimited=True)]
+    writes: Annotated[float, Plain(unlimited=UNLIMITED)]
 
     def check(
         self,

@@ -1,0 +1,296 @@
+"""What the fields of device laws are: numbers without unit, numbers that depend on the state of a cell, limits from and to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from mho.errors import choices
+from mho.machine.analog.devices.curve import Curve, Window
+from mho.quantity import Document, Mark, Provenance, mark_of, one_line
+from mho.units import SI_UNIT, UNITS, to_si, units_of
+
+UNLIMITED = "unlimited"
+CONDUCTANCES = ("range", "conductance", "siemens")
+"""Units of a curve that is a conductance; "siemens" stands for any unit of conductance."""
+GRID = np.linspace(0.0, 1.0, 1025)
+"""States at which curves are checked."""
+WHOLE = Window(1.0, 0.0)
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class DeviceDocument(Document):
+    """A device file that is being read; `window` lies between the conductances of its lowest and highest level."""
+
+    window: Window = WHOLE
+
+    def law(self, model: type[Model], key: str, raw: Any) -> Model:
+        """Read the part `key` of the file by the fields of a law."""
+        mapping = self.mapping(key, raw)
+        optional = [name for name, field in model.model_fields.items() if not field.is_required()]
+        self.check_keys(key, mapping, [name for name in model.model_fields if name not in optional], optional)
+        values = {
+            name: mark_of(field).read(self, f"{key}.{name}", mapping[name], field)[0]
+            for name, field in model.model_fields.items()
+            if name in mapping
+        }
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            raise self.fail(key, one_line(error)) from None
+
+    def plain(
+        self, key: str, raw: Any, lowest: float, highest: float = math.inf, unlimited: str | None = None
+    ) -> float:
+        """Read `{value: 3, source: ID}`, a number without unit, or infinity written as the word `unlimited`."""
+        mapping = self.mapping(key, raw)
+        self.check_keys(key, mapping, ("value",), ("source",))
+        self.source(key, mapping)
+        if unlimited is not None and mapping["value"] == unlimited:
+            return math.inf
+        value = self.number(key, mapping["value"])
+        if not lowest <= value <= highest:
+            allowed = f"at least {lowest:g}" if math.isinf(highest) else f"from {lowest:g} to {highest:g}"
+            word = f", or {unlimited}" if unlimited else ""
+            raise self.fail(key, f"must be {allowed}{word}, not {value!r}")
+        return float(value)
+
+    def amount(self, key: str, raw: Any, dimension: str, above: bool = False) -> float:
+        """Read a quantity with a unit, at least 0, or above it."""
+        value, _ = self.quantity(key, raw, dimension)
+        if value < 0 or (above and value == 0):
+            raise self.fail(key, f"must be {'above' if above else 'at least'} 0, not {raw['value']!r}")
+        return value
+
+    def numbers(self, key: str, raw: Any, count: int | None = None) -> tuple[float, ...]:
+        """Read a list of numbers."""
+        if not isinstance(raw, list) or not raw or (count is not None and len(raw) != count):
+            raise self.fail(key, f"must be a list of {count or 'at least one'} numbers")
+        return tuple(float(self.number(key, number)) for number in raw)
+
+
+def _device(document: Document) -> DeviceDocument:
+    assert isinstance(document, DeviceDocument)
+    return document
+
+
+class DeviceMark(Mark):
+    """A field of a device, whose provenance is told by the file itself (`describe`)."""
+
+    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> Any:
+        """Read the value."""
+        raise NotImplementedError
+
+    def read(self, document: Document, key: str, raw: Any, field: FieldInfo) -> tuple[Any, Provenance]:
+        """Read the value from a file."""
+        return self.value(_device(document), key, raw, field), Provenance("", "", "")
+
+
+class Text(DeviceMark):
+    """Marks a text."""
+
+    numbers = False
+
+    def write(self, value: Any, source: str) -> Any:
+        """Return the text itself."""
+        return value
+
+    def allowed(self, field: FieldInfo) -> str:
+        """Say that it is a text."""
+        return "a text"
+
+
+@dataclass(frozen=True)
+class Plain(DeviceMark):
+    """Marks a number without unit in a range; the word `unlimited`, where there is one, stands for infinity."""
+
+    lowest: float = 0.0
+    highest: float = math.inf
+    unlimited: str | None = None
+    whole: bool = False
+    share: bool = False
+
+    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> Any:
+        """Read the number."""
+        number = document.plain(key, raw, self.lowest, self.highest, self.unlimited)
+        if not self.whole:
+            return number
+        if number != int(number):
+            raise document.fail(key, f"must be a whole number, not {number!r}")
+        return int(number)
+
+    def allowed(self, field: FieldInfo) -> str:
+        """Say its range."""
+        ends = f"from {self.lowest:g} on" if math.isinf(self.highest) else f"{self.lowest:g} to {self.highest:g}"
+        return ends + (f", or {self.unlimited}" if self.unlimited else "")
+
+
+@dataclass(frozen=True)
+class Amount(DeviceMark):
+    """Marks a quantity of a dimension, at least 0 or `above` it; or `unlimited`, which stands for infinity."""
+
+    dimension: str
+    above: bool = False
+    unlimited: bool = False
+
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """The SI unit."""
+        return SI_UNIT[self.dimension]
+
+    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> float:
+        """Read the quantity in SI units."""
+        if self.unlimited and document.mapping(key, raw).get("value") == UNLIMITED:
+            document.check_keys(key, raw, ("value", "source"))
+            document.source(key, raw)
+            return math.inf
+        return document.amount(key, raw, self.dimension, self.above)
+
+    def allowed(self, field: FieldInfo) -> str:
+        """Say range and units."""
+        within = "above 0" if self.above else "from 0 on"
+        return f"{within}, in {', '.join(units_of(self.dimension))}" + (f"; or {UNLIMITED}" if self.unlimited else "")
+
+
+@dataclass(frozen=True)
+class Between(DeviceMark):
+    """Marks limits, `{minimum: 1, maximum: 40, unit: uS, source: ID}`, lowest and highest; `maximum` may be unlimited."""
+
+    dimension: str | None = None
+    numbers = False
+
+    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> tuple[float, float]:
+        """Read both ends."""
+        mapping = document.mapping(key, raw)
+        needed = ("minimum", "maximum", "source")
+        document.check_keys(key, mapping, needed, ("unit",) if self.dimension else ())
+        ends = []
+        for end in ("minimum", "maximum"):
+            entry: dict[str, Any] = {name: mapping[name] for name in ("unit", "source") if name in mapping}
+            entry["value"] = mapping[end]
+            if end == "maximum" and mapping[end] == UNLIMITED:
+                document.source(key, mapping)
+                ends.append(math.inf)
+            elif self.dimension:
+                ends.append(document.amount(f"{key}.{end}", entry, self.dimension))
+            else:
+                ends.append(document.plain(f"{key}.{end}", entry, 0.0))
+        if ends[0] > ends[1]:
+            raise document.fail(key, "minimum is above maximum")
+        return ends[0], ends[1]
+
+    def write(self, value: Any, source: str) -> Any:
+        """Refuse: two ends are no one number."""
+        raise ValueError(f"give a mapping with minimum, maximum and unit, not {value!r}")
+
+    def allowed(self, field: FieldInfo) -> str:
+        """Say its form."""
+        return "minimum and maximum" + (f", in {', '.join(units_of(self.dimension))}" if self.dimension else "")
+
+
+@dataclass(frozen=True)
+class Curved(DeviceMark):
+    """Marks a number that may depend on the state of the cell: units are those of `Curve`, the first that of a bare number.
+
+    `share`: what is looked for (`mho.find`) lies from 0 to 1.
+    """
+
+    units: tuple[str, ...] = CONDUCTANCES
+    signed: bool = False
+    share: bool = False
+
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """The unit of a bare number."""
+        return self.units[0]
+
+    def write(self, value: Any, source: str) -> Any:
+        """Return a constant in the first unit."""
+        return {"value": value, "unit": self.unit, "source": source}
+
+    def allowed(self, field: FieldInfo) -> str:
+        """Say the units."""
+        units = [unit for unit in self.units if unit != "siemens"]
+        units += units_of("conductance") if "siemens" in self.units else ()
+        return f"{'any number' if self.signed else 'from 0 on'}, in {', '.join(units)}; or a polynomial, or points"
+
+    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo | None = None) -> Curve:
+        """Read a constant, `polynomial` or `points`."""
+        mapping = document.mapping(key, raw)
+        document.check_keys(key, mapping, (), ("value", "polynomial", "points", "argument", "unit", "source"))
+        document.source(key, mapping)
+        forms = [form for form in ("value", "polynomial", "points") if form in mapping]
+        if len(forms) != 1:
+            raise document.fail(key, "give one of value, polynomial and points")
+        unit, factor = self._unit(document, key, mapping)
+        at: tuple[float, ...] = ()
+        content = mapping[forms[0]]
+        if forms[0] == "value":
+            values: tuple[float, ...] = (float(document.number(key, content)),)
+            if "argument" in mapping:
+                raise document.fail(f"{key}.argument", "a constant has none")
+        elif forms[0] == "polynomial":
+            values = document.numbers(key, content)
+        else:
+            if not isinstance(content, list) or len(content) < 2:
+                raise document.fail(f"{key}.points", "must be at least two pairs [argument, value]")
+            pairs = [document.numbers(f"{key}.points", pair, 2) for pair in content]
+            at, values = tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+            if any(b <= a for a, b in pairwise(at)):
+                raise document.fail(f"{key}.points", "arguments must increase")
+        form: Any = "constant" if forms[0] == "value" else forms[0]
+        curve = Curve(form, values, cast(Any, unit), at, _argument(document, key, mapping), factor)
+        self._check(document, key, curve)
+        return curve
+
+    def _check(self, document: DeviceDocument, key: str, curve: Curve) -> None:
+        if curve.form == "points":
+            ends = curve.argument(GRID, document.window)
+            slack = 1e-9 * max(abs(curve.at[0]), abs(curve.at[-1]))
+            if ends[0] < curve.at[0] - slack or ends[-1] > curve.at[-1] + slack:
+                reach = f"must reach from {ends[0]:g} to {ends[-1]:g}, the levels of the device"
+                raise document.fail(f"{key}.points", reach)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = curve(GRID, document.window)
+        if not np.all(np.isfinite(values)):
+            raise document.fail(key, "must be finite numbers")
+        if not self.signed and np.any(values < 0):
+            state = GRID[int(np.argmin(values))]
+            raise document.fail(key, f"must not be negative; at {state:.3f} of the range it is {values.min():g}")
+        largest = np.max(np.abs(values))
+        if largest > 100:
+            raise document.fail(
+                key, f"must be at most 100 in size (shares of the range, or logarithms), not {largest:g}"
+            )
+
+    def _unit(self, document: DeviceDocument, key: str, mapping: Mapping[str, Any]) -> tuple[str, float]:
+        words = [unit for unit in self.units if unit != "siemens"]
+        allowed = [*words, *(units_of("conductance") if "siemens" in self.units else ())]
+        unit = mapping.get("unit")
+        if unit in words:
+            return str(unit), 1.0
+        if not isinstance(unit, str) or unit not in allowed:
+            raise document.fail(f"{key}.unit", f"{unit!r} is not allowed; {choices(str(unit), allowed)}")
+        return "siemens", float(UNITS[unit][1])
+
+
+def _argument(document: DeviceDocument, key: str, mapping: Mapping[str, Any]) -> float | None:
+    """Return the conductance in siemens that the argument counts in; None for the state itself."""
+    if "argument" not in mapping:
+        return None
+    where = f"{key}.argument"
+    raw = document.mapping(where, mapping["argument"])
+    document.check_keys(where, raw, ("per", "unit"))
+    number = document.number(where, raw["per"])
+    per = to_si(number, str(raw["unit"]), "conductance", f"{document.file}: {where}", document.error)
+    if per <= 0:
+        raise document.fail(where, f"per must be above 0, not {raw['per']!r}")
+    return per
