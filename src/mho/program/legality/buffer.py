@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 
 from mho.program.instructions import Activate, Transfer, Vector
@@ -63,25 +64,28 @@ def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
 
 def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     """Each layer that reads a spilled tensor waits for a load of its own, after the store."""
+    if not any(use.spilled for use in facts.program.buffers):
+        return
+    moved: dict[tuple[str, int, int], list[int]] = {}
+    # For each stored tensor the layers that read it, as they start, each with the instructions that do.
+    reading: dict[int, dict[int, list[int]]] = {}
+    for i, instruction in enumerate(facts.instructions):
+        layer = facts.layers[instruction.layer]
+        if isinstance(instruction, Transfer):
+            moved.setdefault((instruction.direction, instruction.layer, instruction.size), []).append(i)
+        elif isinstance(instruction, Activate | Vector) and not layer.moves_only:
+            for tensor in {views[facts.place[name]] for name in layer.inputs}:
+                reading.setdefault(tensor, {}).setdefault(instruction.layer, []).append(i)
     for use in facts.program.buffers:
         if not use.spilled:
             continue
-        moves = [
-            (i, each.direction)
-            for i, each in enumerate(facts.instructions)
-            if isinstance(each, Transfer) and each.layer == use.layer and each.size == use.spilled
-        ]
-        ready = [i for i, way in moves if way == "store"] or facts.finishes.get(use.layer, [])
+        ready = moved.get(("store", use.layer, use.spilled)) or facts.finishes.get(use.layer, [])
         loads = [
-            i for i, way in moves if way == "load" and i not in ready and any(facts.order.before(j, i) for j in ready)
+            i
+            for i in moved.get(("load", use.layer, use.spilled), [])
+            if i not in ready and any(facts.order.before(j, i) for j in ready)
         ]
-        readers: dict[int, list[int]] = {}
-        for i, instruction in enumerate(facts.instructions):
-            layer = facts.layers[instruction.layer]
-            reads = any(views[facts.place[name]] == use.layer for name in layer.inputs)
-            if isinstance(instruction, Activate | Vector) and reads and not layer.moves_only:
-                readers.setdefault(instruction.layer, []).append(i)
-        for places in readers.values():
+        for places in reading.get(use.layer, {}).values():
             own = next((each for each in reversed(loads) if all(facts.order.before(each, i) for i in places)), None)
             if own is None:
                 name = facts.layers[use.layer].name
@@ -105,10 +109,16 @@ def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     for use in facts.program.buffers:
         for bank in use.banks:
             holders.setdefault(bank, []).append(use.layer)
+
+    @cache
+    def together(old: int, new: int) -> bool:
+        """Return True if the tensor of layer `new` may be made while that of `old` is still used."""
+        used = [done for each in (old, *readers.get(old, [])) for done in facts.finishes.get(each, [])]
+        used += stores.get(old, [])
+        return any(not facts.order.before(done, made) for made in makers.get(new, []) for done in used)
+
     for bank, held in holders.items():
         for old, new in pairwise(sorted(held)):
-            used = [done for each in (old, *readers.get(old, [])) for done in facts.finishes.get(each, [])]
-            used += stores.get(old, [])
-            if any(not facts.order.before(done, made) for done in used for made in makers.get(new, [])):
+            if together(old, new):
                 names = f"{facts.layers[old].name} and {facts.layers[new].name}"
                 yield Violation(-1, f"bank {bank} holds the tensors of {names} at once")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from mho.network.layers import Constant, Input, Layer, MatrixLayer
-from mho.program.instructions import Combine, Instruction, Transfer, Vector
+from mho.program.instructions import Combine, Transfer, Vector
+from mho.program.legality.order import Order
 from mho.program.program import Program
 
 
@@ -17,22 +17,6 @@ class Violation:
 
     instruction: int
     text: str
-
-
-class Order:
-    """The order that dependencies enforce, as one set of bits an instruction."""
-
-    def __init__(self, instructions: Sequence[Instruction]) -> None:
-        self._before: list[int] = []
-        for instruction in instructions:
-            bits = 0
-            for other in instruction.after:
-                bits |= self._before[other] | (1 << other)
-            self._before.append(bits)
-
-    def before(self, first: int, second: int) -> bool:
-        """Whether `first` has certainly ended when `second` starts."""
-        return bool(self._before[second] >> first & 1)
 
 
 class Facts:
@@ -47,7 +31,8 @@ class Facts:
     @cached_property
     def order(self) -> Order:
         """The order that dependencies enforce."""
-        return Order(self.instructions)
+        ends = [place for places in self.finishes.values() for place in places]
+        return Order([instruction.after for instruction in self.instructions], ends)
 
     @cached_property
     def steps(self) -> tuple[int, ...]:

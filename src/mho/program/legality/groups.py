@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mho.mapping import Pieces, Tiling
 from mho.network.layers import Constant, Input
-from mho.program.instructions import Activate, Combine, Transfer, Vector, Write, members
+from mho.program.instructions import Activate, Combine, Groups, Transfer, Vector, Write, members, size
 from mho.program.legality.facts import Facts, Violation, finisher
+from mho.program.legality.holding import Content, Held, Holding
 
 
 def shape_rules(facts: Facts) -> Iterator[Violation]:
     """Check that instructions fit their layers, and runs of blocks, groups and windows their bounds."""
-    chip = facts.program.chip
     # The load of an input that stays in main memory whole moves nothing: it says when the input's turn has come.
     outside = {
         ("load", use.layer)
@@ -31,30 +32,40 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
         if isinstance(instruction, Combine | Vector):
             if isinstance(layer, Input | Constant) or not isinstance(instruction, finisher(layer)):
                 yield Violation(i, f"{layer.name} ({layer.kind}) is not made by this kind of instruction")
-            continue
-        mapped = facts.program.mapping.by_index.get(instruction.layer)
-        if mapped is None:
-            yield Violation(i, f"{layer.name} ({layer.kind}) has no weights to write or activate")
-            continue
-        first, last = instruction.blocks
-        if not 0 <= first < last <= mapped.blocks:
-            yield Violation(i, f"blocks {instruction.blocks} of {mapped.blocks}")
-        most = facts.program.mapping.most_copies(mapped)
-        if not 0 <= instruction.copy < most:
-            yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
-        if any(not 0 <= begin < end <= chip.groups for begin, end in instruction.groups):
-            # Not counted one by one: a damaged range may be of any length.
-            yield Violation(i, f"groups {instruction.groups} on a chip of {chip.groups}")
         else:
-            groups = list(members(instruction.groups))
-            if len(groups) != last - first or len(set(groups)) != len(groups):
-                yield Violation(i, f"{last - first} blocks need as many different groups, not {len(set(groups))}")
-        if isinstance(instruction, Write) and 0 <= first < last <= mapped.blocks:
-            yield from _orders(facts, i, instruction, mapped.tiling)
-        if isinstance(instruction, Activate):
-            begin, end = instruction.windows
-            if not 0 <= begin < end <= mapped.windows:
-                yield Violation(i, f"windows {instruction.windows} of {mapped.windows}")
+            yield from _runs(facts, i, instruction)
+
+
+def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Violation]:
+    """Check the runs of a write or an activation: blocks, copy, groups, and windows."""
+    layer = facts.layers[instruction.layer]
+    mapped = facts.program.mapping.by_index.get(instruction.layer)
+    if mapped is None:
+        yield Violation(i, f"{layer.name} ({layer.kind}) has no weights to write or activate")
+        return
+    first, last = instruction.blocks
+    if not 0 <= first < last <= mapped.blocks:
+        yield Violation(i, f"blocks {instruction.blocks} of {mapped.blocks}")
+    most = facts.program.mapping.most_copies(mapped)
+    if not 0 <= instruction.copy < most:
+        yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
+    if any(not 0 <= begin < end <= facts.program.chip.groups for begin, end in instruction.groups):
+        # Not counted one by one: a damaged range may be of any length.
+        yield Violation(i, f"groups {instruction.groups} on a chip of {facts.program.chip.groups}")
+    elif size(instruction.groups) != last - first or _overlap(instruction.groups):
+        different = len(set(members(instruction.groups)))
+        yield Violation(i, f"{last - first} blocks need as many different groups, not {different}")
+    if isinstance(instruction, Write) and 0 <= first < last <= mapped.blocks:
+        yield from _orders(facts, i, instruction, mapped.tiling)
+    if isinstance(instruction, Activate):
+        begin, end = instruction.windows
+        if not 0 <= begin < end <= mapped.windows:
+            yield Violation(i, f"windows {instruction.windows} of {mapped.windows}")
+
+
+def _overlap(groups: Groups) -> bool:
+    """Return True if some group stands in two of the ranges."""
+    return len(groups) > 1 and any(end > begin for (_, end), (begin, _) in pairwise(sorted(groups)))
 
 
 def _orders(facts: Facts, number: int, write: Write, tiling: Tiling | Pieces) -> Iterator[Violation]:
@@ -93,39 +104,47 @@ def group_rules(facts: Facts) -> Iterator[Violation]:
 
 def _holding(facts: Facts) -> Iterator[Violation]:
     """Every group holds what is read from it, and does one thing at a time."""
-    # For each group its write, the last activation since, whether it was released, and the block that it holds. A block belongs to
-    # the layer that owns its weights: whoever shares them may write it, and read it.
-    writes: dict[int, tuple[int, tuple[int, int, int]]] = {}
-    users: dict[int, int] = {}
-    released: set[int] = set()
+    held = Held()
     for i, instruction in enumerate(facts.instructions):
         if not isinstance(instruction, Write | Activate):
             continue
         texts: dict[str, None] = {}
         owner = facts.program.mapping.by_index[instruction.layer].owner
-        for block, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            held = (owner, instruction.copy, block)
-            # The users of a group are ordered one after another, so the last stands for all.
-            busy = group in users and not facts.order.before(users[group], i)
+        block = instruction.blocks[0]
+        for first, last in instruction.groups:
+            content = (owner, instruction.copy, block - first)
+            for begin, end, holding in held.within(first, last):
+                broken = _broken(facts, i, instruction, holding, content)
+                for group in range(begin, end) if broken else ():
+                    texts.update(dict.fromkeys(text.format(group=group, block=group + content[2]) for text in broken))
             if isinstance(instruction, Write):
-                if busy:
-                    texts[f"group {group} is written while instruction {users[group]} may still use it"] = None
-                if group in writes and writes[group][0] < facts.program.setup:
-                    texts[f"group {group}, written in the setup, is overwritten"] = None
-                writes[group] = i, held
-                released.discard(group)
-            elif group not in writes or writes[group][1] != held:
-                texts[f"group {group} does not hold block {block} of copy {instruction.copy}"] = None
-            elif group in released:
-                texts[f"group {group} was released before"] = None
-            elif busy and users[group] == writes[group][0]:
-                texts[f"group {group} may be read before its write has ended"] = None
-            elif busy:
-                texts[f"group {group} may still serve instruction {users[group]}"] = None
-            if isinstance(instruction, Activate) and instruction.release:
-                released.add(group)
-            users[group] = i
+                held.set(first, last, Holding(i, content, i, False))
+            else:
+                held.used(first, last, i, instruction.release)
+            block += last - first
         yield from (Violation(i, text) for text in texts)
+
+
+def _broken(
+    facts: Facts, i: int, instruction: Write | Activate, holding: Holding | None, content: Content
+) -> list[str]:
+    """Return the rules that instruction i breaks on groups that hold what `holding` says; {group} and {block} stand for each."""
+    # The users of a group are ordered one after another, so the last stands for all.
+    busy = holding is not None and not facts.order.before(holding.user, i)
+    if isinstance(instruction, Write):
+        texts = []
+        if holding is not None and busy:
+            texts.append(f"group {{group}} is written while instruction {holding.user} may still use it")
+        if holding is not None and holding.content is not None and holding.write < facts.program.setup:
+            texts.append("group {group}, written in the setup, is overwritten")
+        return texts
+    if holding is None or holding.content != content:
+        return [f"group {{group}} does not hold block {{block}} of copy {instruction.copy}"]
+    if holding.released:
+        return ["group {group} was released before"]
+    if busy and holding.user == holding.write:
+        return ["group {group} may be read before its write has ended"]
+    return [f"group {{group}} may still serve instruction {holding.user}"] if busy else []
 
 
 def _serving(facts: Facts) -> Iterator[Violation]:
