@@ -160,7 +160,7 @@ class Measurement:
                     "ok": verdict.ok,
                     "text": str(verdict),
                     "resident": program.setup > 0,
-                    "blocks": program.mapping.blocks,
+                    "blocks": program.mapping.count,
                     "groups": chip.groups,
                 }
         return found

@@ -31,7 +31,7 @@ def report_of(quantised: QuantisedNetwork, latency: str, placement: str, alignme
     import mho
     from mho.mapping import map_network
 
-    chip = scaled_chip(map_network(quantised.network, mho.Chip.load("aras")).blocks)
+    chip = scaled_chip(map_network(quantised.network, mho.Chip.load("aras")).count)
     chip = chip.override({"write_latency": latency}, source="benchmark: placement")
     program = mho.compile(
         quantised, chip, mho.Strategy().with_(schedule=SCHEDULE, placement=placement, alignment=alignment)
@@ -59,7 +59,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     return {
         "name": name,
         "groups": worst.program.chip.groups,
-        "exceeded": worst.program.mapping.blocks / worst.program.chip.groups,
+        "exceeded": worst.program.mapping.count / worst.program.chip.groups,
         "worst_s": worst.latency_s,
         "actual_s": actual.latency_s,
         "time": {

@@ -122,7 +122,7 @@ class Subject:
             if case.calibration:
                 calibration = load_samples(folder / case.calibration, self.network).first(case.calibrated).inputs
         self.quantised = mho.quantise(self.network, calibration)
-        chip = scaled_chip(map_network(self.network, mho.Chip.load("aras")).blocks)
+        chip = scaled_chip(map_network(self.network, mho.Chip.load("aras")).count)
         self.program = mho.compile(self.quantised, chip, mho.Strategy().with_(schedule=SCHEDULE))
         assert not self.program.setup, f"{self.network.name} fits its chip"
 
@@ -176,7 +176,7 @@ def described(case: Case | None, subject: Subject, right: int | None) -> dict[st
         "file": STAGES if case is None else case.file,
         "network": program.network.name,
         "weights": program.network.weights,
-        "blocks": program.mapping.blocks,
+        "blocks": program.mapping.count,
         "groups": program.chip.groups,
         "schedule": program.schedule,
         "samples": None if subject.samples is None else len(subject.samples),

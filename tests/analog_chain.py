@@ -14,7 +14,7 @@ import numpy as np
 
 from mho.machine.analog import Analog
 from mho.machine.analog.wires import Wiring, effective
-from mho.mapping import Block
+from mho.mapping.dense import DenseBlock
 from mho.network.layers import Convolution, MatrixLayer
 from mho.program import Activate, Program, Write
 from mho.program.instructions import members
@@ -86,7 +86,7 @@ class Chain:
             if isinstance(instruction, Write):
                 self.write(number, instruction)
 
-    def plain(self, block: Block) -> np.ndarray:
+    def plain(self, block: DenseBlock) -> np.ndarray:
         """The levels of a block's cells before any column is inverted, (height, width, cells)."""
         table = np.array([weight_levels(code, self.coding, self.cell_bits) for code in range(256)])
         held = np.zeros((block.height, block.width, self.cells), dtype=np.int64)
@@ -96,7 +96,7 @@ class Chain:
             held[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = table[part]
         return held
 
-    def inverted(self, block: Block) -> np.ndarray:
+    def inverted(self, block: DenseBlock) -> np.ndarray:
         """Which columns of cells of a block are stored inverted, (width, cells)."""
         if self.coding != "flipped":
             return np.zeros((block.width, self.cells), dtype=bool)
@@ -107,7 +107,7 @@ class Chain:
         assert not (instruction.rows or instruction.columns or instruction.cells)
         device, seed = self.analog.device, self.analog.seed
         for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            block = self.mapped.tiling.block(index)
+            block = self.mapped.blocks.block(index)
             levels = np.where(self.inverted(block), self.highest - self.plain(block), self.plain(block))
             shape = (self.chip.array.rows, self.chip.group.arrays * self.per_array, self.cells)
             here = self.groups.setdefault(
@@ -150,7 +150,7 @@ class Chain:
             assert adc.limit is not None
             steps = [adc.limit / high] * slices
         elif adc.range == "full":
-            first = self.mapped.tiling.block(0)
+            first = self.mapped.blocks.block(0)
             rows = first.rows[1] - first.rows[0]
             most = rows * max(max(weight_levels(code, self.coding, self.cell_bits)) for code in range(256))
             if self.coding == "flipped":
@@ -183,7 +183,7 @@ class Chain:
         cut = np.stack(found, axis=1).reshape(len(x), len(found), matrices, -1)
         return cut.transpose(2, 0, 1, 3)
 
-    def seen(self, block: Block, group: int) -> tuple[np.ndarray, float, int | None]:
+    def seen(self, block: DenseBlock, group: int) -> tuple[np.ndarray, float, int | None]:
         """What the ADC sees of a block's cells, (height, width, slices); the pedestal left in it; and the grid of both."""
         whole = self.through_wires(self.groups[group].conductances)
         cells = whole[: block.height, : block.width] - self.below
@@ -196,7 +196,7 @@ class Chain:
         unit = 2.0**-grid
         return np.rint(found / unit) * unit, float(np.rint(self.left / unit) * unit), grid
 
-    def block(self, block: Block, group: int, x: np.ndarray, told: Sums) -> tuple[np.ndarray, np.ndarray]:
+    def block(self, block: DenseBlock, group: int, x: np.ndarray, told: Sums) -> tuple[np.ndarray, np.ndarray]:
         """What a block adds to the sums of plain codes for inputs x (windows, height), (windows, width), and their slack."""
         weights, pedestal, grid = self.seen(block, group)
         inverted, adc, dac = self.inverted(block), self.converter(), self.chip.array.dac_bits
@@ -235,7 +235,7 @@ class Chain:
             if not isinstance(instruction, Activate):
                 continue
             for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-                block, served = self.mapped.tiling.block(index), slice(*instruction.windows)
+                block, served = self.mapped.blocks.block(index), slice(*instruction.windows)
                 which = slice(block.first, block.first + block.count)
                 part = windows[which, :, served, slice(*block.rows)]
                 driven = part.transpose(1, 2, 0, 3).reshape(-1, block.height)
@@ -258,10 +258,10 @@ class Chain:
         return found[0].reshape(found.shape[1], *self.layer.shape[1:])
 
 
-def homes(program: Program) -> Iterator[tuple[Block, int]]:
+def homes(program: Program) -> Iterator[tuple[DenseBlock, int]]:
     """The blocks that are driven in an inference, each with the group that it sits in."""
     (mapped,) = program.mapping.layers
     for instruction in program.instructions[program.setup :]:
         if isinstance(instruction, Activate):
             for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-                yield mapped.tiling.block(index), group
+                yield mapped.blocks.block(index), group

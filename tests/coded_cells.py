@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import Block
+from mho.mapping.dense import DenseBlock
 
 
 def digits(value: int, bits: int, cell_bits: int) -> list[int]:
@@ -26,7 +26,7 @@ def weight_levels(code: int, coding: str, cell_bits: int) -> list[int]:
     return [level for pair in zip(positive, negative, strict=True) for level in pair]
 
 
-def block_cells(chip: Chip, codes: npt.NDArray[np.uint8], block: Block) -> npt.NDArray[np.int64]:
+def block_cells(chip: Chip, codes: npt.NDArray[np.uint8], block: DenseBlock) -> npt.NDArray[np.int64]:
     """The levels of a block's cells, shape (height, width, cells); `codes` are those of its layer, (matrices, K, N)."""
     coding, cell_bits = chip.array.coding, chip.array.cell_bits
     table = np.array([weight_levels(code, coding, cell_bits) for code in range(256)])

@@ -2,7 +2,7 @@
 
 It takes from the project what a mapping and a program say (where pieces sit, which digit each column holds, codes, zero points),
 and for noisy cells the draws of `Device`; how weights become digits, digits sums and sums outputs is written here once more, from
-the words of `Piece` and docs/analog.md, in plain loops, and so is what each window costs. It shares nothing with the planner.
+the words of `Digits` and docs/analog.md, in plain loops, and so is what each window costs. It shares nothing with the planner.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from itertools import combinations
 import numpy as np
 
 from mho.machine.analog import Analog
-from mho.mapping import Piece, Pieces
-from mho.mapping.pieces import PieceBlock
+from mho.mapping import DigitBlocks, Digits
+from mho.mapping.digits import DigitBlock
 from mho.program import Activate, Program, Write
 from mho.program.instructions import members
 
 Cells = dict[tuple[int, int], int]
 
 
-def digit(weight: int, piece: Piece, row: int, column: int) -> int:
+def digit(weight: int, piece: Digits, row: int, column: int) -> int:
     """The digit that a cell of a piece should hold of a signed weight."""
     stored = abs(weight) >> int(piece.shifts[row])
     assert stored << int(piece.shifts[row]) == abs(weight), "the shift of a row drops a bit of a weight"
@@ -37,26 +37,26 @@ def digit(weight: int, piece: Piece, row: int, column: int) -> int:
     return int(held >> int(piece.positions[column]) & int(piece.masks[column]))
 
 
-def laid_out(tiling: Pieces, index: int, weights: np.ndarray) -> Cells:
+def laid_out(tiling: DigitBlocks, index: int, weights: np.ndarray) -> Cells:
     """What each cell of a block should hold, by its row and column in the group."""
     return {
         (piece.top + i, piece.left + j): digit(int(weights[piece.matrix, row, output]), piece, i, j)
-        for piece in tiling.block(index).pieces
+        for piece in tiling.block(index).parts
         for i, row in enumerate(piece.rows)
         for j, output in enumerate(piece.outputs)
     }
 
 
-def worth(piece: Piece, column: int) -> int:
+def worth(piece: Digits, column: int) -> int:
     """What a unit in a column counts for in its output."""
     return int((-1 if piece.signs[column] < 0 else 1) << int(piece.positions[column]))
 
 
-def rebuilt(tiling: Pieces, laid: Sequence[np.ndarray]) -> np.ndarray:
+def rebuilt(tiling: DigitBlocks, laid: Sequence[np.ndarray]) -> np.ndarray:
     """The weights (matrices, K, N) that blocks of digits stand for, cell by cell."""
     weights = np.zeros((tiling.matrices, tiling.rows, tiling.columns), dtype=np.int64)
     for index, cells in enumerate(laid):
-        for piece in tiling.block(index).pieces:
+        for piece in tiling.block(index).parts:
             for i, row in enumerate(piece.rows):
                 shifted = 2 ** int(piece.shifts[i])
                 for j, output in enumerate(piece.outputs):
@@ -67,50 +67,50 @@ def rebuilt(tiling: Pieces, laid: Sequence[np.ndarray]) -> np.ndarray:
     return weights
 
 
-def overlaps(first: Piece, second: Piece, *, rows_only: bool = False) -> bool:
+def overlaps(first: Digits, second: Digits, *, rows_only: bool = False) -> bool:
     """Whether two pieces share a cell, or a row."""
     rows = first.top < second.top + second.height and second.top < first.top + first.height
     columns = first.left < second.left + second.width and second.left < first.left + first.width
     return rows and (columns or rows_only)
 
 
-def check_block(block: PieceBlock, cells: np.ndarray, rows: int, columns: int) -> None:
+def check_block(block: DigitBlock, cells: np.ndarray, rows: int, columns: int) -> None:
     """No cell belongs to two pieces, none lies outside; those of a turn share no row, and hold nothing where they cross."""
-    for piece in block.pieces:
+    for piece in block.parts:
         assert piece.height > 0
         assert piece.width > 0
         assert 0 <= piece.top <= rows - piece.height
         assert 0 <= piece.left <= columns - piece.width
     owned = np.zeros((rows, columns), dtype=int)
-    for first, second in combinations(block.pieces, 2):
+    for first, second in combinations(block.parts, 2):
         assert not overlaps(first, second)
         if first.turn == second.turn:
             assert not overlaps(first, second, rows_only=True)
             for one, other in ((first, second), (second, first)):
                 assert not cells[one.top : one.top + one.height, other.left : other.left + other.width].any()
-    for piece in block.pieces:
+    for piece in block.parts:
         owned[piece.top : piece.top + piece.height, piece.left : piece.left + piece.width] += 1
     assert owned.max() <= 1
     assert not cells[owned[: cells.shape[0], : cells.shape[1]] == 0].any()
-    turns = {piece.turn for piece in block.pieces}
+    turns = {piece.turn for piece in block.parts}
     assert turns == set(range(len(turns)))
 
 
-def late_bits(piece: Piece) -> int:
+def late_bits(piece: Digits) -> int:
     """Bits by which inputs grow whose rows are shifted by different numbers; equal shifts are made good behind the array."""
     shifts = {int(shift) for shift in piece.shifts}
     return max(shifts) if len(shifts) > 1 else 0
 
 
-def turns_of(block: PieceBlock) -> list[list[Piece]]:
+def turns_of(block: DigitBlock) -> list[list[Digits]]:
     """The pieces of each turn."""
     return [
-        [piece for piece in block.pieces if piece.turn == turn]
-        for turn in range(1 + max(piece.turn for piece in block.pieces))
+        [piece for piece in block.parts if piece.turn == turn]
+        for turn in range(1 + max(piece.turn for piece in block.parts))
     ]
 
 
-def steps_of(block: PieceBlock, dac_bits: int) -> int:
+def steps_of(block: DigitBlock, dac_bits: int) -> int:
     """Input-bit steps of one window: in each turn 8 bits, and as many more as its furthest shifted row asks for."""
     total = 0
     for turn in turns_of(block):
@@ -119,13 +119,13 @@ def steps_of(block: PieceBlock, dac_bits: int) -> int:
     return total
 
 
-def events_of(block: PieceBlock, program: Program, columns: Sequence[int]) -> Counter[str]:
+def events_of(block: DigitBlock, program: Program, columns: Sequence[int]) -> Counter[str]:
     """What one window through a block does on a chip, counted step by step; `columns`: where each column sits in the group."""
     chip, found = program.chip, Counter[str]()
     sparse = chip.sparse
     assert sparse is not None
     for turn in turns_of(block):
-        steps = steps_of(PieceBlock(tuple(turn_at_0(turn))), chip.array.dac_bits)
+        steps = steps_of(DigitBlock(tuple(turn_at_0(turn))), chip.array.dac_bits)
         read: set[int] = set()
         for piece in turn:
             arrays = {columns[piece.left + j] // chip.array.columns for j in range(piece.width)}
@@ -149,7 +149,7 @@ def events_of(block: PieceBlock, program: Program, columns: Sequence[int]) -> Co
     return found
 
 
-def turn_at_0(turn: Sequence[Piece]) -> Iterator[Piece]:
+def turn_at_0(turn: Sequence[Digits]) -> Iterator[Digits]:
     """The pieces of a turn as those of a block of one turn."""
     return (piece.at(piece.top, piece.left, 0) for piece in turn)
 
@@ -182,13 +182,13 @@ class Chain:
     def __init__(self, program: Program, analog: Analog, step: float | None, high: int) -> None:
         assert program.quantised is not None
         (self.mapped,) = program.mapping.layers
-        assert isinstance(self.mapped.tiling, Pieces)
+        assert isinstance(self.mapped.blocks, DigitBlocks)
         self.program, self.chip, self.analog, self.step, self.high = program, program.chip, analog, step, high
-        self.tiling = self.mapped.tiling
+        self.blocks = self.mapped.blocks
         self.matrix = program.quantised.matrices[self.mapped.name]
         layer = program.network.layers[self.mapped.index]
         self.zero = int(program.quantised.codes[layer.inputs[0]].zero)
-        zeros = np.broadcast_to(self.matrix.zero, (self.tiling.matrices, self.tiling.columns))
+        zeros = np.broadcast_to(self.matrix.zero, (self.blocks.matrices, self.blocks.columns))
         self.weights = self.matrix.codes.astype(np.int64) - zeros[:, None, :]
         self.groups: dict[int, Group] = {}
         for number, instruction in enumerate(program.instructions):
@@ -201,9 +201,9 @@ class Chain:
         shape = (self.chip.array.rows, self.chip.group.arrays * self.chip.array.columns, 1)
         for which, group in enumerate(members(instruction.groups)):
             index = instruction.blocks[0] + which
-            block = self.tiling.block(index)
+            block = self.blocks.block(index)
             levels = np.zeros((block.height, block.width, 1), dtype=np.int64)
-            for (row, column), held in laid_out(self.tiling, index, self.weights).items():
+            for (row, column), held in laid_out(self.blocks, index, self.weights).items():
                 levels[row, column, 0] = held
             here = self.groups.setdefault(
                 group, Group(np.zeros(shape, dtype=np.int64), np.zeros(shape), np.zeros(shape, dtype=bool))
@@ -226,7 +226,7 @@ class Chain:
             here.levels[at] = levels
             here.written[at] = True
 
-    def cells(self, block: PieceBlock, group: int, place: tuple[Sequence[int], Sequence[int]]) -> np.ndarray:
+    def cells(self, block: DigitBlock, group: int, place: tuple[Sequence[int], Sequence[int]]) -> np.ndarray:
         """What the ADC sees of a block's cells, (height, width), on the grid of 16-bit conductances where they are drawn."""
         found: np.ndarray = self.groups[group].conductances[np.ix_(*place, [0])][..., 0]
         if self.analog.device.exact:
@@ -248,9 +248,9 @@ class Chain:
         told.clipped += int(((wanted < 0) | (wanted > self.high)).sum())
         return np.asarray(np.clip(wanted, 0, self.high).astype(np.float64) * self.step)
 
-    def block(self, block: PieceBlock, cells: np.ndarray, x: np.ndarray, told: Told) -> np.ndarray:
+    def block(self, block: DigitBlock, cells: np.ndarray, x: np.ndarray, told: Told) -> np.ndarray:
         """What one window, x (matrices, K), gives in the sums of all outputs, (matrices, N)."""
-        dac, made = self.chip.array.dac_bits, np.zeros((self.tiling.matrices, self.tiling.columns))
+        dac, made = self.chip.array.dac_bits, np.zeros((self.blocks.matrices, self.blocks.columns))
         for turn in turns_of(block):
             driven = [0] * block.height
             for piece in turn:
@@ -280,21 +280,21 @@ class Chain:
     def sums(self, windows: np.ndarray) -> Told:
         """Carry out one inference for each sample; windows are codes, (matrices, samples, windows, K)."""
         matrices, samples, count, _ = windows.shape
-        told = Told(np.zeros((matrices, samples, count, self.tiling.columns)))
+        told = Told(np.zeros((matrices, samples, count, self.blocks.columns)))
         places: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
         for number, instruction in enumerate(self.program.instructions):
             if isinstance(instruction, Write):
                 if number >= self.program.setup:
                     self.write(number, instruction)
                 for which, group in enumerate(members(instruction.groups)):
-                    block = self.tiling.block(instruction.blocks[0] + which)
+                    block = self.blocks.block(instruction.blocks[0] + which)
                     rows = instruction.rows[which] if instruction.rows else ()
                     columns = instruction.columns[which] if instruction.columns else ()
                     places[group] = (rows or range(block.height), columns or range(block.width))
             if not isinstance(instruction, Activate):
                 continue
             for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-                block = self.tiling.block(index)
+                block = self.blocks.block(index)
                 cells = self.cells(block, group, places[group])
                 for sample in range(samples):
                     for window in range(*instruction.windows):

@@ -294,8 +294,8 @@ def rewritten(seed: int, analog: Analog) -> list[tuple[np.ndarray, ...]]:
             continue
         fabric.write(number, instruction)
         for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            block, content = mapped.tiling.block(index), fabric.held[group]
-            now = content.levels, programmed(content, group, analog, program.chip, program.mapping.room)
+            block, content = mapped.blocks.block(index), fabric.held[group]
+            now = content.levels, programmed(content, group, analog, program.chip, program.mapping.shape)
             if group in before:
                 at = np.s_[: min(sizes[group][0], block.height), : min(sizes[group][1], block.width)]
                 found.append((before[group][0][at], now[0][at], before[group][1][at], now[1][at]))

@@ -199,7 +199,7 @@ def test_conversions_are_those_that_energy_is_charged_for() -> None:
             units = 0
             for each in program.instructions[program.setup :]:
                 if isinstance(each, Activate) and program.network.layers[each.layer].name == layer.name:
-                    tiling = program.mapping.by_index[each.layer].tiling
+                    tiling = program.mapping.by_index[each.layer].blocks
                     windows = each.windows[1] - each.windows[0]
                     units += tiling.totals(each.blocks).arrays * chip.unit_columns * windows * chip.steps_per_window
             assert layer.conversions == pytest.approx(runs * (counts[layer.name] - units), rel=1e-9)

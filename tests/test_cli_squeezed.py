@@ -214,7 +214,7 @@ def test_the_report_tells_arrays_against_those_of_a_dense_mapping(folder: Path, 
     program = mho.Program.load("kept.mho")
     dense = map_network(program.network, program.chip).arrays
     assert found["arrays"] == {"used": program.mapping.arrays, "dense": dense}
-    by_name = {layer.name: int(layer.tiling.arrays.sum()) for layer in program.mapping.layers}
+    by_name = {layer.name: int(layer.blocks.arrays.sum()) for layer in program.mapping.layers}
     for record in found["layers"]:
         assert record["arrays"] == by_name.get(record["name"], 0) * record["copies"]
     assert sum(by_name.values()) == found["arrays"]["used"] < dense

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
+from mho.chip.coding import Coding
 from mho.machine.analog.products import Products
 from mho.machine.timing import time_program
-from mho.mapping.tiling import Tiling
+from mho.mapping import DenseBlocks, GroupShape
 from mho.network.graph import Network
 from mho.network.layers import Affine, Array, Input, Linear
 from mho.network.products import exact_type, multiply
@@ -47,9 +48,10 @@ def test_the_weights_of_blocks_are_those_of_the_layer(
 ) -> None:
     """Zeros beside a diagonal and cells beyond an edge are no weights; they are places where matrices share a block."""
     fits = packed * rows <= room[0] and packed * columns <= room[1]
-    tiling = Tiling(matrices, rows, columns, *room, array_columns=room[1], packed=packed if fits else 1)
-    assert int(tiling.weights.sum()) == matrices * rows * columns
-    assert bool((tiling.places >= tiling.weights).all())
+    shape = GroupShape(Coding("offset", 8, 2), *room, per_array=room[1])
+    blocks = DenseBlocks(matrices, rows, columns, shape, packed if fits else 1)
+    assert int(blocks.weights.sum()) == matrices * rows * columns
+    assert bool((blocks.places >= blocks.weights).all())
 
 
 def test_an_odd_sum_beyond_what_float32_holds_is_exact() -> None:

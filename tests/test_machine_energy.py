@@ -167,7 +167,7 @@ def test_a_grouped_convolution_costs_what_its_packing_places(
     program = mho.compile(
         network(entry(1, 4, 1, 3), layer), hand_chip(), mho.Strategy().with_(schedule="overlap", packing=packing)
     )
-    assert program.mapping.blocks == blocks
+    assert program.mapping.count == blocks
     drives = 4 * 2 if packing == "diagonal" else 2 + 2
     steps = 3 * 8
     assert counted(program, "c") == activation(

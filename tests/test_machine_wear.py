@@ -159,7 +159,7 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int]], npt.NDA
             groups = [group for first, last in instruction.groups for group in range(first, last)]
             addressed = changed = steps = 0
             for index, group in zip(range(*instruction.blocks), groups, strict=True):
-                block = layer.tiling.block(index)
+                block = layer.blocks.block(index)
                 cells = block_cells(chip, codes, block).reshape(block.height, block.width * count)
                 place = held[group, : block.height, : block.width * count]
                 apart = np.abs(cells - place)
@@ -270,7 +270,7 @@ def tolerance(weights: int, deviation: float = 0.56) -> float:
 def test_expected_changes_of_dense_blocks_are_those_of_drawn_codes(bits: int, schedule: str) -> None:
     layers = [entry(1, 64), *(linear(f"l{i}", "x" if i == 0 else f"l{i - 1}", 1, 64, 64) for i in range(4))]
     exact, expected, program = overwriting(layers, 1, bits, schedule)
-    assert program.mapping.blocks == 16
+    assert program.mapping.count == 16
     assert ratios(exact, expected) == pytest.approx((1, 1), abs=tolerance(16 * 1024))
 
 
@@ -279,7 +279,7 @@ def test_expected_changes_of_dense_blocks_are_those_of_drawn_codes(bits: int, sc
 def test_expected_changes_of_every_coding_are_those_of_drawn_codes(bits: int, coding: CodingName) -> None:
     layers = [entry(1, 64), *(linear(f"l{i}", "x" if i == 0 else f"l{i - 1}", 1, 64, 64) for i in range(4))]
     exact, expected, program = overwriting(layers, 1, bits, "naive", coding)
-    assert program.mapping.blocks == 16
+    assert program.mapping.count == 16
     assert ratios(exact, expected) == pytest.approx((1, 1), abs=tolerance(16 * 1024, 0.64))
 
 
@@ -292,7 +292,7 @@ def test_expected_changes_of_dense_and_diagonal_blocks_in_turn(channels: int) ->
         dense = pointwise(f"d{i}", layers[-1].name, side, side)
         layers += [dense, pointwise(f"g{i}", dense.name, side, side, groups=side // channels)]
     exact, expected, program = overwriting(layers, 2, 2, "naive")
-    assert program.mapping.blocks == 16
+    assert program.mapping.count == 16
     assert ratios(exact, expected) == pytest.approx((1, 1), abs=tolerance(8 * 1024))
 
 

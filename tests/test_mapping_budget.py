@@ -79,7 +79,7 @@ def test_a_frontier_measures_each_layer_alone(codings: list[mho.QuantisedNetwork
     assert (table.errors[:, 0] == 0).all() and (table.errors >= 0).all()
     for k, coding in enumerate(codings):
         layers = map_network(coding, chip, mapping="squeezed").layers
-        assert table.arrays[:, k].tolist() == [int(layer.tiling.arrays.sum()) for layer in layers]
+        assert table.arrays[:, k].tolist() == [int(layer.blocks.arrays.sum()) for layer in layers]
     # What saves no arrays is never chosen, and not measured.
     saves = table.arrays < table.arrays[:, :1]
     assert (table.errors[~saves] == 0).all() and (table.errors[saves] > 0).all()

@@ -16,10 +16,11 @@ from mho.errors import ChipError
 from mho.machine import wear
 from mho.machine.energy import count_events
 from mho.mapping.coding import block_levels, shown_codes
-from mho.mapping.layout import block_codes
-from mho.mapping.tiling import tiling
+from mho.mapping.dense import dense_blocks
+from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.samples import synthetic
+from mho.number import QuantisedMatrix
 from mho.program.deltas import Deltas
 from mho.strategy import registered
 from tests.coded_cells import block_cells, weight_levels
@@ -31,6 +32,11 @@ codings = st.sampled_from(CODINGS)
 every_coding = pytest.mark.parametrize("coding", CODINGS)
 every_cell = pytest.mark.parametrize("bits", range(1, 9))
 CODES = np.arange(256, dtype=np.uint8)
+
+
+def coded_matrix(codes: np.ndarray) -> QuantisedMatrix:
+    """A matrix of these codes (matrices, K, N), one scale for all."""
+    return QuantisedMatrix(codes, np.ones(()), np.zeros((), dtype=np.int64))
 
 
 def coded_chip(coding: str, bits: int, **values: Any) -> Chip:
@@ -95,12 +101,12 @@ def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
     generator = np.random.default_rng(seed)
     chip = coded_chip(coding, bits, array__dac_bits=dac_bits)
     codes = np.clip(generator.normal(generator.uniform(0, 255), 60, shape), 0, 255).astype(np.uint8)
-    cut = tiling(*shape, chip.array.rows, chip.group_columns, chip.array_weights_per_row, pack)
-    index = data.draw(st.integers(0, cut.blocks - 1))
+    cut = dense_blocks(*shape, weights_shape(chip), pack)
+    index = data.draw(st.integers(0, cut.count - 1))
     block = cut.block(index)
-    levels, inverted = block_levels(block_codes(codes, cut, index, chip.coding.base), chip.coding)
+    laid = cut.laid(index, coded_matrix(codes))
+    levels, inverted = block_levels(laid, chip.coding)
     assert (levels == block_cells(chip, codes, block)).all()
-    laid = block_codes(codes, cut, index, chip.coding.base)
     assert (levels == chip.coding.levels(shown_codes(laid, chip.coding))).all()
     if coding == "flipped":
         assert inverted is not None
@@ -279,8 +285,6 @@ def test_eight_bits_hold_every_sum_of_the_isaac_preset() -> None:
     assert most // 2 < 2**chip.array.adc_bits
     for value in (0, 100, 170, 255):
         codes = np.full((1, chip.array.rows, chip.group_columns), value, dtype=np.uint8)
-        cut = tiling(1, *codes.shape[1:], chip.array.rows, chip.group_columns, chip.array_weights_per_row, True)
-        assert (
-            block_levels(block_codes(codes, cut, 0, chip.coding.base), chip.coding)[0].sum(axis=0, dtype=int).max()
-            <= most // 2
-        )
+        cut = dense_blocks(1, *codes.shape[1:], weights_shape(chip), True)
+        levels, _ = block_levels(cut.laid(0, coded_matrix(codes)), chip.coding)
+        assert levels.sum(axis=0, dtype=int).max() <= most // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import combinations_with_replacement
 from typing import Any
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 
 from mho.chip import Chip
 from mho.chip.coding import Coding
-from mho.mapping import Piece, Pieces, Room
+from mho.mapping import DigitBlocks, Digits, GroupShape
+from mho.mapping.dense import dense_blocks
+from mho.mapping.digits import DigitBlock
 from mho.mapping.folding import fold
-from mho.mapping.pieces import PieceBlock
 from mho.mapping.squeezed import layer_blocks
-from mho.mapping.tiling import tiling as dense_tiling
 from mho.number import QuantisedMatrix, Squeeze
 from tests.hand_sized import hand_chip
 from tests.squeezed_oracle import check_block, laid_out, late_bits, rebuilt, steps_of
@@ -38,9 +39,9 @@ def sparse_chip(**values: Any) -> Chip:
     return hand_chip(**(PARTS | {"components__dac": "none", "array__pulses_full_range": 255} | values))
 
 
-def room_of(rows: int, columns: int, bits: int, arrays: int = 1) -> Room:
+def room_of(rows: int, columns: int, bits: int, arrays: int = 1) -> GroupShape:
     """A group of `arrays` arrays of `columns` / `arrays` columns of cells."""
-    return Room(Coding("offset", bits, bits), rows, columns, columns // arrays)
+    return GroupShape(Coding("offset", bits, bits), rows, columns, columns // arrays)
 
 
 def matrix_of(weights: Any) -> QuantisedMatrix:
@@ -54,12 +55,18 @@ def matrix_of(weights: Any) -> QuantisedMatrix:
 
 
 def pieces_of(
-    weights: Any, room: Room, *, squeeze: Squeeze | None = None, packing: str = "separate", turns: int = 1, dac: int = 1
-) -> Pieces:
+    weights: Any,
+    room: GroupShape,
+    *,
+    squeeze: Squeeze | None = None,
+    packing: str = "separate",
+    turns: int = 1,
+    dac: int = 1,
+) -> DigitBlocks:
     matrix = matrix_of(weights)
     blocks = layer_blocks(matrix, squeeze, room, packing, turns)
     matrices, rows, columns = matrix.codes.shape
-    return Pieces(matrices, rows, columns, blocks, room.per_array, dac)
+    return DigitBlocks(matrices, rows, columns, blocks, room, dac)
 
 
 @st.composite
@@ -106,7 +113,7 @@ def squeezed(draw: st.DrawFn, weights: np.ndarray) -> tuple[np.ndarray, Squeeze 
 
 
 @st.composite
-def rooms(draw: st.DrawFn) -> Room:
+def rooms(draw: st.DrawFn) -> GroupShape:
     bits, arrays = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     return room_of(draw(st.integers(1, 16)), draw(st.integers(1, 12)) * arrays, bits, arrays)
 
@@ -118,13 +125,12 @@ turns = st.integers(1, 4)
 @some
 @given(integers(), rooms(), packings, turns, st.data())
 def test_digits_stand_for_the_weights_in_cells_of_their_own(
-    drawn: np.ndarray, room: Room, packing: str, most: int, data: st.DataObject
+    drawn: np.ndarray, room: GroupShape, packing: str, most: int, data: st.DataObject
 ) -> None:
     weights, squeeze = data.draw(squeezed(drawn))
     pieces = pieces_of(weights, room, squeeze=squeeze, packing=packing, turns=most)
-    signed = matrix_of(weights).centred
-    laid = [pieces.laid(signed, index) for index in range(pieces.blocks)]
-    assert pieces.blocks >= 1
+    laid = [pieces.laid(index, matrix_of(weights)) for index in range(pieces.count)]
+    assert pieces.count >= 1
     assert (rebuilt(pieces, laid) == weights).all()
     for index, cells in enumerate(laid):
         block = pieces.block(index)
@@ -136,7 +142,7 @@ def test_digits_stand_for_the_weights_in_cells_of_their_own(
         for at, held in laid_out(pieces, index, weights).items():
             wanted[at] = held
         assert (cells == wanted).all()
-        for piece in block.pieces:
+        for piece in block.parts:
             assert 0 <= piece.matrix < pieces.matrices
             assert len(set(piece.rows.tolist())) == piece.height
             assert 0 <= piece.rows.min() <= piece.rows.max() < pieces.rows
@@ -148,18 +154,18 @@ def test_digits_stand_for_the_weights_in_cells_of_their_own(
 @some
 @given(integers(), rooms(), packings, turns, st.data())
 def test_totals_of_a_run_are_what_its_pieces_ask_for(
-    drawn: np.ndarray, room: Room, packing: str, most: int, data: st.DataObject
+    drawn: np.ndarray, room: GroupShape, packing: str, most: int, data: st.DataObject
 ) -> None:
     weights, squeeze = data.draw(squeezed(drawn))
     dac = data.draw(st.sampled_from([1, 2, 3, 4, 8]))
     pieces = pieces_of(weights, room, squeeze=squeeze, packing=packing, turns=most, dac=dac)
     base = -(-8 // dac)
-    assert pieces.steps(base) == max(steps_of(pieces.block(i), dac) for i in range(pieces.blocks))
-    first = data.draw(st.integers(0, pieces.blocks - 1))
-    last = data.draw(st.integers(first + 1, pieces.blocks))
+    assert pieces.steps(base) == max(steps_of(pieces.block(i), dac) for i in range(pieces.count))
+    first = data.draw(st.integers(0, pieces.count - 1))
+    last = data.draw(st.integers(first + 1, pieces.count))
     blocks = [pieces.block(index) for index in range(first, last)]
     totals = pieces.totals((first, last))
-    held = [piece for block in blocks for piece in block.pieces]
+    held = [piece for block in blocks for piece in block.parts]
     assert totals.blocks == last - first
     assert totals.rows == sum(piece.height for piece in held)
     assert totals.columns == sum(piece.width for piece in held)
@@ -190,7 +196,7 @@ def test_full_matrices_follow_the_closed_form(bits: int, rows: int, outputs: int
         full[-1] = -127
     pieces = pieces_of(full, room_of(32, 24, bits))
     last = -(-7 // bits) if rows % 32 == 1 else 8 // bits
-    assert pieces.blocks == rows // 32 * -(-outputs * (8 // bits) // 24) + (rows % 32 > 0) * -(-outputs * last // 24)
+    assert pieces.count == rows // 32 * -(-outputs * (8 // bits) // 24) + (rows % 32 > 0) * -(-outputs * last // 24)
 
 
 @pytest.mark.parametrize("plane", range(7))
@@ -199,7 +205,7 @@ def test_one_plane_of_one_sign_takes_its_rows_and_outputs_only(plane: int, sign:
     weights = np.zeros((50, 40), dtype=np.int64)
     weights[np.ix_(range(3, 23), range(5, 17))] = sign << plane
     pieces = pieces_of(weights, room_of(8, 10, 1))
-    assert pieces.blocks == 3 * 2
+    assert pieces.count == 3 * 2
     assert pieces.places.sum() == 20 * 12
 
 
@@ -215,18 +221,18 @@ def test_squeezing_planes_out_takes_as_many_digits_fewer(top: int, bits: int) ->
     shifts = (generator.random(96) < 0.4).astype(np.uint8) * np.uint8(top)
     weights = stored << shifts[:, None].astype(np.int64)
     room = room_of(32, 10, bits)
-    assert pieces_of(weights, room, squeeze=Squeeze(top, 10, shifts[None, :, None], 0)).blocks == 3 * -(
+    assert pieces_of(weights, room, squeeze=Squeeze(top, 10, shifts[None, :, None], 0)).count == 3 * -(
         -(8 - top) // bits
     )
-    assert bits > 1 or pieces_of(weights, room).blocks > 3 * (8 - top)
+    assert bits > 1 or pieces_of(weights, room).count > 3 * (8 - top)
 
 
 def test_pruned_rows_take_no_cells() -> None:
     weights = np.random.default_rng(1).integers(-128, 128, (64, 5))
     weights[:, 0] |= 1
-    assert pieces_of(weights, room_of(16, 40, 1)).blocks == 4
+    assert pieces_of(weights, room_of(16, 40, 1)).count == 4
     weights[np.arange(64) % 4 > 0] = 0
-    assert pieces_of(weights, room_of(16, 40, 1)).blocks == 1
+    assert pieces_of(weights, room_of(16, 40, 1)).count == 1
 
 
 def test_columns_are_of_the_cheaper_of_pairs_and_an_offset() -> None:
@@ -247,11 +253,11 @@ def test_top_planes_that_few_rows_have_are_kept_apart() -> None:
     weights[::16] = 0x70 | generator.integers(0, 16, (4, 10))
     weights[1::16], weights[2::16] = 15, -15
     low = pieces_of(np.sign(weights) * (np.abs(weights) & 15), room_of(16, 50, 1))
-    assert low.blocks == 4
+    assert low.count == 4
     pieces = pieces_of(weights, room_of(16, 50, 1))
-    assert pieces.blocks == 4 + 3 < 8
-    apart = [pieces.block(i) for i in range(pieces.blocks) if pieces.block(i).height == 4]
-    assert [piece.rows.tolist() for block in apart for piece in block.pieces] == [[0, 16, 32, 48]] * 3
+    assert pieces.count == 4 + 3 < 8
+    apart = [pieces.block(i) for i in range(pieces.count) if pieces.block(i).height == 4]
+    assert [piece.rows.tolist() for block in apart for piece in block.parts] == [[0, 16, 32, 48]] * 3
 
 
 @pytest.mark.parametrize(
@@ -263,14 +269,14 @@ def test_depthwise_kernels_stand_along_the_diagonal(channels: int, rows: int, co
     weights[:] = np.arange(9)[:, None] * 31 - 121
     weights[:, :2] = [[-128], [127]]
     assert -(-channels // min(rows // 9, columns // 8)) == blocks
-    assert pieces_of(weights, room_of(rows, columns, 1), packing="diagonal").blocks == blocks
-    assert pieces_of(weights, room_of(rows, columns, 1), packing="separate").blocks == channels
+    assert pieces_of(weights, room_of(rows, columns, 1), packing="diagonal").count == blocks
+    assert pieces_of(weights, room_of(rows, columns, 1), packing="separate").count == channels
 
 
 @some
 @given(integers(), rooms(), packings)
 def test_never_more_groups_than_a_dense_mapping_of_the_same_integers(
-    drawn: np.ndarray, room: Room, packing: str
+    drawn: np.ndarray, room: GroupShape, packing: str
 ) -> None:
     # A theorem where rows are not squeezed: an output has at most ceil(8 / b) digits by its offset, rows are cut alike, and
     # what a dense mapping puts side by side or along a diagonal fits here, too.
@@ -278,11 +284,12 @@ def test_never_more_groups_than_a_dense_mapping_of_the_same_integers(
     per_array = room.per_array // cells
     if per_array:
         arrays = room.columns // room.per_array
-        dense = dense_tiling(*drawn.shape, room.rows, per_array * arrays, per_array, packing == "diagonal")
-        assert pieces_of(drawn, room, packing=packing).blocks <= dense.blocks
+        shape = replace(room, columns=per_array * arrays, per_array=per_array)
+        dense = dense_blocks(*drawn.shape, shape, packing == "diagonal")
+        assert pieces_of(drawn, room, packing=packing).count <= dense.count
 
 
-def upper(weights: np.ndarray, room: Room) -> int:
+def upper(weights: np.ndarray, room: GroupShape) -> int:
     """The groups of one matrix whose outputs all have columns for the planes of its positive and its negative weights."""
     bits, alive = room.coding.cell_bits, weights[weights.any(axis=1)]
     groups = 0
@@ -297,20 +304,20 @@ def upper(weights: np.ndarray, room: Room) -> int:
 
 @some
 @given(integers(), rooms(), st.data())
-def test_never_more_groups_than_pairs_of_planes(drawn: np.ndarray, room: Room, data: st.DataObject) -> None:
+def test_never_more_groups_than_pairs_of_planes(drawn: np.ndarray, room: GroupShape, data: st.DataObject) -> None:
     weights = drawn[0]
-    assert pieces_of(weights, room).blocks <= max(1, upper(weights, room))
+    assert pieces_of(weights, room).count <= max(1, upper(weights, room))
     # So weights of rows that are pruned away never take more groups than pairs did before.
     pruned = weights * (np.random.default_rng(data.draw(st.integers(0, 99))).random((len(weights), 1)) < 0.5)
     if len(weights) <= room.rows:
-        assert pieces_of(pruned, room).blocks <= max(1, upper(weights, room))
+        assert pieces_of(pruned, room).count <= max(1, upper(weights, room))
 
 
 def test_fewer_weights_can_take_more_groups_by_an_offset() -> None:
     # 0, 1 and 8 above the least take two columns; without the least row 0 and 7 above the next, three.
     room = room_of(4, 2, 1)
-    assert pieces_of(np.array([[-100], [-99], [-92]]), room).blocks == 1
-    assert pieces_of(np.array([[0], [-99], [-92]]), room).blocks == 2
+    assert pieces_of(np.array([[-100], [-99], [-92]]), room).count == 1
+    assert pieces_of(np.array([[0], [-99], [-92]]), room).count == 2
 
 
 @cache
@@ -358,11 +365,11 @@ def fewest(sizes: Sequence[tuple[int, int]], rows: int, columns: int, most: int)
     )
 
 
-def block_of(height: int, width: int) -> PieceBlock:
+def block_of(height: int, width: int) -> DigitBlock:
     """A block of that size."""
     zeros = np.zeros(width, dtype=np.uint8)
-    return PieceBlock((
-        Piece(
+    return DigitBlock((
+        Digits(
             0, np.arange(height), np.zeros(height, dtype=np.uint8), np.zeros(width, dtype=np.int32), zeros.astype(np.int8),
             zeros, zeros, 0, zeros.astype(np.int16), (np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int16)),
         ),
@@ -381,8 +388,8 @@ def test_an_exhaustive_packer_saves_at_most_one_group_of_tiny_ones(
     for case in cases[:: max(1, len(cases) // 150)]:
         blocks = [block_of(*each) for each in case]
         shared = fold(blocks, room, most)
-        assert sum(len(block.pieces) for block in shared) == count
+        assert sum(len(block.parts) for block in shared) == count
         for block in shared:
-            assert len(block.turns) == len(block.pieces) <= most
+            assert len(block.turns) == len(block.parts) <= most
             check_block(block, np.zeros((rows, columns), dtype=np.uint8), rows, columns)
         assert fewest(case, rows, columns, most) <= len(shared) <= fewest(case, rows, columns, most) + 1

@@ -166,7 +166,7 @@ def test_an_unrolled_network_is_exact_through_its_program(schedule: str, tiles: 
         mho.quantise(network, samples), hand_chip(tiles=tiles), mho.Strategy().with_(schedule=schedule)
     )
     assert bool(program.setup) == (tiles == 40)
-    assert program.mapping.blocks == 15
+    assert program.mapping.count == 15
     verification = mho.verify(program, samples[:2])
     assert verification.ok, str(verification)
     if schedule == "overlap":

@@ -205,7 +205,7 @@ def test_a_files_layer_is_exact_through_its_program_and_its_weights_are_written_
         program = mho.compile(mho.quantise(network, x), hand_chip(tiles=60), "overlap")
         verification = mho.verify(program, x)
         assert verification.ok, str(verification)
-        counts.append((network.weights, program.mapping.blocks, program.mapping.arrays, program.setup))
+        counts.append((network.weights, program.mapping.count, program.mapping.arrays, program.setup))
     assert counts[0] == counts[1]
 
 

@@ -96,7 +96,7 @@ def test_every_block_of_every_copy_is_written_once(network: Network, chip: Chip,
             for block in range(*each.blocks)
         ]
         copies = 1 + max(copy for copy, _ in written)
-        assert sorted(written) == [(copy, block) for copy in range(copies) for block in range(layer.blocks)]
+        assert sorted(written) == [(copy, block) for copy in range(copies) for block in range(layer.count)]
         assert copies == 1 or schedule in ("aras", "adaptive")
 
 
@@ -124,7 +124,7 @@ def test_a_layer_larger_than_the_chip_runs_in_parts() -> None:
         source="law",
     )
     program = compiled(sketch.network(), tiny, "overlap")
-    assert program.mapping.blocks == 40
+    assert program.mapping.count == 40
     assert sum(isinstance(each, Activate) for each in program.instructions) >= 40 // 3
     assert mho.simulate(program).occupancy.peak == 3
 

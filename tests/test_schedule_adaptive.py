@@ -54,14 +54,14 @@ def test_the_compiled_estimate_is_the_planners_end(
 ) -> None:
     ample = chip.override({"memory.bandwidth": 1e18, "layer_order": "sequential"}, source="law")
     mapping = map_network(network, ample)
-    resident = residency == "auto" and mapping.blocks <= ample.groups
+    resident = residency == "auto" and mapping.count <= ample.groups
     task = Task(ample, network, mapping, (), resident, frozenset())
     # Copies that share the windows evenly: otherwise some of them end a window earlier than is reckoned.
     copies = [
         data.draw(st.sampled_from([n for n in range(1, min(layer.windows, 6) + 1) if layer.windows % n == 0]))
         for layer in mapping.layers
     ]
-    blocks = sum(layer.blocks * count for layer, count in zip(mapping.layers, copies, strict=True))
+    blocks = sum(layer.count * count for layer, count in zip(mapping.layers, copies, strict=True))
     if resident and blocks > ample.groups:
         copies = [1] * len(copies)
     planner = Planner(task, {layer.index: count for layer, count in zip(mapping.layers, copies, strict=True)})

@@ -175,10 +175,10 @@ def test_blocks_arrays_and_writes_do_not_depend_on_the_number_of_steps(
     assert shorter.weights == longer.weights
     for chip in (hand_chip(tiles=64), hand_chip(tiles=3)):
         one, other = (map_network(network, chip) for network in (shorter, longer))
-        assert (one.blocks, one.arrays) == (other.blocks, other.arrays)
+        assert (one.count, one.arrays) == (other.count, other.arrays)
         for network in (shorter, longer):
             program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
-            assert written(program) == one.blocks or schedule == "aras"
+            assert written(program) == one.count or schedule == "aras"
 
 
 def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> None:
@@ -187,7 +187,7 @@ def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> 
     chip = hand_chip(tiles=5)
     mapping = map_network(network, chip)
     owner = mapping.by_index[next(i for i, each in enumerate(network.layers) if each.name == "r1")]
-    assert not mapping.blocks <= chip.groups
+    assert not mapping.count <= chip.groups
     assert held_blocks(mapping, chip.groups) == {owner.index}
     for schedule in registered("schedule"):
         program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
@@ -196,7 +196,7 @@ def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> 
             for i, each in enumerate(program.instructions)
             if isinstance(each, Activate) and mapping.by_index[each.layer].owner == owner.index
         ]
-        assert written(program) == mapping.blocks
+        assert written(program) == mapping.count
         last = max(each.layer for _, each in uses)
         assert all(each.release == (each.layer == last) for _, each in uses)
 
@@ -206,7 +206,7 @@ def test_weights_that_leave_no_room_for_the_others_are_written_for_each_layer() 
     mapping = map_network(network, hand_chip(tiles=3))
     assert held_blocks(mapping, 6) == frozenset()
     program = mho.compile(quantised(network), hand_chip(tiles=3), "overlap")
-    assert written(program) == sum(layer.blocks for layer in mapping.layers)
+    assert written(program) == sum(layer.count for layer in mapping.layers)
     check(program)
 
 

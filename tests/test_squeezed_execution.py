@@ -22,7 +22,7 @@ from mho.errors import MappingError, OptionError, ProgramError
 from mho.machine import time_program, wear
 from mho.machine.analog import Analog, Signals
 from mho.machine.energy import account, count_events
-from mho.mapping import Pieces
+from mho.mapping import DigitBlocks
 from mho.network.graph import Network
 from mho.network.layers import Convolution
 from mho.network.samples import synthetic
@@ -201,8 +201,8 @@ def test_converters_that_clip_give_what_the_chain_gives(
     if full:
         # The largest sum that a column of the layer can give: all rows of a piece, all bits that its digits may have.
         (mapped,) = program.mapping.layers
-        assert isinstance(mapped.tiling, Pieces)
-        pieces = [piece for index in range(mapped.tiling.blocks) for piece in mapped.tiling.block(index).pieces]
+        assert isinstance(mapped.blocks, DigitBlocks)
+        pieces = [piece for index in range(mapped.blocks.count) for piece in mapped.blocks.block(index).parts]
         most = max((len(piece.rows) * mask for piece in pieces for mask in piece.masks.tolist()), default=0)
         step = max(1.0, most * (2**chip.array.dac_bits - 1) / high)
         analog = GENERIC.override({"adc.bits": bits})
@@ -261,23 +261,23 @@ def test_steps_that_shifted_inputs_do_not_take_convert_nothing(dac_bits: int, ba
     # Inputs of 0: each conversion gives what its ADC is beside 0, in as many steps as there are, and clips if that is negative.
     quantised, _ = small_network(20, 7)
     program = mho.compile(quantised, small_chip(array__dac_bits=dac_bits), mho.Strategy().with_(mapping="squeezed"))
-    tiling = program.mapping.layers[0].tiling
-    assert isinstance(tiling, Pieces)
-    assert any(piece.late for index in range(tiling.blocks) for piece in tiling.block(index).pieces)
+    tiling = program.mapping.layers[0].blocks
+    assert isinstance(tiling, DigitBlocks)
+    assert any(piece.late for index in range(tiling.count) for piece in tiling.block(index).parts)
     analog = GENERIC.override({"adc.bits": 8, "adc.offset_error": 3.0})
     zeros = np.zeros((1, 20))
     clips = []
     for seed in range(8):
         _, signals = sums_of(program, zeros, analog.override({"seed": seed}), backend)
         (layer,) = signals.layers
-        converted = sum(windows_events(tiling, index, program)["adc_conversion"] for index in range(tiling.blocks))
+        converted = sum(windows_events(tiling, index, program)["adc_conversion"] for index in range(tiling.count))
         assert layer.conversions == converted
         assert layer.clipped <= converted
         clips.append(layer.clipped)
     assert max(clips) > 0
 
 
-def windows_events(tiling: Pieces, index: int, program: Program, order: Sequence[int] = ()) -> Counter[str]:
+def windows_events(tiling: DigitBlocks, index: int, program: Program, order: Sequence[int] = ()) -> Counter[str]:
     """The events of one window through a block whose columns sit in `order`."""
     block = tiling.block(index)
     return events_of(block, program, order or range(block.width))
@@ -297,8 +297,8 @@ def test_an_activation_is_charged_for_what_its_pieces_do(network: Network, chip:
             for which, group in enumerate(members(instruction.groups)):
                 orders[group] = instruction.columns[which] if instruction.columns else ()
         if isinstance(instruction, Activate) and number >= program.setup:
-            tiling = program.mapping.by_index[instruction.layer].tiling
-            assert isinstance(tiling, Pieces)
+            tiling = program.mapping.by_index[instruction.layer].blocks
+            assert isinstance(tiling, DigitBlocks)
             windows = instruction.windows[1] - instruction.windows[0]
             for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
                 for event, count in windows_events(tiling, index, program, orders[group]).items():
@@ -324,7 +324,7 @@ def test_writes_change_and_wear_the_cells_that_differ(network: Network, chip: Ch
         recoded(data.draw, mho.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
     )
     assert program.quantised is not None
-    room = program.mapping.room
+    room = program.mapping.shape
     cells = np.zeros((chip.groups, room.rows, room.columns), dtype=np.int64)
     changed = np.zeros_like(cells)
     worn, steps = wear(program), {}
@@ -511,11 +511,11 @@ def test_pieces_take_memory_in_proportion_to_rows_and_columns() -> None:
     for size in (256, 512, 1024):
         quantised, _ = small_network(size, size, seed=2)
         chip = small_chip(array__rows=128, array__columns=128)
-        tiling = mho.compile(quantised, chip, mho.Strategy().with_(mapping="squeezed")).mapping.layers[0].tiling
-        assert isinstance(tiling, Pieces)
+        tiling = mho.compile(quantised, chip, mho.Strategy().with_(mapping="squeezed")).mapping.layers[0].blocks
+        assert isinstance(tiling, DigitBlocks)
         found = 0
-        for index in range(tiling.blocks):
-            for piece in tiling.block(index).pieces:
+        for index in range(tiling.count):
+            for piece in tiling.block(index).parts:
                 arrays = (
                     piece.rows,
                     piece.shifts,

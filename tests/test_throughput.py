@@ -50,8 +50,8 @@ def test_naive_takes_the_sum_of_writes_and_computing(measured: list[dict[str, An
     network = mho.zoo.load("resnet50")
     chip = Chip.load("aras")
     program = mho.compile(network, chip, "naive")
-    segments = sum(-(-layer.blocks // chip.groups) for layer in program.mapping.layers)
-    served = sum(-(-layer.blocks // chip.groups) * layer.windows for layer in program.mapping.layers)
+    segments = sum(-(-layer.count // chip.groups) for layer in program.mapping.layers)
+    served = sum(-(-layer.count // chip.groups) * layer.windows for layer in program.mapping.layers)
     expected = segments * chip.array_write_time_s + served * chip.window_time_s
     (row,) = [row for row in measured if row["network"] == "resnet50"]
     # What is left is the input's and output's way over the memory channel.

@@ -16,9 +16,8 @@ from mho.errors import AnalogError
 from mho.machine.analog.columns import Columns
 from mho.machine.analog.products import Job, Products
 from mho.machine.analog.spec import Adc, Analog
-from mho.machine.analog.splice import columns_of, driven_by
 from mho.machine.functional import Executor
-from mho.mapping import LayerMapping, Pieces
+from mho.mapping import LayerMapping
 from mho.number.walk import Inputs
 from mho.program import Program
 
@@ -43,15 +42,11 @@ def _driven(
     products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[npt.NDArray[np.uint8], Columns, int]]:
     """Yield what drives a job's rows, (windows, height), the columns that it is converted in, and the bits that it has."""
-    columns, tiling = products.maker.columns(job.held), mapped.tiling
-    if not isinstance(tiling, Pieces):
-        yield products.driven(mapped, job, x), columns, products.input_bits
-        return
-    block = tiling.block(job.block)
-    for pieces in block.turns:
-        bits = (products.input_bits, max(piece.late for piece in pieces))
-        for byte, part in enumerate(driven_by(pieces, block.height, x[:, :, slice(*job.windows)])):
-            yield part, columns.only(columns_of(pieces)), bits[byte]
+    columns = products.maker.columns(job.held)
+    for drive in mapped.blocks.drives(job.block, x[:, :, slice(*job.windows)]):
+        converted = columns if drive.turn.columns is None else columns.only(drive.turn.columns)
+        for inputs, bits in zip(drive.inputs, (products.input_bits, drive.turn.late), strict=False):
+            yield inputs, converted, bits
 
 
 class _Watching(Products):

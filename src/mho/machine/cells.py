@@ -22,16 +22,16 @@ class _Cells:
     """What writes do to the cells, from the very level changes that they carry, and how often each cell has changed."""
 
     def __init__(self, program: Program) -> None:
-        chip, room = program.chip, program.mapping.room
-        self.chip, self.room = chip, room
+        chip, shape = program.chip, program.mapping.shape
+        self.chip, self.shape = chip, shape
         self.deltas = Deltas(program)
         # A cell changes at most once a write; a narrow counter keeps what is followed small.
         few = sum(isinstance(each, Write) for each in program.instructions) < 2**16
-        shape = (room.cells, chip.groups, room.rows, room.columns)
-        self.worn = np.zeros(shape, dtype=np.uint16 if few else np.uint32)
-        self.tables = level_changes(room.coding)
-        self.steepest = steepest_changes(room.coding)
-        self.codes = np.uint16(1 << room.coding.weight_bits)
+        sizes = (shape.cells, chip.groups, shape.rows, shape.columns)
+        self.worn = np.zeros(sizes, dtype=np.uint16 if few else np.uint32)
+        self.tables = level_changes(shape.coding)
+        self.steepest = steepest_changes(shape.coding)
+        self.codes = np.uint16(1 << shape.coding.weight_bits)
 
     def write(self, instruction: Write, *, wearing: bool) -> WriteCount:
         """Count what a write changes, and wear the cells, if asked."""
@@ -46,13 +46,13 @@ class _Cells:
                 mask = self.tables[2].take(pair)
                 for cell in range(len(self.worn)):
                     self.worn[cell, change.group][change.place.index] += (mask >> cell) & 1
-        return WriteCount(cells * self.room.cells, changed, steps, slowest)
+        return WriteCount(cells * self.shape.cells, changed, steps, slowest)
 
     def _slowest(self, pair: npt.NDArray[np.uint16], place: Rectangle) -> int:
         """Sum, for the slowest array of a group, the level steps that each row takes: its slowest cell in each phase."""
         by_column = np.ascontiguousarray(pair.T)
         rise, fall = (table.take(by_column) for table in self.steepest)
-        array = place.columns // self.room.per_array
+        array = place.columns // self.shape.per_array
         most = 0
         for each in range(int(array.max()) + 1):
             inside = array == each

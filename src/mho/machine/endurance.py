@@ -68,7 +68,7 @@ def addressed_writes(program: Program) -> CellWrites:
     """Count the writes that address a cell, changed or not (ARAS Table IV)."""
     chip = program.chip
     writes = [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
-    addressed = sum(program.mapping.by_index[each.layer].tiling.totals(each.blocks).places for each in writes)
+    addressed = sum(program.mapping.by_index[each.layer].blocks.totals(each.blocks).places for each in writes)
     if any(each.rows or each.columns for each in writes):
         taken = _taken(program, writes)
     else:
@@ -77,19 +77,19 @@ def addressed_writes(program: Program) -> CellWrites:
         for each in writes:
             taken[indices(each.groups), 0] += 1
     turns = taken.sum(axis=0).max() / chip.groups
-    return CellWrites(addressed * program.mapping.room.cells / chip.cells, float(taken.max()), float(turns))
+    return CellWrites(addressed * program.mapping.shape.cells / chip.cells, float(taken.max()), float(turns))
 
 
 def _taken(program: Program, writes: Iterable[Write]) -> npt.NDArray[np.int64]:
     """Count how often each place is addressed, wherever the rows and columns of blocks sit: shape (groups, places)."""
-    chip, room = program.chip, program.mapping.room
-    taken = np.zeros((chip.groups, room.rows, room.columns), dtype=np.int64)
+    chip, shape = program.chip, program.mapping.shape
+    taken = np.zeros((chip.groups, shape.rows, shape.columns), dtype=np.int64)
     for each in writes:
-        tiling = program.mapping.by_index[each.layer].tiling
+        blocks = program.mapping.by_index[each.layer].blocks
         for which, group in enumerate(members(each.groups)):
             index = each.blocks[0] + which
-            rows = places(each.rows, which, int(tiling.heights[index]))
-            columns = places(each.columns, which, int(tiling.widths[index]))
+            rows = places(each.rows, which, int(blocks.heights[index]))
+            columns = places(each.columns, which, int(blocks.widths[index]))
             taken[group][np.ix_(rows, columns)] += 1
     return taken.reshape(chip.groups, -1)
 

@@ -29,7 +29,6 @@ import numpy as np
 from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing
-from mho.mapping import Pieces
 from mho.network.layers import Input, MatrixProduct
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
 from mho.program.instructions import members
@@ -90,23 +89,17 @@ def _spread(program: Program) -> dict[int, Beyond]:
     beyond: dict[int, Beyond] = {}
     if not any(isinstance(each, Write) and each.columns for each in program.instructions):
         return beyond
-    per_array = program.mapping.room.per_array
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write | Activate):
             continue
-        tiling = program.mapping.by_index[instruction.layer].tiling
+        blocks = program.mapping.by_index[instruction.layer].blocks
         more = np.zeros(4, dtype=np.int64)
         for which, group in enumerate(members(instruction.groups)):
             index = instruction.blocks[0] + which
             if isinstance(instruction, Write):
                 orders[group] = instruction.columns[which] if instruction.columns else ()
             elif orders.get(group):
-                order = orders[group]
-                if isinstance(tiling, Pieces):
-                    more += tiling.reads(index, order) - tiling.reads(index)
-                else:
-                    arrays = len({place // per_array for place in order}) - int(tiling.arrays[index])
-                    more[:2] += (arrays, arrays * int(tiling.heights[index]))
+                more += blocks.reads(index, orders[group]) - blocks.reads(index)
         if isinstance(instruction, Activate):
             first, second, third, last = more.tolist()
             beyond[number] = first, second, third, last
@@ -115,9 +108,9 @@ def _spread(program: Program) -> dict[int, Beyond]:
 
 def _activation(program: Program, instruction: Activate, beyond: Beyond, events: Events) -> None:
     """Count the events of windows through written blocks; `beyond` as from `_spread`."""
-    chip, room = program.chip, program.mapping.room
+    chip, shape = program.chip, program.mapping.shape
     mapped = program.mapping.by_index[instruction.layer]
-    totals = mapped.tiling.totals(instruction.blocks)
+    totals = mapped.blocks.totals(instruction.blocks)
     late = totals.late
     windows = instruction.windows[1] - instruction.windows[0]
     base = chip.steps_per_window
@@ -125,8 +118,8 @@ def _activation(program: Program, instruction: Activate, beyond: Beyond, events:
     arrays = (totals.arrays + beyond[0]) * base + late.arrays + beyond[2]
     drives = (totals.drives + beyond[1]) * base + late.drives + beyond[3]
     # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
-    sampled = (totals.columns * base + late.columns) * room.cells + arrays * chip.unit_columns
-    converted = sampled // 2 if room.coding.pairs else sampled
+    sampled = (totals.columns * base + late.columns) * shape.cells + arrays * chip.unit_columns
+    converted = sampled // 2 if shape.coding.pairs else sampled
     for event, count in {
         "dac_drive": drives,
         "array_read": arrays,
@@ -140,8 +133,8 @@ def _activation(program: Program, instruction: Activate, beyond: Beyond, events:
         "accumulate": totals.sums,
     }.items():
         events[instruction.layer, event, "compute"] += count * windows
-    if chip.sparse is not None and isinstance(mapped.tiling, Pieces):
-        events[instruction.layer, "index_byte", "compute"] += index_bytes(mapped, instruction.blocks, chip) * windows
+    if index := index_bytes(mapped, instruction.blocks, chip):
+        events[instruction.layer, "index_byte", "compute"] += index * windows
         events[instruction.layer, "row_shift", "compute"] += totals.shifted * windows
 
 
@@ -158,7 +151,7 @@ def _vector(program: Program, instruction: Vector | Combine, events: Events) -> 
 def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
     """Count the events of a write: changes (and orders) fetched, brought to the group, and changes pulsed into cells."""
     size = write_bytes(program.mapping.by_index[instruction.layer], instruction.blocks, program.chip)
-    orders = order_bytes(instruction, program.mapping.room)
+    orders = order_bytes(instruction, program.mapping.shape)
     events[instruction.layer, "memory_byte", "memory"] += size
     if orders:
         events[instruction.layer, "memory_byte", "memory"] += orders

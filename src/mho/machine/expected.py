@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from mho.chip.coding import Coding
 from mho.machine.changes import Wear, WriteCount
-from mho.mapping import Tiling
 from mho.program import Program, Write
 from mho.program.instructions import indices
 
@@ -141,20 +140,18 @@ def expected_wear(program: Program) -> Wear:
             if not isinstance(instruction, Write) or (turn and i < program.setup):
                 continue
             mapped = program.mapping.by_index[instruction.layer]
-            tiling = mapped.tiling
-            # Blocks of digits follow from weights: a network known by shapes alone has none.
-            assert isinstance(tiling, Tiling)
+            blocks = mapped.blocks
             run = slice(*instruction.blocks)
             groups = indices(instruction.groups)
             # The layer whose weights they are, copy and block in one number.
             owner = (mapped.owner << 44 | instruction.copy << 28) + np.arange(*instruction.blocks)
             other, both, rise, fall = held.write(
-                groups, owner, (tiling.heights[run], tiling.widths[run], tiling.fills[run])
+                groups, owner, (blocks.heights[run], blocks.widths[run], blocks.fills[run])
             )
             if turn or i < program.setup:
                 moved = float(both.sum()), float(rise.sum() + fall.sum())
                 counts[i] = WriteCount(
-                    tiling.totals(instruction.blocks).places * chip.cells_per_weight,
+                    blocks.totals(instruction.blocks).places * blocks.shape.cells,
                     moved[0] * weight[0] + moved[1] * blank[0],
                     moved[0] * weight[1] + moved[1] * blank[1],
                 )

@@ -133,7 +133,7 @@ class Fabric:
     def _room(self, before: Content | None, place: Rectangle) -> tuple[Levels, Origins]:
         """Copy what a group holds, with room for a rectangle."""
         rows, columns = int(place.rows.max()) + 1, int(place.columns.max()) + 1
-        cells = self.program.mapping.room.cells
+        cells = self.program.mapping.shape.cells
         if before is None:
             shape = (rows, columns, cells)
             return np.zeros(shape, dtype=np.uint8), np.full(shape, -1, dtype=np.int32)

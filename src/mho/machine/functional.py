@@ -62,10 +62,10 @@ class _Machine:
 
     def activate(self, instruction: Activate) -> None:
         """Note which block serves which windows, with what its cells hold now."""
-        tiling = self.program.mapping.by_index[instruction.layer].tiling
+        blocks = self.program.mapping.by_index[instruction.layer].blocks
         jobs = self.jobs.setdefault(instruction.layer, [])
         for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            held = self.fabric.read(group, int(tiling.heights[index]), int(tiling.widths[index]))
+            held = self.fabric.read(group, int(blocks.heights[index]), int(blocks.widths[index]))
             jobs.append(Job(index, instruction.windows, held))
 
     def combine(self, instruction: Combine, signals: Signals | None) -> None:

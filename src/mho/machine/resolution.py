@@ -128,7 +128,7 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
 
     `analog` says how many bits the ADCs have; None: as many as the chip file says.
     """
-    coding, drive = program.mapping.room.coding, 2**program.chip.array.dac_bits - 1
+    coding, drive = program.mapping.shape.coding, 2**program.chip.array.dac_bits - 1
     layers = []
     for name, column, levels in program.column_levels:
         largest, held = column.levels * drive, None if levels is None else levels * drive
@@ -143,7 +143,7 @@ def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool
     So it is where cells hold whole levels for sure, ADCs have no errors, and these are ideal or resolve every sum at full range.
     """
     adc, bits = analog.adc, adc_bits(analog, program.chip)
-    digital = analog.pedestal == "digital" and not program.mapping.room.coding.pairs
+    digital = analog.pedestal == "digital" and not program.mapping.shape.coding.pairs
     left = analog.device.pedestal(program.chip.array.cell_bits) if digital else 0.0
     if not whole_sums(analog, left) or adc.gain_error or adc.offset_error:
         return False

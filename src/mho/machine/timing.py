@@ -96,7 +96,9 @@ def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Tim
             if isinstance(instruction, Write | Transfer):
                 if isinstance(instruction, Write):
                     layer = program.mapping.by_index[instruction.layer]
-                    size = write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, program.mapping.room)
+                    size = write_bytes(layer, instruction.blocks, chip) + order_bytes(
+                        instruction, program.mapping.shape
+                    )
                     floor = floor_s(chip, worn, i)
                 else:
                     size, floor = float(instruction.size), 0.0

@@ -135,7 +135,7 @@ def frontier(
     arrays = np.array(
         [
             [
-                int(layer.tiling.arrays.sum())
+                int(layer.blocks.arrays.sum())
                 for layer in map_network(each, chip, mapping="squeezed", packing=packing, turns=turns).owners
             ]
             for each in codings

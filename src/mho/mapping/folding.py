@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mho.mapping.pieces import PieceBlock
-from mho.mapping.room import Room
+from mho.mapping.digits import DigitBlock
+from mho.mapping.shape import GroupShape
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class _Shelf:
 
     height: int
     width: int = 0
-    blocks: list[PieceBlock] = field(default_factory=list)
+    blocks: list[DigitBlock] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -36,20 +36,20 @@ class _Shared:
         return sum(len(shelf.blocks) for shelf in self.shelves)
 
 
-def fold(blocks: Sequence[PieceBlock], room: Room, turns: int) -> list[PieceBlock]:
-    """Let up to `turns` blocks, each of one turn so far, share a group of `room`: in as few turns as do not take more groups."""
-    best = _shared(blocks, room, turns)
+def fold(blocks: Sequence[DigitBlock], shape: GroupShape, turns: int) -> list[DigitBlock]:
+    """Let up to `turns` blocks, each of one turn so far, share a group of `shape`: in as few turns as do not take more groups."""
+    best = _shared(blocks, shape, turns)
     most = max((group.turns for group in best), default=1)
     # Fewer turns take less time. Groups need not grow in number step by step as turns get fewer, so all are tried.
     for fewer in range(1, most):
-        found = _shared(blocks, room, fewer)
-        if len(found) <= len(best):
-            best = found
+        groups = _shared(blocks, shape, fewer)
+        if len(groups) <= len(best):
+            best = groups
             break
     return [_placed(group) for group in best]
 
 
-def _shared(blocks: Sequence[PieceBlock], room: Room, turns: int) -> list[_Shared]:
+def _shared(blocks: Sequence[DigitBlock], shape: GroupShape, turns: int) -> list[_Shared]:
     """Pack blocks into groups of at most `turns` blocks."""
     order = sorted(blocks, key=lambda block: (-block.height, -block.width))
     narrowest = min((block.width for block in order), default=0)
@@ -57,21 +57,22 @@ def _shared(blocks: Sequence[PieceBlock], room: Room, turns: int) -> list[_Share
     # Only what any block could still go to is looked at: what is full, as most is of a large layer, leaves the list.
     beside: list[_Shelf] = []
     for block in order:
-        shelf = next((each for each in beside if each.width + block.width <= room.columns), None)
+        shelf = next((open_ for open_ in beside if open_.width + block.width <= shape.columns), None)
         if shelf is None:
             shelf = _Shelf(block.height)
             shelves.append(shelf)
             beside.append(shelf)
         shelf.blocks.append(block)
         shelf.width += block.width
-        if len(shelf.blocks) == turns or shelf.width + narrowest > room.columns:
+        if len(shelf.blocks) == turns or shelf.width + narrowest > shape.columns:
             beside.remove(shelf)
     groups: list[_Shared] = []
     above: list[_Shared] = []
     for shelf in shelves:
         count = len(shelf.blocks)
         group = next(
-            (each for each in above if each.height + shelf.height <= room.rows and each.turns + count <= turns), None
+            (open_ for open_ in above if open_.height + shelf.height <= shape.rows and open_.turns + count <= turns),
+            None,
         )
         if group is None:
             group = _Shared()
@@ -80,20 +81,20 @@ def _shared(blocks: Sequence[PieceBlock], room: Room, turns: int) -> list[_Share
         group.shelves.append(shelf)
         group.height += shelf.height
         # Shelves come tallest first, so that the last is the lowest.
-        if group.turns == turns or group.height + shelves[-1].height > room.rows:
+        if group.turns == turns or group.height + shelves[-1].height > shape.rows:
             above.remove(group)
     return groups
 
 
-def _placed(group: _Shared) -> PieceBlock:
-    """Put the pieces of all blocks of a group where they stand, a turn for each block."""
-    pieces = []
+def _placed(group: _Shared) -> DigitBlock:
+    """Put the digits of all blocks of a group where they stand, a turn for each block."""
+    parts = []
     top = turn = 0
     for shelf in group.shelves:
         left = 0
         for block in shelf.blocks:
-            pieces += [piece.at(top + piece.top, left + piece.left, turn) for piece in block.pieces]
+            parts += [part.at(top + part.top, left + part.left, turn) for part in block.parts]
             left += block.width
             turn += 1
         top += shelf.height
-    return PieceBlock(tuple(pieces))
+    return DigitBlock(tuple(parts))

@@ -1,4 +1,4 @@
-"""Where the weights of a network sit: for each matrix layer its blocks, and the room that they fill."""
+"""Where the weights of a network sit: for each matrix layer its blocks, and the shape of the groups that they fill."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
 from mho.chip import Chip
-from mho.mapping.layout import block_codes
-from mho.mapping.pieces import Pieces
-from mho.mapping.room import Room
-from mho.mapping.tiling import Tiling
+from mho.mapping.blocks import Blocks
+from mho.mapping.shape import GroupShape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.coded import QuantisedMatrix
 from mho.shown import Shown
 from mho.units import exact
 
@@ -36,7 +30,7 @@ class LayerMapping(Shown):
     index: int
     name: str
     windows: int
-    tiling: Tiling | Pieces
+    blocks: Blocks
     steps: int
     window_s: float
     shares: int | None = None
@@ -47,27 +41,18 @@ class LayerMapping(Shown):
         return self.index if self.shares is None else self.shares
 
     @property
-    def blocks(self) -> int:
+    def count(self) -> int:
         """Groups that one copy fills."""
-        return self.tiling.blocks
-
-    def laid(self, matrix: QuantisedMatrix, index: int, blank: int) -> npt.NDArray[np.uint8]:
-        """Return what the places of block `index` hold, as codes of the room's coding, shape (height, width).
-
-        `blank` is the code of a place where no weight sits.
-        """
-        if isinstance(self.tiling, Pieces):
-            return self.tiling.laid(matrix.centred, index)
-        return block_codes(matrix.codes, self.tiling, index, blank)
+        return self.blocks.count
 
 
-Cut = Callable[[MatrixLayer], tuple[Tiling | Pieces, int]]
-"""Cuts a layer into blocks; returns them and the steps of a window."""
+Cut = Callable[[MatrixLayer], Blocks]
+"""Cuts a layer into blocks."""
 
 
 @dataclass(frozen=True, repr=False)
 class Mapping(Shown):
-    """Where the weights of a network sit: for each matrix layer its blocks, in groups of this `room`.
+    """Where the weights of a network sit: for each matrix layer its blocks, in groups of this `shape`.
 
     Layers that share a weight share its blocks, which belong to the first of them. `kind`, `packing` and `turns` are the options
     used.
@@ -76,7 +61,7 @@ class Mapping(Shown):
     kind: str
     packing: str
     layers: tuple[LayerMapping, ...]
-    room: Room
+    shape: GroupShape
     turns: int = 1
 
     @cached_property
@@ -100,21 +85,21 @@ class Mapping(Shown):
         users: dict[int, list[LayerMapping]] = {layer.index: [] for layer in self.owners}
         for layer in self.layers:
             users[layer.owner].append(layer)
-        return {index: tuple(each) for index, each in users.items()}
+        return {index: tuple(layers) for index, layers in users.items()}
 
     def most_copies(self, layer: LayerMapping) -> int:
         """Copies of a layer's blocks beyond which none would have a window to serve: the most windows of any user."""
-        return max(1, *(each.windows for each in self.users[layer.owner]))
+        return max(1, *(user.windows for user in self.users[layer.owner]))
 
     @property
-    def blocks(self) -> int:
+    def count(self) -> int:
         """Groups that the whole network fills, one copy of each block."""
-        return sum(layer.blocks for layer in self.owners)
+        return sum(layer.count for layer in self.owners)
 
     @property
     def arrays(self) -> int:
         """Arrays that the whole network uses, one copy of each block."""
-        return sum(int(layer.tiling.arrays.sum()) for layer in self.owners)
+        return sum(int(layer.blocks.arrays.sum()) for layer in self.owners)
 
 
 def window_time_s(chip: Chip, steps: int) -> float:
@@ -125,16 +110,16 @@ def window_time_s(chip: Chip, steps: int) -> float:
 def map_layers(network: Network, owners: Owners, chip: Chip, cut: Cut) -> tuple[LayerMapping, ...]:
     """Map every matrix layer: one that owns its weights as `cut` cuts it, the others with the blocks of their owner.
 
-    `owners` names for each layer the one whose weights it has; `cut` returns blocks, and the steps of a window.
+    `owners` names for each layer the one whose weights it has.
     """
     position = {layer.name: i for i, layer in enumerate(network.layers)}
     mapped: dict[str, LayerMapping] = {}
     for layer in network.matrix_layers:
         index, owner = position[layer.name], owners[layer.name]
         if owner == layer.name:
-            tiling, steps = cut(layer)
-            window_s = window_time_s(chip, steps)
-            mapped[owner] = LayerMapping(index, owner, layer.windows, tiling, steps, window_s)
+            blocks = cut(layer)
+            steps = blocks.steps(chip.steps_per_window)
+            mapped[owner] = LayerMapping(index, owner, layer.windows, blocks, steps, window_time_s(chip, steps))
         else:
             shared = mapped[owner]
             mapped[layer.name] = replace(

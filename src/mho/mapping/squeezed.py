@@ -24,10 +24,11 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import MappingError
+from mho.mapping.blocks import Bytes
+from mho.mapping.digits import DigitBlock, DigitBlocks, Digits
 from mho.mapping.folding import fold
 from mho.mapping.mapping import Mapping, map_layers
-from mho.mapping.pieces import Bytes, Piece, PieceBlock, Pieces
-from mho.mapping.room import Room, digits_room
+from mho.mapping.shape import GroupShape, digits_shape
 from mho.network.layers import MatrixLayer
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.squeeze import Squeeze
@@ -37,7 +38,7 @@ Indices = npt.NDArray[np.intp]
 NEVER = 255
 """More columns than any weight has digits."""
 LARGEST = 255
-"""The largest magnitude of a weight: a column's index entry tells 8 first bits of a digit apart (`pieces.POSITION_BITS`)."""
+"""The largest magnitude of a weight: a column's index entry tells 8 first bits of a digit apart (`digits.POSITION_BITS`)."""
 CHUNK = 1 << 22
 """Weights that are looked at together."""
 
@@ -77,7 +78,7 @@ def map_squeezed(quantised: QuantisedNetwork, chip: Chip, packing: str, turns: i
     MappingError where the chip has no index memory, converts columns in pairs, or has no row registers that shift as far as the
     network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
     """
-    room = digits_room(chip)
+    shape = digits_shape(chip)
     if chip.sparse is None:
         raise MappingError(
             f"chip {chip.name} has no index memory, which tells each array its inputs and outputs (key sparse); mapping "
@@ -94,16 +95,15 @@ def map_squeezed(quantised: QuantisedNetwork, chip: Chip, packing: str, turns: i
             f"{chip.sparse.turns} (sparse.turns)"
         )
 
-    def cut(layer: MatrixLayer) -> tuple[Pieces, int]:
+    def cut(layer: MatrixLayer) -> DigitBlocks:
         matrix, squeeze = quantised.matrices[layer.name], quantised.squeezes.get(layer.name)
         _check_weights(layer.name, matrix, squeeze)
         _check_shifts(layer.name, squeeze, chip)
-        blocks = layer_blocks(matrix, squeeze, room, packing, turns)
-        tiling = Pieces(layer.groups, layer.rows, layer.columns, blocks, room.per_array, chip.array.dac_bits)
-        return tiling, tiling.steps(chip.steps_per_window)
+        blocks = layer_blocks(matrix, squeeze, shape, packing, turns)
+        return DigitBlocks(layer.groups, layer.rows, layer.columns, blocks, shape, chip.array.dac_bits)
 
     layers = map_layers(quantised.network, quantised.owners, chip, cut)
-    return Mapping("squeezed", packing, layers, room, turns)
+    return Mapping("squeezed", packing, layers, shape, turns)
 
 
 def _check_weights(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None) -> None:
@@ -139,47 +139,49 @@ def _check_shifts(name: str, squeeze: Squeeze | None, chip: Chip) -> None:
 
 
 def layer_blocks(
-    matrix: QuantisedMatrix, squeeze: Squeeze | None, room: Room, packing: str = "diagonal", turns: int = 1
-) -> tuple[PieceBlock, ...]:
-    """Return the blocks of one layer in groups of `room`; see the module. There is at least one."""
+    matrix: QuantisedMatrix, squeeze: Squeeze | None, shape: GroupShape, packing: str = "diagonal", turns: int = 1
+) -> tuple[DigitBlock, ...]:
+    """Return the blocks of one layer in groups of `shape`; see the module. There is at least one."""
     weights = matrix.centred
     shifts, tile = (None, weights.shape[2]) if squeeze is None else (squeeze.shifts, squeeze.tile)
-    if packing == "diagonal" and weights.shape[0] > 1 and weights.shape[1] <= room.rows:
-        blocks = _diagonal(weights, shifts, tile, room)
+    if packing == "diagonal" and weights.shape[0] > 1 and weights.shape[1] <= shape.rows:
+        blocks = _diagonal(weights, shifts, tile, shape)
     else:
         blocks = [
-            PieceBlock((piece,))
+            DigitBlock((part,))
             for m in range(weights.shape[0])
-            for piece in _matrix_pieces(weights, m, None if shifts is None else shifts[m], tile, room)
+            for part in _matrix_digits(weights, m, None if shifts is None else shifts[m], tile, shape)
         ]
     if turns > 1:
-        blocks = fold(blocks, room, turns)
-    return tuple(blocks) or (PieceBlock((_nothing(),)),)
+        blocks = fold(blocks, shape, turns)
+    return tuple(blocks) or (DigitBlock((_nothing(),)),)
 
 
-def _nothing() -> Piece:
-    """Return the piece of a layer all of whose weights are 0: one cell, so that there is something to activate."""
+def _nothing() -> Digits:
+    """Return the digits of a layer all of whose weights are 0: one cell, so that there is something to activate."""
     none = np.zeros(1, dtype=np.int32)
-    return Piece(
+    return Digits(
         0, np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.uint8), none, np.ones(1, dtype=np.int8),
         np.zeros(1, dtype=np.uint8), np.ones(1, dtype=np.uint8), 8, np.zeros(1, dtype=np.int16),
         (none[:0], np.zeros(0, dtype=np.int16)),
     )  # fmt: skip
 
 
-def _matrix_pieces(weights: Weights, m: int, shifts: Bytes | None, tile: int, room: Room) -> list[Piece]:
-    """Return the pieces of matrix m, each for a group: outputs all together or array by array, whichever takes fewer."""
+def _matrix_digits(weights: Weights, m: int, shifts: Bytes | None, tile: int, shape: GroupShape) -> list[Digits]:
+    """Return the digits of matrix m, each for a group: outputs all together or array by array, whichever takes fewer."""
     columns = weights.shape[2]
     everything = [np.arange(columns)]
     found = _planned(
-        weights[m], m, _alike(shifts, tile, columns) if shifts is not None else everything, shifts, tile, room
+        weights[m], m, _alike(shifts, tile, columns) if shifts is not None else everything, shifts, tile, shape
     )
-    if shifts is None and columns > room.per_array and not weights[m].all():
-        apart = [np.arange(first, min(first + room.per_array, columns)) for first in range(0, columns, room.per_array)]
+    if shifts is None and columns > shape.per_array and not weights[m].all():
+        apart = [
+            np.arange(first, min(first + shape.per_array, columns)) for first in range(0, columns, shape.per_array)
+        ]
         # Outputs apart have rows of their own: fewer, where whole kernels of an input are pruned for some outputs only.
         if any(_rows(weights[m], part) < _rows(weights[m], everything[0]) for part in apart):
-            other = _planned(weights[m], m, apart, None, tile, room)
-            found = min(found, other, key=lambda pieces: (len(pieces), sum(piece.width for piece in pieces)))
+            other = _planned(weights[m], m, apart, None, tile, shape)
+            found = min(found, other, key=lambda parts: (len(parts), sum(part.width for part in parts)))
     return found
 
 
@@ -198,10 +200,10 @@ def _alike(shifts: Bytes, tile: int, columns: int) -> list[Indices]:
 
 
 def _planned(
-    weights: Weights, m: int, sections: list[Indices], shifts: Bytes | None, tile: int, room: Room
-) -> list[Piece]:
-    """Return the pieces of one matrix (K, N) whose outputs are cut into sections."""
-    pieces: list[Piece] = []
+    weights: Weights, m: int, sections: list[Indices], shifts: Bytes | None, tile: int, shape: GroupShape
+) -> list[Digits]:
+    """Return the digits of one matrix (K, N) whose outputs are cut into sections."""
+    parts: list[Digits] = []
     for outputs in sections:
         part = weights[:, outputs]
         by_row = np.zeros(len(part), dtype=np.uint8) if shifts is None else shifts[:, outputs[0] // tile]
@@ -210,9 +212,9 @@ def _planned(
             rows = rows[np.argsort(by_row[rows], kind="stable")]
             moved = by_row[rows]
             kept = part[rows] >> moved[:, None].astype(np.int16)
-            section = _Section(m, outputs, rows, moved, _edges(moved, room.rows), kept)
-            pieces.extend(_section_pieces(section, room))
-    return pieces
+            section = _Section(m, outputs, rows, moved, _edges(moved, shape.rows), kept)
+            parts.extend(_section_digits(section, shape))
+    return parts
 
 
 def _edges(shifts: Bytes, most: int) -> Indices:
@@ -224,27 +226,27 @@ def _edges(shifts: Bytes, most: int) -> Indices:
     return apart if len(apart) == len(plain) else plain
 
 
-def _section_pieces(section: _Section, room: Room) -> Iterator[Piece]:
-    """Yield the pieces of a section, its top digits kept apart from the bit on that takes the fewest groups."""
-    bits = room.coding.cell_bits
+def _section_digits(section: _Section, shape: GroupShape) -> Iterator[Digits]:
+    """Yield the digits of a section, its top digits kept apart from the bit on that takes the fewest groups."""
+    bits = shape.coding.cell_bits
     highest = int(np.abs(section.weights).max()).bit_length()
     signs = [np.maximum(section.weights, 0), np.maximum(-section.weights, 0)]
     across = [np.bitwise_or.reduce(part, axis=1) for part in signs]
     down = [np.bitwise_or.reduce(part, axis=0) for part in signs]
     best, split = _low_columns(section, highest, bits), highest
-    fewest = _groups(best, room)
+    fewest = _groups(best, shape)
     for low in range(highest - 1, -1, -1):
-        top = _top_groups(across, down, low, highest, room)
+        top = _top_groups(across, down, low, highest, shape)
         # Top digits only take more groups the lower they begin.
         if top >= fewest:
             break
         columns = _low_columns(section, low, bits)
-        if top + _groups(columns, room) < fewest:
-            best, split, fewest = columns, low, top + _groups(columns, room)
-    yield from _low_pieces(section, best, split, room)
+        if top + _groups(columns, shape) < fewest:
+            best, split, fewest = columns, low, top + _groups(columns, shape)
+    yield from _low_digits(section, best, split, shape)
     for position in range(split, highest, bits):
         for sign, rows, outputs in zip((1, -1), across, down, strict=True):
-            yield from _top_pieces(section, sign, position, rows, outputs, room)
+            yield from _top_digits(section, sign, position, rows, outputs, shape)
 
 
 def _digit_table(bits: int) -> npt.NDArray[np.int64]:
@@ -288,30 +290,30 @@ def _low_columns(section: _Section, low: int, bits: int) -> _Columns:
     return _Columns(by_offset, offset, found, counts)
 
 
-def _groups(columns: _Columns, room: Room) -> int:
+def _groups(columns: _Columns, shape: GroupShape) -> int:
     """Count the groups that columns of low digits fill: those of a block of rows stand side by side."""
-    return int((-(-columns.counts.sum(axis=1) // room.columns)).sum())
+    return int((-(-columns.counts.sum(axis=1) // shape.columns)).sum())
 
 
-def _top_groups(across: list[Weights], down: list[Weights], low: int, highest: int, room: Room) -> int:
+def _top_groups(across: list[Weights], down: list[Weights], low: int, highest: int, shape: GroupShape) -> int:
     """Count the groups that the digits from bit `low` on fill, each plane and sign apart."""
-    mask = room.coding.highest
+    mask = shape.coding.highest
     groups = 0
-    for position in range(low, highest, room.coding.cell_bits):
+    for position in range(low, highest, shape.coding.cell_bits):
         for rows, outputs in zip(across, down, strict=True):
             height, width = (int(((side >> position) & mask > 0).sum()) for side in (rows, outputs))
-            groups += -(-height // room.rows) * -(-width // room.columns)
+            groups += -(-height // shape.rows) * -(-width // shape.columns)
     return groups
 
 
-def _low_pieces(section: _Section, columns: _Columns, low: int, room: Room) -> Iterator[Piece]:
-    """Yield the pieces of low digits: the columns of each block of rows, output by output, cut where a group is full."""
-    bits = room.coding.cell_bits
+def _low_digits(section: _Section, columns: _Columns, low: int, shape: GroupShape) -> Iterator[Digits]:
+    """Yield the digits of low digits: the columns of each block of rows, output by output, cut where a group is full."""
+    bits = shape.coding.cell_bits
     firsts = np.arange(0, 10, bits)
     limits = np.append(section.edges, len(section.rows))
     for i in range(len(section.edges)):
         # (outputs, signs, digits): which columns there are.
-        held = (columns.bits[:, i].T[:, :, None] >> firsts & room.coding.highest) > 0
+        held = (columns.bits[:, i].T[:, :, None] >> firsts & shape.coding.highest) > 0
         which, side, digit = np.nonzero(held)
         by_offset = columns.by_offset[i][which]
         signs = np.where(by_offset, 0, 1 - 2 * side).astype(np.int8)
@@ -321,31 +323,31 @@ def _low_pieces(section: _Section, columns: _Columns, low: int, room: Room) -> I
         masks = ((1 << widths) - 1).astype(np.uint8)
         begins = np.diff(which, prepend=-1) > 0
         rows = slice(limits[i], limits[i + 1])
-        for first in range(0, len(which), room.columns):
-            part = slice(first, first + room.columns)
+        for first in range(0, len(which), shape.columns):
+            part = slice(first, first + shape.columns)
             corrected = which[part][begins[part] & by_offset[part]]
-            yield Piece(
+            yield Digits(
                 section.matrix, section.rows[rows], section.shifts[rows], section.outputs[which[part]].astype(np.int32),
                 signs[part], positions[part], masks[part], low, columns.offset[i][which[part]],
                 (section.outputs[corrected].astype(np.int32), columns.offset[i][corrected]),
             )  # fmt: skip
 
 
-def _top_pieces(
-    section: _Section, sign: int, position: int, across: Weights, down: Weights, room: Room
-) -> Iterator[Piece]:
-    """Yield the pieces of one plane of top digits of one sign: only rows and outputs that have any."""
-    mask = room.coding.highest
+def _top_digits(
+    section: _Section, sign: int, position: int, across: Weights, down: Weights, shape: GroupShape
+) -> Iterator[Digits]:
+    """Yield the digits of one plane of top digits of one sign: only rows and outputs that have any."""
+    mask = shape.coding.highest
     rows = np.flatnonzero((across >> position) & mask)
     outputs = np.flatnonzero((down >> position) & mask)
     if not len(rows):
         return
     shifts = section.shifts[rows]
-    edges = np.append(_edges(shifts, room.rows), len(rows))
+    edges = np.append(_edges(shifts, shape.rows), len(rows))
     for first, last in pairwise(edges):
-        for begin in range(0, len(outputs), room.columns):
-            part = outputs[begin : begin + room.columns]
-            yield Piece(
+        for begin in range(0, len(outputs), shape.columns):
+            part = outputs[begin : begin + shape.columns]
+            yield Digits(
                 section.matrix, section.rows[rows[first:last]], shifts[first:last], section.outputs[part].astype(np.int32),
                 np.full(len(part), sign, dtype=np.int8), np.full(len(part), position, dtype=np.uint8),
                 np.full(len(part), mask, dtype=np.uint8), 0, np.zeros(len(part), dtype=np.int16),
@@ -353,7 +355,7 @@ def _top_pieces(
             )  # fmt: skip
 
 
-def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, room: Room) -> list[PieceBlock]:
+def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, shape: GroupShape) -> list[DigitBlock]:
     """Set small matrices along the diagonals of blocks, in order, as many as rows and columns allow."""
     matrices, rows, columns = weights.shape
     stored = weights
@@ -362,9 +364,9 @@ def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, room: Room) -> 
         if shifts.shape[2] > 1:
             # Tiles narrower than these small matrices: each is mapped by itself.
             return [
-                PieceBlock((piece,))
+                DigitBlock((part,))
                 for m in range(matrices)
-                for piece in _matrix_pieces(weights, m, shifts[m], tile, room)
+                for part in _matrix_digits(weights, m, shifts[m], tile, shape)
             ]
         by_row = shifts[:, :, 0]
         stored = weights >> by_row[:, :, None].astype(np.int16)
@@ -373,10 +375,10 @@ def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, room: Room) -> 
         0, np.arange(matrices * columns), np.arange(rows), by_row[0], np.zeros(1, dtype=np.intp), side_by_side
     )
     highest = int(np.abs(stored).max(initial=0)).bit_length()
-    chosen = _low_columns(every, highest, room.coding.cell_bits)
+    chosen = _low_columns(every, highest, shape.coding.cell_bits)
     alive: npt.NDArray[np.bool_] = np.any(stored, axis=2)
-    blocks: list[PieceBlock] = []
-    held: list[Piece] = []
+    blocks: list[DigitBlock] = []
+    held: list[Digits] = []
     top = left = 0
     for m in range(matrices):
         own = slice(m * columns, (m + 1) * columns)
@@ -389,12 +391,12 @@ def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, room: Room) -> 
         columns_here = _Columns(
             chosen.by_offset[:, own], chosen.offset[:, own], chosen.bits[:, :, own], chosen.counts[:, own]
         )
-        for piece in _low_pieces(section, columns_here, highest, room):
-            if held and (top + piece.height > room.rows or left + piece.width > room.columns):
-                blocks.append(PieceBlock(tuple(held)))
+        for part in _low_digits(section, columns_here, highest, shape):
+            if held and (top + part.height > shape.rows or left + part.width > shape.columns):
+                blocks.append(DigitBlock(tuple(held)))
                 held, top, left = [], 0, 0
-            held.append(piece.at(top, left, 0))
-            top, left = top + piece.height, left + piece.width
+            held.append(part.at(top, left, 0))
+            top, left = top + part.height, left + part.width
     if held:
-        blocks.append(PieceBlock(tuple(held)))
+        blocks.append(DigitBlock(tuple(held)))
     return blocks

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import LayerMapping, Mapping, Pieces
+from mho.mapping import LayerMapping, Mapping
 from mho.network.graph import Network
 from mho.network.layers import Constant, Input, MatrixLayer
-from mho.program.work import transfer_bytes, vector_seconds, write_bytes
+from mho.program.work import index_bytes, transfer_bytes, vector_seconds
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -117,7 +117,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.owners)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Demand(
-        np.array([layer.blocks for layer in mapping.layers], dtype=np.float64),
+        np.array([layer.count for layer in mapping.layers], dtype=np.float64),
         np.array([layer.windows for layer in mapping.layers], dtype=np.float64),
         chip.groups,
         chip.least_array_write_time_s,
@@ -134,9 +134,8 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
 
 def _fetched(layer: LayerMapping, chip: Chip) -> float:
     """Bytes that must be fetched to write a layer once: what its cells change by, no more than its weights' own cells."""
-    if isinstance(layer.tiling, Pieces):
-        return write_bytes(layer, (0, layer.blocks), chip)
-    return int(layer.tiling.weights.sum()) * chip.cells_per_weight * chip.write_bits_per_cell / 8
+    cells = layer.blocks.occupied * layer.blocks.shape.cells
+    return cells * chip.write_bits_per_cell / 8 + index_bytes(layer, (0, layer.count), chip)
 
 
 def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float:

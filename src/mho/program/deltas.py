@@ -118,9 +118,9 @@ class Deltas:
             raise ProgramError(f"{program.network.name} was compiled from shapes alone: there are no levels to follow")
         self.program = program
         self.matrices = program.quantised.matrices
-        self.room = program.mapping.room
+        self.shape = program.mapping.shape
         self.held: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
-        self._paper = np.zeros((self.room.rows, self.room.columns), dtype=np.uint8)
+        self._paper = np.zeros((self.shape.rows, self.shape.columns), dtype=np.uint8)
 
     def write(self, instruction: Write) -> Iterator[Change]:
         """Yield the change of each block of a write, in the order of its groups, and note it."""
@@ -145,26 +145,26 @@ class Deltas:
         """Return all codes that a group holds, shape (rows, columns), blank where nothing was written; valid
         until the next call.
         """
-        self._paper[...] = self.room.coding.base
+        self._paper[...] = self.shape.coding.base
         for each in self.held[group]:
             self._paper[each.index] = self._codes(each)
         return self._paper
 
     def levels(self, change: Change) -> Levels:
         """Return the level changes of a block's cells, shape (height, width, cells per weight)."""
-        coding = self.room.coding
+        coding = self.shape.coding
         return coding.levels(change.new).astype(np.int16) - coding.levels(change.old)
 
     def inverted(self, place: Rectangle) -> npt.NDArray[np.bool_] | None:
         """Return which columns of cells a block stores inverted, shape (width, cells); None where the coding inverts none."""
-        return inverted_columns(self._laid(place), self.room.coding)
+        return inverted_columns(self._laid(place), self.shape.coding)
 
     def rectangle(self, instruction: Write, which: int) -> Rectangle:
         """Return where block `which` of a write's run sits in its group."""
-        tiling = self.program.mapping.by_index[instruction.layer].tiling
+        blocks = self.program.mapping.by_index[instruction.layer].blocks
         index = instruction.blocks[0] + which
-        rows = places(instruction.rows, which, int(tiling.heights[index]))
-        columns = places(instruction.columns, which, int(tiling.widths[index]))
+        rows = places(instruction.rows, which, int(blocks.heights[index]))
+        columns = places(instruction.columns, which, int(blocks.widths[index]))
         cells = instruction.cells[which] if instruction.cells else ()
         return Rectangle(instruction.layer, index, rows, columns, cells)
 
@@ -177,8 +177,8 @@ class Deltas:
 
     def _laid(self, place: Rectangle) -> Codes:
         layer = self.program.mapping.by_index[place.layer]
-        return layer.laid(self.matrices[layer.name], place.block, self.room.coding.base)
+        return layer.blocks.laid(place.block, self.matrices[layer.name])
 
     def _codes(self, place: Rectangle) -> Codes:
-        codes = shown_codes(self._laid(place), self.room.coding)
+        codes = shown_codes(self._laid(place), self.shape.coding)
         return recoded(place.cells, self.program.chip.array.cell_bits)[codes] if place.cells else codes

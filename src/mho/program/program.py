@@ -89,12 +89,12 @@ class Program(Shown):
 
         The last is None where weights are not known.
         """
-        room, quantised = self.mapping.room, self.quantised
+        quantised = self.quantised
         held: dict[int, int] = {}
         if quantised is not None:
             for mapped in self.mapping.owners:
-                held[mapped.index] = held_levels(mapped, quantised.matrices[mapped.name], room)
-        return tuple((mapped.name, fullest(mapped, room), held.get(mapped.owner)) for mapped in self.mapping.layers)
+                held[mapped.index] = held_levels(mapped.blocks, quantised.matrices[mapped.name])
+        return tuple((mapped.name, fullest(mapped.blocks), held.get(mapped.owner)) for mapped in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""
@@ -106,7 +106,7 @@ class Program(Shown):
         why = "yes" if can else "no: it has no weights, or no calibrated activations"
         return (
             ("instructions", f"{len(self.instructions):,}, of which {self.setup:,} once before the first inference"),
-            ("groups", f"{self.mapping.blocks:,} for one copy of each layer, of {self.chip.groups:,} on the chip"),
+            ("groups", f"{self.mapping.count:,} for one copy of each layer, of {self.chip.groups:,} on the chip"),
             ("weights", self.network.origin),
             ("can be executed", why),
         )
@@ -125,7 +125,7 @@ class Program(Shown):
                 for number, each in enumerate(self.instructions)
             ),
             "layers": lambda: columns(
-                {"layer": each.name, "groups": each.blocks, "windows": each.windows, "window_s": each.window_s}
+                {"layer": each.name, "groups": each.count, "windows": each.windows, "window_s": each.window_s}
                 for each in self.mapping.layers
             ),
         }

@@ -12,7 +12,7 @@ and energy.
 from __future__ import annotations
 
 from mho.chip import Chip
-from mho.mapping import LayerMapping, Pieces, Room
+from mho.mapping import GroupShape, LayerMapping
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
 from mho.network.types import REAL, element_bytes
@@ -78,30 +78,29 @@ def operand_width(network: Network, name: str) -> int:
 
 def write_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:
     """Bytes that writing a run of blocks fetches: level changes, cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for
-    ARAS), and for blocks of digits the index that says where their inputs come from and where their columns go.
+    ARAS), and the index, if they have one, that says where their inputs come from and where their columns go.
     """
-    tiling = layer.tiling
-    if isinstance(tiling, Pieces):
-        return tiling.totals(blocks).places * chip.write_bits_per_cell / 8 + index_bytes(layer, blocks, chip)
-    return tiling.totals(blocks).places * chip.cells_per_weight * chip.write_bits_per_cell / 8
+    return layer.blocks.totals(blocks).places * layer.blocks.shape.cells * chip.write_bits_per_cell / 8 + index_bytes(
+        layer, blocks, chip
+    )
 
 
 def index_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:
     """Bytes of the index of a run of blocks: an input and a shift for each row, an output, position and sign for each column."""
-    if not isinstance(layer.tiling, Pieces) or chip.sparse is None:
+    if chip.sparse is None:
         return 0.0
-    return layer.tiling.index_bits(blocks, chip.sparse.index_bits, chip.sparse.shift_bits) / 8
+    return layer.blocks.index_bits(blocks, chip.sparse.index_bits, chip.sparse.shift_bits) / 8
 
 
-def order_bytes(instruction: Write, room: Room) -> float:
+def order_bytes(instruction: Write, shape: GroupShape) -> float:
     """Bytes of the orders that come with a write: a number for each row, weight column and digit of a block that is not in
     place, as wide as the rows of a group, its weight columns, or the cells of a weight ask for (ARAS: 7, 7 and 2 bits).
     """
     bits = 0
     for orders, places in (
-        (instruction.rows, room.rows),
-        (instruction.columns, room.columns),
-        (instruction.cells, room.cells),
+        (instruction.rows, shape.rows),
+        (instruction.columns, shape.columns),
+        (instruction.cells, shape.cells),
     ):
         bits += sum(map(len, orders)) * (places - 1).bit_length()
     return bits / 8

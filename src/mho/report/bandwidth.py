@@ -31,7 +31,7 @@ def bandwidth(program: Program, timing: Timing, worn: Wear) -> Steps:
         if isinstance(instruction, Write) and (lasts := floor_s(chip, worn, i)) > 0:
             layer = program.mapping.by_index[instruction.layer]
             rate = (
-                write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, program.mapping.room)
+                write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, program.mapping.shape)
             ) / lasts
         starts.append(float(timing.starts[i]))
         ends.append(float(timing.ends[i]))

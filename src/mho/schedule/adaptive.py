@@ -116,7 +116,7 @@ def value(task: Task, builder: Builder, objective: str) -> float:
 def _starts(task: Task) -> Iterator[Integers]:
     """Yield copies on the curve on which the lower bound trades computing against writing."""
     layers, written = task.mapping.layers, {layer.index: layer for layer in task.writers}
-    blocks = np.array([layer.blocks for layer in layers], dtype=np.int64)
+    blocks = np.array([layer.count for layer in layers], dtype=np.int64)
     most = np.array([task.most_copies(layer) if layer.index in written else 1 for layer in layers], dtype=np.int64)
     served = np.array([task.served_windows(layer) if layer.index in written else 0 for layer in layers])
     pull = np.sqrt(np.maximum(served, 1) / blocks)

@@ -84,7 +84,7 @@ class _Replicating(Planner):
         replicated = isinstance(self.task.network.layers[layer.index], Convolution)
         # Windows that take more steps than a plain one count as so many more; those of all layers that use the blocks count.
         windows = -(-self.task.served_windows(layer) * layer.steps // self.task.chip.steps_per_window)
-        return Candidate(layer.blocks, windows, self.task.most_copies(layer) if replicated else 1)
+        return Candidate(layer.count, windows, self.task.most_copies(layer) if replicated else 1)
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
         """Yield the copies that Algorithm 1 chooses, each time for the groups that are free then."""

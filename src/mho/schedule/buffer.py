@@ -103,8 +103,8 @@ def estimated_s(
         if mapped is not None:
             written = 0.0
             if not resident and mapped.shares is None:
-                size = write_bytes(mapped, (0, mapped.blocks), chip)
-                rounds = mapped.blocks / chip.groups
+                size = write_bytes(mapped, (0, mapped.count), chip)
+                rounds = mapped.count / chip.groups
                 written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)
             seconds.append(max(mapped.windows * mapped.window_s, written) + vector_seconds(layer, network, chip))
         else:

@@ -120,8 +120,8 @@ class Task:
     def always_fed(self) -> bool:
         """Whether the memory can feed level changes to all groups at once, as fast as the arrays allow."""
         chip = self.chip
-        room = self.mapping.room
-        cells = chip.groups * room.rows * room.columns * room.cells
+        shape = self.mapping.shape
+        cells = chip.groups * shape.rows * shape.columns * shape.cells
         return cells * chip.write_bits_per_cell / 8 <= chip.memory.bandwidth * chip.array_write_time_s
 
     def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
@@ -231,8 +231,8 @@ class Builder:
         placed: list[tuple[LayerMapping, int, Groups, int]] = []
         for layer in self.task.mapping.owners:
             for copy in range(copies.get(layer.index, 1)):
-                groups: Groups = ((first, first + layer.blocks),)
-                placed.append((layer, copy, groups, self.write(layer, (0, layer.blocks), copy, groups, ())))
-                first += layer.blocks
+                groups: Groups = ((first, first + layer.count),)
+                placed.append((layer, copy, groups, self.write(layer, (0, layer.count), copy, groups, ())))
+                first += layer.count
         self.setup = len(placed)
         return placed

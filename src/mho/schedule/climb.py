@@ -44,7 +44,7 @@ class Climber:
 
     def _hopeless(self, copies: Copies) -> bool:
         """Whether copies do not fit where all weights stay on the chip, or writing them alone scores worse than the best."""
-        total = sum(layer.blocks * copies.get(layer.index, 1) for layer in self.task.writers)
+        total = sum(layer.count * copies.get(layer.index, 1) for layer in self.task.writers)
         if self.task.resident:
             return total > self.task.chip.groups
         return self.worth(total * self.task.chip.least_array_write_time_s / self.task.chip.groups, copies) >= self.value

@@ -78,7 +78,7 @@ def coded(
 def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy: Strategy) -> Task:
     """Map the network, and say what stays on the chip and where tensors live."""
     mapping = strategy.get(Mapper).mapped(codes or network, chip)
-    resident = strategy.get(Residency).stays and mapping.blocks <= chip.groups
+    resident = strategy.get(Residency).stays and mapping.count <= chip.groups
     task = Task(chip, network, mapping, (), resident, coded_tensors(network, codes), codes, strategy)
     return replace(task, buffers=strategy.get(Banks).placed(task))
 

@@ -59,7 +59,7 @@ def instance(task: Task) -> Instance:
     place = {layer.index: at for at, layer in enumerate(layers)}
     most = {layer.index: task.most_copies(layer) for layer in task.writers}
     return Instance(
-        np.array([layer.blocks for layer in layers], dtype=np.int64),
+        np.array([layer.count for layer in layers], dtype=np.int64),
         np.array([layer.windows for layer in layers], dtype=np.int64),
         np.array([layer.window_s for layer in layers], dtype=np.float64),
         np.array(gaps),

@@ -23,21 +23,21 @@ def held_blocks(mapping: Mapping, groups: int) -> frozenset[int]:
     """
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     held = np.zeros(len(mapping.layers), dtype=np.int64)
-    written = np.array([layer.blocks for layer in mapping.layers], dtype=np.int64)
+    written = np.array([layer.count for layer in mapping.layers], dtype=np.int64)
     stay: set[int] = set()
     shared = [layer for layer in mapping.owners if len(mapping.users[layer.index]) > 1]
     for layer in sorted(shared, key=lambda layer: (-_saved(mapping, layer), layer.index)):
         users = [place[each.index] for each in mapping.users[layer.index]]
         span = slice(users[0], users[-1] + 1)
-        most = int(held[span].max()) + layer.blocks
-        others = int(written[span].sum()) - layer.blocks * len(users)
-        if most + (others > 0) <= groups and others * groups <= (others + layer.blocks * len(users)) * (groups - most):
+        most = int(held[span].max()) + layer.count
+        others = int(written[span].sum()) - layer.count * len(users)
+        if most + (others > 0) <= groups and others * groups <= (others + layer.count * len(users)) * (groups - most):
             stay.add(layer.index)
-            held[span] += layer.blocks
+            held[span] += layer.count
             written[users] = 0
     return frozenset(stay)
 
 
 def _saved(mapping: Mapping, layer: LayerMapping) -> int:
     """Count the writes of blocks that are saved where a layer's blocks stay."""
-    return layer.blocks * (len(mapping.users[layer.index]) - 1)
+    return layer.count * (len(mapping.users[layer.index]) - 1)

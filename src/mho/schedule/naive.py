@@ -28,7 +28,7 @@ def naive(task: Task) -> Builder:
         if layer is None:
             previous = builder.vector(step)
             continue
-        whole, windows = (0, layer.blocks), (0, layer.windows)
+        whole, windows = (0, layer.count), (0, layer.windows)
         activations: list[int] = []
         if layer.owner in held:
             groups, before = held[layer.owner]
@@ -37,8 +37,8 @@ def naive(task: Task) -> Builder:
             held[layer.owner] = groups, activations[-1]
         else:
             held.clear()
-            for first in range(0, layer.blocks, task.chip.groups):
-                blocks = (first, min(first + task.chip.groups, layer.blocks))
+            for first in range(0, layer.count, task.chip.groups):
+                blocks = (first, min(first + task.chip.groups, layer.count))
                 groups = ((0, blocks[1] - blocks[0]),)
                 after = {*builder.gate(step), *activations[-1:], *([] if previous is None else [previous])}
                 written = builder.write(layer, blocks, 0, groups, tuple(sorted(after)))

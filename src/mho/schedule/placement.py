@@ -39,7 +39,7 @@ from mho.mapping.placement import (
     row_steps,
     spread,
 )
-from mho.mapping.room import Room
+from mho.mapping.shape import GroupShape
 from mho.number import Sampled
 from mho.program import Program, Write
 from mho.program.instructions import members
@@ -63,8 +63,8 @@ Key = tuple[int, int]
 class _Group:
     """The blocks that one group receives in an inference, and where they sit."""
 
-    def __init__(self, chip: Chip, room: Room, blocks: list[Levels], digits_move: bool) -> None:
-        self.chip, self.room = chip, room
+    def __init__(self, chip: Chip, shape: GroupShape, blocks: list[Levels], digits_move: bool) -> None:
+        self.chip, self.shape = chip, shape
         self.digits_move = digits_move
         self.blocks = blocks
         self.sittings = [in_place(*block.shape) for block in blocks]
@@ -76,12 +76,12 @@ class _Group:
 
     def array(self, k: int) -> Places:
         """Return the array of each column of block k."""
-        return self.sittings[k].columns // self.room.per_array
+        return self.sittings[k].columns // self.shape.per_array
 
     def left(self) -> Levels:
         """Return the levels that an inference leaves, shape (rows, columns, cells)."""
-        room = self.room
-        held = np.zeros((room.rows, room.columns, room.cells), dtype=np.uint8)
+        shape = self.shape
+        held = np.zeros((shape.rows, shape.columns, shape.cells), dtype=np.uint8)
         for k in range(len(self.blocks)):
             held[self.sittings[k].index()] = self.shown(k)
         return held
@@ -125,7 +125,7 @@ class _Group:
     def _place_for_time(self, k: int, held: Levels, settled: bool) -> None:
         """Spread the columns of block k, choose its digits and rows; `settled`: the block that follows has been placed, too."""
         chip, block = self.chip, self.blocks[k]
-        free = spread(block.shape[1], chip.group.arrays, self.room.per_array)
+        free = spread(block.shape[1], chip.group.arrays, self.shape.per_array)
         self.sittings[k] = replace(self.sittings[k], columns=free, cells=self._digits(k, held, free, settled))
         sitting, shown = self.sittings[k], self.shown(k)
         costs = row_steps(held[:, sitting.columns], shown, self.array(k), chip.levels, chip.array.write_phases)
@@ -142,7 +142,7 @@ class _Group:
 
     def _place_for_pulses(self, k: int, held: Levels, settled: bool) -> None:
         """Choose rows, columns, and rows again. Columns stay in the arrays that they need: others are not to be read."""
-        per_array = self.room.per_array
+        per_array = self.shape.per_array
         free = np.arange(-(-self.blocks[k].shape[1] // per_array) * per_array)
         self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, held, settled)))
         self._columns(k, held, free, settled)
@@ -191,7 +191,7 @@ def place(program: Program, objective: str) -> Program:
     Raises ProgramError where the program has no weights.
     """
     best, least = program, _measured(program, objective)
-    movable = program.mapping.room.coding.movable and program.mapping.room.cells > 1
+    movable = program.mapping.shape.coding.movable and program.mapping.shape.cells > 1
     # Digits that change places slow fewer rows but take more pulses, and do not always win time: both ways are tried.
     for digits_move in (False, True) if objective == "time" and movable else (False,):
         placed = _placed(program, objective, digits_move)
@@ -215,7 +215,7 @@ def _placed(program: Program, objective: str, digits_move: bool) -> Program:
     for keys in _rings(program).values():
         if len(keys) < 2:
             continue
-        ring = _Group(program.chip, program.mapping.room, [_levels(program, key) for key in keys], digits_move)
+        ring = _Group(program.chip, program.mapping.shape, [_levels(program, key) for key in keys], digits_move)
         if ring.improve(objective):
             sittings.update(zip(keys, ring.sittings, strict=True))
     return _ordered(program, sittings)
@@ -245,9 +245,8 @@ def _levels(program: Program, key: Key) -> Levels:
     instruction = program.instructions[key[0]]
     assert isinstance(instruction, Write)
     layer = program.mapping.by_index[instruction.layer]
-    coding = program.mapping.room.coding
-    laid = layer.laid(program.quantised.matrices[layer.name], instruction.blocks[0] + key[1], coding.base)
-    return block_levels(laid, coding)[0]
+    laid = layer.count.laid(instruction.blocks[0] + key[1], program.quantised.matrices[layer.name])
+    return block_levels(laid, program.mapping.shape.coding)[0]
 
 
 def _order(places: Places) -> tuple[int, ...]:

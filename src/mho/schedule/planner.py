@@ -103,7 +103,7 @@ class Planner:
         """Plan until every step has finished."""
         if self.task.resident:
             for layer, copy, groups, written in self.builder.write_all(self.copies):
-                self._add(Piece(layer, copy, (0, layer.blocks), groups, 0, written, 0.0))
+                self._add(Piece(layer, copy, (0, layer.count), groups, 0, written, 0.0))
         self._bind(0.0)
         for step in [step for step, count in self.missing.items() if count == 0]:
             self._start(step, 0.0)
@@ -154,7 +154,7 @@ class Planner:
         self.opened, self.blocked = [], False
         while self.pool.free and (unbound := self._unbound()) is not None:
             layer, copy, first = unbound
-            count = self._fed(layer, first, min(self.pool.free, layer.blocks - first))
+            count = self._fed(layer, first, min(self.pool.free, layer.count - first))
             if not count:
                 self.blocked, self.opened = True, before
                 return
@@ -167,7 +167,7 @@ class Planner:
                 ready_s = now + self.task.write_estimate_s(layer, blocks)
                 self.taken += (rate := self.task.write_rate(layer, blocks))
                 heapq.heappush(self.ends, (ready_s, written, Written(rate)))
-            self.next = (layer, copy, blocks[1]) if blocks[1] < layer.blocks else None
+            self.next = (layer, copy, blocks[1]) if blocks[1] < layer.count else None
             self._add(Piece(layer, copy, blocks, groups, 0, written, ready_s))
 
     def _add(self, piece: Piece) -> None:
@@ -225,7 +225,7 @@ class Planner:
         progress = self.progress[layer.index]
         progress.served += piece.blocks[1] - piece.blocks[0]
         serving = min(self._copies(layer), layer.windows)
-        if progress.served == layer.blocks * serving:
+        if progress.served == layer.count * serving:
             combined = self.builder.combine(layer, tuple(progress.activations))
             seconds = self.task.vector_time_s(layer.index)
             if seconds > 0.0:

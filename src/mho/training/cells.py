@@ -1,6 +1,6 @@
 """Where the weights of a layer stand: blocks of rows, small matrices along the diagonal, digits in slices.
 
-As in `mapping.tiling`: a matrix is cut into blocks of as many rows as an array has; several small matrices of a grouped
+As in `mapping.dense`: a matrix is cut into blocks of as many rows as an array has; several small matrices of a grouped
 convolution share a block along its diagonal where they fit. Every column has conversions of its own, so cutting columns
 changes nothing and is left out.
 """
@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from mho.chip.coding import Coding
+from mho.mapping.dense import dense_blocks
+from mho.mapping.shape import weights_shape
 from mho.mapping.sums import Fullest
-from mho.mapping.tiling import tiling
 from mho.training.chain import Chain
 
 
@@ -35,7 +36,7 @@ class Layout:
     def of(cls, chain: Chain, matrices: int, rows: int, columns: int) -> Layout:
         """Lay out a layer as `mho.compile` does by default (packing "diagonal")."""
         chip = chain.chip
-        cut = tiling(matrices, rows, columns, chip.array.rows, chip.group_columns, chip.array_weights_per_row, True)
+        cut = dense_blocks(matrices, rows, columns, weights_shape(chip), True)
         return cls(matrices, rows, columns, cut.packed, cut.row_blocks, min(int(chip.array.rows), cut.packed * rows))
 
     def fullest(self, coding: Coding) -> Fullest:

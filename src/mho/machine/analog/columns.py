@@ -21,7 +21,7 @@ from mho.machine.analog.spec import Analog
 from mho.machine.analog.wires import Wiring
 from mho.machine.analog.wires_fast import effective
 from mho.machine.fabric import Content, Held
-from mho.mapping import Room
+from mho.mapping import GroupShape
 
 FloatArray = npt.NDArray[np.float64]
 LARGEST = 127 * 256 + 127
@@ -92,10 +92,10 @@ class Columns:
 
 
 class Maker:
-    """Makes the columns of blocks in groups of `room`, and keeps as many as `kept` bytes hold."""
+    """Makes the columns of blocks in groups of `shape`, and keeps as many as `kept` bytes hold."""
 
-    def __init__(self, chip: Chip, room: Room, analog: Analog, kept: int) -> None:
-        self.chip, self.room = chip, room
+    def __init__(self, chip: Chip, shape: GroupShape, analog: Analog, kept: int) -> None:
+        self.chip, self.shape = chip, shape
         self.analog = analog
         self.most = kept
         self._kept: OrderedDict[tuple[object, ...], Columns] = OrderedDict()
@@ -104,14 +104,14 @@ class Maker:
         device.check(chip.array.cell_bits, age_s=analog.age_s, writes=analog.writes)
         self.exact = device.exact and analog.wires is None
         self.below = device.pedestal(chip.array.cell_bits)
-        self.pairs = room.coding.pairs
+        self.pairs = shape.coding.pairs
         self.pedestal = 0.0 if self.pairs or analog.pedestal == "analog" else self.below
         self.errors = bool(analog.adc.gain_error or analog.adc.offset_error)
 
     @property
     def slices(self) -> int:
         """Columns that are converted for each weight."""
-        return self.room.cells // (2 if self.pairs else 1)
+        return self.shape.cells // (2 if self.pairs else 1)
 
     def key(self, held: Held) -> tuple[object, ...]:
         """What tells blocks apart whose columns may differ."""
@@ -134,7 +134,7 @@ class Maker:
         return found
 
     def _make(self, held: Held) -> Columns:
-        coding, analog = self.room.coding, self.analog
+        coding, analog = self.shape.coding, self.analog
         variance: FloatArray | None = None
         if self.exact:
             seen = held.levels.astype(np.float64)
@@ -169,7 +169,7 @@ class Maker:
 
     def _conductances(self, held: Held) -> FloatArray:
         """Return what the cells of a block conduct, in levels, shape (height, width, cells)."""
-        whole = programmed(held.content, held.group, self.analog, self.chip, self.room)
+        whole = programmed(held.content, held.group, self.analog, self.chip, self.shape)
         wires = self.analog.wires
         if wires is None:
             return np.asarray(held.seen(whole), dtype=np.float64)
@@ -181,7 +181,7 @@ class Maker:
         assert wires is not None
         wiring = Wiring(wires.row_ohm, wires.column_ohm, wires.drive, wires.sense)
         siemens = (device.g_on_s - device.g_off_s) / (chip.levels - 1)
-        per_array, cells = self.room.per_array, self.room.cells
+        per_array, cells = self.shape.per_array, self.shape.cells
         result = np.empty_like(whole)
         rows, columns = whole.shape[:2]
         for first in range(0, columns, per_array):
@@ -200,7 +200,7 @@ class Maker:
         gain, offset = np.ones((slices, width), dtype=np.float32), np.zeros((slices, width), dtype=np.float32)
         if not self.errors:
             return gain, offset
-        per_array = self.room.per_array
+        per_array = self.shape.per_array
         arrays, place = np.divmod(held.place.columns, per_array)
         sources = np.random.SeedSequence(self.analog.seed, spawn_key=(ADC_ERRORS, held.group))
         draws = np.random.Generator(np.random.Philox(sources)).standard_normal((2, self.chip.group.arrays, array.adcs))
@@ -212,7 +212,7 @@ class Maker:
         return gain, offset
 
 
-def programmed(content: Content, group: int, analog: Analog, chip: Chip, room: Room) -> FloatArray:
+def programmed(content: Content, group: int, analog: Analog, chip: Chip, shape: GroupShape) -> FloatArray:
     """Return what the cells of a group conduct as programmed, in levels, shape (rows, weight columns, cells).
 
     Each write draws for its block, and counts for the cells that it programmed last: keyed by group and instruction, so that
@@ -220,8 +220,7 @@ def programmed(content: Content, group: int, analog: Analog, chip: Chip, room: R
     written are off.
     """
     device, bits = analog.device, chip.array.cell_bits
-    shape = (room.rows, room.columns, room.cells)
-    faults = device.faults(shape, (group,), seed=analog.seed, writes=analog.writes)
+    faults = device.faults((shape.rows, shape.columns, shape.cells), (group,), seed=analog.seed, writes=analog.writes)
     result = np.full(content.levels.shape, device.pedestal(bits))
     for instruction, place in content.places.items():
         drawn = device.program(

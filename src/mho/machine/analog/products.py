@@ -9,23 +9,21 @@ not depend on their order. Everything else goes block by block through a kernel.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.errors import AnalogError
 from mho.machine.analog import noise
-from mho.machine.analog.columns import Columns, Maker
+from mho.machine.analog.columns import Maker
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
-from mho.machine.analog.splice import columns_of, driven_by, splice, spliced_weights
 from mho.machine.analog.whole import Whole, make_whole
 from mho.machine.fabric import Held
-from mho.mapping import LayerMapping, Pieces, Tiling
+from mho.mapping import Drive, LayerMapping
 from mho.mapping.sums import fullest
 from mho.program import Program
 
@@ -56,11 +54,10 @@ class Products:
             if name not in {layer.name for layer in program.mapping.layers}:
                 raise AnalogError(f"limits: {program.network.name} has no layer {name!r} with weights")
         self.backend = backend
-        self.base = program.mapping.room.coding.base
         self.dac_bits, self.input_bits = program.chip.array.dac_bits, program.chip.input_bits
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
-        self.maker = Maker(program.chip, program.mapping.room, analog, FEW)
+        self.maker = Maker(program.chip, program.mapping.shape, analog, FEW)
         self._room = room
         self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
         self._bytes = 0
@@ -75,19 +72,16 @@ class Products:
             maker, program = self.maker, self.program
             self._converters[name] = converter(
                 self.analog, program.chip, name, maker.slices, maker.pairs, maker.pedestal,
-                column=fullest(program.mapping.by_name[name], program.mapping.room),
+                column=fullest(program.mapping.by_name[name].blocks),
             )  # fmt: skip
         return self._converters[name]
 
     def conversions(self, mapped: LayerMapping, jobs: Sequence[Job], runs: int) -> int:
         """Count the conversions of jobs over `runs` inferences."""
         steps = -(-self.input_bits // self.dac_bits)
-        tiling = mapped.tiling
-        if isinstance(tiling, Pieces):
-            each = [steps * total.columns + total.late.columns for total in map(tiling.one, range(tiling.blocks))]
-        else:
-            each = [steps * width * self.maker.slices for width in tiling.widths.tolist()]
-        return sum(each[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
+        totals = [mapped.blocks.totals((index, index + 1)) for index in range(mapped.count)]
+        conversions = [(steps * total.columns + total.late.columns) * self.maker.slices for total in totals]
+        return sum(conversions[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
 
     def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> Whole | None:
         """Return the layer's matrix as its cells hold it, where one product with it gives the layer's sums; else None.
@@ -101,7 +95,7 @@ class Products:
             if job.windows[0] != served.get(job.block, 0) or self.maker.key(known) != self.maker.key(job.held):
                 return None
             served[job.block] = job.windows[1]
-        if len(served) != mapped.tiling.blocks or any(last != mapped.windows for last in served.values()):
+        if len(served) != mapped.count or any(last != mapped.windows for last in served.values()):
             return None
         if not all(self._loses_nothing(mapped.name, held) for held in blocks.values()):
             return None
@@ -135,23 +129,18 @@ class Products:
 
         None where matrices that share a block reach one another.
         """
-        tiling, shift = mapped.tiling, 0
-        if isinstance(tiling, Pieces):
-            assert self.program.quantised is not None
-            read = {index: self.maker.columns(held) for index, held in blocks.items()}
-            return spliced_weights(tiling, read, self.program.quantised.matrices[mapped.name].zero)
-        found = np.zeros((tiling.matrices, tiling.rows, tiling.columns))
-        for index, held in blocks.items():
-            block = tiling.block(index)
-            columns = self.maker.columns(held)
-            linear, shift = columns.linear(), max(shift, columns.shift)
-            height, width = block.height // block.count, block.width // block.count
-            if block.count > 1 and _couples(linear, block.count, self.maker.exact):
-                return None
-            for i in range(block.count):
-                part = linear[i * height : (i + 1) * height, i * width : (i + 1) * width]
-                found[block.first + i, slice(*block.rows), slice(*block.columns)] = part + self.base
-        return found, shift
+        assert self.program.quantised is not None
+        finest = 0
+
+        def read() -> Iterator[tuple[int, FloatArray]]:
+            nonlocal finest
+            for index, held in blocks.items():
+                columns = self.maker.columns(held)
+                finest = max(finest, columns.shift)
+                yield index, columns.linear()
+
+        weights = mapped.blocks.assembled(read(), self.program.quantised.matrices[mapped.name])
+        return None if weights is None else (weights, finest)
 
     def _prepared(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> Whole:
         """Prepare a layer's matrix for its products."""
@@ -177,71 +166,33 @@ class Products:
         x: uint8 (matrices, runs, windows, K); inputs int64 (matrices, runs x windows), the sum of each window. `first_run`
         numbers the first inference, for noise that is new at each conversion.
         """
-        tiling = mapped.tiling
-        if isinstance(tiling, Pieces):
-            return self._spliced(mapped, tiling, jobs, x, inputs, first_run)
-        runs = x.shape[1]
-        raw = np.zeros((*x.shape[:3], tiling.columns))
-        clipped = 0
-        for job in jobs:
-            block = tiling.block(job.block)
-            which, served = slice(block.first, block.first + block.count), slice(*job.windows)
-            size = job.windows[1] - job.windows[0]
-            driven = self.driven(mapped, job, x)
-            numbers = self._numbers(mapped, job, runs, first_run)
-            made = np.zeros((runs * size, block.width))
-            clipped += self._kernel(mapped.name, job.held).convert(driven, numbers, made)
-            parts = made.reshape(runs, size, block.count, -1).transpose(2, 0, 1, 3)
-            raw[which, :, served, slice(*block.columns)] += parts
-        if self.base:
-            raw += self.base * inputs.reshape(x.shape[:3])[..., None]
-        return raw, clipped
-
-    def driven(self, mapped: LayerMapping, job: Job, x: Bytes) -> Bytes:
-        """Return what drives a job's rows, (runs x windows, height), of x (matrices, runs, windows, K)."""
-        assert isinstance(mapped.tiling, Tiling)
-        block = mapped.tiling.block(job.block)
-        runs, count = x.shape[1:3]
-        size = job.windows[1] - job.windows[0]
-        part = x[block.first : block.first + block.count, :, slice(*job.windows), slice(*block.rows)]
-        if block.count == 1 and size == count:
-            return part.reshape(runs * size, block.height)
-        return np.ascontiguousarray(part.transpose(1, 2, 0, 3)).reshape(runs * size, block.height)
-
-    def _spliced(
-        self,
-        mapped: LayerMapping,
-        tiling: Pieces,
-        jobs: Sequence[Job],
-        x: Bytes,
-        inputs: npt.NDArray[np.int64],
-        first_run: int,
-    ) -> tuple[FloatArray, int]:
-        """Return the sums of plain codes, as `sums`, of blocks of digits: turn by turn, spliced into the sums of outputs."""
         assert self.program.quantised is not None
-        runs = x.shape[1]
-        raw = np.zeros((*x.shape[:3], tiling.columns))
+        blocks = mapped.blocks
+        raw = np.zeros((*x.shape[:3], blocks.columns))
         clipped = 0
         for job in jobs:
-            block = tiling.block(job.block)
-            served = slice(*job.windows)
-            size = job.windows[1] - job.windows[0]
-            numbers = self._numbers(mapped, job, runs, first_run)
-            for turn, pieces in enumerate(block.turns):
-                columns = columns_of(pieces)
-                chosen = (turn, columns) if len(block.turns) > 1 else None
-                # Inputs that are shifted have no more bits than that, and so no more steps.
-                bits = (self.input_bits, max(piece.late for piece in pieces))
-                made = np.zeros((2, runs * size, len(columns)))
-                driven = driven_by(pieces, block.height, x[:, :, served])
-                for byte, part in enumerate(driven):
-                    each = Numbers(noise.following(numbers.key, 2 * turn + byte), numbers.windows)
-                    clipped += self._kernel(mapped.name, job.held, chosen, bits[byte]).convert(part, each, made[byte])
-                splice(pieces, columns, made[0] + 256.0 * made[1], x, served, raw)
-        # What the digital side knows as the zero point of a code is no part of a digit.
-        zeros = np.broadcast_to(self.program.quantised.matrices[mapped.name].zero, (len(raw), tiling.columns))
-        raw += zeros[:, None, None, :] * inputs.reshape(x.shape[:3])[..., None]
+            served, out = x[:, :, slice(*job.windows)], raw[:, :, slice(*job.windows)]
+            numbers = self._numbers(mapped, job, x.shape[1], first_run)
+            for drive in blocks.drives(job.block, served):
+                sums, clips = self._converted(mapped.name, job.held, drive, numbers)
+                blocks.splice(job.block, drive.number, sums, served, out)
+                clipped += clips
+        beside = blocks.beside(self.program.quantised.matrices[mapped.name])
+        if beside.any():
+            raw += beside[:, None, None, :] * inputs.reshape(x.shape[:3])[..., None]
         return raw, clipped
+
+    def _converted(self, name: str, held: Held, drive: Drive, numbers: Numbers) -> tuple[FloatArray, int]:
+        """Return the sums that one turn of a block gives, (vectors, columns), and how many conversions clipped."""
+        made = np.zeros((len(drive.inputs), len(drive.inputs[0]), drive.width))
+        clipped = 0
+        # Inputs that are shifted have no more bits than that, and so no more steps.
+        for byte, bits in zip(range(len(made)), (self.input_bits, drive.turn.late), strict=False):
+            draws = numbers
+            if drive.number is not None:
+                draws = Numbers(noise.following(numbers.key, 2 * drive.number + byte), numbers.windows)
+            clipped += self._kernel(name, held, drive, bits).convert(drive.inputs[byte], draws, made[byte])
+        return (made[0] if len(made) == 1 else made[0] + 256.0 * made[1]), clipped
 
     def _numbers(self, mapped: LayerMapping, job: Job, runs: int, first_run: int) -> Numbers:
         first, last = job.windows
@@ -249,35 +200,20 @@ class Products:
         windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(first, last)
         return Numbers(key, windows.ravel().astype(np.uint64))
 
-    def _kernel(
-        self,
-        name: str,
-        held: Held,
-        part: tuple[int, npt.NDArray[np.intp]] | None = None,
-        input_bits: int | None = None,
-    ) -> Kernel:
-        """Return the kernel of a block, or of those of its columns that one turn converts, for inputs of so many bits."""
-        convert = self.converter(name)
-        bits = self.input_bits if input_bits is None else input_bits
-        key = (convert, self.maker.key(held), None if part is None else (part[0], part[1].tobytes()), bits)
-        found = self._kernels.get(key)
-        if found is not None:
+    def _kernel(self, name: str, held: Held, drive: Drive, bits: int) -> Kernel:
+        """Return the kernel of those columns of a block that one turn converts, for inputs of so many bits."""
+        convert, chosen = self.converter(name), drive.turn.columns
+        key = (convert, self.maker.key(held), None if chosen is None else (drive.number, chosen.tobytes()), bits)
+        kernel = self._kernels.get(key)
+        if kernel is not None:
             self._kernels.move_to_end(key)
-            return found
-        columns: Columns = self.maker.columns(held)
-        if part is not None:
-            columns = columns.only(part[1])
-        found = make_kernel(columns, convert, self.dac_bits, bits, self.backend)
-        self._kernels[key] = found
-        self._bytes += found.nbytes
+            return kernel
+        columns = self.maker.columns(held)
+        if chosen is not None:
+            columns = columns.only(chosen)
+        kernel = make_kernel(columns, convert, self.dac_bits, bits, self.backend)
+        self._kernels[key] = kernel
+        self._bytes += kernel.nbytes
         while self._bytes > self._room and len(self._kernels) > 1:
             self._bytes -= self._kernels.popitem(last=False)[1].nbytes
-        return found
-
-
-def _couples(linear: FloatArray, count: int, exact: bool) -> bool:
-    """Whether matrices along the diagonal of a block reach one another's columns, as noisy cells at level 0 between them do."""
-    if exact:
-        return False
-    mask: npt.NDArray[Any] = np.kron(np.eye(count), np.ones((linear.shape[0] // count, linear.shape[1] // count)))
-    return bool(np.any(linear[mask == 0]))
+        return kernel

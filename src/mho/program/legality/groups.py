@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from mho.mapping import Pieces, Tiling
+from mho.mapping import Blocks
 from mho.network.layers import Constant, Input
 from mho.program.instructions import Activate, Combine, Groups, Transfer, Vector, Write, members, size
 from mho.program.legality.facts import Facts, Violation, finisher
@@ -44,8 +44,8 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
         yield Violation(i, f"{layer.name} ({layer.kind}) has no weights to write or activate")
         return
     first, last = instruction.blocks
-    if not 0 <= first < last <= mapped.blocks:
-        yield Violation(i, f"blocks {instruction.blocks} of {mapped.blocks}")
+    if not 0 <= first < last <= mapped.count:
+        yield Violation(i, f"blocks {instruction.blocks} of {mapped.count}")
     most = facts.program.mapping.most_copies(mapped)
     if not 0 <= instruction.copy < most:
         yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
@@ -55,8 +55,8 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
     elif size(instruction.groups) != last - first or _overlap(instruction.groups):
         different = len(set(members(instruction.groups)))
         yield Violation(i, f"{last - first} blocks need as many different groups, not {different}")
-    if isinstance(instruction, Write) and 0 <= first < last <= mapped.blocks:
-        yield from _orders(facts, i, instruction, mapped.tiling)
+    if isinstance(instruction, Write) and 0 <= first < last <= mapped.count:
+        yield from _orders(facts, i, instruction, mapped.blocks)
     if isinstance(instruction, Activate):
         begin, end = instruction.windows
         if not 0 <= begin < end <= mapped.windows:
@@ -68,9 +68,9 @@ def _overlap(groups: Groups) -> bool:
     return len(groups) > 1 and any(end > begin for (_, end), (begin, _) in pairwise(sorted(groups)))
 
 
-def _orders(facts: Facts, number: int, write: Write, tiling: Tiling | Pieces) -> Iterator[Violation]:
+def _orders(facts: Facts, number: int, write: Write, blocks: Blocks) -> Iterator[Violation]:
     """Each row, each column and each digit of a block has a place of its own."""
-    chip, offered = facts.program.chip, facts.program.mapping.room
+    chip, offered = facts.program.chip, facts.program.mapping.shape
     rooms = {"rows": offered.rows, "columns": offered.columns, "cells": offered.cells}
     for key, room in rooms.items():
         orders = getattr(write, key)
@@ -87,13 +87,12 @@ def _orders(facts: Facts, number: int, write: Write, tiling: Tiling | Pieces) ->
             )
             yield Violation(number, f"digits change places, but {why}")
         for which, order in enumerate(orders):
-            block = tiling.block(write.blocks[0] + which)
-            size = {"rows": block.height, "columns": block.width, "cells": room}[key]
+            index = write.blocks[0] + which
+            size = {"rows": int(blocks.heights[index]), "columns": int(blocks.widths[index]), "cells": room}[key]
             if order and (len(order) != size or len(set(order)) != size or not 0 <= min(order) <= max(order) < room):
-                text = (
-                    f"block {write.blocks[0] + which}: its {size} {key} need places of their own from 0 to {room - 1}"
+                yield Violation(
+                    number, f"block {index}: its {size} {key} need places of their own from 0 to {room - 1}"
                 )
-                yield Violation(number, text)
 
 
 def group_rules(facts: Facts) -> Iterator[Violation]:
@@ -163,10 +162,10 @@ def _serving(facts: Facts) -> Iterator[Violation]:
                 yield Violation(i, f"{layer.name} is combined before this activation has ended")
         # Sweep over the blocks: between two edges the same activations hold, and their windows must tile the layer.
         active: list[tuple[int, int]] = []
-        for place in sorted({0, layer.blocks, *edges}):
+        for place in sorted({0, layer.count, *edges}):
             for activation, begins in edges.get(place, []):
                 (active.append if begins else active.remove)(activation.windows)
-            if place >= layer.blocks:
+            if place >= layer.count:
                 break
             windows = sorted(active)
             ends = [0, *(last for _, last in windows)]

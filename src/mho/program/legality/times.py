@@ -8,8 +8,9 @@ from math import ceil, log2
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip import Chip
 from mho.chip.spec import SparseSpec
-from mho.mapping import Pieces
+from mho.mapping import Blocks
 from mho.network.layers import MatrixProduct
 from mho.program.instructions import Activate, Combine, Transfer, Vector, Write
 from mho.program.legality.facts import Violation
@@ -25,7 +26,9 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     count = len(program.instructions)
     least, moved, vector = np.zeros(count), np.zeros(count), np.zeros(count)
     written = least_write_s(program)
-    window_s = {layer.index: _window_s(program, layer.index) for layer in program.mapping.layers}
+    different = {id(layer.blocks): layer.blocks for layer in program.mapping.layers}
+    steps = {key: _steps(program.chip, blocks) for key, blocks in different.items()}
+    window_s = {layer.index: steps[id(layer.blocks)] * program.chip.step_time_s for layer in program.mapping.layers}
     for i, instruction in enumerate(program.instructions):
         if isinstance(instruction, Vector | Combine):
             vector[i] = _vector_seconds(program, instruction)
@@ -33,13 +36,13 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
             least[i] = (instruction.windows[1] - instruction.windows[0]) * window_s[instruction.layer]
         elif isinstance(instruction, Write):
             least[i] = written[i]
-            tiling, room = program.mapping.by_index[instruction.layer].tiling, program.mapping.room
-            held = tiling.places[slice(*instruction.blocks)]
-            moved[i] = int(held.sum()) * room.cells * program.chip.write_bits_per_cell / 8
-            if isinstance(tiling, Pieces) and program.chip.sparse is not None:
-                moved[i] += _index_bits(tiling, instruction, program.chip.sparse) / 8
-            rooms = (room.rows, room.columns, room.cells)
-            for key, places in zip(("rows", "columns", "cells"), rooms, strict=True):
+            blocks, shape = program.mapping.by_index[instruction.layer].blocks, program.mapping.shape
+            places_set = int(blocks.places[slice(*instruction.blocks)].sum())
+            moved[i] = places_set * shape.cells * program.chip.write_bits_per_cell / 8
+            if program.chip.sparse is not None:
+                moved[i] += _index_bits(blocks, instruction, program.chip.sparse) / 8
+            sides = (shape.rows, shape.columns, shape.cells)
+            for key, places in zip(("rows", "columns", "cells"), sides, strict=True):
                 moved[i] += sum(len(order) for order in getattr(instruction, key)) * ceil(log2(places)) / 8
         elif isinstance(instruction, Transfer):
             moved[i] = instruction.size
@@ -60,29 +63,26 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
             yield Violation(-1, f"{name} does more than it can between {found[0]:.6g} s and {found[1]:.6g} s")
 
 
-def _window_s(program: Program, index: int) -> float:
-    """Work out how long a window of a layer takes: input-bit steps, turn by turn, prolonged where rows of other shifts meet."""
-    chip, tiling = program.chip, program.mapping.by_index[index].tiling
-    steps = [ceil(chip.input_bits / chip.array.dac_bits)]
-    if isinstance(tiling, Pieces):
-        steps.clear()
-        for block in map(tiling.block, range(tiling.blocks)):
-            longest = dict.fromkeys(range(len(block.turns)), 0)
-            for piece in block.pieces:
-                mixed = set(piece.shifts.tolist())
-                late = ceil(max(mixed) / chip.array.dac_bits) if len(mixed) > 1 else 0
-                longest[piece.turn] = max(longest[piece.turn], ceil(chip.input_bits / chip.array.dac_bits) + late)
-            steps.append(sum(longest.values()))
-    return max(steps) * chip.step_time_s
+def _steps(chip: Chip, blocks: Blocks) -> int:
+    """Work out the input steps of a window from what reaches the rows, turn by turn, when all inputs are the highest: shifted ones
+    have more bits.
+    """
+    highest = np.full((blocks.matrices, 1, 1, blocks.rows), 2**chip.input_bits - 1, dtype=np.uint8)
+    most = 0
+    for block in range(blocks.count):
+        steps = 0
+        for drive in blocks.drives(block, highest):
+            bits = [int(driven.max(initial=0)).bit_length() for driven in drive.inputs]
+            steps += sum(ceil(count / chip.array.dac_bits) for count in (chip.input_bits, *bits[1:]))
+        most = max(most, steps)
+    return most
 
 
-def _index_bits(tiling: Pieces, write: Write, sparse: SparseSpec) -> int:
+def _index_bits(blocks: Blocks, write: Write, sparse: SparseSpec) -> int:
     """Count the bits that say where the inputs of a write's blocks come from and where their columns go."""
-    bits = 0
-    for piece in (piece for index in range(*write.blocks) for piece in tiling.block(index).pieces):
-        # A column's output, and which of 8 bits of it its digit begins at, and its sign.
-        bits += len(piece.rows) * (sparse.index_bits + sparse.shift_bits) + len(piece.outputs) * (sparse.index_bits + 4)
-    return bits
+    rows, columns = np.sum([blocks.entries(index) for index in range(*write.blocks)], axis=0).tolist()
+    # A column's output, and which of 8 bits of it its digit begins at, and its sign.
+    return int(rows * (sparse.index_bits + sparse.shift_bits) + columns * (sparse.index_bits + 4))
 
 
 def _vector_seconds(program: Program, instruction: Vector | Combine) -> float:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mho.mapping import Pieces
-from mho.mapping.pieces import PieceBlock
-from mho.number.coded import QuantisedMatrix
 from mho.program.instructions import Write, members
 from mho.program.program import Program
 
@@ -24,8 +21,8 @@ def least_write_s(program: Program) -> dict[int, float]:
     if program.quantised is None:
         return dict.fromkeys(writes, 0.0)
     step_s = chip.array.pulse_s * chip.array.pulses_full_range / (chip.levels - 1)
-    room = program.mapping.room
-    cells = np.zeros((chip.groups, room.rows, room.columns, room.cells), dtype=np.int16)
+    shape = program.mapping.shape
+    cells = np.zeros((chip.groups, shape.rows, shape.columns, shape.cells), dtype=np.int16)
     least: dict[int, float] = {}
     for inference in range(2):
         for i, write in writes.items():
@@ -40,17 +37,17 @@ def least_write_s(program: Program) -> dict[int, float]:
 
 def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) -> int:
     """Set the cells of a group to a block's levels, and return the steps of its slowest array."""
-    chip, room = program.chip, program.mapping.room
+    chip, shape = program.chip, program.mapping.shape
     levels = _levels(program, write.layer, write.blocks[0] + which)
     rows = list(write.rows[which] if write.rows else ()) or list(range(levels.shape[0]))
     columns = list(write.columns[which] if write.columns else ()) or list(range(levels.shape[1]))
-    digits = list(write.cells[which] if write.cells else ()) or list(range(room.cells))
+    digits = list(write.cells[which] if write.cells else ()) or list(range(shape.cells))
     before = cells.copy()
     cells[np.ix_(rows, columns, digits)] = levels
     change = cells - before
     slowest = 0
-    for first in range(0, room.columns, room.per_array):
-        array = change[:, first : first + room.per_array].reshape(chip.array.rows, -1)
+    for first in range(0, shape.columns, shape.per_array):
+        array = change[:, first : first + shape.per_array].reshape(chip.array.rows, -1)
         up, down = np.maximum(array.max(axis=1), 0), np.maximum(-array.min(axis=1), 0)
         took = up + down if chip.array.write_phases == 2 else np.maximum(up, down)
         slowest = max(slowest, int(took.sum()))
@@ -59,37 +56,13 @@ def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) ->
 
 def _levels(program: Program, layer: int, index: int) -> np.ndarray:
     """Work out the levels of a block's cells, int16 (height, width, cells)."""
-    chip = program.chip
     assert program.quantised is not None
     mapped = program.mapping.by_index[layer]
-    matrix = program.quantised.matrices[mapped.name]
-    if isinstance(mapped.tiling, Pieces):
-        return _digits(mapped.tiling.block(index), matrix)[..., None]
-    block = mapped.tiling.block(index)
-    codes = matrix.codes
-    levels = np.zeros((block.height, block.width, chip.cells_per_weight), dtype=np.int16)
-    high, wide = block.height // block.count, block.width // block.count
-    for m in range(block.count):
-        part = codes[block.first + m, slice(*block.rows), slice(*block.columns)]
-        levels[m * high : (m + 1) * high, m * wide : (m + 1) * wide] = chip.coding.levels(part)
-    if chip.coding.inverts:
+    coding = mapped.blocks.shape.coding
+    codes = mapped.blocks.laid(index, program.quantised.matrices[mapped.name])
+    levels: np.ndarray = coding.levels(codes).astype(np.int16)
+    if coding.inverts:
         # Columns of cells that sum to more than half of what they could hold are stored inverted (ISAAC, section V).
-        turned = levels.sum(axis=0) > block.height * (chip.levels - 1) / 2
-        levels[:, turned] = chip.levels - 1 - levels[:, turned]
-    return levels
-
-
-def _digits(block: PieceBlock, matrix: QuantisedMatrix) -> np.ndarray:
-    """Work out the digits of a block cell column by cell column, int16 (height, width)."""
-    levels = np.zeros((block.height, block.width), dtype=np.int16)
-    for piece in block.pieces:
-        for j, (output, sign) in enumerate(zip(piece.outputs, piece.signs, strict=True)):
-            stored = matrix.centred[piece.matrix, piece.rows, output] // 2 ** piece.shifts.astype(np.int64)
-            size = np.abs(stored)
-            if sign == 0:
-                held = np.copysign(size % 2**piece.low, stored) + piece.offsets[j]
-            else:
-                held = np.where(np.sign(stored) == sign, size, 0)
-            digit = held.astype(np.int64) // 2 ** int(piece.positions[j]) % 256 & int(piece.masks[j])
-            levels[piece.top : piece.top + piece.height, piece.left + j] = digit
+        turned = levels.sum(axis=0) > len(levels) * coding.highest / 2
+        levels[:, turned] = coding.highest - levels[:, turned]
     return levels

@@ -143,7 +143,7 @@ def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:
     """Keep of a report what the study shows."""
     found = report.to_dict()
     chip = program.chip
-    blocks = program.mapping.blocks
+    blocks = program.mapping.count
     alignment = None if program.quantised is None else program.quantised.alignment
     leaked = (e.joules for e in report.account.entries if e.component == "global_buffer" and e.kind == "static")
     return {

@@ -64,7 +64,7 @@ class _Loaded:
     def chip(self) -> mho.Chip:
         """ARAS with so few tiles that the network exceeds it about EXCEEDS times."""
         whole = mho.Chip.load("aras")
-        blocks = mho.compile(self.network, whole, "overlap").mapping.blocks
+        blocks = mho.compile(self.network, whole, "overlap").mapping.count
         tiles = max(1, round(blocks / whole.tile.groups / EXCEEDS))
         return whole.override({"tiles": tiles}, source=f"study: so small that {self.real.name} exceeds it")
 
@@ -112,7 +112,7 @@ def _variant(work: Work, loaded: _Loaded, variant: str) -> dict[str, Any]:
         return {
             "pulses": writes["pulses"],
             "kept": 1 - writes["cells"] / writes["addressed"],
-            "exceeds": program.mapping.blocks / program.chip.groups,
+            "exceeds": program.mapping.count / program.chip.groups,
             "tiles": program.chip.tiles,
             "centre": None if alignment is None else alignment.centre,
             "clipped": 0.0 if alignment is None else alignment.clipped_share,

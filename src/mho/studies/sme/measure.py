@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -113,12 +114,13 @@ def squeezed(quantised: mho.QuantisedNetwork, significant: int, top: int) -> mho
 
 def dense_arrays(quantised: mho.QuantisedNetwork, cells: int, packing: str = "diagonal") -> int:
     """Count the arrays of a dense mapping with so many cells of one bit a weight."""
-    from mho.mapping.tiling import tiling
+    from mho.mapping.dense import dense_blocks
+    from mho.mapping.shape import digits_shape
 
-    array = squeezing().array
-    wide = array.columns // cells
+    wide = squeezing().array.columns // cells
+    shape = replace(digits_shape(squeezing()), columns=wide, per_array=wide)
     return sum(
-        tiling(layer.groups, layer.rows, layer.columns, array.rows, wide, wide, packing == "diagonal").blocks
+        dense_blocks(layer.groups, layer.rows, layer.columns, shape, packing == "diagonal").count
         for layer in quantised.network.matrix_layers
     )
 
@@ -169,7 +171,7 @@ def layers_of(quantised: mho.QuantisedNetwork, rows: int) -> list[dict[str, Any]
     return [
         {
             "name": layer.name, "matrices": layer.groups, "rows": layer.rows, "columns": layer.columns,
-            "dense": int(before.tiling.arrays.sum()), "lossless": int(after.tiling.arrays.sum()),
+            "dense": int(before.blocks.arrays.sum()), "lossless": int(after.blocks.arrays.sum()),
         }
         for layer, before, after in zip(quantised.network.matrix_layers, plain.layers, mapped.layers, strict=True)
     ]  # fmt: skip

@@ -92,7 +92,7 @@ def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **o
         "by_component": energy,
         "area_m2": sized.roll_up().area_m2.total,
         "layers": [
-            {"windows": layer.windows, "window_s": layer.window_s, "arrays": int(layer.tiling.arrays.sum())}
+            {"windows": layer.windows, "window_s": layer.window_s, "arrays": int(layer.blocks.arrays.sum())}
             for layer in program.mapping.layers
         ],
     }

@@ -1,0 +1,207 @@
+"""Blocks: what fills groups of arrays, whatever the technique that put it there.
+
+A kind of blocks says how large each block is, what its cells hold, which inputs drive which of its rows, turn by turn, and what
+the sums of its columns count for in the outputs. Everything else - schedules, time, energy, wear, execution, legality - asks here
+and never for the kind. `mapping/dense.py` has blocks of whole weights, `mapping/digits.py` blocks of digits.
+
+A *place* is where a block puts one number: all cells of a weight, or one cell with a digit of it (`mapping/shape.py`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.mapping.shape import GroupShape
+from mho.number.coded import QuantisedMatrix
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.intp]
+Run = tuple[int, int]
+"""Blocks [first, last)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What happens in steps beyond those of a plain input, each count times its number of such steps (see `Totals`)."""
+
+    arrays: int = 0
+    drives: int = 0
+    columns: int = 0
+    sums: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a run of blocks, of what one window asks for.
+
+    rows: driven rows; columns: converted columns of places; places: places set by a write; arrays: arrays read; drives: rows
+    driven, counted once for each array; inputs: distinct inputs that are read from the buffer; sums: partial sums; late: what
+    prolonged inputs add; shifted: rows whose inputs are shifted.
+    """
+
+    blocks: int
+    rows: int
+    columns: int
+    places: int
+    arrays: int
+    drives: int
+    inputs: int
+    sums: int
+    late: Late = Late()
+    shifted: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """Rows and columns of a block that are driven and converted together; a block of several turns is activated once in each.
+
+    `rows` and `columns` are places in the block; `columns` is None where all of them are converted. `late`: input bits by which
+    shifted inputs are longer than plain ones.
+    """
+
+    rows: Indices | slice
+    columns: Indices | None
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drive:
+    """What drives the rows of a block in one of its turns: inputs as one byte each, or as two, the lower first.
+
+    `inputs`: uint8 (vectors, height) each, the second of `turn.late` bits. `number` tells turns apart; None where there is one.
+    """
+
+    turn: Turn
+    inputs: tuple[Bytes, ...]
+    width: int
+    number: int | None = None
+
+
+class Blocks(ABC):
+    """The blocks of one weight, `matrices` matrices of `rows` x `columns`: `count` blocks that fill a group of this `shape` each.
+
+    blocks.heights, blocks.widths, blocks.arrays        int64 (count,): rows, columns of places, arrays of each block
+    blocks.totals((first, last))                        events of one window through a run of blocks
+    blocks.laid(i, matrix)                              codes in the places of block i
+    blocks.drives(i, x), blocks.splice(i, ...)          what drives its rows, and where the sums of its columns go
+    """
+
+    matrices: int
+    rows: int
+    columns: int
+    shape: GroupShape
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """The number of blocks: groups that one copy fills."""
+
+    @property
+    @abstractmethod
+    def heights(self) -> IntArray:
+        """Used rows of each block, shape (count,)."""
+
+    @property
+    @abstractmethod
+    def widths(self) -> IntArray:
+        """Used columns of places of each block, shape (count,)."""
+
+    @property
+    @abstractmethod
+    def fills(self) -> FloatArray:
+        """Share of each block's places that hold a number of the weight, shape (count,)."""
+
+    @property
+    @abstractmethod
+    def occupied(self) -> int:
+        """Places, of all blocks, that hold a number of the weight: what must be fetched at the least to write them all."""
+
+    @abstractmethod
+    def totals(self, run: Run) -> Totals:
+        """Sum the events of one window over a run of blocks."""
+
+    @abstractmethod
+    def turns(self, index: int) -> tuple[Turn, ...]:
+        """Return what is driven and converted together in block `index`, turn by turn."""
+
+    @abstractmethod
+    def laid(self, index: int, matrix: QuantisedMatrix) -> Bytes:
+        """Return the codes in the places of block `index`, uint8 (height, width).
+
+        Where no weight sits is the code whose cells are at level 0 (`Coding.base`): it adds nothing to any sum.
+        """
+
+    @abstractmethod
+    def drives(self, index: int, x: Bytes) -> Iterator[Drive]:
+        """Yield, turn by turn, what drives block `index` for inputs x, uint8 (matrices, runs, windows, rows)."""
+
+    @abstractmethod
+    def splice(self, index: int, number: int | None, sums: FloatArray, x: Bytes, out: FloatArray) -> None:
+        """Add the sums of a turn's columns, (runs x windows, columns), to `out`, (matrices, runs, windows, outputs).
+
+        `number` is that of the `Drive`, x the inputs given to `drives`.
+        """
+
+    @abstractmethod
+    def beside(self, matrix: QuantisedMatrix) -> IntArray:
+        """Return what a unit of input adds to the sums of codes beside what cells hold; broadcasts to (matrices, outputs)."""
+
+    @abstractmethod
+    def assembled(self, read: Iterable[tuple[int, FloatArray]], matrix: QuantisedMatrix) -> FloatArray | None:
+        """Return the weights (matrices, rows, outputs) that the cells of all blocks hold together.
+
+        `read` yields the number of each block and what its places were read as, (height, width). None where cells that belong
+        to other matrices add to their sums.
+        """
+
+    @abstractmethod
+    def fullest(self) -> tuple[int, int]:
+        """Return the most levels that a column can hold together, whatever the weights, and the most rows driven at once."""
+
+    @abstractmethod
+    def reads(self, index: int, order: Sequence[int] = ()) -> IntArray:
+        """Count, for one window through block `index` with its columns in places `order` (empty: in place): arrays read, rows
+        driven in them, and both weighted by the steps that prolonged inputs add, shape (4,).
+        """
+
+    def entries(self, index: int) -> tuple[int, int]:
+        """Return how many inputs and columns of block `index` an index memory must name; none where they follow from its place."""
+        return 0, 0
+
+    def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
+        """Bits that tell the groups of a run of blocks where inputs come from and where columns go.
+
+        `index_bits` name an input or an output, `shift_bits` the shift of a row.
+        """
+        return 0
+
+    def after(self, run: Run) -> int:
+        """Digital operations that one window asks for after the sums of a run of blocks have been added up."""
+        return 0
+
+    def steps(self, plain: int) -> int:
+        """Input steps of one window, of the slowest block: `plain` a turn, and those that prolonged inputs add."""
+        return plain
+
+    @cached_property
+    def places(self) -> IntArray:
+        """Places that writing each block sets, shape (count,)."""
+        return self.heights * self.widths
+
+    @cached_property
+    def arrays(self) -> IntArray:
+        """Arrays of the group that each block uses, shape (count,)."""
+        return -(-self.widths // self.shape.per_array)
+
+    def check(self, index: int) -> None:
+        """Raise IndexError where there is no block `index`."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"block {index} of {self.count}")
