@@ -19,7 +19,7 @@ from mho.mapping import DigitBlocks, Digits, GroupShape
 from mho.mapping.dense import dense_blocks
 from mho.mapping.digits import DigitBlock
 from mho.mapping.folding import fold
-from mho.mapping.squeezed import layer_blocks
+from mho.mapping.slicing import layer_blocks
 from mho.number import QuantisedMatrix, Squeeze
 from tests.hand_sized import hand_chip
 from tests.squeezed_oracle import check_block, laid_out, late_bits, rebuilt, steps_of
