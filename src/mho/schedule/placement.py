@@ -245,7 +245,7 @@ def _levels(program: Program, key: Key) -> Levels:
     instruction = program.instructions[key[0]]
     assert isinstance(instruction, Write)
     layer = program.mapping.by_index[instruction.layer]
-    laid = layer.count.laid(instruction.blocks[0] + key[1], program.quantised.matrices[layer.name])
+    laid = layer.blocks.laid(instruction.blocks[0] + key[1], program.quantised.matrices[layer.name])
     return block_levels(laid, program.mapping.shape.coding)[0]
 
 
