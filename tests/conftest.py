@@ -24,8 +24,12 @@ DATA = Path(os.environ.get("MHO_DATA", Path(__file__).parent.parent.parent / "sh
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each property that states its own number of examples ten times as many under HYPOTHESIS_PROFILE=nightly."""
+    """Leave out what is `nightly`; under HYPOTHESIS_PROFILE=nightly give each property ten times its examples instead."""
     if PROFILE != "nightly":
+        skip = pytest.mark.skip(reason="takes long: HYPOTHESIS_PROFILE=nightly")
+        for item in items:
+            if item.get_closest_marker("nightly"):
+                item.add_marker(skip)
         return
     key = "_hypothesis_internal_use_settings"
     scaled = set()

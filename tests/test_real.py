@@ -6,14 +6,17 @@ again and again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 import mho
 from mho.chip import Chip
 from mho.network.samples import Samples, load_samples, synthetic
+from mho.network.zoo import convolutional, modules, transformer
 
 CIFAR = ("cifar10/test_a.npz", "cifar10/train_calib.npz")
 IMAGENET = ("imagenet/val_a200.npz", "imagenet/calib32.npz")
@@ -46,8 +49,16 @@ def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Ch
     assert result.compared >= len(network.matrix_layers)
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("schedule", ["naive", "overlap", "adaptive"])
+LARGE = ("cifar10/densenet40fast.onnx", "imagenet/mobilenet_v2_int8_qdq.onnx", "imagenet/squeezenet1.1.onnx")
+"""Files that take seconds each, by one schedule on most days: the one that begins with the others' plans."""
+RUNS = [
+    pytest.param(file, schedule, marks=[pytest.mark.nightly] if schedule != "adaptive" and file in LARGE else [])
+    for file in FILES
+    for schedule in ("naive", "overlap", "adaptive")
+]
+
+
+@pytest.mark.parametrize(("file", "schedule"), RUNS)
 def test_files_with_real_weights_are_bit_exact_on_real_samples(data: Path, file: str, schedule: str) -> None:
     given, measured = FILES[file]
     network = mho.Network.from_onnx(data / file)
@@ -66,19 +77,39 @@ def test_torch_models_with_real_weights_are_bit_exact_and_equal_their_onnx_twins
     assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+SHALLOW: dict[str, Callable[[int, object], nn.Module]] = {
+    "resnet50": lambda size, file: convolutional.ResNet(convolutional.Bottleneck, (1, 1, 1, 1), classes=10),
+    "densenet161": lambda size, file: convolutional.DenseNet(16, (2, 2, 2, 2), 32, classes=100),
+    "bert-base": lambda size, file: transformer.bert(size, layers=2, hidden=192, heads=3),
+}
+"""The same blocks, fewer of them: what a deep one adds is time. Nightly runs take the published ones."""
+
+
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "options", "tiles", "published"),
     [
-        ("mobilenet_v2", {"input_size": 32}),
-        ("resnet50", {"input_size": 32}),
-        ("densenet161", {"input_size": 32}),
-        ("bert-base", {"sequence": 16}),
+        ("mobilenet_v2", {"input_size": 32}, 24, True),
+        ("resnet50", {"input_size": 32}, 8, False),
+        ("densenet161", {"input_size": 32}, 1, False),
+        ("bert-base", {"sequence": 16}, 2, False),
+        *(
+            pytest.param(name, options, 24, True, marks=pytest.mark.nightly)
+            for name, options in (
+                ("resnet50", {"input_size": 32}),
+                ("densenet161", {"input_size": 32}),
+                ("bert-base", {"sequence": 16}),
+            )
+        ),
     ],
 )
-def test_large_models_of_reduced_input_are_bit_exact(name: str, options: dict[str, int]) -> None:
+def test_large_models_of_reduced_input_are_bit_exact(
+    name: str, options: dict[str, int], tiles: int, published: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Weights are seeded: what is tested is that they land in the right cells at the right time."""
+    if not published:
+        monkeypatch.setitem(modules._MAKERS, name, SHALLOW[name])  # type: ignore[arg-type]
     network = mho.zoo.load(name, weights="seeded", **options)
-    check(network, synthetic(network, 2, seed=1), synthetic(network, 1, seed=2), small_chip(24), "overlap")
+    check(network, synthetic(network, 2, seed=1), synthetic(network, 1, seed=2), small_chip(tiles), "overlap")
 
 
 def test_the_very_chip_and_network_of_the_main_job_are_bit_exact() -> None:
