@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mho import errors, training
     from mho.chip import Chip
     from mho.core import Core
-    from mho.explore import Recommendation, recommend
+    from mho.explore import Exploration, Recommendation, Space, recommend
     from mho.machine import (
         Evaluation,
         Executor,
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from mho.version import __version__
 
 _WHERE = {
+    "Space": "mho.explore",
+    "Exploration": "mho.explore",
     "Analog": "mho.machine.analog",
     "Chip": "mho.chip",
     "Core": "mho.core",
@@ -125,6 +127,7 @@ __all__ = [
     "Device",
     "Evaluation",
     "Executor",
+    "Exploration",
     "Finding",
     "Grid",
     "Layout",
@@ -140,6 +143,7 @@ __all__ = [
     "Seating",
     "Service",
     "Signals",
+    "Space",
     "Strategy",
     "Sweep",
     "Systolic",

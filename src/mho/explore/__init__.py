@@ -1,6 +1,27 @@
-"""Which design is best: ways to serve embedding look-ups on the same parts, compared on a trace that none of them has seen."""
+"""Which design is best: spaces of designs, and ways to serve embedding look-ups compared on a trace that none of them has seen.
+
+The room is called as what it is for: mho.explore(network, chip, space).
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from mho.explore.designs import DESIGNS, Design, Request, ablation, design
+from mho.explore.exploration import Exploration
 from mho.explore.recommendation import Recommendation, recommend
+from mho.explore.space import Space, explore
 
-__all__ = ["DESIGNS", "Design", "Recommendation", "Request", "ablation", "design", "recommend"]
+__all__ = [
+    "DESIGNS", "Design", "Exploration", "Recommendation", "Request", "Space", "ablation", "design", "explore", "recommend",
+]  # fmt: skip
+
+
+class _Room(ModuleType):
+    """A module that can be called: the public function bears the room's name, and importing a room sets it on its package."""
+
+    def __call__(self, *args: Any, **options: Any) -> Exploration:
+        return explore(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Room

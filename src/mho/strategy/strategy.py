@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mho.errors import OptionError, StrategyError, choices
 from mho.files.text import read_yaml
 from mho.number import QuantisedNetwork, Sampled
-from mho.plugins import folders
+from mho.quantity import Presets
 from mho.shown import Shown
 from mho.strategy.choice import Choice, built, chosen, registered
 from mho.strategy.papers import paper_keys
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from mho.chip import Chip
     from mho.network.graph import Network
 
-HERE = Path(__file__).parent / "presets"
-SUFFIXES = (".yaml", ".yml")
+PRESETS = Presets(Path(__file__).parent / "presets", "strategy", OptionError)
 ABOUT = ("description", "papers")
 """The keys of a strategy's file that are no stages."""
 S = TypeVar("S", bound=Choice)
@@ -74,12 +73,7 @@ class Strategy(Shown):
     @classmethod
     def load(cls, name_or_path: str | Path) -> Strategy:
         """Load a preset or a YAML file. OptionError where there is none, StrategyError for what stands in it."""
-        text = str(name_or_path)
-        path = Path(text)
-        if path.suffix not in SUFFIXES and path.name == text:
-            if text not in strategies():
-                raise OptionError(f"unknown strategy {text!r}; {choices(text, strategies())}")
-            path = _presets()[text]
+        path = PRESETS.path(name_or_path)
         content = read_yaml(path, OptionError)
         paper_keys(content.get("papers", ()), str(path))
         try:
@@ -231,17 +225,11 @@ def keys() -> tuple[str, ...]:
 
 
 def strategies() -> tuple[str, ...]:
-    """Return the names of the presets, sorted."""
-    return tuple(sorted(_presets()))
-
-
-def _presets() -> Mapping[str, Path]:
-    """Return the files of presets by name: mho's own, then those of plugins."""
-    places = (*folders("strategies"), HERE)
-    return {path.stem: path for place in places for path in sorted(place.glob("*.yaml"))}
+    """Return the names of the presets, sorted: mho's own, and those of plugins."""
+    return PRESETS.names()
 
 
 def about(name: str) -> Mapping[str, Any]:
     """Return what a preset says of itself: description and papers."""
-    content = read_yaml(_presets()[name], OptionError)
+    content = read_yaml(PRESETS.path(name), OptionError)
     return {"description": content.get("description", ""), "papers": tuple(content.get("papers", ()))}

@@ -1,0 +1,194 @@
+"""Many designs: points of a space, each compiled and measured, kept as they come, and the best among them.
+
+A point changes the chip ("chip.tiles"), the strategy ("strategy.schedule") or the analog side ("analog.adc.bits") by dotted keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields, is_dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mho.chip import Chip
+from mho.errors import MappingError, OptionError, StrategyError, choices
+from mho.explore.exploration import Exploration
+from mho.files.store import Store, key_of
+from mho.machine import evaluate
+from mho.machine.analog import Analog
+from mho.machine.report import simulate
+from mho.network.graph import Network
+from mho.network.samples import Samples
+from mho.number import QuantisedNetwork, Sampled
+from mho.schedule import compile
+from mho.strategy import Strategy
+
+PARTS = ("chip", "strategy", "analog")
+"""What the first word of a key may be."""
+SOURCE = "assumption: a point of an exploration"
+FIELDS = ("latency_s", "energy_j", "area_m2", "refused")
+"""What is kept of a point; `refused` says why it cannot be compiled, and is None where it can."""
+
+Point = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Every combination of the values of some keys, the last key changing fastest.
+
+    mho.Space({"chip.tiles": [4, 8], "strategy.schedule": ["aras", "adaptive"]})              4 points
+    mho.Space({"analog.adc.bits": [6, 8], "chip.array.coding": ["offset", "differential"]})   accuracy needs samples
+
+    Raises OptionError for a key that names no part, and for values that are missing or given twice.
+    """
+
+    axes: Mapping[str, Sequence[Any]]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty space, unknown parts, and values given twice."""
+        if not self.axes:
+            raise OptionError("a space has at least one key with its values")
+        for key, values in self.axes.items():
+            part, dot, rest = key.partition(".")
+            if part not in PARTS or not dot or not rest:
+                raise OptionError(
+                    f"{key}: a key begins with the part it changes, such as chip.tiles; {choices(part, PARTS)}"
+                )
+            if isinstance(values, str) or not values:
+                raise OptionError(f"{key}: a space needs a list of values, not {values!r}")
+            twice = [value for place, value in enumerate(values) if value in values[:place]]
+            if twice:
+                raise OptionError(f"{key}: {twice[0]!r} is given twice")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the points, each a value by key."""
+        for values in itertools.product(*self.axes.values()):
+            yield dict(zip(self.axes, values, strict=True))
+
+    def __len__(self) -> int:
+        """Count the points."""
+        return math.prod(map(len, self.axes.values()))
+
+
+def explore(
+    network: Network | QuantisedNetwork | Sampled,
+    chip: Chip | str | Path,
+    space: Space | Mapping[str, Sequence[Any]],
+    *,
+    strategy: Strategy | str | None = None,
+    samples: Samples | None = None,
+    analog: Analog | None = None,
+    store: Store | str | Path | None = None,
+    workers: int = 1,
+) -> Exploration:
+    """Compile and measure a network at every point of a space.
+
+        found = mho.explore(network, "aras", {"chip.tiles": [4, 8], "strategy.schedule": ["aras", "adaptive"]}, store="x.jsonl")
+        found.front(), found.frame("points")
+
+    Every value is checked before anything is compiled. A point that cannot be compiled stays, with the reason. `samples`, with
+    labels, give the accuracy of each point on its analog side; keys of "analog" ask for them. `store` keeps what is finished, by
+    all that it rests on: points, chip, strategy, network and the code that computes them. `workers`: processes that compile and
+    measure; their number changes no result, and accuracy is measured in this process. Raises OptionError, ChipError,
+    StrategyError and AnalogError for what a point cannot be.
+    """
+    space = space if isinstance(space, Space) else Space(space)
+    if workers < 1:
+        raise OptionError(f"there is at least one worker, not {workers}")
+    if samples is None and any(key.startswith("analog.") for key in space.axes):
+        raise OptionError("keys of analog change the accuracy alone: give samples with labels")
+    base_chip = chip if isinstance(chip, Chip) else Chip.load(chip)
+    base = _Design(Sampled.of(network), base_chip, Strategy.of(strategy), analog or Analog())
+    designs = [base.at(point) for point in space]
+    kept = store if isinstance(store, Store) else Store(store)
+    subject = _digest(base.subject)
+    keys = [key_of(__name__, subject, each.chip.to_dict(), each.strategy.to_dict()) for each in designs]
+    new = {key: each for key, each in zip(keys, designs, strict=True) if kept.get(key, FIELDS) is None}
+    if workers == 1 or len(new) < 2:
+        measured: Iterator[dict[str, Any]] = map(_measured, new.values())
+        _keep(kept, new, measured)
+    else:
+        with ProcessPoolExecutor(min(workers, len(new)), mp_context=get_context("spawn")) as pool:
+            _keep(kept, new, pool.map(_measured, new.values()))
+    records = []
+    for point, key, each in zip(space, keys, designs, strict=True):
+        record = {"values": point, **(kept.get(key, FIELDS) or {})}
+        if samples is not None and record["refused"] is None:
+            program = compile(each.subject, each.chip, each.strategy)
+            record["accuracy"] = evaluate(program, samples, each.analog, done=kept).accuracy
+        records.append(record)
+    return Exploration(base.subject.net.name, base_chip.name, tuple(records))
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What a point stands for: a network on a chip, by a strategy, with an analog side."""
+
+    subject: Sampled
+    chip: Chip
+    strategy: Strategy
+    analog: Analog
+
+    def at(self, point: Point) -> _Design:
+        """Return the design with the changes of a point."""
+        changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+        for key, value in point.items():
+            part, _, rest = key.partition(".")
+            changes[part][rest] = value
+        return _Design(
+            self.subject,
+            self.chip.override(changes["chip"], SOURCE) if changes["chip"] else self.chip,
+            self.strategy.with_(changes["strategy"]) if changes["strategy"] else self.strategy,
+            self.analog.override(changes["analog"]) if changes["analog"] else self.analog,
+        )
+
+
+def _measured(design: _Design) -> dict[str, Any]:
+    """Return the record of a design: its figures, or why it cannot be compiled."""
+    try:
+        report = simulate(compile(design.subject, design.chip, design.strategy))
+    except (StrategyError, MappingError) as error:
+        return {**dict.fromkeys(FIELDS), "refused": str(error)}
+    content = [report.latency_s, report.energy_j, design.chip.roll_up().area_m2.total]
+    return {**dict(zip(FIELDS, map(float, content), strict=False)), "refused": None}
+
+
+def _keep(store: Store, designs: Mapping[str, _Design], records: Iterator[dict[str, Any]]) -> None:
+    """Put each record into the store when it comes."""
+    for key, record in zip(designs, records, strict=True):
+        store.put(key, record)
+
+
+def _digest(subject: Any) -> str:
+    """Return the SHA-256 in hexadecimal of a network, its values included, and of the samples that its codes go by."""
+    found = hashlib.sha256()
+
+    def feed(value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            found.update(f"{value.dtype.str} {value.shape}".encode())
+            found.update(np.ascontiguousarray(value).tobytes())
+        elif is_dataclass(value) and not isinstance(value, type):
+            found.update(type(value).__name__.encode())
+            for item in fields(value):
+                feed(getattr(value, item.name))
+        elif isinstance(value, Mapping):
+            feed(tuple(value.items()))
+        elif isinstance(value, tuple | list):
+            found.update(f"({len(value)}".encode())
+            for each in value:
+                feed(each)
+        else:
+            found.update(f"{value!r};".encode())
+
+    feed(subject)
+    return found.hexdigest()
+
+
+__all__ = ["Space", "explore"]
