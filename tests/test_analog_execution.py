@@ -193,7 +193,7 @@ def test_conversions_are_those_that_energy_is_charged_for() -> None:
         counts = {
             program.network.layers[entry.layer].name: entry.joules / price
             for entry in booked
-            if entry.component == chip.event_component["adc_conversion"] and entry.kind == "compute"
+            if entry.component == chip.costs.event_component["adc_conversion"] and entry.kind == "compute"
         }
         for layer in signals.layers:
             units = 0

@@ -34,7 +34,7 @@ def test_the_preset_is_table_1_and_shares_memory_and_components_with_aras() -> N
         byte = baseline.energy_per_event[f"global_buffer_{way}_byte"]
         assert {prices[f"{name}_{way}_byte"] for name in COMPONENTS if name.endswith("buffer")} == {byte}
     assert array.leakage_w["memory"] == aras.leakage_w["memory"]
-    assert array.leakage_w["activation_buffer"] == 12 * baseline.bank_leakage_w[0]
+    assert array.leakage_w["activation_buffer"] == 12 * baseline.costs.bank_leakage_w[0]
     assert {event_component(event) for event in prices} == set(COMPONENTS)
 
 

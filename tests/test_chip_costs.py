@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mho.chip
-from mho.chip import EVENTS, Chip, Technology
+from mho.chip import Chip, Technology, events
 from mho.chip.coding import CODINGS
 from mho.errors import ChipError
 
@@ -74,7 +74,7 @@ def test_parts_sum_to_the_whole_and_equal_an_independent_walk(shape: dict[str, A
         assert math.isclose(sums.total, math.fsum(sums.by_component.values()), rel_tol=1e-12)
         assert math.isclose(sums.total, math.fsum(sums.by_level.values()), rel_tol=1e-12)
     on_chip = [watt for role, watt in chip.leakage_w.items() if role != "memory"]
-    assert math.isclose(total.leakage_w.total, math.fsum([*on_chip, *chip.bank_leakage_w]), rel_tol=1e-12)
+    assert math.isclose(total.leakage_w.total, math.fsum([*on_chip, *chip.costs.bank_leakage_w]), rel_tol=1e-12)
 
 
 @settings(max_examples=40)
@@ -209,7 +209,7 @@ def test_aras_is_what_the_paper_says() -> None:
     assert chip.vector.elements_per_s is None
     assert chip.vector.macs_per_s is None
     assert any("vector.macs_per_s is ideal" in note for note in chip.notes)
-    assert (chip.write_latency, chip.layer_order) == ("worst_case", "sequential")
+    assert (chip.write_latency, chip.spec.layer_order) == ("worst_case", "sequential")
 
 
 def test_aras_baseline_differs_in_its_banks_alone() -> None:
@@ -232,25 +232,25 @@ def test_isaac_comes_near_its_published_totals_from_components_alone() -> None:
     assert total.peak_power_w.total == pytest.approx(65.8, rel=0.06)
     assert chip.buffer.in_tiles
     assert chip.buffer.capacity == 168 * 65536
-    assert chip.bank_leakage_w == (0.0,) * 168
+    assert chip.costs.bank_leakage_w == (0.0,) * 168
 
 
 @pytest.mark.parametrize("name", Chip.presets())
 def test_every_event_has_an_energy_and_a_component(name: str) -> None:
     chip = Chip.load(name)
     of_parts = {"sparse": {"index_byte", "row_shift"}, "lookup": {"adc_mode_byte"}}
-    absent = {event for part, events in of_parts.items() if getattr(chip, part) is None for event in events}
-    assert set(chip.energy_per_event) == set(chip.event_component) == set(EVENTS) - absent
-    assert set(EVENTS) - set.union(*of_parts.values()) == {
+    absent = {event for part, own in of_parts.items() if getattr(chip, part) is None for event in own}
+    assert set(chip.energy_per_event) == set(chip.costs.event_component) == set(events()) - absent
+    assert set(events()) - set.union(*of_parts.values()) == {
         "array_read", "dac_drive", "sample_hold", "adc_conversion", "shift_add", "input_register_byte",
         "output_register_byte", "write_register_byte", "tile_buffer_byte", "global_buffer_read_byte",
         "global_buffer_write_byte", "noc_byte", "accumulate", "vector_element", "matrix_mac", "cell_pulse",
         "memory_byte",
     }  # fmt: skip
     for event, energy in chip.energy_per_event.items():
-        unpaid = chip.uses[chip.event_component[event]].component is None
+        unpaid = chip.uses[chip.costs.event_component[event]].component is None
         assert energy > 0 or (unpaid and not (chip.buffer.in_tiles and "global" in event))
-    assert len(chip.bank_leakage_w) == len(chip.buffer.banks)
+    assert len(chip.costs.bank_leakage_w) == len(chip.buffer.banks)
 
 
 @pytest.mark.parametrize("name", Chip.presets())

@@ -38,7 +38,7 @@ def test_at_the_node_where_it_was_published_nothing_moves() -> None:
     """Of aras, what comes from 32 nm stays; registers, adders and multipliers come from 40 nm and shrink."""
     aras, scaled = Chip.load("aras"), at(32, "stillmaker")
     for event, joules in scaled.energy_per_event.items():
-        role = scaled.event_component[event]
+        role = scaled.costs.event_component[event]
         technology = aras.uses[role].technology
         if technology is None or technology.node == aras.node:
             assert joules == aras.energy_per_event[event]

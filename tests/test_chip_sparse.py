@@ -137,12 +137,12 @@ def test_a_chip_with_the_part_survives_json_with_its_digest(shape: dict[str, Any
 def test_any_chip_can_be_given_the_part_and_has_nothing_of_it_before(name: str) -> None:
     chip = Chip.load(name)
     assert chip.sparse is None and chip.index_bytes == 0
-    assert not {*ROLES} & {*chip.uses} and not {*EVENTS} & {*chip.energy_per_event, *chip.event_component}
+    assert not {*ROLES} & {*chip.uses} and not {*EVENTS} & {*chip.energy_per_event, *chip.costs.event_component}
     assert "sparse" not in chip.describe() and "index_bytes" not in chip.describe()["derived"]
     squeezed = chip.override(PARTS, source="for squeezed mapping")
     assert {*squeezed.uses} == {*chip.uses, *ROLES}
     assert squeezed.provenance["sparse.index_bits"].source == "for squeezed mapping"
-    assert [squeezed.event_component[event] for event in EVENTS] == [*ROLES]
+    assert [squeezed.costs.event_component[event] for event in EVENTS] == [*ROLES]
     assert without(squeezed) == chip
     assert squeezed.override({"sparse.shift_bits": 1}, source="test").sparse is not squeezed.sparse
 

@@ -31,7 +31,7 @@ def test_a_byte_through_a_buffer_costs_its_share_of_an_access(name: str) -> None
     chip = Chip.load(name)
     component = chip.costs.component("global_buffer")
     assert component is not None
-    for bank, read_j, write_j in zip(chip.buffer.banks, chip.bank_read_j, chip.bank_write_j, strict=True):
+    for bank, read_j, write_j in zip(chip.buffer.banks, chip.costs.bank_read_j, chip.costs.bank_write_j, strict=True):
         context = {"bytes": bank, "port_bits": chip.buffer.port_bits}
         width = chip.buffer.port_bits / 8
         assert read_j * width == pytest.approx(component.figure("read_energy", context), rel=1e-12)

@@ -325,7 +325,7 @@ def test_a_byte_of_a_small_bank_costs_less_than_one_of_a_large_bank() -> None:
         bank = program.buffers[0].banks[0]
         through = [each for each in booked if each.component == "global_buffer" and each.kind != "static"]
         costs.append(sum(each.joules for each in through))
-        assert costs[-1] == pytest.approx(10 * chip.bank_write_j[bank] + 10 * chip.bank_read_j[bank])
+        assert costs[-1] == pytest.approx(10 * chip.costs.bank_write_j[bank] + 10 * chip.costs.bank_read_j[bank])
     assert costs[0] == costs[1] < costs[2]
 
 
@@ -343,7 +343,7 @@ def test_energy_is_events_times_their_price_and_leakage_times_its_time(
         if event in (READ, WRITE):
             through[event, kind] += count
         else:
-            priced[chip.event_component[event], kind] += count * chip.energy_per_event[event]
+            priced[chip.costs.event_component[event], kind] += count * chip.energy_per_event[event]
     for (_, event, kind, tensor), count in count_accesses(program, program.setup, len(program.instructions)).items():
         through[event, kind] -= count
         priced["global_buffer", kind] += count * byte_j(program, tensor, event)
@@ -368,7 +368,7 @@ def test_energy_is_events_times_their_price_and_leakage_times_its_time(
 def byte_j(program: Program, tensor: int, event: str) -> float:
     """What a byte of a tensor costs: the mean over its bytes, laid one by one into its banks, the smallest first."""
     chip = program.chip
-    prices = {READ: chip.bank_read_j, WRITE: chip.bank_write_j}[event]
+    prices = {READ: chip.costs.bank_read_j, WRITE: chip.costs.bank_write_j}[event]
     sizes = chip.buffer.banks
     for use in program.buffers:
         if use.layer == tensor and use.banks:
@@ -415,7 +415,7 @@ def banks_j(program: Program, timing: Timing) -> float:
             ends.append(timing.latency_s)
         own = ends_of(use.layer)
         until = max(ends or own or made)
-        total += sum(program.chip.bank_leakage_w[bank] for bank in use.banks) * (until - min(made))
+        total += sum(program.chip.costs.bank_leakage_w[bank] for bank in use.banks) * (until - min(made))
     return total
 
 
@@ -443,7 +443,7 @@ def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share
     for name, way in (("bank_read_j", READ), ("bank_write_j", WRITE)):
         monkeypatch.setattr(Chip, name, (doubled[way],) * len(chip.buffer.banks))
     after = account(program, timing, worn).by("component")
-    owner = chip.event_component[event]
+    owner = chip.costs.event_component[event]
     assert {name for name in after if after[name] != before[name]} == ({owner} if price else set())
     assert after[owner] - before[owner] == pytest.approx(count * price, rel=1e-6)
 
@@ -483,7 +483,7 @@ def test_leakage_on_a_hand_timed_inference() -> None:
     latency = load_s + write_s + window_s + store_s
     assert timing.latency_s == pytest.approx(latency, rel=1e-12)
     static = account(program, timing, wear(program)).by("kind")["static"]
-    held = chip.bank_leakage_w[0] * (load_s + write_s + window_s)
+    held = chip.costs.bank_leakage_w[0] * (load_s + write_s + window_s)
     assert static == pytest.approx(sum(chip.leakage_w.values()) * latency + held, rel=1e-9)
 
 

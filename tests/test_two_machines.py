@@ -103,7 +103,7 @@ def test_a_layer_of_zeros_and_ones_is_a_bag_of_rows(
         if (entry.layer, entry.kind) == (place, "compute")
     }
     for event in SAME:
-        component = chip.event_component[event]
+        component = chip.costs.event_component[event]
         assert joules[component] == pytest.approx(served.energy[component, "compute"], rel=1e-12), component
 
     # Seconds: a window is as long as an activation, and an array is busy as long for its bags as a block for its windows.

@@ -2,14 +2,13 @@
 
 from mho.chip.chip import Chip
 from mho.chip.parts import Buffer, Use, Vector
-from mho.chip.roles import EVENTS
+from mho.chip.roles import events
 from mho.chip.rollup import Part, RollUp, Totals
 from mho.chip.store import technologies
 from mho.chip.technology import Technology
 from mho.quantity import Provenance
 
 __all__ = [
-    "EVENTS",
     "Buffer",
     "Chip",
     "Part",
@@ -19,5 +18,6 @@ __all__ = [
     "Totals",
     "Use",
     "Vector",
+    "events",
     "technologies",
 ]

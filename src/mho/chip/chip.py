@@ -57,7 +57,7 @@ class Chip(Shown):
     def load(cls, name_or_path: str | Path) -> Chip:
         """Load a preset by name or a chip file by path. Raises ChipError naming file and key."""
         path = store.PRESETS.path(name_or_path)
-        return _preset(path) if path.parent == store.PRESETS.folder else _read(path)
+        return _preset(path, tuple(ROLES)) if path.parent == store.PRESETS.folder else _read(path)
 
     @staticmethod
     def presets() -> tuple[str, ...]:
@@ -216,11 +216,6 @@ class Chip(Shown):
         return self.spec.write_latency
 
     @property
-    def layer_order(self) -> Literal["sequential", "dataflow"]:
-        """Whether layers compute one at a time or as soon as their inputs are there."""
-        return self.spec.layer_order
-
-    @property
     def input_bits(self) -> int:
         """Bits of an activation, streamed DAC bits at a time."""
         return INPUT_BITS
@@ -350,29 +345,9 @@ class Chip(Shown):
         return self.costs.energy_per_event
 
     @property
-    def event_component(self) -> Mapping[str, str]:
-        """Event to the role of the component that it costs."""
-        return self.costs.event_component
-
-    @property
     def leakage_w(self) -> Mapping[str, float]:
         """Role to the power in W that it draws whenever the chip is powered, main memory included, banks left out."""
         return self.costs.leakage_w
-
-    @property
-    def bank_leakage_w(self) -> tuple[float, ...]:
-        """Leakage in W of each bank of the global buffer while it is powered."""
-        return self.costs.bank_leakage_w
-
-    @property
-    def bank_read_j(self) -> tuple[float, ...]:
-        """Energy in J of a byte read from each bank of the global buffer."""
-        return tuple(read for read, _ in self.costs.bank_byte_j)
-
-    @property
-    def bank_write_j(self) -> tuple[float, ...]:
-        """Energy in J of a byte written to each bank of the global buffer."""
-        return tuple(write for _, write in self.costs.bank_byte_j)
 
     @cached_property
     def _roll_up(self) -> RollUp:
@@ -396,5 +371,7 @@ def _read(path: Path) -> Chip:
     return Chip._build(str(path), store.read_chip(path), {}, path.parent)
 
 
-_preset = cache(_read)
-"""Chips that come with mho never change, and are read once: their technologies take longer to read than many a simulation."""
+@cache
+def _preset(path: Path, roles: tuple[str, ...]) -> Chip:
+    """Read a chip that comes with mho, once while the roles are these: technologies take longer to read than many a simulation."""
+    return _read(path)

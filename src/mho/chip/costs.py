@@ -156,6 +156,12 @@ class Costs:
         return MappingProxyType({event: role for role, part in self.roles.items() for event in part.events})
 
     @cached_property
+    def followers(self) -> Mapping[str, str]:
+        """Event that follows another to that other: both happen equally often."""
+        roles = self.roles.values()
+        return MappingProxyType({event: role.follows for role in roles if role.follows for event in role.events})
+
+    @cached_property
     def leakage_w(self) -> Mapping[str, float]:
         """Role to leakage of all its instances, the banks of the global buffer left out."""
         roles = [role for role in self.roles if role != "global_buffer"]
@@ -174,6 +180,16 @@ class Costs:
         """Energies in J of a byte read from and written to each bank, by the bank's own size."""
         sizes = {bank: self.byte_energies("global_buffer", bank) for bank in set(self.chip.buffer.banks)}
         return tuple(sizes[bank] for bank in self.chip.buffer.banks)
+
+    @property
+    def bank_read_j(self) -> tuple[float, ...]:
+        """Energy in J of a byte read from each bank of the global buffer."""
+        return tuple(read for read, _ in self.bank_byte_j)
+
+    @property
+    def bank_write_j(self) -> tuple[float, ...]:
+        """Energy in J of a byte written to each bank of the global buffer."""
+        return tuple(write for _, write in self.bank_byte_j)
 
     def _node_notes(self) -> list[str]:
         """Say which components stand at another node than the chip, and which were brought to it."""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from mho.plugins import Registry
 from mho.units import exact
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ LEVELS: tuple[Level, ...] = ("array", "group", "tile", "chip")
 class Role:
     """One role: its level, what its energy is per, its number per unit of its level, and its context.
 
-    `events` are the machine's events that it pays for. `rate` is the events per second of one instance while
-    the chip computes at full speed; `write_rate` while it writes cells. `part` is the optional part of a chip that
-    has the role; a role without one is in every chip.
+    `events` are the machine's events that it pays for; where it `follows` an event of another role, its own happen whenever that
+    does. `rate` is the events per second of one instance while the chip computes at full speed; `write_rate` while it writes
+    cells. `part` is the optional part of a chip that has the role; a role without one is in every chip.
     """
 
     level: Level
@@ -37,6 +38,7 @@ class Role:
     rate: Callable[[Chip], float] = lambda chip: 0.0
     write_rate: Callable[[Chip], float] = lambda chip: 0.0
     part: str | None = None
+    follows: str | None = None
 
 
 def _one(chip: Chip) -> int:
@@ -112,7 +114,8 @@ def _port_rate(bits: Callable[[Chip], int]) -> Callable[[Chip], float]:
     return lambda chip: bits(chip) / 8 * chip.frequency_hz
 
 
-ROLES: Mapping[str, Role] = MappingProxyType(
+ROLES: Registry[Role] = Registry(
+    "component",
     {
         "array": Role("array", "step", ("array_read",), _one, _array_context, _steps),
         "cell_pulse": Role(
@@ -235,12 +238,16 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         ),
         "external_io": Role("chip", "instance", (), _one),
         "memory": Role("board", "byte", ("memory_byte",), _one),
-    }
+    },
 )
-"""Every role. The vector and matrix units sit in the tiles where the chip says `vector.level: tile`."""
+"""Every role; one that a chip file does not name costs nothing there.
 
-EVENTS: tuple[str, ...] = tuple(sorted(event for role in ROLES.values() for event in role.events))
-"""Every event. On a chip happen those of its own roles."""
+The vector and matrix units sit in the tiles where the chip says `vector.level: tile`."""
+
+
+def events() -> tuple[str, ...]:
+    """Return every event, sorted. On a chip happen those of its own roles."""
+    return tuple(sorted(event for role in ROLES.values() for event in role.events))
 
 
 def roles_of(spec: ChipSpec) -> Mapping[str, Role]:

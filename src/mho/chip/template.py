@@ -38,6 +38,11 @@ def chip_template(preset: str, name: str, file: str) -> str:
         *_part(ChipSpec, raw, ""),
         "components:  # whose figures each part costs: technology/component, or none",
         *(f"  {role}: {_plain(use)}  # {_where(role)}" for role, use in raw["components"].items()),
+        *(
+            f"#   {role}: {{use: ..., source: {OWN}}}  # {_where(role)}"
+            for role in ROLES
+            if role not in raw["components"] and ROLES[role].part in (None, *raw)
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -92,7 +92,7 @@ def byte_prices(
 def access_prices(program: Program) -> dict[int, dict[str, float]]:
     """Return for each tensor that has a place in the buffer the J of a byte read and written; for NOWHERE, of any other."""
     chip = program.chip
-    banks = chip.buffer.banks, chip.bank_read_j, chip.bank_write_j
+    banks = chip.buffer.banks, chip.costs.bank_read_j, chip.costs.bank_write_j
     prices = {use.layer: byte_prices(use.size - use.spilled, use.banks, *banks) for use in program.buffers}
     prices[NOWHERE] = chip.energy_per_event[READ], chip.energy_per_event[WRITE]
     return {tensor: {READ: read, WRITE: write} for tensor, (read, write) in prices.items()}

@@ -186,6 +186,10 @@ def _count_elsewhere(program: Program, worn: Wear, first: int, last: int) -> Eve
             events[instruction.layer, "noc_byte", "memory"] += instruction.size
         else:
             _vector(program, instruction, events)
+    for event, other in program.chip.costs.followers.items():
+        for layer, counted, kind in list(events):
+            if counted == other:
+                events[layer, event, kind] = events[layer, other, kind]
     return events
 
 
@@ -219,7 +223,7 @@ def _static(program: Program, timing: Timing) -> list[Entry]:
         before = until
     held = held_s(program, timing)
     for use in program.buffers:
-        watts = sum(chip.bank_leakage_w[bank] for bank in use.banks)
+        watts = sum(chip.costs.bank_leakage_w[bank] for bank in use.banks)
         entries.append(Entry(use.layer, "global_buffer", "static", watts * held[use.layer]))
     return entries
 
@@ -263,13 +267,13 @@ def account(program: Program, timing: Timing, worn: Wear) -> Account:
     def entries(first: int, last: int) -> list[Entry]:
         events = _count_elsewhere(program, worn, first, last)
         booked = [
-            Entry(layer, chip.event_component[event], kind, count * chip.energy_per_event[event])
+            Entry(layer, chip.costs.event_component[event], kind, count * chip.energy_per_event[event])
             for (layer, event, kind), count in events.items()
             if count
         ]
         for access, size in count_accesses(program, first, last).items():
             joules = size * prices[access.tensor][access.event]
-            booked.append(Entry(access.layer, chip.event_component[access.event], access.kind, joules))
+            booked.append(Entry(access.layer, chip.costs.event_component[access.event], access.kind, joules))
         return booked
 
     setup = entries(0, program.setup)

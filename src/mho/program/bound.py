@@ -104,7 +104,7 @@ class Demand:
 
 def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Demand:
     """Gather what the bound needs."""
-    sequential = chip.layer_order == "sequential"
+    sequential = chip.spec.layer_order == "sequential"
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
     leaving = 0.0
     if running and running[-1].name in network.results:

@@ -150,16 +150,21 @@ def _after_in_sequence(found: Sequence[Life]) -> tuple[int, ...]:
 
 def _problem(network: Network, found: Sequence[Life], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
     """State which banks are to be chosen for the tensors of these lives."""
-    if chip.layer_order == "sequential":
+    if chip.spec.layer_order == "sequential":
         after = _after_in_sequence(found)
     else:
-        before = ended_before(network, chip.layer_order)
+        before = ended_before(network, chip.spec.layer_order)
         after = tuple(
             sum(1 << j for j, old in enumerate(found[:i]) if not old.users & ~before[life.layer])
             for i, life in enumerate(found)
         )
     return BankProblem(
-        tuple(tensors), after, chip.buffer.banks, chip.bank_leakage_w, chip.bank_read_j, chip.bank_write_j
+        tuple(tensors),
+        after,
+        chip.buffer.banks,
+        chip.costs.bank_leakage_w,
+        chip.costs.bank_read_j,
+        chip.costs.bank_write_j,
     )
 
 
@@ -183,7 +188,7 @@ def place_tensors(
     found = lives(network, coded)
     held = [0.0] * len(found)
     if seconds is not None:
-        held = list(_estimated_holds(network, found, chip.layer_order, seconds))
+        held = list(_estimated_holds(network, found, chip.spec.layer_order, seconds))
     tensors = [Tensor(life.size, lasts, life.moves) for life, lasts in zip(found, held, strict=True)]
     problem = _problem(network, found, chip, tensors)
     choice = greedy_banks(problem)
@@ -222,8 +227,8 @@ def settle_banks(program: Program) -> tuple[BufferUse, ...]:
     What has room keeps it, so that the program's times stay what they are; the banks cost no more energy than before.
     """
     chip = program.chip
-    alike = len({*zip(chip.bank_read_j, chip.bank_write_j, strict=True)}) == 1
-    if (alike and not any(chip.bank_leakage_w)) or (chip.write_latency == "actual" and program.quantised is None):
+    alike = len({*zip(chip.costs.bank_read_j, chip.costs.bank_write_j, strict=True)}) == 1
+    if (alike and not any(chip.costs.bank_leakage_w)) or (chip.write_latency == "actual" and program.quantised is None):
         # There is nothing to gain, or no time to go by: the machine does not time shapes alone on such a chip.
         return program.buffers
     old = {use.layer: use for use in program.buffers}

@@ -74,7 +74,7 @@ class Task:
     @cached_property
     def waits(self) -> dict[int, tuple[int, ...]]:
         """For each step the steps that must have finished before it starts."""
-        if self.chip.layer_order == "dataflow":
+        if self.chip.spec.layer_order == "dataflow":
             return self.producers
         return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
 

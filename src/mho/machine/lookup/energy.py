@@ -93,14 +93,14 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     }
     if "adc_mode_byte" in chip.energy_per_event and chip.costs.count("adc_mode"):
         found["adc_mode_byte"] = activations * arrays * chip.array.adcs
-    return found
+    return found | {event: found[other] for event, other in chip.costs.followers.items() if other in found}
 
 
 def energy(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[tuple[str, str], float]:
     """Return joules by component and kind, `compute` or `static`."""
     chip, costs = seats.chip, seats.chip.costs
     joules = {
-        (chip.event_component[event], "compute"): count * chip.energy_per_event[event]
+        (chip.costs.event_component[event], "compute"): count * chip.energy_per_event[event]
         for event, count in events(counted, seats, reading, result_bytes).items()
     }
     share = seats.tiles / chip.tiles

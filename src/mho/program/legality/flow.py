@@ -34,7 +34,7 @@ def _dependencies(facts: Facts) -> Iterator[Violation]:
 
 def _layer_order(facts: Facts) -> Iterator[Violation]:
     """On a sequential chip a layer runs only when the one before it, in the network's order, has finished."""
-    if facts.program.chip.layer_order != "sequential":
+    if facts.program.chip.spec.layer_order != "sequential":
         return
     running = [index for index in facts.steps if not isinstance(facts.layers[index], Input)]
     previous = dict(zip(running[1:], running, strict=False))
