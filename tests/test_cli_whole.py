@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mho.errors import OutputError
 from mho.machine.recommender import save, seeded_recommender
-from mho.machine.report import Report
 from mho.network.trace import Trace, synthesise
 from mho.report import whole as report_whole
-from mho.report import whole_page
 from tests.command_line import Shell, contents
 
 FAST = ("--schedule", "naive", "--dimension", "4")
@@ -81,7 +78,7 @@ def test_it_prints_both_parts_and_writes_all_that_it_says(shell: Shell, clicks: 
         "The trace was made up",
     ):
         assert expected in page
-    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in page.replace("http://www.w3.org/2000/svg", "") and "https:" not in page
     written = json.loads((out / "recommender.json").read_text("utf-8"))
     assert written == run(shell, clicks, *FAST, "--verify")
     assert written["dense"] == json.loads((out / "dense" / "report.json").read_text("utf-8"))
@@ -257,30 +254,24 @@ def test_files_of_tables_that_do_not_fit_are_refused_before_rows_are_grouped(
         assert ended.code == 2 and text in ended.err
 
 
+@pytest.mark.parametrize("failing", [1, 5])
 def test_a_folder_is_written_whole_or_not_at_all(
-    shell: Shell, clicks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, clicks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     out = tmp_path / "out"
 
-    def full(self: Report, folder: Path) -> None:
-        raise OutputError(f"{folder}: cannot be written: no space left")
+    original, calls = Path.replace, []
+
+    def full(self: Path, target: Path) -> Any:
+        calls.append(target)
+        if len(calls) == failing:
+            raise OSError(28, "No space left on device")
+        return original(self, target)
 
     with monkeypatch.context() as broken:
-        broken.setattr(Report, "save", full)
+        broken.setattr(Path, "replace", full)
         ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--out", str(out))
-    assert ended.code == 2 and "no space left" in ended.err and ended.out == ""
-    assert contents(tmp_path) == {}
-    original = whole_page.save_texts
-
-    def one(texts, folder):  # type: ignore[no-untyped-def]
-        if "recommender.json" in texts:
-            raise OutputError(f"{folder}: cannot be written: no space left")
-        return original(texts, folder)
-
-    with monkeypatch.context() as broken:
-        broken.setattr(whole_page, "save_texts", one)
-        ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--out", str(out))
-    assert ended.code == 2
+    assert ended.code == 2 and "No space left" in ended.err and ended.out == ""
     assert contents(tmp_path) == {}
     # What could not be written at all is found before the work.
     (tmp_path / "file").write_text("taken")

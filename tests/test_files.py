@@ -89,7 +89,7 @@ def test_a_report_follows_no_link_out_of_its_folder(tmp_path: Path, report: mho.
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "out" / name).symlink_to("../theirs")
     with pytest.raises(OutputError, match=f"{name}: cannot be written: it is a symbolic link"):
-        report.save(tmp_path / "out")
+        mho.save(report, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == [name] and (tmp_path / "theirs").read_text() == "theirs"
 
 

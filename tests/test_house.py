@@ -16,14 +16,10 @@ ROOT = Path(mho.__file__).parent
 FILE_LINES, FUNCTION_LINES = 400, 60
 
 CIRCLES: set[str] = {
-    "mho.explore.recommendation",
     "mho.program.listing",
     "mho.program.program",
     "mho.program.reading",
     "mho.program.storage",
-    "mho.report.recommend_charts",
-    "mho.report.recommend_html",
-    "mho.report.recommend_page",
     "mho.training.recommender.checkpoint",
     "mho.training.recommender.train",
 }

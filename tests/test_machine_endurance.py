@@ -433,8 +433,10 @@ def test_terminal_and_page_tell_lifetimes_where_they_were_asked_for(small: Progr
 
     from rich.console import Console
 
-    from mho.report.html import render_html
-    from mho.report.terminal import comparison, summary, years
+    from mho.report.comparison import Comparison
+    from mho.report.run import years
+    from mho.report.views import page as render_html
+    from mho.report.views import show
 
     def shown(draw: Callable[[Console], None]) -> str:
         console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
@@ -445,17 +447,20 @@ def test_terminal_and_page_tell_lifetimes_where_they_were_asked_for(small: Progr
     asked, plain = mho.simulate(small, endurance=1e12, rate=30), mho.simulate(small)
     lived = asked.to_dict()["endurance"]
     worst = years(lived["addressed"]["years_worst"])
-    text, page = shown(lambda console: summary(asked, console)), render_html(asked)
+    text, page = shown(lambda console: show(asked, console)), render_html(asked)
     assert "1.00 T writes a cell, 30 inferences/s" in text and "1.00 T writes a cell, 30 inferences/s" in page
     for found in (text, page):
         assert worst in found
         # With shapes alone the worst cell's changes are an upper bound, so its lifetime is a lower one.
         assert f"≥ {years(lived['changed']['years_worst'])}" in found
-    table = shown(lambda console: comparison([asked, asked], console))
+    table = shown(lambda console: show(Comparison((asked, asked)), console))
     assert table.count(f"≥ {years(lived['changed']['years_levelled'])}") >= 2
     assert all(len(line) <= width for line in [*text.splitlines(), *table.splitlines()])
     assert table.splitlines()[0].startswith("resnet20 on aras*")
-    for found in (shown(lambda console: summary(plain, console)), shown(lambda console: comparison([plain], console))):
+    for found in (
+        shown(lambda console: show(plain, console)),
+        shown(lambda console: show(Comparison((plain,)), console)),
+    ):
         assert "years" not in found and "Endurance" not in found
     assert "Endurance" not in render_html(plain)
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mho
 from mho.errors import MappingError, MhoError, OutputError, TraceError
 from mho.explore.recommendation import Recommendation, recommend
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.storage import ARRAYS, Seating
 from mho.network.trace import Trace, synthesise
-from mho.report import recommend_charts as charts
-from mho.report import recommend_page as page
-from mho.report.recommend_html import render
+from mho.report import plot
+from mho.report import recommendation as page
+from mho.report.sections import Axis
+from mho.report.views import page as render
 from tests.test_report_page import NASTY, Page
 
 NAMES = ("naive", "frequency", "recross")
@@ -88,28 +91,26 @@ def test_the_file_is_of_its_schema_and_its_parts_sum(found: Recommendation) -> N
 
 
 def test_drawings_are_of_all_that_was_measured(found: Recommendation) -> None:
-    touched = page.groups_touched(found)
-    for name, shares in touched.shares:
-        expected = shares_of_bags(found, name)
-        assert sum(shares) == pytest.approx(1)
-        for bin_name, share in zip(touched.bins, shares, strict=True):
+    for name, shares in page.groups_touched(found).items():
+        touched = shares_of_bags(found, name)
+        assert sum(shares.values()) == pytest.approx(1)
+        for bin_name, share in shares.items():
             low, _, high = bin_name.partition("–")
-            inside = sum(number for groups, number in expected.items() if int(low) <= groups <= int(high or low))
-            assert share == pytest.approx(inside / expected.total())
-    for _, shares in page.rows_driven(found).shares:
-        assert sum(shares) == pytest.approx(1)
-    for _, amounts in page.modes(found).amounts:
-        assert sum(amounts) == pytest.approx(1)
-    for name, amounts in page.energies(found).amounts:
+            inside = sum(number for groups, number in touched.items() if int(low) <= groups <= int(high or low))
+            assert share == pytest.approx(inside / touched.total())
+    for shares in (*page.rows_driven(found).values(), *page.modes(found).values()):
+        assert sum(shares.values()) == pytest.approx(1)
+    for name, amounts in page.energies(found).items():
         service = found.services[name]
-        assert sum(amounts) == pytest.approx(service.energy_j / service.queries)
-    for curve in page.loads(found):
-        assert curve.total == found.services[curve.name].layout.instances
-        assert curve.values[0] == found.services[curve.name].loads.max()
-    group, copy = page.expected(found)
+        assert sum(amounts.values()) == pytest.approx(service.energy_j / service.queries)
+    for name, series in zip(page.pair(found), page.loads(found).series, strict=True):
+        service = found.services[name]
+        assert series.name.startswith(f"{name}: {service.layout.instances}")
+        assert series.points[0] == (1, service.loads.max())
+    group, copy = page.expected(found).series
     layout, history = found.designs[found.chosen].layout, found.request.history
-    assert (group.total, copy.total) == (layout.groups, layout.instances)
-    assert copy.values[0] <= group.values[0] <= 1000
+    assert group.name.startswith(f"each group: {layout.groups}") and f"each copy: {layout.instances}" in copy.name
+    assert copy.points[0][1] <= group.points[0][1] <= 1000
     assert page.asked(layout, history).sum() == len(set(_touches(layout, history)))
 
 
@@ -122,18 +123,19 @@ def _touches(layout: Layout, trace: Trace) -> list[tuple[int, int]]:
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=600))
 def test_a_falling_curve_keeps_its_ends_and_never_rises(values: list[int]) -> None:
-    curve = page.falling("x", values)
+    series = page.falling("x", values)
     used = sum(value > 0 for value in values)
-    assert curve.total == len(values) and curve.idle == len(values) - used
-    assert (np.diff(curve.values) <= 0).all() and (np.diff(curve.ranks) > 0).all()
+    assert series.name == f"x: {len(values)}" + (f", {len(values) - used} idle" if used < len(values) else "")
+    ranks, heights = [rank for rank, _ in series.points], [height for _, height in series.points]
+    assert all(a < b for a, b in pairwise(ranks)) and all(a >= b for a, b in pairwise(heights))
     if used:
-        assert (curve.ranks[0], curve.ranks[-1]) == (1, used)
-        assert (curve.values[0], curve.values[-1]) == (max(values), min(value for value in values if value))
+        assert (ranks[0], ranks[-1]) == (1, used)
+        assert (heights[0], heights[-1]) == (max(values), min(value for value in values if value))
 
 
 @given(st.floats(1e-12, 1e12), st.floats(1, 1e9), st.integers(2, 8))
 def test_a_logarithmic_axis_has_ticks_and_stays_within(low: float, span: float, most: int) -> None:
-    axis = charts.Log(low, low * span, 10.0, 200.0)
+    axis = plot.Scale(Axis("", low, low * span, log=True), 10.0, 200.0)
     places = [axis(tick) for tick in axis.ticks(most)]
     assert places == sorted(places) and len(places) <= most + 1
     assert all(10.0 <= place <= 200.0 for place in places)
@@ -213,12 +215,12 @@ def listing(folder: Path) -> list[str]:
 
 def test_saving_writes_three_files_and_leaves_others_alone(found: Recommendation, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    paths = found.save(tmp_path)
+    paths = mho.save(found, tmp_path)
     assert sorted(path.name for path in paths) == FILES
     assert listing(tmp_path) == sorted([*FILES, "mine.txt"])
     assert json.loads((tmp_path / "recommend.json").read_text("utf-8")) == json.loads(json.dumps(found.to_dict()))
     before = (tmp_path / "layout.npz").read_bytes()
-    found.save(str(tmp_path))
+    mho.save(found, str(tmp_path))
     assert (tmp_path / "layout.npz").read_bytes() == before
 
 
@@ -236,7 +238,7 @@ def test_a_rename_that_fails_leaves_nothing_of_ours(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        found.save(tmp_path / "new" / "out")
+        mho.save(found, tmp_path / "new" / "out")
     assert len(calls) == failing
     assert listing(tmp_path) == []
 
@@ -255,7 +257,7 @@ def test_a_disc_that_fills_up_leaves_nothing_of_ours(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="cannot be written: No space left on device"):
-        found.save(tmp_path / "out")
+        mho.save(found, tmp_path / "out")
     assert listing(tmp_path) == []
 
 
@@ -263,7 +265,7 @@ def test_a_disc_that_fills_up_leaves_nothing_of_ours(
 def test_a_folder_in_the_place_of_a_file_is_refused(found: Recommendation, tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match=name):
-        found.save(tmp_path)
+        mho.save(found, tmp_path)
     assert listing(tmp_path) == [name]
 
 

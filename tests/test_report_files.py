@@ -12,7 +12,7 @@ import pytest
 import mho
 from mho.errors import OutputError
 from mho.files.writing import check_folder, write_text
-from mho.report.files import save_report
+from mho.report.views import save as save_report
 
 FILES = ["report.html", "report.json", "trace.json"]
 
@@ -27,7 +27,7 @@ def listing(folder: Path) -> list[str]:
 
 
 def test_a_report_makes_its_folder_and_three_files(report: mho.Report, tmp_path: Path) -> None:
-    report.save(tmp_path / "a" / "b")
+    mho.save(report, tmp_path / "a" / "b")
     assert sorted(os.listdir(tmp_path / "a" / "b")) == FILES
     assert json.loads((tmp_path / "a" / "b" / "report.json").read_text("utf-8")) == json.loads(
         json.dumps(report.to_dict())
@@ -106,7 +106,7 @@ def test_a_report_that_cannot_be_rendered_touches_nothing(
     def broken(_: mho.Report) -> str:
         raise RuntimeError("rendering")
 
-    monkeypatch.setattr("mho.report.files.render_trace", broken)
+    monkeypatch.setattr("mho.report.run.render_trace", broken)
     with pytest.raises(RuntimeError, match="rendering"):
         save_report(report, tmp_path / "out")
     assert listing(tmp_path) == []

@@ -73,7 +73,7 @@ def test_a_report_comes_back_from_its_data_as_it_was(
 
 
 def test_a_report_that_was_read_back_says_what_it_lacks(program: Program, tmp_path: Path) -> None:
-    mho.simulate(program, endurance=1e6).save(tmp_path)
+    mho.save(mho.simulate(program, endurance=1e6), tmp_path)
     report = Report.load(tmp_path / "report.json")
     assert report.to_dict() == mho.simulate(program, endurance=1e6).to_dict()
     assert "energy" not in report.frames()

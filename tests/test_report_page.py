@@ -17,8 +17,9 @@ import mho
 from mho.chip import Chip
 from mho.network.graph import Network
 from mho.network.layers import Array, Input, Linear
-from mho.report.html import embedded, render_html
-from mho.report.page import bars, page_data, steps
+from mho.report.page import embedded
+from mho.report.timeline import bars, page_data, steps
+from mho.report.views import page as render_html
 from mho.strategy import registered
 from tests.strategies import chips, networks
 
@@ -86,7 +87,7 @@ def test_the_page_is_well_formed_and_loads_nothing(report: mho.Report) -> None:
 
 def test_the_page_tells_the_headline_numbers(report: mho.Report) -> None:
     words = " ".join(Page(render_html(report)).words)
-    for expected in ("resnet20", "aras", "overlap", "This program was not executed", "none (shapes only)"):
+    for expected in ("resnet20", "aras", "overlap", "not executed", "none (shapes only)"):
         assert expected in words
     for layer in report.layers():
         assert layer["name"] in words
@@ -99,8 +100,8 @@ def test_a_verification_is_told_with_its_result(report: mho.Report) -> None:
         render_html(mho.simulate(report.program, verified=text))
         for text in ("bit-exact on 1 sample", "NOT verified: x")
     )
-    assert '<p class="badge done">This very program was executed: bit-exact on 1 sample</p>' in good
-    assert '<p class="badge wrong">This very program was executed: NOT verified: x</p>' in bad
+    assert '<p class="badge good">executed: bit-exact on 1 sample</p>' in good
+    assert '<p class="badge bad">executed: NOT verified: x</p>' in bad
 
 
 def test_names_are_shown_as_they_are_and_never_become_markup() -> None:
@@ -166,8 +167,8 @@ def test_the_chart_by_layer_leaves_no_energy_out(network: Network, chip: Chip, s
 
 def test_what_a_chart_unites_or_averages_is_said(report: mho.Report, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "For its size" not in render_html(report)
-    monkeypatch.setattr("mho.report.page.bars", lambda report: bars(report, 30))
-    monkeypatch.setattr("mho.report.page.steps", lambda times, series: steps(times, series, 4))
+    monkeypatch.setattr("mho.report.timeline.bars", lambda report: bars(report, 30))
+    monkeypatch.setattr("mho.report.timeline.steps", lambda times, series: steps(times, series, 4))
     text = render_html(report)
     assert "For its size, the timeline unites" in text
     assert "For its size, occupancy and memory rate are averages" in text

@@ -22,8 +22,8 @@ from mho.network.trace import Trace, synthesise
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
 from mho.report import whole as report_whole
+from mho.report.views import show
 from mho.report.whole import Whole, compare, run_whole
-from mho.report.whole_text import summary
 from tests.lookup_oracle import trace_of
 
 BATCH, DIMENSION = 8, 4
@@ -247,7 +247,7 @@ def test_a_trace_of_empty_bags_takes_no_time_in_tables() -> None:
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_the_summary_tells_both_parts_and_fits(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     found = run(verified=BATCH)
-    summary(found, Console(width=width, force_terminal=False))
+    show(found, Console(width=width, force_terminal=False))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     text = " ".join(" ".join(lines).split())

@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mho.report.plot import draw
+from mho.report.plot_columns import HEIGHT, scale_of
 from mho.studies.chapter import Chapter, why
 from mho.studies.files import as_json, plots
+from mho.studies.layout import drawing as drawn_of
 from mho.studies.layout import lay_out
 from mho.studies.numbers import figure, plain
 from mho.studies.page import html, markdown
-from mho.studies.plot import HEIGHT, render, scale_of
 from mho.studies.rows import DERIVED, Bar, Part, Plot, Row, Study, Table, mean
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
@@ -190,7 +192,7 @@ def texts_of(svg: str) -> list[tuple[float, float, float, float, str]]:
 def test_no_label_of_a_plot_overlaps_another_or_leaves_it(values: list[tuple[float, float | None]], word: str) -> None:
     study = a_full_study(values, word)
     for plot in study.parts[0].plots:
-        svg = render(plot, study)
+        svg = draw(drawn_of(plot, study))
         width, height = map(float, ElementTree.fromstring(svg).get("viewBox", "").split()[2:])
         boxes = texts_of(svg)
         for box in boxes:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import mho
 from mho.cli.registries import analog_keys
 from mho.machine.sweep import Sweep
-from mho.report.heat_map import draw
-from mho.report.sweep_text import axis, conclusion, places, unit
+from mho.report.plot import draw
+from mho.report.sweep import axis, conclusion, drawing, places, unit
 
 numbers = st.lists(st.integers(-1000, 1000), min_size=2, max_size=12, unique=True)
 
@@ -123,11 +123,15 @@ def test_two_parameters_and_few_samples_are_told() -> None:
     assert said.startswith("At 2 of 4 points accuracy is within") and "100 samples leave ± 10.0 points open" in said
 
 
+def draw_sweep(found: Sweep) -> str:
+    return draw(drawing(found))
+
+
 def test_a_line_is_drawn_along_its_axis_whatever_the_order() -> None:
-    there = draw(a_sweep((("adc.bits", (4, 6, 12)),), [0.1, 0.5, 0.9]))
-    back = draw(a_sweep((("adc.bits", (12, 4, 6)),), [0.9, 0.1, 0.5]))
+    there = draw_sweep(a_sweep((("adc.bits", (4, 6, 12)),), [0.1, 0.5, 0.9]))
+    back = draw_sweep(a_sweep((("adc.bits", (12, 4, 6)),), [0.9, 0.1, 0.5]))
     line = next(each for each in there.splitlines() if "polyline" in each)
     assert line in back.splitlines() and "adc.bits in bits" in there
-    assert "cells of one size, not to scale" in draw(
+    assert "cells of one size, not to scale" in draw_sweep(
         a_sweep((("adc.bits", (4, 6, 12)), ("age_s", (0, 1))), [0.1, 0.5, 0.9, 0.1, 0.1, 0.1])
     )

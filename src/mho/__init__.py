@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         squeeze,
     )
     from mho.program import Program
+    from mho.report.views import save
     from mho.schedule import compile
     from mho.strategy import Strategy
     from mho.version import __version__
@@ -110,6 +111,7 @@ _WHERE = {
     "replicate": "mho.mapping.embedding",
     "run_float": "mho.number",
     "run_reference": "mho.number",
+    "save": "mho.report.views",
     "serve": "mho.machine.lookup.service",
     "simulate": "mho.machine.report",
     "squeeze": "mho.number",
@@ -168,6 +170,7 @@ __all__ = [
     "replicate",
     "run_float",
     "run_reference",
+    "save",
     "serve",
     "simulate",
     "squeeze",

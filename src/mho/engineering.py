@@ -67,6 +67,15 @@ def count(value: float, digits: int = 3) -> str:
     return quantity(value, "", digits) if abs(value) >= 1 else f"{value:.{digits - 1}e}"
 
 
+def plain(value: float) -> str:
+    """Write a number with three significant digits and no unit: 0.951, 17, 1,040."""
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    text = count(abs(value))
+    return sign + (text.rstrip("0").rstrip(".") if "." in text and text[-1].isdigit() else text)
+
+
 def percent(part: float, whole: float) -> str:
     """Write a part of a whole as a percentage with one decimal."""
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"

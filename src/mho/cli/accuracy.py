@@ -160,15 +160,15 @@ def accuracy(
             )
             found = replace(found, remedies=tried)
         if out is not None:
-            from mho.report.accuracy_page import save_evaluation
+            from mho.report.views import save
 
-            save_evaluation(found, out)
+            save(found, out)
     if not emit(found.to_dict(), json_to, csv_to, found.frame("layers")):
-        from mho.report.accuracy_terminal import show_evaluation
         from mho.report.console import terminal
+        from mho.report.views import show
 
         console = terminal(highlight=False)
-        show_evaluation(found, console)
+        show(found, console)
         if out is not None:
             written = f"written to {out / 'accuracy.html'}, accuracy.json, layers.svg and {side.KEPT}"
             console.print(f"\n{written}", markup=False, soft_wrap=True)
@@ -214,24 +214,25 @@ def _number(text: str) -> int | float:
 
 def _tell_converters(program: Program, given: Analog) -> None:
     from mho.machine.resolution import resolution
-    from mho.report.accuracy_terminal import show_converters
+    from mho.report.accuracy import converters
     from mho.report.console import terminal
+    from mho.report.terminal import say
 
-    show_converters(resolution(program, given), given, terminal(highlight=False))
+    say(terminal(highlight=False), converters(resolution(program, given), given))
 
 
 def _tell_finding(sought: Finding, out: Path | None, json_to: str | None) -> None:
     if out is not None:
-        from mho.report.accuracy_page import save_finding
+        from mho.report.views import save
 
-        save_finding(sought, out)
+        save(sought, out)
     if emit(sought.to_dict(), json_to):
         return
     from mho.report.console import terminal
-    from mho.report.finding_text import show_finding
+    from mho.report.views import show
 
     console = terminal(highlight=False)
-    show_finding(sought, console)
+    show(sought, console)
     if out is not None:
         written = f"written to {out / 'finding.html'}, finding.json and {side.KEPT}"
         console.print(f"\n{written}", markup=False, soft_wrap=True)

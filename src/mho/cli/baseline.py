@@ -67,14 +67,14 @@ def baseline(
         say("counting")
         result = run(network, loaded, dataflow)
         if out is not None:
-            from mho.report.systolic_page import save_run
+            from mho.report.views import save
 
-            save_run(result, out)
+            save(result, out)
     if not emit(result.to_dict(), json_to, csv_to, result.frame("layers")):
         from mho.report.console import terminal
-        from mho.report.systolic_terminal import show_run
+        from mho.report.views import show
 
         console = terminal(highlight=False)
-        show_run(result, console)
+        show(result, console)
         if out is not None:
             console.print(f"written to {out / 'baseline.html'} and baseline.json", markup=False, soft_wrap=True)

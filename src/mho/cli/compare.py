@@ -75,8 +75,8 @@ def compare(
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
 
     import mho
-    from mho.report.comparison import as_dict, frame, save_comparison
-    from mho.report.terminal import comparison
+    from mho.report.comparison import Comparison
+    from mho.report.views import save, show
 
     with progress(quiet="-" in (json_to, csv_to)) as say:
         say("loading the chip")
@@ -94,13 +94,14 @@ def compare(
             say(f"compiling and simulating: {name}")
             program = strategy.compile(subject, loaded, schedule=name, seed=seed)
             reports.append(mho.simulate(program, endurance=endurance, rate=rate))
+        compared = Comparison(tuple(reports))
         if out is not None:
-            save_comparison(reports, out)
-    if not emit(as_dict(reports), json_to, csv_to, frame(reports)):
+            save(compared, out)
+    if not emit(compared.to_dict(), json_to, csv_to, compared.frame()):
         from mho.report.console import terminal
 
         console = terminal()
-        comparison(reports, console)
+        show(compared, console)
         if out is not None:
             written = f"written to {out / 'compare.html'} and compare.json"
             console.print(written, highlight=False, markup=False, soft_wrap=True)

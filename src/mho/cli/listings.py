@@ -17,10 +17,10 @@ from mho.shown import columns
 
 def models(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
     """List the models that are known by name, what they read, and how much of it where no option says otherwise."""
-    from rich.table import Table
-
     from mho.network import zoo
     from mho.report.console import terminal
+    from mho.report.sections import Table, View
+    from mho.report.terminal import render
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     listing: list[dict[str, object]] = [
@@ -32,24 +32,26 @@ def models(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
         for name in zoo.names()
     ]
     if not emit({"schema": "mho.models/1", "models": listing}, json_to, csv_to, columns(listing)):
-        table = Table("model", "reads", "unless given otherwise", box=None, pad_edge=False, header_style="bold")
-        for each in listing:
-            flag = str(each["option"]).replace("_", "-")
-            table.add_row(str(each["name"]), str(each["reads"]), f"--{flag} {each['default']}")
-        terminal(highlight=False).print(table)
+        lines = [
+            (str(each["name"]), str(each["reads"]), f"--{str(each['option']).replace('_', '-')} {each['default']}")
+            for each in listing
+        ]
+        table = Table(heads=("model", "reads", "unless given otherwise"), lines=lines, prose=True)
+        render(View("models", [table]), terminal(highlight=False))
 
 
 def chips(csv_to: use.Csv = None, json_to: use.Json = None) -> None:
     """List the chip presets, with what follows from each: weights it holds, times, area and peak power."""
     from mho.chip import Chip
-    from mho.report.chips import chip_record, list_chips
+    from mho.report import chips as views
     from mho.report.console import terminal
+    from mho.report.terminal import render
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     presets = [Chip.load(name) for name in Chip.presets()]
     listing = [{"name": chip.name, "description": chip.description, "digest": chip.digest} for chip in presets]
-    if not emit({"schema": "mho.chips/1", "chips": listing}, json_to, csv_to, columns(map(chip_record, presets))):
-        list_chips(presets, terminal())
+    if not emit({"schema": "mho.chips/1", "chips": listing}, json_to, csv_to, columns(map(views.chip_record, presets))):
+        render(views.presets(presets), terminal(highlight=False))
 
 
 def devices(
@@ -62,19 +64,20 @@ def devices(
 ) -> None:
     """List the devices (cells) for --set device=NAME; or show one, every value with its source."""
     from mho.machine.analog.devices import Device
+    from mho.report import devices as views
     from mho.report.console import terminal
-    from mho.report.devices import list_devices, record, show_device
+    from mho.report.terminal import render
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     if device is not None:
         loaded = Device.load(device)
         if not emit(loaded.to_dict(), json_to, csv_to, loaded.frame("values")):
-            show_device(loaded, terminal())
+            render(views.view(loaded), terminal(highlight=False))
         return
     presets = [Device.load(name) for name in Device.presets()]
-    records = [record(each) for each in presets]
+    records = [views.record(each) for each in presets]
     if not emit({"schema": "mho.devices/1", "devices": records}, json_to, csv_to, columns(records)):
-        list_devices(presets, terminal())
+        render(views.presets(presets), terminal(highlight=False))
 
 
 def show(
@@ -84,13 +87,13 @@ def show(
     json_to: use.Json = None,
 ) -> None:
     """Show a chip: every value with its source, and area, power and leakage rolled up from its components."""
-    from mho.report.chips import show_chip
     from mho.report.console import terminal
+    from mho.report.views import show as shown
 
     check_outputs(json_to=json_to, csv_to=csv_to)
     loaded = load_chip(chip, overrides)
     if not emit(loaded.describe(), json_to, csv_to, loaded.frame("values")):
-        show_chip(loaded, terminal())
+        shown(loaded, terminal(highlight=False))
 
 
 def list_program(

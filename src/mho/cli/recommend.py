@@ -195,10 +195,12 @@ def recommend(
         written: tuple[Path, ...] = ()
         if out is not None:
             say(f"writing {out}")
-            written = found.save(out)
+            from mho.report.views import save
+
+            written = save(found, out)
     if not emit(found.to_dict(), json_to):
         from mho.report.console import terminal
-        from mho.report.recommend_terminal import show
+        from mho.report.views import show
 
         console = terminal(highlight=False)
         show(found, console)

@@ -95,6 +95,7 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
 def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
     from mho.explore import Request
+    from mho.report.views import save, show
     from mho.report.whole import run_whole
 
     reading, options = asked.reading, asked.whole
@@ -125,13 +126,12 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
         )
         if out is not None:
             say(f"writing {out}")
-            whole.save(out)
+            save(whole, out)
     if not emit(whole.to_dict(), json_to):
         from mho.report.console import terminal
-        from mho.report.whole_text import summary
 
         console = terminal()
-        summary(whole, console)
+        show(whole, console)
         if out is not None:
             text = f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)

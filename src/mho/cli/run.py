@@ -115,7 +115,7 @@ def run(
     check_outputs(json_to=json_to, csv_to=csv_to, out=out, save=save)
 
     import mho
-    from mho.report.terminal import summary
+    from mho.report import views
 
     with progress(quiet="-" in (json_to, csv_to)) as say:
         say("loading the chip")
@@ -145,12 +145,12 @@ def run(
             program.save(str(save))
         if out is not None:
             say(f"writing {out}")
-            report.save(out)
+            views.save(report, out)
     if not emit(report.to_dict(), json_to, csv_to, report.frame("layers")):
         from mho.report.console import terminal
 
         console = terminal()
-        summary(report, console)
+        views.show(report, console)
         if out is not None:
             written = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)"
             console.print(written, highlight=False, markup=False, soft_wrap=True)

@@ -76,11 +76,12 @@ def _networks(found: Study) -> str:
 
 def _print(found: Study, out: Path) -> None:
     """Show the rows that have a figure of the paper; where none has, the first that were measured."""
-    from rich.table import Table
+    from dataclasses import replace
 
     from mho.report.console import terminal
-    from mho.studies.layout import paper_text, ratio_text
-    from mho.studies.numbers import figure
+    from mho.report.sections import View
+    from mho.report.terminal import render
+    from mho.studies.layout import listed
 
     console = terminal(highlight=False)
     told = [row for row in found.rows if row.paper is not None]
@@ -88,13 +89,6 @@ def _print(found: Study, out: Path) -> None:
     if not told:
         told = [row for row in found.rows if row.ours is not None][:MEASURED]
         title = f"{found.name}: the paper has no figure for {_networks(found)}; the first of what was measured"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("quantity", overflow="fold")
-    table.add_column("network")
-    for head in ("mho", "paper", "mho / paper"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for row in told:
-        table.add_row(row.quantity, row.network or "–", figure(row.ours, row.unit), paper_text(row), ratio_text(row))
-    console.print(table)
+    render(View(title, [replace(listed(told), wrapped=True)]), console)
     written = f"{len(found.rows) - len(told)} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
     console.print(written, markup=False, soft_wrap=True)

@@ -88,7 +88,7 @@ def sweep(
     given = side.load_analog(analog, changes)
 
     import mho
-    from mho.report.accuracy_page import save_sweep
+    from mho.report.views import save, show
 
     with side.following(quiet="-" in (json_to, csv_to), keeping=out / side.KEPT) as follow:
         prepared = asked.prepare(follow.say)
@@ -104,12 +104,11 @@ def sweep(
             done=kept,
             backend=backend,
         )
-        save_sweep(found, out)
+        save(found, out)
     if not emit(found.to_dict(), json_to, csv_to, found.frame("points")):
-        from mho.report.accuracy_terminal import show_sweep
         from mho.report.console import terminal
 
         console = terminal(highlight=False)
-        show_sweep(found, console)
+        show(found, console)
         written = f"written to {out / 'sweep.html'}, sweep.json, sweep.svg and {side.KEPT}"
         console.print(f"\n{written}", markup=False, soft_wrap=True)

@@ -229,15 +229,6 @@ class Recommendation(Shown):
             "notes": list(self.notes()),
         }
 
-    def save(self, folder: str | Path) -> tuple[Path, ...]:
-        """Write recommend.json, recommend.html and layout.npz into a folder, all or none, and return their paths.
-
-        OutputError names the path that cannot be written; then no file of ours that was not there before is left.
-        """
-        from mho.report.recommend_html import save
-
-        return save(self, Path(folder))
-
 
 def check_designs(names: Sequence[str], areas: str = AREAS[0]) -> tuple[str, ...]:
     """Refuse unknown designs, the same one twice, and none at all, and areas that are neither equal nor own, with OptionError."""

@@ -105,9 +105,10 @@ def write_text(path: str | Path, text: str) -> None:
     _write_all({Path(path): _text(text)})
 
 
-def _text(text: str) -> Fill:
+def _text(content: str | bytes) -> Fill:
     # A name that is no UTF-8 keeps its bytes as escapes, which JSON takes for what they are.
-    return lambda stream: stream.write(text.encode("utf-8", "backslashreplace"))
+    encoded = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    return lambda stream: stream.write(encoded)
 
 
 def _write_all(fills: Mapping[Path, Fill]) -> None:
@@ -184,16 +185,20 @@ def check_folder(folder: str | Path) -> None:
         raise refusal(folder, error) from None
 
 
-def save_texts(texts: Mapping[str, str], folder: str | Path) -> tuple[Path, ...]:
-    """Write text files by name into a folder, which is made if need be, and return their paths: all of them or none.
+def save_files(files: Mapping[str, str | bytes], folder: str | Path) -> tuple[Path, ...]:
+    """Write files by name into a folder, which is made if need be, and return their paths: all of them or none.
+
+    A name may have folders before it ("dense/report.json"), which are made too.
 
     Raises OutputError naming the path where the folder cannot be made or written; then no file of ours is left, and no folder
     that we made.
     """
     folder = Path(folder)
-    paths = {folder / name: _text(text) for name, text in texts.items()}
-    made = _make(folder)
+    paths = {folder / name: _text(content) for name, content in files.items()}
+    made: list[Path] = []
     try:
+        for place in dict.fromkeys([folder, *(path.parent for path in paths)]):
+            made += _make(place)
         _write_all(paths)
     except BaseException:
         _unmake(made)

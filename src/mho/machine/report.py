@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ class Report(Shown):
     report.latency_s, report.energy_j          the two numbers most asked for
     report.lifetimes(1e9)                      how long the cells live that survive so many writes
     report.to_dict()                           everything, ready for JSON
-    report.save("out")                         report.json, report.html and trace.json in a folder
+    mho.save(report, "out")                    report.json, report.html and trace.json in a folder
     mho.Report.load("out/report.json")         its figures again
 
     Each part (`timing`, `worn`, `account`, `bound`, `occupancy`, `resolution`) is measured when it is first asked for, once:
@@ -85,7 +84,7 @@ class Report(Shown):
 
     @classmethod
     def load(cls, path: str | Path) -> Report:
-        """Read the report.json that `save` wrote. OptionError where it is not one."""
+        """Read the report.json that `mho.save` wrote. OptionError where it is not one."""
         text = read_text(Path(path), OptionError)
         try:
             content = parse_json(text)
@@ -237,11 +236,6 @@ class Report(Shown):
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready data (schema mho.report/1)."""
         return {name: self.field(name) for name in FIELDS}
-
-    def save(self, folder: str | Path) -> None:
-        """Write report.json, report.html and trace.json into a folder, made if need be. OutputError where that fails."""
-        # Views stand above the machine, and are only fetched where somebody wants to see something.
-        import_module("mho.report.files").save_report(self, folder)
 
 
 FIELDS: Mapping[str, Callable[[Report], Any]] = {

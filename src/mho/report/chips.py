@@ -1,18 +1,15 @@
-"""Chips in the terminal: the presets, and one chip with what its components add up to."""
+"""Chips, as a person should see them: the presets, and one chip with what its components add up to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from mho.chip import Chip
 from mho.chip.describe import full_column
 from mho.engineering import quantity, scaled
+from mho.report.sections import Listing, Notes, Sentence, Table, View
 
 SCALED = ("m", "s", "J", "W", "Hz", "m2", "byte/s", "elements/s", "macs/s")
 """Units of overrides, whose values are SI, that are easier to read with a prefix."""
@@ -39,75 +36,65 @@ def chip_record(chip: Chip) -> dict[str, Any]:
     }
 
 
-def chip_table(chips: Sequence[Chip]) -> Table:
-    """Return the table of `mho chips`: a chip a row."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("chip", "arrays", "weights", "window", "write", "area", "peak power"):
-        table.add_column(name, justify="left" if name == "chip" else "right", no_wrap=True)
-    for chip in chips:
-        known = chip_record(chip)
-        table.add_row(
-            chip.name,
-            f"{known['arrays']:,}",
-            f"{known['weights'] / 1e6:.2f} M",
-            quantity(known["window_s"], "s"),
-            quantity(known["write_s"], "s"),
-            quantity(known["area_m2"], "m²"),
-            quantity(known["peak_power_w"], "W"),
+def _table(chips: Sequence[Chip]) -> Table:
+    """Lay out chips, one a line."""
+    lines = []
+    for record in map(chip_record, chips):
+        weights, units = (
+            f"{record['weights'] / 1e6:.2f} M",
+            {"window_s": "s", "write_s": "s", "area_m2": "m²", "peak_power_w": "W"},
         )
-    return table
+        lines.append(
+            (
+                record["chip"],
+                f"{record['arrays']:,}",
+                weights,
+                *(quantity(record[key], unit) for key, unit in units.items()),
+            )
+        )
+    return Table(heads=("chip", "arrays", "weights", "window", "write", "area", "peak power"), lines=lines)
 
 
-def list_chips(chips: Sequence[Chip], console: Console) -> None:
-    """Print chips, one a row, then what each is."""
-    console.print(chip_table(chips))
-    console.print()
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    for chip in chips:
-        table.add_row(chip.name, Text(chip.description))
-    console.print(table)
+def presets(chips: Sequence[Chip]) -> View:
+    """Return the view of `mho chips`: chips, one a line, then what each is."""
+    about = Table(heads=("", ""), lines=[(chip.name, chip.description) for chip in chips], prose=True)
+    return View("chips", (_table(chips), about))
 
 
 def _components(content: dict[str, Any]) -> Table:
-    """Return area, peak power and leakage of each component, and their sums."""
-    table = Table(
-        title="what the components add up to",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    table.add_column("component", no_wrap=True)
-    table.add_column("node", justify="right", no_wrap=True)
-    for name in ("area", "peak power", "leakage"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("costs of", overflow="fold")
+    """Lay out area, peak power and leakage of each component, and their sums."""
     area, power, leakage = (content[key] for key in ("area_m2", "peak_power_w", "leakage_w"))
-    for component in sorted(area["by_component"], key=lambda name: -area["by_component"][name]):
-        table.add_row(
-            component,
-            _node(content, component),
-            quantity(area["by_component"][component], "m²"),
-            quantity(power["by_component"][component], "W"),
-            quantity(leakage["by_component"][component], "W"),
-            content["components"].get(component, ""),
+
+    def figures(pick: Any) -> tuple[str, str, str]:
+        return quantity(pick(area), "m²"), quantity(pick(power), "W"), quantity(pick(leakage), "W")
+
+    names = sorted(area["by_component"], key=lambda name: -area["by_component"][name])
+    lines = [
+        (
+            name,
+            _node(content, name),
+            *figures(lambda sums, name=name: sums["by_component"][name]),
+            content["components"].get(name, ""),
         )
-    table.add_section()
-    table.add_row(
-        "total", "", quantity(area["total"], "m²"), quantity(power["total"], "W"), quantity(leakage["total"], "W")
+        for name in names
+    ]
+    nodes = [content["component_nodes_m"].get(name) for name in names]
+    return Table(
+        title="what the components add up to",
+        heads=("component", "node", "area", "peak power", "leakage", "costs of"),
+        lines=[*lines, ("total", "", *figures(lambda sums: sums["total"]), "")],
+        prose=True,
+        tones={
+            **{number: "warn" for number, node in enumerate(nodes) if node not in (None, content["node"])},
+            len(lines): "strong",
+        },
     )
-    return table
 
 
 def _node(content: dict[str, Any], component: str) -> str:
-    """Write the node that a component's figures are of, marked where it is not the chip's."""
+    """Write the node that a component's figures are of."""
     node = content["component_nodes_m"].get(component)
-    if node is None:
-        return ""
-    text = f"{node * 1e9:g} nm"
-    return text if node == content["node"] else f"[yellow]{text}[/]"
+    return "" if node is None else f"{node * 1e9:g} nm"
 
 
 def _value(value: Any, unit: str) -> str:
@@ -121,54 +108,41 @@ def _value(value: Any, unit: str) -> str:
     return " + ".join(f"{count} x {each}" if count > 1 else str(each) for each, count in runs) + f" {unit}"
 
 
-def show_chip(chip: Chip, console: Console) -> None:
-    """Print a chip: each value with its unit and source, then area, power and leakage rolled up, then the notes."""
-    content = chip.describe()
-    console.print(f"[bold]{chip.name}[/]  {chip.description}", highlight=False)
-    console.print(f"digest {chip.digest[:16]}", style="dim", highlight=False)
-    console.print()
-    console.print(chip_table([chip]))
-    console.print()
-    words, style = full_array(chip)
-    console.print(Text(words, style=style))
-    console.print()
-    table = Table(title="specification", title_justify="left", box=None, pad_edge=False, header_style="bold")
-    table.add_column("key", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column("source", justify="right", no_wrap=True)
+def sourced(values: Sequence[tuple[str, str, str]], title: str) -> tuple[Table, Notes]:
+    """Lay out keys and values with numbers of their sources, and these."""
     sources: dict[str, int] = {}
-    for key, origin in chip.provenance.items():
-        number = sources.setdefault(origin.source, len(sources) + 1)
-        table.add_row(key, _value(origin.value, origin.unit), f"[{number}]".replace("[", r"\["))
-    console.print(table)
-    console.print()
-    console.print(HOW_TO_CHANGE, style="dim", highlight=False)
-    console.print()
-    console.print(_components(content))
-    console.print()
-    console.print("sources", style="bold")
-    console.print(hanging((f"[{number}]", text) for text, number in sources.items()))
-    console.print()
-    console.print("notes", style="bold")
-    console.print(hanging(("-", note) for note in chip.notes))
+    lines = [(key, f"[{sources.setdefault(source, len(sources) + 1)}]", value) for key, value, source in values]
+    table = Table(title=title, heads=("key", "source", "value"), lines=lines, prose=True)
+    return table, Notes(title="sources", notes=list(sources), numbered=True)
 
 
-def full_array(chip: Chip) -> tuple[str, str]:
-    """Say what the largest sum of a full array asks of its ADCs, and in which colour: amber where they fall short."""
+def view(chip: Chip) -> View:
+    """Return the view of a chip: each value with its source, area, power and leakage rolled up, and notes."""
+    origins = chip.provenance.items()
+    table, sources = sourced([(key, _value(o.value, o.unit), o.source) for key, o in origins], "specification")
+    return View(
+        chip.name,
+        (
+            _table([chip]),
+            table,
+            Listing(text=HOW_TO_CHANGE),
+            _components(chip.describe()),
+            sources,
+            Notes(title="notes", notes=chip.notes),
+        ),
+        (chip.description, f"digest {chip.digest[:16]}"),
+        [full_array(chip)],
+    )
+
+
+def full_array(chip: Chip) -> Sentence:
+    """Say what the largest sum of a full array asks of its ADCs, as a condition where they fall short."""
     array = chip.array
     largest, needed = full_column(chip)
     held = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, {array.dac_bits}-bit input steps"
     told = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({held}); those of this chip have"
     if needed <= array.adc_bits:
-        return f"{told} {array.adc_bits}", "green"
-    return f"{told} {array.adc_bits}: they cannot resolve every sum (mho accuracy tells what that costs)", "yellow"
-
-
-def hanging(items: Iterable[tuple[str, str]]) -> Table:
-    """Return marked texts, wrapped beside their marks."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(overflow="fold")
-    for mark, text in items:
-        table.add_row(Text(mark), Text(text))
-    return table
+        return Sentence(f"{told} {array.adc_bits}", "good")
+    return Sentence(
+        f"{told} {array.adc_bits}: they cannot resolve every sum (mho accuracy tells what that costs)", "warn"
+    )

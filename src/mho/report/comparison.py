@@ -1,80 +1,101 @@
-"""Reports side by side as data, as a page, and as its files (schema mho.comparison/1)."""
+"""Reports side by side: as data (schema mho.comparison/1), and as a person should see them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mho.engineering import count, ratio
-from mho.files.writing import save_texts
+from mho.engineering import count, quantity, ratio
+from mho.errors import OptionError
 from mho.machine.energy import KINDS
-from mho.report.bars import Bar, draw
-from mho.report.sheets import Page, Sheet, as_json
-from mho.report.terminal import amber, compared, named
-from mho.shown import Columns, columns
+from mho.report.run import brief_notes, converters, years
+from mho.report.sections import Bar, Bars, Notes, Table, View, synthetic
+from mho.shown import columns
 
 if TYPE_CHECKING:
     from mho.machine.report import Report
+    from mho.shown import Columns
 
 SCHEMA = "mho.comparison/1"
 
 
-def as_dict(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return everything, ready for JSON."""
-    return {"schema": SCHEMA, "reports": [report.to_dict() for report in reports]}
+@dataclass(frozen=True)
+class Comparison:
+    """Several reports, of which the others are told against the first."""
+
+    reports: tuple[Report, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a comparison of nothing."""
+        if not self.reports:
+            raise OptionError("a comparison needs at least one report")
+
+    @cached_property
+    def contents(self) -> list[dict[str, Any]]:
+        """The reports as data."""
+        return [report.to_dict() for report in self.reports]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return {"schema": SCHEMA, "reports": self.contents}
+
+    def frame(self) -> Columns:
+        """Return a row a report as columns, in SI units."""
+        names = ("schedule", "latency_s", "throughput_per_s", "lower_bound_s", "bound_ratio")
+        return columns(
+            {
+                **{key: content[key] for key in names},
+                "energy_j": content["energy_j"]["total"],
+                **{f"{kind}_j": content["energy_j"]["by_kind"][kind] for kind in KINDS},
+                "pulses": content["writes"]["pulses"],
+            }
+            for content in self.contents
+        )
 
 
-def frame(reports: Sequence[Report]) -> Columns:
-    """Return a row a report as columns, in SI units."""
-    return columns(
-        {
-            **{
-                key: content[key]
-                for key in ("schedule", "latency_s", "throughput_per_s", "lower_bound_s", "bound_ratio")
-            },
-            "energy_j": content["energy_j"]["total"],
-            **{f"{kind}_j": content["energy_j"]["by_kind"][kind] for kind in KINDS},
-            "pulses": content["writes"]["pulses"],
-        }
-        for content in (report.to_dict() for report in reports)
-    )
+def named(contents: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
+    """Say what all reports have in common, and name each by what it does not share with the others."""
+    keys = {
+        "model": [str(content["model"]["name"]) for content in contents],
+        "chip": [str(content["chip"]["name"]) for content in contents],
+    }
+    # Variants of one chip bear the same name; their digests tell them apart.
+    digests = [str(content["chip"]["digest"]) for content in contents]
+    if len(set(digests)) > len(set(keys["chip"])):
+        keys["chip"] = [f"{name} {digest[:6]}" for name, digest in zip(keys["chip"], digests, strict=True)]
+    common = {key: values[0] for key, values in keys.items() if len(set(values)) == 1}
+    labels = []
+    for i, content in enumerate(contents):
+        differing = [values[i] for key, values in keys.items() if key not in common]
+        labels.append(" ".join([*differing, str(content["schedule"])]))
+    return " on ".join(common.values()), labels
 
 
-def comparison_page(reports: Sequence[Report]) -> str:
-    """Return the page of a comparison."""
-    contents = [report.to_dict() for report in reports]
-    title, labels = named(contents)
-    model, chip = contents[0]["model"], contents[0]["chip"]
-    about = (
-        f"{count(model['layers'])} matrix layers · {count(model['weights'])} weights · {count(model['macs'])} MACs · "
-        f"batch {model['batch']} · weights: {model['weights_origin']} · chip {chip['digest'][:12]} · mho {contents[0]['version']}"
-    )
-    sheets = []
-    for heading, cells in zip(("Time", "Energy and writes"), compared(contents), strict=True):
-        lines = [(label, *(values[row] for values in cells.values())) for row, label in enumerate(labels)]
-        sheets.append(Sheet(heading, ("schedule", *cells), lines))
-    times = [
-        Bar(label, {"": each["latency_s"]}, (each["lower_bound_s"], "no legal schedule is faster"))
-        for label, each in zip(labels, contents, strict=True)
-    ]
-    energies = [
-        Bar(label, {kind: each["energy_j"]["by_kind"][kind] for kind in KINDS})
-        for label, each in zip(labels, contents, strict=True)
-    ]
-    return Page(
-        f"{title}: schedules side by side",
-        about,
-        model["weights_origin"],
-        sheets,
-        list(dict.fromkeys(note for content in contents for note in content["notes"])),
-        said=conclusion(contents, labels),
-        amber=amber(reports),
-        before=[draw("Time of one inference", times, "s"), draw("Energy of one inference", energies, "J")],
-    ).render()
+def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Table:
+    """Lay out reports side by side, measured against the first, whose speed-up is 1."""
+    first = contents[0]["latency_s"]
+    cells = {
+        "time": [quantity(content["latency_s"], "s") for content in contents],
+        "samples/s": [count(content["throughput_per_s"]) for content in contents],
+        "× bound": [ratio(content["bound_ratio"]) for content in contents],
+        "speed-up": [ratio(first / content["latency_s"]) for content in contents],
+        "energy": [quantity(content["energy_j"]["total"], "J") for content in contents],
+        **{kind: [quantity(content["energy_j"]["by_kind"][kind], "J") for content in contents] for kind in KINDS},
+        "pulses": [count(content["writes"]["pulses"]) for content in contents],
+    }
+    lives = [content["endurance"] for content in contents]
+    if any(lives):
+        for heading, key in (("lifetime", "years_worst"), ("levelled", "years_levelled")):
+            cells[heading] = [
+                "–" if lived is None else years(lived["changed"][key], least=not lived["exact"]) for lived in lives
+            ]
+    lines = [(label, *(values[row] for values in cells.values())) for row, label in enumerate(labels)]
+    return Table(title="Schedules", heads=("schedule", *cells), lines=lines, cut=True)
 
 
-def conclusion(contents: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
+def conclusion(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     """Say in a sentence which is fastest, by how much and how near the bound, and which takes the least energy."""
     times = [content["latency_s"] for content in contents]
     energies = [content["energy_j"]["total"] for content in contents]
@@ -98,7 +119,30 @@ def _joined(places: Sequence[int], labels: Sequence[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
 
 
-def save_comparison(reports: Sequence[Report], folder: Path) -> tuple[Path, ...]:
-    """Write compare.json and compare.html into a folder, all or none; OutputError names the path."""
-    texts = {"compare.json": as_json(as_dict(reports)), "compare.html": comparison_page(reports)}
-    return save_texts(texts, folder)
+def view(comparison: Comparison) -> View:
+    """Return the view of a comparison."""
+    contents = comparison.contents
+    title, labels = named(contents)
+    model, chip = contents[0]["model"], contents[0]["chip"]
+    about = (
+        f"{count(model['layers'])} matrix layers, {count(model['weights'])} weights, {count(model['macs'])} MACs, "
+        f"batch {model['batch']}; weights: {model['weights_origin']}; chip {chip['digest'][:12]}; mho {contents[0]['version']}"
+    )
+    pairs = list(zip(labels, contents, strict=True))
+    bound = "no legal schedule is faster"
+    times = [Bar(label, {"": each["latency_s"]}, mark=(each["lower_bound_s"], bound)) for label, each in pairs]
+    energies = [Bar(label, {kind: each["energy_j"]["by_kind"][kind] for kind in KINDS}) for label, each in pairs]
+    notes = list(dict.fromkeys(note for content in contents for note in content["notes"]))
+    conditions = dict.fromkeys(sentence for report in comparison.reports for sentence in converters(report))
+    return View(
+        title,
+        (
+            Bars(title="Time of one inference", bars=times, unit="s", where="page"),
+            Bars(title="Energy of one inference", bars=energies, unit="J", where="page"),
+            _table(contents, labels),
+            Notes(notes=notes, brief=brief_notes(comparison.reports)),
+        ),
+        [about],
+        (*conditions, *synthetic(model["weights_origin"])),
+        said=conclusion(contents, labels),
+    )

@@ -1,4 +1,4 @@
-"""Devices in the terminal: the presets, and one device with every value and its source."""
+"""Devices, as a person should see them: the presets, and one device with every value and its source."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from mho.engineering import quantity
 from mho.machine.analog.devices import Device
-from mho.report.chips import hanging
+from mho.report.chips import sourced
+from mho.report.sections import Listing, Table, View
 
 HOW_TO_USE = (
     "take one by --set device=NAME, change it by --set device.KEY=VALUE, in mho accuracy and mho sweep: "
@@ -37,26 +34,28 @@ def record(device: Device) -> dict[str, Any]:
     }
 
 
-def list_devices(devices: Sequence[Device], console: Console) -> None:
-    """Print devices, one a row, then what each is."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("device", no_wrap=True)
-    for name in ("conductance", "bits a cell", "age", "writes a cell"):
-        table.add_column(name, justify="right", no_wrap=True)
+def presets(devices: Sequence[Device]) -> View:
+    """Return the view of `mho devices`: devices, one a line, then what each is."""
+    lines = []
     for each in devices:
         known = record(each)
-        table.add_row(
-            each.name,
-            f"{quantity(each.g_off_s, 'S')} to {quantity(each.g_on_s, 'S')}",
-            f"up to {known['cell_bits']}",
-            "any" if known["age_s"] is None else f"up to {_age(known['age_s'])}",
-            "any" if known["writes"] is None else f"up to {known['writes']:,.0f}",
+        lines.append(
+            (
+                each.name,
+                f"{quantity(each.g_off_s, 'S')} to {quantity(each.g_on_s, 'S')}",
+                f"up to {known['cell_bits']}",
+                "any" if known["age_s"] is None else f"up to {_age(known['age_s'])}",
+                "any" if known["writes"] is None else f"up to {known['writes']:,.0f}",
+            )
         )
-    console.print(table)
-    console.print()
-    console.print(_named((each.name, each.description) for each in devices))
-    console.print()
-    console.print(f"mho devices NAME shows every value with its source; {HOW_TO_USE}", style="dim", highlight=False)
+    return View(
+        "devices",
+        (
+            Table(heads=("device", "conductance", "bits a cell", "age", "writes a cell"), lines=lines),
+            Table(heads=("", ""), lines=[(each.name, each.description) for each in devices], prose=True),
+            Listing(text=f"mho devices NAME shows every value with its source; {HOW_TO_USE}"),
+        ),
+    )
 
 
 def _age(seconds: float) -> str:
@@ -66,32 +65,8 @@ def _age(seconds: float) -> str:
     return quantity(seconds, "s")
 
 
-def _named(rows: Any) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    for name, text in rows:
-        table.add_row(name, Text(text))
-    return table
-
-
-def show_device(device: Device, console: Console) -> None:
-    """Print a device: each value with its unit and source."""
-    console.print(f"[bold]{device.name}[/]  {device.description}", highlight=False)
-    console.print()
-    values = device.frame("values")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("key", no_wrap=True)
-    table.add_column("value", justify="right", overflow="fold")
-    table.add_column("unit", no_wrap=True)
-    table.add_column("source", justify="right", no_wrap=True)
-    sources: dict[str, int] = {}
-    for key, value, unit, source in zip(*values.values(), strict=True):
-        number = sources.setdefault(source, len(sources) + 1)
-        table.add_row(key, Text(str(value)), unit, Text(f"[{number}]"))
-    console.print(table)
-    console.print()
-    console.print(HOW_TO_USE, style="dim", highlight=False)
-    console.print()
-    console.print("sources", style="bold")
-    console.print(hanging((f"[{number}]", text) for text, number in sources.items()))
+def view(device: Device) -> View:
+    """Return the view of a device: each value with its unit and source."""
+    rows = zip(*device.frame("values").values(), strict=True)
+    table, sources = sourced([(key, f"{value} {unit}".strip(), source) for key, value, unit, source in rows], "values")
+    return View(device.name, (table, Listing(text=HOW_TO_USE), sources), [device.description])

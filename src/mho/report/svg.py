@@ -1,8 +1,9 @@
-"""What drawings of accuracy share: a style that reads on light and on dark paper, widths of text, colours of a scale."""
+"""What all drawings share: a style that reads on light and on dark paper, widths of text, colours, and the simplest shapes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 LETTER = 6.8
@@ -13,15 +14,24 @@ STYLE = (
     'font:12px system-ui,"Segoe UI","Liberation Sans",sans-serif;font-variant-numeric:tabular-nums}'
     "@media (prefers-color-scheme:dark){svg.drawing{--ink:#e8edf2;--soft:#a3afbb;--rule:#333d48;--ground:#141a21;"
     "--mark:#7fb2e8;--noisy:#f08a72;--exact:#6cc7a5}}"
+    "html.light svg.drawing{--ink:#1d2733;--soft:#5b6775;--rule:#dfe4ea;--ground:#ffffff;--noisy:#c2452d;--exact:#3a9a78}"
     "svg.drawing .ground{fill:var(--ground)}svg.drawing text{fill:var(--ink)}svg.drawing .soft{fill:var(--soft)}"
-    "svg.drawing .title{font-size:14px;font-weight:600}svg.drawing .rule{stroke:var(--rule)}svg.drawing .axis{stroke:var(--soft)}"
+    "svg.drawing .title{font-size:14px;font-weight:600}svg.drawing .rule{stroke:var(--rule)}svg.drawing .zero{stroke:var(--soft)}"
     "svg.drawing .large{font-size:13px;font-weight:600}svg.drawing .small{font-size:11px}"
     "svg.drawing .halo{paint-order:stroke;stroke:var(--ground);stroke-width:3px}"
     "svg.drawing .light{fill:#ffffff}svg.drawing .dark{fill:#14202c}"
-    "svg.drawing .mark{fill:var(--mark)}svg.drawing .noisy{fill:var(--noisy)}svg.drawing .exact{fill:var(--exact)}"
-    "svg.drawing .line{stroke:var(--mark);stroke-width:2;fill:none}svg.drawing .reference{stroke:var(--soft);stroke-dasharray:5 4}"
+    "svg.drawing .noisy{fill:var(--noisy)}svg.drawing .exact{fill:var(--exact)}"
+    "svg.drawing .paper{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}"
+    "svg.drawing .reference{stroke:var(--soft);stroke-dasharray:5 4}"
 )
 
+KINDS = {"compute": "#2f6fb5", "write": "#d9822b", "static": "#8a8f98", "memory": "#8a63b8"}
+"""Colours of kinds of energy, as the style of the page has them."""
+PALETTE = (
+    "#2f6fb5", "#d9822b", "#3a9a78", "#8a63b8", "#c2452d", "#5fa8d3",
+    "#c9a227", "#7a8b3c", "#b5668f", "#4f5d8a", "#9c6b45", "#8a8f98",
+)  # fmt: skip
+"""Colours that tell others apart; the last stands for all that are left."""
 SCALE = ((0xFB, 0xEF, 0xD5), (0xF2, 0xC4, 0x8D), (0xC9, 0x8F, 0x8A), (0x77, 0x6A, 0x9E), (0x25, 0x3C, 0x78))
 """From low to high, each darker than the one before, so that the order survives a black and white print."""
 
@@ -43,12 +53,14 @@ def colour(share: float) -> tuple[str, bool]:
 
 
 def opened(width: float, height: float, title: str) -> list[str]:
-    """Begin a drawing."""
+    """Begin a drawing, wide enough for its title."""
+    width = max(width, width_of(title) * 1.2 + 28)
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return [
         f'<svg class="drawing" xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(title)}>',
         f"<style>{STYLE}</style>",
         f'<rect class="ground" width="{width:.0f}" height="{height:.0f}" rx="6"/>',
+        label(14, 22, title, "title"),
     ]
 
 
@@ -58,8 +70,43 @@ def label(x: float, y: float, text: str, kind: str = "", anchor: str = "start", 
     return f'<text class="{kind}" {place} text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def round_step(span: float, parts: int) -> float:
+def rectangle(x: float, y: float, width: float, height: float, fill: str, tip: str = "", kind: str = "") -> str:
+    """Fill a rectangle, by the class `kind` where one is given, with a text for the pointer."""
+    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.2f}" height="{height:.2f}"'
+    paint = f'class="{kind}"' if kind else f'fill="{fill}"'
+    return f"<rect {size} {paint}><title>{escape(tip)}</title></rect>" if tip else f"<rect {size} {paint}/>"
+
+
+def rule(x: float, y: float, to_x: float, to_y: float, kind: str = "rule") -> str:
+    """Draw a straight line."""
+    return f'<line class="{kind}" x1="{x:.1f}" x2="{to_x:.1f}" y1="{y:.1f}" y2="{to_y:.1f}"/>'
+
+
+def diamond(x: float, y: float, tip: str = "") -> str:
+    """Draw the mark of a paper's figure."""
+    inside = f"<title>{escape(tip)}</title>" if tip else ""
+    corners = f"M{x:.1f} {y - 5:.1f}L{x + 5:.1f} {y:.1f}L{x:.1f} {y + 5:.1f}L{x - 5:.1f} {y:.1f}Z"
+    return f'<path class="paper" d="{corners}">{inside}</path>'
+
+
+def legend(entries: Sequence[tuple[str, str]], width: float, top: float) -> tuple[list[str], float]:
+    """Write names beside patches of their colours, in lines that fit; return them and where the last line stands.
+
+    A mark stands beside a name without a colour.
+    """
+    shapes: list[str] = []
+    x, y = 14.0, top
+    for name, fill in entries:
+        if x > 14 and x + width_of(name) + 34 > width:
+            x, y = 14.0, y + 18
+        shapes.append(rectangle(x, y - 9, 10, 10, fill) if fill else diamond(x + 5, y - 4))
+        shapes.append(label(x + 16, y, name, "small"))
+        x += width_of(name) + 34
+    return shapes, y
+
+
+def round_step(span: float, parts: int, steps: Sequence[float] = (1.0, 2.0, 5.0, 10.0)) -> float:
     """Return the round step (1, 2 or 5 times a power of ten) that cuts a span into at most so many parts."""
     raw = span / parts
     power = 10.0 ** math.floor(math.log10(raw))
-    return next(each * power for each in (1.0, 2.0, 5.0, 10.0) if each * power >= raw * (1 - 1e-9))
+    return next(each * power for each in steps if each * power >= raw * (1 - 1e-9))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,12 +124,6 @@ class Whole(Shown):
             f"{self.recommender.name}: {self.recommender.origin}",
         )
         return tuple(dict.fromkeys((*own, *self.service.notes(), *self.dense.notes())))
-
-    def save(self, folder: str | Path) -> tuple[Path, ...]:
-        """Write recommender.json, recommender.html and the dense part's report (in `dense`) into a folder: all or none."""
-        from mho.report.whole_page import save_whole
-
-        return save_whole(self, Path(folder))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data: `Service.to_dict` of the tables, `Report.to_dict` of the dense part."""

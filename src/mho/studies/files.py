@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mho.files.text import json_text
 from mho.files.writing import write_text
+from mho.report.plot import draw
+from mho.studies.layout import drawing
 from mho.studies.page import html, markdown
-from mho.studies.plot import render
 from mho.studies.rows import Study
 
 
@@ -18,7 +19,7 @@ def as_json(study: Study) -> str:
 
 def plots(study: Study) -> dict[str, str]:
     """Return the SVG of each plot by its id."""
-    return {plot.id: render(plot, study) for part in study.parts for plot in part.plots}
+    return {plot.id: draw(drawing(plot, study)) for part in study.parts for plot in part.plots}
 
 
 def save(study: Study, folder: Path, *, title: str, head: str) -> list[Path]:

@@ -1,45 +1,31 @@
-"""The tables of a part of a study as cells of text, with the sentences that its rows carry as numbered notes."""
+"""The tables and plots of a study as sections, with the sentences that its rows carry as numbered notes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mho.studies.numbers import SCALED, figure, plain
-from mho.studies.rows import Part, Row, Study, Table
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A text, and the number of the note that belongs to it (0: none)."""
-
-    text: str
-    note: int = 0
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table of text: heads, and lines of as many cells."""
-
-    title: str
-    heads: tuple[str, ...]
-    lines: tuple[tuple[Cell, ...], ...]
+from mho.engineering import plain
+from mho.report import sections as see
+from mho.studies.numbers import SCALED, figure
+from mho.studies.rows import Part, Plot, Row, Study, Table
 
 
 @dataclass
 class Laid:
     """The tables of a part, and its notes from number 1 on."""
 
-    sheets: list[Sheet] = field(default_factory=list)
+    sheets: list[see.Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def number(self, row: Row) -> int:
-        """Return the number of a row's note, 0 where it has none; equal notes are one."""
+    def cell(self, row: Row, unit: str) -> str:
+        """Write our figure of a row, and the number of its note where it has one; equal notes are one."""
+        text = figure(row.ours, unit)
         if not row.note:
-            return 0
+            return text
         if row.note not in self.notes:
             self.notes.append(row.note)
-        return self.notes.index(row.note) + 1
+        return f"{text} [{self.notes.index(row.note) + 1}]"
 
 
 def paper_text(row: Row, unit: str | None = None) -> str:
@@ -59,40 +45,41 @@ def _columns(table: Table, study: Study) -> list[bool]:
     return [any(each is not None and study.by_id[each].paper is not None for each in column) for column in columns]
 
 
-def _sheet(table: Table, study: Study, laid: Laid) -> Sheet:
+def _sheet(table: Table, study: Study, laid: Laid) -> see.Table:
     given = _columns(table, study)
     heads = [table.head]
     for name, paper in zip(table.columns, given, strict=True):
         heads += [name, "paper", "ours / paper"] if paper else [name]
     lines = []
     for label, ids in table.lines:
-        cells = [Cell(label)]
+        cells = [label]
         for each, paper in zip(ids, given, strict=True):
             if each is None:
-                cells += [Cell("")] * (3 if paper else 1)
+                cells += [""] * (3 if paper else 1)
                 continue
             row = study.by_id[each]
             # A unit without a prefix is the same all over a column: its head or the title tells it.
             unit = row.unit if row.unit in SCALED else ""
-            cells.append(Cell(figure(row.ours, unit), laid.number(row)))
+            cells.append(laid.cell(row, unit))
             if paper:
-                cells += [Cell(paper_text(row, unit)), Cell(ratio_text(row))]
+                cells += [paper_text(row, unit), ratio_text(row)]
         lines.append(tuple(cells))
-    return Sheet(table.title, tuple(heads), tuple(lines))
+    return see.Table(title=table.title, heads=heads, lines=lines)
 
 
-def _listed(rows: Iterable[Row], laid: Laid) -> Sheet:
-    lines = tuple(
+def listed(rows: Iterable[Row], laid: Laid | None = None) -> see.Table:
+    """Lay out rows one under the other."""
+    lines = [
         (
-            Cell(row.quantity),
-            Cell(row.network or "–"),
-            Cell(figure(row.ours, row.unit), laid.number(row)),
-            Cell(paper_text(row)),
-            Cell(ratio_text(row)),
+            row.quantity,
+            row.network or "–",
+            figure(row.ours, row.unit) if laid is None else laid.cell(row, row.unit),
+            paper_text(row),
+            ratio_text(row),
         )
         for row in rows
-    )
-    return Sheet("", ("quantity", "network", "ours", "paper", "ours / paper"), lines)
+    ]
+    return see.Table(heads=("quantity", "network", "ours", "paper", "ours / paper"), lines=lines, names=2)
 
 
 def lay_out(study: Study, part: Part) -> Laid:
@@ -104,5 +91,16 @@ def lay_out(study: Study, part: Part) -> Laid:
         shown.update(table.ids)
     rest = [row for row in study.of(part) if row.id not in shown]
     if rest:
-        laid.sheets.append(_listed(rest, laid))
+        laid.sheets.append(listed(rest, laid))
     return laid
+
+
+def drawing(plot: Plot, study: Study) -> see.Columns:
+    """Return a plot with the figures of its rows: heights are ours, marks the paper's."""
+    columns = []
+    for bar in plot.bars:
+        pieces = {piece: study.by_id[row].ours for piece, row in bar.pieces}
+        marked = bar.mark if bar.mark is not None else bar.pieces[0][1] if len(bar.pieces) == 1 else None
+        mark = None if marked is None else study.by_id[marked].paper
+        columns.append(see.Column(bar.group, bar.label, pieces, mark))
+    return see.Columns(title=plot.title, columns=columns, axis=plot.axis, reference=plot.reference)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from mho.engineering import count, quantity
+from mho.engineering import plain, quantity
 
 SCALED = ("s", "J", "m²", "byte")
 """Units that are written with a prefix."""
-
-
-def plain(value: float) -> str:
-    """Write a number with three significant digits and no unit: 0.951, 17, 1,040."""
-    if value == 0:
-        return "0"
-    sign = "-" if value < 0 else ""
-    text = count(abs(value))
-    return sign + (text.rstrip("0").rstrip(".") if "." in text and text[-1].isdigit() else text)
 
 
 def figure(value: float | None, unit: str) -> str:

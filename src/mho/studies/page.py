@@ -1,11 +1,12 @@
-"""A study as a page: Markdown for the documentation, HTML that needs nothing but itself. Both show the same tables."""
+"""A study as Markdown for the documentation, and as a view for the page. Both show the same tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mho.studies.layout import Cell, Sheet, lay_out
-from mho.studies.plot import render
+from mho.report import page
+from mho.report.sections import Group, Notes, Section, Table, View
+from mho.studies.layout import drawing, lay_out
 from mho.studies.rows import Part, Study
 
 PAPER_LINE = (
@@ -20,18 +21,13 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
 
 
-def _cell(cell: Cell) -> str:
-    return _escaped(cell.text) + (f" [{cell.note}]" if cell.note else "")
-
-
-def _markdown_table(sheet: Sheet) -> Iterator[str]:
-    if sheet.title:
-        yield f"**{_escaped(sheet.title)}**\n"
-    words = 2 if sheet.heads[0] == "quantity" else 1
-    yield "| " + " | ".join(map(_escaped, sheet.heads)) + " |"
-    yield "|" + "---|" * words + "--:|" * (len(sheet.heads) - words)
-    for line in sheet.lines:
-        yield "| " + " | ".join(_cell(cell) for cell in line) + " |"
+def _markdown_table(table: Table) -> Iterator[str]:
+    if table.title:
+        yield f"**{_escaped(table.title)}**\n"
+    yield "| " + " | ".join(map(_escaped, table.heads)) + " |"
+    yield "|" + "---|" * table.names + "--:|" * (len(table.heads) - table.names)
+    for line in table.lines:
+        yield "| " + " | ".join(map(_escaped, line)) + " |"
     yield ""
 
 
@@ -59,26 +55,22 @@ def markdown(study: Study, *, title: str, head: str, image: Callable[[str], str]
     return "\n".join(lines) + "\n"
 
 
+def _group(study: Study, part: Part) -> Group:
+    laid = lay_out(study, part)
+    sections: list[Section] = [*(drawing(plot, study) for plot in part.plots), *laid.sheets]
+    if laid.notes:
+        sections.append(Notes(title="", notes=laid.notes, numbered=True))
+    return Group(title=part.title, remark=f"{part.source}. {part.text}", sections=sections)
+
+
+def view(study: Study, *, title: str) -> View:
+    """Return the view of a study."""
+    chips = "".join(f" · chip {name} {digest[:12]}" for name, digest in study.chips.items())
+    parts = [_group(study, part) for part in study.parts]
+    about = (study.paper, f"mho {study.version}{chips}", PAPER_LINE.replace("*", ""))
+    return View(title, (*parts, Notes(title="Assumptions", notes=study.assumptions)), about)
+
+
 def html(study: Study, *, title: str) -> str:
     """Return a study as one self-contained page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("mho.studies", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    parts = [
-        {
-            "part": part,
-            "plots": [Markup(render(plot, study)) for plot in part.plots],  # ours, and escaped where it is made
-            "laid": lay_out(study, part),
-        }
-        for part in study.parts
-    ]
-    return environment.get_template("study.html.j2").render(
-        study=study, title=title, parts=parts, paper_line=PAPER_LINE.replace("*", "")
-    )
+    return page.render(view(study, title=title))

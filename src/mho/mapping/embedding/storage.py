@@ -94,8 +94,12 @@ class Seating:
 
     def save(self, path: str | Path) -> None:
         """Write to a .npz file, which is there whole or not at all; equal layouts give equal bytes. OutputError names the path."""
-        content = _packed(self)
+        content = self.packed()
         write_whole(Path(path), lambda stream: stream.write(content))
+
+    def packed(self) -> bytes:
+        """Return the content of a .npz file."""
+        return _packed(self)
 
     @classmethod
     def load(cls, path: str | Path) -> Seating:

@@ -1,0 +1,213 @@
+"""How accurate a program is on a chip, as a person should see it: accuracies and intervals, remedies, chips, layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mho.engineering import count
+from mho.machine.evaluation import decibels
+from mho.report.sections import Bar, Bars, Figures, Listing, Notes, Section, Sentence, Table, Tone, View, synthetic
+
+if TYPE_CHECKING:
+    from mho.machine.analog.signals import LayerSignal
+    from mho.machine.analog.spec import Analog
+    from mho.machine.evaluation import Evaluation
+    from mho.machine.resolution import Resolution
+    from mho.program import Program
+
+MARKED = 3
+"""Layers marked as the noisiest."""
+SHOWN = 24
+"""Layers shown in a terminal, before the quieter ones are left out."""
+REMEDIES = "What would help, each tried on the same few samples"
+UNCERTAINTY = (
+    "Two things are uncertain. Over chips: how far the mean of the chips drawn is from that of all chips of this kind "
+    "(Student's t over the seeds); more seeds narrow it. Over samples: how far these samples are from all samples like them "
+    "(Wilson's binomial interval); more samples narrow it."
+)
+
+
+def points(share: float | None, digits: int = 2) -> str:
+    """Write a share as a percentage: 91.62 %; a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def half_points(half: float | None, digits: int = 2) -> str:
+    """Write half an interval in percentage points: ± 0.31; nothing where there is none."""
+    return "" if half is None else f"± {100 * half:.{digits}f}"
+
+
+def interval(ends: Sequence[float] | None, digits: int = 2) -> str:
+    """Write an interval: 90.84 to 92.36 %; a dash where there is none."""
+    return "–" if ends is None else f"{100 * ends[0]:.{digits}f} to {100 * ends[1]:.{digits}f} %"
+
+
+def rate(share: float) -> str:
+    """Write how often an ADC clipped: never, < 0.001 %, 0.012 %, 3.4 %."""
+    if share == 0:
+        return "never"
+    for digits in (1, 2, 3):
+        if 100 * share >= 10.0 ** (1 - digits) * (1 - 1e-9):
+            return f"{100 * share:.{digits}f} %"
+    return "< 0.001 %"
+
+
+def value(given: Any) -> str:
+    """Write the value of a parameter: 6, 0.05, full."""
+    return f"{given:g}" if isinstance(given, float) else str(given)
+
+
+def snr(layer: LayerSignal) -> str:
+    """Write a layer's signal-to-noise ratio: 23.4 dB, or exact."""
+    ratio = decibels(layer)
+    if ratio is not None:
+        return f"{ratio:.1f} dB"
+    return "exact" if layer.noise == 0 else "no signal"
+
+
+def loudness(layer: LayerSignal) -> float:
+    """Order layers by their noise: the lowest signal-to-noise ratio first, exact ones last."""
+    return -math.inf if layer.noise and not layer.signal else layer.snr_db
+
+
+def noisiest(layers: Sequence[LayerSignal], how_many: int = MARKED) -> list[str]:
+    """Return the names of the noisiest layers, the noisiest first, none that is exact."""
+    noisy = sorted((layer for layer in layers if layer.noise), key=loudness)
+    return [layer.name for layer in noisy[:how_many]]
+
+
+def about(data: str, samples: str, program: Program, version: str, seeds: Sequence[int] = ()) -> list[str]:
+    """Say on what samples, weights, schedule and chips an accuracy rests."""
+    chips = f" · {len(seeds)} chip{'s' * (len(seeds) != 1)} (seeds {seeds[0]} to {seeds[-1]})" if seeds else ""
+    return [
+        f"{samples} samples: {data}",
+        f"weights: {program.network.origin} · schedule {program.schedule}{chips} · mho {version}",
+    ]
+
+
+def notes_of(notes: Sequence[str]) -> Notes:
+    """Return notes, of which a terminal leaves out citations: assumptions are told wherever a result rests on them."""
+    brief = [note for note in notes if ", source: " not in note or ", source: assumption:" in note]
+    hidden = len(notes) - len(brief)
+    if hidden:
+        brief.append(f"{hidden} citations of the device: mho devices NAME, --json, --out")
+    return Notes(notes=notes, brief=brief)
+
+
+def listing(analog: Mapping[str, Any]) -> Listing:
+    """Return the analog side as it would stand in a file."""
+    text = yaml.safe_dump(dict(analog), sort_keys=False, allow_unicode=True).rstrip()
+    return Listing(title="Analog side, all values in effect", text=text, where="page")
+
+
+def converters(resolved: Resolution, analog: Analog) -> Sentence:
+    """Say what the converters resolve, as a condition where they fall short."""
+    if resolved.complete:
+        return Sentence(str(resolved), "soft")
+    rounds = "At full range they round sums; where that costs accuracy, what would help is tried below."
+    return Sentence(f"{resolved}. {rounds if analog.adc.range == 'full' else ''}".rstrip(), "warn")
+
+
+def _accuracies(found: Evaluation) -> Figures:
+    rows = []
+    if found.in_float is not None:
+        rows.append(("float network", points(found.in_float), "the model as it was given"))
+    rows.append(("8-bit integers", points(found.in_integers), "the same program on an ideal chip"))
+    spread, strong = found.over_seeds, len(rows)
+    if spread.deviation is None:
+        alone = "one chip drawn" if found.draws else "all chips are alike: nothing is drawn"
+        rows.append(("on the chip", points(found.accuracy), alone))
+    else:
+        told = (
+            f"mean of {len(found.seeds)} chips, standard deviation {100 * spread.deviation:.2f}, "
+            f"worst {points(min(found.accuracies))}, best {points(max(found.accuracies))}"
+        )
+        rows.append(("on the chip", points(found.accuracy), told))
+        of_all = "the mean of all chips of this kind, on these samples"
+        rows.append(("  95 % over chips", interval(found.seed_interval), of_all))
+    like = f"these chips, on all samples like these {found.samples}"
+    rows += [
+        ("  95 % over samples", interval(found.sample_interval), like),
+        ("agreement", points(found.agreement), "of the answers are those of the integers, right or wrong"),
+        ("ADC clipped", rate(found.clip_rate), "of all conversions"),
+    ]
+    return Figures(title="Accuracy", rows=rows, remark=UNCERTAINTY, tones={strong: "strong"})
+
+
+def _remedies(found: Evaluation) -> Figures:
+    """Lay out what was tried against the losses of converters: changes, how many samples are right, whether that is enough."""
+    rows = []
+    tones: dict[int, Tone] = {}
+    for number, remedy in enumerate(found.remedies or ()):
+        words = "keeps the accuracy" if remedy.enough else f"{remedy.right_in_integers} in 8-bit integers"
+        if remedy.changes.get("adc.bits") == "ideal":
+            words += "; so the converters are the reason" if remedy.enough else "; so other losses remain"
+        rows.append((str(remedy), f"{remedy.right} of {remedy.samples}", words))
+        tones[number] = "good" if remedy.enough else ""
+    return Figures(title=REMEDIES, rows=rows, tones=tones)
+
+
+def layers(found: Evaluation, most: int | None = None) -> Bars:
+    """Draw the signal-to-noise ratio of each layer in the order of execution, of the `most` noisiest where there are more."""
+    loudest, marked = sorted(found.layers, key=loudness), noisiest(found.layers)
+    chosen = {layer.name for layer in loudest[:most]}
+    known = [ratio for layer in found.layers if (ratio := decibels(layer)) is not None]
+    title = f"{found.program.network.name} on {found.program.chip.name}: signal-to-noise ratio of each layer, in dB"
+    if most is not None:
+        chips = "" if len(found.seeds) == 1 else f", {len(found.seeds)} chips together"
+        which = f"the {most} noisiest of {len(found.layers)}, " if len(found.layers) > most else ""
+        title = f"Layers   signal-to-noise ratio, ADC clipped, conversions; {which}in their order{chips}"
+    bars = []
+    for layer in found.layers:
+        if layer.name not in chosen:
+            continue
+        ratio = decibels(layer)
+        length = max(known, default=10.0) if layer.noise == 0 else 0.0 if ratio is None else ratio
+        tone: Tone = "bad" if layer.name in marked else "good" if layer.noise == 0 else ""
+        beside = rate(layer.clip_rate) if most is None else f"{rate(layer.clip_rate)}  {count(layer.conversions)}"
+        bars.append(Bar(layer.name, {"": length}, snr(layer), beside, tone))
+    sums = "against the exact sums of the inputs that the layer really got; the lowest are marked"
+    return Bars(
+        title=title,
+        bars=bars,
+        unit="dB",
+        about=sums,
+        beside="ADC clipped",
+        where="page" if most is None else "terminal",
+    )
+
+
+def side(found: Evaluation) -> str:
+    """Write the name of the analog side, where it was given one."""
+    unnamed = type(found.analog).model_fields["name"].default
+    return "" if found.analog.name == unnamed else f", {found.analog.name}"
+
+
+def view(found: Evaluation) -> View:
+    """Return the view of an evaluation."""
+    program, content = found.program, found.to_dict()
+    sections: list[Section] = [_accuracies(found)]
+    if found.remedies:
+        sections.append(_remedies(found))
+    if len(found.seeds) > 1:
+        by_seed = zip(found.seeds, found.accuracies, found.agreeing, strict=True)
+        lines = [(str(seed), points(share), points(agreeing / found.samples)) for seed, share, agreeing in by_seed]
+        sections.append(Table(title="Chip by chip", heads=("seed", "accuracy", "agreement"), lines=lines, where="page"))
+    if found.layers:
+        sections += [layers(found), layers(found, SHOWN)]
+    condition = [] if found.resolution.complete else [Sentence(str(found.resolution), "warn", "page")]
+    return View(
+        f"{program.network.name} on {program.chip.name}{side(found)}",
+        (*sections, listing(content["analog"]), notes_of(found.notes)),
+        about(found.data, str(found.samples), program, content["version"], found.seeds),
+        (*synthetic(program.network.origin), *condition),
+    )
+
+
+def files(found: Evaluation) -> dict[str, Bars]:
+    """Return what is also written as files of its own."""
+    return {"layers.svg": layers(found)} if found.layers else {}

@@ -1,0 +1,137 @@
+"""A whole recommender, as a person should see it: its two parts and their sum, its tables, energy by component."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mho.engineering import count, percent, quantity, ratio
+from mho.machine.energy import KINDS
+from mho.report import views
+from mho.report.run import converters
+from mho.report.sections import Bar, Bars, Figures, Notes, Sentence, Table, View, synthetic
+
+if TYPE_CHECKING:
+    from mho.report.whole import Whole
+
+TIMES = {"mean": "mean of all", "p50": "median", "p99": "99th percentile", "most": "longest"}
+DENSE = "dense"
+"""The folder of the dense part's own files."""
+
+
+def part_lines(whole: Whole) -> list[tuple[str, str, str, str]]:
+    """Return for each part, and for both, its name, the time of a batch, the energy of a query, and what it is."""
+    dense, energy, content = whole.dense, whole.energy_j(), whole.service.to_dict()
+    shape, p99 = content["layout"], quantity(content["batch_s"]["p99"], "s")
+    tiles = "1 tile" if shape["tiles"] == 1 else f"{shape['tiles']} tiles"
+    return [
+        (
+            "tables",
+            quantity(whole.tables_s, "s"),
+            quantity(energy["tables"], "J"),
+            f"{shape['instances']} groups of rows in {tiles}, {shape['method']}; p99 {p99}",
+        ),
+        (
+            "dense part",
+            quantity(dense.latency_s, "s"),
+            quantity(energy["dense"], "J"),
+            f"{dense.program.schedule}, {ratio(dense.bound_ratio)} its lower bound",
+        ),
+        (
+            "both",
+            quantity(whole.latency_s, "s"),
+            quantity(sum(energy.values()), "J"),
+            f"{count(whole.queries_per_s)} queries/s, one batch after another every {quantity(whole.interval_s, 's')}",
+        ),
+    ]
+
+
+def conclusion(whole: Whole) -> str:
+    """Say in sentences how fast it is, which part holds it up, where its energy goes, and whether it was found right."""
+    energy, slower = whole.energy_j(), "tables" if whole.tables_s >= whole.dense.latency_s else "dense part"
+    joules = sum(energy.values())
+    said = (
+        f"A batch of {whole.batch} queries has its scores after {quantity(whole.latency_s, 's')}; batch after batch, that is "
+        f"{count(whole.queries_per_s)} queries a second, held up by the {slower}. A query takes {quantity(joules, 'J')}, "
+        f"{percent(energy['dense'], joules)} of it in the dense part."
+    )
+    said += f" Executed: {whole.verified}." if whole.verified is not None else ""
+    return f"{said} The trace was made up, not measured." if whole.service.synthetic else said
+
+
+def _tables(whole: Whole) -> Figures:
+    service = whole.service
+    times = service.to_dict()["batch_s"]
+    rows = [
+        ("look-ups of a query", count(service.lookups / max(service.queries, 1)), ""),
+        ("activations of a bag", count(service.activations / max(service.bags, 1)), ""),
+        ("look-ups of an activation", count(service.lookups / max(service.activations, 1)), ""),
+        *((f"time of a batch, {TIMES[name]}", quantity(seconds, "s"), "") for name, seconds in times.items()),
+        ("area of the tables", quantity(whole.area_m2()["tables"], "m²"), ""),
+        ("area of the chip", quantity(whole.area_m2()["chip"], "m²"), ""),
+    ]
+    return Figures(
+        title="Tables", rows=rows, remark=f"A row has {service.seats.dimension} features of 8 bits.", where="page"
+    )
+
+
+def _energies(whole: Whole) -> list[Bars]:
+    """Draw the energy of a query by part and kind, and by component."""
+    service, dense, queries = whole.service, whole.dense.to_dict()["energy_j"], max(whole.service.queries, 1)
+    kinds = {
+        "tables": {kind: sum(j for (_, each), j in service.energy.items() if each == kind) / queries for kind in KINDS},
+        "dense part": {kind: dense["by_kind"][kind] / whole.batch for kind in KINDS},
+    }
+    of_tables = service.to_dict()["energy_j"]["by_component"].items()
+    components = [(f"tables: {name}", joules / queries) for name, joules in of_tables]
+    components += [(f"dense part: {name}", joules / whole.batch) for name, joules in dense["by_component"].items()]
+    components.sort(key=lambda each: -each[1])
+    total = sum(joules for _, joules in components)
+    bars = [Bar(name, {"": joules}, beside=percent(joules, total)) for name, joules in components if joules]
+    return [
+        Bars(
+            title="Energy of a query",
+            bars=[Bar(part, pieces) for part, pieces in kinds.items()],
+            unit="J",
+            where="page",
+        ),
+        Bars(title="Energy of a query by component", bars=bars, unit="J", where="page"),
+    ]
+
+
+def view(whole: Whole) -> View:
+    """Return the view of a whole recommender."""
+    service, dense = whole.service, whole.dense
+    bound = (dense.to_dict()["lower_bound_s"], "no legal schedule is faster")
+    times = [Bar("tables", {"": whole.tables_s}), Bar("dense part", {"": dense.latency_s}, mark=bound)]
+    verified = [] if whole.verified is None else [Sentence(whole.verified, "good" if whole.right else "bad")]
+    parts = Table(
+        title="Parts", heads=("part", "time of a batch", "energy of a query", "what"), lines=part_lines(whole), prose=True,
+        tones={2: "strong"}, remark="While the dense part computes one batch, the tables serve the next. The dense part has a page "
+        f"of its own, {DENSE}/report.html.",
+    )  # fmt: skip
+    return View(
+        f"{whole.recommender.name} on {service.chip.name}, tables and dense part",
+        (
+            Bars(title="Time of a batch", bars=times, unit="s", where="page"),
+            *_energies(whole),
+            parts,
+            _tables(whole),
+            Notes(notes=whole.notes()),
+        ),
+        (
+            f"{count(service.queries)} queries, {count(service.lookups)} look-ups of {service.origin}",
+            f"batches of {whole.batch}; chip {service.chip.digest[:12]}",
+            f"weights: {whole.recommender.origin}",
+        ),
+        (
+            *verified,
+            *synthetic(whole.recommender.origin),
+            *(Sentence(f"dense part: {sentence.words}", sentence.tone) for sentence in converters(dense)),
+        ),
+        said=conclusion(whole),
+    )
+
+
+def files(whole: Whole) -> dict[str, str | bytes]:
+    """Return what is kept beside data and page: the dense part's own files."""
+    return {f"{DENSE}/{name}": content for name, content in views.files(whole.dense).items()}

@@ -1,0 +1,257 @@
+"""The report of one program, as a person should see it: time, energy, chip, lifetimes, layers, timeline, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mho.engineering import count, percent, quantity, ratio, scaled
+from mho.machine.energy import KINDS
+from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
+from mho.report.timeline import page_data
+from mho.report.trace import render_trace
+
+if TYPE_CHECKING:
+    from mho.machine.report import Report
+
+COSTLIEST = 10
+"""Layers shown in a terminal."""
+COUNTINGS = {"changed": "level changes", "addressed": "addressed writes"}
+"""The ways of counting what wears a cell."""
+LAYERS = ("layer", "kind", "K", "N", "windows", "MACs", "groups", "arrays", "copies")
+
+
+def verdict(verified: str | None) -> Sentence:
+    """Say whether the program was executed, and what that found."""
+    if verified is None:
+        return Sentence("not executed", "warn")
+    return Sentence(f"executed: {verified}", "good" if verified.startswith("bit-exact") else "bad")
+
+
+def converters(report: Report) -> list[Sentence]:
+    """Say what the chip's converters resolve, as conditions where they fall short."""
+    resolved, losses = report.resolution, report.losses
+    sentences = [Sentence(str(resolved), "soft" if resolved.complete else "warn")]
+    if losses is not None:
+        sentences.append(Sentence(str(losses), "warn" if losses.rounded or losses.clipped else "soft"))
+    return sentences
+
+
+def squeezed(content: Mapping[str, Any]) -> bool:
+    """Return True if the mapping goes by the bits of weights: its arrays are then worth comparing with a dense one's."""
+    return bool(content["strategy"]["mapping"]["choice"] == "squeezed")
+
+
+def saving(content: Mapping[str, Any]) -> str:
+    """Say how many arrays a dense mapping takes, against those used."""
+    used, dense = content["arrays"]["used"], content["arrays"]["dense"]
+    return f"one copy of each layer; a dense mapping takes {count(dense)}, {ratio(dense / used)} as many"
+
+
+def years(value: float | None, *, least: bool = False) -> str:
+    """Write a lifetime: "27.1 years", or "≥ 27.1 years" where it is a bound; None is one without end."""
+    return "no limit" if value is None else f"{'≥ ' * least}{count(value)} year{'s' * (value != 1)}"
+
+
+def brief_notes(reports: Sequence[Report]) -> list[str]:
+    """Return the notes that a terminal shows: a chip rests on dozens of assumptions, which the page tells."""
+    chips = [report.program.chip for report in reports]
+    notes = dict.fromkeys(note for report in reports for note in report.notes())
+    brief = [note for note in notes if not any(note in chip.notes for chip in chips)]
+    for name, of_chip in {chip.name: chip.notes for chip in chips}.items():
+        if of_chip:
+            brief.append(
+                f"{count(len(of_chip))} assumptions and notes on chip {name}: mho show, report.html, report.json"
+            )
+    return brief
+
+
+def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the numbers that are most asked for: what, how much, and a remark."""
+    energy, groups, writes = content["energy_j"]["total"], content["groups"], content["writes"]
+    latency, memory, batch = content["latency_s"], content["memory"], content["model"]["batch"]
+    arguments, area = content["bound_arguments_s"], content["area_m2"]
+    bound = "without a lower bound"
+    if report.bound_ratio is not None:
+        reason = max(arguments, key=lambda name: arguments[name])
+        lower = quantity(content["lower_bound_s"], "s")
+        bound = f"{ratio(report.bound_ratio)} the lower bound of {lower}, of any schedule on this chip, by {reason}"
+    largest = sorted(area["by_component"].items(), key=lambda item: -item[1])[:3]
+    parts = ", ".join(f"{name} {percent(value, area['total'])}" for name, value in largest)
+    busiest = f"changes per inference on average; {count(writes['per_cell_max'])} in the busiest cell"
+    cards = [
+        ("Latency", quantity(latency, "s"), bound),
+        ("Throughput", f"{count(content['throughput_per_s'])}/s", f"samples, one inference of {count(batch)} after another"),
+        ("Energy", quantity(energy, "J"), f"per inference; {quantity(energy / latency, 'W')} on average" if latency else ""),
+        ("Area", quantity(area["total"], "m²"), f"the most of it: {parts}" if parts else ""),
+        ("Groups in use", percent(groups["mean_occupancy"], 1.0),
+         f"on average; at most {count(groups['peak'])} of {count(groups['total'])}"),
+        ("Memory busy", percent(memory["busy_fraction"], 1.0), f"of {quantity(memory['bandwidth_bytes_per_s'], 'B')}/s"),
+        ("Pulses", count(writes["pulses"]),
+         f"per inference; {count(writes['cells'])} of {count(writes['addressed'])} cells written change"),
+        ("Wear per cell", count(writes["per_cell_mean"]), busiest),
+    ]  # fmt: skip
+    if squeezed(content):
+        cards.append(("Arrays", count(content["arrays"]["used"]), saving(content)))
+    if report.program.setup:
+        setup = content["setup"]
+        remark = (
+            f"once, before the first inference: {quantity(setup['energy_j'], 'J')}, {count(setup['pulses'])} pulses"
+        )
+        cards.append(("Setup", quantity(setup["latency_s"], "s"), remark))
+    return cards
+
+
+def _components(report: Report) -> dict[str, dict[str, float]]:
+    """Return the energy of each component, split by kind, the largest first."""
+    split: dict[str, dict[str, float]] = {}
+    for entry in report.account.entries:
+        parts = split.setdefault(entry.component, dict.fromkeys(KINDS, 0.0))
+        parts[entry.kind] += entry.joules
+    return dict(sorted(split.items(), key=lambda item: -sum(item[1].values())))
+
+
+def _energy(report: Report, content: Mapping[str, Any]) -> list[Bars]:
+    total = f"Energy   {quantity(content['energy_j']['total'], 'J')} per inference"
+    kinds = [Bar(kind, {kind: content["energy_j"]["by_kind"][kind]}) for kind in KINDS]
+    components = [Bar(name, parts) for name, parts in _components(report).items()]
+    areas = sorted(content["area_m2"]["by_component"].items(), key=lambda item: -item[1])
+    bounds = [Bar(name, {"": seconds}) for name, seconds in content["bound_arguments_s"].items()]
+    return [
+        Bars(title=f"{total}, by kind", bars=kinds, unit="J"),
+        Bars(title="by component", bars=components, unit="J", where="terminal"),
+        Bars(title="Energy by component", bars=components, unit="J", where="page"),
+        Bars(title="Lower bound: no legal schedule is faster than the longest", unit="s", where="page",
+             bars=[*bounds, Bar("this schedule", {"": content["latency_s"]})]),
+        Bars(title="Area by component", bars=[Bar(name, {"": area}) for name, area in areas], unit="m²", where="page"),
+    ]  # fmt: skip
+
+
+def span(start: float | None, end: float | None, whole: float) -> str:
+    """Write a stretch of time in the unit that suits the whole: "1.204 – 1.972"."""
+    if start is None or end is None:
+        return "–"
+    unit = scaled(whole, "s")[1]
+    factor = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}.get(unit, 1e12)
+    decimals = max(0, 4 - len(f"{whole * factor:.0f}"))
+    return f"{start * factor:.{decimals}f} – {end * factor:.{decimals}f}"
+
+
+def _phases(record: Mapping[str, Any], latency: float) -> tuple[str, str]:
+    """Write when a layer is written and when it computes."""
+    # A setup's writes come before 0, all together; their times would say nothing about the inference.
+    prepared = record["write_start_s"] is not None and record["write_start_s"] < 0
+    written = "setup" if prepared else span(record["write_start_s"], record["write_end_s"], latency)
+    return written, span(record["compute_start_s"], record["compute_end_s"], latency)
+
+
+def _costliest(content: Mapping[str, Any]) -> Table:
+    """Return the layers that a terminal shows."""
+    total, latency = content["energy_j"]["total"], content["latency_s"]
+    unit = scaled(latency, "s")[1]
+    lines = [
+        (
+            record["name"], *_phases(record, latency), quantity(record["energy_j"], "J"), percent(record["energy_j"], total),
+            *(count(record[key]) if record[key] else "–" for key in ("groups", "copies")),
+        )
+        for record in sorted(content["layers"], key=lambda record: -record["energy_j"])[:COSTLIEST]
+    ]  # fmt: skip
+    return Table(
+        title=f"Costliest layers   {len(lines)} of {len(content['layers'])}", lines=lines, cut=True, where="terminal",
+        heads=("layer", f"written, {unit}", f"computed, {unit}", "energy", "share", "groups", "copies"),
+    )  # fmt: skip
+
+
+def _timeline(report: Report, content: Mapping[str, Any]) -> Timeline:
+    data = page_data(report, content["layers"])
+    latency, total, records = content["latency_s"], content["energy_j"]["total"], content["layers"]
+    unit = scaled(latency, "s")[1]
+    numbers = ("k", "n", "windows", "macs", "groups", "arrays", "copies")
+    lines = [
+        (
+            record["name"], record["kind"], *(count(record[key]) if record[key] else "–" for key in numbers),
+            *_phases(record, latency), quantity(record["energy_j"], "J"), percent(record["energy_j"], total),
+        )
+        for record in records
+    ]  # fmt: skip
+    notes = []
+    if data["gap"] is not None:
+        notes.append(
+            f"For its size, the timeline unites the {count(data['instructions'])} instructions to "
+            f"{count(len(data['bars']['kind']))} bars: neighbours of one row less than "
+            f"{quantity(data['gap'], 's')} apart are one."
+        )
+    if data["averaged"] is not None:
+        notes.append(f"For its size, occupancy and memory rate are averages over {quantity(data['averaged'], 's')}.")
+    writes = any(record["write_start_s"] is not None and record["write_start_s"] >= 0 for record in records)
+    once = (
+        "; weights are written once, before the first inference" if content["setup"]["latency_s"] and not writes else ""
+    )
+    heads = (*LAYERS, f"written, {unit}", f"computed, {unit}", "energy", "share")
+    return Timeline(
+        data=data, heads=heads, lines=lines, timeline_notes=notes, time_note=once, writes=writes, where="page"
+    )
+
+
+def _endurance(content: Mapping[str, Any]) -> Table:
+    """Return lifetimes, a line for each way of counting writes."""
+    found, writes = content["endurance"], content["writes"]
+    slow = "" if found["attainable"] else f", but {count(found['reached_per_s'])}/s is reached"
+    title = f"Endurance   {count(found['cycles'])} writes a cell, {count(found['rate_per_s'])} inferences/s{slow}"
+    lines = []
+    for way, words in COUNTINGS.items():
+        lived, prefix = found[way], "addressed_" if way == "addressed" else ""
+        least = way == "changed" and not found["exact"]
+        per_cell = [count(writes[f"{prefix}per_cell_{name}"]) for name in ("mean", "max", "levelled")]
+        lives = [
+            years(lived[f"years_{name}"], least=least and name != "mean") for name in ("mean", "worst", "levelled")
+        ]
+        gain = lived["levelling_gain"]
+        lines.append((words, *per_cell, *lives, "–" if gain is None else ratio(gain)))
+    heads = ("counting", "writes: average", "worst", "levelled", "lifetime: average", "worst", "levelled", "gain")
+    remark = "Writes of a cell per inference. Levelled: the groups of the chip take turns. The worst cell dies first."
+    return Table(title=title, heads=heads, lines=lines, remark=remark)
+
+
+def _sources(content: Mapping[str, Any]) -> Table:
+    lines = list(content["sources"].items())
+    return Table(
+        title="Where the constants come from", heads=("", ""), lines=lines, prose=True, where="page",
+        remark=f"Chip {content['chip']['name']}, digest {content['chip']['digest']}. Schema {content['schema']}.",
+        tones={number: "warn" for number, (_, source) in enumerate(lines) if "assumption:" in source},
+    )  # fmt: skip
+
+
+def _choice(stage: str, settings: Mapping[str, Any]) -> str:
+    """Write the choice at a stage of the strategy, with its settings: "banks: ilp, time limit s 60"."""
+    more = [(name, value) for name, value in settings.items() if name != "choice" and value is not None]
+    told = "".join(f", {name.replace('_', ' ')} {value}" for name, value in more)
+    return f"{stage.replace('_', ' ')}: {settings['choice']}{told}"
+
+
+def view(report: Report) -> View:
+    """Return the view of a report."""
+    content = report.to_dict()
+    model = content["model"]
+    chosen = [_choice(stage, settings) for stage, settings in content["strategy"].items()]
+    about = (
+        f"{count(model['layers'])} matrix layers, {count(model['weights'])} weights, "
+        f"{count(model['macs'])} MACs, batch {model['batch']}; weights: {model['weights_origin']}"
+    )
+    sections: list[Section] = [Figures(rows=_cards(report, content), cards=True), _timeline(report, content)]
+    sections += _energy(report, content)
+    if content["endurance"] is not None:
+        sections.append(_endurance(content))
+    sections += [_costliest(content), Notes(notes=content["notes"], brief=brief_notes([report])), _sources(content)]
+    return View(
+        f"{model['name']} on {content['chip']['name']}, schedule {content['schedule']}",
+        sections,
+        [about, " · ".join(chosen)],
+        (verdict(content["verified"]), *converters(report)),
+        mark=f"mho {content['version']} · report",
+    )
+
+
+def files(report: Report) -> dict[str, str]:
+    """Return what is kept beside data and page: the timeline for Perfetto."""
+    return {"trace.json": render_trace(report)}

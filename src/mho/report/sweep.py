@@ -1,0 +1,250 @@
+"""Accuracy over one or two parameters, as a person should see it: table, heat map or line, and the sentence that concludes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from mho.chip.spec import ChipSpec
+from mho.machine.analog.devices.reader import keys
+from mho.quantity import marks
+from mho.report.accuracy import UNCERTAINTY, about, half_points, interval, listing, notes_of, points, rate, value
+from mho.report.sections import Axis, Cell, HeatMap, Lines, Section, Series, Table, View, synthetic
+from mho.report.svg import round_step
+
+if TYPE_CHECKING:
+    from mho.machine.evaluation import Evaluation
+    from mho.machine.sweep import Sweep
+
+UNITS = {
+    "adc.bits": "bits", "adc.effective_bits": "bits", "adc.limit": "levels x input steps", "adc.percentile": "%",
+    "adc.offset_error": "steps of the ADC", "age_s": "s", "writes": "writes a cell",
+    "wires.row_ohm": "ohm a segment", "wires.column_ohm": "ohm a segment",
+}  # fmt: skip
+"""Units of the keys of an analog file; a key that is not here has none."""
+OF_DEVICE = {"S": "S", "s": "s", "range": "as a share"}
+"""Units of a device's keys by those of its bare values."""
+LOSS = 0.01
+"""Accuracy that a point of a sweep may lose and still count as good: one point of a hundred."""
+CLOSEST = 0.3
+"""The least distance of neighbours over the mean distance: closer ones are told apart on a logarithmic axis only."""
+
+
+def unit(key: str) -> str:
+    """Return the unit of a swept parameter, as bare values of it are meant; nothing where it has none."""
+    head, _, tail = key.partition(".")
+    if head == "device":
+        known = keys()
+        return OF_DEVICE.get((known[tail].unit or "") if tail in known else "", "")
+    if head != "chip":
+        return UNITS.get(key, "")
+    mark = marks(ChipSpec).get(tail)
+    return "" if mark is None else mark.unit or ""
+
+
+def axis(key: str) -> str:
+    """Name an axis: "adc.bits in bits"."""
+    told = unit(key)
+    return f"{key} {told}" if told.startswith("as ") else f"{key} in {told}" if told else key
+
+
+def places(values: Sequence[Any]) -> tuple[list[float], str]:
+    """Return where values stand on an axis from 0 to 1, and a word on it where it is not plain: numbers at their distances,
+    logarithms of them where these are too uneven, and words, or numbers down to 0 over decades, evenly spaced.
+    """
+    count = len(values)
+    even = [(place + 0.5) / count for place in range(count)]
+    if count == 1 or not all(isinstance(each, int | float) for each in values):
+        return even, ""
+    for scaled, word in ((values, ""), ([math.log(v) if v > 0 else -math.inf for v in values], "logarithmic axis")):
+        low, high = min(scaled), max(scaled)
+        gaps = [b - a for a, b in pairwise(sorted(scaled))]
+        if math.isfinite(low) and min(gaps) >= CLOSEST * (high - low) / (count - 1):
+            return [0.04 + 0.92 * (each - low) / (high - low) for each in scaled], word
+    return even, "values evenly spaced, not to scale"
+
+
+def uneven(values: Sequence[Any]) -> bool:
+    """Say whether numbers are at uneven distances, so that a table of equal cells is not to scale."""
+    if len(values) < 3 or not all(isinstance(each, int | float) for each in values):
+        return False
+    gaps = [b - a for a, b in pairwise(values)]
+    return bool(max(gaps) - min(gaps) > 1e-9 * max(abs(gap) for gap in gaps))
+
+
+def conclusion(found: Sweep) -> str:
+    """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
+    good = [each.accuracy >= each.in_integers - LOSS for each in found.evaluations]
+    ordered = sorted(found.points, key=lambda point: point[1].accuracy)
+    least, most = (f"{points(each.accuracy)} at {headline(at)}" for at, each in (ordered[0], ordered[-1]))
+    best = ordered[-1][1]
+    reference = {each.in_integers for each in found.evaluations}
+    goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
+    if all(good):
+        said = f"Everywhere here accuracy stays within {goal}; the least is {least}."
+    elif not any(good):
+        said = f"Nowhere here does accuracy come within {goal}; the most is {most}."
+    elif len(found.over) == 1:
+        said = f"{_where(found, good)} accuracy is within {goal}; the least is {least}."
+    else:
+        said = f"At {sum(good)} of {len(good)} points accuracy is within {goal}; the most is {most}, the least {least}."
+    low, high = best.sample_interval
+    half = (high - low) / 2
+    if half > LOSS:
+        said += f" {best.samples} samples leave ± {100 * half:.1f} points open, too much to be sure of one; more samples narrow it."
+    return said
+
+
+def _where(found: Sweep, good: Sequence[bool]) -> str:
+    """Say at which values of one parameter points are good: "From adc.bits 7 on", "Up to age_s 3600", "At adc.bits 5, 7"."""
+    ((key, values),) = found.over
+    if all(isinstance(each, int | float) for each in values):
+        ranked = sorted(zip(values, good, strict=True))
+        flags = [flag for _, flag in ranked]
+        count = sum(flags)
+        if flags == [False] * (len(flags) - count) + [True] * count:
+            return f"From {key} {value(ranked[-count][0])} on"
+        if flags == [True] * count + [False] * (len(flags) - count):
+            return f"Up to {key} {value(ranked[count - 1][0])}"
+    return f"At {key} {', '.join(value(each) for each, flag in zip(values, good, strict=True) if flag)}"
+
+
+def headline(values: Mapping[str, Any]) -> str:
+    """Write the values of a point of a sweep: adc.bits 6, age_s 0."""
+    return ", ".join(f"{key} {value(given)}" for key, given in values.items())
+
+
+def _title(found: Sweep) -> str:
+    first = found.evaluations[0]
+    return f"{first.program.network.name} on {first.program.chip.name}: top-1 accuracy in %"
+
+
+def _remark(found: Sweep) -> str:
+    """Say under a drawing what its numbers rest on."""
+    first, chips = found.evaluations[0], max(len(each.seeds) for each in found.evaluations)
+    known = [f"{first.samples} samples"]
+    if len(found.over) > 1 and any(uneven(values) for _, values in found.over):
+        known.append("cells of one size, not to scale")
+    if any(each.over_seeds.half is not None for each in found.evaluations):
+        known.append(f"± half of the 95 % interval over {chips} chips")
+    if first.in_float is not None:
+        known.append(f"float {100 * first.in_float:.2f}")
+    if len({each.in_integers for each in found.evaluations}) == 1:
+        known.append(f"8-bit integers {100 * first.in_integers:.2f}")
+    if "synthetic" in first.program.network.origin:
+        known.append("SYNTHETIC WEIGHTS")
+    return " · ".join(known)
+
+
+def _tip(values: Mapping[str, Any], each: Evaluation) -> str:
+    return (
+        f"{headline(values)}: {points(each.accuracy)} {half_points(each.over_seeds.half)}".rstrip()
+        + f"; 95 % over samples {interval(each.sample_interval)}"
+        + f"; agreement {points(each.agreement)}; ADC clipped {rate(each.clip_rate)}"
+    )
+
+
+def _heat_map(found: Sweep) -> HeatMap:
+    (down, rows), (across, columns) = found.over
+    cells = [
+        Cell(100 * each.accuracy, f"{100 * each.accuracy:.2f}", half_points(each.over_seeds.half), _tip(values, each))
+        for values, each in found.points
+    ]
+    return HeatMap(
+        title=_title(found), about=_remark(found), down=axis(down), across=axis(across), where="page",
+        rows=[value(each) for each in rows], columns=[value(each) for each in columns],
+        cells=[cells[first : first + len(columns)] for first in range(0, len(cells), len(columns))],
+    )  # fmt: skip
+
+
+def _line(found: Sweep) -> Lines:
+    ((key, values),) = found.over
+    shares, scale = places(values)
+    first = found.evaluations[0]
+    ends = [each.seed_interval or (each.accuracy, each.accuracy) for each in found.evaluations]
+    seen = [100 * end for pair in ends for end in pair] + [100 * first.in_integers]
+    step = round_step(max(max(seen) - min(seen), 1.0), 5)
+    low, high = step * math.floor(min(seen) / step + 1e-9), step * math.ceil(max(seen) / step - 1e-9)
+    series = Series(
+        "accuracy",
+        [(share, 100 * each.accuracy) for share, each in zip(shares, found.evaluations, strict=True)],
+        [f"{100 * each.accuracy:.2f}" for each in found.evaluations],
+        [
+            None if each.seed_interval is None else (100 * a, 100 * b)
+            for (a, b), each in zip(ends, found.evaluations, strict=True)
+        ],
+        [_tip(at, each) for at, each in found.points],
+    )
+    return Lines(
+        title=_title(found), about=_remark(found), where="page", series=[series],
+        across=Axis(f"{axis(key)} ({scale})" if scale else axis(key), 0.0, 1.0,
+                    ticks=[(share, value(each)) for share, each in zip(shares, values, strict=True)]),
+        up=Axis("accuracy in %", low, max(high, low + step)), reference=(100 * first.in_integers, "8-bit integers"),
+    )  # fmt: skip
+
+
+def drawing(found: Sweep) -> HeatMap | Lines:
+    """Draw a sweep: the first parameter down, the second across; a line where there is one parameter."""
+    return _heat_map(found) if len(found.over) > 1 else _line(found)
+
+
+def files(found: Sweep) -> dict[str, HeatMap | Lines]:
+    """Return what is also written as files of its own."""
+    return {"sweep.svg": drawing(found)}
+
+
+def _grid(found: Sweep, title: str, cells: Sequence[str]) -> Table:
+    """Lay out a text of every point: the first parameter down, the second across."""
+    (key, values), *rest = found.over
+    across: tuple[Any, ...] = rest[0][1] if rest else ("",)
+    corner = f"{key} ↓   {rest[0][0]} →" if rest else key
+    lines = [(value(each), *cells[row * len(across) : (row + 1) * len(across)]) for row, each in enumerate(values)]
+    return Table(title=title, heads=(corner, *(value(each) for each in across)), lines=lines, where="terminal")
+
+
+def _grids(found: Sweep) -> list[Table]:
+    def accuracy(each: Evaluation) -> str:
+        half = each.over_seeds.half
+        return f"{100 * each.accuracy:.2f}" + ("" if half is None else f" ±{100 * half:.2f}"[:6].rstrip("."))
+
+    tables = [_grid(found, "Accuracy", [accuracy(each) for each in found.evaluations])]
+    if any(each.clip_rate for each in found.evaluations):
+        tables.append(
+            _grid(found, "ADC clipped, of all conversions", [rate(each.clip_rate) for each in found.evaluations])
+        )
+    return tables
+
+
+def _points(found: Sweep) -> Table:
+    heads = (
+        *(axis(key) for key, _ in found.over), "accuracy", "95 % over chips", "95 % over samples", "worst chip",
+        "agreement", "ADC clipped", "chips",
+    )  # fmt: skip
+    lines = [
+        (
+            *(value(each) for each in values.values()), points(each.accuracy), interval(each.seed_interval),
+            interval(each.sample_interval), points(min(each.accuracies)), points(each.agreement), rate(each.clip_rate),
+            str(len(each.seeds)),
+        )
+        for values, each in found.points
+    ]  # fmt: skip
+    return Table(title="Point by point", heads=heads, lines=lines, remark=UNCERTAINTY, where="page")
+
+
+def view(found: Sweep) -> View:
+    """Return the view of a sweep."""
+    content, network = found.to_dict(), found.evaluations[0].program.network
+    most = max(found.evaluations, key=lambda each: len(each.seeds))
+    sections: list[Section] = [drawing(found), *_grids(found), _points(found)]
+    return View(
+        f"{network.name}: accuracy over {' and '.join(key for key, _ in found.over)}",
+        (*sections, listing(content["analog"]), notes_of(found.notes)),
+        (
+            *about(most.data, str(most.samples), most.program, content["version"], most.seeds),
+            f"top-1 in %; {_remark(found)}",
+        ),
+        synthetic(network.origin),
+        said=conclusion(found),
+    )
