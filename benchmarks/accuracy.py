@@ -128,7 +128,7 @@ class Measurement:
 
         if per_channel not in self._quantised:
             given = None if self.calibration is None else self.calibration.inputs
-            self._quantised[per_channel] = mho.quantise(self.network, given, per_channel=per_channel)
+            self._quantised[per_channel] = mho.number.quantise(self.network, given, per_channel=per_channel)
         return self._quantised[per_channel]
 
     def scores(self, kind: str, start: int, stop: int) -> Any:
@@ -137,9 +137,9 @@ class Measurement:
 
         inputs = tuple(array[start:stop] for array in self.samples.inputs)
         if kind == "float":
-            outputs = mho.run_float(self.network, inputs, single=True)
+            outputs = mho.number.run_float(self.network, inputs, single=True)
         else:
-            outputs = mho.run_reference(self.quantised(kind == "channel"), inputs)
+            outputs = mho.number.run_reference(self.quantised(kind == "channel"), inputs)
         return outputs[self.network.outputs[0]]
 
     def verdicts(self) -> dict[str, Any]:

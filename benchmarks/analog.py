@@ -144,14 +144,14 @@ def executor(network: Network, calibration: Any, chip: dict[str, Any], analog: d
     """Compile a network, one copy of each layer, for a chip that holds all of it."""
     import mho
 
-    device = mho.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
+    device = mho.machine.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
     values = {**ARRAYS, "tiles": 40, **chip}
     program = mho.compile(
-        mho.quantise(network, calibration),
+        mho.number.quantise(network, calibration),
         mho.Chip.load("aras").override(values, source="the arrays of the benchmark"),
         "overlap",
     )
-    return mho.Executor(program, device.override(analog))
+    return mho.machine.Executor(program, device.override(analog))
 
 
 def network_case(name: str) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def network_case(name: str) -> dict[str, Any]:
     unit = reference_s(float_resnet20(), BATCH, 3, 32, 32)
     took = least_s(lambda: made.run(samples.inputs))
     after = reference_s(float_resnet20(), BATCH, 3, 32, 32)
-    signals = mho.Signals()
+    signals = mho.machine.Signals()
     made.run(samples.inputs, signals=signals)
     conversions = sum(layer.conversions for layer in signals.layers)
     clipped = sum(layer.clipped for layer in signals.layers)
@@ -195,7 +195,7 @@ def layer_case(name: str) -> dict[str, Any]:
     unit = reference_s(module, BATCH, 1024)
     took = least_s(lambda: made.run(x))
     after = reference_s(module, BATCH, 1024)
-    signals = mho.Signals()
+    signals = mho.machine.Signals()
     made.run(x, signals=signals)
     return {
         "what": what,
@@ -222,18 +222,18 @@ def memory_case(copies: str) -> dict[str, Any]:
     x = np.maximum(np.random.default_rng(0).standard_normal((16, 2048)), 0)
     chip = mho.Chip.load("isaac").override({"tiles": 400}, source="room for several copies")
     schedule = "adaptive" if copies == "copies" else "overlap"
-    program = mho.compile(mho.quantise(network, x), chip, mho.Strategy().with_(schedule=schedule))
-    analog = mho.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(
+    program = mho.compile(mho.number.quantise(network, x), chip, mho.Strategy().with_(schedule=schedule))
+    analog = mho.machine.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(
         {**CLIPPING, "device.programming.sigma": 0.05}
     )
     # What is imported and compiled once is not counted.
     small = mho.Network.from_torch(torch.nn.Linear(64, 64).eval(), torch.zeros(1, 64))
-    tiny = mho.compile(mho.quantise(small, np.ones((1, 64))), chip, "overlap")
-    mho.Executor(tiny, analog).run(np.ones((1, 64)))
+    tiny = mho.compile(mho.number.quantise(small, np.ones((1, 64))), chip, "overlap")
+    mho.machine.Executor(tiny, analog).run(np.ones((1, 64)))
     del module, layers, small, tiny
     gc.collect()
     before = resident_bytes()
-    made = mho.Executor(program, analog)
+    made = mho.machine.Executor(program, analog)
     made.run(x)
     arrays = chip.group.arrays * sum(
         last - first for each in program.instructions if hasattr(each, "copy") and not hasattr(each, "windows")

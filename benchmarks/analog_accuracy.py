@@ -17,7 +17,7 @@ from benchmarks.files import ROOT, SCRATCH, fingerprint, read_json, write_json, 
 from benchmarks.tables import table
 
 if TYPE_CHECKING:
-    from mho import Analog
+    from mho.machine import Analog
     from mho.network.samples import Samples
     from mho.program import Program
 
@@ -50,11 +50,11 @@ def prepared(coding: str) -> tuple[Program, Samples, Analog]:
     folder = data()
     network = mho.Network.from_onnx(folder / "resnet20.onnx")
     calibration = load_samples(folder / "train_calib.npz", network).first(CALIBRATION)
-    coded = mho.quantise(network, calibration.inputs, symmetric=coding == "differential")
+    coded = mho.number.quantise(network, calibration.inputs, symmetric=coding == "differential")
     values = {"array.coding": coding, "tiles": 40}
     chip = mho.Chip.load("aras").override(values, source="room for all of resnet20")
     program = mho.compile(coded, chip, "overlap")
-    analog = mho.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(
+    analog = mho.machine.Analog.from_dict({"schema": "mho.analog/1", "device": "generic"}).override(
         {
             "adc.range": "calibrated",
             "adc.percentile": PERCENTILE,
@@ -62,7 +62,7 @@ def prepared(coding: str) -> tuple[Program, Samples, Analog]:
             "device.programming.kind": "lognormal",
         }
     )
-    analog = mho.calibrate(program, calibration.first(WATCHED).inputs, analog)
+    analog = mho.machine.calibrate(program, calibration.first(WATCHED).inputs, analog)
     return program, load_samples(folder / "test_a.npz", network).spread(SAMPLES), analog
 
 
@@ -70,7 +70,7 @@ def right(program: Program, samples: Samples, analog: Analog) -> int:
     """Count the images that are classified rightly."""
     import mho
 
-    executor, name = mho.Executor(program, analog), program.network.outputs[0]
+    executor, name = mho.machine.Executor(program, analog), program.network.outputs[0]
     found = 0
     assert samples.labels is not None
     for first in range(0, len(samples), STEP):
@@ -100,7 +100,7 @@ def measure(coding: str) -> dict[str, int]:
     kept = read_json(store)
     done: dict[str, int] = kept.get("done", {}) if kept.get("digest") == digest else {}
     program, samples, analog = prepared(coding)
-    integers = mho.run_reference(program.quantised, samples.inputs)[program.network.outputs[0]]  # type: ignore[arg-type]
+    integers = mho.number.run_reference(program.quantised, samples.inputs)[program.network.outputs[0]]  # type: ignore[arg-type]
     done["integers"] = int((integers.argmax(axis=1) == samples.labels).sum())
     began = time.perf_counter()
     todo = [each for each in points() if str(each) not in done]

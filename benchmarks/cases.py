@@ -88,10 +88,10 @@ def _warm() -> int:
         small = mho.zoo.load("resnet20", weights=weights)
         if small.has_values:
             samples = synthetic(small, 1).inputs
-            quantised = mho.quantise(small, samples)
+            quantised = mho.number.quantise(small, samples)
             program = mho.compile(quantised, mho.Chip.load(CHIP), "overlap")
             mho.execute(program, samples)
-            mho.run_reference(quantised, samples)
+            mho.number.run_reference(quantised, samples)
         else:
             program = mho.compile(small, mho.Chip.load(CHIP), "overlap")
         mho.simulate(program)
@@ -165,7 +165,7 @@ def _seeded() -> dict[str, Any]:
         start = perf_counter()
         network = mho.zoo.load("resnet50", weights="seeded")
         loaded = perf_counter()
-        quantised = mho.quantise(network)
+        quantised = mho.number.quantise(network)
         coded = perf_counter()
         program = mho.compile(quantised, chip, "overlap")
         compiled = perf_counter()
@@ -191,7 +191,7 @@ def _executed() -> dict[str, Any]:
 
     base = _warm()
     network = mho.zoo.load("resnet50", weights="seeded")
-    quantised = mho.quantise(network, synthetic(network, 1, seed=1).inputs)
+    quantised = mho.number.quantise(network, synthetic(network, 1, seed=1).inputs)
     program = mho.compile(quantised, mho.Chip.load(CHIP), "overlap")
     inputs = synthetic(network, 1, seed=2).inputs
 
@@ -199,15 +199,15 @@ def _executed() -> dict[str, Any]:
         start = perf_counter()
         found = mho.execute(program, inputs)
         executed = perf_counter()
-        wanted = mho.run_reference(quantised, inputs)
+        wanted = mho.number.run_reference(quantised, inputs)
         referred = perf_counter()
-        mho.run_float(network, inputs, single=True)
+        mho.number.run_float(network, inputs, single=True)
         end = perf_counter()
         assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
         return {
             "execute the program": executed - start,
             "integer reference": referred - executed,
-            "float network (mho.run_float)": end - referred,
+            "float network (mho.number.run_float)": end - referred,
         }
 
     return {**_repeated(once), "base_bytes": base, "peak_bytes": peak_bytes()}

@@ -47,7 +47,7 @@ def digests() -> dict[str, str]:
     import mho
 
     held = {name: mho.Chip.load(name).digest for name in mho.Chip.presets()}
-    return {**held, "tpu-like": mho.Systolic.load("tpu-like").digest}
+    return {**held, "tpu-like": mho.machine.systolic.Systolic.load("tpu-like").digest}
 
 
 def measure(study: Study) -> list[dict[str, Any]]:

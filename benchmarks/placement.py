@@ -48,7 +48,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     files = {case.name: case.file for case in CASES}
 
     network = stages(folder) if name == STAGES else mho.Network.from_onnx(folder / files[name])
-    quantised = mho.quantise(network)
+    quantised = mho.number.quantise(network)
     worst, actual = (report_of(quantised, latency, "none") for latency in ("worst_case", "actual"))
     time, pulses = report_of(quantised, "actual", "time"), report_of(quantised, "worst_case", "pulses")
     aligned, both = (report_of(quantised, "worst_case", each, "auto") for each in ("none", "pulses"))

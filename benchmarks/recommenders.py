@@ -78,8 +78,8 @@ def noisy(recommender: Any, test: Any, layout: Any, coding: str, queries: int) -
     numbers, query = np.unique(some.queries, return_inverse=True)
     scores = {}
     for sigma in SIGMAS:
-        device = mho.Device.load("generic").override({"programming.sigma": sigma})
-        made = reduce(program, codes, mho.Analog(device=device, seed=SEED) if sigma else None)
+        device = mho.machine.Device.load("generic").override({"programming.sigma": sigma})
+        made = reduce(program, codes, mho.machine.Analog(device=device, seed=SEED) if sigma else None)
         reduced = np.zeros((len(numbers), len(recommender.tables), dimension), dtype=np.int64)
         np.add.at(reduced, (query, some.tables), made.vectors)
         if not sigma:

@@ -121,7 +121,7 @@ class Subject:
             calibration = None
             if case.calibration:
                 calibration = load_samples(folder / case.calibration, self.network).first(case.calibrated).inputs
-        self.quantised = mho.quantise(self.network, calibration)
+        self.quantised = mho.number.quantise(self.network, calibration)
         chip = scaled_chip(map_network(self.network, mho.Chip.load("aras")).count)
         self.program = mho.compile(self.quantised, chip, mho.Strategy().with_(schedule=SCHEDULE))
         assert not self.program.setup, f"{self.network.name} fits its chip"
@@ -221,14 +221,14 @@ def closest(
 
     samples, name = load_samples(spare, subject.network), subject.network.outputs[0]
     before = overwriting(subject.program)[0]
-    plain = mho.run_reference(subject.quantised, samples.inputs)[name]
+    plain = mho.number.run_reference(subject.quantised, samples.inputs)[name]
     tried = [(low_cell, centre) for low_cell in KINDS.values() for centre in (None, *GRID)]
     for low_cell, centre in tried[len(state["candidates"]) :]:
         codes = prepared(subject.quantised, centre, low_cell, subject.program.chip.array.cell_bits)
         found: dict[str, Any] = {"low_cell": low_cell, "centre": centre, "difference": None}
         pulses = placed_pulses(replace(subject.program, quantised=codes))[0]
         if 1 - pulses / before >= GOAL:
-            scores = mho.run_reference(codes, samples.inputs)[name]
+            scores = mho.number.run_reference(codes, samples.inputs)[name]
             found["difference"] = float(np.linalg.norm(scores - plain) / np.linalg.norm(plain))
         say(f"{subject.network.name}: {found}, {percent(1 - pulses / before)} % saved once placed")
         state["candidates"].append(found)
@@ -326,8 +326,8 @@ def error(subject: Subject, codes: QuantisedNetwork) -> float:
     import mho
 
     name = subject.network.outputs[0]
-    real = mho.run_float(subject.network, subject.images)[name]
-    integer = mho.run_reference(codes, subject.images)[name]
+    real = mho.number.run_float(subject.network, subject.images)[name]
+    integer = mho.number.run_reference(codes, subject.images)[name]
     return float(np.linalg.norm(integer - real) / np.linalg.norm(real))
 
 

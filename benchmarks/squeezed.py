@@ -37,9 +37,9 @@ def measure(name: str) -> dict[str, Any]:
 
     network = mho.zoo.load(name, weights="seeded")
     chip = mho.Chip.load("sme")
-    map_network(mho.quantise(mho.zoo.load("resnet20", weights="seeded")), chip, mapping="squeezed")
+    map_network(mho.number.quantise(mho.zoo.load("resnet20", weights="seeded")), chip, mapping="squeezed")
     start = perf_counter()
-    quantised = mho.quantise(network, per_channel=True, symmetric=True)
+    quantised = mho.number.quantise(network, per_channel=True, symmetric=True)
     reference = perf_counter() - start
     before, times, arrays = peak_bytes(), [], 0
     for _ in range(REPEATS):

@@ -7,6 +7,7 @@ from typing import Any
 import mho
 from benchmarks.files import ROOT, write_measured
 from benchmarks.throughput import PAPER
+from mho.machine import systolic
 
 PAGE = ROOT / "docs" / "baseline.md"
 DATAFLOWS = ("weight", "input", "output")
@@ -29,7 +30,7 @@ def rows() -> list[dict[str, Any]]:
         network = mho.zoo.load(name)
         row: dict[str, Any] = {"network": name, "paper": paper, "flows": {}}
         for flow in DATAFLOWS:
-            run = mho.systolic.run(network, "tpu-like", flow)
+            run = systolic.run(network, "tpu-like", flow)
             row["flows"][flow] = {
                 "per_s": run.throughput_per_s,
                 "single_per_s": network.batch / run.latency_without_overlap_s,

@@ -18,7 +18,7 @@ def accuracy_table(results: dict[str, Any]) -> str:
     networks = results["networks"]
     parts = [
         "**Accuracy**, top-1 in percent. *README* is what the data's README states for these samples, *float* what "
-        "`mho.run_float` gives. *Change* is in points against the README; the goal is for one weight code per tensor.",
+        "`mho.number.run_float` gives. *Change* is in points against the README; the goal is for one weight code per tensor.",
         table(
             (
                 "network",

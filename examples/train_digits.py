@@ -128,8 +128,8 @@ def measure(case: Case) -> dict[str, Any]:
     with torch.no_grad():
         in_float = right(plain(held_out[0]).numpy(), held_out[1])
     imported = mho.Network.from_torch(plain, seen[0][:1])
-    quantised = mho.quantise(imported, seen[0].numpy())
-    in_integers = right(mho.run_reference(quantised, held_out[0].numpy())[imported.outputs[0]], held_out[1])
+    quantised = mho.number.quantise(imported, seen[0].numpy())
+    in_integers = right(mho.number.run_reference(quantised, held_out[0].numpy())[imported.outputs[0]], held_out[1])
     before = on_chip(quantised, chip, analog, held_out, chips)
 
     def tuned(side: Analog, epochs: int, gradient: str, deviations: float | None) -> tuple[list[float], Any]:

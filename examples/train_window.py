@@ -55,15 +55,15 @@ def measure() -> dict[str, Any]:
 
     def coded(module: Any) -> Any:
         imported = mho.Network.from_torch(module, seen[0][:1])
-        return mho.quantise(imported, images, per_channel=True, symmetric=True)
+        return mho.number.quantise(imported, images, per_channel=True, symmetric=True)
 
     whole = coded(plain)
     found: dict[str, Any] = {"schema": SCHEMA, "base": dict(zip(("accuracy", "arrays"), executed(whole), strict=True))}
     rows = []
     for name, top in GRIDS:
-        grid = mho.Grid.parse(name)
-        nearest, _ = executed(mho.recode(whole, grid, squeeze=top))
-        output, _ = executed(mho.recode(whole, grid, method="output", samples=images, squeeze=top))
+        grid = mho.number.Grid.parse(name)
+        nearest, _ = executed(mho.number.recode(whole, grid, squeeze=top))
+        output, _ = executed(mho.number.recode(whole, grid, method="output", samples=images, squeeze=top))
         model = training.constrain(plain, grid, squeeze=top)
         train(model, seen, EPOCHS, RATE, BATCH)
         kept = training.keep_codes(model, coded(training.release(model)))

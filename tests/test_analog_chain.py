@@ -35,7 +35,7 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
 
 def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto") -> Program:
     return mho.compile(
-        mho.quantise(sketch.network(), x), chip, mho.Strategy().with_(schedule="overlap", residency=residency)
+        mho.number.quantise(sketch.network(), x), chip, mho.Strategy().with_(schedule="overlap", residency=residency)
     )
 
 

@@ -34,7 +34,7 @@ def driven_by(chip: Chip, dac_bits: int) -> Chip:
 
 
 def program_of(network: Network, chip: Chip, samples: tuple[np.ndarray, ...], schedule: str = "overlap") -> Program:
-    return mho.compile(mho.quantise(network, samples), chip, mho.Strategy().with_(schedule=schedule))
+    return mho.compile(mho.number.quantise(network, samples), chip, mho.Strategy().with_(schedule=schedule))
 
 
 @few
@@ -44,7 +44,7 @@ def test_ideal_devices_and_wide_adcs_are_bit_exact(network: Network, chip: Chip,
     samples = synthetic(network, 2, seed=1).inputs
     program = program_of(network, chip, samples, schedule)
     keep = [layer.name for layer in network.matrix_layers]
-    wanted = mho.run_reference(program.quantised, samples, keep=keep)
+    wanted = mho.number.run_reference(program.quantised, samples, keep=keep)
     signals = Signals()
     # 20 rows of 8-bit cells driven by 8 bits sum to at most 20 x 255 x 255 < 2^21: with 22 bits, signed or not, steps are 1.
     got = mho.execute(program, samples, keep=keep, analog=Analog().override({"adc.bits": 22}), signals=signals)
@@ -138,7 +138,7 @@ def sums(program: Program, inputs: np.ndarray, analog: Analog) -> np.ndarray:
     matrix, code = program.quantised.matrices[layer], program.quantised.codes[program.network.layers[0].name]
     scale = code.scale * matrix.scale
     got = mho.execute(program, inputs, analog=analog)[layer]
-    return (got - mho.run_reference(program.quantised, inputs)[layer]) / scale
+    return (got - mho.number.run_reference(program.quantised, inputs)[layer]) / scale
 
 
 def test_the_error_of_a_sum_grows_as_the_square_root_of_rows() -> None:
@@ -148,7 +148,7 @@ def test_the_error_of_a_sum_grows_as_the_square_root_of_rows() -> None:
     analog = GENERIC.override({"adc.bits": "ideal", "device.programming.sigma": sigma})
     for rows in (16, 64, 256):
         network, x = one_layer(rows, outputs, np.ones((outputs, rows))), np.ones((1, rows))
-        program = mho.compile(mho.quantise(network, x), wide(rows), "overlap")
+        program = mho.compile(mho.number.quantise(network, x), wide(rows), "overlap")
         errors = np.concatenate([sums(program, x, analog.override({"seed": seed})).ravel() for seed in range(seeds)])
         wanted = 255 * sigma * 3 * np.sqrt(rows * (64**2 + 16**2 + 4**2 + 1))
         # Of n normal draws the root mean square has a standard error of 1 / sqrt(2 n) of itself; five of them.
@@ -166,7 +166,7 @@ def test_balanced_coding_beats_offset_coding_at_equal_variation(cell_bits: int, 
     errors = {}
     for coding in ("offset", "differential"):
         chip = wide(64, array__coding=coding, array__cell_bits=cell_bits, array__columns=512)
-        program = mho.compile(mho.quantise(network, x, symmetric=symmetric), chip, "overlap")
+        program = mho.compile(mho.number.quantise(network, x, symmetric=symmetric), chip, "overlap")
         analog = GENERIC.override(
             {"adc.bits": "ideal", "device.programming.kind": "lognormal", "device.programming.sigma": 0.1}
         )

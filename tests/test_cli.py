@@ -211,7 +211,7 @@ def test_verify_ends_with_1_where_a_program_is_wrong(folder: Path, shell: Shell)
 def test_accuracy_is_that_of_the_network_on_all_samples(folder: Path, shell: Shell) -> None:
     network = mho.Network.from_onnx("net.onnx")
     samples = np.load("samples.npz")["x"]
-    classes = mho.run_float(network, (samples,))[network.outputs[0]].reshape(3, -1).argmax(axis=1)
+    classes = mho.number.run_float(network, (samples,))[network.outputs[0]].reshape(3, -1).argmax(axis=1)
     write_samples(folder / "labelled.npz", x=samples, y=np.array([classes[0], classes[1], classes[2] ^ 1]))
     result = shell("verify", "net.onnx", "--data", "labelled.npz", "--accuracy", "--json").json()
     assert result["samples"] == 1

@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_onnx(tmp_path / "net.onnx")
     network = Network.from_onnx(tmp_path / "net.onnx")
     images = np.random.default_rng(1).standard_normal((8, 3, 6, 6)).astype(np.float32)
-    labels = predicted(mho.run_float(network, images)[network.outputs[0]])
+    labels = predicted(mho.number.run_float(network, images)[network.outputs[0]])
     write_samples(tmp_path / "samples.npz", x=images, y=labels)
     write_samples(tmp_path / "unlabelled.npz", y=None)
     (tmp_path / "analog.yaml").write_text(yaml.safe_dump(ANALOG))
@@ -105,9 +105,9 @@ def test_accuracys_json_is_that_of_the_python_interface(folder: Path, shell: She
     network = Network.from_onnx("net.onnx")
     with np.load("samples.npz") as file:
         samples = mho.network.samples.Samples((file["x"],), file["y"], "samples.npz")
-    program = mho.compile(mho.quantise(network, samples.inputs), "aras", "overlap")
+    program = mho.compile(mho.number.quantise(network, samples.inputs), "aras", "overlap")
     side = mho.machine.analog.spec.Analog.load("analog.yaml").override({"device.programming.sigma": 0.05})
-    ours = mho.evaluate(program, samples.spread(4), side, seeds=2).to_dict()
+    ours = mho.machine.evaluate(program, samples.spread(4), side, seeds=2).to_dict()
     for key in ("accuracy", "agreement", "layers", "chip", "analog"):
         assert found[key] == ours[key]
 

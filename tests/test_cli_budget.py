@@ -76,15 +76,15 @@ def chosen(budget: float, **options: Any) -> Chosen:
     """Choose by the library alone."""
     network = decoder(read_configuration("decoder.yaml"), weights="seeded", seed=0, batch=1)
     inputs = load_samples(Path("ids.npz"), network, key=None).inputs
-    base = mho.quantise(network, inputs)
+    base = mho.number.quantise(network, inputs)
     codings = [base]
     for each in CODINGS.values():
         more = {"per_channel": False, **each, **options, **({"samples": inputs} if options else {})}
-        codings.append(mho.recode(base, form(str(more.pop("grid"))), **more))
+        codings.append(mho.number.recode(base, form(str(more.pop("grid"))), **more))
     chip = mho.Chip.load("sme").override({"array.columns": 32}, source="given on the command line")
-    table = mho.frontier(codings, chip, inputs)
+    table = mho.mapping.frontier(codings, chip, inputs)
     picks = table.within(budget)
-    return Chosen(chip, codings, table, picks, mho.mixed(codings, picks))
+    return Chosen(chip, codings, table, picks, mho.mapping.mixed(codings, picks))
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "output"])
@@ -108,7 +108,7 @@ def test_a_budget_chooses_what_the_library_chooses(rounding: str, folder: Path, 
     # The error of all layers together is that of the network as it is compiled.
     output = ours.network.network.outputs[0]
     inputs = load_samples(Path("ids.npz"), ours.network.network, key=None).inputs
-    wanted, together = (mho.run_reference(each, inputs)[output] for each in (ours.codings[0], ours.network))
+    wanted, together = (mho.number.run_reference(each, inputs)[output] for each in (ours.codings[0], ours.network))
     assert f"all together is {np.square(together - wanted).mean() / wanted.var():.3g}, measured on" in said
     assert shell("compare", *words, "--json").json()["reports"] == [found]
 
@@ -155,13 +155,13 @@ def test_accuracy_and_sweep_are_those_of_the_coding_that_is_chosen(folder: Path,
     chip = mho.Chip.load("sme").override({"array.columns": 8}, source="given on the command line")
     network = Network.from_onnx("net.onnx")
     given = load_samples(Path("samples.npz"), network, key=None)
-    plain = mho.quantise(network, given.inputs)
-    both = [plain, mho.recode(plain, mho.Grid.window(8, 3), per_channel=False, squeeze=4)]
+    plain = mho.number.quantise(network, given.inputs)
+    both = [plain, mho.number.recode(plain, mho.number.Grid.window(8, 3), per_channel=False, squeeze=4)]
     arrays = [map_network(each, chip, mapping="squeezed").arrays for each in both]
     assert arrays[0] > arrays[1]
     for budget, quantised in (("0", both[0]), ("10", both[1])):
         program = mho.compile(quantised, chip, mho.Strategy().with_(schedule="overlap", mapping="squeezed"))
-        ours = mho.evaluate(program, given, mho.Analog(), seeds=1, calibration=given).to_dict()
+        ours = mho.machine.evaluate(program, given, mho.machine.Analog(), seeds=1, calibration=given).to_dict()
         asked = ("net.onnx", *words, "--budget", budget, "--seeds", "1")
         found = shell("accuracy", *asked, "--json").json()
         for key in ("accuracy", "layers", "chip"):

@@ -122,7 +122,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = mho.Network.from_onnx(folder / "good.onnx")
     mho.compile(network, "aras").save(str(folder / "uncalibrated.mho"))
     samples = np.load(folder / "good.npz")["x"]
-    mho.compile(mho.quantise(network, (samples,)), "aras").save(str(folder / "good.mho"))
+    mho.compile(mho.number.quantise(network, (samples,)), "aras").save(str(folder / "good.mho"))
     whole = (folder / "good.mho").read_bytes()
     (folder / "short.mho").write_bytes(whole[: len(whole) // 2])
     (folder / "text.mho").write_text("no program\n")

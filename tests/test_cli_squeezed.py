@@ -64,12 +64,14 @@ def samples(name: str = "samples.npz") -> Any:
 def coded(calibration: str | None, grid: str | None = None, **options: Any) -> QuantisedNetwork:
     """Return the small network in codes, made by the library alone."""
     inputs = None if calibration is None else samples(calibration).inputs
-    quantised = mho.quantise(Network.from_onnx("net.onnx"), inputs, per_channel=options.get("per_channel", False))
+    quantised = mho.number.quantise(
+        Network.from_onnx("net.onnx"), inputs, per_channel=options.get("per_channel", False)
+    )
     if grid is None:
         return quantised
     if options.get("method") in ("output", "sequence"):
         options["samples"] = inputs
-    return mho.recode(quantised, form(grid), **{"per_channel": False, **options})
+    return mho.number.recode(quantised, form(grid), **{"per_channel": False, **options})
 
 
 def told(content: dict[str, Any]) -> Any:
@@ -135,7 +137,7 @@ def test_verify_executes_the_weights_on_the_grid(folder: Path, shell: Shell) -> 
     quantised = coded("samples.npz", "uniform:2")
     ours = top1(quantised, samples())
     assert found["accuracy"] == ours.to_dict()
-    kinds = mho.Grid.parse("uniform:2").magnitudes
+    kinds = mho.number.Grid.parse("uniform:2").magnitudes
     assert set(np.abs(quantised.matrices["filter"].centred).ravel()) <= set(kinds)
 
 
@@ -197,8 +199,8 @@ def test_accuracy_and_sweep_are_those_of_the_library(folder: Path, shell: Shell)
         "sme",
         mho.Strategy().with_(schedule="overlap", mapping="squeezed"),
     )
-    analog = mho.Analog().override({"adc.bits": 5})
-    ours = mho.evaluate(program, samples(), analog, seeds=1, calibration=samples()).to_dict()
+    analog = mho.machine.Analog().override({"adc.bits": 5})
+    ours = mho.machine.evaluate(program, samples(), analog, seeds=1, calibration=samples()).to_dict()
     for key in ("accuracy", "agreement", "layers", "chip", "analog"):
         assert found[key] == json.loads(json.dumps(ours[key]))
     swept = shell("sweep", "net.onnx", *words, "--over", "adc.bits=5,8", "--out", "out", "--json").json()
@@ -399,6 +401,6 @@ def test_two_options_of_one_name_are_refused() -> None:
 
 def test_options_without_effect_leave_codes_as_they_are(folder: Path) -> None:
     network = Network.from_onnx("net.onnx")
-    ours, plain = WeightOptions().coded(network, None), mho.quantise(network)
+    ours, plain = WeightOptions().coded(network, None), mho.number.quantise(network)
     assert np.array_equal(ours.matrices["filter"].codes, plain.matrices["filter"].codes)
     assert ours.notes == plain.notes

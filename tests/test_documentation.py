@@ -105,7 +105,7 @@ def test_no_page_counts_by_hand_what_a_command_lists() -> None:
     counted = {
         r"zoo of (\d+) ": len(mho.zoo.names()),
         r"(\d+) chip presets": len(mho.Chip.presets()),
-        r"(\d+) device presets": len(mho.Device.presets()),
+        r"(\d+) device presets": len(mho.machine.Device.presets()),
     }
     for page in PAGES:
         for pattern, number in counted.items():

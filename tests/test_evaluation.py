@@ -58,14 +58,14 @@ def samples(network: Network) -> Samples:
     """Samples whose labels are mostly what the network says."""
     generator = np.random.default_rng(3)
     images = generator.standard_normal((12, 3, 6, 6))
-    labels = predicted(mho.run_float(network, images)[network.outputs[0]])
+    labels = predicted(mho.number.run_float(network, images)[network.outputs[0]])
     labels[::4] = (labels[::4] + 1) % 8
     return Samples((images,), labels, "drawn")
 
 
 def compiled(network: Network, samples: Samples, changes: Mapping[str, Any] | None = None) -> Program:
     chip = hand_chip().override(dict(changes), source="test") if changes else hand_chip()
-    return mho.compile(mho.quantise(network, samples.inputs), chip, "overlap")
+    return mho.compile(mho.number.quantise(network, samples.inputs), chip, "overlap")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_an_ideal_chip_is_as_accurate_as_the_integers_and_one_is_enough(program:
 def test_counts_are_those_of_every_chip_executed_alone(program: Program, samples: Samples) -> None:
     found = evaluate(program, samples, analog(seed=5), seeds=3)
     output = program.network.outputs[0]
-    integers = predicted(mho.run_reference(program.quantised, samples.inputs)[output])
+    integers = predicted(mho.number.run_reference(program.quantised, samples.inputs)[output])
     signals = Signals()
     for place, seed in enumerate((5, 6, 7)):
         executor = Executor(program, analog(seed=seed))
@@ -429,7 +429,7 @@ def test_fewer_bits_and_more_variation_cost_accuracy_on_real_images(data: Path) 
     calibration = load_samples(data / "cifar10" / "train_calib.npz", network).spread(32)
     images = load_samples(data / "cifar10" / "test_a.npz", network).spread(40)
     assert len(np.unique(images.labels)) == 10, "the file is sorted by class, and they must be spread over it"
-    program = mho.compile(mho.quantise(network, calibration.inputs), "aras", "overlap")
+    program = mho.compile(mho.number.quantise(network, calibration.inputs), "aras", "overlap")
     content = {"schema": "mho.analog/1", "device": "generic", "adc": {"bits": 9}}
     found = sweep(program, images, Analog.from_dict(content), over={"adc.bits": (9, 4)}, calibration=calibration)
     exact, coarse = found.evaluations

@@ -173,7 +173,7 @@ def digits() -> tuple[Program, Samples, Samples]:
     """The network for real digits that comes with mho, compiled, and the digits that it never saw."""
     network = mho.Network.from_onnx(str(DIGITS / "digits.onnx"))
     given, measured = (load_samples(str(DIGITS / name), network) for name in ("digits.npz", "calibration.npz"))
-    return mho.compile(mho.quantise(network, measured.inputs), "aras", "overlap"), given, measured
+    return mho.compile(mho.number.quantise(network, measured.inputs), "aras", "overlap"), given, measured
 
 
 def test_bits_of_real_digits_are_found_and_taken_up_again(
@@ -189,7 +189,9 @@ def test_bits_of_real_digits_are_found_and_taken_up_again(
     assert found.boundary.beyond is not None and found.boundary.beyond.value == found.value - 1
     assert f"adc.bits at least {found.value}: no more than 40 points are lost" in found.sentence
     for value, probe in probes.items():
-        alone = mho.evaluate(program, given, mho.Analog().override({"adc.bits": value}), calibration=measured)
+        alone = mho.machine.evaluate(
+            program, given, mho.machine.Analog().override({"adc.bits": value}), calibration=measured
+        )
         assert (alone.in_integers - alone.accuracy <= 0.4) == (probe.side == "within")
 
     def none(*_: object, **__: object) -> None:
@@ -213,7 +215,7 @@ def test_a_few_samples_cannot_decide_and_say_so(digits: tuple[Program, Samples, 
 
 def test_the_largest_variation_is_found_too(digits: tuple[Program, Samples, Samples]) -> None:
     program, given, measured = digits
-    analog = mho.Analog().override({"adc.bits": 9})
+    analog = mho.machine.Analog().override({"adc.bits": 9})
     over = ordered("device.programming.sigma", 0, 0.8, 0.1)
     found = find(program, given.spread(128), analog, over=over, loss=30, seeds=3, calibration=measured)
     assert found.to_dict()["side"] == "largest"

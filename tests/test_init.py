@@ -49,8 +49,8 @@ def test_an_analog_template_changes_nothing_and_tells_every_key(tmp_path: Path) 
     path = tmp_path / "my-analog.yaml"
     text = analog_template("analog", path.name)
     path.write_text(text)
-    assert mho.Analog.load(path).to_dict() == mho.Analog().to_dict()
-    for key in mho.Analog.keys():  # noqa: SIM118
+    assert mho.machine.Analog.load(path).to_dict() == mho.machine.Analog().to_dict()
+    for key in mho.machine.Analog.keys():  # noqa: SIM118
         assert re.search(rf"^[# ]*{key.rpartition('.')[2]}:", text, re.MULTILINE), key
 
 
@@ -66,7 +66,7 @@ def test_what_an_analog_template_leaves_out_can_be_taken_in(taken: str, tmp_path
     text = text.replace("range: full", f"range: {kind}").replace("bits: chip", "bits: 8")
     path = tmp_path / "a.yaml"
     path.write_text(text)
-    analog = mho.Analog.load(path)
+    analog = mho.machine.Analog.load(path)
     assert getattr(analog if taken in ("writes", "wires") else analog.adc, taken) is not None
 
 
@@ -75,7 +75,7 @@ def test_init_writes_what_it_says_and_overwrites_nothing(shell: Shell, tmp_path:
         assert shell("init", *words).code == 0
         assert shell("show", place, "--json", "-").json()["name"] == Path(place).stem
     assert shell("init", "analog").code == 0
-    assert mho.Analog.load(tmp_path / "my-analog.yaml").name == "my-analog"
+    assert mho.machine.Analog.load(tmp_path / "my-analog.yaml").name == "my-analog"
     assert shell("init", "samples").code == 0
     assert sorted(os.listdir(tmp_path / "samples")) == list(names())
     before = contents(tmp_path)
@@ -108,7 +108,7 @@ def test_samples_are_small_and_told(shell: Shell) -> None:
     assert sum((folder / name).stat().st_size for name in names()) < 300_000
     told = (folder / "README.md").read_text()
     assert [name for name in names() if f"`{name}`" not in told] == ["README.md"]
-    assert mho.Analog.load(folder / "analog.yaml").adc.bits == 8
+    assert mho.machine.Analog.load(folder / "analog.yaml").adc.bits == 8
     assert mho.Network.from_onnx(str(folder / "digits.onnx")).weights == 9736
 
 
@@ -139,14 +139,16 @@ def test_a_unit_that_is_missing_is_told_with_its_kin(shell: Shell, tmp_path: Pat
 
 def test_devices_are_listed_and_shown_with_sources(shell: Shell) -> None:
     listed = shell("devices")
-    assert listed.code == 0 and all(name in listed.out for name in mho.Device.presets())
-    assert [each["name"] for each in shell("devices", "--json", "-").json()["devices"]] == list(mho.Device.presets())
-    for name in mho.Device.presets():
+    assert listed.code == 0 and all(name in listed.out for name in mho.machine.Device.presets())
+    assert [each["name"] for each in shell("devices", "--json", "-").json()["devices"]] == list(
+        mho.machine.Device.presets()
+    )
+    for name in mho.machine.Device.presets():
         shown = shell("devices", name)
         assert shown.code == 0 and "sources" in shown.out
-        values = mho.Device.load(name).frame("values")
+        values = mho.machine.Device.load(name).frame("values")
         assert all(values["source"]) and "g_on_s" in values["key"]
-        content = mho.Device.load(name).to_dict()
+        content = mho.machine.Device.load(name).to_dict()
         text = yaml.safe_dump({key: content[key] for key in content if key not in ("sources", "schema")})
         assert len(values["key"]) == text.count("source:")
     assert "did you mean taox" in shell("devices", "taxo").err
@@ -168,7 +170,7 @@ def test_help_names_every_key_of_the_analog_side(command: str, shell: Shell) -> 
         (("run", "resnet20", "--schedule", "overlap"), "name,kind,k,n", None),
         (("chips",), "chip,arrays,weights", len(mho.Chip.presets())),
         (("models",), "name,reads,option,default", None),
-        (("devices",), "name,g_off_s,g_on_s", len(mho.Device.presets())),
+        (("devices",), "name,g_off_s,g_on_s", len(mho.machine.Device.presets())),
         (("show", "aras"), "key,value,unit,source", None),
         (("devices", "taox"), "key,value,unit,source", None),
     ],

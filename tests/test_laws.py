@@ -62,10 +62,10 @@ def test_an_odd_sum_beyond_what_float32_holds_is_exact() -> None:
         "odd", (Input(name="x", inputs=(), shape=(1, 259)), layer), ("y",), "made (synthetic)", codes={"x": one}
     )
     samples = np.full((1, 259), 255.0)
-    coded = mho.quantise(network, samples)
+    coded = mho.number.quantise(network, samples)
     assert int(coded.matrices["y"].codes.astype(np.int64).sum()) * 255 == 16_841_475
     program = mho.compile(coded, "aras")
-    for outputs in (mho.execute(program, samples), mho.run_reference(coded, samples)):
+    for outputs in (mho.execute(program, samples), mho.number.run_reference(coded, samples)):
         assert outputs["y"].item() == 16_841_475 * float(coded.matrices["y"].scale)
     assert exact_type(2.0**24 + 1) is np.float64
     weight = np.full((1, 259, 1), 255, dtype=exact_type(259 * 255.0 * 255.0))
@@ -77,9 +77,9 @@ def test_an_odd_sum_beyond_what_float32_holds_is_exact() -> None:
 def test_blocks_one_by_one_give_what_the_whole_matrix_gives(network: Network, chip: Chip, per_channel: bool) -> None:
     """The shortcut that multiplies a layer's matrix at once is no other answer: zero points are corrected in both ways."""
     inputs = synthetic(network, 2, seed=1).inputs
-    quantised = mho.quantise(network, inputs, per_channel=per_channel)
+    quantised = mho.number.quantise(network, inputs, per_channel=per_channel)
     program = mho.compile(quantised, chip, "overlap")
-    reference = mho.run_reference(quantised, inputs)
+    reference = mho.number.run_reference(quantised, inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Products, "whole", lambda *_: None)
         outputs = mho.execute(program, inputs)

@@ -78,7 +78,9 @@ def program(name: str) -> Program:
         first = last = sketch.linear(sketch.layers[0], 12)
         for _ in range(3):
             last = sketch.linear(last, 12)
-        return mho.compile(mho.quantise(sketch.network(first.name)), Chip.load("aras").override(chip, source="law"))
+        return mho.compile(
+            mho.number.quantise(sketch.network(first.name)), Chip.load("aras").override(chip, source="law")
+        )
     elif name == "branches":
         sketch = Sketch(0, (1, 6, 4))
         sums = [sketch.elementwise(sketch.layers[0], sketch.layers[0]) for _ in range(2)]
@@ -86,7 +88,7 @@ def program(name: str) -> Program:
         chip |= {"vector.elements_per_s": 1e6, "layer_order": "dataflow"}
     else:
         assert name == "plain"
-    made = mho.quantise(sketch.network())
+    made = mho.number.quantise(sketch.network())
     return mho.compile(
         made,
         Chip.load("aras").override(chip, source="law"),

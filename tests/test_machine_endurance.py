@@ -103,7 +103,7 @@ def cycle(program: Program, times: int) -> Silicon:
 
 
 def compiled(net: Network, chip: Chip, schedule: str = "overlap", residency: str = "never") -> Program:
-    return mho.compile(mho.quantise(net), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    return mho.compile(mho.number.quantise(net), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
 
 
 @some
@@ -163,7 +163,7 @@ def test_a_rotated_program_computes_the_same_in_the_same_time_and_with_the_same_
     )
     samples = values if len(values) > 1 else values[0]
     program = mho.compile(
-        mho.quantise(net, samples), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+        mho.number.quantise(net, samples), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
     )
     turned = rotate(program, by)
     assert violations(turned) == ()

@@ -53,7 +53,9 @@ def activation(counts: dict[str, float]) -> Counted:
 
 
 def measured(network: Network, chip: Chip, schedule: str, residency: str) -> tuple[Program, Timing, Account]:
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+    )
     timing = time_program(program)
     return program, timing, account(program, timing, wear(program))
 
@@ -270,7 +272,9 @@ def test_a_sum_of_two_stored_tensors_reads_both() -> None:
 def test_nothing_is_read_from_the_buffer_that_was_not_written(
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+    )
     events = count_events(program, wear(program), program.setup, len(program.instructions))
     written = sum(count for (_, event, _), count in events.items() if event == "global_buffer_write_byte")
     read = sum(count for (_, event, _), count in events.items() if event == "global_buffer_read_byte")
@@ -490,7 +494,9 @@ def test_leakage_on_a_hand_timed_inference() -> None:
 @some
 @given(networks, chips(), schedules, residencies)
 def test_reports_sum_to_their_totals(network: Network, chip: Chip, schedule: str, residency: str) -> None:
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+    )
     report = mho.simulate(program).to_dict()
     energy = report["energy_j"]
     assert energy["total"] > 0

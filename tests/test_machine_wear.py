@@ -179,7 +179,9 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int]], npt.NDA
 @some
 @given(networks, chips(), schedules, residencies)
 def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, schedule: str, residency: str) -> None:
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+    )
     worn = wear(program)
     counts, cells = followed(program)
     assert {i: (each.addressed, each.changed, each.steps) for i, each in worn.counts.items()} == counts
@@ -212,7 +214,9 @@ def test_a_partial_block_written_over_itself_is_expected_to_change_nothing(sched
 def test_expected_values_are_counted_charged_and_never_wear_a_cell_less(
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+    )
     exact, expected = wear(program), wear(replace(program, quantised=None))
     assert not expected.exact
     assert expected.counts.keys() == exact.counts.keys()
@@ -229,7 +233,7 @@ def test_expected_values_are_counted_charged_and_never_wear_a_cell_less(
 @given(networks, chips())
 def test_pulses_up_equal_pulses_down_over_an_inference(network: Network, chip: Chip) -> None:
     """In steady state every cell ends as it began, so no cell changes once alone: per cell 0, or at least 2."""
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(residency="never"))
+    program = mho.compile(mho.number.quantise(network), chip, mho.Strategy().with_(residency="never"))
     _, cells = followed(program)
     assert not (cells == 1).any()
 

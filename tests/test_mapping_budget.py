@@ -63,15 +63,15 @@ def test_a_negative_budget_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def codings() -> list[mho.QuantisedNetwork]:
+def codings() -> list[mho.number.QuantisedNetwork]:
     """ResNet-20 with seeded weights, in 8 bits and on windows of 3 and 1 bits."""
     network = mho.zoo.load("resnet20", weights="seeded")
     images = np.random.default_rng(3).normal(size=(2, *network.inputs[0].shape[1:]))
-    base = mho.quantise(network, images, per_channel=True, symmetric=True)
-    return [base, *(mho.recode(base, mho.Grid.window(8, s), squeeze=x) for s, x in ((3, 3), (1, 5)))]
+    base = mho.number.quantise(network, images, per_channel=True, symmetric=True)
+    return [base, *(mho.number.recode(base, mho.number.Grid.window(8, s), squeeze=x) for s, x in ((3, 3), (1, 5)))]
 
 
-def test_a_frontier_measures_each_layer_alone(codings: list[mho.QuantisedNetwork]) -> None:
+def test_a_frontier_measures_each_layer_alone(codings: list[mho.number.QuantisedNetwork]) -> None:
     chip = mho.Chip.load("sme")
     images = np.random.default_rng(4).normal(size=(2, *codings[0].network.inputs[0].shape[1:]))
     table = frontier(codings, chip, images)
@@ -88,11 +88,13 @@ def test_a_frontier_measures_each_layer_alone(codings: list[mho.QuantisedNetwork
     picks[layer] = 2
     changed = mixed(codings, picks)
     name = codings[0].network.outputs[0]
-    wanted, found = (mho.run_reference(each, images)[name] for each in (codings[0], changed))
+    wanted, found = (mho.number.run_reference(each, images)[name] for each in (codings[0], changed))
     assert table.errors[layer, 2] == pytest.approx(np.square(found - wanted).mean() / wanted.var())
 
 
-def test_mixing_takes_weights_and_shifts_from_the_coding_that_is_named(codings: list[mho.QuantisedNetwork]) -> None:
+def test_mixing_takes_weights_and_shifts_from_the_coding_that_is_named(
+    codings: list[mho.number.QuantisedNetwork],
+) -> None:
     names = [layer.name for layer in codings[0].network.matrix_layers]
     picks = [i % 3 for i in range(len(names))]
     found = mixed(codings, picks)
@@ -101,8 +103,10 @@ def test_mixing_takes_weights_and_shifts_from_the_coding_that_is_named(codings: 
         assert found.squeezes.get(name) is codings[k].squeezes.get(name)
 
 
-def test_codings_of_other_networks_and_picks_that_name_none_are_refused(codings: list[mho.QuantisedNetwork]) -> None:
-    other = mho.quantise(mho.zoo.load("resnet20", weights="seeded"))
+def test_codings_of_other_networks_and_picks_that_name_none_are_refused(
+    codings: list[mho.number.QuantisedNetwork],
+) -> None:
+    other = mho.number.quantise(mho.zoo.load("resnet20", weights="seeded"))
     with pytest.raises(MappingError, match="another network"):
         frontier([codings[0], other], mho.Chip.load("sme"), np.zeros((1, 3, 32, 32)))
     with pytest.raises(OptionError, match="none are given"):

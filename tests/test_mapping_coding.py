@@ -180,7 +180,7 @@ def test_programs_are_bit_exact_and_legal(
     chip = coded_chip(coding, bits, array__dac_bits=dac_bits, write_latency=latency, tiles=tiles)
     net = small(seed)
     inputs = synthetic(net, 2, seed=seed).inputs
-    quantised = mho.quantise(net, inputs, per_channel=per_channel)
+    quantised = mho.number.quantise(net, inputs, per_channel=per_channel)
     program = mho.compile(
         quantised, chip, mho.Strategy().with_(schedule=schedule, residency=residency, packing=packing)
     )
@@ -194,7 +194,9 @@ def test_rows_and_columns_may_change_places_in_every_coding(coding: str, placeme
     net = small(3)
     inputs = synthetic(net, 2).inputs
     chip = coded_chip(coding, 2, write_latency="actual", tiles=1)
-    program = mho.compile(mho.quantise(net, inputs), chip, mho.Strategy().with_(residency="never", placement=placement))
+    program = mho.compile(
+        mho.number.quantise(net, inputs), chip, mho.Strategy().with_(residency="never", placement=placement)
+    )
     assert any(getattr(each, "rows", ()) for each in program.instructions)
     assert not any(getattr(each, "cells", ()) for each in program.instructions)
     assert mho.verify(program, inputs).ok
@@ -203,7 +205,7 @@ def test_rows_and_columns_may_change_places_in_every_coding(coding: str, placeme
 def test_inversions_that_are_not_undone_give_wrong_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     net = small(5)
     inputs = synthetic(net, 2).inputs
-    program = mho.compile(mho.quantise(net, inputs), coded_chip("flipped", 2))
+    program = mho.compile(mho.number.quantise(net, inputs), coded_chip("flipped", 2))
     assert mho.verify(program, inputs).ok
     monkeypatch.setattr(Deltas, "inverted", lambda self, place: None)
     assert not mho.verify(program, inputs).exact

@@ -168,7 +168,7 @@ def test_known_weights_from_onnx_sit_on_crossbars(case: str, tmp_path: Path) -> 
 def test_experts_are_bit_exact_on_the_chip(per_channel: bool) -> None:
     network = Network.from_torch(Function(lambda x: torch.baddbmm(_B, x, _W).relu() @ _W.mT), (torch.zeros(3, 4, 5),))
     samples = np.random.default_rng(0).standard_normal((6, 4, 5)).astype(np.float32)
-    quantised = mho.quantise(network, samples, per_channel=per_channel)
+    quantised = mho.number.quantise(network, samples, per_channel=per_channel)
     assert quantised.matrices[network.matrix_layers[0].name].codes.shape == (3, 5, 6)
     program = mho.compile(quantised, mho.Chip.load("aras"))
     verdict = mho.verify(program, samples)

@@ -221,7 +221,7 @@ def test_an_upsampling_decoder_is_bit_exact_on_the_chip_and_its_work_is_counted(
     network = Network.from_torch(module, (torch.zeros(1, 2, 4, 4),))
     assert {Take, Resample, Interleave} <= {type(layer) for layer in network.layers}
     samples = np.random.default_rng(0).standard_normal((3, 2, 4, 4)).astype(np.float32)
-    program = mho.compile(mho.quantise(network, samples), mho.Chip.load("aras"))
+    program = mho.compile(mho.number.quantise(network, samples), mho.Chip.load("aras"))
     assert mho.verify(program, samples).exact
     from mho.program.work import vector_operations
 

@@ -59,7 +59,7 @@ def test_outputs_keep_their_names_and_number_everywhere(scalar: bool, tmp_path: 
     for name, right in zip(names, wanted, strict=True):
         assert found[name].shape == right.shape and (found[name].dtype.kind == right.dtype.kind)
         np.testing.assert_allclose(found[name], right, rtol=1e-6)
-    quantised = mho.quantise(network, given)
+    quantised = mho.number.quantise(network, given)
     coded = run_reference(quantised, given)
     assert list(coded) == names
     assert np.array_equal(coded["y"], coded["again"])

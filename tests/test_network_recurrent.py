@@ -163,7 +163,7 @@ def test_an_unrolled_network_is_exact_through_its_program(schedule: str, tiles: 
     network = imported(Word(), torch.randn(1, 4, 3))
     samples = np.random.default_rng(0).standard_normal((6, 4, 3)).astype(np.float32)
     program = mho.compile(
-        mho.quantise(network, samples), hand_chip(tiles=tiles), mho.Strategy().with_(schedule=schedule)
+        mho.number.quantise(network, samples), hand_chip(tiles=tiles), mho.Strategy().with_(schedule=schedule)
     )
     assert bool(program.setup) == (tiles == 40)
     assert program.mapping.count == 15

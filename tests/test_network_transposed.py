@@ -130,7 +130,7 @@ def test_a_decoder_is_bit_exact_on_the_chip(per_channel: bool) -> None:
     )
     network = Network.from_torch(module, (torch.zeros(1, 2, 6, 6),))
     samples = np.random.default_rng(0).standard_normal((4, 2, 6, 6)).astype(np.float32)
-    program = mho.compile(mho.quantise(network, samples, per_channel=per_channel), mho.Chip.load("aras"))
+    program = mho.compile(mho.number.quantise(network, samples, per_channel=per_channel), mho.Chip.load("aras"))
     assert mho.verify(program, samples).exact
 
 

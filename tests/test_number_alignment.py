@@ -34,7 +34,7 @@ centres = st.integers(0, 255)
 
 
 def quantised(network: Network, per_channel: bool = False) -> QuantisedNetwork:
-    return mho.quantise(network, synthetic(network, 2, seed=1).inputs, per_channel=per_channel)
+    return mho.number.quantise(network, synthetic(network, 2, seed=1).inputs, per_channel=per_channel)
 
 
 def changed_most(before: QuantisedMatrix, after: QuantisedMatrix) -> int:
@@ -56,7 +56,7 @@ def test_codes_and_zero_points_are_shifted_together_and_clipped_weights_are_coun
     network: Network, centre: int, per_channel: bool
 ) -> None:
     before = quantised(network, per_channel)
-    after = mho.align(before, centre)
+    after = mho.number.align(before, centre)
     record = after.alignment
     assert record is not None
     first, *rest = (layer.name for layer in network.matrix_layers)
@@ -79,8 +79,8 @@ def test_where_nothing_is_clipped_outputs_stay_the_same_bit_for_bit(
 ) -> None:
     """Codes of 6 bits have room on either side: shifting them by anything up to 192 clips nothing."""
     inputs = synthetic(network, 2, seed=1).inputs
-    before = mho.quantise(network, inputs, per_channel=per_channel, bits=6)
-    after = mho.align(before, 64 + shift)
+    before = mho.number.quantise(network, inputs, per_channel=per_channel, bits=6)
+    after = mho.number.align(before, 64 + shift)
     assert after.alignment is not None
     assert after.alignment.clipped_weights == 0
     for (name, old), new in zip(outputs(before).items(), outputs(after).values(), strict=True):
@@ -117,10 +117,10 @@ def test_exact_sums_reach_as_far_as_zero_points_outside_the_range_ask_for() -> N
     codes[:, 0] = 0
     far = replace(before.matrices[name], codes=codes, zero=np.asarray(0))
     before = replace(before, matrices={**before.matrices, name: far})
-    after = mho.align(before, 255)
+    after = mho.number.align(before, 255)
     zero = int(after.matrices[name].zero)
     assert zero > 0
-    lower = mho.align(before, 0)
+    lower = mho.number.align(before, 0)
     assert int(lower.matrices[name].zero) < 0
     chip = Chip.load("aras").override({"tiles": 1, "tile.groups": 2}, source="test")
     for each in (after, lower):
@@ -141,17 +141,17 @@ def test_what_is_no_centre_is_refused(centre: object) -> None:
     sketch = Sketch(1, (1, 4))
     sketch.linear(sketch.layers[0], 3)
     with pytest.raises(OptionError, match="0 to 255"):
-        mho.align(quantised(sketch.network()), centre)  # type: ignore[arg-type]
+        mho.number.align(quantised(sketch.network()), centre)  # type: ignore[arg-type]
 
 
 def test_weights_are_aligned_and_narrowed_once() -> None:
     sketch = Sketch(1, (1, 4))
     sketch.linear(sketch.linear(sketch.layers[0], 8), 3)
-    each = mho.narrow(mho.align(quantised(sketch.network()), 96), 2)
+    each = mho.number.narrow(mho.number.align(quantised(sketch.network()), 96), 2)
     with pytest.raises(NumberError, match="aligned already"):
-        mho.align(each, 96)
+        mho.number.align(each, 96)
     with pytest.raises(NumberError, match="narrowed already"):
-        mho.narrow(each, 2)
+        mho.number.narrow(each, 2)
 
 
 # Narrowing.
@@ -163,8 +163,8 @@ def test_narrowed_weights_move_no_further_and_no_more_than_allowed(
     network: Network, cell_bits: int, centre: int | None, per_channel: bool
 ) -> None:
     before = quantised(network, per_channel)
-    before = before if centre is None else mho.align(before, centre)
-    after = mho.narrow(before, cell_bits)
+    before = before if centre is None else mho.number.align(before, centre)
+    after = mho.number.narrow(before, cell_bits)
     levels, record = 2**cell_bits, after.alignment
     assert record is not None and record.moved is not None
     first, *rest = (layer.name for layer in network.matrix_layers)
@@ -194,7 +194,7 @@ def test_narrowing_chooses_the_fewest_levels_that_an_output_can_bear() -> None:
     codes = 128 + np.where(np.arange(64)[:, None] % 2, sizes, -sizes) + np.where(sizes > 3, pattern, 0) + 1
     each = with_codes(net, {"a": np.zeros((4, 64)), "b": codes})
     b = replace(each.matrices["b"], zero=np.asarray(128))
-    after = mho.narrow(replace(each, matrices={**each.matrices, "b": b}), 2).matrices["b"].codes[0]
+    after = mho.number.narrow(replace(each, matrices={**each.matrices, "b": b}), 2).matrices["b"].codes[0]
     assert set(after[:, 0] % 4) == {0}
     assert set(after[:, 1] % 4) == {0, 1}
     assert (after[:, 2] == codes[:, 2]).all()
@@ -205,7 +205,7 @@ def test_cells_without_levels_to_give_up_are_refused(bits: int) -> None:
     sketch = Sketch(1, (1, 4))
     sketch.linear(sketch.linear(sketch.layers[0], 8), 3)
     with pytest.raises(OptionError, match="2 to 8 bits"):
-        mho.narrow(quantised(sketch.network()), bits)
+        mho.number.narrow(quantised(sketch.network()), bits)
 
 
 # The probability of equation 3.
@@ -327,7 +327,7 @@ def classifier() -> tuple[QuantisedNetwork, Samples]:
     sketch.linear(sketch.linear(sketch.linear(sketch.layers[0], 16), 16), 4)
     net = sketch.network()
     given = synthetic(net, 200, seed=3)
-    coded = mho.quantise(net, given.inputs)
+    coded = mho.number.quantise(net, given.inputs)
     labels = run_reference(coded, given.inputs)[net.outputs[0]].argmax(axis=1)
     return coded, Samples(given.inputs, labels, "drawn samples")
 
@@ -362,7 +362,7 @@ def test_where_every_candidate_loses_the_one_that_loses_least_is_taken(
 
 def test_where_no_inference_writes_nothing_is_shifted(classifier: tuple[QuantisedNetwork, Samples]) -> None:
     coded, samples = classifier
-    program = mho.compile(mho.Sampled(coded, judging=samples), "aras", mho.Strategy().with_(alignment="auto"))
+    program = mho.compile(mho.number.Sampled(coded, judging=samples), "aras", mho.Strategy().with_(alignment="auto"))
     assert program.setup > 0
     assert program.quantised is not None
     assert program.quantised.alignment is None
@@ -425,4 +425,4 @@ def test_shapes_alone_cannot_be_aligned(options: dict[str, object]) -> None:
 def test_samples_without_labels_judge_nothing(classifier: tuple[QuantisedNetwork, Samples]) -> None:
     coded, samples = classifier
     with pytest.raises(OptionError, match="have none"):
-        mho.Sampled(coded, judging=replace(samples, labels=None))
+        mho.number.Sampled(coded, judging=replace(samples, labels=None))

@@ -155,4 +155,4 @@ def test_what_a_grid_cannot_be_is_refused() -> None:
 
 
 def test_grids_are_public() -> None:
-    assert mho.Grid is Grid
+    assert mho.number.Grid is Grid

@@ -48,8 +48,8 @@ def weights(seed: int, groups: int, K: int, N: int) -> npt.NDArray[np.float64]:
 def test_a_layer_takes_no_more_planes_than_it_is_given(network: Network, mean: float, rows: int, method: str) -> None:
     inputs = synthetic(network, 3, seed=1).inputs
     form = Planes(mean, rows)
-    after = mho.recode(
-        mho.quantise(network, inputs), form, method=method, samples=None if method == "nearest" else inputs
+    after = mho.number.recode(
+        mho.number.quantise(network, inputs), form, method=method, samples=None if method == "nearest" else inputs
     )
     for matrix in after.matrices.values():
         planes = used_planes(matrix.centred.astype(np.int64), rows)
@@ -167,14 +167,14 @@ def test_in_sequence_the_mean_of_outputs_is_that_of_the_float_network() -> None:
     """Exact but for the float32 products of the float network beside the integers; without it, a rectifier moves the mean."""
     network = rectified(2)
     inputs = np.random.default_rng(1).standard_normal((64, 30)) + 0.5
-    before = mho.quantise(network, inputs)
+    before = mho.number.quantise(network, inputs)
     wanted = run_float(network, inputs)[network.outputs[0]].mean(axis=0)
 
     def away(after: QuantisedNetwork) -> float:
         return float(np.abs(run_reference(after, inputs)[network.outputs[0]].mean(axis=0) - wanted).max())
 
-    assert away(mho.recode(before, Planes(2.0), method="sequence", samples=inputs)) < 1e-5 * np.abs(wanted).max()
-    assert away(mho.recode(before, Planes(2.0), method="output", samples=inputs)) > 1e-3 * np.abs(wanted).max()
+    assert away(mho.number.recode(before, Planes(2.0), method="sequence", samples=inputs)) < 1e-5 * np.abs(wanted).max()
+    assert away(mho.number.recode(before, Planes(2.0), method="output", samples=inputs)) > 1e-3 * np.abs(wanted).max()
 
 
 @pytest.mark.parametrize("form", [Planes(1.5), Planes(3), Grid.uniform(3)], ids=str)
@@ -186,13 +186,13 @@ def test_in_sequence_outputs_spread_as_in_the_float_network(form: Grid | Planes)
     """
     network = rectified(8)
     inputs = np.random.default_rng(1).standard_normal((64, 30)) + 0.5
-    before = mho.quantise(network, inputs)
+    before = mho.number.quantise(network, inputs)
     wanted = run_float(network, inputs)[network.outputs[0]].var(axis=0).sum()
     per_channel = isinstance(form, Planes)
-    after = mho.recode(before, form, method="sequence", samples=inputs, per_channel=per_channel)
+    after = mho.number.recode(before, form, method="sequence", samples=inputs, per_channel=per_channel)
     assert all(each.scale.ndim == (2 if per_channel else 0) for each in after.matrices.values())
     assert np.isclose(run_reference(after, inputs)[network.outputs[0]].var(axis=0).sum(), wanted, rtol=1e-4)
-    alone = mho.recode(before, form, method="output", samples=inputs, per_channel=per_channel)
+    alone = mho.number.recode(before, form, method="output", samples=inputs, per_channel=per_channel)
     assert not np.isclose(run_reference(alone, inputs)[network.outputs[0]].var(axis=0).sum(), wanted, rtol=1e-2)
 
 
@@ -212,10 +212,10 @@ def test_the_first_layer_in_sequence_has_the_codes_that_it_has_alone_for_the_inp
 ) -> None:
     """Recoding only one layer that reads the input changes it as in the whole sequence."""
     inputs = synthetic(network, 3, seed=1).inputs
-    before = mho.quantise(network, inputs)
+    before = mho.number.quantise(network, inputs)
     first = network.matrix_layers[0].name
-    whole = mho.recode(before, form, method="sequence", samples=inputs).matrices[first]
-    alone = mho.recode(before, {first: form}, method="sequence", samples=inputs)
+    whole = mho.number.recode(before, form, method="sequence", samples=inputs).matrices[first]
+    alone = mho.number.recode(before, {first: form}, method="sequence", samples=inputs)
     assert np.array_equal(alone.matrices[first].codes, whole.codes)
     assert all(alone.matrices[name] is each for name, each in before.matrices.items() if name != first)
 
@@ -242,21 +242,21 @@ def test_what_planes_cannot_do_is_refused() -> None:
     sketch.linear(sketch.layers[0], 4)
     network = sketch.network()
     inputs = synthetic(network, 2).inputs
-    before = mho.quantise(network, inputs)
+    before = mho.number.quantise(network, inputs)
     with pytest.raises(NumberError, match="0 to 7"):
         Planes(-1)
     with pytest.raises(NumberError, match="row"):
         Planes(2, 0)
     with pytest.raises(OptionError, match="scales of their own"):
-        mho.recode(before, Planes(2), scale="keep")
+        mho.number.recode(before, Planes(2), scale="keep")
     with pytest.raises(OptionError, match="scales of their own"):
-        mho.recode(before, Planes(2), per_channel=False)
+        mho.number.recode(before, Planes(2), per_channel=False)
     with pytest.raises(OptionError, match="squeezed as well"):
-        mho.recode(before, Planes(2), squeeze=1)
+        mho.number.recode(before, Planes(2), squeeze=1)
     with pytest.raises(NumberError, match="no code"):
-        mho.recode(mho.quantise(network), Planes(2), method="sequence", samples=inputs)
+        mho.number.recode(mho.number.quantise(network), Planes(2), method="sequence", samples=inputs)
     with pytest.raises(OptionError, match="cannot keep the scales"):
-        mho.recode(before, Grid.uniform(8), method="sequence", samples=inputs, scale="keep")
+        mho.number.recode(before, Grid.uniform(8), method="sequence", samples=inputs, scale="keep")
 
 
 # Real weights.
@@ -267,6 +267,6 @@ def test_a_real_network_keeps_its_accuracy_in_two_planes_a_weight(data: Path) ->
     network = mho.Network.from_onnx(data / "cifar10" / "resnet20.onnx")
     calibration = load_samples(data / "cifar10" / "train_calib.npz", network).first(128).inputs
     samples = load_samples(data / "cifar10" / "test_a.npz", network).spread(300)
-    before = mho.quantise(network, calibration)
-    after = mho.recode(before, Planes(2), method="sequence", samples=calibration)
+    before = mho.number.quantise(network, calibration)
+    after = mho.number.recode(before, Planes(2), method="sequence", samples=calibration)
     assert classified(after, samples).sum() >= 0.95 * classified(before, samples).sum()

@@ -31,12 +31,12 @@ methods = st.sampled_from(["nearest", "output"])
 
 
 def quantised(network: Network, **options: Any) -> QuantisedNetwork:
-    return mho.quantise(network, synthetic(network, 2, seed=1).inputs, **options)
+    return mho.number.quantise(network, synthetic(network, 2, seed=1).inputs, **options)
 
 
 def recoded(before: QuantisedNetwork, grid: Grid, method: str, **options: Any) -> QuantisedNetwork:
     samples = synthetic(before.network, 4, seed=2).inputs if method == "output" else None
-    return mho.recode(before, grid, method=method, samples=samples, **options)
+    return mho.number.recode(before, grid, method=method, samples=samples, **options)
 
 
 def wide(seed: int, inputs: int = 24, outputs: int = 20) -> Network:
@@ -103,7 +103,7 @@ def test_a_network_on_the_grid_keeps_its_codes_scales_and_biases(
 
 def test_integers_of_a_uniform_network_go_to_the_nearest_of_the_grid_on_their_own_scale() -> None:
     before = quantised(wide(1), symmetric=True)
-    after = mho.recode(before, Grid.window(8, 3), scale="keep")
+    after = mho.number.recode(before, Grid.window(8, 3), scale="keep")
     for name, matrix in before.matrices.items():
         assert np.array_equal(after.matrices[name].centred, Grid.window(8, 3).nearest(matrix.centred))
         assert np.array_equal(after.matrices[name].scale, matrix.scale)
@@ -119,7 +119,7 @@ def test_a_kept_scale_is_doubled_as_often_as_the_bits_ask(largest: int, bits: in
     codes = np.full_like(matrix.codes, zero)
     codes[0, 0, 0] = largest + zero
     matrix = replace(matrix, codes=codes, zero=np.asarray(zero))
-    after = mho.recode(replace(before, matrices={name: matrix}), Grid.uniform(bits), scale="keep").matrices[name]
+    after = mho.number.recode(replace(before, matrices={name: matrix}), Grid.uniform(bits), scale="keep").matrices[name]
     assert after.scale == matrix.scale * 2**doublings
     assert after.centred[0, 0, 0] == Grid.uniform(bits).nearest(largest / 2**doublings)
 
@@ -129,7 +129,7 @@ def test_layers_that_are_not_named_stay_as_they_are() -> None:
     sketch.linear(sketch.linear(sketch.layers[0], 8), 7)
     before = quantised(sketch.network())
     first, second = before.matrices
-    after = mho.recode(before, {second: Grid.uniform(4)}, squeeze={second: 1})
+    after = mho.number.recode(before, {second: Grid.uniform(4)}, squeeze={second: 1})
     assert after.matrices[first] is before.matrices[first]
     assert set(after.squeezes) == {second}
 
@@ -139,7 +139,7 @@ def test_a_fitted_scale_loses_no_more_than_the_largest_weight_on_the_largest_mag
     real = network.matrix_layers[0].matrix(network.matrix_layers[0].weight.real())
     for grid in GRIDS:
         for per_channel in (True, False):
-            after = next(iter(mho.recode(quantised(network), grid, per_channel=per_channel).matrices.values()))
+            after = next(iter(mho.number.recode(quantised(network), grid, per_channel=per_channel).matrices.values()))
             step = np.abs(real).max(axis=1 if per_channel else None, keepdims=True) / grid.largest
             plain = (grid.nearest(real / step) * step - real) ** 2
             found = (after.real() - real) ** 2
@@ -181,11 +181,11 @@ def test_outputs_err_less_than_with_the_nearest_weights_on_the_same_scale(grid: 
     for seed in range(6):
         network = wide(seed, 80, 16)
         inputs = correlated(network, 200, seed)
-        before = mho.recode(mho.quantise(network, inputs), grid)  # the scale, and integers to start from
-        fine = replace(before, matrices=mho.quantise(network, inputs, per_channel=True, symmetric=True).matrices)
+        before = mho.number.recode(mho.number.quantise(network, inputs), grid)  # the scale, and integers to start from
+        fine = replace(before, matrices=mho.number.quantise(network, inputs, per_channel=True, symmetric=True).matrices)
         for method in total:
             samples = inputs if method == "output" else None
-            after = mho.recode(fine, grid, method=method, samples=samples, scale="keep", squeeze=squeeze, tile=5)
+            after = mho.number.recode(fine, grid, method=method, samples=samples, scale="keep", squeeze=squeeze, tile=5)
             total[method] += output_error(network, after, inputs)
     assert total["output"] <= 0.9 * total["nearest"]
 
@@ -200,7 +200,9 @@ def test_grouped_convolutions_are_rounded_group_by_group(seed: int, kernel: int,
     assert isinstance(layer, MatrixLayer)
     inputs = synthetic(network, 3, seed=2).inputs[0]
     grid = Grid.window(5, 2)
-    whole = mho.recode(mho.quantise(network, inputs), grid, method="output", samples=inputs).matrices[layer.name]
+    whole = mho.number.recode(mho.number.quantise(network, inputs), grid, method="output", samples=inputs).matrices[
+        layer.name
+    ]
     for group in range(2):
         alone = Sketch(seed, (1, 2, 6, 6))
         part = alone.convolution(alone.layers[0], made, kernel, 1, kernel // 2, 1, 1)
@@ -212,8 +214,8 @@ def test_grouped_convolutions_are_rounded_group_by_group(seed: int, kernel: int,
             bias=replace(part.bias, values=layer.bias.real()[outputs]),
         )
         x = inputs[:, 2 * group : 2 * group + 2]
-        before = mho.quantise(alone.network(), x)
-        found = mho.recode(before, grid, method="output", samples=x).matrices[part.name]
+        before = mho.number.quantise(alone.network(), x)
+        found = mho.number.recode(before, grid, method="output", samples=x).matrices[part.name]
         assert np.array_equal(found.codes[0], whole.codes[group])
         assert np.allclose(found.bias, whole.bias[group : group + 1], atol=1e-12)  # type: ignore[arg-type, index]
 
@@ -223,8 +225,8 @@ def test_inputs_that_are_always_zero_have_their_weights_rounded_to_the_nearest()
     inputs = correlated(network, 100)
     inputs[:, 10:20] = 0.0
     grid = Grid.window(6, 2)
-    before = mho.quantise(network, inputs, symmetric=True)
-    after = mho.recode(before, grid, method="output", samples=inputs, scale="keep")
+    before = mho.number.quantise(network, inputs, symmetric=True)
+    after = mho.number.recode(before, grid, method="output", samples=inputs, scale="keep")
     name = network.matrix_layers[0].name
     steps = before.matrices[name].centred[:, 10:20] / (after.matrices[name].scale / before.matrices[name].scale)
     assert np.array_equal(after.matrices[name].centred[:, 10:20], grid.nearest(steps))
@@ -233,7 +235,7 @@ def test_inputs_that_are_always_zero_have_their_weights_rounded_to_the_nearest()
 def test_the_mean_error_of_outputs_goes_into_the_bias() -> None:
     network = wide(9, 30, 8)
     inputs = correlated(network, 64) + 1.0
-    after = mho.recode(mho.quantise(network, inputs), Grid.uniform(3), method="output", samples=inputs)
+    after = mho.number.recode(mho.number.quantise(network, inputs), Grid.uniform(3), method="output", samples=inputs)
     matrix = next(iter(after.matrices.values()))
     assert matrix.bias is not None
     wanted = run_float(network, inputs)[network.outputs[0]].mean(axis=0)
@@ -274,8 +276,8 @@ def test_squeezing_drops_the_low_bits_of_rows_that_reach_a_top_plane(
 ) -> None:
     bits = 5 if narrow else 8
     top = min(top, bits - 2)
-    before = mho.recode(quantised(network), Grid.uniform(bits))
-    after = mho.squeeze(before, top, tile=tile, bits=bits)
+    before = mho.number.recode(quantised(network), Grid.uniform(bits))
+    after = mho.number.squeeze(before, top, tile=tile, bits=bits)
     for name, matrix in before.matrices.items():
         old, record = matrix.centred.astype(int), after.squeezes[name]
         wanted, lost = np.empty_like(old), 0
@@ -297,9 +299,9 @@ def test_squeezing_drops_the_low_bits_of_rows_that_reach_a_top_plane(
 def test_recoding_with_a_squeeze_errs_less_than_dropping_bits_afterwards() -> None:
     network = wide(10, 200, 40)
     inputs = correlated(network, 400)
-    before, grid = mho.quantise(network, inputs), Grid.window(8, 3)
-    dropped = mho.squeeze(mho.recode(before, grid, method="output", samples=inputs), 2, tile=16)
-    together = mho.recode(before, grid, method="output", samples=inputs, squeeze=2, tile=16)
+    before, grid = mho.number.quantise(network, inputs), Grid.window(8, 3)
+    dropped = mho.number.squeeze(mho.number.recode(before, grid, method="output", samples=inputs), 2, tile=16)
+    together = mho.number.recode(before, grid, method="output", samples=inputs, squeeze=2, tile=16)
     assert output_error(network, together, inputs) < output_error(network, dropped, inputs)
 
 
@@ -311,49 +313,49 @@ def test_what_cannot_be_recoded_is_refused() -> None:
     before, inputs, grid = quantised(network), synthetic(network, 2, seed=1).inputs, Grid.uniform(8)
     name = network.matrix_layers[0].name
     with pytest.raises(NumberError, match="no matrix layer 'fc'"):
-        mho.recode(before, {"fc": grid})
+        mho.number.recode(before, {"fc": grid})
     with pytest.raises(NumberError, match="no matrix layer 'fc'"):
-        mho.recode(before, grid, squeeze={"fc": 1})
+        mho.number.recode(before, grid, squeeze={"fc": 1})
     with pytest.raises(NumberError, match="not recoded"):
-        mho.recode(before, {}, squeeze={name: 1})
+        mho.number.recode(before, {}, squeeze={name: 1})
     with pytest.raises(NumberError, match="samples"):
-        mho.recode(before, grid, method="output")
+        mho.number.recode(before, grid, method="output")
     with pytest.raises(NumberError, match="samples"):
-        mho.recode(before, grid, samples=inputs)
+        mho.number.recode(before, grid, samples=inputs)
     with pytest.raises(OptionError, match="method"):
-        mho.recode(before, grid, method="best")
+        mho.number.recode(before, grid, method="best")
     with pytest.raises(OptionError, match="scale"):
-        mho.recode(before, grid, scale="best")
+        mho.number.recode(before, grid, scale="best")
     with pytest.raises(OptionError, match="damping"):
-        mho.recode(before, grid, method="output", samples=inputs, damping=0.0)
+        mho.number.recode(before, grid, method="output", samples=inputs, damping=0.0)
     with pytest.raises(NumberError, match="0 to 6 planes"):
-        mho.recode(before, grid, squeeze=7)
+        mho.number.recode(before, grid, squeeze=7)
     with pytest.raises(NumberError, match="tile"):
-        mho.recode(before, grid, squeeze=1, tile=0)
+        mho.number.recode(before, grid, squeeze=1, tile=0)
     with pytest.raises(NumberError, match="at least one"):
-        mho.recode(before, grid, method="output", samples=inputs, windows=0)
-    aligned = mho.align(before, 96)
+        mho.number.recode(before, grid, method="output", samples=inputs, windows=0)
+    aligned = mho.number.align(before, 96)
     with pytest.raises(NumberError, match="aligned already"):
-        mho.recode(aligned, grid)
+        mho.number.recode(aligned, grid)
     with pytest.raises(NumberError, match="aligned already"):
-        mho.squeeze(aligned, 1)
+        mho.number.squeeze(aligned, 1)
 
 
 def test_what_cannot_be_squeezed_is_refused() -> None:
-    before = mho.recode(quantised(wide(12)), Grid.uniform(8))
+    before = mho.number.recode(quantised(wide(12)), Grid.uniform(8))
     with pytest.raises(NumberError, match="squeezed already"):
-        mho.squeeze(mho.squeeze(before, 1), 1)
+        mho.number.squeeze(mho.number.squeeze(before, 1), 1)
     with pytest.raises(NumberError, match="beyond 5 bits"):
-        mho.squeeze(before, 1, bits=5)
+        mho.number.squeeze(before, 1, bits=5)
     with pytest.raises(NumberError, match="0 to 6 planes"):
-        mho.squeeze(before, 7)
+        mho.number.squeeze(before, 7)
     with pytest.raises(NumberError, match="no matrix layer"):
-        mho.squeeze(before, {"fc": 1})
+        mho.number.squeeze(before, {"fc": 1})
 
 
 def test_recoding_again_forgets_a_squeeze() -> None:
-    before = mho.squeeze(mho.recode(quantised(wide(13)), Grid.uniform(8)), 1)
-    assert mho.recode(before, Grid.uniform(8)).squeezes == {}
+    before = mho.number.squeeze(mho.number.recode(quantised(wide(13)), Grid.uniform(8)), 1)
+    assert mho.number.recode(before, Grid.uniform(8)).squeezes == {}
 
 
 # Real weights.
@@ -364,11 +366,12 @@ def test_a_real_network_keeps_its_accuracy_on_three_bits(data: Path) -> None:
     network = mho.Network.from_onnx(data / "cifar10" / "resnet20.onnx")
     calibration = load_samples(data / "cifar10" / "train_calib.npz", network).first(64)
     samples = load_samples(data / "cifar10" / "test_a.npz", network).spread(300)
-    before = mho.quantise(network, calibration.inputs)
+    before = mho.number.quantise(network, calibration.inputs)
     grid = Grid.uniform(3)
     right = {
         method: classified(
-            mho.recode(before, grid, method=method, samples=calibration.inputs if method == "output" else None), samples
+            mho.number.recode(before, grid, method=method, samples=calibration.inputs if method == "output" else None),
+            samples,
         ).sum()
         for method in ("nearest", "output")
     }

@@ -202,7 +202,7 @@ def test_a_files_layer_is_exact_through_its_program_and_its_weights_are_written_
     for steps in (3, 6):
         network = Network.from_onnx(made(tmp_path, operator, steps=steps, size=6, inputs=4, direction="bidirectional"))
         x = np.random.default_rng(1).standard_normal((4 * steps, 1, 4)).astype(np.float32)
-        program = mho.compile(mho.quantise(network, x), hand_chip(tiles=60), "overlap")
+        program = mho.compile(mho.number.quantise(network, x), hand_chip(tiles=60), "overlap")
         verification = mho.verify(program, x)
         assert verification.ok, str(verification)
         counts.append((network.weights, program.mapping.count, program.mapping.arrays, program.setup))

@@ -74,7 +74,7 @@ def test_any_network_is_bit_exact_and_legal_in_any_order(
 ) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     program = mho.compile(
-        mho.quantise(network, inputs), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+        mho.number.quantise(network, inputs), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
     )
     for write_latency in ("worst_case", "actual"):
         variant = chip.override({"write_latency": write_latency}, source="law")
@@ -130,7 +130,9 @@ def test_what_is_counted_worn_and_timed_is_what_every_cell_undergoes(
     network: Network, chip: Chip, residency: str, ordered: bool, phases: int, seed: int
 ) -> None:
     chip = chip.override({"array.write_phases": phases, "write_latency": "actual"}, source="law")
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule="overlap", residency=residency))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule="overlap", residency=residency)
+    )
     program = shuffled(program, seed) if ordered else program
     worn = wear(program)
     counts, cells = followed(program)
@@ -148,7 +150,9 @@ def test_what_is_counted_worn_and_timed_is_what_every_cell_undergoes(
 @given(networks, chips(), st.sampled_from(["overlap", "naive"]))
 def test_no_write_takes_longer_than_in_the_worst_case(network: Network, chip: Chip, schedule: str) -> None:
     chip = chip.override({"write_latency": "actual"}, source="law")
-    program = mho.compile(mho.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency="never"))
+    program = mho.compile(
+        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency="never")
+    )
     for count in wear(program).counts.values():
         assert 0 <= chip.write_time_s(count.slowest) <= chip.array_write_time_s
 
@@ -212,7 +216,7 @@ def test_a_wrong_idea_of_what_is_overwritten_gives_wrong_outputs_or_levels(monke
         for each in net.layers
     )
     inputs = synthetic(net := replace(net, layers=layers), 1).inputs
-    program = mho.compile(mho.quantise(net, inputs), hand_chip(tiles=1), "naive")
+    program = mho.compile(mho.number.quantise(net, inputs), hand_chip(tiles=1), "naive")
     assert mho.verify(program, inputs).ok
     monkeypatch.setattr(
         Deltas, "under", lambda self, group, place: np.zeros((len(place.rows), len(place.columns)), np.uint8)
@@ -414,7 +418,7 @@ def test_a_placed_program_is_kept_and_listed(tmp_path: Path) -> None:
 def test_placement_is_exact_legal_and_never_worse(network: Network, chip: Chip, schedule: str, objective: str) -> None:
     chip = chip.override({"write_latency": "actual" if objective == "time" else "worst_case"}, source="law")
     inputs = synthetic(network, 1, seed=1).inputs
-    quantised = mho.quantise(network, inputs)
+    quantised = mho.number.quantise(network, inputs)
     plain, placed = (
         mho.compile(
             quantised, chip, mho.Strategy().with_(schedule=schedule, residency="never", banks="greedy", placement=each)
@@ -479,7 +483,7 @@ def test_the_page_shows_what_was_measured() -> None:
 
 
 def test_real_weights_are_overwritten_faster_or_with_fewer_pulses(data: Path) -> None:
-    quantised = mho.quantise(mho.Network.from_onnx(data / "cifar10/resnet20.onnx"))
+    quantised = mho.number.quantise(mho.Network.from_onnx(data / "cifar10/resnet20.onnx"))
     for objective, latency in (("time", "actual"), ("pulses", "worst_case")):
         chip = Chip.load("aras").override({"tiles": 1, "write_latency": latency}, source="test")
         plain, placed = (

@@ -145,7 +145,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A program's file."""
     network = NETWORKS[request.param]
     folder = tmp_path_factory.mktemp("program")
-    program = mho.compile(mho.quantise(network, synthetic(network, 4).inputs), hand_chip(), "overlap")
+    program = mho.compile(mho.number.quantise(network, synthetic(network, 4).inputs), hand_chip(), "overlap")
     program.save(folder / "kept.mho")
     return folder / "kept.mho"
 

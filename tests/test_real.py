@@ -41,7 +41,7 @@ def small_chip(tiles: int = 4) -> Chip:
 
 
 def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Chip, schedule: str) -> None:
-    quantised = mho.quantise(network, calibration.inputs)
+    quantised = mho.number.quantise(network, calibration.inputs)
     program = mho.compile(quantised, chip, mho.Strategy().with_(schedule=schedule))
     assert program.setup == 0, "the network fits: nothing would be overwritten"
     result = mho.verify(program, samples.inputs)
@@ -73,7 +73,7 @@ def test_torch_models_with_real_weights_are_bit_exact_and_equal_their_onnx_twins
     twin = mho.Network.from_onnx(data / "cifar10" / f"{name}.onnx")
     samples = load_samples(data / CIFAR[0], network).first(2)
     check(network, load_samples(data / CIFAR[1], network).first(8), samples, small_chip(2), "overlap")
-    ours, theirs = (next(iter(mho.run_float(net, samples.inputs).values())) for net in (network, twin))
+    ours, theirs = (next(iter(mho.number.run_float(net, samples.inputs).values())) for net in (network, twin))
     assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -115,7 +115,7 @@ def test_large_models_of_reduced_input_are_bit_exact(
 def test_the_very_chip_and_network_of_the_main_job_are_bit_exact() -> None:
     """ResNet-50 at its full size on the whole ARAS chip: the program that `make run` times is the one executed here."""
     network = mho.zoo.load("resnet50", weights="seeded")
-    quantised = mho.quantise(network, synthetic(network, 1, seed=1).inputs)
+    quantised = mho.number.quantise(network, synthetic(network, 1, seed=1).inputs)
     program = mho.compile(quantised, "aras")
     result = mho.verify(program, synthetic(network, 1, seed=2).inputs)
     assert result.ok, str(result)

@@ -47,7 +47,7 @@ def test_aligned_files_are_bit_exact_against_the_reference_of_their_clipped_weig
 ) -> None:
     network = mho.Network.from_onnx(data / file)
     calibration = load_samples(data / samples[1], network).first(4)
-    quantised = mho.quantise(network, calibration.inputs, per_channel=per_channel)
+    quantised = mho.number.quantise(network, calibration.inputs, per_channel=per_channel)
     chip = small_chip(1 if "dscnn" in file or "resnet8" in file else 2)
     program = mho.compile(quantised, chip, mho.Strategy().with_(options, schedule="overlap"))
     assert program.setup == 0

@@ -31,7 +31,7 @@ def vectors(sizes: DenseSizes, count: int, seed: int = 0) -> np.ndarray:
 
 
 def scores(network: mho.Network, x: np.ndarray) -> np.ndarray:
-    return mho.run_float(network, x)["score"]
+    return mho.number.run_float(network, x)["score"]
 
 
 def by_hand(sizes: DenseSizes, weights: dict[str, np.ndarray], query: np.ndarray) -> float:
@@ -75,7 +75,7 @@ def test_torch_export_of_the_module_gives_the_same_scores() -> None:
     network = mho.Network.from_torch(module, torch.zeros(1, 2, 4))
     x = vectors(sizes, 6)
     ours = scores(dense(sizes, {n: p.detach().numpy() for n, p in module.named_parameters()}, name="a", origin="b"), x)
-    assert np.abs(next(iter(mho.run_float(network, x).values())) - ours).max() < 1e-5
+    assert np.abs(next(iter(mho.number.run_float(network, x).values())) - ours).max() < 1e-5
 
 
 @settings(max_examples=30)
@@ -123,7 +123,7 @@ def test_published_sizes_of_the_ncf() -> None:
 def test_programs_are_bit_exact_and_legal(name: str, schedule: str) -> None:
     network = mho.zoo.load(name, weights="seeded", batch=8)
     x = vectors(SIZES[name], 24)
-    program = mho.compile(mho.quantise(network, x), "aras", mho.Strategy().with_(schedule=schedule))
+    program = mho.compile(mho.number.quantise(network, x), "aras", mho.Strategy().with_(schedule=schedule))
     result = mho.verify(program, x[:16])
     assert result.ok and result.compared > len(network.matrix_layers), str(result)
 
@@ -133,7 +133,7 @@ def test_products_with_itself_do_not_widen_the_code() -> None:
     sizes = DenseSizes(3, 8, (4,))
     x = vectors(sizes, 64)
     x[:, 1:] *= 0.01
-    quantised = mho.quantise(dense(sizes, seeded(sizes, 0), name="part", origin="test"), x)
+    quantised = mho.number.quantise(dense(sizes, seeded(sizes, 0), name="part", origin="test"), x)
     later, earlier = np.tril_indices(3, -1)
     products = (x @ x.transpose(0, 2, 1))[:, later, earlier]
     scale = float(quantised.codes["interaction.pairs"].scale)

@@ -59,7 +59,7 @@ def test_a_layer_that_is_resolved_is_exact_with_the_chips_own_converters(
     network: Network, chip: Chip, more: int
 ) -> None:
     samples = synthetic(network, 2, seed=1).inputs
-    quantised = mho.quantise(network, samples)
+    quantised = mho.number.quantise(network, samples)
     needed = [layer.bits for layer in resolution(mho.compile(quantised, chip, "naive")).layers]
     bits = min(max(sorted(needed)[len(needed) // 2] + more, 2), 24)
     program = mho.compile(quantised, with_adc(chip, bits), "naive")
@@ -101,7 +101,7 @@ def test_a_layer_that_is_short_has_inputs_that_lose_and_one_bit_more_has_none(
         source="drawn",
     )  # fmt: skip
     x = ones_and_units(rows)
-    quantised = mho.quantise(linear(np.random.default_rng(seed).standard_normal((8, rows))), x)
+    quantised = mho.number.quantise(linear(np.random.default_rng(seed).standard_normal((8, rows))), x)
     (layer,) = resolution(mho.compile(quantised, chip, "naive")).layers
     signed = coding == "differential"
     assert 2 ** (layer.bits - signed) - 1 >= layer.largest
@@ -161,7 +161,7 @@ def test_digits_of_squeezed_layers_go_by_their_own_rows_and_masks() -> None:
     generator = np.random.default_rng(1)
     network = linear(generator.integers(-7, 8, (20, 150)))
     samples = np.abs(generator.standard_normal((4, 150)))
-    quantised = mho.quantise(network, samples, symmetric=True)
+    quantised = mho.number.quantise(network, samples, symmetric=True)
     chip = Chip.load("sme")
     (layer,) = resolution(
         mho.compile(quantised, chip, mho.Strategy().with_(schedule="naive", mapping="squeezed"))
@@ -196,7 +196,7 @@ def test_reports_say_it_worst_layer_first_and_layer_by_layer() -> None:
 
 def test_green_never_stands_alone_where_converters_fall_short() -> None:
     x = ones_and_units(40)
-    quantised = mho.quantise(linear(np.random.default_rng(1).standard_normal((8, 40))), x)
+    quantised = mho.number.quantise(linear(np.random.default_rng(1).standard_normal((8, 40))), x)
     # 40 rows of 2-bit cells: 120 < 2^7.
     for bits, words, colour in (
         (6, "fall short in 1 of 1 layer", "warn"),

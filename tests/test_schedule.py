@@ -21,7 +21,7 @@ residencies = st.sampled_from(["auto", "never"])
 
 
 def compiled(network: Network, chip: Chip, schedule: str, **options: str) -> Program:
-    return mho.compile(mho.quantise(network), chip, mho.Strategy().with_(options, schedule=schedule))
+    return mho.compile(mho.number.quantise(network), chip, mho.Strategy().with_(options, schedule=schedule))
 
 
 @few

@@ -36,7 +36,7 @@ def test_adaptive_is_never_worse_than_overlap_or_aras(
     network: Network, chip: Chip, residency: str, objective: str
 ) -> None:
     """Whatever binds, memory too: the machine has the last word. Banks are the same in all, so that energies compare."""
-    coded = mho.quantise(network)
+    coded = mho.number.quantise(network)
 
     def compiled(schedule: str | Adaptive) -> mho.Program:
         return mho.compile(coded, chip, mho.Strategy().with_(schedule=schedule, residency=residency, banks="greedy"))

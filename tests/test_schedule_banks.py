@@ -236,7 +236,7 @@ def test_equal_programs_are_solved_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def compiled(network: Network, chip: Chip, **options: str) -> Program:
-    return mho.compile(mho.quantise(network), chip, mho.Strategy().with_({"schedule": "overlap", **options}))
+    return mho.compile(mho.number.quantise(network), chip, mho.Strategy().with_({"schedule": "overlap", **options}))
 
 
 def static_j(report: Report) -> float:

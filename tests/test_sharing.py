@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
+from mho.machine import systolic
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import (
@@ -124,7 +125,7 @@ def samples(network: Network, count: int, seed: int = 0) -> tuple[np.ndarray, ..
 
 
 def quantised(network: Network) -> QuantisedNetwork:
-    return mho.quantise(network, samples(network, 4))
+    return mho.number.quantise(network, samples(network, 4))
 
 
 def check(program: Program) -> None:
@@ -155,7 +156,7 @@ def test_digits_of_shared_weights_serve_all_their_layers(
     network: Network, schedule: str, turns: bool, tiles: int
 ) -> None:
     chip = small_chip(tiles=tiles)
-    squeezed = mho.squeeze(mho.recode(quantised(network), Grid.parse("window:8:3")), 1)
+    squeezed = mho.number.squeeze(mho.number.recode(quantised(network), Grid.parse("window:8:3")), 1)
     program = mho.compile(
         squeezed, chip, mho.Strategy().with_(schedule=schedule, mapping="squeezed", turns=2 if turns else 1)
     )
@@ -278,12 +279,12 @@ def test_codes_that_are_shifted_narrowed_or_recoded_stay_shared(network: Network
     grid = Grid.parse("window:8:3")
     given_ = samples(network, 2)
     for changed in (
-        mho.align(codes, centre),
-        mho.narrow(mho.align(codes, centre), 2),
-        mho.recode(codes, grid),
-        mho.recode(codes, grid, samples=given_, method="output"),
-        mho.recode(codes, grid, samples=given_, method="sequence"),
-        mho.squeeze(mho.recode(codes, grid), 1),
+        mho.number.align(codes, centre),
+        mho.number.narrow(mho.number.align(codes, centre), 2),
+        mho.number.recode(codes, grid),
+        mho.number.recode(codes, grid, samples=given_, method="output"),
+        mho.number.recode(codes, grid, samples=given_, method="sequence"),
+        mho.number.squeeze(mho.number.recode(codes, grid), 1),
     ):
         assert changed.owners == network.owners
 
@@ -291,7 +292,7 @@ def test_codes_that_are_shifted_narrowed_or_recoded_stay_shared(network: Network
 def test_a_weight_is_recoded_by_the_name_of_the_layer_that_owns_it() -> None:
     codes = quantised(unrolled(3, 4, 4))
     with pytest.raises(mho.errors.NumberError, match="layer 'r2' uses the weights of layer 'r1': name that one"):
-        mho.recode(codes, {"r2": Grid.parse("window:8:3")})
+        mho.number.recode(codes, {"r2": Grid.parse("window:8:3")})
 
 
 def test_layers_coded_apart_have_blocks_of_their_own() -> None:
@@ -364,7 +365,7 @@ def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
     sketch.add(Elementwise(name="sum", inputs=("a", "b"), shape=(1, 6), function="subtract"))
     network = sketch.network("a", "b")
     program = mho.compile(quantised(network), hand_chip(tiles=8), "overlap")
-    analog = mho.Analog().override({"adc.bits": "ideal", "device.programming.sigma": 0.1})
+    analog = mho.machine.Analog().override({"adc.bits": "ideal", "device.programming.sigma": 0.1})
     got = mho.execute(program, samples(network, 3), analog=analog)
     exact = mho.execute(program, samples(network, 3))
     np.testing.assert_array_equal(got["a"], got["b"])
@@ -372,7 +373,7 @@ def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
 
 
 def test_a_systolic_array_finds_the_weights_of_the_layer_before_in_its_buffer() -> None:
-    records = {each.name: each for each in mho.systolic.run(unrolled(4, 4, 6)).records}
+    records = {each.name: each for each in systolic.run(unrolled(4, 4, 6)).records}
     first, second, third = (records[f"r{step}"].memory_bytes for step in (1, 2, 3))
     assert first - second == 36
     assert second == third

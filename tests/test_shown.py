@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
+from mho.machine import systolic
+from mho.machine.systolic import Systolic
 from mho.network.samples import Samples
 from mho.network.trace.synthetic import synthesise
 from mho.shown import Shown, columns, csv_text
@@ -24,11 +26,11 @@ def shown() -> dict[str, Any]:
     """Return one of everything that a user holds, made from the smallest models."""
     network = mho.zoo.load("resnet20", weights="seeded", input_size=8)
     images = np.random.default_rng(0).standard_normal((2, 3, 8, 8))
-    quantised = mho.quantise(network, images)
+    quantised = mho.number.quantise(network, images)
     program = mho.compile(quantised, "aras", "overlap")
     samples = Samples((images,), np.array([1, 2]), "two made-up samples")
     trace = synthesise(300, 200, 4.0)
-    recommendation = mho.recommend(trace, batch=32)
+    recommendation = mho.explore.recommend(trace, batch=32)
     study = Study(
         "tiny", "0", "a paper", {}, {}, (), (Part("a", "A", "s", "t"),), (Row("a/b", "q", "s", None, 1.0, 1.0),)
     )
@@ -41,11 +43,11 @@ def shown() -> dict[str, Any]:
         "mapping": program.mapping,
         "program": program,
         "report": mho.simulate(program),
-        "run": mho.systolic.run(network, mho.Systolic.load("tpu-like"), "best"),
-        "analog": mho.Analog(),
-        "device": mho.Device.load("taox"),
-        "evaluation": mho.evaluate(program, samples, mho.Analog(), seeds=1),
-        "sweep": mho.sweep(program, samples, over={"adc.bits": [5, 8]}, seeds=1),
+        "run": systolic.run(network, Systolic.load("tpu-like"), "best"),
+        "analog": mho.machine.Analog(),
+        "device": mho.machine.Device.load("taox"),
+        "evaluation": mho.machine.evaluate(program, samples, mho.machine.Analog(), seeds=1),
+        "sweep": mho.machine.sweep(program, samples, over={"adc.bits": [5, 8]}, seeds=1),
         "trace": trace,
         "recommendation": recommendation,
         "service": next(iter(recommendation.services.values())),

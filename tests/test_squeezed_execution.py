@@ -81,8 +81,8 @@ def recoded(draw: Callable[..., Any], quantised: QuantisedNetwork) -> QuantisedN
     grid = Grid.window(8, draw(st.integers(1, 7)))
     top, tile = draw(st.integers(0, 4)), draw(st.integers(1, 9))
     if way == "published":
-        return mho.squeeze(mho.recode(quantised, grid), top, tile=tile)
-    return mho.recode(quantised, grid, squeeze=top if way == "fine" else 0, tile=tile)
+        return mho.number.squeeze(mho.number.recode(quantised, grid), top, tile=tile)
+    return mho.number.recode(quantised, grid, squeeze=top if way == "fine" else 0, tile=tile)
 
 
 @st.composite
@@ -107,7 +107,7 @@ def options(draw: st.DrawFn, chip: Chip) -> dict[str, Any]:
 @given(networks, chips(), st.data())
 def test_any_network_is_bit_exact_legal_and_above_the_bound(network: Network, chip: Chip, data: st.DataObject) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
-    quantised = recoded(data.draw, mho.quantise(network, inputs))
+    quantised = recoded(data.draw, mho.number.quantise(network, inputs))
     program = mho.compile(quantised, chip, mho.Strategy().with_(data.draw(options(chip))))
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
@@ -194,7 +194,7 @@ def test_converters_that_clip_give_what_the_chain_gives(
     layer: tuple[Sketch, np.ndarray], chip: Chip, data: st.DataObject, bits: int
 ) -> None:
     sketch, x = layer
-    quantised = recoded(data.draw, mho.quantise(sketch.network(), x))
+    quantised = recoded(data.draw, mho.number.quantise(sketch.network(), x))
     program = mho.compile(quantised, chip, mho.Strategy().with_(data.draw(options(chip))))
     high = 2**bits - 1
     full = data.draw(st.booleans())
@@ -218,7 +218,7 @@ def test_drawn_cells_give_what_the_chain_gives(
     layer: tuple[Sketch, np.ndarray], chip: Chip, data: st.DataObject, bits: int
 ) -> None:
     sketch, x = layer
-    quantised = recoded(data.draw, mho.quantise(sketch.network(), x))
+    quantised = recoded(data.draw, mho.number.quantise(sketch.network(), x))
     program = mho.compile(quantised, chip, mho.Strategy().with_(data.draw(options(chip))))
     devices = {
         "device.programming.sigma": 0.1,
@@ -252,7 +252,7 @@ def small_network(*widths: int, seed: int = 1) -> tuple[QuantisedNetwork, np.nda
     for width in widths[1:]:
         sketch.linear(sketch.layers[-1], width)
     x = np.random.default_rng(seed).uniform(-1, 1, (3, widths[0]))
-    return mho.recode(mho.quantise(sketch.network(), x), Grid.window(8, 3), squeeze=3, tile=4), x
+    return mho.number.recode(mho.number.quantise(sketch.network(), x), Grid.window(8, 3), squeeze=3, tile=4), x
 
 
 @pytest.mark.parametrize("dac_bits", [1, 2, 3])
@@ -288,7 +288,7 @@ def windows_events(tiling: DigitBlocks, index: int, program: Program, order: Seq
 def test_an_activation_is_charged_for_what_its_pieces_do(network: Network, chip: Chip, data: st.DataObject) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     program = mho.compile(
-        recoded(data.draw, mho.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
+        recoded(data.draw, mho.number.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
     )
     orders: dict[int, Sequence[int]] = {}
     wanted: dict[int, Counter[str]] = {}
@@ -321,7 +321,7 @@ def test_an_activation_is_charged_for_what_its_pieces_do(network: Network, chip:
 def test_writes_change_and_wear_the_cells_that_differ(network: Network, chip: Chip, data: st.DataObject) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     program = mho.compile(
-        recoded(data.draw, mho.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
+        recoded(data.draw, mho.number.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
     )
     assert program.quantised is not None
     room = program.mapping.shape
@@ -444,7 +444,7 @@ def test_what_squeezed_mapping_cannot_do_is_refused() -> None:
     for option in refused:
         with pytest.raises(OptionError):
             mho.compile(
-                mho.quantise(quantised.network, x),
+                mho.number.quantise(quantised.network, x),
                 small_chip(array__cell_bits=2),
                 mho.Strategy().with_(option, mapping="squeezed"),
             )
@@ -472,7 +472,7 @@ def test_calibrated_ranges_lie_at_the_largest_sums_seen() -> None:
         )
         analog = Analog.from_dict({"schema": "mho.analog/1", "adc": {"bits": 6, "range": "calibrated"}})
         told = Chain(program, analog, 1.0, 10**6).sums(windows_of(program, x))
-        limits = mho.calibrate(program, x, analog).limits
+        limits = mho.machine.calibrate(program, x, analog).limits
         assert limits is not None
         # On a grid of 2^-14 of twice the largest sum of 8 rows driven with 3.
         assert limits["linear1"] == pytest.approx([max(float(each.max()) for each in told.seen)], abs=2 * 24 / 2**14)

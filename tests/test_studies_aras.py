@@ -103,7 +103,7 @@ def test_energy_and_time_are_those_of_a_plain_compilation(quick: tuple[studies.S
     """The study shows what anybody gets who compiles and simulates the same thing."""
     study, _ = quick
     chip = mho.Chip.load("aras-baseline").override({"tiles": 2}, source="test")
-    network = mho.quantise(mho.zoo.load("resnet20", weights="seeded"))
+    network = mho.number.quantise(mho.zoo.load("resnet20", weights="seeded"))
     report = mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule="overlap", banks="greedy")))
     assert ours(study, "figure-15/joules/resnet20") == pytest.approx(report.energy_j, rel=1e-12)
     static = report.to_dict()["energy_j"]["by_kind"]["static"] / report.energy_j
@@ -116,7 +116,7 @@ def test_lifetimes_are_those_of_the_writes_and_scale_with_endurance_and_rate(
 ) -> None:
     study, _ = quick
     chip = mho.Chip.load("aras").override({"tiles": 2}, source="test")
-    network = mho.quantise(mho.zoo.load("resnet20", weights="seeded"))
+    network = mho.number.quantise(mho.zoo.load("resnet20", weights="seeded"))
     found = mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule="aras", alignment="auto"))).to_dict()
     writes = found["writes"]["addressed_per_cell_mean"]
     year = 365.25 * 86400

@@ -31,8 +31,8 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[studies.Study, Path
 
 
 @pytest.fixture(scope="module")
-def resnet20() -> mho.QuantisedNetwork:
-    return mho.quantise(mho.zoo.load("resnet20", weights="seeded"), per_channel=True, symmetric=True)
+def resnet20() -> mho.number.QuantisedNetwork:
+    return mho.number.quantise(mho.zoo.load("resnet20", weights="seeded"), per_channel=True, symmetric=True)
 
 
 def ours(study: studies.Study, name: str) -> float:
@@ -97,7 +97,9 @@ def check_whole(study: studies.Study, names: tuple[str, ...], real: tuple[str, .
         assert ours(study, f"curve/best/{name}") >= ours(study, f"curve/best-alone/{name}") * 0.999
 
 
-def test_figures_are_those_of_the_library(quick: tuple[studies.Study, Path], resnet20: mho.QuantisedNetwork) -> None:
+def test_figures_are_those_of_the_library(
+    quick: tuple[studies.Study, Path], resnet20: mho.number.QuantisedNetwork
+) -> None:
     study, _ = quick
     plain = map_network(resnet20, dense()).arrays
     assert ours(study, "crossbars/dense/resnet20") == plain == dense_arrays(resnet20, 8)
@@ -121,7 +123,7 @@ def test_the_dense_chip_is_the_squeezing_one_without_its_own_parts() -> None:
     assert len({round((each.total - one) * 1e12) for each, one in zip(lists, index, strict=True)}) == 1
 
 
-def test_costs_stand_on_the_same_ground(resnet20: mho.QuantisedNetwork) -> None:
+def test_costs_stand_on_the_same_ground(resnet20: mho.number.QuantisedNetwork) -> None:
     plain = simulated(resnet20, dense(), "dense")
     rows = compressed(resnet20, plain)
     assert sum(plain["by_component"].values()) == pytest.approx(plain["compute_j"])
@@ -172,7 +174,7 @@ def test_the_published_study_is_whole(published: studies.Study) -> None:
 
 
 def test_the_published_arrays_are_those_of_this_version(published: studies.Study) -> None:
-    quantised = mho.quantise(mho.zoo.load("mobilenet_v2", weights="seeded"), per_channel=True, symmetric=True)
+    quantised = mho.number.quantise(mho.zoo.load("mobilenet_v2", weights="seeded"), per_channel=True, symmetric=True)
     assert ours(published, "crossbars/dense/mobilenet_v2") == dense_arrays(quantised, 8)
     assert (
         ours(published, "crossbars/lossless/mobilenet_v2")

@@ -89,7 +89,7 @@ def a_sweep(over: Any, accuracies: list[float], integers: float = 0.9, samples: 
         )
         for value in accuracies
     ]  # fmt: skip
-    return Sweep(over, mho.Analog(), cast(Any, tuple(made)))
+    return Sweep(over, mho.machine.Analog(), cast(Any, tuple(made)))
 
 
 @pytest.mark.parametrize(

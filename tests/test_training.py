@@ -92,7 +92,9 @@ def test_an_adc_that_loses_nothing_gives_the_integer_reference() -> None:
     plain = fold(network())  # the importer folds too, with other roundings
     model = prepare(copy.deepcopy(plain).double(), "isaac", Analog(adc=Adc(bits="ideal")), IMAGES.double()).eval()
     imported = mho.Network.from_torch(plain, IMAGES[:1])
-    reference = mho.run_reference(mho.quantise(imported, IMAGES.numpy()), IMAGES.numpy())[imported.outputs[0]]
+    reference = mho.number.run_reference(mho.number.quantise(imported, IMAGES.numpy()), IMAGES.numpy())[
+        imported.outputs[0]
+    ]
     np.testing.assert_allclose(outputs(model), reference, rtol=0, atol=1e-14)
 
 
@@ -274,7 +276,7 @@ def refused(
         (refused(analog=Analog(wires=Wires(row_ohm=1, column_ohm=1))), AnalogError, "wires"),
         (refused(analog=Analog(adc=Adc(gain_error=0.1))), AnalogError, "adc.gain_error"),
         (refused(analog=Analog(adc=Adc(offset_error=0.1))), AnalogError, "adc.offset_error"),
-        (refused(analog="six bits"), OptionError, "mho.Analog, not str"),
+        (refused(analog="six bits"), OptionError, "mho.machine.Analog, not str"),
         (refused(gradient="clear"), OptionError, "unknown gradient 'clear'"),
         (refused(momentum=1.5), OptionError, "momentum"),
         (refused(seed=-1), OptionError, "seed"),

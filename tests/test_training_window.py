@@ -147,7 +147,7 @@ def test_release_gives_plain_layers_whose_weights_are_whole_multiples_of_the_sca
 def test_the_integers_of_training_reach_the_quantised_network() -> None:
     model = constrain(network(), Grid.window(8, 2), squeeze=2, tile=3)
     plain = release(model)
-    quantised = mho.quantise(mho.Network.from_torch(plain, IMAGES[:1]), IMAGES.numpy())
+    quantised = mho.number.quantise(mho.Network.from_torch(plain, IMAGES[:1]), IMAGES.numpy())
     kept = keep_codes(model, quantised)
     assert kept.per_channel
     assert kept.notes[-1] == "weights as trained on a grid"
@@ -165,17 +165,17 @@ def test_the_integers_of_training_reach_the_quantised_network() -> None:
         assert stored.max() < 2 ** (7 - 2)
         assert record.shifts.any()
     # Recoding on the scale that is there finds nothing to change, squeezed rows included.
-    again = mho.recode(kept, Grid.window(8, 2), scale="keep", squeeze=2, tile=3)
+    again = mho.number.recode(kept, Grid.window(8, 2), scale="keep", squeeze=2, tile=3)
     assert all(np.array_equal(again.matrices[name].centred, kept.matrices[name].centred) for name in kept.matrices)
 
 
 def test_codes_of_other_weights_are_refused() -> None:
     model = constrain(network(), Grid.uniform(3))
-    other = mho.quantise(mho.Network.from_torch(network(5), IMAGES[:1]), IMAGES.numpy())
+    other = mho.number.quantise(mho.Network.from_torch(network(5), IMAGES[:1]), IMAGES.numpy())
     with pytest.raises(NumberError, match=r"not quantised from these weights; use mho\.training\.release"):
         keep_codes(model, other)
     small = nn.Sequential(nn.Linear(4, 4))
-    narrow = mho.quantise(mho.Network.from_torch(nn.Sequential(nn.Linear(4, 2)), torch.zeros(1, 4)))
+    narrow = mho.number.quantise(mho.Network.from_torch(nn.Sequential(nn.Linear(4, 2)), torch.zeros(1, 4)))
     with pytest.raises(NumberError, match=r"has weights \(1, 4, 2\), in the model \(1, 4, 4\)"):
         keep_codes(constrain(small, Grid.uniform(3)), narrow)
     with pytest.raises(NetworkError, match="'8' is not to be told"):
@@ -288,7 +288,7 @@ def test_modules_that_cannot_be_constrained_are_refused() -> None:
             constrain(module, grid)  # type: ignore[arg-type]
     model = constrain(nn.Sequential(nn.Linear(2, 2)), grid)
     with pytest.raises(NetworkError, match="no classes made of them"):
-        prepare(model, "isaac", mho.Analog(), torch.zeros(1, 2))
+        prepare(model, "isaac", mho.machine.Analog(), torch.zeros(1, 2))
     for plain in (nn.Linear(2, 2), "no module"):
         with pytest.raises(NetworkError):
             release(plain)  # type: ignore[arg-type]

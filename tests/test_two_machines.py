@@ -51,7 +51,7 @@ def dense_program(table: np.ndarray, bags: np.ndarray, chip: Chip) -> Program:
     network = Network(
         "bag", (Input(name="x", inputs=(), shape=bags.shape), layer), ("y",), "made (synthetic)", codes=codes
     )
-    coded = mho.quantise(network, bags.astype(np.float32))
+    coded = mho.number.quantise(network, bags.astype(np.float32))
     matrix = coded.matrices["y"]
     assert float(matrix.scale) == 1 and (matrix.codes[0].astype(int) == table.astype(int) + 128).all()
     return mho.compile(coded, chip, mho.Strategy().with_(schedule="naive", banks="greedy"))

@@ -36,7 +36,7 @@ def test_any_network_on_any_chip_is_bit_exact_and_legal(
     network: Network, chip: Chip, schedule: str, residency: str, packing: str, per_channel: bool, samples: int
 ) -> None:
     inputs = synthetic(network, samples, seed=1).inputs
-    quantised = mho.quantise(network, inputs, per_channel=per_channel)
+    quantised = mho.number.quantise(network, inputs, per_channel=per_channel)
     program = mho.compile(
         quantised, chip, mho.Strategy().with_(schedule=schedule, residency=residency, packing=packing)
     )
@@ -66,7 +66,7 @@ def test_all_options_at_once_are_bit_exact_and_legal(
     chip = chip.override({"write_latency": latency}, source="law")
     inputs = synthetic(network, 2, seed=1).inputs
     program = mho.compile(
-        mho.quantise(network, inputs, per_channel=per_channel),
+        mho.number.quantise(network, inputs, per_channel=per_channel),
         chip,
         mho.Strategy().with_(
             schedule=schedule,
@@ -97,7 +97,7 @@ def small() -> mho.Program:
         },
         source="law",
     )
-    return mho.compile(mho.quantise(network, synthetic(network, 2).inputs), chip)
+    return mho.compile(mho.number.quantise(network, synthetic(network, 2).inputs), chip)
 
 
 def altered(program: mho.Program, place: int, **operands: object) -> mho.Program:
@@ -225,7 +225,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
     sketch.linear(sketch.embedding(sketch.layers[0], 4, 5), 3)
     network = sketch.network()
     program = mho.compile(
-        mho.quantise(network, synthetic(network, 2).inputs), "aras", mho.Strategy().with_(residency="never")
+        mho.number.quantise(network, synthetic(network, 2).inputs), "aras", mho.Strategy().with_(residency="never")
     )
     path = tmp_path_factory.mktemp("saved") / "x.mho"
     program.save(str(path))

@@ -52,7 +52,7 @@ def write_corpus(folder: Path) -> None:
     pq.write_table(pa.table({"query": queries, "row": rows}), folder / "trace.parquet")
     network = mho.Network.from_onnx(folder / "tiny.onnx")
     samples = np.load(folder / "samples.npz")["x"]
-    mho.compile(mho.quantise(network, (samples,)), "aras").save(str(folder / "program.mho"))
+    mho.compile(mho.number.quantise(network, (samples,)), "aras").save(str(folder / "program.mho"))
     (folder / "bomb.npz").write_bytes(bomb("x.npy", PACKED_ZEROS))
 
 

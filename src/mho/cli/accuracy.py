@@ -122,7 +122,7 @@ def accuracy(
                 compiled=asked.kept,
                 option="--find",
             )
-            sought = mho.find(
+            sought = mho.machine.find(
                 prepared.build,
                 prepared.given,
                 given,
@@ -143,7 +143,7 @@ def accuracy(
         from mho.machine.advice import advise, lossy
         from mho.machine.sweep import only
 
-        found = mho.evaluate(
+        found = mho.machine.evaluate(
             program,
             prepared.given,
             given,

@@ -42,7 +42,7 @@ class Choice:
         listed = list(codings.values())
         table = self.strategy.frontier(listed, self.chip, seen.inputs, self._say)
         picks = table.within(budget)
-        found = mho.mixed(listed, picks, names=list(codings))
+        found = mho.mapping.mixed(listed, picks, names=list(codings))
         arrays, error = table.total(picks)
         note = (
             f"{arrays} arrays in these codings, {int(table.arrays[:, 0].sum())} with all layers in {next(iter(codings))}; errors "
@@ -60,7 +60,7 @@ def _error(first: QuantisedNetwork, changed: QuantisedNetwork, samples: Samples)
     import mho
 
     name = first.network.outputs[0]
-    wanted, found = (mho.run_reference(each, samples.inputs)[name] for each in (first, changed))
+    wanted, found = (mho.number.run_reference(each, samples.inputs)[name] for each in (first, changed))
     return float(((found - wanted) ** 2).mean() / max(wanted.var(), sys.float_info.min))
 
 

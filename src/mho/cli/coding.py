@@ -142,7 +142,7 @@ class WeightOptions:
         from mho.number.recode import SAID
 
         inputs = None if samples is None else samples.inputs
-        quantised = mho.quantise(network, inputs, per_channel=self.per_channel, symmetric=symmetric)
+        quantised = mho.number.quantise(network, inputs, per_channel=self.per_channel, symmetric=symmetric)
         if samples is not None:
             quantised = replace(quantised, notes=(*quantised.notes, f"activations calibrated on {samples.origin}"))
         if self.grid is None:
@@ -164,7 +164,7 @@ class WeightOptions:
         from mho.number import Planes
 
         try:
-            return mho.recode(
+            return mho.number.recode(
                 quantised,
                 form,
                 method=self.rounding or "nearest",

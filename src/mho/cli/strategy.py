@@ -97,7 +97,7 @@ class StrategyOptions:
         """Measure what each layer costs in each of several codings, mapped so. MappingError for a chip that cannot."""
         import mho
 
-        return mho.frontier(codings, chip, inputs, packing=self.packing, turns=self.turns, progress=progress)
+        return mho.mapping.frontier(codings, chip, inputs, packing=self.packing, turns=self.turns, progress=progress)
 
     def of_weights(self) -> tuple[str, ...]:
         """Name the options that go by the values of weights."""
@@ -136,4 +136,4 @@ class StrategyOptions:
             given = {"objective": self.objective, "effort": self.effort, "time_limit_s": self.time_limit, "seed": seed}
             options |= {key: value for key, value in given.items() if value is not None}
         strategy = mho.Strategy().with_(options)
-        return mho.compile(mho.Sampled(subject, judging=samples), chip, strategy)
+        return mho.compile(mho.number.Sampled(subject, judging=samples), chip, strategy)

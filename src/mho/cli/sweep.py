@@ -93,7 +93,7 @@ def sweep(
     with side.following(quiet="-" in (json_to, csv_to), keeping=out / side.KEPT) as follow:
         prepared = asked.prepare(follow.say)
         side.check_variants(prepared, given, values, model, compiled=asked.kept)
-        found = mho.sweep(
+        found = mho.machine.sweep(
             prepared.build,
             prepared.given,
             given,

@@ -18,7 +18,7 @@ _PACKAGE = __name__.partition(".")[0]
 _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)*", re.MULTILINE)
 _FROM = re.compile(rf"^[ \t]*from[ ]({_PACKAGE}[\w.]*)[ ]import[ ](?:\(([^)]*)\)|(.*))", re.MULTILINE)
 _WHOLE = re.compile(rf"^[ \t]*import[ ]({_PACKAGE}[\w.]*)(?:[ ]as[ ]\w+)?[ ]*$", re.MULTILINE)
-_USED = re.compile(rf"\b{_PACKAGE}\.(\w+)")
+_USED = re.compile(rf"\b{_PACKAGE}((?:\.\w+)+)")
 _NAMED = re.compile(rf"""["']({_PACKAGE}(?:\.\w+)+)(?::\w+)?["']""")
 _ELSEWHERE = re.compile(rf"""["'](\w+)["']: ["']({_PACKAGE}(?:\.\w+)+)["']""")
 _DATA = re.compile(r"""["']([\w.-]+\.yaml)["']""")
@@ -89,6 +89,16 @@ def _defining(module: str, name: str) -> str:
     return module
 
 
+def _reached(parts: list[str]) -> str:
+    """Return the module that defines what mho.PART.PART names: through packages as far as they go, then the name in the last."""
+    module = _PACKAGE
+    for part in parts:
+        if _path(f"{module}.{part}") is None or part in _taken(module):
+            return _defining(module, part)
+        module = f"{module}.{part}"
+    return module
+
+
 @cache
 def _imports(module: str) -> frozenset[str]:
     path = _path(module)
@@ -98,7 +108,7 @@ def _imports(module: str) -> frozenset[str]:
     names = {_defining(*source) for source in _taken(module).values()}
     for whole in _WHOLE.findall(text):
         if whole == _PACKAGE:
-            names |= {_defining(_PACKAGE, name) for name in _USED.findall(text)}
+            names |= {_reached(dotted.split(".")[1:]) for dotted in _USED.findall(text)}
         else:
             names.add(whole)
     names |= {name for name in _NAMED.findall(text) if _path(name) is not None}

@@ -1,5 +1,6 @@
 """What a program does: two interpreters of the same program, one for time, energy and wear, one for values."""
 
+from mho.machine.analog import Analog, Device, Signals
 from mho.machine.calibration import calibrate
 from mho.machine.cells import wear
 from mho.machine.changes import Wear, WriteCount
@@ -15,7 +16,7 @@ from mho.machine.timing import Timing, time_program
 from mho.machine.verify import Verification, verify
 
 __all__ = [
-    "Account", "Endurance", "Entry", "Evaluation", "Executor", "Finding", "Occupancy", "Ordered", "Sweep", "Timing",
-    "Verification", "Wear", "WriteCount", "account", "calibrate", "endurance", "evaluate", "execute", "find", "occupancy",
-    "ordered", "rotate", "sweep", "time_program", "verify", "wear",
+    "Account", "Analog", "Device", "Endurance", "Entry", "Evaluation", "Executor", "Finding", "Occupancy", "Ordered",
+    "Signals", "Sweep", "Timing", "Verification", "Wear", "WriteCount", "account", "calibrate", "endurance",
+    "evaluate", "execute", "find", "occupancy", "ordered", "rotate", "sweep", "time_program", "verify", "wear",
 ]  # fmt: skip

@@ -332,7 +332,7 @@ def find(
 ) -> Finding:
     """Find the least or the largest value of a parameter at which no more than `loss` points of accuracy are lost.
 
-        found = mho.find(program, samples, over=mho.ordered("adc.bits"), loss=1)
+        found = mho.machine.find(program, samples, over=mho.machine.ordered("adc.bits"), loss=1)
         found.value, found.sentence, found.boundary.decided, found.to_dict()
 
     `loss` is in points, against the 8-bit integers. `over` says which values there are (`ordered`); for one of the chip,

@@ -154,7 +154,7 @@ class Executor:
             )
         if not quantised.executable:
             raise ProgramError(
-                f"the activations of {network.name} are not calibrated; compile mho.quantise(network, samples) instead"
+                f"the activations of {network.name} are not calibrated; compile mho.number.quantise(network, samples) instead"
             )
         if backend not in BACKENDS:
             raise OptionError(f"unknown backend {backend!r}; {choices(backend, BACKENDS)}")

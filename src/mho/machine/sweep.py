@@ -137,7 +137,7 @@ def sweep(
 ) -> Sweep:
     """Evaluate (see `evaluate`) at every combination of the values of one or two parameters.
 
-        mho.sweep(program, samples, analog, over={"adc.bits": [4, 5, 6], "device.programming.sigma": [0, 0.05]})
+        mho.machine.sweep(program, samples, analog, over={"adc.bits": [4, 5, 6], "device.programming.sigma": [0, 0.05]})
 
     Keys are those of `Analog.override`, or "chip." and a key of `Chip.override`; for the latter `program` is a function that
     takes the chip's changes and returns a program compiled for them. All values are checked before anything is executed.

@@ -14,8 +14,8 @@ from mho.number.coded import QuantisedNetwork
 class Sampled:
     """A network and samples: what `mho.compile` takes where weights or activations are coded by samples.
 
-    mho.compile(mho.Sampled(network, calibration=samples), chip, strategy)     quantised, and rounded, by these samples
-    mho.compile(mho.Sampled(quantised, judging=labelled), chip, "aras-reuse")  alignment auto judged by accuracy on these
+    mho.compile(mho.number.Sampled(network, calibration=samples), chip, strategy)     quantised, and rounded, by these samples
+    mho.compile(mho.number.Sampled(quantised, judging=labelled), chip, "aras-reuse")  alignment auto judged by accuracy on these
 
     `calibration` sets the ranges of activations, and is what coding "grid" by outputs and coding "budget" go by; it is not looked
     at where the network is coded already. `judging`, with labels, is what alignment "auto" is judged by.

@@ -29,11 +29,11 @@ def compile(
     mho.compile(network, "aras")                                a preset of a chip, the usual strategy
     mho.compile(network, chip, "overlap")                       a preset of a strategy, or its file
     mho.compile(network, chip, strategy.with_(banks="greedy"))  a strategy
-    mho.compile(mho.quantise(network, samples), chip)           a program that can be executed and verified
-    mho.compile(mho.Sampled(network, calibration=samples), chip, strategy)   the same, coded as the strategy says
+    mho.compile(mho.number.quantise(network, samples), chip)           a program that can be executed and verified
+    mho.compile(mho.number.Sampled(network, calibration=samples), chip, strategy)   the same, coded as the strategy says
 
     A network with weights is coded as the strategy's `coding` says: by its calibration samples where it comes with them
-    (`mho.Sampled`), else without calibrated activations, so that it can be timed but not executed. A network that is coded already
+    (`Sampled`), else without calibrated activations, so that it can be timed but not executed. A network that is coded already
     keeps its codes; a coding other than the usual one is refused then, unless it made these very codes (`schedule.coded`). One that
     is shapes alone is timed with expected cell changes.
 

@@ -6,7 +6,7 @@ program = mho.compile(mho.training.quantise(model, images), "isaac")  # with the
 
 Or with weights on a grid of integers, such as windows of few bits (`mho.training.window`):
 
-model = mho.training.constrain(module, mho.Grid.window(8, 3))   # a copy; train it as any module
+model = mho.training.constrain(module, mho.number.Grid.window(8, 3))   # a copy; train it as any module
 plain = mho.training.release(model)                             # plain layers, weights = scale x integers of the grid
 quantised = mho.training.keep_codes(model, quantised)           # a quantised `plain` with exactly these integers
 """

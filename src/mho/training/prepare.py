@@ -46,7 +46,7 @@ def prepare(
     model = prepare(module, "isaac", Analog(adc=Adc(bits=5)), images)
 
     In training mode each forward pass programs the cells anew and draws noise anew, from `seed` (default: that of `analog`) and the
-    number of the pass. In eval mode cells are ideal, the ADC is not. Inputs and weights are 8-bit codes as `mho.quantise` chooses
+    number of the pass. In eval mode cells are ideal, the ADC is not. Inputs and weights are 8-bit codes as `quantise` chooses
     them; the inputs' ranges are those seen on `example` (a tensor or a tuple: a batch of real samples); with a `momentum`
     above 0, at most 1, they follow the batches of training by a moving average. `gradient`: "unclipped" or "plain"
     (`mho.training.crossbar`). Batch normalisation is folded into the layer before it, as on the chip.
@@ -56,7 +56,7 @@ def prepare(
     """
     _whole(module)
     if not isinstance(analog, Analog):
-        raise OptionError(f"analog must be an mho.Analog, not {type(analog).__name__}")
+        raise OptionError(f"analog must be an mho.machine.Analog, not {type(analog).__name__}")
     if not 0.0 <= momentum <= 1.0:
         raise OptionError(f"momentum is from 0 to 1, not {momentum}")
     seed = analog.seed if seed is None else seed
@@ -94,7 +94,7 @@ def finish(model: nn.Module) -> nn.Module:
 def calibrate(model: nn.Module, samples: Any) -> None:
     """Set the ranges of a prepared module from `samples` (a tensor, or a tuple of them), all in one batch.
 
-    Inputs take every value that the float network shows them, as in mho.quantise(network, samples); calibrated ADCs then the
+    Inputs take every value that the float network shows them, as in mho.number.quantise(network, samples); calibrated ADCs then the
     percentile of the magnitudes of the sums seen on these codes, with ideal cells. Raises NetworkError where the samples do not fit
     or a layer is never reached.
     """

@@ -21,10 +21,10 @@ from mho.training.prepare import finish, prepared
 def quantise(model: nn.Module, samples: Any) -> QuantisedNetwork:
     """Import and quantise a trained module with the input ranges of its crossbar layers, ready for mho.compile.
 
-    `mho.quantise` would choose ranges by what the float network shows; after training for a lossy chip that may be far
+    `mho.number.quantise` would choose ranges by what the float network shows; after training for a lossy chip that may be far
     from what the chip shows. Here the inputs of matrix layers keep the ranges that training used; `samples` (a tensor, or a
     tuple of them) calibrate what else is stored. Tensors that share a code take the range that covers all of theirs. Raises
-    NetworkError where a layer cannot be told in the imported network, and what Network.from_torch and mho.quantise raise.
+    NetworkError where a layer cannot be told in the imported network, and what Network.from_torch and mho.number.quantise raise.
     """
     layers = prepared(model)
     arguments = samples if isinstance(samples, tuple) else (samples,)

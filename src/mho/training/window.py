@@ -1,6 +1,6 @@
 """Training with weights on a grid of integers: rounded in the forward pass, the gradient straight through.
 
-model = mho.training.constrain(module, mho.Grid.window(8, 3))   # a copy; train it as any module
+model = mho.training.constrain(module, mho.number.Grid.window(8, 3))   # a copy; train it as any module
 plain = mho.training.release(model)                             # plain layers whose weights are scale x integers of the grid
 quantised = mho.training.keep_codes(model, quantised)           # a quantised `plain` with exactly these integers
 
@@ -182,7 +182,7 @@ def constrain(
     if not isinstance(module, nn.Module):
         raise NetworkError(f"training takes a torch.nn.Module, not {type(module).__name__}")
     if not isinstance(grid, Grid):
-        raise OptionError(f"grid must be an mho.Grid, not {type(grid).__name__}")
+        raise OptionError(f"grid must be an mho.number.Grid, not {type(grid).__name__}")
     if grid.largest == 0:
         raise NumberError(f"grid {grid} holds nothing but 0")
     check_planes(squeeze, tile, grid.bits)
@@ -217,7 +217,7 @@ def release(model: nn.Module) -> nn.Module:
 def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwork:
     """Return `quantised`, made of `release(model)`, with the integers, scales and shifts of rows of the constrained layers.
 
-    mho.quantise reads real weights and chooses scales of its own, by the largest weight of an output, on which the integers are
+    `quantise` reads real weights and chooses scales of its own, by the largest weight of an output, on which the integers are
     others. Codes are 128 + integer with zero 128, as all grids of at most 8 bits allow. Raises NetworkError where a layer is
     not to be found in the network, NumberError where its weights are not those of the model.
     """

@@ -84,7 +84,8 @@ def converter(
         limits = (analog.limits or {}).get(layer)
         if limits is None:
             raise AnalogError(
-                f"adc.range: the range of layer {layer!r} is not calibrated; mho.calibrate(program, samples, analog) does it"
+                f"adc.range: the range of layer {layer!r} is not calibrated; "
+                "mho.machine.calibrate(program, samples, analog) does it"
             )
         if len(limits) != slices:
             raise AnalogError(f"limits: layer {layer!r} has {slices} slices, but {len(limits)} limits")

@@ -35,7 +35,7 @@ class Adc(Part):
     - `full`: the largest sum that the fullest column of a layer can give (`mapping.sums`). Where all sums are whole
       levels, steps are never below 1, so that an ADC with bits to spare is exact; so too for `calibrated`.
     - `fixed`: `limit`; a 6-bit ADC with limit 63 has steps of 1 and clips above 63.
-    - `calibrated`: the given percentile of the magnitudes seen on samples (`mho.calibrate`), for each layer, or for
+    - `calibrated`: the given percentile of the magnitudes seen on samples (`mho.machine.calibrate`), for each layer, or for
       each slice of its weights (`per`).
 
     `gain_error` and `offset_error` (in steps) are the spreads of what differs from one ADC to the next; `effective_bits` (ENOB)

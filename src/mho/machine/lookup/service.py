@@ -311,7 +311,7 @@ def _check(trace: object, layout: object, batch: object) -> None:
     if isinstance(trace, str | Path) or not isinstance(trace, Trace | Iterable):
         raise OptionError(f"what is served is a Trace (mho.Trace.load reads a file) or parts of one, not {trace!r}")
     if not isinstance(layout, Layout):
-        raise OptionError(f"rows sit by a Layout (mho.group makes one), not by {layout!r}")
+        raise OptionError(f"rows sit by a Layout (mho.mapping.embedding.group makes one), not by {layout!r}")
     if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
         raise OptionError(f"a batch is a whole number of queries, at least 1 query, not {batch!r}")
 

@@ -26,7 +26,7 @@ CALIBRATED_ON = 4096
 
 
 def quantise_ncf(real: RealRecommender, **options: Any) -> Recommender:
-    """Return the integer form, calibrated on seeded pairs; options as of mho.quantise."""
+    """Return the integer form, calibrated on seeded pairs; options as of mho.number.quantise."""
     random = np.random.default_rng(0)
     users, items = (random.integers(0, rows, CALIBRATED_ON) for rows in real.rows)
     return real.quantise(real.bags({"user": users, "item": items}, "seeded pairs"), **options)

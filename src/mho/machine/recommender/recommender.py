@@ -1,7 +1,7 @@
 """A whole recommender: embedding tables and a dense part, in real numbers and in the integers of a chip.
 
 real = RealRecommender(...)                    tables and weights in float, as trained
-recommender = real.quantise(trace)             int8 tables, the dense part by mho.quantise, calibrated on a trace's queries
+recommender = real.quantise(trace)             int8 tables, the dense part by mho.number.quantise, calibrated on a trace's queries
 trace = recommender.bags({"user": users, "history": (offsets, items), ...})
 reduced = recommender.reduce(trace)            int64 (queries, tables, dimension): what a look-up machine must give, exactly
 scores = recommender.predict(reduced)          (queries,): the integer reference of the dense part
@@ -163,7 +163,9 @@ class RealRecommender:
         return found
 
     def quantise(self, calibration: Trace, **options: Any) -> Recommender:
-        """Return the integer form, calibrated on a trace's queries. `options` are those of mho.quantise, per_channel by default.
+        """Return the integer form, calibrated on a trace's queries.
+
+        `options` are those of `mho.number.quantise`, per_channel by default.
 
         The queries show the largest sums of each table, and so its step, and the ranges of activations. The vectors go into
         the dense part as integers of -128 to 127 steps; the first layer's weights take what a step is worth.

@@ -84,7 +84,7 @@ class Totals:
 class Run(Shown):
     """What one inference of a network costs on a systolic array.
 
-    result = mho.systolic.run(network, "tpu-like", "best")
+    result = mho.machine.systolic.run(network, "tpu-like", "best")
     result.latency_s, result.energy_j          the two numbers most asked for
     result.to_dict()                           everything, ready for JSON
 

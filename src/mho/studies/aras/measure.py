@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import mho
+from mho.machine import systolic
 from mho.studies.aras.paper import NETWORKS
 from mho.studies.work import Work
 
@@ -117,9 +118,9 @@ class Subject:
         return mho.zoo.load(self.name)
 
     @cached_property
-    def quantised(self) -> mho.QuantisedNetwork:
+    def quantised(self) -> mho.number.QuantisedNetwork:
         """The network with seeded weights in 8 bits."""
-        return mho.quantise(mho.zoo.load(self.name, weights="seeded"))
+        return mho.number.quantise(mho.zoo.load(self.name, weights="seeded"))
 
 
 def cost(work: Work, subject: Subject, configuration: Configuration, centre: int | None) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:
     }
 
 
-def spread(quantised: mho.QuantisedNetwork) -> float:
+def spread(quantised: mho.number.QuantisedNetwork) -> float:
     """Standard deviation of the codes of a layer after the first, about the layer's own mean; weighted by weights."""
     squares, weights = 0.0, 0
     for layer in quantised.network.matrix_layers[1:]:
@@ -197,7 +198,7 @@ def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
     """Measure a network on the TPU-like systolic array, with the dataflow that takes the least time."""
 
     def compute() -> dict[str, Any]:
-        found = mho.systolic.run(subject.shapes, SYSTOLIC, "best").to_dict()
+        found = systolic.run(subject.shapes, SYSTOLIC, "best").to_dict()
         return {
             "latency_s": found["latency_s"],
             "energy_j": found["energy_j"]["total"],

@@ -49,11 +49,11 @@ class _Loaded:
         return found.first(QUICK_SAMPLES) if self.quick else found
 
     @cached_property
-    def quantised(self) -> mho.QuantisedNetwork:
+    def quantised(self) -> mho.number.QuantisedNetwork:
         if not self.real.calibration:
-            return mho.quantise(self.network)
+            return mho.number.quantise(self.network)
         calibration = load_samples(self.folder / self.real.calibration, self.network).first(self.real.calibrated)
-        return mho.quantise(self.network, calibration.inputs)
+        return mho.number.quantise(self.network, calibration.inputs)
 
     @cached_property
     def judges(self) -> Samples:
@@ -70,7 +70,7 @@ class _Loaded:
 
     def program(self, variant: str) -> mho.Program:
         if variant not in self.programs:
-            subject = mho.Sampled(self.quantised, judging=self.judges)
+            subject = mho.number.Sampled(self.quantised, judging=self.judges)
             strategy = mho.Strategy().with_(VARIANTS[variant], schedule="overlap")
             self.programs[variant] = mho.compile(subject, self.chip, strategy)
         return self.programs[variant]

@@ -68,11 +68,11 @@ class Loaded:
         return spread(found, 20 if self.quick else CALIBRATED)
 
     @cached_property
-    def quantised(self) -> mho.QuantisedNetwork:
+    def quantised(self) -> mho.number.QuantisedNetwork:
         """The network in 8 bits, one scale an output; as the file has it where that is quantised."""
         if self.network.codes:
-            return mho.quantise(self.network)
-        return mho.quantise(self.network, self.calibration.inputs, per_channel=True, symmetric=True)
+            return mho.number.quantise(self.network)
+        return mho.number.quantise(self.network, self.calibration.inputs, per_channel=True, symmetric=True)
 
 
 def spread(samples: Samples, count: int) -> Samples:
@@ -80,15 +80,15 @@ def spread(samples: Samples, count: int) -> Samples:
     return samples.spread(count) if count < len(samples) else samples
 
 
-def partial_network(folder: Path) -> mho.QuantisedNetwork:
+def partial_network(folder: Path) -> mho.number.QuantisedNetwork:
     """Return the trained stages of ResNet-50 v2, calibrated."""
     network = stages(folder)
-    return mho.quantise(network, images(folder, CALIBRATION_IMAGES, 8), per_channel=True, symmetric=True)
+    return mho.number.quantise(network, images(folder, CALIBRATION_IMAGES, 8), per_channel=True, symmetric=True)
 
 
-def seeded(name: str) -> mho.QuantisedNetwork:
+def seeded(name: str) -> mho.number.QuantisedNetwork:
     """Return a network of the zoo with seeded weights, in 8 bits."""
-    return mho.quantise(mho.zoo.load(name, weights="seeded"), per_channel=True, symmetric=True)
+    return mho.number.quantise(mho.zoo.load(name, weights="seeded"), per_channel=True, symmetric=True)
 
 
 __all__ = ["SEEDED", "STAGES", "STAGES_FILE", "Loaded", "partial_network", "seeded", "spread"]

@@ -72,7 +72,7 @@ class Measured:
         self.work = work
         self._name = ""
         self._held: Loaded | None = None
-        self._others: dict[str, mho.QuantisedNetwork] = {}
+        self._others: dict[str, mho.number.QuantisedNetwork] = {}
 
     def loaded(self, name: str) -> Loaded:
         """Return a real network."""
@@ -84,7 +84,7 @@ class Measured:
         assert self._held is not None
         return self._held
 
-    def other(self, name: str) -> mho.QuantisedNetwork:
+    def other(self, name: str) -> mho.number.QuantisedNetwork:
         """Return the part of ResNet-50, or a network of the zoo."""
         if name not in self._others:
             folder = self.work.settings.data
@@ -95,24 +95,24 @@ class Measured:
                 self._others[name] = seeded(name)
         return self._others[name]
 
-    def quantised(self, name: str) -> mho.QuantisedNetwork:
+    def quantised(self, name: str) -> mho.number.QuantisedNetwork:
         """Return a network in 8 bits."""
         real = {each.name for each in chosen(self.work)}
         return self.loaded(name).quantised if name in real else self.other(name)
 
 
-def arrays_of(quantised: mho.QuantisedNetwork, turns: int = 1) -> int:
+def arrays_of(quantised: mho.number.QuantisedNetwork, turns: int = 1) -> int:
     """Count the arrays that squeezed mapping takes."""
     return map_network(quantised, squeezing(turns), mapping="squeezed", turns=turns).arrays
 
 
-def squeezed(quantised: mho.QuantisedNetwork, significant: int, top: int) -> mho.QuantisedNetwork:
+def squeezed(quantised: mho.number.QuantisedNetwork, significant: int, top: int) -> mho.number.QuantisedNetwork:
     """Return the network by the paper's rules: to the nearest weight of a window, planes squeezed out by dropping bits."""
-    found = mho.recode(quantised, mho.Grid.window(BITS, significant))
-    return mho.squeeze(found, top, tile=squeezing().array.columns) if top else found
+    found = mho.number.recode(quantised, mho.number.Grid.window(BITS, significant))
+    return mho.number.squeeze(found, top, tile=squeezing().array.columns) if top else found
 
 
-def dense_arrays(quantised: mho.QuantisedNetwork, cells: int, packing: str = "diagonal") -> int:
+def dense_arrays(quantised: mho.number.QuantisedNetwork, cells: int, packing: str = "diagonal") -> int:
     """Count the arrays of a dense mapping with so many cells of one bit a weight."""
     from mho.mapping.dense import dense_blocks
     from mho.mapping.shape import digits_shape
@@ -164,7 +164,7 @@ def whole(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     return np.clip(weights, 1 - 2 ** (BITS - 1), 2 ** (BITS - 1) - 1)
 
 
-def layers_of(quantised: mho.QuantisedNetwork, rows: int) -> list[dict[str, Any]]:
+def layers_of(quantised: mho.number.QuantisedNetwork, rows: int) -> list[dict[str, Any]]:
     """Describe the layers: sizes, and arrays dense and squeezed without loss."""
     mapped = map_network(quantised, squeezing(), mapping="squeezed")
     plain = map_network(quantised, squeezing())
@@ -198,7 +198,7 @@ def windows_of(name: str) -> tuple[int, ...]:
     return WINDOWS[2:3] if name in SEEDED else WINDOWS
 
 
-def planes_of(quantised: mho.QuantisedNetwork) -> list[dict[str, float]]:
+def planes_of(quantised: mho.number.QuantisedNetwork) -> list[dict[str, float]]:
     """Return, for each plane of magnitudes from the highest, the shares of weights and of array rows that have a bit there."""
     array = squeezing().array
     bits = np.zeros((BITS - 1, 4), dtype=np.int64)
@@ -214,10 +214,10 @@ def planes_of(quantised: mho.QuantisedNetwork) -> list[dict[str, float]]:
     return [{"weights": float(a / b), "rows": float(c / d)} for a, b, c, d in bits]
 
 
-def classified(quantised: mho.QuantisedNetwork, samples: Samples) -> npt.NDArray[np.int64]:
+def classified(quantised: mho.number.QuantisedNetwork, samples: Samples) -> npt.NDArray[np.int64]:
     """Return the classes that a program on squeezed planes gives, on ideal cells: it computes what the integers say."""
     program = mho.compile(quantised, squeezing(), mho.Strategy().with_(schedule="naive", mapping="squeezed"))
-    executor = mho.Executor(program)
+    executor = mho.machine.Executor(program)
     name = quantised.network.outputs[0]
     parts = []
     for first in range(0, len(samples), STEP):
@@ -226,7 +226,7 @@ def classified(quantised: mho.QuantisedNetwork, samples: Samples) -> npt.NDArray
     return np.concatenate(parts)
 
 
-def judged(quantised: mho.QuantisedNetwork, samples: Samples) -> dict[str, Any]:
+def judged(quantised: mho.number.QuantisedNetwork, samples: Samples) -> dict[str, Any]:
     """Count right answers, and keep the classes."""
     assert samples.labels is not None
     found = classified(quantised, samples)
@@ -243,8 +243,8 @@ def grid_accuracy(work: Work, held: Measured, name: str) -> dict[str, dict[str, 
             return judged(squeezed(loaded.quantised, significant, top), loaded.few)
 
         def ours(significant: int = significant, top: int = top) -> dict[str, Any]:
-            coded = mho.recode(
-                loaded.quantised, mho.Grid.window(BITS, significant), method="output",
+            coded = mho.number.recode(
+                loaded.quantised, mho.number.Grid.window(BITS, significant), method="output",
                 samples=loaded.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
             )  # fmt: skip
             return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
@@ -261,7 +261,7 @@ class Curve:
 
     def __init__(self, work: Work, loaded: Loaded) -> None:
         self.work, self.loaded = work, loaded
-        self._codings: list[mho.QuantisedNetwork] | None = None
+        self._codings: list[mho.number.QuantisedNetwork] | None = None
 
     @property
     def name(self) -> str:
@@ -269,7 +269,7 @@ class Curve:
         return self.loaded.real.name
 
     @property
-    def codings(self) -> list[mho.QuantisedNetwork]:
+    def codings(self) -> list[mho.number.QuantisedNetwork]:
         """The network in 8 bits, and in ever fewer planes."""
         if self._codings is None:
             base = self.loaded.quantised
@@ -277,7 +277,7 @@ class Curve:
             for planes in PLANES:
                 self.work.say(f"{self.name}: recoding to {planes:g} planes")
                 self._codings.append(
-                    mho.recode(base, Planes(planes), method="output", samples=self.loaded.calibration.inputs)
+                    mho.number.recode(base, Planes(planes), method="output", samples=self.loaded.calibration.inputs)
                 )
         return self._codings
 
@@ -288,7 +288,7 @@ class Curve:
         def compute() -> dict[str, Any]:
             macs = max(self.loaded.network.macs / self.loaded.network.batch, 1)
             few = spread(self.loaded.calibration, max(2, min(SEEN, int(MACS // macs))))
-            made = mho.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
+            made = mho.mapping.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
             return {"names": list(made.names), "arrays": made.arrays.tolist(), "errors": made.errors.tolist()}
 
         found = self.work.measure(f"{self.name}: frontier", compute)
@@ -306,14 +306,14 @@ class Curve:
         picks += [(PLANES.index(planes) + 1,) * layers for planes in EVERYWHERE]
         return list(dict.fromkeys(picks))
 
-    def coded(self, picks: Sequence[int]) -> mho.QuantisedNetwork:
+    def coded(self, picks: Sequence[int]) -> mho.number.QuantisedNetwork:
         """Recode the layers, one after another on what the recoded ones before them give."""
         names = [layer.name for layer in self.loaded.network.matrix_layers]
         forms = {name: Planes(PLANES[k - 1]) for name, k in zip(names, picks, strict=True) if k}
         if not forms:
             return self.loaded.quantised
         samples = spread(self.loaded.calibration, IN_SEQUENCE).inputs
-        return mho.recode(self.loaded.quantised, forms, method="sequence", samples=samples)
+        return mho.number.recode(self.loaded.quantised, forms, method="sequence", samples=samples)
 
     def points(self) -> list[dict[str, Any]]:
         """Judge all choices on as many samples as a curve needs."""

@@ -25,7 +25,9 @@ COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
 """Components that do less where rows are left out."""
 
 
-def costs(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.QuantisedNetwork | None) -> dict[str, Any]:
+def costs(
+    work: Work, name: str, eight: mho.number.QuantisedNetwork, few: mho.number.QuantisedNetwork | None
+) -> dict[str, Any]:
     """Measure one network: dense, SRE, squeezed without loss, and squeezed with few planes where there is such a coding."""
 
     def compute() -> dict[str, Any]:
@@ -46,7 +48,9 @@ def costs(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.Quantised
     return work.measure(f"{name}: time and energy", compute)
 
 
-def beyond(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.QuantisedNetwork | None) -> dict[str, Any]:
+def beyond(
+    work: Work, name: str, eight: mho.number.QuantisedNetwork, few: mho.number.QuantisedNetwork | None
+) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
 
     def compute() -> dict[str, Any]:
@@ -72,7 +76,7 @@ def beyond(work: Work, name: str, eight: mho.QuantisedNetwork, few: mho.Quantise
     return work.measure(f"{name}: beyond the chip", compute)
 
 
-def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:
+def simulated(quantised: mho.number.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:
     """Simulate one inference, one copy of each layer, weights resident, on a chip with as many tiles as that takes."""
     arrays = map_network(quantised, chip, mapping=mapping, **options).arrays
     tiles = max(1, -(-arrays // chip.tile.groups))
@@ -98,7 +102,7 @@ def simulated(quantised: mho.QuantisedNetwork, chip: mho.Chip, mapping: str, **o
     }
 
 
-def compressed(quantised: mho.QuantisedNetwork, plain: dict[str, Any]) -> dict[str, Any]:
+def compressed(quantised: mho.number.QuantisedNetwork, plain: dict[str, Any]) -> dict[str, Any]:
     """Work out what SRE takes, beside the dense program's measurement."""
     chip = dense()
     array, prices = chip.array, chip.energy_per_event

@@ -25,8 +25,8 @@ def forms(work: Work, loaded: Loaded) -> dict[str, dict[str, Any]]:
     for form in FORMS:
 
         def compute(form: str = form) -> dict[str, Any]:
-            grid, samples = mho.Grid.parse(form), loaded.calibration.inputs
-            coded = mho.recode(loaded.quantised, grid, method="output", samples=samples)
+            grid, samples = mho.number.Grid.parse(form), loaded.calibration.inputs
+            coded = mho.number.recode(loaded.quantised, grid, method="output", samples=samples)
             return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
 
         found[form] = work.measure(f"{loaded.real.name}: accuracy, {form}", compute)
