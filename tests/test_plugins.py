@@ -13,6 +13,7 @@ from mho import plugins
 from mho.errors import OptionError, PluginError
 from mho.files.store import key_of
 from mho.network.layers import LAYER_KINDS, Reshape
+from mho.strategy import registered, unregister
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def install(site: Path, module: str, point: str = "mho_toys:register") -> None:
 TOY = """
 from mho.files.store import key_of
 from mho.network.layers import LAYER_KINDS, Reshape
+from mho.strategy import registered, unregister
 calls = 0
 
 class Toy(Reshape):
@@ -78,6 +80,52 @@ def test_a_plugin_that_fails_is_named_each_time(site: Path, module: str, point: 
         with pytest.raises(PluginError, match=words) as caught:
             LAYER_KINDS["reshape"]
         assert "'toys' of package mho-toys 1.2 (mho_toys:register)" in str(caught.value)
+
+
+MANY = """
+from dataclasses import dataclass
+
+def register():
+    from mho.chip.roles import ROLES
+    from mho.machine.analog.devices.laws import LAWS
+    from mho.network import onnx_reader
+    from mho.network import torch
+    from mho.schedule.naive import Naive
+    from mho.mapping.choose import Dense
+    from mho.strategy import choice
+
+    @choice("schedule", "of-plugin")
+    class Schedule(Naive):
+        "A schedule of a plugin."
+
+    @choice("mapping", "of-plugin")
+    class Mapping(Dense):
+        "A mapping of a plugin."
+
+    LAWS.add("of-plugin", LAWS["drift"])
+    ROLES.add("of-plugin", ROLES["external_io"])
+    onnx_reader.HANDLERS.add("toys::Same", onnx_reader.HANDLERS["Relu"])
+    torch.HANDLERS.add("of-plugin", torch.HANDLERS["relu"])
+"""
+
+
+def test_a_plugin_may_bring_a_choice_of_every_kind(site: Path) -> None:
+    install(site, MANY)
+    from mho.chip.roles import ROLES
+    from mho.machine.analog.devices.laws import LAWS
+    from mho.network import onnx_reader, torch
+
+    tables = (ROLES, LAWS, torch.HANDLERS)
+    try:
+        strategy = mho.Strategy().with_(schedule="of-plugin", mapping="of-plugin")
+        assert (str(strategy.schedule), str(strategy.mapping)) == ("of-plugin", "of-plugin")
+        assert all("of-plugin" in table for table in tables) and "toys::Same" in onnx_reader.HANDLERS
+    finally:
+        for stage in ("schedule", "mapping"):
+            unregister(registered(stage)["of-plugin"])
+        for table in tables:
+            table.remove("of-plugin")
+        onnx_reader.HANDLERS.remove("toys::Same")
 
 
 FOLDER = """

@@ -11,6 +11,8 @@ import pytest
 
 from mho.plugins import Registry
 from mho.samples import write_samples
+from mho.strategy import STAGES, registered
+from mho.strategy.choice import _REGISTERED
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = ("start", "tutorial-chip", "tutorial-device", "tutorial-recommender", "extending")
@@ -23,7 +25,7 @@ def test_its_blocks_run_and_print_what_they_say(
     monkeypatch.chdir(tmp_path)
     write_samples(tmp_path / "samples")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    variables: dict[str, object] = {}
+    variables: dict[str, object] = {"__name__": page}
     for block in blocks:
         exec(compile(block, f"{page}.md", "exec"), variables)
         out = capsys.readouterr().out
@@ -36,6 +38,11 @@ def test_its_blocks_run_and_print_what_they_say(
 def registries() -> Iterator[None]:
     """What a page adds is taken out again."""
     before = {id(each): (each, dict(each._choices)) for each in gc.get_objects() if type(each) is Registry}
+    for stage in STAGES:
+        registered(stage)  # those of mho are there before
+    stages = {stage: dict(kinds) for stage, kinds in _REGISTERED.items()}
     yield
+    for stage, kinds in stages.items():
+        _REGISTERED[stage] = kinds
     for registry, choices in before.values():
         registry._choices = choices
