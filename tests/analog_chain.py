@@ -106,7 +106,9 @@ class Chain:
         """Program the cells whose level changes, and those that nothing was ever written to; the others get no pulse."""
         assert not (instruction.rows or instruction.columns or instruction.cells)
         device, seed = self.analog.device, self.analog.seed
-        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+        for index, group in zip(
+            range(*self.mapped.within(instruction.blocks)), members(instruction.groups), strict=True
+        ):
             block = self.mapped.blocks.block(index)
             levels = np.where(self.inverted(block), self.highest - self.plain(block), self.plain(block))
             shape = (self.chip.array.rows, self.chip.group.arrays * self.per_array, self.cells)
@@ -234,7 +236,8 @@ class Chain:
                 self.write(number, instruction)
             if not isinstance(instruction, Activate):
                 continue
-            for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            own = self.mapped.within(instruction.blocks)
+            for index, group in zip(range(*own), members(instruction.groups), strict=True):
                 block, served = self.mapped.blocks.block(index), slice(*instruction.windows)
                 which = slice(block.first, block.first + block.count)
                 part = windows[which, :, served, slice(*block.rows)]
@@ -263,5 +266,6 @@ def homes(program: Program) -> Iterator[tuple[DenseBlock, int]]:
     (mapped,) = program.mapping.layers
     for instruction in program.instructions[program.setup :]:
         if isinstance(instruction, Activate):
-            for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            own = mapped.within(instruction.blocks)
+            for index, group in zip(range(*own), members(instruction.groups), strict=True):
                 yield mapped.blocks.block(index), group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from mho.network.layers import Array, Convolution, Input, Layer, Linear
 from mho.number import QuantisedNetwork
 from mho.number.coded import QuantisedMatrix
 from mho.program import Program
-from mho.program.instructions import Instruction
+from mho.program.instructions import Activate, Instruction, Write
 
 
 def hand_chip(**values: Override) -> Chip:
@@ -83,5 +84,12 @@ def bell_codes(net: Network, seed: int) -> QuantisedNetwork:
 
 
 def hand_program(chip: Chip, net: Network, *instructions: Instruction, setup: int = 0) -> Program:
-    """A program written by hand, its tensors in no buffer."""
-    return Program(chip, net, None, map_network(net, chip), Strategy(), instructions, setup, ())
+    """A program written by hand, blocks in the numbers of each layer, its tensors in no buffer."""
+    mapping = map_network(net, chip)
+    numbered: list[Instruction] = []
+    for each in instructions:
+        if isinstance(each, Write | Activate):
+            first = mapping.by_index[each.layer].run[0]
+            each = replace(each, blocks=(first + each.blocks[0], first + each.blocks[1]))
+        numbered.append(each)
+    return Program(chip, net, None, mapping, Strategy(), tuple(numbered), setup, ())

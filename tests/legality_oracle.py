@@ -29,16 +29,15 @@ class Pairs:
 def holding(facts: Facts) -> Iterator[Violation]:
     """What groups hold, group by group."""
     order = Pairs([each.after for each in facts.instructions])
-    writes: dict[int, tuple[int, tuple[int, int, int]]] = {}
+    writes: dict[int, tuple[int, tuple[int, int]]] = {}
     users: dict[int, int] = {}
     released: set[int] = set()
     for i, instruction in enumerate(facts.instructions):
         if not isinstance(instruction, Write | Activate):
             continue
         texts: dict[str, None] = {}
-        owner = facts.program.mapping.by_index[instruction.layer].owner
         for block, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            held = (owner, instruction.copy, block)
+            held = (instruction.copy, block)
             busy = group in users and not order.before(users[group], i)
             if isinstance(instruction, Write):
                 if busy:

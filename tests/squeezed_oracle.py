@@ -200,7 +200,7 @@ class Chain:
         analog, bits = self.analog, self.chip.array.cell_bits
         shape = (self.chip.array.rows, self.chip.group.arrays * self.chip.array.columns, 1)
         for which, group in enumerate(members(instruction.groups)):
-            index = instruction.blocks[0] + which
+            index = self.mapped.within(instruction.blocks)[0] + which
             block = self.blocks.block(index)
             levels = np.zeros((block.height, block.width, 1), dtype=np.int64)
             for (row, column), held in laid_out(self.blocks, index, self.weights).items():
@@ -287,13 +287,14 @@ class Chain:
                 if number >= self.program.setup:
                     self.write(number, instruction)
                 for which, group in enumerate(members(instruction.groups)):
-                    block = self.blocks.block(instruction.blocks[0] + which)
+                    block = self.blocks.block(self.mapped.within(instruction.blocks)[0] + which)
                     rows = instruction.rows[which] if instruction.rows else ()
                     columns = instruction.columns[which] if instruction.columns else ()
                     places[group] = (rows or range(block.height), columns or range(block.width))
             if not isinstance(instruction, Activate):
                 continue
-            for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            own = self.mapped.within(instruction.blocks)
+            for index, group in zip(range(*own), members(instruction.groups), strict=True):
                 block = self.blocks.block(index)
                 cells = self.cells(block, group, places[group])
                 for sample in range(samples):

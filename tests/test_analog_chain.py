@@ -293,7 +293,7 @@ def rewritten(seed: int, analog: Analog) -> list[tuple[np.ndarray, ...]]:
         if not isinstance(instruction, Write):
             continue
         fabric.write(number, instruction)
-        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+        for index, group in zip(range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True):
             block, content = mapped.blocks.block(index), fabric.held[group]
             now = content.levels, programmed(content, group, analog, program.chip, program.mapping.shape)
             if group in before:

@@ -199,9 +199,10 @@ def test_conversions_are_those_that_energy_is_charged_for() -> None:
             units = 0
             for each in program.instructions[program.setup :]:
                 if isinstance(each, Activate) and program.network.layers[each.layer].name == layer.name:
-                    tiling = program.mapping.by_index[each.layer].blocks
+                    mapped = program.mapping.by_index[each.layer]
                     windows = each.windows[1] - each.windows[0]
-                    units += tiling.totals(each.blocks).arrays * chip.unit_columns * windows * chip.steps_per_window
+                    arrays = mapped.blocks.totals(mapped.within(each.blocks)).arrays
+                    units += arrays * chip.unit_columns * windows * chip.steps_per_window
             assert layer.conversions == pytest.approx(runs * (counts[layer.name] - units), rel=1e-9)
 
 

@@ -64,7 +64,7 @@ class Silicon:
             layer = program.mapping.by_index[each.layer]
             codes = program.quantised.matrices[layer.name].codes
             for which, group in enumerate(members(each.groups)):
-                block = layer.blocks.block(each.blocks[0] + which)
+                block = layer.blocks.block(layer.within(each.blocks)[0] + which)
                 want = block_cells(self.chip, codes, block)
                 rows = each.rows[which] if each.rows else ()
                 columns = each.columns[which] if each.columns else ()
@@ -297,15 +297,15 @@ def test_addressed_writes_follow_the_orders_of_rows_and_columns(net: Network, ch
     def ordered(each: Any) -> Any:
         if not isinstance(each, Write):
             return each
-        tiling = program.mapping.by_index[each.layer].blocks
+        layer = program.mapping.by_index[each.layer]
 
         def orders(sizes: npt.NDArray[np.int64], room: int) -> tuple[tuple[int, ...], ...]:
-            return tuple(tuple(random.sample(range(room), int(sizes[i]))) for i in range(*each.blocks))
+            return tuple(tuple(random.sample(range(room), int(sizes[i]))) for i in range(*layer.within(each.blocks)))
 
         return replace(
             each,
-            rows=orders(tiling.heights, chip.array.rows) if random.random() < 0.5 else (),
-            columns=orders(tiling.widths, chip.group_columns) if random.random() < 0.5 else (),
+            rows=orders(layer.blocks.heights, chip.array.rows) if random.random() < 0.5 else (),
+            columns=orders(layer.blocks.widths, chip.group_columns) if random.random() < 0.5 else (),
         )
 
     moved = replace(program, instructions=tuple(ordered(each) for each in program.instructions))

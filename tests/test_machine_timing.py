@@ -215,8 +215,8 @@ def bytes_of(program: Program, instruction: Write | Transfer) -> float:
     """Bytes that an instruction moves, block by block."""
     if isinstance(instruction, Transfer):
         return instruction.size
-    tiling, chip = program.mapping.by_index[instruction.layer].blocks, program.chip
-    blocks = [tiling.block(i) for i in range(*instruction.blocks)]
+    layer, chip = program.mapping.by_index[instruction.layer], program.chip
+    blocks = [layer.blocks.block(i) for i in range(*layer.within(instruction.blocks))]
     bits = sum(each.height * each.width for each in blocks) * chip.cells_per_weight * (chip.array.cell_bits + 1)
     return bits / 8
 

@@ -158,7 +158,7 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int]], npt.NDA
             codes = program.quantised.matrices[layer.name].codes
             groups = [group for first, last in instruction.groups for group in range(first, last)]
             addressed = changed = steps = 0
-            for index, group in zip(range(*instruction.blocks), groups, strict=True):
+            for index, group in zip(range(*layer.within(instruction.blocks)), groups, strict=True):
                 block = layer.blocks.block(index)
                 cells = block_cells(chip, codes, block).reshape(block.height, block.width * count)
                 place = held[group, : block.height, : block.width * count]

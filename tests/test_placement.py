@@ -58,8 +58,8 @@ def shuffled(program: Program, seed: int) -> Program:
     for number, write in enumerate(instructions):
         if not isinstance(write, Write):
             continue
-        tiling = program.mapping.by_index[write.layer].blocks
-        blocks = range(*write.blocks)
+        layer = program.mapping.by_index[write.layer]
+        tiling, blocks = layer.blocks, range(*layer.within(write.blocks))
         rows = tuple(drawn(chip.array.rows, int(tiling.heights[each])) for each in blocks)
         columns = tuple(drawn(chip.group_columns, int(tiling.widths[each])) for each in blocks)
         cells = tuple(drawn(chip.cells_per_weight, chip.cells_per_weight) for _ in blocks) if full else ()
@@ -98,7 +98,7 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int, int]], np
             codes = program.quantised.matrices[layer.name].codes
             addressed = changed = steps = slowest = 0
             for which, group in enumerate(members(write.groups)):
-                block = layer.blocks.block(write.blocks[0] + which)
+                block = layer.blocks.block(layer.within(write.blocks)[0] + which)
                 rows = (write.rows[which] if write.rows else ()) or tuple(range(block.height))
                 columns = (write.columns[which] if write.columns else ()) or tuple(range(block.width))
                 digits = (write.cells[which] if write.cells else ()) or tuple(range(count))

@@ -106,7 +106,7 @@ def test_the_memory_rate_adds_up_to_the_bytes_moved_and_never_passes_the_bandwid
     report = reported(network, chip, schedule, residency)
     times, rates = bandwidth(report.program, report.timing, report.worn)
     moved = sum(
-        write_bytes(report.program.mapping.by_index[each.layer], each.blocks, report.program.chip)
+        write_bytes(*report.program.mapping.located(each.blocks), report.program.chip)
         if isinstance(each, Write)
         else each.size
         for each in report.program.instructions

@@ -96,7 +96,7 @@ def test_every_block_of_every_copy_is_written_once(network: Network, chip: Chip,
             for block in range(*each.blocks)
         ]
         copies = 1 + max(copy for copy, _ in written)
-        assert sorted(written) == [(copy, block) for copy in range(copies) for block in range(layer.count)]
+        assert sorted(written) == [(copy, block) for copy in range(copies) for block in range(*layer.run)]
         assert copies == 1 or schedule in ("aras", "adaptive")
 
 

@@ -160,7 +160,7 @@ def test_digits_of_shared_weights_serve_all_their_layers(
     program = mho.compile(
         squeezed, chip, mho.Strategy().with_(schedule=schedule, mapping="squeezed", turns=2 if turns else 1)
     )
-    assert len(program.mapping.owners) == len(network.weighted)
+    assert len(program.mapping.weights) == len(network.weighted)
     report = mho.simulate(program)
     assert violations(program, (report.timing.starts, report.timing.ends)) == ()
     assert report.latency_s >= report.bound.seconds * (1 - 1e-9)
@@ -189,13 +189,13 @@ def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> 
     mapping = map_network(network, chip)
     owner = mapping.by_index[next(i for i, each in enumerate(network.layers) if each.name == "r1")]
     assert not mapping.count <= chip.groups
-    assert held_blocks(mapping, chip.groups) == {owner.index}
+    assert held_blocks(mapping, chip.groups) == {owner.run}
     for schedule in registered("schedule"):
         program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
         uses = [
             (i, each)
             for i, each in enumerate(program.instructions)
-            if isinstance(each, Activate) and mapping.by_index[each.layer].owner == owner.index
+            if isinstance(each, Activate) and mapping.by_index[each.layer].run == owner.run
         ]
         assert written(program) == mapping.count
         last = max(each.layer for _, each in uses)
@@ -303,7 +303,7 @@ def test_layers_coded_apart_have_blocks_of_their_own() -> None:
     apart = replace(codes, matrices=matrices)
     assert apart.owners["r2"] == "r2"
     program = mho.compile(apart, hand_chip(tiles=8))
-    assert len(program.mapping.owners) == 4
+    assert len(program.mapping.weights) == 4
     check(program)
 
 

@@ -297,10 +297,13 @@ def test_an_activation_is_charged_for_what_its_pieces_do(network: Network, chip:
             for which, group in enumerate(members(instruction.groups)):
                 orders[group] = instruction.columns[which] if instruction.columns else ()
         if isinstance(instruction, Activate) and number >= program.setup:
-            tiling = program.mapping.by_index[instruction.layer].blocks
+            mapped = program.mapping.by_index[instruction.layer]
+            tiling = mapped.blocks
             assert isinstance(tiling, DigitBlocks)
             windows = instruction.windows[1] - instruction.windows[0]
-            for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
+            for index, group in zip(
+                range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True
+            ):
                 for event, count in windows_events(tiling, index, program, orders[group]).items():
                     wanted.setdefault(instruction.layer, Counter())[event] += count * windows
     worn = wear(program)
@@ -335,9 +338,8 @@ def test_writes_change_and_wear_the_cells_that_differ(network: Network, chip: Ch
             took = 0
             mapped = program.mapping.by_index[instruction.layer]
             for which, group in enumerate(members(instruction.groups)):
-                laid = mapped.laid(program.quantised.matrices[mapped.name], instruction.blocks[0] + which, 0).astype(
-                    int
-                )
+                index = mapped.within(instruction.blocks)[0] + which
+                laid = mapped.blocks.laid(index, program.quantised.matrices[mapped.name]).astype(int)
                 rows = (instruction.rows[which] if instruction.rows else ()) or range(laid.shape[0])
                 columns = (instruction.columns[which] if instruction.columns else ()) or range(laid.shape[1])
                 at = np.ix_([group], rows, columns)

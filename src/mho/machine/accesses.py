@@ -52,7 +52,8 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
         layer = network.layers[index]
         own = shown[layer.name]
         if isinstance(instruction, Activate):
-            inputs = program.mapping.by_index[index].blocks.totals(instruction.blocks).inputs
+            mapped = program.mapping.by_index[index]
+            inputs = mapped.blocks.totals(mapped.within(instruction.blocks)).inputs
             windows = instruction.windows[1] - instruction.windows[0]
             counts[Access(index, READ, "compute", shown[layer.inputs[0]])] += inputs * windows
         elif isinstance(instruction, Transfer):

@@ -68,7 +68,8 @@ def addressed_writes(program: Program) -> CellWrites:
     """Count the writes that address a cell, changed or not (ARAS Table IV)."""
     chip = program.chip
     writes = [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
-    addressed = sum(program.mapping.by_index[each.layer].blocks.totals(each.blocks).places for each in writes)
+    written = (program.mapping.located(each.blocks) for each in writes)
+    addressed = sum(blocks.totals(run).places for blocks, run in written)
     if any(each.rows or each.columns for each in writes):
         taken = _taken(program, writes)
     else:
@@ -85,9 +86,9 @@ def _taken(program: Program, writes: Iterable[Write]) -> npt.NDArray[np.int64]:
     chip, shape = program.chip, program.mapping.shape
     taken = np.zeros((chip.groups, shape.rows, shape.columns), dtype=np.int64)
     for each in writes:
-        blocks = program.mapping.by_index[each.layer].blocks
+        blocks, run = program.mapping.located(each.blocks)
         for which, group in enumerate(members(each.groups)):
-            index = each.blocks[0] + which
+            index = run[0] + which
             rows = places(each.rows, which, int(blocks.heights[index]))
             columns = places(each.columns, which, int(blocks.widths[index]))
             taken[group][np.ix_(rows, columns)] += 1

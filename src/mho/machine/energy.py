@@ -92,17 +92,18 @@ def _spread(program: Program) -> dict[int, Beyond]:
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write | Activate):
             continue
-        blocks = program.mapping.by_index[instruction.layer].blocks
+        mapped = program.mapping.by_index[instruction.layer]
+        first = mapped.within(instruction.blocks)[0]
         more = np.zeros(4, dtype=np.int64)
         for which, group in enumerate(members(instruction.groups)):
-            index = instruction.blocks[0] + which
+            index = first + which
             if isinstance(instruction, Write):
                 orders[group] = instruction.columns[which] if instruction.columns else ()
             elif orders.get(group):
-                more += blocks.reads(index, orders[group]) - blocks.reads(index)
+                more += mapped.blocks.reads(index, orders[group]) - mapped.blocks.reads(index)
         if isinstance(instruction, Activate):
-            first, second, third, last = more.tolist()
-            beyond[number] = first, second, third, last
+            arrays, drives, late_arrays, late_drives = more.tolist()
+            beyond[number] = arrays, drives, late_arrays, late_drives
     return beyond
 
 
@@ -110,7 +111,8 @@ def _activation(program: Program, instruction: Activate, beyond: Beyond, events:
     """Count the events of windows through written blocks; `beyond` as from `_spread`."""
     chip, shape = program.chip, program.mapping.shape
     mapped = program.mapping.by_index[instruction.layer]
-    totals = mapped.blocks.totals(instruction.blocks)
+    run = mapped.within(instruction.blocks)
+    totals = mapped.blocks.totals(run)
     late = totals.late
     windows = instruction.windows[1] - instruction.windows[0]
     base = chip.steps_per_window
@@ -133,7 +135,7 @@ def _activation(program: Program, instruction: Activate, beyond: Beyond, events:
         "accumulate": totals.sums,
     }.items():
         events[instruction.layer, event, "compute"] += count * windows
-    if index := index_bytes(mapped, instruction.blocks, chip):
+    if index := index_bytes(mapped.blocks, run, chip):
         events[instruction.layer, "index_byte", "compute"] += index * windows
         events[instruction.layer, "row_shift", "compute"] += totals.shifted * windows
 
@@ -150,7 +152,7 @@ def _vector(program: Program, instruction: Vector | Combine, events: Events) -> 
 
 def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
     """Count the events of a write: changes (and orders) fetched, brought to the group, and changes pulsed into cells."""
-    size = write_bytes(program.mapping.by_index[instruction.layer], instruction.blocks, program.chip)
+    size = write_bytes(*program.mapping.located(instruction.blocks), program.chip)
     orders = order_bytes(instruction, program.mapping.shape)
     events[instruction.layer, "memory_byte", "memory"] += size
     if orders:

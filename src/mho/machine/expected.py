@@ -75,19 +75,19 @@ def _shown(share: Floats, rows: int) -> Floats:
 
 
 class _Held:
-    """What each group holds: its last two blocks, newest first: owner (-1: none), height, width, share of weights."""
+    """What each group holds: its last two blocks, newest first: block and copy (-1: none), height, width, share of weights."""
 
     def __init__(self, groups: int, rows: int, columns: int) -> None:
         self.whole = (rows, columns, 1.0)
-        # As long as every block has filled its group, owners tell all; the rest is brought up to date when needed.
+        # As long as every block has filled its group, blocks tell all; the rest is brought up to date when needed.
         self.whole_only = True
-        self.owner = np.full((2, groups), -1, dtype=np.int64)
+        self.block = np.full((2, groups), -1, dtype=np.int64)
         self.height = np.zeros((2, groups), dtype=np.int64)
         self.width = np.zeros((2, groups), dtype=np.int64)
         self.fill = np.zeros((2, groups))
 
     def write(
-        self, groups: Integers, owner: Integers, shape: tuple[Integers, Integers, Floats]
+        self, groups: Integers, block: Integers, shape: tuple[Integers, Integers, Floats]
     ) -> tuple[npt.NDArray[np.bool_], Floats, Floats, Floats]:
         """Write blocks of (height, width, fill); return where another block comes, and the places that meet each kind.
 
@@ -96,33 +96,33 @@ class _Held:
         height, width, fill = shape
         if self.whole_only:
             if (height == self.whole[0]).all() and (width == self.whole[1]).all() and (fill == 1.0).all():
-                before = self.owner[0, groups]
-                self.owner[0, groups] = owner
-                other = before != owner
+                before = self.block[0, groups]
+                self.block[0, groups] = block
+                other = before != block
                 whole = float(self.whole[0] * self.whole[1])
-                return other, whole * (other & (before >= 0)), whole * (before < 0), np.zeros(len(owner))
+                return other, whole * (other & (before >= 0)), whole * (before < 0), np.zeros(len(block))
             self.whole_only = False
-            held = self.owner[0] >= 0
+            held = self.block[0] >= 0
             self.height[0, held], self.width[0, held], self.fill[0, held] = self.whole
         top, low = (
-            (self.owner[i, groups], self.height[i, groups], self.width[i, groups], self.fill[i, groups]) for i in (0, 1)
+            (self.block[i, groups], self.height[i, groups], self.width[i, groups], self.fill[i, groups]) for i in (0, 1)
         )
         area = height * width
         covered = np.minimum(height, top[1]) * np.minimum(width, top[2])
         # Beyond the newest block lies the one before it, which is the same block if it comes back.
-        beyond = np.where(low[0] == owner, 0, area - covered)
+        beyond = np.where(low[0] == block, 0, area - covered)
         aligned = (top[1] == height) & (top[2] == width) & (top[3] == fill)
         onto = [(covered, top[3], aligned), (beyond, np.where(low[0] >= 0, low[3], 0.0), np.zeros_like(aligned))]
-        other = top[0] != owner
+        other = top[0] != block
         both = sum(np.where(same, fill, held * fill) * places for places, held, same in onto)
         rise = sum(np.where(same, 0.0, (1 - held) * fill) * places for places, held, same in onto)
         fall = sum(np.where(same, 0.0, held * (1 - fill)) * places for places, held, same in onto)
         hidden = (top[1] <= height) & (top[2] <= width)
-        for place, (mine, old) in enumerate(zip((self.owner, self.height, self.width, self.fill), top, strict=True)):
+        for place, (mine, old) in enumerate(zip((self.block, self.height, self.width, self.fill), top, strict=True)):
             under = np.where(hidden, (-1, 0, 0, 0.0)[place], old)
             mine[1, groups] = np.where(other, under, mine[1, groups])
         for mine, new in zip(
-            (self.owner, self.height, self.width, self.fill), (owner, height, width, fill), strict=True
+            (self.block, self.height, self.width, self.fill), (block, height, width, fill), strict=True
         ):
             mine[0, groups] = new
         return other, np.where(other, both, 0.0), np.where(other, rise, 0.0), np.where(other, fall, 0.0)
@@ -139,19 +139,18 @@ def expected_wear(program: Program) -> Wear:
         for i, instruction in enumerate(program.instructions):
             if not isinstance(instruction, Write) or (turn and i < program.setup):
                 continue
-            mapped = program.mapping.by_index[instruction.layer]
-            blocks = mapped.blocks
-            run = slice(*instruction.blocks)
+            blocks, local = program.mapping.located(instruction.blocks)
+            run = slice(*local)
             groups = indices(instruction.groups)
-            # The layer whose weights they are, copy and block in one number.
-            owner = (mapped.owner << 44 | instruction.copy << 28) + np.arange(*instruction.blocks)
+            # Copy and block in one number.
+            block = (instruction.copy << 40) + np.arange(*instruction.blocks)
             other, both, rise, fall = held.write(
-                groups, owner, (blocks.heights[run], blocks.widths[run], blocks.fills[run])
+                groups, block, (blocks.heights[run], blocks.widths[run], blocks.fills[run])
             )
             if turn or i < program.setup:
                 moved = float(both.sum()), float(rise.sum() + fall.sum())
                 counts[i] = WriteCount(
-                    blocks.totals(instruction.blocks).places * blocks.shape.cells,
+                    blocks.totals(local).places * blocks.shape.cells,
                     moved[0] * weight[0] + moved[1] * blank[0],
                     moved[0] * weight[1] + moved[1] * blank[1],
                 )

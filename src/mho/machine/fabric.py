@@ -102,7 +102,7 @@ class Fabric:
         self.held: dict[int, Content] = {}
         self.places: dict[int, Rectangle] = {}
         self._shared: dict[bytes, Levels] = {}
-        self._inverted: dict[tuple[int, int], npt.NDArray[np.bool_] | None] = {}
+        self._inverted: dict[int, npt.NDArray[np.bool_] | None] = {}
 
     def write(self, number: int, instruction: Write) -> None:
         """Add a write's level changes to the cells."""
@@ -155,10 +155,9 @@ class Fabric:
 
     def _inversions(self, place: Rectangle) -> npt.NDArray[np.bool_] | None:
         """Return which columns of cells a block stores inverted, from its weights alone."""
-        key = (place.layer, place.block)
-        if key not in self._inverted:
-            self._inverted[key] = self.deltas.inverted(place)
-        return self._inverted[key]
+        if place.block not in self._inverted:
+            self._inverted[place.block] = self.deltas.inverted(place)
+        return self._inverted[place.block]
 
 
 def _digest(array: npt.NDArray[np.generic]) -> bytes:

@@ -62,10 +62,10 @@ class _Machine:
 
     def activate(self, instruction: Activate) -> None:
         """Note which block serves which windows, with what its cells hold now."""
-        blocks = self.program.mapping.by_index[instruction.layer].blocks
+        mapped = self.program.mapping.by_index[instruction.layer]
         jobs = self.jobs.setdefault(instruction.layer, [])
-        for index, group in zip(range(*instruction.blocks), members(instruction.groups), strict=True):
-            held = self.fabric.read(group, int(blocks.heights[index]), int(blocks.widths[index]))
+        for index, group in zip(range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True):
+            held = self.fabric.read(group, int(mapped.blocks.heights[index]), int(mapped.blocks.widths[index]))
             jobs.append(Job(index, instruction.windows, held))
 
     def combine(self, instruction: Combine, signals: Signals | None) -> None:

@@ -127,6 +127,7 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
         compute = spans.get((index, "compute"), (None, None))
         matrix = layer if isinstance(layer, MatrixLayer) else None
         mapped = program.mapping.by_index.get(index)
+        weight = program.mapping.weight_of(mapped.run[0]).name if mapped else layer.name
         # A layer that finds the blocks of another one written fills no groups itself.
         filled = copies[index] if mapped and write[0] is not None else 0
         records.append(
@@ -141,7 +142,7 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
                 "groups": mapped.count * filled if mapped else 0,
                 "arrays": int(mapped.blocks.arrays.sum()) * filled if mapped else 0,
                 "copies": copies[index] if mapped else 0,
-                "weights_of": network.layers[mapped.owner].name if mapped and mapped.shares is not None else None,
+                "weights_of": weight if weight != layer.name else None,
                 "write_start_s": write[0],
                 "write_end_s": write[1],
                 "compute_start_s": compute[0],

@@ -23,7 +23,7 @@ from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
 from mho.program.program import once
-from mho.program.work import order_bytes, vector_seconds, write_bytes
+from mho.program.work import fetched_bytes, vector_seconds
 from mho.shown import Shown
 
 Times = npt.NDArray[np.float64]
@@ -95,10 +95,7 @@ def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Tim
             seconds = 0.0
             if isinstance(instruction, Write | Transfer):
                 if isinstance(instruction, Write):
-                    layer = program.mapping.by_index[instruction.layer]
-                    size = write_bytes(layer, instruction.blocks, chip) + order_bytes(
-                        instruction, program.mapping.shape
-                    )
+                    size = fetched_bytes(instruction, program.mapping, chip)
                     floor = floor_s(chip, worn, i)
                 else:
                     size, floor = float(instruction.size), 0.0

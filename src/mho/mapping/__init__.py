@@ -5,7 +5,7 @@ from mho.mapping.budget import Frontier, frontier, mixed
 from mho.mapping.choose import Dense, Mapper, Squeezed, map_network
 from mho.mapping.dense import DenseBlocks
 from mho.mapping.digits import DigitBlocks, Digits
-from mho.mapping.mapping import LayerMapping, Mapping
+from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping
 from mho.mapping.shape import GroupShape
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Squeezed",
     "Totals",
     "Turn",
+    "WeightMapping",
     "frontier",
     "map_network",
     "mixed",

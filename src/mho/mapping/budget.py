@@ -136,7 +136,7 @@ def frontier(
         [
             [
                 int(layer.blocks.arrays.sum())
-                for layer in map_network(each, chip, mapping="squeezed", packing=packing, turns=turns).owners
+                for layer in map_network(each, chip, mapping="squeezed", packing=packing, turns=turns).weights
             ]
             for each in codings
         ]

@@ -253,4 +253,4 @@ def map_dense(network: Network, chip: Chip, packing: str, owners: Owners) -> Net
     def cut(layer: MatrixLayer) -> DenseBlocks:
         return dense_blocks(layer.groups, layer.rows, layer.columns, shape, packing == "diagonal")
 
-    return NetworkMapping("dense", packing, map_layers(network, owners, chip, cut), shape)
+    return map_layers("dense", packing, network, owners, chip, cut, shape)

@@ -1,14 +1,19 @@
-"""Where the weights of a network sit: for each matrix layer its blocks, and the shape of the groups that they fill."""
+"""Where the weights of a network sit: the blocks of a mapping, and for each matrix layer the run of them that it drives.
+
+Blocks belong to the mapping, which numbers them one weight after another; layers refer to them. Layers of one weight refer to the
+same run, and a program writes runs of blocks, whoever reads them.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mho.chip import Chip
-from mho.mapping.blocks import Blocks
+from mho.mapping.blocks import Blocks, Run
 from mho.mapping.shape import GroupShape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
@@ -19,31 +24,47 @@ Owners = Map[str, str]
 
 
 @dataclass(frozen=True, repr=False)
+class WeightMapping(Shown):
+    """The blocks that hold one weight: the mapping's from number `first` on. `name` is the layer whose codes they hold."""
+
+    name: str
+    first: int
+    blocks: Blocks
+
+    @property
+    def run(self) -> Run:
+        """The run of the mapping's blocks, half-open."""
+        return self.first, self.first + self.blocks.count
+
+    def within(self, run: Run) -> Run:
+        """Return a run of the mapping's blocks as a run of `blocks`."""
+        return run[0] - self.first, run[1] - self.first
+
+
+@dataclass(frozen=True, repr=False)
 class LayerMapping(Shown):
-    """The blocks of one matrix layer.
+    """The run of the mapping's blocks that one matrix layer drives, and how it does: as `blocks`, which are numbered from 0.
 
     `index` is its place in network.layers, `windows` its input vectors (batch included), `steps` the input-bit steps that
-    one of them takes, `window_s` the time in s that it takes. `shares` is the place of the earlier layer whose weights, and so
-    whose blocks, it uses; None where it has blocks of its own.
+    one of them takes, `window_s` the time in s that it takes.
     """
 
     index: int
     name: str
     windows: int
+    run: Run
     blocks: Blocks
     steps: int
     window_s: float
-    shares: int | None = None
-
-    @property
-    def owner(self) -> int:
-        """The place of the layer whose blocks it uses: its own, or that of an earlier layer."""
-        return self.index if self.shares is None else self.shares
 
     @property
     def count(self) -> int:
         """Groups that one copy fills."""
         return self.blocks.count
+
+    def within(self, run: Run) -> Run:
+        """Return a run of the mapping's blocks as a run of `blocks`."""
+        return run[0] - self.run[0], run[1] - self.run[0]
 
 
 Cut = Callable[[MatrixLayer], Blocks]
@@ -52,14 +73,14 @@ Cut = Callable[[MatrixLayer], Blocks]
 
 @dataclass(frozen=True, repr=False)
 class Mapping(Shown):
-    """Where the weights of a network sit: for each matrix layer its blocks, in groups of this `shape`.
+    """Where the weights of a network sit: their blocks, in groups of this `shape`, and the layers that drive them.
 
-    Layers that share a weight share its blocks, which belong to the first of them. `kind`, `packing` and `turns` are the options
-    used.
+    The runs of two layers are the same or have no block in common. `kind`, `packing` and `turns` are the options used.
     """
 
     kind: str
     packing: str
+    weights: tuple[WeightMapping, ...]
     layers: tuple[LayerMapping, ...]
     shape: GroupShape
     turns: int = 1
@@ -75,31 +96,44 @@ class Mapping(Shown):
         return {layer.name: layer for layer in self.layers}
 
     @cached_property
-    def owners(self) -> tuple[LayerMapping, ...]:
-        """The layers that have blocks of their own, in order."""
-        return tuple(layer for layer in self.layers if layer.shares is None)
+    def users(self) -> dict[Run, tuple[LayerMapping, ...]]:
+        """For each run of blocks the layers that drive it, in order."""
+        users: dict[Run, list[LayerMapping]] = {}
+        for layer in self.layers:
+            users.setdefault(layer.run, []).append(layer)
+        return {run: tuple(layers) for run, layers in users.items()}
 
     @cached_property
-    def users(self) -> dict[int, tuple[LayerMapping, ...]]:
-        """For each layer that has blocks the layers that use them, itself first."""
-        users: dict[int, list[LayerMapping]] = {layer.index: [] for layer in self.owners}
-        for layer in self.layers:
-            users[layer.owner].append(layer)
-        return {index: tuple(layers) for index, layers in users.items()}
+    def first_users(self) -> tuple[LayerMapping, ...]:
+        """The layers that are the first to drive their blocks, in order."""
+        return tuple(layers[0] for layers in self.users.values())
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        return [weight.first for weight in self.weights]
+
+    def weight_of(self, block: int) -> WeightMapping:
+        """Return the weight that a block of the mapping holds."""
+        return self.weights[bisect_right(self._firsts, block) - 1]
+
+    def located(self, run: Run) -> tuple[Blocks, Run]:
+        """Return the blocks that a run of one weight's blocks lies in, and the run in their own numbers."""
+        weight = self.weight_of(run[0])
+        return weight.blocks, weight.within(run)
 
     def most_copies(self, layer: LayerMapping) -> int:
         """Copies of a layer's blocks beyond which none would have a window to serve: the most windows of any user."""
-        return max(1, *(user.windows for user in self.users[layer.owner]))
+        return max(1, *(user.windows for user in self.users[layer.run]))
 
     @property
     def count(self) -> int:
         """Groups that the whole network fills, one copy of each block."""
-        return sum(layer.count for layer in self.owners)
+        return sum(weight.blocks.count for weight in self.weights)
 
     @property
     def arrays(self) -> int:
         """Arrays that the whole network uses, one copy of each block."""
-        return sum(int(layer.blocks.arrays.sum()) for layer in self.owners)
+        return sum(int(weight.blocks.arrays.sum()) for weight in self.weights)
 
 
 def window_time_s(chip: Chip, steps: int) -> float:
@@ -107,25 +141,29 @@ def window_time_s(chip: Chip, steps: int) -> float:
     return float(steps * exact(chip.step_time_s))
 
 
-def map_layers(network: Network, owners: Owners, chip: Chip, cut: Cut) -> tuple[LayerMapping, ...]:
-    """Map every matrix layer: one that owns its weights as `cut` cuts it, the others with the blocks of their owner.
+def map_layers(
+    kind: str, packing: str, network: Network, owners: Owners, chip: Chip, cut: Cut, shape: GroupShape, turns: int = 1
+) -> Mapping:
+    """Map every matrix layer: one that owns its weights as `cut` cuts it, the others onto the blocks of their owner.
 
     `owners` names for each layer the one whose weights it has.
     """
     position = {layer.name: i for i, layer in enumerate(network.layers)}
-    mapped: dict[str, LayerMapping] = {}
+    weights: list[WeightMapping] = []
+    layers: dict[str, LayerMapping] = {}
+    first = 0
     for layer in network.matrix_layers:
-        index, owner = position[layer.name], owners[layer.name]
-        if owner == layer.name:
-            blocks = cut(layer)
-            steps = blocks.steps(chip.steps_per_window)
-            mapped[owner] = LayerMapping(index, owner, layer.windows, blocks, steps, window_time_s(chip, steps))
+        name, owner = layer.name, owners[layer.name]
+        if owner == name:
+            weight = WeightMapping(name, first, cut(layer))
+            first = weight.run[1]
+            weights.append(weight)
+            steps = weight.blocks.steps(chip.steps_per_window)
+            seconds = window_time_s(chip, steps)
+            layers[name] = LayerMapping(position[name], name, layer.windows, weight.run, weight.blocks, steps, seconds)
         else:
-            shared = mapped[owner]
-            mapped[layer.name] = replace(
-                shared, index=index, name=layer.name, windows=layer.windows, shares=shared.index
-            )
-    return tuple(mapped.values())
+            layers[name] = replace(layers[owner], index=position[name], name=name, windows=layer.windows)
+    return Mapping(kind, packing, tuple(weights), tuple(layers.values()), shape, turns)
 
 
-__all__ = ["LayerMapping", "Mapping", "map_layers", "window_time_s"]
+__all__ = ["LayerMapping", "Mapping", "WeightMapping", "map_layers", "window_time_s"]

@@ -51,8 +51,7 @@ def map_squeezed(quantised: QuantisedNetwork, chip: Chip, packing: str, turns: i
         blocks = layer_blocks(matrix, squeeze, shape, packing, turns)
         return DigitBlocks(layer.groups, layer.rows, layer.columns, blocks, shape, chip.array.dac_bits)
 
-    layers = map_layers(quantised.network, quantised.owners, chip, cut)
-    return Mapping("squeezed", packing, layers, shape, turns)
+    return map_layers("squeezed", packing, quantised.network, quantised.owners, chip, cut, shape, turns)
 
 
 def _check_weights(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None) -> None:

@@ -114,7 +114,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         first = mapping.layers[0].index
         later = {layer.name for layer in network.layers[first:]}
         behind = sum(vector_seconds(each, network, chip) for each in running if each.name in later)
-    moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.owners)
+    moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.first_users)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Demand(
         np.array([layer.count for layer in mapping.layers], dtype=np.float64),
@@ -128,14 +128,14 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         behind + (leaving if sequential else 0.0),
         moved / chip.memory.bandwidth,
         sum(vector_seconds(each, network, chip) for each in running),
-        np.array([place[layer.owner] for layer in mapping.layers], dtype=np.int64),
+        np.array([place[mapping.users[layer.run][0].index] for layer in mapping.layers], dtype=np.int64),
     )
 
 
 def _fetched(layer: LayerMapping, chip: Chip) -> float:
     """Bytes that must be fetched to write a layer once: what its cells change by, no more than its weights' own cells."""
     cells = layer.blocks.occupied * layer.blocks.shape.cells
-    return cells * chip.write_bits_per_cell / 8 + index_bytes(layer, (0, layer.count), chip)
+    return cells * chip.write_bits_per_cell / 8 + index_bytes(layer.blocks, (0, layer.count), chip)
 
 
 def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float:

@@ -36,11 +36,12 @@ def _in_place(size: int) -> Places:
 
 @dataclass(frozen=True, eq=False)
 class Rectangle:
-    """A block in a group: row i of the block on row rows[i] of the group, column j on weight column columns[j], digit k of
-    each weight on cell cells[k] of its cells (empty: in place).
+    """A block of the mapping in a group.
+
+    Row i of the block sits on row rows[i] of the group, column j on weight column columns[j], digit k of each weight on cell
+    cells[k] of its cells (empty: in place).
     """
 
-    layer: int
     block: int
     rows: Places
     columns: Places
@@ -161,12 +162,12 @@ class Deltas:
 
     def rectangle(self, instruction: Write, which: int) -> Rectangle:
         """Return where block `which` of a write's run sits in its group."""
-        blocks = self.program.mapping.by_index[instruction.layer].blocks
-        index = instruction.blocks[0] + which
+        blocks, run = self.program.mapping.located(instruction.blocks)
+        index = run[0] + which
         rows = places(instruction.rows, which, int(blocks.heights[index]))
         columns = places(instruction.columns, which, int(blocks.widths[index]))
         cells = instruction.cells[which] if instruction.cells else ()
-        return Rectangle(instruction.layer, index, rows, columns, cells)
+        return Rectangle(instruction.blocks[0] + which, rows, columns, cells)
 
     def _places(self, instruction: Write) -> Iterator[tuple[int, Rectangle]]:
         for which, group in enumerate(members(instruction.groups)):
@@ -176,8 +177,8 @@ class Deltas:
         self.held[group] = (*(each for each in self.held[group] if not place.hides(each)), place)
 
     def _laid(self, place: Rectangle) -> Codes:
-        layer = self.program.mapping.by_index[place.layer]
-        return layer.blocks.laid(place.block, self.matrices[layer.name])
+        weight = self.program.mapping.weight_of(place.block)
+        return weight.blocks.laid(place.block - weight.first, self.matrices[weight.name])
 
     def _codes(self, place: Rectangle) -> Codes:
         codes = shown_codes(self._laid(place), self.shape.coding)

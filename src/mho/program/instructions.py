@@ -3,8 +3,8 @@
 An instruction may happen as soon as all those in its `after` have happened; it names them by their place in the
 program, and they always stand before it. Nothing else orders instructions: what must not overlap must be in `after`.
 
-    Write      sets the cells of groups to the levels of a layer's blocks, block i of the run in the i-th group
-    Activate   drives a range of the layer's windows through written blocks, one partial sum a block, window and output
+    Write      sets the cells of groups to the levels of a run of the mapping's blocks, block i of the run in the i-th group
+    Activate   drives a range of a layer's windows through written blocks, one partial sum a block, window and output
     Combine    adds a layer's partial sums, corrects zero points, scales, and hands the layer's output on
     Vector     computes one layer in the vector unit (or only moves its values)
     Transfer   moves a tensor between the main memory and the global buffer
@@ -53,8 +53,9 @@ def indices(groups: Groups) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Set the cells of `groups` to the levels of blocks [first, last) of copy `copy` of layer `layer`.
+    """Set the cells of `groups` to the levels of blocks [first, last) of the mapping, in copy `copy`.
 
+    `layer` is the first that will read them: time and energy of the write are counted as its own. The blocks hold one weight.
     `rows`, `columns` and `cells` say where the rows and the weight columns of each block sit in its group, and the digits of
     its weights in their cells.
     """
@@ -71,7 +72,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Run windows [first, last) of layer `layer` through its blocks [first, last) of copy `copy`, held in `groups`."""
+    """Run windows [first, last) of layer `layer` through blocks [first, last) of the mapping, held in copy `copy` by `groups`."""
 
     layer: int
     blocks: tuple[int, int]

@@ -92,9 +92,9 @@ class Program(Shown):
         quantised = self.quantised
         held: dict[int, int] = {}
         if quantised is not None:
-            for mapped in self.mapping.owners:
-                held[mapped.index] = held_levels(mapped.blocks, quantised.matrices[mapped.name])
-        return tuple((mapped.name, fullest(mapped.blocks), held.get(mapped.owner)) for mapped in self.mapping.layers)
+            for weight in self.mapping.weights:
+                held[weight.first] = held_levels(weight.blocks, quantised.matrices[weight.name])
+        return tuple((layer.name, fullest(layer.blocks), held.get(layer.run[0])) for layer in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""

@@ -12,7 +12,8 @@ and energy.
 from __future__ import annotations
 
 from mho.chip import Chip
-from mho.mapping import GroupShape, LayerMapping
+from mho.mapping import Blocks, GroupShape, Mapping
+from mho.mapping.blocks import Run
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
 from mho.network.types import REAL, element_bytes
@@ -76,20 +77,19 @@ def operand_width(network: Network, name: str) -> int:
     return 1 if kind == REAL else element_bytes(kind)
 
 
-def write_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:
+def write_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:
     """Bytes that writing a run of blocks fetches: level changes, cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for
     ARAS), and the index, if they have one, that says where their inputs come from and where their columns go.
     """
-    return layer.blocks.totals(blocks).places * layer.blocks.shape.cells * chip.write_bits_per_cell / 8 + index_bytes(
-        layer, blocks, chip
-    )
+    cells = blocks.totals(run).places * blocks.shape.cells
+    return cells * chip.write_bits_per_cell / 8 + index_bytes(blocks, run, chip)
 
 
-def index_bytes(layer: LayerMapping, blocks: tuple[int, int], chip: Chip) -> float:
+def index_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:
     """Bytes of the index of a run of blocks: an input and a shift for each row, an output, position and sign for each column."""
     if chip.sparse is None:
         return 0.0
-    return layer.blocks.index_bits(blocks, chip.sparse.index_bits, chip.sparse.shift_bits) / 8
+    return blocks.index_bits(run, chip.sparse.index_bits, chip.sparse.shift_bits) / 8
 
 
 def order_bytes(instruction: Write, shape: GroupShape) -> float:
@@ -104,6 +104,11 @@ def order_bytes(instruction: Write, shape: GroupShape) -> float:
     ):
         bits += sum(map(len, orders)) * (places - 1).bit_length()
     return bits / 8
+
+
+def fetched_bytes(instruction: Write, mapping: Mapping, chip: Chip) -> float:
+    """Bytes that a write fetches from main memory, the orders of its blocks with them."""
+    return write_bytes(*mapping.located(instruction.blocks), chip) + order_bytes(instruction, mapping.shape)
 
 
 def sources(network: Network) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing, floor_s
 from mho.program import Program, Transfer, Write
-from mho.program.work import order_bytes, write_bytes
+from mho.program.work import fetched_bytes
 
 Steps = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -29,10 +29,7 @@ def bandwidth(program: Program, timing: Timing, worn: Wear) -> Steps:
             continue
         rate = np.inf
         if isinstance(instruction, Write) and (lasts := floor_s(chip, worn, i)) > 0:
-            layer = program.mapping.by_index[instruction.layer]
-            rate = (
-                write_bytes(layer, instruction.blocks, chip) + order_bytes(instruction, program.mapping.shape)
-            ) / lasts
+            rate = fetched_bytes(instruction, program.mapping, chip) / lasts
         starts.append(float(timing.starts[i]))
         ends.append(float(timing.ends[i]))
         wishes.append(min(rate, chip.memory.bandwidth))

@@ -56,7 +56,8 @@ def _bar(program: Program, number: int, start: float, end: float) -> Bar:
         kind = KINDS_OF_BAR.index(instruction.direction)
         return Bar(kind, instruction.layer, start, end, detail=(instruction.size,))
     if isinstance(instruction, Write | Activate):
-        detail: tuple[int, ...] = (*instruction.blocks, instruction.copy)
+        mapped = program.mapping.by_index[instruction.layer]
+        detail: tuple[int, ...] = (*mapped.within(instruction.blocks), instruction.copy)
         if isinstance(instruction, Activate):
             detail += instruction.windows
         return Bar(

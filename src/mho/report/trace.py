@@ -40,7 +40,7 @@ def arguments(program: Program, number: int) -> dict[str, Any]:
     layer = program.network.layers[instruction.layer]
     said: dict[str, Any] = {"instruction": number, "layer": layer.name, "kind": layer.kind}
     if isinstance(instruction, Write | Activate):
-        said["blocks"] = span(instruction.blocks)
+        said["blocks"] = span(program.mapping.by_index[instruction.layer].within(instruction.blocks))
         said["copy"] = instruction.copy
     if isinstance(instruction, Activate):
         said["windows"] = span(instruction.windows)

@@ -138,7 +138,8 @@ def _score(task: Task, plain: Builder, objective: str) -> tuple[float, npt.NDArr
     for instruction in program.instructions[program.setup :]:
         if isinstance(instruction, Write):
             layer = task.mapping.by_index[instruction.layer]
-            writing[layer.index] += task.write_rate(layer, instruction.blocks) * task.chip.array_write_time_s * moved
+            rate = task.write_rate(layer, layer.within(instruction.blocks))
+            writing[layer.index] += rate * task.chip.array_write_time_s * moved
     for entry in booked.entries:
         if entry.kind == "write":
             writing[entry.layer] += entry.joules

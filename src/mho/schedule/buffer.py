@@ -102,8 +102,8 @@ def estimated_s(
         mapped = mapping.by_index.get(i)
         if mapped is not None:
             written = 0.0
-            if not resident and mapped.shares is None:
-                size = write_bytes(mapped, (0, mapped.count), chip)
+            if not resident and mapped is mapping.users[mapped.run][0]:
+                size = write_bytes(mapped.blocks, (0, mapped.count), chip)
                 rounds = mapped.count / chip.groups
                 written = max(rounds * chip.array_write_time_s, size / chip.memory.bandwidth)
             seconds.append(max(mapped.windows * mapped.window_s, written) + vector_seconds(layer, network, chip))

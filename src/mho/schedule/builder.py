@@ -13,6 +13,7 @@ from functools import cached_property
 
 from mho.chip import Chip
 from mho.mapping import LayerMapping, Mapping
+from mho.mapping.blocks import Run
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.number import QuantisedNetwork
@@ -79,23 +80,26 @@ class Task:
         return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
 
     @cached_property
-    def held(self) -> frozenset[int]:
-        """The layers whose blocks stay for all layers that share them: all of a resident network, else as `held_blocks` says."""
+    def held(self) -> frozenset[Run]:
+        """The runs of blocks that stay for all layers that drive them: all of a resident network, else as `held_blocks` says."""
         if self.resident:
-            return frozenset(layer.index for layer in self.mapping.owners)
+            return frozenset(self.mapping.users)
         return held_blocks(self.mapping, self.chip.groups)
 
     @cached_property
     def writers(self) -> tuple[LayerMapping, ...]:
         """The layers for which blocks are written, in order: all but those that find a layer's blocks which stay."""
-        return tuple(layer for layer in self.mapping.layers if layer.shares is None or layer.shares not in self.held)
+        return tuple(
+            layer
+            for layer in self.mapping.layers
+            if layer.run not in self.held or layer is self.mapping.users[layer.run][0]
+        )
 
     @cached_property
     def served(self) -> dict[int, tuple[LayerMapping, ...]]:
         """For each layer that blocks are written for (its place in the network) those that use these blocks, itself first."""
         return {
-            layer.index: self.mapping.users[layer.index] if layer.index in self.held else (layer,)
-            for layer in self.writers
+            layer.index: self.mapping.users[layer.run] if layer.run in self.held else (layer,) for layer in self.writers
         }
 
     @cached_property
@@ -126,11 +130,13 @@ class Task:
 
     def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
         """Bytes a second that blocks take from the memory while they are written as fast as the arrays allow."""
-        return write_bytes(layer, blocks, self.chip) / self.chip.array_write_time_s
+        return write_bytes(layer.blocks, blocks, self.chip) / self.chip.array_write_time_s
 
     def write_estimate_s(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
         """Estimate how long a write lasts with the memory to itself, for planning only; the machine measures."""
-        return max(self.chip.array_write_time_s, write_bytes(layer, blocks, self.chip) / self.chip.memory.bandwidth)
+        return max(
+            self.chip.array_write_time_s, write_bytes(layer.blocks, blocks, self.chip) / self.chip.memory.bandwidth
+        )
 
     def vector_time_s(self, step: int) -> float:
         """Return how long a step lasts outside the crossbars, for planning: vector unit, or memory with nobody else on it."""
@@ -174,7 +180,7 @@ class Builder:
         self, layer: LayerMapping, blocks: tuple[int, int], copy: int, groups: Groups, after: tuple[int, ...]
     ) -> int:
         """Write blocks of a copy into groups."""
-        return self.add(Write(layer.index, blocks, copy, groups, after))
+        return self.add(Write(layer.index, _numbered(layer, blocks), copy, groups, after))
 
     def activate(
         self,
@@ -192,7 +198,7 @@ class Builder:
         `release`: the groups are free afterwards.
         """
         after = tuple(sorted({before, *self.gate(layer.index)}))
-        return self.add(Activate(layer.index, blocks, copy, windows, groups, release, after))
+        return self.add(Activate(layer.index, _numbered(layer, blocks), copy, windows, groups, release, after))
 
     def combine(self, layer: LayerMapping, activations: tuple[int, ...]) -> int:
         """Complete a matrix layer."""
@@ -229,10 +235,15 @@ class Builder:
         """Write every copy of every layer once, before the first inference; return each with its groups and its write."""
         first = 0
         placed: list[tuple[LayerMapping, int, Groups, int]] = []
-        for layer in self.task.mapping.owners:
+        for layer in self.task.mapping.first_users:
             for copy in range(copies.get(layer.index, 1)):
                 groups: Groups = ((first, first + layer.count),)
                 placed.append((layer, copy, groups, self.write(layer, (0, layer.count), copy, groups, ())))
                 first += layer.count
         self.setup = len(placed)
         return placed
+
+
+def _numbered(layer: LayerMapping, blocks: Run) -> Run:
+    """Return a run of a layer's blocks as the mapping numbers them."""
+    return layer.run[0] + blocks[0], layer.run[0] + blocks[1]

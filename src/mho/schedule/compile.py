@@ -85,7 +85,7 @@ def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy
 
 def _sharing(task: Task, builder: Builder) -> Iterator[str]:
     """Say which layers use the blocks of others, and which of these are written anew."""
-    sharing = {layer.index for layer in task.mapping.layers if layer.shares is not None}
+    sharing = {layer.index for layers in task.mapping.users.values() for layer in layers[1:]}
     anew = len(sharing & {write.layer for write in builder.instructions if isinstance(write, Write)})
     if sharing:
         yield (

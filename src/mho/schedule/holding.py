@@ -14,25 +14,26 @@ from __future__ import annotations
 import numpy as np
 
 from mho.mapping import LayerMapping, Mapping
+from mho.mapping.blocks import Run
 
 
-def held_blocks(mapping: Mapping, groups: int) -> frozenset[int]:
-    """Return the layers (their places in the network) whose blocks stay until the last layer that uses them, on so many groups.
+def held_blocks(mapping: Mapping, groups: int) -> frozenset[Run]:
+    """Return the runs of blocks that stay until the last layer that drives them, on so many groups.
 
     Some group is always left for a layer whose blocks do not stay.
     """
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     held = np.zeros(len(mapping.layers), dtype=np.int64)
     written = np.array([layer.count for layer in mapping.layers], dtype=np.int64)
-    stay: set[int] = set()
-    shared = [layer for layer in mapping.owners if len(mapping.users[layer.index]) > 1]
+    stay: set[Run] = set()
+    shared = [layer for layer in mapping.first_users if len(mapping.users[layer.run]) > 1]
     for layer in sorted(shared, key=lambda layer: (-_saved(mapping, layer), layer.index)):
-        users = [place[each.index] for each in mapping.users[layer.index]]
+        users = [place[each.index] for each in mapping.users[layer.run]]
         span = slice(users[0], users[-1] + 1)
         most = int(held[span].max()) + layer.count
         others = int(written[span].sum()) - layer.count * len(users)
         if most + (others > 0) <= groups and others * groups <= (others + layer.count * len(users)) * (groups - most):
-            stay.add(layer.index)
+            stay.add(layer.run)
             held[span] += layer.count
             written[users] = 0
     return frozenset(stay)
@@ -40,4 +41,4 @@ def held_blocks(mapping: Mapping, groups: int) -> frozenset[int]:
 
 def _saved(mapping: Mapping, layer: LayerMapping) -> int:
     """Count the writes of blocks that are saved where a layer's blocks stay."""
-    return layer.count * (len(mapping.users[layer.index]) - 1)
+    return layer.count * (len(mapping.users[layer.run]) - 1)

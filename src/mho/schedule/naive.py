@@ -16,12 +16,12 @@ from mho.strategy.choice import choice
 def naive(task: Task) -> Builder:
     """Return the naive schedule."""
     builder = Builder(task)
-    # For each layer that owns weights where its blocks are, and the last instruction that had to do with them.
+    # For each run of blocks where it is, and the last instruction that had to do with them.
     held = (
-        {layer.index: (groups, written) for layer, _, groups, written in builder.write_all({})} if task.resident else {}
+        {layer.run: (groups, written) for layer, _, groups, written in builder.write_all({})} if task.resident else {}
     )
     # The layers after which, of all with weights, comes one that has the same.
-    followed = {one.index for one, other in pairwise(task.mapping.layers) if one.owner == other.owner}
+    followed = {one.index for one, other in pairwise(task.mapping.layers) if one.run == other.run}
     previous: int | None = None
     for step in task.steps:
         layer = task.mapping.by_index.get(step)
@@ -30,11 +30,11 @@ def naive(task: Task) -> Builder:
             continue
         whole, windows = (0, layer.count), (0, layer.windows)
         activations: list[int] = []
-        if layer.owner in held:
-            groups, before = held[layer.owner]
+        if layer.run in held:
+            groups, before = held[layer.run]
             release = not task.resident and step not in followed
             activations.append(builder.activate(layer, whole, 0, windows, groups, before, release=release))
-            held[layer.owner] = groups, activations[-1]
+            held[layer.run] = groups, activations[-1]
         else:
             held.clear()
             for first in range(0, layer.count, task.chip.groups):
@@ -45,7 +45,7 @@ def naive(task: Task) -> Builder:
                 stays = blocks == whole and step in followed
                 activations.append(builder.activate(layer, blocks, 0, windows, groups, written, release=not stays))
                 if stays:
-                    held[layer.owner] = groups, activations[-1]
+                    held[layer.run] = groups, activations[-1]
         previous = builder.combine(layer, tuple(activations))
     return builder
 

@@ -244,8 +244,9 @@ def _levels(program: Program, key: Key) -> Levels:
     assert program.quantised is not None
     instruction = program.instructions[key[0]]
     assert isinstance(instruction, Write)
-    layer = program.mapping.by_index[instruction.layer]
-    laid = layer.blocks.laid(instruction.blocks[0] + key[1], program.quantised.matrices[layer.name])
+    weight = program.mapping.weight_of(instruction.blocks[0])
+    block = instruction.blocks[0] + key[1] - weight.first
+    laid = weight.blocks.laid(block, program.quantised.matrices[weight.name])
     return block_levels(laid, program.mapping.shape.coding)[0]
 
 

@@ -62,7 +62,7 @@ class Products:
         self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
         self._bytes = 0
         self._wholes: OrderedDict[tuple[object, ...], Whole] = OrderedDict()
-        self._exact: dict[tuple[int, ...], Whole] = {}
+        self._exact: dict[tuple[str, int, int, int], Whole] = {}
         self._lossless: dict[tuple[object, ...], bool] = {}
         self._converters: dict[str, Converter] = {}
 
@@ -118,11 +118,11 @@ class Products:
             self._exact[key] = self._prepared(mapped, codes.astype(np.float64), 0)
         return self._exact[key]
 
-    def _read(self, mapped: LayerMapping) -> tuple[int, int, int, int]:
+    def _read(self, mapped: LayerMapping) -> tuple[str, int, int, int]:
         """Tell apart what products with one matrix are prepared for: whose weights they are, and the input's code."""
         assert self.program.quantised is not None
         code = self.program.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
-        return mapped.owner, int(code.zero), code.low, code.high
+        return self.program.network.owners[mapped.name], int(code.zero), code.low, code.high
 
     def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> tuple[FloatArray, int] | None:
         """Put what was read from blocks together: (matrices, K, N), and the finest fixed point of any.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from mho.mapping import Blocks
 from mho.network.layers import Constant, Input
 from mho.program.instructions import Activate, Combine, Groups, Transfer, Vector, Write, members, size
 from mho.program.legality.facts import Facts, Violation, finisher
@@ -44,8 +43,9 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
         yield Violation(i, f"{layer.name} ({layer.kind}) has no weights to write or activate")
         return
     first, last = instruction.blocks
-    if not 0 <= first < last <= mapped.count:
-        yield Violation(i, f"blocks {instruction.blocks} of {mapped.count}")
+    inside = mapped.run[0] <= first < last <= mapped.run[1]
+    if not inside:
+        yield Violation(i, f"blocks {instruction.blocks}, but the layer's are {mapped.run}")
     most = facts.program.mapping.most_copies(mapped)
     if not 0 <= instruction.copy < most:
         yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
@@ -55,8 +55,8 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
     elif size(instruction.groups) != last - first or _overlap(instruction.groups):
         different = len(set(members(instruction.groups)))
         yield Violation(i, f"{last - first} blocks need as many different groups, not {different}")
-    if isinstance(instruction, Write) and 0 <= first < last <= mapped.count:
-        yield from _orders(facts, i, instruction, mapped.blocks)
+    if isinstance(instruction, Write) and inside:
+        yield from _orders(facts, i, instruction)
     if isinstance(instruction, Activate):
         begin, end = instruction.windows
         if not 0 <= begin < end <= mapped.windows:
@@ -68,9 +68,10 @@ def _overlap(groups: Groups) -> bool:
     return len(groups) > 1 and any(end > begin for (_, end), (begin, _) in pairwise(sorted(groups)))
 
 
-def _orders(facts: Facts, number: int, write: Write, blocks: Blocks) -> Iterator[Violation]:
+def _orders(facts: Facts, number: int, write: Write) -> Iterator[Violation]:
     """Each row, each column and each digit of a block has a place of its own."""
     chip, offered = facts.program.chip, facts.program.mapping.shape
+    blocks, (first, _) = facts.program.mapping.located(write.blocks)
     rooms = {"rows": offered.rows, "columns": offered.columns, "cells": offered.cells}
     for key, room in rooms.items():
         orders = getattr(write, key)
@@ -87,11 +88,12 @@ def _orders(facts: Facts, number: int, write: Write, blocks: Blocks) -> Iterator
             )
             yield Violation(number, f"digits change places, but {why}")
         for which, order in enumerate(orders):
-            index = write.blocks[0] + which
+            index = first + which
             size = {"rows": int(blocks.heights[index]), "columns": int(blocks.widths[index]), "cells": room}[key]
             if order and (len(order) != size or len(set(order)) != size or not 0 <= min(order) <= max(order) < room):
                 yield Violation(
-                    number, f"block {index}: its {size} {key} need places of their own from 0 to {room - 1}"
+                    number,
+                    f"block {write.blocks[0] + which}: its {size} {key} need places of their own from 0 to {room - 1}",
                 )
 
 
@@ -108,14 +110,13 @@ def _holding(facts: Facts) -> Iterator[Violation]:
         if not isinstance(instruction, Write | Activate):
             continue
         texts: dict[str, None] = {}
-        owner = facts.program.mapping.by_index[instruction.layer].owner
         block = instruction.blocks[0]
         for first, last in instruction.groups:
-            content = (owner, instruction.copy, block - first)
+            content = (instruction.copy, block - first)
             for begin, end, holding in held.within(first, last):
                 broken = _broken(facts, i, instruction, holding, content)
                 for group in range(begin, end) if broken else ():
-                    texts.update(dict.fromkeys(text.format(group=group, block=group + content[2]) for text in broken))
+                    texts.update(dict.fromkeys(text.format(group=group, block=group + content[1]) for text in broken))
             if isinstance(instruction, Write):
                 held.set(first, last, Holding(i, content, i, False))
             else:
@@ -162,10 +163,10 @@ def _serving(facts: Facts) -> Iterator[Violation]:
                 yield Violation(i, f"{layer.name} is combined before this activation has ended")
         # Sweep over the blocks: between two edges the same activations hold, and their windows must tile the layer.
         active: list[tuple[int, int]] = []
-        for place in sorted({0, layer.count, *edges}):
+        for place in sorted({*layer.run, *edges}):
             for activation, begins in edges.get(place, []):
                 (active.append if begins else active.remove)(activation.windows)
-            if place >= layer.count:
+            if place >= layer.run[1]:
                 break
             windows = sorted(active)
             ends = [0, *(last for _, last in windows)]

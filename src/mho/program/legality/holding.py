@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-Content = tuple[int, int, int]
-"""What a range of groups holds: the layer that owns the weights, the copy, and the block of group g less g."""
+Content = tuple[int, int]
+"""What a range of groups holds: the copy, and the block of group g less g."""
 
 
 @dataclass(frozen=True, slots=True)

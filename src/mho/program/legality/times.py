@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.chip.spec import SparseSpec
 from mho.mapping import Blocks
+from mho.mapping.blocks import Run
 from mho.network.layers import MatrixProduct
 from mho.program.instructions import Activate, Combine, Transfer, Vector, Write
 from mho.program.legality.facts import Violation
@@ -36,11 +37,11 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
             least[i] = (instruction.windows[1] - instruction.windows[0]) * window_s[instruction.layer]
         elif isinstance(instruction, Write):
             least[i] = written[i]
-            blocks, shape = program.mapping.by_index[instruction.layer].blocks, program.mapping.shape
-            places_set = int(blocks.places[slice(*instruction.blocks)].sum())
+            (blocks, run), shape = program.mapping.located(instruction.blocks), program.mapping.shape
+            places_set = int(blocks.places[slice(*run)].sum())
             moved[i] = places_set * shape.cells * program.chip.write_bits_per_cell / 8
             if program.chip.sparse is not None:
-                moved[i] += _index_bits(blocks, instruction, program.chip.sparse) / 8
+                moved[i] += _index_bits(blocks, run, program.chip.sparse) / 8
             sides = (shape.rows, shape.columns, shape.cells)
             for key, places in zip(("rows", "columns", "cells"), sides, strict=True):
                 moved[i] += sum(len(order) for order in getattr(instruction, key)) * ceil(log2(places)) / 8
@@ -78,9 +79,9 @@ def _steps(chip: Chip, blocks: Blocks) -> int:
     return most
 
 
-def _index_bits(blocks: Blocks, write: Write, sparse: SparseSpec) -> int:
+def _index_bits(blocks: Blocks, run: Run, sparse: SparseSpec) -> int:
     """Count the bits that say where the inputs of a write's blocks come from and where their columns go."""
-    rows, columns = np.sum([blocks.entries(index) for index in range(*write.blocks)], axis=0).tolist()
+    rows, columns = np.sum([blocks.entries(index) for index in range(*run)], axis=0).tolist()
     # A column's output, and which of 8 bits of it its digit begins at, and its sign.
     return int(rows * (sparse.index_bits + sparse.shift_bits) + columns * (sparse.index_bits + 4))
 

@@ -38,7 +38,7 @@ def least_write_s(program: Program) -> dict[int, float]:
 def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) -> int:
     """Set the cells of a group to a block's levels, and return the steps of its slowest array."""
     chip, shape = program.chip, program.mapping.shape
-    levels = _levels(program, write.layer, write.blocks[0] + which)
+    levels = _levels(program, write.blocks[0] + which)
     rows = list(write.rows[which] if write.rows else ()) or list(range(levels.shape[0]))
     columns = list(write.columns[which] if write.columns else ()) or list(range(levels.shape[1]))
     digits = list(write.cells[which] if write.cells else ()) or list(range(shape.cells))
@@ -54,12 +54,12 @@ def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) ->
     return slowest
 
 
-def _levels(program: Program, layer: int, index: int) -> np.ndarray:
+def _levels(program: Program, block: int) -> np.ndarray:
     """Work out the levels of a block's cells, int16 (height, width, cells)."""
     assert program.quantised is not None
-    mapped = program.mapping.by_index[layer]
-    coding = mapped.blocks.shape.coding
-    codes = mapped.blocks.laid(index, program.quantised.matrices[mapped.name])
+    weight = program.mapping.weight_of(block)
+    coding = weight.blocks.shape.coding
+    codes = weight.blocks.laid(block - weight.first, program.quantised.matrices[weight.name])
     levels: np.ndarray = coding.levels(codes).astype(np.int16)
     if coding.inverts:
         # Columns of cells that sum to more than half of what they could hold are stored inverted (ISAAC, section V).
