@@ -19,7 +19,7 @@ from mho import studies
 from mho.errors import OptionError
 from mho.studies.aras.measure import ALL
 from mho.studies.aras.paper import NETWORKS, printed
-from mho.studies.work import PARTIAL, Settings, Work, sources_digest
+from mho.studies.work import KEPT, Settings, Work
 from tests.command_line import Shell, contents
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
@@ -141,8 +141,8 @@ def test_an_interrupted_study_goes_on_and_gives_the_same_files(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         studies.run("aras", tmp_path, quick=True, say=interrupted_after(3))
-    assert [path.name for path in tmp_path.iterdir()] == [PARTIAL]
-    begun = list(json.loads((tmp_path / PARTIAL).read_text())["measured"])
+    assert [path.name for path in tmp_path.iterdir()] == [KEPT]
+    begun = [json.loads(line)["name"] for line in (tmp_path / KEPT).read_text().splitlines()]
     assert len(begun) == 3
     measured: list[str] = []
     studies.run("aras", tmp_path, quick=True, say=measured.append)
@@ -151,32 +151,65 @@ def test_an_interrupted_study_goes_on_and_gives_the_same_files(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
-def test_what_was_kept_is_only_taken_up_by_the_same_version_sources_and_settings(
+def one() -> dict[str, float]:
+    return {"value": 1.0}
+
+
+def test_what_was_kept_is_only_taken_up_where_nothing_that_it_rests_on_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fresh(**settings: Any) -> bool:
-        return not Work("aras", Settings(**settings), tmp_path).has("one")
+    chip = mho.Chip.load("aras")
+    data = tmp_path / "some.npz"
+    data.write_bytes(b"12")
 
-    Work("aras", Settings(quick=True), tmp_path).measure("one", lambda: {"value": 1.0})
-    assert not fresh(quick=True)
-    assert fresh(quick=False)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "some.npz").write_bytes(b"12")
-    assert fresh(quick=True, data=tmp_path / "data")
-    assert Work("another", Settings(quick=True), tmp_path).has("one") is False
+    def standing(*rests: Any, study: str = "aras", name: str = "one", quick: bool = True) -> str:
+        work = Work(study, Settings(quick=quick), tmp_path / "made")
+        work.measure(name, one, *rests)
+        return next(key for key, names in vars(work.standing).items() if names)
+
+    rests = chip, data, [4, "greedy"]
+    assert standing(*rests) == "missing" and standing(*rests) == "current"
+    other = chip.override({"tiles": 4}, source="another")
+    assert standing(other, *rests[1:]) == "changed"
+    assert standing(chip.override({}, source="the same", name="renamed"), *rests[1:]) == "current"
+    assert standing(*rests[:2], [4, "ilp"]) == "changed"
+    assert standing(*rests, quick=False) == "changed"
+    assert standing(*rests, study="sme") == "changed"
+    assert standing(*rests, name="another") == "missing"
     with monkeypatch.context() as patch:
-        patch.setattr(mho, "__version__", "0.0.0")
-        assert fresh(quick=True)
-    with monkeypatch.context() as patch:
-        patch.setattr("mho.studies.work.sources_digest", lambda: "changed")
-        assert fresh(quick=True)
-    assert not fresh(quick=True)
-    for damaged in ("", "[]", '{"key": 1}', '{"key": '):
-        (tmp_path / PARTIAL).write_text(damaged)
-        assert fresh(quick=True)
-    assert sources_digest() == sources_digest()
+        patch.setattr("mho.studies.work.function_digest", lambda function: "changed code")
+        assert standing(*rests) == "changed"
+    assert standing(*rests) == "current"
+    data.write_bytes(b"34")
+    assert standing(*rests) == "changed"
     with pytest.raises(ValueError, match="JSON"):
         Work("aras", Settings(), tmp_path).measure("nan", lambda: {"value": math.nan})
+
+
+def test_any_number_of_workers_gives_the_same_files(quick: tuple[studies.Study, Path], tmp_path: Path) -> None:
+    studies.run("aras", tmp_path, quick=True, workers=2)
+    shown = {path.name: path.read_bytes() for path in quick[1].iterdir() if path.name != KEPT}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != KEPT} == shown
+
+
+def test_a_change_of_one_side_leaves_the_other_up_to_date(
+    quick: tuple[studies.Study, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a code that only the systolic array is simulated by; and of the chip of ARAS."""
+    from mho.files import sources
+
+    systolic = Path(mho.__file__).parent / "machine" / "systolic" / "folds.py"
+    assert systolic in sources.files_of("mho.machine.systolic")
+    now = studies.standing("aras", quick[1], quick=True)
+    assert len(now.current) == 7 and not now.changed and not now.missing
+    real = sources.function_digest
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "mho.studies.work.function_digest",
+            lambda function: real(function) + "changed" * (systolic in sources.covered(function)),
+        )
+        then = studies.standing("aras", quick[1], quick=True)
+    assert then.changed == ["resnet20, tpu-like"] and len(then.current) == 6
 
 
 def test_real_networks_are_measured_where_there_are_data_and_said_to_be_left_out_where_not(
@@ -227,11 +260,12 @@ def test_ctrl_c_ends_the_command_and_the_next_call_goes_on_and_prints_the_study(
         patch.setattr(mho.machine.systolic, "run", interrupted)
         ended = shell(*words)
     assert ended.code == 130 and "interrupted" in ended.err and ended.out == ""
-    assert [path.name for path in folder.iterdir()] == [PARTIAL]
+    assert [path.name for path in folder.iterdir()] == [KEPT]
     ended = shell(*words)
     assert ended.code == 0 and ended.err == ""
     assert ended.json() == quick[0].to_dict()
-    assert not (folder / PARTIAL).exists()
+    ended = shell("study", "aras", "--quick", "--out", str(folder), "--check")
+    assert ended.code == 0 and ended.out == "7 measurements are up to date\n"
 
 
 def test_the_help_names_every_study(shell: Shell) -> None:

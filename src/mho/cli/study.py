@@ -12,9 +12,12 @@ from mho.cli import options as use
 from mho.cli.outputs import check_outputs, emit, progress
 
 if TYPE_CHECKING:
-    from mho.studies import Study
+    from mho.studies import Standing, Study
 
-EPILOG = "mho study aras --out aras\n\nmho study aras --out aras --data ../shared/data --json -"
+EPILOG = (
+    "mho study aras --out aras --workers 2\n\nmho study aras --out aras --check\n\n"
+    "mho study aras --out aras --data ../shared/data --json -"
+)
 
 MEASURED, NAMED = 20, 4
 """Rows shown where the paper gives no figure for any, and networks named then."""
@@ -36,7 +39,7 @@ def study(
             metavar="FOLDER",
             rich_help_panel=use.OUTPUT,
             help="Write study.html, study.md, study.json and a plot for each figure there. Interrupted, the next call with "
-            "the same folder goes on from there.",
+            "the same folder goes on from there, and after a change measures again only what that touches.",
         ),
     ],
     quick: Annotated[
@@ -50,6 +53,16 @@ def study(
             help=f"Real weights and samples; else the folder {DATA}, else what needs them is left out, and said to be.",
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Processes that measure; their number changes no figure.")
+    ] = 1,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Say what in FOLDER is up to date and what is not, by what it rests on; nothing is measured.",
+        ),
+    ] = False,
     csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
@@ -63,10 +76,22 @@ def study(
 
     from mho import studies
 
+    if check:
+        _print_standing(studies.standing(name, out, quick=quick, data=data))
+        return
     with progress(quiet="-" in (json_to, csv_to)) as say:
-        found = studies.run(name, out, quick=quick, data=data, say=say)
+        found = studies.run(name, out, quick=quick, data=data, say=say, workers=workers)
     if not emit(found.to_dict(), json_to, csv_to, found.frame("rows")):
         _print(found, out)
+
+
+def _print_standing(standing: Standing) -> None:
+    """Say how many measurements are up to date, and name the others."""
+    typer.echo(f"{len(standing.current)} measurements are up to date")
+    for what, names in (("changed under", standing.changed), ("not measured yet", standing.missing)):
+        if names:
+            typer.echo(f"{len(names)} {what}:")
+            typer.echo("\n".join(f"  {name}" for name in names))
 
 
 def _networks(found: Study) -> str:

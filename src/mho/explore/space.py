@@ -9,9 +9,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import numpy as np
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError, StrategyError, choices
 from mho.explore.exploration import Exploration
+from mho.explore.workers import each
 from mho.files.store import Store, key_of
 from mho.machine import evaluate
 from mho.machine.analog import Analog
@@ -100,8 +99,6 @@ def explore(
     StrategyError and AnalogError for what a point cannot be.
     """
     space = space if isinstance(space, Space) else Space(space)
-    if workers < 1:
-        raise OptionError(f"there is at least one worker, not {workers}")
     if samples is None and any(key.startswith("analog.") for key in space.axes):
         raise OptionError("keys of analog change the accuracy alone: give samples with labels")
     base_chip = chip if isinstance(chip, Chip) else Chip.load(chip)
@@ -109,20 +106,16 @@ def explore(
     designs = [base.at(point) for point in space]
     kept = store if isinstance(store, Store) else Store(store)
     subject = _digest(base.subject)
-    keys = [key_of(__name__, subject, each.chip.to_dict(), each.strategy.to_dict()) for each in designs]
-    new = {key: each for key, each in zip(keys, designs, strict=True) if kept.get(key, FIELDS) is None}
-    if workers == 1 or len(new) < 2:
-        measured: Iterator[dict[str, Any]] = map(_measured, new.values())
-        _keep(kept, new, measured)
-    else:
-        with ProcessPoolExecutor(min(workers, len(new)), mp_context=get_context("spawn")) as pool:
-            _keep(kept, new, pool.map(_measured, new.values()))
+    keys = [key_of(__name__, subject, one.chip.to_dict(), one.strategy.to_dict()) for one in designs]
+    new = {key: one for key, one in zip(keys, designs, strict=True) if kept.get(key, FIELDS) is None}
+    for key, record in zip(new, each(_measured, new.values(), workers), strict=True):
+        kept.put(key, record)
     records = []
-    for point, key, each in zip(space, keys, designs, strict=True):
+    for point, key, design in zip(space, keys, designs, strict=True):
         record = {"values": point, **(kept.get(key, FIELDS) or {})}
         if samples is not None and record["refused"] is None:
-            program = compile(each.subject, each.chip, each.strategy)
-            record["accuracy"] = evaluate(program, samples, each.analog, done=kept).accuracy
+            program = compile(design.subject, design.chip, design.strategy)
+            record["accuracy"] = evaluate(program, samples, design.analog, done=kept).accuracy
         records.append(record)
     return Exploration(base.subject.net.name, base_chip.name, tuple(records))
 
@@ -158,12 +151,6 @@ def _measured(design: _Design) -> dict[str, Any]:
         return {**dict.fromkeys(FIELDS), "refused": str(error)}
     content = [report.latency_s, report.energy_j, design.chip.roll_up().area_m2.total]
     return {**dict(zip(FIELDS, map(float, content), strict=False)), "refused": None}
-
-
-def _keep(store: Store, designs: Mapping[str, _Design], records: Iterator[dict[str, Any]]) -> None:
-    """Put each record into the store when it comes."""
-    for key, record in zip(designs, records, strict=True):
-        store.put(key, record)
 
 
 def _digest(subject: Any) -> str:

@@ -7,10 +7,13 @@ counts where a module that lies beside it names it.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _PACKAGE = __name__.partition(".")[0]
@@ -18,7 +21,6 @@ _PACKAGE = __name__.partition(".")[0]
 _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)*", re.MULTILINE)
 _FROM = re.compile(rf"^[ \t]*from[ ]({_PACKAGE}[\w.]*)[ ]import[ ](?:\(([^)]*)\)|(.*))", re.MULTILINE)
 _WHOLE = re.compile(rf"^[ \t]*import[ ]({_PACKAGE}[\w.]*)(?:[ ]as[ ]\w+)?[ ]*$", re.MULTILINE)
-_USED = re.compile(rf"\b{_PACKAGE}((?:\.\w+)+)")
 _NAMED = re.compile(rf"""["']({_PACKAGE}(?:\.\w+)+)(?::\w+)?["']""")
 _ELSEWHERE = re.compile(rf"""["'](\w+)["']: ["']({_PACKAGE}(?:\.\w+)+)["']""")
 _DATA = re.compile(r"""["']([\w.-]+\.yaml)["']""")
@@ -89,7 +91,7 @@ def _defining(module: str, name: str) -> str:
     return module
 
 
-def _reached(parts: list[str]) -> str:
+def _reached(parts: Sequence[str]) -> str:
     """Return the module that defines what mho.PART.PART names: through packages as far as they go, then the name in the last."""
     module = _PACKAGE
     for part in parts:
@@ -108,8 +110,85 @@ def _imports(module: str) -> frozenset[str]:
     names = {_defining(*source) for source in _taken(module).values()}
     for whole in _WHOLE.findall(text):
         if whole == _PACKAGE:
-            names |= {_reached(dotted.split(".")[1:]) for dotted in _USED.findall(text)}
+            names |= {_reached(chain) for chain in _attributes(ast.parse(text))}
         else:
             names.add(whole)
     names |= {name for name in _NAMED.findall(text) if _path(name) is not None}
     return frozenset(names - {_PACKAGE})
+
+
+def function_digest(function: Any) -> str:
+    """Return the SHA-256 in hexadecimal of the source of a function or class of mho, of what it uses of its own module, and of
+    all of mho that these use.
+
+    So of two functions of one module, a change of one leaves the other's digest. What a class or function of another module
+    uses counts whole, with its module. Functions within functions count as the outermost, methods as their class.
+    """
+    digest = hashlib.sha256()
+    for piece in _parts(function)[0]:
+        digest.update(piece.encode())
+    for path in sorted(covered(function)):
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def covered(function: Any) -> frozenset[Path]:
+    """Return the files, besides its own, that the digest of a function or class covers whole."""
+    return frozenset().union(*(files_of(module) for module in _parts(function)[1]))
+
+
+def _parts(function: Any) -> tuple[tuple[str, ...], frozenset[str]]:
+    function = getattr(function, "func", function)
+    return _used(function.__module__, function.__qualname__.partition(".")[0])
+
+
+@cache
+def _used(module: str, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the statements of a module that its `name` uses, in order, and the other modules that these use."""
+    path = _path(module)
+    if path is None:
+        return (), frozenset()
+    text = path.read_text(encoding="utf-8")
+    statements: dict[str, list[ast.stmt]] = {}
+    for statement in ast.parse(text).body:
+        for bound in _bound(statement):
+            statements.setdefault(bound, []).append(statement)
+    taken = _taken(module)
+    names, waiting, modules, kept = {name}, [name], set(), set()
+    while waiting:
+        for statement in statements.get(waiting.pop(), ()):
+            kept.add(ast.get_source_segment(text, statement) or "")
+            modules |= {_reached(chain) for chain in _attributes(statement)}
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and node.id in statements and node.id not in names:
+                    names.add(node.id)
+                    waiting.append(node.id)
+                if isinstance(node, ast.Name) and node.id in taken:
+                    modules.add(_defining(*taken[node.id]))
+                if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_PACKAGE):
+                    modules |= {_defining(node.module, alias.name) for alias in node.names}
+    return tuple(sorted(kept)), frozenset(modules - {_PACKAGE, module})
+
+
+def _attributes(tree: ast.AST) -> set[tuple[str, ...]]:
+    """Return what is taken from the package itself: "number", "quantise" for `mho.number.quantise`."""
+    found = set()
+    for node in ast.walk(tree):
+        chain: list[str] = []
+        while isinstance(node, ast.Attribute):
+            chain.insert(0, node.attr)
+            node = node.value
+        if chain and isinstance(node, ast.Name) and node.id == _PACKAGE:
+            found.add(tuple(chain))
+    # A longer chain says more than its beginning.
+    return {chain for chain in found if not any(other[: len(chain)] == chain != other for other in found)}
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement of a module binds."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom | ast.Expr):
+        return set()
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ class Store:
     def __contains__(self, key: object) -> bool:
         """Return True if there is a record under this key."""
         return key in self._records
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Go through the records, in the order in which their keys first came."""
+        return iter(self._records.values())
 
     def get(self, key: str, fields: Sequence[str]) -> dict[str, Any] | None:
         """Return the record with exactly these fields, None where there is none."""

@@ -1,7 +1,8 @@
-"""What a study runs in: its settings, how it tells what it does, and measurements that survive an interruption.
+"""What a study runs in: its settings, how it tells what it does, and measurements that are kept.
 
-A measurement is named and gives plain JSON data. Each is kept, as soon as it is finished, in a file beside the results; a
-study that was interrupted goes on from there. The file is only taken up by the same version, sources and settings.
+A measurement is named and gives plain JSON data. Each is kept, as soon as it is finished, in a file beside the results, under
+the digest of all that it rests on: chips, networks, data, and the code that computes it. So an interrupted study goes on from
+where it was, and after a change only that is measured again which the change touches.
 """
 
 from __future__ import annotations
@@ -9,20 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import mho
-from mho.files.text import parse_json
+from mho.files.sources import function_digest
+from mho.files.store import Store
+from mho.plugins import brought
 
-PARTIAL = "study.partial.json"
-SHOWN = ("cli/", "report/", "studies/")
-"""Packages that only arrange and show results: a change in them leaves finished measurements valid."""
-MEASURING = "measure.py"
-"""The files of studies that do change them."""
+KEPT = "study.jsonl"
+FIELDS = ("name", "measured")
 
 
 @dataclass(frozen=True)
@@ -33,32 +31,39 @@ class Settings:
     data: Path | None = None
 
 
-def sources_digest() -> str:
-    """Digest of everything in the package that can change a measurement: code, chips, technologies."""
-    digest = hashlib.sha256()
+@dataclass
+class Standing:
+    """Names of measurements: those that are up to date, those that something has changed under, those never made."""
 
-    def add(folder: Traversable, path: str) -> None:
-        for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if each.is_dir():
-                add(each, f"{path}{each.name}/")
-            elif each.name.endswith((".py", ".yaml")) and (not path.startswith(SHOWN) or each.name == MEASURING):
-                digest.update(f"{path}{each.name}\0".encode())
-                digest.update(each.read_bytes())
-
-    add(files("mho"), "")
-    return digest.hexdigest()
+    current: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
-def _data_digest(folder: Path | None) -> list[list[Any]]:
-    """Names and sizes of the real data."""
-    if folder is None:
-        return []
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [[path.relative_to(folder).as_posix(), path.stat().st_size] for path in found]
+class NotMeasuredError(Exception):
+    """A measurement that was never made is asked for, while nothing is to be measured."""
+
+
+@cache
+def _content_digest(path: Path, size: int, changed_ns: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _told(part: Any) -> Any:
+    """Return as plain data what a measurement rests on: the digest of a chip, a file, a function or a class, else what it is."""
+    if isinstance(part, Path):
+        status = part.stat()
+        return _content_digest(part, status.st_size, status.st_mtime_ns)
+    if callable(part):
+        return function_digest(part)
+    if isinstance(part, list | tuple):
+        return [_told(each) for each in part]
+    return getattr(part, "digest", part)
 
 
 class Work:
-    """Measures what a study asks for, unless it was measured before the last interruption."""
+    """Measures what a study asks for, unless it is there already and nothing that it rests on has changed."""
 
     def __init__(
         self,
@@ -66,51 +71,41 @@ class Work:
         settings: Settings,
         folder: Path | None = None,
         say: Callable[[str], None] = lambda text: None,
+        *,
+        measures: bool = True,
     ) -> None:
-        """Take up what an earlier run left in `folder`; without one, nothing is kept."""
-        self.settings = settings
-        self.say = say
-        self._path = None if folder is None else folder / PARTIAL
-        content = [name, mho.__version__, sources_digest(), settings.quick, _data_digest(settings.data)]
-        self._key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-        self._kept: dict[str, Any] = self._read()
+        """Take up what is kept in `folder`; without one, nothing is kept. Where it does not measure, what has changed is taken
+        as it was, for the standing alone.
+        """
+        self.name, self.settings, self.folder = name, settings, folder
+        self.say, self.measures = say, measures
+        self.standing = Standing()
+        self._store = Store(None if folder is None else folder / KEPT)
+        self._last = {
+            record["name"]: record["measured"] for record in self._store.records() if set(record) == set(FIELDS)
+        }
 
-    def _read(self) -> dict[str, Any]:
-        """Return the measurements kept; none where the file is not there, damaged, or another version's."""
-        if self._path is None:
-            return {}
-        try:
-            found = parse_json(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        if not isinstance(found, dict) or found.get("key") != self._key or not isinstance(found.get("measured"), dict):
-            return {}
-        return dict(found["measured"])
+    def measure(self, name: str, compute: Callable[[], Mapping[str, Any]], *rests: Any) -> dict[str, Any]:
+        """Return a measurement: the kept one, or `compute()`, which is then kept.
 
-    def has(self, name: str) -> bool:
-        """Whether a measurement is there already."""
-        return name in self._kept
-
-    def measure(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return a measurement: the kept one, or `compute()`, which is then kept."""
-        if name not in self._kept:
+        `rests`: what else it rests on besides the code of `compute` and its name: chips, paths of data, functions, plain data.
+        """
+        content = [self.name, name, self.settings.quick, function_digest(compute), brought(), *map(_told, rests)]
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        record = self._store.get(key, FIELDS)
+        if record is not None:
+            self.standing.current.append(name)
+        elif not self.measures:
+            if name not in self._last:
+                self.standing.missing.append(name)
+                raise NotMeasuredError(name)
+            self.standing.changed.append(name)
+            record = {"measured": self._last[name]}
+        else:
             self.say(name)
+            (self.standing.changed if name in self._last else self.standing.missing).append(name)
             # As JSON gives it back, so that an interrupted study and an uninterrupted one see the same.
-            self._kept[name] = json.loads(json.dumps(compute(), allow_nan=False))
-            self._write()
-        found = self._kept[name]
-        assert isinstance(found, dict)
-        return found
-
-    def _write(self) -> None:
-        if self._path is not None:
-            from mho.files.writing import write_text
-
-            # Not before: a request that is refused leaves no folder behind.
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._path, json.dumps({"key": self._key, "measured": self._kept}) + "\n")
-
-    def finished(self) -> None:
-        """Remove what was kept for an interruption."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            record = self._store.put(key, {"name": name, "measured": dict(compute())})
+        measured = record["measured"]
+        assert isinstance(measured, dict)
+        return measured

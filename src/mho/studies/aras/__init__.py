@@ -9,14 +9,14 @@ import mho
 from mho.studies.aras.accuracy import accuracy
 from mho.studies.aras.energy import energy
 from mho.studies.aras.lifetime import lifetime
-from mho.studies.aras.measure import costs, papers, systolic_costs
-from mho.studies.aras.measure_real import real_costs
+from mho.studies.aras.measure import Subject, costs, costs_of, papers, systolic_cost, systolic_costs, timed
+from mho.studies.aras.measure_real import real_costs, real_costs_of
 from mho.studies.aras.overheads import overheads
 from mho.studies.aras.paper import PAPER
 from mho.studies.aras.pulses import pulses
 from mho.studies.aras.speed import speed
 from mho.studies.aras.systolic import systolic_energy, systolic_speed
-from mho.studies.real import check_data
+from mho.studies.real import check_data, chosen
 from mho.studies.rows import Study
 from mho.studies.work import Work
 
@@ -33,6 +33,21 @@ ASSUMPTIONS = (
     "Algorithm 1 is rebuilt from the text of Section V-B; its listing is lost in our copy of the paper",
     "the paper's figures are those of its text and tables; the bars of its Figures 13 to 17 are not in our copy",
 )
+
+
+def parts(work: Work) -> tuple[str, ...]:
+    """Return the networks, which may be measured side by side."""
+    check_data(work)
+    return (*timed(work), *(real.name for real in chosen(work)))
+
+
+def measure(work: Work, name: str) -> None:
+    """Measure one network."""
+    if name in timed(work):
+        costs_of(work, name)
+        systolic_cost(work, Subject(name))
+    else:
+        real_costs_of(work, next(real for real in chosen(work) if real.name == name))
 
 
 def study(work: Work) -> Study:

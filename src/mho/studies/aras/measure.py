@@ -16,6 +16,7 @@ import numpy as np
 
 import mho
 from mho.machine import systolic
+from mho.machine.systolic import Systolic
 from mho.studies.aras.paper import NETWORKS
 from mho.studies.work import Work
 
@@ -137,7 +138,9 @@ def cost(work: Work, subject: Subject, configuration: Configuration, centre: int
         program = mho.compile(network, chip_of(work, configuration.chip), mho.Strategy().with_(options))
         return record(program, mho.simulate(program, endurance=ENDURANCE))
 
-    return work.measure(f"{subject.name}, {configuration.label}", compute)
+    chip, options = chip_of(work, configuration.chip), dict(configuration.options)
+    label = f"{subject.name}, {configuration.label}"
+    return work.measure(label, compute, chip, options, configuration.objective, centre)
 
 
 def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:
@@ -185,13 +188,15 @@ def spread(quantised: mho.number.QuantisedNetwork) -> float:
 
 def costs(work: Work) -> dict[str, dict[str, dict[str, Any]]]:
     """Measure every network in every configuration that it has: by network, then by configuration."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for name in timed(work):
-        subject = Subject(name)
-        runs = found[name] = {}
-        for each in ("banks", "replication", "adaptive") if name in LARGE else BY_NAME:
-            runs[each] = cost(work, subject, BY_NAME[each], runs["reuse"]["centre"] if "reuse" in runs else None)
-    return found
+    return {name: costs_of(work, name) for name in timed(work)}
+
+
+def costs_of(work: Work, name: str) -> dict[str, dict[str, Any]]:
+    """Measure a network in every configuration that it has."""
+    subject, runs = Subject(name), dict[str, dict[str, Any]]()
+    for each in ("banks", "replication", "adaptive") if name in LARGE else BY_NAME:
+        runs[each] = cost(work, subject, BY_NAME[each], runs["reuse"]["centre"] if "reuse" in runs else None)
+    return runs
 
 
 def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
@@ -209,7 +214,7 @@ def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
             "digest": found["systolic"]["digest"],
         }
 
-    return work.measure(f"{subject.name}, {SYSTOLIC}", compute)
+    return work.measure(f"{subject.name}, {SYSTOLIC}", compute, Systolic.load(SYSTOLIC))
 
 
 def systolic_costs(work: Work) -> dict[str, dict[str, Any]]:

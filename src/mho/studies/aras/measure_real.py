@@ -6,6 +6,7 @@ The files are those of the folder of real data; a study runs without them, and s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ class _Loaded:
     def __init__(self, real: RealNetwork, folder: Path, quick: bool) -> None:
         self.real, self.folder, self.quick = real, folder, quick
         self.programs: dict[str, mho.Program] = {}
+
+    @property
+    def rests(self) -> tuple[Any, ...]:
+        """What a measurement of it rests on: how it is measured, its files, and the chip that is cut down."""
+        files = (self.real.file, self.real.samples, self.real.calibration, self.real.judges)
+        return asdict(self.real), [self.folder / file for file in files if file], mho.Chip.load("aras")
 
     @cached_property
     def network(self) -> mho.Network:
@@ -78,13 +85,15 @@ class _Loaded:
 
 def real_costs(work: Work) -> dict[str, dict[str, dict[str, Any]]]:
     """Measure pulses and accuracy of each real network, with each variant: by network, then by variant."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for real in chosen(work):
-        assert work.settings.data is not None
-        loaded = _Loaded(real, work.settings.data, work.settings.quick)
-        runs = found[real.name] = {variant: _variant(work, loaded, variant) for variant in VARIANTS}
-        runs["placed"] = _placed(work, loaded, runs["narrow"]["centre"])
-    return found
+    return {real.name: real_costs_of(work, real) for real in chosen(work)}
+
+
+def real_costs_of(work: Work, real: RealNetwork) -> dict[str, dict[str, Any]]:
+    """Measure one real network with each variant."""
+    assert work.settings.data is not None
+    loaded = _Loaded(real, work.settings.data, work.settings.quick)
+    runs = {variant: _variant(work, loaded, variant) for variant in VARIANTS}
+    return {**runs, "placed": _placed(work, loaded, runs["narrow"]["centre"])}
 
 
 def _placed(work: Work, loaded: _Loaded, centre: int | None) -> dict[str, Any]:
@@ -97,7 +106,7 @@ def _placed(work: Work, loaded: _Loaded, centre: int | None) -> dict[str, Any]:
         writes = mho.simulate(program).to_dict()["writes"]
         return {"pulses": writes["pulses"], "kept": 1 - writes["cells"] / writes["addressed"]}
 
-    return work.measure(f"{loaded.real.name}, placed: pulses", compute)
+    return work.measure(f"{loaded.real.name}, placed: pulses", compute, *loaded.rests, centre)
 
 
 def _variant(work: Work, loaded: _Loaded, variant: str) -> dict[str, Any]:
@@ -121,11 +130,11 @@ def _variant(work: Work, loaded: _Loaded, variant: str) -> dict[str, Any]:
             "judged_on_the_same": loaded.real.judges == loaded.real.samples,
         }
 
-    measured = dict(work.measure(f"{name}, {variant}: pulses", pulses))
+    measured = dict(work.measure(f"{name}, {variant}: pulses", pulses, *loaded.rests))
     right = 0
     for start in range(0, measured["samples"], PIECE):
         piece = work.measure(
-            f"{name}, {variant}: accuracy from sample {start}", partial(_right, loaded, variant, start)
+            f"{name}, {variant}: accuracy from sample {start}", partial(_right, loaded, variant, start), *loaded.rests
         )
         right += piece["right"]
     return {**measured, "right": right}

@@ -28,8 +28,30 @@ ASSUMPTIONS = (
     "the trace production is synthetic: reuse of rows as Meta publishes it, co-occurrence as we set it",
     "batches follow each other; all queries of a batch are there when it starts",
 )
+MADE_UP = "made up"
 SWEPT = ("gowalla", PRODUCTION)
 """The traces that are swept over array height, batch, area and port: the largest real one and the synthetic one."""
+
+
+def parts(work: Work) -> tuple[str, ...]:
+    """Return the traces, which may be measured side by side, and what is made up."""
+    return (*names(work), *(() if work.settings.quick else (MADE_UP,)))
+
+
+def measure(work: Work, name: str) -> None:
+    """Measure one trace; what is timed on this processor is left to be measured alone."""
+    held = Traces(work)
+    if name == MADE_UP:
+        measure_law(work, held)
+        return
+    likeness(work, name)
+    for each in (grouping, designs, measure_ideas, *((measure_sweeps,) if name in swept(work) else ())):
+        each(work, held, name)
+
+
+def swept(work: Work) -> tuple[str, ...]:
+    """Return the traces that are swept."""
+    return () if work.settings.quick else tuple(name for name in SWEPT if name in names(work))
 
 
 def study(work: Work) -> Study:
@@ -46,10 +68,9 @@ def study(work: Work) -> Study:
         ideas({name: measure_ideas(work, held, name) for name in measured}),
         processors({name: measure_processors(work, name) for name in measured}, made),
     ]
-    swept = [name for name in SWEPT if name in measured]
     if not work.settings.quick:
         chapters.append(law(measure_law(work, held)))
-        chapters.append(sweeps({name: measure_sweeps(work, held, name) for name in swept}))
+        chapters.append(sweeps({name: measure_sweeps(work, held, name) for name in swept(work)}))
     return Study(
         "recross",
         mho.__version__,

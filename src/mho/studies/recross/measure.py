@@ -14,7 +14,7 @@ from mho.machine.lookup.service import Service
 from mho.machine.roofline import MEMORIES, measure_cpu
 from mho.mapping.embedding import Layout
 from mho.network.trace import Trace, describe, statistics
-from mho.studies.recross.load import COHESIONS, SMALLER, chip, load
+from mho.studies.recross.load import COHESIONS, SMALLER, chip, load, rests
 from mho.studies.work import Work
 
 BATCH, BUDGET, DIMENSION = 256, 1.25, 64
@@ -90,7 +90,7 @@ def likeness(work: Work, name: str) -> dict[str, Any]:
         history, test = load(work, name)
         return {"history": statistics(history).to_dict(), "unseen": asdict(describe(history, test)), "test": test.bags}
 
-    return work.measure(f"{name}: statistics", compute)
+    return work.measure(f"{name}: statistics", compute, *rests(work, name))
 
 
 def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
         found["least"] = float(np.mean(-(-lengths // request.chip.array.rows)))
         return found
 
-    return work.measure(f"{name}: groups", compute)
+    return work.measure(f"{name}: groups", compute, *rests(work, name))
 
 
 def designs(work: Work, traces: Traces, name: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def designs(work: Work, traces: Traces, name: str) -> dict[str, Any]:
     def compute() -> dict[str, Any]:
         return {each: served(traces, name, made(each, traces.request(name))) for each in COMPARED}
 
-    return work.measure(f"{name}: designs", compute)
+    return work.measure(f"{name}: designs", compute, *rests(work, name))
 
 
 def ideas(work: Work, traces: Traces, name: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def ideas(work: Work, traces: Traces, name: str) -> dict[str, Any]:
             for which, published in (("published", True), ("ours", False))
         }
 
-    return work.measure(f"{name}: one idea after another", compute)
+    return work.measure(f"{name}: one idea after another", compute, *rests(work, name))
 
 
 def processors(work: Work, name: str) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def processors(work: Work, name: str) -> dict[str, Any]:
             found[memory] = {"batch_s": seconds, "query_j": figures.joules(test, DIMENSION) / test.bags}
         return found
 
-    return work.measure(f"{name}: processors", compute)
+    return work.measure(f"{name}: processors", compute, *rests(work, name))
 
 
 def sweeps(work: Work, traces: Traces, name: str) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def sweeps(work: Work, traces: Traces, name: str) -> dict[str, Any]:
             "height": swept(HEIGHTS, lambda rows: each(traces.request(name, _high(int(rows))))),
         }
 
-    return work.measure(f"{name}: sweeps", compute)
+    return work.measure(f"{name}: sweeps", compute, *rests(work, name))
 
 
 def _changed(values: Mapping[str, Any]) -> Chip:
@@ -193,4 +193,4 @@ def law(work: Work, traces: Traces) -> dict[str, Any]:
             }
         return found
 
-    return work.measure("co-occurrence", compute)
+    return work.measure("co-occurrence", compute, chip())

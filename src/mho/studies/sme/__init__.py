@@ -40,44 +40,52 @@ ASSUMPTIONS = (
 )
 
 
+def parts(work: Work) -> tuple[str, ...]:
+    """Return the networks, which may be measured side by side."""
+    check_data(work)
+    return networks(work)
+
+
+def measure(work: Work, name: str) -> dict[str, Any]:
+    """Measure one network: what each chapter shows of it, by name."""
+    return _measure(work, Measured(work), name)
+
+
+def _measure(work: Work, held: Measured, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"arrays": counts(work, held, name), "windows": count_windows(work, held, name)}
+    few = None
+    if name in {each.name for each in chosen(work)} - set(COUNTED):
+        drawn = Curve(work, held.loaded(name))
+        if name not in ALIKE:
+            found |= {"accuracy": grid_accuracy(work, held, name), "forms": judge_forms(work, held.loaded(name))}
+        found |= {"base": drawn.base(), "points": drawn.points(), "least": drawn.best()}
+        few = drawn, found["least"]["picks"]
+        found["beyond"] = beyond(work, held, name, few)
+    return {**found, "cells": count_cells(work, held, name), "cost": costs(work, held, name, few)}
+
+
 def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper where that says something."""
     check_data(work)
-    held = Measured(work)
     names = networks(work)
     real = {each.name for each in chosen(work)}
-    judged = real - set(COUNTED)
-    found: dict[str, Any] = {}
-    bits: dict[str, Any] = {}
-    judgements: dict[str, Any] = {}
-    bases: dict[str, Any] = {}
-    points: dict[str, Any] = {}
-    prices: dict[str, Any] = {}
-    least: dict[str, Any] = {}
-    best: dict[str, float] = {}
-    others: dict[str, Any] = {}
-    outside: dict[str, Any] = {}
-    inside: dict[str, Any] = {}
-    for name in names:
-        found[name] = counts(work, held, name)
-        bits[name] = count_windows(work, held, name)
-        few = None
-        if name in judged:
-            drawn = Curve(work, held.loaded(name))
-            if name not in ALIKE:
-                judgements[name] = grid_accuracy(work, held, name)
-                others[name] = judge_forms(work, held.loaded(name))
-            bases[name], points[name], least[name] = drawn.base(), drawn.points(), drawn.best()
-            best[name] = found[name]["dense"] / least[name]["arrays"]
-            if not (work.has(f"{name}: time and energy") and work.has(f"{name}: beyond the chip")):
-                few = drawn.coded(least[name]["picks"])
-            outside[name] = beyond(work, name, held.quantised(name), few)
-        inside[name] = count_cells(work, held, name)
-        prices[name] = costs(work, name, held.quantised(name), few)
+    held = Measured(work)
+    measured = {name: _measure(work, held, name) for name in names}
+
+    def of(key: str) -> dict[str, Any]:
+        return {name: found[key] for name, found in measured.items() if key in found}
+
+    found, bits, judgements, points, prices = (of(key) for key in ("arrays", "windows", "accuracy", "points", "cost"))
+    least, outside = of("least"), of("beyond")
+    best = {name: found[name]["dense"] / least[name]["arrays"] for name in least}
     seeded = [name for name in names if name not in real and name != STAGES]
-    chapters = [crossbars(found, seeded), windows(found, bits, seeded), planes(bits), cells(inside)]
+    chapters = [crossbars(found, seeded), windows(found, bits, seeded), planes(bits), cells(of("cells"))]
     if judgements:
-        chapters += [accuracy(judgements), curve(found, bases, points, least), forms(others, found, judgements)]
+        chapters += [
+            accuracy(judgements),
+            curve(found, of("base"), points, least),
+            forms(of("forms"), found, judgements),
+        ]
     chapters += [origin(found, bits, best, compared=not work.settings.quick), layers(found, prices), cost(prices)]
     if outside:
         chapters.append(write_beyond(outside))

@@ -34,6 +34,12 @@ class Loaded:
     folder: Path
     quick: bool
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that it is measured from."""
+        names = (self.real.file, self.real.samples, self.calibration_file)
+        return [self.folder / name for name in dict.fromkeys(names)]
+
     @cached_property
     def network(self) -> mho.Network:
         """The network."""

@@ -17,8 +17,17 @@ from mho.network.samples import Samples
 from mho.number import Planes
 from mho.number.accuracy import predicted
 from mho.studies.real import chosen
-from mho.studies.sme.chips import squeezing
-from mho.studies.sme.load import SEEDED, STAGES, Loaded, partial_network, seeded, spread
+from mho.studies.sme.chips import dense, squeezing
+from mho.studies.sme.load import (
+    CALIBRATION_IMAGES,
+    SEEDED,
+    STAGES,
+    STAGES_FILE,
+    Loaded,
+    partial_network,
+    seeded,
+    spread,
+)
 from mho.studies.work import Work
 
 WINDOWS = (1, 2, 3, 4)
@@ -100,6 +109,14 @@ class Measured:
         real = {each.name for each in chosen(self.work)}
         return self.loaded(name).quantised if name in real else self.other(name)
 
+    def rests(self, name: str) -> tuple[Any, ...]:
+        """Return what measurements of a network rest on: the chips, and its files."""
+        chips, folder = (squeezing(), dense()), self.work.settings.data
+        if name in {each.name for each in chosen(self.work)}:
+            return *chips, self.loaded(name).files
+        files = (STAGES_FILE, CALIBRATION_IMAGES) if name == STAGES else ()
+        return *chips, [] if folder is None else [folder / file for file in files]
+
 
 def arrays_of(quantised: mho.number.QuantisedNetwork, turns: int = 1) -> int:
     """Count the arrays that squeezed mapping takes."""
@@ -156,7 +173,7 @@ def counts(work: Work, held: Measured, name: str) -> dict[str, Any]:
         found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
         return found
 
-    return work.measure(f"{name}: arrays", compute)
+    return work.measure(f"{name}: arrays", compute, *held.rests(name))
 
 
 def whole(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -190,7 +207,7 @@ def windows(work: Work, held: Measured, name: str) -> dict[str, Any]:
         found["planes"]["8-bit"] = planes_of(quantised)
         return found
 
-    return work.measure(f"{name}: windows", compute)
+    return work.measure(f"{name}: windows", compute, *held.rests(name))
 
 
 def windows_of(name: str) -> tuple[int, ...]:
@@ -235,8 +252,9 @@ def judged(quantised: mho.number.QuantisedNetwork, samples: Samples) -> dict[str
 
 def grid_accuracy(work: Work, held: Measured, name: str) -> dict[str, dict[str, Any]]:
     """Judge the 8-bit network, and every window and number of planes by the paper's rules, and by rounding for outputs."""
-    loaded = held.loaded(name)
-    found = {"8-bit": work.measure(f"{name}: accuracy, 8 bits", lambda: judged(loaded.quantised, loaded.few))}
+    loaded, rests = held.loaded(name), held.rests(name)
+    base = work.measure(f"{name}: accuracy, 8 bits", lambda: judged(loaded.quantised, loaded.few), *rests)
+    found = {"8-bit": base}
     for significant, top in GRIDS:
 
         def paper(significant: int = significant, top: int = top) -> dict[str, Any]:
@@ -250,9 +268,9 @@ def grid_accuracy(work: Work, held: Measured, name: str) -> dict[str, dict[str, 
             return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
 
         key, label = f"{significant}/{top}", f"{name}: accuracy, S = {significant}, x = {top}"
-        found[f"paper/{key}"] = work.measure(label, paper)
+        found[f"paper/{key}"] = work.measure(label, paper, *rests)
         if significant == 3:
-            found[f"output/{key}"] = work.measure(f"{label}, rounded for outputs", ours)
+            found[f"output/{key}"] = work.measure(f"{label}, rounded for outputs", ours, *rests)
     return found
 
 
@@ -261,6 +279,7 @@ class Curve:
 
     def __init__(self, work: Work, loaded: Loaded) -> None:
         self.work, self.loaded = work, loaded
+        self.rests = squeezing(), dense(), loaded.files
         self._codings: list[mho.number.QuantisedNetwork] | None = None
 
     @property
@@ -291,7 +310,7 @@ class Curve:
             made = mho.mapping.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
             return {"names": list(made.names), "arrays": made.arrays.tolist(), "errors": made.errors.tolist()}
 
-        found = self.work.measure(f"{self.name}: frontier", compute)
+        found = self.work.measure(f"{self.name}: frontier", compute, *self.rests)
         return Frontier(tuple(found["names"]), np.array(found["arrays"], dtype=np.int64), np.array(found["errors"]))
 
     def _say(self, text: str) -> None:
@@ -327,7 +346,7 @@ class Curve:
             return {**judged(coded, samples), "arrays": arrays_of(coded, TURNS), "alone": arrays_of(coded)}
 
         key = "".join(map(str, picks))
-        made = self.work.measure(f"{self.name}: accuracy for {label}, codings {key}", compute)
+        made = self.work.measure(f"{self.name}: accuracy for {label}, codings {key}", compute, *self.rests)
         error = None if self.name in ALIKE else self.frontier.total(picks)[1]
         return {**made, "error": error, "picks": list(picks)}
 
@@ -351,7 +370,7 @@ class Curve:
         """Judge the network in 8 bits on all samples."""
         samples = self.loaded.samples if self.loaded.quick else self.loaded.all_samples
         return self.work.measure(
-            f"{self.name}: accuracy for all, 8 bits", lambda: judged(self.loaded.quantised, samples)
+            f"{self.name}: accuracy for all, 8 bits", lambda: judged(self.loaded.quantised, samples), *self.rests
         )
 
 

@@ -14,7 +14,7 @@ import mho
 from mho.mapping import map_network
 from mho.mapping.rivals import compress_rows
 from mho.studies.sme.chips import dense, squeezing
-from mho.studies.sme.measure import BITS, TURNS, whole
+from mho.studies.sme.measure import BITS, TURNS, Curve, Measured, whole
 from mho.studies.work import Work
 
 STRIP = 16
@@ -25,12 +25,15 @@ COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
 """Components that do less where rows are left out."""
 
 
-def costs(
-    work: Work, name: str, eight: mho.number.QuantisedNetwork, few: mho.number.QuantisedNetwork | None
-) -> dict[str, Any]:
+Few = tuple[Curve, Sequence[int]] | None
+"""The codings of the layers that a curve chose, where there is one."""
+
+
+def costs(work: Work, held: Measured, name: str, few: Few) -> dict[str, Any]:
     """Measure one network: dense, SRE, squeezed without loss, and squeezed with few planes where there is such a coding."""
 
     def compute() -> dict[str, Any]:
+        eight = held.quantised(name)
         plain = simulated(eight, dense(), "dense")
         found = {
             "dense": plain,
@@ -38,29 +41,29 @@ def costs(
             "lossless": simulated(eight, squeezing(), "squeezed"),
         }
         if few is not None:
-            found["few"] = simulated(few, squeezing(), "squeezed")
-            found["folded"] = simulated(few, squeezing(TURNS), "squeezed", turns=TURNS)
+            coded = few[0].coded(few[1])
+            found["few"] = simulated(coded, squeezing(), "squeezed")
+            found["folded"] = simulated(coded, squeezing(TURNS), "squeezed", turns=TURNS)
         budget = plain["arrays"]
         for each in found.values():
             each["shared_s"] = shared_out_s(each["layers"], budget)
         return found
 
-    return work.measure(f"{name}: time and energy", compute)
+    return work.measure(f"{name}: time and energy", compute, *held.rests(name), few and list(few[1]))
 
 
-def beyond(
-    work: Work, name: str, eight: mho.number.QuantisedNetwork, few: mho.number.QuantisedNetwork | None
-) -> dict[str, Any]:
+def beyond(work: Work, held: Measured, name: str, few: Few) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
 
     def compute() -> dict[str, Any]:
         assert few is not None
         found: dict[str, Any] = {}
+        eight = held.quantised(name)
         plain = map_network(eight, dense()).arrays
         groups = max(1, round(plain / EXCEEDS))
         for run, quantised, chip, mapping in (
             ("dense", eight, dense(), "dense"),
-            ("few", few, squeezing(), "squeezed"),
+            ("few", few[0].coded(few[1]), squeezing(), "squeezed"),
         ):
             sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
             report = mho.simulate(
@@ -73,7 +76,7 @@ def beyond(
             }  # fmt: skip
         return found
 
-    return work.measure(f"{name}: beyond the chip", compute)
+    return work.measure(f"{name}: beyond the chip", compute, *held.rests(name), few and list(few[1]))
 
 
 def simulated(quantised: mho.number.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:

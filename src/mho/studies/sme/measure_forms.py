@@ -29,7 +29,7 @@ def forms(work: Work, loaded: Loaded) -> dict[str, dict[str, Any]]:
             coded = mho.number.recode(loaded.quantised, grid, method="output", samples=samples)
             return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
 
-        found[form] = work.measure(f"{loaded.real.name}: accuracy, {form}", compute)
+        found[form] = work.measure(f"{loaded.real.name}: accuracy, {form}", compute, squeezing(), loaded.files)
     return found
 
 
@@ -50,7 +50,7 @@ def cells(work: Work, held: Measured, name: str) -> dict[str, Any]:
             }
         return found
 
-    return work.measure(f"{name}: cells", compute)
+    return work.measure(f"{name}: cells", compute, *held.rests(name))
 
 
 __all__ = ["CELLS", "FORMS", "SQUEEZED", "cells", "forms"]
