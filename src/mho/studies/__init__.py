@@ -19,7 +19,7 @@ from mho.studies.rows import SCHEMA, Row, Study
 from mho.studies.work import NotMeasuredError, Settings, Standing, Work
 
 STUDIES = {"aras": "mho.studies.aras", "recross": "mho.studies.recross", "sme": "mho.studies.sme"}
-"""Name to the module of a study, which has TITLE, `study(work) -> Study`, `parts(work)` and `measure(work, part)`."""
+"""Name to the module of a study, which has TITLE, `study(work) -> Study`, `parts(work)` and `measure_part(work, part)`."""
 
 HEAD = "{what}, measured by `mho study {name}`. {paper}."
 WHAT = "Every table and figure of the paper's evaluation"
@@ -75,7 +75,7 @@ def run(
 def _measured(task: tuple[str, Settings, Path, str]) -> str:
     """Measure one part of a study in a process of its own, and return its name."""
     name, settings, folder, part = task
-    _module(name).measure(Work(name, settings, folder), part)
+    _module(name).measure_part(Work(name, settings, folder), part)
     return part
 
 
@@ -88,7 +88,7 @@ def standing(name: str, folder: str | Path, *, quick: bool = False, data: str | 
     module = _module(name)
     for part in module.parts(work):
         with suppress(NotMeasuredError):
-            module.measure(work, part)
+            module.measure_part(work, part)
     with suppress(NotMeasuredError):
         module.study(work)
     return Standing(*(list(dict.fromkeys(names)) for names in vars(work.standing).values()))

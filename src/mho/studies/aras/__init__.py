@@ -41,7 +41,7 @@ def parts(work: Work) -> tuple[str, ...]:
     return (*timed(work), *(real.name for real in chosen(work)))
 
 
-def measure(work: Work, name: str) -> None:
+def measure_part(work: Work, name: str) -> None:
     """Measure one network."""
     if name in timed(work):
         costs_of(work, name)

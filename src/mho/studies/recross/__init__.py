@@ -38,7 +38,7 @@ def parts(work: Work) -> tuple[str, ...]:
     return (*names(work), *(() if work.settings.quick else (MADE_UP,)))
 
 
-def measure(work: Work, name: str) -> None:
+def measure_part(work: Work, name: str) -> None:
     """Measure one trace; what is timed on this processor is left to be measured alone."""
     held = Traces(work)
     if name == MADE_UP:

@@ -46,7 +46,7 @@ def parts(work: Work) -> tuple[str, ...]:
     return networks(work)
 
 
-def measure(work: Work, name: str) -> dict[str, Any]:
+def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one network: what each chapter shows of it, by name."""
     return _measure(work, Measured(work), name)
 
