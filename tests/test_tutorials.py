@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mho
 from mho.plugins import Registry
 from mho.samples import write_samples
 from mho.strategy import STAGES, registered
@@ -46,3 +47,15 @@ def registries() -> Iterator[None]:
         _REGISTERED[stage] = kinds
     for registry, choices in before.values():
         registry._choices = choices
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
+    named = {name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)$", page, flags=re.MULTILINE)}
+    assert named == set(mho.__all__) - {"__version__", "zoo"}
+
+
+def test_every_page_has_a_place_in_the_site() -> None:
+    navigation = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    places = set(re.findall(r": (\S+\.md)$", navigation, flags=re.MULTILINE))
+    assert places == {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
