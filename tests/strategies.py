@@ -1,15 +1,18 @@
-"""Random small networks and chips.
+"""Random small networks, chips and strategies, drawn from what is registered: a new choice is covered the day it is.
 
 What is drawn has a short repr; a failing example says the rest in a note: each layer in a word, each quantity of the chip.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from hypothesis import note
+from hypothesis import assume, note
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import for_type_by_name
 
+from mho import Strategy
 from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
 from mho.network.graph import Network
@@ -193,13 +196,22 @@ networks = st.one_of(convolutional(), attention())
 rates = st.one_of(st.none(), st.integers(5, 12).map(lambda power: 10.0**power))
 
 
+INDEX_MEMORY = {
+    "sparse.index_bits": 16, "sparse.shift_bits": 3, "sparse.turns": 4, "components.index_memory": "none",
+    "components.row_shift": "none", "components.dac": "none",
+}  # fmt: skip
+"""What mapping by digits needs of a chip."""
+
+
 @st.composite
-def chips(draw: st.DrawFn) -> Chip:
+def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = False) -> Chip:
     """Chips whose arrays divide nothing, of every coding in cells of 1 to 4 or of 8 bits, often too small for one layer.
 
     Their memory is anything from far too slow to fast enough for all groups at once, their buffer holds from less than one
-    small tensor to everything, and their vector unit is ideal or takes its time.
+    small tensor to everything, and their vector unit is ideal or takes its time. `index`: often with index memory, and DACs of
+    several bits.
     """
+    base = Chip.load(draw(st.sampled_from(presets)))
     coding = Coding(draw(st.sampled_from(CODINGS)), 8, draw(st.sampled_from([1, 2, 3, 4, 8])))
     values = {
         "array.rows": draw(st.integers(1, 20)),
@@ -213,9 +225,72 @@ def chips(draw: st.DrawFn) -> Chip:
         "tiles": draw(st.integers(1, 6)),
         "layer_order": draw(st.sampled_from(["sequential", "dataflow"])),
         "memory.bandwidth": 10.0 ** draw(st.integers(6, 15)),
-        "buffer.banks": draw(st.lists(st.integers(6, 16).map(lambda power: 2**power), min_size=1, max_size=5)),
         "vector.elements_per_s": draw(rates),
         "vector.macs_per_s": draw(rates),
     }
-    note(f"chip: {values}")
-    return Chip.load("aras").override(values, source="drawn")
+    # Formulas of other technologies hold for larger arrays alone.
+    formulas = () if base.name == "aras" else ("array", "adc", *(["index_memory"] if base.sparse is not None else []))
+    values |= {f"components.{role}": "none" for role in formulas}
+    if not base.buffer.in_tiles:
+        values["buffer.banks"] = draw(st.lists(st.integers(6, 16).map(lambda power: 2**power), min_size=1, max_size=5))
+    if index and draw(st.sampled_from([True, True, False])):
+        values |= {**INDEX_MEMORY, "array.dac_bits": draw(st.sampled_from([1, 2, 3, 4, 8]))}
+    if index:
+        values["write_latency"] = draw(st.sampled_from(["worst_case", "actual"]))
+    note(f"chip {base.name}: {values}")
+    return base.override(values, source="drawn")
+
+
+GREEDY = Strategy().with_(banks="greedy")
+"""The usual strategy where banks are not the subject: integer programs take 30 times as long as the rest of compiling."""
+BRIEF = {"schedule.effort": st.sampled_from([0.0, 0.01]), "schedule.time_limit_s": st.none()}
+"""Settings that are drawn short: a search of a moment, and none that ends by the clock, which no two machines have alike."""
+
+
+def choices(stage: str) -> st.SearchStrategy[str]:
+    """Names of what can be chosen at a stage."""
+    return st.sampled_from(sorted(Strategy.choices(stage)))
+
+
+def _values(where: str, kind: Any, declared: Any) -> st.SearchStrategy[Any]:
+    """Values that a setting takes."""
+    if where in BRIEF:
+        return BRIEF[where]
+    if declared.among:
+        return st.sampled_from(declared.among)
+    if declared.examples:
+        return st.sampled_from(declared.examples)
+    if kind is bool:
+        return st.booleans()
+    if kind is int:
+        return st.integers(int(declared.least), int(min(declared.most, 2**16)))
+    if kind is float:
+        return st.floats(declared.least, min(declared.most, 10.0), exclude_min=declared.above)
+    return st.lists(st.integers(int(declared.least), int(declared.most)), min_size=1, max_size=2, unique=True)
+
+
+@st.composite
+def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strategy:
+    """A choice of every stage with settings of its own; what is not allowed becomes the usual choice, a drawn stage's last."""
+    usual, changes = Strategy(), dict(fixed)
+    kept = draw(st.sampled_from(sorted(usual.to_dict())))
+    for stage in usual.to_dict():
+        if stage not in fixed:
+            name = draw(choices(stage))
+            changes[stage] = {"choice": name}
+            for key, (kind, declared) in Strategy.choices(stage)[name].settings().items():
+                changes[stage][key] = draw(_values(f"{stage}.{key}", kind, declared))
+    chosen = usual.with_(changes)
+    while refusals := chosen.refusals(network, chip):
+        stage, _, setting = refusals[0].field.partition(".")
+        declared = type(getattr(chosen, stage)).__dataclass_fields__.get(setting)
+        if declared is not None and getattr(getattr(chosen, stage), setting) != declared.default:
+            chosen = chosen.with_({f"{stage}.{setting}": declared.default})
+            continue
+        unusual = [other for other in usual.to_dict() if getattr(chosen, other) != getattr(usual, other)]
+        if stage == kept or stage not in unusual:
+            stage = min(unusual, key=lambda other: (other == kept, unusual.index(other)), default=None)
+        assume(stage is not None)
+        chosen = chosen.with_({stage: getattr(usual, stage)})
+    note(str(chosen.to_dict()))
+    return chosen

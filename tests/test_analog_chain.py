@@ -16,7 +16,7 @@ from mho.machine.fabric import Fabric
 from mho.program import Program, Write
 from mho.program.instructions import members
 from tests.analog_chain import Chain, Sums, homes, significances
-from tests.strategies import Sketch
+from tests.strategies import GREEDY, Sketch
 
 some = settings(max_examples=50)
 GENERIC = Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
@@ -35,7 +35,7 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
 
 def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto") -> Program:
     return mho.compile(
-        mho.number.quantise(sketch.network(), x), chip, mho.Strategy().with_(schedule="overlap", residency=residency)
+        mho.number.quantise(sketch.network(), x), chip, GREEDY.with_(schedule="overlap", residency=residency)
     )
 
 

@@ -22,7 +22,7 @@ from mho.network.graph import Network
 from mho.network.layers import Array, Linear
 from mho.network.samples import synthetic
 from mho.program import Activate, Program
-from tests.strategies import Sketch, chips, networks
+from tests.strategies import GREEDY, Sketch, chips, networks
 
 few = settings(max_examples=25)
 GENERIC = Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
@@ -34,7 +34,7 @@ def driven_by(chip: Chip, dac_bits: int) -> Chip:
 
 
 def program_of(network: Network, chip: Chip, samples: tuple[np.ndarray, ...], schedule: str = "overlap") -> Program:
-    return mho.compile(mho.number.quantise(network, samples), chip, mho.Strategy().with_(schedule=schedule))
+    return mho.compile(mho.number.quantise(network, samples), chip, GREEDY.with_(schedule=schedule))
 
 
 @few
@@ -148,7 +148,7 @@ def test_the_error_of_a_sum_grows_as_the_square_root_of_rows() -> None:
     analog = GENERIC.override({"adc.bits": "ideal", "device.programming.sigma": sigma})
     for rows in (16, 64, 256):
         network, x = one_layer(rows, outputs, np.ones((outputs, rows))), np.ones((1, rows))
-        program = mho.compile(mho.number.quantise(network, x), wide(rows), "overlap")
+        program = mho.compile(mho.number.quantise(network, x), wide(rows), GREEDY.with_(schedule="overlap"))
         errors = np.concatenate([sums(program, x, analog.override({"seed": seed})).ravel() for seed in range(seeds)])
         wanted = 255 * sigma * 3 * np.sqrt(rows * (64**2 + 16**2 + 4**2 + 1))
         # Of n normal draws the root mean square has a standard error of 1 / sqrt(2 n) of itself; five of them.
@@ -166,7 +166,9 @@ def test_balanced_coding_beats_offset_coding_at_equal_variation(cell_bits: int, 
     errors = {}
     for coding in ("offset", "differential"):
         chip = wide(64, array__coding=coding, array__cell_bits=cell_bits, array__columns=512)
-        program = mho.compile(mho.number.quantise(network, x, symmetric=symmetric), chip, "overlap")
+        program = mho.compile(
+            mho.number.quantise(network, x, symmetric=symmetric), chip, GREEDY.with_(schedule="overlap")
+        )
         analog = GENERIC.override(
             {"adc.bits": "ideal", "device.programming.kind": "lognormal", "device.programming.sigma": 0.1}
         )

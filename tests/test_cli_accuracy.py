@@ -23,6 +23,7 @@ from mho.machine.functional import Executor
 from mho.network.graph import Network
 from mho.number.accuracy import predicted
 from tests.command_line import DECODER, Shell, contents, write_onnx, write_samples
+from tests.strategies import GREEDY
 
 SCHEMAS = {
     name: json.loads((files("mho.report") / f"{name}.schema.json").read_text(encoding="utf-8"))
@@ -105,7 +106,7 @@ def test_accuracys_json_is_that_of_the_python_interface(folder: Path, shell: She
     network = Network.from_onnx("net.onnx")
     with np.load("samples.npz") as file:
         samples = mho.network.samples.Samples((file["x"],), file["y"], "samples.npz")
-    program = mho.compile(mho.number.quantise(network, samples.inputs), "aras", "overlap")
+    program = mho.compile(mho.number.quantise(network, samples.inputs), "aras", GREEDY.with_(schedule="overlap"))
     side = mho.machine.analog.spec.Analog.load("analog.yaml").override({"device.programming.sigma": 0.05})
     ours = mho.machine.evaluate(program, samples.spread(4), side, seeds=2).to_dict()
     for key in ("accuracy", "agreement", "layers", "chip", "analog"):

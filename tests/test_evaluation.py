@@ -33,6 +33,7 @@ from mho.program import Program
 from tests.command_line import write_onnx, write_samples
 from tests.hand_sized import entry, hand_chip, linear
 from tests.hand_sized import network as hand_network
+from tests.strategies import GREEDY
 
 ACCURACY = json.loads((files("mho.report") / "accuracy.schema.json").read_text(encoding="utf-8"))
 SWEEP = json.loads((files("mho.report") / "sweep.schema.json").read_text(encoding="utf-8"))
@@ -65,7 +66,7 @@ def samples(network: Network) -> Samples:
 
 def compiled(network: Network, samples: Samples, changes: Mapping[str, Any] | None = None) -> Program:
     chip = hand_chip().override(dict(changes), source="test") if changes else hand_chip()
-    return mho.compile(mho.number.quantise(network, samples.inputs), chip, "overlap")
+    return mho.compile(mho.number.quantise(network, samples.inputs), chip, GREEDY.with_(schedule="overlap"))
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +237,9 @@ def test_an_evaluation_without_what_it_needs_is_refused(program: Program, sample
         evaluate(program, Samples(samples.inputs, np.full(12, 5000), "wrong"))
     with pytest.raises(OptionError, match="at least 1"):
         evaluate(program, samples, seeds=0)
-    shapes = mho.compile(hand_network(entry(1, 4), linear("a", "x", 1, 4, 4)), hand_chip(), "naive")
+    shapes = mho.compile(
+        hand_network(entry(1, 4), linear("a", "x", 1, 4, 4)), hand_chip(), GREEDY.with_(schedule="naive")
+    )
     with pytest.raises(ProgramError, match="no weights"):
         evaluate(shapes, samples)
 
@@ -429,7 +432,7 @@ def test_fewer_bits_and_more_variation_cost_accuracy_on_real_images(data: Path) 
     calibration = load_samples(data / "cifar10" / "train_calib.npz", network).spread(32)
     images = load_samples(data / "cifar10" / "test_a.npz", network).spread(40)
     assert len(np.unique(images.labels)) == 10, "the file is sorted by class, and they must be spread over it"
-    program = mho.compile(mho.number.quantise(network, calibration.inputs), "aras", "overlap")
+    program = mho.compile(mho.number.quantise(network, calibration.inputs), "aras", GREEDY.with_(schedule="overlap"))
     content = {"schema": "mho.analog/1", "device": "generic", "adc": {"bits": 9}}
     found = sweep(program, images, Analog.from_dict(content), over={"adc.bits": (9, 4)}, calibration=calibration)
     exact, coarse = found.evaluations

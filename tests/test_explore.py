@@ -14,6 +14,7 @@ from mho.errors import ChipError, OptionError, StrategyError
 from mho.explore import Exploration, space
 from mho.files.store import Store
 from mho.network.layers import Array, Input, Linear
+from tests.strategies import GREEDY
 
 W = np.random.default_rng(3).normal(size=(40, 300))
 NETWORK = mho.Network(
@@ -38,7 +39,7 @@ def test_each_point_is_what_compiling_and_simulating_gives() -> None:
     for record in found.records:
         rate, schedule = record["values"].values()
         chip = mho.Chip.load("aras").override({"memory.bandwidth": rate}, "assumption: test")
-        report = mho.simulate(mho.compile(NETWORK, chip, mho.Strategy().with_(schedule=schedule)))
+        report = mho.simulate(mho.compile(NETWORK, chip, GREEDY.with_(schedule=schedule)))
         assert (record["latency_s"], record["energy_j"]) == (report.latency_s, report.energy_j)
         assert record["area_m2"] == chip.roll_up().area_m2.total and record["refused"] is None
     assert found.best("latency_s")["latency_s"] == min(record["latency_s"] for record in found.records)

@@ -22,9 +22,10 @@ import mho
 from mho.errors import ChipError, MhoError, NetworkError, OutputError, one_line, printable
 from mho.files import archive, text
 from mho.files.store import Store
-from mho.files.writing import check_file, check_folder, save_texts, write_text, write_whole
+from mho.files.writing import check_file, check_folder, save_files, write_text, write_whole
 from mho.network.trace import synthesise
 from tests.fuzz.corpus import bomb
+from tests.strategies import GREEDY
 
 CONTENT = "ours\n"
 
@@ -60,10 +61,12 @@ def put_folder(path: Path) -> None:
 DOORS: dict[str, Callable[[Path], object]] = {
     "write_whole": lambda path: write_whole(path, lambda stream: stream.write(b"x")),
     "write_text": lambda path: write_text(path, CONTENT),
-    "save_texts": lambda path: save_texts({"other": CONTENT, path.name: CONTENT}, path.parent),
+    "save_files": lambda path: save_files({"other": CONTENT, path.name: CONTENT}, path.parent),
     "check_file": check_file,
     "finished": lambda path: Store(path).put("key", {"x": 1}),
-    "program": lambda path: mho.compile(mho.zoo.load("resnet20"), "aras", "naive").save(str(path)),
+    "program": lambda path: mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY.with_(schedule="naive")).save(
+        str(path)
+    ),
 }
 
 
@@ -80,7 +83,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, put: Callable
 
 @pytest.fixture(scope="module")
 def report() -> mho.Report:
-    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", "naive"))
+    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY.with_(schedule="naive")))
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.json", "trace.json"])
@@ -107,7 +110,7 @@ def test_two_processes_that_write_into_one_new_folder_both_end_well(tmp_path: Pa
         "import sys; from pathlib import Path; from mho.files.writing import *\n"
         "for n in range(200):\n"
         "    folder = Path(sys.argv[1]) / str(n) / 'out'\n"
-        "    check_folder(folder); save_texts({'a': sys.argv[2], 'b': sys.argv[2]}, folder)\n"
+        "    check_folder(folder); save_files({'a': sys.argv[2], 'b': sys.argv[2]}, folder)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(mho.__file__).parents[1])}
     started = [
@@ -158,7 +161,7 @@ def test_a_folder_that_another_process_makes_meanwhile_is_taken(
         mkdir(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "mkdir", twice)
-    save_texts({"a": CONTENT}, tmp_path / "new" / "deep")
+    save_files({"a": CONTENT}, tmp_path / "new" / "deep")
     assert (tmp_path / "new" / "deep" / "a").read_text() == CONTENT
 
 

@@ -24,6 +24,7 @@ from mho.machine.ordered import ordered
 from mho.network.samples import Samples, load_samples
 from mho.program import Program
 from tests.command_line import Shell
+from tests.strategies import GREEDY
 
 DIGITS = files("mho.samples")
 
@@ -173,7 +174,11 @@ def digits() -> tuple[Program, Samples, Samples]:
     """The network for real digits that comes with mho, compiled, and the digits that it never saw."""
     network = mho.Network.from_onnx(str(DIGITS / "digits.onnx"))
     given, measured = (load_samples(str(DIGITS / name), network) for name in ("digits.npz", "calibration.npz"))
-    return mho.compile(mho.number.quantise(network, measured.inputs), "aras", "overlap"), given, measured
+    return (
+        mho.compile(mho.number.quantise(network, measured.inputs), "aras", GREEDY.with_(schedule="overlap")),
+        given,
+        measured,
+    )
 
 
 def test_bits_of_real_digits_are_found_and_taken_up_again(
@@ -230,7 +235,7 @@ def test_rows_of_the_chip_compile_anew(digits: tuple[Program, Samples, Samples])
 
     def build(changes: object) -> Program:
         chip = mho.Chip.load("aras").override(changes, source="test")  # type: ignore[arg-type]
-        return mho.compile(program.quantised, chip, "overlap")
+        return mho.compile(program.quantised, chip, GREEDY.with_(schedule="overlap"))
 
     found = find(build, given.spread(128), over=ordered("chip.array.rows", 16, 128, 16), loss=5, calibration=measured)
     # 21 rows of 2-bit cells sum to 63: 16 rows are exact with 6 bits.
@@ -253,7 +258,7 @@ def test_a_value_that_does_not_fit_is_named_with_what_would_help(digits: tuple[P
     program, given, _ = digits
     pairs = mho.Chip.load("aras").override({"array.coding": "differential"}, source="test")
     with pytest.raises(MhoError, match=r"adc\.bits=1: .*at least 2 bits.*narrower range than adc\.bits=1:24"):
-        find(mho.compile(program.quantised, pairs), given, over=ordered("adc.bits"), loss=1)
+        find(mho.compile(program.quantised, pairs, GREEDY), given, over=ordered("adc.bits"), loss=1)
 
 
 # On the command line

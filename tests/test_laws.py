@@ -20,7 +20,7 @@ from mho.network.samples import synthetic
 from mho.schedule import adaptive as adaptive_schedule
 from mho.schedule.builder import Builder, Task
 from mho.schedule.naive import naive
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=15)
 
@@ -64,7 +64,7 @@ def test_an_odd_sum_beyond_what_float32_holds_is_exact() -> None:
     samples = np.full((1, 259), 255.0)
     coded = mho.number.quantise(network, samples)
     assert int(coded.matrices["y"].codes.astype(np.int64).sum()) * 255 == 16_841_475
-    program = mho.compile(coded, "aras")
+    program = mho.compile(coded, "aras", GREEDY)
     for outputs in (mho.execute(program, samples), mho.number.run_reference(coded, samples)):
         assert outputs["y"].item() == 16_841_475 * float(coded.matrices["y"].scale)
     assert exact_type(2.0**24 + 1) is np.float64
@@ -78,7 +78,7 @@ def test_blocks_one_by_one_give_what_the_whole_matrix_gives(network: Network, ch
     """The shortcut that multiplies a layer's matrix at once is no other answer: zero points are corrected in both ways."""
     inputs = synthetic(network, 2, seed=1).inputs
     quantised = mho.number.quantise(network, inputs, per_channel=per_channel)
-    program = mho.compile(quantised, chip, "overlap")
+    program = mho.compile(quantised, chip, GREEDY.with_(schedule="overlap"))
     reference = mho.number.run_reference(quantised, inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Products, "whole", lambda *_: None)
@@ -96,11 +96,8 @@ def test_a_search_that_was_misled_costs_nothing(name: str, monkeypatch: pytest.M
 
     network = mho.zoo.load(name)
     monkeypatch.setattr(adaptive_schedule, "_searched", misled)
-    chosen = mho.compile(network, "aras", mho.Strategy().with_(schedule="adaptive", banks="greedy"))
-    others = [
-        mho.compile(network, "aras", mho.Strategy().with_(schedule=each, banks="greedy"))
-        for each in ("overlap", "aras")
-    ]
+    chosen = mho.compile(network, "aras", GREEDY.with_(schedule="adaptive"))
+    others = [mho.compile(network, "aras", GREEDY.with_(schedule=each)) for each in ("overlap", "aras")]
     assert time_program(chosen).latency_s <= min(time_program(each).latency_s for each in others) * (1 + 1e-12)
-    worst = mho.compile(network, "aras", mho.Strategy().with_(schedule="naive", banks="greedy"))
+    worst = mho.compile(network, "aras", GREEDY.with_(schedule="naive"))
     assert time_program(chosen).latency_s < time_program(worst).latency_s

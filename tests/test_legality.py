@@ -15,7 +15,7 @@ from mho.chip import Chip
 from mho.network.layers import Constant, Input, Reshape
 from mho.network.samples import synthetic
 from mho.program import Activate, Combine, Instruction, Program, Transfer, Vector, Write, violations
-from tests.strategies import Sketch
+from tests.strategies import GREEDY, Sketch
 
 Change = Callable[[Program], Program]
 
@@ -79,7 +79,7 @@ def program(name: str) -> Program:
         for _ in range(3):
             last = sketch.linear(last, 12)
         return mho.compile(
-            mho.number.quantise(sketch.network(first.name)), Chip.load("aras").override(chip, source="law")
+            mho.number.quantise(sketch.network(first.name)), Chip.load("aras").override(chip, source="law"), GREEDY
         )
     elif name == "branches":
         sketch = Sketch(0, (1, 6, 4))
@@ -92,7 +92,7 @@ def program(name: str) -> Program:
     return mho.compile(
         made,
         Chip.load("aras").override(chip, source="law"),
-        mho.Strategy().with_(schedule=schedule, residency=residency),
+        GREEDY.with_(schedule=schedule, residency=residency),
     )
 
 

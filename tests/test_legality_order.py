@@ -20,9 +20,8 @@ from mho.program.legality.facts import Facts
 from mho.program.legality.groups import _holding, shape_rules
 from mho.program.legality.order import CHAINS, Order
 from mho.program.legality.times import _overload
-from mho.schedule import SCHEDULES
 from tests import legality_oracle as oracle
-from tests.strategies import Sketch, chips, networks
+from tests.strategies import GREEDY, Sketch, chips, choices, networks
 
 
 @st.composite
@@ -70,13 +69,13 @@ def spoilt(program: Program, data: st.DataObject) -> Program:
 
 
 @settings(max_examples=60)
-@given(networks, chips(), st.sampled_from(sorted(SCHEDULES)), st.sampled_from(["auto", "never"]), st.data())
+@given(networks, chips(), choices("schedule"), choices("residency"), st.data())
 def test_programs_whole_and_spoilt_break_the_rules_that_they_break_group_by_group(
     network: Network, chip: Chip, schedule: str, residency: str, data: st.DataObject
 ) -> None:
     if data.draw(st.booleans()):
         chip = chip.override({"buffer.banks": [64]}, source="law: tensors live in main memory")
-    whole = mho.compile(network, chip, schedule=schedule, residency=residency, banks="greedy")
+    whole = mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
     program = spoilt(whole, data)
     facts = Facts(program)
     if list(shape_rules(facts)):
@@ -125,7 +124,7 @@ def deep(layers: int, order: str, schedule: str) -> Program:
         "layer_order": order,
     }
     chip = Chip.load("aras").override(values, source="law: growth")
-    return mho.compile(sketch.network(), chip, schedule=schedule, residency="never", banks="greedy")
+    return mho.compile(sketch.network(), chip, GREEDY.with_(schedule=schedule, residency="never"))
 
 
 @pytest.mark.parametrize("order", ["sequential", "dataflow"])

@@ -30,7 +30,7 @@ from mho.strategy import registered
 from tests.coded_cells import block_cells
 from tests.command_line import Shell
 from tests.hand_sized import bell_codes, entry, hand_chip, hand_program, linear, network, with_codes
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=20)
 schedules = st.sampled_from(sorted(registered("schedule")))
@@ -103,7 +103,7 @@ def cycle(program: Program, times: int) -> Silicon:
 
 
 def compiled(net: Network, chip: Chip, schedule: str = "overlap", residency: str = "never") -> Program:
-    return mho.compile(mho.number.quantise(net), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    return mho.compile(mho.number.quantise(net), chip, GREEDY.with_(schedule=schedule, residency=residency))
 
 
 @some
@@ -162,9 +162,7 @@ def test_a_rotated_program_computes_the_same_in_the_same_time_and_with_the_same_
         for each in inputs
     )
     samples = values if len(values) > 1 else values[0]
-    program = mho.compile(
-        mho.number.quantise(net, samples), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
-    )
+    program = mho.compile(mho.number.quantise(net, samples), chip, GREEDY.with_(schedule=schedule, residency=residency))
     turned = rotate(program, by)
     assert violations(turned) == ()
     assert mho.verify(turned, samples).ok
@@ -218,7 +216,9 @@ def test_groups_that_do_not_exist_are_not_rotated_into_existence() -> None:
 
 
 def test_a_rotated_program_is_kept_like_any_other(tmp_path: Path) -> None:
-    program = rotate(mho.compile(mho.zoo.load("resnet20"), Chip.load("aras").override({"tiles": 4}, source="test")), 5)
+    program = rotate(
+        mho.compile(mho.zoo.load("resnet20"), Chip.load("aras").override({"tiles": 4}, source="test"), GREEDY), 5
+    )
     program.save(tmp_path / "turned.mho")
     assert mho.Program.load(tmp_path / "turned.mho").instructions == program.instructions
 
@@ -229,7 +229,7 @@ def pair() -> Program:
     net = network(entry(1, 2), linear("a", "x", 1, 2, 4))
     sizes = {"array__rows": 2, "array__columns": 8, "group__arrays": 1, "tile__groups": 1, "tiles": 2}
     return mho.compile(
-        with_codes(net, {"a": [[0, 0, 255, 255]] * 2}), hand_chip(**sizes), mho.Strategy().with_(residency="never")
+        with_codes(net, {"a": [[0, 0, 255, 255]] * 2}), hand_chip(**sizes), GREEDY.with_(residency="never")
     )
 
 
@@ -257,7 +257,7 @@ def test_taking_turns_spares_a_group_that_is_written_more_often_than_others() ->
     program = mho.compile(
         bell_codes(network(*layers), 1),
         hand_chip(array__columns=16),
-        mho.Strategy().with_(schedule="naive", residency="never"),
+        GREEDY.with_(schedule="naive", residency="never"),
     )
     assert {group for each in program.instructions if isinstance(each, Write) for group in members(each.groups)} == {0}
     assert addressed_writes(program) == CellWrites((3 * 64 + 32) / (4 * 8 * 8), 4, 1)
@@ -320,7 +320,7 @@ def test_addressed_writes_follow_the_orders_of_rows_and_columns(net: Network, ch
 
 
 def test_weights_that_stay_wear_no_cell() -> None:
-    program = mho.compile(mho.zoo.load("resnet20"), "aras")
+    program = mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY)
     assert program.setup
     assert addressed_writes(program) == CellWrites(0, 0, 0)
     lived = mho.simulate(program, endurance=1e12).to_dict()["endurance"]
@@ -331,7 +331,7 @@ def test_weights_that_stay_wear_no_cell() -> None:
 @pytest.fixture(scope="module")
 def small() -> Program:
     chip = Chip.load("aras").override({"tiles": 4}, source="a smaller chip, so that layers are written anew")
-    return mho.compile(mho.zoo.load("resnet20"), chip, "overlap")
+    return mho.compile(mho.zoo.load("resnet20"), chip, GREEDY.with_(schedule="overlap"))
 
 
 @given(st.floats(1, 1e15), st.floats(1e-3, 1e6))
@@ -367,7 +367,7 @@ def test_the_lifetimes_in_the_documentation_are_those_that_come_out() -> None:
     text = (Path(__file__).parent.parent / "docs" / "machine.md").read_text(encoding="utf-8")
     rows: list[list[str]] = [[], []]
     for name, rate in (("vgg16", 30), ("resnet50", 30), ("densenet161", 30), ("bert-base", 100), ("bert-large", 100)):
-        program = mho.compile(mho.zoo.load(name), "aras", "overlap")
+        program = mho.compile(mho.zoo.load(name), "aras", GREEDY.with_(schedule="overlap"))
         worn, latency = wear(program), time_program(program).latency_s
         slow, fast = endurance(program, worn, latency, 1e11, rate), endurance(program, worn, latency, 1e12)
         for row, found in zip(rows, (slow, fast), strict=True):
@@ -378,7 +378,7 @@ def test_the_lifetimes_in_the_documentation_are_those_that_come_out() -> None:
 
 def test_vgg_lives_as_long_as_in_table_4() -> None:
     """ARAS Table IV: 7 years at 30 inferences/s and 1e11 writes; 50 at 43 (section VII-B) and 1e12, by the average cell."""
-    program = mho.compile(mho.zoo.load("vgg16"), "aras", "naive")
+    program = mho.compile(mho.zoo.load("vgg16"), "aras", GREEDY.with_(schedule="naive"))
     worn, latency = wear(program), time_program(program).latency_s
     for cycles, rate, published in ((1e11, 30, 7), (1e12, 43, 50)):
         found = endurance(program, worn, latency, cycles, rate)

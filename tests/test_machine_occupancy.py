@@ -13,7 +13,7 @@ from mho.network.graph import Network
 from mho.program import Activate, Combine, Program, Write
 from mho.strategy import registered
 from tests.hand_sized import entry, hand_chip, hand_program, linear, network
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=30)
 schedules = st.sampled_from(sorted(registered("schedule")))
@@ -24,7 +24,7 @@ WINDOW = 8 * (9 + 4) * 1e-9
 
 
 def measured(network: Network, chip: Chip, schedule: str, residency: str) -> tuple[Program, Timing, Occupancy]:
-    program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
     timing = time_program(program)
     return program, timing, occupancy(program, timing)
 
@@ -96,7 +96,7 @@ def test_a_group_is_written_computes_waits_and_is_free_again() -> None:
 
 def test_resident_weights_hold_their_groups_all_along() -> None:
     net = network(entry(5, 8), linear("a", "x", 5, 4, 1), linear("b", "x", 5, 8, 2), outputs=("a", "b"))
-    program = mho.compile(net, hand_chip(), "overlap")
+    program = mho.compile(net, hand_chip(), GREEDY.with_(schedule="overlap"))
     assert program.setup == 2
     found = occupancy(program, time_program(program))
     assert set((found.computing + found.waiting)[:-1].tolist()) == {2}

@@ -24,7 +24,7 @@ from mho.program.instructions import size
 from mho.program.work import vector_seconds
 from mho.strategy import registered
 from tests.hand_sized import entry, hand_chip, hand_program, linear, network
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=30)
 schedules = st.sampled_from(sorted(registered("schedule")))
@@ -227,7 +227,7 @@ def test_every_byte_is_moved_at_its_fair_rate_between_start_and_end(
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
     """From the timeline alone: whoever is under way gets its max-min fair rate, and these rates sum up to its bytes."""
-    program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
     timing = time_program(program)
     write_s = chip.array.rows * chip.array.write_phases * chip.array.pulses_full_range * chip.array.pulse_s
     wanted = {
@@ -258,7 +258,7 @@ def test_every_byte_is_moved_at_its_fair_rate_between_start_and_end(
 def test_instructions_start_when_all_they_wait_for_have_ended_and_last_as_long_as_they_must(
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
-    program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
     timing = time_program(program)
     busy: list[tuple[float, float]] = []
     for i, instruction in enumerate(program.instructions):
@@ -300,7 +300,7 @@ def test_instructions_start_when_all_they_wait_for_have_ended_and_last_as_long_a
 def test_combining_takes_an_operation_an_output_of_the_vector_unit() -> None:
     """4 windows of 3 outputs at 100 outputs a second: 0.12 s after the last activation, and 12 operations charged."""
     chip = hand_chip(vector__elements_per_s=100.0)
-    program = mho.compile(network(entry(4, 5), linear("a", "x", 4, 5, 3)), chip, "naive")
+    program = mho.compile(network(entry(4, 5), linear("a", "x", 4, 5, 3)), chip, GREEDY.with_(schedule="naive"))
     (place,) = (i for i, each in enumerate(program.instructions) if isinstance(each, Combine))
     timing = time_program(program)
     assert timing.ends[place] - timing.starts[place] == pytest.approx(12 / 100)

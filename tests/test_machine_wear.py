@@ -25,7 +25,7 @@ from mho.program import Program, Write
 from mho.strategy import registered
 from tests.coded_cells import block_cells
 from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, pointwise, with_codes
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=25)
 schedules = st.sampled_from(sorted(registered("schedule")))
@@ -63,7 +63,7 @@ def test_two_layers_that_overwrite_each_other_change_the_same_cells_to_and_fro()
     a = [[27, 0], [255, 7]]
     b = [[228, 0], [252, 8]]
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2), linear("b", "a", 1, 2, 2))
-    program = mho.compile(with_codes(net, {"a": a, "b": b}), one_group(), "naive")
+    program = mho.compile(with_codes(net, {"a": a, "b": b}), one_group(), GREEDY.with_(schedule="naive"))
     worn = wear(program)
     assert worn.exact
     assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 7, 15, 10)] * 2
@@ -88,9 +88,7 @@ def test_two_layers_that_overwrite_each_other_change_the_same_cells_to_and_fro()
 
 def test_a_block_written_over_itself_changes_nothing() -> None:
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2))
-    program = mho.compile(
-        with_codes(net, {"a": [[27, 1], [255, 7]]}), one_group(), mho.Strategy().with_(residency="never")
-    )
+    program = mho.compile(with_codes(net, {"a": [[27, 1], [255, 7]]}), one_group(), GREEDY.with_(residency="never"))
     worn = wear(program)
     assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 0, 0)]
     assert (worn.per_cell_mean, worn.per_cell_max, pulses(program, worn)) == (0, 0, 0)
@@ -102,7 +100,7 @@ def test_a_block_written_over_itself_changes_nothing() -> None:
 def test_the_setup_starts_from_level_0_and_wears_no_inference() -> None:
     # 0123 0001 | 3333 0013: 3 + 1 + 4 + 2 cells hold another level than 0, 6 + 1 + 12 + 4 steps up.
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2))
-    program = mho.compile(with_codes(net, {"a": [[27, 1], [255, 7]]}), one_group())
+    program = mho.compile(with_codes(net, {"a": [[27, 1], [255, 7]]}), one_group(), GREEDY)
     assert program.setup == 1
     worn = wear(program)
     assert worn.counts == {0: WriteCount(16, 10, 23, 3 + 3)}
@@ -117,7 +115,7 @@ def test_a_partial_block_leaves_the_cells_outside_it_as_they_are() -> None:
     beside = replace(entry(1, 1), name="y")
     net = network(entry(1, 2), beside, linear("a", "x", 1, 2, 2), linear("b", "y", 1, 1, 1), outputs=("a", "b"))
     codes = {"a": [[27, 200], [255, 7]], "b": [[26]]}
-    worn = wear(program := mho.compile(with_codes(net, codes), one_group(), "naive"))
+    worn = wear(program := mho.compile(with_codes(net, codes), one_group(), GREEDY.with_(schedule="naive")))
     # 0123 against 0122: one cell by one step.
     assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 1, 1, 1), WriteCount(4, 1, 1, 1)]
     assert worn.per_cell_max == 2
@@ -128,12 +126,12 @@ def test_a_diagonal_writes_level_0_beside_it() -> None:
     # Two channels, each with a matrix of one weight: 27 and 255 on the diagonal, zeros beside.
     net = network(entry(1, 2, 1, 1), pointwise("a", "x", 2, 2), pointwise("b", "a", 2, 2, groups=2))
     codes: dict[str, npt.ArrayLike] = {"a": [[27, 1], [2, 255]], "b": [[[27]], [[252]]]}
-    program = mho.compile(with_codes(net, codes), one_group(), "naive")
+    program = mho.compile(with_codes(net, codes), one_group(), GREEDY.with_(schedule="naive"))
     worn = wear(program)
     # 1 and 2 come and go (one cell each, 1 and 2 steps), 3333 and 3330 differ in one cell by 3.
     assert [worn.counts[i] for i in writes(program)] == [WriteCount(16, 3, 6, 1 + 3)] * 2
     # Apart, each weight takes a whole group, first cell of the first row: nothing beside it is touched.
-    apart = mho.compile(with_codes(net, codes), one_group(), mho.Strategy().with_(schedule="naive", packing="separate"))
+    apart = mho.compile(with_codes(net, codes), one_group(), GREEDY.with_(schedule="naive", packing="separate"))
     counts = [wear(apart).counts[i] for i in writes(apart)]
     # On one group: a, then 27 (as it was), then 252 over it (0123 to 3330: 3 + 2 + 1 + 3), and 27 back with a.
     assert counts == [WriteCount(16, 4, 9, 3 + 3), WriteCount(4, 0, 0, 0), WriteCount(4, 4, 9, 3 + 3)]
@@ -179,9 +177,7 @@ def followed(program: Program) -> tuple[dict[int, tuple[int, int, int]], npt.NDA
 @some
 @given(networks, chips(), schedules, residencies)
 def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, schedule: str, residency: str) -> None:
-    program = mho.compile(
-        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
-    )
+    program = mho.compile(mho.number.quantise(network), chip, GREEDY.with_(schedule=schedule, residency=residency))
     worn = wear(program)
     counts, cells = followed(program)
     assert {i: (each.addressed, each.changed, each.steps) for i, each in worn.counts.items()} == counts
@@ -201,9 +197,7 @@ def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, sched
 @pytest.mark.parametrize("schedule", sorted(registered("schedule")))
 def test_a_partial_block_written_over_itself_is_expected_to_change_nothing(schedule: str) -> None:
     net = network(entry(1, 2), linear("a", "x", 1, 2, 1))
-    expected = wear(
-        program := mho.compile(net, one_group(), mho.Strategy().with_(schedule=schedule, residency="never"))
-    )
+    expected = wear(program := mho.compile(net, one_group(), GREEDY.with_(schedule=schedule, residency="never")))
     assert not expected.exact
     assert [expected.counts[i] for i in writes(program)] == [WriteCount(8, 0, 0)]
     assert (expected.per_cell_mean, expected.per_cell_max) == (0, 0)
@@ -214,9 +208,7 @@ def test_a_partial_block_written_over_itself_is_expected_to_change_nothing(sched
 def test_expected_values_are_counted_charged_and_never_wear_a_cell_less(
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
-    program = mho.compile(
-        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
-    )
+    program = mho.compile(mho.number.quantise(network), chip, GREEDY.with_(schedule=schedule, residency=residency))
     exact, expected = wear(program), wear(replace(program, quantised=None))
     assert not expected.exact
     assert expected.counts.keys() == exact.counts.keys()
@@ -233,7 +225,7 @@ def test_expected_values_are_counted_charged_and_never_wear_a_cell_less(
 @given(networks, chips())
 def test_pulses_up_equal_pulses_down_over_an_inference(network: Network, chip: Chip) -> None:
     """In steady state every cell ends as it began, so no cell changes once alone: per cell 0, or at least 2."""
-    program = mho.compile(mho.number.quantise(network), chip, mho.Strategy().with_(residency="never"))
+    program = mho.compile(mho.number.quantise(network), chip, GREEDY.with_(residency="never"))
     _, cells = followed(program)
     assert not (cells == 1).any()
 
@@ -248,7 +240,7 @@ def overwriting(
     )  # fmt: skip
     inputs = tuple(layer for layer in layers if not hasattr(layer, "weight"))
     net = network(*layers, outputs=tuple(layer.name for layer in layers if layer not in inputs))
-    program = mho.compile(bell_codes(net, seed), chip, mho.Strategy().with_(schedule=schedule, residency="never"))
+    program = mho.compile(bell_codes(net, seed), chip, GREEDY.with_(schedule=schedule, residency="never"))
     return wear(program), wear(replace(program, quantised=None)), program
 
 

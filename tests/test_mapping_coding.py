@@ -25,7 +25,7 @@ from mho.program.deltas import Deltas
 from mho.strategy import registered
 from tests.coded_cells import block_cells, weight_levels
 from tests.hand_sized import entry, hand_chip, linear, network
-from tests.strategies import Sketch
+from tests.strategies import GREEDY, Sketch
 
 some = settings(max_examples=60)
 codings = st.sampled_from(CODINGS)
@@ -181,9 +181,7 @@ def test_programs_are_bit_exact_and_legal(
     net = small(seed)
     inputs = synthetic(net, 2, seed=seed).inputs
     quantised = mho.number.quantise(net, inputs, per_channel=per_channel)
-    program = mho.compile(
-        quantised, chip, mho.Strategy().with_(schedule=schedule, residency=residency, packing=packing)
-    )
+    program = mho.compile(quantised, chip, GREEDY.with_(schedule=schedule, residency=residency, packing=packing))
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
 
@@ -194,9 +192,7 @@ def test_rows_and_columns_may_change_places_in_every_coding(coding: str, placeme
     net = small(3)
     inputs = synthetic(net, 2).inputs
     chip = coded_chip(coding, 2, write_latency="actual", tiles=1)
-    program = mho.compile(
-        mho.number.quantise(net, inputs), chip, mho.Strategy().with_(residency="never", placement=placement)
-    )
+    program = mho.compile(mho.number.quantise(net, inputs), chip, GREEDY.with_(residency="never", placement=placement))
     assert any(getattr(each, "rows", ()) for each in program.instructions)
     assert not any(getattr(each, "cells", ()) for each in program.instructions)
     assert mho.verify(program, inputs).ok
@@ -205,7 +201,7 @@ def test_rows_and_columns_may_change_places_in_every_coding(coding: str, placeme
 def test_inversions_that_are_not_undone_give_wrong_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     net = small(5)
     inputs = synthetic(net, 2).inputs
-    program = mho.compile(mho.number.quantise(net, inputs), coded_chip("flipped", 2))
+    program = mho.compile(mho.number.quantise(net, inputs), coded_chip("flipped", 2), GREEDY)
     assert mho.verify(program, inputs).ok
     monkeypatch.setattr(Deltas, "inverted", lambda self, place: None)
     assert not mho.verify(program, inputs).exact
@@ -238,7 +234,7 @@ def test_the_time_of_a_step_follows_from_what_is_converted(coding: str, conversi
     ],
 )
 def test_what_is_sampled_and_converted_is_counted(coding: str, sampled: int, converted: int) -> None:
-    program = mho.compile(network(entry(1, 6), linear("l", "x", 1, 6, 3)), coded_chip(coding, 2))
+    program = mho.compile(network(entry(1, 6), linear("l", "x", 1, 6, 3)), coded_chip(coding, 2), GREEDY)
     events = count_events(program, wear(program), program.setup, len(program.instructions))
     got = {event: count for (layer, event, _), count in events.items() if layer == 1}
     assert (got["sample_hold"], got["adc_conversion"], got["shift_add"]) == (sampled, converted, converted)

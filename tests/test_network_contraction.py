@@ -18,6 +18,7 @@ from mho.network.arrays import Affine, Array
 from mho.network.builder import Builder
 from mho.network.layers import GroupedLinear, Linear
 from mho.number import run_float
+from tests.strategies import GREEDY
 from tests.test_network_onnx import agree as agree_onnx
 from tests.test_network_onnx import node, save
 from tests.test_network_torch import Function
@@ -170,7 +171,7 @@ def test_experts_are_bit_exact_on_the_chip(per_channel: bool) -> None:
     samples = np.random.default_rng(0).standard_normal((6, 4, 5)).astype(np.float32)
     quantised = mho.number.quantise(network, samples, per_channel=per_channel)
     assert quantised.matrices[network.matrix_layers[0].name].codes.shape == (3, 5, 6)
-    program = mho.compile(quantised, mho.Chip.load("aras"))
+    program = mho.compile(quantised, mho.Chip.load("aras"), GREEDY)
     verdict = mho.verify(program, samples)
     assert verdict.exact, verdict
     wide = Analog().override({"adc.bits": 22})

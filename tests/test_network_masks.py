@@ -13,6 +13,7 @@ import torch
 
 import mho
 from mho.number.reference import run_float, run_reference
+from tests.strategies import GREEDY
 
 IDS = torch.tensor([[1, 0, 3, -2], [4, 2, 0, 0]])
 TRUE = IDS != 0
@@ -117,7 +118,7 @@ def test_an_encoder_with_padding_is_the_same_everywhere(way: str, inside: bool, 
     arrays = (rows,) if inside else (rows, (rows != 0).astype(np.int64))
     real = run_float(network, arrays)
     agree(real, module(*map(torch.from_numpy, arrays)))
-    program = mho.compile(mho.number.quantise(network, arrays), "aras")
+    program = mho.compile(mho.number.quantise(network, arrays), "aras", GREEDY)
     (coded,) = run_reference(program.quantised, arrays).values()
     assert np.abs(coded - next(iter(real.values()))).max() < 0.1
     assert mho.verify(program, arrays).ok
@@ -137,7 +138,7 @@ def test_integers_and_truths_take_their_bytes_of_the_buffer() -> None:
     tokens = torch.tensor([[3, 1, 8, 0, 0]])
     network = mho.Network.from_torch(Encoder(inside=False), (tokens, (tokens != 0).long()))
     drawn = np.random.default_rng(0).integers(1, 9, (8, 5))
-    program = mho.compile(mho.number.quantise(network, (drawn, (drawn > 2).astype(np.int64))), "aras")
+    program = mho.compile(mho.number.quantise(network, (drawn, (drawn > 2).astype(np.int64))), "aras", GREEDY)
     sizes = {network.layers[use.layer].name: use.size for use in program.buffers}
     ids, mask = (layer.name for layer in network.inputs)
     truths = [name for name, kind in network.types.items() if kind == "bool" and name in sizes]

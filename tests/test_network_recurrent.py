@@ -16,6 +16,7 @@ from mho.number import run_float
 from mho.program import Write
 from mho.strategy import registered
 from tests.hand_sized import hand_chip
+from tests.strategies import GREEDY
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -163,7 +164,7 @@ def test_an_unrolled_network_is_exact_through_its_program(schedule: str, tiles: 
     network = imported(Word(), torch.randn(1, 4, 3))
     samples = np.random.default_rng(0).standard_normal((6, 4, 3)).astype(np.float32)
     program = mho.compile(
-        mho.number.quantise(network, samples), hand_chip(tiles=tiles), mho.Strategy().with_(schedule=schedule)
+        mho.number.quantise(network, samples), hand_chip(tiles=tiles), GREEDY.with_(schedule=schedule)
     )
     assert bool(program.setup) == (tiles == 40)
     assert program.mapping.count == 15

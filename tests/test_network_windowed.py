@@ -19,6 +19,7 @@ from mho.network.arrays import Array
 from mho.network.builder import Builder
 from mho.network.windowed import Geometry
 from mho.number import run_float
+from tests.strategies import GREEDY
 from tests.test_network_onnx import agree as agree_onnx
 from tests.test_network_onnx import node, save
 from tests.test_network_torch import agree as agree_torch
@@ -97,5 +98,5 @@ def test_a_network_of_volumes_is_bit_exact_on_the_chip() -> None:
     module = nn.Sequential(nn.Conv3d(1, 3, 3), nn.ReLU(), nn.MaxPool3d(2), nn.Flatten(), nn.Linear(24, 4))
     network = Network.from_torch(module, (torch.zeros(1, 1, 6, 6, 6),))
     samples = np.random.default_rng(0).standard_normal((4, 1, 6, 6, 6)).astype(np.float32)
-    program = mho.compile(mho.number.quantise(network, samples, per_channel=True), mho.Chip.load("aras"))
+    program = mho.compile(mho.number.quantise(network, samples, per_channel=True), mho.Chip.load("aras"), GREEDY)
     assert mho.verify(program, samples).exact

@@ -27,7 +27,7 @@ from mho.strategy import registered
 from tests.coded_cells import narrows
 from tests.hand_sized import entry, hand_chip, linear, with_codes
 from tests.hand_sized import network as network_of
-from tests.strategies import Sketch, chips, networks
+from tests.strategies import GREEDY, Sketch, chips, networks
 
 few = settings(max_examples=40)
 centres = st.integers(0, 255)
@@ -100,7 +100,7 @@ def test_aligned_programs_are_bit_exact_against_the_reference_of_their_own_codes
     program = mho.compile(
         quantised(network, per_channel),
         chip,
-        mho.Strategy().with_(schedule=schedule, alignment=alignment, low_cell=low_cell, residency="never"),
+        GREEDY.with_(schedule=schedule, alignment=alignment, low_cell=low_cell, residency="never"),
     )
     result = mho.verify(program, synthetic(network, 1, seed=2).inputs)
     assert result.ok, str(result)
@@ -124,9 +124,7 @@ def test_exact_sums_reach_as_far_as_zero_points_outside_the_range_ask_for() -> N
     assert int(lower.matrices[name].zero) < 0
     chip = Chip.load("aras").override({"tiles": 1, "tile.groups": 2}, source="test")
     for each in (after, lower):
-        result = mho.verify(
-            mho.compile(each, chip, mho.Strategy().with_(residency="never")), synthetic(each.network, 1).inputs
-        )
+        result = mho.verify(mho.compile(each, chip, GREEDY.with_(residency="never")), synthetic(each.network, 1).inputs)
         assert result.ok, str(result)
 
 
@@ -235,7 +233,7 @@ def test_equation_3_predicts_what_a_program_skips() -> None:
     net = network_of(entry(1, 128), linear("a", "x", 1, 128, 128), linear("b", "a", 1, 128, 128))
     codes = {"a": drawn(1, 100, 25, (128, 128)), "b": drawn(2, 90, 12, (128, 128))}
     chip = Chip.load("aras").override({"tiles": 1, "tile.groups": 1}, source="test: one group of 128 x 128 weights")
-    program = mho.compile(with_codes(net, codes), chip, "naive")
+    program = mho.compile(with_codes(net, codes), chip, GREEDY.with_(schedule="naive"))
     assert program.setup == 0
     _, kept = overwriting(program)
     expected = skip_probability(codes["a"], codes["b"]).mean()
@@ -272,7 +270,7 @@ def bells(seed: int, layers: int = 4) -> QuantisedNetwork:
 @given(st.integers(0, 1000), st.sampled_from(["all", "lower"]))
 def test_auto_never_costs_more_pulses_than_no_shift(seed: int, low_cell: str) -> None:
     each = bells(seed)
-    program = mho.compile(each, hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+    program = mho.compile(each, hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
     choice = choose_centre(program, low_cell=low_cell)
     pulses = {other.centre: other.pulses for other in choice.candidates}
     assert set(pulses) == {None, *CENTRES}
@@ -280,14 +278,14 @@ def test_auto_never_costs_more_pulses_than_no_shift(seed: int, low_cell: str) ->
     compiled = mho.compile(
         each,
         hand_chip(),
-        mho.Strategy().with_(schedule="overlap", residency="never", alignment="auto", low_cell=low_cell),
+        GREEDY.with_(schedule="overlap", residency="never", alignment="auto", low_cell=low_cell),
     )
     assert overwriting(compiled)[0] == choice.taken.pulses
     assert compiled.instructions == program.instructions
 
 
 def test_candidates_cost_what_their_codes_cost_on_the_machine() -> None:
-    program = mho.compile(bells(5), hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+    program = mho.compile(bells(5), hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
     assert program.quantised is not None
     for each in choose_centre(program).candidates:
         codes = prepared(program.quantised, each.centre, "all", 2)
@@ -298,7 +296,7 @@ def test_candidates_cost_what_their_codes_cost_on_the_machine() -> None:
 
 def test_of_centres_alike_in_pulses_the_one_that_clips_less_comes_first() -> None:
     for seed in range(20):
-        program = mho.compile(bells(seed), hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+        program = mho.compile(bells(seed), hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
         tried = choose_centre(program, centres=range(88, 169, 4)).candidates
         alike = ALIKE * next(each.pulses for each in tried if each.centre is None)
         for earlier, later in pairwise(tried):
@@ -312,7 +310,7 @@ def test_without_labels_no_centre_is_taken_that_clips_more_than_allowed() -> Non
     wide = each.matrices[name].codes.copy()
     wide[0, :2] = [[0] * 8, [255] * 8]
     each = replace(each, matrices={**each.matrices, name: replace(each.matrices[name], codes=wide)})
-    program = mho.compile(each, hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+    program = mho.compile(each, hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
     assert choose_centre(program).taken.centre is None
     free = choose_centre(program, most_clipped=1.0)
     assert free.taken.centre is not None
@@ -336,7 +334,7 @@ def test_with_labels_the_fewest_pulses_within_the_tolerance_are_taken(
     classifier: tuple[QuantisedNetwork, Samples],
 ) -> None:
     coded, samples = classifier
-    program = mho.compile(coded, hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+    program = mho.compile(coded, hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
     right = {centre: int(classified(prepared(coded, centre, "all", 2), samples).sum()) for centre in (None, *CENTRES)}
     assert right[None] == len(samples)
     cost = {each.centre: each.pulses for each in choose_centre(program, most_clipped=1.0).candidates}
@@ -354,7 +352,7 @@ def test_where_every_candidate_loses_the_one_that_loses_least_is_taken(
     classifier: tuple[QuantisedNetwork, Samples],
 ) -> None:
     coded, samples = classifier
-    program = mho.compile(coded, hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+    program = mho.compile(coded, hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
     choice = choose_centre(program, samples=samples, tolerance=-1.0)
     assert all(each.right is not None for each in choice.candidates)
     assert choice.taken.right == max(each.right for each in choice.candidates if each.right is not None)
@@ -362,7 +360,7 @@ def test_where_every_candidate_loses_the_one_that_loses_least_is_taken(
 
 def test_where_no_inference_writes_nothing_is_shifted(classifier: tuple[QuantisedNetwork, Samples]) -> None:
     coded, samples = classifier
-    program = mho.compile(mho.number.Sampled(coded, judging=samples), "aras", mho.Strategy().with_(alignment="auto"))
+    program = mho.compile(mho.number.Sampled(coded, judging=samples), "aras", GREEDY.with_(alignment="auto"))
     assert program.setup > 0
     assert program.quantised is not None
     assert program.quantised.alignment is None
@@ -374,9 +372,9 @@ def test_where_no_inference_writes_nothing_is_shifted(classifier: tuple[Quantise
 
 def test_an_aligned_program_says_so_in_notes_report_and_file(tmp_path: Path) -> None:
     each = bells(2)
-    plain = mho.compile(each, hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never"))
+    plain = mho.compile(each, hand_chip(), GREEDY.with_(schedule="overlap", residency="never"))
     program = mho.compile(
-        each, hand_chip(), mho.Strategy().with_(schedule="overlap", residency="never", alignment=104, low_cell="lower")
+        each, hand_chip(), GREEDY.with_(schedule="overlap", residency="never", alignment=104, low_cell="lower")
     )
     assert program.quantised is not None
     record = program.quantised.alignment
@@ -405,21 +403,21 @@ def test_an_aligned_program_says_so_in_notes_report_and_file(tmp_path: Path) -> 
 )
 def test_unknown_alignments_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        mho.compile(bells(1), hand_chip(), mho.Strategy().with_(options))  # type: ignore[arg-type]
+        mho.compile(bells(1), hand_chip(), GREEDY.with_(options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("coding", "cell_bits"), [("differential", 2), ("differential", 4), ("twos_complement", 8)])
 def test_a_coding_without_a_cell_for_the_lowest_digit_cannot_be_narrowed(coding: str, cell_bits: int) -> None:
     chip = hand_chip(array__coding=coding, array__cell_bits=cell_bits, array__pulses_full_range=255)
-    mho.compile(bells(1), chip, mho.Strategy().with_(alignment=96))
+    mho.compile(bells(1), chip, GREEDY.with_(alignment=96))
     with pytest.raises(OptionError, match=f"coding {coding} in cells of {cell_bits} bits has no cell that holds it"):
-        mho.compile(bells(1), chip, mho.Strategy().with_(low_cell="lower"))
+        mho.compile(bells(1), chip, GREEDY.with_(low_cell="lower"))
 
 
 @pytest.mark.parametrize("options", [{"alignment": "auto"}, {"alignment": 96}, {"low_cell": "lower"}])
 def test_shapes_alone_cannot_be_aligned(options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="known by shapes alone"):
-        mho.compile(bells(1).network, hand_chip(), mho.Strategy().with_(options))  # type: ignore[arg-type]
+        mho.compile(bells(1).network, hand_chip(), GREEDY.with_(options))  # type: ignore[arg-type]
 
 
 def test_samples_without_labels_judge_nothing(classifier: tuple[QuantisedNetwork, Samples]) -> None:

@@ -20,6 +20,7 @@ from mho.errors import NetworkError, NumberError, WeightError
 from mho.network import Network
 from mho.number import run_float, run_reference
 from mho.number.quantised import quantise
+from tests.strategies import GREEDY
 from tests.test_network_onnx import session_of
 
 MICROSOFT = "com.microsoft"
@@ -206,7 +207,7 @@ def test_negative_scales_are_folded_into_the_weights(zero: int, tmp_path: Path) 
     network = Network.from_onnx(path)
     code = network.matrix_layers[0].weight.code
     assert code is not None and (code.scale > 0).all()
-    program = mho.compile(quantise(network), "aras")
+    program = mho.compile(quantise(network), "aras", GREEDY)
     assert mho.verify(program, x).exact
     dead = {**stored, "ws": f(0.01, 0.0, 0.004, 0.03), "bs": f(0.0002, 0.0, 0.00008, 0.0006)}
     made, wanted = integers(save(tmp_path / "d.onnx", nodes, dead, IMAGE), x)

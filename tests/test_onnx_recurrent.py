@@ -20,6 +20,7 @@ from mho.network.graph import Network
 from mho.number import run_float
 from tests.command_line import Shell
 from tests.hand_sized import hand_chip
+from tests.strategies import GREEDY
 
 SPARE = ("Relu", "LeakyRelu", "ThresholdedRelu", "HardSigmoid", "Elu", "Softsign", "Softplus")
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -202,7 +203,7 @@ def test_a_files_layer_is_exact_through_its_program_and_its_weights_are_written_
     for steps in (3, 6):
         network = Network.from_onnx(made(tmp_path, operator, steps=steps, size=6, inputs=4, direction="bidirectional"))
         x = np.random.default_rng(1).standard_normal((4 * steps, 1, 4)).astype(np.float32)
-        program = mho.compile(mho.number.quantise(network, x), hand_chip(tiles=60), "overlap")
+        program = mho.compile(mho.number.quantise(network, x), hand_chip(tiles=60), GREEDY.with_(schedule="overlap"))
         verification = mho.verify(program, x)
         assert verification.ok, str(verification)
         counts.append((network.weights, program.mapping.count, program.mapping.arrays, program.setup))

@@ -39,7 +39,7 @@ from mho.program.deltas import Deltas
 from mho.program.instructions import members
 from tests.coded_cells import block_cells
 from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, with_codes
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=25)
 seeds = st.integers(0, 2**16)
@@ -74,7 +74,7 @@ def test_any_network_is_bit_exact_and_legal_in_any_order(
 ) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     program = mho.compile(
-        mho.number.quantise(network, inputs), chip, mho.Strategy().with_(schedule=schedule, residency=residency)
+        mho.number.quantise(network, inputs), chip, GREEDY.with_(schedule=schedule, residency=residency)
     )
     for write_latency in ("worst_case", "actual"):
         variant = chip.override({"write_latency": write_latency}, source="law")
@@ -130,9 +130,7 @@ def test_what_is_counted_worn_and_timed_is_what_every_cell_undergoes(
     network: Network, chip: Chip, residency: str, ordered: bool, phases: int, seed: int
 ) -> None:
     chip = chip.override({"array.write_phases": phases, "write_latency": "actual"}, source="law")
-    program = mho.compile(
-        mho.number.quantise(network), chip, mho.Strategy().with_(schedule="overlap", residency=residency)
-    )
+    program = mho.compile(mho.number.quantise(network), chip, GREEDY.with_(schedule="overlap", residency=residency))
     program = shuffled(program, seed) if ordered else program
     worn = wear(program)
     counts, cells = followed(program)
@@ -150,9 +148,7 @@ def test_what_is_counted_worn_and_timed_is_what_every_cell_undergoes(
 @given(networks, chips(), st.sampled_from(["overlap", "naive"]))
 def test_no_write_takes_longer_than_in_the_worst_case(network: Network, chip: Chip, schedule: str) -> None:
     chip = chip.override({"write_latency": "actual"}, source="law")
-    program = mho.compile(
-        mho.number.quantise(network), chip, mho.Strategy().with_(schedule=schedule, residency="never")
-    )
+    program = mho.compile(mho.number.quantise(network), chip, GREEDY.with_(schedule=schedule, residency="never"))
     for count in wear(program).counts.values():
         assert 0 <= chip.write_time_s(count.slowest) <= chip.array_write_time_s
 
@@ -161,7 +157,9 @@ def test_rows_at_full_range_in_both_phases_take_the_worst_case() -> None:
     # Every row of a holds a weight 0 and a weight 255, and those of b the other way round.
     chip = hand_chip(write_latency="actual", array__rows=2, group__arrays=1, tile__groups=1, tiles=1)
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2), linear("b", "a", 1, 2, 2))
-    program = mho.compile(with_codes(net, {"a": [[0, 255], [255, 0]], "b": [[255, 0], [0, 255]]}), chip, "naive")
+    program = mho.compile(
+        with_codes(net, {"a": [[0, 255], [255, 0]], "b": [[255, 0], [0, 255]]}), chip, GREEDY.with_(schedule="naive")
+    )
     timing = time_program(program)
     lasts = [timing.ends[i] - timing.starts[i] for i in wear(program).counts]
     assert lasts == pytest.approx([chip.array_write_time_s] * 2, rel=1e-12)
@@ -185,7 +183,7 @@ def test_a_write_lasts_as_long_as_its_slowest_array_row_by_row() -> None:
     codes = {"a": [[0, 0, 255, 0], [0x55, 0xAA, 0, 0]], "b": [[6, 0, 0xFB, 0x10], [0x95, 0xA9, 0, 0]]}
     chip = hand_chip(write_latency="actual", array__rows=2, tile__groups=1, tiles=1)
     net = beside(linear("a", "x", 1, 2, 4), linear("b", "y", 1, 2, 4))
-    program = mho.compile(with_codes(net, codes), chip, "naive")
+    program = mho.compile(with_codes(net, codes), chip, GREEDY.with_(schedule="naive"))
     assert [count.slowest for count in wear(program).counts.values()] == [4, 4]
     timing = time_program(program)
     assert [timing.ends[i] - timing.starts[i] for i in wear(program).counts] == pytest.approx([4 * 20 * 50e-9] * 2)
@@ -198,8 +196,8 @@ def test_shapes_alone_have_no_actual_write_times() -> None:
     chip = hand_chip(write_latency="actual")
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2))
     with pytest.raises(OptionError, match="shapes alone"):
-        mho.compile(net, chip)
-    program = replace(mho.compile(net, hand_chip()), chip=chip)
+        mho.compile(net, chip, GREEDY)
+    program = replace(mho.compile(net, hand_chip(), GREEDY), chip=chip)
     with pytest.raises(ProgramError, match="shapes alone"):
         mho.simulate(program)
 
@@ -216,7 +214,7 @@ def test_a_wrong_idea_of_what_is_overwritten_gives_wrong_outputs_or_levels(monke
         for each in net.layers
     )
     inputs = synthetic(net := replace(net, layers=layers), 1).inputs
-    program = mho.compile(mho.number.quantise(net, inputs), hand_chip(tiles=1), "naive")
+    program = mho.compile(mho.number.quantise(net, inputs), hand_chip(tiles=1), GREEDY.with_(schedule="naive"))
     assert mho.verify(program, inputs).ok
     monkeypatch.setattr(
         Deltas, "under", lambda self, group, place: np.zeros((len(place.rows), len(place.columns)), np.uint8)
@@ -341,7 +339,7 @@ def refused(program: Program, **orders: object) -> list[str]:
 
 def test_orders_that_are_none_are_illegal() -> None:
     net = network(entry(1, 6), linear("a", "x", 1, 6, 3))
-    program = mho.compile(net, hand_chip(), mho.Strategy().with_(residency="never"))
+    program = mho.compile(net, hand_chip(), GREEDY.with_(residency="never"))
     rows, columns, cells = (3, 2, 1, 0, 7, 6), (3, 0, 1), (0, 2, 1, 3)
     assert refused(program, rows=(rows,), columns=(columns,), cells=(cells,)) == []
     assert refused(program, rows=((),), columns=((),), cells=((),)) == []
@@ -349,12 +347,12 @@ def test_orders_that_are_none_are_illegal() -> None:
         for wrong in (order[:-1], (*order, 99), (order[1], *order[1:]), (room + 1, *order[1:]), (-1, *order[1:])):
             assert f"places of their own from 0 to {room}" in refused(program, **{key: (wrong,)})[0]
         assert f"2 orders of {key} for 1 blocks" in refused(program, **{key: (order, order)})[0]
-    odd = mho.compile(net, hand_chip(array__cell_bits=3), mho.Strategy().with_(residency="never"))
+    odd = mho.compile(net, hand_chip(array__cell_bits=3), GREEDY.with_(residency="never"))
     assert refused(odd, rows=(rows,)) == []
     assert "not used in full" in refused(odd, cells=((1, 0, 2),))[0]
     narrow = network(entry(1, 6), linear("a", "x", 1, 6, 2))
     for coding, count in (("flipped", 4), ("differential", 8), ("twos_complement", 5)):
-        other = mho.compile(narrow, hand_chip(array__coding=coding), mho.Strategy().with_(residency="never"))
+        other = mho.compile(narrow, hand_chip(array__coding=coding), GREEDY.with_(residency="never"))
         assert refused(other, rows=(rows,)) == []
         assert f"cells of coding {coding} are not alike" in refused(other, cells=(tuple(range(count))[::-1],))[0]
 
@@ -362,9 +360,7 @@ def test_orders_that_are_none_are_illegal() -> None:
 def test_a_write_measured_faster_than_its_cells_is_illegal() -> None:
     chip = hand_chip(write_latency="actual")
     net = network(entry(1, 16), linear("a", "x", 1, 16, 12), linear("b", "a", 1, 12, 8))
-    program = shuffled(
-        mho.compile(bell_codes(net, 0), chip, mho.Strategy().with_(schedule="naive", residency="never")), 1
-    )
+    program = shuffled(mho.compile(bell_codes(net, 0), chip, GREEDY.with_(schedule="naive", residency="never")), 1)
     timing = time_program(program)
     assert violations(program, (timing.starts, timing.ends)) == ()
     for i in wear(program).counts:
@@ -380,7 +376,7 @@ def test_orders_are_fetched_and_spread_columns_read_in_more_arrays() -> None:
     program = mho.compile(
         with_codes(net, {"a": np.zeros((6, 2))}),
         hand_chip(),
-        mho.Strategy().with_(schedule="overlap", residency="never"),
+        GREEDY.with_(schedule="overlap", residency="never"),
     )
     write = next(i for i, each in enumerate(program.instructions) if isinstance(each, Write))
     orders = {"rows": (tuple(range(5, -1, -1)),), "columns": ((0, 2),), "cells": ((3, 2, 1, 0),)}
@@ -404,7 +400,7 @@ def test_orders_are_fetched_and_spread_columns_read_in_more_arrays() -> None:
 def test_a_placed_program_is_kept_and_listed(tmp_path: Path) -> None:
     net = network(entry(1, 16), linear("a", "x", 1, 16, 12), linear("b", "a", 1, 12, 8))
     program = shuffled(
-        mho.compile(bell_codes(net, 0), hand_chip(), mho.Strategy().with_(schedule="naive", residency="never")), 3
+        mho.compile(bell_codes(net, 0), hand_chip(), GREEDY.with_(schedule="naive", residency="never")), 3
     )
     program.save(tmp_path / "x.mho")
     loaded = mho.Program.load(tmp_path / "x.mho")
@@ -420,9 +416,7 @@ def test_placement_is_exact_legal_and_never_worse(network: Network, chip: Chip, 
     inputs = synthetic(network, 1, seed=1).inputs
     quantised = mho.number.quantise(network, inputs)
     plain, placed = (
-        mho.compile(
-            quantised, chip, mho.Strategy().with_(schedule=schedule, residency="never", banks="greedy", placement=each)
-        )
+        mho.compile(quantised, chip, GREEDY.with_(schedule=schedule, residency="never", placement=each))
         for each in ("none", objective)
     )
     result = mho.verify(placed, inputs)
@@ -445,9 +439,7 @@ def test_rows_in_another_order_are_found_again() -> None:
     for objective, latency in (("pulses", "worst_case"), ("time", "actual")):
         chip = hand_chip(tile__groups=1, tiles=1, write_latency=latency)
         made = {
-            each: mho.compile(
-                with_codes(net, {"a": a, "b": b}), chip, mho.Strategy().with_(schedule="naive", placement=each)
-            )
+            each: mho.compile(with_codes(net, {"a": a, "b": b}), chip, GREEDY.with_(schedule="naive", placement=each))
             for each in ("none", objective)
         }
         assert sum(count.steps for count in wear(made["none"]).counts.values()) > 0
@@ -462,12 +454,12 @@ def test_placement_that_changes_nothing_is_refused() -> None:
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2))
     quantised = with_codes(net, {"a": [[1, 2], [3, 4]]})
     with pytest.raises(OptionError, match="worst case"):
-        mho.compile(quantised, hand_chip(), mho.Strategy().with_(placement="time"))
+        mho.compile(quantised, hand_chip(), GREEDY.with_(placement="time"))
     with pytest.raises(OptionError, match="shapes alone"):
-        mho.compile(net, hand_chip(), mho.Strategy().with_(placement="pulses"))
+        mho.compile(net, hand_chip(), GREEDY.with_(placement="pulses"))
     with pytest.raises(OptionError, match="did you mean pulses"):
-        mho.compile(quantised, hand_chip(), mho.Strategy().with_(placement="pulse"))
-    alone = mho.compile(quantised, hand_chip(), mho.Strategy().with_(residency="never", placement="pulses"))
+        mho.compile(quantised, hand_chip(), GREEDY.with_(placement="pulse"))
+    alone = mho.compile(quantised, hand_chip(), GREEDY.with_(residency="never", placement="pulses"))
     assert any("won nothing" in note for note in alone.notes)
 
 
@@ -487,7 +479,7 @@ def test_real_weights_are_overwritten_faster_or_with_fewer_pulses(data: Path) ->
     for objective, latency in (("time", "actual"), ("pulses", "worst_case")):
         chip = Chip.load("aras").override({"tiles": 1, "write_latency": latency}, source="test")
         plain, placed = (
-            mho.compile(quantised, chip, mho.Strategy().with_(schedule="overlap", banks="greedy", placement=each))
+            mho.compile(quantised, chip, GREEDY.with_(schedule="overlap", placement=each))
             for each in ("none", objective)
         )
         if objective == "time":

@@ -17,6 +17,7 @@ import mho
 from mho.chip import Chip
 from mho.network.samples import Samples, load_samples, synthetic
 from mho.network.zoo import convolutional, modules, transformer
+from tests.strategies import GREEDY
 
 CIFAR = ("cifar10/test_a.npz", "cifar10/train_calib.npz")
 IMAGENET = ("imagenet/val_a200.npz", "imagenet/calib32.npz")
@@ -42,7 +43,7 @@ def small_chip(tiles: int = 4) -> Chip:
 
 def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Chip, schedule: str) -> None:
     quantised = mho.number.quantise(network, calibration.inputs)
-    program = mho.compile(quantised, chip, mho.Strategy().with_(schedule=schedule))
+    program = mho.compile(quantised, chip, GREEDY.with_(schedule=schedule))
     assert program.setup == 0, "the network fits: nothing would be overwritten"
     result = mho.verify(program, samples.inputs)
     assert result.ok, str(result)

@@ -16,6 +16,7 @@ from mho.network.samples import load_samples
 from mho.schedule.centre import overwriting
 from mho.studies.stages import FILE as STAGES
 from tests.command_line import Shell
+from tests.strategies import GREEDY
 from tests.test_real import CIFAR, IMAGENET, KEYWORDS, small_chip
 
 RESULTS: dict[str, Any] = read_json(reuse.RESULTS)
@@ -49,7 +50,7 @@ def test_aligned_files_are_bit_exact_against_the_reference_of_their_clipped_weig
     calibration = load_samples(data / samples[1], network).first(4)
     quantised = mho.number.quantise(network, calibration.inputs, per_channel=per_channel)
     chip = small_chip(1 if "dscnn" in file or "resnet8" in file else 2)
-    program = mho.compile(quantised, chip, mho.Strategy().with_(options, schedule="overlap"))
+    program = mho.compile(quantised, chip, GREEDY.with_(options, schedule="overlap"))
     assert program.setup == 0
     assert program.quantised is not None and program.quantised.alignment is not None
     assert program.quantised.alignment.clipped_weights > 0, "nothing clips: another centre would test more"
@@ -111,7 +112,7 @@ def test_pulses_are_still_what_they_were_when_measured(data: Path) -> None:
         placed = mho.compile(
             subject.quantised,
             subject.program.chip,
-            mho.Strategy().with_(schedule=reuse.SCHEDULE, low_cell=low_cell, placement="pulses"),
+            GREEDY.with_(schedule=reuse.SCHEDULE, low_cell=low_cell, placement="pulses"),
         )
         assert overwriting(placed) == (record[kind]["placed"]["pulses"], record[kind]["placed"]["skip_ratio"])
 

@@ -16,6 +16,7 @@ from mho.errors import OptionError, WeightError
 from mho.network.layers import MatrixProduct
 from mho.network.zoo.recommenders import SIZES, DenseSizes, dense, in_steps, seeded, tensors, weights_of
 from mho.training.recommender import Dense
+from tests.strategies import GREEDY
 
 SIZE = st.builds(
     DenseSizes,
@@ -123,7 +124,7 @@ def test_published_sizes_of_the_ncf() -> None:
 def test_programs_are_bit_exact_and_legal(name: str, schedule: str) -> None:
     network = mho.zoo.load(name, weights="seeded", batch=8)
     x = vectors(SIZES[name], 24)
-    program = mho.compile(mho.number.quantise(network, x), "aras", mho.Strategy().with_(schedule=schedule))
+    program = mho.compile(mho.number.quantise(network, x), "aras", GREEDY.with_(schedule=schedule))
     result = mho.verify(program, x[:16])
     assert result.ok and result.compared > len(network.matrix_layers), str(result)
 

@@ -11,6 +11,7 @@ import mho
 from mho.errors import WeightError
 from mho.machine.recommender import auc, hit_rate, open_real, open_recommender
 from mho.training.recommender import Interactions, Settings, Training
+from tests.strategies import GREEDY
 
 CANDIDATES, LISTS = 100, 500
 
@@ -29,7 +30,7 @@ def test_the_published_ncf_keeps_its_hits_in_integers_and_as_a_program(files: tu
     real, recommender = open_real(files[0]), open_recommender(files[0])
     with np.load(files[1]) as lists:
         users, candidates = lists["user"], lists["candidates"]
-    program = mho.compile(recommender.for_batch(CANDIDATES), "isaac", "adaptive")
+    program = mho.compile(recommender.for_batch(CANDIDATES), "isaac", GREEDY.with_(schedule="adaptive"))
     found: dict[str, list[np.ndarray]] = {"real": [], "integers": []}
     for start in range(0, len(users), LISTS):
         some = candidates[start : start + LISTS]
@@ -76,4 +77,6 @@ def test_movielens_trains_beyond_popularity_in_a_part_of_an_epoch(files: tuple[P
     popularity = auc(data.popularity[queries.items].astype(np.float64), queries.labels)
     assert auc(recommender.predict(reduced), queries.labels) > popularity + 0.01
     some = reduced[:200]
-    assert mho.verify(mho.compile(recommender.dense, "aras", "adaptive"), recommender.vectors(some)).ok
+    assert mho.verify(
+        mho.compile(recommender.dense, "aras", GREEDY.with_(schedule="adaptive")), recommender.vectors(some)
+    ).ok

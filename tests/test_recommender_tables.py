@@ -30,6 +30,7 @@ from mho.machine.recommender import (
 )
 from mho.network.trace import Trace
 from mho.network.zoo.recommenders import DenseSizes, seeded
+from tests.strategies import GREEDY
 
 
 def random_trace(seed: int, *, queries: int = 12, weights: bool = False, gaps: bool = False) -> Trace:
@@ -155,7 +156,7 @@ def test_single_rows_reach_the_dense_part_without_an_error(seed: int) -> None:
     stored = np.rint(recommender.vectors(reduced) / code.scale) + code.zero
     assert np.array_equal(stored[:, :2], reduced[:, :2] + 128)
     assert stored[:, 2].min() >= 1 and stored[:, 2].max() <= 255  # "unit": calibrated on these very queries
-    assert mho.verify(mho.compile(recommender.dense, "aras"), recommender.vectors(reduced)).ok
+    assert mho.verify(mho.compile(recommender.dense, "aras", GREEDY), recommender.vectors(reduced)).ok
 
 
 def test_long_bags_take_the_step_of_the_largest_sum() -> None:
@@ -190,7 +191,7 @@ def test_the_batch_changes_no_score() -> None:
     reduced = recommender.reduce(trace)
     wanted = recommender.predict(reduced)
     part = recommender.for_batch(6)
-    got = mho.execute(mho.compile(part, "aras"), recommender.vectors(reduced))["score"][:, 0]
+    got = mho.execute(mho.compile(part, "aras", GREEDY), recommender.vectors(reduced))["score"][:, 0]
     assert np.array_equal(got, wanted)
     batched = Recommender("r", recommender.tables, part, recommender.sizes, "test")
     assert np.array_equal(batched.predict(reduced[:5]), wanted[:5])

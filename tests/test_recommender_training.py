@@ -14,6 +14,7 @@ from mho.errors import OptionError, TraceError, WeightError
 from mho.machine.recommender import auc, log_loss, open_real, open_recommender
 from mho.training.recommender import Interactions, Queries, Settings, Training
 from mho.training.recommender.data import NEGATIVES, TABLES
+from tests.strategies import GREEDY
 
 SMALL = Settings(dimension=4, hidden=(8,), epochs=3, batch=100, rate=0.02)
 
@@ -146,7 +147,9 @@ def test_training_learns_and_the_integers_keep_it() -> None:
         assert auc(scores, queries.labels) > 0.65
         assert log_loss(scores, queries.labels) < -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
         assert abs(auc(scores, queries.labels) - auc(integers, queries.labels)) < 0.02
-    result = mho.verify(mho.compile(recommender.dense, "aras", "adaptive"), recommender.vectors(reduced))
+    result = mho.verify(
+        mho.compile(recommender.dense, "aras", GREEDY.with_(schedule="adaptive")), recommender.vectors(reduced)
+    )
     assert result.ok, str(result)
 
 

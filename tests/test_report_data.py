@@ -18,7 +18,7 @@ import mho
 from mho.chip import Chip
 from mho.network.graph import Network
 from mho.strategy import registered
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=20)
 names = st.sampled_from(sorted(registered("schedule")))
@@ -27,9 +27,7 @@ SCHEMA = json.loads((files("mho.report") / "report.schema.json").read_text(encod
 
 
 def content_of(network: Network, chip: Chip | str, schedule: str, residency: str = "auto") -> dict[str, Any]:
-    return mho.simulate(
-        mho.compile(network, chip, mho.Strategy().with_(schedule=schedule, residency=residency))
-    ).to_dict()
+    return mho.simulate(mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))).to_dict()
 
 
 def checked(content: Any) -> Any:
@@ -89,7 +87,7 @@ def test_networks_known_by_shape_alone_fit_the_schema_and_say_so() -> None:
 
 
 def test_the_result_of_a_verification_is_told() -> None:
-    program = mho.compile(mho.zoo.load("resnet20"), "aras", "overlap")
+    program = mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY.with_(schedule="overlap"))
     content = checked(mho.simulate(program, verified="bit-exact on 1 sample").to_dict())
     assert content["verified"] == "bit-exact on 1 sample"
     assert any("bit-exact on 1 sample" in note for note in content["notes"])

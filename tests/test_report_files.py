@@ -13,13 +13,14 @@ import mho
 from mho.errors import OutputError
 from mho.files.writing import check_folder, write_text
 from mho.report.views import save as save_report
+from tests.strategies import GREEDY
 
 FILES = ["report.html", "report.json", "trace.json"]
 
 
 @pytest.fixture(scope="module")
 def report() -> mho.Report:
-    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", "overlap"))
+    return mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY.with_(schedule="overlap")))
 
 
 def listing(folder: Path) -> list[str]:

@@ -21,7 +21,7 @@ from mho.report.page import embedded
 from mho.report.timeline import bars, page_data, steps
 from mho.report.views import page as render_html
 from mho.strategy import registered
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=15)
 names = st.sampled_from(sorted(registered("schedule")))
@@ -61,7 +61,7 @@ def linear(name: str, title: str = "small") -> Network:
 
 
 def reported(network: Network, chip: Chip | str = "aras", schedule: str = "overlap") -> mho.Report:
-    return mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule=schedule)))
+    return mho.simulate(mho.compile(network, chip, GREEDY.with_(schedule=schedule)))
 
 
 @pytest.fixture(scope="module")
@@ -180,17 +180,17 @@ def test_the_same_report_gives_the_same_page(report: mho.Report) -> None:
 
 def test_writing_in_the_setup_is_no_time_of_a_layer() -> None:
     network = mho.zoo.load("resnet20", input_size=8)
-    resident = mho.simulate(mho.compile(network, "aras", "overlap"))
+    resident = mho.simulate(mho.compile(network, "aras", GREEDY.with_(schedule="overlap")))
     assert resident.program.setup and not any(page_data(resident, resident.layers())["layers"]["write"])
     page = render_html(resident)
     assert "weights are written once, before the first inference" in page and "writing (down)" not in page
     small = mho.Chip.load("aras").override({"tiles": 4}, source="a chip that the network does not fit")
-    written = mho.simulate(mho.compile(network, small, "overlap"))
+    written = mho.simulate(mho.compile(network, small, GREEDY.with_(schedule="overlap")))
     assert not written.program.setup and any(page_data(written, written.layers())["layers"]["write"])
     assert "writing (down)" in render_html(written)
 
 
 def test_options_without_a_value_are_not_told() -> None:
-    report = mho.simulate(mho.compile(mho.zoo.load("resnet20", input_size=8), "aras"))
+    report = mho.simulate(mho.compile(mho.zoo.load("resnet20", input_size=8), "aras", GREEDY))
     assert report.program.strategy.to_dict()["schedule"]["time_limit_s"] is None
     assert "None" not in render_html(report).partition("<main>")[0].partition("</head>")[2]

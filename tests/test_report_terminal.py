@@ -17,7 +17,7 @@ from mho.network.graph import Network
 from mho.report.comparison import Comparison
 from mho.report.views import show
 from mho.strategy import registered
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=15)
 WIDTHS = (80, 100, 120, 200)
@@ -27,9 +27,7 @@ WIDTHS = (80, 100, 120, 200)
 def reports() -> list[mho.Report]:
     network = mho.zoo.load("resnet20")
     chip = Chip.load("aras").override({"tiles": 4}, source="a smaller chip, so that layers are written anew")
-    return [
-        mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule=name))) for name in ("naive", "overlap")
-    ]
+    return [mho.simulate(mho.compile(network, chip, GREEDY.with_(schedule=name))) for name in ("naive", "overlap")]
 
 
 def console(width: int) -> Console:
@@ -53,7 +51,7 @@ def compared(reports: list[mho.Report], width: int) -> str:
 @few
 @given(networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(WIDTHS))
 def test_a_summary_fits_its_width_and_cuts_nothing(network: Network, chip: Chip, schedule: str, width: int) -> None:
-    text = summarised(mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))), width)
+    text = summarised(mho.simulate(mho.compile(network, chip, GREEDY.with_(schedule=schedule))), width)
     assert all(len(line) <= width for line in text.splitlines())
     assert "…" not in text
 
@@ -90,7 +88,7 @@ def test_long_names_are_cut_in_the_middle_and_numbers_are_not(reports: list[mho.
         for layer in network.layers
     )
     outputs = tuple(f"a.very.long.path.of.modules.before.the.name.{name}" for name in network.outputs)
-    report = mho.simulate(mho.compile(Network(network.name, layers, outputs, network.origin), "aras"))
+    report = mho.simulate(mho.compile(Network(network.name, layers, outputs, network.origin), "aras", GREEDY))
     table = summarised(report, 80).split("Costliest layers")[1].split("Notes")[0]
     assert all(len(line) <= 80 for line in table.splitlines())
     for line in table.splitlines()[3:13]:
@@ -99,7 +97,7 @@ def test_long_names_are_cut_in_the_middle_and_numbers_are_not(reports: list[mho.
 
 
 def test_a_setup_and_a_verification_are_told(reports: list[mho.Report]) -> None:
-    resident = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras"), verified="bit-exact on 1 sample")
+    resident = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY), verified="bit-exact on 1 sample")
     assert resident.program.setup > 0
     text = summarised(resident, 100)
     assert "executed: bit-exact on 1 sample" in text
@@ -125,7 +123,7 @@ def test_a_comparison_has_a_row_a_schedule_measured_against_the_first(reports: l
 
 
 def test_a_comparison_of_several_chips_names_them(reports: list[mho.Report]) -> None:
-    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "isaac", "overlap"))
+    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "isaac", GREEDY.with_(schedule="overlap")))
     lines = compared([reports[0], other], 120).splitlines()
     assert lines[0] == "resnet20"
     assert any(line.strip().startswith("aras* naive") for line in lines)
@@ -134,7 +132,7 @@ def test_a_comparison_of_several_chips_names_them(reports: list[mho.Report]) -> 
 
 def test_variants_of_one_chip_are_told_apart(reports: list[mho.Report]) -> None:
     chip = Chip.load("aras").override({"tiles": 5}, source="another variant")
-    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, "naive"))
+    other = mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, GREEDY.with_(schedule="naive")))
     text = compared([reports[0], other], 120)
     for report in (reports[0], other):
         assert f"aras* {report.program.chip.digest[:6]} naive" in text

@@ -21,7 +21,7 @@ from mho.report.bandwidth import bandwidth
 from mho.report.lanes import lanes
 from mho.report.trace import PROCESSES, render_trace
 from mho.strategy import registered
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=15)
 names = st.sampled_from(sorted(registered("schedule")))
@@ -29,7 +29,7 @@ residencies = st.sampled_from(["auto", "never"])
 
 
 def reported(network: Network, chip: Chip, schedule: str, residency: str) -> mho.Report:
-    return mho.simulate(mho.compile(network, chip, mho.Strategy().with_(schedule=schedule, residency=residency)))
+    return mho.simulate(mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency)))
 
 
 spans = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda drawn: (drawn[0], sum(drawn)))
@@ -118,7 +118,7 @@ def test_the_memory_rate_adds_up_to_the_bytes_moved_and_never_passes_the_bandwid
 
 
 def test_arguments_say_what_an_instruction_works_on() -> None:
-    report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", "overlap"))
+    report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY.with_(schedule="overlap")))
     for event in json.loads(render_trace(report))["traceEvents"]:
         if event["ph"] != "X":
             continue

@@ -25,6 +25,7 @@ from mho.report import whole as report_whole
 from mho.report.views import show
 from mho.report.whole import Whole, compare, run_whole
 from tests.lookup_oracle import trace_of
+from tests.strategies import GREEDY
 
 BATCH, DIMENSION = 8, 4
 SCHEDULES = ("naive", "overlap", "adaptive")
@@ -57,7 +58,7 @@ def layout() -> Layout:
 
 def compiling(schedule: str = "naive") -> report_whole.Compile:
     def compiled(network: QuantisedNetwork, rest: mho.Chip) -> Program:
-        return mho.compile(network, rest, mho.Strategy().with_(schedule=schedule))
+        return mho.compile(network, rest, GREEDY.with_(schedule=schedule))
 
     return compiled
 
@@ -72,7 +73,7 @@ def test_parts_sum_and_the_slower_one_sets_the_pace(schedule: str) -> None:
     found = run(schedule)
     tables = serve(made(), layout(), chip(), dimension=DIMENSION, batch=BATCH)
     rest = chip().override({"tiles": chip().tiles - tables.seats.tiles}, source="test")
-    dense = mho.simulate(mho.compile(recommender().for_batch(BATCH), rest, mho.Strategy().with_(schedule=schedule)))
+    dense = mho.simulate(mho.compile(recommender().for_batch(BATCH), rest, GREEDY.with_(schedule=schedule)))
     whole_batches = tables.batch_s[:5]
     assert len(tables.batch_s) == 6
     assert found.dense.latency_s == dense.latency_s

@@ -24,7 +24,7 @@ from mho.program import Program
 from mho.report.comparison import Comparison
 from mho.report.views import page as render_html
 from mho.report.views import show
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=15)
 
@@ -60,9 +60,9 @@ def test_a_layer_that_is_resolved_is_exact_with_the_chips_own_converters(
 ) -> None:
     samples = synthetic(network, 2, seed=1).inputs
     quantised = mho.number.quantise(network, samples)
-    needed = [layer.bits for layer in resolution(mho.compile(quantised, chip, "naive")).layers]
+    needed = [layer.bits for layer in resolution(mho.compile(quantised, chip, GREEDY.with_(schedule="naive"))).layers]
     bits = min(max(sorted(needed)[len(needed) // 2] + more, 2), 24)
-    program = mho.compile(quantised, with_adc(chip, bits), "naive")
+    program = mho.compile(quantised, with_adc(chip, bits), GREEDY.with_(schedule="naive"))
     found, signals = resolution(program), Signals()
     mho.execute(program, samples, analog=Analog(), signals=signals)
     assert {layer.name for layer in found.layers} == {layer.name for layer in signals.layers}
@@ -102,7 +102,7 @@ def test_a_layer_that_is_short_has_inputs_that_lose_and_one_bit_more_has_none(
     )  # fmt: skip
     x = ones_and_units(rows)
     quantised = mho.number.quantise(linear(np.random.default_rng(seed).standard_normal((8, rows))), x)
-    (layer,) = resolution(mho.compile(quantised, chip, "naive")).layers
+    (layer,) = resolution(mho.compile(quantised, chip, GREEDY.with_(schedule="naive"))).layers
     signed = coding == "differential"
     assert 2 ** (layer.bits - signed) - 1 >= layer.largest
     assert layer.largest > 2 ** (layer.bits - signed - 1) - 1 or layer.bits == 1 + signed
@@ -111,7 +111,7 @@ def test_a_layer_that_is_short_has_inputs_that_lose_and_one_bit_more_has_none(
 
     def execution(bits: int) -> tuple[Program, Signals]:
         signals = Signals()
-        program = mho.compile(quantised, with_adc(chip, bits), "naive")
+        program = mho.compile(quantised, with_adc(chip, bits), GREEDY.with_(schedule="naive"))
         mho.execute(program, x, analog=Analog(), signals=signals)
         return program, signals
 
@@ -163,15 +163,11 @@ def test_digits_of_squeezed_layers_go_by_their_own_rows_and_masks() -> None:
     samples = np.abs(generator.standard_normal((4, 150)))
     quantised = mho.number.quantise(network, samples, symmetric=True)
     chip = Chip.load("sme")
-    (layer,) = resolution(
-        mho.compile(quantised, chip, mho.Strategy().with_(schedule="naive", mapping="squeezed"))
-    ).layers
+    (layer,) = resolution(mho.compile(quantised, chip, GREEDY.with_(schedule="naive", mapping="squeezed"))).layers
     assert layer.largest_held is not None
     assert layer.largest_held <= layer.largest <= chip.array.rows * (chip.levels - 1)
     for bits, short in ((layer.bits, False), (layer.bits - 1, True)):
-        program = mho.compile(
-            quantised, with_adc(chip, bits), mho.Strategy().with_(schedule="naive", mapping="squeezed")
-        )
+        program = mho.compile(quantised, with_adc(chip, bits), GREEDY.with_(schedule="naive", mapping="squeezed"))
         signals = Signals()
         mho.execute(program, samples, analog=Analog(), signals=signals)
         assert bool(resolution(program).short) == short
@@ -179,7 +175,7 @@ def test_digits_of_squeezed_layers_go_by_their_own_rows_and_masks() -> None:
 
 
 def test_reports_say_it_worst_layer_first_and_layer_by_layer() -> None:
-    report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", "naive"))
+    report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY.with_(schedule="naive")))
     told = report.to_dict()["converters"]
     assert (told["adc_bits"], told["adc_bits_needed"], told["layers"], told["short"]) == (6, 9, 20, 20)
     assert told["worst"]["largest_sum"] == 128 * 3
@@ -189,7 +185,7 @@ def test_reports_say_it_worst_layer_first_and_layer_by_layer() -> None:
     assert (by_name["conv1"]["largest_sum"], by_name["conv1"]["adc_bits_needed"]) == (81, 7)
     assert by_name["fc"]["largest_sum"] == 64 * 3
     enough = Chip.load("aras").override({"array.adc_bits": 8, "components.adc": "none"}, source="test")
-    partly = mho.simulate(mho.compile(mho.zoo.load("resnet20"), enough, "naive")).resolution
+    partly = mho.simulate(mho.compile(mho.zoo.load("resnet20"), enough, GREEDY.with_(schedule="naive"))).resolution
     assert (partly.resolved, len(partly.short)) == (2, 18)
     assert "8-bit converters fall short in 18 of 20 layers (at most 9 bits in 'layer1.0.conv1'" in str(partly)
 
@@ -202,7 +198,7 @@ def test_green_never_stands_alone_where_converters_fall_short() -> None:
         (6, "fall short in 1 of 1 layer", "warn"),
         (7, "resolve every sum of 1 layer", "soft"),
     ):
-        program = mho.compile(quantised, with_adc(Chip.load("aras"), bits), "naive")
+        program = mho.compile(quantised, with_adc(Chip.load("aras"), bits), GREEDY.with_(schedule="naive"))
         verdict = mho.verify(program, x, losses=True)
         report = mho.simulate(program, verified=verdict)
         page, console = render_html(report), Console(width=300, record=True)

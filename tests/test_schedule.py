@@ -13,7 +13,7 @@ from mho.network.graph import Network
 from mho.network.layers import Input, Reshape
 from mho.program import Activate, Program, Transfer, Write, violations
 from mho.strategy import registered
-from tests.strategies import Sketch, chips, networks
+from tests.strategies import GREEDY, Sketch, chips, networks
 
 few = settings(max_examples=40)
 names = st.sampled_from(sorted(registered("schedule")))
@@ -21,7 +21,7 @@ residencies = st.sampled_from(["auto", "never"])
 
 
 def compiled(network: Network, chip: Chip, schedule: str, **options: str) -> Program:
-    return mho.compile(mho.number.quantise(network), chip, mho.Strategy().with_(options, schedule=schedule))
+    return mho.compile(mho.number.quantise(network), chip, GREEDY.with_(options, schedule=schedule))
 
 
 @few
@@ -152,7 +152,7 @@ def test_an_input_that_finds_no_room_at_all_stays_in_main_memory() -> None:
     chip = Chip.load("aras").override({"buffer.banks": [128]}, source="law")
     for order in ("sequential", "dataflow"):
         ordered = chip.override({"layer_order": order}, source="law")
-        program = compiled(sketch.network(), ordered, "overlap", banks="greedy")
+        program = compiled(sketch.network(), ordered, "overlap")
         assert [use.spilled for use in program.buffers][:2] == [0, 72]
         moves = [each.size for each in program.instructions if isinstance(each, Transfer) and each.layer == 1]
         assert moves == [0, 72]
@@ -162,6 +162,6 @@ def test_an_input_that_finds_no_room_at_all_stays_in_main_memory() -> None:
 
 def test_compiling_twice_gives_the_same_program() -> None:
     network = mho.zoo.load("resnet20")
-    first, second = (mho.compile(network, "aras", mho.Strategy().with_(residency="never")) for _ in range(2))
+    first, second = (mho.compile(network, "aras", GREEDY.with_(residency="never")) for _ in range(2))
     assert first.instructions == second.instructions
     assert np.array_equal(mho.simulate(first).timing.ends, mho.simulate(second).timing.ends)

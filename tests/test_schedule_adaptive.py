@@ -17,7 +17,7 @@ from mho.schedule.adaptive import OBJECTIVES, Adaptive
 from mho.schedule.builder import Task
 from mho.schedule.evaluate import instance, planned_end, room
 from mho.schedule.planner import Planner
-from tests.strategies import chips, networks
+from tests.strategies import GREEDY, chips, networks
 
 few = settings(max_examples=25)
 residencies = st.sampled_from(["auto", "never"])
@@ -39,7 +39,7 @@ def test_adaptive_is_never_worse_than_overlap_or_aras(
     coded = mho.number.quantise(network)
 
     def compiled(schedule: str | Adaptive) -> mho.Program:
-        return mho.compile(coded, chip, mho.Strategy().with_(schedule=schedule, residency=residency, banks="greedy"))
+        return mho.compile(coded, chip, GREEDY.with_(schedule=schedule, residency=residency))
 
     found = compiled(Adaptive(objective=objective, effort=0.01))
     for schedule in ("overlap", "aras"):
@@ -79,7 +79,7 @@ def test_the_compiled_estimate_is_the_planners_end(
 def test_a_seed_gives_one_schedule() -> None:
     network = mho.zoo.load("resnet18")
     first, again, other = (
-        mho.compile(network, "aras", mho.Strategy().with_(effort=0.05, seed=seed)).instructions for seed in (7, 7, 8)
+        mho.compile(network, "aras", GREEDY.with_(effort=0.05, seed=seed)).instructions for seed in (7, 7, 8)
     )
     assert first == again
     assert first != other
@@ -88,15 +88,18 @@ def test_a_seed_gives_one_schedule() -> None:
 @pytest.mark.parametrize("search", [Adaptive(effort=0), quick, Adaptive(time_limit_s=1e-9)])
 def test_a_search_that_is_cut_short_is_legal_and_no_worse(search: Adaptive) -> None:
     network = mho.zoo.load("resnet18")
-    program = mho.compile(network, "aras", mho.Strategy().with_(schedule=search))
+    program = mho.compile(network, "aras", GREEDY.with_(schedule=search))
     assert violations(program) == ()
-    assert mho.simulate(program).latency_s <= mho.simulate(mho.compile(network, "aras", "aras")).latency_s
+    assert (
+        mho.simulate(program).latency_s
+        <= mho.simulate(mho.compile(network, "aras", GREEDY.with_(schedule="aras"))).latency_s
+    )
 
 
 def test_less_energy_and_less_time_are_different_schedules() -> None:
     network = mho.zoo.load("resnet18")
     reports = {
-        objective: mho.simulate(mho.compile(network, "aras", mho.Strategy().with_(objective=objective, effort=0.05)))
+        objective: mho.simulate(mho.compile(network, "aras", GREEDY.with_(objective=objective, effort=0.05)))
         for objective in OBJECTIVES
     }
     assert reports["time"].latency_s < reports["energy"].latency_s
@@ -125,4 +128,4 @@ def test_a_search_that_makes_no_sense_is_refused(given_: dict[str, object]) -> N
 
 def test_a_search_for_a_schedule_that_searches_for_nothing_is_refused() -> None:
     with pytest.raises(OptionError, match="is for schedule 'adaptive', not 'overlap'"):
-        mho.Strategy().with_(schedule="overlap", effort=2)
+        GREEDY.with_(schedule="overlap", effort=2)

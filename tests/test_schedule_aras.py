@@ -10,6 +10,7 @@ import mho
 from mho.network.layers import Convolution
 from mho.program import Write, violations
 from mho.schedule.aras import Candidate, replication
+from tests.strategies import GREEDY
 
 candidates = st.lists(
     st.builds(
@@ -73,9 +74,7 @@ def test_replication_keeps_to_the_free_groups_and_its_stop(given_: list[Candidat
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_aras_speeds_convolutions_up(name: str) -> None:
     network = mho.zoo.load(name)
-    plain, copied = (
-        mho.compile(network, "aras", mho.Strategy().with_(schedule=schedule)) for schedule in ("overlap", "aras")
-    )
+    plain, copied = (mho.compile(network, "aras", GREEDY.with_(schedule=schedule)) for schedule in ("overlap", "aras"))
     assert violations(copied) == ()
     assert mho.simulate(copied).latency_s < 0.6 * mho.simulate(plain).latency_s
     replicated = {each.layer for each in copied.instructions if isinstance(each, Write) and each.copy}
@@ -86,16 +85,14 @@ def test_aras_speeds_convolutions_up(name: str) -> None:
 def test_aras_does_nothing_for_a_network_without_convolutions() -> None:
     """ARAS section VII-B: networks of fully connected layers see no benefit."""
     network = mho.zoo.load("bert-base")
-    plain, copied = (
-        mho.compile(network, "aras", mho.Strategy().with_(schedule=schedule)) for schedule in ("overlap", "aras")
-    )
+    plain, copied = (mho.compile(network, "aras", GREEDY.with_(schedule=schedule)) for schedule in ("overlap", "aras"))
     assert copied.instructions == plain.instructions
 
 
 def test_where_everything_fits_all_groups_go_to_the_slowest() -> None:
     network = mho.zoo.load("resnet20")
-    program = mho.compile(network, "aras", "aras")
+    program = mho.compile(network, "aras", GREEDY.with_(schedule="aras"))
     assert program.setup == len([each for each in program.instructions if isinstance(each, Write)])
     assert violations(program) == ()
-    plain = mho.compile(network, "aras", "overlap")
+    plain = mho.compile(network, "aras", GREEDY.with_(schedule="overlap"))
     assert mho.simulate(program).latency_s < mho.simulate(plain).latency_s / 4

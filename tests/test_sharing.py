@@ -35,7 +35,7 @@ from mho.program import Activate, Program, Write, violations
 from mho.schedule.holding import held_blocks
 from mho.strategy import registered
 from tests.hand_sized import hand_chip
-from tests.strategies import Sketch, chips
+from tests.strategies import GREEDY, Sketch, chips
 from tests.test_squeezed_execution import small_chip
 
 few = settings(max_examples=10)
@@ -142,7 +142,7 @@ def written(program: Program) -> int:
 @few
 @given(sharing, chips(), names, residencies)
 def test_programs_are_legal_bounded_and_exact(network: Network, chip: Chip, schedule: str, residency: str) -> None:
-    program = mho.compile(quantised(network), chip, mho.Strategy().with_(schedule=schedule, residency=residency))
+    program = mho.compile(quantised(network), chip, GREEDY.with_(schedule=schedule, residency=residency))
     report = mho.simulate(program)
     assert violations(program, (report.timing.starts, report.timing.ends)) == ()
     assert report.latency_s >= report.bound.seconds * (1 - 1e-9)
@@ -157,9 +157,7 @@ def test_digits_of_shared_weights_serve_all_their_layers(
 ) -> None:
     chip = small_chip(tiles=tiles)
     squeezed = mho.number.squeeze(mho.number.recode(quantised(network), Grid.parse("window:8:3")), 1)
-    program = mho.compile(
-        squeezed, chip, mho.Strategy().with_(schedule=schedule, mapping="squeezed", turns=2 if turns else 1)
-    )
+    program = mho.compile(squeezed, chip, GREEDY.with_(schedule=schedule, mapping="squeezed", turns=2 if turns else 1))
     assert len(program.mapping.weights) == len(network.weighted)
     report = mho.simulate(program)
     assert violations(program, (report.timing.starts, report.timing.ends)) == ()
@@ -178,7 +176,7 @@ def test_blocks_arrays_and_writes_do_not_depend_on_the_number_of_steps(
         one, other = (map_network(network, chip) for network in (shorter, longer))
         assert (one.count, one.arrays) == (other.count, other.arrays)
         for network in (shorter, longer):
-            program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
+            program = mho.compile(network, chip, GREEDY.with_(schedule=schedule))
             assert written(program) == one.count or schedule == "aras"
 
 
@@ -191,7 +189,7 @@ def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> 
     assert not mapping.count <= chip.groups
     assert held_blocks(mapping, chip.groups) == {owner.run}
     for schedule in registered("schedule"):
-        program = mho.compile(network, chip, mho.Strategy().with_(schedule=schedule))
+        program = mho.compile(network, chip, GREEDY.with_(schedule=schedule))
         uses = [
             (i, each)
             for i, each in enumerate(program.instructions)
@@ -206,7 +204,7 @@ def test_weights_that_leave_no_room_for_the_others_are_written_for_each_layer() 
     network = unrolled(3, 12, 12, between=1)
     mapping = map_network(network, hand_chip(tiles=3))
     assert held_blocks(mapping, 6) == frozenset()
-    program = mho.compile(quantised(network), hand_chip(tiles=3), "overlap")
+    program = mho.compile(quantised(network), hand_chip(tiles=3), GREEDY.with_(schedule="overlap"))
     assert written(program) == sum(layer.count for layer in mapping.layers)
     check(program)
 
@@ -214,7 +212,7 @@ def test_weights_that_leave_no_room_for_the_others_are_written_for_each_layer() 
 def test_a_layer_larger_than_the_chip_is_written_in_parts_for_each_that_uses_it() -> None:
     network = unrolled(3, 4, 20)
     for schedule in registered("schedule"):
-        program = mho.compile(quantised(network), hand_chip(), mho.Strategy().with_(schedule=schedule))
+        program = mho.compile(quantised(network), hand_chip(), GREEDY.with_(schedule=schedule))
         assert violations(program) == ()
         check(program)
 
@@ -228,7 +226,7 @@ def test_copies_of_shared_blocks_serve_all_their_layers() -> None:
             Convolution(name=f"c{place}", inputs=(here.name,), shape=(1, 2, side, side), weight=weight)
         )  # fmt: skip
     network = sketch.network()
-    program = mho.compile(quantised(network), hand_chip(tiles=20), "aras")
+    program = mho.compile(quantised(network), hand_chip(tiles=20), GREEDY.with_(schedule="aras"))
     copies = {each.copy for each in program.instructions if isinstance(each, Write)}
     assert len(copies) == 13
     served = {
@@ -248,7 +246,7 @@ def test_a_program_that_is_saved_and_loaded_shares_as_before(
     tmp_path_factory: pytest.TempPathFactory, network: Network, chip: Chip, schedule: str
 ) -> None:
     path = tmp_path_factory.mktemp("saved") / "x.mho"
-    program = mho.compile(quantised(network), chip, mho.Strategy().with_(schedule=schedule))
+    program = mho.compile(quantised(network), chip, GREEDY.with_(schedule=schedule))
     program.save(path)
     again = mho.Program.load(path)
     assert again.network.owners == network.owners
@@ -260,7 +258,7 @@ def test_a_program_that_is_saved_and_loaded_shares_as_before(
 
 
 def test_a_file_in_which_a_weight_is_of_no_layer_is_refused(tmp_path: Path) -> None:
-    program = mho.compile(unrolled(3, 4, 4), hand_chip())
+    program = mho.compile(unrolled(3, 4, 4), hand_chip(), GREEDY)
     program.save(tmp_path / "x.mho")
     with zipfile.ZipFile(tmp_path / "x.mho") as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
@@ -302,7 +300,7 @@ def test_layers_coded_apart_have_blocks_of_their_own() -> None:
     matrices = {**codes.matrices, "r2": replace(codes.matrices["r2"], codes=other)}
     apart = replace(codes, matrices=matrices)
     assert apart.owners["r2"] == "r2"
-    program = mho.compile(apart, hand_chip(tiles=8))
+    program = mho.compile(apart, hand_chip(tiles=8), GREEDY)
     assert len(program.mapping.weights) == 4
     check(program)
 
@@ -349,11 +347,11 @@ def test_a_torch_module_that_is_called_twice_has_one_weight() -> None:
 
 def test_notes_say_what_is_shared_and_what_is_written_anew() -> None:
     network = unrolled(3, 12, 12, between=1)
-    held, anew = (mho.compile(network, hand_chip(tiles=tiles), "overlap") for tiles in (40, 3))
+    held, anew = (mho.compile(network, hand_chip(tiles=tiles), GREEDY.with_(schedule="overlap")) for tiles in (40, 3))
     assert any(note.startswith("shared weights: 1 of 7 layers use those of an earlier one") for note in held.notes)
     assert not any("written anew" in note for note in held.notes)
     assert any(note.startswith("shared weights: written anew for 1 of these layers") for note in anew.notes)
-    assert not any("shared weights" in note for note in mho.compile(unrolled(1, 4, 4), hand_chip()).notes)
+    assert not any("shared weights" in note for note in mho.compile(unrolled(1, 4, 4), hand_chip(), GREEDY).notes)
 
 
 def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
@@ -364,7 +362,7 @@ def test_shared_cells_deviate_alike_for_all_their_layers() -> None:
         sketch.add(Linear(name=name, inputs=("input",), shape=(1, 6), weight=weight))
     sketch.add(Elementwise(name="sum", inputs=("a", "b"), shape=(1, 6), function="subtract"))
     network = sketch.network("a", "b")
-    program = mho.compile(quantised(network), hand_chip(tiles=8), "overlap")
+    program = mho.compile(quantised(network), hand_chip(tiles=8), GREEDY.with_(schedule="overlap"))
     analog = mho.machine.Analog().override({"adc.bits": "ideal", "device.programming.sigma": 0.1})
     got = mho.execute(program, samples(network, 3), analog=analog)
     exact = mho.execute(program, samples(network, 3))
@@ -387,7 +385,7 @@ def test_blocks_of_other_weights_and_two_layers_at_once_are_illegal() -> None:
         sketch.add(Linear(name=name, inputs=("input",), shape=(1, 4), weight=used))
     names = ("a", "b", "c")
     chip = hand_chip(layer_order="dataflow")
-    program = mho.compile(sketch.network("a", "b"), chip, "overlap")
+    program = mho.compile(sketch.network("a", "b"), chip, GREEDY.with_(schedule="overlap"))
     assert violations(program) == ()
     place = {
         program.network.layers[each.layer].name: i

@@ -19,6 +19,7 @@ from mho.network.samples import Samples
 from mho.network.trace.synthetic import synthesise
 from mho.shown import Shown, columns, csv_text
 from mho.studies.rows import Part, Row, Study
+from tests.strategies import GREEDY
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def shown() -> dict[str, Any]:
     network = mho.zoo.load("resnet20", weights="seeded", input_size=8)
     images = np.random.default_rng(0).standard_normal((2, 3, 8, 8))
     quantised = mho.number.quantise(network, images)
-    program = mho.compile(quantised, "aras", "overlap")
+    program = mho.compile(quantised, "aras", GREEDY.with_(schedule="overlap"))
     samples = Samples((images,), np.array([1, 2]), "two made-up samples")
     trace = synthesise(300, 200, 4.0)
     recommendation = mho.explore.recommend(trace, batch=32)

@@ -34,7 +34,7 @@ from mho.program.work import coded_tensors
 from mho.strategy import registered
 from tests.hand_sized import entry, linear, network
 from tests.squeezed_oracle import Chain, events_of
-from tests.strategies import Sketch, networks
+from tests.strategies import GREEDY, Sketch, networks
 
 some = settings(max_examples=20)
 seeds = st.integers(0, 2**16)
@@ -108,7 +108,7 @@ def options(draw: st.DrawFn, chip: Chip) -> dict[str, Any]:
 def test_any_network_is_bit_exact_legal_and_above_the_bound(network: Network, chip: Chip, data: st.DataObject) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     quantised = recoded(data.draw, mho.number.quantise(network, inputs))
-    program = mho.compile(quantised, chip, mho.Strategy().with_(data.draw(options(chip))))
+    program = mho.compile(quantised, chip, GREEDY.with_(data.draw(options(chip))))
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
     resident = any(isinstance(each, Write) for each in program.instructions[: program.setup])
@@ -195,7 +195,7 @@ def test_converters_that_clip_give_what_the_chain_gives(
 ) -> None:
     sketch, x = layer
     quantised = recoded(data.draw, mho.number.quantise(sketch.network(), x))
-    program = mho.compile(quantised, chip, mho.Strategy().with_(data.draw(options(chip))))
+    program = mho.compile(quantised, chip, GREEDY.with_(data.draw(options(chip))))
     high = 2**bits - 1
     full = data.draw(st.booleans())
     if full:
@@ -219,7 +219,7 @@ def test_drawn_cells_give_what_the_chain_gives(
 ) -> None:
     sketch, x = layer
     quantised = recoded(data.draw, mho.number.quantise(sketch.network(), x))
-    program = mho.compile(quantised, chip, mho.Strategy().with_(data.draw(options(chip))))
+    program = mho.compile(quantised, chip, GREEDY.with_(data.draw(options(chip))))
     devices = {
         "device.programming.sigma": 0.1,
         "device.stuck.on_share": 0.05,
@@ -260,7 +260,7 @@ def small_network(*widths: int, seed: int = 1) -> tuple[QuantisedNetwork, np.nda
 def test_steps_that_shifted_inputs_do_not_take_convert_nothing(dac_bits: int, backend: str) -> None:
     # Inputs of 0: each conversion gives what its ADC is beside 0, in as many steps as there are, and clips if that is negative.
     quantised, _ = small_network(20, 7)
-    program = mho.compile(quantised, small_chip(array__dac_bits=dac_bits), mho.Strategy().with_(mapping="squeezed"))
+    program = mho.compile(quantised, small_chip(array__dac_bits=dac_bits), GREEDY.with_(mapping="squeezed"))
     tiling = program.mapping.layers[0].blocks
     assert isinstance(tiling, DigitBlocks)
     assert any(piece.late for index in range(tiling.count) for piece in tiling.block(index).parts)
@@ -288,7 +288,7 @@ def windows_events(tiling: DigitBlocks, index: int, program: Program, order: Seq
 def test_an_activation_is_charged_for_what_its_pieces_do(network: Network, chip: Chip, data: st.DataObject) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     program = mho.compile(
-        recoded(data.draw, mho.number.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
+        recoded(data.draw, mho.number.quantise(network, inputs)), chip, GREEDY.with_(data.draw(options(chip)))
     )
     orders: dict[int, Sequence[int]] = {}
     wanted: dict[int, Counter[str]] = {}
@@ -324,7 +324,7 @@ def test_an_activation_is_charged_for_what_its_pieces_do(network: Network, chip:
 def test_writes_change_and_wear_the_cells_that_differ(network: Network, chip: Chip, data: st.DataObject) -> None:
     inputs = synthetic(network, 1, seed=1).inputs
     program = mho.compile(
-        recoded(data.draw, mho.number.quantise(network, inputs)), chip, mho.Strategy().with_(data.draw(options(chip)))
+        recoded(data.draw, mho.number.quantise(network, inputs)), chip, GREEDY.with_(data.draw(options(chip)))
     )
     assert program.quantised is not None
     room = program.mapping.shape
@@ -356,7 +356,7 @@ def test_writes_change_and_wear_the_cells_that_differ(network: Network, chip: Ch
 
 def test_programs_with_squeezes_and_turns_come_back_from_their_files(tmp_path: Path) -> None:
     quantised, x = small_network(20, 7, 5)
-    program = mho.compile(quantised, small_chip(), mho.Strategy().with_(mapping="squeezed", turns=3))
+    program = mho.compile(quantised, small_chip(), GREEDY.with_(mapping="squeezed", turns=3))
     path = tmp_path / "program.mho"
     program.save(path)
     again = Program.load(path)
@@ -407,7 +407,7 @@ def not_squeezed(record: dict[str, Any]) -> None:
 def test_damaged_squeezes_are_refused(tmp_path: Path, damage: Callable[[dict[str, Any]], None]) -> None:
     quantised, _ = small_network(20, 7, 5)
     path, other = tmp_path / "program.mho", tmp_path / "damaged.mho"
-    mho.compile(quantised, small_chip(), mho.Strategy().with_(mapping="squeezed", turns=2)).save(path)
+    mho.compile(quantised, small_chip(), GREEDY.with_(mapping="squeezed", turns=2)).save(path)
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     record = json.loads(files["program.json"])
@@ -424,31 +424,29 @@ def test_what_squeezed_mapping_cannot_do_is_refused() -> None:
     quantised, x = small_network(20, 7, 5)
     chip = small_chip()
     with pytest.raises(OptionError, match="shapes alone"):
-        mho.compile(
-            network(entry(1, 20), linear("only", "x", 1, 20, 7)), chip, mho.Strategy().with_(mapping="squeezed")
-        )
+        mho.compile(network(entry(1, 20), linear("only", "x", 1, 20, 7)), chip, GREEDY.with_(mapping="squeezed"))
     with pytest.raises(OptionError, match="index memory"):
-        mho.compile(quantised, "isaac", mho.Strategy().with_(mapping="squeezed"))
+        mho.compile(quantised, "isaac", GREEDY.with_(mapping="squeezed"))
     with pytest.raises(MappingError, match="shift by at most 1"):
-        mho.compile(quantised, small_chip(sparse__shift_bits=1), mho.Strategy().with_(mapping="squeezed"))
+        mho.compile(quantised, small_chip(sparse__shift_bits=1), GREEDY.with_(mapping="squeezed"))
     with pytest.raises(OptionError, match="difference of two columns"):
         mho.compile(
             quantised,
             small_chip(array__coding="differential", array__columns=16),
-            mho.Strategy().with_(mapping="squeezed"),
+            GREEDY.with_(mapping="squeezed"),
         )
     with pytest.raises(OptionError, match="turns is for"):
-        mho.compile(quantised, chip, mho.Strategy().with_(turns=2))
+        mho.compile(quantised, chip, GREEDY.with_(turns=2))
     for turns in (0, 65, True, 1.0):
         with pytest.raises(OptionError, match="turns"):
-            mho.compile(quantised, chip, mho.Strategy().with_(mapping="squeezed", turns=turns))  # type: ignore[arg-type]
+            mho.compile(quantised, chip, GREEDY.with_(mapping="squeezed", turns=turns))  # type: ignore[arg-type]
     refused: tuple[dict[str, Any], ...] = ({"alignment": "64"}, {"alignment": "auto"}, {"low_cell": "lower"})
     for option in refused:
         with pytest.raises(OptionError):
             mho.compile(
                 mho.number.quantise(quantised.network, x),
                 small_chip(array__cell_bits=2),
-                mho.Strategy().with_(option, mapping="squeezed"),
+                GREEDY.with_(option, mapping="squeezed"),
             )
     matrix = quantised.matrices["linear1"]
     weights = matrix.centred.copy()
@@ -456,22 +454,20 @@ def test_what_squeezed_mapping_cannot_do_is_refused() -> None:
     weights[tuple(np.argwhere(shifts > 0)[0])] |= 1
     changed = {**quantised.matrices, "linear1": matrix.with_integers(weights)}
     with pytest.raises(MappingError, match="no whole multiples"):
-        mho.compile(replace(quantised, matrices=changed), chip, mho.Strategy().with_(mapping="squeezed"))
+        mho.compile(replace(quantised, matrices=changed), chip, GREEDY.with_(mapping="squeezed"))
     far = replace(matrix, zero=np.full(matrix.zero.shape, 300, dtype=np.int64))
     with pytest.raises(MappingError, match="up to 255"):
         mho.compile(
             replace(quantised, matrices={**quantised.matrices, "linear1": far}),
             chip,
-            mho.Strategy().with_(mapping="squeezed"),
+            GREEDY.with_(mapping="squeezed"),
         )
 
 
 def test_calibrated_ranges_lie_at_the_largest_sums_seen() -> None:
     quantised, x = small_network(20, 7)
     for turns in (1, 3):
-        program = mho.compile(
-            quantised, small_chip(array__dac_bits=2), mho.Strategy().with_(mapping="squeezed", turns=turns)
-        )
+        program = mho.compile(quantised, small_chip(array__dac_bits=2), GREEDY.with_(mapping="squeezed", turns=turns))
         analog = Analog.from_dict({"schema": "mho.analog/1", "adc": {"bits": 6, "range": "calibrated"}})
         told = Chain(program, analog, 1.0, 10**6).sums(windows_of(program, x))
         limits = mho.machine.calibrate(program, x, analog).limits
@@ -486,7 +482,7 @@ def test_noise_follows_from_the_seed_whatever_the_batch(coding: str) -> None:
     program = mho.compile(
         quantised,
         small_chip(array__coding=coding),
-        mho.Strategy().with_(mapping="squeezed", turns=2, residency="never"),
+        GREEDY.with_(mapping="squeezed", turns=2, residency="never"),
     )
     analog = GENERIC.override({"adc.bits": 6, "adc.effective_bits": 4.0, "device.programming.sigma": 0.1, "seed": 5})
     whole = mho.execute(program, x, analog=analog)["linear2"]
@@ -502,7 +498,7 @@ def test_more_groups_are_never_slower_under_adaptive() -> None:
         program = mho.compile(
             quantised,
             small_chip(tiles=tiles),
-            mho.Strategy().with_(mapping="squeezed", schedule="adaptive", residency="never", effort=0.01),
+            GREEDY.with_(mapping="squeezed", schedule="adaptive", residency="never", effort=0.01),
         )
         times.append(time_program(program).latency_s)
     assert all(later <= earlier * (1 + 1e-9) for earlier, later in pairwise(times))
@@ -513,7 +509,7 @@ def test_pieces_take_memory_in_proportion_to_rows_and_columns() -> None:
     for size in (256, 512, 1024):
         quantised, _ = small_network(size, size, seed=2)
         chip = small_chip(array__rows=128, array__columns=128)
-        tiling = mho.compile(quantised, chip, mho.Strategy().with_(mapping="squeezed")).mapping.layers[0].blocks
+        tiling = mho.compile(quantised, chip, GREEDY.with_(mapping="squeezed")).mapping.layers[0].blocks
         assert isinstance(tiling, DigitBlocks)
         found = 0
         for index in range(tiling.count):

@@ -10,6 +10,7 @@ import pytest
 import mho
 from benchmarks.throughput import FLOORS, PAGE, render, rows
 from mho.chip import Chip
+from tests.strategies import GREEDY
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_naive_takes_the_sum_of_writes_and_computing(measured: list[dict[str, An
     """ARAS Figure 7; ResNet-50: 54 layers of 0.768 ms, one more write for what exceeds the chip, and 5.9 ms of windows."""
     network = mho.zoo.load("resnet50")
     chip = Chip.load("aras")
-    program = mho.compile(network, chip, "naive")
+    program = mho.compile(network, chip, GREEDY.with_(schedule="naive"))
     segments = sum(-(-layer.count // chip.groups) for layer in program.mapping.layers)
     served = sum(-(-layer.count // chip.groups) * layer.windows for layer in program.mapping.layers)
     expected = segments * chip.array_write_time_s + served * chip.window_time_s
@@ -68,8 +69,6 @@ def test_the_page_is_what_the_command_makes(measured: list[dict[str, Any]]) -> N
 def test_more_arrays_are_never_slower(name: str, schedule: str) -> None:
     network = mho.zoo.load(name)
     chips = [Chip.load("aras").override({"tiles": n}, source="law") for n in (24, 48, 96, 192, 384)]
-    strategy = mho.Strategy().with_(
-        {"effort": 0.1} if schedule == "adaptive" else {"schedule": schedule}, residency="never"
-    )
+    strategy = GREEDY.with_({"effort": 0.1} if schedule == "adaptive" else {"schedule": schedule}, residency="never")
     times = [mho.simulate(mho.compile(network, chip, strategy)).latency_s for chip in chips]
     assert all(after <= before * (1 + 1e-9) for before, after in pairwise(times))

@@ -25,6 +25,7 @@ from mho.machine.analog.spec import Adc, Analog, Wires
 from mho.training import calibrate, clip_weights, finish, prepare, quantise
 from mho.training.batchnorm import fold
 from mho.training.layers import CrossbarLayer
+from tests.strategies import GREEDY
 
 CODINGS = ("offset", "flipped", "differential", "twos_complement")
 IMAGES = torch.rand((24, 2, 6, 6), generator=torch.Generator().manual_seed(7)) * 2 - 0.5
@@ -59,7 +60,7 @@ def outputs(model: nn.Module, x: torch.Tensor = IMAGES) -> np.ndarray[Any, Any]:
 def on_chip(model: nn.Module, chip: mho.Chip, analog: Analog | None) -> np.ndarray[Any, Any]:
     """What the compiled program gives on its cells."""
     quantised = quantise(model, IMAGES)
-    program = mho.compile(quantised, chip, "naive")
+    program = mho.compile(quantised, chip, GREEDY.with_(schedule="naive"))
     return mho.execute(program, IMAGES.numpy(), analog=analog, backend="plain")[quantised.network.outputs[0]]
 
 
@@ -323,7 +324,7 @@ def test_training_forward_and_machine_agree_on_real_digits() -> None:
     chip, analog = mho.Chip.load("aras"), Analog(adc=Adc(bits=5))
     model = prepare(plain, chip, analog, seen[0]).eval()
     quantised = quantise(model, seen[0])
-    program = mho.compile(quantised, chip, "naive")
+    program = mho.compile(quantised, chip, GREEDY.with_(schedule="naive"))
     wanted = mho.execute(program, held_out[0].numpy(), analog=analog)[quantised.network.outputs[0]]
     exact = outputs(copy.deepcopy(model).double(), held_out[0])
     np.testing.assert_allclose(exact, wanted, rtol=0, atol=1e-13 * np.abs(wanted).max())

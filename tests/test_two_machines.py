@@ -31,6 +31,7 @@ from mho.network.layers import Array, Input, Linear
 from mho.number.affine import Affine
 from mho.program import Activate, Program
 from tests.lookup_oracle import chip_of, layout_of, table_of, trace_of
+from tests.strategies import GREEDY
 
 ROWS = 16
 """Rows of an array of the small chip, all of which a group holds: the dense machine fills groups from the top."""
@@ -54,7 +55,7 @@ def dense_program(table: np.ndarray, bags: np.ndarray, chip: Chip) -> Program:
     coded = mho.number.quantise(network, bags.astype(np.float32))
     matrix = coded.matrices["y"]
     assert float(matrix.scale) == 1 and (matrix.codes[0].astype(int) == table.astype(int) + 128).all()
-    return mho.compile(coded, chip, mho.Strategy().with_(schedule="naive", banks="greedy"))
+    return mho.compile(coded, chip, GREEDY.with_(schedule="naive"))
 
 
 @settings(max_examples=25)

@@ -11,74 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
 from mho.errors import ProgramError
-from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.program import Activate, Write
-from mho.strategy import registered
-from tests.coded_cells import narrows
-from tests.strategies import Sketch, chips, networks
-
-few = settings(max_examples=60)
-
-
-@few
-@given(
-    networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["auto", "never"]),
-    st.sampled_from(["diagonal", "separate"]), st.booleans(), st.integers(1, 3),
-)  # fmt: skip
-def test_any_network_on_any_chip_is_bit_exact_and_legal(
-    network: Network, chip: Chip, schedule: str, residency: str, packing: str, per_channel: bool, samples: int
-) -> None:
-    inputs = synthetic(network, samples, seed=1).inputs
-    quantised = mho.number.quantise(network, inputs, per_channel=per_channel)
-    program = mho.compile(
-        quantised, chip, mho.Strategy().with_(schedule=schedule, residency=residency, packing=packing)
-    )
-    result = mho.verify(program, inputs)
-    assert result.ok, str(result)
-    assert result.samples == samples
-    assert result.compared >= len(network.matrix_layers)
-
-
-@few
-@given(
-    networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["worst_case", "actual"]),
-    st.sampled_from(["none", "auto", 96]), st.sampled_from(["all", "lower"]), st.sampled_from(["none", "pulses", "time"]),
-    st.sampled_from(["ilp", "greedy"]), st.booleans(),
-)  # fmt: skip
-def test_all_options_at_once_are_bit_exact_and_legal(
-    network: Network,
-    chip: Chip,
-    schedule: str,
-    latency: str,
-    alignment: str | int,
-    low_cell: str,
-    placement: str,
-    banks: str,
-    per_channel: bool,
-) -> None:
-    chip = chip.override({"write_latency": latency}, source="law")
-    inputs = synthetic(network, 2, seed=1).inputs
-    program = mho.compile(
-        mho.number.quantise(network, inputs, per_channel=per_channel),
-        chip,
-        mho.Strategy().with_(
-            schedule=schedule,
-            residency="never",
-            alignment=alignment,
-            low_cell=low_cell if narrows(chip) else "all",
-            placement="pulses" if latency == "worst_case" and placement == "time" else placement,
-            banks=banks,
-        ),
-    )
-    result = mho.verify(program, inputs)
-    assert result.ok, str(result)
+from tests.strategies import GREEDY, Sketch
 
 
 @pytest.fixture
@@ -97,7 +36,7 @@ def small() -> mho.Program:
         },
         source="law",
     )
-    return mho.compile(mho.number.quantise(network, synthetic(network, 2).inputs), chip)
+    return mho.compile(mho.number.quantise(network, synthetic(network, 2).inputs), chip, GREEDY)
 
 
 def altered(program: mho.Program, place: int, **operands: object) -> mho.Program:
@@ -185,13 +124,13 @@ def test_outputs_do_not_depend_on_what_is_run_together(small: mho.Program) -> No
 
 
 def test_shapes_alone_cannot_be_executed() -> None:
-    program = mho.compile(mho.zoo.load("resnet20"), "aras")
+    program = mho.compile(mho.zoo.load("resnet20"), "aras", GREEDY)
     with pytest.raises(ProgramError, match="shapes alone"):
         mho.execute(program, np.zeros((1, 3, 32, 32)))
 
 
 def test_weights_without_calibration_cannot_be_executed() -> None:
-    program = mho.compile(mho.zoo.load("resnet20", weights="seeded"), "aras")
+    program = mho.compile(mho.zoo.load("resnet20", weights="seeded"), "aras", GREEDY)
     with pytest.raises(ProgramError, match="not calibrated"):
         mho.execute(program, np.zeros((1, 3, 32, 32)))
 
@@ -225,7 +164,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
     sketch.linear(sketch.embedding(sketch.layers[0], 4, 5), 3)
     network = sketch.network()
     program = mho.compile(
-        mho.number.quantise(network, synthetic(network, 2).inputs), "aras", mho.Strategy().with_(residency="never")
+        mho.number.quantise(network, synthetic(network, 2).inputs), "aras", GREEDY.with_(residency="never")
     )
     path = tmp_path_factory.mktemp("saved") / "x.mho"
     program.save(str(path))
