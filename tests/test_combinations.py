@@ -20,7 +20,7 @@ def test_whatever_is_not_refused_is_exact_legal_bounded_and_booked_in_full(
     network: Network, chip: Chip, data: st.DataObject
 ) -> None:
     samples = synthetic(network, 2, seed=1)
-    subject = mho.Sampled(network, calibration=samples)
+    subject = mho.number.Sampled(network, calibration=samples)
     strategy = data.draw(strategies(subject, chip))
     program = mho.compile(subject, chip, strategy)
     result = mho.verify(program, samples.inputs)

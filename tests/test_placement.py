@@ -157,9 +157,8 @@ def test_rows_at_full_range_in_both_phases_take_the_worst_case() -> None:
     # Every row of a holds a weight 0 and a weight 255, and those of b the other way round.
     chip = hand_chip(write_latency="actual", array__rows=2, group__arrays=1, tile__groups=1, tiles=1)
     net = network(entry(1, 2), linear("a", "x", 1, 2, 2), linear("b", "a", 1, 2, 2))
-    program = mho.compile(
-        with_codes(net, {"a": [[0, 255], [255, 0]], "b": [[255, 0], [0, 255]]}), chip, GREEDY.with_(schedule="naive")
-    )
+    codes = {"a": [[0, 255], [255, 0]], "b": [[255, 0], [0, 255]]}
+    program = mho.compile(with_codes(net, codes), chip, GREEDY.with_(schedule="naive"))
     timing = time_program(program)
     lasts = [timing.ends[i] - timing.starts[i] for i in wear(program).counts]
     assert lasts == pytest.approx([chip.array_write_time_s] * 2, rel=1e-12)

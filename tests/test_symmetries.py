@@ -54,10 +54,10 @@ def test_two_samples_at_once_cost_at_most_twice_one(
 ) -> None:
     chip = chip.override(AMPLE, source="law")
     strategy = GREEDY.with_(schedule=schedule, residency=residency)
-    one, two = (mho.simulate(mho.compile(mho.quantise(stack(n, widths, 1)), chip, strategy)) for n in (1, 2))
+    one, two = (mho.simulate(mho.compile(mho.number.quantise(stack(n, widths, 1)), chip, strategy)) for n in (1, 2))
     # A search may find for one sample what it does not find for two, but never less than twice the plan without a search.
     rival = one if schedule != "adaptive" else mho.simulate(
-        mho.compile(mho.quantise(stack(1, widths, 1)), chip, strategy.with_(schedule="overlap"))
+        mho.compile(mho.number.quantise(stack(1, widths, 1)), chip, strategy.with_(schedule="overlap"))
     )  # fmt: skip
     assert one.latency_s * (1 - 1e-9) <= two.latency_s <= 2 * max(one.latency_s, rival.latency_s) * (1 + 1e-9)
     if schedule != "adaptive":
@@ -120,7 +120,7 @@ def test_outputs_in_another_order_cost_the_same(rows: int, columns: int, chip: C
     weight, bias = (Array.of(np.asarray(array.values)[order]) for array in (layer.weight, layer.bias))
     turned: Layer = replace(layer, weight=weight, bias=bias)
     programs = [
-        mho.compile(mho.quantise(each), chip, GREEDY.with_(schedule=schedule))
+        mho.compile(mho.number.quantise(each), chip, GREEDY.with_(schedule=schedule))
         for each in (network, replace(network, layers=(*network.layers[:-1], turned)))
     ]
     assume(programs[0].setup)
@@ -216,7 +216,7 @@ def vanishes(knob: str, share: float, error: Any) -> None:
 def test_errors_of_squeezed_arrays_vanish_as_devices_get_better(knob: str, turns: int) -> None:
     quantised, x = small_network(20, 7)
     program = mho.compile(quantised, small_chip(), GREEDY.with_(mapping="squeezed", turns=turns))
-    exact = mho.run_reference(quantised, x)["linear1"]
+    exact = mho.number.run_reference(quantised, x)["linear1"]
     vanishes(knob, 0.1, lambda analog: mho.execute(program, x, analog=analog)["linear1"] - exact)
 
 
