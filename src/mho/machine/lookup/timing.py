@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -88,23 +89,100 @@ class BatchTimes:
     crossed: int
 
 
+# Compiled functions take these tuples once a batch and unpack them; in the inner loop an array in a tuple would be counted anew
+# at each use, which makes it five times slower.
+class Work(NamedTuple):
+    """What the activations of a program do: see `mho.program.lookups` and `mho.program.shares`."""
+
+    batches: Ints
+    sizes: Ints
+    bags: Ints
+    instances: Places
+    share: Ints
+    share_sizes: Ints
+    home: Places
+
+
+class Parts(NamedTuple):
+    """The tile and the set of ADCs of each instance, and what each step takes in s."""
+
+    tile: Places
+    adc_set: Places
+    settle_s: float
+    convert_s: Times
+    port_s: float
+    adder_s: float
+    write_s: float
+
+
+class Measured(NamedTuple):
+    """What a run fills in: when each bag is done, from the start of its batch, and how long each part is busy, in s.
+
+    Counted down: `left`, sums that each share waits for, and `shares_left`, shares that each bag waits for.
+    """
+
+    bag_done: Times
+    array_s: Times
+    adc_s: Times
+    port_s: Times
+    adder_s: Times
+    left: Ints
+    shares_left: Ints
+
+
+class Line(NamedTuple):
+    """Queues at parts of one kind: the first and the last activation of each, or -1, and who follows each activation."""
+
+    head: Ints
+    tail: Ints
+    following: Ints
+
+
+class State(NamedTuple):
+    """A batch that is under way; its activations are numbered from 0.
+
+    `begun`: when each began at its array. `merging`: whether it waits to be added where its bag is merged. `times`, `keys`: the
+    heap of known events; `count`: how many are known, and how many were ever.
+    """
+
+    arrays: Line
+    sets: Line
+    ports: Line
+    adders: Line
+    begun: Times
+    merging: npt.NDArray[np.bool_]
+    times: Times
+    keys: Ints
+    count: Ints
+
+
+SETTLED, CONVERTED, CROSSED, ADDED, MERGED = range(5)
+"""What happens to an activation. ADDED: in its tile; CROSSED: through the port; MERGED: added at its bag's home."""
+KNOWN = 32
+"""Bits of a heap's key below the number that says how early the event was known; they hold 8 x activation + what happens."""
+
+
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _push(times: Times, orders: Ints, items: Ints, size: int, time: float, order: int, item: int) -> None:
-    at = size
+def _push(times: Times, keys: Ints, count: Ints, time: float, activation: int, what: int) -> None:
+    """Add an event to the heap, behind those of the same time."""
+    at, key = count[0], (count[1] << KNOWN) | (8 * activation + what)
     while at > 0:
         parent = (at - 1) >> 1
-        if times[parent] < time or (times[parent] == time and orders[parent] < order):
+        if times[parent] <= time:
             break
-        times[at], orders[at], items[at] = times[parent], orders[parent], items[parent]
+        times[at], keys[at] = times[parent], keys[parent]
         at = parent
-    times[at], orders[at], items[at] = time, order, item
+    times[at], keys[at] = time, key
+    count[0] += 1
+    count[1] += 1
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _pop(times: Times, orders: Ints, items: Ints, size: int) -> None:
-    """Take the first away; `size` is the number before."""
-    time, order, item = times[size - 1], orders[size - 1], items[size - 1]
-    last = size - 1
+def _pop(times: Times, keys: Ints, count: Ints) -> None:
+    """Take the first event away."""
+    count[0] -= 1
+    last = count[0]
+    time, key = times[last], keys[last]
     at = 0
     while True:
         child = 2 * at + 1
@@ -112,168 +190,132 @@ def _pop(times: Times, orders: Ints, items: Ints, size: int) -> None:
             break
         right = child + 1
         if right < last and (
-            times[right] < times[child] or (times[right] == times[child] and orders[right] < orders[child])
+            times[right] < times[child] or (times[right] == times[child] and keys[right] < keys[child])
         ):
             child = right
-        if time < times[child] or (time == times[child] and order < orders[child]):
+        if time < times[child] or (time == times[child] and key < keys[child]):
             break
-        times[at], orders[at], items[at] = times[child], orders[child], items[child]
+        times[at], keys[at] = times[child], keys[child]
         at = child
-    times[at], orders[at], items[at] = time, order, item
+    times[at], keys[at] = time, key
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _run(
-    batches: Ints,
-    sizes: Ints,
-    bags: Ints,
-    instances: Places,
-    share: Ints,
-    share_sizes: Ints,
-    left: Ints,
-    shares_left: Ints,
-    home: Places,
-    tile: Places,
-    adc_set: Places,
-    settle_s: float,
-    convert_s: Times,
-    port_s: float,
-    adder_s: float,
-    write_s: float,
-    bag_done: Times,
-    array_busy: Times,
-    adc_busy: Times,
-    port_busy: Times,
-    adder_busy: Times,
-) -> int:
-    """Run all batches; fill in when each bag is done, counted from the start of its batch, and how long each part is busy.
+def _join(head: Ints, tail: Ints, following: Ints, part: int, activation: int) -> bool:
+    """Queue an activation at a part; return True if nobody is before it."""
+    free = head[part] < 0
+    if free:
+        head[part] = activation
+    else:
+        following[tail[part]] = activation
+    tail[part] = activation
+    return free
 
-    `left`: sums that each share waits for; `shares_left`: shares that each bag waits for; both are counted down. Events of
-    activation a: 8 a settled, 8 a + 1 converted, 8 a + 2 added in its tile, 8 a + 3 through the port, 8 a + 4 added where the bag
-    is merged.
-    """
-    arrays, sets, tiles = len(array_busy), len(adc_busy), len(port_busy)
-    longest = 0
-    for b in range(len(batches) - 1):
-        longest = max(longest, batches[b + 1] - batches[b])
-    # Queues are chains of activations of a batch, numbered from its first: heads and tails of each array, set, port and adder.
-    following = np.full(longest, -1, dtype=np.int64)
-    next_set = np.full(longest, -1, dtype=np.int64)
-    next_port = np.full(longest, -1, dtype=np.int64)
-    next_adder = np.full(longest, -1, dtype=np.int64)
-    merging = np.zeros(longest, dtype=np.bool_)
-    array_head, array_tail = np.full(arrays, -1, dtype=np.int64), np.full(arrays, -1, dtype=np.int64)
-    set_head, set_tail = np.full(sets, -1, dtype=np.int64), np.full(sets, -1, dtype=np.int64)
-    port_head, port_tail = np.full(tiles, -1, dtype=np.int64), np.full(tiles, -1, dtype=np.int64)
-    adder_head, adder_tail = np.full(tiles, -1, dtype=np.int64), np.full(tiles, -1, dtype=np.int64)
-    begun = np.zeros(longest, dtype=np.float64)
-    times = np.empty(4 * longest + 4, dtype=np.float64)
-    orders = np.empty(4 * longest + 4, dtype=np.int64)
-    items = np.empty(4 * longest + 4, dtype=np.int64)
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _leave(head: Ints, following: Ints, part: int, activation: int) -> int:
+    """Let the first activation go from a part; return the next one, or -1."""
+    other = following[activation]
+    following[activation] = -1
+    head[part] = other
+    return other
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _batch(low: int, work: Work, parts: Parts, measured: Measured, state: State) -> int:
+    """Let the events of a batch happen, whose first activation is `low`; return how many shares went through a port."""
+    sizes, bags, instances, share, share_sizes, home = work[1:]
+    tile_of, adc_set, settle_s, convert_s, port_s, adder_s, write_s = parts
+    bag_done, array_busy, adc_busy, port_busy, adder_busy, left, shares_left = measured
+    arrays, sets, ports, adders, begun, merging, times, keys, count = state
+    (array_head, _, array_next), (set_head, set_tail, set_next) = arrays, sets
+    (port_head, port_tail, port_next), (adder_head, adder_tail, adder_next) = ports, adders
     crossed = 0
-    for b in range(len(batches) - 1):
-        low = batches[b]
-        count = batches[b + 1] - low
-        size = 0
-        order = 0
-        for a in range(count):
-            following[a] = next_set[a] = next_port[a] = next_adder[a] = -1
-            merging[a] = False
-            array = instances[low + a]
-            if array_head[array] < 0:
-                array_head[array] = a
-                begun[a] = 0.0
-                _push(times, orders, items, size, settle_s, order, 8 * a)
-                size += 1
-                order += 1
-            else:
-                following[array_tail[array]] = a
-            array_tail[array] = a
-        while size:
-            now, a, event = times[0], items[0] >> 3, items[0] & 7
-            _pop(times, orders, items, size)
-            size -= 1
-            array = instances[low + a]
-            at = tile[array]
-            bag = bags[low + a]
-            # Where the activation goes next: a port, or the adders of a tile.
-            to_port, to_adder = False, -1
-            if event == 0:
-                s = adc_set[array]
-                if set_head[s] < 0:
-                    set_head[s] = a
-                    _push(times, orders, items, size, now + convert_s[sizes[low + a]], order, 8 * a + 1)
-                    size += 1
-                    order += 1
-                else:
-                    next_set[set_tail[s]] = a
-                set_tail[s] = a
-            elif event == 1:
-                s = adc_set[array]
-                adc_busy[s] += convert_s[sizes[low + a]]
-                array_busy[array] += now - begun[a]
-                other = next_set[a]
-                set_head[s] = other
-                if other >= 0:
-                    _push(times, orders, items, size, now + convert_s[sizes[low + other]], order, 8 * other + 1)
-                    size += 1
-                    order += 1
-                other = following[a]
-                array_head[array] = other
-                if other >= 0:
-                    begun[other] = now
-                    _push(times, orders, items, size, now + settle_s, order, 8 * other)
-                    size += 1
-                    order += 1
-                if share[low + a] >= 0:
-                    to_port = at != home[bag] and share_sizes[share[low + a]] == 1
-                    to_adder = -1 if to_port else at
-            elif event == 3:
-                port_busy[at] += port_s
-                other = next_port[a]
-                port_head[at] = other
-                if other >= 0:
-                    _push(times, orders, items, size, now + port_s, order, 8 * other + 3)
-                    size += 1
-                    order += 1
-                merging[a] = True
-                to_adder = home[bag]
-            else:
-                adding = at if event == 2 else home[bag]
-                adder_busy[adding] += adder_s
-                other = next_adder[a]
-                next_adder[a] = -1
-                adder_head[adding] = other
-                if other >= 0:
-                    _push(times, orders, items, size, now + adder_s, order, 8 * other + (4 if merging[other] else 2))
-                    size += 1
-                    order += 1
-                if event == 2:
-                    left[share[low + a]] -= 1
-                    to_port = left[share[low + a]] == 0 and at != home[bag]
-                if event == 4 or (at == home[bag] and left[share[low + a]] == 0):
-                    shares_left[bag] -= 1
-                    if not shares_left[bag]:
-                        bag_done[bag] = now + write_s
-            if to_port:
-                crossed += 1
-                if port_head[at] < 0:
-                    port_head[at] = a
-                    _push(times, orders, items, size, now + port_s, order, 8 * a + 3)
-                    size += 1
-                    order += 1
-                else:
-                    next_port[port_tail[at]] = a
-                port_tail[at] = a
-            if to_adder >= 0:
-                if adder_head[to_adder] < 0:
-                    adder_head[to_adder] = a
-                    _push(times, orders, items, size, now + adder_s, order, 8 * a + (4 if merging[a] else 2))
-                    size += 1
-                    order += 1
-                else:
-                    next_adder[adder_tail[to_adder]] = a
-                adder_tail[to_adder] = a
+    while count[0]:
+        now, a, what = times[0], (keys[0] & ((1 << KNOWN) - 1)) >> 3, keys[0] & 7
+        _pop(times, keys, count)
+        array, bag, its = instances[low + a], bags[low + a], share[low + a]
+        tile, adcs, to_port, to_adder = tile_of[array], adc_set[array], False, -1
+        if what == SETTLED:
+            if _join(set_head, set_tail, set_next, adcs, a):
+                _push(times, keys, count, now + convert_s[sizes[low + a]], a, CONVERTED)
+        elif what == CONVERTED:
+            adc_busy[adcs] += convert_s[sizes[low + a]]
+            array_busy[array] += now - begun[a]
+            other = _leave(set_head, set_next, adcs, a)
+            if other >= 0:
+                _push(times, keys, count, now + convert_s[sizes[low + other]], other, CONVERTED)
+            other = _leave(array_head, array_next, array, a)
+            if other >= 0:
+                begun[other] = now
+                _push(times, keys, count, now + settle_s, other, SETTLED)
+            if its >= 0:
+                to_port = tile != home[bag] and share_sizes[its] == 1
+                to_adder = -1 if to_port else tile
+        elif what == CROSSED:
+            port_busy[tile] += port_s
+            other = _leave(port_head, port_next, tile, a)
+            if other >= 0:
+                _push(times, keys, count, now + port_s, other, CROSSED)
+            merging[a] = True
+            to_adder = home[bag]
+        else:
+            adding = tile if what == ADDED else home[bag]
+            adder_busy[adding] += adder_s
+            other = _leave(adder_head, adder_next, adding, a)
+            if other >= 0:
+                _push(times, keys, count, now + adder_s, other, ADDED + merging[other])
+            if what == ADDED:
+                left[its] -= 1
+                to_port = left[its] == 0 and tile != home[bag]
+            if what == MERGED or (left[its] == 0 and tile == home[bag]):
+                shares_left[bag] -= 1
+                if not shares_left[bag]:
+                    bag_done[bag] = now + write_s
+        if to_port:
+            crossed += 1
+            if _join(port_head, port_tail, port_next, tile, a):
+                _push(times, keys, count, now + port_s, a, CROSSED)
+        # Not one condition: of that numba cannot tell the type.
+        if to_adder >= 0:  # noqa: SIM102
+            if _join(adder_head, adder_tail, adder_next, to_adder, a):
+                _push(times, keys, count, now + adder_s, a, ADDED + merging[a])
+    return crossed
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _line(parts: int, activations: int) -> Line:
+    return Line(np.full(parts, -1), np.full(parts, -1), np.full(activations, -1))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _run(work: Work, parts: Parts, measured: Measured) -> int:
+    """Run all batches, one after another; return how many shares went through a port."""
+    longest = 0
+    for b in range(len(work.batches) - 1):
+        longest = max(longest, work.batches[b + 1] - work.batches[b])
+    # Of each activation at most one event is known.
+    state = State(
+        _line(len(measured.array_s), longest),
+        _line(len(measured.adc_s), longest),
+        _line(len(measured.port_s), longest),
+        _line(len(measured.adder_s), longest),
+        np.zeros(longest, dtype=np.float64),
+        np.zeros(longest, dtype=np.bool_),
+        np.empty(longest, dtype=np.float64),
+        np.empty(longest, dtype=np.int64),
+        np.zeros(2, dtype=np.int64),
+    )
+    crossed = 0
+    for b in range(len(work.batches) - 1):
+        low = work.batches[b]
+        state.count[1] = 0
+        for a in range(work.batches[b + 1] - low):
+            state.merging[a] = False
+            if _join(state.arrays.head, state.arrays.tail, state.arrays.following, work.instances[low + a], a):
+                state.begun[a] = 0.0
+                _push(state.times, state.keys, state.count, parts.settle_s, a, SETTLED)
+        crossed += _batch(low, work, parts, measured, state)
     return crossed
 
 
@@ -294,34 +336,18 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
     """Run a program of look-ups and measure it; it is not changed."""
     seats, reading, trace = lookups.seats, lookups.reading, lookups.trace
     chip, services = seats.chip, Services.of(lookups)
-    done = np.zeros(trace.bags, dtype=np.float64)
-    array_busy, adc_busy = np.zeros(lookups.layout.instances), np.zeros(seats.adc_sets)
-    port_busy, adder_busy = np.zeros(seats.tiles), np.zeros(seats.tiles)
     settle_s, convert_s = reading.steps * chip.array.step_overhead_s, reading.steps * reading.conversion_s
-    made = lookups.shares
-    crossed = _run(
-        lookups.batches,
-        lookups.sizes,
-        lookups.bags,
-        lookups.instances,
-        made.of,
-        made.sizes,
-        made.sizes.copy(),
-        made.counts.copy(),
-        made.home,
-        seats.tile,
-        seats.adc_set,
-        settle_s,
-        convert_s,
-        services.port_s,
-        services.adder_s,
-        services.write_s,
-        done,
-        array_busy,
-        adc_busy,
-        port_busy,
-        adder_busy,
+    shares, instances = lookups.shares, lookups.instances
+    busy = (lookups.layout.instances, seats.adc_sets, seats.tiles, seats.tiles)
+    measured = Measured(
+        np.zeros(trace.bags), *(np.zeros(parts) for parts in busy), shares.sizes.copy(), shares.counts.copy()
     )
+    crossed = _run(
+        Work(lookups.batches, lookups.sizes, lookups.bags, instances, shares.of, shares.sizes, shares.home),
+        Parts(seats.tile, seats.adc_set, settle_s, convert_s, services.port_s, services.adder_s, services.write_s),
+        measured,
+    )
+    done = measured.bag_done
     begins = np.flatnonzero(np.concatenate([[True], np.diff(trace.queries) != 0])) if trace.bags else np.zeros(0, int)
     empty = np.zeros(0)
     query_s = np.maximum.reduceat(done, begins) if trace.bags else empty
@@ -341,4 +367,6 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
         parts = np.diff(np.searchsorted(pairs, lookups.bag_batches * lookups.layout.groups))[used]
         merged = shortest + parts / seats.tiles * services.adder_s
         bound_s[used] = np.maximum(bound_s[used] + services.adder_s, merged) + services.write_s
-    return BatchTimes(batch_s, query_s, array_busy, adc_busy, port_busy, adder_busy, bound_s, int(crossed))
+    return BatchTimes(
+        batch_s, query_s, measured.array_s, measured.adc_s, measured.port_s, measured.adder_s, bound_s, int(crossed)
+    )
