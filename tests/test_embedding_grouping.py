@@ -14,9 +14,10 @@ from mho.errors import MappingError, OptionError
 from mho.mapping.embedding import Layout, group
 from mho.mapping.embedding.anneal import anneal
 from mho.mapping.embedding.bags import Bags
+from mho.mapping.embedding.fanout import objective
 from mho.mapping.embedding.greedy import greedy
 from mho.mapping.embedding.group import OPTIONS
-from mho.mapping.embedding.refine import objective, refine
+from mho.mapping.embedding.refine import refine
 from mho.network.trace import Trace
 
 

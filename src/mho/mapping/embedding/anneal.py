@@ -1,14 +1,14 @@
 """Simulated annealing of groups: rows change places, at first also where that costs something (Kirkpatrick et al., Science 1983).
 
 A row is drawn, and a row of one of its bags; the first goes to the group of the second, against a row drawn there if the
-group is full or the drawn wordline is taken. What is lowered is the probabilistic fanout of `refine`. Rows that bags share do
+group is full or the drawn wordline is taken. What is lowered is the probabilistic fanout (`fanout`). Rows that bags share do
 not profit from an exchange: so the sum of what the two moves cost, each by itself, is at most what both cost together, and
 most exchanges are turned down without being tried.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mho.errors import OptionError
 from mho.mapping.embedding.bags import Bags, Floats
-from mho.mapping.embedding.refine import steps_of
+from mho.mapping.embedding.fanout import steps_of
 from mho.network.trace.trace import Indices, Offsets
 
 MOST_BYTES = 1 << 30
@@ -32,28 +32,79 @@ STRANGE = 0.1
 Counts = npt.NDArray[np.unsignedinteger[Any]]
 
 
+class Seating(NamedTuple):
+    """The group of each row, the row on each wordline of a group, the wordline of each row, and the rows of each group."""
+
+    group: Indices
+    resident: Indices
+    place: Indices
+    size: Indices
+
+
+class History(NamedTuple):
+    """Bags and their rows, the bags of each row, and what each further row of a bag in a group costs (`steps_of`)."""
+
+    starts: Offsets
+    members: Indices
+    weights: Floats
+    row_starts: Offsets
+    row_bags: Indices
+    steps: Floats
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _cost(
+    row: int,
+    other: int,
+    to: int,
+    home: int,
+    row_starts: Offsets,
+    row_bags: Indices,
+    weights: Floats,
+    count: Counts,
+    steps: Floats,
+) -> float:
+    """Return what a move of a row costs and, where `other` is one, that of the other back, each by itself."""
+    change = 0.0
+    for i in range(row_starts[row], row_starts[row + 1]):
+        bag = row_bags[i]
+        change += weights[bag] * (steps[count[bag, to]] - steps[count[bag, home] - 1])
+    if other >= 0:
+        for i in range(row_starts[other], row_starts[other + 1]):
+            bag = row_bags[i]
+            change += weights[bag] * (steps[count[bag, home]] - steps[count[bag, to] - 1])
+    return change
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _count_moved(row: int, to: int, home: int, row_starts: Offsets, row_bags: Indices, count: Counts) -> None:
+    for i in range(row_starts[row], row_starts[row + 1]):
+        bag = row_bags[i]
+        count[bag, to] += 1
+        count[bag, home] -= 1
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _sit(row: int, to: int, wordline: int, group: Indices, resident: Indices, place: Indices) -> None:
+    resident[to, wordline] = row
+    place[row] = wordline
+    group[row] = to
+
+
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _anneal(
     generator: np.random.Generator,
     moves: int,
     hot: float,
     cold: float,
-    group: Indices,
-    resident: Indices,
-    place: Indices,
-    size: Indices,
-    starts: Offsets,
-    members: Indices,
-    weights: Floats,
-    row_starts: Offsets,
-    row_bags: Indices,
-    count: Counts,
-    steps: Floats,
     rows: Indices,
+    seating: Seating,
+    history: History,
+    count: Counts,
 ) -> float:
-    """Draw `moves` moves, at temperatures that fall from `hot` to `cold`, and follow some; returns what the objective changed
-    by.
-    """
+    """Draw moves, at temperatures that fall from `hot` to `cold`, and follow some; returns the objective's change."""
+    group, resident, place, size = seating
+    starts, members, weights, row_starts, row_bags, steps = history
     groups, height = resident.shape
     changed = 0.0
     temperature = hot
@@ -71,33 +122,17 @@ def _anneal(
         if to == home:
             continue
         wordline = int(generator.random() * height)
-        other = -1
-        if wordline < size[to]:
-            other = resident[to, wordline]
+        other = resident[to, wordline] if wordline < size[to] else -1
         limit = -temperature * np.log(1.0 - generator.random())
-        change = 0.0
-        for i in range(first, last):
-            bag = row_bags[i]
-            change += weights[bag] * (steps[count[bag, to]] - steps[count[bag, home] - 1])
-        if other >= 0:
-            for i in range(row_starts[other], row_starts[other + 1]):
-                bag = row_bags[i]
-                change += weights[bag] * (steps[count[bag, home]] - steps[count[bag, to] - 1])
+        change = _cost(row, other, to, home, row_starts, row_bags, weights, count, steps)
         if change > limit:
             continue
-        for i in range(first, last):
-            bag = row_bags[i]
-            count[bag, to] += 1
-            count[bag, home] -= 1
+        _count_moved(row, to, home, row_starts, row_bags, count)
         if other < 0:
             size[home] -= 1
-            back = resident[home, size[home]]
-            resident[home, place[row]] = back
-            place[back] = place[row]
-            resident[to, size[to]] = row
-            place[row] = size[to]
+            _sit(resident[home, size[home]], home, place[row], group, resident, place)
+            _sit(row, to, size[to], group, resident, place)
             size[to] += 1
-            group[row] = to
             changed += change
             continue
         # What the first move costs, and what the second costs after it.
@@ -109,21 +144,11 @@ def _anneal(
             bag = row_bags[i]
             change += weights[bag] * (steps[count[bag, home]] - steps[count[bag, to] - 1])
         if change > limit:
-            for i in range(first, last):
-                bag = row_bags[i]
-                count[bag, to] -= 1
-                count[bag, home] += 1
+            _count_moved(row, home, to, row_starts, row_bags, count)
             continue
-        for i in range(row_starts[other], row_starts[other + 1]):
-            bag = row_bags[i]
-            count[bag, home] += 1
-            count[bag, to] -= 1
-        resident[home, place[row]] = other
-        place[other] = place[row]
-        resident[to, wordline] = row
-        place[row] = wordline
-        group[row] = to
-        group[other] = home
+        _count_moved(other, home, to, row_starts, row_bags, count)
+        _sit(other, home, place[row], group, resident, place)
+        _sit(row, to, wordline, group, resident, place)
         changed += change
     return changed
 
@@ -176,24 +201,16 @@ def anneal(
     resident[group[order], place[order]] = order
     count = np.zeros((bags.count, groups), dtype=_kind(bags, height))
     _counts(bags.starts, bags.members, group, count)
-    row_starts, row_bags = bags.turned
     scale = float((bags.weights * np.diff(bags.starts)).sum()) / len(rows)
+    steps = steps_of(chance, int(np.diff(bags.starts).max(initial=0)))
     changed = _anneal(
         np.random.default_rng(seed),
         min(moves, MOST_MOVES * len(rows)),
         HOT * scale,
         COLD * scale,
-        group,
-        resident,
-        place,
-        size,
-        bags.starts,
-        bags.members,
-        bags.weights,
-        row_starts,
-        row_bags,
-        count,
-        steps_of(chance, int(np.diff(bags.starts).max(initial=0))),
         rows,
+        Seating(group, resident, place, size),
+        History(bags.starts, bags.members, bags.weights, *bags.turned, steps),
+        count,
     )
     return group, float(changed)

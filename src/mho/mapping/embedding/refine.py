@@ -1,20 +1,19 @@
 """Moving and swapping rows between groups for as long as bags touch fewer groups.
 
-What is lowered is the probabilistic fanout of Kabiljo et al. (Social Hash Partitioner, VLDB 2017): a bag costs the groups
-that it is expected to touch where each of its rows is asked for with probability `chance` alone, sum over groups of 1 - (1 -
-chance)^(its rows there), over chance. With chance 1 that is the number of groups the bag touches. Below 1 it looks past the
-bags of the history: rows that are often, but not always, asked for together are drawn together too.
-
-How many rows each bag has in each group is kept up to date, move by move, in as much memory as there are look-ups.
+What is lowered is the probabilistic fanout (`fanout`). With a chance below 1 it looks past the bags of the history: rows that are
+often, but not always, asked for together are drawn together too.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from mho.mapping.embedding.bags import Bags, Floats
+from mho.mapping.embedding.fanout import cost_of_move, fill, move, objective, steps_of
 from mho.network.trace.trace import Indices, Offsets
 
 LEAST_GAIN = 1e-9
@@ -24,102 +23,191 @@ AIMS = 3
 """Groups that a row is kept in mind for, to be swapped with a row that would leave them."""
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _fill(
-    starts: Offsets, members: Indices, group: Indices, slots: Indices, slot_group: Indices, slot_count: Indices
-) -> None:
-    """Count the rows of each bag in each group it touches; groups of a bag stand from its start on."""
-    where = np.full(group.max() + 1, -1, dtype=np.int64)
-    for bag in range(len(starts) - 1):
-        low = starts[bag]
-        used = 0
-        for i in range(low, starts[bag + 1]):
-            g = group[members[i]]
-            at = where[g]
-            if at < low or at >= low + used or slot_group[at] != g:
-                at = low + used
-                where[g] = at
-                slot_group[at] = g
-                slot_count[at] = 0
-                used += 1
-            slot_count[at] += 1
-        slots[bag] = used
+class History(NamedTuple):
+    """Bags, the bags of each row, and what each further row of a bag in a group costs (`steps_of`)."""
+
+    starts: Offsets
+    weights: Floats
+    row_starts: Offsets
+    row_bags: Indices
+    steps: Floats
+
+
+class Counts(NamedTuple):
+    """The groups that each bag touches, from the bag's start on: how many, which, and with how many rows."""
+
+    slots: Indices
+    group: Indices
+    count: Indices
+
+
+class Mind(NamedTuple):
+    """Of each group EVICTED rows that are cheap to put elsewhere, and at most what that costs."""
+
+    row: Indices
+    cost: Floats
+
+
+class Pairs(NamedTuple):
+    """For a pair of groups the row that goes from the first to the second most cheaply; a table of a power of two of places."""
+
+    key: Offsets
+    row: Indices
+    cost: Floats
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _change(
+def _score(
     row: int,
-    to: int,
-    group: Indices,
+    home: int,
     starts: Offsets,
     weights: Floats,
     row_starts: Offsets,
     row_bags: Indices,
+    steps: Floats,
     slots: Indices,
     slot_group: Indices,
     slot_count: Indices,
-    steps: Floats,
-) -> float:
-    """What moving a row costs; negative is a gain."""
-    home = group[row]
-    change = 0.0
+    score: Floats,
+    touched: Indices,
+) -> tuple[int, float, float]:
+    """Fill in what each group that the row's bags touch, but its own, would save.
+
+    Returns how many groups these are, what the row saves at home, and what it costs in a group that no bag touches.
+    """
+    many = 0
+    stay = 0.0
+    strange = 0.0
     for i in range(row_starts[row], row_starts[row + 1]):
         bag = row_bags[i]
+        weight = weights[bag]
+        strange += weight
         low = starts[bag]
-        there = 0
-        here = 1
         for at in range(low, low + slots[bag]):
             g = slot_group[at]
-            if g == to:
-                there = slot_count[at]
-            elif g == home:
-                here = slot_count[at]
-        change += weights[bag] * (steps[there] - steps[here - 1])
-    return change
+            if g == home:
+                stay += weight * steps[slot_count[at] - 1]
+            else:
+                if score[g] == 0.0:
+                    touched[many] = g
+                    many += 1
+                score[g] += weight * (steps[0] - steps[slot_count[at]]) + 1e-300
+    return many, stay, strange * steps[0]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _move(
+def _aim(
+    many: int, touched: Indices, score: Floats, leaving: float, size: Indices, height: int, aim: Indices, change: Floats
+) -> tuple[int, float]:
+    """Return the group with room where the row gains most, or -1, and what moving there changes; clear the scores.
+
+    `aim` and `change` are filled with the best full groups.
+    """
+    room = -1
+    room_change = -LEAST_GAIN
+    for k in range(AIMS):
+        aim[k] = -1
+        change[k] = np.inf
+    for k in range(many):
+        g = touched[k]
+        moved = leaving - score[g]
+        score[g] = 0.0
+        if size[g] < height:
+            if moved < room_change or (moved == room_change and g < room):
+                room = g
+                room_change = moved
+        elif moved < change[AIMS - 1]:
+            j = AIMS - 1
+            while j > 0 and moved < change[j - 1]:
+                aim[j] = aim[j - 1]
+                change[j] = change[j - 1]
+                j -= 1
+            aim[j] = g
+            change[j] = moved
+    return room, room_change
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _slot(key: int, places: int) -> int:
+    """Return the place of a pair of groups among so many, a power of two."""
+    return (key * 0x9E3779B97F4A7C1 >> 20) & (places - 1)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _swap(
     row: int,
-    to: int,
+    home: int,
+    most: float,
+    aim: Indices,
+    change: Floats,
     group: Indices,
     size: Indices,
-    starts: Offsets,
-    row_starts: Offsets,
-    row_bags: Indices,
-    slots: Indices,
-    slot_group: Indices,
-    slot_count: Indices,
+    history: History,
+    counts: Counts,
+    mind: Mind,
+    pairs: Pairs,
+) -> float:
+    """Swap the row with one of a full group, if both together change the objective by less than `most`; return the gain, or 0."""
+    starts, weights, row_starts, row_bags, steps = history
+    slots, slot_group, slot_count = counts
+    for k in range(AIMS):
+        to = aim[k]
+        if to < 0 or change[k] >= most or change[k] >= -LEAST_GAIN:
+            break
+        # The row may go to a full group if another leaves it: one that would come here, or one of its cheapest.
+        key = np.int64(to) * len(size) + home
+        slot = _slot(key, len(pairs.key))
+        for c in range(EVICTED + 1):
+            if c == 0:
+                if pairs.key[slot] != key:
+                    continue
+                other, cost = pairs.row[slot], pairs.cost[slot]
+            else:
+                other, cost = mind.row[to, c - 1], mind.cost[to, c - 1]
+            if other < 0 or other == row or group[other] != to or change[k] + cost >= most:
+                continue
+            # A bag with both rows does not change: so the two moves, each by itself, cost at most what both together cost.
+            back = cost_of_move(
+                other, home, group, starts, weights, row_starts, row_bags, slots, slot_group, slot_count, steps
+            )
+            if change[k] + back >= most:
+                continue
+            move(row, to, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+            back = cost_of_move(
+                other, home, group, starts, weights, row_starts, row_bags, slots, slot_group, slot_count, steps
+            )
+            if change[k] + back < most:
+                move(other, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+                return -(change[k] + back)
+            move(row, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+    return 0.0
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _keep_in_mind(
+    row: int, home: int, cost: float, aim: Indices, change: Floats, group: Indices, mind: Mind, pairs: Pairs
 ) -> None:
-    home = group[row]
-    for i in range(row_starts[row], row_starts[row + 1]):
-        bag = row_bags[i]
-        low = starts[bag]
-        used = slots[bag]
-        here = -1
-        there = -1
-        for at in range(low, low + used):
-            if slot_group[at] == home:
-                here = at
-            elif slot_group[at] == to:
-                there = at
-        if there >= 0:
-            slot_count[there] += 1
-            slot_count[here] -= 1
-            if slot_count[here] == 0:
-                slot_group[here] = slot_group[low + used - 1]
-                slot_count[here] = slot_count[low + used - 1]
-                slots[bag] = used - 1
-        elif slot_count[here] == 1:
-            slot_group[here] = to
-        else:
-            slot_count[here] -= 1
-            slot_group[low + used] = to
-            slot_count[low + used] = 1
-            slots[bag] = used + 1
-    group[row] = to
-    size[home] -= 1
-    size[to] += 1
+    """Note a row that stays, for swaps with rows that come."""
+    worst = 0
+    for c in range(EVICTED):
+        if mind.row[home, c] < 0 or group[mind.row[home, c]] != home or mind.row[home, c] == row:
+            mind.cost[home, c] = np.inf
+        if mind.cost[home, c] > mind.cost[home, worst]:
+            worst = c
+    if cost < mind.cost[home, worst]:
+        mind.row[home, worst] = row
+        mind.cost[home, worst] = cost
+    for k in range(AIMS):
+        to = aim[k]
+        if to < 0:
+            break
+        key = np.int64(home) * len(mind.row) + to
+        slot = _slot(key, len(pairs.key))
+        known = pairs.row[slot]
+        if pairs.key[slot] != key or group[known] != home or change[k] < pairs.cost[slot] or known == row:
+            pairs.key[slot] = key
+            pairs.row[slot] = row
+            pairs.cost[slot] = change[k]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -128,165 +216,36 @@ def _pass(
     group: Indices,
     size: Indices,
     height: int,
-    starts: Offsets,
-    weights: Floats,
-    row_starts: Offsets,
-    row_bags: Indices,
-    slots: Indices,
-    slot_group: Indices,
-    slot_count: Indices,
-    steps: Floats,
-    mind: Indices,
-    mind_cost: Floats,
-    pair_key: Offsets,
-    pair_row: Indices,
-    pair_cost: Floats,
+    history: History,
+    counts: Counts,
+    mind: Mind,
+    pairs: Pairs,
 ) -> float:
-    """Visit rows in an order, and move or swap each to where it gains most; returns the gain.
-
-    `mind` and `mind_cost` (groups, EVICTED): rows that are cheap to put elsewhere, and at most what that costs. `pair_key`,
-    `pair_row`, `pair_cost` (a power of two): for a pair of groups the row that goes from the first to the second most
-    cheaply.
-    """
-    groups = len(size)
-    score = np.zeros(groups)
-    touched = np.empty(groups, dtype=np.int32)
-    mask = len(pair_key) - 1
+    """Visit rows in an order, and move or swap each to where it gains most; returns the gain."""
+    starts, weights, row_starts, row_bags, steps = history
+    slots, slot_group, slot_count = counts
+    score = np.zeros(len(size))
+    touched = np.empty(len(size), dtype=np.int32)
     aim = np.empty(AIMS, dtype=np.int32)
-    aim_change = np.empty(AIMS)
+    change = np.empty(AIMS)
     gained = 0.0
     for row in order:
-        first, last = row_starts[row], row_starts[row + 1]
         home = group[row]
-        found = 0
-        stay = 0.0
-        strange = 0.0
-        for i in range(first, last):
-            bag = row_bags[i]
-            weight = weights[bag]
-            strange += weight
-            low = starts[bag]
-            for at in range(low, low + slots[bag]):
-                g = slot_group[at]
-                if g == home:
-                    stay += weight * steps[slot_count[at] - 1]
-                else:
-                    if score[g] == 0.0:
-                        touched[found] = g
-                        found += 1
-                    score[g] += weight * (steps[0] - steps[slot_count[at]]) + 1e-300
-        strange *= steps[0]
-        room = -1
-        room_change = -LEAST_GAIN
-        for k in range(AIMS):
-            aim[k] = -1
-            aim_change[k] = np.inf
-        for k in range(found):
-            g = touched[k]
-            change = strange - stay - score[g]
-            score[g] = 0.0
-            if size[g] < height:
-                if change < room_change or (change == room_change and g < room):
-                    room = g
-                    room_change = change
-            elif change < aim_change[AIMS - 1]:
-                j = AIMS - 1
-                while j > 0 and change < aim_change[j - 1]:
-                    aim[j] = aim[j - 1]
-                    aim_change[j] = aim_change[j - 1]
-                    j -= 1
-                aim[j] = g
-                aim_change[j] = change
-        done = False
-        for k in range(AIMS):
-            to = aim[k]
-            if to < 0 or aim_change[k] >= room_change or aim_change[k] >= -LEAST_GAIN:
-                break
-            # The row may go to a full group if another leaves it: one that would come here, or one of its cheapest.
-            key = np.int64(to) * groups + home
-            slot = (key * 0x9E3779B97F4A7C1 >> 20) & mask
-            for c in range(EVICTED + 1):
-                if c == 0:
-                    if pair_key[slot] != key:
-                        continue
-                    other = pair_row[slot]
-                    cost = pair_cost[slot]
-                else:
-                    other = mind[to, c - 1]
-                    cost = mind_cost[to, c - 1]
-                if other < 0 or other == row or group[other] != to or aim_change[k] + cost >= room_change:
-                    continue
-                # A bag with both rows does not change: so the two moves, each by itself, cost at most what both together cost.
-                back = _change(
-                    other, home, group, starts, weights, row_starts, row_bags, slots, slot_group, slot_count, steps
-                )
-                if aim_change[k] + back >= room_change:
-                    continue
-                _move(row, to, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
-                back = _change(
-                    other, home, group, starts, weights, row_starts, row_bags, slots, slot_group, slot_count, steps
-                )
-                if aim_change[k] + back < room_change:
-                    _move(other, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
-                    gained -= aim_change[k] + back
-                    done = True
-                    break
-                _move(row, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
-            if done:
-                break
-        if done:
-            continue
-        if room >= 0:
-            _move(row, room, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+        many, stay, strange = _score(
+            row, home, starts, weights, row_starts, row_bags, steps, slots, slot_group, slot_count, score, touched
+        )
+        room, room_change = _aim(many, touched, score, strange - stay, size, height, aim, change)
+        gain = 0.0
+        if aim[0] >= 0 and change[0] < min(room_change, -LEAST_GAIN):
+            gain = _swap(row, home, room_change, aim, change, group, size, history, counts, mind, pairs)
+        if gain > 0.0:
+            gained += gain
+        elif room >= 0:
+            move(row, room, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
             gained -= room_change
-            continue
-        # It stays, and is kept in mind for swaps.
-        cost = strange - stay
-        worst = 0
-        for c in range(EVICTED):
-            if mind[home, c] < 0 or group[mind[home, c]] != home or mind[home, c] == row:
-                mind_cost[home, c] = np.inf
-            if mind_cost[home, c] > mind_cost[home, worst]:
-                worst = c
-        if cost < mind_cost[home, worst]:
-            mind[home, worst] = row
-            mind_cost[home, worst] = cost
-        for k in range(AIMS):
-            to = aim[k]
-            if to < 0:
-                break
-            key = np.int64(home) * groups + to
-            slot = (key * 0x9E3779B97F4A7C1 >> 20) & mask
-            if (
-                pair_key[slot] != key
-                or group[pair_row[slot]] != home
-                or aim_change[k] < pair_cost[slot]
-                or pair_row[slot] == row
-            ):
-                pair_key[slot] = key
-                pair_row[slot] = row
-                pair_cost[slot] = aim_change[k]
+        else:
+            _keep_in_mind(row, home, strange - stay, aim, change, group, mind, pairs)
     return gained
-
-
-def steps_of(chance: float, longest: int) -> Floats:
-    """Return what the (c + 1)-th row of a bag in a group adds to its cost, for c from 0 to longest: (1 - chance)^c."""
-    return np.power(1.0 - chance, np.arange(longest + 1, dtype=np.float64))
-
-
-def objective(bags: Bags, group: npt.NDArray[np.int32], chance: float = 1.0) -> float:
-    """Return the sum over bags of their weight times the groups they touch, or are expected to (see above)."""
-    slots = np.zeros(bags.count, dtype=np.int32)
-    slot_group, slot_count = np.empty_like(bags.members), np.empty_like(bags.members)
-    if not bags.count:
-        return 0.0
-    _fill(bags.starts, bags.members, group, slots, slot_group, slot_count)
-    longest = int(np.diff(bags.starts).max(initial=0))
-    cost = np.concatenate([[0.0], np.cumsum(steps_of(chance, longest))])
-    lengths = np.diff(bags.starts)
-    used = np.arange(len(bags.members)) - np.repeat(bags.starts[:-1], lengths) < np.repeat(slots, lengths)
-    each = np.where(used, cost[np.where(used, slot_count, 0)], 0.0)
-    return float((each * np.repeat(bags.weights, lengths)).sum())
 
 
 def _order(generator: np.random.Generator, rows: Indices, group: Indices, groups: int, near: bool) -> Indices:
@@ -317,37 +276,21 @@ def refine(
     group = group.copy()
     slots = np.zeros(bags.count, dtype=np.int32)
     slot_group, slot_count = np.empty_like(bags.members), np.empty_like(bags.members)
-    _fill(bags.starts, bags.members, group, slots, slot_group, slot_count)
-    row_starts, row_bags = bags.turned
+    fill(bags.starts, bags.members, group, slots, slot_group, slot_count)
     steps = steps_of(chance, int(np.diff(bags.starts).max(initial=0)))
+    history = History(bags.starts, bags.weights, *bags.turned, steps)
+    counts = Counts(slots, slot_group, slot_count)
     rows = np.flatnonzero(bags.frequency).astype(np.int32)
     size = np.bincount(group[rows], minlength=groups).astype(np.int32)
-    mind, mind_cost = np.full((groups, EVICTED), -1, dtype=np.int32), np.full((groups, EVICTED), np.inf)
-    pairs = 1 << max(4, int(np.ceil(np.log2(AIMS * max(len(rows), 1)))))
-    pair_key, pair_row, pair_cost = np.full(pairs, -1), np.zeros(pairs, dtype=np.int32), np.zeros(pairs)
+    mind = Mind(np.full((groups, EVICTED), -1, dtype=np.int32), np.full((groups, EVICTED), np.inf))
+    places = 1 << max(4, int(np.ceil(np.log2(AIMS * max(len(rows), 1)))))
+    pairs = Pairs(np.full(places, -1), np.zeros(places, dtype=np.int32), np.zeros(places))
     generator = np.random.default_rng(seed)
     start = objective(bags, group, chance)
     total = 0.0
     for _ in range(passes):
-        gained = _pass(
-            _order(generator, rows, group, groups, near),
-            group,
-            size,
-            height,
-            bags.starts,
-            bags.weights,
-            row_starts,
-            row_bags,
-            slots,
-            slot_group,
-            slot_count,
-            steps,
-            mind,
-            mind_cost,
-            pair_key,
-            pair_row,
-            pair_cost,
-        )
+        order = _order(generator, rows, group, groups, near)
+        gained = _pass(order, group, size, height, history, counts, mind, pairs)
         total += gained
         if gained <= least * start:
             break
