@@ -55,15 +55,10 @@ def quantise(
     matrices = _matrices(network, per_channel, bits, symmetric)
     tables = {layer.name: _table(layer, bits) for layer in network.layers if isinstance(layer, Embedding)}
     codes = {name: _given(name, code) for name, code in network.codes.items()}
-    offsets = {
-        layer.name: network.codes[layer.name].low
-        for layer in network.inputs
-        if layer.integers and layer.name in network.codes
-    }
+    integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
     names = stored(network)
     _inherit(network, names, codes, tables)
     open_names = frozenset(name for name in names if name not in codes)
-    notes: list[str] = []
     if open_names and samples is None and network.codes:
         readers = read_by_matrices(network)
         name = next(layer.name for layer in network.layers if layer.name in open_names)
@@ -73,24 +68,8 @@ def quantise(
         )
     calibration = "codes given by the file" if network.codes else "none"
     if samples is not None and open_names:
-        _, runs = checked(network, samples)
-        groups = shared(network, open_names)
-        whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
-        constant = _fixed_codes(network, samples, open_names, bits)
-        found = calibrate(
-            network,
-            samples,
-            {n: g for n, g in groups.items() if n not in constant},
-            whole,
-            bits,
-            range,
-            chunk,
-        )
-        codes.update({name: constant[name] if name in constant else found[groups[name]] for name in groups})
-        how = f"{range} over {runs * network.batch} samples"
-        calibration = f"codes given by the file; {len(found)} others {how}" if network.codes else how
-    if network.codes:
-        notes.append("weight and activation codes as the file gives them")
+        measured, calibration = _calibrated(network, samples, open_names, bits, range, chunk)
+        codes |= measured
     order = [layer.name for layer in network.layers if layer.name in codes]
     return QuantisedNetwork(
         network=network,
@@ -99,9 +78,24 @@ def quantise(
         codes={name: codes[name] for name in order},
         per_channel=per_channel,
         calibration=calibration,
-        offsets=offsets,
-        notes=tuple(notes),
+        offsets={name: network.codes[name].low for name in integers},
+        notes=("weight and activation codes as the file gives them",) if network.codes else (),
     )
+
+
+def _calibrated(
+    network: Network, samples: Inputs, names: frozenset[str], bits: int, range: str, chunk: int | None
+) -> tuple[dict[str, Affine], str]:
+    """Return codes for the stored tensors `names` from what they hold on samples, and how that was done, in words."""
+    _, runs = checked(network, samples)
+    groups = shared(network, names)
+    whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
+    constant = _fixed_codes(network, samples, names, bits)
+    calibrated = {name: group for name, group in groups.items() if name not in constant}
+    found = calibrate(network, samples, calibrated, whole, bits, range, chunk)
+    codes = {name: constant[name] if name in constant else found[group] for name, group in groups.items()}
+    how = f"{range} over {runs * network.batch} samples"
+    return codes, f"codes given by the file; {len(found)} others {how}" if network.codes else how
 
 
 def _given(name: str, code: Affine) -> Affine:

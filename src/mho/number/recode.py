@@ -1,4 +1,16 @@
-"""Recoding a quantised network: its weights onto few magnitudes or few bit planes, for the least error of weights or outputs."""
+"""Recoding a quantised network: its weights onto few magnitudes or few bit planes, for the least error of weights or outputs.
+
+Method "nearest" takes the nearest weight. Method "output" rounds weight by weight along K (see `compensation`), weighs errors by
+the mean square of their input while searching scales, and corrects the bias for the mean error of the outputs on samples. Layers
+whose inputs depend on no sample are rounded to the nearest. Method "sequence" does so layer after layer: inputs are those that the
+integers of the layers before give, these recoded already; the scales of a layer are multiplied by one gain and its bias is
+corrected so that its outputs have the spread and the mean of the float network's. Both or neither: rounding loses spread, and
+where the mean alone is kept, rectifiers pass ever less of it, layer after layer. It keeps the tensors of all samples in memory,
+needs activation codes and fits scales. It gains where weights are coarse: of 2000 images of all classes ResNet-20 had right, by
+"output" and by "sequence" on 256 samples, 1301 and 1698 on Grid.uniform(2), 1609 and 1689 in 1.5 planes, 1788 and 1791 in 2 (8
+bits: 1830); of 200, MobileNet-v2 on 32 samples 147 and 151 in 3.5 planes, 6 where depthwise (8 bits: 153). It takes two to three
+times as long.
+"""
 
 from __future__ import annotations
 
@@ -83,17 +95,8 @@ def recode(
     False) one a layer. "keep" starts from the integers; where these exceed the grid's bits, the scale is doubled until they
     do not.
 
-    `method` "output" rounds weight by weight along K (see `compensation`), weighs errors by the mean square of their input
-    while searching scales, and corrects the bias for the mean error of the outputs on `samples`. About `windows` input
-    vectors a layer are drawn from these with `seed`; `damping` is added to the mean squares of inputs, as a share of their
-    mean. Layers whose inputs depend on no sample are rounded to the nearest. `method` "sequence" does so layer after layer:
-    inputs are those that the integers of the layers before give, these recoded already; the scales of a layer are
-    multiplied by one gain and its bias is corrected so that its outputs have the spread and the mean of the float network's.
-    Both or neither: rounding loses spread, and where the mean alone is kept, rectifiers pass ever less of it, layer after
-    layer. It keeps the tensors of all samples in memory, needs activation codes and fits scales. It gains where
-    weights are coarse: of 2000 images of all classes ResNet-20 had right, by "output" and by "sequence" on 256 samples, 1301
-    and 1698 on Grid.uniform(2), 1609 and 1689 in 1.5 planes, 1788 and 1791 in 2 (8 bits: 1830); of 200, MobileNet-v2 on 32
-    samples 147 and 151 in 3.5 planes, 6 where depthwise (8 bits: 153). It takes two to three times as long.
+    `method` "nearest", "output" or "sequence": see above; the last two draw about `windows` input vectors a layer from `samples`
+    with `seed`, and add `damping` to the mean squares of inputs, as a share of their mean.
 
     `squeeze`, one number or one by layer: a row of a tile whose largest magnitude needs it is rounded to multiples of
     2^shift, as small a shift as keeps its top planes empty, 0 to `squeeze`; with method "output" later rows make good what
@@ -104,6 +107,28 @@ def recode(
     OptionError for unknown options, for method "sequence" with a scale that is kept, and for `Planes` with a scale that is
     kept or one for a layer, or with a squeeze.
     """
+    _check(quantised, method, samples, scale, damping)
+    grids = _grids(quantised, grid)
+    tops = _tops(quantised, grids, squeeze, tile)
+    if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
+        raise OptionError("weights in planes have scales of their own, fitted, one an output")
+    recoding = _Recoding(quantised, grids, tops, tile, scale, per_channel, damping)
+    recoding.run(method, samples, windows, seed)
+    names = " or ".join(sorted({str(each) for each in grids.values()}))
+    note = f"weights of {len(grids)} layers recoded to {names}, {SAID[method]}, scale {'kept' if scale == 'keep' else 'fitted'}"
+    if any(tops.values()):
+        note += f"; {said(squeeze)} squeezed out in tiles of {tile} outputs"
+    return replace(
+        quantised,
+        matrices=tied(quantised.network, recoding.matrices),
+        squeezes=tied_squeezes(quantised.network, recoding.squeezes),
+        per_channel=any(matrix.scale.ndim > 0 for matrix in recoding.matrices.values()),
+        notes=(*quantised.notes, note),
+    )
+
+
+def _check(quantised: QuantisedNetwork, method: str, samples: Inputs | None, scale: str, damping: float) -> None:
+    """Refuse options of `recode` that are unknown or do not go together, and a network that is aligned."""
     if method not in METHODS:
         raise OptionError(f"no method {method!r} of rounding: {choices(method, METHODS)}")
     if scale not in SCALES:
@@ -122,43 +147,6 @@ def recode(
         )
     if quantised.alignment is not None:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: recode before aligning")
-    grids = _grids(quantised, grid)
-    tops = _tops(quantised, grids, squeeze, tile)
-    if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
-        raise OptionError("weights in planes have scales of their own, fitted, one an output")
-    matrices = dict(quantised.matrices)
-    squeezes = {name: each for name, each in quantised.squeezes.items() if name not in grids}
-
-    def change(layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
-        task = _Task(layer, matrices[layer.name], grids[layer.name], tops.get(layer.name, 0), tile)
-        matrices[layer.name], record = task.done(scale, per_channel, seen, wanted, damping)
-        if record is not None:
-            squeezes[layer.name] = record
-        return matrices[layer.name]
-
-    layers = [layer for layer in quantised.network.matrix_layers if layer.name in grids]
-    if samples is None or method == "output":
-        found = {} if samples is None else moments(quantised.network, samples, grids, windows=windows, seed=seed)
-        for layer in layers:
-            change(layer, found.get(layer.name))
-    else:
-        constant = fixed(quantised.network)
-        for layer in layers:
-            if layer.name in constant:
-                change(layer, None)
-        start = replace(quantised, matrices=dict(matrices))
-        changed_in_order(start, samples, grids, change, windows=windows, seed=seed)
-    names = " or ".join(sorted({str(each) for each in grids.values()}))
-    note = f"weights of {len(grids)} layers recoded to {names}, {SAID[method]}, scale {'kept' if scale == 'keep' else 'fitted'}"
-    if any(tops.values()):
-        note += f"; {said(squeeze)} squeezed out in tiles of {tile} outputs"
-    return replace(
-        quantised,
-        matrices=tied(quantised.network, matrices),
-        squeezes=tied_squeezes(quantised.network, squeezes),
-        per_channel=any(each.scale.ndim > 0 for each in matrices.values()),
-        notes=(*quantised.notes, note),
-    )
 
 
 def _grids(quantised: QuantisedNetwork, grid: Form | Mapping[str, Form]) -> dict[str, Form]:
@@ -185,6 +173,50 @@ def _tops(
         elif top:
             raise OptionError(f"layer {name!r} in planes takes as many as it is given; it cannot be squeezed as well")
     return tops
+
+
+class _Recoding:
+    """All matrices and squeezes of a network, of which those of `grids` are recoded one by one."""
+
+    def __init__(
+        self,
+        quantised: QuantisedNetwork,
+        grids: Mapping[str, Form],
+        tops: Mapping[str, int],
+        tile: int,
+        scale: str,
+        per_channel: bool,
+        damping: float,
+    ) -> None:
+        self.quantised, self.grids, self.tops, self.tile = quantised, grids, tops, tile
+        self.scale, self.per_channel, self.damping = scale, per_channel, damping
+        self.matrices = dict(quantised.matrices)
+        self.squeezes = {name: squeeze for name, squeeze in quantised.squeezes.items() if name not in grids}
+        self.recoded = [layer for layer in quantised.network.matrix_layers if layer.name in grids]
+
+    def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
+        """Recode a layer for inputs of moments `seen`, and return its matrix."""
+        name = layer.name
+        task = _Task(layer, self.matrices[name], self.grids[name], self.tops.get(name, 0), self.tile)
+        self.matrices[name], record = task.done(self.scale, self.per_channel, seen, wanted, self.damping)
+        if record is not None:
+            self.squeezes[name] = record
+        return self.matrices[name]
+
+    def run(self, method: str, samples: Inputs | None, windows: int, seed: int) -> None:
+        """Recode each layer for inputs as the float network gives them, or (method "sequence") as the layers before give them."""
+        network = self.quantised.network
+        if samples is None or method == "output":
+            seen = {} if samples is None else moments(network, samples, self.grids, windows=windows, seed=seed)
+            for layer in self.recoded:
+                self.change(layer, seen.get(layer.name))
+            return
+        constant = fixed(network)
+        for layer in self.recoded:
+            if layer.name in constant:
+                self.change(layer, None)
+        start = replace(self.quantised, matrices=dict(self.matrices))
+        changed_in_order(start, samples, self.grids, self.change, windows=windows, seed=seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from mho.number.sharing import tied
 from mho.number.walk import Inputs, as_real, checked, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]
+Pair = tuple[Values, dict[str, AnyArray], int]
 Change = Callable[[MatrixLayer, Moments, Moments], QuantisedMatrix]
 
 
@@ -48,20 +49,12 @@ def changed_in_order(
             f"{network.name} cannot be changed layer after layer: {quantised.uncoded[0]!r} has no code; "
             "quantise it with calibration samples"
         )
-    arrays, runs = checked(network, samples)
+    _, runs = checked(network, samples)
     done: dict[str, QuantisedMatrix] = {}
     matrices = dict(quantised.matrices)
     running = replace(quantised, matrices=matrices)
     constant, free = fixed(network), releases(network, ())
-    base, real_base = fixed_values(quantised), _fixed_reals(quantised, samples)
-    pairs: list[tuple[Values, dict[str, AnyArray], int]] = []
-    for start, stop in chunks(network, runs, chunk):
-        inputs = part(network, arrays, start, stop)
-        values = Values(running, base)
-        values.enter(inputs)
-        given = zip(network.inputs, inputs, strict=True)
-        reals = {layer.name: as_real(layer, array, network.codes.get(layer.name)) for layer, array in given}
-        pairs.append((values, {**real_base, **reals}, (stop - start) * network.batch))
+    pairs = _entered(running, samples, chunk)
     places = {layer.name: place for place, layer in enumerate(network.matrix_layers)}
     for layer in network.layers:
         if layer.name in constant or isinstance(layer, Input):
@@ -69,14 +62,9 @@ def changed_in_order(
         if isinstance(layer, MatrixLayer):
             (name,) = layer.inputs
             if layer.name in names:
-                each = -(-windows // (runs * network.by_name[name].shape[0]))
-                found, wanted, seen = Sums(), Sums(), 0
-                for values, reals, _ in pairs:
-                    key = (seed, places[layer.name], seen)
-                    found.add(drawn(layer, values.real(name), each, key))
-                    wanted.add(drawn(layer, reals[name], each, key))
-                    seen += len(reals[name])
-                done[layer.name] = matrices[layer.name] = change(layer, found.moments(), wanted.moments())
+                rows = -(-windows // (runs * network.by_name[name].shape[0]))
+                found, wanted = _seen(layer, pairs, rows, (seed, places[layer.name]))
+                done[layer.name] = matrices[layer.name] = change(layer, found, wanted)
                 matrices.update(tied(network, matrices))
             weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
             for values, reals, _ in pairs:
@@ -92,6 +80,33 @@ def changed_in_order(
             for name in free[layer.name]:
                 del reals[name]
     return done
+
+
+def _entered(running: QuantisedNetwork, samples: Inputs, chunk: int | None) -> list[Pair]:
+    """Return the inputs and the fixed tensors of each part of the samples, as integers and as real numbers, and its inferences."""
+    network = running.network
+    arrays, runs = checked(network, samples)
+    base, real_base = fixed_values(running), _fixed_reals(running, samples)
+    pairs: list[Pair] = []
+    for start, stop in chunks(network, runs, chunk):
+        inputs = part(network, arrays, start, stop)
+        values = Values(running, base)
+        values.enter(inputs)
+        given = zip(network.inputs, inputs, strict=True)
+        reals = {layer.name: as_real(layer, array, network.codes.get(layer.name)) for layer, array in given}
+        pairs.append((values, {**real_base, **reals}, (stop - start) * network.batch))
+    return pairs
+
+
+def _seen(layer: MatrixLayer, pairs: list[Pair], rows: int, key: tuple[int, int]) -> tuple[Moments, Moments]:
+    """Return the moments of a layer's inputs as the integers give them, and as the float network does, from drawn rows."""
+    (name,) = layer.inputs
+    integers, floats, seen = Sums(), Sums(), 0
+    for values, reals, _ in pairs:
+        integers.add(drawn(layer, values.real(name), rows, (*key, seen)))
+        floats.add(drawn(layer, reals[name], rows, (*key, seen)))
+        seen += len(reals[name])
+    return integers.moments(), floats.moments()
 
 
 def _fixed_reals(quantised: QuantisedNetwork, samples: Inputs) -> dict[str, AnyArray]:

@@ -73,6 +73,26 @@ def instance(task: Task) -> Instance:
     )
 
 
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _resident_end(
+    blocks: Integers,
+    windows: Integers,
+    window_s: Floats,
+    gap_s: Floats,
+    copies: Integers,
+    writer: Integers,
+    fixed: tuple[float, int, float, bool],
+) -> float:
+    """Return the planned end in s where all weights stay on the chip, or NEVER where they do not fit."""
+    end, held = 0.0, 0
+    for layer in range(len(blocks)):
+        if writer[layer] == layer:
+            held += blocks[layer] * copies[layer]
+        count = copies[writer[layer]]
+        end += gap_s[layer] + (windows[layer] + count - 1) // count * window_s[layer]
+    return end + fixed[0] if held <= fixed[1] else NEVER
+
+
 def _planned_end(
     blocks: Integers,
     windows: Integers,
@@ -91,13 +111,7 @@ def _planned_end(
     head, tail = 0, 1
     times[0], counts[0] = 0.0, groups
     if resident:
-        held = 0
-        for layer in range(len(blocks)):
-            if writer[layer] == layer:
-                held += blocks[layer] * copies[layer]
-            count = copies[writer[layer]]
-            end += gap_s[layer] + (windows[layer] + count - 1) // count * window_s[layer]
-        return (end + after_s if held <= groups else NEVER), len(blocks)
+        return _resident_end(blocks, windows, window_s, gap_s, copies, writer, fixed), len(blocks)
     # When the blocks of a layer that stay have been written.
     ready = np.zeros(len(blocks))
     for layer in range(len(blocks)):

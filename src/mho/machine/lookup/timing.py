@@ -142,7 +142,7 @@ class State(NamedTuple):
     """A batch that is under way; its activations are numbered from 0.
 
     `begun`: when each began at its array. `merging`: whether it waits to be added where its bag is merged. `times`, `keys`: the
-    heap of known events; `count`: how many are known, and how many were ever.
+    heap of known events; `known`: how many there are, and how many there were ever.
     """
 
     arrays: Line
@@ -153,7 +153,7 @@ class State(NamedTuple):
     merging: npt.NDArray[np.bool_]
     times: Times
     keys: Ints
-    count: Ints
+    known: Ints
 
 
 SETTLED, CONVERTED, CROSSED, ADDED, MERGED = range(5)
@@ -203,7 +203,7 @@ def _pop(times: Times, keys: Ints, count: Ints) -> None:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _join(head: Ints, tail: Ints, following: Ints, part: int, activation: int) -> bool:
     """Queue an activation at a part; return True if nobody is before it."""
-    free = head[part] < 0
+    free: bool = head[part] < 0
     if free:
         head[part] = activation
     else:
@@ -215,7 +215,7 @@ def _join(head: Ints, tail: Ints, following: Ints, part: int, activation: int) -
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _leave(head: Ints, following: Ints, part: int, activation: int) -> int:
     """Let the first activation go from a part; return the next one, or -1."""
-    other = following[activation]
+    other: int = following[activation]
     following[activation] = -1
     head[part] = other
     return other
@@ -309,12 +309,12 @@ def _run(work: Work, parts: Parts, measured: Measured) -> int:
     crossed = 0
     for b in range(len(work.batches) - 1):
         low = work.batches[b]
-        state.count[1] = 0
+        state.known[1] = 0
         for a in range(work.batches[b + 1] - low):
             state.merging[a] = False
             if _join(state.arrays.head, state.arrays.tail, state.arrays.following, work.instances[low + a], a):
                 state.begun[a] = 0.0
-                _push(state.times, state.keys, state.count, parts.settle_s, a, SETTLED)
+                _push(state.times, state.keys, state.known, parts.settle_s, a, SETTLED)
         crossed += _batch(low, work, parts, measured, state)
     return crossed
 
@@ -338,9 +338,14 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
     chip, services = seats.chip, Services.of(lookups)
     settle_s, convert_s = reading.steps * chip.array.step_overhead_s, reading.steps * reading.conversion_s
     shares, instances = lookups.shares, lookups.instances
-    busy = (lookups.layout.instances, seats.adc_sets, seats.tiles, seats.tiles)
     measured = Measured(
-        np.zeros(trace.bags), *(np.zeros(parts) for parts in busy), shares.sizes.copy(), shares.counts.copy()
+        np.zeros(trace.bags),
+        np.zeros(lookups.layout.instances),
+        np.zeros(seats.adc_sets),
+        np.zeros(seats.tiles),
+        np.zeros(seats.tiles),
+        shares.sizes.copy(),
+        shares.counts.copy(),
     )
     crossed = _run(
         Work(lookups.batches, lookups.sizes, lookups.bags, instances, shares.of, shares.sizes, shares.home),

@@ -38,7 +38,7 @@ class Counts(NamedTuple):
 
     slots: Indices
     group: Indices
-    count: Indices
+    rows: Indices
 
 
 class Mind(NamedTuple):
@@ -178,7 +178,7 @@ def _swap(
             )
             if change[k] + back < most:
                 move(other, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
-                return -(change[k] + back)
+                return float(-(change[k] + back))
             move(row, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
     return 0.0
 
