@@ -28,9 +28,6 @@ SPARE = 16
 WORD = 8
 """Bytes that are masked at once."""
 
-A1, A2, A3, A4 = (tile_rows(vectors, 1) for vectors in range(1, WIDEST + 1))
-B1, B2, B3, B4 = (tile_rows(vectors, 2) for vectors in range(1, WIDEST + 1))
-
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _copy(x: Any, first: Any, count: Any, held: Any) -> None:
@@ -69,36 +66,55 @@ def _mask(source: Any, target: Any, mask: Any) -> None:
         target[i] = source[i] & mask
 
 
+def _clipping(vectors: int) -> Any:
+    """Make the function that multiplies rows with so many vectors of columns: the width is a constant of its tiles."""
+    tall = tile_rows(vectors, 1)
+
+    @njit(cache=True)  # type: ignore[untyped-decorator]
+    def clip_rows(
+        data: Any, count: Any, stride: Any, at: Any, apart: Any, quads: Any, low: Any, high: Any, out: Any
+    ) -> Any:
+        clipped = 0
+        for r in range(0, count, tall):
+            clipped += clip_tile(
+                tall, vectors, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
+            )
+        return clipped
+
+    return clip_rows
+
+
+_clip_1, _clip_2, _clip_3, _clip_4 = (_clipping(vectors) for vectors in range(1, WIDEST + 1))
+CLIP_ROWS = np.array([0, *(tile_rows(vectors, 1) for vectors in range(1, WIDEST + 1))])
+"""Rows of a tile by its vectors."""
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _clip_rows(
-    rows: Any, count: Any, weights: Any, first: Any, vectors: Any, lows: Any, highs: Any, targets: Any
+    data: Any, count: Any, stride: Any, weights: Any, first: Any, vectors: Any, lows: Any, highs: Any, out: Any
 ) -> Any:
-    """Multiply `count` rows with `vectors` vectors of columns from `first` on; returns how many sums clipped."""
-    quads, apart, stride = weights.shape[1], weights.strides[0], rows.strides[0]
-    at, data = weights.ctypes.data + first * apart, rows.ctypes.data
-    low, high, out = lows.ctypes.data, highs.ctypes.data, targets.ctypes.data
-    clipped = 0
+    """Multiply `count` rows, from address `data` on, with `vectors` vectors of columns; returns how many sums clipped.
+
+    `out`: the address of the addresses that sums are added to, row by row.
+    """
+    quads, apart = weights.shape[1], weights.strides[0]
+    at, low, high = weights.ctypes.data + first * apart, lows.ctypes.data, highs.ctypes.data
     if vectors == 1:
-        for r in range(0, count, A1):
-            clipped += clip_tile(
-                A1, 1, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
-            )
-    elif vectors == 2:
-        for r in range(0, count, A2):
-            clipped += clip_tile(
-                A2, 2, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
-            )
-    elif vectors == 3:
-        for r in range(0, count, A3):
-            clipped += clip_tile(
-                A3, 3, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
-            )
-    else:
-        for r in range(0, count, A4):
-            clipped += clip_tile(
-                A4, 4, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
-            )
-    return clipped
+        return _clip_1(data, count, stride, at, apart, quads, low, high, out)
+    if vectors == 2:
+        return _clip_2(data, count, stride, at, apart, quads, low, high, out)
+    if vectors == 3:
+        return _clip_3(data, count, stride, at, apart, quads, low, high, out)
+    return _clip_4(data, count, stride, at, apart, quads, low, high, out)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _aim(targets: Any, sums: Any, owner: Any, count: Any, first: Any, nowhere: Any) -> None:
+    """Fill in where the sums of each row go: those of rows that fill up the last tile go nowhere."""
+    for r in range(count):
+        targets[r] = sums.ctypes.data + owner[r] * sums.strides[0] + first * LANES * 4
+    for r in range(count, count + SPARE):
+        targets[r] = nowhere.ctypes.data
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -152,11 +168,9 @@ def clip(x: Any, weights: Any, chunks: Any, safe: Any, bits: Any, planes: Any, l
                         count += 1
                 for r in range(count, count + SPARE):
                     lows[r], highs[r] = -NEVER, NEVER
-            for r in range(count):
-                targets[r] = sums.ctypes.data + owner[r] * sums.strides[0] + first * LANES * 4
-            for r in range(count, count + SPARE):
-                targets[r] = nowhere.ctypes.data
-            clipped += _clip_rows(rows, count, weights, first, vectors, lows, highs, targets)
+            _aim(targets, sums, owner, count, first, nowhere)
+            data, stride, out = rows.ctypes.data, rows.strides[0], targets.ctypes.data
+            clipped += _clip_rows(data, count, stride, weights, first, vectors, lows, highs, out)
     return clipped
 
 
@@ -167,119 +181,101 @@ def multiply(x: Any, weights: Any, chunks: Any, sums: Any) -> None:
     Rows of x lie at least as far apart as weights have quads, four bytes each: what stands behind a row meets weights of 0.
     """
     windows, stride = len(x), x.strides[0]
-    quads, apart = weights.shape[1], weights.strides[0]
-    lows, highs = np.full(SPARE, -NEVER, np.int32), np.full(SPARE, NEVER, np.int32)
-    targets = np.zeros(TOGETHER + SPARE, dtype=np.int64)
+    lows, highs = np.full(TOGETHER + SPARE, -NEVER, np.int32), np.full(TOGETHER + SPARE, NEVER, np.int32)
+    targets, owner = np.zeros(TOGETHER + SPARE, dtype=np.int64), np.zeros(TOGETHER, dtype=np.int64)
     last = np.zeros((SPARE, stride), dtype=np.uint8)
     nowhere = np.zeros(sums.shape[1], dtype=np.int32)
-    low, high, out = lows.ctypes.data, highs.ctypes.data, targets.ctypes.data
     for begin in range(0, windows, TOGETHER):
         # Tiles never reach beyond the last row: those that would are multiplied elsewhere.
         together = min(TOGETHER, windows - begin)
-        data = x.ctypes.data + begin * stride
+        for r in range(together):
+            owner[r] = begin + r
         for c in range(chunks.shape[0]):
             first, vectors = chunks[c]
-            at = weights.ctypes.data + first * apart
-            for r in range(together):
-                targets[r] = sums.ctypes.data + (begin + r) * sums.strides[0] + first * LANES * 4
-            for r in range(together, together + SPARE):
-                targets[r] = nowhere.ctypes.data
-            tall = A1 if vectors == 1 else A2 if vectors == 2 else A3 if vectors == 3 else A4
+            _aim(targets, sums, owner, together, first, nowhere)
+            tall = CLIP_ROWS[vectors]
             whole = together // tall * tall
             for r in range(whole, together):
                 for i in range(x.shape[1]):
                     last[r - whole, i] = x[begin + r, i]
-            for r in range(0, together, tall):
-                from_row = data + r * stride if r < whole else last.ctypes.data
-                if vectors == 1:
-                    clip_tile(A1, 1, from_row, stride, at, apart, quads, low, high, out + 8 * r)
-                elif vectors == 2:
-                    clip_tile(A2, 2, from_row, stride, at, apart, quads, low, high, out + 8 * r)
-                elif vectors == 3:
-                    clip_tile(A3, 3, from_row, stride, at, apart, quads, low, high, out + 8 * r)
-                else:
-                    clip_tile(A4, 4, from_row, stride, at, apart, quads, low, high, out + 8 * r)
+            data, out = x.ctypes.data + begin * stride, targets.ctypes.data
+            _clip_rows(data, whole, stride, weights, first, vectors, lows, highs, out)
+            rest, out = together - whole, out + 8 * whole
+            _clip_rows(last.ctypes.data, rest, stride, weights, first, vectors, lows, highs, out)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _convert_one(
-    rows: Any, count: Any, lower: Any, first: Any, vectors: Any, gains: Any, offsets: Any, low: Any, high: Any,
-    scale: Any, targets: Any, quiet: Any,
-) -> Any:  # fmt: skip
-    """Multiply and convert rows with weights of one byte; returns how many clipped.
+def _plane(
+    words: Any, together: Any, idle: Any, driven: Any, p: Any, bits: Any, rows: Any, owner: Any, begin: Any
+) -> Any:
+    """Fill in the rows of a plane, of all windows or, where `idle` ones give nothing, of the driven; returns how many."""
+    mask = np.uint64(0x0101010101010101) * np.uint64((((1 << bits) - 1) << (p * bits)) & 255)
+    count = 0
+    for w in range(together):
+        if not idle or driven[w, p] > 0:
+            _mask(words[w], rows[count], mask)
+            owner[count] = begin + w
+            count += 1
+    return count
 
-    `quiet`: how many columns of the run clip without any input, as those of rows that fill up a tile do.
-    """
-    quads, apart, s = lower.shape[1], lower.strides[0], rows.strides[0]
-    at, data, out = lower.ctypes.data + first * apart, rows.ctypes.data, targets.ctypes.data
-    g, o = gains.ctypes.data + first * LANES * 4, offsets.ctypes.data + first * LANES * 4
-    n = 0
-    if vectors == 1:
-        for r in range(0, count, A1):
-            n += convert_tile(A1, 1, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % A1)
-    elif vectors == 2:
-        for r in range(0, count, A2):
-            n += convert_tile(A2, 2, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % A2)
-    elif vectors == 3:
-        for r in range(0, count, A3):
-            n += convert_tile(A3, 3, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % A3)
-    else:
-        for r in range(0, count, A4):
-            n += convert_tile(A4, 4, data + r * s, s, at, None, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % A4)
-    return n
+
+def _converting(vectors: int, two: bool) -> Any:
+    """Make the function that multiplies and converts rows with so many vectors of weights, of two bytes or of one."""
+    tall = tile_rows(vectors, 2 if two else 1)
+
+    @njit(cache=True)  # type: ignore[untyped-decorator]
+    def convert_rows(
+        data: Any, count: Any, s: Any, at: Any, up: Any, apart: Any, quads: Any, g: Any, o: Any, low: Any, high: Any,
+        scale: Any, out: Any, quiet: Any,
+    ) -> Any:  # fmt: skip
+        n = -quiet * (-count % tall)
+        for r in range(0, count, tall):
+            n += convert_tile(tall, vectors, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
+        return n
+
+    return convert_rows
+
+
+_one_1, _one_2, _one_3, _one_4 = (_converting(vectors, False) for vectors in range(1, WIDEST + 1))
+_two_1, _two_2, _two_3, _two_4 = (_converting(vectors, True) for vectors in range(1, WIDEST + 1))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _convert_two(
+def _convert_rows(
     rows: Any, count: Any, lower: Any, upper: Any, first: Any, vectors: Any, gains: Any, offsets: Any, low: Any, high: Any,
-    scale: Any, targets: Any, quiet: Any,
+    scale: Any, targets: Any,
 ) -> Any:  # fmt: skip
-    """Multiply and convert rows with weights of two bytes; returns how many clipped.
-
-    `quiet`: how many columns of the run clip without any input, as those of rows that fill up a tile do.
-    """
+    """Multiply and convert rows with weights of one byte, or two; returns how many clipped."""
+    # Columns that clip without any input do so in rows that fill up a tile, too.
+    quiet = 0
+    for j in range(first * LANES, (first + vectors) * LANES):
+        code = np.rint(offsets[j])
+        quiet += code < low or code > high
     quads, apart, s = lower.shape[1], lower.strides[0], rows.strides[0]
     at, data, out = lower.ctypes.data + first * apart, rows.ctypes.data, targets.ctypes.data
-    up = upper.ctypes.data + first * apart
     g, o = gains.ctypes.data + first * LANES * 4, offsets.ctypes.data + first * LANES * 4
-    n = 0
+    if upper.shape[0] == 0:
+        if vectors == 1:
+            return _one_1(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
+        if vectors == 2:
+            return _one_2(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
+        if vectors == 3:
+            return _one_3(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
+        return _one_4(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
+    up = upper.ctypes.data + first * apart
     if vectors == 1:
-        for r in range(0, count, B1):
-            n += convert_tile(B1, 1, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % B1)
-    elif vectors == 2:
-        for r in range(0, count, B2):
-            n += convert_tile(B2, 2, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % B2)
-    elif vectors == 3:
-        for r in range(0, count, B3):
-            n += convert_tile(B3, 3, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % B3)
-    else:
-        for r in range(0, count, B4):
-            n += convert_tile(B4, 4, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
-        n -= quiet * (-count % B4)
-    return n
+        return _two_1(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
+    if vectors == 2:
+        return _two_2(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
+    if vectors == 3:
+        return _two_3(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
+    return _two_4(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def convert(
-    x: Any,
-    upper: Any,
-    lower: Any,
-    chunks: Any,
-    gain: Any,
-    offset: Any,
-    bits: Any,
-    planes: Any,
-    low: Any,
-    high: Any,
-    sums: Any,
-) -> Any:
+    x: Any, upper: Any, lower: Any, chunks: Any, gain: Any, offset: Any, bits: Any, planes: Any, low: Any, high: Any, sums: Any
+) -> Any:  # fmt: skip
     """Convert with any step, gain and offset: code = clip(rint(float32(sum) * gain + offset)). Returns clipped conversions.
 
     Weights are 256 x upper + lower, int8 packed as for `clip`; `upper` is empty where they fit one byte. gain, offset: float32
@@ -300,20 +296,13 @@ def convert(
     idle = True
     for j in range(offset.size):
         idle &= offset[j] == 0
-    ones = np.uint64(0x0101010101010101)
-    digit = (1 << bits) - 1
     clipped = 0
     for begin in range(0, windows, TOGETHER):
         together = min(TOGETHER, windows - begin)
         _copy(x, begin, together, held)
         _driven(words, together, bits, planes, driven)
         for p in range(planes):
-            count = 0
-            for w in range(together):
-                if not idle or driven[w, p] > 0:
-                    _mask(words[w], rows[count], ones * np.uint64((digit << (p * bits)) & 255))
-                    owner[count] = begin + w
-                    count += 1
+            count = _plane(words, together, idle, driven, p, bits, rows, owner, begin)
             if count == 0:
                 continue
             shift = np.float32(1.0 / (1 << (p * bits)))
@@ -324,22 +313,10 @@ def convert(
                 _mask(rows[r], rows[r], np.uint64(0))
             for c in range(chunks.shape[0]):
                 first, vectors = chunks[c]
-                for r in range(count):
-                    targets[r] = sums.ctypes.data + owner[r] * sums.strides[0] + first * LANES * 4
-                for r in range(count, count + SPARE):
-                    targets[r] = nowhere.ctypes.data
-                quiet = 0
-                for j in range(first * LANES, (first + vectors) * LANES):
-                    code = np.rint(offset[j])
-                    quiet += code < low or code > high
-                if upper.shape[0] > 0:
-                    clipped += _convert_two(
-                        rows, count, lower, upper, first, vectors, scaled, offset, low, high, scale, targets, quiet
-                    )
-                else:
-                    clipped += _convert_one(
-                        rows, count, lower, first, vectors, scaled, offset, low, high, scale, targets, quiet
-                    )
+                _aim(targets, sums, owner, count, first, nowhere)
+                clipped += _convert_rows(
+                    rows, count, lower, upper, first, vectors, scaled, offset, low, high, scale, targets
+                )
     return clipped
 
 

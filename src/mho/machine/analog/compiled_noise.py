@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mho.machine.analog.compiled import NEVER, SPARE, TOGETHER, WORD, _clip_rows, _copy, _driven, _mask
+from mho.machine.analog.compiled import NEVER, SPARE, TOGETHER, WORD, _clip_rows, _copy, _driven, _plane
 from mho.machine.analog.dot import LANES, QUAD
 from mho.machine.analog.noise import normal
 
@@ -31,15 +31,16 @@ def _products(
 ) -> None:
     """Multiply rows with weights of two bytes: made (rows, 16 x vectors) in one row after another; `more` is scratch."""
     width = vectors * LANES
+    data, stride, out = rows.ctypes.data, rows.strides[0], targets.ctypes.data
     made[: (count + SPARE) * width] = 0
     for r in range(count + SPARE):
         targets[r] = made.ctypes.data + r * width * 4
-    _clip_rows(rows, count, lower, first, vectors, lows, highs, targets)
+    _clip_rows(data, count, stride, lower, first, vectors, lows, highs, out)
     if upper.shape[0] > 0:
         more[: (count + SPARE) * width] = 0
         for r in range(count + SPARE):
             targets[r] = more.ctypes.data + r * width * 4
-        _clip_rows(rows, count, upper, first, vectors, lows, highs, targets)
+        _clip_rows(data, count, stride, upper, first, vectors, lows, highs, out)
         for j in range(count * width):
             made[j] += more[j] << 8
 
@@ -77,12 +78,7 @@ def noisy(
         _copy(x, begin, together, held)
         _driven(words, together, 1, planes, driven)
         for p in range(planes):
-            count = 0
-            for w in range(together):
-                if not idle or driven[w, p] > 0:
-                    _mask(words[w], rows[count], np.uint64(0x0101010101010101) * np.uint64(1 << p))
-                    owner[count] = begin + w
-                    count += 1
+            count = _plane(words, together, idle, driven, p, 1, rows, owner, begin)
             scale, code_scale = 1.0 / (1 << p), np.int32(1 << p)
             for c in range(chunks.shape[0]):
                 first, vectors = chunks[c]

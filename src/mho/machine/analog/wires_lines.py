@@ -55,6 +55,26 @@ def _pivots(load: Floats, first: float, last: float) -> Floats:
 pivots = njit(cache=True)(_pivots)
 
 
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _risen(under: Floats, b: Floats, older: Floats, rates: tuple[float, float], work: Floats, largest: Floats) -> None:
+    """Solve the bit lines from their ends back, and put the accelerated next b into `older`; `largest`: of |b' - b|."""
+    rows, columns = under.shape
+    omega, gamma = rates
+    flat = columns * LANES
+    for i in range(rows - 1, -1, -1):
+        if i < rows - 1:
+            for j in range(columns):
+                p = under[i, j]
+                for lane in range(LANES):
+                    work[i, j, lane] += p * work[i + 1, j, lane]
+        solved, now, next_ = work[i].reshape(flat), b[i].reshape(flat), older[i].reshape(flat)
+        for x in range(flat):
+            size = abs(solved[x] - now[x])
+            largest[x] = size if size > largest[x] else largest[x]
+        for x in range(flat):
+            next_[x] += omega * (gamma * (solved[x] - now[x]) + now[x] - next_[x])
+
+
 def _sweep(
     words: Ladders,
     bits: Ladders,
@@ -77,7 +97,6 @@ def _sweep(
     rows, columns = weight.shape
     along, across = words
     under, down = bits
-    omega, gamma = rates
     flat = columns * LANES
     a = np.empty((columns, LANES))
     largest = np.zeros(flat)
@@ -111,18 +130,7 @@ def _sweep(
             else:
                 for lane in range(LANES):
                     work[i, j, lane] = g * a[j, lane]
-    for i in range(rows - 1, -1, -1):
-        if i < rows - 1:
-            for j in range(columns):
-                p = under[i, j]
-                for lane in range(LANES):
-                    work[i, j, lane] += p * work[i + 1, j, lane]
-        solved, now, next_ = work[i].reshape(flat), b[i].reshape(flat), older[i].reshape(flat)
-        for x in range(flat):
-            size = abs(solved[x] - now[x])
-            largest[x] = size if size > largest[x] else largest[x]
-        for x in range(flat):
-            next_[x] += omega * (gamma * (solved[x] - now[x]) + now[x] - next_[x])
+    _risen(under, b, older, rates, work, largest)
     step[:] = 0.0
     for x in range(flat):
         step[x % LANES] = max(step[x % LANES], largest[x])
