@@ -97,7 +97,7 @@ def test_a_layer_of_zeros_and_ones_is_a_bag_of_rows(
     assert counted[place, "accumulate", "compute"] == theirs["accumulate"] + bags * features
     for event in BY_ROWS:
         assert counted[place, event, "compute"] * drawn.mean() == pytest.approx(theirs[event], rel=1e-12), event
-    timing = time_program(dense, worn)
+    timing = time_program(dense)
     joules = {
         entry.component: entry.joules
         for entry in account(dense, timing, worn).entries

@@ -171,16 +171,16 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
     return path.read_bytes(), program.listing()
 
 
-def refused_or_loaded(content: bytes, path: Path) -> bool:
-    """Load a file that may be damaged; whether it loads. Any error but ProgramError is one of the loader."""
+def refused_or_loaded(content: bytes, path: Path) -> str:
+    """Load a file that may be damaged; return its listing, nothing where it is refused; any error but ProgramError is the loader's."""
     path.write_bytes(content)
     try:
         program = mho.Program.load(str(path))
     except ProgramError as error:
         assert "\n" not in str(error)
-        return False
+        return ""
     assert program.listing()
-    return True
+    return program.listing()
 
 
 def damaged(content: bytes, generator: np.random.Generator) -> bytes:
@@ -203,16 +203,16 @@ def test_a_file_with_flipped_bits_is_refused_or_loads_as_it_was(saved: tuple[byt
     assert loaded < 300
 
 
-def test_every_bit_of_the_archive_s_directory_may_be_flipped(saved: tuple[bytes, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [pytest.param(8, marks=pytest.mark.nightly), 1], ids=["every bit", "a bit a byte"])
+def test_bits_of_the_archive_s_directory_may_be_flipped(saved: tuple[bytes, str], tmp_path: Path, every: int) -> None:
     """Among them the method of compression: other decompressors raise errors of their own."""
     content, listing = saved
     first = content.index(b"PK\x01\x02")
     place = content.index(b"arrays/0.npy", first)
     for at in (*range(first, first + 46), *range(place - 46, place), *range(len(content) - 22, len(content))):
-        for bit in range(8):
+        for bit in range(8) if every == 8 or at in (first + 10, place - 36) else [at % 8]:
             flipped = content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
-            if refused_or_loaded(flipped, tmp_path / "x.mho"):
-                assert mho.Program.load(str(tmp_path / "x.mho")).listing() == listing
+            assert refused_or_loaded(flipped, tmp_path / "x.mho") in ("", listing)
 
 
 @pytest.mark.parametrize("method", [1, 6, 9, 12, 14, 93, 95, 99])
@@ -269,7 +269,8 @@ def test_an_array_larger_than_any_memory_is_refused(saved: tuple[bytes, str], tm
 EVERYWHERE: list[tuple[str | int, ...]] = [
     (), ("chip",), ("network",), ("network", "layers", 0), ("network", "layers", 1), ("network", "layers", 2),
     ("network", "layers", 1, "table"), ("quantised",), ("quantised", "matrices", "linear2"),
-    ("quantised", "tables", "embedding1"), ("quantised", "codes", "embedding1"), ("mapping",), ("instructions", 0),
+    ("quantised", "tables", "embedding1"), ("quantised", "codes", "embedding1"), ("strategy",),
+    ("instructions", 0),
 ]  # fmt: skip
 
 
