@@ -12,9 +12,6 @@ import pytest
 import yaml
 
 import mho
-from mho.cli.choice import Choice
-from mho.cli.coding import WeightOptions
-from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 from mho.mapping import Frontier, map_network
 from mho.network.graph import Network
@@ -23,6 +20,7 @@ from mho.network.zoo.configuration import read_configuration
 from mho.network.zoo.decoder import decoder
 from mho.number import QuantisedNetwork
 from mho.number.recode import form
+from mho.schedule import coded
 from tests.command_line import DECODER, Shell, write_onnx, write_samples
 
 SQUEEZED = ("--chip", "sme", "--schedule", "overlap", "--mapping", "squeezed")
@@ -177,8 +175,8 @@ def test_progress_tells_codings_and_layers(folder: Path) -> None:
     heard: list[str] = []
     network = Network.from_onnx("net.onnx")
     given = load_samples(Path("samples.npz"), network, key=None)
-    choice = Choice(mho.Chip.load("sme"), StrategyOptions(mapping="squeezed"), heard.append)
-    WeightOptions(grid="window:8:3,planes:2", squeeze=(1,), budget=0.1).coded(network, given, choice=choice)
+    strategy = mho.Strategy().with_(mapping="squeezed", grid="window:8:3,planes:2", squeeze=1, budget=0.1)
+    coded(mho.Sampled(network, calibration=given), mho.Chip.load("sme"), strategy, heard.append)
     assert heard == [
         "recoding to window:8:3 squeezed by 1",
         "recoding to planes:2",

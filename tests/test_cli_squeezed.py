@@ -14,7 +14,6 @@ import typer
 import yaml
 
 import mho
-from mho.cli.coding import WeightOptions
 from mho.cli.spread import spread
 from mho.machine.functional import Executor
 from mho.mapping import map_network
@@ -397,10 +396,3 @@ def test_two_options_of_one_name_are_refused() -> None:
 
     with pytest.raises(TypeError, match="first"):
         spread(command)
-
-
-def test_options_without_effect_leave_codes_as_they_are(folder: Path) -> None:
-    network = Network.from_onnx("net.onnx")
-    ours, plain = WeightOptions().coded(network, None), mho.number.quantise(network)
-    assert np.array_equal(ours.matrices["filter"].codes, plain.matrices["filter"].codes)
-    assert ours.notes == plain.notes

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mho
-from mho.cli.registries import analog_keys
+from mho.cli.analog import analog_keys
 from mho.machine.sweep import Sweep
 from mho.report.plot import draw
 from mho.report.sweep import axis, conclusion, drawing, places, unit

@@ -11,7 +11,6 @@ import typer
 
 from mho.cli import analog as side
 from mho.cli import options as use
-from mho.cli.coding import WeightOptions
 from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.outputs import check_outputs, emit
 from mho.cli.strategy import StrategyOptions
@@ -68,9 +67,6 @@ def accuracy(
     key: use.Key = None,
     chip: use.ChipName = "aras",
     reading: ModelOptions,
-    coding: WeightOptions,
-    symmetric: use.Symmetric = False,
-    schedule: use.ScheduleName = "adaptive",
     strategy: StrategyOptions,
     out: Annotated[
         Path | None,
@@ -97,9 +93,8 @@ def accuracy(
     """
     chip_changes, changes = side.read_settings(settings)
     asked = side.Asked(
-        context, model, chip, chip_changes, reading, coding, symmetric, schedule, strategy,
-        SampleOptions(data, calibration, key, 0), samples,
-    )  # fmt: skip
+        context, model, chip, chip_changes, reading, strategy.strategy(), SampleOptions(data, calibration, key), samples
+    )
     asked.check()
     side.check_backend(backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)

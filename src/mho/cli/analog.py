@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli import options as use
-from mho.cli.choice import Choice
-from mho.cli.coding import WeightOptions, needs_weights
 from mho.cli.command import InterruptedWorkError
-from mho.cli.inputs import (
-    ModelOptions,
-    SampleOptions,
-    checked_seed,
-    draws_weights,
-    judging,
-    load_network,
-    read_changes,
-)
+from mho.cli.compiling import Compiling
+from mho.cli.inputs import ModelOptions, SampleOptions, read_changes
 from mho.cli.outputs import PROGRAM_SUFFIX
-from mho.cli.registries import NAMES
-from mho.cli.strategy import StrategyOptions
-from mho.errors import AnalogError, ChipError, DeviceError, MappingError, OptionError, ProgramError, choices
+from mho.cli.strategy import NAMES, needs_weights
+from mho.errors import (
+    AnalogError,
+    ChipError,
+    DeviceError,
+    MappingError,
+    OptionError,
+    ProgramError,
+    StrategyError,
+    choices,
+)
 
 if TYPE_CHECKING:
     from mho.chip import Chip
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from mho.network.graph import Network
     from mho.network.samples import Samples
     from mho.program import Program
+    from mho.strategy import Strategy
 
 ANALOG = "Analog side"
 CHIP = "chip."
@@ -134,6 +134,15 @@ SampleCount = Annotated[
 Compile = Callable[[Mapping[str, Any]], "Program"]
 
 
+def analog_keys() -> tuple[str, ...]:
+    """Return the keys that --set takes for the analog side, those of a device included."""
+    from mho.machine.analog.devices.reader import keys
+    from mho.machine.analog.spec import Analog
+
+    device = tuple(f"device.{key}" for key in keys() if key not in ("name", "description"))
+    return (*Analog.keys(), *device)
+
+
 def check_backend(name: str) -> None:
     """Refuse a backend that does not exist, before the long work."""
     from mho.machine.analog.kernels import BACKENDS
@@ -199,10 +208,7 @@ class Asked:
     chip: str
     chip_changes: Mapping[str, Any]
     reading: ModelOptions
-    coding: WeightOptions
-    symmetric: bool
-    schedule: str
-    strategy: StrategyOptions
+    strategy: Strategy
     samples: SampleOptions
     count: int | None
 
@@ -217,12 +223,7 @@ class Asked:
             raise OptionError(_needs_data([key.removeprefix(CHIP) for key in over if key.startswith(CHIP)]))
         if self.kept:
             self._check_kept()
-        self.strategy.check([self.schedule])
-        self.coding.check(mapping=self.strategy.mapping)
-        # Under a budget some layers may stay off the grid, in codes that the option changes.
-        if self.symmetric and self.coding.grid is not None and self.coding.budget is None:
-            raise OptionError("--symmetric changes nothing with --grid: weights on a grid are symmetric as they are")
-        needs_weights(self.reading.weights, self.strategy.of_weights(), self.coding.of_weights())
+        needs_weights(self.reading.weights, self.strategy)
 
     def _check_kept(self) -> None:
         """Refuse what a program brings that was compiled before."""
@@ -237,6 +238,7 @@ class Asked:
     def prepare(self, say: Callable[[str], None]) -> Prepared:
         """Load everything but compile nothing yet."""
         import mho
+        from mho.mapping import Mapper
         from mho.program.legality import violations
 
         if self.kept:
@@ -255,27 +257,22 @@ class Asked:
             return Prepared(
                 program.chip, given, self._measured(program.network), lambda changes: program, lambda varied: None
             )
-        drawn = draws_weights(self.model, self.reading.weights, values=True)
-        seed = checked_seed(self.reading.seed, drawn=drawn or self.strategy.searches([self.schedule]))
+        work = Compiling.of(self.model, self.reading, [self.strategy], self.samples, executes=True)
         say("loading the chip")
         chip = vary_chip(mho.Chip.load(self.chip), self.chip_changes, "--set")
-        self.strategy.check_chip(chip)
-        say(f"importing {self.model}")
-        network = load_network(self.model, self.reading, values=True)
-        if not network.has_values:
-            raise OptionError("--weights none gives shapes alone, which cannot be executed; give seeded or a file")
+        network = work.network(say)
         given = self._judged(network)
-        measured = self._measured(network)
-        say(f"quantising, calibrated on {measured.origin}")
-        choice = Choice(chip, self.strategy, say)
-        coded = self.coding.coded(network, measured, symmetric=self.symmetric, choice=choice)
-        judges = judging(given, network, self.strategy.alignment)
+        subject = work.coded(network, chip, given, say)
+        strategy = work.strategies[0]
 
         def build(changes: Mapping[str, Any]) -> Program:
-            varied = vary_chip(chip, changes, "--over")
-            return self.strategy.compile(coded, varied, schedule=self.schedule, seed=seed, samples=judges)
+            return mho.compile(subject, vary_chip(chip, changes, "--over"), strategy)
 
-        return Prepared(chip, given, measured, build, lambda varied: self.strategy.check_fits(coded, varied))
+        def fits(varied: Chip) -> None:
+            strategy.check(subject, varied)
+            strategy.get(Mapper).mapped(subject.network, varied)
+
+        return Prepared(chip, given, self._measured(network), build, fits)
 
     def _judged(self, network: Network) -> Samples:
         """Return the samples that are classified: all of the file, or some that are spread evenly over it."""
@@ -384,7 +381,7 @@ def check_variants(
 def _check_fits(prepared: Prepared, varied: Chip, values: Mapping[str, Value], option: str) -> None:
     try:
         prepared.fits(varied)
-    except MappingError as error:
+    except (MappingError, StrategyError) as error:
         point = ", ".join(f"{key}={value}" for key, value in values.items())
         raise MappingError(f"{option}, {point}: {error}") from None
 

@@ -13,9 +13,9 @@ import typer
 
 from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
 from mho.cli.command import Command, InterruptedWorkError
-from mho.cli.registries import StrategyCommand
 from mho.cli.spread import spread
-from mho.errors import LONGEST, MhoError, one_line
+from mho.cli.strategy import ComparingCommand, StrategyCommand
+from mho.errors import LONGEST, MhoError, StrategyError, one_line
 from mho.version import __version__
 
 WRONG_REQUEST, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command(cls=StrategyCommand, epilog=run.EPILOG)(spread(run.run))
-app.command(cls=StrategyCommand, epilog=compare.EPILOG)(spread(compare.compare))
+app.command(cls=ComparingCommand, epilog=compare.EPILOG)(spread(compare.compare))
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
 app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
@@ -90,6 +90,8 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except UsageError as error:
         text, code = cast(typer.BadParameter, error).format_message(), WRONG_REQUEST
+    except StrategyError as error:
+        text, code = error.said(error.option), WRONG_REQUEST
     except MhoError as error:
         text, code = str(error), WRONG_REQUEST
     except BrokenPipeError:

@@ -92,6 +92,14 @@ class ModelOptions:
     sequence: use.Sequence = None
     shape: use.Shape = None
 
+    def of_networks(self) -> dict[str, bool]:
+        """Say of each option that is for single networks whether it is given."""
+        return {
+            "--input-size": self.input_size is not None,
+            "--sequence": self.sequence is not None,
+            "--shape": bool(self.shape),
+        }
+
 
 def draws_weights(model: str, weights: str | None, *, values: bool) -> bool:
     """Whether weights are drawn: those of a known model or a decoder that is given none, and needs them (`values`)."""
@@ -211,7 +219,7 @@ class SampleOptions:
     data: Path | None
     calibration: Path | None
     key: Sequence[str] | None
-    seed: int
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a key without a file that it could be in."""
@@ -220,6 +228,11 @@ class SampleOptions:
         for option, path in (("--data", self.data), ("--calibration", self.calibration)):
             if path is not None and not path.is_file():
                 raise OptionError(f"{option} {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+
+    @property
+    def real(self) -> bool:
+        """Whether a file gives samples."""
+        return self.data is not None or self.calibration is not None
 
     def executed(self, network: Network, count: int | None) -> Samples:
         """Return the samples that may be executed: the whole file, or `count` synthetic ones. See `execution_count`."""
@@ -249,9 +262,3 @@ def execution_count(network: Network, count: int | None) -> int:
     if count is not None and count % network.batch:
         raise OptionError(f"--samples {count} is no multiple of the {network.batch} samples of an inference")
     return network.batch if count is None else count
-
-
-def judging(samples: Samples, network: Network, alignment: str | int) -> Samples | None:
-    """Return the labelled samples by which a centre is chosen: the first of a file, None where nothing asks for them."""
-    count = min(JUDGED_ON, len(samples)) // network.batch * network.batch
-    return samples.first(count) if alignment == "auto" and samples.labels is not None and count else None

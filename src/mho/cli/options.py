@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mho.cli.registries import NAMES
 from mho.errors import OptionError
 
 MOST = 10**9
@@ -72,28 +72,7 @@ def pace(text: Any) -> float | str:
         raise typer.BadParameter(f"must be a positive number from 1e-12 to 1e+18, or max, not {text!r}") from None
 
 
-def alignment(text: Any) -> str | int:
-    """Read how weights are aligned: none, auto, or a centre."""
-    if text in ("none", "auto"):
-        return str(text)
-    try:
-        centre = int(text)
-    except ValueError:
-        centre = -1
-    if not 0 <= centre <= 255:
-        raise typer.BadParameter(f"must be none, auto or a centre from 0 to 255, not {text!r}")
-    return centre
-
-
-def check_rate(endurance: float | None, rate: object) -> None:
-    """Refuse a rate that changes nothing."""
-    if rate is not None and endurance is None:
-        raise OptionError("--rate is for --endurance; without it nothing depends on the rate")
-
-
-CHIP, MODEL, WEIGHTS, STRATEGY, SAMPLES, OUTPUT = (
-    "Chip", "Model", "Weights", "Mapping and schedule", "Samples", "Output",
-)  # fmt: skip
+CHIP, MODEL, SAMPLES, OUTPUT = "Chip", "Model", "Samples", "Output"
 
 Model = Annotated[
     str,
@@ -185,117 +164,6 @@ Shape = Annotated[
         help="The shape of an .onnx file's input, where the file leaves it free. May be repeated.",
     ),
 ]
-ScheduleName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", rich_help_panel=STRATEGY, help=f"When weights are written and layers computed; one of: {NAMES}."
-    ),
-]
-MappingName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help="How weights sit in cells: whole ones side by side (dense), or bit by bit with what is empty left out (squeezed: "
-        f"needs weights, and a chip such as sme); one of: {NAMES}.",
-    ),
-]
-Turns = Annotated[
-    int,
-    typer.Option(
-        "--turns",
-        parser=whole(1, 64),
-        metavar="N",
-        rich_help_panel=STRATEGY,
-        help="How many blocks that leave room may share a group and be activated in turn: fewer arrays, more time. For mapping "
-        "squeezed.",
-    ),
-]
-Packing = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help="Whether the small matrices of a grouped convolution share groups (on the diagonal) or have groups of "
-        f"their own; one of: {NAMES}.",
-    ),
-]
-Residency = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help=f"Whether the weights stay where the whole network fits the chip, or are written anew in every inference; "
-        f"one of: {NAMES}.",
-    ),
-]
-Banks = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help="How banks of the global buffer are chosen for tensors: by integer programs or greedily, tensor by tensor; "
-        f"one of: {NAMES}.",
-    ),
-]
-Alignment = Annotated[
-    Any,
-    typer.Option(
-        parser=alignment,
-        metavar="none|auto|N",
-        rich_help_panel=STRATEGY,
-        help="Shift the weights of all layers but the first to one mean, so that overwriting takes fewer pulses: N, from 0 to "
-        "255; or auto, which chooses it, by accuracy where --data with labels is executed, else by clipped weights. Needs "
-        "weights.",
-    ),
-]
-LowCell = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help="Whether the least significant cells of the same layers take all levels, or the lowest where a weight can bear "
-        f"it, which changes weights by little and saves pulses; one of: {NAMES}. Needs weights.",
-    ),
-]
-Placement = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help="Where the rows, columns and digits of each block sit in its group, so that overwriting takes less time (on a chip "
-        f"of write_latency actual) or fewer pulses; one of: {NAMES}. Needs weights.",
-    ),
-]
-Objective = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=STRATEGY,
-        help=f"What schedule adaptive minimises; one of: {NAMES} (energy x time). Else time.",
-    ),
-]
-Effort = Annotated[
-    float | None,
-    typer.Option(
-        parser=effort,
-        metavar="X",
-        rich_help_panel=STRATEGY,
-        help="How hard schedule adaptive searches: 1 is the usual, 10 ten times as hard, 0 not at all (the better of overlap and "
-        "aras). The result depends on the effort and the seed alone.",
-    ),
-]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option(
-        "--time-limit",
-        parser=positive,
-        metavar="SECONDS",
-        rich_help_panel=STRATEGY,
-        help="Stop schedule adaptive's search for copies after so long and take the best so far, which then depends on the "
-        "machine.",
-    ),
-]
 Endurance = Annotated[
     float | None,
     typer.Option(
@@ -313,14 +181,6 @@ Rate = Annotated[
         rich_help_panel=OUTPUT,
         help="Inferences per second over the cells' lives, or max: as fast as the program runs, as where it is not given. "
         "Only with --endurance.",
-    ),
-]
-Symmetric = Annotated[
-    bool,
-    typer.Option(
-        "--symmetric",
-        rich_help_panel=WEIGHTS,
-        help="Weight codes whose middle stands for 0, as suits cells in differential pairs (--set chip.array.coding=differential).",
     ),
 ]
 Data = Annotated[
@@ -366,3 +226,33 @@ Json = Annotated[
         help="Write the result as JSON to a file; '-', or nothing after it: to standard output, and nothing else there.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """The files of samples that are executed and that calibrate."""
+
+    data: Data = None
+    calibration: Calibration = None
+    key: Key = None
+
+    def given(self) -> dict[str, bool]:
+        """Say of each option whether it is given."""
+        return {"--data": self.data is not None, "--calibration": self.calibration is not None, "--key": bool(self.key)}
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """What the lives of cells are told by."""
+
+    endurance: Endurance = None
+    rate: Rate = None
+
+    def given(self) -> dict[str, bool]:
+        """Say of each option whether it is given."""
+        return {"--endurance": self.endurance is not None, "--rate": self.rate is not None}
+
+    def check(self) -> None:
+        """Refuse a rate that changes nothing."""
+        if self.rate is not None and self.endurance is None:
+            raise OptionError("--rate is for --endurance; without it nothing depends on the rate")

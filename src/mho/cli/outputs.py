@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,24 @@ def _write(text: str, target: str) -> bool:
 
     write_text(Path(target), text)
     return False
+
+
+def told(show: Callable[[Any], None], *written: str, highlight: bool = False) -> None:
+    """Show a result on the terminal, then say what was written where."""
+    from mho.report.console import terminal
+
+    console = terminal(highlight=highlight)
+    show(console)
+    for text in filter(None, written):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_papers(papers: Iterable[str], *taken: str | None) -> None:
+    """Print papers as BibTeX, on standard error where a file that is `taken` there is standard output."""
+    from mho.strategy import bibtex
+
+    stream = sys.stderr if STANDARD_OUTPUT in taken else sys.stdout
+    stream.write(f"\n{bibtex(papers)}\n")
 
 
 def check_outputs(

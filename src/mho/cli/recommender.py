@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mho.cli import options as use
 from mho.cli.inputs import ModelOptions, load_chip
-from mho.cli.outputs import emit, progress
-from mho.cli.strategy import StrategyOptions
+from mho.cli.outputs import check_outputs, emit, progress
+from mho.cli.strategy import seeded
 from mho.errors import OptionError, TraceError
 
 if TYPE_CHECKING:
     from mho.machine.recommender import Recommender
     from mho.network.trace import Trace
+    from mho.strategy import Strategy
 
 PANEL = "Recommender"
 MODEL, CHIP = "dlrm", "recross"
@@ -77,8 +78,7 @@ class Asked:
     chip: str
     overrides: list[str] | None
     reading: ModelOptions
-    schedule: str
-    strategy: StrategyOptions
+    strategy: Strategy
     verify: bool
     whole: RecommenderOptions
 
@@ -94,16 +94,18 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
 
 def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
+    import mho
     from mho.explore import Request
     from mho.report.views import save, show
     from mho.report.whole import run_whole
 
     reading, options = asked.reading, asked.whole
     seed = SEED if reading.seed is None else reading.seed
+    strategy = seeded(asked.strategy, seed)
     assert options.trace is not None
+    check_outputs(json_to=json_to, out=out)
     with progress(quiet=json_to == "-") as say:
         chip = load_chip(asked.chip, asked.overrides)
-        asked.strategy.check_chip(chip)
         _check_weights(reading.weights, options.dimension)
         say(f"reading {options.trace}")
         trace, recommender = _opened(options.trace, reading.weights, options.dimension, seed)
@@ -118,7 +120,7 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
             test,
             layout,
             chip,
-            _compiling(asked, seed),
+            lambda network, chip: mho.compile(network, chip, strategy),
             batch=batch,
             placed=request.placed(layout, chip),
             verified=batch if asked.verify else 0,
@@ -171,11 +173,3 @@ def _batch(test: Trace, given: int | None) -> int:
     if given is not None and given > queries:
         raise OptionError(f"--batch {given}: the trace leaves {queries} queries to serve, fewer than a batch")
     return min(BATCH, queries) if given is None else given
-
-
-def _compiling(asked: Asked, seed: int) -> Callable[[Any, Any], Any]:
-    def compiling(network: Any, chip: Any) -> Any:
-        searched = seed if asked.strategy.searches([asked.schedule]) else 0
-        return asked.strategy.compile(network, chip, schedule=asked.schedule, seed=searched, samples=None)
-
-    return compiling

@@ -7,32 +7,48 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
 
+import typer
+
+from mho.cli.strategy import StrategyOptions, given_in
+
+CONTEXT = "context_of_command"
+"""The parameter by which a command that does not ask for its context is given it."""
+
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command with each parameter that is a dataclass replaced by parameters like the fields, in their order.
 
-    These have the fields' names, annotations and defaults. The command itself is called with the dataclasses built of
-    them, by keyword. Raises TypeError where two parameters come to have one name.
+    These have the fields' names, annotations and defaults. The command itself is called with the dataclasses built of them, by
+    keyword; a parameter that is a StrategyOptions is given what a StrategyCommand read. Raises TypeError where two parameters come
+    to have one name.
     """
     hints = get_type_hints(command, include_extras=True)
     parameters: list[Parameter] = []
     groups: dict[str, type[Any]] = {}
+    asked = next((name for name, kind in hints.items() if kind is StrategyOptions), None)
     for parameter in signature(command).parameters.values():
         kind = hints[parameter.name]
+        if parameter.name == asked:
+            continue
         if is_dataclass(kind) and isinstance(kind, type):
             groups[parameter.name] = kind
             kinds = get_type_hints(kind, include_extras=True)
             parameters.extend(_parameter(each, kinds[each.name]) for each in fields(kind))
         else:
             parameters.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
+    context = next((name for name, kind in hints.items() if kind is typer.Context), None)
+    if asked is not None and context is None:
+        parameters.append(Parameter(CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context))
     names = [parameter.name for parameter in parameters]
     if len(set(names)) < len(names):
         raise TypeError(f"{command.__name__} has two options of one name: {sorted(names)}")
 
     def called(**given: Any) -> None:
-        built = {
+        built: dict[str, Any] = {
             name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
         }
+        if asked is not None:
+            built[asked] = given_in(given.pop(CONTEXT) if context is None else given[context])
         command(**given, **built)
 
     called.__name__, called.__doc__ = command.__name__, command.__doc__

@@ -1,139 +1,233 @@
-"""How a program is compiled, as the options name it; one group for all commands that compile."""
+"""The options that say how to compile: derived from the stages of a strategy and the settings of their choices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mho.cli import options as use
-from mho.cli.registries import check_strategies
-from mho.errors import MappingError, OptionError
+import typer
+
+from mho.cli.command import Command
+from mho.errors import OptionError
 
 if TYPE_CHECKING:
-    from mho.chip import Chip
-    from mho.mapping import Frontier
-    from mho.network.graph import Network
-    from mho.network.samples import Samples
-    from mho.number import QuantisedNetwork
-    from mho.number.walk import Inputs
-    from mho.program import Program
+    from mho.strategy import Choice, Setting, Strategy
 
-SQUEEZED, ADAPTIVE = "squeezed", "adaptive"
-"""The mapping that goes by the bits of weights, and the schedule that searches."""
+WEIGHTS, STRATEGY = "Weights", "Mapping and schedule"
+GIVEN = "mho.strategy"
+"""Where the context of a command keeps the options of its strategy."""
+OWN = ("schedule.seed", "alignment.centre")
+"""Settings that have no option of their own: --seed is for all that is drawn, and a centre stands for the choice."""
+NAMES = "{names}"
+"""Where the help of an option names what is accepted."""
 
 
 @dataclass(frozen=True)
 class StrategyOptions:
-    """Everything that says how to compile but the schedule, of which some commands take several."""
+    """What is asked of a strategy: a preset or file to start from, and changes by stage, or stage and setting."""
 
-    mapping: use.MappingName = "dense"
-    turns: use.Turns = 1
-    packing: use.Packing = "diagonal"
-    residency: use.Residency = "auto"
-    banks: use.Banks = "ilp"
-    alignment: use.Alignment = "none"
-    low_cell: use.LowCell = "all"
-    placement: use.Placement = "none"
-    objective: use.Objective = None
-    effort: use.Effort = None
-    time_limit: use.TimeLimit = None
+    base: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
-    def check(self, schedules: Sequence[str]) -> None:
-        """Refuse, before any long work, what does not exist, contradicts itself or changes nothing."""
-        named = {
-            "mapping": self.mapping, "packing": self.packing, "residency": self.residency, "banks": self.banks,
-            "low_cell": self.low_cell, "placement": self.placement, "objective": self.objective,
-        }  # fmt: skip
-        for schedule in schedules:
-            check_strategies(schedule=schedule, **named)
-        self._check_mapping()
-        if ADAPTIVE in schedules:
-            if self.effort == 0 and self.time_limit is not None:
-                raise OptionError("--time-limit changes nothing with --effort 0: nothing is searched for")
-            return
-        for option, value in (
-            ("--objective", self.objective),
-            ("--effort", self.effort),
-            ("--time-limit", self.time_limit),
-        ):
-            if value is not None:
-                raise OptionError(f"{option} is for schedule adaptive; {' and '.join(schedules)} search for nothing")
+    def strategy(self, **changes: Any) -> Strategy:
+        """Return the strategy, with some more changes. StrategyError names the field."""
+        from mho.strategy import Strategy
 
-    def _check_mapping(self) -> None:
-        from mho.mapping.choose import MOST_TURNS
+        return Strategy.of(self.base).with_({**self.given, **changes})
 
-        if self.turns > MOST_TURNS:
-            raise OptionError(f"--turns is a whole number from 1 to {MOST_TURNS}, not {self.turns}")
-        if self.mapping != SQUEEZED:
-            if self.turns != 1:
-                raise OptionError(
-                    f"--turns is for --mapping {SQUEEZED}; with --mapping {self.mapping} every block has a group of its own"
-                )
-            return
-        for option, moved in (("--alignment", self.alignment != "none"), ("--low-cell", self.low_cell != "all")):
-            if moved:
-                raise OptionError(
-                    f"{option} moves the codes of whole weights; --mapping {SQUEEZED} stores their digits"
-                )
+    def strategies(self, stage: str, values: str) -> list[Strategy]:
+        """Return one strategy for each of several choices of a stage, separated by commas.
 
-    def check_chip(self, chip: Chip) -> None:
-        """Refuse a chip that cannot be mapped so, before the long work. MappingError."""
-        if self.mapping == SQUEEZED and chip.sparse is None:
-            raise MappingError(
-                f"--mapping {SQUEEZED}: chip {chip.name} has no index memory, which tells each array its inputs and outputs; take "
-                "--chip sme, or add the part sparse"
+        A setting need not be one of all these choices. OptionError where it is none of any, or where a choice is named twice.
+        """
+        from mho.errors import StrategyError
+        from mho.strategy import Strategy
+
+        names = [name.strip() for name in values.split(",")]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise OptionError(f"--{stage} names {twice} twice")
+        shared = {key: value for key, value in self.given.items() if not key.startswith(f"{stage}.")}
+        own = {key: value for key, value in self.given.items() if key.startswith(f"{stage}.")}
+        found, used = [], set()
+        for name in names:
+            strategy = Strategy.of(self.base).with_({**shared, stage: name})
+            fits = {key: own[key] for key in own if key.partition(".")[2] in getattr(strategy, stage).settings()}
+            used |= set(fits)
+            found.append(strategy.with_(fits))
+        for key, value in own.items():
+            if key not in used:
+                raise StrategyError(key, value, f"is for another {stage} than {' and '.join(names)}")
+        return found
+
+    def of_codes(self) -> dict[str, bool]:
+        """Say of each option of weights' codes that is given that it is."""
+        return {_written(key.rpartition(".")[2]): True for key in self.given if key.partition(".")[0] == "coding"}
+
+
+def seeded(strategy: Strategy, seed: int) -> Strategy:
+    """Return a strategy whose search, if it has one, starts from a seed."""
+    return strategy.with_(seed=seed) if searches(strategy) else strategy
+
+
+def searches(strategy: Strategy) -> bool:
+    """Whether the schedule draws anything, so that a seed matters."""
+    from mho.schedule.stages import Schedule
+
+    return strategy.get(Schedule).draws
+
+
+def check_sampled(given: Mapping[str, bool], strategy: Strategy, *, executed: str | None) -> None:
+    """Refuse files of samples that nothing goes by; `executed` is the option that would execute something, None if it does."""
+    from mho.schedule.stages import Coding
+
+    if executed is None or strategy.get(Coding).by_samples:
+        return
+    for option in ("--data", "--calibration"):
+        if given.get(option):
+            raise OptionError(
+                f"{option} is for {executed}--rounding output and --budget; without them nothing goes by samples"
             )
 
-    def check_fits(self, subject: Network | QuantisedNetwork, chip: Chip) -> None:
-        """Refuse a chip that the network cannot be mapped onto, without compiling. MappingError."""
-        from mho.mapping import map_network
 
-        map_network(subject, chip, mapping=self.mapping, packing=self.packing, turns=self.turns)
+def written(strategy: Strategy) -> tuple[str, ...]:
+    """Name the options that go by the values of weights, as they are written."""
+    found = []
+    for where in strategy.needs_weights:
+        stage, _, name = where.partition(".")
+        chosen: Choice = getattr(strategy, stage)
+        by = chosen.by or name
+        found.append(f"--{by.replace('_', '-')}" if by else f"--{stage.replace('_', '-')} {chosen.spelled()}")
+    return tuple(dict.fromkeys(found))
 
-    def frontier(
-        self, codings: Sequence[QuantisedNetwork], chip: Chip, inputs: Inputs, progress: Callable[[str], None]
-    ) -> Frontier:
-        """Measure what each layer costs in each of several codings, mapped so. MappingError for a chip that cannot."""
-        import mho
 
-        return mho.mapping.frontier(codings, chip, inputs, packing=self.packing, turns=self.turns, progress=progress)
+def needs_weights(weights: str | None, strategy: Strategy) -> bool:
+    """Whether a strategy goes by the values of weights; refuse that where --weights none asks for none."""
+    asked = written(strategy)
+    if asked and weights == "none":
+        needs = "need" if len(asked) > 1 else "needs"
+        raise OptionError(
+            f"--weights none gives shapes alone; {' and '.join(asked)} {needs} weights: give seeded or a file"
+        )
+    return bool(asked)
 
-    def of_weights(self) -> tuple[str, ...]:
-        """Name the options that go by the values of weights."""
-        asked = {
-            f"--mapping {SQUEEZED}": self.mapping == SQUEEZED,
-            "--alignment": self.alignment != "none",
-            "--low-cell": self.low_cell != "all",
-            "--placement": self.placement != "none",
-        }
-        return tuple(option for option, wanted in asked.items() if wanted)
 
-    def searches(self, schedules: Sequence[str]) -> bool:
-        """Whether any of the schedules searches, so that a seed matters."""
-        return ADAPTIVE in schedules and self.effort != 0
+def options(several: tuple[str, ...] = ()) -> list[Any]:
+    """Return the options of all stages and their settings; those of stages in `several` are left to the command."""
+    from mho.strategy import STAGES, registered, strategies
 
-    def compile(
-        self,
-        subject: Network | QuantisedNetwork,
-        chip: Chip,
-        *,
-        schedule: str,
-        seed: int,
-        samples: Samples | None = None,
-    ) -> Program:
-        """Compile so; `samples` are those by which a centre of weights is chosen."""
-        import mho
+    presets = f"A preset ({', '.join(strategies())}), or a strategy's file (mho init strategy writes one); other options change it."
+    declared: dict[str, tuple[str, Any, str, str, str]] = {"base": ("--strategy", str, "NAME|FILE", STRATEGY, presets)}
+    for stage, about in STAGES.items():
+        panel, known = WEIGHTS if stage == "coding" else STRATEGY, registered(stage)
+        short = [kind.settings()[kind.short][1].metavar or "N" for kind in known.values() if kind.short]
+        names = [name for name, kind in known.items() if not kind.short]
+        if stage not in several:
+            text = f"{about.help} One of: {', '.join(names)}. Else {about.default}."
+            declared[stage] = (_written(stage), str, "|".join([*names, *short]) if short else "NAME", panel, text)
+        for name, (kind, setting) in _settings(known).items():
+            if (key := f"{stage}.{name}") not in OWN:
+                text = f"{setting.help} One of: {', '.join(setting.among)}." if setting.among else setting.help
+                option = _written(setting.option or name)
+                declared[key] = (option, kind, setting.metavar or "NAME", panel, text)
+    return _built(declared)
 
-        options: dict[str, Any] = {
-            "mapping": self.mapping, "packing": self.packing, "residency": self.residency,
-            "banks": self.banks, "alignment": self.alignment, "low_cell": self.low_cell, "placement": self.placement,
-            "schedule": schedule,
-        }  # fmt: skip
-        if self.mapping == SQUEEZED:
-            options["turns"] = self.turns
-        if schedule == ADAPTIVE:
-            given = {"objective": self.objective, "effort": self.effort, "time_limit_s": self.time_limit, "seed": seed}
-            options |= {key: value for key, value in given.items() if value is not None}
-        strategy = mho.Strategy().with_(options)
-        return mho.compile(mho.number.Sampled(subject, judging=samples), chip, strategy)
+
+def _written(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _built(declared: Mapping[str, tuple[str, Any, str, str, str]]) -> list[Any]:
+    """Return the parameters of a command with these options, by key: how it is written, type, metavar, panel and help."""
+    parameters = []
+    for key, (option, kind, metavar, panel, text) in declared.items():
+        flag = kind is bool
+        about = typer.Option(option, help=text, rich_help_panel=panel, metavar=None if flag else metavar)
+        parameters.append(
+            Parameter(
+                key.replace(".", "_"),
+                Parameter.KEYWORD_ONLY,
+                default=False if flag else None,
+                annotation=Annotated[bool if flag else str | None, about],
+            )
+        )
+
+    def stand_in(**given: Any) -> None:
+        """Take the options."""
+
+    stand_in.__dict__["__signature__"] = Signature(parameters)
+    stand_in.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app = typer.Typer(add_completion=False)
+    app.command()(stand_in)
+    made = typer.main.get_command(app).params[: len(parameters)]
+    for key, parameter in zip(declared, made, strict=True):
+        parameter.expose_value, parameter.callback = False, _keeping(key)
+    return list(made)
+
+
+def _keeping(key: str) -> Callable[[Any, Any, Any], Any]:
+    """Return what keeps the value of an option in the context of the command."""
+
+    def keep(context: Any, parameter: Any, value: Any) -> Any:
+        if value not in (None, False):
+            context.meta.setdefault(GIVEN, {})[key] = value
+        return value
+
+    return keep
+
+
+def _settings(known: Mapping[str, type[Choice]]) -> Mapping[str, tuple[Any, Setting]]:
+    """Return the settings of all choices of a stage by name, each as the first choice that has it declares it."""
+    found: dict[str, tuple[Any, Setting]] = {}
+    for kind in known.values():
+        for name, declared in kind.settings().items():
+            found.setdefault(name, declared)
+    return found
+
+
+def given_in(context: typer.Context) -> StrategyOptions:
+    """Return what the command line of a command asks of the strategy."""
+    given = dict(context.meta.get(GIVEN, {}))
+    return StrategyOptions(given.pop("base", None), given)
+
+
+class StrategyCommand(Command):
+    """A command with the options of a strategy; these are made, and what they name is imported, only when it is called."""
+
+    several: tuple[str, ...] = ()
+    """Stages of which the command takes several choices, by an option of its own."""
+    _own: list[Any]
+    _made: tuple[Any, list[Any]] = (None, [])
+
+    @property
+    def params(self) -> list[Any]:
+        """The command's own options, then those of the strategy."""
+        from mho.strategy import STAGES, registered
+
+        state = tuple((stage, *registered(stage)) for stage in STAGES)
+        if self._made[0] != state:
+            # One list, since the option of help is put at its end and taken off again.
+            self._made = state, [*self._own, *options(self.several)]
+        return self._made[1]
+
+    @params.setter
+    def params(self, given: list[Any]) -> None:
+        self._own = given
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help with the keys of the analog side filled in."""
+        from mho.cli.analog import analog_keys
+
+        for parameter in self._own:
+            text = getattr(parameter, "help", None)
+            if parameter.name == "settings" and isinstance(text, str):
+                parameter.__dict__["help"] = text.replace(NAMES, ", ".join(analog_keys()))
+        super().format_help(ctx, formatter)
+
+
+class ComparingCommand(StrategyCommand):
+    """A command that takes several schedules."""
+
+    several = ("schedule",)

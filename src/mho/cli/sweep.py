@@ -9,7 +9,6 @@ import typer
 
 from mho.cli import analog as side
 from mho.cli import options as use
-from mho.cli.coding import WeightOptions
 from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.outputs import check_outputs, emit
 from mho.cli.ranges import read_over
@@ -58,9 +57,6 @@ def sweep(
     key: use.Key = None,
     chip: use.ChipName = "aras",
     reading: ModelOptions,
-    coding: WeightOptions,
-    symmetric: use.Symmetric = False,
-    schedule: use.ScheduleName = "adaptive",
     strategy: StrategyOptions,
     csv_to: use.Csv = None,
     json_to: use.Json = None,
@@ -78,9 +74,8 @@ def sweep(
         if each in {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}:
             raise OptionError(f"{each} is swept by --over and set by --set; one of them")
     asked = side.Asked(
-        context, model, chip, chip_changes, reading, coding, symmetric, schedule, strategy,
-        SampleOptions(data, calibration, key, 0), samples,
-    )  # fmt: skip
+        context, model, chip, chip_changes, reading, strategy.strategy(), SampleOptions(data, calibration, key), samples
+    )
     asked.check(values)
     side.check_backend(backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mho.cli import options as use
-from mho.cli.choice import Choice
-from mho.cli.coding import WeightOptions, needs_weights
-from mho.cli.inputs import (
-    ModelOptions,
-    SampleOptions,
-    checked_seed,
-    draws_weights,
-    execution_count,
-    judging,
-    load_chip,
-    load_network,
-)
+from mho.cli.compiling import Compiling, opened
+from mho.cli.inputs import ModelOptions, SampleOptions, checked_seed, execution_count
 from mho.cli.outputs import PROGRAM_SUFFIX, Say, check_outputs, emit, progress
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
@@ -36,7 +27,27 @@ EPILOG = (
 )
 
 # A program brings its own chip, model, strategies and codes.
-_OF_A_PROGRAM = ("json_to", "model", "data", "key", "samples", "seed", "accuracy")
+_OF_A_PROGRAM = ("json_to", "model", "data", "key", "count", "seed", "accuracy")
+
+
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        parser=use.whole(1),
+        metavar="N",
+        rich_help_panel=use.SAMPLES,
+        help="How many samples to execute; where not given, those of one inference.",
+    ),
+]
+Top1 = Annotated[
+    bool,
+    typer.Option(
+        "--accuracy",
+        rich_help_panel=use.SAMPLES,
+        help="Also the top-1 accuracy of float and of 8-bit integers, on all samples of --data, which needs labels.",
+    ),
+]
 
 
 def verify(
@@ -46,29 +57,10 @@ def verify(
     chip: use.ChipName = "aras",
     overrides: use.Override = None,
     reading: ModelOptions,
-    coding: WeightOptions,
-    schedule: use.ScheduleName = "adaptive",
     strategy: StrategyOptions,
-    data: use.Data = None,
-    calibration: use.Calibration = None,
-    key: use.Key = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            parser=use.whole(1),
-            metavar="N",
-            rich_help_panel=use.SAMPLES,
-            help="How many samples to execute; where not given, those of one inference.",
-        ),
-    ] = None,
-    accuracy: Annotated[
-        bool,
-        typer.Option(
-            "--accuracy",
-            rich_help_panel=use.SAMPLES,
-            help="Also the top-1 accuracy of float and of 8-bit integers, on all samples of --data, which needs labels.",
-        ),
-    ] = False,
+    files: use.SampleFiles,
+    count: Count = None,
+    accuracy: Top1 = False,
     json_to: use.Json = None,
 ) -> None:
     """Execute a program cell by cell, compare with the integer reference bit for bit, and check that it is legal.
@@ -82,15 +74,12 @@ def verify(
     kept = model.lower().endswith(PROGRAM_SUFFIX)
     if kept:
         _refuse_what_a_program_brings(context, model)
-    strategy.check([schedule])
-    lacking = "--calibration or --data" if data is None and calibration is None else None
-    coding.check(mapping=strategy.mapping, samples=lacking)
-    needs_weights(reading.weights, strategy.of_weights(), coding.of_weights())
-    drawn = data is None or (not kept and draws_weights(model, reading.weights, values=True))
-    seed = checked_seed(reading.seed, drawn=drawn or (not kept and strategy.searches([schedule])))
-    asked = SampleOptions(data, calibration, key, seed)
+    samples = SampleOptions(files.data, files.calibration, files.key)
+    if kept:
+        samples = replace(samples, seed=checked_seed(reading.seed, drawn=files.data is None))
+    work = None if kept else Compiling.of(model, reading, [strategy.strategy()], samples, executes=True)
     check_outputs(json_to=json_to)
-    if accuracy and data is None:
+    if accuracy and files.data is None:
         raise OptionError("--accuracy needs samples with labels (an array y or labels); give them with --data")
     if kept and accuracy:
         raise OptionError(f"--accuracy compares with float, but {model} holds codes alone; give the model itself")
@@ -98,35 +87,33 @@ def verify(
     import mho
 
     with progress(quiet=json_to == "-") as say:
-        if kept:
-            say(f"reading {model}")
-            program = mho.Program.load(model)
-            _check_executable(program, model)
-            given = asked.executed(program.network, samples)
+        if work is None:
+            program = _read(model, say)
+            given: Samples | None = samples.executed(program.network, count)
         else:
-            say("loading the chip")
-            loaded = load_chip(chip, overrides)
-            strategy.check_chip(loaded)
-            say(f"importing {model}")
-            network = load_network(model, reading, values=True)
-            if not network.has_values:
-                raise OptionError("--weights none gives shapes alone, which cannot be executed; give seeded or a file")
-            given = asked.executed(network, samples)
+            loaded, subject, given = opened(work, chip, overrides, count, say)
             _check_labels(accuracy, given)
-            measured = asked.measured(network)
-            say(f"quantising, calibrated on {measured.origin}")
-            coded = coding.coded(network, measured, choice=Choice(loaded, strategy, say))
             say("compiling")
-            judges = judging(given, network, strategy.alignment)
-            program = strategy.compile(coded, loaded, schedule=schedule, seed=seed, samples=judges)
+            program = mho.compile(subject, loaded, work.strategies[0])
+        assert given is not None
         say(f"executing {len(program.instructions)} instructions, and the integer reference")
-        judged = given.first(execution_count(program.network, samples))
-        verdict = mho.verify(program, judged.inputs, losses=data is not None)
+        judged = given.first(execution_count(program.network, count))
+        verdict = mho.verify(program, judged.inputs, losses=files.data is not None)
         found = _accuracy(program, given, say) if accuracy else None
     if not emit(_result(program, given, verdict, found), json_to):
         _print(program, given, verdict, found)
     if not verdict.ok:
         raise typer.Exit(1)
+
+
+def _read(path: str, say: Say) -> Program:
+    """Read a program that can be executed."""
+    import mho
+
+    say(f"reading {path}")
+    program = mho.Program.load(path)
+    _check_executable(program, path)
+    return program
 
 
 def _refuse_what_a_program_brings(context: typer.Context, path: str) -> None:
@@ -145,8 +132,8 @@ def _check_executable(program: Program, path: str) -> None:
         )
 
 
-def _check_labels(wanted: bool, given: Samples) -> None:
-    if wanted and given.labels is None:
+def _check_labels(wanted: bool, given: Samples | None) -> None:
+    if wanted and given is not None and given.labels is None:
         raise OptionError(f"--accuracy needs labels; {given.origin} holds no array y or labels")
 
 

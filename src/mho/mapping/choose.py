@@ -19,8 +19,7 @@ from mho.strategy.strategy import Strategy
 PACKINGS = ("diagonal", "separate")
 MOST_TURNS = 64
 _PACKING = (
-    "Whether the small matrices of a grouped convolution share groups (on the diagonal) or have groups of their own; one of: "
-    "diagonal, separate."
+    "Whether the small matrices of a grouped convolution share groups (on the diagonal) or have groups of their own."
 )
 
 

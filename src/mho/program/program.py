@@ -17,6 +17,7 @@ from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
 from mho.shown import Columns, Shown, columns
+from mho.strategy.papers import cited
 from mho.strategy.strategy import Strategy
 
 Found = TypeVar("Found")
@@ -77,6 +78,12 @@ class Program(Shown):
                 )
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """The keys of the papers that it rests on: of the techniques chosen, and of the figures of the chip."""
+        sources = {held.source for held in self.chip.provenance.values()}
+        return tuple(dict.fromkeys((*self.strategy.papers, *cited(sources))))
 
     @property
     def schedule(self) -> str:

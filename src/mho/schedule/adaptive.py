@@ -62,7 +62,7 @@ class Adaptive(Schedule):
         default="time",
         among=OBJECTIVES,
         metavar="NAME",
-        help="What schedule adaptive minimises; one of: time, energy, edp (energy x time).",
+        help="What schedule adaptive minimises: time, energy, or energy x time (edp); else time.",
     )
     effort: float = setting(
         default=1.0,
@@ -85,6 +85,11 @@ class Adaptive(Schedule):
         examples=(60.0,),
     )
     seed: int = setting(default=0, least=0, most=SEEDS, metavar="N", help="The seed of schedule adaptive's search.")
+
+    @property
+    def draws(self) -> bool:
+        """Whether it searches."""
+        return self.effort != 0
 
     def plan(self, task: Task) -> Builder:
         """Return the best schedule found."""

@@ -30,20 +30,18 @@ _SYMMETRIC = "Weight codes whose middle stands for 0, as suits cells in differen
 _GRID = (
     "Round weights, as sign and magnitude, to few magnitudes: window:8:3 (8 bits, set ones within 3 places in a row), uniform:5, "
     "power-of-two:8, or additive-power-of-two:8:2 (sums of 2); or to levels in few bit planes, planes:2.5 (on average, scales one "
-    "an output). Changes what is computed: see mho verify --accuracy. Several only with --budget."
+    "an output). Changes what is computed: see mho verify --accuracy. Several only with a budget."
 )
-_ROUNDING = (
-    "How weights meet --grid: to the nearest magnitude, or for the least error of a layer's output on the calibration samples; one "
-    "of: nearest, output, sequence."
-)
+_ROUNDING = "How weights meet the grid: to the nearest magnitude, or for the least error of a layer's output on calibration samples."
 _SQUEEZE = (
-    "Keep the X top bits of magnitudes empty (X up to 2 less than the bits of --grid): rows that reach into them lose low bits and "
-    "are stored shifted. Saves arrays with --mapping squeezed. Several only with --budget."
+    "Keep the X top bits of magnitudes empty (X up to 2 less than the grid's bits): rows that reach into them lose low bits "
+    "and are stored shifted. Saves arrays with mapping squeezed. Several only with a budget."
 )
 _BUDGET = (
-    "Give each layer, of 8 bits and every --grid with every --squeeze, the coding of fewest arrays whose errors sum to at most E: "
-    "squared error of the network's output over its variance, of each layer alone, on calibration samples. For --mapping squeezed."
+    "Give each layer, of 8 bits and every grid with every squeeze, the coding of fewest arrays whose errors sum to at most E: "
+    "squared error of the network's output over its variance, of each layer alone, on calibration samples. For mapping squeezed."
 )
+_GIVE = "give some: --calibration or --data on the command line, mho.Sampled(network, calibration=...) in Python"
 _FORMS = ("window:8:3", "uniform:5", "power-of-two:8", "additive-power-of-two:8:2", "planes:2.5")
 
 
@@ -67,19 +65,18 @@ class _Quantising(Coding):
     """What every coding that quantises has."""
 
     per_channel: bool
-    symmetric: bool
 
     @property
     def needs_weights(self) -> tuple[str, ...]:
         """The settings that go by the values of weights; the stage where the weights are recoded."""
-        asked = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name))
+        asked = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
         return (*super().needs_weights, *asked)
 
     def quantised(self, subject: Sampled) -> QuantisedNetwork:
         """Return the network in 8-bit codes, activations calibrated on the samples where there are any."""
         samples = subject.calibration
         inputs = None if samples is None else samples.inputs
-        codes = quantise(subject.net, inputs, per_channel=self.per_channel, symmetric=self.symmetric)
+        codes = quantise(subject.net, inputs, per_channel=self.per_channel, symmetric=getattr(self, "symmetric", False))
         if samples is None:
             return codes
         return replace(codes, notes=(*codes.notes, f"activations calibrated on {samples.origin}"))
@@ -120,7 +117,6 @@ class OnGrid(_Quantising):
     """Weights rounded to few magnitudes or few bit planes."""
 
     per_channel: bool = setting(default=False, help=_PER_CHANNEL)
-    symmetric: bool = setting(default=False, help=_SYMMETRIC)
     grid: str = setting(default="window:8:3", help=_GRID, metavar="GRID,...", examples=_FORMS, check=_one_form)
     rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
     squeeze: int = setting(default=0, least=0, most=6, help=_SQUEEZE, metavar="X,...")
@@ -151,7 +147,7 @@ class OnGrid(_Quantising):
                 bound="coding.grid",
             )
         if self.by_samples and subject.quantised is None and subject.calibration is None:
-            yield self.refuse("goes by calibration samples", field="rounding", helps="give calibration samples")
+            yield self.refuse("goes by calibration samples", field="rounding", helps=_GIVE)
 
 
 @choice("coding", "budget", weighted=True, by="budget")
@@ -214,7 +210,7 @@ class UnderBudget(_Quantising):
                 )
                 break
         if subject.quantised is None and subject.calibration is None:
-            yield self.refuse("goes by calibration samples", field="budget", helps="give calibration samples")
+            yield self.refuse("goes by calibration samples", field="budget", helps=_GIVE)
 
 
 def _within(

@@ -97,6 +97,11 @@ class Schedule(Choice):
 
     stage = "schedule"
 
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn, so that a seed matters."""
+        return False
+
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a chip whose groups share ADCs, and one whose writes take as long as cells need where weights are not known."""
         if shares_adcs(chip):

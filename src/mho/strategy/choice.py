@@ -256,11 +256,11 @@ def unregister(kind: type[Choice]) -> None:
 
 
 def registered(stage: str) -> Mapping[str, type[Choice]]:
-    """Return the choices of a stage by name, in the order of registration."""
+    """Return the choices of a stage by name, sorted."""
     if stage in STAGES:
         import_module(STAGES[stage].home)
         load()
-    return dict(_REGISTERED.get(stage, {}))
+    return dict(sorted(_REGISTERED.get(stage, {}).items()))
 
 
 def chosen(stage: str, value: Any) -> Choice | type[Choice]:

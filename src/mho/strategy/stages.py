@@ -27,7 +27,7 @@ STAGES: Mapping[str, Stage] = {
     "alignment": Stage(
         "none",
         "Shift the weights of all layers but the first to one mean, so that overwriting takes fewer pulses: a whole number from 0 "
-        "to 255; or auto, which chooses it, by accuracy where --data with labels is executed, else by clipped weights. Needs "
+        "to 255; or auto, which chooses it, by accuracy where labelled samples are executed, else by clipped weights. Needs "
         "weights.",
     ),
     "low_cell": Stage(

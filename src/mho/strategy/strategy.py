@@ -115,14 +115,14 @@ class Strategy(Shown):
 
     def _changed(self, stage: str, picked: Sequence[Any], given: Mapping[str, Any]) -> Choice:
         old: Choice = getattr(self, stage)
+        known = registered(stage).values()
         new: Choice | type[Choice] = type(old)
         if picked:
             new = chosen(stage, picked[0])
         else:
-            for kind in registered(stage).values():
-                # A setting that the choice made does not have may stand for the choice that it is of.
-                if kind.by in given and kind.by not in type(old).settings():
-                    new = kind
+            # A setting that the choice made does not have may stand for a choice; of several, for one that has all that is given.
+            meant = [kind for kind in known if kind.by in given and kind.by not in type(old).settings()]
+            new = next((kind for kind in meant if kind.settings().keys() >= given.keys()), meant[0] if meant else new)
         if isinstance(new, type):
             both = {
                 name: getattr(old, name)
