@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LISTED = 20
 """More names than these are not listed where near ones can be told."""
 
 
+_OTHER = re.compile("`([a-z_]+)`")
 LONGEST_VALUE = 60
 """Characters of a value that a refusal repeats."""
 LONGEST = 300
@@ -106,7 +107,7 @@ class StrategyError(OptionError):
 
     `field` is the stage, or stage.setting; `value` what was given; `demanded` says what it must be or needs; `bound` is what
     bounds it (a range, a part of the chip, another field), `helps` what would help. `option` names the field on the command line
-    where that is not its own name.
+    where that is not its own name. Other fields stand in both texts as `name`, which each door writes in its own way.
     """
 
     def __init__(
@@ -120,14 +121,21 @@ class StrategyError(OptionError):
         option: str | None = None,
     ) -> None:
         self.field, self.value, self.demanded, self.bound, self.helps = field, value, demanded, bound, helps
-        self.option = f"--{(option or field.rpartition('.')[2]).replace('_', '-')}"
-        super().__init__(self.said(field.rpartition(".")[2]))
+        self.name = field.rpartition(".")[2]
+        self.option = option or self.name
+        super().__init__(self._said(self.name, "{}", repr))
 
-    def said(self, name: str) -> str:
-        """Say it in a line, with the field under this name."""
-        value = f"{self.value}" if name.startswith("--") and self.value != "" else f"{self.value!r}"
-        value = "" if isinstance(self.value, bool) else f" {one_line(value, LONGEST_VALUE)}"
-        return f"{name}{value}: {self.demanded}{f'; {self.helps}' if self.helps else ''}"
+    def written(self) -> str:
+        """Say it as the command line writes its options."""
+        return self._said(f"--{self.option.replace('_', '-')}", "--{}", str)
+
+    def _said(self, name: str, other: str, shown: Callable[[object], str]) -> str:
+        """Say it in a line, with the field under a name, and other fields as `other` writes them."""
+        value = ", ".join(map(str, self.value)) if isinstance(self.value, tuple) else shown(self.value)
+        value = "" if self.value is True or self.value in ("", ()) else f" {one_line(value, LONGEST_VALUE)}"
+        text = f"{self.demanded}{f'; {self.helps}' if self.helps else ''}"
+        text = _OTHER.sub(lambda match: other.format(match[1].replace("_", "-" if "-" in other else "_")), text)
+        return f"{name}{value}: {text}"
 
 
 class OutputError(MhoError):

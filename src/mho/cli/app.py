@@ -91,7 +91,7 @@ def _run(arguments: list[str]) -> int:
     except UsageError as error:
         text, code = cast(typer.BadParameter, error).format_message(), WRONG_REQUEST
     except StrategyError as error:
-        text, code = error.said(error.option), WRONG_REQUEST
+        text, code = error.written(), WRONG_REQUEST
     except MhoError as error:
         text, code = str(error), WRONG_REQUEST
     except BrokenPipeError:

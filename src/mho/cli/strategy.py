@@ -15,7 +15,7 @@ from mho.errors import OptionError
 if TYPE_CHECKING:
     from mho.strategy import Choice, Setting, Strategy
 
-WEIGHTS, STRATEGY = "Weights", "Mapping and schedule"
+MODEL, WEIGHTS, STRATEGY = "Model", "Weights", "Mapping and schedule"
 GIVEN = "mho.strategy"
 """Where the context of a command keeps the options of its strategy."""
 OWN = ("schedule.seed", "alignment.centre")
@@ -98,7 +98,7 @@ def written(strategy: Strategy) -> tuple[str, ...]:
     for where in strategy.needs_weights:
         stage, _, name = where.partition(".")
         chosen: Choice = getattr(strategy, stage)
-        by = chosen.by or name
+        by = name or chosen.by
         found.append(f"--{by.replace('_', '-')}" if by else f"--{stage.replace('_', '-')} {chosen.spelled()}")
     return tuple(dict.fromkeys(found))
 
@@ -132,7 +132,8 @@ def options(several: tuple[str, ...] = ()) -> list[Any]:
                 text = f"{setting.help} One of: {', '.join(setting.among)}." if setting.among else setting.help
                 option = _written(setting.option or name)
                 declared[key] = (option, kind, setting.metavar or "NAME", panel, text)
-    return _built(declared)
+    first = [key for key in declared if key.startswith("coding")]
+    return _built({key: declared[key] for key in (*first, *(key for key in declared if key not in first))})
 
 
 def _written(name: str) -> str:
@@ -209,7 +210,9 @@ class StrategyCommand(Command):
         state = tuple((stage, *registered(stage)) for stage in STAGES)
         if self._made[0] != state:
             # One list, since the option of help is put at its end and taken off again.
-            self._made = state, [*self._own, *options(self.several)]
+            panels = [getattr(each, "rich_help_panel", None) for each in self._own]
+            after = max((place for place, panel in enumerate(panels) if panel == MODEL), default=-1) + 1
+            self._made = state, [*self._own[:after], *options(self.several), *self._own[after:]]
         return self._made[1]
 
     @params.setter

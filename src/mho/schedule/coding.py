@@ -32,7 +32,9 @@ _GRID = (
     "power-of-two:8, or additive-power-of-two:8:2 (sums of 2); or to levels in few bit planes, planes:2.5 (on average, scales one "
     "an output). Changes what is computed: see mho verify --accuracy. Several only with a budget."
 )
-_ROUNDING = "How weights meet the grid: to the nearest magnitude, or for the least error of a layer's output on calibration samples."
+_ROUNDING = (
+    "How weights meet the grid: to the nearest magnitude, or for the least error of a layer's output on some samples."
+)
 _SQUEEZE = (
     "Keep the X top bits of magnitudes empty (X up to 2 less than the grid's bits): rows that reach into them lose low bits "
     "and are stored shifted. Saves arrays with mapping squeezed. Several only with a budget."
@@ -41,14 +43,8 @@ _BUDGET = (
     "Give each layer, of 8 bits and every grid with every squeeze, the coding of fewest arrays whose errors sum to at most E: "
     "squared error of the network's output over its variance, of each layer alone, on calibration samples. For mapping squeezed."
 )
-_GIVE = "give some: --calibration or --data on the command line, mho.Sampled(network, calibration=...) in Python"
+_GIVE = "give some by `calibration` or `data`"
 _FORMS = ("window:8:3", "uniform:5", "power-of-two:8", "additive-power-of-two:8:2", "planes:2.5")
-
-
-def _one_form(text: str) -> None:
-    if "," in text:
-        raise OptionError("names several, from which layers choose under an error budget; give one, or a budget too")
-    form(text)
 
 
 def _forms(texts: tuple[str, ...]) -> None:
@@ -70,7 +66,7 @@ class _Quantising(Coding):
     def needs_weights(self) -> tuple[str, ...]:
         """The settings that go by the values of weights; the stage where the weights are recoded."""
         asked = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
-        return (*super().needs_weights, *asked)
+        return (*asked, *super().needs_weights)
 
     def quantised(self, subject: Sampled) -> QuantisedNetwork:
         """Return the network in 8-bit codes, activations calibrated on the samples where there are any."""
@@ -117,7 +113,7 @@ class OnGrid(_Quantising):
     """Weights rounded to few magnitudes or few bit planes."""
 
     per_channel: bool = setting(default=False, help=_PER_CHANNEL)
-    grid: str = setting(default="window:8:3", help=_GRID, metavar="GRID,...", examples=_FORMS, check=_one_form)
+    grid: str = setting(default="window:8:3", help=_GRID, metavar="GRID,...", examples=_FORMS, check=form)
     rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
     squeeze: int = setting(default=0, least=0, most=6, help=_SQUEEZE, metavar="X,...")
 
@@ -142,7 +138,7 @@ class OnGrid(_Quantising):
             )
         if isinstance(grid, Grid) and self.squeeze > grid.bits - 2:
             yield self.refuse(
-                f"of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
+                f"is too many: of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
                 field="squeeze",
                 bound="coding.grid",
             )
@@ -156,7 +152,7 @@ class UnderBudget(_Quantising):
 
     per_channel: bool = setting(default=False, help=_PER_CHANNEL)
     symmetric: bool = setting(default=False, help=_SYMMETRIC)
-    grid: tuple[str, ...] = setting(default=("window:8:3",), help=_GRID, examples=(_FORMS[:2],), check=_forms)
+    grid: tuple[str, ...] = setting(default=(), help=_GRID, examples=(_FORMS[:2],), check=_forms)
     rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
     squeeze: tuple[int, ...] = setting(default=(0,), least=0, most=6, help=_SQUEEZE, check=_once)
     budget: float = setting(default=0.01, least=0, most=10_000, help=_BUDGET, metavar="E")
@@ -188,12 +184,6 @@ class UnderBudget(_Quantising):
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a mapping for which all codings are alike, planes that cannot be squeezed out, and samples that are not there."""
         yield from super().refusals(subject, chip, strategy)
-        if not isinstance(strategy.mapping, Squeezed):
-            yield self.refuse(
-                f"is for mapping 'squeezed'; with mapping {strategy.mapping.name!r} all codings take the same arrays",
-                field="budget",
-                bound="mapping",
-            )
         grids = [grid for grid in map(form, self.grid) if isinstance(grid, Grid)]
         if not grids and self.squeeze != (0,):
             yield self.refuse(
@@ -204,11 +194,17 @@ class UnderBudget(_Quantising):
         for grid, top in product(grids, self.squeeze):
             if top > grid.bits - 2:
                 yield self.refuse(
-                    f"of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
+                    f"is too many: of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
                     field="squeeze",
                     bound="coding.grid",
                 )
                 break
+        if not isinstance(strategy.mapping, Squeezed):
+            yield self.refuse(
+                f"is for `mapping` squeezed; with mapping {strategy.mapping.name!r} all codings take the same arrays",
+                field="budget",
+                bound="mapping",
+            )
         if subject.quantised is None and subject.calibration is None:
             yield self.refuse("goes by calibration samples", field="budget", helps=_GIVE)
 

@@ -144,17 +144,17 @@ class Choice:
         """Refuse values out of range. StrategyError names the field."""
         for key, (kind, declared) in self.settings().items():
             value = getattr(self, key)
-            where = f"{self.stage}.{key}"
+            if isinstance(value, str) and "," in value and (others := _taking_several(self.stage, key)):
+                raise self.refuse(f"names several; one, or several with {others}", field=key, bound=declared)
             if not declared.accepts(kind, value):
                 known = f"; {choices(value, declared.among)}" if declared.among and isinstance(value, str) else ""
-                raise StrategyError(
-                    where, value, f"takes {declared.demanded(kind)}{known}", bound=declared, option=declared.option
-                )
+                needed = f"`{self.by}` needs it" if value == () else ""
+                raise self.refuse(f"takes {declared.demanded(kind)}{known}", field=key, bound=declared, helps=needed)
             if declared.check is not None:
                 try:
                     declared.check(value)
                 except (MhoError, ValueError) as error:
-                    raise StrategyError(where, value, str(error), bound=declared, option=declared.option) from None
+                    raise self.refuse(str(error), field=key, bound=declared) from None
 
     @classmethod
     def settings(cls) -> Mapping[str, tuple[Any, Setting]]:
@@ -206,6 +206,12 @@ class Choice:
         """Build the choice of values as a file or the command line writes them."""
         known = cls.settings()
         return cls(**{key: known[key][1].read(known[key][0], value) for key, value in values.items()})
+
+
+def _taking_several(stage: str, key: str) -> str:
+    """Name the settings by which choices are made whose setting of this name takes several values."""
+    takes = (kind for kind in registered(stage).values() if key in kind.settings())
+    return " or ".join(f"`{kind.by}`" for kind in takes if kind.by and _kinds(kind.settings()[key][0])[1])
 
 
 def _said(value: Any) -> str:
@@ -311,7 +317,7 @@ def _of_no_use(stage: str, kind: type[Choice], name: str, value: object) -> Stra
         value,
         f"is for {stage} {' or '.join(repr(other.name) for other in having)}, not {kind.name!r}",
         bound=stage,
-        helps=f"give {by[0]} too" if by else "",
+        helps=f"give {' or '.join(f'`{each}`' for each in by)} too" if by else "",
         option=having[0].settings()[name][1].option,
     )
 

@@ -123,14 +123,14 @@ class Strategy(Shown):
             # A setting that the choice made does not have may stand for a choice; of several, for one that has all that is given.
             meant = [kind for kind in known if kind.by in given and kind.by not in type(old).settings()]
             new = next((kind for kind in meant if kind.settings().keys() >= given.keys()), meant[0] if meant else new)
-        if isinstance(new, type):
-            both = {
-                name: getattr(old, name)
-                for name, declared in new.settings().items()
-                if name not in given and type(old).settings().get(name, (None,))[0] == declared[0]
-            }
-            new = new.of(both)
-        return built(stage, new, given)
+        if not isinstance(new, type):
+            return built(stage, new, given)
+        both = {
+            name: getattr(old, name)
+            for name, declared in new.settings().items()
+            if type(old).settings().get(name, (None,))[0] == declared[0]
+        }
+        return built(stage, new.name, {**both, **given})
 
     def get(self, stage: type[S]) -> S:
         """Return the choice of a stage as what the stage's choices all are."""
