@@ -176,7 +176,7 @@ def test_progress_tells_codings_and_layers(folder: Path) -> None:
     network = Network.from_onnx("net.onnx")
     given = load_samples(Path("samples.npz"), network, key=None)
     strategy = mho.Strategy().with_(mapping="squeezed", grid="window:8:3,planes:2", squeeze=1, budget=0.1)
-    coded(mho.Sampled(network, calibration=given), mho.Chip.load("sme"), strategy, heard.append)
+    coded(mho.number.Sampled(network, calibration=given), mho.Chip.load("sme"), strategy, heard.append)
     assert heard == [
         "recoding to window:8:3 squeezed by 1",
         "recoding to planes:2",

@@ -395,10 +395,10 @@ def test_an_aligned_program_says_so_in_notes_report_and_file(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alignment": "most"}, "none, auto or a centre"),
+        ({"alignment": "most"}, "takes auto, none or a whole number"),
         ({"alignment": 300}, "0 to 255"),
-        ({"alignment": True}, "none, auto or a centre"),
-        ({"low_cell": "upper"}, "unknown low_cell"),
+        ({"alignment": True}, "takes auto, none or a whole number"),
+        ({"low_cell": "upper"}, "known: all, lower"),
     ],
 )
 def test_unknown_alignments_are_refused(options: dict[str, object], message: str) -> None:

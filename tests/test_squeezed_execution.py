@@ -394,11 +394,11 @@ def key_missing(record: dict[str, Any]) -> None:
 
 
 def turns_none(record: dict[str, Any]) -> None:
-    record["mapping"]["turns"] = 0
+    record["strategy"]["mapping"]["turns"] = 0
 
 
 def not_squeezed(record: dict[str, Any]) -> None:
-    record["mapping"]["kind"] = "dense"
+    record["strategy"]["mapping"] = {"choice": "dense"}
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_what_squeezed_mapping_cannot_do_is_refused() -> None:
             small_chip(array__coding="differential", array__columns=16),
             GREEDY.with_(mapping="squeezed"),
         )
-    with pytest.raises(OptionError, match="turns is for"):
+    with pytest.raises(OptionError, match="is for mapping"):
         mho.compile(quantised, chip, GREEDY.with_(turns=2))
     for turns in (0, 65, True, 1.0):
         with pytest.raises(OptionError, match="turns"):

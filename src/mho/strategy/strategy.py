@@ -176,12 +176,20 @@ class Strategy(Shown):
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Strategy:
-        """Return the strategy of `to_dict`; StrategyError for what none gives."""
+        """Return the strategy of `to_dict`, whole; StrategyError for what none gives, a key too many or too few."""
+        stages: dict[str, Any] = {}
         for stage in STAGES:
-            kept = record.get(stage)
-            if not isinstance(kept, Mapping) or "choice" not in kept:
-                raise StrategyError(stage, kept, "is a choice with its settings, as Strategy.to_dict gives it")
-        return cls().with_(record)
+            given = record.get(stage)
+            settings = dict(given) if isinstance(given, Mapping) else {}
+            name = settings.pop("choice", None)
+            stages[stage] = built(stage, name, settings)
+            if settings.keys() != stages[stage].settings().keys():
+                raise StrategyError(
+                    stage, name, f"has the settings {', '.join(stages[stage].settings()) or 'none'}, all of them"
+                )
+        if len(record) > len(stages):
+            raise StrategyError(next(key for key in record if key not in stages), "", "is no stage of a strategy")
+        return cls(**stages)
 
     @property
     def digest(self) -> str:
