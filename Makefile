@@ -1,4 +1,5 @@
-# make run: set everything up and report on ResNet-50 on the ARAS chip.  make check: lint and fast tests.  make test: all tests.  make docs: the site.
+# make run: set everything up and report on ResNet-50 on the ARAS chip.  make check: lint and fast tests.  make test: all tests.
+# make nightly: ten times as many examples of every property, and what takes long.  make docs: the site.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ STAMP := $(VENV)/.installed
 FAST := tests/test_shown.py tests/test_sweep_text.py tests/test_init.py tests/test_report_numbers.py tests/test_number_affine.py \
 	tests/test_schedule_aras.py tests/test_chip_files.py
 
-.PHONY: run test check lint docs bench study clean
+.PHONY: run test nightly check lint docs bench study clean
 
 run: $(STAMP)
 	$(BIN)/mho run resnet50 --chip aras --verify --out out/resnet50
@@ -18,6 +19,9 @@ check: lint
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+nightly: $(STAMP)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

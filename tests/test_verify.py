@@ -172,7 +172,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
 
 
 def refused_or_loaded(content: bytes, path: Path) -> str:
-    """Load a file that may be damaged; return its listing, nothing where it is refused; any error but ProgramError is the loader's."""
+    """Load a file that may be damaged and return its listing, or "" where it is refused; another error is the loader's."""
     path.write_bytes(content)
     try:
         program = mho.Program.load(str(path))
