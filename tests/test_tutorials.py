@@ -28,7 +28,7 @@ def test_its_blocks_run_and_print_what_they_say(
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     variables: dict[str, object] = {"__name__": page}
     for block in blocks:
-        exec(compile(block, f"{page}.md", "exec"), variables)
+        exec(compile(block, f"{page}.md", "exec", dont_inherit=True), variables)
         out = capsys.readouterr().out
         for printed in re.findall(r"^#> (.*)$", block, flags=re.MULTILINE):
             assert printed in out, (page, block, out)

@@ -7,6 +7,8 @@ from mho.program.program import BufferUse, Program
 from mho.program.reading import load
 from mho.program.storage import save
 
+Program.listing, Program.save, Program.load = listing, save, load
+
 __all__ = [
     "Activate", "BufferUse", "Combine", "Groups", "Instruction", "Program", "Transfer", "Vector", "Violation", "Write",
     "listing", "load", "save", "violations",

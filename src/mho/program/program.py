@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from mho.chip import Chip
 from mho.errors import ProgramError
@@ -146,24 +146,10 @@ class Program(Shown):
         program.known.update(self.known)
         return program
 
-    def listing(self) -> str:
-        """Return the program as text, an instruction a line."""
-        from mho.program.listing import listing
-
-        return listing(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the program to a file (see docs/program.md for the format)."""
-        from mho.program.storage import save
-
-        save(self, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Program:
-        """Read a program from a file; ProgramError where it is not one."""
-        from mho.program.reading import load
-
-        return load(path)
+    listing: ClassVar[Callable[[Program], str]]
+    save: ClassVar[Callable[[Program, str | Path], None]]
+    load: ClassVar[Callable[[str | Path], Program]]
+    """Texts and files stand above the program: the package `mho.program` hangs them here."""
 
 
 def once(measure: Callable[[Program], Found]) -> Callable[[Program], Found]:

@@ -6,8 +6,11 @@ training.run(progress)                              # epoch after epoch; `traini
 recommender = training.real().quantise(data.calibration())
 """
 
+from mho.training.recommender.checkpoint import read_checkpoint, write_checkpoint
 from mho.training.recommender.data import Interactions, Queries
 from mho.training.recommender.model import Dense, Dlrm
 from mho.training.recommender.train import Settings, Training
+
+Training.save, Training.resume = write_checkpoint, read_checkpoint
 
 __all__ = ["Dense", "Dlrm", "Interactions", "Queries", "Settings", "Training"]

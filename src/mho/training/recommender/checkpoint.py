@@ -40,8 +40,11 @@ def write_checkpoint(training: Training, path: str | Path) -> None:
     write_file(path, arrays, metadata)
 
 
-def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None) -> Training:
-    """Read a checkpoint to go on with. Raises WeightError for a file that is none, or is of other data."""
+def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None = None) -> Training:
+    """Read a checkpoint of the same data, to go on; `epochs` replaces the number to train in all.
+
+    Raises WeightError for a file that is none, or is of other data.
+    """
     arrays, metadata = read_file(path)
     check_format(path, metadata, CHECKPOINT)
 

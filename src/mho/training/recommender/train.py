@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from mho.errors import OptionError
 from mho.machine.recommender.recommender import RealRecommender
 from mho.network.zoo.recommenders import DenseSizes, tensors
 from mho.training.recommender.data import NEGATIVES, POOLINGS, TABLES, Interactions, Queries
+from mho.training.recommender.model import Dlrm
 
 Progress = Callable[[int, float], None]
 """Is told of each epoch: its number from 1, and the mean log loss of its queries while it trained."""
@@ -83,8 +84,6 @@ class Training:
 
     def __init__(self, data: Interactions, settings: Settings) -> None:
         """Draw the model."""
-        from mho.training.recommender.model import Dlrm
-
         self.data, self.settings = data, settings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
@@ -143,18 +142,9 @@ class Training:
         origin = f"trained on {self.data.origin}, {self.done} epochs, seed {self.settings.seed}"
         return RealRecommender("dlrm", tables, weights, self.settings.sizes, origin, POOLINGS)
 
-    def save(self, path: str | Path) -> None:
-        """Write a checkpoint: the training's state, and the recommender in real numbers and integers. See `checkpoint`."""
-        from mho.training.recommender.checkpoint import write_checkpoint
-
-        write_checkpoint(self, path)
-
-    @classmethod
-    def resume(cls, data: Interactions, path: str | Path, epochs: int | None = None) -> Training:
-        """Read a checkpoint of the same data, to go on; `epochs` replaces the number to train in all. See `checkpoint`."""
-        from mho.training.recommender.checkpoint import read_checkpoint
-
-        return read_checkpoint(data, path, epochs)
+    save: ClassVar[Callable[[Training, str | Path], None]]
+    resume: ClassVar[Callable[..., Training]]
+    """Checkpoints stand above the training: the package hangs `write_checkpoint` and `read_checkpoint` here."""
 
     def _epoch(self, number: int) -> float:
         """Train on every interaction once, with freshly drawn negatives; return the mean loss of the queries."""
