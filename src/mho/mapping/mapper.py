@@ -60,8 +60,7 @@ class Packed(Mapper):
     packing: str = setting(
         default=PACKINGS[0],
         among=PACKINGS,
-        help="Whether the small matrices of a grouped convolution share groups (on the diagonal) or have groups of their own; one "
-        "of: diagonal, separate.",
+        help="Whether the small matrices of a grouped convolution share groups (on the diagonal) or have groups of their own.",
     )
 
     def idle(self, task: Any) -> Iterator[str]:
