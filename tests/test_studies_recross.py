@@ -24,7 +24,7 @@ from mho.studies.recross.likeness import WAYS, law, sweeps
 from mho.studies.recross.load import COHESIONS, PRODUCTION, REAL, chip, load
 from mho.studies.recross.measure import COMPARED
 from mho.studies.rows import TOLERANCE
-from mho.studies.work import Settings, Work
+from mho.studies.work import KEPT, Settings, Work
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
 PARTS = ["traces", "groups", "against", "ideas", "processors"]
@@ -109,7 +109,7 @@ def test_a_quick_run_needs_no_data(quick: tuple[studies.Study, Path]) -> None:
     study, folder = quick
     check_whole(study, (PRODUCTION,), ())
     drawn = {f"{plot.id}.svg" for part in study.parts for plot in part.plots}
-    assert {path.name for path in folder.iterdir()} == {"study.json", "study.html", "study.md", *drawn}
+    assert {path.name for path in folder.iterdir()} == {"study.json", "study.html", "study.md", KEPT, *drawn}
     page = (folder / "study.md").read_text(encoding="utf-8")
     assert "synthetic" in page and "no description was at hand" in page
     # The paper's means are of its own traces: beside them stand means of real ones alone.

@@ -19,6 +19,7 @@ from mho.studies.sme.chips import dense, squeezing
 from mho.studies.sme.load import SEEDED, STAGES
 from mho.studies.sme.measure import COUNTED, TOPS, TURNS, allowed, dense_arrays, planes_of, squeezed, windows_of
 from mho.studies.sme.measure_cost import compressed, shared_out_s, simulated
+from mho.studies.work import KEPT
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
 
@@ -46,7 +47,7 @@ def test_a_quick_run_gives_every_part_that_needs_no_data_and_validates(quick: tu
     jsonschema.validate(study.to_dict(), SCHEMA)
     assert [part.id for part in study.parts] == ["crossbars", "windows", "planes", "cells", "origin", "layers", "cost"]
     drawn = {f"{plot.id}.svg" for part in study.parts for plot in part.plots}
-    assert {path.name for path in folder.iterdir()} == {"study.json", "study.html", "study.md", *drawn}
+    assert {path.name for path in folder.iterdir()} == {"study.json", "study.html", "study.md", KEPT, *drawn}
     assert all(row.paper is None for row in study.rows)
     assert "seeded weights" in (folder / "study.md").read_text(encoding="utf-8")
 

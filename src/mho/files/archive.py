@@ -8,6 +8,7 @@ Nothing in them is executed: Python's own objects (pickles) are refused.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import struct
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.lib.format as npy
@@ -195,4 +196,15 @@ def write_member(archive: zipfile.ZipFile, name: str, content: bytes | str) -> N
     archive.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_DEFLATED)
 
 
-__all__ = ["BROKEN", "Header", "Npz", "check_memory", "opened", "read_array", "read_header", "write_member"]
+def write_arrays(stream: BinaryIO, arrays: Mapping[str, AnyArray], texts: Mapping[str, str] | None = None) -> None:
+    """Write an archive of texts and of arrays by the names of their members: the same content gives the same bytes."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in (texts or {}).items():
+            write_member(archive, name, text)
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            npy.write_array(buffer, np.asarray(array), allow_pickle=False)
+            write_member(archive, f"{name}{SUFFIX}", buffer.getvalue())
+
+
+__all__ = ["BROKEN", "Header", "Npz", "check_memory", "opened", "read_array", "read_header", "write_arrays"]

@@ -17,7 +17,6 @@ from mho.machine.judge import Progress
 from mho.machine.remedy import Remedy
 from mho.machine.resolution import resolution
 from mho.machine.sweep import Build, Value, named, split
-from mho.mapping import Mapper
 from mho.program import Program
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
     sliced: Mapping[str, Value] = {**calibrated, "adc.per": "slice", "adc.percentile": PERCENTILE}
     candidates: list[Mapping[str, Value]] = [{}, {"adc.bits": "ideal", "adc.range": "full"}]
     candidates += [] if analog.adc.range == "calibrated" else [calibrated, sliced]
-    if program.chip.array.coding != "differential" and program.strategy.get(Mapper).whole:
+    if program.chip.array.coding != "differential" and program.mapping.kind == "dense":
         candidates += [{"chip.array.coding": "differential", **sliced}]
     enough = False
     for changes in candidates:

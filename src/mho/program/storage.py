@@ -1,4 +1,4 @@
-"""Programs written to files: a zip of `program.json` and one `.npy` file an array, format mho.program/4 (docs/program.md).
+"""Programs written to files: a zip of `program.json` and one `.npy` file an array, format mho.program/3 (docs/program.md).
 
 Nothing in it is executable: no pickle is written, and none is read. Files are read by `program/reading.py`.
 """
@@ -6,18 +6,16 @@ Nothing in it is executable: no pickle is written, and none is read. Files are r
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.files.archive import write_member
+from mho.files.archive import write_arrays
 from mho.files.writing import write_whole
 from mho.network.layers import Affine, Array, Layer, MatrixLayer
 from mho.number.coded import QuantisedMatrix, QuantisedTable
@@ -142,15 +140,8 @@ def save(program: Program, path: str | Path) -> None:
     arrays = _Arrays()
     text = json.dumps(_encode(program, arrays), separators=(",", ":"))
 
-    def fill(stream: BinaryIO) -> None:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            write_member(archive, "program.json", text)
-            for number, array in enumerate(arrays.kept):
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, allow_pickle=False)
-                write_member(archive, f"arrays/{number}.npy", buffer.getvalue())
-
-    write_whole(Path(path), fill)
+    members = {f"arrays/{number}": array for number, array in enumerate(arrays.kept)}
+    write_whole(Path(path), lambda stream: write_arrays(stream, members, {"program.json": text}))
 
 
 def digest(program: Program, *, values_only: bool = False) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import MappingError, choices
-from mho.files.archive import Npz, write_member
+from mho.files.archive import Npz, write_arrays
 from mho.files.text import parse_json
 from mho.files.writing import write_whole
 from mho.mapping.embedding.layout import Layout
@@ -99,7 +98,9 @@ class Seating:
 
     def packed(self) -> bytes:
         """Return the content of a .npz file."""
-        return _packed(self)
+        stream = io.BytesIO()
+        write_arrays(stream, _arrays(self))
+        return stream.getvalue()
 
     @classmethod
     def load(cls, path: str | Path) -> Seating:
@@ -116,8 +117,8 @@ class Seating:
             raise MappingError(f"{source}: {error}") from None
 
 
-def _packed(seating: Seating) -> bytes:
-    """Return the bytes of a file: a place a member, in the order of groups and wordlines."""
+def _arrays(seating: Seating) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file: an entry a place, in the order of groups and wordlines."""
     layout = seating.layout
     bounds = np.concatenate([[0], np.cumsum([len(ids) for ids in seating.ids])])
     sizes = np.diff(layout.starts)
@@ -137,13 +138,7 @@ def _packed(seating: Seating) -> bytes:
         "copies": layout.copies,
         "tile": seating.tile.astype(np.int32),
     }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in ARRAYS:
-            part = io.BytesIO()
-            np.lib.format.write_array(part, arrays[name], allow_pickle=False)
-            write_member(archive, f"{name}.npy", part.getvalue())
-    return buffer.getvalue()
+    return {name: arrays[name] for name in ARRAYS}
 
 
 def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:

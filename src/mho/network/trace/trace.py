@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OutputError, TraceError
+from mho.files.archive import write_arrays
 from mho.files.writing import check_file, write_whole
 from mho.shown import Shown
 
@@ -171,7 +172,7 @@ class Trace(Shown):
         """Write to a .npz file, whole or not at all; the same trace gives the same bytes. OutputError names the path."""
         path = Path(path)
         check_save(path)
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "offsets": self.offsets,
             "indices": self.indices,
             "tables": self.tables,
@@ -185,7 +186,7 @@ class Trace(Shown):
             arrays["weights"] = self.weights
         if self.ids is not None:
             arrays["ids"] = np.concatenate(self.ids)
-        write_whole(path, lambda stream: np.savez_compressed(stream, **arrays))  # type: ignore[arg-type]
+        write_whole(path, lambda stream: write_arrays(stream, arrays))
 
     load: ClassVar[Callable[[str | Path], Trace]]
     """Reading stands above what it makes: the package `mho.network.trace` hangs `read` here."""
