@@ -26,7 +26,7 @@ from tests.command_line import DECODER, Shell, contents, write_onnx, write_sampl
 from tests.strategies import GREEDY
 
 SCHEMAS = {
-    name: json.loads((files("mho.report") / f"{name}.schema.json").read_text(encoding="utf-8"))
+    name: json.loads((files("mho.explore") / f"{name}.schema.json").read_text(encoding="utf-8"))
     for name in ("accuracy", "sweep")
 }
 ANALOG = {"schema": "mho.analog/1", "name": "six bits", "adc": {"bits": 6}, "device": "generic"}
@@ -73,7 +73,7 @@ def without(command: tuple[str, ...], option: str) -> tuple[str, ...]:
 
 def assert_alone(text: str) -> None:
     """A page or drawing loads nothing and runs nothing."""
-    assert not re.search(r"<script|<link|<img|url\(|@import|src=", text)
+    assert not re.search(r"<script|<link(?! rel=.icon. href=.data:,)|<img|url\(|@import|src=", text)
     addresses = set(re.findall(r"https?://[^\"' <]+", text))
     assert addresses <= {"http://www.w3.org/2000/svg"}
 
@@ -108,7 +108,7 @@ def test_accuracys_json_is_that_of_the_python_interface(folder: Path, shell: She
         samples = mho.network.samples.Samples((file["x"],), file["y"], "samples.npz")
     program = mho.compile(mho.number.quantise(network, samples.inputs), "aras", GREEDY.with_(schedule="overlap"))
     side = mho.machine.analog.spec.Analog.load("analog.yaml").override({"device.programming.sigma": 0.05})
-    ours = mho.machine.evaluate(program, samples.spread(4), side, seeds=2).to_dict()
+    ours = mho.explore.evaluate(program, samples.spread(4), side, seeds=2).to_dict()
     for key in ("accuracy", "agreement", "layers", "chip", "analog"):
         assert found[key] == ours[key]
 

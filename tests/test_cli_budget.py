@@ -159,7 +159,7 @@ def test_accuracy_and_sweep_are_those_of_the_coding_that_is_chosen(folder: Path,
     assert arrays[0] > arrays[1]
     for budget, quantised in (("0", both[0]), ("10", both[1])):
         program = mho.compile(quantised, chip, mho.Strategy().with_(schedule="overlap", mapping="squeezed"))
-        ours = mho.machine.evaluate(program, given, mho.machine.Analog(), seeds=1, calibration=given).to_dict()
+        ours = mho.explore.evaluate(program, given, mho.machine.Analog(), seeds=1, calibration=given).to_dict()
         asked = ("net.onnx", *words, "--budget", budget, "--seeds", "1")
         found = shell("accuracy", *asked, "--json").json()
         for key in ("accuracy", "layers", "chip"):

@@ -199,7 +199,7 @@ def test_accuracy_and_sweep_are_those_of_the_library(folder: Path, shell: Shell)
         mho.Strategy().with_(schedule="overlap", mapping="squeezed"),
     )
     analog = mho.machine.Analog().override({"adc.bits": 5})
-    ours = mho.machine.evaluate(program, samples(), analog, seeds=1, calibration=samples()).to_dict()
+    ours = mho.explore.evaluate(program, samples(), analog, seeds=1, calibration=samples()).to_dict()
     for key in ("accuracy", "agreement", "layers", "chip", "analog"):
         assert found[key] == json.loads(json.dumps(ours[key]))
     swept = shell("sweep", "net.onnx", *words, "--over", "adc.bits=5,8", "--out", "out", "--json").json()

@@ -12,12 +12,12 @@ import yaml
 
 import mho
 from mho.errors import DeviceError
+from mho.explore.evaluation import draws
 from mho.machine.analog.devices import Device
 from mho.machine.analog.devices.laws import LAWS
 from mho.machine.analog.devices.reader import keys
 from mho.machine.analog.devices.template import device_template
 from mho.machine.analog.spec import Analog
-from mho.machine.evaluation import draws
 from mho.machine.lookup import reduce, reference
 from mho.training.chain import Chain
 from tests.command_line import Shell
@@ -68,7 +68,7 @@ def test_a_new_law_is_a_key_of_files_options_and_searches(tmp_path: Path, shell:
     assert {"telegraph.share", "telegraph.amplitude"} <= keys().keys()
     analog = Analog().override({f"device.{key}": value for key, value in NOISY.items()})
     assert "telegraph" in analog.device.laws
-    swept = mho.machine.ordered("device.telegraph.share")
+    swept = mho.explore.ordered("device.telegraph.share")
     assert swept.values[0] == 0 and swept.values[-1] == 1
     with pytest.raises(DeviceError, match=r"telegraph.share: must be from 0 to 1, not 2"):
         Device.load("generic").override({**NOISY, "telegraph.share": 2})

@@ -17,26 +17,28 @@ from hypothesis import strategies as st
 
 import mho
 from mho.errors import AnalogError, OptionError, OutputError, ProgramError
+from mho.explore import evaluation, judge
+from mho.explore.accuracy import Accuracy, decibels
+from mho.explore.evaluation import evaluate
+from mho.explore.intervals import student, wilson
+from mho.explore.sweeps import Point, Sweep, sweep
 from mho.files.store import Store, key_of
-from mho.machine import evaluation, judge
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Analog
 from mho.machine.calibration import calibrate
-from mho.machine.evaluation import Evaluation, decibels, evaluate
 from mho.machine.functional import Executor
-from mho.machine.intervals import student, wilson
-from mho.machine.sweep import sweep
 from mho.network.graph import Network
 from mho.network.samples import Samples
 from mho.number.accuracy import predicted
 from mho.program import Program
+from mho.report.views import view
 from tests.command_line import write_onnx, write_samples
 from tests.hand_sized import entry, hand_chip, linear
 from tests.hand_sized import network as hand_network
 from tests.strategies import GREEDY
 
-ACCURACY = json.loads((files("mho.report") / "accuracy.schema.json").read_text(encoding="utf-8"))
-SWEEP = json.loads((files("mho.report") / "sweep.schema.json").read_text(encoding="utf-8"))
+ACCURACY = json.loads((files("mho.explore") / "accuracy.schema.json").read_text(encoding="utf-8"))
+SWEEP = json.loads((files("mho.explore") / "sweep.schema.json").read_text(encoding="utf-8"))
 
 
 def analog(**more: Any) -> Analog:
@@ -75,7 +77,7 @@ def program(network: Network, samples: Samples) -> Program:
     return compiled(network, samples)
 
 
-def whole(found: Evaluation) -> dict[str, Any]:
+def whole(found: Accuracy) -> dict[str, Any]:
     content = found.to_dict()
     jsonschema.validate(content, ACCURACY)
     return content
@@ -346,6 +348,24 @@ def test_records_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
     assert key_of(code, {"a": 1, "b": 2}) == key_of(code, {"b": 2, "a": 1})
 
 
+@settings(max_examples=8)
+@given(st.integers(1, 3), st.sampled_from([4, 6, 9]), st.sampled_from([0.0, 0.2]), st.integers(3, 12))
+def test_an_accuracy_and_a_sweep_come_back_from_their_data(
+    program: Program, samples: Samples, seeds: int, bits: int, sigma: float, count: int
+) -> None:
+    some = samples.first(count)
+    side = analog().override({"device.programming.sigma": sigma})
+    found = evaluate(program, some, side, seeds=seeds)
+    again = Accuracy.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert again == found and again.to_dict() == found.to_dict()
+    assert view(again) == view(found)
+    swept = sweep(program, some, side, over={"adc.limit": (bits, 20)}, seeds=seeds)
+    back = Sweep.from_dict(json.loads(json.dumps(swept.to_dict())))
+    assert back == swept and back.to_dict() == swept.to_dict() and view(back) == view(swept)
+    with pytest.raises(OptionError, match=r"mho\.accuracy/1"):
+        Accuracy.from_dict(swept.to_dict())
+
+
 # Sweeps
 
 
@@ -357,11 +377,12 @@ def test_every_point_of_a_sweep_is_the_evaluation_there(network: Network, progra
 
     found = sweep(build, samples, analog(), over=over, seeds=2)
     jsonschema.validate(found.to_dict(), SWEEP)
-    assert [tuple(values.values()) for values, _ in found.points] == [(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)]
-    for (bits, sigma), each in zip([(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)], found.evaluations, strict=True):
+    assert [tuple(point.values.values()) for point in found.points] == [(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)]
+    for (bits, sigma), each in zip([(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)], found.points, strict=True):
         alone = compiled(network, samples, {"array.cell_bits": bits})
         side = analog().override({"device.programming.sigma": sigma})
-        assert whole(each) == whole(evaluate(alone, samples, side, seeds=2))
+        values = {"chip.array.cell_bits": bits, "device.programming.sigma": sigma}
+        assert each == Point.of(values, evaluate(alone, samples, side, seeds=2))
         assert len(each.seeds) == (2 if sigma else 1)
 
 
@@ -375,9 +396,9 @@ def test_a_sweep_compiles_once_for_each_chip_whatever_the_order(network: Network
     over = {"adc.limit": (7, 15), "chip.array.cell_bits": (1, 2)}
     found = sweep(build, samples, analog(), over=over, seeds=1)
     assert asked == [{"array.cell_bits": 1}, {"array.cell_bits": 2}]
-    bits = [each.program.chip.array.cell_bits for each in found.evaluations]
-    assert bits == [1, 2, 1, 2]
-    assert [each.analog.adc.limit for each in found.evaluations] == [7, 7, 15, 15]
+    digests = [each.chip["digest"] for each in found.points]
+    assert digests[:2] == digests[2:] and digests[0] != digests[1]
+    assert [each.values["adc.limit"] for each in found.points] == [7, 7, 15, 15]
 
 
 def test_an_interrupted_sweep_goes_on_and_can_be_extended(program: Program, samples: Samples, tmp_path: Path) -> None:
@@ -435,11 +456,11 @@ def test_fewer_bits_and_more_variation_cost_accuracy_on_real_images(data: Path) 
     program = mho.compile(mho.number.quantise(network, calibration.inputs), "aras", GREEDY.with_(schedule="overlap"))
     content = {"schema": "mho.analog/1", "device": "generic", "adc": {"bits": 9}}
     found = sweep(program, images, Analog.from_dict(content), over={"adc.bits": (9, 4)}, calibration=calibration)
-    exact, coarse = found.evaluations
+    exact, coarse = found.points
     # 128 rows of 2-bit cells give sums to 384, so 9 bits lose nothing; 4 bits round to steps of 25.6.
     assert exact.agreement == 1.0 and exact.accuracy == exact.in_integers >= 0.7
     assert coarse.accuracy < exact.accuracy - 0.2
-    assert all(layer.noise > 0 for layer in coarse.layers)
+    assert all(ratio is not None for _, ratio, _ in coarse.layers)
 
 
 def test_samples_are_spread_evenly(tmp_path: Path) -> None:

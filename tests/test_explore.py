@@ -106,7 +106,7 @@ def test_the_analog_side_of_a_point_gives_its_accuracy(tmp_path: Path) -> None:
     coarse, ideal = (record["accuracy"] for record in found.records)
     program = mho.compile(subject, "aras")
     analog = mho.machine.analog.Analog().override({"adc.bits": 3})
-    assert coarse == mho.machine.evaluate(program, samples, analog).accuracy < ideal
+    assert coarse == mho.explore.evaluate(program, samples, analog).accuracy < ideal
     assert found.best("accuracy")["values"] == {"analog.adc.bits": "ideal"}
     assert len({record["latency_s"] for record in found.records}) == 1
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 import mho
 from mho.errors import MhoError, OptionError
+from mho.explore import bisection as module
+from mho.explore.bisection import find, looks
+from mho.explore.finding import Finding, Loss, bisect
+from mho.explore.intervals import paired_loss
+from mho.explore.parameters import ordered
 from mho.files.store import Store
-from mho.machine import finding as module
-from mho.machine.finding import Loss, bisect, find, looks
-from mho.machine.intervals import paired_loss
-from mho.machine.ordered import ordered
 from mho.network.samples import Samples, load_samples
 from mho.program import Program
 from tests.command_line import Shell
@@ -194,7 +195,7 @@ def test_bits_of_real_digits_are_found_and_taken_up_again(
     assert found.boundary.beyond is not None and found.boundary.beyond.value == found.value - 1
     assert f"adc.bits at least {found.value}: no more than 40 points are lost" in found.sentence
     for value, probe in probes.items():
-        alone = mho.machine.evaluate(
+        alone = mho.explore.evaluate(
             program, given, mho.machine.Analog().override({"adc.bits": value}), calibration=measured
         )
         assert (alone.in_integers - alone.accuracy <= 0.4) == (probe.side == "within")
@@ -206,6 +207,7 @@ def test_bits_of_real_digits_are_found_and_taken_up_again(
     monkeypatch.setattr(module, "run_reference", none)
     again = find(program, given, over=ordered("adc.bits"), loss=40, calibration=measured, done=Store(path))
     assert again.to_dict() == found.to_dict()
+    assert Finding.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_a_few_samples_cannot_decide_and_say_so(digits: tuple[Program, Samples, Samples]) -> None:
@@ -285,7 +287,7 @@ def test_find_on_the_command_line_tells_json_and_a_page(shell: Shell, tmp_path: 
     page = (tmp_path / "out" / "finding.html").read_text()
     assert "adc.bits at least" in page and "<script" not in page
     found = json.loads((tmp_path / "out" / "finding.json").read_text())
-    jsonschema.validate(found, json.loads((files("mho.report") / "finding.schema.json").read_text(encoding="utf-8")))
+    jsonschema.validate(found, json.loads((files("mho.explore") / "finding.schema.json").read_text(encoding="utf-8")))
     assert shell(*accuracy("--samples", "128", "--find", "adc.bits=3:10", "--loss", "40", "--json")).json() == found
 
 

@@ -19,8 +19,8 @@ LONG_FUNCTIONS: set[str] = {
     "mho.cli.accuracy.accuracy",
     "mho.cli.run.run",
     "mho.cli.sweep.sweep",
-    "mho.machine.evaluation.evaluate",
-    "mho.machine.sweep.sweep",
+    "mho.explore.evaluation.evaluate",
+    "mho.explore.sweeps.sweep",
     "mho.machine.timing._run",
 }
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,8 @@ from hypothesis import strategies as st
 
 import mho
 from mho.cli.analog import analog_keys
-from mho.machine.sweep import Sweep
+from mho.explore.accuracy import Subject
+from mho.explore.sweeps import Point, Sweep, combinations
 from mho.report.plot import draw
 from mho.report.sweep import axis, conclusion, drawing, places, unit
 
@@ -77,19 +77,24 @@ def test_every_key_that_ends_in_its_unit_has_it() -> None:
 
 
 def a_sweep(over: Any, accuracies: list[float], integers: float = 0.9, samples: int = 100_000) -> Sweep:
-    """Return what the words of a sweep read, with these accuracies."""
-    program = SimpleNamespace(
-        network=SimpleNamespace(name="net", origin="file"), chip=SimpleNamespace(name="chip"), schedule="aras"
-    )
-    made = [
-        SimpleNamespace(
-            accuracy=value, in_integers=integers, in_float=None, samples=samples, program=program, seeds=(0,),
-            seed_interval=None, over_seeds=SimpleNamespace(half=None), agreement=1.0, clip_rate=0.0,
-            sample_interval=(value - 1 / samples**0.5, value + 1 / samples**0.5),
+    """Return a sweep with these accuracies."""
+    subject = Subject("net", "file", "aras", {}, "data", samples)
+    points = [
+        Point(
+            values=values,
+            chip={"name": "chip", "digest": "0"},
+            draws=False,
+            samples=samples,
+            seeds=(0,),
+            right=(round(accuracy * samples),),
+            right_in_integers=round(integers * samples),
+            agreement=1.0,
+            clip_rate=0.0,
+            layers=(),
         )
-        for value in accuracies
-    ]  # fmt: skip
-    return Sweep(over, mho.machine.Analog(), cast(Any, tuple(made)))
+        for values, accuracy in zip(combinations(over), accuracies, strict=True)
+    ]
+    return Sweep(subject, over, mho.Analog(), None, tuple(points), ())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,7 @@ def test_a_sentence_says_where_the_accuracy_holds(values: Any, accuracies: list[
 
 def test_two_parameters_and_few_samples_are_told() -> None:
     said = conclusion(a_sweep((("adc.bits", (4, 6)), ("age_s", (0, 1))), [0.1, 0.2, 0.9, 0.9], samples=100))
-    assert said.startswith("At 2 of 4 points accuracy is within") and "100 samples leave ± 10.0 points open" in said
+    assert said.startswith("At 2 of 4 points accuracy is within") and "100 samples leave ± 6.0 points open" in said
 
 
 def draw_sweep(found: Sweep) -> str:

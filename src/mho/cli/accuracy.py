@@ -17,9 +17,9 @@ from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
+    from mho.explore.finding import Finding
+    from mho.explore.parameters import Ordered
     from mho.machine.analog.spec import Analog
-    from mho.machine.finding import Finding
-    from mho.machine.ordered import Ordered
     from mho.program import Program
 
 EPILOG = (
@@ -117,7 +117,7 @@ def accuracy(
                 compiled=asked.kept,
                 option="--find",
             )
-            sought = mho.machine.find(
+            sought = mho.explore.find(
                 prepared.build,
                 prepared.given,
                 given,
@@ -135,10 +135,10 @@ def accuracy(
         program = prepared.build({})
         if not quiet:
             _tell_converters(program, given)
-        from mho.machine.advice import advise, lossy
-        from mho.machine.sweep import only
+        from mho.explore.advice import advise, lossy
+        from mho.explore.sweeps import only
 
-        found = mho.machine.evaluate(
+        found = mho.explore.evaluate(
             program,
             prepared.given,
             given,
@@ -151,7 +151,14 @@ def accuracy(
         if lossy(found):
             build = only(program) if asked.kept else prepared.build
             tried = advise(
-                build, prepared.given, found, calibration=prepared.measured, progress=follow, done=kept, backend=backend
+                program,
+                build,
+                prepared.given,
+                found,
+                calibration=prepared.measured,
+                progress=follow,
+                done=kept,
+                backend=backend,
             )
             found = replace(found, remedies=tried)
         if out is not None:
@@ -171,7 +178,7 @@ def accuracy(
 
 def _parameter(text: str | None, taken: set[str], loss: float | None, csv_to: str | None) -> Ordered | None:
     """Read what --find asks for. OptionError for what cannot be read, is set too, or would change nothing."""
-    from mho.machine.ordered import ordered
+    from mho.explore.parameters import ordered
 
     if text is None:
         if loss is not None:

@@ -29,8 +29,8 @@ from mho.errors import (
 
 if TYPE_CHECKING:
     from mho.chip import Chip
+    from mho.explore.sweeps import Value
     from mho.machine.analog.spec import Analog
-    from mho.machine.sweep import Value
     from mho.network.graph import Network
     from mho.network.samples import Samples
     from mho.program import Program
@@ -153,7 +153,7 @@ def check_backend(name: str) -> None:
 
 def read_settings(settings: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read what --set asks for: changes of the chip, and of the analog side."""
-    from mho.machine.sweep import split
+    from mho.explore.sweeps import split
 
     return split(read_changes(settings, "adc.bits=6 or chip.tiles=48"))
 
@@ -364,7 +364,7 @@ def check_variants(
     option: str = "--over",
 ) -> None:
     """Refuse values of an option that a chip or the analog side cannot take, before anything is executed."""
-    from mho.machine.sweep import combinations, split
+    from mho.explore.sweeps import combinations, split
 
     for values in combinations(list(over.items())):
         chip, changes = split(values)

@@ -88,7 +88,7 @@ def sweep(
     with side.following(quiet="-" in (json_to, csv_to), keeping=out / side.KEPT) as follow:
         prepared = asked.prepare(follow.say)
         side.check_variants(prepared, given, values, model, compiled=asked.kept)
-        found = mho.machine.sweep(
+        found = mho.explore.sweep(
             prepared.build,
             prepared.given,
             given,

@@ -7,13 +7,20 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from mho.explore.accuracy import Accuracy
+from mho.explore.bisection import find
 from mho.explore.designs import DESIGNS, Design, Request, ablation, design
+from mho.explore.evaluation import evaluate
 from mho.explore.exploration import Exploration
+from mho.explore.finding import Finding
+from mho.explore.parameters import Ordered, ordered
 from mho.explore.recommendation import Recommendation, recommend
 from mho.explore.space import Space, explore
+from mho.explore.sweeps import Sweep, sweep
 
 __all__ = [
-    "DESIGNS", "Design", "Exploration", "Recommendation", "Request", "Space", "ablation", "design", "explore", "recommend",
+    "DESIGNS", "Accuracy", "Design", "Exploration", "Finding", "Ordered", "Recommendation", "Request", "Space", "Sweep",
+    "ablation", "design", "evaluate", "explore", "find", "ordered", "recommend", "sweep",
 ]  # fmt: skip
 
 

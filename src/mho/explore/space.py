@@ -17,10 +17,10 @@ import numpy as np
 
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError, StrategyError, choices
+from mho.explore.evaluation import evaluate
 from mho.explore.exploration import Exploration
 from mho.explore.workers import each
 from mho.files.store import Store, key_of
-from mho.machine import evaluate
 from mho.machine.analog import Analog
 from mho.machine.report import simulate
 from mho.network.graph import Network

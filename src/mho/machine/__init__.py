@@ -6,17 +6,13 @@ from mho.machine.cells import wear
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import Endurance, endurance, rotate
 from mho.machine.energy import Account, Entry, account
-from mho.machine.evaluation import Evaluation, evaluate
-from mho.machine.finding import Finding, find
 from mho.machine.functional import Executor, execute
 from mho.machine.occupancy import Occupancy, occupancy
-from mho.machine.ordered import Ordered, ordered
-from mho.machine.sweep import Sweep, sweep
 from mho.machine.timing import Timing, time_program
 from mho.machine.verify import Verification, verify
 
 __all__ = [
-    "Account", "Analog", "Device", "Endurance", "Entry", "Evaluation", "Executor", "Finding", "Occupancy", "Ordered",
-    "Signals", "Sweep", "Timing", "Verification", "Wear", "WriteCount", "account", "calibrate", "endurance",
-    "evaluate", "execute", "find", "occupancy", "ordered", "rotate", "sweep", "time_program", "verify", "wear",
+    "Account", "Analog", "Device", "Endurance", "Entry", "Executor", "Occupancy", "Signals", "Timing", "Verification",
+    "Wear", "WriteCount", "account", "calibrate", "endurance", "execute", "occupancy", "rotate", "time_program", "verify",
+    "wear",
 ]  # fmt: skip

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mho.engineering import count
-from mho.machine.evaluation import decibels
+from mho.explore.accuracy import decibels
 from mho.report.sections import Bar, Bars, Figures, Listing, Notes, Section, Sentence, Table, Tone, View, synthetic
 
 if TYPE_CHECKING:
+    from mho.explore.accuracy import Accuracy, Subject
     from mho.machine.analog.signals import LayerSignal
     from mho.machine.analog.spec import Analog
-    from mho.machine.evaluation import Evaluation
     from mho.machine.resolution import Resolution
-    from mho.program import Program
 
 MARKED = 3
 """Layers marked as the noisiest."""
@@ -80,12 +79,12 @@ def noisiest(layers: Sequence[LayerSignal], how_many: int = MARKED) -> list[str]
     return [layer.name for layer in noisy[:how_many]]
 
 
-def about(data: str, samples: str, program: Program, version: str, seeds: Sequence[int] = ()) -> list[str]:
+def about(subject: Subject, version: str, seeds: Sequence[int] = (), most: str = "") -> list[str]:
     """Say on what samples, weights, schedule and chips an accuracy rests."""
     chips = f" · {len(seeds)} chip{'s' * (len(seeds) != 1)} (seeds {seeds[0]} to {seeds[-1]})" if seeds else ""
     return [
-        f"{samples} samples: {data}",
-        f"weights: {program.network.origin} · schedule {program.schedule}{chips} · mho {version}",
+        f"{most}{subject.samples} samples: {subject.data}",
+        f"weights: {subject.weights_origin} · schedule {subject.schedule}{chips} · mho {version}",
     ]
 
 
@@ -112,7 +111,7 @@ def converters(resolved: Resolution, analog: Analog) -> Sentence:
     return Sentence(f"{resolved}. {rounds if analog.adc.range == 'full' else ''}".rstrip(), "warn")
 
 
-def _accuracies(found: Evaluation) -> Figures:
+def _accuracies(found: Accuracy) -> Figures:
     rows = []
     if found.in_float is not None:
         rows.append(("float network", points(found.in_float), "the model as it was given"))
@@ -138,7 +137,7 @@ def _accuracies(found: Evaluation) -> Figures:
     return Figures(title="Accuracy", rows=rows, remark=UNCERTAINTY, tones={strong: "strong"})
 
 
-def _remedies(found: Evaluation) -> Figures:
+def _remedies(found: Accuracy) -> Figures:
     """Lay out what was tried against the losses of converters: changes, how many samples are right, whether that is enough."""
     rows = []
     tones: dict[int, Tone] = {}
@@ -151,12 +150,12 @@ def _remedies(found: Evaluation) -> Figures:
     return Figures(title=REMEDIES, rows=rows, tones=tones)
 
 
-def layers(found: Evaluation, most: int | None = None) -> Bars:
+def layers(found: Accuracy, most: int | None = None) -> Bars:
     """Draw the signal-to-noise ratio of each layer in the order of execution, of the `most` noisiest where there are more."""
     loudest, marked = sorted(found.layers, key=loudness), noisiest(found.layers)
     chosen = {layer.name for layer in loudest[:most]}
     known = [ratio for layer in found.layers if (ratio := decibels(layer)) is not None]
-    title = f"{found.program.network.name} on {found.program.chip.name}: signal-to-noise ratio of each layer, in dB"
+    title = f"{found.subject.model} on {found.chip['name']}: signal-to-noise ratio of each layer, in dB"
     if most is not None:
         chips = "" if len(found.seeds) == 1 else f", {len(found.seeds)} chips together"
         which = f"the {most} noisiest of {len(found.layers)}, " if len(found.layers) > most else ""
@@ -181,15 +180,15 @@ def layers(found: Evaluation, most: int | None = None) -> Bars:
     )
 
 
-def side(found: Evaluation) -> str:
+def side(found: Accuracy) -> str:
     """Write the name of the analog side, where it was given one."""
     unnamed = type(found.analog).model_fields["name"].default
     return "" if found.analog.name == unnamed else f", {found.analog.name}"
 
 
-def view(found: Evaluation) -> View:
+def view(found: Accuracy) -> View:
     """Return the view of an evaluation."""
-    program, content = found.program, found.to_dict()
+    subject = found.subject
     sections: list[Section] = [_accuracies(found)]
     if found.remedies:
         sections.append(_remedies(found))
@@ -199,15 +198,15 @@ def view(found: Evaluation) -> View:
         sections.append(Table(title="Chip by chip", heads=("seed", "accuracy", "agreement"), lines=lines, where="page"))
     if found.layers:
         sections += [layers(found), layers(found, SHOWN)]
-    condition = [] if found.resolution.complete else [Sentence(str(found.resolution), "warn", "page")]
+    condition = [] if found.resolved else [Sentence(found.converters["text"], "warn", "page")]
     return View(
-        f"{program.network.name} on {program.chip.name}{side(found)}",
-        (*sections, listing(content["analog"]), notes_of(found.notes)),
-        about(found.data, str(found.samples), program, content["version"], found.seeds),
-        (*synthetic(program.network.origin), *condition),
+        f"{subject.model} on {found.chip['name']}{side(found)}",
+        (*sections, listing(found.analog.to_dict()), notes_of(found.notes)),
+        about(subject, found.version, found.seeds),
+        (*synthetic(subject.weights_origin), *condition),
     )
 
 
-def files(found: Evaluation) -> dict[str, Bars]:
+def files(found: Accuracy) -> dict[str, Bars]:
     """Return what is also written as files of its own."""
     return {"layers.svg": layers(found)} if found.layers else {}

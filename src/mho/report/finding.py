@@ -8,7 +8,7 @@ from mho.report.accuracy import about, listing, notes_of
 from mho.report.sections import Sentence, Table, Tone, View, synthetic
 
 if TYPE_CHECKING:
-    from mho.machine.finding import Finding, Probe
+    from mho.explore.finding import Finding, Probe
 
 WORDS: dict[str, tuple[str, Tone]] = {
     "within": ("kept", "good"),
@@ -29,7 +29,7 @@ def _line(probe: Probe) -> tuple[str, ...]:
 
 def view(found: Finding) -> View:
     """Return the view of a finding."""
-    program, boundary, content = found.program, found.boundary, found.to_dict()
+    subject, boundary = found.subject, found.boundary
     probes = sorted(boundary.probes, key=lambda probe: probe.value)
     undecided = []
     if not boundary.decided:
@@ -48,9 +48,9 @@ def view(found: Finding) -> View:
         tones={number: WORDS[probe.side][1] for number, probe in enumerate(probes)},
     )
     return View(
-        f"{program.network.name} on {program.chip.name}: how far {found.parameter.key} may go",
-        (table, listing(content["analog"]), notes_of(found.notes)),
-        about(found.data, f"up to {found.samples}", program, content["version"]),
-        (*synthetic(program.network.origin), *undecided),
+        f"{subject.model} on {found.chip['name']}: how far {found.key} may go",
+        (table, listing(found.analog.to_dict()), notes_of(found.notes)),
+        about(subject, found.version, most="up to "),
+        (*synthetic(subject.weights_origin), *undecided),
         said=found.sentence,
     )

@@ -15,8 +15,7 @@ from mho.report.sections import Axis, Cell, HeatMap, Lines, Section, Series, Tab
 from mho.report.svg import round_step
 
 if TYPE_CHECKING:
-    from mho.machine.evaluation import Evaluation
-    from mho.machine.sweep import Sweep
+    from mho.explore.sweeps import Point, Sweep
 
 UNITS = {
     "adc.bits": "bits", "adc.effective_bits": "bits", "adc.limit": "levels x input steps", "adc.percentile": "%",
@@ -76,11 +75,11 @@ def uneven(values: Sequence[Any]) -> bool:
 
 def conclusion(found: Sweep) -> str:
     """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
-    good = [each.accuracy >= each.in_integers - LOSS for each in found.evaluations]
-    ordered = sorted(found.points, key=lambda point: point[1].accuracy)
-    least, most = (f"{points(each.accuracy)} at {headline(at)}" for at, each in (ordered[0], ordered[-1]))
-    best = ordered[-1][1]
-    reference = {each.in_integers for each in found.evaluations}
+    good = [each.accuracy >= each.in_integers - LOSS for each in found.points]
+    ordered = sorted(found.points, key=lambda point: point.accuracy)
+    least, most = (f"{points(each.accuracy)} at {headline(each.values)}" for each in (ordered[0], ordered[-1]))
+    best = ordered[-1]
+    reference = {each.in_integers for each in found.points}
     goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
     if all(good):
         said = f"Everywhere here accuracy stays within {goal}; the least is {least}."
@@ -117,30 +116,29 @@ def headline(values: Mapping[str, Any]) -> str:
 
 
 def _title(found: Sweep) -> str:
-    first = found.evaluations[0]
-    return f"{first.program.network.name} on {first.program.chip.name}: top-1 accuracy in %"
+    return f"{found.subject.model} on {found.points[0].chip['name']}: top-1 accuracy in %"
 
 
 def _remark(found: Sweep) -> str:
     """Say under a drawing what its numbers rest on."""
-    first, chips = found.evaluations[0], max(len(each.seeds) for each in found.evaluations)
+    first, chips = found.points[0], max(len(each.seeds) for each in found.points)
     known = [f"{first.samples} samples"]
     if len(found.over) > 1 and any(uneven(values) for _, values in found.over):
         known.append("cells of one size, not to scale")
-    if any(each.over_seeds.half is not None for each in found.evaluations):
+    if any(each.over_seeds.half is not None for each in found.points):
         known.append(f"± half of the 95 % interval over {chips} chips")
-    if first.in_float is not None:
-        known.append(f"float {100 * first.in_float:.2f}")
-    if len({each.in_integers for each in found.evaluations}) == 1:
+    if found.in_float is not None:
+        known.append(f"float {100 * found.in_float:.2f}")
+    if len({each.in_integers for each in found.points}) == 1:
         known.append(f"8-bit integers {100 * first.in_integers:.2f}")
-    if "synthetic" in first.program.network.origin:
+    if "synthetic" in found.subject.weights_origin:
         known.append("SYNTHETIC WEIGHTS")
     return " · ".join(known)
 
 
-def _tip(values: Mapping[str, Any], each: Evaluation) -> str:
+def _tip(each: Point) -> str:
     return (
-        f"{headline(values)}: {points(each.accuracy)} {half_points(each.over_seeds.half)}".rstrip()
+        f"{headline(each.values)}: {points(each.accuracy)} {half_points(each.over_seeds.half)}".rstrip()
         + f"; 95 % over samples {interval(each.sample_interval)}"
         + f"; agreement {points(each.agreement)}; ADC clipped {rate(each.clip_rate)}"
     )
@@ -149,8 +147,8 @@ def _tip(values: Mapping[str, Any], each: Evaluation) -> str:
 def _heat_map(found: Sweep) -> HeatMap:
     (down, rows), (across, columns) = found.over
     cells = [
-        Cell(100 * each.accuracy, f"{100 * each.accuracy:.2f}", half_points(each.over_seeds.half), _tip(values, each))
-        for values, each in found.points
+        Cell(100 * each.accuracy, f"{100 * each.accuracy:.2f}", half_points(each.over_seeds.half), _tip(each))
+        for each in found.points
     ]
     return HeatMap(
         title=_title(found), about=_remark(found), down=axis(down), across=axis(across), where="page",
@@ -162,20 +160,20 @@ def _heat_map(found: Sweep) -> HeatMap:
 def _line(found: Sweep) -> Lines:
     ((key, values),) = found.over
     shares, scale = places(values)
-    first = found.evaluations[0]
-    ends = [each.seed_interval or (each.accuracy, each.accuracy) for each in found.evaluations]
+    first = found.points[0]
+    ends = [each.seed_interval or (each.accuracy, each.accuracy) for each in found.points]
     seen = [100 * end for pair in ends for end in pair] + [100 * first.in_integers]
     step = round_step(max(max(seen) - min(seen), 1.0), 5)
     low, high = step * math.floor(min(seen) / step + 1e-9), step * math.ceil(max(seen) / step - 1e-9)
     series = Series(
         "accuracy",
-        [(share, 100 * each.accuracy) for share, each in zip(shares, found.evaluations, strict=True)],
-        [f"{100 * each.accuracy:.2f}" for each in found.evaluations],
+        [(share, 100 * each.accuracy) for share, each in zip(shares, found.points, strict=True)],
+        [f"{100 * each.accuracy:.2f}" for each in found.points],
         [
             None if each.seed_interval is None else (100 * a, 100 * b)
-            for (a, b), each in zip(ends, found.evaluations, strict=True)
+            for (a, b), each in zip(ends, found.points, strict=True)
         ],
-        [_tip(at, each) for at, each in found.points],
+        [_tip(each) for each in found.points],
     )
     return Lines(
         title=_title(found), about=_remark(found), where="page", series=[series],
@@ -205,15 +203,13 @@ def _grid(found: Sweep, title: str, cells: Sequence[str]) -> Table:
 
 
 def _grids(found: Sweep) -> list[Table]:
-    def accuracy(each: Evaluation) -> str:
+    def accuracy(each: Point) -> str:
         half = each.over_seeds.half
         return f"{100 * each.accuracy:.2f}" + ("" if half is None else f" ±{100 * half:.2f}"[:6].rstrip("."))
 
-    tables = [_grid(found, "Accuracy", [accuracy(each) for each in found.evaluations])]
-    if any(each.clip_rate for each in found.evaluations):
-        tables.append(
-            _grid(found, "ADC clipped, of all conversions", [rate(each.clip_rate) for each in found.evaluations])
-        )
+    tables = [_grid(found, "Accuracy", [accuracy(each) for each in found.points])]
+    if any(each.clip_rate for each in found.points):
+        tables.append(_grid(found, "ADC clipped, of all conversions", [rate(each.clip_rate) for each in found.points]))
     return tables
 
 
@@ -224,27 +220,23 @@ def _points(found: Sweep) -> Table:
     )  # fmt: skip
     lines = [
         (
-            *(value(each) for each in values.values()), points(each.accuracy), interval(each.seed_interval),
+            *(value(given) for given in each.values.values()), points(each.accuracy), interval(each.seed_interval),
             interval(each.sample_interval), points(min(each.accuracies)), points(each.agreement), rate(each.clip_rate),
             str(len(each.seeds)),
         )
-        for values, each in found.points
+        for each in found.points
     ]  # fmt: skip
     return Table(title="Point by point", heads=heads, lines=lines, remark=UNCERTAINTY, where="page")
 
 
 def view(found: Sweep) -> View:
     """Return the view of a sweep."""
-    content, network = found.to_dict(), found.evaluations[0].program.network
-    most = max(found.evaluations, key=lambda each: len(each.seeds))
+    most = max(found.points, key=lambda each: len(each.seeds))
     sections: list[Section] = [drawing(found), *_grids(found), _points(found)]
     return View(
-        f"{network.name}: accuracy over {' and '.join(key for key, _ in found.over)}",
-        (*sections, listing(content["analog"]), notes_of(found.notes)),
-        (
-            *about(most.data, str(most.samples), most.program, content["version"], most.seeds),
-            f"top-1 in %; {_remark(found)}",
-        ),
-        synthetic(network.origin),
+        f"{found.subject.model}: accuracy over {' and '.join(key for key, _ in found.over)}",
+        (*sections, listing(found.analog.to_dict()), notes_of(found.notes)),
+        (*about(found.subject, found.version, most.seeds), f"top-1 in %; {_remark(found)}"),
+        synthetic(found.subject.weights_origin),
         said=conclusion(found),
     )

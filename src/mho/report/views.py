@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VIEWS = {
     "Report": ("run", "report"),
     "Comparison": ("comparison", "compare"),
-    "Evaluation": ("accuracy", "accuracy"),
+    "Accuracy": ("accuracy", "accuracy"),
     "Sweep": ("sweep", "sweep"),
     "Finding": ("finding", "finding"),
     "Run": ("systolic", "baseline"),

@@ -200,7 +200,7 @@ class Between(DeviceMark):
 class Curved(DeviceMark):
     """Marks a number that may depend on the state of the cell: units are those of `Curve`, the first that of a bare number.
 
-    `share`: what is looked for (`mho.machine.find`) lies from 0 to 1.
+    `share`: what is looked for (`mho.explore.find`) lies from 0 to 1.
     """
 
     units: tuple[str, ...] = CONDUCTANCES

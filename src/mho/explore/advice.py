@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mho.errors import MhoError
+from mho.explore.accuracy import Accuracy
+from mho.explore.evaluation import evaluate
+from mho.explore.judge import Progress
+from mho.explore.remedy import Remedy
+from mho.explore.sweeps import Build, Value, named, split
 from mho.files.store import Store
 from mho.machine.analog.converter import adc_bits
 from mho.machine.analog.spec import Adc, Analog
-from mho.machine.evaluation import Evaluation, evaluate
-from mho.machine.judge import Progress
-from mho.machine.remedy import Remedy
 from mho.machine.resolution import resolution
-from mho.machine.sweep import Build, Value, named, split
 from mho.program import Program
 
 if TYPE_CHECKING:
@@ -29,18 +30,19 @@ PERCENTILE = 99.9
 NOTICED = 0.01
 """Share of samples lost from which on remedies are looked for."""
 
-Judge = Callable[[Mapping[str, Value]], Evaluation]
+Judge = Callable[[Mapping[str, Value]], Accuracy]
 
 
-def lossy(found: Evaluation) -> bool:
+def lossy(found: Accuracy) -> bool:
     """Whether converters that are not ideal lose accuracy worth looking for remedies."""
     return found.analog.adc.bits != "ideal" and found.in_integers - found.accuracy > NOTICED
 
 
 def advise(
+    program: Program,
     build: Build,
     samples: Samples,
-    found: Evaluation,
+    found: Accuracy,
     *,
     calibration: Samples | None = None,
     progress: Progress | None = None,
@@ -49,14 +51,15 @@ def advise(
 ) -> tuple[Remedy, ...]:
     """Try what could bring back the accuracy that an evaluation lost, on a few of its samples: as it is first, ideal ADCs next.
 
-    `build` compiles for changes of the chip, as for `sweep`; what it refuses is left out. Other arguments as for `evaluate`.
+    `program` is what was evaluated; `build` compiles for changes of the chip, as for `sweep`, and what it refuses is left out.
+    Other arguments as for `evaluate`.
     """
-    batch, kept = found.program.network.batch, Store() if done is None else done
+    batch, kept = program.network.batch, Store() if done is None else done
     few = samples.spread(-(-TRIED_ON // batch) * batch)
 
-    def judge(changes: Mapping[str, Value]) -> Evaluation:
+    def judge(changes: Mapping[str, Value]) -> Accuracy:
         chip, side = split(changes)
-        program = build(chip) if chip else found.program
+        varied_program = build(chip) if chip else program
         analog = varied(found.analog, side) if side else found.analog
 
         def tell(what: str, now: int, of_all: int) -> None:
@@ -64,10 +67,10 @@ def advise(
                 progress(f"what would help: {named(changes) or 'as it is'}", now, of_all)
 
         return evaluate(
-            program, few, analog, seeds=1, calibration=calibration, progress=tell, done=kept, backend=backend
+            varied_program, few, analog, seeds=1, calibration=calibration, progress=tell, done=kept, backend=backend
         )
 
-    return tuple(_tried(found.program, found.analog, judge))
+    return tuple(_tried(program, found.analog, judge))
 
 
 def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
+from mho.explore.accuracy import Accuracy, Judged, Subject, checked, counted, decibels
+from mho.explore.evaluation import SEEDS, draws, evaluate
+from mho.explore.judge import Progress
 from mho.files.store import Store
 from mho.machine.analog.spec import Analog
-from mho.machine.evaluation import SEEDS, Evaluation, decibels, draws, evaluate
-from mho.machine.judge import Progress
 from mho.program import Program
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
@@ -32,30 +33,89 @@ Build = Callable[[Mapping[str, Value]], Program]
 """Compiles for a chip with these values changed."""
 
 
+@dataclass(frozen=True)
+class Point(Judged):
+    """What was found at one combination of values: accuracies by seed, and of each layer name, SNR in dB, share clipped."""
+
+    values: Mapping[str, Value]
+    chip: Mapping[str, str]
+    draws: bool
+    samples: int
+    seeds: tuple[int, ...]
+    right: tuple[int, ...]
+    right_in_integers: int
+    agreement: float
+    clip_rate: float
+    layers: tuple[tuple[str, float | None, float], ...]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Value], found: Accuracy) -> Point:
+        """Take what a sweep keeps of an accuracy."""
+        layers = tuple((layer.name, decibels(layer), layer.clip_rate) for layer in found.layers)
+        same = {
+            name: getattr(found, name) for name in ("chip", "draws", "samples", "seeds", "right", "right_in_integers")
+        }
+        return cls(values=values, agreement=found.agreement, clip_rate=found.clip_rate, layers=layers, **same)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], samples: int) -> Point:
+        """Rebuild what `to_dict` gave."""
+        accuracy = content["accuracy"]
+        return cls(
+            **{key: content[key] for key in ("values", "chip", "draws", "agreement", "clip_rate")},
+            samples=samples,
+            seeds=tuple(content["seeds"]),
+            right=counted(accuracy["by_seed"], samples),
+            right_in_integers=round(accuracy["integers"] * samples),
+            layers=tuple((layer["name"], layer["snr_db"], layer["clip_rate"]) for layer in content["layers"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return {
+            "values": dict(self.values),
+            "chip": dict(self.chip),
+            "draws": self.draws,
+            "seeds": list(self.seeds),
+            "accuracy": {"integers": self.in_integers, **self.on_chips()},
+            "agreement": self.agreement,
+            "clip_rate": self.clip_rate,
+            "layers": [{"name": name, "snr_db": ratio, "clip_rate": rate} for name, ratio, rate in self.layers],
+        }
+
+
 @dataclass(frozen=True, repr=False)
 class Sweep(Shown):
-    """Evaluations at every combination of the values of one or two parameters, the last parameter changing fastest."""
+    """Accuracies at every combination of the values of one or two parameters, the last parameter changing fastest.
 
+        mho.explore.Sweep.from_dict(found.to_dict()) == found
+
+    `analog` holds the values that are not swept; `subject` is that of the first point.
+    """
+
+    subject: Subject
     over: tuple[tuple[str, tuple[Value, ...]], ...]
     analog: Analog
-    evaluations: tuple[Evaluation, ...]
+    right_in_float: int | None
+    points: tuple[Point, ...]
+    notes: tuple[str, ...]
+    version: str = __version__
 
     def headline(self) -> str:
         """Say what was swept."""
-        first = self.evaluations[0]
-        return f"Sweep: accuracy of {first.program.network.name} over {' and '.join(key for key, _ in self.over)}"
+        return f"Sweep: accuracy of {self.subject.model} over {' and '.join(key for key, _ in self.over)}"
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return the least and the highest accuracy."""
-        ordered = sorted(self.points, key=lambda point: point[1].accuracy)
+        ordered = sorted(self.points, key=lambda point: point.accuracy)
         return tuple(
-            (which, f"{100 * found.accuracy:.2f} % at {named(values)}")
-            for which, (values, found) in (("lowest", ordered[0]), ("highest", ordered[-1]))
+            (which, f"{100 * point.accuracy:.2f} % at {named(point.values)}")
+            for which, point in (("lowest", ordered[0]), ("highest", ordered[-1]))
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `points`, one a row, and `layers`, one at each point a row."""
-        points = self.to_dict()["points"]
+        points = [point.to_dict() for point in self.points]
         return {
             "points": lambda: columns(
                 {**each["values"], **{key: each[key] for key in ("chip", "accuracy", "agreement", "clip_rate")}}
@@ -65,50 +125,46 @@ class Sweep(Shown):
         }
 
     @property
-    def points(self) -> tuple[tuple[dict[str, Value], Evaluation], ...]:
-        """The values of the parameters, and what was found there."""
-        return tuple(zip(combinations(self.over), self.evaluations, strict=True))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The notes of all points, each once; of a note that not all have, at how many points it holds."""
-        short = (str(each.resolution) for each in self.evaluations if not each.resolution.complete)
-        counts = Counter(short)
-        counts.update(note for each in self.evaluations for note in each.notes)
-        points = len(self.evaluations)
-        return tuple(
-            note if count == points else f"at {count} of {points} points: {note}" for note, count in counts.items()
-        )
+    def in_float(self) -> float | None:
+        """The accuracy of the float network; None where it is not known."""
+        return None if self.right_in_float is None else self.right_in_float / self.subject.samples
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, safe for JSON; `analog` holds the values that are not swept."""
-        first = self.evaluations[0].to_dict()
+        """Return everything, safe for JSON."""
         return {
             "schema": SCHEMA,
-            "version": __version__,
-            **{key: first[key] for key in ("model", "weights_origin", "schedule", "strategy", "data", "samples")},
+            "version": self.version,
+            **self.subject.to_dict(),
             "analog": self.analog.to_dict(),
             "parameters": [{"key": key, "values": list(values)} for key, values in self.over],
-            "accuracy": {"float": first["accuracy"]["float"]},
-            "points": [_point(values, found) for values, found in self.points],
+            "accuracy": {"float": self.in_float},
+            "points": [point.to_dict() for point in self.points],
             "notes": list(self.notes),
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Sweep:
+        """Rebuild what `to_dict` gave. OptionError where it is of another schema."""
+        subject, in_float = Subject.from_dict(checked(content, SCHEMA)), content["accuracy"]["float"]
+        return cls(
+            subject=subject,
+            over=tuple((each["key"], tuple(each["values"])) for each in content["parameters"]),
+            analog=Analog.from_dict(content["analog"]),
+            right_in_float=None if in_float is None else round(in_float * subject.samples),
+            points=tuple(Point.from_dict(each, subject.samples) for each in content["points"]),
+            notes=tuple(content["notes"]),
+            version=content["version"],
+        )
 
-def _point(values: Mapping[str, Value], found: Evaluation) -> dict[str, Any]:
-    whole = found.to_dict()
-    return {
-        "values": dict(values),
-        "chip": whole["chip"],
-        "draws": whole["draws"],
-        "seeds": whole["seeds"],
-        "accuracy": {"integers": whole["accuracy"]["integers"], **whole["accuracy"]["chip"]},
-        "agreement": whole["agreement"]["mean"],
-        "clip_rate": whole["clip_rate"],
-        "layers": [
-            {"name": layer.name, "snr_db": decibels(layer), "clip_rate": layer.clip_rate} for layer in found.layers
-        ],
-    }
+
+def _notes(found: Sequence[Accuracy]) -> tuple[str, ...]:
+    """Return the notes of all points, each once; of a note that not all have, at how many points it holds."""
+    counts = Counter(each.converters["text"] for each in found if not each.resolved)
+    counts.update(note for each in found for note in each.notes)
+    points = len(found)
+    return tuple(
+        note if count == points else f"at {count} of {points} points: {note}" for note, count in counts.items()
+    )
 
 
 def combinations(over: Sequence[tuple[str, Sequence[Value]]]) -> list[dict[str, Value]]:
@@ -137,7 +193,7 @@ def sweep(
 ) -> Sweep:
     """Evaluate (see `evaluate`) at every combination of the values of one or two parameters.
 
-        mho.machine.sweep(program, samples, analog, over={"adc.bits": [4, 5, 6], "device.programming.sigma": [0, 0.05]})
+        mho.explore.sweep(program, samples, analog, over={"adc.bits": [4, 5, 6], "device.programming.sigma": [0, 0.05]})
 
     Keys are those of `Analog.override`, or "chip." and a key of `Chip.override`; for the latter `program` is a function that
     takes the chip's changes and returns a program compiled for them. All values are checked before anything is executed.
@@ -150,7 +206,7 @@ def sweep(
     build = program if callable(program) else only(program)
     done = Store() if done is None else done
     ahead = [len(samples) * (seeds if draws(variant) else 1) for variant in variants]
-    found: dict[int, Evaluation] = {}
+    found: dict[int, Accuracy] = {}
     built: tuple[str, Program] | None = None
     executed = 0
 
@@ -183,7 +239,9 @@ def sweep(
             backend=backend,
         )
         executed += last[0]
-    return Sweep(swept, base, tuple(found[place] for place in range(len(points))))
+    ordered = [found[place] for place in range(len(points))]
+    kept = tuple(map(Point.of, points, ordered))
+    return Sweep(ordered[0].subject, swept, base, ordered[0].right_in_float, kept, _notes(ordered))
 
 
 def named(values: Mapping[str, Value]) -> str:

@@ -24,6 +24,11 @@ class Remedy:
         """Whether hardly any sample is lost."""
         return self.right >= self.right_in_integers - ENOUGH
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Remedy:
+        """Rebuild what `to_dict` gave."""
+        return cls(*(content[key] for key in ("changes", "right", "right_in_integers", "samples")))
+
     def __str__(self) -> str:
         """Write the changes: adc.bits=8, adc.range=calibrated."""
         return ", ".join(f"{key}={value}" for key, value in self.changes.items()) or "as it is"

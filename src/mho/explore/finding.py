@@ -1,0 +1,251 @@
+"""How far a parameter may go before accuracy is lost: the last value at which no more than so many points are, by bisection.
+
+At each value that is looked at, the same samples are classified by the 8-bit integers and on the chip; the share that is lost has a
+95 % interval over samples and chips (`intervals.paired_loss`). Samples are added, twice as many each time, until the interval
+lies on one side of what may be lost, and no longer; the 95 % are shared out over these looks (Bonferroni). Where all
+samples do not decide, the value is open, and counts as one at which too much may be lost. A chip that must give the
+integers' outputs loses nothing, which needs no sample.
+
+That accuracy only falls, or only rises, along the parameter is assumed, not tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.explore.accuracy import Subject, checked
+from mho.explore.parameters import Number
+from mho.machine.analog.spec import Analog
+from mho.shown import Shown
+from mho.version import __version__
+
+if TYPE_CHECKING:
+    pass
+
+SCHEMA = "mho.finding/1"
+
+Side = Literal["within", "beyond", "open"]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The share of samples that is lost at a value, and its interval; `samples` and `chips` are those looked at.
+
+    `proven`: no sample was needed, since the chip must give the integers' outputs.
+    """
+
+    share: float
+    low: float
+    high: float
+    samples: int
+    chips: int
+    proven: bool = False
+
+    def side(self, allowed: float) -> Side:
+        """Tell whether no more than `allowed` is lost, more, or whether that is open."""
+        return "within" if self.high <= allowed else "beyond" if self.low > allowed else "open"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found at one value of the parameter."""
+
+    value: Number
+    loss: Loss
+    side: Side
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        loss = self.loss
+        return {
+            "value": self.value,
+            "loss": loss.share,
+            "interval": [loss.low, loss.high],
+            "side": self.side,
+            "samples": loss.samples,
+            "chips": loss.chips,
+            "proven": loss.proven,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Probe:
+        """Rebuild what `to_dict` gave."""
+        counts = (content[key] for key in ("samples", "chips", "proven"))
+        return cls(content["value"], Loss(content["loss"], *content["interval"], *counts), content["side"])
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Where a bisection ended: the probes in the order in which they were made, and the last value within and the first not."""
+
+    probes: tuple[Probe, ...]
+    within: Probe | None
+    beyond: Probe | None
+
+    @classmethod
+    def between(cls, probes: tuple[Probe, ...], value: Number | None, beyond: Number | None) -> Boundary:
+        """Return the boundary between a value and the next; None: there is none, both ends are on one side."""
+        if value is None:
+            last = probes[-1]
+            return cls(probes, last if last.side == "within" else None, None if last.side == "within" else last)
+        by_value = {probe.value: probe for probe in probes}
+        return cls(probes, by_value[value], None if beyond is None else by_value[beyond])
+
+    @property
+    def upward(self) -> bool | None:
+        """Whether what is found is the least value, beyond which all are within; None where there is no boundary."""
+        return None if self.within is None or self.beyond is None else self.within.value > self.beyond.value
+
+    @property
+    def decided(self) -> bool:
+        """Whether the samples decided at every value that the answer rests on."""
+        if self.within is None or self.beyond is None:
+            return all(probe.side != "open" for probe in self.probes)
+        return self.beyond.side == "beyond"
+
+
+def bisect(values: tuple[Number, ...], allowed: float, measure: Callable[[Number], Loss]) -> Boundary:
+    """Find the boundary between values at which no more than `allowed` is lost and the others, which are neighbours in the end.
+
+    Takes 2 + log2(values) measures. Where both ends are on one side there is no boundary: `within` or `beyond` is None.
+    """
+    probes: list[Probe] = []
+
+    def probe(index: int) -> Probe:
+        loss = measure(values[index])
+        probes.append(Probe(values[index], loss, loss.side(allowed)))
+        return probes[-1]
+
+    first, last = probe(0), probe(len(values) - 1)
+    if (first.side == "within") == (last.side == "within"):
+        both = first.side == "within"
+        return Boundary(tuple(probes), last if both else None, None if both else last)
+    rising = last.side == "within"
+    good, bad = (last, first) if rising else (first, last)
+    low, high = 0, len(values) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        here = probe(middle)
+        if here.side == "within":
+            good = here
+        else:
+            bad = here
+        if (here.side == "within") == rising:
+            high = middle
+        else:
+            low = middle
+    return Boundary(tuple(probes), good, bad)
+
+
+@dataclass(frozen=True)
+class Finding(Shown):
+    """The last value of a parameter at which no more than `allowed` (a share) of the samples is lost against the integers.
+
+    `low` to `high`: the values that there were, so many `values`, spaced as `resolution` says.
+    """
+
+    subject: Subject
+    chip: Mapping[str, str]
+    analog: Analog
+    key: str
+    low: Number
+    high: Number
+    values: int
+    resolution: str
+    allowed: float
+    boundary: Boundary
+    notes: tuple[str, ...]
+    version: str = __version__
+
+    def headline(self) -> str:
+        """Say what was found."""
+        return f"Finding: {self.sentence}"
+
+    @property
+    def value(self) -> Number | None:
+        """The value found; None where there is no boundary in the range."""
+        within = self.boundary.within
+        return None if within is None or self.boundary.upward is None else within.value
+
+    @cached_property
+    def sentence(self) -> str:
+        """Say what was found."""
+        key, may, ends = self.key, _points(self.allowed), f"from {self.low:g} to {self.high:g}"
+        within, beyond, upward = self.boundary.within, self.boundary.beyond, self.boundary.upward
+        if upward is None and within is not None:
+            return f"{key}: no more than {may} lost at either end of its range, {ends}"
+        if upward is None:
+            told = " or ".join(f"{probe.value:g}" for probe in self.boundary.probes if probe.side == "open")
+            if told:
+                return f"{key}: at {told}, {self.subject.samples} samples cannot decide whether no more than {may} lost"
+            return f"{key}: more than {may} lost at both ends of its range, {ends}"
+        assert within is not None and beyond is not None
+        side = "at least" if upward else "at most"
+        found = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
+        if beyond.side == "beyond":
+            return f"{found}; at {beyond.value:g} more ({_told(beyond.loss)})"
+        known = [probe.value for probe in self.boundary.probes if probe.side == "beyond"]
+        nearest = "" if not known else f"; at {(max if upward else min)(known):g} more"
+        return (
+            f"{found}; at {beyond.value:g} {self.subject.samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, safe for JSON; losses are shares."""
+        within, beyond = self.boundary.within, self.boundary.beyond
+        return {
+            "schema": SCHEMA,
+            "version": self.version,
+            **self.subject.to_dict(),
+            "chip": dict(self.chip),
+            "analog": self.analog.to_dict(),
+            "parameter": {
+                "key": self.key,
+                "low": self.low,
+                "high": self.high,
+                "values": self.values,
+                "resolution": self.resolution,
+            },
+            "allowed": self.allowed,
+            "value": self.value,
+            "side": None if self.boundary.upward is None else "least" if self.boundary.upward else "largest",
+            "next": None if within is None or beyond is None else beyond.value,
+            "decided": self.boundary.decided,
+            "text": self.sentence,
+            "probes": [probe.to_dict() for probe in self.boundary.probes],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Finding:
+        """Rebuild what `to_dict` gave. OptionError where it is of another schema."""
+        return cls(
+            subject=Subject.from_dict(checked(content, SCHEMA)),
+            chip=content["chip"],
+            analog=Analog.from_dict(content["analog"]),
+            **content["parameter"],
+            allowed=content["allowed"],
+            boundary=Boundary.between(
+                tuple(map(Probe.from_dict, content["probes"])), content["value"], content["next"]
+            ),
+            notes=tuple(content["notes"]),
+            version=content["version"],
+        )
+
+
+def _points(share: float) -> str:
+    points = f"{100 * share:g}"
+    return f"{points} point is" if points == "1" else f"{points} points are"
+
+
+def _told(loss: Loss) -> str:
+    if loss.proven:
+        return "none: exact whatever the inputs"
+    return f"{round(100 * loss.share, 2) + 0.0:.2f}, 95 % interval {100 * loss.low:.2f} to {100 * loss.high:.2f}"
