@@ -238,6 +238,20 @@ def test_a_sweep_over_two_parameters_is_a_table_a_heat_map_and_json(folder: Path
     assert max(map(len, ended.out.splitlines())) <= 100
 
 
+def test_a_sweeps_json_is_that_of_the_python_interface(folder: Path, shell: Shell) -> None:
+    found = shell(*sweep("--over", "adc.bits=4,6", *NOISY, "--samples", "4", "--out", "out", "--json")).json()
+    network = Network.from_onnx("net.onnx")
+    with np.load("samples.npz") as file:
+        samples = mho.network.samples.Samples((file["x"],), file["y"], "samples.npz")
+    program = mho.compile(mho.number.quantise(network, samples.inputs), "aras", GREEDY.with_(schedule="overlap"))
+    side = mho.machine.analog.spec.Analog.load("analog.yaml").override({"device.programming.sigma": 0.05})
+    ours = mho.machine.sweep(program, samples.spread(4), side, over={"adc.bits": [4, 6]}, seeds=2).to_dict()
+    assert len(found["points"]) == len(ours["points"]) == 2
+    for said, told in zip(found["points"], ours["points"], strict=True):
+        for key in ("values", "accuracy", "agreement", "layers", "chip"):
+            assert said[key] == told[key]
+
+
 def test_a_sweep_over_one_parameter_is_a_line(folder: Path, shell: Shell) -> None:
     found = shell(*sweep("--over", "adc.bits=4,6", *NOISY, "--out", "out", "--json")).json()
     jsonschema.validate(found, SCHEMAS["sweep"])

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
 import mho
-from mho.mapping.choose import PACKINGS
+from mho.mapping.mapper import PACKINGS
 from mho.network.zoo.configuration import read_configuration
 from mho.network.zoo.decoder import tensors
 from mho.strategy import registered

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,27 @@ def test_it_prints_a_summary_and_writes_files(shell: Shell, clicks: str, tmp_pat
         assert expected in ended.out
     assert "SYNTHETIC" not in ended.out
     assert names(tmp_path / "out") == FILES
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (FEW, {"designs": ("naive", "recross"), "batch": 32}),
+        (
+            ("--design", "nmars", "--dimension", "16", "--areas", "own", "--history", "0.5"),
+            {"designs": ("nmars",), "dimension": 16, "areas": "own", "history": 0.5},
+        ),
+        (
+            ("--design", "mho", "--grouping", "fast", "--budget", "1.5", "--seed", "7", "--chip", "recross"),
+            {"designs": ("mho",), "grouping": "fast", "budget": 1.5, "seed": 7, "chip": "recross"},
+        ),
+    ],
+)
+def test_json_is_what_python_recommends(
+    shell: Shell, clicks: str, words: tuple[str, ...], options: dict[str, Any]
+) -> None:
+    ended = shell("recommend", clicks, *words, "--json", "-")
+    assert ended.json() == json.loads(json.dumps(recommend(clicks, **options).to_dict()))
 
 
 def test_designs_that_do_not_fit_the_width_make_another_table(

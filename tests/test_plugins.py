@@ -91,7 +91,7 @@ def register():
     from mho.network import onnx_reader
     from mho.network import torch
     from mho.schedule.naive import Naive
-    from mho.mapping.choose import Dense
+    from mho.mapping import Dense
     from mho.strategy import choice
 
     @choice("schedule", "of-plugin")

@@ -361,7 +361,7 @@ def test_programs_with_squeezes_and_turns_come_back_from_their_files(tmp_path: P
     program.save(path)
     again = Program.load(path)
     assert again.instructions == program.instructions
-    assert (again.mapping.kind, again.mapping.turns) == ("squeezed", 3)
+    assert (again.mapping.kind, again.strategy.mapping) == ("squeezed", program.strategy.mapping)
     assert again.quantised is not None
     for name, squeeze in quantised.squeezes.items():
         held = again.quantised.squeezes[name]

@@ -89,33 +89,16 @@ _STAGES = (
     "chip", "machine", "mapping", "network", "number", "program", "report", "schedule", "strategy", "training",
 )  # fmt: skip
 """The stages, reachable as mho.number and so on."""
-# For one night: names that have moved to their stages.
-_MOVED = {
-    **dict.fromkeys(
-        ("Analog", "Device", "Evaluation", "Executor", "Finding", "Ordered", "Signals", "Sweep"), "mho.machine"
-    ),
-    **dict.fromkeys(("calibrate", "evaluate", "find", "ordered", "sweep", "systolic"), "mho.machine"),
-    **dict.fromkeys(("Grid", "Planes", "QuantisedNetwork", "Sampled", "align", "narrow", "quantise"), "mho.number"),
-    **dict.fromkeys(("recode", "run_float", "run_reference", "squeeze"), "mho.number"),
-    **dict.fromkeys(("Layout", "group", "replicate"), "mho.mapping.embedding"),
-    **dict.fromkeys(("frontier", "mixed"), "mho.mapping"),
-    **dict.fromkeys(("Service", "serve"), "mho.machine.lookup.service"),
-    **dict.fromkeys(("Recommendation", "recommend"), "mho.explore"),
-    "Recommender": "mho.machine.recommender",
-    "Seating": "mho.mapping.embedding.storage",
-    "Systolic": "mho.machine.systolic",
-}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import mho` and `mho --help` are instant."""
     if name in _STAGES:
         return import_module(f"mho.{name}")
-    place = _WHERE.get(name) or _MOVED.get(name)
-    if place is None:
+    if name not in _WHERE:
         raise AttributeError(f"module 'mho' has no attribute {name!r}")
-    module = import_module(place)
-    value = module if place.endswith(f".{name}") else getattr(module, name)
+    module = import_module(_WHERE[name])
+    value = module if _WHERE[name].endswith(f".{name}") else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -134,15 +134,6 @@ SampleCount = Annotated[
 Compile = Callable[[Mapping[str, Any]], "Program"]
 
 
-def analog_keys() -> tuple[str, ...]:
-    """Return the keys that --set takes for the analog side, those of a device included."""
-    from mho.machine.analog.devices.reader import keys
-    from mho.machine.analog.spec import Analog
-
-    device = tuple(f"device.{key}" for key in keys() if key not in ("name", "description"))
-    return (*Analog.keys(), *device)
-
-
 def check_backend(name: str) -> None:
     """Refuse a backend that does not exist, before the long work."""
     from mho.machine.analog.kernels import BACKENDS

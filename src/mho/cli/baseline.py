@@ -14,43 +14,49 @@ from mho.cli.outputs import check_outputs, emit, progress
 EPILOG = "mho baseline resnet50\n\nmho baseline bert-base --dataflow weight --set products=array --json -"
 
 
+Systolic = Annotated[
+    str,
+    typer.Option(
+        "--systolic",
+        metavar="ARRAY",
+        rich_help_panel="Systolic array",
+        help="A preset (tpu-like: ARAS, Table I), or a systolic array's .yaml file.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        rich_help_panel="Systolic array",
+        help="Change a value of the systolic array, in SI units: --set rows=128 --set products=array. May be repeated; "
+        "docs/baseline.md lists the keys.",
+    ),
+]
+Dataflow = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel="Systolic array",
+        help="What stays in the array: weight, input, output; or best, of the three the fastest for the whole network.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", rich_help_panel=use.OUTPUT, help="Write baseline.html and baseline.json there."),
+]
+
+
 def baseline(
     model: use.Model,
-    systolic: Annotated[
-        str,
-        typer.Option(
-            "--systolic",
-            metavar="ARRAY",
-            rich_help_panel="Systolic array",
-            help="A preset (tpu-like: ARAS, Table I), or a systolic array's .yaml file.",
-        ),
-    ] = "tpu-like",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            rich_help_panel="Systolic array",
-            help="Change a value of the systolic array, in SI units: --set rows=128 --set products=array. May be repeated; "
-            "docs/baseline.md lists the keys.",
-        ),
-    ] = None,
-    dataflow: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel="Systolic array",
-            help="What stays in the array: weight, input, output; or best, of the three the fastest for the whole network.",
-        ),
-    ] = "best",
+    systolic: Systolic = "tpu-like",
+    overrides: Overrides = None,
+    dataflow: Dataflow = "best",
     batch: use.Batch = None,
     input_size: use.InputSize = None,
     sequence: use.Sequence = None,
     shape: use.Shape = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", rich_help_panel=use.OUTPUT, help="Write baseline.html and baseline.json there."),
-    ] = None,
+    out: Out = None,
     csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,127 +30,180 @@ budget = use.number(1, 1e12)
 """Reads an area budget."""
 
 
+TraceFile = Annotated[
+    Path,
+    typer.Argument(metavar="TRACE", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md)."),
+]
+Rows = Annotated[
+    Any,
+    typer.Option(
+        parser=use.wholes(1),
+        metavar="N[,N...]",
+        rich_help_panel=READING,
+        help="Rows of each table; if not given, as the file says or up to the highest looked up.",
+    ),
+]
+MinimumFrequency = Annotated[
+    int | None,
+    typer.Option(
+        "--minimum-frequency",
+        "--least-frequency",
+        parser=use.whole(1),
+        metavar="N",
+        rich_help_panel=CHANGING,
+        help="Leave out rows looked up less often, in history and test together.",
+    ),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=SPLITTING,
+        help="A trace of its own to test on, read in the same way; TRACE is then history as a whole.",
+    ),
+]
+History = Annotated[
+    float | None,
+    typer.Option(
+        parser=share(open_end=True),
+        metavar="SHARE",
+        rich_help_panel=SPLITTING,
+        help=f"The share of the queries that designs are made from, the others being the test; else {SHARE}.",
+    ),
+]
+SplitBy = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=SPLITTING,
+        help="Whether history is the first queries (time), or drawn at random with --seed (seed).",
+    ),
+]
+Chip = Annotated[
+    str,
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        rich_help_panel=use.CHIP,
+        help="A preset with a part lookup (see mho chips), or a chip's .yaml file.",
+    ),
+]
+Dimension = Annotated[
+    int,
+    typer.Option(
+        parser=use.whole(1, 65_536), metavar="N", rich_help_panel=SERVING, help="Features of a row, of 8 bits each."
+    ),
+]
+Batch = Annotated[
+    int, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Queries served at once.")
+]
+Area = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        parser=budget,
+        metavar="X",
+        rich_help_panel=SERVING,
+        help="The most area, over the least that holds every row: what is beyond 1 goes into copies; else 1.25.",
+    ),
+]
+Areas = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=SERVING,
+        help="equal: every design takes the area of --budget, those without copies of their own by copying busy groups. own: "
+        "each design as it comes.",
+    ),
+]
+Grouping = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=SERVING,
+        help="How the design mho groups rows: fast, refine, or best, which takes minutes; else refine.",
+    ),
+]
+Designs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=SERVING,
+        help="A design to compare: naive, frequency, nmars, nmars-copies, nmars-whole, recross or mho. May be repeated; "
+        "else all but nmars-copies and nmars-whole.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        parser=use.whole(0, use.SEEDS), metavar="N", help="Of the design mho, and of --split-by seed; else 0."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        rich_help_panel=use.OUTPUT,
+        help="Write recommend.html, recommend.json and layout.npz (where each row sits) there.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which queries are history, and which are the test."""
+
+    test: Test = None
+    history: History = None
+    split_by: SplitBy = "time"
+
+    def check(self) -> None:
+        """Refuse what does not go together."""
+        if self.split_by not in ORDERS:
+            raise OptionError(f"--split-by is {' or '.join(ORDERS)}, not {self.split_by!r}")
+        if self.test is not None and (self.history is not None or self.split_by != ORDERS[0]):
+            given = "--history" if self.history is not None else "--split-by"
+            raise OptionError(f"{given} splits TRACE; with --test the whole of it is history")
+
+
+@dataclass(frozen=True)
+class DesignOptions:
+    """Which designs serve the test, and how."""
+
+    dimension: Dimension = 64
+    batch: Batch = 256
+    area: Area = None
+    areas: Areas = "equal"
+    grouping: Grouping = None
+    design: Designs = None
+    seed: Seed = None
+
+    def names(self, split_by: str) -> tuple[str, ...]:
+        """Return the designs; refuse options that none of them takes."""
+        from mho.explore.designs import COPYING
+        from mho.explore.recommendation import AREAS, COMPARED, OWN, check_designs
+
+        names = check_designs(self.design or COMPARED, self.areas)
+        if self.grouping is not None and OWN not in names:
+            raise OptionError(f"--grouping is for the design {OWN}, which is not asked for")
+        if self.seed is not None and OWN not in names and split_by != "seed":
+            raise OptionError(f"--seed is for the design {OWN}, which is not asked for, and for --split-by seed")
+        if self.area is not None and self.areas != AREAS[0] and not set(names) & set(COPYING):
+            raise OptionError(f"--budget is for designs with copies ({', '.join(COPYING)}), none of which is asked for")
+        return names
+
+
 def recommend(
-    trace: Annotated[
-        Path,
-        typer.Argument(metavar="TRACE", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md)."),
-    ],
+    trace: TraceFile,
     *,
-    rows: Annotated[
-        Any,
-        typer.Option(
-            parser=use.wholes(1),
-            metavar="N[,N...]",
-            rich_help_panel=READING,
-            help="Rows of each table; if not given, as the file says or up to the highest looked up.",
-        ),
-    ] = None,
+    rows: Rows = None,
     reading: ReadingOptions,
-    minimum_frequency: Annotated[
-        int | None,
-        typer.Option(
-            "--minimum-frequency",
-            "--least-frequency",
-            parser=use.whole(1),
-            metavar="N",
-            rich_help_panel=CHANGING,
-            help="Leave out rows looked up less often, in history and test together.",
-        ),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=SPLITTING,
-            help="A trace of its own to test on, read in the same way; TRACE is then history as a whole.",
-        ),
-    ] = None,
-    history: Annotated[
-        float | None,
-        typer.Option(
-            parser=share(open_end=True),
-            metavar="SHARE",
-            rich_help_panel=SPLITTING,
-            help=f"The share of the queries that designs are made from, the others being the test; else {SHARE}.",
-        ),
-    ] = None,
-    split_by: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=SPLITTING,
-            help="Whether history is the first queries (time), or drawn at random with --seed (seed).",
-        ),
-    ] = "time",
-    chip: Annotated[
-        str,
-        typer.Option(
-            "--chip",
-            metavar="CHIP",
-            rich_help_panel=use.CHIP,
-            help="A preset with a part lookup (see mho chips), or a chip's .yaml file.",
-        ),
-    ] = "recross",
+    minimum_frequency: MinimumFrequency = None,
+    split: SplitOptions,
+    chip: Chip = "recross",
     overrides: use.Override = None,
-    dimension: Annotated[
-        int,
-        typer.Option(
-            parser=use.whole(1, 65_536), metavar="N", rich_help_panel=SERVING, help="Features of a row, of 8 bits each."
-        ),
-    ] = 64,
-    batch: Annotated[
-        int, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Queries served at once.")
-    ] = 256,
-    area: Annotated[
-        float | None,
-        typer.Option(
-            "--budget",
-            parser=budget,
-            metavar="X",
-            rich_help_panel=SERVING,
-            help="The most area, over the least that holds every row: what is beyond 1 goes into copies; else 1.25.",
-        ),
-    ] = None,
-    areas: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=SERVING,
-            help="equal: every design takes the area of --budget, those without copies of their own by copying busy groups. own: "
-            "each design as it comes.",
-        ),
-    ] = "equal",
-    grouping: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=SERVING,
-            help="How the design mho groups rows: fast, refine, or best, which takes minutes; else refine.",
-        ),
-    ] = None,
-    design: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=SERVING,
-            help="A design to compare: naive, frequency, nmars, nmars-copies, nmars-whole, recross or mho. May be repeated; "
-            "else all but nmars-copies and nmars-whole.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            parser=use.whole(0, use.SEEDS), metavar="N", help="Of the design mho, and of --split-by seed; else 0."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=use.OUTPUT,
-            help="Write recommend.html, recommend.json and layout.npz (where each row sits) there.",
-        ),
-    ] = None,
+    serving: DesignOptions,
+    out: Out = None,
     json_to: use.Json = None,
 ) -> None:
     """Read a trace of look-ups, group and copy its rows by its history, and serve the rest with each design.
@@ -160,36 +213,29 @@ def recommend(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    check_outputs(json_to=json_to, out=out)
-    _check(test, history, split_by)
-    from mho.explore.designs import COPYING
-    from mho.explore.recommendation import AREAS, BUDGET, COMPARED, GROUPING, OWN, check_designs
+    from mho.explore.recommendation import BUDGET, GROUPING
     from mho.explore.recommendation import recommend as recommended
 
-    names = check_designs(design or COMPARED, areas)
-    if grouping is not None and OWN not in names:
-        raise OptionError(f"--grouping is for the design {OWN}, which is not asked for")
-    if seed is not None and OWN not in names and split_by != "seed":
-        raise OptionError(f"--seed is for the design {OWN}, which is not asked for, and for --split-by seed")
-    if area is not None and areas != AREAS[0] and not set(names) & set(COPYING):
-        raise OptionError(f"--budget is for designs with copies ({', '.join(COPYING)}), none of which is asked for")
+    check_outputs(json_to=json_to, out=out)
+    split.check()
+    names = serving.names(split.split_by)
     on = load_chip(chip, overrides)
     with progress(quiet=json_to == "-") as say:
         say(f"reading {trace}")
-        known, asked = _read(trace, test, rows, reading, minimum_frequency)
+        known, asked = _read(trace, split.test, rows, reading, minimum_frequency)
         found = recommended(
             known,
             asked,
-            history=SHARE if history is None else history,
-            split_seed=(seed or 0) if split_by == "seed" else None,
+            history=SHARE if split.history is None else split.history,
+            split_seed=(serving.seed or 0) if split.split_by == "seed" else None,
             chip=on,
-            dimension=dimension,
-            batch=batch,
-            budget=BUDGET if area is None else area,
-            grouping=GROUPING if grouping is None else grouping,
+            dimension=serving.dimension,
+            batch=serving.batch,
+            budget=BUDGET if serving.area is None else serving.area,
+            grouping=serving.grouping or GROUPING,
             designs=names,
-            areas=areas,
-            seed=seed or 0,
+            areas=serving.areas,
+            seed=serving.seed or 0,
             say=say,
         )
         written: tuple[Path, ...] = ()
@@ -206,17 +252,6 @@ def recommend(
         show(found, console)
         if written:
             console.print(f"\nwritten to {', '.join(map(str, written))}", markup=False, soft_wrap=True)
-
-
-def _check(test: Path | None, history: float | None, split_by: str) -> None:
-    """Refuse what does not go together."""
-    if split_by not in ORDERS:
-        raise OptionError(f"--split-by is {' or '.join(ORDERS)}, not {split_by!r}")
-    if test is None:
-        return
-    if history is not None or split_by != ORDERS[0]:
-        given = "--history" if history is not None else "--split-by"
-        raise OptionError(f"{given} splits TRACE; with --test the whole of it is history")
 
 
 def _read(

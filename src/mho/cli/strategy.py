@@ -194,6 +194,15 @@ def given_in(context: typer.Context) -> StrategyOptions:
     return StrategyOptions(given.pop("base", None), given)
 
 
+def analog_keys() -> tuple[str, ...]:
+    """Return the keys that --set takes for the analog side, those of a device included."""
+    from mho.machine.analog.devices.reader import keys
+    from mho.machine.analog.spec import Analog
+
+    device = tuple(f"device.{key}" for key in keys() if key not in ("name", "description"))
+    return (*Analog.keys(), *device)
+
+
 class StrategyCommand(Command):
     """A command with the options of a strategy; these are made, and what they name is imported, only when it is called."""
 
@@ -221,8 +230,6 @@ class StrategyCommand(Command):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with the keys of the analog side filled in."""
-        from mho.cli.analog import analog_keys
-
         for parameter in self._own:
             text = getattr(parameter, "help", None)
             if parameter.name == "settings" and isinstance(text, str):

@@ -28,62 +28,70 @@ EPILOG = (
 )
 
 
+File = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md).", show_default=False
+    ),
+]
+Rows = Annotated[
+    Any,
+    typer.Option(
+        parser=use.wholes(1, MOST_ROWS),
+        metavar="N[,N...]",
+        rich_help_panel=READING,
+        help="Rows of each table; if not given, as the file says or up to the highest looked up; 10000 for --synthetic.",
+    ),
+]
+Synthetic = Annotated[bool, typer.Option("--synthetic", rich_help_panel=MAKING, help="Make a trace up; no FILE then.")]
+MinimumFrequency = Annotated[
+    int | None,
+    typer.Option(
+        parser=use.whole(1),
+        metavar="N",
+        rich_help_panel=CHANGING,
+        help="Leave out rows looked up less often, and renumber the others.",
+    ),
+]
+MinimumLength = Annotated[
+    int | None,
+    typer.Option(
+        parser=use.whole(1), metavar="N", rich_help_panel=CHANGING, help="Then leave out bags with fewer look-ups."
+    ),
+]
+History = Annotated[
+    float | None,
+    typer.Option(
+        parser=share(open_end=True),
+        metavar="SHARE",
+        rich_help_panel=use.OUTPUT,
+        help="Tell too how much of the last queries is of rows that the first SHARE of them never looks up.",
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        parser=use.whole(0, use.SEEDS), metavar="N", help="Of what is made up, and of the pairs that are judged."
+    ),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npz", rich_help_panel=use.OUTPUT, help="Write the trace, as read, made or changed."),
+]
+
+
 def trace(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE]", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md).", show_default=False
-        ),
-    ] = None,
+    file: File = None,
     *,
-    rows: Annotated[
-        Any,
-        typer.Option(
-            parser=use.wholes(1, MOST_ROWS),
-            metavar="N[,N...]",
-            rich_help_panel=READING,
-            help="Rows of each table; if not given, as the file says or up to the highest looked up; 10000 for --synthetic.",
-        ),
-    ] = None,
+    rows: Rows = None,
     reading: ReadingOptions,
-    synthetic: Annotated[
-        bool, typer.Option("--synthetic", rich_help_panel=MAKING, help="Make a trace up; no FILE then.")
-    ] = False,
+    synthetic: Synthetic = False,
     making: MakingOptions,
-    minimum_frequency: Annotated[
-        int | None,
-        typer.Option(
-            parser=use.whole(1),
-            metavar="N",
-            rich_help_panel=CHANGING,
-            help="Leave out rows looked up less often, and renumber the others.",
-        ),
-    ] = None,
-    minimum_length: Annotated[
-        int | None,
-        typer.Option(
-            parser=use.whole(1), metavar="N", rich_help_panel=CHANGING, help="Then leave out bags with fewer look-ups."
-        ),
-    ] = None,
-    history: Annotated[
-        float | None,
-        typer.Option(
-            parser=share(open_end=True),
-            metavar="SHARE",
-            rich_help_panel=use.OUTPUT,
-            help="Tell too how much of the last queries is of rows that the first SHARE of them never looks up.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            parser=use.whole(0, use.SEEDS), metavar="N", help="Of what is made up, and of the pairs that are judged."
-        ),
-    ] = 0,
-    save: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.npz", rich_help_panel=use.OUTPUT, help="Write the trace, as read, made or changed."),
-    ] = None,
+    minimum_frequency: MinimumFrequency = None,
+    minimum_length: MinimumLength = None,
+    history: History = None,
+    seed: Seed = 0,
+    save: Save = None,
     json_to: use.Json = None,
 ) -> None:
     """Tell what a trace of embedding look-ups is like: lengths, popularity, what occurs together. Convert, filter, make up.

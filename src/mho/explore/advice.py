@@ -18,6 +18,7 @@ from mho.files.store import Store
 from mho.machine.analog.converter import adc_bits
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.resolution import resolution
+from mho.mapping import Mapper
 from mho.program import Program
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
     sliced: Mapping[str, Value] = {**calibrated, "adc.per": "slice", "adc.percentile": PERCENTILE}
     candidates: list[Mapping[str, Value]] = [{}, {"adc.bits": "ideal", "adc.range": "full"}]
     candidates += [] if analog.adc.range == "calibrated" else [calibrated, sliced]
-    if program.chip.array.coding != "differential" and program.mapping.kind == "dense":
+    if program.chip.array.coding != "differential" and program.strategy.get(Mapper).whole:
         candidates += [{"chip.array.coding": "differential", **sliced}]
     enough = False
     for changes in candidates:

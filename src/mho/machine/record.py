@@ -104,7 +104,9 @@ def arrays_record(program: Program) -> dict[str, int]:
     mapping = program.mapping
     dense = mapping
     if mapping.kind != "dense":
-        dense = map_network(program.network, program.chip, packing=mapping.packing)
+        dense = map_network(
+            program.network, program.chip, packing=program.strategy.mapping.to_dict().get("packing", "diagonal")
+        )
     return {"used": mapping.arrays, "dense": dense.arrays}
 
 

@@ -2,11 +2,12 @@
 
 from mho.mapping.blocks import Blocks, Drive, Totals, Turn
 from mho.mapping.budget import Frontier, frontier, mixed
-from mho.mapping.choose import Dense, Mapper, Squeezed, map_network
-from mho.mapping.dense import DenseBlocks
+from mho.mapping.dense import Dense, DenseBlocks
 from mho.mapping.digits import DigitBlocks, Digits
+from mho.mapping.mapper import Mapper, Packed, map_network
 from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping
 from mho.mapping.shape import GroupShape
+from mho.mapping.squeezed import Squeezed
 
 __all__ = [
     "Blocks",
@@ -20,6 +21,7 @@ __all__ = [
     "LayerMapping",
     "Mapper",
     "Mapping",
+    "Packed",
     "Squeezed",
     "Totals",
     "Turn",

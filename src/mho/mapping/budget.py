@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError
-from mho.mapping.choose import map_network
+from mho.mapping.mapper import map_network
 from mho.number.coded import QuantisedNetwork
 from mho.number.reference import run_reference
 from mho.number.walk import Inputs

@@ -20,14 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.errors import MappingError
+from mho.errors import MappingError, StrategyError
 from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, IntArray, Run, Totals, Turn
-from mho.mapping.mapping import Mapping as NetworkMapping
-from mho.mapping.mapping import Owners, map_layers
+from mho.mapping.mapper import Packed
 from mho.mapping.shape import GroupShape, weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.coded import QuantisedMatrix
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.sampled import Sampled
+from mho.strategy.choice import choice
+from mho.strategy.strategy import Strategy
 
 WHOLE = (Turn(slice(None), None),)
 """All rows and columns at once."""
@@ -238,19 +240,28 @@ def dense_blocks(matrices: int, rows: int, columns: int, shape: GroupShape, pack
     return DenseBlocks(matrices, rows, columns, shape, packed)
 
 
-def map_dense(network: Network, chip: Chip, packing: str, owners: Owners) -> NetworkMapping:
-    """Cut every matrix layer that owns its weights into dense blocks; `owners` says which layers share them.
+@choice("mapping", "dense", papers=("isaac",))
+class Dense(Packed):
+    """Whole weights side by side: each in as many adjacent cells of a row as its bits need."""
 
-    MappingError where a group cannot hold a single weight.
-    """
-    if chip.array_weights_per_row < 1:
-        raise MappingError(
-            f"chip {chip.name}: an array has {chip.array.columns} columns, but one {chip.weight_bits}-bit weight needs "
-            f"{chip.cells_per_weight} cells of {chip.array.cell_bits} bits side by side; no group can hold a block"
-        )
-    shape = weights_shape(chip)
+    def group(self, chip: Chip) -> GroupShape:
+        """Return a group with a weight in each place. MappingError where an array cannot hold a single one."""
+        if chip.array_weights_per_row < 1:
+            raise MappingError(f"chip {chip.name}: {_too_narrow(chip)}; no group can hold a block")
+        return weights_shape(chip)
 
-    def cut(layer: MatrixLayer) -> DenseBlocks:
-        return dense_blocks(layer.groups, layer.rows, layer.columns, shape, packing == "diagonal")
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> DenseBlocks:
+        """Return the blocks of a layer, which go by its shape alone."""
+        return dense_blocks(layer.groups, layer.rows, layer.columns, self.group(chip), self.packing == "diagonal")
 
-    return map_layers("dense", packing, network, owners, chip, cut, shape)
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse arrays that are too narrow for one weight."""
+        if chip.array_weights_per_row < 1:
+            yield self.refuse(_too_narrow(chip), bound="array.columns")
+
+
+def _too_narrow(chip: Chip) -> str:
+    return (
+        f"one {chip.weight_bits}-bit weight needs {chip.cells_per_weight} cells of {chip.array.cell_bits} bits side by "
+        f"side, but an array of chip {chip.name} has {chip.array.columns} columns"
+    )

@@ -75,15 +75,14 @@ Cut = Callable[[MatrixLayer], Blocks]
 class Mapping(Shown):
     """Where the weights of a network sit: their blocks, in groups of this `shape`, and the layers that drive them.
 
-    The runs of two layers are the same or have no block in common. `kind`, `packing` and `turns` are the options used.
+    The runs of two layers are the same or have no block in common. `kind` is the
+    name of the choice that made it.
     """
 
     kind: str
-    packing: str
     weights: tuple[WeightMapping, ...]
     layers: tuple[LayerMapping, ...]
     shape: GroupShape
-    turns: int = 1
 
     @cached_property
     def by_index(self) -> dict[int, LayerMapping]:
@@ -141,9 +140,7 @@ def window_time_s(chip: Chip, steps: int) -> float:
     return float(steps * exact(chip.step_time_s))
 
 
-def map_layers(
-    kind: str, packing: str, network: Network, owners: Owners, chip: Chip, cut: Cut, shape: GroupShape, turns: int = 1
-) -> Mapping:
+def map_layers(kind: str, network: Network, owners: Owners, chip: Chip, cut: Cut, shape: GroupShape) -> Mapping:
     """Map every matrix layer: one that owns its weights as `cut` cuts it, the others onto the blocks of their owner.
 
     `owners` names for each layer the one whose weights it has.
@@ -163,7 +160,7 @@ def map_layers(
             layers[name] = LayerMapping(position[name], name, layer.windows, weight.run, weight.blocks, steps, seconds)
         else:
             layers[name] = replace(layers[owner], index=position[name], name=name, windows=layer.windows)
-    return Mapping(kind, packing, tuple(weights), tuple(layers.values()), shape, turns)
+    return Mapping(kind, tuple(weights), tuple(layers.values()), shape)
 
 
 __all__ = ["LayerMapping", "Mapping", "WeightMapping", "map_layers", "window_time_s"]

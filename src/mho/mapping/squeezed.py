@@ -5,53 +5,96 @@ How a layer's digits are laid out is told in `mapping/slicing.py`, how blocks sh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mho.chip import Chip
-from mho.errors import MappingError
+from mho.errors import MappingError, StrategyError
 from mho.mapping.digits import DigitBlocks
-from mho.mapping.mapping import Mapping, map_layers
-from mho.mapping.shape import digits_shape
+from mho.mapping.mapper import Packed
+from mho.mapping.mapping import Mapping
+from mho.mapping.shape import GroupShape, digits_shape
 from mho.mapping.slicing import layer_blocks
+from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.sampled import Sampled
 from mho.number.squeeze import Squeeze
+from mho.strategy.choice import choice, setting
+from mho.strategy.strategy import Strategy
 
+MOST_TURNS = 64
 LARGEST = 255
 """The largest magnitude of a weight: a column's index entry tells 8 first bits of a digit apart (`digits.POSITION_BITS`)."""
 
 
-def map_squeezed(quantised: QuantisedNetwork, chip: Chip, packing: str, turns: int) -> Mapping:
-    """Map every matrix layer by the digits of its weights, those that layers share once.
+@choice("mapping", "squeezed", papers=("sme",), weighted=True)
+class Squeezed(Packed):
+    """Digits of weights over columns of cells, with what is empty left out; blocks that leave room may share a group in turns."""
 
-    MappingError where the chip has no index memory, converts columns in pairs, or has no row registers that shift as far as the
-    network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
-    """
-    shape = digits_shape(chip)
-    if chip.sparse is None:
-        raise MappingError(
-            f"chip {chip.name} has no index memory, which tells each array its inputs and outputs (key sparse); mapping "
-            "'squeezed' needs one: take preset sme, or add the part"
-        )
-    if chip.coding.pairs:
-        raise MappingError(
-            f"chip {chip.name} converts the difference of two columns at once (array.coding {chip.coding.name}); mapping "
-            "'squeezed' converts each column of digits by itself: take coding offset, flipped or twos_complement"
-        )
-    if turns > chip.sparse.turns:
-        raise MappingError(
-            f"blocks are to share groups in {turns} turns, but the index memories of chip {chip.name} hold the inputs of "
-            f"{chip.sparse.turns} (sparse.turns)"
-        )
+    whole = False
+    turns: int = setting(
+        default=1,
+        least=1,
+        most=MOST_TURNS,
+        metavar="N",
+        help="How many blocks that leave room may share a group and be activated in turn: fewer arrays, more time. For mapping "
+        "squeezed.",
+    )
 
-    def cut(layer: MatrixLayer) -> DigitBlocks:
-        matrix, squeeze = quantised.matrices[layer.name], quantised.squeezes.get(layer.name)
+    def mapped(self, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
+        """Map every matrix layer by the digits of its weights, those that layers share once.
+
+        MappingError where the weights are not known, the chip lacks what `refusals` names, or has no row registers that shift as
+        far as the network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
+        """
+        if not isinstance(network, QuantisedNetwork):
+            raise MappingError(
+                f"mapping 'squeezed' goes by the bits of the weights, but {network.name} is known by shapes alone; "
+                "load it with weights"
+            )
+        for demanded, _, _, helps in self._lacking(chip):
+            raise MappingError(f"mapping 'squeezed': {demanded}; {helps}")
+        return super().mapped(network, chip)
+
+    def group(self, chip: Chip) -> GroupShape:
+        """Return a group with a digit in each place."""
+        return digits_shape(chip)
+
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> DigitBlocks:
+        """Return the digits of a layer's weights."""
+        assert isinstance(network, QuantisedNetwork)
+        matrix, squeeze = network.matrices[layer.name], network.squeezes.get(layer.name)
         _check_weights(layer.name, matrix, squeeze)
         _check_shifts(layer.name, squeeze, chip)
-        blocks = layer_blocks(matrix, squeeze, shape, packing, turns)
+        shape = self.group(chip)
+        blocks = layer_blocks(matrix, squeeze, shape, self.packing, self.turns)
         return DigitBlocks(layer.groups, layer.rows, layer.columns, blocks, shape, chip.array.dac_bits)
 
-    return map_layers("squeezed", packing, quantised.network, quantised.owners, chip, cut, shape, turns)
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse a chip without the parts that it needs."""
+        for demanded, field, bound, helps in self._lacking(chip):
+            yield self.refuse(demanded, field=field, bound=bound, helps=helps)
+
+    def _lacking(self, chip: Chip) -> Iterator[tuple[str, str, str, str]]:
+        """Yield what the chip lacks: what is demanded, the field that demands it, what bounds it, and what would help."""
+        if chip.sparse is None:
+            yield (
+                f"chip {chip.name} has no index memory, which tells each array its inputs and outputs (key sparse)",
+                "", "sparse", "take chip sme, or add the part",
+            )  # fmt: skip
+        elif self.turns > chip.sparse.turns:
+            yield (
+                f"the index memories of chip {chip.name} hold the inputs of {chip.sparse.turns} turns (sparse.turns)",
+                "turns", "sparse.turns", "take fewer turns, or a chip with more",
+            )  # fmt: skip
+        if chip.coding.pairs:
+            yield (
+                f"chip {chip.name} converts the difference of two columns at once (array.coding {chip.coding.name}), and each "
+                "column of digits is converted by itself",
+                "", "array.coding", "take coding offset, flipped or twos_complement",
+            )  # fmt: skip
 
 
 def _check_weights(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None) -> None:

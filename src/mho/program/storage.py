@@ -1,4 +1,4 @@
-"""Programs written to files: a zip of `program.json` and one `.npy` file an array, format mho.program/3 (docs/program.md).
+"""Programs written to files: a zip of `program.json` and one `.npy` file an array, format mho.program/4 (docs/program.md).
 
 Nothing in it is executable: no pickle is written, and none is read. Files are read by `program/reading.py`.
 """

@@ -21,6 +21,7 @@ from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
+from mho.program.lookups import Lookups
 from mho.shown import Columns, Shown, columns
 from mho.version import __version__
 
@@ -149,8 +150,7 @@ class Service(Shown):
         found = [
             f"synthetic: {self.origin}" if self.synthetic else f"look-ups from {self.origin}",
             "batches follow each other without overlap; all queries of a batch are there when it starts",
-            "rows are addressed by group and wordline; whoever sends queries has renumbered its ids once, and picks among the "
-            "groups of a row that has several",
+            "rows are addressed by group and wordline; whoever sends queries has renumbered its ids once",
             "tables are written into the cells once; neither time nor energy of that is counted",
         ]
         if layout.options.get("synthetic"):
@@ -164,12 +164,7 @@ class Service(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but single batches and queries, ready for JSON."""
-        components: dict[str, float] = {}
-        kinds: dict[str, float] = {}
-        for (component, kind), joules in self.energy.items():
-            components[component] = components.get(component, 0.0) + joules
-            kinds[kind] = kinds.get(kind, 0.0) + joules
-        layout, bags = self.layout, max(self.bags, 1)
+        layout = self.layout
         return {
             "schema": SCHEMA,
             "version": __version__,
@@ -199,29 +194,40 @@ class Service(Shown):
             "lookups_per_s": self.lookups / self.seconds if self.seconds else 0.0,
             "lower_bound_s": float(self.bound_s.sum()),
             "bound_ratio": self.seconds / float(self.bound_s.sum()) if self.seconds else 1.0,
-            "activations": {
-                "total": self.activations,
-                "per_bag": self.activations / bags,
-                "rows_mean": self.lookups / self.activations if self.activations else 0.0,
-                "by_rows": {str(n): int(count) for n, count in enumerate(self.counted.by_rows) if count},
-                "by_bits": {str(bits): count for bits, count in self.modes().items()},
-                "partial_sums": self.counted.parts,
-                "crossed": self.counted.crossed,
-            },
+            "activations": self._activations(),
             "load": {"mean": float(self.loads.mean()), "most": int(self.loads.max())},
             "utilisation": self.utilisation(),
-            "energy_j": {
-                "total": sum(components.values()),
-                "per_query": self.energy_j / self.queries if self.queries else 0.0,
-                "by_component": dict(sorted(components.items(), key=lambda item: -item[1])),
-                "by_kind": kinds,
-            },
+            "energy_j": self._energy(),
             "area_m2": {
                 "total": sum(self.area_m2.values()),
                 "copies": self.copies_m2,
                 "by_component": dict(self.area_m2),
             },
             "notes": list(self.notes()),
+        }
+
+    def _activations(self) -> dict[str, Any]:
+        return {
+            "total": self.activations,
+            "per_bag": self.activations / max(self.bags, 1),
+            "rows_mean": self.lookups / self.activations if self.activations else 0.0,
+            "by_rows": {str(n): int(count) for n, count in enumerate(self.counted.by_rows) if count},
+            "by_bits": {str(bits): count for bits, count in self.modes().items()},
+            "partial_sums": self.counted.parts,
+            "crossed": self.counted.crossed,
+        }
+
+    def _energy(self) -> dict[str, Any]:
+        components: dict[str, float] = {}
+        kinds: dict[str, float] = {}
+        for (component, kind), joules in self.energy.items():
+            components[component] = components.get(component, 0.0) + joules
+            kinds[kind] = kinds.get(kind, 0.0) + joules
+        return {
+            "total": sum(components.values()),
+            "per_query": self.energy_j / self.queries if self.queries else 0.0,
+            "by_component": dict(sorted(components.items(), key=lambda item: -item[1])),
+            "by_kind": kinds,
         }
 
 
@@ -255,12 +261,11 @@ def serve(
     if isinstance(chip, str):
         chip = Chip.load(chip)
     seats = Seats(layout, chip, dimension, placed)
-    origin, synthetic = trace.origin if isinstance(trace, Trace) else "trace", False
+    synthetic, whole = False, isinstance(trace, Trace)
     parts = (part for part in ([trace] if isinstance(trace, Trace) else trace) if part.bags)
     first = next(parts, None)
     if first is None:
-        raise TraceError(f"{origin}: no bags to serve")
-    whole = isinstance(trace, Trace)
+        raise TraceError(f"{trace.origin if isinstance(trace, Trace) else 'trace'}: no bags to serve")
     if whole and longest is not None:
         raise OptionError("longest is for a trace in parts; of a whole one the longest bag is known")
     most = int(trace.lengths.max()) if isinstance(trace, Trace) else (LONGEST if longest is None else longest)
@@ -275,10 +280,7 @@ def serve(
         synthetic |= each.synthetic
         program = dispatch(each, seats, reading, batch)
         times = time_lookups(program)
-        served = int(np.count_nonzero(program.parts))
-        by_rows = np.bincount(program.sizes, minlength=reading.most_rows + 1)
-        sums = int(np.count_nonzero(program.sent))
-        here = Counted(by_rows, sums, times.crossed, served, float(times.batch_s.sum()))
+        here = _counted(program, times)
         counted = here if counted is None else counted + here
         loads += program.loads
         lookups, bags = lookups + each.lookups, bags + each.bags
@@ -286,24 +288,26 @@ def serve(
         if say is not None:
             say(f"served {bags:,} bags, {lookups:,} look-ups")
     assert counted is not None
-    return Service(
-        seats,
-        reading,
-        batch,
-        lookups,
-        bags,
-        first.origin,
-        synthetic,
-        counted,
-        np.concatenate([run.batch_s for run in runs]),
-        np.concatenate([run.query_s for run in runs]),
-        np.concatenate([run.bound_s for run in runs]),
-        loads,
-        np.sum([run.array_busy_s for run in runs], axis=0),
-        np.sum([run.adc_busy_s for run in runs], axis=0),
-        np.sum([run.port_busy_s for run in runs], axis=0),
-        np.sum([run.adder_busy_s for run in runs], axis=0),
-    )
+    return Service(seats, reading, batch, lookups, bags, first.origin, synthetic, counted, loads=loads, **_joined(runs))
+
+
+def _joined(runs: list[BatchTimes]) -> dict[str, Any]:
+    """Return the times of runs that follow each other, and for how long each part was busy in all of them."""
+    times = {name: np.concatenate([getattr(run, name) for run in runs]) for name in ("batch_s", "query_s", "bound_s")}
+    return {
+        **times,
+        "busy_s": np.sum([run.array_busy_s for run in runs], axis=0),
+        "adcs_s": np.sum([run.adc_busy_s for run in runs], axis=0),
+        "ports_s": np.sum([run.port_busy_s for run in runs], axis=0),
+        "adders_s": np.sum([run.adder_busy_s for run in runs], axis=0),
+    }
+
+
+def _counted(program: Lookups, times: BatchTimes) -> Counted:
+    """Count what a program did, to be priced."""
+    by_rows = np.bincount(program.sizes, minlength=program.reading.most_rows + 1)
+    sums, served = int(np.count_nonzero(program.sent)), int(np.count_nonzero(program.parts))
+    return Counted(by_rows, sums, times.crossed, served, float(times.batch_s.sum()))
 
 
 def _check(trace: object, layout: object, batch: object) -> None:
