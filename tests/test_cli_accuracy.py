@@ -245,7 +245,7 @@ def test_a_sweeps_json_is_that_of_the_python_interface(folder: Path, shell: Shel
         samples = mho.network.samples.Samples((file["x"],), file["y"], "samples.npz")
     program = mho.compile(mho.number.quantise(network, samples.inputs), "aras", GREEDY.with_(schedule="overlap"))
     side = mho.machine.analog.spec.Analog.load("analog.yaml").override({"device.programming.sigma": 0.05})
-    ours = mho.machine.sweep(program, samples.spread(4), side, over={"adc.bits": [4, 6]}, seeds=2).to_dict()
+    ours = mho.explore.sweeps.sweep(program, samples.spread(4), side, over={"adc.bits": [4, 6]}, seeds=2).to_dict()
     assert len(found["points"]) == len(ours["points"]) == 2
     for said, told in zip(found["points"], ours["points"], strict=True):
         for key in ("values", "accuracy", "agreement", "layers", "chip"):
