@@ -33,7 +33,7 @@ class Mapper(Choice):
 
     stage = "mapping"
     whole: ClassVar[bool] = True
-    """Whether the cells of a weight hold its code as it is."""
+    """True if the cells of a weight hold its code as it is."""
 
     def group(self, chip: Chip) -> GroupShape:
         """Return what a group of the chip's arrays offers: rows, columns of places, and the cells of a place."""

@@ -99,7 +99,7 @@ def _matrix_digits(weights: Weights, m: int, shifts: Bytes | None, tile: int, sh
     """Return the digits of matrix m, each for a group: outputs all together or array by array, whichever takes fewer."""
     columns = weights.shape[2]
     everything = [np.arange(columns)]
-    found = _planned(
+    together = _planned(
         weights[m], m, _alike(shifts, tile, columns) if shifts is not None else everything, shifts, tile, shape
     )
     if shifts is None and columns > shape.per_array and not weights[m].all():
@@ -108,9 +108,9 @@ def _matrix_digits(weights: Weights, m: int, shifts: Bytes | None, tile: int, sh
         ]
         # Outputs apart have rows of their own: fewer, where whole kernels of an input are pruned for some outputs only.
         if any(_rows(weights[m], part) < _rows(weights[m], everything[0]) for part in apart):
-            other = _planned(weights[m], m, apart, None, tile, shape)
-            found = min(found, other, key=lambda parts: (len(parts), sum(part.width for part in parts)))
-    return found
+            by_array = _planned(weights[m], m, apart, None, tile, shape)
+            return min(together, by_array, key=lambda parts: (len(parts), sum(part.width for part in parts)))
+    return together
 
 
 def _rows(weights: Weights, outputs: Indices) -> int:
@@ -190,7 +190,7 @@ def _low_columns(section: _Section, low: int, bits: int) -> _Columns:
     table = _digit_table(bits)
     shape = (len(section.edges), len(section.outputs))
     offset = np.zeros(shape, dtype=np.int16)
-    found = np.zeros((2, *shape), dtype=np.int16)
+    bits_used = np.zeros((2, *shape), dtype=np.int16)
     by_offset = np.zeros(shape, dtype=bool)
     counts = np.zeros(shape, dtype=np.int64)
     limits = np.append(section.edges, len(section.rows))
@@ -212,10 +212,10 @@ def _low_columns(section: _Section, low: int, bits: int) -> _Columns:
         pair_cost = table[positive] + table[negative]
         by_offset[here] = offset_cost < pair_cost
         offset[here] = np.where(by_offset[here], -least, 0)
-        found[0, here] = np.where(by_offset[here], raised, positive)
-        found[1, here] = np.where(by_offset[here], 0, negative)
+        bits_used[0, here] = np.where(by_offset[here], raised, positive)
+        bits_used[1, here] = np.where(by_offset[here], 0, negative)
         counts[here] = np.minimum(offset_cost, pair_cost)
-    return _Columns(by_offset, offset, found, counts)
+    return _Columns(by_offset, offset, bits_used, counts)
 
 
 def _groups(columns: _Columns, shape: GroupShape) -> int:
@@ -241,8 +241,8 @@ def _low_digits(section: _Section, columns: _Columns, low: int, shape: GroupShap
     limits = np.append(section.edges, len(section.rows))
     for i in range(len(section.edges)):
         # (outputs, signs, digits): which columns there are.
-        held = (columns.bits[:, i].T[:, :, None] >> firsts & shape.coding.highest) > 0
-        which, side, digit = np.nonzero(held)
+        occurs = (columns.bits[:, i].T[:, :, None] >> firsts & shape.coding.highest) > 0
+        which, side, digit = np.nonzero(occurs)
         by_offset = columns.by_offset[i][which]
         signs = np.where(by_offset, 0, 1 - 2 * side).astype(np.int8)
         positions = firsts[digit].astype(np.uint8)
@@ -306,7 +306,7 @@ def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, shape: GroupSha
     chosen = _low_columns(every, highest, shape.coding.cell_bits)
     alive: npt.NDArray[np.bool_] = np.any(stored, axis=2)
     blocks: list[DigitBlock] = []
-    held: list[Digits] = []
+    parts: list[Digits] = []
     top = left = 0
     for m in range(matrices):
         own = slice(m * columns, (m + 1) * columns)
@@ -320,11 +320,11 @@ def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, shape: GroupSha
             chosen.by_offset[:, own], chosen.offset[:, own], chosen.bits[:, :, own], chosen.counts[:, own]
         )
         for part in _low_digits(section, columns_here, highest, shape):
-            if held and (top + part.height > shape.rows or left + part.width > shape.columns):
-                blocks.append(DigitBlock(tuple(held)))
-                held, top, left = [], 0, 0
-            held.append(part.at(top, left, 0))
+            if parts and (top + part.height > shape.rows or left + part.width > shape.columns):
+                blocks.append(DigitBlock(tuple(parts)))
+                parts, top, left = [], 0, 0
+            parts.append(part.at(top, left, 0))
             top, left = top + part.height, left + part.width
-    if held:
-        blocks.append(DigitBlock(tuple(held)))
+    if parts:
+        blocks.append(DigitBlock(tuple(parts)))
     return blocks

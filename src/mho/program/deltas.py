@@ -49,7 +49,7 @@ class Rectangle:
 
     @cached_property
     def in_place(self) -> bool:
-        """Whether rows and columns sit where they stand in the block."""
+        """True if rows and columns sit where they stand in the block."""
         return all(
             side is _in_place(len(side)) or bool((side == _in_place(len(side))).all())
             for side in (self.rows, self.columns)
@@ -70,7 +70,7 @@ class Rectangle:
         return sum(1 << int(row) for row in self.rows), sum(1 << int(column) for column in self.columns)
 
     def hides(self, other: Rectangle) -> bool:
-        """Whether nothing can be seen of another rectangle that was written before."""
+        """Return True if nothing can be seen of another rectangle that was written before."""
         return all(not below & ~above for below, above in zip(other.extent, self.extent, strict=True))
 
 
@@ -147,8 +147,8 @@ class Deltas:
         until the next call.
         """
         self._paper[...] = self.shape.coding.base
-        for each in self.held[group]:
-            self._paper[each.index] = self._codes(each)
+        for rectangle in self.held[group]:
+            self._paper[rectangle.index] = self._codes(rectangle)
         return self._paper
 
     def levels(self, change: Change) -> Levels:
@@ -174,7 +174,7 @@ class Deltas:
             yield group, self.rectangle(instruction, which)
 
     def _put(self, group: int, place: Rectangle) -> None:
-        self.held[group] = (*(each for each in self.held[group] if not place.hides(each)), place)
+        self.held[group] = (*(older for older in self.held[group] if not place.hides(older)), place)
 
     def _laid(self, place: Rectangle) -> Codes:
         weight = self.program.mapping.weight_of(place.block)

@@ -112,7 +112,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
 
 
 def _in_place(instruction: Instruction, key: str) -> bool:
-    """Whether an operand says that all blocks sit in place: such orders are left out of the file."""
+    """Return True if an operand says that all blocks sit in place: such orders are left out of the file."""
     return key in ORDERS and not getattr(instruction, key)
 
 
@@ -153,8 +153,8 @@ def digest(program: Program, *, values_only: bool = False) -> str:
     record = _encode(program, arrays)
     if values_only:
         record = {key: record[key] for key in ("network", "quantised")}
-    found = hashlib.sha256(json.dumps(record, separators=(",", ":")).encode())
+    digest = hashlib.sha256(json.dumps(record, separators=(",", ":")).encode())
     for array in arrays.kept:
-        found.update(f"{array.dtype.str} {array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

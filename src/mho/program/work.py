@@ -63,12 +63,12 @@ def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
         if not layer.moves_only and not isinstance(layer, Embedding)
         for name in layer.inputs
     }
-    held: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for place, layer in enumerate(network.layers):
         exact = network.types[layer.name] != REAL and layer.name not in constant and place in read
         if source[layer.name] == place and not isinstance(layer, Constant) and (layer.name in coded or exact):
-            held[layer.name] = layer.size * operand_width(network, layer.name)
-    return held
+            sizes[layer.name] = layer.size * operand_width(network, layer.name)
+    return sizes
 
 
 def operand_width(network: Network, name: str) -> int:
@@ -116,7 +116,7 @@ def sources(network: Network) -> dict[str, int]:
 
     A layer that only moves values makes a view: it takes no room in the buffer.
     """
-    found: dict[str, int] = {}
+    source: dict[str, int] = {}
     for i, layer in enumerate(network.layers):
-        found[layer.name] = found[layer.inputs[0]] if layer.moves_only else i
-    return found
+        source[layer.name] = source[layer.inputs[0]] if layer.moves_only else i
+    return source

@@ -28,7 +28,7 @@ from mho.schedule.pool import Pool
 
 
 @dataclass(slots=True)
-class Piece:
+class BoundBlocks:
     """A run of blocks bound to groups by one write, ready at a planned time.
 
     `waiting` counts the layers that are still to run through it; `last` is the instruction that used its groups last, and
@@ -49,7 +49,7 @@ class Run:
     """A layer's windows through a piece; `release`: the last that it serves."""
 
     layer: LayerMapping
-    piece: Piece
+    piece: BoundBlocks
     release: bool
 
 
@@ -82,7 +82,7 @@ class Planner:
         self.pool = Pool(task.chip.groups)
         self.progress = {layer.index: Progress() for layer in task.mapping.layers}
         # For each layer that blocks are written for, the pieces bound so far, and the layers that have started to use them.
-        self.bound: dict[int, list[Piece]] = {layer.index: [] for layer in task.writers}
+        self.bound: dict[int, list[BoundBlocks]] = {layer.index: [] for layer in task.writers}
         self.started: dict[int, list[tuple[LayerMapping, float]]] = {layer.index: [] for layer in task.writers}
         self.queue = self.order()
         # The copy that is being bound, and the first of its blocks that is not.
@@ -103,7 +103,7 @@ class Planner:
         """Plan until every step has finished."""
         if self.task.resident:
             for layer, copy, groups, written in self.builder.write_all(self.copies):
-                self._add(Piece(layer, copy, (0, layer.count), groups, 0, written, 0.0))
+                self._add(BoundBlocks(layer, copy, (0, layer.count), groups, 0, written, 0.0))
         self._bind(0.0)
         for step in [step for step, count in self.missing.items() if count == 0]:
             self._start(step, 0.0)
@@ -168,9 +168,9 @@ class Planner:
                 self.taken += (rate := self.task.write_rate(layer, blocks))
                 heapq.heappush(self.ends, (ready_s, written, Written(rate)))
             self.next = (layer, copy, blocks[1]) if blocks[1] < layer.count else None
-            self._add(Piece(layer, copy, blocks, groups, 0, written, ready_s))
+            self._add(BoundBlocks(layer, copy, blocks, groups, 0, written, ready_s))
 
-    def _add(self, piece: Piece) -> None:
+    def _add(self, piece: BoundBlocks) -> None:
         """Note a bound piece, and run the layers through it that have started."""
         index = piece.layer.index
         piece.waiting = sum(self._has_windows(user, piece.copy) for user in self.task.served[index])
@@ -203,7 +203,7 @@ class Planner:
         first, last = self._windows(layer, copy)
         return last > first
 
-    def _activate(self, layer: LayerMapping, piece: Piece, started: float) -> None:
+    def _activate(self, layer: LayerMapping, piece: BoundBlocks, started: float) -> None:
         windows = self._windows(layer, piece.copy)
         if windows[0] == windows[1]:
             return

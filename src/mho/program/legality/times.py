@@ -59,9 +59,9 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     bandwidth = program.chip.memory.bandwidth
     for name, demand in (("memory", moved / bandwidth), ("the vector unit", vector)):
         used = inference & (demand > 0)
-        found = _overload(starts[used], ends[used], demand[used], slack)
-        if found is not None:
-            yield Violation(-1, f"{name} does more than it can between {found[0]:.6g} s and {found[1]:.6g} s")
+        overload = _overload(starts[used], ends[used], demand[used], slack)
+        if overload is not None:
+            yield Violation(-1, f"{name} does more than it can between {overload[0]:.6g} s and {overload[1]:.6g} s")
 
 
 def _steps(chip: Chip, blocks: Blocks) -> int:
