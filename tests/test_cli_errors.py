@@ -439,15 +439,15 @@ def test_a_seed_that_changes_nothing_is_refused(words: tuple[str, ...], shell: S
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("run", "resnet20", "--schedule", "overlap", "--objective", "energy"), "--objective is for schedule adaptive"),
-        (("compare", "resnet20", "--schedule", "naive,aras", "--effort", "2"), "--effort is for schedule adaptive"),
-        (("verify", "resnet20", "--schedule", "aras", "--time-limit", "2"), "--time-limit is for schedule adaptive"),
+        (("run", "resnet20", "--schedule", "overlap", "--objective", "energy"), "--objective energy: is for schedule 'adaptive', not"),
+        (("compare", "resnet20", "--schedule", "naive,aras", "--effort", "2"), "--effort 2: is for schedule 'adaptive', not 'naive'"),
+        (("verify", "resnet20", "--schedule", "aras", "--time-limit", "2"), "--time-limit 2: is for schedule 'adaptive', not"),
         (("compare", "resnet20", "--schedule", "aras,naive,aras"), "--schedule names aras twice"),
         (("run", "resnet20", "--set", "memory.bandwidth=null"), "--set memory.bandwidth: takes a number"),
-        (("run", "resnet20", "--objective", "power"), "--objective: unknown objective 'power'"),
-        (("run", "resnet20", "--effort", "-1"), "must be a number from 0 to 10000"),
-        (("run", "resnet20", "--time-limit", "0"), "must be a positive number"),
-        (("run", "resnet20", "--effort", "0", "--time-limit", "2"), "--time-limit changes nothing"),
+        (("run", "resnet20", "--objective", "power"), "--objective power: known: edp, energy, time"),
+        (("run", "resnet20", "--effort", "-1"), "takes a number from 0 to 10000"),
+        (("run", "resnet20", "--time-limit", "0"), "takes a number from 1e-12 to 1e+18 seconds"),
+        (("run", "resnet20", "--effort", "0", "--time-limit", "2"), "changes nothing with effort 0"),
     ],
 )
 def test_what_changes_nothing_or_makes_no_sense_is_refused(

@@ -11,9 +11,16 @@ import typer
 from mho.errors import OptionError, OutputError, choices
 
 EPILOG = (
-    "mho init chip\n\nmho init chip fast.yaml --preset isaac\n\nmho init analog\n\nmho init device\n\nmho init samples"
+    "mho init chip\n\nmho init chip fast.yaml --preset isaac\n\nmho init strategy\n\nmho init analog\n\nmho init device\n\n"
+    "mho init samples"
 )
-KINDS = {"chip": "my-chip.yaml", "analog": "my-analog.yaml", "device": "my-device.yaml", "samples": "samples"}
+KINDS = {
+    "chip": "my-chip.yaml",
+    "strategy": "my-strategy.yaml",
+    "analog": "my-analog.yaml",
+    "device": "my-device.yaml",
+    "samples": "samples",
+}
 """What there is, and where it is written where no place is named."""
 
 
@@ -21,8 +28,8 @@ def init(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="chip|analog|device|samples",
-            help="A chip's file; a file of converters, cells and wires for mho accuracy and mho sweep; a file "
+            metavar="chip|strategy|analog|device|samples",
+            help="A chip's file; a strategy's file; a file of converters, cells and wires for mho accuracy and mho sweep; a file "
             "of a resistive cell; or a folder of small models and data to try everything on.",
         ),
     ],
@@ -30,18 +37,22 @@ def init(
         Path | None,
         typer.Argument(
             metavar="PLACE",
-            help="The file, or the folder of samples; else my-chip.yaml, my-analog.yaml, my-device.yaml, samples.",
+            help="The file, or the folder of samples; else my-chip.yaml, my-strategy.yaml and so on, or samples.",
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="CHIP", help="The chip to begin with (see mho chips); else aras. For chip.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The chip (see mho chips) or strategy to begin with; else aras, or default. For chip and strategy.",
+        ),
     ] = None,
 ) -> None:
     """Write a commented file to start from, or the sample files. What is there already is never overwritten."""
     if what not in KINDS:
         raise OptionError(f"mho init: unknown {what!r}; {choices(what, KINDS)}")
-    if preset is not None and what != "chip":
-        raise OptionError("--preset is for mho init chip")
+    if preset is not None and what not in ("chip", "strategy"):
+        raise OptionError("--preset is for mho init chip and mho init strategy")
     path = Path(KINDS[what]) if place is None else place
     if os.path.lexists(path):
         raise OutputError(f"{path}: is there already, and mho init overwrites nothing; name another place")
@@ -55,22 +66,27 @@ def init(
         raise OptionError(f"{path}: the name of a {what}'s file ends in .yaml")
     from mho.files.writing import write_text
 
+    text, use = _made(what, preset, path)
+    write_text(path, text)
+    typer.echo(f"written to {path}; use it: {use}")
+
+
+def _made(what: str, preset: str | None, path: Path) -> tuple[str, str]:
+    """Return a file's text, and the command that uses the file."""
     if what == "chip":
         from mho.chip import Chip
         from mho.chip.template import chip_template
 
         Chip.load(preset or "aras")
-        text = chip_template(preset or "aras", path.stem, str(path))
-        use = f"mho run resnet20 --chip {path}"
-    elif what == "device":
+        return chip_template(preset or "aras", path.stem, str(path)), f"mho run resnet20 --chip {path}"
+    if what == "strategy":
+        from mho.strategy.template import strategy_template
+
+        return strategy_template(preset or "default", path.stem, str(path)), f"mho run resnet20 --strategy {path}"
+    if what == "device":
         from mho.machine.analog.devices.template import device_template
 
-        text = device_template(path.stem, str(path))
-        use = f"mho accuracy MODEL --data FILE.npz --set device={path}"
-    else:
-        from mho.machine.analog.template import analog_template
+        return device_template(path.stem, str(path)), f"mho accuracy MODEL --data FILE.npz --set device={path}"
+    from mho.machine.analog.template import analog_template
 
-        text = analog_template(path.stem, str(path))
-        use = f"mho accuracy MODEL --data FILE.npz --analog {path}"
-    write_text(path, text)
-    typer.echo(f"written to {path}; use it: {use}")
+    return analog_template(path.stem, str(path)), f"mho accuracy MODEL --data FILE.npz --analog {path}"

@@ -42,7 +42,6 @@ class StrategyOptions:
 
         A setting need not be one of all these choices. OptionError where it is none of any, or where a choice is named twice.
         """
-        from mho.errors import StrategyError
         from mho.strategy import Strategy
 
         names = [name.strip() for name in values.split(",")]
@@ -59,7 +58,7 @@ class StrategyOptions:
             found.append(strategy.with_(fits))
         for key, value in own.items():
             if key not in used:
-                raise StrategyError(key, value, f"is for another {stage} than {' and '.join(names)}")
+                found[0].with_({key: value})  # Says which choices have it.
         return found
 
     def of_codes(self) -> dict[str, bool]:

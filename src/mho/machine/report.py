@@ -220,7 +220,8 @@ class Report(Shown):
             else f"this very program was executed: {self.verified}"
         )
         lifetimes = () if self.endurance is None else self.endurance.notes()
-        return list(dict.fromkeys((verified, *self.program.notes, steady, *expected, *lifetimes)))
+        papers = f"papers that this rests on: {', '.join(self.program.papers)} (mho run --cite prints them)"
+        return list(dict.fromkeys((verified, *self.program.notes, steady, *expected, *lifetimes, papers)))
 
     def layers(self) -> list[dict[str, Any]]:
         """Return one record a layer (constants left out), in order."""
@@ -271,6 +272,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
         "busy_fraction": report.timing.memory_busy_s / report.latency_s,
     },
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
+    "papers": lambda report: list(report.program.papers),
     "sources": lambda report: dict(record.source_record(report.program.chip)),
     "notes": lambda report: report._notes(),
 }

@@ -74,8 +74,7 @@ class Adaptive(Schedule):
     )
     time_limit_s: float | None = setting(
         default=None,
-        least=0,
-        above=True,
+        least=1e-12,
         most=1e18,
         unit="seconds",
         option="time-limit",

@@ -60,7 +60,7 @@ class Setting:
         if self.least > -math.inf:
             what += f" above {self.least:g}" if self.above else f" from {self.least:g}"
             what += f" to {_plain(self.most)}" if self.most < math.inf else "" if self.above else " on"
-        what += f" of {self.unit}" if self.unit else ""
+        what += f" {self.unit}" if self.unit else ""
         return f"{'a list of ' if listed else ''}{what}{', or none' if optional else ''}"
 
     def accepts(self, kind: Any, value: Any) -> bool:
@@ -110,7 +110,7 @@ def _read_one(inner: type, value: Any) -> Any:
 
 
 def _plain(number: float) -> str:
-    return str(int(number)) if float(number).is_integer() and abs(number) < 2**63 else f"{number:g}"
+    return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else f"{number:g}"
 
 
 @cache
@@ -147,9 +147,10 @@ class Choice:
             if isinstance(value, str) and "," in value and (others := _taking_several(self.stage, key)):
                 raise self.refuse(f"names several; one, or several with {others}", field=key, bound=declared)
             if not declared.accepts(kind, value):
-                known = f"; {choices(value, declared.among)}" if declared.among and isinstance(value, str) else ""
+                known = declared.among and isinstance(value, str)
+                demanded = choices(value, declared.among) if known else f"takes {declared.demanded(kind)}"
                 needed = f"`{self.by}` needs it" if value == () else ""
-                raise self.refuse(f"takes {declared.demanded(kind)}{known}", field=key, bound=declared, helps=needed)
+                raise self.refuse(demanded, field=key, bound=declared, helps=needed)
             if declared.check is not None:
                 try:
                     declared.check(value)

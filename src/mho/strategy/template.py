@@ -1,0 +1,51 @@
+"""A strategy as a file to start from: every stage with its choice and settings, and what they may be beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import yaml
+
+from mho.strategy.choice import Choice, registered
+from mho.strategy.stages import STAGES
+from mho.strategy.strategy import Strategy
+
+HEAD = """\
+# {name}, begun as strategy {preset} by `mho init strategy`. Use it: mho run MODEL --strategy {file}
+#   Each stage is the name of a choice, or a choice with its settings. A stage that is left out is as in strategy default.
+"""
+
+
+def strategy_template(preset: str, name: str, file: str) -> str:
+    """Return a strategy's file that is equal to a preset, with comments. OptionError for a preset that there is not."""
+    strategy = Strategy.load(preset)
+    lines = [HEAD.format(name=name, preset=preset, file=file).rstrip("\n")]
+    lines.append(f"description: {json.dumps(f'Like {preset}, until something is changed.')}")
+    for stage in STAGES:
+        lines += ["", *_stage(stage, getattr(strategy, stage))]
+    return "\n".join(lines) + "\n"
+
+
+def _stage(stage: str, chosen: Choice) -> Iterator[str]:
+    known = registered(stage)
+    yield f"# {STAGES[stage].help}"
+    yield from (f"#   {name}: {kind.summary()}" for name, kind in known.items())
+    settings = chosen.settings()
+    if not settings:
+        yield f"{stage}: {chosen.name}"
+    else:
+        yield f"{stage}:"
+        yield f"  choice: {chosen.name}"
+        for name, (kind, declared) in settings.items():
+            yield f"  {name}: {_plain(getattr(chosen, name))}  # {declared.demanded(kind)}"
+    for other in known.values():
+        for name, (kind, declared) in other.settings().items():
+            if name not in settings:
+                yield f"  # {name}: ...  # of {other.name}: {declared.demanded(kind)}"
+
+
+def _plain(value: object) -> str:
+    """Write a value as YAML in one line."""
+    plain = list(value) if isinstance(value, tuple) else value
+    return yaml.safe_dump(plain, default_flow_style=True, width=1_000_000).removesuffix("...\n").strip()
