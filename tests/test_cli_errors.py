@@ -439,9 +439,18 @@ def test_a_seed_that_changes_nothing_is_refused(words: tuple[str, ...], shell: S
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("run", "resnet20", "--schedule", "overlap", "--objective", "energy"), "--objective energy: is for schedule 'adaptive', not"),
-        (("compare", "resnet20", "--schedule", "naive,aras", "--effort", "2"), "--effort 2: is for schedule 'adaptive', not 'naive'"),
-        (("verify", "resnet20", "--schedule", "aras", "--time-limit", "2"), "--time-limit 2: is for schedule 'adaptive', not"),
+        (
+            ("run", "resnet20", "--schedule", "overlap", "--objective", "energy"),
+            "--objective energy: is for schedule 'adaptive', not",
+        ),
+        (
+            ("compare", "resnet20", "--schedule", "naive,aras", "--effort", "2"),
+            "--effort 2: is for schedule 'adaptive', not 'naive'",
+        ),
+        (
+            ("verify", "resnet20", "--schedule", "aras", "--time-limit", "2"),
+            "--time-limit 2: is for schedule 'adaptive', not",
+        ),
         (("compare", "resnet20", "--schedule", "aras,naive,aras"), "--schedule names aras twice"),
         (("run", "resnet20", "--set", "memory.bandwidth=null"), "--set memory.bandwidth: takes a number"),
         (("run", "resnet20", "--objective", "power"), "--objective power: known: edp, energy, time"),
