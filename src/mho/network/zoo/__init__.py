@@ -10,6 +10,7 @@ mho.zoo.load("dlrm", batch=64)                            dense part of a recomm
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mho.errors import OptionError, choices
@@ -67,7 +68,17 @@ def load(
     from mho.network.zoo.modules import load_module
 
     size = input_size or IMAGE_SIZES[name] if name in IMAGE_SIZES else sequence or SEQUENCE
+    if weights == "none":
+        return _shapes(name, batch, size)
     return load_module(name, weights=weights, seed=seed, batch=batch, size=size)
+
+
+@cache
+def _shapes(name: str, batch: int, size: int) -> Network:
+    """Import a model by shape alone, once a process: it takes no memory, and always longer than its simulation."""
+    from mho.network.zoo.modules import load_module
+
+    return load_module(name, weights="none", seed=0, batch=batch, size=size)
 
 
 __all__ = ["DECODERS", "IMAGE_SIZES", "RECOMMENDERS", "SEQUENCE", "TEXT_MODELS", "load", "names"]
