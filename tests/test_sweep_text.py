@@ -94,7 +94,7 @@ def a_sweep(over: Any, accuracies: list[float], integers: float = 0.9, samples: 
         )
         for values, accuracy in zip(combinations(over), accuracies, strict=True)
     ]
-    return Sweep(subject, over, mho.Analog(), None, tuple(points), ())
+    return Sweep(subject, over, mho.machine.Analog(), None, tuple(points), ())
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def counted(shares: list[float], samples: int) -> tuple[int, ...]:
 class Accuracy(Judged, Shown):
     """The accuracy of a program on the chips that the seeds draw.
 
-        found = mho.explore.evaluate(program, samples, mho.Analog.load("six-bits.yaml"))
+        found = mho.explore.evaluate(program, samples, mho.machine.Analog.load("six-bits.yaml"))
         found.accuracy, found.seed_interval, found.sample_interval
         mho.explore.Accuracy.from_dict(found.to_dict()) == found
 

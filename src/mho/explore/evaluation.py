@@ -49,7 +49,7 @@ def evaluate(
     """Classify all samples on the chips of the seeds analog.seed to analog.seed + seeds - 1; one alone where nothing is drawn.
 
         samples = mho.network.samples.load_samples("test.npz", network)
-        found = mho.explore.evaluate(program, samples, mho.Analog.load("six-bits.yaml"))
+        found = mho.explore.evaluate(program, samples, mho.machine.Analog.load("six-bits.yaml"))
         found.accuracy, found.seed_interval, found.sample_interval, found.to_dict()
 
     The largest element of the first output is the class. `calibration`: samples that set the range of ADCs whose range is
