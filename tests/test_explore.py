@@ -14,6 +14,8 @@ from mho.errors import ChipError, OptionError, StrategyError
 from mho.explore import Exploration, space
 from mho.files.store import Store
 from mho.network.layers import Array, Input, Linear
+from mho.report.sections import Table
+from mho.report.views import view
 from tests.strategies import GREEDY
 
 W = np.random.default_rng(3).normal(size=(40, 300))
@@ -121,3 +123,15 @@ def test_the_front_is_what_no_point_beats(costs: list[tuple[int, int, int]]) -> 
     for n, cost in enumerate(costs):
         beaten = any(all(a <= b for a, b in zip(other, cost, strict=True)) and other != cost for other in costs)
         assert (n in kept) != beaten
+
+
+def test_an_exploration_is_shown_with_its_front_and_its_refusals() -> None:
+    record = {"values": {"chip.tiles": 4}, "latency_s": 1e-3, "energy_j": 2e-6, "area_m2": 1e-6, "refused": None}
+    refused = {**dict.fromkeys(record), "values": {"chip.tiles": 1}, "refused": "does not fit"}
+    shown = view(Exploration("net", "chip", (record, refused)))
+    (points,) = [section for section in shown.sections if isinstance(section, Table)]
+    assert (
+        points.tones == {0: "strong"}
+        and points.lines[0][:2] == ("4", "1.00 ms")
+        and points.lines[1][-1] == "does not fit"
+    )

@@ -204,6 +204,7 @@ def recommend(
     overrides: use.Override = None,
     serving: DesignOptions,
     out: Out = None,
+    csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
     """Read a trace of look-ups, group and copy its rows by its history, and serve the rest with each design.
@@ -216,11 +217,11 @@ def recommend(
     from mho.explore.recommendation import BUDGET, GROUPING
     from mho.explore.recommendation import recommend as recommended
 
-    check_outputs(json_to=json_to, out=out)
+    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     split.check()
     names = serving.names(split.split_by)
     on = load_chip(chip, overrides)
-    with progress(quiet=json_to == "-") as say:
+    with progress(quiet="-" in (json_to, csv_to)) as say:
         say(f"reading {trace}")
         known, asked = _read(trace, split.test, rows, reading, minimum_frequency)
         found = recommended(
@@ -244,7 +245,7 @@ def recommend(
             from mho.report.views import save
 
             written = save(found, out)
-    if not emit(found.to_dict(), json_to):
+    if not emit(found.to_dict(), json_to, csv_to, found.frame("designs")):
         from mho.report.console import terminal
         from mho.report.views import show
 

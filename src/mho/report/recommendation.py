@@ -354,7 +354,7 @@ def view(found: Recommendation) -> see.View:
         tones: dict[int, see.Tone] = {[name for name, *_ in lines].index("together"): "strong"}
         told = (
             "From the naive mapping of one copy to the design mho, one idea more in each line: how many times less time and "
-            f"energy than the line before. {split_verdict(found)}"
+            "energy than the line before."
         )
         title, heads = "Where the gain comes from", ("", "time", "energy", "")
         sections.append(see.Table(title=title, heads=heads, lines=lines, prose=True, tones=tones, remark=told))
@@ -379,6 +379,7 @@ def view(found: Recommendation) -> see.View:
             f"test: {found.test.origin}",
         ),
         [synthetic] if found.synthetic else [],
+        said=split_verdict(found),
         mark="mho recommend",
     )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 VIEWS = {
     "Report": ("run", "report"),
+    "Exploration": ("exploration", "exploration"),
     "Comparison": ("comparison", "compare"),
     "Accuracy": ("accuracy", "accuracy"),
     "Sweep": ("sweep", "sweep"),

@@ -1,0 +1,38 @@
+"""Many designs of one network, as a person should see them: the best of each aim, and the front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mho.engineering import quantity
+from mho.explore.exploration import LESS
+from mho.report.sections import Figures, Section, Table, Tone, View
+
+if TYPE_CHECKING:
+    from mho.explore.exploration import Exploration
+
+
+def _line(record: Mapping[str, Any], keys: list[str]) -> tuple[str, ...]:
+    figures = [quantity(record[aim], unit) if record["refused"] is None else "–" for aim, unit in LESS.items()]
+    return (*(str(record["values"].get(key, "")) for key in keys), *figures, record["refused"] or "")
+
+
+def view(found: Exploration) -> View:
+    """Return the view of an exploration: points on the front stand out, refused ones say why."""
+    keys = list(dict.fromkeys(key for record in found.records for key in record["values"]))
+    front = {id(record) for record in found.front()}
+    tones: dict[int, Tone] = {place: "strong" for place, record in enumerate(found.records) if id(record) in front}
+    points = Table(
+        title="Points, those on the front of time, energy and area set off",
+        heads=(*keys, "time", "energy", "area", "refused"),
+        lines=[_line(record, keys) for record in found.records],
+        names=max(len(keys), 1),
+        prose=True,
+        tones=tones,
+    )
+    sections: list[Section] = [
+        Figures(title="What was found", rows=[(what, "", said) for what, said in found.facts()]),
+        points,
+    ]
+    return View(f"{found.network} on {found.chip}: {len(found.records)} designs", sections)
