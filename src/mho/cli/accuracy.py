@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mho.cli import analog as side
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, SampleOptions
-from mho.cli.outputs import check_outputs, emit
+from mho.cli.inputs import ModelOptions
+from mho.cli.judging import JudgeOptions
+from mho.cli.outputs import check_outputs, emit, told
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
+    from mho.explore.accuracy import Accuracy
     from mho.explore.finding import Finding
     from mho.explore.parameters import Ordered
     from mho.machine.analog.spec import Analog
@@ -32,51 +34,48 @@ EPILOG = (
 FIND = "--find takes KEY or KEY=LOW:HIGH or KEY=LOW:HIGH:STEP, such as adc.bits or age_s=1:1e8"
 
 
+Find = Annotated[
+    str | None,
+    typer.Option(
+        "--find",
+        metavar="KEY[=LOW:HIGH[:STEP]]",
+        rich_help_panel=side.ANALOG,
+        help="Find the least or largest value of a parameter that has an order at which no more than --loss points are lost "
+        "against the 8-bit integers, by bisection over the range of its type or the one given: adc.bits, "
+        "device.programming.sigma, device.stuck.off_share, age_s=1:1e8, chip.array.rows=16:256:16. Looks at no more samples "
+        "than decide.",
+    ),
+]
+Loss = Annotated[
+    float | None,
+    typer.Option(
+        "--loss",
+        metavar="POINTS",
+        rich_help_panel=side.ANALOG,
+        help="Points of accuracy that may be lost, for --find; 1 where it is not given.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        rich_help_panel=use.OUTPUT,
+        help="Write accuracy.html, accuracy.json and layers.svg there (with --find: finding.html and finding.json), and "
+        "results.jsonl, what each seed gave: interrupted, the next call with the same folder goes on from there.",
+    ),
+]
+
+
 def accuracy(
     context: typer.Context,
     model: use.ModelOrProgram,
     *,
-    data: side.LabelledData = None,
-    analog: side.AnalogFile = None,
-    settings: side.Settings = None,
-    find: Annotated[
-        str | None,
-        typer.Option(
-            "--find",
-            metavar="KEY[=LOW:HIGH[:STEP]]",
-            rich_help_panel=side.ANALOG,
-            help="Find the least or largest value of a parameter that has an order at which no more than --loss points are lost "
-            "against the 8-bit integers, by bisection over the range of its type or the one given: adc.bits, "
-            "device.programming.sigma, device.stuck.off_share, age_s=1:1e8, chip.array.rows=16:256:16. Looks at no more samples "
-            "than decide.",
-        ),
-    ] = None,
-    loss: Annotated[
-        float | None,
-        typer.Option(
-            "--loss",
-            metavar="POINTS",
-            rich_help_panel=side.ANALOG,
-            help="Points of accuracy that may be lost, for --find; 1 where it is not given.",
-        ),
-    ] = None,
-    seeds: side.Seeds = 5,
-    backend: side.Backend = "compiled",
-    samples: side.SampleCount = None,
-    calibration: side.CalibrationToo = None,
-    key: use.Key = None,
-    chip: use.ChipName = "aras",
+    judge: JudgeOptions,
+    find: Find = None,
+    loss: Loss = None,
     reading: ModelOptions,
     strategy: StrategyOptions,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=use.OUTPUT,
-            help="Write accuracy.html, accuracy.json and layers.svg there (with --find: finding.html and finding.json), and "
-            "results.jsonl, what each seed gave: interrupted, the next call with the same folder goes on from there.",
-        ),
-    ] = None,
+    out: Out = None,
     csv_to: use.Csv = None,
     json_to: use.Json = None,
 ) -> None:
@@ -91,89 +90,66 @@ def accuracy(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    chip_changes, changes = side.read_settings(settings)
-    asked = side.Asked(
-        context, model, chip, chip_changes, reading, strategy.strategy(), SampleOptions(data, calibration, key), samples
-    )
+    asked, changes = judge.asked(context, model, reading, strategy.strategy())
     asked.check()
-    side.check_backend(backend)
+    side.check_backend(judge.backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     kept = side.finished(out)
-    given = side.load_analog(analog, changes)
-    over = _parameter(find, {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}, loss, csv_to)
-
-    import mho
+    given = side.load_analog(judge.analog, changes)
+    over = _parameter(find, {*changes, *(f"{side.CHIP}{name}" for name in asked.chip_changes)}, loss, csv_to)
 
     quiet = "-" in (json_to, csv_to)
-    keeping = None if out is None else out / side.KEPT
-    with side.following(quiet=quiet, keeping=keeping) as follow:
+    found: Accuracy | Finding
+    with side.following(quiet=quiet, keeping=None if out is None else out / side.KEPT) as follow:
         prepared = asked.prepare(follow.say)
-        if over is not None:
-            side.check_variants(
-                prepared,
-                given,
-                {over.key: (over.values[0], over.values[-1])},
-                model,
-                compiled=asked.kept,
-                option="--find",
-            )
-            sought = mho.explore.find(
-                prepared.build,
-                prepared.given,
-                given,
-                over=over,
-                loss=1.0 if loss is None else loss,
-                seeds=seeds,
-                calibration=prepared.measured,
-                progress=follow,
-                done=kept,
-                backend=backend,
-            )
-            _tell_finding(sought, out, json_to)
-            return
-        follow.say("compiling")
-        program = prepared.build({})
-        if not quiet:
-            _tell_converters(program, given)
-        from mho.explore.advice import advise, lossy
-        from mho.explore.sweeps import only
-
-        found = mho.explore.evaluate(
-            program,
-            prepared.given,
-            given,
-            seeds=seeds,
-            calibration=prepared.measured,
-            progress=follow,
-            done=kept,
-            backend=backend,
-        )
-        if lossy(found):
-            build = only(program) if asked.kept else prepared.build
-            tried = advise(
-                program,
-                build,
-                prepared.given,
-                found,
-                calibration=prepared.measured,
-                progress=follow,
-                done=kept,
-                backend=backend,
-            )
-            found = replace(found, remedies=tried)
+        how = judge.how(prepared, follow, kept)
+        if over is None:
+            follow.say("compiling")
+            found = _evaluated(asked, prepared, given, how, quiet=quiet)
+        else:
+            found = _sought(asked, prepared, given, over, 1.0 if loss is None else loss, how)
         if out is not None:
             from mho.report.views import save
 
             save(found, out)
-    if not emit(found.to_dict(), json_to, csv_to, found.frame("layers")):
-        from mho.report.console import terminal
+    if not emit(found.to_dict(), json_to, csv_to, found.frame("layers") if over is None else None):
         from mho.report.views import show
 
-        console = terminal(highlight=False)
-        show(found, console)
-        if out is not None:
-            written = f"written to {out / 'accuracy.html'}, accuracy.json, layers.svg and {side.KEPT}"
-            console.print(f"\n{written}", markup=False, soft_wrap=True)
+        page, others = (
+            ("accuracy.html", "accuracy.json, layers.svg") if over is None else ("finding.html", "finding.json")
+        )
+        written = "" if out is None else f"written to {out / page}, {others} and {side.KEPT}"
+        told(lambda console: show(found, console), written)
+
+
+def _evaluated(
+    asked: side.Asked, prepared: side.Prepared, given: Analog, how: dict[str, Any], *, quiet: bool
+) -> Accuracy:
+    """Evaluate, and try what would help where converters lose accuracy."""
+    import mho
+    from mho.explore.advice import advise, lossy
+    from mho.explore.sweeps import only
+
+    program = prepared.build({})
+    if not quiet:
+        _tell_converters(program, given)
+    found = mho.explore.evaluate(program, prepared.given, given, **how)
+    if not lossy(found):
+        return found
+    build = only(program) if asked.kept else prepared.build
+    without_seeds = {name: value for name, value in how.items() if name != "seeds"}
+    return replace(found, remedies=advise(program, build, prepared.given, found, **without_seeds))
+
+
+def _sought(
+    asked: side.Asked, prepared: side.Prepared, given: Analog, over: Ordered, loss: float, how: dict[str, Any]
+) -> Finding:
+    """Find the least or largest value of a parameter."""
+    import mho
+
+    ends = {over.key: (over.values[0], over.values[-1])}
+    side.check_variants(prepared, given, ends, asked.model, compiled=asked.kept, option="--find")
+    return mho.explore.find(prepared.build, prepared.given, given, over=over, loss=loss, **how)
 
 
 def _parameter(text: str | None, taken: set[str], loss: float | None, csv_to: str | None) -> Ordered | None:
@@ -221,20 +197,3 @@ def _tell_converters(program: Program, given: Analog) -> None:
     from mho.report.terminal import say
 
     say(terminal(highlight=False), converters(resolution(program, given), given))
-
-
-def _tell_finding(sought: Finding, out: Path | None, json_to: str | None) -> None:
-    if out is not None:
-        from mho.report.views import save
-
-        save(sought, out)
-    if emit(sought.to_dict(), json_to):
-        return
-    from mho.report.console import terminal
-    from mho.report.views import show
-
-    console = terminal(highlight=False)
-    show(sought, console)
-    if out is not None:
-        written = f"written to {out / 'finding.html'}, finding.json and {side.KEPT}"
-        console.print(f"\n{written}", markup=False, soft_wrap=True)

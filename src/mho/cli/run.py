@@ -91,7 +91,6 @@ def run(
         model, reading, [chosen], SampleOptions(samples.data, samples.calibration, samples.key), executes=verify
     )
     check_outputs(json_to=json_to, csv_to=csv_to, out=out, save=save)
-
     import mho
     from mho.report import views
 

@@ -9,7 +9,8 @@ import typer
 
 from mho.cli import analog as side
 from mho.cli import options as use
-from mho.cli.inputs import ModelOptions, SampleOptions
+from mho.cli.inputs import ModelOptions
+from mho.cli.judging import JudgeOptions
 from mho.cli.outputs import check_outputs, emit
 from mho.cli.ranges import read_over
 from mho.cli.strategy import StrategyOptions
@@ -23,39 +24,35 @@ EPILOG = (
 )
 
 
+Over = Annotated[
+    list[str],
+    typer.Option(
+        "--over",
+        metavar="KEY=VALUES",
+        rich_help_panel=side.ANALOG,
+        help="A parameter and its values, as a list (adc.bits=4,5,6) or FIRST:LAST:STEP (device.programming.sigma=0:0.2:0.05). "
+        "Keys as for --set; for one of the chip (chip.array.cell_bits=1,2) the model is compiled anew. Once or twice: the "
+        "first goes down the table, the second across.",
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="FOLDER",
+        rich_help_panel=use.OUTPUT,
+        help="Write sweep.html, sweep.json and sweep.svg (the heat map) there, and results.jsonl, what each point gave: "
+        "interrupted, or with more values, the next call with the same folder goes on from there.",
+    ),
+]
+
+
 def sweep(
     context: typer.Context,
     model: use.ModelOrProgram,
     *,
-    data: side.LabelledData = None,
-    over: Annotated[
-        list[str],
-        typer.Option(
-            "--over",
-            metavar="KEY=VALUES",
-            rich_help_panel=side.ANALOG,
-            help="A parameter and its values, as a list (adc.bits=4,5,6) or FIRST:LAST:STEP (device.programming.sigma=0:0.2:0.05). "
-            "Keys as for --set; for one of the chip (chip.array.cell_bits=1,2) the model is compiled anew. Once or twice: the "
-            "first goes down the table, the second across.",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=use.OUTPUT,
-            help="Write sweep.html, sweep.json and sweep.svg (the heat map) there, and results.jsonl, what each point gave: "
-            "interrupted, or with more values, the next call with the same folder goes on from there.",
-        ),
-    ],
-    analog: side.AnalogFile = None,
-    settings: side.Settings = None,
-    seeds: side.Seeds = 5,
-    backend: side.Backend = "compiled",
-    samples: side.SampleCount = None,
-    calibration: side.CalibrationToo = None,
-    key: use.Key = None,
-    chip: use.ChipName = "aras",
+    judge: JudgeOptions,
+    over: Over,
+    out: Out,
     reading: ModelOptions,
     strategy: StrategyOptions,
     csv_to: use.Csv = None,
@@ -68,19 +65,16 @@ def sweep(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    chip_changes, changes = side.read_settings(settings)
     values = read_over(over)
-    for each in values:
-        if each in {*changes, *(f"{side.CHIP}{name}" for name in chip_changes)}:
-            raise OptionError(f"{each} is swept by --over and set by --set; one of them")
-    asked = side.Asked(
-        context, model, chip, chip_changes, reading, strategy.strategy(), SampleOptions(data, calibration, key), samples
-    )
+    asked, changes = judge.asked(context, model, reading, strategy.strategy())
+    for key in values:
+        if key in {*changes, *(f"{side.CHIP}{name}" for name in asked.chip_changes)}:
+            raise OptionError(f"{key} is swept by --over and set by --set; one of them")
     asked.check(values)
-    side.check_backend(backend)
+    side.check_backend(judge.backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)
     kept = side.finished(out)
-    given = side.load_analog(analog, changes)
+    given = side.load_analog(judge.analog, changes)
 
     import mho
     from mho.report.views import save, show
@@ -88,17 +82,8 @@ def sweep(
     with side.following(quiet="-" in (json_to, csv_to), keeping=out / side.KEPT) as follow:
         prepared = asked.prepare(follow.say)
         side.check_variants(prepared, given, values, model, compiled=asked.kept)
-        found = mho.explore.sweep(
-            prepared.build,
-            prepared.given,
-            given,
-            over=values,
-            seeds=seeds,
-            calibration=prepared.measured,
-            progress=follow,
-            done=kept,
-            backend=backend,
-        )
+        how = judge.how(prepared, follow, kept)
+        found = mho.explore.sweep(prepared.build, prepared.given, given, over=values, **how)
         save(found, out)
     if not emit(found.to_dict(), json_to, csv_to, found.frame("points")):
         from mho.report.console import terminal
