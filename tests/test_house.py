@@ -15,14 +15,7 @@ import mho
 ROOT = Path(mho.__file__).parent
 FILE_LINES, FUNCTION_LINES = 400, 60
 
-LONG_FUNCTIONS: set[str] = {
-    "mho.cli.accuracy.accuracy",
-    "mho.cli.run.run",
-    "mho.cli.sweep.sweep",
-    "mho.explore.evaluation.evaluate",
-    "mho.explore.sweeps.sweep",
-    "mho.machine.timing._run",
-}
+LONG_FUNCTIONS: set[str] = {"mho.machine.timing._run"}
 
 
 @lru_cache(maxsize=1)

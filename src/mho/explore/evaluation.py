@@ -70,26 +70,10 @@ def evaluate(
     count = seeds if drawn else 1
     run = Run(program, samples, done, progress, backend)
     measured = few(calibration or samples, program.network.batch)
-    kind = without_seed(analog)
-    if analog.adc.range == "calibrated" and analog.limits is None:
-        # The ranges are those of the first chip.
-        kind["ranges of"] = analog.seed
-    keys = {
-        seed: key_of(__name__, "seed", run.program_digest, run.samples_digest, samples_digest(measured), kind, seed)
-        for seed in range(analog.seed, analog.seed + count)
-    }
+    keys = _keys(run, analog, measured, count)
     run.total = len(samples) * sum(done.get(key, SEED_FIELDS) is None for key in keys.values())
     predictions, in_integers, in_float = run.references()
-    ready: Analog | None = None
-    records = []
-    for number, (seed, key) in enumerate(keys.items(), start=1):
-        record = done.get(key, SEED_FIELDS)
-        if record is None:
-            if ready is None:
-                ready = run.calibrated(analog, measured)
-            what = f"chip {number} of {count}" if drawn else "the chip"
-            record = done.put(key, run.seed(ready.override({"seed": seed}), predictions, what))
-        records.append(record)
+    records = _records(run, keys, analog, measured, predictions, drawn)
     return Accuracy(
         subject=Subject.of(program, samples),
         chip=chip_record(program),
@@ -104,6 +88,35 @@ def evaluate(
         converters=resolution(program, analog).to_dict(),
         notes=_notes(program, analog, drawn, seeds, measured),
     )
+
+
+def _keys(run: Run, analog: Analog, measured: Samples, count: int) -> dict[int, str]:
+    """Return under what the record of each seed is kept: all that it follows from."""
+    kind = without_seed(analog)
+    if analog.adc.range == "calibrated" and analog.limits is None:
+        # The ranges are those of the first chip.
+        kind["ranges of"] = analog.seed
+    return {
+        seed: key_of(__name__, "seed", run.program_digest, run.samples_digest, samples_digest(measured), kind, seed)
+        for seed in range(analog.seed, analog.seed + count)
+    }
+
+
+def _records(
+    run: Run, keys: dict[int, str], analog: Analog, measured: Samples, predictions: Any, drawn: bool
+) -> list[dict[str, Any]]:
+    """Return what each seed gave, executing those that are not kept."""
+    ready: Analog | None = None
+    records = []
+    for number, (seed, key) in enumerate(keys.items(), start=1):
+        record = run.done.get(key, SEED_FIELDS)
+        if record is None:
+            if ready is None:
+                ready = run.calibrated(analog, measured)
+            what = f"chip {number} of {len(keys)}" if drawn else "the chip"
+            record = run.done.put(key, run.seed(ready.override({"seed": seed}), predictions, what))
+        records.append(record)
+    return records
 
 
 def few(samples: Samples, batch: int) -> Samples:

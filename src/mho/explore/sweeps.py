@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
@@ -207,6 +208,7 @@ def sweep(
     done = Store() if done is None else done
     ahead = [len(samples) * (seeds if draws(variant) else 1) for variant in variants]
     found: dict[int, Accuracy] = {}
+    judge = partial(evaluate, seeds=seeds, calibration=calibration, done=done, backend=backend)
     built: tuple[str, Program] | None = None
     executed = 0
 
@@ -228,16 +230,7 @@ def sweep(
             last[0] = of_point
             tell(place, what, now, of_point)
 
-        found[place] = evaluate(
-            built[1],
-            samples,
-            variants[place],
-            seeds=seeds,
-            calibration=calibration,
-            progress=follow,
-            done=done,
-            backend=backend,
-        )
+        found[place] = judge(built[1], samples, variants[place], progress=follow)
         executed += last[0]
     ordered = [found[place] for place in range(len(points))]
     kept = tuple(map(Point.of, points, ordered))
