@@ -15,8 +15,8 @@ import mho
 from mho.chip import Chip
 from mho.chip.chip import Override
 from mho.machine import Timing, time_program, wear
+from mho.machine.compiled import _share
 from mho.machine.energy import count_events
-from mho.machine.timing import _Flow, _share
 from mho.network.graph import Network
 from mho.network.layers import Activation
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
@@ -186,12 +186,13 @@ positive = st.floats(1e-6, 1e12, allow_nan=False)
 
 @given(st.lists(st.one_of(positive, st.just(float("inf"))), min_size=1, max_size=12), positive)
 def test_the_memory_is_shared_max_min_fairly(wishes: list[float], bandwidth: float) -> None:
-    flows = [_Flow(i, 1.0, wish) for i, wish in enumerate(wishes)]
-    _share(flows, bandwidth)
-    rates = [flow.rate for flow in flows]
+    wished, rated = np.array([*wishes, 7.0]), np.zeros(len(wishes) + 1)
+    _share(wished, rated, len(wishes), bandwidth)
+    *rates, beyond = rated.tolist()
+    assert beyond == 0.0
     assert sum(rates) == pytest.approx(min(bandwidth, sum(wishes)), rel=1e-9)
     assert all(0 < rate <= wish for rate, wish in zip(rates, wishes, strict=True))
-    equal = bandwidth / len(flows)
+    equal = bandwidth / len(rates)
     for rate, wish in zip(rates, wishes, strict=True):
         assert rate >= min(wish, equal) * (1 - 1e-9)
         # Whoever gets less than it wishes gets as much as anybody.

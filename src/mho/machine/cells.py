@@ -15,7 +15,7 @@ from mho.machine.changes import Wear, WriteCount, level_changes, steepest_change
 from mho.machine.expected import expected_wear
 from mho.program import Program, Write
 from mho.program.deltas import Deltas, Rectangle
-from mho.program.program import once
+from mho.program.once import once
 
 
 class _Cells:

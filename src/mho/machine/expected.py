@@ -18,8 +18,10 @@ import numpy.typing as npt
 
 from mho.chip.coding import Coding
 from mho.machine.changes import Wear, WriteCount
-from mho.program import Program, Write
-from mho.program.instructions import indices
+from mho.mapping import Mapping
+from mho.program import Program
+from mho.program.columns import WRITE, columns
+from mho.program.once import once
 
 CODE_SPREAD = 8.0
 """Assumed weight codes of networks known by shape alone: normal around the middle code, the whole range being this many
@@ -31,7 +33,6 @@ EXPECTED_NOTE = (
 )
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=8)
@@ -74,87 +75,34 @@ def _shown(share: Floats, rows: int) -> Floats:
     return shown
 
 
-class _Held:
-    """What each group holds: its last two blocks, newest first: block and copy (-1: none), height, width, share of weights."""
-
-    def __init__(self, groups: int, rows: int, columns: int) -> None:
-        self.whole = (rows, columns, 1.0)
-        # As long as every block has filled its group, blocks tell all; the rest is brought up to date when needed.
-        self.whole_only = True
-        self.block = np.full((2, groups), -1, dtype=np.int64)
-        self.height = np.zeros((2, groups), dtype=np.int64)
-        self.width = np.zeros((2, groups), dtype=np.int64)
-        self.fill = np.zeros((2, groups))
-
-    def write(
-        self, groups: Integers, block: Integers, shape: tuple[Integers, Integers, Floats]
-    ) -> tuple[npt.NDArray[np.bool_], Floats, Floats, Floats]:
-        """Write blocks of (height, width, fill); return where another block comes, and the places that meet each kind.
-
-        The kinds: a weight over a weight, a weight over level 0, and level 0 over a weight.
-        """
-        height, width, fill = shape
-        if self.whole_only:
-            if (height == self.whole[0]).all() and (width == self.whole[1]).all() and (fill == 1.0).all():
-                before = self.block[0, groups]
-                self.block[0, groups] = block
-                other = before != block
-                whole = float(self.whole[0] * self.whole[1])
-                return other, whole * (other & (before >= 0)), whole * (before < 0), np.zeros(len(block))
-            self.whole_only = False
-            held = self.block[0] >= 0
-            self.height[0, held], self.width[0, held], self.fill[0, held] = self.whole
-        top, low = (
-            (self.block[i, groups], self.height[i, groups], self.width[i, groups], self.fill[i, groups]) for i in (0, 1)
-        )
-        area = height * width
-        covered = np.minimum(height, top[1]) * np.minimum(width, top[2])
-        # Beyond the newest block lies the one before it, which is the same block if it comes back.
-        beyond = np.where(low[0] == block, 0, area - covered)
-        aligned = (top[1] == height) & (top[2] == width) & (top[3] == fill)
-        onto = [(covered, top[3], aligned), (beyond, np.where(low[0] >= 0, low[3], 0.0), np.zeros_like(aligned))]
-        other = top[0] != block
-        both = sum(np.where(same, fill, held * fill) * places for places, held, same in onto)
-        rise = sum(np.where(same, 0.0, (1 - held) * fill) * places for places, held, same in onto)
-        fall = sum(np.where(same, 0.0, held * (1 - fill)) * places for places, held, same in onto)
-        hidden = (top[1] <= height) & (top[2] <= width)
-        for place, (mine, old) in enumerate(zip((self.block, self.height, self.width, self.fill), top, strict=True)):
-            under = np.where(hidden, (-1, 0, 0, 0.0)[place], old)
-            mine[1, groups] = np.where(other, under, mine[1, groups])
-        for mine, new in zip(
-            (self.block, self.height, self.width, self.fill), (block, height, width, fill), strict=True
-        ):
-            mine[0, groups] = new
-        return other, np.where(other, both, 0.0), np.where(other, rise, 0.0), np.where(other, fall, 0.0)
+@once
+def _block_table(mapping: Mapping) -> Floats:
+    """Return height, width and share of weights of all blocks of a mapping, shape (blocks, 3)."""
+    each = [
+        np.stack([weight.blocks.heights, weight.blocks.widths, weight.blocks.fills], axis=1) for weight in mapping.weights
+    ]
+    return np.concatenate([np.zeros((0, 3)), *each])
 
 
 def expected_wear(program: Program) -> Wear:
     """Charge expected changes wherever a group receives another block than it held."""
-    chip = program.chip
+    # Compiled code takes a while to import.
+    from mho.machine.compiled import rewritten
+
+    chip, table = program.chip, columns(program)
     weight, blank = expected_change(chip.coding, chip.array.rows)
-    held = _Held(chip.groups, chip.array.rows, chip.group_columns)
-    worn = np.zeros(chip.groups)
-    counts: dict[int, WriteCount] = {}
-    for turn in (0, 1):
-        for i, instruction in enumerate(program.instructions):
-            if not isinstance(instruction, Write) or (turn and i < program.setup):
-                continue
-            blocks, local = program.mapping.located(instruction.blocks)
-            run = slice(*local)
-            groups = indices(instruction.groups)
-            # Copy and block in one number.
-            block = (instruction.copy << 40) + np.arange(*instruction.blocks)
-            other, both, rise, fall = held.write(
-                groups, block, (blocks.heights[run], blocks.widths[run], blocks.fills[run])
-            )
-            if turn or i < program.setup:
-                moved = float(both.sum()), float(rise.sum() + fall.sum())
-                counts[i] = WriteCount(
-                    blocks.totals(local).places * blocks.shape.cells,
-                    moved[0] * weight[0] + moved[1] * blank[0],
-                    moved[0] * weight[1] + moved[1] * blank[1],
-                )
-            if turn:
-                worn[groups] += other
-    total = sum(count.changed for i, count in counts.items() if i >= program.setup)
+    writes = table.of(WRITE)
+    # Copy and block in one number.
+    blocks = (table.copy[writes] << 40) + table.first_block[writes]
+    places, worn = rewritten(
+        writes, blocks, table.first_block, table.range_starts, table.ranges, _block_table(program.mapping), program.setup, chip.groups
+    )
+    addressed = table.runs["places"][writes] * program.mapping.shape.cells
+    changed = places @ np.array([weight[0], blank[0]])
+    steps = places @ np.array([weight[1], blank[1]])
+    counts = {
+        i: WriteCount(*count)
+        for i, *count in zip(*(each.tolist() for each in (writes, addressed, changed, steps)), strict=True)
+    }
+    total = float(changed[writes >= program.setup].sum())
     return Wear(counts, total / chip.cells, float(worn.max(initial=0.0)), float(worn.mean()), False)

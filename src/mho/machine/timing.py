@@ -11,7 +11,6 @@ holds it back.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +20,10 @@ from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
-from mho.program import Activate, Combine, Program, Transfer, Vector, Write
-from mho.program.program import once
-from mho.program.work import fetched_bytes, vector_seconds
+from mho.program import Program
+from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.once import once
+from mho.program.work import layer_seconds
 from mho.shown import Shown
 
 Times = npt.NDArray[np.float64]
@@ -44,28 +44,6 @@ class Timing(Shown):
     memory_busy_s: float
 
 
-@dataclass(slots=True)
-class _Flow:
-    """Bytes on their way; `wish` is the rate in byte/s that it can take, at the most."""
-
-    instruction: int
-    left: float
-    wish: float
-    rate: float = 0.0
-
-
-def _share(flows: list[_Flow], bandwidth: float) -> None:
-    """Set the rates of all flows: max-min fair under the bandwidth."""
-    if sum(flow.wish for flow in flows) <= bandwidth:
-        for flow in flows:
-            flow.rate = flow.wish
-        return
-    left = bandwidth
-    for place, flow in enumerate(sorted(flows, key=lambda flow: flow.wish)):
-        flow.rate = min(flow.wish, left / (len(flows) - place))
-        left -= flow.rate
-
-
 def floor_s(chip: Chip, worn: Wear | None, number: int) -> float:
     """Return how long write `number` lasts, in s, where the memory keeps up; `worn` is read where the time is the actual one."""
     if chip.write_latency == "worst_case" or worn is None:
@@ -73,73 +51,25 @@ def floor_s(chip: Chip, worn: Wear | None, number: int) -> float:
     return chip.write_time_s(worn.counts[number].slowest)
 
 
-def _run(program: Program, worn: Wear | None, first: int, last: int, starts: Times, ends: Times) -> float:
-    """Interpret instructions [first, last) from time 0, those before having ended; return the bytes moved."""
-    chip = program.chip
-    waiting = [0] * (last - first)
-    followers: list[list[int]] = [[] for _ in range(last - first)]
-    for i in range(first, last):
-        for other in program.instructions[i].after:
-            if other >= first:
-                waiting[i - first] += 1
-                followers[other - first].append(i)
-    fixed: list[tuple[float, int]] = []
-    flows: list[_Flow] = []
-    ready = [i for i in range(first, last) if not waiting[i - first]]
-    now = moved = vector_free = 0.0
-    while True:
-        changed = False
-        for i in sorted(ready):
-            instruction = program.instructions[i]
-            starts[i] = now
-            seconds = 0.0
-            if isinstance(instruction, Write | Transfer):
-                if isinstance(instruction, Write):
-                    size = fetched_bytes(instruction, program.mapping, chip)
-                    floor = floor_s(chip, worn, i)
-                else:
-                    size, floor = float(instruction.size), 0.0
-                moved += size
-                flows.append(_Flow(i, size, size / floor if floor > 0 else np.inf))
-                changed = True
-                continue
-            if isinstance(instruction, Activate):
-                seconds = (instruction.windows[1] - instruction.windows[0]) * program.mapping.by_index[
-                    instruction.layer
-                ].window_s
-            elif isinstance(instruction, Vector | Combine):
-                seconds = vector_seconds(program.network.layers[instruction.layer], program.network, chip)
-                if seconds > 0.0:
-                    starts[i] = max(now, vector_free)
-                    vector_free = starts[i] + seconds
-            heapq.heappush(fixed, (starts[i] + seconds, i))
-        ready.clear()
-        if changed:
-            _share(flows, chip.memory.bandwidth)
-        if not fixed and not flows:
-            return moved
-        done = min((now + flow.left / flow.rate for flow in flows), default=np.inf)
-        later = min(done, fixed[0][0] if fixed else np.inf)
-        ended: list[int] = []
-        for flow in flows:
-            # A flow ends by the clock, not by its bytes, so that rounding neither loses it nor leaves a crumb.
-            if now + flow.left / flow.rate <= later:
-                ended.append(flow.instruction)
-            else:
-                flow.left = max(flow.left - (later - now) * flow.rate, 0.0)
-        if ended:
-            gone = set(ended)
-            flows = [flow for flow in flows if flow.instruction not in gone]
-            _share(flows, chip.memory.bandwidth)
-        now = later
-        while fixed and fixed[0][0] <= now:
-            ended.append(heapq.heappop(fixed)[1])
-        for i in ended:
-            ends[i] = now
-            for follower in followers[i - first]:
-                waiting[follower - first] -= 1
-                if not waiting[follower - first]:
-                    ready.append(follower)
+def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], Times, Times]:
+    """Return the role of each instruction (`compiled.FLOW` ...), how long it lasts in s, or at least, and its bytes."""
+    # Compiled code takes a while to import.
+    from mho.machine.compiled import FIXED, FLOW, VECTOR_UNIT
+
+    table, chip = columns(program), program.chip
+    seconds = layer_seconds(program.network, chip)
+    lasts = np.zeros(len(table.kind))
+    window_s = np.zeros(len(program.network.layers))
+    for layer in program.mapping.layers:
+        window_s[layer.index] = layer.window_s
+    writes, activations, made = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
+    lasts[writes] = [floor_s(chip, worn, i) for i in writes.tolist()] if worn else chip.array_write_time_s
+    lasts[activations] = table.windows[activations] * window_s[table.layer[activations]]
+    lasts[made] = seconds[table.layer[made]]
+    role = np.full(len(lasts), FIXED, dtype=np.int8)
+    role[table.of(WRITE, LOAD, STORE)] = FLOW
+    role[made[lasts[made] > 0]] = VECTOR_UNIT
+    return role, lasts, table.moved_bytes + table.order_bytes + table.size
 
 
 def check_timed(program: Program) -> None:
@@ -156,12 +86,15 @@ def time_program(program: Program) -> Timing:
     """Measure when each instruction of a program happens on its chip. ProgramError as `check_timed` says."""
     check_timed(program)
     worn = wear(program) if program.chip.write_latency == "actual" else None
-    count = len(program.instructions)
+    from mho.machine.compiled import clock
+
+    table, bandwidth, count = columns(program), program.chip.memory.bandwidth, len(program.instructions)
+    tasks = table.after_starts, table.after, *_tasks(program, worn)
     starts, ends = np.zeros(count), np.zeros(count)
-    _run(program, worn, 0, program.setup, starts, ends)
+    clock(0, program.setup, *tasks, bandwidth, starts, ends)
     setup_s = float(np.max(ends[: program.setup], initial=0.0))
     starts[: program.setup] -= setup_s
     ends[: program.setup] -= setup_s
-    moved = _run(program, worn, program.setup, count, starts, ends)
+    moved = clock(program.setup, count, *tasks, bandwidth, starts, ends)
     latency_s = float(np.max(ends[program.setup :], initial=0.0))
-    return Timing(starts, ends, latency_s, setup_s, moved / program.chip.memory.bandwidth)
+    return Timing(starts, ends, latency_s, setup_s, moved / bandwidth)

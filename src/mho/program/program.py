@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
 from mho.chip import Chip
 from mho.errors import ProgramError
@@ -16,11 +16,10 @@ from mho.mapping.sums import Fullest, fullest, held_levels
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
+from mho.program.once import known
 from mho.shown import Columns, Shown, columns
 from mho.strategy.papers import cited
 from mho.strategy.strategy import Strategy
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,6 @@ class Program(Shown):
     setup: int
     buffers: tuple[BufferUse, ...]
     notes: tuple[str, ...] = ()
-    known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False)
-    """What `once` keeps: nothing of it is part of the program."""
 
     def __post_init__(self) -> None:
         """Refuse dependencies that point forward or out of the program, and layers that do not exist."""
@@ -143,7 +140,7 @@ class Program(Shown):
         What lives outside the buffer must stay outside, as transfers move it.
         """
         program = replace(self, buffers=buffers)
-        program.known.update(self.known)
+        known(program).update(known(self))
         return program
 
     listing: ClassVar[Callable[[Program], str]]
@@ -151,18 +148,3 @@ class Program(Shown):
     load: ClassVar[Callable[[str | Path], Program]]
     """Texts and files stand above the program: the package `mho.program` hangs them here."""
 
-
-def once(measure: Callable[[Program], Found]) -> Callable[[Program], Found]:
-    """Make a function measure each program once, whoever asks: the result stays with the program.
-
-    It must depend on nothing but the program, and not on where tensors live in the global buffer (`Program.with_buffers`).
-    """
-
-    @wraps(measure)
-    def asked(program: Program) -> Found:
-        if asked not in program.known:
-            program.known[asked] = measure(program)
-        found: Found = program.known[asked]
-        return found
-
-    return asked

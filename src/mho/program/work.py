@@ -11,6 +11,9 @@ and energy.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from mho.chip import Chip
 from mho.mapping import Blocks, GroupShape, Mapping
 from mho.mapping.blocks import Run
@@ -21,11 +24,31 @@ from mho.number import QuantisedNetwork
 from mho.number.batching import fixed
 from mho.number.storage import stored
 from mho.program.instructions import Write
+from mho.program.once import once
 
 
 def vector_operations(layer: Layer, network: Network) -> int:
     """Count the elementary vector operations of a layer, batch included; of a matrix layer those of its combining."""
     return layer.operations([network.by_name[name].shape for name in layer.inputs])
+
+
+@once
+def operations(network: Network) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return of each layer of a network the elementary vector operations, and the products of its matrix unit, shapes (layers,)."""
+    products = [layer.macs if isinstance(layer, MatrixProduct) else 0 for layer in network.layers]
+    elementary = [vector_operations(layer, network) for layer in network.layers]
+    return np.array(elementary, dtype=np.float64), np.array(products, dtype=np.float64)
+
+
+def layer_seconds(network: Network, chip: Chip) -> npt.NDArray[np.float64]:
+    """Return how long the vector unit works on each layer, in s, as `vector_seconds`, shape (layers,)."""
+    elementary, products = operations(network)
+    seconds = np.zeros(len(network.layers))
+    if chip.vector.elements_per_s is not None:
+        seconds += elementary / chip.vector.elements_per_s
+    if chip.vector.macs_per_s is not None:
+        seconds += products / chip.vector.macs_per_s
+    return seconds
 
 
 def vector_seconds(layer: Layer, network: Network, chip: Chip) -> float:

@@ -1,0 +1,222 @@
+"""The loops over instructions in compiled code: the clock of `timing`, and the groups' last two blocks of `expected`."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+FIXED, VECTOR_UNIT, FLOW = range(3)
+"""What an instruction takes: a time of its own, its turn on the vector unit for a time, or bytes through the memory."""
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _share(wish: Floats, rate: Floats, count: int, bandwidth: float) -> None:
+    """Set the rates of the first `count` flows in byte/s: max-min fair under the bandwidth, none above its wish."""
+    total = 0.0
+    for k in range(count):
+        total += wish[k]
+    if total <= bandwidth:
+        rate[:count] = wish[:count]
+        return
+    left = bandwidth
+    order = np.argsort(wish[:count], kind="mergesort")
+    for place in range(count):
+        k = order[place]
+        rate[k] = min(wish[k], left / (count - place))
+        left -= rate[k]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _followers(first: int, last: int, after_starts: Integers, after: Integers) -> Any:
+    """Return what instructions [first, last) wait for among themselves: how many, and who waits for each."""
+    count = last - first
+    waiting = np.zeros(count, dtype=np.int64)
+    begins = np.zeros(count + 1, dtype=np.int64)
+    for i in range(first, last):
+        for e in range(after_starts[i], after_starts[i + 1]):
+            if after[e] >= first:
+                waiting[i - first] += 1
+                begins[after[e] - first + 1] += 1
+    begins = np.cumsum(begins)
+    filled = begins.copy()
+    followers = np.zeros(begins[count], dtype=np.int64)
+    for i in range(first, last):
+        for e in range(after_starts[i], after_starts[i + 1]):
+            if after[e] >= first:
+                other = after[e] - first
+                followers[filled[other]] = i
+                filled[other] += 1
+    return waiting, begins, followers
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _flowed(
+    now: float, later: float, flow: Integers, left: Floats, wish: Floats, rate: Floats, count: int, ended: Integers
+) -> int:
+    """Let flows move until `later`; take out those that end, and return how many there were.
+
+    A flow ends by the clock, not by its bytes, so that rounding neither loses it nor leaves a crumb.
+    """
+    gone = 0
+    for k in range(count):
+        if now + left[k] / rate[k] <= later:
+            ended[gone] = flow[k]
+            gone += 1
+        else:
+            kept = k - gone
+            left[kept] = max(left[k] - (later - now) * rate[k], 0.0)
+            flow[kept], wish[kept], rate[kept] = flow[k], wish[k], rate[k]
+    return gone
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def clock(
+    first: int,
+    last: int,
+    after_starts: Integers,
+    after: Integers,
+    role: npt.NDArray[np.int8],
+    lasts: Floats,
+    size: Floats,
+    bandwidth: float,
+    starts: Floats,
+    ends: Floats,
+) -> float:
+    """Interpret instructions [first, last) from time 0, those before having ended; set starts and ends in s, return bytes moved.
+
+    An instruction of role FLOW has `size` bytes and lasts no less than `lasts`; others last as long.
+    """
+    waiting, begins, followers = _followers(first, last, after_starts, after)
+    fixed = [(0.0, 0)]
+    fixed.pop()
+    count = last - first
+    flow, left, wish, rate = np.zeros(count, np.int64), np.zeros(count), np.zeros(count), np.zeros(count)
+    ready, ended = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    ready_count = flows = 0
+    for i in range(first, last):
+        if not waiting[i - first]:
+            ready[ready_count] = i
+            ready_count += 1
+    now = moved = vector_free = 0.0
+    while True:
+        changed = False
+        for i in np.sort(ready[:ready_count]):
+            starts[i] = now
+            if role[i] == FLOW:
+                flow[flows], left[flows] = i, size[i]
+                wish[flows] = size[i] / lasts[i] if lasts[i] > 0 else np.inf
+                moved += size[i]
+                flows += 1
+                changed = True
+                continue
+            if role[i] == VECTOR_UNIT:
+                starts[i] = max(now, vector_free)
+                vector_free = starts[i] + lasts[i]
+            heapq.heappush(fixed, (starts[i] + lasts[i], i))
+        ready_count = 0
+        if changed:
+            _share(wish, rate, flows, bandwidth)
+        if not fixed and not flows:
+            return moved
+        later = fixed[0][0] if fixed else np.inf
+        for k in range(flows):
+            later = min(later, now + left[k] / rate[k])
+        gone = _flowed(now, later, flow, left, wish, rate, flows, ended)
+        if gone:
+            flows -= gone
+            _share(wish, rate, flows, bandwidth)
+        now = later
+        while fixed and fixed[0][0] <= now:
+            ended[gone] = heapq.heappop(fixed)[1]
+            gone += 1
+        for k in range(gone):
+            i = ended[k]
+            ends[i] = now
+            for e in range(begins[i - first], begins[i - first + 1]):
+                follower = followers[e]
+                waiting[follower - first] -= 1
+                if not waiting[follower - first]:
+                    ready[ready_count] = follower
+                    ready_count += 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _rewrite(
+    owners: Integers, shapes: Floats, group: int, owner: int, height: float, width: float, fill: float
+) -> tuple[float, float]:
+    """Write a block to a group that remembers two; return the places where a weight comes over a weight, and over or under level 0.
+
+    `owners` (2, groups) and `shapes` (2, groups, 3: height, width, share of weights), the newest block first.
+    """
+    top_height, top_width, top_fill = shapes[0, group]
+    other = owners[0, group] != owner
+    both = edge = 0.0
+    if other:
+        area = height * width
+        covered = min(height, top_height) * min(width, top_width)
+        # Beyond the newest block lies the one before it, which is the same block if it comes back.
+        beyond = 0.0 if owners[1, group] == owner else area - covered
+        if top_height == height and top_width == width and top_fill == fill:
+            both += fill * covered
+        else:
+            both += top_fill * fill * covered
+            edge += ((1 - top_fill) * fill + top_fill * (1 - fill)) * covered
+        under = shapes[1, group, 2] if owners[1, group] >= 0 else 0.0
+        both += under * fill * beyond
+        edge += ((1 - under) * fill + under * (1 - fill)) * beyond
+        if top_height <= height and top_width <= width:
+            owners[1, group] = -1
+            shapes[1, group] = 0.0
+        else:
+            owners[1, group] = owners[0, group]
+            shapes[1, group] = shapes[0, group]
+    owners[0, group] = owner
+    shapes[0, group, 0], shapes[0, group, 1], shapes[0, group, 2] = height, width, fill
+    return both, edge
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def rewritten(
+    writes: Integers,
+    owner: Integers,
+    block: Integers,
+    range_starts: Integers,
+    ranges: Integers,
+    blocks: Floats,
+    setup: int,
+    groups: int,
+) -> tuple[Floats, Floats]:
+    """Follow the groups into their steady state: a setup and two inferences.
+
+    `writes` are the places of writes in the program; `owner` has for each a number of its first block that tells block and copy;
+    `block`, for each instruction, its first block, a row of `blocks` (height, width, share of weights). Returns for each write the places
+    where a weight comes over a weight, and over or under level 0, shape (writes, 2), and how often each group receives another
+    block in the last inference, shape (groups,).
+    """
+    owners = np.full((2, groups), -1, dtype=np.int64)
+    shapes = np.zeros((2, groups, 3))
+    places, worn = np.zeros((len(writes), 2)), np.zeros(groups)
+    for turn in range(2):
+        for w in range(len(writes)):
+            i = writes[w]
+            if turn and i < setup:
+                continue
+            places[w] = 0.0
+            which = 0
+            for r in range(range_starts[i], range_starts[i + 1]):
+                for group in range(ranges[r, 0], ranges[r, 1]):
+                    height, width, fill = blocks[block[writes[w]] + which]
+                    if turn and owners[0, group] != owner[w] + which:
+                        worn[group] += 1
+                    both, edge = _rewrite(owners, shapes, group, owner[w] + which, height, width, fill)
+                    places[w, 0] += both
+                    places[w, 1] += edge
+                    which += 1
+    return places, worn
