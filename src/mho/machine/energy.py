@@ -23,17 +23,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing
-from mho.network.layers import Input, MatrixProduct
-from mho.program import Activate, Combine, Program, Transfer, Vector, Write
+from mho.network.graph import Network
+from mho.network.layers import Input
+from mho.program import Activate, Program, Write
+from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.instructions import members
-from mho.program.work import index_bytes, order_bytes, sources, vector_operations, write_bytes
+from mho.program.once import once
+from mho.program.work import operations, sources
 from mho.shown import Shown
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 KINDS = ("write", "compute", "static", "memory")
 
@@ -50,31 +58,48 @@ class Entry:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Account(Shown):
-    """All energy of one inference, and that of the setup, once, with what leaks while it lasts (no bank is on then)."""
+    """All energy of one inference, and that of the setup, once, with what leaks while it lasts (no bank is on then).
 
-    entries: tuple[Entry, ...]
+    Entries are columns, shape (entries,): `layer`, `component` and `kind` (places in `components` and KINDS), `joules`.
+    """
+
+    layer: Integers
+    component: Integers
+    kind: Integers
+    joules: Floats
+    components: tuple[str, ...]
     setup_j: float
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, one by one."""
+        table = (self.layer.tolist(), self.component.tolist(), self.kind.tolist(), self.joules.tolist())
+        return tuple(
+            Entry(layer, self.components[component], KINDS[kind], joules)
+            for layer, component, kind, joules in zip(*table, strict=True)
+        )
 
     def total(self) -> float:
         """Return joules in all."""
-        return sum(entry.joules for entry in self.entries)
+        return float(self.joules.sum())
 
     def by(self, key: str) -> dict[str, float]:
         """Sum joules by "component" or "kind", largest first."""
-        sums: dict[str, float] = defaultdict(float)
-        for entry in self.entries:
-            sums[getattr(entry, key)] += entry.joules
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+        names, places = {"component": (self.components, self.component), "kind": (KINDS, self.kind)}[key]
+        sums = np.bincount(places, self.joules, len(names)).tolist()
+        booked = set(places.tolist())
+        named = [(name, total) for place, (name, total) in enumerate(zip(names, sums, strict=True)) if place in booked]
+        return dict(sorted(named, key=lambda item: -item[1]))
 
     def by_layer(self) -> dict[int, float]:
         """Sum joules by layer."""
-        sums: dict[int, float] = defaultdict(float)
-        for entry in self.entries:
-            sums[entry.layer] += entry.joules
-        return dict(sums)
+        layers, places = np.unique(self.layer, return_inverse=True)
+        return dict(zip(layers.tolist(), np.bincount(places, self.joules, len(layers)).tolist(), strict=True))
 
 
 Events = dict[tuple[int, str, str], float]
+Counts = dict[tuple[str, str], Floats]
+"""By event and kind how many of each layer, shape (layers,)."""
 
 
 Beyond = tuple[int, int, int, int]
@@ -87,7 +112,7 @@ def _spread(program: Program) -> dict[int, Beyond]:
     """
     orders: dict[int, tuple[int, ...]] = {}
     beyond: dict[int, Beyond] = {}
-    if not any(isinstance(each, Write) and each.columns for each in program.instructions):
+    if not columns(program).order_bytes.any():
         return beyond
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write | Activate):
@@ -107,106 +132,109 @@ def _spread(program: Program) -> dict[int, Beyond]:
     return beyond
 
 
-def _activation(program: Program, instruction: Activate, beyond: Beyond, events: Events) -> None:
-    """Count the events of windows through written blocks; `beyond` as from `_spread`."""
-    chip, shape = program.chip, program.mapping.shape
-    mapped = program.mapping.by_index[instruction.layer]
-    run = mapped.within(instruction.blocks)
-    totals = mapped.blocks.totals(run)
-    late = totals.late
-    windows = instruction.windows[1] - instruction.windows[0]
+def _beyond(program: Program, activations: Integers) -> Integers:
+    """Return what `_spread` found for these activations, shape (4, activations)."""
+    beyond = _spread(program)
+    if not beyond:
+        return np.zeros((4, len(activations)), dtype=np.int64)
+    return np.array([beyond[number] for number in activations.tolist()], dtype=np.int64).reshape(-1, 4).T
+
+
+def _activations(program: Program, activations: Integers) -> dict[str, Floats]:
+    """Count the events of windows through written blocks, by event, for each of these activations."""
+    chip, shape, table = program.chip, program.mapping.shape, columns(program)
+    runs = {name: counts[activations] for name, counts in table.runs.items()}
+    late = {name: counts[activations] for name, counts in table.late.items()}
+    beyond = _beyond(program, activations)
     base = chip.steps_per_window
     # Of one window: what happens in the steps of a plain input, and in those by which shifted inputs prolong it.
-    arrays = (totals.arrays + beyond[0]) * base + late.arrays + beyond[2]
-    drives = (totals.drives + beyond[1]) * base + late.drives + beyond[3]
+    arrays = (runs["arrays"] + beyond[0]) * base + late["arrays"] + beyond[2]
+    drives = (runs["drives"] + beyond[1]) * base + late["drives"] + beyond[3]
     # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
-    sampled = (totals.columns * base + late.columns) * shape.cells + arrays * chip.unit_columns
+    sampled = (runs["columns"] * base + late["columns"]) * shape.cells + arrays * chip.unit_columns
     converted = sampled // 2 if shape.coding.pairs else sampled
-    for event, count in {
+    index = table.index_bytes[activations]
+    windows = table.windows[activations]
+    counts = {
         "dac_drive": drives,
         "array_read": arrays,
         "sample_hold": sampled,
         "adc_conversion": converted,
         "shift_add": converted,
-        "tile_buffer_byte": 2 * totals.rows,
-        "input_register_byte": totals.drives + beyond[1],
-        "noc_byte": totals.rows + totals.sums * chip.partial_sum_bytes,
-        "output_register_byte": (totals.sums * base + late.sums) * chip.partial_sum_bytes,
-        "accumulate": totals.sums,
-    }.items():
-        events[instruction.layer, event, "compute"] += count * windows
-    if index := index_bytes(mapped.blocks, run, chip):
-        events[instruction.layer, "index_byte", "compute"] += index * windows
-        events[instruction.layer, "row_shift", "compute"] += totals.shifted * windows
+        "tile_buffer_byte": 2 * runs["rows"],
+        "input_register_byte": runs["drives"] + beyond[1],
+        "noc_byte": runs["rows"] + runs["sums"] * chip.partial_sum_bytes,
+        "output_register_byte": (runs["sums"] * base + late["sums"]) * chip.partial_sum_bytes,
+        "accumulate": runs["sums"],
+        "index_byte": index,
+        "row_shift": runs["shifted"] * (index > 0),
+    }
+    return {event: (count * windows).astype(np.float64) for event, count in counts.items()}
 
 
-def _vector(program: Program, instruction: Vector | Combine, events: Events) -> None:
-    """Count the operations of a layer in the vector unit."""
-    network, index = program.network, instruction.layer
-    layer = network.layers[index]
-    if not layer.moves_only:
-        events[index, "vector_element", "compute"] += vector_operations(layer, network)
-        if isinstance(layer, MatrixProduct):
-            events[index, "matrix_mac", "compute"] += layer.macs
+def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
+    """Count the events of instructions [first, last) outside the global buffer, by event and kind, layer by layer."""
+    table, layers = columns(program), len(program.network.layers)
 
+    def here(*kinds: int) -> Integers:
+        places = table.of(*kinds)
+        return places[(places >= first) & (places < last)]
 
-def _write(program: Program, number: int, instruction: Write, worn: Wear, events: Events) -> None:
-    """Count the events of a write: changes (and orders) fetched, brought to the group, and changes pulsed into cells."""
-    size = write_bytes(*program.mapping.located(instruction.blocks), program.chip)
-    orders = order_bytes(instruction, program.mapping.shape)
-    events[instruction.layer, "memory_byte", "memory"] += size
-    if orders:
-        events[instruction.layer, "memory_byte", "memory"] += orders
-        for event in ("noc_byte", "tile_buffer_byte"):
-            events[instruction.layer, event, "write"] += orders
-    for event in ("noc_byte", "write_register_byte"):
-        events[instruction.layer, event, "write"] += size
-    events[instruction.layer, "tile_buffer_byte", "write"] += 2 * size
-    events[instruction.layer, "cell_pulse", "write"] += worn.counts[number].steps * program.chip.pulses_per_level
+    def by_layer(places: Integers, counts: Floats) -> Floats:
+        return np.bincount(table.layer[places], counts, layers).astype(np.float64, copy=False)
+
+    activations, writes, moves, made = here(ACTIVATE), here(WRITE), here(LOAD, STORE), here(VECTOR, COMBINE)
+    counts: Counts = {
+        (event, "compute"): by_layer(activations, count) for event, count in _activations(program, activations).items()
+    }
+    changed = by_layer(writes, table.moved_bytes[writes])
+    orders = by_layer(writes, table.order_bytes[writes])
+    pulses = np.array([worn.counts[i].steps for i in writes.tolist()]) * program.chip.pulses_per_level
+    moved = by_layer(moves, table.size[moves].astype(np.float64))
+    operated, products = operations(program.network)
+    # A layer that only moves values is not computed; a product of activations is one operation of the matrix unit each.
+    counts |= {
+        ("vector_element", "compute"): by_layer(made, operated[table.layer[made]]),
+        ("matrix_mac", "compute"): by_layer(made, products[table.layer[made]]),
+        ("memory_byte", "memory"): changed + orders + moved,
+        ("noc_byte", "memory"): moved,
+        ("noc_byte", "write"): changed + orders,
+        ("write_register_byte", "write"): changed,
+        ("tile_buffer_byte", "write"): 2 * changed + orders,
+        ("cell_pulse", "write"): by_layer(writes, pulses),
+    }
+    for event, other in program.chip.costs.followers.items():
+        counts |= {(event, kind): count for (counted, kind), count in list(counts.items()) if counted == other}
+    return counts
 
 
 def count_events(program: Program, worn: Wear, first: int, last: int) -> Events:
-    """Count the events of instructions [first, last), by layer, event and kind."""
-    events = _count_elsewhere(program, worn, first, last)
+    """Count the events of instructions [first, last), by layer, event and kind; what does not happen is left out."""
+    events: Events = defaultdict(float)
+    for (event, kind), counts in _counts(program, worn, first, last).items():
+        happened = np.flatnonzero(counts)
+        for layer, count in zip(happened.tolist(), counts[happened].tolist(), strict=True):
+            events[layer, event, kind] = count
     for access, size in count_accesses(program, first, last).items():
         events[access.layer, access.event, access.kind] += size
     return events
 
 
-def _count_elsewhere(program: Program, worn: Wear, first: int, last: int) -> Events:
-    """Count the events of instructions [first, last) outside the global buffer."""
-    spread = _spread(program)
-    events: Events = defaultdict(float)
-    for number in range(first, last):
-        instruction = program.instructions[number]
-        if isinstance(instruction, Activate):
-            _activation(program, instruction, spread.get(number, (0, 0, 0, 0)), events)
-        elif isinstance(instruction, Write):
-            _write(program, number, instruction, worn, events)
-        elif isinstance(instruction, Transfer):
-            events[instruction.layer, "memory_byte", "memory"] += instruction.size
-            events[instruction.layer, "noc_byte", "memory"] += instruction.size
-        else:
-            _vector(program, instruction, events)
-    for event, other in program.chip.costs.followers.items():
-        for layer, counted, kind in list(events):
-            if counted == other:
-                events[layer, event, kind] = events[layer, other, kind]
-    return events
-
-
-def finished_s(program: Program, timing: Timing) -> dict[int, float]:
-    """Return when each layer was finished, in s: combined, computed or, for an input, first loaded."""
-    ends: dict[int, float] = {}
-    for i in range(program.setup, len(program.instructions)):
-        instruction = program.instructions[i]
-        loaded = isinstance(instruction, Transfer) and isinstance(program.network.layers[instruction.layer], Input)
-        if isinstance(instruction, Combine | Vector) or (loaded and instruction.layer not in ends):
-            ends[instruction.layer] = float(timing.ends[i])
+def finished_s(program: Program, timing: Timing) -> Floats:
+    """Return when each layer was finished, in s: combined, computed or, for an input, first loaded; nan where it never is."""
+    table = columns(program)
+    ends = np.full(len(program.network.layers), np.nan)
+    inputs = np.array([isinstance(layer, Input) for layer in program.network.layers])
+    loads, made = table.of(LOAD), table.of(COMBINE, VECTOR)
+    # Of several loads the first counts, of several other instructions the last: where places repeat, the last one is kept.
+    first = loads[inputs[table.layer[loads]] & (loads >= program.setup)][::-1]
+    ends[table.layer[first]] = timing.ends[first]
+    made = made[made >= program.setup]
+    ends[table.layer[made]] = timing.ends[made]
     return ends
 
 
-def _static(program: Program, timing: Timing) -> list[Entry]:
+def _static(program: Program, timing: Timing) -> Booked:
     """Book leakage: what is always powered over the whole inference, banks while they hold a tensor.
 
     The inference is divided among the layers at the times at which they are finished, so that every moment is booked
@@ -214,20 +242,21 @@ def _static(program: Program, timing: Timing) -> list[Entry]:
     """
     chip = program.chip
     ends = finished_s(program, timing)
-    entries: list[Entry] = []
-    before = 0.0
-    order = sorted(ends.items(), key=lambda item: (item[1], item[0]))
-    for place, (layer, end) in enumerate(order, start=1):
-        until = timing.latency_s if place == len(order) else end
-        for component, watts in chip.leakage_w.items():
-            if watts:
-                entries.append(Entry(layer, component, "static", watts * (until - before)))
-        before = until
+    finished = np.flatnonzero(~np.isnan(ends))
+    order = finished[np.argsort(ends[finished], kind="stable")]
+    until = ends[order]
+    until[-1:] = timing.latency_s
+    lasting = np.diff(until, prepend=0.0)
+    booked: Booked = [
+        (order, component, "static", watts * lasting) for component, watts in chip.leakage_w.items() if watts
+    ]
     held = held_s(program, timing)
-    for use in program.buffers:
-        watts = sum(chip.costs.bank_leakage_w[bank] for bank in use.banks)
-        entries.append(Entry(use.layer, "global_buffer", "static", watts * held[use.layer]))
-    return entries
+    watts = [sum(chip.costs.bank_leakage_w[bank] for bank in use.banks) for use in program.buffers]
+    layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
+    return [
+        *booked,
+        (layers, "global_buffer", "static", np.array(watts) * np.array([held[i] for i in layers.tolist()])),
+    ]
 
 
 def held_s(program: Program, timing: Timing) -> dict[int, float]:
@@ -235,30 +264,33 @@ def held_s(program: Program, timing: Timing) -> dict[int, float]:
 
     From when its layer starts to compute until its last reader has finished, an output until the end.
     """
-    network = program.network
-    ends = finished_s(program, timing)
-    begins = _begun_s(program, timing)
+    network, table = program.network, columns(program)
+    ends = np.nan_to_num(finished_s(program, timing))
+    begins = np.full(len(ends), np.inf)
+    working = np.arange(program.setup, len(table.kind))
+    working = working[table.kind[working] != WRITE]
+    np.minimum.at(begins, table.layer[working], timing.starts[working])
+    begins[np.isinf(begins)] = 0.0
+    readers, read = _reads(network)
+    freed = ends.copy()
+    freed[read] = 0.0
+    np.maximum.at(freed, read, ends[readers])
+    freed[[sources(network)[name] for name in network.results]] = timing.latency_s
+    held = np.maximum(freed - begins, 0.0)
+    return {use.layer: float(held[use.layer]) for use in program.buffers}
+
+
+@once
+def _reads(network: Network) -> tuple[Integers, Integers]:
+    """Return who reads what: layers, and beside each the layer whose values it reads."""
     shown = sources(network)
-    freed: dict[int, float] = {}
-    for i, reader in enumerate(network.layers):
-        for name in reader.inputs:
-            freed[shown[name]] = max(freed.get(shown[name], 0.0), ends.get(i, 0.0))
-    freed.update({shown[name]: timing.latency_s for name in network.results})
-    return {
-        use.layer: max(freed.get(use.layer, ends.get(use.layer, 0.0)) - begins.get(use.layer, 0.0), 0.0)
-        for use in program.buffers
-    }
+    pairs = [(i, shown[name]) for i, layer in enumerate(network.layers) for name in layer.inputs]
+    readers, read = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return readers, read
 
 
-def _begun_s(program: Program, timing: Timing) -> dict[int, float]:
-    """Return when each layer began to make its output, in s (its writes do not count)."""
-    begins: dict[int, float] = {}
-    for i in range(program.setup, len(program.instructions)):
-        instruction = program.instructions[i]
-        if not isinstance(instruction, Write):
-            start = float(timing.starts[i])
-            begins[instruction.layer] = min(begins.get(instruction.layer, start), start)
-    return begins
+Booked = list[tuple[Integers, str, str, Floats]]
+"""Joules by layer: layers, the component, the kind, and J of each of the layers."""
 
 
 def account(program: Program, timing: Timing, worn: Wear) -> Account:
@@ -266,19 +298,32 @@ def account(program: Program, timing: Timing, worn: Wear) -> Account:
     chip = program.chip
     prices = access_prices(program)
 
-    def entries(first: int, last: int) -> list[Entry]:
-        events = _count_elsewhere(program, worn, first, last)
-        booked = [
-            Entry(layer, chip.costs.event_component[event], kind, count * chip.energy_per_event[event])
-            for (layer, event, kind), count in events.items()
-            if count
-        ]
+    def entries(first: int, last: int) -> Booked:
+        booked: Booked = []
+        for (event, kind), counts in _counts(program, worn, first, last).items():
+            happened = np.flatnonzero(counts)
+            if len(happened):
+                joules = counts[happened] * chip.energy_per_event[event]
+                booked.append((happened, chip.costs.event_component[event], kind, joules))
+        accesses: dict[tuple[str, str], tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
         for access, size in count_accesses(program, first, last).items():
-            joules = size * prices[access.tensor][access.event]
-            booked.append(Entry(access.layer, chip.costs.event_component[access.event], access.kind, joules))
+            layers, joules_of = accesses[chip.costs.event_component[access.event], access.kind]
+            layers.append(access.layer)
+            joules_of.append(size * prices[access.tensor][access.event])
+        for (component, kind), (layers, joules_of) in accesses.items():
+            booked.append((np.array(layers, dtype=np.int64), component, kind, np.array(joules_of)))
         return booked
 
     setup = entries(0, program.setup)
-    inference = entries(program.setup, len(program.instructions))
+    inference = [*entries(program.setup, len(program.instructions)), *_static(program, timing)]
     leaked = sum(chip.leakage_w.values()) * timing.setup_s
-    return Account(tuple(inference + _static(program, timing)), sum(entry.joules for entry in setup) + leaked)
+    components = tuple(dict.fromkeys(component for _, component, _, _ in inference))
+    lengths = [len(layers) for layers, _, _, _ in inference]
+    return Account(
+        np.concatenate([layers for layers, _, _, _ in inference]),
+        np.repeat([components.index(component) for _, component, _, _ in inference], lengths),
+        np.repeat([KINDS.index(kind) for _, _, kind, _ in inference], lengths),
+        np.concatenate([joules for _, _, _, joules in inference]),
+        components,
+        float(sum(joules.sum() for _, _, _, joules in setup)) + leaked,
+    )

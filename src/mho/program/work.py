@@ -134,6 +134,7 @@ def fetched_bytes(instruction: Write, mapping: Mapping, chip: Chip) -> float:
     return write_bytes(*mapping.located(instruction.blocks), chip) + order_bytes(instruction, mapping.shape)
 
 
+@once
 def sources(network: Network) -> dict[str, int]:
     """For each tensor the layer (its place in network.layers) whose values it shows: itself, or what it is a view of.
 
