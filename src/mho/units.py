@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from types import MappingProxyType
 
 from mho.errors import ChipError, MhoError, choices
@@ -131,13 +132,21 @@ def to_si(value: int | float, unit: str, dimension: str, where: str, error: type
         raise error(f"{where}: unit {unit!r} measures {measured}, but {dimension} is wanted (allowed: {allowed})")
     if isinstance(value, float) and not math.isfinite(value):
         raise error(f"{where}: {value} is not a finite number")
-    in_si = Fraction(repr(value)) * factor
-    least, most = RANGES[dimension]
-    if in_si and not least <= abs(in_si) <= most:
+    in_si = _in_si(repr(value), factor, dimension)
+    if in_si is None:
+        least, most = RANGES[dimension]
         zero = ", or be 0" if least else ""
         limits = f"from {least:g} to {most:g} {SI_UNIT[dimension]}{zero}"
         raise error(f"{where}: {dimension} must lie {limits}, not {value!r:.40} {unit}")
-    return float(in_si)
+    return in_si
+
+
+@lru_cache(maxsize=4096)
+def _in_si(number: str, factor: Fraction, dimension: str) -> float | None:
+    """Return a number times the size of its unit; None where the dimension does not go so far."""
+    in_si = Fraction(number) * factor
+    least, most = RANGES[dimension]
+    return float(in_si) if not in_si or least <= abs(in_si) <= most else None
 
 
 def exact(value: int | float) -> Fraction:

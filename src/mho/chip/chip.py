@@ -31,6 +31,10 @@ SCHEMA = "mho.chip/1"
 Override = int | float | str | None | Sequence[int]
 
 
+MOST_CHECKED = 256
+"""Technologies that are remembered at the most."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Chip(Shown):
     """What the hardware is.
@@ -72,7 +76,7 @@ class Chip(Shown):
         raw = dict(content)
         file = f"chip {raw.get('name')!r}"
         table = Document(file, ChipError, {}).mapping("technologies", raw.pop("technologies", None))
-        known = {key: Technology.of(f"{file}, technology {key!r}", entry) for key, entry in table.items()}
+        known = {key: _checked(f"{file}, technology {key!r}", entry) for key, entry in table.items()}
         return cls._build(file, raw, known, None)
 
     @classmethod
@@ -369,6 +373,20 @@ class Chip(Shown):
 
 def _read(path: Path) -> Chip:
     return Chip._build(str(path), store.read_chip(path), {}, path.parent)
+
+
+_CHECKED: dict[tuple[str, str], Technology] = {}
+"""Technologies within chips that were checked before, by whose they are and what they say: variants of a chip have the same."""
+
+
+def _checked(file: str, content: Mapping[str, Any]) -> Technology:
+    """Check the content of a technology, once while it says the same."""
+    key = file, repr(content)
+    if key not in _CHECKED:
+        if len(_CHECKED) >= MOST_CHECKED:
+            _CHECKED.clear()
+        _CHECKED[key] = Technology.of(file, content)
+    return _CHECKED[key]
 
 
 @cache
