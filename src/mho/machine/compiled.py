@@ -196,9 +196,9 @@ def rewritten(
     """Follow the groups into their steady state: a setup and two inferences.
 
     `writes` are the places of writes in the program; `owner` has for each a number of its first block that tells block and copy;
-    `block`, for each instruction, its first block, a row of `blocks` (height, width, share of weights). Returns for each write the places
-    where a weight comes over a weight, and over or under level 0, shape (writes, 2), and how often each group receives another
-    block in the last inference, shape (groups,).
+    `block`, for each instruction, its first block, a row of `blocks` (height, width, share of weights). Returns for each write
+    the places where a weight comes over a weight, and over or under level 0, shape (writes, 2), and how often each group
+    receives another block in the last inference, shape (groups,).
     """
     owners = np.full((2, groups), -1, dtype=np.int64)
     shapes = np.zeros((2, groups, 3))

@@ -79,7 +79,8 @@ def _shown(share: Floats, rows: int) -> Floats:
 def _block_table(mapping: Mapping) -> Floats:
     """Return height, width and share of weights of all blocks of a mapping, shape (blocks, 3)."""
     each = [
-        np.stack([weight.blocks.heights, weight.blocks.widths, weight.blocks.fills], axis=1) for weight in mapping.weights
+        np.stack([weight.blocks.heights, weight.blocks.widths, weight.blocks.fills], axis=1)
+        for weight in mapping.weights
     ]
     return np.concatenate([np.zeros((0, 3)), *each])
 
@@ -95,7 +96,14 @@ def expected_wear(program: Program) -> Wear:
     # Copy and block in one number.
     blocks = (table.copy[writes] << 40) + table.first_block[writes]
     places, worn = rewritten(
-        writes, blocks, table.first_block, table.range_starts, table.ranges, _block_table(program.mapping), program.setup, chip.groups
+        writes,
+        blocks,
+        table.first_block,
+        table.range_starts,
+        table.ranges,
+        _block_table(program.mapping),
+        program.setup,
+        chip.groups,
     )
     addressed = table.runs["places"][writes] * program.mapping.shape.cells
     changed = places @ np.array([weight[0], blank[0]])

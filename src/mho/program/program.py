@@ -147,4 +147,3 @@ class Program(Shown):
     save: ClassVar[Callable[[Program, str | Path], None]]
     load: ClassVar[Callable[[str | Path], Program]]
     """Texts and files stand above the program: the package `mho.program` hangs them here."""
-
