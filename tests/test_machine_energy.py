@@ -445,7 +445,8 @@ def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share
     doubled = {**chip.energy_per_event, event: 2 * price}
     monkeypatch.setattr(Chip, "energy_per_event", property(lambda self: doubled))
     for name, way in (("bank_read_j", READ), ("bank_write_j", WRITE)):
-        monkeypatch.setitem(vars(chip.costs), name, (doubled[way],) * len(chip.buffer.banks))
+        monkeypatch.delitem(vars(chip.costs), name, raising=False)
+        monkeypatch.setattr(type(chip.costs), name, (doubled[way],) * len(chip.buffer.banks))
     after = account(program, timing, worn).by("component")
     owner = chip.costs.event_component[event]
     assert {name for name in after if after[name] != before[name]} == ({owner} if price else set())

@@ -77,6 +77,22 @@ def _flowed(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
+def _released(
+    ended: Integers, first: int, waiting: Integers, begins: Integers, followers: Integers, ready: Integers
+) -> int:
+    """Note that instructions have ended: set those in `ready` that waited for them last, and return how many."""
+    count = 0
+    for i in ended:
+        for e in range(begins[i - first], begins[i - first + 1]):
+            follower = followers[e]
+            waiting[follower - first] -= 1
+            if not waiting[follower - first]:
+                ready[count] = follower
+                count += 1
+    return count
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def clock(
     first: int,
     last: int,
@@ -99,11 +115,9 @@ def clock(
     count = last - first
     flow, left, wish, rate = np.zeros(count, np.int64), np.zeros(count), np.zeros(count), np.zeros(count)
     ready, ended = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    ready_count = flows = 0
-    for i in range(first, last):
-        if not waiting[i - first]:
-            ready[ready_count] = i
-            ready_count += 1
+    free = np.flatnonzero(waiting == 0)
+    ready_count, flows = len(free), 0
+    ready[:ready_count] = free + first
     now = moved = vector_free = 0.0
     while True:
         changed = False
@@ -120,7 +134,6 @@ def clock(
                 starts[i] = max(now, vector_free)
                 vector_free = starts[i] + lasts[i]
             heapq.heappush(fixed, (starts[i] + lasts[i], i))
-        ready_count = 0
         if changed:
             _share(wish, rate, flows, bandwidth)
         if not fixed and not flows:
@@ -136,15 +149,8 @@ def clock(
         while fixed and fixed[0][0] <= now:
             ended[gone] = heapq.heappop(fixed)[1]
             gone += 1
-        for k in range(gone):
-            i = ended[k]
-            ends[i] = now
-            for e in range(begins[i - first], begins[i - first + 1]):
-                follower = followers[e]
-                waiting[follower - first] -= 1
-                if not waiting[follower - first]:
-                    ready[ready_count] = follower
-                    ready_count += 1
+        ends[ended[:gone]] = now
+        ready_count = _released(ended[:gone], first, waiting, begins, followers, ready)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
