@@ -15,7 +15,7 @@ import mho
 ROOT = Path(mho.__file__).parent
 FILE_LINES, FUNCTION_LINES = 400, 60
 
-LONG_FUNCTIONS: set[str] = {"mho.machine.timing._run"}
+LONG_FUNCTIONS: set[str] = set()
 
 
 @lru_cache(maxsize=1)
