@@ -247,7 +247,7 @@ def test_wires_lose_current() -> None:
 
 def test_calibration_is_asked_for() -> None:
     program, samples = next(programs())
-    with pytest.raises(AnalogError, match=r"is not calibrated; mho\.calibrate"):
+    with pytest.raises(AnalogError, match=r"is not calibrated; mho\.machine\.calibrate"):
         mho.execute(program, samples, analog=Analog().override({"adc.range": "calibrated"}))
     with pytest.raises(OptionError, match="unknown backend 'cuda'"):
         mho.execute(program, samples, backend="cuda")

@@ -59,10 +59,14 @@ def save(
     return path
 
 
-def session_of(path: Path | bytes) -> onnxruntime.InferenceSession:
-    """A session without rewriting, which would compute quantised graphs with other roundings."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+def session_of(path: Path | bytes, *, of_codes: bool = False) -> onnxruntime.InferenceSession:
+    """A session without rewriting, which would compute quantised graphs with other roundings.
+
+    `of_codes`: of operators on codes, whose sums of bytes are exact on every processor only where they are rewritten.
+    """
+    options, levels = onnxruntime.SessionOptions(), onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED if of_codes else levels.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(path, options)
 
 

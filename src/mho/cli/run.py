@@ -78,13 +78,13 @@ def run(
 
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
-    chosen = strategy.strategy()
     whole.check()
     if whole.trace is not None:
         later = {"--save": save is not None, "--csv": csv_to is not None, "--cite": cite}
         refuse(model, {**samples.given(), **life.given(), **reading.of_networks(), **strategy.of_codes(), **later})
-        asked = Asked(model, chip or CHIP, overrides, reading, chosen, verify, whole)
+        asked = Asked(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
         raise typer.Exit(int(not run_recommender(asked, out=out, json_to=json_to)))
+    chosen = strategy.strategy()
     check_sampled(samples.given(), chosen, executed=None if verify else "--verify, ")
     life.check()
     work = Compiling.of(
