@@ -298,7 +298,7 @@ def test_modules_that_cannot_be_constrained_are_refused() -> None:
 
 def test_options_that_do_not_fit_are_refused() -> None:
     layer, grid = nn.Linear(4, 4), Grid.window(8, 3)
-    with pytest.raises(OptionError, match=r"mho\.Grid, not str"):
+    with pytest.raises(OptionError, match=r"mho\.number\.Grid, not str"):
         constrain(layer, "window:8:3")  # type: ignore[arg-type]
     with pytest.raises(NumberError, match="nothing but 0"):
         constrain(layer, Grid("none", 8, (0,)))

@@ -90,7 +90,7 @@ def accuracy(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    asked, changes = judge.asked(context, model, reading, strategy.strategy())
+    asked, changes = judge.asked(context, model, reading, strategy)
     asked.check()
     side.check_backend(judge.backend)
     check_outputs(json_to=json_to, csv_to=csv_to, out=out)

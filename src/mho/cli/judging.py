@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,9 +11,10 @@ import typer
 from mho.cli import analog as side
 from mho.cli import options as use
 from mho.cli.inputs import ModelOptions, SampleOptions
+from mho.cli.outputs import PROGRAM_SUFFIX
 
 if TYPE_CHECKING:
-    from mho.strategy import Strategy
+    from mho.cli.strategy import StrategyOptions
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class JudgeOptions:
     chip: use.ChipName = "aras"
 
     def asked(
-        self, context: typer.Context, model: str, reading: ModelOptions, strategy: Strategy
+        self, context: typer.Context, model: str, reading: ModelOptions, options: StrategyOptions
     ) -> tuple[side.Asked, Mapping[str, Any]]:
         """Return what is compiled and judged, and the changes of the analog side."""
         chip_changes, changes = side.read_settings(self.settings)
         files = SampleOptions(self.data, self.calibration, self.key)
+        # A program brings its strategy: options of one are refused as such, not for what they say.
+        strategy = replace(options, given={}).strategy() if model.lower().endswith(PROGRAM_SUFFIX) else options.strategy()
         return side.Asked(context, model, self.chip, chip_changes, reading, strategy, files, self.samples), changes
 
     def how(self, prepared: side.Prepared, follow: side.Follow, kept: Any) -> dict[str, Any]:

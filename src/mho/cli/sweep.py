@@ -66,7 +66,7 @@ def sweep(
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
     values = read_over(over)
-    asked, changes = judge.asked(context, model, reading, strategy.strategy())
+    asked, changes = judge.asked(context, model, reading, strategy)
     for key in values:
         if key in {*changes, *(f"{side.CHIP}{name}" for name in asked.chip_changes)}:
             raise OptionError(f"{key} is swept by --over and set by --set; one of them")
