@@ -56,7 +56,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(content: dict[str, Any]) -> Any:
     """Return a report without its notes, which say where samples are from, and without what made the codes."""
-    return json.loads(json.dumps({key: value for key, value in content.items() if key not in ("notes", "strategy", "papers")}))
+    return json.loads(
+        json.dumps({key: value for key, value in content.items() if key not in ("notes", "strategy", "papers")})
+    )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ class JudgeOptions:
         chip_changes, changes = side.read_settings(self.settings)
         files = SampleOptions(self.data, self.calibration, self.key)
         # A program brings its strategy: options of one are refused as such, not for what they say.
-        strategy = replace(options, given={}).strategy() if model.lower().endswith(PROGRAM_SUFFIX) else options.strategy()
+        strategy = (
+            replace(options, given={}).strategy() if model.lower().endswith(PROGRAM_SUFFIX) else options.strategy()
+        )
         return side.Asked(context, model, self.chip, chip_changes, reading, strategy, files, self.samples), changes
 
     def how(self, prepared: side.Prepared, follow: side.Follow, kept: Any) -> dict[str, Any]:
