@@ -53,7 +53,7 @@ def rows() -> list[dict[str, Any]]:
         network = mho.zoo.load(name)
         row: dict[str, Any] = {"network": name, "paper": paper}
         for schedule in SCHEDULES:
-            report = mho.simulate(mho.compile(network, "aras", mho.Strategy().with_(schedule=schedule)))
+            report = mho.simulate(mho.compile(network, "aras", mho.Strategy().with_(schedule=schedule, banks="greedy")))
             row[schedule] = {
                 "seconds": report.latency_s,
                 "per_s": report.throughput_per_s,

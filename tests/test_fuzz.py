@@ -43,8 +43,8 @@ FAULTS: dict[str, tuple[str, str]] = {
 def test_every_planted_fault_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the fuzzer's own process, which takes the faults up by a variable of the environment."""
     monkeypatch.setenv(PLANTED, json.dumps([code for code, _ in FAULTS.values()]))
-    monkeypatch.setattr(running, "MOST_CPU_S", 15.0)
-    monkeypatch.setattr(running, "MOST_WAITING_S", 25.0)
+    monkeypatch.setattr(running, "MOST_CPU_S", 10.0)
+    monkeypatch.setattr(running, "MOST_WAITING_S", 15.0)
     outcome = run(range(len(FAULTS)), seed=0, workers=1, kind="chip_file")
     seen = {each["number"]: "; ".join(each["wrong"]) for each in outcome.broken}
     for number, (fault, (_, said)) in enumerate(FAULTS.items()):

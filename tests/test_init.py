@@ -16,7 +16,7 @@ import yaml
 
 import mho
 from mho.chip.template import chip_template
-from mho.cli.analog import analog_keys
+from mho.cli.strategy import analog_keys
 from mho.machine.analog.template import analog_template
 from mho.samples import names
 from tests.command_line import Shell, contents

@@ -236,7 +236,7 @@ def words(strategy: Strategy) -> list[str]:
     return found
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(drawn)
 def test_run_tells_what_the_library_tells_for_any_drawn_options(strategy: Strategy) -> None:
     ended = run("run", "resnet20", *words(strategy), "--json", "-")

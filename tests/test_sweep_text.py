@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mho
-from mho.cli.analog import analog_keys
+from mho.cli.strategy import analog_keys
 from mho.explore.accuracy import Subject
 from mho.explore.sweeps import Point, Sweep, combinations
 from mho.report.plot import draw
