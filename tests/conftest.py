@@ -9,9 +9,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.command_line import Shell
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("mho", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             most = NIGHTLY_SHARE * most if NIGHTLY else min(most, max(DAILY_LEAST, int(DAILY_SHARE * most)))
             setattr(test, key, settings(stated, max_examples=most))
             scaled.add(test)
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Run commands in this process."""
+    from tests.command_line import Shell
+
+    return Shell(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,6 @@ COMMANDS = ("run", "compare", "verify", "baseline", "study", "models", "chips", 
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with a small network, samples for it, and a small decoder."""
     monkeypatch.chdir(tmp_path)

@@ -35,12 +35,6 @@ QUICK = ("--schedule", "overlap", "--seeds", "2")
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with a small network, samples that it classifies rightly, and an analog side."""
     monkeypatch.chdir(tmp_path)

@@ -37,12 +37,6 @@ IDS = ("--calibration", "ids.npz")
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with a small decoder, a smaller network of one layer, and samples for both."""
     monkeypatch.chdir(tmp_path)

@@ -25,12 +25,6 @@ from mho.strategy import registered
 from tests.command_line import DECODER, Shell, contents, write_onnx, write_samples
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
 def chip(path: Path, **changes: Any) -> None:
     """Write a chip that is preset aras with some quantities changed; double underscores stand for dots."""
     content: dict[str, Any] = {"extends": "aras", "name": path.stem, "sources": {"test": "assumption: a test"}}

@@ -21,11 +21,6 @@ FILES = ["layout.npz", "recommend.html", "recommend.json"]
 FEW = ("--design", "naive", "--design", "recross", "--batch", "32")
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(monkeypatch, capsys)
-
-
 @pytest.fixture(scope="module")
 def made() -> Trace:
     return replace(synthesise(200, (300,), (6.0,), seed=5), synthetic=False, origin="clicks.npz")

@@ -38,12 +38,6 @@ COMPILING = {
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with a small network, samples for it, other samples to calibrate on, and a small decoder."""
     monkeypatch.chdir(tmp_path)

@@ -18,11 +18,6 @@ from tests.command_line import Shell, contents
 FAST = ("--schedule", "naive", "--dimension", "4")
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(monkeypatch, capsys)
-
-
 @pytest.fixture(scope="module")
 def made() -> Trace:
     return synthesise(100, (40, 200), (1.0, 6.0), seed=7)

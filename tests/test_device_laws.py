@@ -34,12 +34,6 @@ def _registered() -> Iterator[None]:
     LAWS.remove("telegraph")
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Return mho in this process."""
-    return Shell(monkeypatch, capsys)
-
-
 def test_streams_of_laws_differ() -> None:
     """What one law draws never moves what another draws."""
     numbers = [law.number for law in LAWS.values() if law.number]

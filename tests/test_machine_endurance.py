@@ -38,12 +38,6 @@ residencies = st.sampled_from(["auto", "never"])
 SCHEMA = json.loads((files("mho.report") / "report.schema.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
 class Silicon:
     """Every cell of a chip on its own, (groups, rows, cells of a row), with the writes it has taken, in both ways of counting."""
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.chip import Chip
 from mho.chip.coding import Coding
 from mho.mapping import DigitBlocks, Digits, GroupShape
 from mho.mapping.dense import dense_blocks
@@ -21,7 +20,6 @@ from mho.mapping.digits import DigitBlock
 from mho.mapping.folding import fold
 from mho.mapping.slicing import layer_blocks
 from mho.number import QuantisedMatrix, Squeeze
-from tests.hand_sized import hand_chip
 from tests.squeezed_oracle import check_block, laid_out, late_bits, rebuilt, steps_of
 
 some = settings(max_examples=150)
@@ -32,11 +30,6 @@ PARTS: dict[str, Any] = {
     "components__index_memory": "none",
     "components__row_shift": "logic-40nm/register_bit",
 }
-
-
-def sparse_chip(**values: Any) -> Chip:
-    """A hand-sized chip with index memory and row registers, too small for the fit of an SRAM."""
-    return hand_chip(**(PARTS | {"components__dac": "none", "array__pulses_full_range": 255} | values))
 
 
 def room_of(rows: int, columns: int, bits: int, arrays: int = 1) -> GroupShape:

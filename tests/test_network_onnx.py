@@ -22,7 +22,6 @@ from mho.network.products import multiply
 from mho.number import run_float
 from mho.number.affine import decode, encode
 
-Graph = tuple[Sequence[Any], Mapping[str, Any]]
 RANDOM = np.random.default_rng(0)
 
 

@@ -37,11 +37,6 @@ def quantised(network: Network, per_channel: bool = False) -> QuantisedNetwork:
     return mho.number.quantise(network, synthetic(network, 2, seed=1).inputs, per_channel=per_channel)
 
 
-def changed_most(before: QuantisedMatrix, after: QuantisedMatrix) -> int:
-    """The largest change of a real weight, in codes, the shift of the zero point taken away."""
-    return int(np.abs(before.centred.astype(int) - after.centred.astype(int)).max())
-
-
 def outputs(each: QuantisedNetwork) -> dict[str, npt.NDArray[np.float64]]:
     keep = [layer.name for layer in each.network.matrix_layers]
     return run_reference(each, synthetic(each.network, 2, seed=2).inputs, keep=keep)

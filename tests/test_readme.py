@@ -19,8 +19,6 @@ from tests.command_line import Shell
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELLS = (r"make (?P<target>\w+)", r"\. (?P<path>\S+)")
-"""What is not run here: a line that sets everything up, and one that a shell alone can do."""
 
 
 @dataclass(frozen=True)

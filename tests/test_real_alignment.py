@@ -23,12 +23,6 @@ RESULTS: dict[str, Any] = read_json(reuse.RESULTS)
 RECORDS = {each["file"]: each for each in RESULTS.get("networks", [])}
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
 @pytest.mark.parametrize(
     ("file", "samples", "per_channel"),
     [

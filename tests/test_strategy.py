@@ -33,12 +33,6 @@ from tests.strategies import chips, networks
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
 def values(where: str, kind: Any, declared: Any) -> st.SearchStrategy[Any]:
     """Values that a setting takes, briefly searched where it searches."""
     if where == "schedule.effort":

@@ -13,12 +13,6 @@ from tests.trace_files import assert_same, write_columns
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process."""
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A CSV file with columns of its own names."""
     generator = np.random.default_rng(0)

@@ -27,7 +27,7 @@ SAR_NOTE = (
 
 
 def shares_adcs(chip: Chip) -> bool:
-    """Whether groups take turns at ADCs."""
+    """Return whether groups take turns at ADCs."""
     return chip.lookup is not None and chip.lookup.groups_per_adc > 1
 
 

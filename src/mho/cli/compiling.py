@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from mho.cli.inputs import (
     load_chip,
     load_network,
 )
+from mho.cli.outputs import Say
 from mho.cli.strategy import needs_weights, searches, seeded
 from mho.errors import OptionError
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from mho.network.samples import Samples
     from mho.number import Sampled
     from mho.strategy import Strategy
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class ModelOptions:
 
 
 def draws_weights(model: str, weights: str | None, *, values: bool) -> bool:
-    """Whether weights are drawn: those of a known model or a decoder that is given none, and needs them (`values`)."""
+    """Return whether weights are drawn: those of a known model or a decoder that is given none, and needs them (`values`)."""
     return Path(model).suffix.lower() != ONNX and (weights or ("seeded" if values else "none")) == "seeded"
 
 

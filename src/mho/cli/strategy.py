@@ -72,7 +72,7 @@ def seeded(strategy: Strategy, seed: int) -> Strategy:
 
 
 def searches(strategy: Strategy) -> bool:
-    """Whether the schedule draws anything, so that a seed matters."""
+    """Return whether the schedule draws anything, so that a seed matters."""
     from mho.schedule.stages import Schedule
 
     return strategy.get(Schedule).draws
@@ -103,7 +103,7 @@ def written(strategy: Strategy) -> tuple[str, ...]:
 
 
 def needs_weights(weights: str | None, strategy: Strategy) -> bool:
-    """Whether a strategy goes by the values of weights; refuse that where --weights none asks for none."""
+    """Return whether a strategy goes by the values of weights; refuse that where --weights none asks for none."""
     asked = written(strategy)
     if asked and weights == "none":
         needs = "need" if len(asked) > 1 else "needs"

@@ -35,7 +35,7 @@ Judge = Callable[[Mapping[str, Value]], Accuracy]
 
 
 def lossy(found: Accuracy) -> bool:
-    """Whether converters that are not ideal lose accuracy worth looking for remedies."""
+    """Return whether converters that are not ideal lose accuracy worth looking for remedies."""
     return found.analog.adc.bits != "ideal" and found.in_integers - found.accuracy > NOTICED
 
 

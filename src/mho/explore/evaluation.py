@@ -27,7 +27,7 @@ CALIBRATED_ON = 32
 
 
 def draws(analog: Analog, adc_bits: int | None = None) -> bool:
-    """Whether chips differ: else all are alike, and one seed tells all. `adc_bits`: those of the chip's ADCs, where known."""
+    """Return whether chips differ: else one seed tells all. `adc_bits`: those of the chip's ADCs, where known."""
     adc, device = analog.adc, analog.device
     bits = adc_bits if adc.bits == "chip" else adc.bits
     noisy = adc.effective_bits is not None and adc.effective_bits != bits

@@ -16,11 +16,11 @@ from pydantic import BaseModel, TypeAdapter
 from mho.chip.spec import ChipSpec
 from mho.errors import OptionError, choices
 from mho.machine.analog.devices.reader import keys
-from mho.machine.analog.spec import Adc, Analog, Wires
+from mho.machine.analog.spec import DEVICE, Adc, Analog, Wires
 from mho.quantity import part_of
 
 CHIP = "chip."
-DEVICE = "device."
+"""Before a parameter of the chip, for which the network is compiled anew."""
 RATIO = 1.05
 """Neighbouring values of a real parameter: the resolution of what is found."""
 SMALLEST = 1e-6

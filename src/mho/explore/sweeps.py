@@ -14,6 +14,7 @@ from mho.errors import OptionError
 from mho.explore.accuracy import Accuracy, Judged, Subject, checked, counted, decibels
 from mho.explore.evaluation import SEEDS, draws, evaluate
 from mho.explore.judge import Progress
+from mho.explore.parameters import CHIP
 from mho.files.store import Store
 from mho.machine.analog.spec import Analog
 from mho.program import Program
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from mho.network.samples import Samples
 
 SCHEMA = "mho.sweep/1"
-CHIP = "chip."
-"""Before a parameter of the chip, for which the network is compiled anew."""
 MOST = 2
 """Parameters of a sweep."""
 

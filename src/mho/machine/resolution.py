@@ -138,7 +138,7 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
 
 
 def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool:
-    """Whether a program must give the integers' outputs with this analog side, whatever its inputs.
+    """Return whether a program must give the integers' outputs with this analog side, whatever its inputs.
 
     So it is where cells hold whole levels for sure, ADCs have no errors, and these are ideal or resolve every sum at full range.
     """

@@ -49,7 +49,7 @@ class _State:
     types: dict[str, str] = field(default_factory=dict)
 
     def free(self, name: str) -> bool:
-        """Whether the one reader of a tensor may change it."""
+        """Return whether the one reader of a tensor may change it."""
         return self.readers[name] == 1 and name not in self.codes
 
     def merge(self, gone: str, into: str) -> None:
@@ -325,7 +325,7 @@ def _into_weights(layer: Convolution | Linear, scale: Array, offset: Array) -> C
 
 
 def _hides_batch(state: _State, reshape: Reshape) -> bool:
-    """Whether a reshape to (M, K) mixes the batch axis of its input with others."""
+    """Return whether a reshape to (M, K) mixes the batch axis of its input with others."""
     source = state.layers[reshape.inputs[0]]
     batch = source.shape[0] if source.shape else 0
     return (

@@ -112,7 +112,7 @@ class Stated:
         return replace(self, low=max(self.low, low), high=min(self.high, high))
 
     def same(self, other: Stated) -> bool:
-        """Whether integers of both give the same reals."""
+        """Return whether integers of both give the same reals."""
         return (
             np.array_equal(self.scale, other.scale)
             and np.array_equal(self.zero, other.zero)

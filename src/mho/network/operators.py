@@ -152,11 +152,6 @@ ALONE: Mapping[str, str] = {
 """ONNX operators that no torch operator stands for alone, and why."""
 
 
-def twins() -> dict[str, tuple[str, ...]]:
-    """Return each torch operator's ONNX operators."""
-    return {name: tuple(onnx.split()) for names, onnx in TWINS.items() for name in names.split()}
-
-
 def table() -> str:
     """Write the documentation's table, of the operators that the two importers know."""
     from mho.network import onnx_reader, torch, torch_image

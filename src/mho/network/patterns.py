@@ -120,7 +120,7 @@ class _View:
     order: dict[str, int]
 
     def open_to(self, name: str, group: set[str]) -> bool:
-        """Whether a tensor is read inside the group only and made by a layer that can be evaluated."""
+        """Return whether a tensor is read inside the group only and made by a layer that can be evaluated."""
         layer = self.layers[name]
         match layer:
             case Activation():

@@ -28,7 +28,7 @@ def reshared(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Layer, ..
 
 
 def _same(one: Array, other: Array) -> bool:
-    """Whether two weights are one, or known and equal."""
+    """Return whether two weights are one, or known and equal."""
     if one.key == other.key:
         return True
     known = one.values is not None and other.values is not None and one.code is other.code

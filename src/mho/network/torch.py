@@ -194,7 +194,7 @@ def _item(args: tuple[Value, ...], where: str, *, used: bool) -> Value:
 
 
 def _depends(value: Value) -> bool:
-    """Whether a node stands for a tensor of the network (or several)."""
+    """Return whether a node stands for a tensor of the network (or several)."""
     return isinstance(value, str) or (isinstance(value, tuple | list) and any(_depends(item) for item in value))
 
 

@@ -32,7 +32,7 @@ def _cell(builder: TorchBuilder, operator: str, weights: Sequence[Value]) -> Cel
 
 
 def _zero(value: Value) -> bool:
-    """Whether a state is known to be zero, as one is taken to be that is made on the meta device."""
+    """Return whether a state is known to be zero, as one is taken to be that is made on the meta device."""
     if not isinstance(value, torch.Tensor):
         return False
     return not isinstance(value, torch.nn.Parameter) if value.is_meta else not bool(value.any())

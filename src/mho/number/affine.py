@@ -86,7 +86,7 @@ def rebase(code: Affine) -> Affine:
 
 
 def same_code(first: Affine | None, second: Affine | None) -> bool:
-    """Whether two codes give every integer the same meaning; no code is the same as no code."""
+    """Return whether two codes give every integer the same meaning; no code is the same as no code."""
     if first is None or second is None or first is second:
         return first is second
     return (

@@ -22,7 +22,7 @@ def fixed(network: Network) -> frozenset[str]:
 
 
 def batchable(network: Network) -> bool:
-    """Whether several batches may be laid behind one another along axis 0 of every tensor and computed
+    """Return whether several batches may be laid behind one another along axis 0 of every tensor and computed
     together.
 
     False where a layer acts on axis 0 (a Transpose that moves it; a Reduce, Slice, Softmax, Concatenate, Pad

@@ -186,7 +186,7 @@ class QuantisedNetwork(Shown):
         return owners
 
     def _alike(self, first: str, second: str) -> bool:
-        """Whether two layers of one shape have the same codes, less the same zeros, in rows shifted alike."""
+        """Return whether two layers of one shape have the same codes, less the same zeros, in rows shifted alike."""
         one, other = self.matrices[first], self.matrices[second]
         if one is not other and not (np.array_equal(one.codes, other.codes) and np.array_equal(one.zero, other.zero)):
             return False

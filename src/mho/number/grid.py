@@ -132,7 +132,7 @@ class Grid:
         return np.where(real < 0, -magnitude, magnitude)
 
     def holds(self, values: npt.NDArray[Any]) -> bool:
-        """Whether all signed whole numbers lie on the grid."""
+        """Return whether all signed whole numbers lie on the grid."""
         return bool(np.isin(np.abs(values), self.magnitudes).all())
 
     def shifted(self, top: int, shift: int) -> Grid:

@@ -162,7 +162,7 @@ def _grids(quantised: QuantisedNetwork, grid: Form | Mapping[str, Form]) -> dict
 def _tops(
     quantised: QuantisedNetwork, grids: Mapping[str, Form], squeeze: int | Mapping[str, int], tile: int
 ) -> dict[str, int]:
-    """How many planes are squeezed out of each layer that is recoded."""
+    """Return how many planes are squeezed out of each layer that is recoded."""
     tops = {name: top for name, top in by_layer(quantised, squeeze).items() if name in grids}
     if isinstance(squeeze, Mapping) and len(tops) < len(squeeze):
         raise NumberError(f"layer {next(name for name in squeeze if name not in grids)!r} is squeezed and not recoded")

@@ -111,7 +111,7 @@ class Values:
                 self.put(layer.name, array.astype(np.float64, copy=False))
 
     def coded(self, name: str) -> bool:
-        """Whether the tensor is held as codes."""
+        """Return whether the tensor is held as codes."""
         return name in self.quantised.codes
 
     def real(self, name: str) -> AnyArray:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def same_shifts(one: Squeeze | None, other: Squeeze | None) -> bool:
-    """Whether the rows of two layers of one shape are stored shifted alike."""
+    """Return whether the rows of two layers of one shape are stored shifted alike."""
     if one is None or other is None:
         return one is other
     return one is other or (one.tile == other.tile and np.array_equal(one.shifts, other.shifts))

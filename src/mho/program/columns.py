@@ -27,8 +27,8 @@ LATE = ("arrays", "drives", "columns", "sums")
 class InstructionColumns:
     """One array a property, shape (instructions,): what an instruction has none of is 0 there.
 
-    kind: WRITE ... STORE; layer; copy; first_block, last_block, first_window, last_window: runs, the last excluded; release;
-    size: bytes of a transfer; groups: how many a write or an activation names. Instruction i names the ranges
+    kind: WRITE ... STORE; layer; copy; first_block: of a run; first_window, last_window: a run, the last excluded; release;
+    size: bytes of a transfer. Instruction i names the ranges of groups
     `ranges[range_starts[i] : range_starts[i + 1]]`, shape (ranges, 2), and waits for those of `after` likewise (`after_starts`).
     moved_bytes: what a write fetches, level changes and index; order_bytes: its orders; index_bytes: the index that each
     window of an activation reads. runs, late: by name, the totals over the run of blocks (`mapping.blocks.Totals`).
@@ -38,12 +38,10 @@ class InstructionColumns:
     layer: Integers
     copy: Integers
     first_block: Integers
-    last_block: Integers
     first_window: Integers
     last_window: Integers
     release: npt.NDArray[np.bool_]
     size: Integers
-    groups: Integers
     range_starts: Integers
     ranges: Integers
     after_starts: Integers
@@ -63,13 +61,6 @@ class InstructionColumns:
         """Return the places of all instructions of these kinds, in order."""
         return np.flatnonzero(np.isin(self.kind, kinds))
 
-    def group_indices(self) -> tuple[Integers, Integers]:
-        """Return the groups of all instructions one after another, and where those of each begin, shape (instructions + 1,)."""
-        lengths = self.ranges[:, 1] - self.ranges[:, 0]
-        ends = np.cumsum(lengths)
-        groups = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.ranges[:, 0] - (ends - lengths), lengths)
-        return groups, np.concatenate([[0], np.cumsum(self.groups)])
-
 
 _EMPTY = Totals(*(0,) * 8)
 
@@ -86,13 +77,13 @@ def columns(program: Program) -> InstructionColumns:
     # A run of blocks is written, and activated once or more.
     runs: dict[tuple[int, int], tuple[Totals, float, float]] = {}
     for each in program.instructions:
-        groups = spans = release = size = copy = first_window = last_window = 0
+        spans = release = size = copy = first_window = last_window = 0
         blocks, moved, found = (0, 0), (0.0, 0.0, 0.0), _EMPTY
         after.extend(each.after)
         if isinstance(each, Write | Activate):
             copy, blocks = each.copy, each.blocks
             ranges.extend(each.groups)
-            groups, spans = sum(last - first for first, last in each.groups), len(each.groups)
+            spans = len(each.groups)
             known = runs.get(blocks)
             if known is None:
                 where, run = mapping.located(blocks)
@@ -109,7 +100,7 @@ def columns(program: Program) -> InstructionColumns:
         else:
             kind = VECTOR if isinstance(each, Vector) else COMBINE
         windows = first_window, last_window
-        rows.append((kind, each.layer, copy, *blocks, *windows, release, size, groups, spans, len(each.after)))
+        rows.append((kind, each.layer, copy, blocks[0], *windows, release, size, spans, len(each.after)))
         fetched.append(moved)
         totals.append(found)
     return _columns(rows, ranges, after, fetched, totals)
@@ -123,7 +114,7 @@ def _columns(
     totals: list[Totals],
 ) -> InstructionColumns:
     """Turn what was read of each instruction into arrays."""
-    table = np.ascontiguousarray(np.array(rows, dtype=np.int64).reshape(len(rows), 12).T)
+    table = np.ascontiguousarray(np.array(rows, dtype=np.int64).reshape(len(rows), 10).T)
     moved = np.ascontiguousarray(np.array(fetched, dtype=np.float64).reshape(len(rows), 3).T)
     sums = (
         np.array(
@@ -133,18 +124,16 @@ def _columns(
         .reshape(len(rows), len(TOTALS) + len(LATE))
         .T
     )
-    kind, layer, copy, first_block, last_block, first_window, last_window, release, size, groups, spans, waits = table
+    kind, layer, copy, first_block, first_window, last_window, release, size, spans, waits = table
     return InstructionColumns(
         kind=kind.astype(np.int8),
         layer=layer,
         copy=copy,
         first_block=first_block,
-        last_block=last_block,
         first_window=first_window,
         last_window=last_window,
         release=release.astype(np.bool_),
         size=size,
-        groups=groups,
         range_starts=np.concatenate([[0], np.cumsum(spans)]),
         ranges=np.array(ranges, dtype=np.int64).reshape(len(ranges), 2),
         after_starts=np.concatenate([[0], np.cumsum(waits)]),

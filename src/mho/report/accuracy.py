@@ -35,9 +35,9 @@ def points(share: float | None, digits: int = 2) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
 
 
-def half_points(half: float | None, digits: int = 2) -> str:
+def half_points(half: float | None) -> str:
     """Write half an interval in percentage points: ± 0.31; nothing where there is none."""
-    return "" if half is None else f"± {100 * half:.{digits}f}"
+    return "" if half is None else f"± {100 * half:.2f}"
 
 
 def interval(ends: Sequence[float] | None, digits: int = 2) -> str:
@@ -73,10 +73,10 @@ def loudness(layer: LayerSignal) -> float:
     return -math.inf if layer.noise and not layer.signal else layer.snr_db
 
 
-def noisiest(layers: Sequence[LayerSignal], how_many: int = MARKED) -> list[str]:
+def noisiest(layers: Sequence[LayerSignal]) -> list[str]:
     """Return the names of the noisiest layers, the noisiest first, none that is exact."""
     noisy = sorted((layer for layer in layers if layer.noise), key=loudness)
-    return [layer.name for layer in noisy[:how_many]]
+    return [layer.name for layer in noisy[:MARKED]]
 
 
 def about(subject: Subject, version: str, seeds: Sequence[int] = (), most: str = "") -> list[str]:

@@ -21,7 +21,7 @@ HOW_TO_CHANGE = (
 
 
 def chip_record(chip: Chip) -> dict[str, Any]:
-    """Return what `chip_table` shows of a chip, in SI units."""
+    """Return what a table shows of a chip, in SI units."""
     rolled = chip.roll_up()
     return {
         "chip": chip.name,

@@ -55,7 +55,7 @@ class BankProblem:
         return tuple(tuple(alike[kind]) for kind in sorted(alike))
 
     def may_follow(self, new: int, old: int) -> bool:
-        """Whether tensor `new` may take over banks of tensor `old`."""
+        """Return whether tensor `new` may take over banks of tensor `old`."""
         return bool(self.after[new] >> old & 1)
 
     def spilled(self, choice: Choice) -> tuple[int, ...]:

@@ -123,7 +123,7 @@ def choose_centre(
 
 
 def _ordered(candidates: list[Candidate]) -> list[Candidate]:
-    """From the fewest pulses up, those alike in pulses from the fewest clipped weights up (so no shift comes first)."""
+    """Order from the fewest pulses up, those alike in pulses from the fewest clipped weights up (so no shift comes first)."""
     alike = ALIKE * next(each.pulses for each in candidates if each.centre is None)
     left, found = sorted(candidates, key=lambda each: each.pulses), []
     while left:

@@ -43,7 +43,7 @@ class Climber:
         return planner.end_s, builder
 
     def _hopeless(self, copies: Copies) -> bool:
-        """Whether copies do not fit where all weights stay on the chip, or writing them alone scores worse than the best."""
+        """Return whether copies do not fit where all weights stay, or writing them alone scores worse than the best."""
         total = sum(layer.count * copies.get(layer.index, 1) for layer in self.task.writers)
         if self.task.resident:
             return total > self.task.chip.groups

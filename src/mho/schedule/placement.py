@@ -222,14 +222,14 @@ def _placed(program: Program, objective: str, digits_move: bool) -> Program:
 
 
 def _price(chip: Chip, objective: str) -> Costs:
-    """What a change by 0, 1, .. levels costs: its pulses, or for time how much it may slow its row."""
+    """Return what a change by 0, 1, .. levels costs: its pulses, or for time how much it may slow its row."""
     if objective == "pulses":
         return np.arange(chip.levels, dtype=np.float64)
     return np.concatenate([[0.0], STEEPNESS ** np.arange(2.0 - chip.levels, 1.0)])
 
 
 def _rings(program: Program) -> dict[int, list[Key]]:
-    """For each group the blocks that an inference writes to it, in the order of the program."""
+    """Return for each group the blocks that an inference writes to it, in the order of the program."""
     rings: dict[int, list[Key]] = {}
     for number in range(program.setup, len(program.instructions)):
         instruction = program.instructions[number]

@@ -161,7 +161,7 @@ def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor |
             values = _upright(values, driven, cells.inverted, adc, chain)
         total += torch.einsum("ubwsc,s->uwc", values.to(x.dtype), worth) * 2**step
         if chain.pedestal:
-            total -= _pedestal(driven, cells, chain).to(x.dtype) * 2**step
+            total -= _pedestal(driven, chain).to(x.dtype) * 2**step
     if lost is None:
         return total, None
     whole = torch.einsum("ubwh,ubhsc,s->ubwc", x, cells.seen.abs(), significance.abs().to(x.dtype))
@@ -178,7 +178,7 @@ def _upright(values: Tensor, driven: Tensor, inverted: Tensor, adc: Converter, c
     return torch.where(inverted[:, :, None], whole - values, values)
 
 
-def _pedestal(driven: Tensor, cells: Cells, chain: Chain) -> Tensor:
+def _pedestal(driven: Tensor, chain: Chain) -> Tensor:
     """What the pedestal adds to every column: pedestal x sum of inputs x significances, over all blocks."""
     return chain.pedestal * sum(chain.significance) * driven.sum(dim=1)
 

@@ -114,7 +114,7 @@ class Maker:
         return self.shape.cells // (2 if self.pairs else 1)
 
     def key(self, held: Held) -> tuple[object, ...]:
-        """What tells blocks apart whose columns may differ."""
+        """Return what tells blocks apart whose columns may differ."""
         if self.exact and not self.errors:
             return held.key
         return (*held.key, held.group, held.content.origin_digest)

@@ -52,7 +52,7 @@ def adc_bits(analog: Analog, chip: Chip) -> int | None:
 
 
 def whole_sums(analog: Analog, pedestal: float) -> bool:
-    """Whether all that an ADC converts are whole levels: exact cells, no wires, no read noise, and no pedestal left."""
+    """Return whether all that an ADC converts are whole levels: exact cells, no wires, no read noise, and no pedestal left."""
     device = analog.device
     return device.exact and device.quiet and analog.wires is None and not pedestal
 

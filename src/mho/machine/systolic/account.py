@@ -91,7 +91,7 @@ def _records(
 
 
 def _free(layer: Layer, residency: Residency, i: int) -> bool:
-    """Whether a layer is only a view: no work, and nothing moved."""
+    """Return whether a layer is only a view: no work, and nothing moved."""
     return layer.moves_only and not residency.load_bytes[i] and not residency.store_bytes[i]
 
 
@@ -159,7 +159,7 @@ def _product(network: Network, i: int, systolic: Systolic, residency: Residency,
 
 
 def _same_weights_before(network: Network, i: int) -> bool:
-    """Whether the matrix layer before layer i has its weights, which then lie in the weight buffer still."""
+    """Return whether the matrix layer before layer i has its weights, which then lie in the weight buffer still."""
     before = (
         next((layer for layer in network.layers[i - 1 :: -1] if isinstance(layer, MatrixLayer)), None) if i else None
     )

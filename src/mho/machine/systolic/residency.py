@@ -32,7 +32,7 @@ class Residency:
     store_bytes: tuple[float, ...]
 
     def stored(self, layer: Layer) -> bool:
-        """Whether a layer's output is a tensor of 8-bit codes in the buffer (or, spilled, in main memory)."""
+        """Return whether a layer's output is a tensor of 8-bit codes in the buffer (or, spilled, in main memory)."""
         return layer.name in self.coded and not isinstance(layer, Constant)
 
 

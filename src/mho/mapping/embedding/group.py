@@ -212,10 +212,10 @@ _WAYS: dict[str, Callable[[Trace, int, int, int, Mapping[str, Any]], Group]] = {
 }
 
 
-def held_out(history: Trace, seed: int, share: float = HELD_OUT) -> tuple[Trace, Trace]:
+def held_out(history: Trace, seed: int) -> tuple[Trace, Trace]:
     """Split a history by chance: bags to make groups by, and bags to choose by."""
     order = np.random.default_rng(seed).permutation(history.bags)
-    cut = history.bags - int(share * history.bags)
+    cut = history.bags - int(HELD_OUT * history.bags)
     return history.select(np.sort(order[:cut])), history.select(np.sort(order[cut:]))
 
 

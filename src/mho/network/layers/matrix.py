@@ -47,9 +47,9 @@ class MatrixLayer(Layer, ABC):
     def windows(self) -> int:
         """M: input vectors of one matrix, batch included."""
 
-    @abstractmethod
     def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Arrange an array in the layer's weight layout as matrices: shape (groups, K, N)."""
+        """Arrange an array in the layer's weight layout, outputs first, as matrices: shape (groups, K, N)."""
+        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
 
     @property
     def macs(self) -> int:
@@ -96,10 +96,6 @@ class Convolution(MatrixLayer):
         """M = batch x output height x output width."""
         return self.shape[0] * self.shape[2] * self.shape[3]
 
-    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(N, C / groups, kh, kw) to (groups, K, N / groups)."""
-        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
-
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return samples, output channels and windows along height and width."""
         (image,) = operands
@@ -134,10 +130,6 @@ class Linear(MatrixLayer):
     def windows(self) -> int:
         """M = product of all axes but the last."""
         return math.prod(self.shape[:-1])
-
-    def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(groups N, K) to (groups, K, N)."""
-        return weight.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's shape with the outputs as its last axis."""

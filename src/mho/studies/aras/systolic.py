@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mho.studies.aras.lifetime import LABELS, RUNS
 from mho.studies.aras.measure import LARGE, papers, timed
 from mho.studies.aras.paper import printed
 from mho.studies.chapter import Chapter, why
@@ -25,8 +26,6 @@ ENERGY = (
     "saving is "
     "energy lost."
 )
-RUNS = {"aras": "reuse", "adaptive": "adaptive"}
-LABELS = {"aras": "ARAS (BRW)", "adaptive": "ours"}
 
 
 def systolic_speed(work: Work, costs: Costs, arrays: Mapping[str, Mapping[str, Any]]) -> Chapter:
