@@ -23,13 +23,6 @@ from mho.number import QuantisedMatrix, Squeeze
 from tests.squeezed_oracle import check_block, laid_out, late_bits, rebuilt, steps_of
 
 some = settings(max_examples=150)
-PARTS: dict[str, Any] = {
-    "sparse__index_bits": 16,
-    "sparse__shift_bits": 3,
-    "sparse__turns": 4,
-    "components__index_memory": "none",
-    "components__row_shift": "logic-40nm/register_bit",
-}
 
 
 def room_of(rows: int, columns: int, bits: int, arrays: int = 1) -> GroupShape:

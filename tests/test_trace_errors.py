@@ -19,7 +19,6 @@ from mho.network.trace import Trace, join, minimum_frequency, minimum_length, re
 from tests.trace_files import write_columns
 
 GOOD = {"offsets": np.array([0, 2, 3]), "indices": np.array([4, 0, 2])}
-Make = Callable[[Path], dict[str, Any] | None]
 
 
 def refused(path: Path, options: dict[str, Any], *words: str, chunk: int = 2) -> None:

@@ -16,9 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from mho.explore.accuracy import Subject, checked
 from mho.explore.parameters import Number
 from mho.machine.analog.spec import Analog
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 SCHEMA = "mho.finding/1"
 
 Side = Literal["within", "beyond", "open"]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from mho.number.walk import Inputs, checked, joined, kept, part, releases, run_f
 
 AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
-IntegerArray = npt.NDArray[np.int64]
 
 
 def accumulate(

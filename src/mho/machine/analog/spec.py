@@ -23,7 +23,6 @@ DEVICE = "device."
 """What the keys of the device begin with."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Spread = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 
 class Adc(Part):
