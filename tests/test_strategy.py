@@ -98,6 +98,30 @@ def test_every_preset_loads_names_its_papers_and_comes_back_from_its_template(na
     path = tmp_path / "mine.yaml"
     path.write_text(strategy_template(name, "mine", str(path)))
     assert Strategy.load(path) == strategy
+    path.write_text(strategy_template("default", "mine", str(path)).replace("choice: none", "choice: centre", 1)
+                    .replace("# centre: ...", "centre: 90"))  # fmt: skip
+    assert Strategy.load(path) == Strategy().with_(alignment=90)
+
+
+def test_what_is_no_strategy_chip_or_outcome_is_refused_in_a_line(tmp_path: Path) -> None:
+    network: Any = mho.zoo.load("resnet20")
+    wrong: Any = 5
+    for call in (
+        lambda: Strategy().with_(wrong),
+        lambda: Strategy().with_({wrong: 4}),
+        lambda: Strategy.from_dict(wrong),
+        lambda: Strategy().check(network, wrong),
+        lambda: Strategy().frame(),
+        lambda: Strategy().with_(schedule={"choice": "aras", "patience": 3}),
+        lambda: mho.save(wrong, tmp_path),
+        lambda: mho.Space(wrong),
+        lambda: mho.Space({wrong: [1]}),
+        lambda: mho.Space({"chip.tiles": wrong}),
+    ):
+        with pytest.raises(OptionError, match=r"[^ ]$"):
+            call()
+    with pytest.raises(StrategyError, match="leave coding out"):
+        Strategy().with_(coding="bytes", grid="window:8:3")
 
 
 @settings(max_examples=20)

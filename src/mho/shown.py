@@ -47,7 +47,8 @@ class Shown:
         known = self.frames()
         name = next(iter(known), "") if table is None else table
         if name not in known:
-            raise OptionError(f"{type(self).__name__} has no table {name!r}; {choices(name, known)}")
+            has = f"no table {name!r}; {choices(name, known)}" if known else "no tables"
+            raise OptionError(f"{type(self).__name__} has {has}")
         return known[name]()
 
     def __repr__(self) -> str:

@@ -54,13 +54,15 @@ class Space:
         """Refuse an empty space, unknown parts, and values given twice."""
         if not self.axes:
             raise OptionError("a space has at least one key with its values")
+        if not isinstance(self.axes, Mapping):
+            raise OptionError(f"a space is a mapping of keys to their values, not {self.axes!r}")
         for key, values in self.axes.items():
-            part, dot, rest = key.partition(".")
+            part, dot, rest = str(key).partition(".")
             if part not in PARTS or not dot or not rest:
                 raise OptionError(
                     f"{key}: a key begins with the part it changes, such as chip.tiles; {choices(part, PARTS)}"
                 )
-            if isinstance(values, str) or not values:
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise OptionError(f"{key}: a space needs a list of values, not {values!r}")
             twice = [value for place, value in enumerate(values) if value in values[:place]]
             if twice:

@@ -75,7 +75,7 @@ def _bars(chart: see.Bars) -> Iterator[str]:
     kinds = _kinds(chart)
     width = max(left + FIELD + right, width_of(chart.title) * 1.2 + 28)
     keys, at = legend(
-        [*kinds.items(), *((words, "") for words in dict.fromkeys(words for _, words in marks))], width, 46
+        [*kinds.items(), *((words, MARK) for words in dict.fromkeys(words for _, words in marks))], width, 46
     )
     top = (at + 22 if keys else 62.0 if chart.about else 40.0) + (18 if chart.beside else 0)
     bottom = top + ROW * len(names)

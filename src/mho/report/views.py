@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mho.errors import OptionError
 from mho.files.text import json_text
 from mho.files.writing import save_files
 from mho.report.sections import Chart
@@ -39,12 +40,16 @@ VIEWS = {
 
 
 def _module(outcome: object) -> tuple[Any, str]:
-    module, name = VIEWS[type(outcome).__name__]
+    kind = type(outcome).__name__
+    if kind not in VIEWS:
+        kept = f"; {kind}.save(path) keeps it" if hasattr(outcome, "save") else ""
+        raise OptionError(f"there is no page of a {kind}{kept}; there is one of: {', '.join(VIEWS)}")
+    module, name = VIEWS[kind]
     return import_module(f"mho.report.{module}"), name
 
 
 def view(outcome: object) -> View:
-    """Return what a person should see of an outcome; KeyError for what is none."""
+    """Return what a person should see of an outcome; OptionError for what is none."""
     shown: View = _module(outcome)[0].view(outcome)
     return shown
 

@@ -150,7 +150,7 @@ class Choice:
                 known = declared.among and isinstance(value, str)
                 demanded = choices(value, declared.among) if known else f"takes {declared.demanded(kind)}"
                 needed = f"`{self.by}` needs it" if value == () else ""
-                raise self.refuse(demanded, field=key, bound=declared, helps=needed)
+                raise self.refuse("is missing" if needed else demanded, field=key, bound=declared, helps=needed)
             if declared.check is not None:
                 try:
                     declared.check(value)
@@ -311,14 +311,18 @@ def _of_no_use(stage: str, kind: type[Choice], name: str, value: object) -> Stra
     """Return the refusal of a setting that the choice made does not have."""
     having = [other for other in registered(stage).values() if name in other.settings()]
     if not having:
-        return StrategyError(f"{stage}.{name}", value, f"no choice of {stage} has it; {choices(name, kind.settings())}")
+        known = choices(name, kind.settings()) if kind.settings() else f"{kind.name} has no settings"
+        return StrategyError(f"{stage}.{name}", value, f"no choice of {stage} has it; {known}")
     by = [other.by for other in having if other.by is not None]
+    helps = (
+        f"leave `{stage}` out" if name in by else f"give {' or '.join(f'`{each}`' for each in by)} too" if by else ""
+    )
     return StrategyError(
         f"{stage}.{name}",
         value,
         f"is for {stage} {' or '.join(repr(other.name) for other in having)}, not {kind.name!r}",
         bound=stage,
-        helps=f"give {' or '.join(f'`{each}`' for each in by)} too" if by else "",
+        helps=helps,
         option=having[0].settings()[name][1].option,
     )
 

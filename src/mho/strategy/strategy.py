@@ -95,6 +95,8 @@ class Strategy(Shown):
 
         Settings that the old and the new choice of a stage both have stay as they are.
         """
+        if not isinstance(changes, Mapping | None):
+            raise OptionError(f"changes are choices and settings by their names, not {changes!r}")
         picked: dict[str, tuple[Any]] = {}
         given: dict[str, dict[str, Any]] = {}
         for key, value in {**(changes or {}), **named}.items():
@@ -140,6 +142,10 @@ class Strategy(Shown):
 
     def refusals(self, network: Network | QuantisedNetwork | Sampled, chip: Chip) -> tuple[StrategyError, ...]:
         """Return why a network cannot be compiled so for a chip, all reasons; none where it can."""
+        from mho.chip import Chip
+
+        if not isinstance(chip, Chip):
+            raise OptionError(f"a strategy is checked for a Chip, not {chip!r}; mho.Chip.load makes one")
         subject = Sampled.of(network)
         found = []
         if not subject.has_values:
@@ -177,6 +183,8 @@ class Strategy(Shown):
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Strategy:
         """Return the strategy of `to_dict`, whole; StrategyError for what none gives, a key too many or too few."""
+        if not isinstance(record, Mapping):
+            raise OptionError(f"a strategy is a mapping of stages, not {record!r}")
         stages: dict[str, Any] = {}
         for stage in STAGES:
             given = record.get(stage)
@@ -197,7 +205,7 @@ class Strategy(Shown):
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def headline(self) -> str:
-        """Say which preset it is, or that it is none."""
+        """Name the schedule."""
         return f"Strategy: schedule {self.schedule}"
 
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -209,6 +217,8 @@ def place_of(key: str, value: object = None) -> tuple[str, str | None]:
     """Return the stage, and the setting or None, that a key names. StrategyError with the nearest keys."""
     if key in STAGES:
         return key, None
+    if not isinstance(key, str):
+        raise OptionError(f"a stage or a setting is named by a word, not {key!r}")
     stage, dot, name = key.partition(".")
     if dot and stage in STAGES and any(name in kind.settings() for kind in registered(stage).values()):
         return stage, name

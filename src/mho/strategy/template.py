@@ -13,7 +13,8 @@ from mho.strategy.strategy import Strategy
 
 HEAD = """\
 # {name}, begun as strategy {preset} by `mho init strategy`. Use it: mho run MODEL --strategy {file}
-#   Each stage is the name of a choice, or a choice with its settings. A stage that is left out is as in strategy default.
+#   Each stage is the name of a choice, or `choice` with its settings (those commented out are of other choices).
+#   A stage that is left out is as in strategy default.
 """
 
 
@@ -32,13 +33,13 @@ def _stage(stage: str, chosen: Choice) -> Iterator[str]:
     yield f"# {STAGES[stage].help}"
     yield from (f"#   {name}: {kind.summary()}" for name, kind in known.items())
     settings = chosen.settings()
-    if not settings:
+    if not any(kind.settings() for kind in known.values()):
         yield f"{stage}: {chosen.name}"
-    else:
-        yield f"{stage}:"
-        yield f"  choice: {chosen.name}"
-        for name, (kind, declared) in settings.items():
-            yield f"  {name}: {_plain(getattr(chosen, name))}  # {declared.demanded(kind)}"
+        return
+    yield f"{stage}:"
+    yield f"  choice: {chosen.name}"
+    for name, (kind, declared) in settings.items():
+        yield f"  {name}: {_plain(getattr(chosen, name))}  # {declared.demanded(kind)}"
     for other in known.values():
         for name, (kind, declared) in other.settings().items():
             if name not in settings:
