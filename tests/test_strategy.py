@@ -120,6 +120,18 @@ def test_what_is_no_strategy_chip_or_outcome_is_refused_in_a_line(tmp_path: Path
     ):
         with pytest.raises(OptionError, match=r"[^ ]$"):
             call()
+    path = tmp_path / "wrong.yaml"
+    for text in (
+        "papers: 5",
+        "papers: [[1]]",
+        "coding: {true: 1}",
+        f"alignment: {10**400}",
+        f"schedule: {{effort: {10**400}}}",
+    ):
+        path.write_text(text)
+        with pytest.raises(OptionError, match="wrong"):
+            Strategy.load(path)
+    assert bibtex("aras") == bibtex(["aras"])
     with pytest.raises(StrategyError, match="leave coding out"):
         Strategy().with_(coding="bytes", grid="window:8:3")
 

@@ -13,6 +13,7 @@ A plugin (docs/extending.md) registers in the same way.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
@@ -80,7 +81,9 @@ class Setting:
         if isinstance(value, bool) or not isinstance(value, int if inner is int else int | float):
             return False
         return (
-            math.isfinite(value) and (value > self.least if self.above else value >= self.least) and value <= self.most
+            abs(value) <= sys.float_info.max
+            and (value > self.least if self.above else value >= self.least)
+            and value <= self.most
         )
 
     def read(self, kind: Any, value: Any) -> Any:
@@ -104,7 +107,7 @@ def _read_one(inner: type, value: Any) -> Any:
             return inner(value)
         except ValueError:
             return value
-    if inner is float and isinstance(value, int) and not isinstance(value, bool):
+    if inner is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
     return value.strip() if isinstance(value, str) else value
 
@@ -311,7 +314,7 @@ def _of_no_use(stage: str, kind: type[Choice], name: str, value: object) -> Stra
     """Return the refusal of a setting that the choice made does not have."""
     having = [other for other in registered(stage).values() if name in other.settings()]
     if not having:
-        known = choices(name, kind.settings()) if kind.settings() else f"{kind.name} has no settings"
+        known = choices(str(name), kind.settings()) if kind.settings() else f"{kind.name} has no settings"
         return StrategyError(f"{stage}.{name}", value, f"no choice of {stage} has it; {known}")
     by = [other.by for other in having if other.by is not None]
     helps = (

@@ -21,7 +21,10 @@ def papers() -> Mapping[str, Mapping[str, Any]]:
 
 def paper_keys(given: Iterable[str], where: str) -> tuple[str, ...]:
     """Return keys of papers, each once. OptionError for one that there is not, naming `where` it stands."""
-    keys = tuple(dict.fromkeys(given))
+    listed = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(key, str) for key in listed):
+        raise OptionError(f"{where}: papers are a list of keys, not {given!r}; known: {', '.join(papers())}")
+    keys = tuple(dict.fromkeys(listed))
     for key in keys:
         if key not in papers():
             raise OptionError(f"{where}: unknown paper {key!r}; {choices(str(key), papers())}")
