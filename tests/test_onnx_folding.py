@@ -107,6 +107,8 @@ def reduction(kinds: str = "f", since: int = 18, positive: bool = False) -> Make
     def make(data: st.DataObject, rng: np.random.Generator, opset: int) -> Specimen:
         x = numbers(data, rng, shape_of(data), kinds)
         x = np.abs(x) if positive else x
+        if x.dtype.kind == "i" and np.maximum(np.abs(x.astype(float)), 1).prod() > np.iinfo(x.dtype).max:
+            x = np.sign(x)  # What a product beyond its type is, the standard leaves open.
         axes = some_axes(data, x.ndim)
         assume(opset >= 11 or min(axes) >= 0)
         more, attributes = with_axes(data, axes, opset, since)
