@@ -40,6 +40,7 @@ FAULTS: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.nightly
 def test_every_planted_fault_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the fuzzer's own process, which takes the faults up by a variable of the environment."""
     monkeypatch.setenv(PLANTED, json.dumps([code for code, _ in FAULTS.values()]))
