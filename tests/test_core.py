@@ -104,3 +104,16 @@ def test_it_says_what_it_is() -> None:
     assert "Core(5 x 300 on aras)" in text and "arrays" in text
     assert "one product" in text and "J" in text
     assert fit(-1.0, 1.0).scale == CORE.quantised.codes["x"].scale
+
+
+@pytest.mark.parametrize("given", ["a", [["a"]], [[1, 2], [3]], {"a": 1}])
+def test_what_is_no_numbers_is_refused(given: object) -> None:
+    with pytest.raises(NumberError, match="are real numbers, not"):
+        mho.Core(given, "aras")
+    core = mho.Core(np.eye(2), "aras")
+    with pytest.raises(NumberError, match="x of a core are real numbers"):
+        core @ given
+    with pytest.raises(NumberError, match="inputs of a core"):
+        mho.Core(np.eye(2), "aras", inputs=given)
+    with pytest.raises(NumberError, match=r"mho\.machine\.Analog, not"):
+        mho.Core(np.eye(2), "aras", given)

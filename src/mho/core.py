@@ -54,12 +54,15 @@ class Core(Shown):
         per_channel: bool = False,
         symmetric: bool = False,
     ) -> None:
-        matrix = np.asarray(weights, dtype=np.float64)
+        matrix = _numbers(weights, "weights")
+        if analog is not None and not isinstance(analog, Analog):
+            raise NumberError(f"the analog side of a core is a mho.machine.Analog, not {type(analog).__name__}")
         if matrix.ndim != 2 or not matrix.size:
             raise NumberError(f"a core holds a matrix (outputs, inputs), not an array of shape {matrix.shape}")
-        low, high = inputs
-        if not (np.isfinite(inputs).all() and low < high):
-            raise NumberError(f"the inputs of a core range from a lower to a higher number, not from {low} to {high}")
+        limits = _numbers(inputs, "inputs")
+        if limits.shape != (2,) or not (np.isfinite(limits).all() and limits[0] < limits[1]):
+            raise NumberError(f"the inputs of a core range from a lower to a higher number, not {inputs!r}")
+        low, high = limits.tolist()
         rows, columns = matrix.shape
         source = Input(name="x", inputs=(), shape=(1, columns))
         product = Linear(name="product", inputs=("x",), shape=(1, rows), weight=Array.of(matrix))
@@ -72,7 +75,7 @@ class Core(Shown):
 
     def __matmul__(self, x: npt.ArrayLike) -> FloatArray:
         """Multiply as numpy.matmul does; NumberError for an x of a wrong shape or outside the range of inputs."""
-        given = np.asarray(x, dtype=np.float64)
+        given = _numbers(x, "x")
         columns = given[:, None] if given.ndim == 1 else given
         if columns.ndim < 2 or columns.shape[-2] != self.shape[1]:
             raise NumberError(
@@ -125,3 +128,11 @@ class Core(Shown):
             ("one product", f"{quantity(self.report.latency_s, 's')}, {quantity(self.report.energy_j, 'J')}"),
             ("cells", "ideal" if self.analog is None else "with converters, devices and wires"),
         )
+
+
+def _numbers(given: npt.ArrayLike, what: str) -> FloatArray:
+    """Return an array of real numbers; NumberError for anything else."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise NumberError(f"{what} of a core are real numbers, not {type(given).__name__}") from None

@@ -21,7 +21,8 @@ Schedules = Annotated[
     typer.Option(
         metavar="NAME,...",
         rich_help_panel=STRATEGY,
-        help="Schedules, separated by commas. The others are compared with the first. mho run --help names them.",
+        help="Schedules, separated by commas. The others are compared with the first, and stand for the one of "
+        "--strategy. mho run --help names them.",
     ),
 ]
 Rounding = Annotated[
