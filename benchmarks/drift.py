@@ -45,9 +45,10 @@ def changed(study: Study) -> dict[str, dict[str, str]]:
 def digests() -> dict[str, str]:
     """Return the digest of every preset, chips and systolic arrays."""
     import mho
+    from mho.machine.systolic import Systolic
 
     held = {name: mho.Chip.load(name).digest for name in mho.Chip.presets()}
-    return {**held, "tpu-like": mho.machine.systolic.Systolic.load("tpu-like").digest}
+    return {**held, "tpu-like": Systolic.load("tpu-like").digest}
 
 
 def measure(study: Study) -> list[dict[str, Any]]:
