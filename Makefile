@@ -1,5 +1,5 @@
 # make run: set everything up and report on ResNet-50 on the ARAS chip.  make check: lint and fast tests.  make test: all tests.
-# make nightly: ten times as many examples of every property, and what takes long.  make docs: the site.
+# Tests draw the same examples every time.  make nightly: new ones, ten times as many, and what takes long.  make docs: the site.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
