@@ -151,6 +151,21 @@ def test_a_program_keeps_its_strategy_in_its_file(
     assert mho.Program.load(path).strategy == strategy
 
 
+def test_a_program_of_weights_aligned_after_they_were_squeezed_comes_back(tmp_path: Path) -> None:
+    """Aligning to a mean of 0 clips codes, which are whole multiples of their rows' shifts then no more; a dense mapping has none."""
+    strategy = Strategy().with_(grid="window:8:3", squeeze=1, alignment=0, banks="greedy")
+    program = mho.compile(mho.zoo.load("resnet20", weights="seeded"), "aras", strategy)
+    assert program.quantised is not None
+    shifted = [
+        matrix.centred % (1 << squeeze.by_output(matrix.centred.shape[2]))
+        for name, squeeze in program.quantised.squeezes.items()
+        for matrix in [program.quantised.matrices[name]]
+    ]
+    assert any(part.any() for part in shifted)
+    program.save(tmp_path / "x.mho")
+    assert mho.Program.load(tmp_path / "x.mho").instructions == program.instructions
+
+
 # One check
 
 

@@ -186,15 +186,14 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
 
 
 def _check_squeeze(name: str, squeeze: Squeeze, matrices: Mapping[str, QuantisedMatrix]) -> None:
-    """Refuse row shifts that are not those of a matrix whose weights are whole multiples of them."""
+    """Refuse row shifts that are not those of a matrix. Whether its weights are whole multiples of them, a mapping asks that uses them:
+    weights that were aligned after they were squeezed are none any more, and are mapped otherwise.
+    """
     if name not in matrices:
         raise ProgramError(f"rows of {name!r} are shifted, but it is no layer with weights")
     weights = matrices[name].centred
     if squeeze.shifts.shape != (*weights.shape[:2], -(-weights.shape[2] // squeeze.tile)):
         raise ProgramError(f"the row shifts of {name!r} have shape {squeeze.shifts.shape}, the weights {weights.shape}")
-    shifts = squeeze.by_output(weights.shape[2])
-    if ((weights >> shifts) << shifts != weights).any():
-        raise ProgramError(f"{name!r} has weights that are no whole multiples of the shifts of their rows")
 
 
 def _read_instruction(record: Any, number: int) -> Instruction:
