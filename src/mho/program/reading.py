@@ -186,8 +186,10 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
 
 
 def _check_squeeze(name: str, squeeze: Squeeze, matrices: Mapping[str, QuantisedMatrix]) -> None:
-    """Refuse row shifts that are not those of a matrix. Whether its weights are whole multiples of them, a mapping asks that uses them:
-    weights that were aligned after they were squeezed are none any more, and are mapped otherwise.
+    """Refuse row shifts that are not those of a matrix.
+
+    Whether its weights are whole multiples of them is asked by a mapping that uses them: weights that were aligned after they
+    were squeezed need not be.
     """
     if name not in matrices:
         raise ProgramError(f"rows of {name!r} are shifted, but it is no layer with weights")
