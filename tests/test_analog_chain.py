@@ -12,6 +12,7 @@ from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
 from mho.machine.analog import Analog, Signals
 from mho.machine.analog.columns import programmed
+from mho.machine.analog.sensing import Sensing
 from mho.machine.fabric import Fabric
 from mho.program import Program, Write
 from mho.program.instructions import members
@@ -289,13 +290,14 @@ def rewritten(seed: int, analog: Analog) -> list[tuple[np.ndarray, ...]]:
     fabric, found, sizes = Fabric(program), [], {}
     before: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     (mapped,) = program.mapping.layers
+    sensing = Sensing(program.chip, program.mapping.shape, analog)
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write):
             continue
         fabric.write(number, instruction)
         for index, group in zip(range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True):
             block, content = mapped.blocks.block(index), fabric.held[group]
-            now = content.levels, programmed(content, group, analog, program.chip, program.mapping.shape)
+            now = content.levels, programmed(content, group, sensing)
             if group in before:
                 at = np.s_[: min(sizes[group][0], block.height), : min(sizes[group][1], block.width)]
                 found.append((before[group][0][at], now[0][at], before[group][1][at], now[1][at]))

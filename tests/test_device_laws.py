@@ -101,6 +101,6 @@ def test_execution_look_ups_and_training_obey_a_new_law() -> None:
     assert np.all(reduce(program, table, analog).vectors == exact)
     assert np.any(reduce(program, table, trapped).vectors != exact)
     levels = np.ones((8, 8), dtype=np.uint8)
-    assert np.all(Chain(chip, analog).conductances(levels, 0, 0) == 1)
-    held = Chain(chip, trapped).conductances(levels, 0, 0)
-    assert np.any(held < 1) and Chain(chip, trapped).read_variance(held) is not None
+    assert np.all(Chain(chip, analog).seen(levels, 0, 0)[0] == 1)
+    seen, variance = Chain(chip, trapped).seen(levels, 0, 0)
+    assert np.any(seen < 1) and variance is not None

@@ -63,10 +63,10 @@ class _Watching(Products):
         digit = 2**self.dac_bits - 1
         name = mapped.name
         # No column gives more than its rows driven highest through cells a little above their highest level.
-        highest = 2.0 * (chip.levels - 1 + self.maker.pedestal)
+        highest = 2.0 * (chip.levels - 1 + self.maker.sensing.pedestal)
         width = self.width.setdefault(name, chip.array.rows * digit * highest / BINS)
         if not self.seen[name]:
-            self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.slices)]
+            self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.sensing.slices)]
         for job in jobs:
             for k, sums in converted_sums(self, mapped, job, x):
                 places = np.minimum(np.ceil(np.abs(sums) / width).astype(np.int64), BINS - 1)

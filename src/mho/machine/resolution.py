@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from mho.machine.analog.converter import adc_bits, whole_sums
+from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
 from mho.program import Program
 
@@ -143,9 +144,7 @@ def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool
     So it is where cells hold whole levels for sure, ADCs have no errors, and these are ideal or resolve every sum at full range.
     """
     adc, bits = analog.adc, adc_bits(analog, program.chip)
-    digital = analog.pedestal == "digital" and not program.mapping.shape.coding.pairs
-    left = analog.device.pedestal(program.chip.array.cell_bits) if digital else 0.0
-    if not whole_sums(analog, left) or adc.gain_error or adc.offset_error:
+    if not whole_sums(Sensing(program.chip, program.mapping.shape, analog)) or adc.gain_error or adc.offset_error:
         return False
     if bits is None:
         return True

@@ -8,8 +8,10 @@ changes nothing and is left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -130,17 +132,11 @@ def program(chain: Chain, layout: Layout, codes: Tensor, layer: int, number: int
         # A row that does not exist holds the code `base`, which is 0 for codings that invert: it adds nothing to the sum.
         inverted = 2 * levels.sum(axis=2, dtype=np.int64) > (layout.heights() * coding.highest)[:, :, None, None]
         levels = np.where(inverted[:, :, None], np.uint8(coding.highest) - levels, levels)
-    seen = levels.astype(np.float64) if number is None else chain.conductances(levels, layer, number)
-    variance = None if number is None else chain.read_variance(seen)
-    seen = seen + chain.pedestal
-    if coding.pairs:
-        seen = seen[..., 0::2] - seen[..., 1::2]
-        variance = None if variance is None else variance[..., 0::2] + variance[..., 1::2]
+    seen, variance = chain.seen(levels, layer, number)
 
-    def tensor(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
+    def tensor(values: npt.NDArray[Any] | None, dtype: torch.dtype = dtype) -> Any:
+        if values is None:
+            return None
         return torch.from_numpy(np.ascontiguousarray(values.swapaxes(-1, -2))).to(codes.device, dtype)
 
-    flips = (
-        None if inverted is None else torch.from_numpy(np.ascontiguousarray(inverted.swapaxes(-1, -2))).to(codes.device)
-    )
-    return Cells(tensor(seen), flips, None if variance is None else tensor(variance))
+    return Cells(tensor(seen), tensor(inverted, torch.bool), tensor(variance))

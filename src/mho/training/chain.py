@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,9 +10,9 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import AnalogError, OptionError, choices
-from mho.machine.analog.converter import Converter, converter
+from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
-from mho.mapping.sums import Fullest
+from mho.mapping.shape import weights_shape
 
 GRADIENTS = ("unclipped", "plain")
 """How gradients pass the ADC; see `crossbar`."""
@@ -45,73 +44,35 @@ class Chain:
                 raise AnalogError(
                     f"adc.{key}: training does not follow what differs between ADCs; it must be 0, not {value}"
                 )
-        self.analog.device.check(self.cell_bits, age_s=self.analog.age_s, writes=self.analog.writes)
+        self.sensing.check()
         if self.chip.array_weights_per_row < 1:
             raise AnalogError(f"chip {self.chip.name}: an array has too few columns for a single weight")
 
-    @property
-    def cell_bits(self) -> int:
-        """Bits of a cell."""
-        return int(self.chip.array.cell_bits)
-
-    @property
-    def dac_bits(self) -> int:
-        """Bits of an input step."""
-        return int(self.chip.array.dac_bits)
-
-    @property
-    def slices(self) -> int:
-        """Conversions for each weight column and input step."""
-        return self.chip.coding.cells // (2 if self.chip.coding.pairs else 1)
-
     @cached_property
-    def significance(self) -> tuple[int, ...]:
-        """What a level of each slice counts for."""
-        given = self.chip.coding.significance
-        return given[0::2] if self.chip.coding.pairs else given
-
-    @cached_property
-    def below(self) -> float:
-        """Conductance of a cell at level 0, in levels."""
-        return float(self.analog.device.pedestal(self.cell_bits))
-
-    @cached_property
-    def pedestal(self) -> float:
-        """What the ADC sees of it: nothing where a reference column or the other cell of a pair takes it away."""
-        return 0.0 if self.chip.coding.pairs or self.analog.pedestal == "analog" else self.below
+    def sensing(self) -> Sensing:
+        """How the ADCs see the cells."""
+        return Sensing(self.chip, weights_shape(self.chip), self.analog)
 
     @cached_property
     def exact_in_float32(self) -> bool:
         """Whether float32 adds the ideal sum of a column exactly."""
         array = self.chip.array
-        largest: int = int(array.rows) * (self.chip.levels - 1) * (2**self.dac_bits - 1)
-        return largest < EXACT_FLOAT32
+        return bool(array.rows * (self.chip.levels - 1) * (2**array.dac_bits - 1) < EXACT_FLOAT32)
 
     @property
     def calibrates(self) -> bool:
         """Whether the range of the ADC depends on what columns give."""
         return self.analog.adc.bits != "ideal" and self.analog.adc.range == "calibrated"
 
-    def converter(self, limits: Sequence[float] | None, column: Fullest) -> Converter:
-        """Return the converter of a layer of this fullest `column`; `limits`, one a slice, where its range is calibrated."""
-        analog = self.analog
-        if limits is not None:
-            analog = analog.model_copy(update={"limits": {"layer": tuple(limits)}})
-        return converter(analog, self.chip, "layer", self.slices, self.chip.coding.pairs, self.pedestal, column=column)
+    def seen(
+        self, levels: npt.NDArray[np.uint8], layer: int, number: int | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+        """Program cells (..., cells) and return what ADCs see of them; see `Sensing.seen`.
 
-    def conductances(self, levels: npt.NDArray[np.uint8], layer: int, number: int) -> npt.NDArray[np.float64]:
-        """Program cells: what they conduct in levels, less the pedestal; another draw for each layer and pass `number`."""
-        programmed = self.analog.device.program(
-            levels,
-            self.cell_bits,
-            (TRAINING, layer, number),
-            seed=self.seed,
-            age_s=self.analog.age_s,
-            writes=self.analog.writes,
-        )
-        return np.asarray(programmed, dtype=np.float64) - self.below
-
-    def read_variance(self, conductances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
-        """Return the variance of read noise of each cell in level^2, None for none; takes conductances less the pedestal."""
-        sigma = np.asarray(self.analog.device.read_sigma(conductances + self.below, self.cell_bits))
-        return np.broadcast_to(np.square(sigma), conductances.shape) if np.any(sigma) else None
+        Another draw for each layer and pass `number`; None for ideal cells.
+        """
+        sensing = self.sensing
+        if number is None:
+            return sensing.seen(levels.astype(np.float64))[0], None
+        conducted = sensing.programmed(levels, (TRAINING, layer, number), seed=self.seed)
+        return sensing.seen(np.asarray(conducted, dtype=np.float64) - sensing.below)

@@ -94,10 +94,10 @@ def linear(cells: Cells, setting: Setting) -> Tensor:
     """Return the weights less their zero that the cells show, shape (units, blocks, height, columns), 0 off the diagonal."""
     chain, layout = setting.chain, setting.layout
     coding = chain.chip.coding
-    weights = converted(cells, setting) - chain.pedestal * sum(chain.significance)
+    weights = converted(cells, setting) - chain.sensing.pedestal * sum(chain.sensing.significance)
     if cells.inverted is not None:
-        significance = weights.new_tensor(chain.significance)
-        whole = (cells.inverted * significance[:, None]).sum(dim=2) * (coding.highest + 2 * chain.pedestal)
+        significance = weights.new_tensor(chain.sensing.significance)
+        whole = (cells.inverted * significance[:, None]).sum(dim=2) * (coding.highest + 2 * chain.sensing.pedestal)
         weights = weights + whole[:, :, None]
     one = weights.new_ones((layout.matrices, layout.rows, layout.columns))
     return weights + (coding.base - setting.w_zero) * layout.weights(one, 0)
@@ -105,7 +105,7 @@ def linear(cells: Cells, setting: Setting) -> Tensor:
 
 def converted(cells: Cells, setting: Setting) -> Tensor:
     """Return what of the weights goes through the ADC, (units, blocks, height, columns), inverted columns negative."""
-    significance = cells.seen.new_tensor(setting.chain.significance)[:, None]
+    significance = cells.seen.new_tensor(setting.chain.sensing.significance)[:, None]
     if cells.inverted is None:
         return (cells.seen * significance).sum(dim=3)
     return (cells.seen * torch.where(cells.inverted, -significance, significance)[:, :, None]).sum(dim=3)
@@ -127,12 +127,13 @@ def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor |
     codes = x.to(torch.uint8)
     steps = x.new_tensor(adc.steps, dtype=torch.float64)
     gain = (1.0 / steps).float()[:, None]
-    significance = x.new_tensor(chain.significance, dtype=torch.float64)
+    significance = x.new_tensor(chain.sensing.significance, dtype=torch.float64)
     worth = (significance * (steps if adc.high is not None else 1.0)).to(x.dtype)
     total = x.new_zeros((units, windows, columns))
     lost: Tensor | None = None
-    for step in range(0, int(chain.chip.input_bits), chain.dac_bits):
-        digits = ((codes >> step) & (2**chain.dac_bits - 1)).to(dtype)
+    dac_bits = chain.chip.array.dac_bits
+    for step in range(0, chain.chip.input_bits, dac_bits):
+        digits = ((codes >> step) & (2**dac_bits - 1)).to(dtype)
         driven = digits.sum(dim=3, keepdim=True)
         if not driven.any():
             continue
@@ -160,7 +161,7 @@ def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor |
         if cells.inverted is not None:
             values = _upright(values, driven, cells.inverted, adc, chain)
         total += torch.einsum("ubwsc,s->uwc", values.to(x.dtype), worth) * 2**step
-        if chain.pedestal:
+        if chain.sensing.pedestal:
             total -= _pedestal(driven, chain).to(x.dtype) * 2**step
     if lost is None:
         return total, None
@@ -173,14 +174,14 @@ def _upright(values: Tensor, driven: Tensor, inverted: Tensor, adc: Converter, c
 
     The pedestal that both sides saw is taken away here with the sign that the column has.
     """
-    steps = values.new_tensor(adc.steps if adc.high is not None else (1.0,) * len(chain.significance))[:, None]
-    whole = (chain.chip.coding.highest + 2 * chain.pedestal) * driven[..., None] / steps
+    steps = values.new_tensor(adc.steps if adc.high is not None else (1.0,) * len(chain.sensing.significance))[:, None]
+    whole = (chain.chip.coding.highest + 2 * chain.sensing.pedestal) * driven[..., None] / steps
     return torch.where(inverted[:, :, None], whole - values, values)
 
 
 def _pedestal(driven: Tensor, chain: Chain) -> Tensor:
     """What the pedestal adds to every column: pedestal x sum of inputs x significances, over all blocks."""
-    return chain.pedestal * sum(chain.significance) * driven.sum(dim=1)
+    return chain.sensing.pedestal * sum(chain.sensing.significance) * driven.sum(dim=1)
 
 
 def _normal(like: Tensor, setting: Setting) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mho.errors import NumberError
+from mho.machine.analog.converter import converter
 from mho.number.affine import fit
 from mho.training.cells import Layout, program
 from mho.training.chain import TRAINING, Chain
@@ -74,7 +75,9 @@ class CrossbarLayer(nn.Module):
         self.register_buffer("low", torch.zeros((), dtype=torch.float64, device=device))
         self.register_buffer("high", torch.zeros((), dtype=torch.float64, device=device))
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64, device=device))
-        self.register_buffer("limits", torch.full((chain.slices,), torch.nan, dtype=torch.float64, device=device))
+        self.register_buffer(
+            "limits", torch.full((chain.sensing.slices,), torch.nan, dtype=torch.float64, device=device)
+        )
         self.observe: Observe | None = None
         self.training = matrix.training
 
@@ -114,8 +117,8 @@ class CrossbarLayer(nn.Module):
         cells = program(self.chain, self.layout, w, self.index, number, x.dtype)
         limits = self.limits.tolist() if self.chain.calibrates and self.observe is None else None
         unknown = self.chain.calibrates and limits is None
-        column = self.layout.fullest(self.chain.chip.coding)
-        adc = self.chain.converter([1.0] * self.chain.slices if unknown else limits, column)
+        column, sensing = self.layout.fullest(self.chain.chip.coding), self.chain.sensing
+        adc = converter(sensing, self.name, column, [1.0] * sensing.slices if unknown else limits)
         setting = Setting(self.chain, self.layout, adc, x_zero, w_zero, self._generator(number, x), self.observe)
         sums = crossbar(windows, w, cells, setting)
         return self._assembled(sums * (x_scale * w_scale), x)

@@ -165,7 +165,7 @@ def _calibrate_adcs(model: nn.Module, layers: list[CrossbarLayer], arguments: tu
         values = torch.cat(kept, dim=1).double().cpu().numpy()
         adc = layer.chain.analog.adc
         found = np.percentile(values, adc.share, axis=1 if adc.per == "slice" else None)
-        limits = np.broadcast_to(np.maximum(found, np.finfo(np.float32).tiny), (layer.chain.slices,))
+        limits = np.broadcast_to(np.maximum(found, np.finfo(np.float32).tiny), (layer.chain.sensing.slices,))
         layer.limits.copy_(torch.from_numpy(np.array(limits)))
 
 

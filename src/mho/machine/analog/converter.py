@@ -6,6 +6,7 @@ steps. A code of 1 is worth one step. With steps of 1, exact levels and no error
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import AnalogError
+from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
 from mho.mapping.sums import Fullest
 
@@ -30,11 +32,6 @@ class Converter:
     steps: tuple[float, ...]
     noise: float = 0.0
 
-    @property
-    def ideal(self) -> bool:
-        """Whether it neither rounds nor clips."""
-        return self.high is None
-
 
 def largest_sum(column: Fullest, dac_bits: int, pedestal: float = 0.0) -> float:
     """Return the largest sum that a column can give: all rows driven highest, its cells as full as they can be.
@@ -51,37 +48,35 @@ def adc_bits(analog: Analog, chip: Chip) -> int | None:
     return chip.array.adc_bits if analog.adc.bits == "chip" else analog.adc.bits
 
 
-def whole_sums(analog: Analog, pedestal: float) -> bool:
+def whole_sums(sensing: Sensing) -> bool:
     """Return whether all that an ADC converts are whole levels: exact cells, no wires, no read noise, and no pedestal left."""
-    device = analog.device
-    return device.exact and device.quiet and analog.wires is None and not pedestal
+    device = sensing.analog.device
+    return device.exact and device.quiet and sensing.analog.wires is None and not sensing.pedestal
 
 
-def converter(
-    analog: Analog, chip: Chip, layer: str, slices: int, signed: bool, pedestal: float, *, column: Fullest
-) -> Converter:
+def converter(sensing: Sensing, layer: str, column: Fullest, limits: Sequence[float] | None) -> Converter:
     """Return the converter that a layer's columns meet; AnalogError where its range has not been calibrated.
 
-    `pedestal` is what is left, in levels, of a cell's conductance at level 0 as the ADC sees it. `column`: the layer's fullest
-    one, whose largest sum is the full range. Where all sums are whole levels, steps of a full or calibrated range are never
-    finer than 1, which would tell nothing more and miss whole numbers.
+    `column`: the layer's fullest one, whose largest sum is the full range. `limits`: its calibrated range, one a slice.
+    Where all sums are whole levels, steps of a full or calibrated range are never finer than 1, which would tell nothing more
+    and miss whole numbers.
     """
-    bits = adc_bits(analog, chip)
+    analog, slices, signed = sensing.analog, sensing.slices, sensing.pairs
+    bits = adc_bits(analog, sensing.chip)
     if bits is None:
         return Converter(0, None, (1.0,) * slices)
     if signed and bits < 2:
         raise AnalogError("adc.bits: the signed conversions of differential pairs need at least 2 bits")
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
-    finest = 1.0 if whole_sums(analog, pedestal) else 0.0
+    finest = 1.0 if whole_sums(sensing) else 0.0
     if analog.adc.range == "fixed":
         assert analog.adc.limit is not None
         steps = (analog.adc.limit / high,) * slices
     elif analog.adc.range == "full":
-        most = largest_sum(column, chip.array.dac_bits, pedestal)
+        most = largest_sum(column, sensing.chip.array.dac_bits, sensing.pedestal)
         # A layer without digits gives no sums: any step will do.
         steps = (max(finest, (most or 1.0) / high),) * slices
     else:
-        limits = (analog.limits or {}).get(layer)
         if limits is None:
             raise AnalogError(
                 f"adc.range: the range of layer {layer!r} is not calibrated; "

@@ -8,7 +8,6 @@ not depend on their order. Everything else goes block by block through a kernel.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from mho.errors import AnalogError
 from mho.machine.analog import noise
 from mho.machine.analog.columns import Maker
 from mho.machine.analog.converter import Converter, converter
+from mho.machine.analog.kept import Kept
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
 from mho.machine.analog.whole import Whole, make_whole
@@ -58,10 +58,8 @@ class Products:
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
         self.maker = Maker(program.chip, program.mapping.shape, analog, FEW)
-        self._room = room
-        self._kernels: OrderedDict[tuple[object, ...], Kernel] = OrderedDict()
-        self._bytes = 0
-        self._wholes: OrderedDict[tuple[object, ...], Whole] = OrderedDict()
+        self._kernels: Kept[Kernel] = Kept(room)
+        self._wholes: dict[tuple[object, ...], Whole] = {}
         self._exact: dict[tuple[str, int, int, int], Whole] = {}
         self._lossless: dict[tuple[object, ...], bool] = {}
         self._converters: dict[str, Converter] = {}
@@ -69,18 +67,15 @@ class Products:
     def converter(self, name: str) -> Converter:
         """Return the converter of a layer's columns."""
         if name not in self._converters:
-            maker, program = self.maker, self.program
-            self._converters[name] = converter(
-                self.analog, program.chip, name, maker.slices, maker.pairs, maker.pedestal,
-                column=fullest(program.mapping.by_name[name].blocks),
-            )  # fmt: skip
+            column, limits = fullest(self.program.mapping.by_name[name].blocks), (self.analog.limits or {}).get(name)
+            self._converters[name] = converter(self.maker.sensing, name, column, limits)
         return self._converters[name]
 
     def conversions(self, mapped: LayerMapping, jobs: Sequence[Job], runs: int) -> int:
         """Count the conversions of jobs over `runs` inferences."""
         steps = -(-self.input_bits // self.dac_bits)
         totals = [mapped.blocks.totals((index, index + 1)) for index in range(mapped.count)]
-        conversions = [(steps * total.columns + total.late.columns) * self.maker.slices for total in totals]
+        conversions = [(steps * total.columns + total.late.columns) * self.maker.sensing.slices for total in totals]
         return sum(conversions[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
 
     def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> Whole | None:
@@ -106,7 +101,7 @@ class Products:
                 return None
             self._wholes[key] = self._prepared(mapped, *matrix)
             if len(self._wholes) > len(self.program.mapping.layers):
-                self._wholes.popitem(last=False)
+                del self._wholes[next(iter(self._wholes))]
         return self._wholes[key]
 
     def exact(self, mapped: LayerMapping) -> Whole:
@@ -204,16 +199,10 @@ class Products:
         """Return the kernel of those columns of a block that one turn converts, for inputs of so many bits."""
         convert, chosen = self.converter(name), drive.turn.columns
         key = (convert, self.maker.key(held), None if chosen is None else (drive.number, chosen.tobytes()), bits)
-        kernel = self._kernels.get(key)
-        if kernel is not None:
-            self._kernels.move_to_end(key)
-            return kernel
-        columns = self.maker.columns(held)
-        if chosen is not None:
-            columns = columns.only(chosen)
-        kernel = make_kernel(columns, convert, self.dac_bits, bits, self.backend)
-        self._kernels[key] = kernel
-        self._bytes += kernel.nbytes
-        while self._bytes > self._room and len(self._kernels) > 1:
-            self._bytes -= self._kernels.popitem(last=False)[1].nbytes
-        return kernel
+
+        def make() -> Kernel:
+            columns = self.maker.columns(held)
+            only = columns if chosen is None else columns.only(chosen)
+            return make_kernel(only, convert, self.dac_bits, bits, self.backend)
+
+        return self._kernels.get(key, make)

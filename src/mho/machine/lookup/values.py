@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import AnalogError, NumberError
-from mho.machine.analog.columns import ADC_ERRORS, fixed_point
+from mho.machine.analog.columns import fixed_point
+from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
 from mho.mapping.coding import block_levels
+from mho.mapping.shape import weights_shape
 from mho.network.trace import Trace
 from mho.program.lookups import Ints, Lookups
 
@@ -157,65 +159,44 @@ class _Maker:
     """Makes the columns of instances from what the layout puts there."""
 
     def __init__(self, chip: Chip, lookups: Lookups, table: Table, analog: Analog | None) -> None:
-        self.chip, self.lookups, self.table = chip, lookups, table
+        self.lookups, self.table = lookups, table
         self.analog = Analog(adc={"bits": "chip"}) if analog is None else analog  # type: ignore[arg-type]
         _refuse(self.analog)
-        device = self.analog.device
-        device.check(chip.array.cell_bits, age_s=self.analog.age_s, writes=self.analog.writes)
+        self.sensing = Sensing(chip, weights_shape(chip), self.analog)
+        self.sensing.check()
 
     def array(self, instance: int) -> _Array:
         """Return an instance's columns."""
-        layout, chip, analog = self.lookups.layout, self.chip, self.analog
+        layout, sensing, device = self.lookups.layout, self.sensing, self.analog.device
         group = int(np.searchsorted(layout.first, instance, side="right")) - 1
         rows = layout.members[layout.starts[group] : layout.starts[group + 1]]
         codes = (self.table[rows].astype(np.int64) + ZERO).astype(np.uint8)
-        coding, bits, device = chip.coding, chip.array.cell_bits, analog.device
+        coding = sensing.shape.coding
         levels, inverted = block_levels(codes, coding)
-        below = device.pedestal(bits)
-        if device.exact:
-            held = levels + below
-        else:
-            faults = device.faults(levels.shape, (instance,), seed=analog.seed, writes=analog.writes)
-            key, more = (instance, 0), {"seed": analog.seed, "age_s": analog.age_s, "writes": analog.writes}
-            held = device.program(levels, bits, key, faults=faults, **more)  # type: ignore[arg-type]
-        sigma = device.read_sigma(held, bits)
-        variance = np.square(sigma) if np.any(sigma) else None
-        seen = np.asarray(held - below, dtype=np.float64)
-        significance = np.array(coding.significance, dtype=np.float64)
-        if coding.pairs:
-            seen, significance = seen[..., 0::2] - seen[..., 1::2], significance[0::2]
-            variance = None if variance is None else variance[..., 0::2] + variance[..., 1::2]
+        above = levels.astype(np.float64)
+        if not device.exact:
+            faults = sensing.faults(levels.shape, (instance,))
+            above = sensing.programmed(levels, (instance, 0), faults=faults) - sensing.below
+        seen, variance = sensing.seen(above)
         fixed, shift = fixed_point(seen, 0 if device.exact else None)
-        gain, offset = self._errors(instance, seen.shape[1], len(significance))
+        features = np.arange(seen.shape[1])
+        gain, offset = sensing.adc_errors(instance, features, -(-len(features) // sensing.shape.per_array))
         query = int(self.lookups.trace.queries[0])
-        words = np.random.SeedSequence(analog.seed, spawn_key=(READ, instance, query))
+        words = np.random.SeedSequence(self.analog.seed, spawn_key=(READ, instance, query))
         return _Array(
             fixed.reshape(len(rows), -1).astype(np.int64),
             shift,
-            significance,
+            np.array(sensing.significance, dtype=np.float64),
             coding.highest,
             None if inverted is None else inverted.reshape(-1),
             coding.base,
             coding.pairs,
-            analog.adc.bits == "ideal",
-            gain,
-            offset,
+            self.analog.adc.bits == "ideal",
+            gain.reshape(-1),
+            offset.reshape(-1),
             None if variance is None else variance.reshape(len(rows), -1),
             np.random.Generator(np.random.Philox(words)),
         )
-
-    def _errors(self, instance: int, features: int, slices: int) -> tuple[FloatArray, FloatArray]:
-        """Return gain and offset of the ADC behind each column, drawn once for each ADC of an instance."""
-        adc, chip = self.analog.adc, self.chip
-        per_array, adcs = chip.array_weights_per_row, chip.array.adcs
-        words = np.random.SeedSequence(self.analog.seed, spawn_key=(ADC_ERRORS, instance))
-        arrays = -(-features // per_array)
-        draws = np.random.Generator(np.random.Philox(words)).standard_normal((2, arrays, adcs))
-        array, place = np.divmod(np.arange(features), per_array)
-        column = place[:, None] * slices + np.arange(slices)
-        which = column * adcs // (per_array * slices)
-        drawn = draws[:, array[:, None], which].reshape(2, -1)
-        return 1.0 + adc.gain_error * drawn[0], adc.offset_error * drawn[1]
 
 
 def _refuse(analog: Analog) -> None:
