@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,33 +13,16 @@ from mho.number.affine import fit
 from mho.training.cells import Layout, program
 from mho.training.chain import TRAINING, Chain
 from mho.training.crossbar import Observe, Setting, crossbar
-
-Matrix = nn.Linear | nn.Conv2d
-
-
-class _Encode(torch.autograd.Function):
-    """Code real numbers as `mho.number.affine.encode` does; the gradient passes where the code did not clip."""
-
-    @staticmethod
-    def forward(ctx: Any, real: Tensor, scale: float, zero: int) -> Tensor:
-        """Return codes 0 to 255, in the type of `real`."""
-        # In float64, as the machine does it: a tie in float32 may be none in float64, and 127 and 128 share no bit.
-        wanted = (real.double() / scale).round_().add_(zero)
-        codes = wanted.clamp(0, 255)
-        ctx.save_for_backward(codes == wanted)
-        ctx.scale = scale
-        return codes.to(real.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Straight through."""
-        (inside,) = ctx.saved_tensors
-        return gradient * inside / ctx.scale, None, None
+from mho.training.modules import Matrix, attributes, built, through
 
 
 def _encode(real: Tensor, scale: float, zero: int) -> Tensor:
-    codes: Tensor = _Encode.apply(real, scale, zero)  # type: ignore[no-untyped-call]
-    return codes
+    """Code real numbers as `mho.number.affine.encode` does, in their type; the gradient passes where the code did not clip."""
+    with torch.no_grad():
+        # In float64, as the machine does it: a tie in float32 may be none in float64, and 127 and 128 share no bit.
+        wanted = (real.double() / scale).round_().add_(zero)
+        codes = wanted.clamp(0, 255)
+    return through(real / scale, codes.to(real.dtype), codes == wanted)
 
 
 class CrossbarLayer(nn.Module):
@@ -60,21 +41,16 @@ class CrossbarLayer(nn.Module):
     def __init__(self, matrix: Matrix, chain: Chain, index: int, name: str, momentum: float) -> None:
         """Take over a matrix layer's parameters."""
         super().__init__()
-        self.weight = matrix.weight
-        self.bias = matrix.bias
-        self.chain = chain
-        self.index = index
-        self.name = name
-        self.momentum = momentum
-        self.shape = {key: getattr(matrix, key) for key in _attributes(matrix)}
+        self.weight, self.bias = matrix.weight, matrix.bias
+        self.chain, self.index, self.name, self.momentum = chain, index, name, momentum
+        self.shape = attributes(matrix)
         self.convolution = isinstance(matrix, nn.Conv2d)
         self.groups = matrix.groups if isinstance(matrix, nn.Conv2d) else 1
         columns = matrix.weight.shape[0] // self.groups
         self.layout = Layout.of(chain, self.groups, matrix.weight[0].numel(), columns)
         device = matrix.weight.device
-        self.register_buffer("low", torch.zeros((), dtype=torch.float64, device=device))
-        self.register_buffer("high", torch.zeros((), dtype=torch.float64, device=device))
-        self.register_buffer("passes", torch.zeros((), dtype=torch.int64, device=device))
+        for buffer, dtype in (("low", torch.float64), ("high", torch.float64), ("passes", torch.int64)):
+            self.register_buffer(buffer, torch.zeros((), dtype=dtype, device=device))
         self.register_buffer(
             "limits", torch.full((chain.sensing.slices,), torch.nan, dtype=torch.float64, device=device)
         )
@@ -87,12 +63,9 @@ class CrossbarLayer(nn.Module):
 
     def plain(self) -> Matrix:
         """Return the layer without crossbars, with the same parameters."""
-        kind: Any = nn.Conv2d if self.convolution else nn.Linear
-        matrix: Matrix = kind(**self.shape, bias=self.bias is not None, device="meta")
-        matrix.weight = self.weight
-        if self.bias is not None:
-            matrix.bias = self.bias
-        return matrix.train(self.training)
+        kind = nn.Conv2d if self.convolution else nn.Linear
+        matrix: Matrix = built(kind, self.shape, self.weight, self.bias, self.training)
+        return matrix
 
     def range(self) -> tuple[float, float]:
         """Return the range of the inputs' code, rounded to float32 as in `mho.number.calibration`."""
@@ -157,10 +130,3 @@ class CrossbarLayer(nn.Module):
         )
         y = y.reshape(self.groups, len(x), height, width, -1).permute(1, 0, 4, 2, 3).reshape(len(x), -1, height, width)
         return y if self.bias is None else y + self.bias[:, None, None]
-
-
-def _attributes(matrix: Matrix) -> tuple[str, ...]:
-    """Return the arguments that a matrix layer was built with."""
-    if isinstance(matrix, nn.Conv2d):
-        return ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-    return ("in_features", "out_features")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,8 @@ from mho.machine.analog.spec import Analog
 from mho.training.batchnorm import fold
 from mho.training.chain import Chain
 from mho.training.layers import CrossbarLayer
+from mho.training.modules import DIGITAL, MATRICES, check_module, require, swapped
 
-DIGITAL = (
-    nn.Embedding,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-    nn.PReLU,
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-)
-"""Modules of torch.nn with parameters that the chip's vector unit computes: they stay as they are."""
 SAMPLED = 2**20
 """At most so many sums a slice and pass of a layer enter the percentile of a calibrated ADC."""
 
@@ -54,7 +45,7 @@ def prepare(
     Raises NetworkError for a module without a matrix layer, with weights that training does not follow, or that does not take
     `example`; AnalogError naming what of `analog` is not followed (wires, errors of single ADCs); OptionError for options.
     """
-    _whole(module)
+    check_module(module)
     if not isinstance(analog, Analog):
         raise OptionError(f"analog must be an mho.machine.Analog, not {type(analog).__name__}")
     if not 0.0 <= momentum <= 1.0:
@@ -68,7 +59,7 @@ def prepare(
         raise NetworkError("the module is prepared already; give back a plain one with mho.training.finish first")
     _followed(module)
     model = fold(copy.deepcopy(module))
-    matrices = {id(part): (name, part) for name, part in model.named_modules() if type(part) in (nn.Linear, nn.Conv2d)}
+    matrices = {id(part): (name, part) for name, part in model.named_modules() if type(part) in MATRICES}
     if not matrices:
         raise NetworkError(
             f"{type(module).__name__} has no nn.Linear and no nn.Conv2d: there is nothing for crossbars to compute"
@@ -77,7 +68,7 @@ def prepare(
         key: CrossbarLayer(part, chain, index, name, momentum)
         for index, (key, (name, part)) in enumerate(matrices.items())
     }
-    model = _replaced(model, lambda part: made.get(id(part)))
+    model = swapped(model, made)
     calibrate(model, example)
     return model
 
@@ -88,7 +79,8 @@ def finish(model: nn.Module) -> nn.Module:
     It can be imported like any other module; `quantise` does that and keeps the input ranges of training.
     """
     prepared(model)
-    return _replaced(copy.deepcopy(model), lambda part: part.plain() if isinstance(part, CrossbarLayer) else None)
+    plain = copy.deepcopy(model)
+    return swapped(plain, {id(layer): layer.plain() for layer in prepared(plain)})
 
 
 def calibrate(model: nn.Module, samples: Any) -> None:
@@ -123,7 +115,7 @@ def clip_weights(model: nn.Module, deviations: float) -> None:
 def _calibrate_inputs(model: nn.Module, layers: list[CrossbarLayer], arguments: tuple[Any, ...]) -> None:
     """Run the float network and take the extremes of the inputs of each matrix layer."""
     # A shallow swap: the plain layers hold the very parameters of the crossbars, and nothing is copied.
-    plain = {id(layer): layer.plain() for layer in layers}
+    plain: dict[int, nn.Module] = {id(layer): layer.plain() for layer in layers}
     seen: dict[int, list[float]] = {}
     for layer in layers:
 
@@ -131,13 +123,11 @@ def _calibrate_inputs(model: nn.Module, layers: list[CrossbarLayer], arguments: 
             seen.setdefault(key, []).extend((float(given[0].min()), float(given[0].max())))
 
         plain[id(layer)].register_forward_pre_hook(look)
-    back = {id(matrix): key for key, matrix in plain.items()}
-    originals = {id(layer): layer for layer in layers}
-    floats = _replaced(model, lambda part: plain.get(id(part)))
+    floats = swapped(model, plain)
     try:
         _run(floats, arguments)
     finally:
-        _replaced(floats, lambda part: originals[back[id(part)]] if id(part) in back else None)
+        swapped(floats, {id(plain[id(layer)]): layer for layer in layers})
     for layer in layers:
         if id(layer) not in seen:
             raise NetworkError(f"layer {layer.name!r} is not reached when the module is called on the samples")
@@ -184,32 +174,9 @@ def _run(model: nn.Module, arguments: tuple[Any, ...]) -> None:
             part.training = mode
 
 
-def _replaced(model: nn.Module, by: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
-    """Replace sub-modules in place, wherever they stand; the model itself where it is one."""
-    whole = by(model)
-    if whole is not None:
-        return whole
-    for part in list(model.modules()):
-        for key, child in part._modules.items():
-            found = None if child is None else by(child)
-            if found is not None:
-                part._modules[key] = found
-    return model
-
-
-def _whole(module: Any) -> None:
-    """Refuse what is no torch module."""
-    if not isinstance(module, nn.Module):
-        raise NetworkError(f"training takes a torch.nn.Module, not {type(module).__name__}")
-
-
 def prepared(model: nn.Module) -> list[CrossbarLayer]:
     """Return the crossbar layers of a prepared module."""
-    _whole(model)
-    layers = [part for part in model.modules() if isinstance(part, CrossbarLayer)]
-    if not layers:
-        raise NetworkError(f"{type(model).__name__} is not prepared; mho.training.prepare does it")
-    return layers
+    return list(require(model, CrossbarLayer, "prepared", "prepare").values())
 
 
 def _unfollowed(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:

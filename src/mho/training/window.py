@@ -18,7 +18,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,29 +30,12 @@ from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.grid import Grid
 from mho.number.squeeze import Squeeze, check_planes
 from mho.training.batchnorm import fold
-from mho.training.prepare import DIGITAL
+from mho.training.modules import DIGITAL, Matrix, attributes, built, check_module, require, swapped, through
 
-Matrix = nn.Linear | nn.Conv2d
 CANDIDATES = 64
 """Scales tried, from one that holds the largest weight down to 1 / CANDIDATES of it in equal steps."""
 SCALE_BITS = 16
 """Bits of a scale: products with integers of 8 bits are then exact in float32."""
-
-
-class _Through(torch.autograd.Function):
-    """Give the rounded weights; the gradient passes where the weight is within the range."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, rounded: Tensor, inside: Tensor) -> Tensor:
-        """Return `rounded`."""
-        ctx.save_for_backward(inside)
-        return rounded.clone()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Straight through."""
-        (inside,) = ctx.saved_tensors
-        return gradient * inside, None, None
 
 
 class OnGrid(nn.Module):
@@ -89,8 +71,7 @@ class OnGrid(nn.Module):
             integers, _ = self.rounded(units)
             real = (integers * self._spread(weight)).to(weight.dtype)
             inside = units.abs() <= self.grid.largest
-        rounded: Tensor = _Through.apply(weight, real, inside)  # type: ignore[no-untyped-call]
-        return rounded
+        return through(weight, real, inside)
 
     def units(self, weight: Tensor) -> Tensor:
         """Return weights in steps of the grid, float64."""
@@ -179,8 +160,7 @@ def constrain(
     Raises NetworkError for a module without matrix layers, layers not known, weights that are not finite or that would stay off
     the grid unseen; NumberError for planes that the grid does not have; OptionError for what is no grid.
     """
-    if not isinstance(module, nn.Module):
-        raise NetworkError(f"training takes a torch.nn.Module, not {type(module).__name__}")
+    check_module(module)
     if not isinstance(grid, Grid):
         raise OptionError(f"grid must be an mho.number.Grid, not {type(grid).__name__}")
     if grid.largest == 0:
@@ -194,10 +174,10 @@ def constrain(
         if layer.weight.dtype not in (torch.float32, torch.float64):
             raise NetworkError(f"the weights of layer {name!r} are {layer.weight.dtype}, not float32 or float64")
         rounding = OnGrid(layer, grid, squeeze, tile, per_channel)
-        constrained = _like(layer, GridConv2d if isinstance(layer, nn.Conv2d) else GridLinear, layer.weight)
-        constrained.rounding = rounding
-        made[id(layer)] = constrained
-    return _swapped(model, made)
+        kind = GridConv2d if isinstance(layer, nn.Conv2d) else GridLinear
+        made[id(layer)] = built(kind, attributes(layer), layer.weight, layer.bias, layer.training)
+        made[id(layer)].rounding = rounding
+    return swapped(model, made)
 
 
 def release(model: nn.Module) -> nn.Module:
@@ -210,8 +190,9 @@ def release(model: nn.Module) -> nn.Module:
     made: dict[int, nn.Module] = {}
     for layer in _constrained(plain).values():
         weight = nn.Parameter(layer.rounding(layer.weight).detach(), layer.weight.requires_grad)
-        made[id(layer)] = _like(layer, nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Linear, weight)
-    return _swapped(plain, made)
+        kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Linear
+        made[id(layer)] = built(kind, attributes(layer), weight, layer.bias, layer.training)
+    return swapped(plain, made)
 
 
 def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwork:
@@ -251,30 +232,7 @@ def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwor
 
 def _constrained(model: nn.Module) -> dict[str, GridLayer]:
     """Return the layers of a constrained module by name."""
-    if not isinstance(model, nn.Module):
-        raise NetworkError(f"training takes a torch.nn.Module, not {type(model).__name__}")
-    found = {name: part for name, part in model.named_modules() if isinstance(part, GridLinear | GridConv2d)}
-    if not found:
-        raise NetworkError(f"{type(model).__name__} is not constrained; mho.training.constrain does it")
-    return found
-
-
-def _like(layer: Matrix, kind: Any, weight: Tensor) -> Any:
-    """Return a layer of the class `kind` as `layer`, with this weight and the same bias."""
-    keys = ["in_features", "out_features"]
-    if isinstance(layer, nn.Conv2d):
-        keys = ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"]
-    made = kind(**{key: getattr(layer, key) for key in keys}, bias=layer.bias is not None, device="meta")
-    made.weight, made.bias = weight, layer.bias
-    return made.train(layer.training)
-
-
-def _swapped(model: nn.Module, made: Mapping[int, nn.Module]) -> nn.Module:
-    """Put new modules in the places of old ones, told by their ids, in place; the model itself where it is one."""
-    for part in list(model.modules()):
-        for key, child in part._modules.items():
-            part._modules[key] = child if child is None else made.get(id(child), child)
-    return made.get(id(model), model)
+    return require(model, (GridLinear, GridConv2d), "constrained", "constrain")
 
 
 def _matrices(layer: GridLayer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.uint8]]:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from mho.machine.analog.dot import LANES, QUAD, WIDEST, clip_tile, convert_tile, tile_rows
+from mho.machine.analog.dot import LANES, QUAD, WIDEST, clip_rows, convert_rows, tile_rows
 
 TOGETHER = 64
 """Windows whose rows are collected before they are multiplied: their sums fit the first-level cache."""
@@ -66,27 +66,8 @@ def _mask(source: Any, target: Any, mask: Any) -> None:
         target[i] = source[i] & mask
 
 
-def _clipping(vectors: int) -> Any:
-    """Make the function that multiplies rows with so many vectors of columns: the width is a constant of its tiles."""
-    tall = tile_rows(vectors, 1)
-
-    @njit(cache=True)  # type: ignore[untyped-decorator]
-    def clip_rows(
-        data: Any, count: Any, stride: Any, at: Any, apart: Any, quads: Any, low: Any, high: Any, out: Any
-    ) -> Any:
-        clipped = 0
-        for r in range(0, count, tall):
-            clipped += clip_tile(
-                tall, vectors, data + r * stride, stride, at, apart, quads, low + 4 * r, high + 4 * r, out + 8 * r
-            )
-        return clipped
-
-    return clip_rows
-
-
-_clip_1, _clip_2, _clip_3, _clip_4 = (_clipping(vectors) for vectors in range(1, WIDEST + 1))
-CLIP_ROWS = np.array([0, *(tile_rows(vectors, 1) for vectors in range(1, WIDEST + 1))])
-"""Rows of a tile by its vectors."""
+TALL = np.array([[0, *(tile_rows(vectors, each) for vectors in range(1, WIDEST + 1))] for each in (1, 2)])
+"""Rows of a tile, by the bytes of a weight less 1 and by vectors."""
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -98,14 +79,8 @@ def _clip_rows(
     `out`: the address of the addresses that sums are added to, row by row.
     """
     quads, apart = weights.shape[1], weights.strides[0]
-    at, low, high = weights.ctypes.data + first * apart, lows.ctypes.data, highs.ctypes.data
-    if vectors == 1:
-        return _clip_1(data, count, stride, at, apart, quads, low, high, out)
-    if vectors == 2:
-        return _clip_2(data, count, stride, at, apart, quads, low, high, out)
-    if vectors == 3:
-        return _clip_3(data, count, stride, at, apart, quads, low, high, out)
-    return _clip_4(data, count, stride, at, apart, quads, low, high, out)
+    at = weights.ctypes.data + first * apart
+    return clip_rows(data, count, stride, at, apart, quads, vectors, lows.ctypes.data, highs.ctypes.data, out)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -193,7 +168,7 @@ def multiply(x: Any, weights: Any, chunks: Any, sums: Any) -> None:
         for c in range(chunks.shape[0]):
             first, vectors = chunks[c]
             _aim(targets, sums, owner, together, first, nowhere)
-            tall = CLIP_ROWS[vectors]
+            tall = TALL[0, vectors]
             whole = together // tall * tall
             for r in range(whole, together):
                 for i in range(x.shape[1]):
@@ -219,27 +194,6 @@ def _plane(
     return count
 
 
-def _converting(vectors: int, two: bool) -> Any:
-    """Make the function that multiplies and converts rows with so many vectors of weights, of two bytes or of one."""
-    tall = tile_rows(vectors, 2 if two else 1)
-
-    @njit(cache=True)  # type: ignore[untyped-decorator]
-    def convert_rows(
-        data: Any, count: Any, s: Any, at: Any, up: Any, apart: Any, quads: Any, g: Any, o: Any, low: Any, high: Any,
-        scale: Any, out: Any, quiet: Any,
-    ) -> Any:  # fmt: skip
-        n = -quiet * (-count % tall)
-        for r in range(0, count, tall):
-            n += convert_tile(tall, vectors, data + r * s, s, at, up, apart, quads, g, o, low, high, scale, out + 8 * r)
-        return n
-
-    return convert_rows
-
-
-_one_1, _one_2, _one_3, _one_4 = (_converting(vectors, False) for vectors in range(1, WIDEST + 1))
-_two_1, _two_2, _two_3, _two_4 = (_converting(vectors, True) for vectors in range(1, WIDEST + 1))
-
-
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _convert_rows(
     rows: Any, count: Any, lower: Any, upper: Any, first: Any, vectors: Any, gains: Any, offsets: Any, low: Any, high: Any,
@@ -251,25 +205,17 @@ def _convert_rows(
     for j in range(first * LANES, (first + vectors) * LANES):
         code = np.rint(offsets[j])
         quiet += code < low or code > high
-    quads, apart, s = lower.shape[1], lower.strides[0], rows.strides[0]
+    quads, apart, stride = lower.shape[1], lower.strides[0], rows.strides[0]
     at, data, out = lower.ctypes.data + first * apart, rows.ctypes.data, targets.ctypes.data
-    g, o = gains.ctypes.data + first * LANES * 4, offsets.ctypes.data + first * LANES * 4
+    gain, offset = gains.ctypes.data + first * LANES * 4, offsets.ctypes.data + first * LANES * 4
     if upper.shape[0] == 0:
-        if vectors == 1:
-            return _one_1(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
-        if vectors == 2:
-            return _one_2(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
-        if vectors == 3:
-            return _one_3(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
-        return _one_4(data, count, s, at, None, apart, quads, g, o, low, high, scale, out, quiet)
+        clipped = convert_rows(
+            data, count, stride, at, None, apart, quads, vectors, gain, offset, low, high, scale, out
+        )
+        return clipped - quiet * (-count % TALL[0, vectors])
     up = upper.ctypes.data + first * apart
-    if vectors == 1:
-        return _two_1(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
-    if vectors == 2:
-        return _two_2(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
-    if vectors == 3:
-        return _two_3(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
-    return _two_4(data, count, s, at, up, apart, quads, g, o, low, high, scale, out, quiet)
+    clipped = convert_rows(data, count, stride, at, up, apart, quads, vectors, gain, offset, low, high, scale, out)
+    return clipped - quiet * (-count % TALL[1, vectors])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

@@ -94,8 +94,6 @@ def _sums(
     """Multiply a tile with each of the byte planes of its weights; return sums by row, vector and plane."""
     zero = ir.Constant(_SUMS, [0] * LANES)
     held = [[[cgutils.alloca_once_value(builder, zero) for _ in planes] for _ in range(vectors)] for _ in range(rows)]
-    for place in (place for row in held for vector in row for place in vector):
-        builder.store(zero, place)
     with cgutils.for_range(builder, quads, intp=_WORD) as loop:
         step = builder.mul(loop.index, ir.Constant(_WORD, LANES * QUAD))
         columns = []
@@ -139,97 +137,100 @@ def _between(builder: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Val
     return builder.select(compare(">", below, low), below, low)
 
 
-def _literal(*sizes: Any) -> bool:
-    return all(isinstance(size, types.IntegerLiteral) for size in sizes)
+def _tiles(
+    builder: ir.IRBuilder, count: ir.Value, vectors: ir.Value, bytes_each: int, tile: Callable[[int, int, ir.Value], None]
+) -> None:  # fmt: skip
+    """Write code for each width that a tile may have, of which `vectors` chooses one: `tile` (rows, width, first row) of it."""
+    for width in range(1, WIDEST + 1):
+        rows = tile_rows(width, bytes_each)
+        with builder.if_then(builder.icmp_signed("==", vectors, ir.Constant(_WORD, width))):
+            ends = ir.Constant(_WORD, 0), count, ir.Constant(_WORD, rows)
+            with cgutils.for_range_slice(builder, *ends, intp=_WORD) as (first, _):
+                tile(rows, width, first)
+
+
+def _further(builder: ir.IRBuilder, base: ir.Value, first: ir.Value, apart: ir.Value | int) -> ir.Value:
+    """Return the address of row `first` where rows lie so far apart."""
+    return builder.add(base, builder.mul(first, ir.Constant(_WORD, apart) if isinstance(apart, int) else apart))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def clip_tile(
-    typing: Any, rows: Any, vectors: Any, inputs: Any, stride: Any, weights: Any, apart: Any, quads: Any,
+def clip_rows(
+    typing: Any, inputs: Any, count: Any, stride: Any, weights: Any, apart: Any, quads: Any, vectors: Any,
     lows: Any, highs: Any, targets: Any,
 ) -> Any:  # fmt: skip
-    """Add sums, clipped between lows[r] and highs[r] (addresses of int32), to their targets; return how many clipped.
+    """Add sums of `count` rows, clipped between lows[r] and highs[r] (addresses of int32), to their targets.
 
-    rows, vectors: literal sizes of the tile.
+    Returns how many clipped. Tiles at the end may reach beyond the last row.
     """
-    if not _literal(rows, vectors):
-        return None
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        _, _, inputs, stride, weights, apart, quads, lows, highs, targets = arguments
-        made = _sums(builder, rows.literal_value, vectors.literal_value, inputs, stride, [weights], apart, quads)
+        inputs, count, stride, weights, apart, quads, vectors, lows, highs, targets = arguments
         counter = cgutils.alloca_once_value(builder, ir.Constant(_WORD, 0))
-        builder.store(ir.Constant(_WORD, 0), counter)
 
-        def convert(r: int, v: int, sums: list[ir.Value]) -> ir.Value:
-            low, high = (_spread(builder, builder.load(_at(builder, at, 4 * r, _LANE)), _SUMS) for at in (lows, highs))
-            kept = _between(builder, sums[0], low, high)
-            _count(builder, counter, builder.icmp_signed("!=", kept, sums[0]))
-            return kept
+        def tile(rows: int, width: int, first: ir.Value) -> None:
+            made = _sums(
+                builder, rows, width, _further(builder, inputs, first, stride), stride, [weights], apart, quads
+            )
+            limits = [_further(builder, ends, first, 4) for ends in (lows, highs)]
 
-        _finish(builder, made, targets, convert)
+            def convert(r: int, v: int, sums: list[ir.Value]) -> ir.Value:
+                low, high = (_spread(builder, builder.load(_at(builder, at, 4 * r, _LANE)), _SUMS) for at in limits)
+                kept = _between(builder, sums[0], low, high)
+                _count(builder, counter, builder.icmp_signed("!=", kept, sums[0]))
+                return kept
+
+            _finish(builder, made, _further(builder, targets, first, 8), convert)
+
+        _tiles(builder, count, vectors, 1, tile)
         return builder.load(counter)
 
-    return types.int64(rows, vectors, *[types.int64] * 8), generate
+    return types.int64(*[types.int64] * 10), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def convert_tile(
-    typing: Any, rows: Any, vectors: Any, inputs: Any, stride: Any, lower: Any, upper: Any, apart: Any, quads: Any,
+def convert_rows(
+    typing: Any, inputs: Any, count: Any, stride: Any, lower: Any, upper: Any, apart: Any, quads: Any, vectors: Any,
     gains: Any, offsets: Any, low: Any, high: Any, scale: Any, targets: Any,
 ) -> Any:  # fmt: skip
-    """Add scale x clip(rint(float32(sum) x gain + offset), low, high) to targets; return how many clipped.
+    """Add scale x clip(rint(float32(sum) x gain + offset), low, high) of `count` rows to targets; return how many clipped.
 
     Weights are lower + 256 x upper; `upper` is None where there is but one byte. gains, offsets: addresses of float32 for
-    the columns of the tile. low, high: float32. scale: int32.
+    the columns. low, high: float32. scale: int32. Tiles at the end may reach beyond the last row.
     """
-    if not _literal(rows, vectors):
-        return None
     two = not isinstance(upper, types.NoneType)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        _, _, inputs, stride, lower, upper, apart, quads, gains, offsets, low, high, scale, targets = arguments
+        inputs, count, stride, lower, upper, apart, quads, vectors, gains, offsets, low, high, scale, targets = (
+            arguments
+        )
         planes = [lower, upper] if two else [lower]
-        width = vectors.literal_value
-        made = _sums(builder, rows.literal_value, width, inputs, stride, planes, apart, quads)
         counter = cgutils.alloca_once_value(builder, ir.Constant(_WORD, 0))
-        builder.store(ir.Constant(_WORD, 0), counter)
-        gain = [builder.load(_at(builder, gains, v * LANES * 4, _REALS), align=4) for v in range(width)]
-        offset = [builder.load(_at(builder, offsets, v * LANES * 4, _REALS), align=4) for v in range(width)]
         lowest, highest = (_spread(builder, each, _REALS) for each in (low, high))
         scales, eight = _spread(builder, scale, _SUMS), ir.Constant(_SUMS, [8] * LANES)
         kind = ir.FunctionType(_REALS, [_REALS])
         to_nearest = cgutils.get_or_insert_function(builder.module, kind, f"llvm.rint.v{LANES}f32")
 
-        def convert(r: int, v: int, sums: list[ir.Value]) -> ir.Value:
-            total = builder.add(sums[0], builder.shl(sums[1], eight)) if two else sums[0]
-            # Two roundings, as everywhere: no multiplication and addition in one.
-            wanted = builder.fadd(builder.fmul(builder.sitofp(total, _REALS), gain[v]), offset[v])
-            code = builder.call(to_nearest, [wanted])
-            kept = _between(builder, code, lowest, highest)
-            _count(builder, counter, builder.fcmp_ordered("!=", kept, code))
-            return builder.mul(builder.fptosi(kept, _SUMS), scales)
+        def tile(rows: int, width: int, first: ir.Value) -> None:
+            made = _sums(builder, rows, width, _further(builder, inputs, first, stride), stride, planes, apart, quads)
+            gain, offset = (
+                [builder.load(_at(builder, each, v * LANES * 4, _REALS), align=4) for v in range(width)]
+                for each in (gains, offsets)
+            )
 
-        _finish(builder, made, targets, convert)
+            def convert(r: int, v: int, sums: list[ir.Value]) -> ir.Value:
+                total = builder.add(sums[0], builder.shl(sums[1], eight)) if two else sums[0]
+                # Two roundings, as everywhere: no multiplication and addition in one.
+                wanted = builder.fadd(builder.fmul(builder.sitofp(total, _REALS), gain[v]), offset[v])
+                code = builder.call(to_nearest, [wanted])
+                kept = _between(builder, code, lowest, highest)
+                _count(builder, counter, builder.fcmp_ordered("!=", kept, code))
+                return builder.mul(builder.fptosi(kept, _SUMS), scales)
+
+            _finish(builder, made, _further(builder, targets, first, 8), convert)
+
+        _tiles(builder, count, vectors, len(planes), tile)
         return builder.load(counter)
 
-    word = types.int64
-    return (
-        types.int64(
-            rows,
-            vectors,
-            word,
-            word,
-            word,
-            upper,
-            word,
-            word,
-            word,
-            word,
-            types.float32,
-            types.float32,
-            types.int32,
-            word,
-        ),
-        generate,
-    )
+    word, real = types.int64, types.float32
+    return word(*[word] * 4, upper, *[word] * 5, real, real, types.int32, word), generate

@@ -57,11 +57,15 @@ def lossless(columns: Columns, converter: Converter, dac_bits: int) -> bool:
 
 
 class Kernel(ABC):
-    """A block's columns behind a converter. `convert` gives the block's part of the layer's sums."""
+    """A block's columns behind a converter. `convert` gives the block's part of the layer's sums, tile by tile of windows."""
+
+    held: tuple[Any, ...]
+    """The arrays that are kept of the columns' weights."""
 
     def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
         self.converter = converter
         self.dac_bits, self.input_bits = dac_bits, input_bits
+        self.steps = plain.planes(dac_bits, input_bits)
         self.slices, _, self.width = columns.weights.shape
         flip = 1.0 if columns.inverted is None else np.where(columns.inverted, -1.0, 1.0)
         steps = np.array(converter.steps)
@@ -72,15 +76,33 @@ class Kernel(ABC):
         scale = columns.gain.astype(np.float64) / steps[:, None] * 2.0**-columns.shift
         self.gain: npt.NDArray[np.float32] = scale.astype(np.float32).ravel()
         self.offset: npt.NDArray[np.float32] = columns.offset.ravel()
+        self._prepare(columns, columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width))
+
+    @abstractmethod
+    def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
+        """Lay out the weights, which are also given with the slices side by side: `flat` (height, slices x width)."""
+
+    @abstractmethod
+    def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
+        """Convert the windows of one tile; see `convert`."""
 
     @property
-    @abstractmethod
     def nbytes(self) -> int:
         """Bytes that it takes."""
+        return sum(each.nbytes for each in self.held)
 
-    @abstractmethod
     def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         """Add to out (windows, width) what windows x (windows, height) give; return how many conversions clipped."""
+        clipped = 0
+        for first in range(0, len(x), TILE):
+            tile = slice(first, first + TILE)
+            own = None if numbers is None else Numbers(numbers.key, numbers.windows[tile])
+            clipped += self._convert(x[tile], own, out[tile])
+        return clipped
+
+    def _digits(self, x: Bytes, step: int) -> FloatArray:
+        """Return what drives the rows in an input step."""
+        return ((x >> np.uint8(step * self.dac_bits)) & np.uint8(2**self.dac_bits - 1)).astype(np.float64)
 
     def _collect(self, found: npt.NDArray[Any], x: Bytes, out: FloatArray) -> None:
         """Shift and add the codes found (windows, slices x width) of the slices, and what the inputs themselves add."""
@@ -90,26 +112,25 @@ class Kernel(ABC):
         for k in range(self.slices):
             out += parts[:, k] * self.factor[k]
 
+    def _collect_compiled(self, sums: npt.NDArray[np.int32], x: Bytes, out: FloatArray) -> None:
+        """Do so with sums whose columns fill up whole vectors."""
+        from mho.machine.analog.compiled import collect
+
+        collect(sums, self.factor, self.per_input, bool(self.per_input.any()), x, out)
+
 
 class PlainKernel(Kernel):
     """Numpy, conversion by conversion."""
 
-    def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
-        super().__init__(columns, converter, dac_bits, input_bits)
-        self.weights = np.ascontiguousarray(columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width))
+    def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
+        self.held = (np.ascontiguousarray(flat),)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.weights.nbytes
-
-    def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        """Convert; see `plain.convert`."""
+    def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         assert self.converter.high is not None
-        low, high = self.converter.low, self.converter.high
         found, clipped = plain.convert(
-            x, self.weights.astype(np.int64), self.gain, self.offset, self.dac_bits, self.input_bits, low, high
-        )
+            x, self.held[0].astype(np.int64), self.gain, self.offset, self.dac_bits, self.input_bits,
+            self.converter.low, self.converter.high,
+        )  # fmt: skip
         self._collect(found, x, out)
         return clipped
 
@@ -117,19 +138,11 @@ class PlainKernel(Kernel):
 class LinearKernel(Kernel):
     """One product of whole inputs, where no conversion loses anything; float64 adds fixed-point weights exactly."""
 
-    def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
-        super().__init__(columns, converter, dac_bits, input_bits)
-        self.weights = columns.linear()
+    def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
+        self.held = (columns.linear(),)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.weights.nbytes
-
-    def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        """Multiply."""
-        for first in range(0, len(x), TILE):
-            out[first : first + TILE] += x[first : first + TILE].astype(np.float64) @ self.weights
+    def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
+        out += x.astype(np.float64) @ self.held[0]
         return 0
 
 
@@ -139,47 +152,38 @@ class NoisyKernel(Kernel):
     def __init__(
         self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int, *, compile: bool = True
     ) -> None:
+        self.compiled = compile and dac_bits == 1 and converter.high is not None and converter.high < LIMIT
         super().__init__(columns, converter, dac_bits, input_bits)
-        flat = columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width)
-        self.weights = flat.astype(np.float64)
+
+    def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
         self.unit = 2.0**-columns.shift
         # On a grid as that of the weights, so that sums of variances are exact too.
-        self.variance: FloatArray | None = None
-        self.variance_unit = 1.0
+        variance, shift = flat[:0], 0
         if columns.read_variance is not None:
-            found, shift = fixed_point(columns.read_variance, None)
-            self.variance = found.transpose(1, 0, 2).reshape(flat.shape).astype(np.float64)
-            self.variance_unit = 2.0**-shift
-        steps = np.repeat(np.array(converter.steps), self.width)
+            fixed, shift = fixed_point(columns.read_variance, None)
+            variance = fixed.transpose(1, 0, 2).reshape(flat.shape)
+        self.variance_unit = 2.0**-shift
         # What the ADC leaves out is noise of its input.
-        self.floor = (converter.noise * steps) ** 2
-        self._packed: tuple[npt.NDArray[np.int8], ...] | None = None
-        if compile and dac_bits == 1 and converter.high is not None and converter.high < LIMIT:
-            nothing = np.zeros_like(flat[:0])
-            self._packed = (*_two(flat), *_two(nothing if self.variance is None else self.variance.astype(np.int64)))
-            self.weights, self.variance = self.weights[:0], None
+        self.floor = (self.converter.noise * np.repeat(np.array(self.converter.steps), self.width)) ** 2
+        if self.compiled:
+            self.held = (*_two(flat), *_two(variance))
+        else:
+            self.held = (flat.astype(np.float64), variance.astype(np.float64))
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        packed = sum(each.nbytes for each in self._packed or ())
-        return packed + self.weights.nbytes + (0 if self.variance is None else self.variance.nbytes)
-
-    def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        """Convert, each sum with its own noise."""
+    def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         assert numbers is not None
-        if self._packed is not None:
-            return self._compiled(x, numbers, out)
-        table, clipped = noise.quantiles(), 0
-        steps, columns = plain.planes(self.dac_bits, self.input_bits), self.weights.shape[1]
+        if self.compiled:
+            return self._convert_compiled(x, numbers, out)
+        weights, variances = self.held
+        table, clipped, columns = noise.quantiles(), 0, weights.shape[1]
         total = np.zeros((len(x), columns))
-        for step in range(steps):
-            digits = ((x >> np.uint8(step * self.dac_bits)) & np.uint8(2**self.dac_bits - 1)).astype(np.float64)
-            sums = digits @ self.weights
+        for step in range(self.steps):
+            digits = self._digits(x, step)
+            sums = digits @ weights
             variance = np.broadcast_to(self.floor, sums.shape)
-            if self.variance is not None:
-                variance = variance + np.square(digits) @ self.variance * self.variance_unit
-            first = (numbers.windows * np.uint64(steps) + np.uint64(step)) * np.uint64(columns)
+            if len(variances):
+                variance = variance + np.square(digits) @ variances * self.variance_unit
+            first = (numbers.windows * np.uint64(self.steps) + np.uint64(step)) * np.uint64(columns)
             noise.add_normal(sums, np.sqrt(variance) / self.unit, first, numbers.key, table)
             if self.converter.high is None:
                 total += np.ldexp(sums * self.unit, step * self.dac_bits)
@@ -190,92 +194,66 @@ class NoisyKernel(Kernel):
         self._collect(total, x, out)
         return clipped
 
-    def _compiled(self, x: Bytes, numbers: Numbers, out: FloatArray) -> int:
-        from mho.machine.analog import compiled
+    def _convert_compiled(self, x: Bytes, numbers: Numbers, out: FloatArray) -> int:
+        from mho.machine.analog.compiled import runs
         from mho.machine.analog.compiled_noise import noisy
 
-        assert self._packed is not None and self.converter.high is not None
-        columns, room = len(self.gain), self._packed[0].shape[0] * 16
-        gain, offset, floor = (np.zeros(room, dtype=each.dtype) for each in (self.gain, self.offset, self.floor))
-        gain[:columns], offset[:columns], floor[:columns] = self.gain, self.offset, self.floor
-        runs = compiled.runs(len(self._packed[0]))
-        first = numbers.windows * np.uint64(self.input_bits * columns)
-        clipped = 0
-        for begin in range(0, len(x), TILE):
-            part = x[begin : begin + TILE]
-            sums = np.zeros((len(part), room), dtype=np.int32)
-            clipped += noisy(
-                part, *self._packed, runs, gain, offset, floor, self.unit, self.variance_unit, self.input_bits,
-                np.float32(self.converter.low), np.float32(self.converter.high), columns, first[begin : begin + TILE],
-                numbers.key, noise.quantiles(), sums,
-            )  # fmt: skip
-            compiled.collect(
-                sums, self.factor, self.per_input, bool(self.per_input.any()), part, out[begin : begin + TILE]
-            )
+        assert self.converter.high is not None
+        columns, vectors = len(self.gain), len(self.held[0])
+        filled = (_filled(each, vectors) for each in (self.gain, self.offset, self.floor))
+        sums = np.zeros((len(x), vectors * 16), dtype=np.int32)
+        clipped: int = noisy(
+            x, *self.held, runs(vectors), *filled, self.unit, self.variance_unit, self.input_bits,
+            np.float32(self.converter.low), np.float32(self.converter.high), columns,
+            numbers.windows * np.uint64(self.input_bits * columns), numbers.key, noise.quantiles(), sums,
+        )  # fmt: skip
+        self._collect_compiled(sums, x, out)
         return clipped
 
 
 class CompiledKernel(Kernel):
     """Integer products with the ADC fused behind them; see `compiled`."""
 
-    def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
-        super().__init__(columns, converter, dac_bits, input_bits)
+    def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
         from mho.machine.analog.compiled import runs
 
-        assert converter.high is not None
-        self.planes = plain.planes(dac_bits, input_bits)
-        flat = columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width).astype(np.int32)
         one = bool(flat.min(initial=0) >= -128 and flat.max(initial=0) <= 127)
-        self.clips = one and not columns.shift and columns.accurate and all(step == 1 for step in converter.steps)
-        self.lower, self.upper = _two(flat)
-        vectors = len(self.lower)
+        whole = not columns.shift and columns.accurate and all(step == 1 for step in self.converter.steps)
+        self.held = _two(flat)
+        vectors = len(self.held[0])
         self.runs = runs(vectors)
-        room = vectors * 16 - len(self.gain)
-        self.gains = np.concatenate([self.gain, np.zeros(room, dtype=np.float32)])
-        self.offsets = np.concatenate([self.offset, np.zeros(room, dtype=np.float32)])
+        self.gains, self.offsets = _filled(self.gain, vectors), _filled(self.offset, vectors)
+        self.clips = one and whole
         if self.clips:
-            self.safe = _safe(flat, self.runs, converter, dac_bits)
+            self.safe = _safe(flat, self.runs, self.converter, self.dac_bits)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.lower.nbytes + self.upper.nbytes
-
-    def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        """Convert tile by tile of windows."""
+    def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         from mho.machine.analog import compiled
 
+        lower, upper = self.held
         low, high = self.converter.low, self.converter.high
         assert high is not None
-        sums = np.zeros((min(TILE, len(x)), self.lower.shape[0] * 16), dtype=np.int32)
-        inputs, clipped = bool(self.per_input.any()), 0
-        for first in range(0, len(x), TILE):
-            part = x[first : first + TILE]
-            held = sums[: len(part)]
-            held[...] = 0
-            if self.clips:
-                clipped += compiled.clip(
-                    part, self.lower, self.runs, self.safe, self.dac_bits, self.planes, low, high, held
-                )
-            else:
-                clipped += compiled.convert(
-                    part, self.upper, self.lower, self.runs, self.gains, self.offsets, self.dac_bits, self.planes,
-                    np.float32(low), np.float32(high), held,
-                )  # fmt: skip
-            compiled.collect(held, self.factor, self.per_input, inputs, part, out[first : first + TILE])
+        sums = np.zeros((len(x), len(lower) * 16), dtype=np.int32)
+        clipped: int
+        if self.clips:
+            clipped = compiled.clip(x, lower, self.runs, self.safe, self.dac_bits, self.steps, low, high, sums)
+        else:
+            clipped = compiled.convert(
+                x, upper, lower, self.runs, self.gains, self.offsets, self.dac_bits, self.steps,
+                np.float32(low), np.float32(high), sums,
+            )  # fmt: skip
+        self._collect_compiled(sums, x, out)
         return clipped
 
 
 class TorchKernel(Kernel):
     """Torch in float64, in which the sums are exact: on a GPU where torch sees one."""
 
-    def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
-        super().__init__(columns, converter, dac_bits, input_bits)
+    def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
         import torch
 
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        flat = columns.weights.transpose(1, 0, 2).reshape(-1, self.slices * self.width).astype(np.float64)
-        self.weights = self._there(flat)
+        self.held = (self._there(flat.astype(np.float64)),)
         self.gains, self.offsets = self._there(self.gain), self._there(self.offset)
 
     def _there(self, array: npt.NDArray[Any]) -> torch.Tensor:
@@ -283,32 +261,22 @@ class TorchKernel(Kernel):
 
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.weights.numel() * 8
-
-    def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        """Convert; see `plain.convert`."""
+    def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         import torch
 
         assert self.converter.high is not None
         low, high = float(self.converter.low), float(self.converter.high)
-        clipped = 0
-        for first in range(0, len(x), TILE):
-            part = np.ascontiguousarray(x[first : first + TILE])
-            windows = self._there(part)
-            total = torch.zeros((len(part), self.weights.shape[1]), dtype=torch.float64, device=self.device)
-            for step in range(plain.planes(self.dac_bits, self.input_bits)):
-                digits = torch.bitwise_and(
-                    torch.bitwise_right_shift(windows, step * self.dac_bits), 2**self.dac_bits - 1
-                )
-                sums = (digits.to(torch.float64) @ self.weights).to(torch.float32)
-                wanted = torch.round(sums * self.gains + self.offsets)
-                kept = wanted.clamp(low, high)
-                clipped += int((wanted != kept).sum())
-                total += kept.to(torch.float64) * 2.0 ** (step * self.dac_bits)
-            self._collect(total.cpu().numpy(), part, out[first : first + TILE])
+        (weights,) = self.held
+        windows, clipped = self._there(x), 0
+        total = torch.zeros((len(x), weights.shape[1]), dtype=torch.float64, device=self.device)
+        for step in range(self.steps):
+            digits = torch.bitwise_and(torch.bitwise_right_shift(windows, step * self.dac_bits), 2**self.dac_bits - 1)
+            sums = (digits.to(torch.float64) @ weights).to(torch.float32)
+            wanted = torch.round(sums * self.gains + self.offsets)
+            kept = wanted.clamp(low, high)
+            clipped += int((wanted != kept).sum())
+            total += kept.to(torch.float64) * 2.0 ** (step * self.dac_bits)
+        self._collect(total.cpu().numpy(), x, out)
         return clipped
 
 
@@ -331,6 +299,11 @@ def make_kernel(columns: Columns, converter: Converter, dac_bits: int, input_bit
     return BACKENDS[backend](columns, converter, dac_bits, input_bits)
 
 
+def _filled(values: npt.NDArray[Any], vectors: int) -> npt.NDArray[Any]:
+    """Fill up numbers of columns with zeros to so many vectors."""
+    return np.concatenate([values, np.zeros(vectors * 16 - len(values), dtype=values.dtype)])
+
+
 def _two(weights: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
     """Pack weights (height, columns) as signed bytes, lower and upper; no upper ones where one byte holds them, none of nothing."""
     from mho.machine.analog.compiled import pack
@@ -344,7 +317,7 @@ def _two(weights: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.int8], n
 
 
 def _safe(
-    flat: npt.NDArray[np.int32], runs: npt.NDArray[np.int64], converter: Converter, dac_bits: int
+    flat: npt.NDArray[np.integer[Any]], runs: npt.NDArray[np.int64], converter: Converter, dac_bits: int
 ) -> npt.NDArray[np.int32]:
     """Return for each run of vectors the largest sum of driven digits at which none of its columns can clip.
 

@@ -1,0 +1,83 @@
+"""Matrix layers of torch modules: found, rebuilt, put in one another's places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mho.errors import NetworkError
+
+Matrix = nn.Linear | nn.Conv2d
+MATRICES = (nn.Linear, nn.Conv2d)
+DIGITAL = (
+    nn.Embedding, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.PReLU, nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+)  # fmt: skip
+"""Modules of torch.nn with parameters that the chip's vector unit computes: they stay as they are."""
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+class _Through(torch.autograd.Function):
+    """A value in place of another one, to which the gradient passes where `inside`."""
+
+    @staticmethod
+    def forward(ctx: Any, real: Tensor, shown: Tensor, inside: Tensor) -> Tensor:
+        """Return what is shown."""
+        ctx.save_for_backward(inside)
+        return shown.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Pass straight through."""
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None
+
+
+def through(real: Tensor, shown: Tensor, inside: Tensor) -> Tensor:
+    """Return `shown`, whose gradient is that of `real` where `inside` and 0 elsewhere.
+
+    Straight-through: Bengio et al., "Estimating or propagating gradients through stochastic neurons", 2013, section 4.
+    """
+    result: Tensor = _Through.apply(real, shown, inside)  # type: ignore[no-untyped-call]
+    return result
+
+
+def check_module(module: Any) -> None:
+    """Raise NetworkError for what is no torch module."""
+    if not isinstance(module, nn.Module):
+        raise NetworkError(f"training takes a torch.nn.Module, not {type(module).__name__}")
+
+
+def require(model: Any, kind: type[Kind] | tuple[type[Kind], ...], state: str, maker: str) -> dict[str, Kind]:
+    """Return the layers of a kind by name; NetworkError for a module that has none: it is not in that `state`."""
+    check_module(model)
+    layers = {name: part for name, part in model.named_modules() if isinstance(part, kind)}
+    if not layers:
+        raise NetworkError(f"{type(model).__name__} is not {state}; mho.training.{maker} does it")
+    return layers
+
+
+def attributes(layer: Matrix) -> dict[str, Any]:
+    """Return the arguments that a matrix layer was built with, but for its bias."""
+    keys = ["in_features", "out_features"]
+    if isinstance(layer, nn.Conv2d):
+        keys = ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"]
+    return {key: getattr(layer, key) for key in keys}
+
+
+def built(kind: Any, arguments: Mapping[str, Any], weight: Tensor, bias: Tensor | None, training: bool) -> Any:
+    """Return a matrix layer of a class with these very parameters."""
+    layer = kind(**arguments, bias=bias is not None, device="meta")
+    layer.weight, layer.bias = weight, bias
+    return layer.train(training)
+
+
+def swapped(model: nn.Module, made: Mapping[int, nn.Module]) -> nn.Module:
+    """Put new modules in the places of old ones, told by their ids, in place; return the model, or what replaces it."""
+    for part in list(model.modules()):
+        for key, child in part._modules.items():
+            part._modules[key] = child if child is None else made.get(id(child), child)
+    return made.get(id(model), model)
