@@ -16,7 +16,7 @@ import pytest
 
 import mho
 from mho.errors import MhoError, ProgramError
-from mho.network.graph import Network
+from mho.network.graph import Network, check_shapes
 from mho.network.layers import (
     LAYER_KINDS,
     Activation,
@@ -47,7 +47,6 @@ from mho.network.layers import (
     Transpose,
 )
 from mho.network.samples import synthetic
-from mho.network.shapes import check_shapes
 from tests.hand_sized import hand_chip
 
 RANDOM = np.random.default_rng(13)

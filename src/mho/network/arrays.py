@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -90,6 +90,16 @@ class Array:
         """Wrap known values."""
         return cls(tuple(int(n) for n in values.shape), values, code)
 
+    @classmethod
+    def filled(cls, shape: tuple[int, ...], value: float = 0.0, *, known: bool = True) -> Array:
+        """Return one number everywhere, or the shape alone where values are not known."""
+        return cls(shape, np.full(shape, value, dtype=np.float32) if known else None)
+
+    @property
+    def known(self) -> bool:
+        """True if it has values."""
+        return self.values is not None
+
     @property
     def size(self) -> int:
         """Number of elements."""
@@ -154,3 +164,10 @@ class Array:
             along[self.code.axis] = -1
             scale, zero = scale.reshape(along), zero.reshape(along)
         return scale * (self.values.astype(np.int64) - zero)
+
+
+def computed(function: Callable[..., npt.NDArray[Any]], shape: tuple[int, ...], *arrays: Array) -> Array:
+    """Apply a function to the real values of known arrays; where any has a shape alone, the result has one alone."""
+    if any(array.values is None for array in arrays):
+        return Array(shape)
+    return Array.of(function(*(array.real() for array in arrays)).astype(np.float32))

@@ -9,15 +9,13 @@ K x (E N). Axes of length 1 are broadcast, as numpy and both standards do.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mho.errors import NetworkError
-from mho.network.arrays import Array
+from mho.network.arrays import Array, computed
 from mho.network.builder import Builder
 
 Labels = tuple[str, ...]
@@ -298,13 +296,6 @@ class _Contraction:
 
     def _reshaped(self, x: str, shape: tuple[int, ...]) -> str:
         return x if self.builder.shape(x) == shape else self.builder.reshape(x, shape, "reshape")
-
-
-def computed(function: Callable[..., npt.NDArray[Any]], shape: tuple[int, ...], *arrays: Array) -> Array:
-    """Apply a function to the real values of known arrays; where any has a shape alone, the result has one alone."""
-    if any(array.values is None for array in arrays):
-        return Array(shape)
-    return Array.of(function(*(array.real() for array in arrays)).astype(np.float32))
 
 
 def _squeezed(array: Array, kept: Sequence[int]) -> Array:

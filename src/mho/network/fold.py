@@ -1,9 +1,8 @@
-"""Simplification shared by the importers: normalisations fold into the weights before them, what does nothing
-goes.
+"""Simplification shared by the importers: normalisations fold into the weights before them, what does nothing goes.
 
-One forward pass. A rule may rewrite the layer that made a tensor only if nobody else reads that tensor, it is
-not an output, and no code is prescribed for it. Weights are combined in float64 and kept as float32. Where
-values are not known only the shapes are combined.
+One forward pass. A rule may rewrite the layer that made a tensor only if nobody else reads that tensor, it is not an output,
+and no code is prescribed for it. Weights are combined in float64 and kept as float32. Where values are not known only the
+shapes are combined.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from mho.network.activations import with_number
+from mho.network.arrays import computed
 from mho.network.joining import unjoined
 from mho.network.layer import tensor_types
 from mho.network.layers import (
@@ -38,9 +39,7 @@ from mho.network.types import REAL
 
 @dataclass
 class _State:
-    """The pass so far: finished layers, what each removed tensor is called now, and how often each is
-    read.
-    """
+    """The pass so far: finished layers, what each removed tensor is called now, and how often each is read."""
 
     layers: dict[str, Layer] = field(default_factory=dict)
     alias: dict[str, str] = field(default_factory=dict)
@@ -63,9 +62,7 @@ class _State:
 def fold(
     layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[str, Affine] | None = None
 ) -> tuple[tuple[Layer, ...], tuple[str, ...], dict[str, Affine]]:
-    """Return simplified layers, the names of the outputs and the codes; see the module's text for the
-    rules.
-    """
+    """Return simplified layers, the names of the outputs and the codes; see the module's text for the rules."""
     live = remove_dead(unjoined(layers, codes or ()), outputs)
     names = {layer.name for layer in live}
     state = _State(codes={name: code for name, code in (codes or {}).items() if name in names})
@@ -195,38 +192,24 @@ def _flat_code(value: Array) -> Affine | None:
 
 def _scalar(layer: Elementwise, x: str, c: float, turned: bool) -> Layer:
     """X with one number: scale and shift, or a clip."""
-    if layer.function in ("maximum", "minimum"):
-        low, high = (c, np.inf) if layer.function == "maximum" else (-np.inf, c)
-        function, parameters = "clip", {"low": low, "high": high}
-    else:
-        pair = {
-            ("add", False): (1.0, c),
-            ("add", True): (1.0, c),
-            ("subtract", False): (1.0, -c),
-            ("subtract", True): (-1.0, c),
-            ("multiply", False): (c, 0.0),
-            ("multiply", True): (c, 0.0),
-            ("divide", False): (1.0 / c if c else np.inf, 0.0),
-        }.get((layer.function, turned))
-        if pair is None or not np.isfinite(pair[0]):
-            return layer
-        function, parameters = "scale_shift", {"scale": pair[0], "shift": pair[1]}
-    return Activation(name=layer.name, inputs=(x,), shape=layer.shape, function=function, parameters=parameters)
+    made = with_number(layer.function, c, turned=turned)
+    if made is None or not np.isfinite(made[1].get("scale", 0.0)):
+        return layer
+    return Activation(name=layer.name, inputs=(x,), shape=layer.shape, function=made[0], parameters=made[1])
 
 
 def _per_channel(layer: Elementwise, x: str, c: Array, axis: int, turned: bool) -> Layer:
-    known = c.values is not None
-    one, zero = _filled(c.shape, 1.0, known), _filled(c.shape, 0.0, known)
+    one, zero = Array.filled(c.shape, 1.0, known=c.known), Array.filled(c.shape, known=c.known)
     match layer.function, turned:
         case "add", _:
             scale, offset = one, c
         case "subtract", False:
             scale, offset = one, _combined(lambda v: -v, c)
         case "subtract", True:
-            scale, offset = _filled(c.shape, -1.0, known), c
+            scale, offset = Array.filled(c.shape, -1.0, known=c.known), c
         case "multiply", _:
             scale, offset = c, zero
-        case "divide", False if not known or np.all(c.real() != 0):
+        case "divide", False if not c.known or np.all(c.real() != 0):
             scale, offset = _combined(lambda v: 1.0 / v, c), zero
         case _:
             return layer
@@ -355,17 +338,9 @@ def _show_batch(state: _State, layer: Linear, before: Reshape) -> None:
 # Arrays -----------------------------------------------------------------------------------------------------
 
 
-def _filled(shape: tuple[int, ...], value: float, known: bool) -> Array:
-    return Array(shape, np.full(shape, value, dtype=np.float32) if known else None)
-
-
 def _combined(function: Callable[..., npt.NDArray[np.float64]], first: Array, *others: Array) -> Array:
-    """Apply a float64 function to the real values of arrays, where all are known; it has the shape of the
-    first.
-    """
-    if any(array.values is None for array in (first, *others)):
-        return Array(first.shape)
-    return Array.of(function(first.real(), *(array.real() for array in others)).astype(np.float32))
+    """Apply a float64 function to the real values of arrays; the result has the shape of the first."""
+    return computed(function, first.shape, first, *others)
 
 
 def _coded(*arrays: Array) -> bool:

@@ -1,13 +1,40 @@
-"""Where the windows of an axis lie: counting of axes, windows and overhangs."""
+"""Shapes, and where the windows of an axis lie: counting of axes, windows and overhangs."""
 
 from __future__ import annotations
 
 import itertools
 
+import numpy as np
+
 from mho.errors import NetworkError
+
+Shape = tuple[int, ...]
 
 LONGEST = 1 << 22
 """Elements of an axis that is written down place by place; a line of 4 million pixels is longer than any image."""
+
+
+class ShapeError(ValueError):
+    """Operands do not fit a layer; the text says why, where their shapes alone do not."""
+
+
+def need(condition: bool, why: str = "") -> None:
+    """Raise ShapeError where a condition does not hold."""
+    if not condition:
+        raise ShapeError(why)
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """Return the shape that several have together, as numpy has it; raise ShapeError where they have none."""
+    try:
+        return tuple(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from None
+
+
+def replaced(shape: Shape, axis: int, *lengths: int) -> Shape:
+    """Return a shape with other lengths in the place of one axis."""
+    return (*shape[:axis], *lengths, *shape[axis + 1 :])
 
 
 def bounded(size: int, what: str) -> int:
@@ -30,15 +57,15 @@ def window_count(size: int, kernel: int, stride: int, padding: int, dilation: in
 
 
 def windows_of(
-    image: tuple[int, ...],
+    image: Shape,
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int, int, int],
     dilation: tuple[int, int],
-) -> tuple[int, ...]:
-    """Return the windows along height and width of (B, C, H, W); raise ValueError for no image or no window geometry."""
-    if len(image) != 4 or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
-        raise ValueError
+) -> Shape:
+    """Return the windows along height and width of (B, C, H, W); raise ShapeError for no image or no window geometry."""
+    need(len(image) == 4, f"a two-dimensional layer needs (batch, channels, height, width), not {image}")
+    need(min(*kernel, *stride, *dilation) >= 1 and min(padding) >= 0)
     top, left, bottom, right = padding
     sides = zip(image[2:], kernel, stride, (top + bottom, left + right), dilation, strict=True)
     return tuple(window_count(*side) for side in sides)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from mho.errors import NetworkError
-from mho.network.layer import tensor_types
+from mho.network.layer import fitted, tensor_types
 from mho.network.layers import Affine, Array, Input, Layer, MatrixLayer, MatrixProduct
 from mho.shown import Columns, Shown, columns
 
@@ -172,3 +172,19 @@ def arrays(layer: Layer) -> Iterator[Array]:
     for value in vars(layer).values():
         if isinstance(value, Array):
             yield value
+
+
+def check_shapes(network: Network) -> None:
+    """Raise NetworkError where a layer's shape, or that of its weights, is not what its kind makes of its operands.
+
+    The importers build layers that fit; a network that is described from outside (a program's file) is checked here before
+    anything is computed.
+    """
+    for layer in network.layers:
+        where = f"layer {layer.name!r} ({layer.kind})"
+        try:
+            shape = fitted(layer, [network.by_name[name].shape for name in layer.inputs])
+        except NetworkError as error:
+            raise NetworkError(f"{where}: {error}") from None
+        if shape != layer.shape:
+            raise NetworkError(f"{where} makes {shape}, not {layer.shape}")

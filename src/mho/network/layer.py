@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from mho.errors import NetworkError, choices
 from mho.network.arrays import Array
-from mho.network.types import REAL, TYPES, type_of
+from mho.network.geometry import Shape, ShapeError, broadcast, need
+from mho.network.types import REAL, TYPES, promoted, type_of
 
 AnyArray = npt.NDArray[Any]
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,8 +38,12 @@ class Layer:
     arity: ClassVar[tuple[int, int]] = (1, 1)
     moves_only: ClassVar[bool] = False
     """True if the layer only moves values, so that its output bears its input's code and takes no room of its own."""
+    keeps_type: ClassVar[bool] = False
+    """True if the output has the type of its operands (`types.promoted`); else it is made of reals, unless it is only moved."""
     passes: ClassVar[bool] = False
     """True if the layer can take its operand as it leaves the vector unit before it, without a stay in the buffer."""
+    work: ClassVar[int] = 1
+    """Elementary operations of the vector unit for an element of the output; 0 counts for a layer that only moves."""
 
     def __post_init__(self) -> None:
         """Refuse a wrong number of inputs."""
@@ -51,7 +55,7 @@ class Layer:
 
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type of the tensor made from operands of these types; see `types`."""
-        return operands[0] if self.moves_only else REAL
+        return promoted(operands) if self.moves_only or self.keeps_type else REAL
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the shape made from operands of these shapes; raise ValueError or IndexError where they do not fit."""
@@ -65,8 +69,8 @@ class Layer:
         raise NetworkError(f"layer {self.name!r} ({self.kind}) is no vector layer")
 
     def operations(self, operands: Sequence[Shape]) -> int:
-        """Count the elementary operations of the vector unit, batch included: by default 1 an output element, 0 for moving."""
-        return 0 if self.moves_only else self.size
+        """Count the elementary operations of the vector unit, batch included."""
+        return 0 if self.moves_only else self.work * self.size
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if batches laid behind one another along axis 0 of every operand give batches behind one another.
@@ -90,6 +94,37 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Pointwise(Layer):
+    """A layer whose output's elements are made of those at the same place in the operands, which are broadcast."""
+
+    passes: ClassVar[bool] = True
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the broadcast shape."""
+        return broadcast(*operands)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if axis 0 of the operands lines up."""
+        return aligned(operands, self.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AlongAxis(Layer):
+    """A layer that keeps all axes apart from each other but one, `axis`, counted from 0."""
+
+    axis: int
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return the operand's shape."""
+        need(0 <= self.axis < len(operands[0]))
+        return operands[0]
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if it leaves axis 0 whole."""
+        return self.axis != 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Input(Layer):
     """A tensor given from outside, of a `type` (see `types`): reals, truths, or integers: indices or, with a code, coded reals."""
 
@@ -97,6 +132,7 @@ class Input(Layer):
 
     kind: ClassVar[str] = "input"
     arity: ClassVar[tuple[int, int]] = (0, 0)
+    work: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         """Refuse unknown types."""
@@ -113,10 +149,6 @@ class Input(Layer):
         """Return the type that it is given in."""
         return self.type
 
-    def operations(self, operands: Sequence[Shape]) -> int:
-        """Return 0: it comes from outside."""
-        return 0
-
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True: samples come one behind the other."""
         return True
@@ -130,6 +162,7 @@ class Constant(Layer):
 
     kind: ClassVar[str] = "constant"
     arity: ClassVar[tuple[int, int]] = (0, 0)
+    work: ClassVar[int] = 0
 
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type of the values."""
@@ -143,10 +176,6 @@ class Constant(Layer):
         """Return the values: reals as float64, others in their own type."""
         kind, values = type_of(self.value), self.value.values
         return self.value.real() if kind == REAL or values is None else values.astype(kind, copy=False)
-
-    def operations(self, operands: Sequence[Shape]) -> int:
-        """Return 0: it is there."""
-        return 0
 
 
 def tensor_types(layers: Iterable[Layer], codes: Container[str]) -> dict[str, str]:
@@ -163,15 +192,21 @@ def real(x: AnyArray) -> npt.NDArray[np.float64]:
     return x.astype(np.float64, copy=False)
 
 
-def need(condition: bool) -> None:
-    """Raise ValueError, which `check_shapes` turns into words that name the layer."""
-    if not condition:
-        raise ValueError
-
-
 def need_shape(array: Array | None, shape: Shape) -> None:
-    """Raise ValueError for a weight of another shape."""
-    need(array is None or array.shape == shape)
+    """Raise ShapeError for a weight of another shape."""
+    if array is not None:
+        need(array.shape == shape, f"a weight of shape {array.shape} stands where {shape} is needed")
+
+
+def fitted(layer: Layer, operands: Sequence[Shape]) -> Shape:
+    """Return the shape that a layer makes of operands of these shapes; NetworkError where they do not fit, which says why."""
+    try:
+        return layer.made_shape(operands)
+    except ShapeError as error:
+        why = str(error)
+    except (ValueError, IndexError):
+        why = ""
+    raise NetworkError(why or f"a {layer.kind} layer cannot read {' and '.join(map(str, operands)) or 'nothing'}")
 
 
 def aligned(operands: Sequence[tuple[Shape, bool]], shape: Shape) -> bool:

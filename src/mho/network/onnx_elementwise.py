@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mho.errors import NetworkError
+from mho.network.composites import PLAIN, celu, selu
 from mho.network.layers import Affine, Input
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, type_name
 from mho.network.onnx_codes import RANGES
@@ -68,13 +69,6 @@ def _mean(builder: OnnxBuilder, node: Node) -> str:
     return builder.scale_shift(total, 1.0 / len(node.inputs), 0.0)
 
 
-def _celu(builder: OnnxBuilder, node: Node) -> str:
-    """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
-    alpha = float(node.attributes.get("alpha", 1.0))
-    scaled = builder.scale_shift(node.tensor(), 1.0 / alpha, 0.0, "scale")
-    return builder.scale_shift(builder.activation(scaled, "elu", {"alpha": 1.0}, "elu"), alpha, 0.0)
-
-
 def _swish(builder: OnnxBuilder, node: Node) -> str:
     """X sigmoid(alpha x)."""
     x, alpha = node.tensor(), float(node.attributes.get("alpha", 1.0))
@@ -101,10 +95,8 @@ def _gelu(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _selu(builder: OnnxBuilder, node: Node) -> str:
-    """Gamma (alpha (exp(x) - 1) below zero, x above); the defaults are those of the operator's definition."""
-    alpha = float(node.attributes.get("alpha", 1.6732632423543772))
-    gamma = float(node.attributes.get("gamma", 1.0507009873554805))
-    return builder.scale_shift(builder.activation(node.tensor(), "elu", {"alpha": alpha}, "elu"), gamma, 0.0)
+    given = {key: float(node.attributes[key]) for key in ("alpha", "gamma") if key in node.attributes}
+    return selu(builder, node.tensor(), **given)
 
 
 def _prelu(builder: OnnxBuilder, node: Node) -> str:
@@ -149,44 +141,19 @@ def _same(builder: OnnxBuilder, node: Node) -> Value | tuple[Value, ...]:
 
 
 ELEMENTWISE: dict[str, Handler] = {
-    "Relu": _plain("relu"),
+    **{name.capitalize(): _plain(function) for name, function in PLAIN.items()},
     "LeakyRelu": _plain("leaky_relu", slope=("alpha", 0.01)),
     "Elu": _plain("elu", alpha=("alpha", 1.0)),
-    "Sigmoid": _plain("sigmoid"),
-    "Tanh": _plain("tanh"),
     "HardSigmoid": _plain("hard_sigmoid", alpha=("alpha", 0.2), beta=("beta", 0.5)),
     "HardSwish": _plain("hard_swish"),
     "Softplus": _plain("softplus"),
-    "Mish": _plain("mish"),
-    "Erf": _plain("erf"),
-    "Exp": _plain("exp"),
-    "Log": _plain("log"),
-    "Sqrt": _plain("sqrt"),
-    "Reciprocal": _plain("reciprocal"),
-    "Neg": _plain("negate"),
-    "Abs": _plain("absolute"),
-    "Sin": _plain("sine"),
-    "Cos": _plain("cosine"),
-    "Tan": _plain("tangent"),
-    "Asin": _plain("arcsine"),
-    "Acos": _plain("arccosine"),
-    "Atan": _plain("arctangent"),
-    "Sinh": _plain("hyperbolic_sine"),
-    "Cosh": _plain("hyperbolic_cosine"),
-    "Asinh": _plain("area_sine"),
-    "Acosh": _plain("area_cosine"),
-    "Atanh": _plain("area_tangent"),
-    "Floor": _plain("floor"),
-    "Ceil": _plain("ceiling"),
     "Round": _plain("round"),
-    "Sign": _plain("sign"),
     **dict.fromkeys(("Not", "BitwiseNot"), _plain("not")),
     "IsNaN": _plain("is_nan"),
     "IsInf": _plain("is_infinite", positive=("detect_positive", 1.0), negative=("detect_negative", 1.0)),
-    "Softsign": _plain("softsign"),
     "ThresholdedRelu": _plain("threshold", threshold=("alpha", 1.0)),
     "Shrink": _plain("shrink", threshold=("lambd", 0.5), bias=("bias", 0.0)),
-    "Celu": _celu,
+    "Celu": lambda builder, node: celu(builder, node.tensor(), float(node.attributes.get("alpha", 1.0))),
     "Swish": _swish,
     "Clip": _clip,
     "Gelu": _gelu,

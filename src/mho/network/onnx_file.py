@@ -8,7 +8,7 @@ checker leaves out.
 
 from __future__ import annotations
 
-from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -82,30 +82,15 @@ def _shapeless(values: Any) -> list[Any]:
 
 def _in_order(graph: Any) -> bool:
     """Sort nodes so that each stands behind those that it reads; say whether they were not."""
-    made = {name for node in graph.node for name in node.output if name}
-    missing = Counter({i: len({name for name in _reads(node) if name in made}) for i, node in enumerate(graph.node)})
-    readers: dict[str, list[int]] = {}
-    for i, node in enumerate(graph.node):
-        for name in _reads(node):
-            readers.setdefault(name, []).append(i)
-    ready = [i for i in range(len(graph.node)) if not missing[i]]
-    order: list[int] = []
-    for i in ready:  # grows as it is gone through
-        order.append(i)
-        for name in graph.node[i].output:
-            for reader in readers.get(name, ()):
-                missing[reader] -= 1
-                if not missing[reader]:
-                    ready.append(reader)
-    seen: set[str] = set()
-    right = True
-    for node in graph.node:
-        right = right and all(name in seen or name not in made for name in _reads(node))
-        seen.update(node.output)
-    if right or len(order) < len(graph.node):
+    maker = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+    before = {i: [maker[name] for name in _reads(node) if name in maker] for i, node in enumerate(graph.node)}
+    if all(each < i for i, makers in before.items() for each in makers):
         return False
-    nodes = [graph.node[i] for i in order]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    try:
+        order = list(TopologicalSorter(before).static_order())
+    except CycleError:
+        return False
+    copies = [onnx.NodeProto.FromString(graph.node[i].SerializeToString()) for i in order]
     del graph.node[:]
     graph.node.extend(copies)
     return True

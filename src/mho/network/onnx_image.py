@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network import padding
+from mho.network.composites import local_response, pad, rearranged
 from mho.network.geometry import axis_of
-from mho.network.local_response import local_response
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, text
 from mho.network.resize import Axis, Resizing, resize
 
@@ -90,7 +89,7 @@ def _pad(builder: OnnxBuilder, node: Node) -> str:
     for i, axis in enumerate(axes):
         before[axis], after[axis] = pads[i], pads[i + len(axes)]
     mode = text(node.attributes.get("mode", "constant"))
-    return padding.pad(builder, x, before, after, mode, node.number(2, "value", 0.0))
+    return pad(builder, x, before, after, mode, node.number(2, "value", 0.0))
 
 
 def _centre(builder: OnnxBuilder, node: Node) -> str:
@@ -105,7 +104,7 @@ def _centre(builder: OnnxBuilder, node: Node) -> str:
         more = abs(size - shape[axis])
         sign = 1 if size > shape[axis] else -1
         before[axis], after[axis] = sign * (more // 2), sign * (more - more // 2)
-    return padding.pad(builder, x, before, after)
+    return pad(builder, x, before, after)
 
 
 def _local_response(builder: OnnxBuilder, node: Node) -> str:
@@ -123,8 +122,7 @@ def _depth_to_space(builder: OnnxBuilder, node: Node) -> str:
         apart, order = (batch, channels // r**2, r, r, height, width), (0, 1, 4, 2, 5, 3)
     else:
         apart, order = (batch, r, r, channels // r**2, height, width), (0, 3, 4, 1, 5, 2)
-    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
-    return builder.reshape(x, (batch, channels // r**2, height * r, width * r))
+    return rearranged(builder, node.tensor(), apart, order, (batch, channels // r**2, height * r, width * r))
 
 
 def _space_to_depth(builder: OnnxBuilder, node: Node) -> str:
@@ -132,8 +130,7 @@ def _space_to_depth(builder: OnnxBuilder, node: Node) -> str:
     r = int(node.attributes["blocksize"])
     apart = (batch, channels, height // r, r, width // r, r)
     order = (0, 1, 3, 5, 2, 4) if text(node.attributes.get("mode", "DCR")) == "CRD" else (0, 3, 5, 1, 2, 4)
-    x = builder.transpose(builder.reshape(node.tensor(), apart, "apart"), order, "transpose")
-    return builder.reshape(x, (batch, channels * r**2, height // r, width // r))
+    return rearranged(builder, node.tensor(), apart, order, (batch, channels * r**2, height // r, width // r))
 
 
 IMAGE: dict[str, Handler] = {

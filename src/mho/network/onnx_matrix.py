@@ -9,6 +9,7 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network import contraction
+from mho.network.composites import log_sum_exp, variance
 from mho.network.geometry import axis_of
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, turned
@@ -119,7 +120,7 @@ def _reduce(builder: OnnxBuilder, node: Node) -> str:
     keep = bool(node.attributes.get("keepdims", 1))
     kind = node.operator.removeprefix("Reduce")
     if kind == "LogSumExp" and axes:
-        return _log_sum_exp(builder, x, axes, keep=keep)
+        return log_sum_exp(builder, x, axes, keep=keep)
     if kind in ("L1", "L2", "SumSquare", "LogSumExp"):
         before = {"L1": "absolute", "LogSumExp": "exp"}.get(kind)
         x = builder.activation(x, before, part=before) if before else builder.elementwise("multiply", x, x, "square")
@@ -131,14 +132,6 @@ def _reduce(builder: OnnxBuilder, node: Node) -> str:
         return x
     kept = builder.types[x]
     return builder.convert(builder.activation(x, after), kept, "whole")
-
-
-def _log_sum_exp(builder: OnnxBuilder, x: str, axes: list[int], *, keep: bool) -> str:
-    """Largest + log of the sum of exp(x - largest)."""
-    largest = builder.reduce(x, "maximum", axes, keep=True, part="maximum")
-    powers = builder.activation(builder.elementwise("subtract", x, largest, "less"), "exp", part="exp")
-    total = builder.activation(builder.reduce(powers, "sum", axes, keep=keep, part="sum"), "log", part="log")
-    return builder.elementwise("add", total, builder.reshape(largest, builder.shape(total), "largest"))
 
 
 def _place(builder: OnnxBuilder, node: Node) -> str:
@@ -175,12 +168,8 @@ def _lp_normalization(builder: OnnxBuilder, node: Node) -> str:
 def _mean_variance(builder: OnnxBuilder, node: Node) -> str:
     """(x - mean) / (standard deviation + 1e-9) over axes, as the operator's function body has it."""
     x, axes = node.tensor(), [int(n) for n in node.attributes.get("axes", (0, 2, 3))]
-    mean = builder.reduce(x, "mean", axes, keep=True, part="mean")
-    centred = builder.elementwise("subtract", x, mean, "centred")
-    square = builder.elementwise("multiply", centred, centred, "square")
-    deviation = builder.activation(
-        builder.reduce(square, "mean", axes, keep=True, part="variance"), "sqrt", part="sqrt"
-    )
+    centred, square = variance(builder, x, axes, keep=True)
+    deviation = builder.activation(square, "sqrt", part="sqrt")
     return builder.elementwise("divide", centred, builder.scale_shift(deviation, 1.0, 1e-9, "deviation"))
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mho.errors import NetworkError
+from mho.network.composites import tiled
 from mho.network.geometry import axis_of
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value
 from mho.network.types import REAL, type_of
@@ -178,10 +179,7 @@ def _tile(builder: OnnxBuilder, node: Node) -> str:
     shape = builder.shape(x)
     if repeats is None or len(repeats) != len(shape):
         raise NetworkError(f"one repeat for each axis of {shape} is needed, not {repeats}")
-    apart = [size for n in shape for size in (1, n)]
-    wide = [size for n, r in zip(shape, repeats, strict=True) for size in (r, n)]
-    out = [n * r for n, r in zip(shape, repeats, strict=True)]
-    return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), out)
+    return tiled(builder, x, shape, repeats)
 
 
 def _shape(builder: OnnxBuilder, node: Node) -> Value:

@@ -12,7 +12,7 @@ from mho.errors import NetworkError, choices
 from mho.network.builder import Builder
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text
-from mho.network.recurrent import Cell, Function, Gru, Lstm, Plain, States, joined, unroll
+from mho.network.recurrent import Cell, Function, Gru, Lstm, Plain, joined, unroll
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 """For each direction of a node whether it goes back in time."""
@@ -22,31 +22,21 @@ PEEPHOLES = "iof"
 """The order of peepholes."""
 DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 """Functions of gates, where a node does not say."""
-FUNCTIONS: dict[str, tuple[str, Mapping[str, str]]] = {
-    "Relu": ("relu", {}),
-    "Tanh": ("tanh", {}),
-    "Sigmoid": ("sigmoid", {}),
-    "Softsign": ("softsign", {}),
-    "Softplus": ("softplus", {}),
-    "LeakyRelu": ("leaky_relu", {"alpha": "slope"}),
-    "ThresholdedRelu": ("threshold", {"alpha": "threshold"}),
-    "Elu": ("elu", {"alpha": "alpha"}),
-    "HardSigmoid": ("hard_sigmoid", {"alpha": "alpha", "beta": "beta"}),
-    "Affine": ("scale_shift", {"alpha": "scale", "beta": "shift"}),
-    "ScaledTanh": ("tanh", {"alpha": "scale", "beta": "inner"}),
+FUNCTIONS: dict[str, tuple[str, Mapping[str, tuple[str, float | None]]]] = {
+    **{name.capitalize(): (name, {}) for name in ("relu", "tanh", "sigmoid", "softsign", "softplus")},
+    "LeakyRelu": ("leaky_relu", {"alpha": ("slope", 0.01)}),
+    "ThresholdedRelu": ("threshold", {"alpha": ("threshold", 1.0)}),
+    "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
+    "HardSigmoid": ("hard_sigmoid", {"alpha": ("alpha", 0.2), "beta": ("beta", 0.5)}),
+    "Affine": ("scale_shift", {"alpha": ("scale", None), "beta": ("shift", None)}),
+    "ScaledTanh": ("tanh", {"alpha": ("scale", None), "beta": ("inner", None)}),
 }
-"""The standard's functions: the activation, and what alpha and beta are called there."""
-GIVEN = {
-    "LeakyRelu": {"alpha": 0.01}, "ThresholdedRelu": {"alpha": 1.0}, "Elu": {"alpha": 1.0},
-    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
-}  # fmt: skip
-"""Alpha and beta of the operators of these names, where a node does not say."""
+"""The standard's functions: the activation, what alpha and beta are called there, and their values where a node does not say."""
 
 
-def _function(name: str, values: Mapping[str, float]) -> Function:
-    """Make a function of a gate; `values` are alpha and beta."""
-    activation, parts = FUNCTIONS[name]
-    parameters = {parts[key]: value for key, value in values.items()}
+def _function(name: str, parameters: Mapping[str, float]) -> Function:
+    """Make a function of a gate; `parameters` are alpha and beta, as the activation calls them."""
+    activation = FUNCTIONS[name][0]
 
     def function(builder: Builder, x: str, part: str) -> str:
         if name != "ScaledTanh":
@@ -71,14 +61,14 @@ def _functions(node: Node, directions: int) -> list[tuple[Function, ...]]:
 
 
 def _parameters(name: str, given: Mapping[str, Iterator[Any]]) -> Iterator[tuple[str, float]]:
-    """Yield alpha and beta, as far as a function has them."""
+    """Yield alpha and beta as the activation calls them, as far as a function has them."""
     if name not in FUNCTIONS:
         raise NetworkError(f"unknown activation {name!r}; {choices(name, FUNCTIONS)}")
-    for key in FUNCTIONS[name][1]:
-        value = next(given[key], GIVEN.get(name, {}).get(key))
+    for key, (parameter, default) in FUNCTIONS[name][1].items():
+        value = next(given[key], default)
         if value is None:
             raise NetworkError(f"activation {name} needs activation_{key}, for which the standard has no other value")
-        yield key, float(value)
+        yield parameter, float(value)
 
 
 def _of(array: Array, direction: int) -> Array:
@@ -167,12 +157,8 @@ def _recurrent(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
     every, last = [], []
     for place, (cell, reverse) in enumerate(zip(cells, sides, strict=True)):
         part = "reverse." if reverse else ""
-        states: States = tuple(
-            None if each is None else builder.slice(each, time, place, place + 1, drop=True, part=f"{part}before")
-            for each in before
-        )
-        hidden, after = unroll(cell, x, time, states, reverse=reverse, part=part)
-        every.append(joined(builder, hidden, time, f"{part}hidden"))
+        hidden, after = unroll(cell, x, time, before, place, time, reverse=reverse, part=part)
+        every.append(hidden)
         last.append(after)
     # The axis of directions stands behind time in both layouts; time is gone from the last states.
     outputs: list[Value] = [joined(builder, every, time + 1, "Y")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from mho.errors import NetworkError
 from mho.network import windowed
@@ -11,20 +12,26 @@ from mho.network.windowed import Geometry
 
 
 def _geometry(builder: OnnxBuilder, node: Node, x: str, kernel: list[int]) -> Geometry:
-    """Stride, padding and dilation of a window."""
-    rank, given = len(kernel), node.attributes
-    stride = tuple(int(n) for n in given.get("strides", [1] * rank))
-    dilation = tuple(int(n) for n in given.get("dilations", [1] * rank))
-    pads = tuple(int(n) for n in given.get("pads", [0] * (2 * rank)))
-    automatic, before, after = text(given.get("auto_pad", "NOTSET")), pads[:rank], pads[rank:]
+    """Stride, padding and dilation of a window, whose padding may follow from sizes."""
+    stated, automatic = _stated(node, len(kernel)), text(node.attributes.get("auto_pad", "NOTSET"))
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        sizes = builder.shape(x)[2:]
-        before, after = windowed.same_padding(sizes, kernel, stride, dilation, upper=automatic == "SAME_UPPER")
-    elif automatic == "VALID":
-        before = after = (0,) * rank
-    elif automatic != "NOTSET":
+        sizes, upper = builder.shape(x)[2:], automatic == "SAME_UPPER"
+        before, after = windowed.same_padding(sizes, kernel, stated.stride, stated.dilation, upper=upper)
+        return replace(stated, before=before, after=after)
+    if automatic not in ("NOTSET", "VALID"):
         raise NetworkError(f"auto_pad {automatic!r} is not known")
-    return Geometry(stride, before, after, dilation)
+    return stated
+
+
+def _stated(node: Node, rank: int) -> Geometry:
+    """Stride, padding and dilation over some axes as a node states them."""
+
+    def numbers(key: str, default: int, count: int) -> tuple[int, ...]:
+        return tuple(int(n) for n in node.attributes.get(key, [default] * count))
+
+    valid = text(node.attributes.get("auto_pad", "NOTSET")) == "VALID"
+    pads = (0,) * (2 * rank) if valid else numbers("pads", 0, 2 * rank)
+    return Geometry(numbers("strides", 1, rank), pads[:rank], pads[rank:], numbers("dilations", 1, rank))
 
 
 def _convolution(builder: OnnxBuilder, node: Node) -> str:
@@ -37,28 +44,25 @@ def _transposed(builder: OnnxBuilder, node: Node) -> str:
     """ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
     x, weight, given = node.tensor(), builder.array(node.get(1)), node.attributes
     rank, have = len(weight.shape) - 2, builder.shape(x)[2:]
-    stride = tuple(int(n) for n in given.get("strides", [1] * rank))
-    dilation = tuple(int(n) for n in given.get("dilations", [1] * rank))
-    pads = tuple(int(n) for n in given.get("pads", [0] * (2 * rank)))
+    stated = _stated(node, rank)
     more = [int(n) for n in given.get("output_padding", [0] * rank)]
     automatic = text(given.get("auto_pad", "NOTSET"))
     whole = [
         s * (n - 1) + m + (k - 1) * d + 1
-        for s, n, m, k, d in zip(stride, have, more, weight.shape[2:], dilation, strict=True)
+        for s, n, m, k, d in zip(stated.stride, have, more, weight.shape[2:], stated.dilation, strict=True)
     ]
     size = [int(n) for n in given.get("output_shape", [])][-rank:]
     if not size and automatic.startswith("SAME"):
-        size = [n * s for n, s in zip(have, stride, strict=True)]
+        size = [n * s for n, s in zip(have, stated.stride, strict=True)]
     if size:
         total = [max(0, n - m) for n, m in zip(whole, size, strict=True)]
         before = tuple(n // 2 if automatic == "SAME_UPPER" else n - n // 2 for n in total)
     else:
-        pads = (0,) * (2 * rank) if automatic == "VALID" else pads
-        before = pads[:rank]
-        size = [n - a - b for n, a, b in zip(whole, before, pads[rank:], strict=True)]
+        before = stated.before
+        size = [n - a - b for n, a, b in zip(whole, before, stated.after, strict=True)]
     if min(size) < 1:
         raise NetworkError(f"an output of {size} is empty")
-    geometry = Geometry(stride, before, before, dilation)
+    geometry = replace(stated, before=before, after=before)
     groups = int(given.get("group", 1))
     return windowed.transposed(builder, x, weight, builder.optional(node.get(2)), geometry, size, groups)
 
@@ -106,12 +110,7 @@ def _fold(builder: OnnxBuilder, node: Node) -> str:
     image, kernel = node.integers(1, ""), node.integers(2, "")
     if image is None or kernel is None:
         raise NetworkError("image and block shape must be given")
-    rank, given = len(kernel), node.attributes
-    pads = tuple(int(n) for n in given.get("pads", [0] * (2 * rank)))
-    stride = tuple(int(n) for n in given.get("strides", [1] * rank))
-    dilation = tuple(int(n) for n in given.get("dilations", [1] * rank))
-    geometry = Geometry(stride, pads[:rank], pads[rank:], dilation)
-    return windowed.fold(builder, node.tensor(), image, kernel, geometry)
+    return windowed.fold(builder, node.tensor(), image, kernel, _stated(node, len(kernel)))
 
 
 WINDOW: dict[str, Handler] = {

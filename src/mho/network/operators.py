@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from mho.network.composites import PLAIN
+
 
 def _ranks(name: str) -> str:
     return " ".join(f"{name}{rank}d" for rank in (1, 2, 3))
@@ -60,9 +62,8 @@ TWINS: Mapping[str, str] = {
     **{
         name.lower(): name
         for name in (
-            "Relu", "Elu", "Selu", "Celu", "Sigmoid", "Tanh", "Gelu", "HardSigmoid", "HardSwish", "Softplus", "Softsign",
-            "Mish", "PRelu", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg", "Abs", "Sin", "Cos", "Tan", "Asin", "Acos",
-            "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Floor", "Ceil", "Round", "Sign", "IsNaN", "IsInf",
+            *map(str.capitalize, PLAIN), "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish", "Softplus", "PRelu",
+            "Round", "IsNaN", "IsInf",
         )
     },
     "leaky_relu": "LeakyRelu",

@@ -1,5 +1,4 @@
-"""Functions that a file spells out in primitive layers, recognised as one layer: GELU, SiLU, Mish, layer and
-RMS norms.
+"""Functions that a file spells out in primitive layers, recognised as one layer: GELU, SiLU, Mish, layer and RMS norms.
 
 Recognised by value, not by spelling: a group of layers between one tensor x and one tensor y, of which
 nothing else reads, is evaluated in float64 on a fixed set of numbers and compared with each known function.
@@ -9,14 +8,14 @@ Files write the same function in many ways, and their constants are rounded to f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from mho.errors import NetworkError
+from mho.network.activations import FUNCTIONS
 from mho.network.fold import fold
 from mho.network.layers import Activation, Affine, Concatenate, Elementwise, Layer, Normalise, Reduce, Select
 
@@ -28,38 +27,14 @@ TOLERANCE = 2e-6
 LONGEST = 16
 """Layers that a spelling may have."""
 
-_UNARY: Mapping[str, Callable[..., Values]] = {
-    "scale_shift": lambda x, scale, shift: x * scale + shift,
-    "power": lambda x, exponent: np.power(x, exponent),
-    "clip": lambda x, low, high: np.clip(x, low, high),
-    "relu": lambda x: np.maximum(x, 0.0),
-    "sigmoid": special.expit,
-    "softplus": lambda x: np.logaddexp(0.0, x),
-    "reciprocal": lambda x: 1.0 / x,
-    "reciprocal_sqrt": lambda x: 1.0 / np.sqrt(x),
-    "negate": np.negative,
-    "absolute": np.abs,
-    "erf": special.erf,
-    "tanh": np.tanh,
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-}
-_BINARY: Mapping[str, Callable[[Values, Values], Values]] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "divide": np.divide,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-}
-_KNOWN: Mapping[str, Callable[[Values], Values]] = {
-    "gelu": lambda x: 0.5 * x * (1.0 + special.erf(x / math.sqrt(2.0))),
-    "gelu_tanh": lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))),
-    "silu": lambda x: x * special.expit(x),
-    "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
-    "hard_swish": lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,
-}
+_UNARY = (
+    "scale_shift", "power", "clip", "relu", "sigmoid", "softplus", "reciprocal", "reciprocal_sqrt", "negate", "absolute", "erf",
+    "tanh", "exp", "log", "sqrt",
+)  # fmt: skip
+_BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+"""Functions of which spellings are made."""
+_KNOWN = ("gelu", "gelu_tanh", "silu", "mish", "hard_swish")
+"""Functions that are spelt."""
 _POINTS = np.linspace(-9.0, 9.0, 721)
 _ROWS = (1e-4, 1e-2, 1.0, 3.0)
 """Sizes of the sample rows of a norm; on the small ones epsilon decides."""
@@ -110,9 +85,7 @@ def recognise(layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[st
 
 @dataclass(frozen=True)
 class _View:
-    """The network as the search sees it: layers, readers of each tensor, tensors that must stay,
-    positions.
-    """
+    """The network as the search sees it: layers, readers of each tensor, tensors that must stay, positions."""
 
     layers: dict[str, Layer]
     readers: dict[str, set[str]]
@@ -137,9 +110,7 @@ class _View:
 
 
 def _replacement(network: _View, last: Layer) -> tuple[Layer | None, set[str]]:
-    """Grow a group backwards from its last layer; the largest one that only one tensor enters and that is
-    known.
-    """
+    """Grow a group backwards from its last layer; the largest one that only one tensor enters and that is known."""
     if isinstance(last, Activation) and last.function not in _UNARY:
         return None, set()
     group, entering = {last.name}, set(last.inputs)
@@ -168,8 +139,8 @@ def _known(network: _View, group: list[str], source: str, last: Layer) -> Layer 
     reductions = [layer for layer in members if isinstance(layer, Reduce)]
     if not reductions:
         result = _evaluate(members, source, _POINTS)
-        for function, reference in _KNOWN.items():
-            if _same(result, reference(_POINTS)):
+        for function in _KNOWN:
+            if _same(result, FUNCTIONS[function](_POINTS)):
                 return Activation(name=last.name, inputs=(source,), shape=last.shape, function=function)
         return None
     axes = len(reductions[0].axes)
@@ -186,12 +157,7 @@ def _known(network: _View, group: list[str], source: str, last: Layer) -> Layer 
             reference_rows = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
             if width > 1 and _same(result, reference_rows):
                 return Normalise(
-                    name=last.name,
-                    inputs=(source,),
-                    shape=last.shape,
-                    function=function,
-                    epsilon=epsilon,
-                    axes=axes,
+                    name=last.name, inputs=(source,), shape=last.shape, function=function, epsilon=epsilon, axes=axes
                 )
     return None
 
@@ -207,20 +173,13 @@ def _shifts(members: Sequence[Layer]) -> list[float]:
 
 
 def _evaluate(members: Sequence[Layer], source: str, x: Values) -> Values:
-    """Run a group on numbers; a mean is over the last axis of the sample, which stands for all trailing
-    ones.
-    """
+    """Run a group on numbers; a mean is over the last axis of the sample, which stands for all trailing ones."""
     values = {source: x}
     with np.errstate(all="ignore"):
         for layer in members:
             operands = [values[name] for name in layer.inputs]
-            match layer:
-                case Activation():
-                    made = _UNARY[layer.function](operands[0], **layer.parameters)
-                case Elementwise():
-                    made = _BINARY[layer.function](operands[0], operands[1])
-                case _:
-                    made = operands[0].mean(-1, keepdims=True)
+            mean = isinstance(layer, Reduce)
+            made = operands[0].mean(-1, keepdims=True) if mean else layer.compute(operands, 1)
             values[layer.name] = made
     return values[members[-1].name]
 

@@ -16,7 +16,7 @@ al. 2002 for the peepholes p; Cho et al. 2014):
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -24,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.arrays import Array
+from mho.network.arrays import Array, computed
 from mho.network.builder import Builder
 
 Function = Callable[[Builder, str, str], str]
@@ -170,7 +170,7 @@ class Lstm(Cell):
         values = self.gate(total, letter, part)
         weights = self.peepholes.get(letter)
         if cell is not None and weights is not None:
-            nothing = Array(weights.shape, None if weights.values is None else np.zeros(weights.shape, np.float32))
+            nothing = Array.filled(weights.shape, known=weights.known)
             seen = self.builder.channel_affine(cell, weights, nothing, 1, f"{part}{letter}.peephole")
             values = self.builder.elementwise("add", values, seen, f"{part}{letter}.sum")
         return self.apply(0, values, f"{part}{letter}")
@@ -235,7 +235,7 @@ class Gru(Cell):
         if self.reset_after and self.hidden_bias is not None:
             reset = self.apply(0, self.gate(given, "r", part), f"{part}r")
             bias = rows(self.hidden_bias, 2 * self.size, 3 * self.size)
-            nothing = Array(bias.shape, None if bias.values is None else np.zeros(bias.shape, np.float32))
+            nothing = Array.filled(bias.shape, known=bias.known)
             seen = builder.channel_affine(reset, bias, nothing, 1, f"{part}n.reset")
             new = builder.elementwise("add", new, seen, f"{part}n.sum")
         made = self.apply(1, new, f"{part}n")
@@ -244,27 +244,30 @@ class Gru(Cell):
 
 
 def unroll(
-    cell: Cell, x: str, axis: int, states: States, *, reverse: bool = False, part: str = ""
-) -> tuple[list[str], States]:
+    cell: Cell, x: str, axis: int, before: Sequence[str | None], place: int, along: int = 0, *, reverse: bool, part: str
+) -> tuple[str, States]:
     """Append all steps of one direction over axis `axis` of x, (batch, time, I) or (time, batch, I).
 
-    `states` are those before the first step, `reverse` goes from the last to the first; `part` begins the names. Returns the
-    hidden values (batch, P) of each step, in the order of time, and the states behind the last. Raises NetworkError for
-    shapes that do not fit.
+    `before` are the states before the first step, of all directions, of which this one is at `place` of axis `along`. `reverse`
+    goes from the last to the first; `part` begins the names. Returns the hidden values of all steps, in the order of time along
+    that axis, and the states behind the last. Raises NetworkError for shapes that do not fit.
     """
     builder = cell.builder
     shape = builder.shape(x)
     if len(shape) != 3:
         raise NetworkError(f"a recurrent layer reads (batch, time, values) or (time, batch, values), not {shape}")
+    states: States = tuple(
+        None if each is None else builder.slice(each, along, place, place + 1, drop=True, part=f"{part}before")
+        for each in before
+    )
     given = cell.project(x, part)
-    steps = range(shape[axis])
     hidden: dict[int, str] = {}
-    for step in reversed(steps) if reverse else steps:
+    for step in range(shape[axis])[:: -1 if reverse else 1]:
         here = builder.slice(given, axis, step, step + 1, drop=True, part=f"{part}{step}.given")
         states = cell.step(here, states, f"{part}{step}.")
         assert states[0] is not None
         hidden[step] = states[0]
-    return [hidden[step] for step in steps], states
+    return joined(builder, [hidden[step] for step in sorted(hidden)], axis, f"{part}hidden"), states
 
 
 def joined(builder: Builder, tensors: list[str], axis: int, part: str) -> str:
@@ -278,9 +281,7 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
     """Add two biases, in float64."""
     if one is None or other is None:
         return other if one is None else one
-    if one.values is None or other.values is None:
-        return Array(one.shape)
-    return Array.of((one.real() + other.real()).astype(np.float32))
+    return computed(np.add, one.shape, one, other)
 
 
 def rows(array: Array, first: int, last: int) -> Array:
@@ -298,11 +299,5 @@ def rows(array: Array, first: int, last: int) -> Array:
 
 def _where(bias: Array, first: int, last: int) -> Array:
     """Keep values [first, last) of a bias; the others are zero."""
-    if bias.values is None:
-        return bias
-    kept = np.zeros(bias.shape, dtype=np.float32)
-    kept[first:last] = bias.real()[first:last]
-    return Array.of(kept)
-
-
-__all__ = ["Cell", "Function", "Gru", "Lstm", "Plain", "States", "joined", "rows", "sigmoid", "tanh", "unroll"]
+    places = np.arange(bias.shape[0])
+    return computed(lambda values: np.where((places >= first) & (places < last), values, 0.0), bias.shape, bias)

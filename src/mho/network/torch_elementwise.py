@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from mho.errors import NetworkError
+from mho.network.activations import with_number
 from mho.network.builder import LOWEST
+from mho.network.composites import PLAIN, Step, celu, chain, scale, selu
 from mho.network.torch_builder import Call, Handler, TorchBuilder, Value, type_name
 from mho.network.types import BOOL, REAL, promoted
 
@@ -23,19 +25,6 @@ def _number(value: Any) -> float | None:
     return None
 
 
-def _activation(function: str, **names: tuple[str, float]) -> Handler:
-    """A handler whose parameters come from arguments: parameter=(argument, default)."""
-
-    def handle(builder: TorchBuilder, call: Call) -> str:
-        values = {}
-        for key, (argument, default) in names.items():
-            found = call.get(argument)
-            values[key] = default if found is None else float(found)
-        return builder.activation(_first(call), function, values)
-
-    return handle
-
-
 def _first(call: Call) -> str:
     value = next(iter(call.arguments.values()))
     if not isinstance(value, str):
@@ -43,8 +32,24 @@ def _first(call: Call) -> str:
     return value
 
 
-def _fixed(function: str, **values: float) -> Handler:
-    return lambda builder, call: builder.activation(_first(call), function, values)
+def _activation(function: str, **parameters: float | tuple[str, float]) -> Handler:
+    """A handler whose parameters are numbers, or come from arguments: parameter=(argument, default)."""
+
+    def value(call: Call, given: float | tuple[str, float]) -> float:
+        if not isinstance(given, tuple):
+            return given
+        found = call.get(given[0])
+        return given[1] if found is None else float(found)
+
+    def handle(builder: TorchBuilder, call: Call) -> str:
+        values = {key: value(call, given) for key, given in parameters.items()}
+        return builder.activation(_first(call), function, values)
+
+    return handle
+
+
+def _chain(*steps: Step) -> Handler:
+    return lambda builder, call: chain(builder, _first(call), *steps)
 
 
 def _gelu(builder: TorchBuilder, call: Call) -> str:
@@ -57,12 +62,6 @@ def _elu(builder: TorchBuilder, call: Call) -> str:
     return builder.activation(_first(call), "elu", {"alpha": call["alpha"]})
 
 
-def _selu(builder: TorchBuilder, call: Call) -> str:
-    """Scale * elu(x, alpha), with the two constants of Klambauer et al. (2017), Self-normalizing networks."""
-    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    return builder.scale_shift(builder.activation(_first(call), "elu", {"alpha": alpha}, "elu"), scale, 0.0)
-
-
 def _softplus(builder: TorchBuilder, call: Call) -> str:
     if call["beta"] != 1 or call["threshold"] < 20:
         raise NetworkError("softplus with beta other than 1, or linear from a threshold below 20 on, is not known")
@@ -73,11 +72,6 @@ def _round(builder: TorchBuilder, call: Call) -> str:
     if call.get("decimals", 0) != 0:
         raise NetworkError("rounding to decimals is not known; known: to whole numbers")
     return builder.activation(_first(call), "round")
-
-
-def _log_sigmoid(builder: TorchBuilder, call: Call) -> str:
-    turned = builder.activation(_first(call), "negate", part="negate")
-    return builder.activation(builder.activation(turned, "softplus", part="softplus"), "negate")
 
 
 def _prelu(builder: TorchBuilder, call: Call) -> str:
@@ -216,25 +210,12 @@ def _broadcast(builder: TorchBuilder, x: str, call: Call) -> str:
 
 
 def _with_number(builder: TorchBuilder, function: str, x: str, c: float, *, turned: bool) -> str:
-    match function, turned:
-        case "add", _:
-            return builder.scale_shift(x, 1.0, c)
-        case "subtract", False:
-            return builder.scale_shift(x, 1.0, -c)
-        case "subtract", True:
-            return builder.scale_shift(x, -1.0, c)
-        case "multiply", _:
-            return builder.scale_shift(x, c, 0.0)
-        case "divide", False:
-            if c == 0:
-                raise NetworkError("division by zero")
-            return builder.scale_shift(x, 1.0 / c, 0.0)
-        case "divide", True:
-            return builder.scale_shift(builder.activation(x, "reciprocal", part="reciprocal"), c, 0.0)
-        case "maximum", _:
-            return builder.activation(x, "clip", {"low": c, "high": math.inf})
-        case _:
-            return builder.activation(x, "clip", {"low": -math.inf, "high": c})
+    if function == "divide" and turned:
+        return builder.scale_shift(builder.activation(x, "reciprocal", part="reciprocal"), c, 0.0)
+    made = with_number(function, c, turned=turned)
+    if made is None:
+        raise NetworkError("division by zero")
+    return builder.activation(x, *made)
 
 
 def _masked_fill(builder: TorchBuilder, call: Call) -> str:
@@ -254,43 +235,14 @@ def _chosen(builder: TorchBuilder, condition: Any, left: Any, right: Any, call: 
     return _broadcast(builder, made, call)
 
 
-def _square(builder: TorchBuilder, call: Call) -> str:
-    return builder.activation(_first(call), "power", {"exponent": 2.0})
-
-
 def _cast(builder: TorchBuilder, call: Call) -> str:
     """To reals, integers or truths; floating types are all reals."""
     return builder.convert(call["self"], type_name(getattr(call.meta, "dtype", torch.float32)))
 
 
-def _celu(builder: TorchBuilder, call: Call) -> str:
-    """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
-    alpha = float(call["alpha"])
-    scaled = builder.scale_shift(_first(call), 1.0 / alpha, 0.0, "scale")
-    return builder.scale_shift(builder.activation(scaled, "elu", {"alpha": 1.0}, "elu"), alpha, 0.0)
-
-
 def _floor_divide(builder: TorchBuilder, call: Call) -> Value:
     arguments = {**call.arguments, "rounding_mode": "floor"}
     return _arithmetic("divide")(builder, replace(call, arguments=arguments))
-
-
-def _logarithm(base: float) -> Handler:
-    return lambda builder, call: builder.scale_shift(
-        builder.activation(_first(call), "log", part="log"), 1.0 / math.log(base), 0.0
-    )
-
-
-def _log_plus_one(builder: TorchBuilder, call: Call) -> str:
-    return builder.activation(builder.scale_shift(_first(call), 1.0, 1.0, "plus_one"), "log")
-
-
-def _exp_less_one(builder: TorchBuilder, call: Call) -> str:
-    return builder.scale_shift(builder.activation(_first(call), "exp", part="exp"), 1.0, -1.0)
-
-
-def _two_to_the(builder: TorchBuilder, call: Call) -> str:
-    return builder.activation(builder.scale_shift(_first(call), math.log(2.0), 0.0, "scale"), "exp")
 
 
 def _truncate(builder: TorchBuilder, call: Call) -> str:
@@ -308,48 +260,38 @@ def _threshold(builder: TorchBuilder, call: Call) -> str:
     return builder.select(above, x, builder.tensor(torch.tensor(value)))
 
 
-PLAIN = {
-    "tan": "tangent", "asin": "arcsine", "acos": "arccosine", "atan": "arctangent", "sinh": "hyperbolic_sine",
-    "cosh": "hyperbolic_cosine", "asinh": "area_sine", "acosh": "area_cosine", "atanh": "area_tangent", "floor": "floor",
-    "ceil": "ceiling", "sign": "sign", "softsign": "softsign", "isnan": "is_nan",
-}  # fmt: skip
-"""Functions without parameters by torch's name."""
 ELEMENTWISE: dict[str, Handler] = {
-    "relu": _fixed("relu"),
-    "round": _round,
-    "relu6": _fixed("clip", low=0.0, high=6.0),
+    **{name: _activation(function) for name, function in PLAIN.items()},
+    "hardswish": _activation("hard_swish"),
+    "silu": _activation("silu"),
+    "rsqrt": _activation("reciprocal_sqrt"),
+    "isnan": _activation("is_nan"),
+    "isinf": _activation("is_infinite", positive=1.0, negative=1.0),
+    "square": _activation("power", exponent=2.0),
+    "relu6": _activation("clip", low=0.0, high=6.0),
     "hardtanh": _activation("clip", low=("min_val", -1.0), high=("max_val", 1.0)),
-    **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), _clamp),
     "leaky_relu": _activation("leaky_relu", slope=("negative_slope", 0.01)),
+    "hardsigmoid": _activation("hard_sigmoid", alpha=1.0 / 6.0, beta=0.5),
+    "softshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("lambd", 0.5)),
+    "hardshrink": _activation("shrink", threshold=("lambd", 0.5), bias=0.0),
+    "log_sigmoid": _chain(("negate", {}, "negate"), ("softplus", {}, "softplus"), ("negate", {}, None)),
+    "log2": _chain(("log", {}, "log"), ("scale_shift", scale(1.0 / math.log(2.0)), None)),
+    "log10": _chain(("log", {}, "log"), ("scale_shift", scale(1.0 / math.log(10.0)), None)),
+    "log1p": _chain(("scale_shift", scale(1.0, 1.0), "plus_one"), ("log", {}, None)),
+    "expm1": _chain(("exp", {}, "exp"), ("scale_shift", scale(1.0, -1.0), None)),
+    "exp2": _chain(("scale_shift", scale(math.log(2.0)), "scale"), ("exp", {}, None)),
+    "celu": lambda builder, call: celu(builder, _first(call), float(call["alpha"])),
+    "selu": lambda builder, call: selu(builder, _first(call)),
+    "round": _round,
+    **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), _clamp),
     "elu": _elu,
-    "selu": _selu,
     "gelu": _gelu,
-    "hardsigmoid": _fixed("hard_sigmoid", alpha=1.0 / 6.0, beta=0.5),
-    "hardswish": _fixed("hard_swish"),
     "softplus": _softplus,
-    "log_sigmoid": _log_sigmoid,
     "prelu": _prelu,
     "glu": _glu,
     "pow": _power,
-    "square": _square,
-    "rsqrt": _fixed("reciprocal_sqrt"),
-    "neg": _fixed("negate"),
-    "abs": _fixed("absolute"),
-    "sin": _fixed("sine"),
-    **{name: _fixed(function) for name, function in PLAIN.items()},
-    "isinf": _fixed("is_infinite", positive=1.0, negative=1.0),
-    "celu": _celu,
-    "log2": _logarithm(2.0),
-    "log10": _logarithm(10.0),
-    "log1p": _log_plus_one,
-    "expm1": _exp_less_one,
-    "exp2": _two_to_the,
     "trunc": _truncate,
     "threshold": _threshold,
-    "softshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("lambd", 0.5)),
-    "hardshrink": _activation("shrink", threshold=("lambd", 0.5), bias=("zero", 0.0)),
-    "cos": _fixed("cosine"),
-    **{name: _fixed(name) for name in ("sigmoid", "tanh", "silu", "mish", "erf", "exp", "log", "sqrt", "reciprocal")},
     "add": _arithmetic("add"),
     "sub": _arithmetic("subtract"),
     "rsub": _arithmetic("subtract", reverse=True),
@@ -377,7 +319,5 @@ ELEMENTWISE: dict[str, Handler] = {
     **dict.fromkeys(("bitwise_right_shift", "__rshift__"), _bits("shift_right")),
     "masked_fill": _masked_fill,
     "where": _where,
-    "to": _cast,
-    "_to_copy": _cast,
-    "type_as": _cast,
+    **dict.fromkeys(("to", "_to_copy", "type_as"), _cast),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mho.errors import NetworkError
-from mho.network import padding
+from mho.network.composites import pad, rearranged
 from mho.network.geometry import axis_of
 from mho.network.resize import Axis, Resizing, resize
 from mho.network.torch_builder import Call, Handler, TorchBuilder
@@ -44,15 +44,15 @@ def _antialias(builder: TorchBuilder, call: Call) -> str:
 def _pixel_shuffle(builder: TorchBuilder, call: Call) -> str:
     batch, channels, height, width = builder.shape(call["self"])
     r = int(call["upscale_factor"])
-    x = builder.reshape(call["self"], (batch, channels // r**2, r, r, height, width), "apart")
-    return builder.reshape(builder.transpose(x, (0, 1, 4, 2, 5, 3), "transpose"), call.shape)
+    apart = (batch, channels // r**2, r, r, height, width)
+    return rearranged(builder, call["self"], apart, (0, 1, 4, 2, 5, 3), call.shape)
 
 
 def _pixel_unshuffle(builder: TorchBuilder, call: Call) -> str:
     batch, channels, height, width = builder.shape(call["self"])
     r = int(call["downscale_factor"])
-    x = builder.reshape(call["self"], (batch, channels, height // r, r, width // r, r), "apart")
-    return builder.reshape(builder.transpose(x, (0, 1, 3, 5, 2, 4), "transpose"), call.shape)
+    apart = (batch, channels, height // r, r, width // r, r)
+    return rearranged(builder, call["self"], apart, (0, 1, 3, 5, 2, 4), call.shape)
 
 
 _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -67,15 +67,15 @@ def _pad(builder: TorchBuilder, call: Call) -> str:
     before, after = [0] * rank, [0] * rank
     for i in range(len(given) // 2):
         before[rank - 1 - i], after[rank - 1 - i] = given[2 * i], given[2 * i + 1]
-    return padding.pad(builder, x, before, after, _MODES.get(str(mode), str(mode)), float(call.get("value") or 0.0))
+    return pad(builder, x, before, after, _MODES.get(str(mode), str(mode)), float(call.get("value") or 0.0))
 
 
 def _channel_shuffle(builder: TorchBuilder, call: Call) -> str:
     x: str = call["self"]
     batch, channels, *image = builder.shape(x)
     groups = int(call["groups"])
-    apart = builder.reshape(x, (batch, groups, channels // groups, *image), "apart")
-    return builder.reshape(builder.swap(apart, 1, 2, "transpose"), (batch, channels, *image))
+    order = (0, 2, 1, *range(3, 3 + len(image)))
+    return rearranged(builder, x, (batch, groups, channels // groups, *image), order, (batch, channels, *image))
 
 
 def _unfold(builder: TorchBuilder, call: Call) -> str:
@@ -98,13 +98,13 @@ def _windows(builder: TorchBuilder, call: Call) -> str:
         tuple(int(n) for n in call[key]) * (1 if len(call[key]) == 2 else 2)
         for key in ("kernel_size", "stride", "padding", "dilation")
     )
-    x = padding.pad(builder, x, (0, 0, py, px), (0, 0, py, px))
+    x = pad(builder, x, (0, 0, py, px), (0, 0, py, px))
     high, wide = builder.shape(x)[2:]
     counts = (high - dy * (kh - 1) - 1) // sy + 1, (wide - dx * (kw - 1) - 1) // sx + 1
     x = builder.take(x, 2, [k * dy + i * sy for k in range(kh) for i in range(counts[0])], "rows")
     x = builder.take(x, 3, [k * dx + i * sx for k in range(kw) for i in range(counts[1])], "columns")
-    apart = builder.reshape(x, (batch, channels, kh, counts[0], kw, counts[1]), "apart")
-    return builder.reshape(builder.transpose(apart, (0, 1, 2, 4, 3, 5), "transpose"), call.shape)
+    apart = (batch, channels, kh, counts[0], kw, counts[1])
+    return rearranged(builder, x, apart, (0, 1, 2, 4, 3, 5), call.shape)
 
 
 def _roll(builder: TorchBuilder, call: Call) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from mho.errors import NetworkError
-from mho.network.geometry import axis_of
+from mho.network.composites import repeated, tiled
+from mho.network.geometry import axis_of, replaced
 from mho.network.torch_builder import Call, Handler, TorchBuilder
 
 
@@ -59,7 +60,7 @@ def _expand(builder: TorchBuilder, call: Call) -> str:
 
 
 def _repeat(builder: TorchBuilder, call: Call) -> str:
-    """Repeat whole axes: a new axis of the repeats before each, joined with it afterwards."""
+    """Repeat whole axes."""
     x: str = call["self"]
     repeats = [int(n) for n in call.get("repeats", call.get("dims"))]
     shape = list(builder.shape(x))
@@ -67,9 +68,7 @@ def _repeat(builder: TorchBuilder, call: Call) -> str:
     repeats = [1] * (len(shape) - len(repeats)) + repeats
     if all(n == 1 or r == 1 for n, r in zip(shape, repeats, strict=True)):
         return builder.expand(x, call.shape)
-    apart = [size for pair in zip([1] * len(shape), shape, strict=True) for size in pair]
-    wide = [size for pair in zip(repeats, shape, strict=True) for size in pair]
-    return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), call.shape)
+    return tiled(builder, x, shape, repeats)
 
 
 def _repeat_interleave(builder: TorchBuilder, call: Call) -> str:
@@ -79,16 +78,8 @@ def _repeat_interleave(builder: TorchBuilder, call: Call) -> str:
         raise NetworkError("only a fixed number of repeats along one axis is known")
     shape = builder.shape(x)
     axis = axis_of(axis, len(shape))
-    return _interleave(builder, x, {axis: repeats}, call.shape)
-
-
-def _interleave(builder: TorchBuilder, x: str, repeats: dict[int, int], shape: tuple[int, ...]) -> str:
-    apart: list[int] = []
-    wide: list[int] = []
-    for axis, size in enumerate(builder.shape(x)):
-        apart += [size, 1] if axis in repeats else [size]
-        wide += [size, repeats[axis]] if axis in repeats else [size]
-    return builder.reshape(builder.expand(builder.reshape(x, apart, "apart"), wide, "expand"), shape)
+    apart, wide = (replaced(shape, axis, shape[axis], count) for count in (1, repeats))
+    return repeated(builder, x, apart, wide, call.shape)
 
 
 def _slice(builder: TorchBuilder, call: Call) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from mho.errors import NetworkError
 from mho.network.builder import Builder
-from mho.network.recurrent import Cell, Gru, Lstm, Plain, States, joined, tanh, unroll
+from mho.network.recurrent import Cell, Gru, Lstm, Plain, joined, tanh, unroll
 from mho.network.torch_builder import Call, Handler, TorchBuilder, Value
 
 
@@ -62,12 +62,8 @@ def _layers(builder: TorchBuilder, call: Call) -> tuple[Value, ...]:
             place = layer * directions + side
             part = f"l{layer}.{'reverse.' if side else ''}"
             cell = _cell(builder, call.operator, weights[place * each : (place + 1) * each])
-            before: States = tuple(
-                None if state is None else builder.slice(state, 0, place, place + 1, drop=True, part=f"{part}before")
-                for state in states
-            )
-            hidden, after = unroll(cell, x, axis, before, reverse=side == 1, part=part)
-            made.append(joined(builder, hidden, axis, f"{part}hidden"))
+            hidden, after = unroll(cell, x, axis, states, place, reverse=side == 1, part=part)
+            made.append(hidden)
             last.append(after)
         x = made[0] if len(made) == 1 else builder.concatenate(made, 2, f"l{layer}.hidden")
     ends = zip(("hidden", "cell"), zip(*last, strict=True), strict=False)

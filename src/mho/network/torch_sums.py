@@ -7,6 +7,7 @@ from typing import Any
 
 from mho.errors import NetworkError
 from mho.network import contraction
+from mho.network.composites import log_sum_exp, variance
 from mho.network.geometry import axis_of
 from mho.network.torch_builder import Call, Handler, TorchBuilder
 
@@ -39,13 +40,7 @@ def _norm(builder: TorchBuilder, call: Call) -> str:
 
 
 def _log_sum_exp(builder: TorchBuilder, call: Call) -> str:
-    """The largest + log of the sum of exp(x - largest)."""
-    x: str = call["self"]
-    axes = _axes(builder, call, x)
-    largest = builder.reduce(x, "maximum", axes, keep=True, part="maximum")
-    powers = builder.activation(builder.elementwise("subtract", x, largest, "less"), "exp", part="exp")
-    total = builder.activation(builder.reduce(powers, "sum", axes, keep=_keep(call), part="sum"), "log", part="log")
-    return builder.elementwise("add", total, builder.reshape(largest, builder.shape(total), "largest"))
+    return log_sum_exp(builder, call["self"], _axes(builder, call, call["self"]), keep=_keep(call))
 
 
 def _deviation(builder: TorchBuilder, call: Call) -> str:
@@ -57,12 +52,8 @@ def _deviation(builder: TorchBuilder, call: Call) -> str:
     correction = 1.0 if unbiased is None else float(unbiased)
     if count <= correction:
         raise NetworkError(f"a variance of {count} elements with correction {correction:g} does not exist")
-    mean = builder.reduce(x, "mean", axes, keep=True, part="mean")
-    centred = builder.elementwise("subtract", x, mean, "centred")
-    square = builder.elementwise("multiply", centred, centred, "square")
-    variance = builder.reduce(square, "mean", axes, keep=_keep(call), part="variance")
-    root = call.operator == "std"
-    made = builder.scale_shift(variance, count / (count - correction), 0.0, "corrected" if root else None)
+    square, root = variance(builder, x, axes, keep=_keep(call))[1], call.operator == "std"
+    made = builder.scale_shift(square, count / (count - correction), 0.0, "corrected" if root else None)
     return builder.activation(made, "sqrt") if root else made
 
 

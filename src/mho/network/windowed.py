@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from mho.errors import NetworkError
 from mho.network.arrays import Array
 from mho.network.builder import Builder
+from mho.network.composites import pad
 from mho.network.geometry import adaptive_windows, bounded, regular_windows, window_count
-from mho.network.padding import pad
 from mho.network.transposed import offsets, phases, transposed_convolution
 
 Sizes = Sequence[int]

@@ -20,9 +20,8 @@ from mho.errors import MhoError, ProgramError
 from mho.files.archive import opened, read_array
 from mho.files.text import parse_json
 from mho.mapping import Mapper
-from mho.network.graph import Network
+from mho.network.graph import Network, check_shapes
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
-from mho.network.shapes import check_shapes
 from mho.number.alignment import Alignment
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
 from mho.number.squeeze import Squeeze

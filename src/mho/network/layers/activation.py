@@ -9,52 +9,34 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.activations import FUNCTIONS
-from mho.network.layer import AnyArray, Layer, Shape, real
+from mho.network.activations import FUNCTIONS, PARAMETERS
+from mho.network.layer import AnyArray, Pointwise, real
 from mho.network.types import BOOL, REAL
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Activation(Layer):
+class Activation(Pointwise):
     """A function of each element alone; `parameters` by name (clip: low, high; leaky_relu: slope; power: exponent ...)."""
 
     function: str
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     kind: ClassVar[str] = "activation"
-    passes: ClassVar[bool] = True
 
-    FUNCTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "relu": (), "clip": ("low", "high"), "leaky_relu": ("slope",), "elu": ("alpha",), "sigmoid": (), "tanh": (),
-        "gelu": (), "gelu_tanh": (), "silu": (), "hard_sigmoid": ("alpha", "beta"), "hard_swish": (), "softplus": (),
-        "mish": (), "erf": (), "exp": (), "log": (), "sqrt": (), "reciprocal_sqrt": (), "reciprocal": (), "negate": (),
-        "absolute": (), "power": ("exponent",), "sine": (), "cosine": (), "scale_shift": ("scale", "shift"),
-        "tangent": (), "arcsine": (), "arccosine": (), "arctangent": (), "hyperbolic_sine": (), "hyperbolic_cosine": (),
-        "area_sine": (), "area_cosine": (), "area_tangent": (), "floor": (), "ceiling": (), "round": (), "sign": (),
-        "softsign": (), "threshold": ("threshold",), "shrink": ("threshold", "bias"), "not": (), "is_nan": (),
-        "is_infinite": ("positive", "negative"),
-    }  # fmt: skip
+    FUNCTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = PARAMETERS
     EXACT: ClassVar[tuple[str, ...]] = (
-        "relu",
-        "clip",
-        "negate",
-        "absolute",
-        "sign",
-        "not",
-        "floor",
-        "ceiling",
-        "round",
-    )
+        "relu", "clip", "negate", "absolute", "sign", "not", "floor", "ceiling", "round",
+    )  # fmt: skip
     """Functions that keep integers and truths what they are; the others make reals of them."""
 
     def __post_init__(self) -> None:
         """Refuse functions that are not known, and parameters that do not fit the function."""
         super().__post_init__()
-        if self.function not in self.FUNCTIONS:
+        if self.function not in PARAMETERS:
             raise NetworkError(f"layer {self.name!r}: unknown activation {self.function!r}")
-        if sorted(self.parameters) != sorted(self.FUNCTIONS[self.function]):
+        if sorted(self.parameters) != sorted(PARAMETERS[self.function]):
             raise NetworkError(
-                f"layer {self.name!r}: {self.function} takes {self.FUNCTIONS[self.function]}, not {tuple(self.parameters)}"
+                f"layer {self.name!r}: {self.function} takes {PARAMETERS[self.function]}, not {tuple(self.parameters)}"
             )
 
     def result_type(self, operands: Sequence[str]) -> str:
@@ -63,18 +45,10 @@ class Activation(Layer):
             return BOOL
         return operands[0] if self.function in self.EXACT else REAL
 
-    def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the operand's shape."""
-        return operands[0]
-
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Apply the function; those that are not `EXACT` see integers and truths as reals."""
         x = operands[0] if self.function in self.EXACT else real(operands[0])
-        return np.asarray(FUNCTIONS[self.function](np.asarray(x, order="C"), self.parameters))
-
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True: each element stands alone."""
-        return True
+        return np.asarray(FUNCTIONS[self.function](np.asarray(x, order="C"), **self.parameters))
 
     def changes_nothing(self) -> bool:
         """Return True for x * 1 + 0."""

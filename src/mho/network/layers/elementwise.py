@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError, choices
-from mho.network.layer import AnyArray, Layer, Shape, aligned, real
+from mho.network.layer import AnyArray, Pointwise, real
 from mho.network.types import BOOL, REAL, promoted
 
 
@@ -56,7 +56,7 @@ FUNCTIONS: Mapping[str, Callable[[AnyArray, AnyArray], AnyArray]] = {
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Elementwise(Layer):
+class Elementwise(Pointwise):
     """Two tensors combined element by element with broadcasting, by one of `FUNCTIONS`.
 
     Integers stay exact: their quotient is cut off towards zero. "modulo" has the sign of the divisor, "remainder" that of
@@ -67,7 +67,6 @@ class Elementwise(Layer):
 
     kind: ClassVar[str] = "elementwise"
     arity: ClassVar[tuple[int, int]] = (2, 2)
-    passes: ClassVar[bool] = True
 
     COMPARISONS: ClassVar[tuple[str, ...]] = (
         "equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal",
@@ -88,65 +87,39 @@ class Elementwise(Layer):
             return BOOL
         return operands[0] if self.function == "power" else promoted(operands)
 
-    def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the broadcast shape."""
-        return tuple(np.broadcast_shapes(*operands))
-
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Combine two tensors with broadcasting."""
         return np.asarray(FUNCTIONS[self.function](operands[0], operands[1]))
 
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if axis 0 of the operands lines up."""
-        return aligned(operands, self.shape)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Select(Layer):
+class Select(Pointwise):
     """Of three tensors, broadcast: elements of the second where the first is true, of the third elsewhere."""
 
     kind: ClassVar[str] = "select"
     arity: ClassVar[tuple[int, int]] = (3, 3)
-    passes: ClassVar[bool] = True
 
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type of what is selected."""
         return promoted(operands[1:])
 
-    def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the broadcast shape."""
-        return tuple(np.broadcast_shapes(*operands))
-
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Select element by element."""
         return np.where(operands[0].astype(bool), operands[1], operands[2])
 
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if axis 0 of the operands lines up."""
-        return aligned(operands, self.shape)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Convert(Layer):
+class Convert(Pointwise):
     """Values as another `type` (see `types`): reals are cut off towards zero, and true where they are not 0."""
 
     type: str
 
     kind: ClassVar[str] = "convert"
-    passes: ClassVar[bool] = True
 
     def result_type(self, operands: Sequence[str]) -> str:
         """Return the type converted to."""
         return self.type
 
-    def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the operand's shape."""
-        return operands[0]
-
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Convert element by element."""
         return real(operands[0]) if self.type == REAL else operands[0].astype(self.type)
-
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True: each element stands alone."""
-        return True

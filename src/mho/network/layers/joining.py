@@ -10,29 +10,40 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.layer import AnyArray, Layer, Shape, aligned, need
-from mho.network.types import promoted
+from mho.network.geometry import Shape, need, replaced
+from mho.network.layer import AnyArray, Layer, aligned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Concatenate(Layer):
+class Joining(Layer):
+    """A layer whose output holds the values of all its operands."""
+
+    arity: ClassVar[tuple[int, int]] = (1, 1_000_000)
+    keeps_type: ClassVar[bool] = True
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True if axis 0 of the operands lines up."""
+        return aligned(operands, self.shape)
+
+    def carried(self) -> tuple[str, ...]:
+        """Return all operands."""
+        return self.inputs
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concatenate(Joining):
     """Tensors joined along one axis, counted from 0."""
 
     axis: int
 
     kind: ClassVar[str] = "concatenate"
-    arity: ClassVar[tuple[int, int]] = (1, 1_000_000)
-
-    def result_type(self, operands: Sequence[str]) -> str:
-        """Return the type of what is joined."""
-        return promoted(operands)
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the shape of the first, as long along the axis as all together."""
         axis, first = self.axis, operands[0]
-        need(0 <= axis < len(first))
-        need(len({(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in operands}) == 1)
-        return (*first[:axis], sum(shape[axis] for shape in operands), *first[axis + 1 :])
+        fit = 0 <= axis < len(first) and len({(len(shape), *replaced(shape, axis)) for shape in operands}) == 1
+        need(fit, f"tensors of shapes {list(operands)} cannot be joined along axis {axis}")
+        return replaced(first, axis, sum(shape[axis] for shape in operands))
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Join the tensors; an operand with one sample is repeated for all of them."""
@@ -45,11 +56,7 @@ class Concatenate(Layer):
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if it joins along another axis than 0 and axis 0 of the operands lines up."""
-        return self.axis != 0 and aligned(operands, self.shape)
-
-    def carried(self) -> tuple[str, ...]:
-        """Return all operands."""
-        return self.inputs
+        return self.axis != 0 and super().extends(operands)
 
     def changes_nothing(self) -> bool:
         """Return True for one operand."""
@@ -57,7 +64,7 @@ class Concatenate(Layer):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Interleave(Layer):
+class Interleave(Joining):
     """Images (B, C, h, w) woven into one: output (y, x) is that of input (y mod rows, x mod columns) at (y // rows, x // columns).
 
     Input i * columns + j holds the phase (i, j), so inputs may differ by one in height and width.
@@ -67,7 +74,6 @@ class Interleave(Layer):
     columns: int
 
     kind: ClassVar[str] = "interleave"
-    arity: ClassVar[tuple[int, int]] = (1, 1_000_000)
 
     def __post_init__(self) -> None:
         """Refuse a number of phases that is not rows x columns."""
@@ -76,10 +82,6 @@ class Interleave(Layer):
             raise NetworkError(
                 f"layer {self.name!r} weaves {len(self.inputs)} phases, not {self.rows} x {self.columns}"
             )
-
-    def result_type(self, operands: Sequence[str]) -> str:
-        """Return the type of what is woven."""
-        return promoted(operands)
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the shape asked for: phase (i, j) has the outputs whose height is i mod rows and whose width is j mod columns."""
@@ -98,11 +100,3 @@ class Interleave(Layer):
             row, column = divmod(place, self.columns)
             woven[:, :, row :: self.rows, column :: self.columns] = operand
         return woven
-
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if axis 0 of the operands lines up."""
-        return aligned(operands, self.shape)
-
-    def carried(self) -> tuple[str, ...]:
-        """Return all operands."""
-        return self.inputs

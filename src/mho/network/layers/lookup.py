@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from mho.errors import NumberError
 from mho.network.arrays import Array
-from mho.network.layer import AnyArray, Layer, Shape, need
+from mho.network.geometry import Shape, need, replaced
+from mho.network.layer import AnyArray, Layer
 
 
 def whole_numbers(layer: Layer, places: AnyArray) -> npt.NDArray[np.int64]:
@@ -80,13 +81,15 @@ class Gather(Layer):
         """Return the shape of the places and of what lies at each."""
         shape, places = operands
         axis = self.axis
-        need(0 <= axis < max(len(shape), 1))
+        why = f"places of shape {places} do not fit a tensor of shape {shape} along axis {axis}"
+        need(0 <= axis < max(len(shape), 1), why)
         if self.function == "rows":
-            return (*shape[:axis], *places, *shape[axis + 1 :])
+            return replaced(shape, axis, *places)
         if self.function == "elements":
-            need(len(places) == len(shape) and all(places[i] <= n or i == axis for i, n in enumerate(shape)))
+            need(len(places) == len(shape) and all(places[i] <= n or i == axis for i, n in enumerate(shape)), why)
             return places
-        need(self.function == "points" and places[:axis] == shape[:axis] and 1 <= places[-1] <= len(shape) - axis)
+        fit = axis < len(places) and places[:axis] == shape[:axis] and 1 <= places[-1] <= len(shape) - axis
+        need(self.function == "points" and fit, f"places of shape {places} do not fit {shape} behind {axis} axes")
         return (*places[:-1], *shape[axis + places[-1] :])
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from mho.errors import NetworkError
 from mho.network.arrays import Array
-from mho.network.geometry import windows_of
-from mho.network.layer import AnyArray, Layer, Shape, aligned, need, need_shape
+from mho.network.geometry import Shape, broadcast, need, windows_of
+from mho.network.layer import AnyArray, Layer, aligned, need_shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,8 +100,11 @@ class Convolution(MatrixLayer):
         """Return samples, output channels and windows along height and width."""
         (image,) = operands
         groups, outputs = self.convolution_groups, self.weight.shape[0]
-        need(len(self.weight.shape) == 4 and groups >= 1 and outputs % groups == 0)
-        need(image[1] == self.weight.shape[1] * groups)
+        fits = len(self.weight.shape) == 4 and groups >= 1 and outputs % groups == 0
+        need(
+            fits and image[1] == self.weight.shape[1] * groups,
+            f"a convolution of {image[1]} channels in {groups} groups cannot have weights {self.weight.shape}",
+        )
         need_shape(self.bias, (outputs,))
         return (image[0], outputs, *windows_of(image, self.kernel, self.stride, self.padding, self.dilation))
 
@@ -135,8 +138,11 @@ class Linear(MatrixLayer):
         """Return the operand's shape with the outputs as its last axis."""
         (shape,) = operands
         outputs = self.weight.shape[0]
-        need(len(self.weight.shape) == 2 and self.groups >= 1 and outputs % self.groups == 0)
-        need(shape[-1] == self.groups * self.rows)
+        fits = len(self.weight.shape) == 2 and self.groups >= 1 and outputs % self.groups == 0
+        need(
+            fits and shape[-1:] == (self.groups * self.rows,),
+            f"weights of shape {self.weight.shape} cannot multiply a tensor of shape {shape}",
+        )
         need_shape(self.bias, (outputs,))
         return (*shape[:-1], outputs)
 
@@ -179,6 +185,8 @@ class MatrixProduct(Layer):
 
     kind: ClassVar[str] = "matrix product"
     arity: ClassVar[tuple[int, int]] = (2, 2)
+    work: ClassVar[int] = 0
+    """Its multiply-accumulates are counted apart (`macs`)."""
 
     @property
     def macs(self) -> int:
@@ -188,16 +196,13 @@ class MatrixProduct(Layer):
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the broadcast leading axes, M and N."""
         left, right = operands
-        need(left[-1] == right[-2] == self.inner)
-        return (*np.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+        fit = len(left) > 1 and len(right) > 1 and left[-1] == right[-2] == self.inner
+        need(fit, f"tensors of shape {left} and {right} cannot be multiplied as matrices")
+        return (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Multiply matrix by matrix."""
         return np.asarray(np.matmul(np.ascontiguousarray(operands[0]), np.ascontiguousarray(operands[1])))
-
-    def operations(self, operands: Sequence[Shape]) -> int:
-        """Return 0: its multiply-accumulates are counted apart (`macs`)."""
-        return 0
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if axis 0 is a leading axis of the operands that vary, or rows by a fixed matrix."""

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.layer import AnyArray, Layer, Shape, need
+from mho.network.geometry import Shape, broadcast, need, replaced
+from mho.network.layer import AlongAxis, AnyArray, Layer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,7 +23,8 @@ class Reshape(Layer):
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the shape asked for, which has as many elements."""
-        need(math.prod(operands[0]) == self.size)
+        fits = math.prod(operands[0]) == self.size
+        need(fits, f"a tensor of shape {operands[0]} cannot be given the shape {self.shape}")
         return self.shape
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
@@ -49,8 +51,10 @@ class Transpose(Layer):
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's axes in their new order."""
-        need(sorted(self.permutation) == list(range(len(operands[0]))))
-        return tuple(operands[0][axis] for axis in self.permutation)
+        (shape,) = operands
+        every = sorted(self.permutation) == list(range(len(shape)))
+        need(every, f"{self.permutation} is not a permutation of the axes of {shape}")
+        return tuple(shape[axis] for axis in self.permutation)
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Permute the axes."""
@@ -66,13 +70,12 @@ class Transpose(Layer):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Slice(Layer):
+class Slice(AlongAxis):
     """Elements start, start + step, ... along one axis, below stop, or above it (-1: to the first) where step is negative.
 
     `drop` removes the axis, which then has length 1.
     """
 
-    axis: int
     start: int
     stop: int
     step: int = 1
@@ -84,12 +87,12 @@ class Slice(Layer):
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's shape with fewer elements along the axis, or without it."""
         (shape,) = operands
-        axis = self.axis
-        need(0 <= axis < len(shape) and self.step != 0)
+        need(0 <= self.axis < len(shape) and self.step != 0)
         places = range(self.start, self.stop, self.step)
-        need(len(places) == 1 or not self.drop)
-        need(min(places[0], places[-1]) >= 0 and max(places[0], places[-1]) < shape[axis])
-        return (*shape[:axis], *(() if self.drop else (len(places),)), *shape[axis + 1 :])
+        count = len(places)
+        need(count == 1 or not self.drop, f"axis {self.axis} has length {count} and cannot be dropped")
+        need(not count or (min(places[0], places[-1]) >= 0 and max(places[0], places[-1]) < shape[self.axis]))
+        return replaced(shape, self.axis, *(() if self.drop else (count,)))
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Slice one axis."""
@@ -97,50 +100,40 @@ class Slice(Layer):
         taken = operands[0][(slice(None),) * self.axis + (slice(self.start, stop, self.step),)]
         return taken.reshape(taken.shape[: self.axis] + taken.shape[self.axis + 1 :]) if self.drop else taken
 
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if it leaves axis 0 whole."""
-        return self.axis != 0
-
     def changes_nothing(self) -> bool:
         """Return True for all elements, in order."""
         return self.step == 1 and not self.drop
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Take(Layer):
+class Take(AlongAxis):
     """Elements of one axis at known places, in any order, any of them more than once.
 
     Nearest-neighbour resizing, padding by reflection, by the edge or by wrapping round, rolling and flipping are this: the
     address at which a value is read.
     """
 
-    axis: int
     places: tuple[int, ...]
 
     kind: ClassVar[str] = "take"
     moves_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuse places before the first element, and as many as the output is not long."""
+        """Refuse places before the first element."""
         super().__post_init__()
-        if self.shape[self.axis] != len(self.places) or min(self.places) < 0:
-            raise NetworkError(
-                f"layer {self.name!r} takes {len(self.places)} places for an output of shape {self.shape}"
-            )
+        if min(self.places, default=-1) < 0:
+            raise NetworkError(f"layer {self.name!r} takes no places, or places before the first element")
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's shape with as many elements along the axis as places."""
         (shape,) = operands
-        need(0 <= self.axis < len(shape) and max(self.places) < shape[self.axis])
-        return (*shape[: self.axis], len(self.places), *shape[self.axis + 1 :])
+        fit = 0 <= self.axis < len(shape) and max(self.places) < shape[self.axis]
+        need(fit, f"places {list(self.places[:8])} do not lie along axis {self.axis} of {shape}")
+        return replaced(shape, self.axis, len(self.places))
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Take the elements at the places."""
         return np.take(operands[0], self.places, axis=self.axis)
-
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if it leaves axis 0 whole."""
-        return self.axis != 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,8 +144,10 @@ class Expand(Layer):
     moves_only: ClassVar[bool] = True
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the broadcast shape."""
-        return tuple(np.broadcast_shapes(operands[0], self.shape))
+        """Return the shape asked for, to which the operand is broadcast."""
+        fits = broadcast(operands[0], self.shape) == self.shape
+        need(fits, f"a tensor of shape {operands[0]} cannot be broadcast to {self.shape}")
+        return self.shape
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Broadcast; the first axis is longer by `factor`."""
@@ -177,14 +172,12 @@ class Pad(Layer):
     value: float = 0.0
 
     kind: ClassVar[str] = "pad"
-
-    def result_type(self, operands: Sequence[str]) -> str:
-        """Return the type of what is padded."""
-        return operands[0]
+    keeps_type: ClassVar[bool] = True
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's shape, longer by the borders."""
-        need(min(*self.before, *self.after, 0) >= 0)
+        widths = f"negative padding {self.before}, {self.after} is not known; slice instead"
+        need(min(*self.before, *self.after, 0) >= 0, widths)
         return tuple(n + a + b for n, a, b in zip(operands[0], self.before, self.after, strict=True))
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:

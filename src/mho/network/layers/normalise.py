@@ -10,7 +10,8 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.arrays import Array
-from mho.network.layer import AnyArray, Layer, Shape, need, need_shape, real
+from mho.network.geometry import Shape, need
+from mho.network.layer import AnyArray, Layer, need_shape, real
 from mho.network.layers.reduction import row_sums
 
 
@@ -32,6 +33,8 @@ class Normalise(Layer):
 
     kind: ClassVar[str] = "normalise"
     passes: ClassVar[bool] = True
+    work: ClassVar[int] = 6
+    """Two sums, subtract, divide, scale, offset."""
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's shape."""
@@ -71,10 +74,6 @@ class Normalise(Layer):
             result = result + self.offset.real().reshape(channels)
         return np.asarray(result)
 
-    def operations(self, operands: Sequence[Shape]) -> int:
-        """Count six an element: two sums, subtract, divide, scale, offset."""
-        return 6 * self.size
-
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if no statistics are taken over axis 0."""
         return self.function == "group" or self.axes < len(operands[0][0])
@@ -90,6 +89,7 @@ class ChannelAffine(Layer):
 
     kind: ClassVar[str] = "channel affine"
     passes: ClassVar[bool] = True
+    work: ClassVar[int] = 2
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return the operand's shape."""
@@ -104,10 +104,6 @@ class ChannelAffine(Layer):
         shape = [1] * operands[0].ndim
         shape[self.axis] = -1
         return np.asarray(operands[0] * self.scale.real().reshape(shape) + self.offset.real().reshape(shape))
-
-    def operations(self, operands: Sequence[Shape]) -> int:
-        """Count a product and a sum an element."""
-        return 2 * self.size
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if the channels are not axis 0."""

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NetworkError
-from mho.network.geometry import windows_of
-from mho.network.layer import AnyArray, Layer, Shape, need
+from mho.network.geometry import Shape, need, windows_of
+from mho.network.layer import AnyArray, Layer
 from mho.network.types import REAL
 
 

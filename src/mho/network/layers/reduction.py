@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.layer import AnyArray, Layer, Shape, need, real
+from mho.network.geometry import Shape, need
+from mho.network.layer import AlongAxis, AnyArray, Layer, real
 
 
 def row_sums(rows: AnyArray) -> AnyArray:
@@ -92,23 +93,14 @@ class Reduce(Layer):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CumulativeSum(Layer):
+class CumulativeSum(AlongAxis):
     """Sums of all elements up to each along one axis, from the last one back if `reverse`, without itself if `exclusive`."""
 
-    axis: int
     exclusive: bool = False
     reverse: bool = False
 
     kind: ClassVar[str] = "cumulative sum"
-
-    def result_type(self, operands: Sequence[str]) -> str:
-        """Return the type of what is summed."""
-        return operands[0]
-
-    def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the operand's shape."""
-        need(0 <= self.axis < len(operands[0]))
-        return operands[0]
+    keeps_type: ClassVar[bool] = True
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Sum up along the axis, one element after the other."""
@@ -119,35 +111,18 @@ class CumulativeSum(Layer):
             sums = np.concatenate([np.zeros_like(sums[:1]), sums[:-1]])
         return np.moveaxis(sums[::-1] if self.reverse else sums, 0, self.axis)
 
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if it sums along another axis than 0."""
-        return self.axis != 0
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Softmax(Layer):
+class Softmax(AlongAxis):
     """exp(x - max) / sum over one axis, counted from 0."""
-
-    axis: int
 
     kind: ClassVar[str] = "softmax"
     passes: ClassVar[bool] = True
-
-    def made_shape(self, operands: Sequence[Shape]) -> Shape:
-        """Return the operand's shape."""
-        need(0 <= self.axis < len(operands[0]))
-        return operands[0]
+    work: ClassVar[int] = 5
+    """Maximum, subtract, exponential, sum, divide."""
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """exp(x - max) / sum(exp(x - max)) over the axis."""
         rows = np.ascontiguousarray(np.moveaxis(real(operands[0]), self.axis, -1))
         powers = np.exp(rows - rows.max(axis=-1, keepdims=True))
         return np.moveaxis(powers / row_sums(powers), -1, self.axis)
-
-    def operations(self, operands: Sequence[Shape]) -> int:
-        """Count five an element: maximum, subtract, exponential, sum, divide."""
-        return 5 * self.size
-
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if it is not over axis 0."""
-        return self.axis != 0

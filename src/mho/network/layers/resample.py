@@ -9,17 +9,17 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.layer import AnyArray, Layer, Shape, need, real
+from mho.network.geometry import Shape, need, replaced
+from mho.network.layer import AlongAxis, AnyArray, real
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Resample(Layer):
+class Resample(AlongAxis):
     """Weighted sums of elements along one axis: output i is the sum over t of weights[i][t] * x[places[i][t]].
 
     Linear and cubic resizing, one axis each; as many elements (`taps`) for every output.
     """
 
-    axis: int
     places: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[float, ...], ...]
 
@@ -27,13 +27,11 @@ class Resample(Layer):
     passes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuse places and weights that do not fit one another or the output."""
+        """Refuse places and weights that do not fit one another."""
         super().__post_init__()
         places, weights = ({len(row) for row in rows} for rows in (self.places, self.weights))
-        if len(places) != 1 or places != weights or not len(self.places) == len(self.weights) == self.shape[self.axis]:
-            raise NetworkError(
-                f"layer {self.name!r} needs as many places and weights for each of {self.shape[self.axis]} outputs"
-            )
+        if len(places) != 1 or places != weights or len(self.places) != len(self.weights):
+            raise NetworkError(f"layer {self.name!r} needs as many places and weights for each output")
 
     @property
     def taps(self) -> int:
@@ -45,7 +43,7 @@ class Resample(Layer):
         (shape,) = operands
         places = [place for row in self.places for place in row]
         need(0 <= self.axis < len(shape) and min(places) >= 0 and max(places) < shape[self.axis])
-        return (*shape[: self.axis], len(self.places), *shape[self.axis + 1 :])
+        return replaced(shape, self.axis, len(self.places))
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Add up tap by tap."""
@@ -60,7 +58,3 @@ class Resample(Layer):
     def operations(self, operands: Sequence[Shape]) -> int:
         """Count a product and a sum for each tap, less one sum."""
         return self.size * (2 * self.taps - 1)
-
-    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
-        """Return True if it leaves axis 0 whole."""
-        return self.axis != 0

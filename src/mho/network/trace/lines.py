@@ -22,8 +22,8 @@ from mho.errors import TraceError
 from mho.network.trace import values
 from mho.network.trace.baskets import baskets
 from mho.network.trace.columns import Chosen, LineOptions, choose
-from mho.network.trace.order import Lines, between, in_order, joined
-from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, Tables, falling, whole_weights
+from mho.network.trace.order import Lines, in_order, joined
+from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, Tables, bag_starts, falling, whole_weights
 from mho.network.trace.text import TextFile
 from mho.network.trace.values import Codes, Untidy
 
@@ -36,16 +36,16 @@ MOST_SORTED = 1 << 27
 class Records:
     """Some records, cut into look-ups: a column for each role, arrow arrays or numbers.
 
-    `of`: the record of each look-up, None where look-ups are records; `first`: the record of the first.
+    `first`: the first of the records; `of`: the record of each look-up.
     """
 
     columns: dict[str, Any]
     first: int
-    of: Integers | None = None
+    of: Integers
 
     def record(self, at: int) -> int:
         """Return the record of a look-up."""
-        return self.first + at if self.of is None or not len(self.of) else int(self.of[at])
+        return int(self.of[at]) if len(self.of) else self.first
 
 
 @dataclass(frozen=True)
@@ -211,12 +211,11 @@ class LineFile:
             kept = ~missing if kept is None else kept & ~missing
         if kept is None:
             return records
-        of = records.first + np.flatnonzero(kept) if records.of is None else records.of[kept]
         columns = {
             role: column[kept] if isinstance(column, np.ndarray) else column.filter(kept)
             for role, column in records.columns.items()
         }
-        return Records(columns, records.first, of)
+        return Records(columns, records.first, records.of[kept])
 
     def _numbers(self, records: Records, first: int) -> Lines:
         def place(at: int) -> str:
@@ -238,8 +237,7 @@ class LineFile:
         if "weight" in columns:
             weight = whole_weights(values.reals(columns["weight"], "weight", place), place)
         time = values.times(columns["time"], place) if "time" in columns else None
-        of = records.of if records.of is not None or not count else None
-        return Lines(query, table, row, weight, time, first, records.first, of)
+        return Lines(query, table, row, weight, time, records.of, first)
 
     def _bags(self, blocks: Iterable[Lines]) -> Iterator[Piece]:
         """Make bags of lines; the last query of a block waits for the next one, which may go on with it."""
@@ -255,11 +253,11 @@ class LineFile:
                 waiting.append(lines)
                 continue
             if start or waiting:
-                done = [*waiting, between(lines, 0, start)]
+                done = [*waiting, lines.between(0, start)]
                 piece = self._piece(joined(done), bag)
                 bag += len(piece.lengths)
                 yield piece
-            waiting = [between(lines, start, len(lines.query))]
+            waiting = [lines.between(start, len(lines.query))]
         if waiting:
             yield self._piece(joined(waiting), bag)
 
@@ -278,8 +276,7 @@ class LineFile:
         return (self._piece(in_order(joined(held), str(self.path), timed=self.options.time is not None), 0),)
 
     def _piece(self, lines: Lines, bag: int) -> Piece:
-        new = np.flatnonzero((np.diff(lines.query) != 0) | (np.diff(lines.table) != 0)) + 1
-        starts = np.concatenate([[0], new])
+        starts = bag_starts(lines.query, lines.table)
         queries, tables = lines.query[starts], lines.table[starts]
         order = np.lexsort((tables, queries))
         if ((np.diff(queries[order]) == 0) & (np.diff(tables[order]) == 0)).any():
@@ -287,7 +284,7 @@ class LineFile:
             raise Untidy("order")
         return Piece(
             np.diff(starts, append=len(lines.query)), tables, queries, lines.row, lines.weight,
-            bag, lines.first, lambda at, of: self.place(lines.record(at - lines.first)),
+            bag, lines.first, lambda at, of: self.place(int(lines.of[at - lines.first])),
         )  # fmt: skip
 
 
@@ -306,7 +303,7 @@ def _cut(columns: dict[str, Any], rows: list[Any], first: int) -> Records:
     elif pa.types.is_list(rows[0].type) or pa.types.is_large_list(rows[0].type):
         row, lengths = rows[0].flatten(), np.asarray(pc.fill_null(pc.list_value_length(rows[0]), 0))
     else:
-        return Records({**columns, "row": rows[0]}, first)
+        return Records({**columns, "row": rows[0]}, first, first + np.arange(count))
     of = np.repeat(np.arange(count), lengths)
     cut: dict[str, Any] = {role: column.take(pa.array(of)) for role, column in columns.items() if column is not None}
     if "table" in columns and columns["table"] is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import zipfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import TraceError, choices
-from mho.files.archive import opened as opened_archive
-from mho.files.archive import read_header
-from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, falling, whole_weights
+from mho.files.archive import opened, read_header
+from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, bag_starts, falling, whole_weights
 
 AnyArray = npt.NDArray[Any]
 OFFSETS = ("offsets", "indptr")
@@ -48,16 +46,13 @@ class Member:
         """Read the next `count` values, which must be there."""
         wanted = count * self.type.itemsize
         data = self._stream.read(wanted)
-        while len(data) < wanted:
-            more = self._stream.read(wanted - len(data))
-            if not more:
-                raise TraceError(f"{self.file}: array {self.name!r} ends early")
-            data += more
+        if len(data) < wanted:
+            raise TraceError(f"{self.file}: array {self.name!r} ends early")
         return np.frombuffer(data, dtype=self.type)
 
-    def integers(self, count: int) -> Integers:
-        """Read the next `count` values as int64."""
-        values = self.take(count)
+    def integers(self, count: int | None = None) -> Integers:
+        """Read the next `count` values, or all, as int64."""
+        values = self.take(self.length if count is None else count)
         if self.type.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
             raise TraceError(f"{self.file}: array {self.name!r}: {values.max()} is beyond {np.iinfo(np.int64).max}")
         return values.astype(np.int64)
@@ -71,11 +66,6 @@ class Member:
         if self.length != 1:
             raise TraceError(f"{self.file}: array {self.name!r} is of {self.length} values; it must hold one")
         return self.all()[0]
-
-
-def opened(path: Path) -> AbstractContextManager[zipfile.ZipFile]:
-    """Open an archive. TraceError names the file where it is none, or is broken, then or later."""
-    return opened_archive(path, TraceError)
 
 
 @dataclass(frozen=True)
@@ -99,7 +89,7 @@ class NpzFile:
     @cached_property
     def names(self) -> frozenset[str]:
         """The arrays that it holds; TraceError where those that are needed are not among them."""
-        with opened(self.path) as archive:
+        with opened(self.path, TraceError) as archive:
             found = frozenset(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
         wanted = [name for name in (self.bag, self.row, self.table, self.weight) if name is not None]
         for name in wanted:
@@ -134,12 +124,12 @@ class NpzFile:
         if self.bag is not None or not self.names.intersection(KNOWN[5:]):
             return Known()
         held = self.names
-        with opened(self.path) as archive:
+        with opened(self.path, TraceError) as archive:
             rows: tuple[int, ...] | None = None
             if "n_items" in held and "rows" not in held:
                 rows = (int(Member(archive, "n_items").one()),)
             if "rows" in held:
-                rows = tuple(_all(archive, "rows").tolist())
+                rows = tuple(Member(archive, "rows").integers().tolist())
             if rows is not None and (not rows or min(rows) < 1):
                 raise TraceError(f"{self.path}: tables have at least 1 row each, not {rows}")
             names: tuple[str, ...] = ()
@@ -152,7 +142,7 @@ class NpzFile:
                 if rows is None:
                     raise TraceError(f"{self.path}: with array ids it needs rows too")
                 ids_held = Member(archive, "ids", "iuU")
-                every = ids_held.all() if ids_held.type.kind == "U" else _all(archive, "ids")
+                every = ids_held.all() if ids_held.type.kind == "U" else ids_held.integers()
                 if len(every) != sum(rows):
                     raise TraceError(f"{self.path}: {len(every)} ids of {sum(rows)} rows")
                 ids = tuple(np.split(every, np.cumsum(rows)[:-1]))
@@ -160,7 +150,7 @@ class NpzFile:
 
     def pieces(self, block: int = BLOCK) -> Iterator[Piece]:
         """Read bags with about `block` look-ups at a time; in the second form, all at once, since they must be sorted."""
-        with opened(self.path) as archive:
+        with opened(self.path, TraceError) as archive:
             if not self.names:
                 return
             yield from self._pairs(archive) if self.bag is not None else self._rows(archive, block)
@@ -231,8 +221,8 @@ class NpzFile:
 
     def _pairs(self, archive: zipfile.ZipFile) -> Iterator[Piece]:
         assert self.bag is not None and self.row is not None
-        queries, rows = _all(archive, self.bag), _all(archive, self.row)
-        tables = np.zeros_like(queries) if self.table is None else _all(archive, self.table)
+        queries, rows = Member(archive, self.bag).integers(), Member(archive, self.row).integers()
+        tables = np.zeros_like(queries) if self.table is None else Member(archive, self.table).integers()
         weights = None if self.weight is None else Member(archive, self.weight, "iuf").all()
         for name, array in ((self.row, rows), (self.table, tables), (self.weight, weights)):
             if array is not None and len(array) != len(queries):
@@ -242,22 +232,8 @@ class NpzFile:
         checked = None if weights is None else whole_weights(weights, lambda at: f"{self.path}: look-up {at}")
         order = np.lexsort((tables, queries))
         queries, tables = queries[order], tables[order]
-        new = np.flatnonzero((np.diff(queries) != 0) | (np.diff(tables) != 0)) + 1
-        starts = np.concatenate([[0], new])
+        starts = bag_starts(queries, tables)
         yield Piece(
-            np.diff(starts, append=len(queries)),
-            tables[starts],
-            queries[starts],
-            rows[order],
-            None if checked is None else checked[order],
-            0,
-            0,
-            lambda at, of: f"{self.path}: look-up {order[at]}",
-        )
-
-
-def _all(archive: zipfile.ZipFile, name: str) -> Integers:
-    values = Member(archive, name).all()
-    if values.dtype.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
-        raise TraceError(f"{archive.filename}: array {name!r}: {values.max()} is beyond {np.iinfo(np.int64).max}")
-    return values.astype(np.int64)
+            np.diff(starts, append=len(queries)), tables[starts], queries[starts], rows[order],
+            None if checked is None else checked[order], 0, 0, lambda at, of: f"{self.path}: look-up {order[at]}",
+        )  # fmt: skip

@@ -16,8 +16,7 @@ from mho.network.trace.pieces import Integers
 class Lines:
     """Some look-ups: each one's query, table and row (int64), weight (uint8) and time, where there are any.
 
-    `first`: the number of the first in the whole file, from 0 on. `of`: the record in which each stands; None where they follow
-    each other from record `start` on.
+    `of`: the record in which each stands. `first`: the number of the first in the whole file, from 0 on.
     """
 
     query: Integers
@@ -25,59 +24,30 @@ class Lines:
     row: Integers
     weight: npt.NDArray[np.uint8] | None
     time: npt.NDArray[Any] | None
+    of: Integers
     first: int
-    start: int
-    of: Integers | None = None
 
-    def record(self, at: int) -> int:
-        """Return the record in which a look-up stands."""
-        return self.start + at if self.of is None else int(self.of[at])
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the columns that there are, by name."""
+        return {name: column for name, column in vars(self).items() if isinstance(column, np.ndarray)}
 
-    @property
-    def records(self) -> Integers:
-        """The record in which each look-up stands."""
-        return np.arange(self.start, self.start + len(self.row)) if self.of is None else self.of
+    def at(self, places: slice | Integers) -> Lines:
+        """Return the look-ups at some places, in their order."""
+        return replace(self, **{name: column[places] for name, column in self.columns().items()})  # type: ignore[arg-type]
 
-
-def between(lines: Lines, low: int, high: int) -> Lines:
-    """Return some of the look-ups."""
-
-    def cut(values: Any) -> Any:
-        return None if values is None else values[low:high]
-
-    return Lines(
-        cut(lines.query),
-        cut(lines.table),
-        cut(lines.row),
-        cut(lines.weight),
-        cut(lines.time),
-        lines.first + low,
-        lines.start + low,
-        cut(lines.of),
-    )
+    def between(self, low: int, high: int) -> Lines:
+        """Return look-ups that follow each other."""
+        return replace(self.at(slice(low, high)), first=self.first + low)
 
 
 def joined(parts: list[Lines]) -> Lines:
-    """Put look-ups that follow each other into one."""
+    """Put look-ups that follow each other into one; where some times are dates and some numbers, it has none."""
     if len(parts) == 1:
         return parts[0]
-
-    def together(name: str) -> Any:
-        held = [getattr(part, name) for part in parts]
-        return None if held[0] is None else np.concatenate(held)
-
-    first = parts[0]
-    straight = all(part.of is None for part in parts)
-    of = None if straight else np.concatenate([part.records for part in parts])
-    # Dates and numbers cannot be put together.
-    time = (
-        None
-        if first.time is None or len({part.time.dtype.kind == "M" for part in parts if part.time is not None}) > 1
-        else together("time")
-    )
-    return Lines(
-        together("query"), together("table"), together("row"), together("weight"), time, first.first, first.start, of
-    )
+    if len({part.time.dtype.kind == "M" for part in parts if part.time is not None}) > 1:
+        parts = [replace(part, time=None) for part in parts]
+    held = [part.columns() for part in parts]
+    return replace(parts[0], **{name: np.concatenate([each[name] for each in held]) for name in held[0]})  # type: ignore[arg-type]
 
 
 def in_order(lines: Lines, file: str, *, timed: bool) -> Lines:
@@ -103,12 +73,4 @@ def in_order(lines: Lines, file: str, *, timed: bool) -> Lines:
     order = np.lexsort([*([] if lines.time is None else [lines.time]), lines.table, of_line])
     distinct = ordered[starts][turn]
     query = of_line if (np.diff(distinct) < 0).any() else lines.query
-    return replace(
-        lines,
-        query=query[order],
-        table=lines.table[order],
-        row=lines.row[order],
-        weight=None if lines.weight is None else lines.weight[order],
-        time=None,
-        of=lines.records[order],
-    )
+    return replace(lines, query=query, time=None).at(order)

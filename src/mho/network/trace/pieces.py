@@ -102,6 +102,11 @@ def falling(queries: Integers, before: int | None) -> Integers:
     return np.flatnonzero(queries < shifted)
 
 
+def bag_starts(queries: Integers, tables: Integers) -> Integers:
+    """Return where bags begin among look-ups: where the query or the table is another than before."""
+    return np.concatenate([[0], np.flatnonzero((np.diff(queries) != 0) | (np.diff(tables) != 0)) + 1])
+
+
 def sorted_distinct(values: Integers) -> Integers:
     """Return the distinct values, rising. numpy.unique hashes since 2.3, which takes ten times as long for many values."""
     ordered = np.sort(values)
@@ -287,10 +292,6 @@ def _together(pieces: list[Piece]) -> Piece:
         tables=np.concatenate([piece.tables for piece in pieces]),
         queries=np.concatenate([piece.queries for piece in pieces]),
         rows=np.concatenate([piece.rows for piece in pieces]),
-        weights=None if pieces[0].weights is None else np.concatenate([_given(piece) for piece in pieces]),
+        # A file has weights for all look-ups or for none.
+        weights=None if pieces[0].weights is None else np.concatenate([piece.weights for piece in pieces]),
     )
-
-
-def _given(piece: Piece) -> npt.NDArray[np.uint8]:
-    assert piece.weights is not None, "a file has weights for all look-ups or for none"
-    return piece.weights

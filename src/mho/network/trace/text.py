@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from mho.errors import TraceError
+from mho.network.trace.columns import LineOptions
 
 HEAD = 1 << 16
 """Bytes by which the form of a file is told."""
@@ -56,25 +57,6 @@ def separator_of(given: str, file: str) -> str:
     return separator
 
 
-class Wanted(Protocol):
-    """What is asked of a file's form: `LineOptions`."""
-
-    @property
-    def separator(self) -> str | None:
-        """The separator that is given."""
-
-    @property
-    def header(self) -> bool | None:
-        """Whether its first line names columns, where that is given."""
-
-    @property
-    def basket(self) -> bool:
-        """Whether each line is a basket."""
-
-    def names(self) -> tuple[str, ...]:
-        """Return the columns that are named, by words or by numbers from 1 on."""
-
-
 @dataclass(frozen=True)
 class Form:
     """How a text file is laid out.
@@ -92,10 +74,10 @@ class Form:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file whose lines are records of fields, gzip-compressed or not."""
+    """A text file whose lines are records of fields, gzip-compressed or not; `wanted`: what is told of its form."""
 
     path: Path
-    wanted: Wanted
+    wanted: LineOptions
 
     @cached_property
     def zipped(self) -> bool:

@@ -1,5 +1,4 @@
-"""Decoder-only transformers in the style of Llama 3, built directly as layers, so that 70 billion weights
-cost nothing.
+"""Decoder-only transformers in the style of Llama 3, built directly as layers, so that 70 billion weights cost nothing.
 
 Embedding; per block root-mean-square normalisation, grouped-query attention with rotary embedding and a
 causal mask, root-mean-square normalisation and SwiGLU; final normalisation and output head (Grattafiori et
@@ -13,8 +12,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,25 +82,22 @@ class DecoderConfiguration:
 
 
 PRESETS: Mapping[str, DecoderConfiguration] = {
-    # Grattafiori et al. 2024, table 3.
-    "llama3-8b": DecoderConfiguration(
-        name="llama3-8b",
-        layers=32,
-        hidden=4096,
-        heads=32,
-        key_value_heads=8,
-        intermediate=14336,
-        vocabulary=128256,
-    ),
-    "llama3-70b": DecoderConfiguration(
-        name="llama3-70b",
-        layers=80,
-        hidden=8192,
-        heads=64,
-        key_value_heads=8,
-        intermediate=28672,
-        vocabulary=128256,
-    ),
+    configuration.name: configuration
+    for configuration in (
+        # Grattafiori et al. 2024, table 3.
+        DecoderConfiguration(
+            name="llama3-8b", layers=32, hidden=4096, heads=32, key_value_heads=8, intermediate=14336, vocabulary=128256
+        ),
+        DecoderConfiguration(
+            name="llama3-70b",
+            layers=80,
+            hidden=8192,
+            heads=64,
+            key_value_heads=8,
+            intermediate=28672,
+            vocabulary=128256,
+        ),
+    )
 }
 
 
@@ -120,21 +117,11 @@ def decoder(
     if batch < 1:
         raise OptionError(f"batch must be at least 1, not {batch}")
     arrays, origin = _weights(configuration, weights, seed)
-    known = str(weights) != "none"
-    builder = Builder()
-    builder.scope = "input_ids"
-    tokens = builder.input((batch, configuration.sequence), type="int64")
-    tables = _rotary(builder, configuration, known=known)
-    mask = _mask(builder, configuration.sequence, known=known)
-    builder.scope = "model.embed_tokens"
-    x = builder.embedding(tokens, arrays["model.embed_tokens.weight"])
-    for index in range(configuration.layers):
-        x = _block(builder, configuration, f"model.layers.{index}", x, arrays, tables, mask)
-    x = _norm(builder, configuration, "model.norm", x, arrays)
-    builder.scope = "lm_head"
-    head = arrays["model.embed_tokens.weight" if configuration.tied else "lm_head.weight"]
-    output = builder.linear(x, head)
-    return Network(name=configuration.name, layers=tuple(builder.layers.values()), outputs=(output,), origin=origin)
+    made = _Decoder(configuration, arrays, known=str(weights) != "none")
+    output = made.logits(batch)
+    return Network(
+        name=configuration.name, layers=tuple(made.builder.layers.values()), outputs=(output,), origin=origin
+    )
 
 
 def tensors(configuration: DecoderConfiguration) -> dict[str, tuple[int, ...]]:
@@ -161,111 +148,106 @@ def tensors(configuration: DecoderConfiguration) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _block(
-    builder: Builder,
-    configuration: DecoderConfiguration,
-    block: str,
-    x: str,
-    arrays: Mapping[str, Array],
-    tables: tuple[str, str],
-    mask: str,
-) -> str:
-    normal = _norm(builder, configuration, f"{block}.input_layernorm", x, arrays)
-    attended = _attention(builder, configuration, f"{block}.self_attn", normal, arrays, tables, mask)
-    builder.scope = f"{block}.self_attn"
-    x = builder.elementwise("add", x, attended, "residual")
-    normal = _norm(builder, configuration, f"{block}.post_attention_layernorm", x, arrays)
-    gate = _project(builder, f"{block}.mlp.gate_proj", normal, arrays)
-    up = _project(builder, f"{block}.mlp.up_proj", normal, arrays)
-    builder.scope = f"{block}.mlp"
-    gated = builder.elementwise("multiply", builder.activation(gate, "silu", part="silu"), up, "gated")
-    down = _project(builder, f"{block}.mlp.down_proj", gated, arrays)
-    builder.scope = f"{block}.mlp"
-    return builder.elementwise("add", x, down, "residual")
+@dataclass(frozen=True)
+class _Decoder:
+    """A decoder under construction: its sizes and weights, and the builder; `known`: whether its tables have values."""
 
+    configuration: DecoderConfiguration
+    arrays: Mapping[str, Array]
+    known: bool
+    builder: Builder = field(default_factory=Builder)
 
-def _attention(
-    builder: Builder,
-    configuration: DecoderConfiguration,
-    scope: str,
-    x: str,
-    arrays: Mapping[str, Array],
-    tables: tuple[str, str],
-    mask: str,
-) -> str:
-    """Grouped-query attention on tensors (B, key-value heads, query heads that share them, tokens,
-    features).
-    """
-    batch, sequence, _ = builder.shape(x)
-    groups, depth = configuration.key_value_heads, configuration.depth
-    share = configuration.heads // groups
-    parts = {}
-    for letter, heads in (("q", share), ("k", 1), ("v", 1)):
-        flat = _project(builder, f"{scope}.{letter}_proj", x, arrays)
-        builder.scope = f"{scope}.{letter}"
-        split = builder.reshape(flat, (batch, sequence, groups, heads, depth), "reshape")
-        parts[letter] = builder.transpose(split, (0, 2, 3, 1, 4), "transpose")
-    query = _rotate(builder, f"{scope}.q", parts["q"], tables)
-    key = _rotate(builder, f"{scope}.k", parts["k"], tables)
-    builder.scope = scope
-    scores = builder.product(query, builder.swap(key, -1, -2, "transpose"), "scores")
-    scores = builder.scale_shift(scores, 1.0 / math.sqrt(depth), 0.0, "scale")
-    chances = builder.softmax(builder.elementwise("add", scores, mask, "mask"), -1, "softmax")
-    mixed = builder.transpose(builder.product(chances, parts["v"], "product"), (0, 3, 1, 2, 4), "transpose")
-    joined = builder.reshape(mixed, (batch, sequence, configuration.hidden), "reshape")
-    return _project(builder, f"{scope}.o_proj", joined, arrays)
+    def logits(self, batch: int) -> str:
+        """Append everything, from tokens (batch, sequence) to logits (batch, sequence, vocabulary)."""
+        builder, configuration = self.builder, self.configuration
+        builder.scope = "input_ids"
+        tokens = builder.input((batch, configuration.sequence), type="int64")
+        tables, mask = self.rotary(), self.mask()
+        builder.scope = "model.embed_tokens"
+        x = builder.embedding(tokens, self.arrays["model.embed_tokens.weight"])
+        for index in range(configuration.layers):
+            x = self.block(f"model.layers.{index}", x, tables, mask)
+        x = self.norm("model.norm", x)
+        builder.scope = "lm_head"
+        return builder.linear(x, self.arrays["model.embed_tokens.weight" if configuration.tied else "lm_head.weight"])
 
+    def block(self, block: str, x: str, tables: tuple[str, str], mask: str) -> str:
+        """Append a block: attention and SwiGLU, each behind a normalisation and added to what it reads."""
+        builder = self.builder
+        normal = self.norm(f"{block}.input_layernorm", x)
+        attended = self.attention(f"{block}.self_attn", normal, tables, mask)
+        builder.scope = f"{block}.self_attn"
+        x = builder.elementwise("add", x, attended, "residual")
+        normal = self.norm(f"{block}.post_attention_layernorm", x)
+        gate, up = (self.project(f"{block}.mlp.{part}_proj", normal) for part in ("gate", "up"))
+        builder.scope = f"{block}.mlp"
+        gated = builder.elementwise("multiply", builder.activation(gate, "silu", part="silu"), up, "gated")
+        down = self.project(f"{block}.mlp.down_proj", gated)
+        builder.scope = f"{block}.mlp"
+        return builder.elementwise("add", x, down, "residual")
 
-def _rotate(builder: Builder, scope: str, x: str, tables: tuple[str, str]) -> str:
-    """Rotate feature pairs (i, i + depth / 2): x cos + (second half, first half) (-sin, sin)."""
-    builder.scope = scope
-    depth = builder.shape(x)[-1]
-    first = builder.slice(x, -1, 0, depth // 2, part="first")
-    second = builder.slice(x, -1, depth // 2, depth, part="second")
-    turned = builder.concatenate((second, first), -1, "turned")
-    along = builder.elementwise("multiply", x, tables[0], "cosine")
-    across = builder.elementwise("multiply", turned, tables[1], "sine")
-    return builder.elementwise("add", along, across, "rotated")
+    def attention(self, scope: str, x: str, tables: tuple[str, str], mask: str) -> str:
+        """Append attention on tensors (B, key-value heads, query heads that share them, tokens, features)."""
+        builder = self.builder
+        batch, sequence, _ = builder.shape(x)
+        groups, depth = self.configuration.key_value_heads, self.configuration.depth
+        parts = {}
+        for letter, heads in (("q", self.configuration.heads // groups), ("k", 1), ("v", 1)):
+            flat = self.project(f"{scope}.{letter}_proj", x)
+            builder.scope = f"{scope}.{letter}"
+            split = builder.reshape(flat, (batch, sequence, groups, heads, depth), "reshape")
+            parts[letter] = builder.transpose(split, (0, 2, 3, 1, 4), "transpose")
+        query, key = (self.rotate(f"{scope}.{letter}", parts[letter], tables) for letter in "qk")
+        builder.scope = scope
+        scores = builder.product(query, builder.swap(key, -1, -2, "transpose"), "scores")
+        scores = builder.scale_shift(scores, 1.0 / math.sqrt(depth), 0.0, "scale")
+        chances = builder.softmax(builder.elementwise("add", scores, mask, "mask"), -1, "softmax")
+        mixed = builder.transpose(builder.product(chances, parts["v"], "product"), (0, 3, 1, 2, 4), "transpose")
+        joined = builder.reshape(mixed, (batch, sequence, self.configuration.hidden), "reshape")
+        return self.project(f"{scope}.o_proj", joined)
 
+    def rotate(self, scope: str, x: str, tables: tuple[str, str]) -> str:
+        """Rotate feature pairs (i, i + depth / 2): x cos + (second half, first half) (-sin, sin)."""
+        builder, half = self.builder, self.configuration.depth // 2
+        builder.scope = scope
+        first = builder.slice(x, -1, 0, half, part="first")
+        second = builder.slice(x, -1, half, 2 * half, part="second")
+        turned = builder.concatenate((second, first), -1, "turned")
+        along = builder.elementwise("multiply", x, tables[0], "cosine")
+        across = builder.elementwise("multiply", turned, tables[1], "sine")
+        return builder.elementwise("add", along, across, "rotated")
 
-def _rotary(builder: Builder, configuration: DecoderConfiguration, *, known: bool) -> tuple[str, str]:
-    """Tables cos(p f_i) and (-sin(p f_i), sin(p f_i)) for position p and frequency f_i = theta^(-2i /
-    depth).
-    """
-    shape = (1, 1, 1, configuration.sequence, configuration.depth)
-    builder.scope = "model.rotary"
-    if not known:
-        return builder.constant(Array(shape), "cosine"), builder.constant(Array(shape), "sine")
-    half = configuration.depth // 2
-    frequency = configuration.rope_theta ** (-np.arange(half) / half)
-    angle = np.arange(configuration.sequence)[:, None] * frequency
-    cosine = np.concatenate((np.cos(angle), np.cos(angle)), axis=1)
-    sine = np.concatenate((-np.sin(angle), np.sin(angle)), axis=1)
-    return (
-        builder.constant(Array.of(cosine.astype(np.float32).reshape(shape)), "cosine"),
-        builder.constant(Array.of(sine.astype(np.float32).reshape(shape)), "sine"),
-    )
+    def rotary(self) -> tuple[str, str]:
+        """Append tables cos(p f_i) and (-sin(p f_i), sin(p f_i)) for position p and frequency f_i = theta^(-2i / depth)."""
+        configuration, half = self.configuration, self.configuration.depth // 2
+        self.builder.scope = "model.rotary"
+        shape = (1, 1, 1, configuration.sequence, configuration.depth)
+        if not self.known:
+            return self.constant(shape, None, "cosine"), self.constant(shape, None, "sine")
+        angle = np.arange(configuration.sequence)[:, None] * configuration.rope_theta ** (-np.arange(half) / half)
+        sines = np.concatenate((-np.sin(angle), np.sin(angle)), axis=1)
+        return self.constant(shape, np.tile(np.cos(angle), 2), "cosine"), self.constant(shape, sines, "sine")
 
+    def mask(self) -> str:
+        """Append what is added to scores: a token sees itself and those before it."""
+        self.builder.scope = "model.mask"
+        shape = (1, 1, 1, self.configuration.sequence, self.configuration.sequence)
+        return self.constant(shape, np.triu(np.full(shape, LOWEST, dtype=np.float32), 1) if self.known else None)
 
-def _mask(builder: Builder, sequence: int, *, known: bool) -> str:
-    """A token sees itself and those before it."""
-    shape = (1, 1, 1, sequence, sequence)
-    builder.scope = "model.mask"
-    if not known:
-        return builder.constant(Array(shape))
-    return builder.constant(Array.of(np.triu(np.full(shape, LOWEST, dtype=np.float32), 1)))
+    def constant(self, shape: tuple[int, ...], values: npt.NDArray[Any] | None, part: str | None = None) -> str:
+        """Append a constant, or the shape of one whose values are not known."""
+        array = Array(shape) if values is None else Array.of(values.astype(np.float32).reshape(shape))
+        return self.builder.constant(array, part)
 
+    def norm(self, scope: str, x: str) -> str:
+        """Append a normalisation by the root of the mean square."""
+        self.builder.scope = scope
+        return self.builder.normalise(x, "rms", self.configuration.epsilon, self.arrays[f"{scope}.weight"])
 
-def _norm(
-    builder: Builder, configuration: DecoderConfiguration, scope: str, x: str, arrays: Mapping[str, Array]
-) -> str:
-    builder.scope = scope
-    return builder.normalise(x, "rms", configuration.epsilon, arrays[f"{scope}.weight"])
-
-
-def _project(builder: Builder, scope: str, x: str, arrays: Mapping[str, Array]) -> str:
-    builder.scope = scope
-    return builder.linear(x, arrays[f"{scope}.weight"])
+    def project(self, scope: str, x: str) -> str:
+        """Append a linear layer."""
+        self.builder.scope = scope
+        return self.builder.linear(x, self.arrays[f"{scope}.weight"])
 
 
 def _weights(configuration: DecoderConfiguration, weights: str | Path, seed: int) -> tuple[dict[str, Array], str]:
