@@ -70,19 +70,18 @@ def cells(program: Program) -> list[float]:
     """Level steps of one inference in steady state by cell of a weight, the most significant first, a weight addressed."""
     import numpy as np
 
-    from mho.program import Write
+    from mho.program.columns import WRITE, columns
     from mho.program.deltas import Deltas
 
     deltas = Deltas(program)
-    for instruction in program.instructions:
-        if isinstance(instruction, Write):
-            deltas.note(instruction)
+    writes = columns(program).of(WRITE).tolist()
+    for number in writes:
+        deltas.note(number)
     steps, weights = np.zeros(program.chip.cells_per_weight), 0
-    for instruction in program.instructions[program.setup :]:
-        if isinstance(instruction, Write):
-            for change in deltas.write(instruction):
-                steps += np.abs(deltas.levels(change)).sum(axis=(0, 1))
-                weights += change.new.size
+    for number in writes:
+        for change in deltas.write(number) if number >= program.setup else ():
+            steps += np.abs(deltas.levels(change)).sum(axis=(0, 1))
+            weights += change.new.size
     return [float(each / weights) for each in steps]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +19,12 @@ from mho.errors import OptionError, ProgramError
 from mho.machine import time_program, wear
 from mho.machine.report import Report
 from mho.network.graph import Network
+from mho.network.samples import synthetic
 from mho.program import Program
 from mho.program.columns import columns
+from mho.program.instructions import Instruction
 from mho.program.once import known
+from mho.report.views import files
 from mho.strategy import registered
 from tests.strategies import chips, networks
 
@@ -105,3 +110,48 @@ def test_lifetimes_may_be_asked_for_later(program: Program) -> None:
     assert report.endurance is None
     assert report.lifetimes(1e9, 7.0) == asked.endurance
     assert report.lifetimes(1e9).rate_per_s == pytest.approx(1 / report.latency_s)
+
+
+class Counted(tuple[Instruction, ...]):
+    """Instructions that count how often each of them is read."""
+
+    reads: list[int]
+
+    def __iter__(self) -> Iterator[Instruction]:
+        for place in range(len(self)):
+            yield self[place]
+
+    def __getitem__(self, place: Any) -> Any:
+        for each in [place] if isinstance(place, int) else range(*place.indices(len(self))):
+            self.reads[each] += 1
+        return super().__getitem__(place)
+
+
+def counted(program: Program) -> tuple[Program, list[int]]:
+    """Return a program of which nothing is known yet, and how often each of its instructions is read from now on."""
+    instructions = Counted(program.instructions)
+    instructions.reads = [0] * len(instructions)
+    fresh = replace(program, instructions=instructions)
+    instructions.reads[:] = [0] * len(instructions)
+    return fresh, instructions.reads
+
+
+@few
+@given(
+    networks,
+    chips(),
+    st.sampled_from(sorted(registered("schedule"))),
+    st.sampled_from(["auto", "never"]),
+    st.booleans(),
+)
+def test_a_whole_report_reads_each_instruction_once(
+    network: Network, chip: Chip, schedule: str, residency: str, valued: bool
+) -> None:
+    subject = mho.number.quantise(network, synthetic(network, 1, seed=1).inputs) if valued else network
+    strategy = mho.Strategy().with_(schedule=schedule, residency=residency, banks="greedy")
+    if valued:
+        strategy = strategy.with_(placement="pulses")
+    program, reads = counted(mho.compile(subject, chip, strategy))
+    # Data, page with its charts, and the timeline's trace.
+    assert files(mho.simulate(program, endurance=1e9))
+    assert reads == [1] * len(reads)

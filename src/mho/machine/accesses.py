@@ -10,13 +10,22 @@ the same price. What passes through without any bank of its own is charged what 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from mho.network.graph import Network
 from mho.network.layers import Embedding
-from mho.program import Activate, Combine, Program, Transfer, Vector
+from mho.program import Program
+from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, columns, counted
+from mho.program.once import once
 from mho.program.work import operand_width, sources
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 READ = "global_buffer_read_byte"
 WRITE = "global_buffer_write_byte"
@@ -36,6 +45,42 @@ class Access(NamedTuple):
     tensor: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Operands:
+    """What a network's layers read from the buffer and write to it, if all tensors live there.
+
+    source: the layer whose values each layer shows; given: that of its first input; written: bytes of its result, 0 where none is
+    written as it is computed. Layer i of the vector unit reads `size[starts[i] : starts[i + 1]]` bytes of `tensor[...]` likewise.
+    """
+
+    source: Integers
+    given: Integers
+    written: Floats
+    starts: Integers
+    tensor: Integers
+    size: Floats
+
+
+@once
+def _operands(network: Network) -> _Operands:
+    """Return what layers read and write; an embedding writes nothing, as its rows went into the buffer when they were loaded."""
+    shown = sources(network)
+    read = [() if layer.moves_only else layer.inputs for layer in network.layers]
+    widths = {layer.name: layer.size * operand_width(network, layer.name) for layer in network.layers}
+    names = [name for inputs in read for name in inputs]
+    return _Operands(
+        np.array([shown[layer.name] for layer in network.layers], dtype=np.int64),
+        np.array([shown[layer.inputs[0]] if layer.inputs else NOWHERE for layer in network.layers], dtype=np.int64),
+        np.array(
+            [0 if layer.moves_only or isinstance(layer, Embedding) else widths[layer.name] for layer in network.layers],
+            dtype=np.float64,
+        ),
+        np.concatenate([[0], np.cumsum([len(inputs) for inputs in read], dtype=np.int64)]),
+        np.array([shown[name] for name in names], dtype=np.int64),
+        np.array([widths[name] for name in names], dtype=np.float64),
+    )
+
+
 def count_accesses(program: Program, first: int, last: int) -> dict[Access, float]:
     """Count the bytes that instructions [first, last) read from and write to the global buffer.
 
@@ -43,32 +88,44 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
     operands once; a result is written once, and once more whatever is loaded. What an embedding looks up went into the
     buffer as it was loaded. What has no place in the buffer (token indices, real outputs) goes past it.
     """
-    network = program.network
-    held = {use.layer for use in program.buffers}
-    shown = {name: source if source in held else NOWHERE for name, source in sources(network).items()}
-    counts: dict[Access, float] = defaultdict(float)
-    for instruction in program.instructions[first:last]:
-        index = instruction.layer
-        layer = network.layers[index]
-        own = shown[layer.name]
-        if isinstance(instruction, Activate):
-            mapped = program.mapping.by_index[index]
-            inputs = mapped.blocks.totals(mapped.within(instruction.blocks)).inputs
-            windows = instruction.windows[1] - instruction.windows[0]
-            counts[Access(index, READ, "compute", shown[layer.inputs[0]])] += inputs * windows
-        elif isinstance(instruction, Transfer):
-            if own != NOWHERE:
-                event = WRITE if instruction.direction == "load" else READ
-                counts[Access(index, event, "memory", own)] += instruction.size
-        elif isinstance(instruction, Vector | Combine) and not layer.moves_only:
-            if isinstance(instruction, Vector):
-                for name in layer.inputs:
-                    if shown[name] != NOWHERE:
-                        size = network.by_name[name].size * operand_width(network, name)
-                        counts[Access(index, READ, "compute", shown[name])] += size
-            if own != NOWHERE and not isinstance(layer, Embedding):
-                counts[Access(index, WRITE, "compute", own)] += layer.size * operand_width(network, layer.name)
-    return {access: size for access, size in counts.items() if size}
+    table, operands, layers = columns(program), _operands(program.network), len(program.network.layers)
+    held = np.zeros(layers + 1, dtype=np.bool_)
+    held[[use.layer for use in program.buffers]] = True
+
+    def here(*kinds: int) -> Integers:
+        places = table.of(*kinds)
+        return places[(places >= first) & (places < last)]
+
+    activations, loads, stores, vectors, made = (
+        here(ACTIVATE),
+        here(LOAD),
+        here(STORE),
+        here(VECTOR),
+        here(COMBINE, VECTOR),
+    )
+    inputs, computed = operands.given[table.layer[activations]], table.layer[vectors]
+    which = counted(operands.starts[computed], operands.starts[computed + 1] - operands.starts[computed])
+    reads = np.repeat(vectors, operands.starts[computed + 1] - operands.starts[computed])
+    flows = (
+        (READ, "compute", activations, inputs, (table.runs["inputs"] * table.windows)[activations]),
+        (WRITE, "memory", loads, operands.source[table.layer[loads]], table.size[loads]),
+        (READ, "memory", stores, operands.source[table.layer[stores]], table.size[stores]),
+        (READ, "compute", reads, operands.tensor[which], operands.size[which]),
+        (WRITE, "compute", made, operands.source[table.layer[made]], operands.written[table.layer[made]]),
+    )
+    flow = np.repeat(np.arange(len(flows)), [len(places) for _, _, places, _, _ in flows])
+    places, tensors, sizes = (np.concatenate(side) for side in zip(*(each[2:] for each in flows), strict=True))
+    tensors = np.where(held[tensors], tensors, NOWHERE)
+    counts = (sizes > 0) & ((flow == 0) | (tensors != NOWHERE))
+    # As they come in the program, each layer's reads before its result.
+    order = np.flatnonzero(counts)[np.argsort(places[counts], kind="stable")]
+    layer, flow, tensors = table.layer[places[order]], flow[order], tensors[order]
+    keys = (layer * len(flows) + flow) * len(held) + tensors
+    _, begins, which = np.unique(keys, return_index=True, return_inverse=True)
+    sums, rank = np.bincount(which, sizes[order], len(begins)), np.argsort(begins)
+    begins = begins[rank]
+    found = zip(*(side.tolist() for side in (layer[begins], flow[begins], tensors[begins], sums[rank])), strict=True)
+    return {Access(layer, *flows[flow][:2], tensor): size for layer, flow, tensor, size in found}
 
 
 def byte_prices(

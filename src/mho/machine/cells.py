@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from mho.machine.changes import Wear, WriteCount, level_changes, steepest_changes
 from mho.machine.expected import expected_wear
-from mho.program import Program, Write
+from mho.program import Program
+from mho.program.columns import WRITE, columns
 from mho.program.deltas import Deltas, Rectangle
 from mho.program.once import once
 
@@ -26,17 +27,17 @@ class _Cells:
         self.chip, self.shape = chip, shape
         self.deltas = Deltas(program)
         # A cell changes at most once a write; a narrow counter keeps what is followed small.
-        few = sum(isinstance(each, Write) for each in program.instructions) < 2**16
+        few = len(columns(program).of(WRITE)) < 2**16
         sizes = (shape.cells, chip.groups, shape.rows, shape.columns)
         self.worn = np.zeros(sizes, dtype=np.uint16 if few else np.uint32)
         self.tables = level_changes(shape.coding)
         self.steepest = steepest_changes(shape.coding)
         self.codes = np.uint16(1 << shape.coding.weight_bits)
 
-    def write(self, instruction: Write, *, wearing: bool) -> WriteCount:
+    def write(self, number: int, *, wearing: bool) -> WriteCount:
         """Count what a write changes, and wear the cells, if asked."""
         cells = changed = steps = slowest = 0
-        for change in self.deltas.write(instruction):
+        for change in self.deltas.write(number):
             pair: npt.NDArray[np.uint16] = change.old.astype(np.uint16) * self.codes + change.new
             cells += pair.size
             changed += int(self.tables[0].take(pair).sum(dtype=np.int64))
@@ -69,12 +70,12 @@ def cell_changes(program: Program) -> tuple[dict[int, WriteCount], npt.NDArray[n
     The changes have shape (cells a weight, groups, rows, weight columns).
     """
     cells = _Cells(program)
-    writes = [(i, each) for i, each in enumerate(program.instructions) if isinstance(each, Write)]
-    counts = {i: cells.write(each, wearing=False) for i, each in writes if i < program.setup}
-    inference = [(i, each) for i, each in writes if i >= program.setup]
-    for _, each in inference:
-        cells.deltas.note(each)
-    counts.update({i: cells.write(each, wearing=True) for i, each in inference})
+    writes = columns(program).of(WRITE).tolist()
+    counts = {number: cells.write(number, wearing=False) for number in writes if number < program.setup}
+    inference = [number for number in writes if number >= program.setup]
+    for number in inference:
+        cells.deltas.note(number)
+    counts.update({number: cells.write(number, wearing=True) for number in inference})
     return counts, cells.worn
 
 

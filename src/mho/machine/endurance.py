@@ -35,8 +35,9 @@ import numpy.typing as npt
 from mho.errors import OptionError, ProgramError
 from mho.machine.changes import Wear
 from mho.program import Activate, Program, Write
-from mho.program.deltas import places
-from mho.program.instructions import Groups, indices, members
+from mho.program.columns import WRITE, columns
+from mho.program.deltas import rectangle
+from mho.program.instructions import Groups
 
 SECONDS_PER_YEAR = 365.25 * 86400
 """A Julian year."""
@@ -66,33 +67,32 @@ def changed_writes(worn: Wear) -> CellWrites:
 
 def addressed_writes(program: Program) -> CellWrites:
     """Count the writes that address a cell, changed or not (ARAS Table IV)."""
-    chip = program.chip
-    writes = [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
-    written = (program.mapping.located(each.blocks) for each in writes)
-    addressed = sum(blocks.totals(run).places for blocks, run in written)
-    if any(each.rows or each.columns for each in writes):
-        taken = _taken(program, writes)
+    chip, table = program.chip, columns(program)
+    writes = table.of(WRITE)
+    writes = writes[writes >= program.setup]
+    groups, writers = table.groups(writes)
+    if any(rows or across for number, (rows, across, _) in table.orders.items() if number >= program.setup):
+        taken = _taken(program, groups, writers)
     else:
         # Blocks in place all cover the first row and column of their groups: no cell is addressed more often.
-        taken = np.zeros((chip.groups, 1), dtype=np.int64)
-        for each in writes:
-            taken[indices(each.groups), 0] += 1
+        taken = np.bincount(groups, minlength=chip.groups)[:, None]
     turns = taken.sum(axis=0).max() / chip.groups
-    return CellWrites(addressed * program.mapping.shape.cells / chip.cells, float(taken.max()), float(turns))
+    addressed = int(table.runs["places"][writes].sum()) * program.mapping.shape.cells
+    return CellWrites(addressed / chip.cells, float(taken.max()), float(turns))
 
 
-def _taken(program: Program, writes: Iterable[Write]) -> npt.NDArray[np.int64]:
-    """Count how often each place is addressed, wherever the rows and columns of blocks sit: shape (groups, places)."""
-    chip, shape = program.chip, program.mapping.shape
-    taken = np.zeros((chip.groups, shape.rows, shape.columns), dtype=np.int64)
-    for each in writes:
-        blocks, run = program.mapping.located(each.blocks)
-        for which, group in enumerate(members(each.groups)):
-            index = run[0] + which
-            rows = places(each.rows, which, int(blocks.heights[index]))
-            columns = places(each.columns, which, int(blocks.widths[index]))
-            taken[group][np.ix_(rows, columns)] += 1
-    return taken.reshape(chip.groups, -1)
+def _taken(program: Program, groups: npt.NDArray[np.int64], writers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Count how often each place is addressed, wherever the rows and columns of blocks sit: shape (groups, places).
+
+    `writers` are the writes, in order, beside the `groups` that they write.
+    """
+    shape = program.mapping.shape
+    taken = np.zeros((program.chip.groups, shape.rows, shape.columns), dtype=np.int64)
+    which = np.arange(len(writers)) - np.searchsorted(writers, writers)
+    for group, writer, block in zip(groups.tolist(), writers.tolist(), which.tolist(), strict=True):
+        place = rectangle(program, writer, block)
+        taken[group][np.ix_(place.rows, place.columns)] += 1
+    return taken.reshape(program.chip.groups, -1)
 
 
 @dataclass(frozen=True, slots=True)

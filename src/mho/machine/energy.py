@@ -33,7 +33,7 @@ from mho.machine.changes import Wear
 from mho.machine.timing import Timing
 from mho.network.graph import Network
 from mho.network.layers import Input
-from mho.program import Activate, Program, Write
+from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.instructions import members
 from mho.program.once import once
@@ -110,23 +110,19 @@ def _spread(program: Program) -> dict[int, Beyond]:
     """For each activation of blocks whose columns are not in place: arrays that it reads, and rows that it drives in them,
     beyond those of blocks in place.
     """
-    orders: dict[int, tuple[int, ...]] = {}
+    table = columns(program)
     beyond: dict[int, Beyond] = {}
-    if not columns(program).order_bytes.any():
-        return beyond
-    for number, instruction in enumerate(program.instructions):
-        if not isinstance(instruction, Write | Activate):
-            continue
-        mapped = program.mapping.by_index[instruction.layer]
-        first = mapped.within(instruction.blocks)[0]
+    orders: dict[int, tuple[int, ...]] = {}
+    for number in table.of(WRITE, ACTIVATE).tolist() if table.order_bytes.any() else ():
+        blocks, (first, _) = program.mapping.located((int(table.first_block[number]), int(table.last_block[number])))
+        written, across = table.kind[number] == WRITE, table.ordered(number)[1]
         more = np.zeros(4, dtype=np.int64)
-        for which, group in enumerate(members(instruction.groups)):
-            index = first + which
-            if isinstance(instruction, Write):
-                orders[group] = instruction.columns[which] if instruction.columns else ()
+        for which, group in enumerate(members(table.ranges_of(number))):
+            if written:
+                orders[group] = across[which] if across else ()
             elif orders.get(group):
-                more += mapped.blocks.reads(index, orders[group]) - mapped.blocks.reads(index)
-        if isinstance(instruction, Activate):
+                more += blocks.reads(first + which, orders[group]) - blocks.reads(first + which)
+        if not written:
             arrays, drives, late_arrays, late_drives = more.tolist()
             beyond[number] = arrays, drives, late_arrays, late_drives
     return beyond

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import ProgramError
-from mho.program import Program, Write
+from mho.program import Program
 from mho.program.deltas import Deltas, Rectangle
 
 Levels = npt.NDArray[np.uint8]
@@ -89,7 +89,7 @@ class Fabric:
     """The groups of a program's chip, from blank cells on.
 
     fabric = Fabric(program)
-    fabric.write(number, instruction)          a write of the program, by its place in it
+    fabric.write(number)                       a write of the program, by its place in it
     fabric.read(group, height, width)          a block, as it is held now
 
     Raises ProgramError where a cell would leave its range, or a block is read that is not there.
@@ -104,9 +104,9 @@ class Fabric:
         self._shared: dict[bytes, Levels] = {}
         self._inverted: dict[int, npt.NDArray[np.bool_] | None] = {}
 
-    def write(self, number: int, instruction: Write) -> None:
+    def write(self, number: int) -> None:
         """Add a write's level changes to the cells."""
-        for change in self.deltas.write(instruction):
+        for change in self.deltas.write(number):
             added = self.deltas.levels(change)
             before = self.held.get(change.group)
             levels, origins = self._room(before, change.place)

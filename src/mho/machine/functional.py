@@ -29,6 +29,7 @@ from mho.number.batching import chunks, fixed
 from mho.number.reference import Values, complete, fixed_values, vector_step
 from mho.number.walk import Inputs, checked, joined, kept, part
 from mho.program import Activate, Combine, Program, Vector, Write
+from mho.program.columns import WRITE, columns
 from mho.program.instructions import members
 
 FloatArray = npt.NDArray[np.float64]
@@ -123,7 +124,7 @@ class _Machine:
         for number in range(self.program.setup, len(self.program.instructions)):
             instruction = self.program.instructions[number]
             if isinstance(instruction, Write):
-                self.fabric.write(number, instruction)
+                self.fabric.write(number)
             elif isinstance(instruction, Activate):
                 self.activate(instruction)
             elif isinstance(instruction, Combine | Vector):
@@ -162,9 +163,8 @@ class Executor:
         self.watch = watch
         self.products = Products(program, IDEAL if analog is None else analog, backend)
         self.fabric = Fabric(program)
-        for number, instruction in enumerate(program.instructions):
-            if isinstance(instruction, Write):
-                self.fabric.write(number, instruction)
+        for number in columns(program).of(WRITE).tolist():
+            self.fabric.write(number)
         self._base = fixed_values(quantised)
 
     def run(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.machine.timing import Timing
-from mho.program import Activate, Program, Write
-from mho.program.instructions import indices, size
+from mho.program import Program
+from mho.program.columns import ACTIVATE, WRITE, columns
 from mho.shown import Shown
 
 Times = npt.NDArray[np.float64]
@@ -37,50 +36,30 @@ Spans = tuple[Times, Times, npt.NDArray[np.int64]]
 
 
 def _held(program: Program, timing: Timing) -> Spans:
-    """Return every stretch in which a group holds one block."""
-    begin = np.full(program.chip.groups, np.nan)
-    end = np.full(program.chip.groups, np.nan)
-    stretches: dict[tuple[float, float], int] = {}
-
-    def close(groups: npt.NDArray[np.int64]) -> None:
-        first, last = begin[groups], end[groups]
-        if (first == first[0]).all() and (last == last[0]).all():
-            pairs = [((float(first[0]), float(last[0])), len(groups))]
-        else:
-            unique, counts = np.unique(np.stack([first, last]), axis=1, return_counts=True)
-            pairs = list(zip(zip(*unique.tolist(), strict=True), counts.tolist(), strict=True))
-        for pair, count in pairs:
-            stretches[pair] = stretches.get(pair, 0) + count
-
-    for i, instruction in enumerate(program.instructions):
-        if isinstance(instruction, Write):
-            groups = indices(instruction.groups)
-            close(groups)
-            begin[groups] = timing.starts[i]
-            end[groups] = timing.ends[i]
-        elif isinstance(instruction, Activate):
-            groups = indices(instruction.groups)
-            until = timing.ends[i] if instruction.release else timing.latency_s
-            end[groups] = np.maximum(end[groups], until)
-    close(np.arange(program.chip.groups))
-    known = [(first, last, count) for (first, last), count in stretches.items() if not isnan(first)]
-    first, last, count = (np.array(side) for side in zip(*known, strict=True)) if known else (np.zeros(0),) * 3
-    return first, last, count.astype(np.int64)
+    """Return every stretch in which a group holds one block: from its write to the end of the last activation before the next."""
+    table = columns(program)
+    until = np.where(table.release | (table.kind == WRITE), timing.ends, timing.latency_s)
+    groups, users = table.groups(table.of(WRITE, ACTIVATE))
+    order = np.argsort(groups, kind="stable")
+    groups, users = groups[order], users[order]
+    writes = np.flatnonzero(table.kind[users] == WRITE)
+    ends = np.maximum.reduceat(until[users], writes) if len(writes) else np.zeros(0)
+    return timing.starts[users[writes]], ends, np.ones(len(writes), dtype=np.int64)
 
 
-def _busy(program: Program, timing: Timing, kind: type[Write] | type[Activate]) -> Spans:
+def _busy(program: Program, timing: Timing, kind: int) -> Spans:
     """Return every stretch in which an instruction of a kind is under way."""
-    chosen = [i for i, instruction in enumerate(program.instructions) if isinstance(instruction, kind)]
-    counts = [size(each.groups) for each in program.instructions if isinstance(each, kind)]
-    return timing.starts[chosen], timing.ends[chosen], np.array(counts, dtype=np.int64)
+    table = columns(program)
+    chosen = table.of(kind)
+    return timing.starts[chosen], timing.ends[chosen], table.group_counts[chosen]
 
 
 def occupancy(program: Program, timing: Timing) -> Occupancy:
     """Measure how a program fills its chip over one inference."""
     spans = {
         "held": _held(program, timing),
-        "write": _busy(program, timing, Write),
-        "compute": _busy(program, timing, Activate),
+        "write": _busy(program, timing, WRITE),
+        "compute": _busy(program, timing, ACTIVATE),
     }
     edges = np.concatenate(
         [[0.0, timing.latency_s], *(side for begin, end, _ in spans.values() for side in (begin, end))]

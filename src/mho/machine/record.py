@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from mho.chip import Chip
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import CellWrites, Endurance, addressed_writes, changed_writes
@@ -14,7 +16,8 @@ from mho.machine.timing import Timing
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
-from mho.program import Activate, Combine, Program, Vector, Write
+from mho.program import Program
+from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 
 
 def model_record(network: Network) -> dict[str, Any]:
@@ -120,13 +123,12 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
     network = program.network
     sums = {layer.name: layer for layer in resolved.layers}
     energy = booked.by_layer()
-    spans, copies = _spans(program, timing)
+    spans, copies = _spans(program, timing), _copies(program)
     records = []
     for index, layer in enumerate(network.layers):
         if isinstance(layer, Constant):
             continue
-        write = spans.get((index, "write"), (None, None))
-        compute = spans.get((index, "compute"), (None, None))
+        write, compute = spans["write"][index], spans["compute"][index]
         matrix = layer if isinstance(layer, MatrixLayer) else None
         mapped = program.mapping.by_index.get(index)
         weight = program.mapping.weight_of(mapped.run[0]).name if mapped else layer.name
@@ -157,16 +159,24 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
     return records
 
 
-def _spans(program: Program, timing: Timing) -> tuple[dict[tuple[int, str], tuple[float, float]], dict[int, int]]:
-    """Return when each layer is written and computed (first start, last end, in s), and in how many copies it runs."""
-    spans: dict[tuple[int, str], tuple[float, float]] = {}
-    copies: dict[int, int] = {}
-    for i, instruction in enumerate(program.instructions):
-        phase = "write" if isinstance(instruction, Write) else "compute"
-        if not isinstance(instruction, Write | Activate | Combine | Vector):
-            continue
-        if isinstance(instruction, Write | Activate):
-            copies[instruction.layer] = max(copies.get(instruction.layer, 0), instruction.copy + 1)
-        start, end = spans.get((instruction.layer, phase), (float("inf"), float("-inf")))
-        spans[instruction.layer, phase] = min(start, float(timing.starts[i])), max(end, float(timing.ends[i]))
-    return spans, copies
+def _spans(program: Program, timing: Timing) -> dict[str, list[tuple[float, float] | tuple[None, None]]]:
+    """Return for each phase, "write" and "compute", when each layer is in it: first start and last end in s, None where never."""
+    table, layers = columns(program), len(program.network.layers)
+    spans: dict[str, list[tuple[float, float] | tuple[None, None]]] = {}
+    for phase, kinds in (("write", (WRITE,)), ("compute", (ACTIVATE, COMBINE, VECTOR))):
+        places = table.of(*kinds)
+        starts, ends = np.full(layers, np.inf), np.full(layers, -np.inf)
+        np.minimum.at(starts, table.layer[places], timing.starts[places])
+        np.maximum.at(ends, table.layer[places], timing.ends[places])
+        both = zip(starts.tolist(), ends.tolist(), strict=True)
+        spans[phase] = [(start, end) if start <= end else (None, None) for start, end in both]
+    return spans
+
+
+def _copies(program: Program) -> list[int]:
+    """Return in how many copies each layer runs."""
+    table = columns(program)
+    copies = np.zeros(len(program.network.layers), dtype=np.int64)
+    places = table.of(WRITE, ACTIVATE)
+    np.maximum.at(copies, table.layer[places], table.copy[places] + 1)
+    return copies.tolist()

@@ -44,11 +44,11 @@ class Timing(Shown):
     memory_busy_s: float
 
 
-def floor_s(chip: Chip, worn: Wear | None, number: int) -> float:
-    """Return how long write `number` lasts, in s, where the memory keeps up; `worn` is read where the time is the actual one."""
+def floor_s(chip: Chip, worn: Wear | None, writes: npt.NDArray[np.int64]) -> Times:
+    """Return how long writes last, in s, where the memory keeps up; `worn` is read where the times are the actual ones."""
     if chip.write_latency == "worst_case" or worn is None:
-        return chip.array_write_time_s
-    return chip.write_time_s(worn.counts[number].slowest)
+        return np.full(len(writes), chip.array_write_time_s)
+    return np.array([chip.write_time_s(worn.counts[number].slowest) for number in writes.tolist()])
 
 
 def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], Times, Times]:
@@ -63,7 +63,7 @@ def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], T
     for layer in program.mapping.layers:
         window_s[layer.index] = layer.window_s
     writes, activations, made = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
-    lasts[writes] = [floor_s(chip, worn, i) for i in writes.tolist()] if worn else chip.array_write_time_s
+    lasts[writes] = floor_s(chip, worn, writes)
     lasts[activations] = table.windows[activations] * window_s[table.layer[activations]]
     lasts[made] = seconds[table.layer[made]]
     role = np.full(len(lasts), FIXED, dtype=np.int8)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping.blocks import Totals
-from mho.program.instructions import Activate, Transfer, Vector, Write
+from mho.mapping.blocks import Run
+from mho.program.instructions import Activate, Groups, Orders, Transfer, Vector, Write
 from mho.program.once import once
 from mho.program.program import Program
 from mho.program.work import index_bytes, order_bytes, write_bytes
@@ -19,25 +21,33 @@ Floats = npt.NDArray[np.float64]
 WRITE, ACTIVATE, COMBINE, VECTOR, LOAD, STORE = range(6)
 """Kinds of instructions; a transfer is one of two."""
 
+KINDS = ("write", "activate", "combine", "vector", "load", "store")
+"""What a kind is called, by its number."""
+
 TOTALS = ("rows", "columns", "places", "arrays", "drives", "inputs", "sums", "shifted")
 LATE = ("arrays", "drives", "columns", "sums")
+_TOTALS, _LATE = attrgetter(*TOTALS), attrgetter(*LATE)
+NO_BLOCKS = (0, 0)
+"""The run of an instruction that names no blocks."""
 
 
 @dataclass(frozen=True, eq=False)
 class InstructionColumns:
     """One array a property, shape (instructions,): what an instruction has none of is 0 there.
 
-    kind: WRITE ... STORE; layer; copy; first_block: of a run; first_window, last_window: a run, the last excluded; release;
-    size: bytes of a transfer. Instruction i names the ranges of groups
+    kind: WRITE ... STORE; layer; copy; first_block, last_block: a run of the mapping's blocks; first_window, last_window: a run
+    of windows; the last ones excluded; release; size: bytes of a transfer. Instruction i names the ranges of groups
     `ranges[range_starts[i] : range_starts[i + 1]]`, shape (ranges, 2), and waits for those of `after` likewise (`after_starts`).
     moved_bytes: what a write fetches, level changes and index; order_bytes: its orders; index_bytes: the index that each
     window of an activation reads. runs, late: by name, the totals over the run of blocks (`mapping.blocks.Totals`).
+    orders: of each write whose blocks are not all in place, its orders of rows, of columns and of cells.
     """
 
     kind: npt.NDArray[np.int8]
     layer: Integers
     copy: Integers
     first_block: Integers
+    last_block: Integers
     first_window: Integers
     last_window: Integers
     release: npt.NDArray[np.bool_]
@@ -51,96 +61,128 @@ class InstructionColumns:
     index_bytes: Floats
     runs: dict[str, Integers]
     late: dict[str, Integers]
+    orders: dict[int, tuple[Orders, Orders, Orders]]
 
     @property
     def windows(self) -> Integers:
         """How many windows an activation serves."""
         return self.last_window - self.first_window
 
+    @cached_property
+    def group_counts(self) -> Integers:
+        """How many groups an instruction names."""
+        ends = np.concatenate([[0], np.cumsum(self.ranges[:, 1] - self.ranges[:, 0])])
+        return np.diff(ends[self.range_starts])
+
     def of(self, *kinds: int) -> Integers:
         """Return the places of all instructions of these kinds, in order."""
         return np.flatnonzero(np.isin(self.kind, kinds))
 
+    def ranges_of(self, place: int) -> Groups:
+        """Return the ranges of groups that an instruction names."""
+        ranges = self.ranges[self.range_starts[place] : self.range_starts[place + 1]].tolist()
+        return tuple((first, last) for first, last in ranges)
 
-_EMPTY = Totals(*(0,) * 8)
+    def ordered(self, place: int) -> tuple[Orders, Orders, Orders]:
+        """Return the orders of rows, of columns and of cells of a write, none where its blocks are in place."""
+        return self.orders.get(place, ((), (), ()))
+
+    def groups(self, places: Integers) -> tuple[Integers, Integers]:
+        """Return the groups that instructions name, in their order, and beside each the instruction that names it."""
+        firsts, counts = self.range_starts[places], self.range_starts[places + 1] - self.range_starts[places]
+        begins, ends = self.ranges[counted(firsts, counts)].T
+        return counted(begins, ends - begins), np.repeat(places, self.group_counts[places])
+
+
+def counted(firsts: Integers, counts: Integers) -> Integers:
+    """Return for each first number so many numbers from it on, one after another."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(firsts - ends + counts, counts)
 
 
 @once
 def columns(program: Program) -> InstructionColumns:
     """Return the instructions of a program as columns."""
-    mapping, chip = program.mapping, program.chip
     rows: list[tuple[int, ...]] = []
     ranges: list[tuple[int, int]] = []
     after: list[int] = []
-    fetched: list[tuple[float, float, float]] = []
-    totals: list[Totals] = []
+    orders: dict[int, tuple[Orders, Orders, Orders]] = {}
     # A run of blocks is written, and activated once or more.
-    runs: dict[tuple[int, int], tuple[Totals, float, float]] = {}
-    for each in program.instructions:
-        spans = release = size = copy = first_window = last_window = 0
-        blocks, moved, found = (0, 0), (0.0, 0.0, 0.0), _EMPTY
-        after.extend(each.after)
-        if isinstance(each, Write | Activate):
-            copy, blocks = each.copy, each.blocks
-            ranges.extend(each.groups)
-            spans = len(each.groups)
-            known = runs.get(blocks)
-            if known is None:
-                where, run = mapping.located(blocks)
-                index = index_bytes(where, run, chip)
-                known = runs[blocks] = where.totals(run), write_bytes(where, run, chip), index
-            found = known[0]
-            if isinstance(each, Write):
-                kind, moved = WRITE, (known[1], order_bytes(each, mapping.shape), 0.0)
-            else:
-                kind, moved, release = ACTIVATE, (0.0, 0.0, known[2]), int(each.release)
-                first_window, last_window = each.windows
+    runs: dict[Run, int] = {NO_BLOCKS: 0}
+    for place, each in enumerate(program.instructions):
+        size = copy = first_window = last_window = release = 0
+        groups: Groups = ()
+        blocks = NO_BLOCKS
+        if isinstance(each, Activate):
+            kind, copy, blocks, groups, release = ACTIVATE, each.copy, each.blocks, each.groups, each.release
+            first_window, last_window = each.windows
+        elif isinstance(each, Write):
+            kind, copy, blocks, groups = WRITE, each.copy, each.blocks, each.groups
+            if each.rows or each.columns or each.cells:
+                orders[place] = each.rows, each.columns, each.cells
         elif isinstance(each, Transfer):
             kind, size = LOAD if each.direction == "load" else STORE, each.size
         else:
             kind = VECTOR if isinstance(each, Vector) else COMBINE
+        ranges.extend(groups)
+        after.extend(each.after)
+        run = runs.setdefault(blocks, len(runs))
         windows = first_window, last_window
-        rows.append((kind, each.layer, copy, blocks[0], *windows, release, size, spans, len(each.after)))
-        fetched.append(moved)
-        totals.append(found)
-    return _columns(rows, ranges, after, fetched, totals)
+        rows.append((kind, each.layer, copy, *blocks, *windows, release, size, run, len(groups), len(each.after)))
+    return _columns(program, rows, list(runs), ranges, after, orders)
 
 
 def _columns(
+    program: Program,
     rows: list[tuple[int, ...]],
+    runs: list[Run],
     ranges: list[tuple[int, int]],
     after: list[int],
-    fetched: list[tuple[float, float, float]],
-    totals: list[Totals],
+    orders: dict[int, tuple[Orders, Orders, Orders]],
 ) -> InstructionColumns:
-    """Turn what was read of each instruction into arrays."""
-    table = np.ascontiguousarray(np.array(rows, dtype=np.int64).reshape(len(rows), 10).T)
-    moved = np.ascontiguousarray(np.array(fetched, dtype=np.float64).reshape(len(rows), 3).T)
-    sums = (
-        np.array(
-            [[getattr(each, name) for name in TOTALS] + [getattr(each.late, name) for name in LATE] for each in totals],
-            dtype=np.int64,
-        )
-        .reshape(len(rows), len(TOTALS) + len(LATE))
-        .T
-    )
-    kind, layer, copy, first_block, first_window, last_window, release, size, spans, waits = table
+    """Turn what was read of each instruction into arrays; `runs` are the different runs of blocks, the first of none."""
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), 12).T.copy()
+    kind, layer, copy, first_block, last_block, first_window, last_window, release, size, run, spans, waits = table
+    totals, moved, index = _runs(program, runs)
+    writes, activations = kind == WRITE, kind == ACTIVATE
+    order_bytes_of = np.zeros(len(rows))
+    for place, held in orders.items():
+        order_bytes_of[place] = order_bytes(held, program.mapping.shape)
+    sums = totals[:, run] * (writes | activations)
     return InstructionColumns(
         kind=kind.astype(np.int8),
         layer=layer,
         copy=copy,
         first_block=first_block,
+        last_block=last_block,
         first_window=first_window,
         last_window=last_window,
         release=release.astype(np.bool_),
         size=size,
         range_starts=np.concatenate([[0], np.cumsum(spans)]),
-        ranges=np.array(ranges, dtype=np.int64).reshape(len(ranges), 2),
+        ranges=np.array(ranges, dtype=np.int64).reshape(-1, 2),
         after_starts=np.concatenate([[0], np.cumsum(waits)]),
         after=np.array(after, dtype=np.int64),
-        moved_bytes=moved[0],
-        order_bytes=moved[1],
-        index_bytes=moved[2],
+        moved_bytes=moved[run] * writes,
+        order_bytes=order_bytes_of,
+        index_bytes=index[run] * activations,
         runs=dict(zip(TOTALS, sums, strict=False)),
         late=dict(zip(LATE, sums[len(TOTALS) :], strict=True)),
+        orders=orders,
     )
+
+
+def _runs(program: Program, runs: list[Run]) -> tuple[Integers, Floats, Floats]:
+    """Return of runs of blocks their totals, shape (totals, runs), the bytes that writing each fetches, and those of its index.
+
+    The first run is of no blocks, and has none of all that.
+    """
+    mapping, chip = program.mapping, program.chip
+    totals, moved, index = np.zeros((len(TOTALS) + len(LATE), len(runs)), np.int64), [0.0], [0.0]
+    for number, each in enumerate(runs[1:], 1):
+        blocks, run = mapping.located(each)
+        found = blocks.totals(run)
+        totals[:, number] = *_TOTALS(found), *_LATE(found.late)
+        moved.append(write_bytes(blocks, run, chip))
+        index.append(index_bytes(blocks, run, chip))
+    return totals, np.array(moved), np.array(index)

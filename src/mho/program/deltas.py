@@ -21,7 +21,8 @@ import numpy.typing as npt
 from mho.chip.coding import Coding
 from mho.errors import ProgramError
 from mho.mapping.coding import inverted_columns, shown_codes
-from mho.program.instructions import Orders, Write, members
+from mho.program.columns import columns
+from mho.program.instructions import Orders, members
 from mho.program.program import Program
 
 Codes = npt.NDArray[np.uint8]
@@ -88,7 +89,7 @@ class Change:
     new: Codes
 
 
-def places(orders: Orders, which: int, size: int) -> Places:
+def _places(orders: Orders, which: int, size: int) -> Places:
     """Return where the rows (or columns) of block `which` of a run sit, shape (size,)."""
     order = orders[which] if orders else ()
     return np.array(order, dtype=np.intp) if order else _in_place(size)
@@ -103,13 +104,25 @@ def recoded(order: tuple[int, ...], bits: int) -> Codes:
     return codes
 
 
+def rectangle(program: Program, number: int, which: int) -> Rectangle:
+    """Return where block `which` of the run of write `number` sits in its group."""
+    table = columns(program)
+    block = int(table.first_block[number]) + which
+    weight = program.mapping.weight_of(block)
+    height, width = (int(side[block - weight.first]) for side in (weight.blocks.heights, weight.blocks.widths))
+    rows, across, cells = table.ordered(number)
+    return Rectangle(block, _places(rows, which, height), _places(across, which, width), cells[which] if cells else ())
+
+
 class Deltas:
     """Follows what the groups of a chip hold, write by write, from blank cells on.
 
     deltas = Deltas(program)
-    for change in deltas.write(instruction): ...      each block's codes before and after, and the write is noted
-    deltas.note(instruction)                          only noted
-    deltas.levels(change)                             the level changes themselves
+    for change in deltas.write(number): ...      each block's codes before and after, and the write is noted
+    deltas.note(number)                          only noted
+    deltas.levels(change)                        the level changes themselves
+
+    Writes are given by their places in the program.
 
     Raises ProgramError where the program has no weights.
     """
@@ -123,16 +136,16 @@ class Deltas:
         self.held: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
         self._paper = np.zeros((self.shape.rows, self.shape.columns), dtype=np.uint8)
 
-    def write(self, instruction: Write) -> Iterator[Change]:
+    def write(self, number: int) -> Iterator[Change]:
         """Yield the change of each block of a write, in the order of its groups, and note it."""
-        for group, place in self._places(instruction):
+        for group, place in self._places(number):
             new = self._codes(place)
             yield Change(group, place, self.under(group, place), new)
             self._put(group, place)
 
-    def note(self, instruction: Write) -> None:
+    def note(self, number: int) -> None:
         """Note a write whose changes nobody asks for."""
-        for group, place in self._places(instruction):
+        for group, place in self._places(number):
             self._put(group, place)
 
     def under(self, group: int, place: Rectangle) -> Codes:
@@ -160,18 +173,9 @@ class Deltas:
         """Return which columns of cells a block stores inverted, shape (width, cells); None where the coding inverts none."""
         return inverted_columns(self._laid(place), self.shape.coding)
 
-    def rectangle(self, instruction: Write, which: int) -> Rectangle:
-        """Return where block `which` of a write's run sits in its group."""
-        blocks, run = self.program.mapping.located(instruction.blocks)
-        index = run[0] + which
-        rows = places(instruction.rows, which, int(blocks.heights[index]))
-        columns = places(instruction.columns, which, int(blocks.widths[index]))
-        cells = instruction.cells[which] if instruction.cells else ()
-        return Rectangle(instruction.blocks[0] + which, rows, columns, cells)
-
-    def _places(self, instruction: Write) -> Iterator[tuple[int, Rectangle]]:
-        for which, group in enumerate(members(instruction.groups)):
-            yield group, self.rectangle(instruction, which)
+    def _places(self, number: int) -> Iterator[tuple[int, Rectangle]]:
+        for which, group in enumerate(members(columns(self.program).ranges_of(number))):
+            yield group, rectangle(self.program, number, which)
 
     def _put(self, group: int, place: Rectangle) -> None:
         self.held[group] = (*(older for older in self.held[group] if not place.hides(older)), place)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import Blocks, GroupShape, Mapping
+from mho.mapping import Blocks, GroupShape
 from mho.mapping.blocks import Run
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
@@ -23,7 +23,7 @@ from mho.network.types import REAL, element_bytes
 from mho.number import QuantisedNetwork
 from mho.number.batching import fixed
 from mho.number.storage import stored
-from mho.program.instructions import Write
+from mho.program.instructions import Orders
 from mho.program.once import once
 
 
@@ -115,23 +115,13 @@ def index_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:
     return blocks.index_bits(run, chip.sparse.index_bits, chip.sparse.shift_bits) / 8
 
 
-def order_bytes(instruction: Write, shape: GroupShape) -> float:
-    """Bytes of the orders that come with a write: a number for each row, weight column and digit of a block that is not in
-    place, as wide as the rows of a group, its weight columns, or the cells of a weight ask for (ARAS: 7, 7 and 2 bits).
+def order_bytes(orders: tuple[Orders, Orders, Orders], shape: GroupShape) -> float:
+    """Bytes of the orders of rows, columns and cells that come with a write: a number for each row, weight column and digit of
+    a block that is not in place, as wide as the rows of a group, its weight columns, or the cells of a weight ask for (ARAS: 7,
+    7 and 2 bits).
     """
-    bits = 0
-    for orders, places in (
-        (instruction.rows, shape.rows),
-        (instruction.columns, shape.columns),
-        (instruction.cells, shape.cells),
-    ):
-        bits += sum(map(len, orders)) * (places - 1).bit_length()
-    return bits / 8
-
-
-def fetched_bytes(instruction: Write, mapping: Mapping, chip: Chip) -> float:
-    """Bytes that a write fetches from main memory, the orders of its blocks with them."""
-    return write_bytes(*mapping.located(instruction.blocks), chip) + order_bytes(instruction, mapping.shape)
+    sides = zip(orders, (shape.rows, shape.columns, shape.cells), strict=True)
+    return sum(sum(map(len, order)) * (places - 1).bit_length() for order, places in sides) / 8
 
 
 @once

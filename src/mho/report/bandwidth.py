@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing, floor_s
-from mho.program import Program, Transfer, Write
-from mho.program.work import fetched_bytes
+from mho.program import Program
+from mho.program.columns import LOAD, STORE, WRITE, columns
 
 Steps = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -21,22 +21,19 @@ def bandwidth(program: Program, timing: Timing, worn: Wear) -> Steps:
     time that its slowest array takes. So the rate follows from what is under way.
     """
     chip = program.chip
-    starts: list[float] = []
-    ends: list[float] = []
-    wishes: list[float] = []
-    for i, instruction in enumerate(program.instructions):
-        if not isinstance(instruction, Write | Transfer) or timing.ends[i] <= timing.starts[i]:
-            continue
-        rate = np.inf
-        if isinstance(instruction, Write) and (lasts := floor_s(chip, worn, i)) > 0:
-            rate = fetched_bytes(instruction, program.mapping, chip) / lasts
-        starts.append(float(timing.starts[i]))
-        ends.append(float(timing.ends[i]))
-        wishes.append(min(rate, chip.memory.bandwidth))
-    times = np.unique(np.array([-timing.setup_s, 0.0, timing.latency_s, *starts, *ends]))
+    table = columns(program)
+    wishes = np.full(len(table.kind), chip.memory.bandwidth)
+    writes = table.of(WRITE)
+    lasts = floor_s(chip, worn, writes)
+    writes, lasts = writes[lasts > 0], lasts[lasts > 0]
+    wishes[writes] = np.minimum((table.moved_bytes + table.order_bytes)[writes] / lasts, chip.memory.bandwidth)
+    flows = table.of(WRITE, LOAD, STORE)
+    flows = flows[timing.ends[flows] > timing.starts[flows]]
+    starts, ends, wishes = timing.starts[flows], timing.ends[flows], wishes[flows]
+    times = np.unique(np.concatenate([[-timing.setup_s, 0.0, timing.latency_s], starts, ends]))
     change = np.zeros(len(times))
     np.add.at(change, np.searchsorted(times, starts), wishes)
-    np.add.at(change, np.searchsorted(times, ends), np.negative(wishes))
+    np.add.at(change, np.searchsorted(times, ends), -wishes)
     under_way = np.zeros(len(times), dtype=np.int64)
     np.add.at(under_way, np.searchsorted(times, starts), 1)
     np.add.at(under_way, np.searchsorted(times, ends), -1)

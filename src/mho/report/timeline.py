@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.machine.energy import KINDS
-from mho.program import Activate, Program, Transfer, Write
-from mho.program.instructions import size
+from mho.machine.timing import Timing
+from mho.program import Program
+from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
 from mho.report.bandwidth import bandwidth
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ BARS = 20_000
 """Bars that a page embeds at the most; beyond, neighbours are united."""
 STEPS = 12_000
 """Steps of occupancy and of the memory's rate that a page embeds at the most; beyond, they are averaged."""
-KINDS_OF_BAR = ("write", "compute", "vector", "load", "store")
+BARS_OF = {WRITE: 0, ACTIVATE: 1, COMBINE: 2, VECTOR: 2, LOAD: 3, STORE: 4}
+"""The row of the timeline for each kind of instruction: writes, computing, the vector unit, loads and stores."""
 FINEST = 1 << 17
 """The first part of the timeline over which neighbours are united, if they must be: far below a pixel."""
 SMALL = 1e-3
@@ -50,25 +52,23 @@ class Bar:
     detail: tuple[int, ...] = ()
 
 
-def _bar(program: Program, number: int, start: float, end: float) -> Bar:
-    instruction = program.instructions[number]
-    if isinstance(instruction, Transfer):
-        kind = KINDS_OF_BAR.index(instruction.direction)
-        return Bar(kind, instruction.layer, start, end, detail=(instruction.size,))
-    if isinstance(instruction, Write | Activate):
-        mapped = program.mapping.by_index[instruction.layer]
-        detail: tuple[int, ...] = (*mapped.within(instruction.blocks), instruction.copy)
-        if isinstance(instruction, Activate):
-            detail += instruction.windows
-        return Bar(
-            int(isinstance(instruction, Activate)),
-            instruction.layer,
-            start,
-            end,
-            groups=size(instruction.groups),
-            detail=detail,
-        )
-    return Bar(2, instruction.layer, start, end)
+def _bars(program: Program, timing: Timing) -> Iterator[Bar]:
+    """Yield a bar for each instruction, in order."""
+    table = columns(program)
+    sides = (
+        table.kind, table.layer, timing.starts, timing.ends, table.group_counts, table.first_block, table.last_block, table.copy,
+        table.first_window, table.last_window, table.size,
+    )  # fmt: skip
+    for kind, layer, start, end, groups, first, last, copy, *windows, size in zip(
+        *(side.tolist() for side in sides), strict=True
+    ):
+        detail: tuple[int, ...] = ()
+        if kind in (WRITE, ACTIVATE):
+            detail = (*program.mapping.by_index[layer].within((first, last)), copy)
+            detail += tuple(windows) if kind == ACTIVATE else ()
+        elif kind in (LOAD, STORE):
+            detail = (size,)
+        yield Bar(BARS_OF[kind], layer, start, end, groups=groups, detail=detail)
 
 
 def _unite(bars: Iterable[Bar], gap: float) -> list[Bar]:
@@ -98,8 +98,7 @@ def bars(report: Report, most: int = BARS) -> tuple[list[Bar], float | None]:
     """
     program, timing = report.program, report.timing
     together: dict[tuple[int, int, float, float], Bar] = {}
-    for number in range(len(program.instructions)):
-        bar = _bar(program, number, float(timing.starts[number]), float(timing.ends[number]))
+    for bar in _bars(program, timing):
         same = together.setdefault((bar.kind, bar.layer, bar.start, bar.end), bar)
         if same is not bar:
             same.count, same.groups, same.detail = same.count + 1, same.groups + bar.groups, ()

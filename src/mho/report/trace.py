@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mho.files.text import json_text
 from mho.network.layers import MatrixProduct
-from mho.program import Activate, Program, Transfer, Write
-from mho.program.instructions import NAMES, Instruction, size
+from mho.program import Program
+from mho.program.columns import ACTIVATE, COMBINE, KINDS, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.listing import span
 from mho.report.bandwidth import bandwidth
 from mho.report.lanes import lanes
@@ -22,45 +22,33 @@ if TYPE_CHECKING:
     from mho.machine.report import Report
 
 PROCESSES = {1: "memory", 2: "writing", 3: "compute", 4: "vector unit", 5: "counters"}
+PROCESS_OF = {LOAD: 1, STORE: 1, WRITE: 2, ACTIVATE: 3, COMBINE: 4, VECTOR: 4}
+"""The process in which each kind of instruction is shown."""
 NANO = 1e9
-
-
-def process(instruction: Instruction) -> int:
-    """Return the process in which an instruction is shown."""
-    if isinstance(instruction, Transfer):
-        return 1
-    if isinstance(instruction, Write):
-        return 2
-    return 3 if isinstance(instruction, Activate) else 4
 
 
 def arguments(program: Program, number: int) -> dict[str, Any]:
     """Say what an instruction works on, in the words of the listing."""
-    instruction = program.instructions[number]
-    layer = program.network.layers[instruction.layer]
+    table = columns(program)
+    kind, place = table.kind[number], int(table.layer[number])
+    layer = program.network.layers[place]
     said: dict[str, Any] = {"instruction": number, "layer": layer.name, "kind": layer.kind}
-    if isinstance(instruction, Write | Activate):
-        said["blocks"] = span(program.mapping.by_index[instruction.layer].within(instruction.blocks))
-        said["copy"] = instruction.copy
-    if isinstance(instruction, Activate):
-        said["windows"] = span(instruction.windows)
-        said["release"] = instruction.release
-    if isinstance(instruction, Write | Activate):
-        said["groups"] = ",".join(span(each) for each in instruction.groups)
-        said["group count"] = size(instruction.groups)
-    if isinstance(instruction, Transfer):
-        said["direction"] = instruction.direction
-        said["bytes"] = instruction.size
+    if kind in (WRITE, ACTIVATE):
+        blocks = int(table.first_block[number]), int(table.last_block[number])
+        said["blocks"] = span(program.mapping.by_index[place].within(blocks))
+        said["copy"] = int(table.copy[number])
+    if kind == ACTIVATE:
+        said["windows"] = span((int(table.first_window[number]), int(table.last_window[number])))
+        said["release"] = bool(table.release[number])
+    if kind in (WRITE, ACTIVATE):
+        said["groups"] = ",".join(span(each) for each in table.ranges_of(number))
+        said["group count"] = int(table.group_counts[number])
+    if kind in (LOAD, STORE):
+        said["direction"] = KINDS[kind]
+        said["bytes"] = int(table.size[number])
     if isinstance(layer, MatrixProduct):
         said["macs"] = layer.macs
     return said
-
-
-def _title(program: Program, number: int) -> str:
-    instruction = program.instructions[number]
-    name = program.network.layers[instruction.layer].name
-    verb = instruction.direction if isinstance(instruction, Transfer) else NAMES[type(instruction)]
-    return name if isinstance(instruction, Activate) else f"{verb} {name}"
 
 
 def _metadata(threads: dict[int, int], setup: bool) -> list[dict[str, Any]]:
@@ -101,26 +89,28 @@ def render_trace(report: Report) -> str:
     shift = round(timing.setup_s * NANO)
     begins = [round(float(start) * NANO) + shift for start in timing.starts]
     ends = [round(float(end) * NANO) + shift for end in timing.ends]
+    kinds = columns(program).kind.tolist()
     members: dict[int, list[int]] = {}
-    for number, instruction in enumerate(program.instructions):
-        members.setdefault(process(instruction), []).append(number)
+    for number, kind in enumerate(kinds):
+        members.setdefault(PROCESS_OF[kind], []).append(number)
     slices: list[dict[str, Any]] = []
     threads: dict[int, int] = {}
     for process_id, numbers in sorted(members.items()):
         chosen = lanes([(begins[number], ends[number]) for number in numbers])
         threads[process_id] = max(chosen) + 1
         for number, lane in zip(numbers, chosen, strict=True):
-            instruction = program.instructions[number]
+            said = arguments(program, number)
+            name, title = KINDS[kinds[number]], said["layer"]
             slices.append(
                 {
                     "ph": "X",
-                    "name": _title(program, number),
-                    "cat": "setup" if number < program.setup else NAMES[type(instruction)],
+                    "name": title if kinds[number] == ACTIVATE else f"{name} {title}",
+                    "cat": "setup" if number < program.setup else "transfer" if process_id == 1 else name,
                     "pid": process_id,
                     "tid": lane + 1,
                     "ts": begins[number] / 1000,
                     "dur": (ends[number] - begins[number]) / 1000,
-                    "args": arguments(program, number),
+                    "args": said,
                 }
             )
     events = [
