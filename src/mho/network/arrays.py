@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NetworkError, WeightError
+from mho.network.geometry import along
 
 LARGEST = float(np.finfo(np.float32).max)
 """The largest magnitude of a weight or scale; products of a few of them stay in the range of float64."""
@@ -147,9 +148,9 @@ class Array:
         joined = next((n for n in range(place + 1, len(sizes) + 1) if math.prod(sizes[:n]) == shape[0]), None)
         if joined is None:
             raise NetworkError(f"weight codes along axis {code.axis} of {self.shape}, which is no axis of outputs")
-        along = [-1 if axis == place else 1 for axis in range(joined)]
-        scale = np.broadcast_to(code.scale.reshape(along), sizes[:joined]).reshape(-1)
-        zero = np.broadcast_to(code.zero.reshape(along), sizes[:joined]).reshape(-1)
+        scale, zero = (
+            np.broadcast_to(along(each, place, joined), sizes[:joined]).reshape(-1) for each in (code.scale, code.zero)
+        )
         return Array(shape, values, Affine(scale, zero, code.low, code.high, axis=0))
 
     def real(self) -> npt.NDArray[np.float64]:
@@ -160,9 +161,7 @@ class Array:
             return self.values.astype(np.float64)
         scale, zero = self.code.scale, self.code.zero
         if self.code.axis is not None:
-            along = [1] * len(self.shape)
-            along[self.code.axis] = -1
-            scale, zero = scale.reshape(along), zero.reshape(along)
+            scale, zero = (along(each, self.code.axis, len(self.shape)) for each in (scale, zero))
         return scale * (self.values.astype(np.int64) - zero)
 
 

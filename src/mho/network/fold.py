@@ -162,9 +162,7 @@ AFFINE = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
 
 
 def _as_affine(state: _State, layer: Layer) -> Layer:
-    """Write an element-wise operation with a constant that varies along one axis at most as an affine
-    layer.
-    """
+    """Write an element-wise operation with a constant that varies along one axis at most as an affine layer."""
     if not isinstance(layer, Elementwise) or layer.function not in AFFINE or state.types.get(layer.name, REAL) != REAL:
         return layer
     left, right = (state.layers[name] for name in layer.inputs)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mho.errors import NetworkError
 
@@ -35,6 +37,11 @@ def broadcast(*shapes: Shape) -> Shape:
 def replaced(shape: Shape, axis: int, *lengths: int) -> Shape:
     """Return a shape with other lengths in the place of one axis."""
     return (*shape[:axis], *lengths, *shape[axis + 1 :])
+
+
+def along(values: npt.NDArray[Any], axis: int, rank: int) -> npt.NDArray[Any]:
+    """Arrange values (n,) along one axis of so many, so that they broadcast."""
+    return values.reshape([-1 if each == axis else 1 for each in range(rank)])
 
 
 def bounded(size: int, what: str) -> int:

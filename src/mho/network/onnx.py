@@ -124,7 +124,7 @@ def _bind_inputs(
         if value.name in values:
             environment[value.name] = _held(path, value, values[value.name])
             continue
-        stated = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
+        stated = _stated(kind)
         shape = shapes.get(value.name)
         if not kind.HasField("shape"):
             if shape is None:
@@ -149,11 +149,16 @@ def _bind_inputs(
         environment[value.name] = name
 
 
+def _stated(kind: Any) -> list[int | None]:
+    """Return the lengths of axes that a file states for an input, None where it leaves one free."""
+    return [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
+
+
 def _held(path: Path, value: Any, given: npt.ArrayLike) -> AnyArray:
     """Return an input's value in the file's type; NetworkError where it does not fit."""
     kind = value.type.tensor_type
     array = np.asarray(given)
-    stated = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
+    stated = _stated(kind)
     fits = not kind.HasField("shape") or (
         array.ndim == len(stated) and all(n in (None, m) for n, m in zip(stated, array.shape, strict=True))
     )

@@ -1,6 +1,4 @@
-"""What the handlers of ONNX operators share: a node with its values, and a builder that takes arrays as
-weights.
-"""
+"""What the handlers of ONNX operators share: a node with its values, and a builder that takes arrays as weights."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ class Codes:
 
 
 Value = str | AnyArray | Array | Codes | None
-"""A tensor of the network by name; an array known now; a known array in integers with a code; codes; or
-nothing.
-"""
+"""A tensor of the network by name; an array known now; a known array in integers with a code; codes; or nothing."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +137,7 @@ class OnnxBuilder(Builder):
         return None if value is None else self.array(value)
 
     def named(self, value: Value) -> str:
-        """Return the name of a tensor; a known value becomes a constant, its minus infinities the lowest
-        float32.
-        """
+        """Return the name of a tensor; a known value becomes a constant, its minus infinities the lowest float32."""
         if isinstance(value, str):
             return value
         if isinstance(value, Codes):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mho.errors import NetworkError
 from mho.network.arrays import Affine, Array
-from mho.network.geometry import axis_of
+from mho.network.geometry import along, axis_of
 
 AnyArray = npt.NDArray[Any]
 
@@ -103,9 +103,7 @@ class Stated:
 
     def along(self, values: AnyArray, rank: int) -> AnyArray:
         """Arrange scales or zero points so that they broadcast along their axis."""
-        if self.axis is None:
-            return values
-        return values.reshape([-1 if axis == self.axis else 1 for axis in range(rank)])
+        return values if self.axis is None else along(values, self.axis, rank)
 
     def within(self, low: int, high: int) -> Stated:
         """Return the code of integers that are also clipped to low..high."""

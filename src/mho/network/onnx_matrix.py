@@ -10,7 +10,7 @@ import numpy as np
 from mho.errors import NetworkError
 from mho.network import contraction
 from mho.network.composites import log_sum_exp, variance
-from mho.network.geometry import axis_of
+from mho.network.geometry import along, axis_of
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, turned
 from mho.network.types import REAL
@@ -148,7 +148,7 @@ def _hardmax(builder: OnnxBuilder, node: Node) -> str:
     axis = axis_of(int(node.attributes.get("axis", -1 if node.opset >= 13 else 1)), len(shape))
     if node.opset < 13:
         x, axis = builder.reshape(x, (math.prod(shape[:axis]), math.prod(shape[axis:])), "flat"), 1
-    places = np.arange(builder.shape(x)[axis]).reshape([-1 if i == axis else 1 for i in range(len(builder.shape(x)))])
+    places = along(np.arange(builder.shape(x)[axis]), axis, len(builder.shape(x)))
     largest = builder.reduce(x, "argmax", [axis], keep=True, part="place")
     hot = builder.elementwise("equal", largest, builder.named(places), "equal")
     return builder.reshape(builder.convert(hot, REAL), shape, "reshape")

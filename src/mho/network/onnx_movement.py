@@ -8,7 +8,7 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.composites import tiled
-from mho.network.geometry import axis_of
+from mho.network.geometry import along, axis_of
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value
 from mho.network.types import REAL, type_of
 
@@ -160,7 +160,7 @@ def _one_hot(builder: OnnxBuilder, node: Node) -> str:
     kind = builder.types[index]
     shape = list(builder.shape(index))
     index = builder.reshape(index, (*shape[:axis], 1, *shape[axis:]), "apart")
-    places = np.arange(count, dtype=kind).reshape([-1 if i == axis else 1 for i in range(rank)])
+    places = along(np.arange(count, dtype=kind), axis, rank)
     hot = builder.elementwise("equal", index, builder.named(places), "equal")
     if not kind.startswith("u"):  # negative ones count from the end
         behind = builder.elementwise("equal", index, builder.named(places - count), "behind")

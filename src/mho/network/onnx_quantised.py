@@ -72,9 +72,7 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
 
 
 def quantize(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
-    """Reals to integers: the code goes to the tensor, or to a copy of it if `shared` with readers of the
-    reals.
-    """
+    """Reals to integers: the code goes to the tensor, or to a copy of it if `shared` with readers of the reals."""
     scale, zero, axis = node.known(1), node.known(2), int(node.attributes.get("axis", 1))
     _refuse_blocks(node)
     kind = "uint8"
@@ -102,6 +100,11 @@ def coded(builder: OnnxBuilder, tensor: str, stated: Stated, *, shared: bool = F
         return Codes(tensor, stated)
     if shared or tensor in builder.codes:
         tensor = builder.scale_shift(tensor, 1.0, 0.0)
+    return _bearing(builder, tensor, stated)
+
+
+def _bearing(builder: OnnxBuilder, tensor: str, stated: Stated) -> Codes:
+    """Prescribe a tensor's code; return the integers."""
     builder.stated[tensor] = stated
     builder.give_code(tensor, stated.affine)
     return Codes(tensor, stated)
@@ -114,9 +117,7 @@ def clip_codes(builder: OnnxBuilder, codes: Codes, node: Node, *, shared: bool) 
     if stated.low >= stated.high:
         raise NetworkError(f"integers are clipped to {low:g}..{high:g}, which leaves at most one")
     tensor = builder.scale_shift(codes.tensor, 1.0, 0.0) if shared else codes.tensor
-    builder.stated[tensor] = stated
-    builder.give_code(tensor, stated.affine)
-    return Codes(tensor, stated)
+    return _bearing(builder, tensor, stated)
 
 
 def move_codes(builder: OnnxBuilder, handler: Handler, node: Node) -> tuple[Value, ...]:
@@ -139,15 +140,8 @@ def move_codes(builder: OnnxBuilder, handler: Handler, node: Node) -> tuple[Valu
         filling = node.number(2, "", 0.0)
         inputs[2] = np.asarray(float(stated.scale) * (filling - int(stated.zero)))
     result = handler(builder, replace(node, inputs=tuple(inputs)))
-    moved: list[Value] = []
-    for item in result if isinstance(result, tuple) else (result,):
-        if isinstance(item, str):
-            builder.stated[item] = stated
-            builder.give_code(item, stated.affine)
-            moved.append(Codes(item, stated))
-        else:
-            moved.append(item)
-    return tuple(moved)
+    results = result if isinstance(result, tuple) else (result,)
+    return tuple(_bearing(builder, item, stated) if isinstance(item, str) else item for item in results)
 
 
 def _refuse_blocks(node: Node) -> None:

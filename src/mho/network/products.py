@@ -1,8 +1,7 @@
 """Products of a matrix layer with all its windows, by BLAS: exact for integers, fast for reals.
 
-An integer product is exact in floating point, whatever the order of summation, while the sum of the
-magnitudes of its terms stays below 2^24 (float32) or 2^53 (float64). The bound is computed from the weights
-themselves, never assumed.
+An integer product is exact in floating point, whatever the order of summation, while the sum of the magnitudes of its terms
+stays below 2^24 (float32) or 2^53 (float64). The bound is computed from the weights themselves, never assumed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from mho.errors import NumberError
 from mho.network.layers import Convolution, MatrixLayer
-from mho.network.windows import window_view
+from mho.network.windows import padded, window_view
 
 AnyArray = npt.NDArray[Any]
 
@@ -25,9 +24,7 @@ BLOCK = 1 << 21
 
 
 def exact_type(largest_sum: float) -> type[np.float32] | type[np.float64]:
-    """Choose the floating-point type in which sums of magnitude up to `largest_sum` are exact; NumberError
-    where none is.
-    """
+    """Choose the floating-point type in which sums of magnitude up to `largest_sum` are exact; NumberError where none is."""
     if largest_sum <= 2.0**24:
         return np.float32
     if largest_sum <= 2.0**53:
@@ -36,8 +33,7 @@ def exact_type(largest_sum: float) -> type[np.float32] | type[np.float64]:
 
 
 def multiply(layer: MatrixLayer, x: AnyArray, weight: AnyArray) -> AnyArray:
-    """Multiply a layer's input by its matrices, weight (groups, K, N), in the type of `weight`; padding
-    counts as 0.
+    """Multiply a layer's input by its matrices, weight (groups, K, N), in the type of `weight`; padding counts as 0.
 
     Returns the layer's output without scale and bias: (B, groups x N, height, width) or (..., groups x N).
     """
@@ -81,7 +77,7 @@ def _convolve(layer: Convolution, x: AnyArray, weight: AnyArray) -> AnyArray:
     return result
 
 
-def _surround(layer: Convolution, x: AnyArray, dtype: np.dtype[Any], extra: int = 0) -> AnyArray:
+def _surround(layer: Convolution, x: AnyArray, dtype: np.dtype[Any], extra: int) -> AnyArray:
     """Copy samples into zeros with the layer's padding, as (B, C, padded height x padded width + extra)."""
     top, left, bottom, right = layer.padding
     samples, channels, height, width = x.shape
@@ -93,8 +89,7 @@ def _surround(layer: Convolution, x: AnyArray, dtype: np.dtype[Any], extra: int 
 
 
 def _shifted(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray) -> None:
-    """Stride 1: a kernel place is a shift of the flattened padded image, so unrolling copies long runs of
-    memory.
+    """Stride 1: a kernel place is a shift of the flattened padded image, so unrolling copies long runs of memory.
 
     The products at the right edge, whose windows wrap into the next row, are computed and dropped.
     """
@@ -124,10 +119,7 @@ def _shifted(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray
 def _unrolled(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray) -> None:
     """Any stride: unroll the windows and multiply."""
     groups, rows, _ = weight.shape
-    flat = _surround(layer, x, weight.dtype)
-    top, left, bottom, right = layer.padding
-    image = flat.reshape(*flat.shape[:2], top + x.shape[2] + bottom, left + x.shape[3] + right)
-    view = window_view(layer, image)
+    view = window_view(layer, padded(layer, x.astype(weight.dtype, copy=False), 0.0))
     unrolled = view.reshape(x.shape[0], groups, rows, -1)
     target[...] = np.matmul(weight.transpose(0, 2, 1), unrolled).reshape(target.shape)
 
@@ -135,10 +127,7 @@ def _unrolled(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArra
 def _by_channel(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray) -> None:
     """One input channel a group (depthwise): add up place by place of the kernel."""
     groups, rows, columns = weight.shape
-    flat = _surround(layer, x, weight.dtype)
-    top, left, bottom, right = layer.padding
-    image = flat.reshape(*flat.shape[:2], top + x.shape[2] + bottom, left + x.shape[3] + right)
-    view = window_view(layer, image)
+    view = window_view(layer, padded(layer, x.astype(weight.dtype, copy=False), 0.0))
     height, width = layer.shape[2:]
     parts = target.reshape(x.shape[0], groups, columns, height, width)
     term = np.empty_like(parts)

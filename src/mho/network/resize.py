@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mho.errors import NetworkError, choices
 from mho.network.arrays import Array
 from mho.network.builder import Builder
-from mho.network.geometry import bounded
+from mho.network.geometry import along, bounded
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def _outside(builder: Builder, x: str, axes: Sequence[Axis], outside: Sequence[A
     shape = builder.shape(x)
     keep = np.ones([1] * len(shape), dtype=bool)
     for axis, mask in zip(axes, outside, strict=True):
-        keep = keep & ~mask.reshape([-1 if i == axis.number else 1 for i in range(len(shape))])
+        keep = keep & ~along(mask, axis.number, len(shape))
     kept = builder.elementwise("multiply", x, builder.constant(Array.of(keep.astype(np.float32)), "keep"), "kept")
     if value == 0.0:
         return kept

@@ -1,8 +1,7 @@
 """Import of torch modules: torch.export's graph of undecomposed ATen operators, walked node by node.
 
-What does not depend on an input (masks, position tables, rotary tables) is evaluated while walking, by torch
-itself; on the meta device only its shape is known. The operators are in torch_matrix, torch_elementwise and
-torch_movement.
+What does not depend on an input (masks, position tables, rotary tables) is evaluated while walking, by torch itself; on
+the meta device only its shape is known. The operators are in torch_matrix, torch_elementwise and torch_movement.
 """
 
 from __future__ import annotations
@@ -34,12 +33,8 @@ HANDLERS: Registry[Handler] = Registry(
 )
 """All operators that make layers."""
 _SKIPPED = {
-    "_assert_tensor_metadata",
-    "_assert_scalar",
-    "sym_size",
-    "_assert_async",
-    "sym_constrain_range_for_size",
-}
+    "_assert_tensor_metadata", "_assert_scalar", "sym_size", "_assert_async", "sym_constrain_range_for_size",
+}  # fmt: skip
 
 
 def from_torch(module: Any, example: Any, *, name: str | None = None, origin: str | None = None) -> Network:
@@ -76,9 +71,7 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, origin: st
 
 
 def _export(module: Any, arguments: tuple[Any, ...], name: str) -> Any:
-    """Run torch.export with the fused attention path off, which would hide whole encoder layers in one
-    operator.
-    """
+    """Run torch.export with the fused attention path off, which would hide whole encoder layers in one operator."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

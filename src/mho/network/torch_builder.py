@@ -11,12 +11,12 @@ import torch
 
 from mho.errors import NetworkError, choices
 from mho.network.builder import LOWEST, Builder
+from mho.network.geometry import axis_of
 from mho.network.layers import Array
 from mho.network.types import REAL, TYPES
 
 Value = Any
-"""What a node stands for: the name of a tensor of the network, a torch.Tensor known now, or a tuple of these.
-"""
+"""What a node stands for: the name of a tensor of the network, a torch.Tensor known now, or a tuple of these."""
 
 
 def type_name(kind: torch.dtype) -> str:
@@ -31,9 +31,7 @@ def type_name(kind: torch.dtype) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an operator: its name without namespace and overload, and its arguments by their schema's
-    names.
-    """
+    """One call of an operator: its name without namespace and overload, and its arguments by their schema's names."""
 
     operator: str
     arguments: Mapping[str, Value]
@@ -46,6 +44,17 @@ class Call:
     def get(self, key: str, default: Value = None) -> Value:
         """Value of an argument that not every overload has."""
         return self.arguments.get(key, default)
+
+    def axes(self, rank: int) -> list[int]:
+        """Return the axes that `dim` tells, counted from 0: one, several, or all where none are given."""
+        given = self.get("dim")
+        given = [given] if isinstance(given, int) else given
+        return [axis_of(int(axis), rank) for axis in given] if given else list(range(rank))
+
+    @property
+    def keep(self) -> bool:
+        """Whether axes that are reduced are kept with length 1."""
+        return bool(self.get("keepdim", False))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,9 +73,7 @@ class TorchBuilder(Builder):
         self._weights: dict[tuple[Any, ...], tuple[torch.Tensor, Array]] = {}
 
     def array(self, tensor: torch.Tensor | None) -> Array | None:
-        """A weight: a view of the tensor's memory where that is float32, its shape alone on the meta
-        device.
-        """
+        """A weight: a view of the tensor's memory where that is float32, its shape alone on the meta device."""
         return None if tensor is None else self.weight(tensor)
 
     def weight(self, tensor: torch.Tensor) -> Array:
@@ -90,9 +97,7 @@ class TorchBuilder(Builder):
         return Array(shape, tensor.numpy())
 
     def tensor(self, value: Value) -> str:
-        """Name of a tensor; a torch.Tensor becomes a constant. Minus infinity (a mask) becomes the lowest
-        float32.
-        """
+        """Name of a tensor; a torch.Tensor becomes a constant. Minus infinity (a mask) becomes the lowest float32."""
         if isinstance(value, str):
             return value
         if not isinstance(value, torch.Tensor):
@@ -112,3 +117,8 @@ class TorchBuilder(Builder):
 
 
 Handler = Callable[[TorchBuilder, Call], Value]
+
+
+def ranks(name: str) -> tuple[str, ...]:
+    """Return the names of an operator over one, two and three axes."""
+    return tuple(f"{name}{rank}d" for rank in (1, 2, 3))

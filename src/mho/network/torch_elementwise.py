@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -165,19 +166,31 @@ def _typed(builder: TorchBuilder, value: Any, kind: str) -> str:
     return builder.tensor(number.to(torch.float32 if kind == REAL else getattr(torch, kind)))
 
 
-def _compared(function: str) -> Handler:
-    """A comparison of two operands, one of which may be a number, in the type that torch compares them in."""
+def _paired(function: str, kind: Callable[[TorchBuilder, Call], str]) -> Handler:
+    """Two operands, one of which may be a number, in a type."""
 
     def handle(builder: TorchBuilder, call: Call) -> str:
-        left, right = call["self"], call["other"]
-        kind = _common(builder, left, right)
-        return builder.elementwise(function, _typed(builder, left, kind), _typed(builder, right, kind))
+        meeting = kind(builder, call)
+        return builder.elementwise(function, *(_typed(builder, call[key], meeting) for key in ("self", "other")))
 
     return handle
 
 
-def _common(builder: TorchBuilder, *sides: Any) -> str:
-    """The type in which operands meet: reals where one is real; a number takes the tensor's kind."""
+def _compared(function: str) -> Handler:
+    return _paired(function, _common)
+
+
+def _logical(function: str) -> Handler:
+    return _paired(function, lambda builder, call: BOOL)
+
+
+def _bits(function: str) -> Handler:
+    return _paired(function, lambda builder, call: type_name(call.meta.dtype))
+
+
+def _common(builder: TorchBuilder, call: Call) -> str:
+    """The type in which torch compares operands: reals where one is real; a number takes the tensor's kind."""
+    sides = [call["self"], call["other"]]
     tensors = [side for side in sides if not isinstance(side, bool | int | float)]
     types = [builder.types[side] if isinstance(side, str) else type_name(side.dtype) for side in tensors]
     types += [REAL for side in sides if isinstance(side, float)]
@@ -185,24 +198,9 @@ def _common(builder: TorchBuilder, *sides: Any) -> str:
     return "int64" if kind == BOOL and any(type(side) is int for side in sides) else kind
 
 
-def _logical(function: str) -> Handler:
-    def handle(builder: TorchBuilder, call: Call) -> str:
-        return builder.elementwise(function, *(_typed(builder, call[key], BOOL) for key in ("self", "other")))
-
-    return handle
-
-
 def _not(builder: TorchBuilder, call: Call) -> str:
     x: str = call["self"]
     return builder.activation(builder.convert(x, BOOL, "truth") if call.operator == "logical_not" else x, "not")
-
-
-def _bits(function: str) -> Handler:
-    def handle(builder: TorchBuilder, call: Call) -> str:
-        kind = type_name(call.meta.dtype)
-        return builder.elementwise(function, *(_typed(builder, call[key], kind) for key in ("self", "other")))
-
-    return handle
 
 
 def _broadcast(builder: TorchBuilder, x: str, call: Call) -> str:

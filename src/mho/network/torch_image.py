@@ -6,7 +6,7 @@ from mho.errors import NetworkError
 from mho.network.composites import pad, rearranged
 from mho.network.geometry import axis_of
 from mho.network.resize import Axis, Resizing, resize
-from mho.network.torch_builder import Call, Handler, TorchBuilder
+from mho.network.torch_builder import Call, Handler, TorchBuilder, ranks
 
 
 def _upsample(mode: str, nearest: str = "floor") -> Handler:
@@ -126,28 +126,13 @@ def _flip(builder: TorchBuilder, call: Call) -> str:
 
 
 IMAGE: dict[str, Handler] = {
-    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"), _upsample("nearest")),
-    **dict.fromkeys(
-        ("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
-        _upsample("nearest", "exact"),
-    ),
+    **dict.fromkeys(ranks("upsample_nearest"), _upsample("nearest")),
+    **dict.fromkeys(ranks("_upsample_nearest_exact"), _upsample("nearest", "exact")),
     **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), _upsample("linear")),
     "upsample_bicubic2d": _upsample("cubic"),
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
-    **dict.fromkeys(
-        (
-            "pad",
-            "constant_pad_nd",
-            "reflection_pad1d",
-            "reflection_pad2d",
-            "reflection_pad3d",
-            "replication_pad1d",
-            "replication_pad2d",
-            "replication_pad3d",
-        ),
-        _pad,
-    ),
+    **dict.fromkeys(("pad", "constant_pad_nd", *ranks("reflection_pad"), *ranks("replication_pad")), _pad),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), _channel_shuffle),
     "unfold": _unfold,
     "im2col": _windows,

@@ -94,17 +94,16 @@ def _place(builder: TorchBuilder, call: Call) -> str:
 
 
 def _product(builder: TorchBuilder, call: Call) -> str:
-    axes = list(range(len(builder.shape(call["self"])))) if call.get("dim") is None else [call["dim"]]
+    axes = call.axes(len(builder.shape(call["self"])))
     x = builder.convert(call["self"], "int64", "whole") if builder.types[call["self"]] == BOOL else call["self"]
-    return builder.reduce(x, "product", axes, keep=bool(call.get("keepdim", False)))
+    return builder.reduce(x, "product", axes, keep=call.keep)
 
 
 def _truth(builder: TorchBuilder, call: Call) -> str:
     """All and any: the least and the largest of truths."""
-    x, axes = builder.convert(call["self"], BOOL, "truth"), call.get("dim")
-    chosen = list(range(len(builder.shape(x)))) if axes in (None, []) else [axes] if isinstance(axes, int) else axes
+    x = builder.convert(call["self"], BOOL, "truth")
     function = "minimum" if call.operator == "all" else "maximum"
-    return builder.reduce(x, function, chosen, keep=bool(call.get("keepdim", False)))
+    return builder.reduce(x, function, call.axes(len(builder.shape(x))), keep=call.keep)
 
 
 def _triangle(builder: TorchBuilder, call: Call) -> str:

@@ -100,9 +100,7 @@ def _batch_norm(builder: TorchBuilder, call: Call) -> str:
 
 
 def _statistics(builder: TorchBuilder, call: Call) -> tuple[Array, Array]:
-    """Scale and offset of a batch normalisation: (x - mean) / sqrt(variance + eps) * weight + bias, in
-    float64.
-    """
+    """Scale and offset of a batch normalisation: (x - mean) / sqrt(variance + eps) * weight + bias, in float64."""
     mean, variance = call["running_mean"].detach(), call["running_var"].detach()
     if mean.is_meta:
         return Array(tuple(mean.shape)), Array(tuple(mean.shape))
@@ -115,29 +113,25 @@ def _statistics(builder: TorchBuilder, call: Call) -> tuple[Array, Array]:
     return builder.weight(scale), builder.weight(offset)
 
 
-def _layer_norm(builder: TorchBuilder, call: Call) -> str:
-    scale, offset = builder.array(call["weight"]), builder.array(call["bias"])
-    axes = len(call["normalized_shape"])
-    return builder.normalise(call["input"], "layer", float(call["eps"]), scale, offset, axes=axes)
-
-
-def _rms_norm(builder: TorchBuilder, call: Call) -> str:
+def _norm(builder: TorchBuilder, call: Call, function: str, *, axes: int = 1, groups: int = 1) -> str:
+    """A normalisation from the input's own statistics."""
+    scale, offset = builder.array(call["weight"]), builder.array(call.get("bias"))
     epsilon = torch.finfo(call.meta.dtype).eps if call["eps"] is None else call["eps"]
-    axes = len(call["normalized_shape"])
-    return builder.normalise(call["input"], "rms", float(epsilon), builder.array(call["weight"]), axes=axes)
+    return builder.normalise(call["input"], function, float(epsilon), scale, offset, axes=axes, groups=groups)
+
+
+def _layer_norm(builder: TorchBuilder, call: Call) -> str:
+    return _norm(builder, call, call.operator.removesuffix("_norm"), axes=len(call["normalized_shape"]))
 
 
 def _group_norm(builder: TorchBuilder, call: Call) -> str:
-    scale, offset = builder.array(call["weight"]), builder.array(call["bias"])
-    return builder.normalise(call["input"], "group", float(call["eps"]), scale, offset, groups=int(call["num_groups"]))
+    return _norm(builder, call, "group", groups=int(call["num_groups"]))
 
 
 def _instance_norm(builder: TorchBuilder, call: Call) -> str:
     if not call["use_input_stats"]:
         return builder.channel_affine(call["input"], *_statistics(builder, call))
-    scale, offset = builder.array(call["weight"]), builder.array(call["bias"])
-    groups = builder.shape(call["input"])[1]
-    return builder.normalise(call["input"], "group", float(call["eps"]), scale, offset, groups=groups)
+    return _norm(builder, call, "group", groups=builder.shape(call["input"])[1])
 
 
 def _embedding(builder: TorchBuilder, call: Call) -> str:
@@ -165,12 +159,8 @@ def _embedding_bag(builder: TorchBuilder, call: Call) -> tuple[str, None, None, 
 
 def _reduce(builder: TorchBuilder, call: Call) -> str:
     function = {"mean": "mean", "sum": "sum", "amax": "maximum", "amin": "minimum"}[call.operator]
-    axes = call.get("dim")
-    if axes is None or axes == []:
-        axes = list(range(len(builder.shape(call["self"]))))
-    axes = [axes] if isinstance(axes, int) else axes
     x = builder.convert(call["self"], type_name(call.meta.dtype), "type")
-    return builder.reduce(x, function, axes, keep=bool(call.get("keepdim", False)))
+    return builder.reduce(x, function, call.axes(len(builder.shape(x))), keep=call.keep)
 
 
 def _extreme(builder: TorchBuilder, call: Call) -> str | tuple[str, None]:
@@ -178,8 +168,8 @@ def _extreme(builder: TorchBuilder, call: Call) -> str | tuple[str, None]:
     function = {"max": "maximum", "min": "minimum"}[call.operator]
     if "other" in call.arguments:
         return builder.elementwise(function, builder.tensor(call["self"]), builder.tensor(call["other"]))
-    axes = [call["dim"]] if "dim" in call.arguments else list(range(len(builder.shape(call["self"]))))
-    return builder.reduce(call["self"], function, axes, keep=bool(call.get("keepdim", False))), None
+    axes = call.axes(len(builder.shape(call["self"])))
+    return builder.reduce(call["self"], function, axes, keep=call.keep), None
 
 
 def _softmax(builder: TorchBuilder, call: Call) -> str:
@@ -194,8 +184,7 @@ MATRIX: dict[str, Handler] = {
     "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _batch_norm),
-    "layer_norm": _layer_norm,
-    "rms_norm": _rms_norm,
+    **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
     "embedding": _embedding,
@@ -206,18 +195,7 @@ MATRIX: dict[str, Handler] = {
 }
 
 WEIGHTED = {
-    "conv1d",
-    "conv2d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv3d",
-    "linear",
-    "addmm",
-    "batch_norm",
-    "layer_norm",
-    "rms_norm",
-    "group_norm",
-    "embedding",
-    "embedding_bag",
-}
+    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "conv3d", "linear", "addmm", "batch_norm", "layer_norm",
+    "rms_norm", "group_norm", "embedding", "embedding_bag",
+}  # fmt: skip
 """Operators whose tensor bears the name of their module, of whatever kind that is."""

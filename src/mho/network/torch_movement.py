@@ -39,11 +39,9 @@ def _transpose(builder: TorchBuilder, call: Call) -> str:
 
 
 def _movedim(builder: TorchBuilder, call: Call) -> str:
-    rank = len(builder.shape(call["self"]))
-    order = torch.arange(rank)
-    source, destination = call["source"], call["destination"]
-    shape = torch.empty([int(n) + 2 for n in order], device="meta").movedim(source, destination).shape
-    return builder.transpose(call["self"], [int(n) - 2 for n in shape])
+    # An empty tensor whose axes are as long as their numbers says where each goes.
+    numbers = torch.empty(tuple(range(len(builder.shape(call["self"])))), device="meta")
+    return builder.transpose(call["self"], numbers.movedim(call["source"], call["destination"]).shape)
 
 
 def _matrix_transpose(builder: TorchBuilder, call: Call) -> str:
@@ -138,20 +136,8 @@ MOVEMENT: dict[str, Handler] = {
         _same,
     ),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), _dropout),
-    **dict.fromkeys(
-        (
-            "view",
-            "reshape",
-            "flatten",
-            "unflatten",
-            "squeeze",
-            "unsqueeze",
-            "_unsafe_view",
-            "view_as",
-            "reshape_as",
-        ),
-        _reshape,
-    ),
+    **dict.fromkeys(("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze"), _reshape),
+    **dict.fromkeys(("_unsafe_view", "view_as", "reshape_as"), _reshape),
     "permute": _permute,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
     **dict.fromkeys(("t", "adjoint", "mT"), _matrix_transpose),

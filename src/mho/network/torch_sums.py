@@ -8,51 +8,37 @@ from typing import Any
 from mho.errors import NetworkError
 from mho.network import contraction
 from mho.network.composites import log_sum_exp, variance
-from mho.network.geometry import axis_of
 from mho.network.torch_builder import Call, Handler, TorchBuilder
-
-
-def _axes(builder: TorchBuilder, call: Call, x: str) -> list[int]:
-    """The axes of a reduction, all where none are given."""
-    given, rank = call.get("dim"), len(builder.shape(x))
-    given = [given] if isinstance(given, int) else given
-    return [axis_of(int(axis), rank) for axis in given] if given else list(range(rank))
-
-
-def _keep(call: Call) -> bool:
-    return bool(call.get("keepdim", False))
 
 
 def _norm(builder: TorchBuilder, call: Call) -> str:
     """The 1-norm, the 2-norm, or the largest magnitude."""
     x: str = call["self"]
-    order, axes = call.get("ord", call.get("p", 2)), _axes(builder, call, x)
+    order, axes = call.get("ord", call.get("p", 2)), call.axes(len(builder.shape(x)))
     order = 2.0 if order is None else float(order)
     if order == 2.0:
-        total = builder.reduce(
-            builder.elementwise("multiply", x, x, "square"), "sum", axes, keep=_keep(call), part="sum"
-        )
+        total = builder.reduce(builder.elementwise("multiply", x, x, "square"), "sum", axes, keep=call.keep, part="sum")
         return builder.activation(total, "sqrt")
     if order not in (1.0, math.inf):
         raise NetworkError(f"a norm of order {order:g} is not known; known: 1, 2, infinity")
     size = builder.activation(x, "absolute", part="size")
-    return builder.reduce(size, "sum" if order == 1.0 else "maximum", axes, keep=_keep(call))
+    return builder.reduce(size, "sum" if order == 1.0 else "maximum", axes, keep=call.keep)
 
 
 def _log_sum_exp(builder: TorchBuilder, call: Call) -> str:
-    return log_sum_exp(builder, call["self"], _axes(builder, call, call["self"]), keep=_keep(call))
+    return log_sum_exp(builder, call["self"], call.axes(len(builder.shape(call["self"]))), keep=call.keep)
 
 
 def _deviation(builder: TorchBuilder, call: Call) -> str:
     """The mean square of x - mean, times n / (n - correction); std is its root."""
     x: str = call["self"]
-    axes = _axes(builder, call, x)
+    axes = call.axes(len(builder.shape(x)))
     count = math.prod(builder.shape(x)[axis] for axis in axes)
     unbiased = call.get("correction", 1 if call.get("unbiased", True) else 0)
     correction = 1.0 if unbiased is None else float(unbiased)
     if count <= correction:
         raise NetworkError(f"a variance of {count} elements with correction {correction:g} does not exist")
-    square, root = variance(builder, x, axes, keep=_keep(call))[1], call.operator == "std"
+    square, root = variance(builder, x, axes, keep=call.keep)[1], call.operator == "std"
     made = builder.scale_shift(square, count / (count - correction), 0.0, "corrected" if root else None)
     return builder.activation(made, "sqrt") if root else made
 

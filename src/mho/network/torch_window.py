@@ -8,7 +8,7 @@ import torch
 
 from mho.errors import NetworkError
 from mho.network import windowed
-from mho.network.torch_builder import Call, Handler, TorchBuilder
+from mho.network.torch_builder import Call, Handler, TorchBuilder, ranks
 from mho.network.windowed import Geometry
 
 
@@ -88,15 +88,11 @@ def _fold(builder: TorchBuilder, call: Call) -> str:
     return windowed.fold(builder, call["self"], image, kernel, Geometry(stride, pad, pad, dilation))
 
 
-def _ranks(name: str) -> tuple[str, ...]:
-    return tuple(f"{name}{rank}d" for rank in (1, 2, 3))
-
-
 WINDOW: dict[str, Handler] = {
-    **dict.fromkeys((*_ranks("conv"), "convolution", "_convolution"), _convolution),
-    **dict.fromkeys(_ranks("conv_transpose"), _transposed),
-    **dict.fromkeys((*_ranks("max_pool"), *_ranks("avg_pool")), _pool),
+    **dict.fromkeys((*ranks("conv"), "convolution", "_convolution"), _convolution),
+    **dict.fromkeys(ranks("conv_transpose"), _transposed),
+    **dict.fromkeys((*ranks("max_pool"), *ranks("avg_pool")), _pool),
     "col2im": _fold,
-    **dict.fromkeys(_ranks("adaptive_avg_pool"), _adaptive_pool),
-    **dict.fromkeys(_ranks("adaptive_max_pool"), _adaptive_maximum),
+    **dict.fromkeys(ranks("adaptive_avg_pool"), _adaptive_pool),
+    **dict.fromkeys(ranks("adaptive_max_pool"), _adaptive_maximum),
 }

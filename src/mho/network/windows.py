@@ -59,9 +59,7 @@ def padded(layer: Convolution, x: AnyArray, fill: float) -> AnyArray:
 
 
 def window_view(layer: Convolution, x: AnyArray) -> AnyArray:
-    """View a padded input as windows, without a copy: (B, groups, C / groups, kh, kw, output height,
-    output width).
-    """
+    """View a padded input as windows, without a copy: (B, groups, C / groups, kh, kw, output height, output width)."""
     height, width = layer.shape[2], layer.shape[3]
     (kh, kw), (sy, sx), (dy, dx) = layer.kernel, layer.stride, layer.dilation
     needed = ((height - 1) * sy + (kh - 1) * dy + 1, (width - 1) * sx + (kw - 1) * dx + 1)

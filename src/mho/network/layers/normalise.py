@@ -10,7 +10,7 @@ import numpy as np
 
 from mho.errors import NetworkError
 from mho.network.arrays import Array
-from mho.network.geometry import Shape, need
+from mho.network.geometry import Shape, along, need
 from mho.network.layer import AnyArray, Layer, need_shape, real
 from mho.network.layers.reduction import row_sums
 
@@ -101,9 +101,8 @@ class ChannelAffine(Layer):
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Scale and shift each channel."""
-        shape = [1] * operands[0].ndim
-        shape[self.axis] = -1
-        return np.asarray(operands[0] * self.scale.real().reshape(shape) + self.offset.real().reshape(shape))
+        scale, offset = (along(array.real(), self.axis, operands[0].ndim) for array in (self.scale, self.offset))
+        return np.asarray(operands[0] * scale + offset)
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if the channels are not axis 0."""

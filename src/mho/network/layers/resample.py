@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from mho.errors import NetworkError
-from mho.network.geometry import Shape, need, replaced
+from mho.network.geometry import Shape, along, need, replaced
 from mho.network.layer import AlongAxis, AnyArray, real
 
 
@@ -48,11 +48,9 @@ class Resample(AlongAxis):
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Add up tap by tap."""
         x, places, weights = real(operands[0]), np.array(self.places), np.array(self.weights)
-        along = [1] * x.ndim
-        along[self.axis] = -1
-        total = np.take(x, places[:, 0], axis=self.axis) * weights[:, 0].reshape(along)
+        total = np.take(x, places[:, 0], axis=self.axis) * along(weights[:, 0], self.axis, x.ndim)
         for tap in range(1, self.taps):
-            total += np.take(x, places[:, tap], axis=self.axis) * weights[:, tap].reshape(along)
+            total += np.take(x, places[:, tap], axis=self.axis) * along(weights[:, tap], self.axis, x.ndim)
         return np.asarray(total)
 
     def operations(self, operands: Sequence[Shape]) -> int:

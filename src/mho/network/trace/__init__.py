@@ -11,22 +11,6 @@ from mho.network.trace.trace import Trace, join
 Trace.load = read
 
 __all__ = [
-    "Communities",
-    "Reuse",
-    "Statistics",
-    "Trace",
-    "Uniform",
-    "Unseen",
-    "Zipf",
-    "align",
-    "describe",
-    "join",
-    "minimum_frequency",
-    "minimum_length",
-    "popularity",
-    "read",
-    "read_locality",
-    "statistics",
-    "stream",
-    "synthesise",
-]
+    "Communities", "Reuse", "Statistics", "Trace", "Uniform", "Unseen", "Zipf", "align", "describe", "join",
+    "minimum_frequency", "minimum_length", "popularity", "read", "read_locality", "statistics", "stream", "synthesise",
+]  # fmt: skip

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from mho.errors import TraceError
 from mho.network.trace.columns import LineOptions
 from mho.network.trace.text import TextFile, split
-from mho.network.trace.values import Integers
 
 
-def baskets(source: TextFile, options: LineOptions, block: int) -> Iterator[tuple[dict[str, Any], int, Integers]]:
-    """Read lines of some `block` characters at once: the row and the query of each look-up, the first line, and each one's line.
+def baskets(source: TextFile, options: LineOptions, block: int) -> Iterator[tuple[dict[str, Any], Any, int]]:
+    """Read lines of some `block` characters at once: the query of each where it tells it, its rows, and the first line's number.
 
     Each line is a query, unless `options.query` is the number of the field, from 1 on, that tells whose it is. Empty fields at the
     end of a line are none. TraceError where other columns are named, and for a line without the query's field.
@@ -37,15 +34,8 @@ def baskets(source: TextFile, options: LineOptions, block: int) -> Iterator[tupl
         columns: dict[str, Any] = {}
         if at is not None:
             _check_query(fields, at, first, source)
-            own = [each[at] for each in fields]
-            fields = [each[:at] + each[at + 1 :] for each in fields]
-        of = first + np.repeat(np.arange(len(fields)), [len(each) for each in fields])
-        if at is not None:
-            columns["query"] = pa.array([each.encode() for each in own], pa.binary()).take(pa.array(of - first))
-        else:
-            columns["query"] = of
-        columns["row"] = pa.array([field.encode() for each in fields for field in each], pa.binary())
-        yield columns, first, of
+            columns["query"] = pa.array([each.pop(at).encode() for each in fields], pa.binary())
+        yield columns, pa.array([[field.encode() for field in each] for each in fields], pa.list_(pa.binary())), first
 
 
 def _fields(line: str, separator: str) -> list[str]:

@@ -154,8 +154,8 @@ def stream(
     block = min(max(chunk, LEAST_BLOCK), BLOCK)
     source, tables = _surveyed(_source(path, options), rows, compact, block)
     empty = True
-    for piece in whole_queries(source.pieces(block), chunk):
+    for trace in whole_queries((as_trace(piece, tables, str(source.path)) for piece in source.pieces(block)), chunk):
         empty = False
-        yield replace(as_trace(piece, tables, str(source.path)), origin=tables.known.origin or source.path.name)
+        yield replace(trace, origin=tables.known.origin or source.path.name)
     if empty:
         raise TraceError(f"{source.path}: has no bags")

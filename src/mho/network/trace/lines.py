@@ -149,7 +149,8 @@ class LineFile:
         if self.options.basket:
             if self.parquet:
                 raise TraceError(f"{self.path}: --basket is for text; in a Parquet file a basket is a list, in --row")
-            yield from (Records(*each) for each in baskets(self.source, self.options, block))
+            for columns, rows, first in baskets(self.source, self.options, block):
+                yield _cut(columns, [rows], first)
             return
         chosen = self.chosen
         count = max(block // len(chosen.rows), 1)

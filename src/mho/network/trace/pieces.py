@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import TraceError
-from mho.network.trace.trace import MOST_ROWS, Ids, Trace
+from mho.network.trace.trace import MOST_ROWS, Ids, Trace, join
 
 Integers = npt.NDArray[np.int64]
 BLOCK = 1 << 20
@@ -227,71 +227,43 @@ def as_trace(piece: Piece, tables: Tables, file: str) -> Trace:
     )
 
 
-def whole_queries(pieces: Iterable[Piece], chunk: int) -> Iterator[Piece]:
-    """Cut pieces so that each holds whole queries: as many as have at most `chunk` bags and `chunk` look-ups, at least one.
+def whole_queries(traces: Iterable[Trace], chunk: int) -> Iterator[Trace]:
+    """Cut traces that follow each other so that each holds whole queries: as many as have at most `chunk` bags and `chunk`
+    look-ups, at least one.
 
     Holds little more than `chunk` look-ups, a piece and the longest query.
     """
-    waiting: list[Piece] = []
+    waiting: list[Trace] = []
     size = 0
-    for piece in pieces:
-        if not len(piece.lengths):
+    for trace in traces:
+        if not trace.bags:
             continue
-        new = not waiting or waiting[-1].queries[-1] != piece.queries[-1]
-        waiting.append(piece)
-        size += max(len(piece.rows), len(piece.lengths))
+        new = not waiting or waiting[-1].queries[-1] != trace.queries[-1]
+        waiting.append(trace)
+        size += max(trace.lookups, trace.bags)
         # Until a query ends, nothing can be cut off, and what waits need not be put together.
         if size > chunk and new:
-            yield from _cut(_together(waiting), chunk, waiting, last=False)
-            size = sum(max(len(each.rows), len(each.lengths)) for each in waiting)
+            yield from _cut(waiting, chunk, last=False)
+            size = sum(max(each.lookups, each.bags) for each in waiting)
     if waiting:
-        yield from _cut(_together(waiting), chunk, waiting, last=True)
+        yield from _cut(waiting, chunk, last=True)
 
 
-def _cut(piece: Piece, chunk: int, waiting: list[Piece], *, last: bool) -> Iterator[Piece]:
-    """Yield full chunks, and leave in `waiting` what may still grow; with `last`, nothing is left."""
-    ends = np.append(np.flatnonzero(np.diff(piece.queries)) + 1, len(piece.queries))
-    offsets = np.concatenate([[0], np.cumsum(piece.lengths)])
-    lookups = offsets[ends]
+def _cut(waiting: list[Trace], chunk: int, *, last: bool) -> Iterator[Trace]:
+    """Yield full chunks of what waits, and leave there what may still grow; with `last`, nothing is left."""
+    whole = join(waiting)
+    ends = np.append(np.flatnonzero(np.diff(whole.queries)) + 1, whole.bags)
+    lookups = whole.offsets[ends]
     start, bag = 0, 0
     while start < len(ends):
         most = min(
             int(np.searchsorted(ends, bag + chunk, side="right")),
-            int(np.searchsorted(lookups, offsets[bag] + chunk, side="right")),
+            int(np.searchsorted(lookups, whole.offsets[bag] + chunk, side="right")),
         )
         # The last query, and a chunk that is not full, may grow by the next piece.
         if not last and most >= len(ends) - 1:
             break
-        stop = max(most, start + 1)
-        yield part_of(piece, bag, int(ends[stop - 1]), offsets)
-        start, bag = stop, int(ends[stop - 1])
-    waiting[:] = [part_of(piece, bag, len(piece.lengths), offsets)] if start < len(ends) else []
-
-
-def part_of(piece: Piece, first: int, stop: int, offsets: Integers) -> Piece:
-    """Return bags `first` to before `stop` of a piece; `offsets` are where its bags begin among its look-ups."""
-    low, high = int(offsets[first]), int(offsets[stop])
-    return replace(
-        piece,
-        lengths=piece.lengths[first:stop],
-        tables=piece.tables[first:stop],
-        queries=piece.queries[first:stop],
-        rows=piece.rows[low:high],
-        weights=None if piece.weights is None else piece.weights[low:high],
-        first_bag=piece.first_bag + first,
-        first=piece.first + low,
-    )
-
-
-def _together(pieces: list[Piece]) -> Piece:
-    if len(pieces) == 1:
-        return pieces[0]
-    return replace(
-        pieces[0],
-        lengths=np.concatenate([piece.lengths for piece in pieces]),
-        tables=np.concatenate([piece.tables for piece in pieces]),
-        queries=np.concatenate([piece.queries for piece in pieces]),
-        rows=np.concatenate([piece.rows for piece in pieces]),
-        # A file has weights for all look-ups or for none.
-        weights=None if pieces[0].weights is None else np.concatenate([piece.weights for piece in pieces]),
-    )
+        start = max(most, start + 1)
+        yield whole.select(slice(bag, ends[start - 1]))
+        bag = int(ends[start - 1])
+    waiting[:] = [whole.select(slice(bag, whole.bags))] if start < len(ends) else []

@@ -42,9 +42,8 @@ def load(
     """Load a model of the zoo.
 
     `weights` is "none" (shapes alone), "seeded" (synthetic, from `seed`) or the path of a .safetensors file.
-    `input_size` belongs to models that read images, `sequence` to those that read tokens. Raises OptionError
-    for an unknown name or an option that the model does not have, WeightError where a file does not fit the
-    model.
+    `input_size` belongs to models that read images, `sequence` to those that read tokens. Raises OptionError for an
+    unknown name or an option that the model does not have, WeightError where a file does not fit the model.
     """
     if name not in names():
         raise OptionError(f"unknown model {name!r}; {choices(name, names())}")

@@ -17,24 +17,20 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from mho.errors import NetworkError, OptionError, choices
+from mho.errors import NetworkError, OptionError
 from mho.files.text import parse_json, read_text, read_yaml
 from mho.network.zoo.decoder import DecoderConfiguration
+from mho.quantity import Document
 
 
 def read_configuration(path: str | Path) -> DecoderConfiguration:
     """Read a decoder's configuration. NetworkError names the file and the key that is missing, unknown or wrong."""
     path = Path(path)
-    content = _read(path)
-    if not isinstance(content, dict) or not content:
-        raise NetworkError(f"{path}: a decoder's configuration must be a mapping of keys to values")
+    document = Document(str(path), NetworkError, {})
+    content = document.mapping("a decoder's configuration", _read(path))
     known = {item.name: item for item in fields(DecoderConfiguration)}
-    for key in content:
-        if key not in known:
-            raise NetworkError(f"{path}: unknown key {key!r}; {choices(str(key), known)}")
-    missing = [name for name, item in known.items() if item.default is MISSING and name not in content]
-    if missing:
-        raise NetworkError(f"{path}: key {missing[0]!r} is missing; needed: {', '.join(missing)}")
+    needed = [name for name, item in known.items() if item.default is MISSING]
+    document.check_keys("", content, needed, known.keys() - needed)
     values = {"name": path.stem} | {key: _value(path, key, str(known[key].type), content[key]) for key in content}
     try:
         return DecoderConfiguration(**values)

@@ -147,9 +147,7 @@ class ResNet(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Shortcut of option A: every second pixel, and zeros for the new channels, half of them on either
-    side.
-    """
+    """Shortcut of option A: every second pixel, and zeros for the new channels, half of them on either side."""
 
     def __init__(self, added: int) -> None:
         """`added` channels are new."""

@@ -1,10 +1,9 @@
 """Decoder-only transformers in the style of Llama 3, built directly as layers, so that 70 billion weights cost nothing.
 
-Embedding; per block root-mean-square normalisation, grouped-query attention with rotary embedding and a
-causal mask, root-mean-square normalisation and SwiGLU; final normalisation and output head (Grattafiori et
-al. 2024, The Llama 3 herd of models, section 3.2; Su et al. 2021 for the rotary embedding; Ainslie et al.
-2023 for grouped queries; Shazeer 2020 for SwiGLU). One run processes `sequence` tokens at once (a prefill).
-Names are those of the published checkpoints.
+Embedding; per block root-mean-square normalisation, grouped-query attention with rotary embedding and a causal mask,
+root-mean-square normalisation and SwiGLU; final normalisation and output head (Grattafiori et al. 2024, The Llama 3
+herd of models, section 3.2; Su et al. 2021 for the rotary embedding; Ainslie et al. 2023 for grouped queries; Shazeer
+2020 for SwiGLU). One run processes `sequence` tokens at once (a prefill). Names are those of the published checkpoints.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from mho.errors import OptionError, WeightError
 from mho.network.builder import LOWEST, Builder
 from mho.network.graph import Network
 from mho.network.layers import Array
-from mho.network.zoo.seeds import generator
+from mho.network.zoo.seeds import generator, origin_of
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -116,9 +115,8 @@ def decoder(
     """
     if batch < 1:
         raise OptionError(f"batch must be at least 1, not {batch}")
-    arrays, origin = _weights(configuration, weights, seed)
-    made = _Decoder(configuration, arrays, known=str(weights) != "none")
-    output = made.logits(batch)
+    made = _Decoder(configuration, _weights(configuration, weights, seed), known=str(weights) != "none")
+    output, origin = made.logits(batch), origin_of(weights, seed)
     return Network(
         name=configuration.name, layers=tuple(made.builder.layers.values()), outputs=(output,), origin=origin
     )
@@ -250,20 +248,17 @@ class _Decoder:
         return self.builder.linear(x, self.arrays[f"{scope}.weight"])
 
 
-def _weights(configuration: DecoderConfiguration, weights: str | Path, seed: int) -> tuple[dict[str, Array], str]:
+def _weights(configuration: DecoderConfiguration, weights: str | Path, seed: int) -> dict[str, Array]:
     shapes = tensors(configuration)
     if weights == "none":
-        return {name: Array(shape) for name, shape in shapes.items()}, "none (shapes only)"
+        return {name: Array(shape) for name, shape in shapes.items()}
     if weights == "seeded":
         _check_memory(configuration)
-        arrays = {name: Array.of(_seeded(name, shape, seed)) for name, shape in shapes.items()}
-        return arrays, f"seeded {seed} (synthetic)"
-    path = Path(weights)
+        return {name: Array.of(_seeded(name, shape, seed)) for name, shape in shapes.items()}
     from mho.network.zoo.weights import read_tensors
 
-    return {name: _from_file(name, values, path) for name, values in read_tensors(path, shapes).items()}, (
-        f"file {path.name}"
-    )
+    path = Path(weights)
+    return {name: _from_file(name, values, path) for name, values in read_tensors(path, shapes).items()}
 
 
 def _check_memory(configuration: DecoderConfiguration) -> None:

@@ -16,6 +16,7 @@ from mho.network.layers import Array, ChannelAffine, Input
 from mho.network.torch import from_torch
 from mho.network.zoo import convolutional, transformer
 from mho.network.zoo.models import TEXT_MODELS
+from mho.network.zoo.seeds import origin_of
 from mho.network.zoo.weights import Metadata, fill_from_file, fill_seeded, read_metadata
 
 _Maker = Callable[[int, Metadata], nn.Module]
@@ -47,18 +48,14 @@ def load_module(name: str, *, weights: str | Path, seed: int, batch: int, size: 
     module = _build(name, size, metadata, shapes_only=shapes_only)
     if path is not None:
         fill_from_file(module, path)
-        origin = f"file {path.name}"
-    elif shapes_only:
-        origin = "none (shapes only)"
-    else:
+    elif not shapes_only:
         fill_seeded(module, seed)
-        origin = f"seeded {seed} (synthetic)"
     device = "meta" if shapes_only else "cpu"
     if name in TEXT_MODELS:
         example = torch.zeros(batch, size, dtype=torch.long, device=device)
     else:
         example = torch.zeros(batch, 3, size, size, device=device)
-    network = from_torch(module, example, name=name, origin=origin)
+    network = from_torch(module, example, name=name, origin=origin_of(weights, seed))
     return network if metadata.mean is None else _normalised(network, metadata)
 
 

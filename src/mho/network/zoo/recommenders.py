@@ -22,7 +22,7 @@ from mho.errors import OptionError
 from mho.network.builder import Builder
 from mho.network.graph import Network
 from mho.network.layers import Array
-from mho.network.zoo.seeds import generator
+from mho.network.zoo.seeds import generator, origin_of
 
 FloatArray = npt.NDArray[np.float32]
 INPUT, OUTPUT = "vectors", "score"
@@ -156,15 +156,13 @@ def seeded(sizes: DenseSizes, seed: int) -> dict[str, FloatArray]:
 
 def load_dense(name: str, *, weights: str | Path, seed: int, batch: int) -> Network:
     """Build a dense part of SIZES; `weights` is "none", "seeded" or the path of a .safetensors file with the names of `tensors`."""
-    sizes = SIZES[name]
-    if str(weights) == "none":
-        return dense(sizes, None, name=name, origin="none (shapes only)", batch=batch)
-    if str(weights) == "seeded":
-        return dense(sizes, seeded(sizes, seed), name=name, origin=f"seeded {seed} (synthetic)", batch=batch)
-    from mho.network.zoo.weights import read_tensors
+    sizes, kind = SIZES[name], str(weights)
+    values = seeded(sizes, seed) if kind == "seeded" else None
+    if kind not in ("none", "seeded"):
+        from mho.network.zoo.weights import read_tensors
 
-    path = Path(weights)
-    return dense(sizes, read_tensors(path, tensors(sizes)), name=name, origin=f"file {path.name}", batch=batch)
+        values = read_tensors(Path(weights), tensors(sizes))
+    return dense(sizes, values, name=name, origin=origin_of(weights, seed), batch=batch)
 
 
 def weights_of(network: Network) -> dict[str, FloatArray] | None:

@@ -1,8 +1,7 @@
 """Transformers of the zoo, from configurations of the transformers library, without weights.
 
-BERT (Devlin et al. 2019) without the pooler; GPT-2 (Radford et al. 2019, the smallest) without the output
-head; ViT-B/16 (Dosovitskiy et al. 2021) with its classifier. Attention is spelt out ("eager"), so that its
-products are seen.
+BERT (Devlin et al. 2019) without the pooler; GPT-2 (Radford et al. 2019, the smallest) without the output head;
+ViT-B/16 (Dosovitskiy et al. 2021) with its classifier. Attention is spelt out ("eager"), so that its products are seen.
 """
 
 from __future__ import annotations

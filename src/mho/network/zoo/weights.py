@@ -1,9 +1,8 @@
 """Values for the zoo's modules: from a .safetensors file, or seeded.
 
-Seeded weights are synthetic. Every tensor has a generator of its own, made of the seed and the tensor's name,
-so the values depend neither on the order of building nor on torch's global random state. Weights are normal
-with variance gain / inputs (He et al. 2015: gain 2 before a ReLU; 1 in transformers), so that activations
-keep their size.
+Seeded weights are synthetic. Every tensor has a generator of its own, made of the seed and the tensor's name, so the
+values depend neither on the order of building nor on torch's global random state. Weights are normal with variance gain
+/ inputs (He et al. 2015: gain 2 before a ReLU; 1 in transformers), so that activations keep their size.
 """
 
 from __future__ import annotations
@@ -25,16 +24,12 @@ from mho.network.zoo.seeds import generator
 FloatArray = npt.NDArray[np.float32]
 
 RESIDUE = 0.2
-"""Scale of the last normalisation of a residual block: without trained statistics the sum would grow with
-depth.
-"""
+"""Scale of the last normalisation of a residual block: without trained statistics the sum would grow with depth."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a .safetensors file says besides its tensors; images are normalised as (pixel / 255 - mean) /
-    deviation.
-    """
+    """What a .safetensors file says besides its tensors; images are normalised as (pixel / 255 - mean) / deviation."""
 
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
