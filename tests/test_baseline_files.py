@@ -14,7 +14,7 @@ from benchmarks import systolic
 from benchmarks.files import measured_part
 from mho.errors import ChipError, OptionError
 from mho.machine.systolic import DATAFLOWS, Systolic, run
-from mho.machine.systolic.spec import COMPONENTS, PRESETS, event_component
+from mho.machine.systolic.spec import COMPONENTS, EVENTS, PRESETS
 from tests.command_line import DECODER, Shell
 from tests.hand_sized import entry, linear, network
 
@@ -23,7 +23,7 @@ from tests.hand_sized import entry, linear, network
 
 def test_the_preset_is_table_1_and_shares_memory_and_components_with_aras() -> None:
     array, aras, baseline = Systolic.load("tpu-like"), mho.Chip.load("aras"), mho.Chip.load("aras-baseline")
-    buffers = array.activation_bytes + array.sum_buffer_bytes + array.weight_bytes
+    buffers = array.activation_bytes + array.grid.sum_buffer_bytes + array.weight_bytes
     assert (array.units, buffers, array.spec.frequency_hz) == (64 * 64, 4.5 * 2**20, aras.frequency_hz)
     assert array.spec.memory.bandwidth == aras.memory.bandwidth
     prices = array.energy_per_event
@@ -35,7 +35,7 @@ def test_the_preset_is_table_1_and_shares_memory_and_components_with_aras() -> N
         assert {prices[f"{name}_{way}_byte"] for name in COMPONENTS if name.endswith("buffer")} == {byte}
     assert array.leakage_w["memory"] == aras.leakage_w["memory"]
     assert array.leakage_w["activation_buffer"] == 12 * baseline.costs.bank_leakage_w[0]
-    assert {event_component(event) for event in prices} == set(COMPONENTS)
+    assert {EVENTS[event][0] for event in prices} == set(COMPONENTS)
 
 
 def test_a_variant_has_its_own_digest_and_says_why() -> None:

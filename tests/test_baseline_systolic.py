@@ -266,7 +266,7 @@ def test_a_layer_is_carried_out_in_the_way_that_is_done_first(m: int, k: int, n:
     record = run(network(entry(m, k), linear("y", "x", m, k, n)), array, dataflow).records[-1]
     spilled, free = max(0, m * k - array.activation_bytes), max(0, array.activation_bytes - m * k)
     product = Product(1, m, k, n, float(spilled), float(k * n), free / 2, array.weight_bytes / 2)
-    grid = Grid(4, 8, array.spec.sum_bytes, array.sum_buffer_bytes)
+    grid = Grid(4, 8, array.spec.sum_bytes, array.grid.sum_buffer_bytes)
     bandwidth, out = array.spec.memory.bandwidth, 4 * m * n
     assert record.seconds == min(
         max(way.cycles / 1e9, (way.load_bytes + way.sum_store_bytes + out) / bandwidth)

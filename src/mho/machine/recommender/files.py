@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,24 +51,6 @@ def write_file(path: str | Path, arrays: Arrays, metadata: Mapping[str, str]) ->
     write_whole(Path(path), lambda stream: stream.write(content))
 
 
-def codes_record(codes: Mapping[str, Affine]) -> dict[str, Any]:
-    """Describe the codes of tensors; JSON keeps the scales to the last bit."""
-    return {
-        name: {"scale": float(code.scale), "zero": int(code.zero), "low": code.low, "high": code.high}
-        for name, code in codes.items()
-    }
-
-
-def read_codes(record: Mapping[str, Any]) -> dict[str, Affine]:
-    """Read what `codes_record` describes."""
-    return {
-        name: Affine(
-            np.asarray(each["scale"], np.float64), np.asarray(each["zero"], np.int64), each["low"], each["high"]
-        )
-        for name, each in record.items()
-    }
-
-
 def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
     """Describe a recommender's integers: arrays, and a record for JSON. WeightError for weights squeezed, aligned or unknown."""
     part, weights = recommender.dense, weights_of(recommender.dense.network)
@@ -87,7 +69,11 @@ def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
         "synthetic": recommender.synthetic,
         "sizes": asdict(recommender.sizes),
         "tables": tables,
-        "codes": codes_record(part.codes),
+        # JSON keeps the scales to the last bit.
+        "codes": {
+            name: {"scale": float(code.scale), "zero": int(code.zero), "low": code.low, "high": code.high}
+            for name, code in part.codes.items()
+        },
         "per_channel": part.per_channel,
         "calibration": part.calibration,
         "notes": list(part.notes),
@@ -105,9 +91,7 @@ def save(recommender: Recommender, path: str | Path) -> None:
 
 def load(path: str | Path) -> Recommender:
     """Read what `save` wrote. Raises WeightError naming the file and what is wrong."""
-    arrays, metadata = read_file(path)
-    check_format(path, metadata, FORMAT)
-    return guarded(path, lambda: _integers(arrays, parse_json(metadata["recommender"])))
+    return opened(path, (FORMAT,), _integers)
 
 
 def open_recommender(path: str | Path) -> Recommender:
@@ -116,24 +100,42 @@ def open_recommender(path: str | Path) -> Recommender:
     The activations of the NCF are calibrated on seeded pairs of users and items. Raises WeightError naming the file and what
     is wrong.
     """
-    arrays, metadata = read_file(path)
-    if _is_ncf(arrays, metadata):
-        return quantise_ncf(real_ncf(arrays, Path(path)))
-    check_format(path, metadata, FORMAT, CHECKPOINT)
-    return guarded(path, lambda: _integers(arrays, parse_json(metadata["recommender"])))
+    return opened(path, (FORMAT, CHECKPOINT), _integers, quantise_ncf)
 
 
 def open_real(path: str | Path) -> RealRecommender:
     """Read the float form: of a checkpoint of examples/train_dlrm.py, or of the published NCF. Raises WeightError, likewise."""
+    return opened(path, (CHECKPOINT,), _real, lambda real: real)
+
+
+def opened(
+    path: str | Path,
+    formats: Sequence[str],
+    build: Callable[[Arrays, dict[str, Any]], Built],
+    from_ncf: Callable[[RealRecommender], Built] | None = None,
+    *,
+    key: str = "recommender",
+) -> Built:
+    """Build from the arrays and the record `key` of a file in one of these formats, or from the published NCF.
+
+    Raises WeightError naming the file and what is wrong in it, whatever that is.
+    """
     arrays, metadata = read_file(path)
-    if _is_ncf(arrays, metadata):
-        return real_ncf(arrays, Path(path))
-    check_format(path, metadata, CHECKPOINT)
-    return guarded(path, lambda: _real(arrays, parse_json(metadata["recommender"])))
-
-
-def _is_ncf(arrays: Arrays, metadata: Mapping[str, str]) -> bool:
-    return "format" not in metadata and arrays.keys() == NCF_TENSORS.keys()
+    if from_ncf is not None and "format" not in metadata and arrays.keys() == NCF_TENSORS.keys():
+        return from_ncf(real_ncf(arrays, Path(path)))
+    if metadata.get("format") not in formats:
+        given = metadata.get("format", "none")
+        raise WeightError(
+            f"{path}: not a recommender that can be read here: format {given}, known: {', '.join(formats)}"
+        )
+    try:
+        return build(arrays, parse_json(metadata[key]))
+    except MhoError as error:
+        raise WeightError(f"{path}: {error}") from None
+    except KeyError as error:
+        raise WeightError(f"{path}: {error} is missing") from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise WeightError(f"{path}: not as mho writes it ({str(error).splitlines()[0]})") from None
 
 
 def _real(arrays: Arrays, record: Mapping[str, Any]) -> RealRecommender:
@@ -164,8 +166,14 @@ def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
         if arrays[f"codes.{name}"].shape != shape:
             raise WeightError(f"tensor 'codes.{name}' has shape {arrays[f'codes.{name}'].shape}, not {shape}")
         matrices[name] = QuantisedMatrix(arrays[f"codes.{name}"], arrays[f"scale.{name}"], arrays[f"zero.{name}"], bias)
+    codes = {
+        name: Affine(
+            np.asarray(each["scale"], np.float64), np.asarray(each["zero"], np.int64), each["low"], each["high"]
+        )
+        for name, each in record["codes"].items()
+    }
     part = QuantisedNetwork(
-        network, matrices, {}, read_codes(record["codes"]), bool(record["per_channel"]), record["calibration"],
+        network, matrices, {}, codes, bool(record["per_channel"]), record["calibration"],
         notes=tuple(record["notes"]),
     )  # fmt: skip
     if part.uncoded:
@@ -175,23 +183,3 @@ def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
 
 def _sizes(record: Mapping[str, Any]) -> DenseSizes:
     return DenseSizes(**{**record["sizes"], "hidden": tuple(record["sizes"]["hidden"])})
-
-
-def check_format(path: str | Path, metadata: Mapping[str, str], *formats: str) -> None:
-    if metadata.get("format") not in formats:
-        given = metadata.get("format", "none")
-        raise WeightError(
-            f"{path}: not a recommender that can be read here: format {given}, known: {', '.join(formats)}"
-        )
-
-
-def guarded(path: str | Path, build: Callable[[], Built]) -> Built:
-    """Say the file and what is wrong in it, whatever that is."""
-    try:
-        return build()
-    except MhoError as error:
-        raise WeightError(f"{path}: {error}") from None
-    except KeyError as error:
-        raise WeightError(f"{path}: {error} is missing") from None
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise WeightError(f"{path}: not as mho writes it ({str(error).splitlines()[0]})") from None

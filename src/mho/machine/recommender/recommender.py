@@ -10,7 +10,7 @@ program = mho.compile(recommender.dense, chip) ; mho.execute(program, recommende
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -170,24 +170,23 @@ class RealRecommender:
         The queries show the largest sums of each table, and so its step, and the ranges of activations. The vectors go into
         the dense part as integers of -128 to 127 steps; the first layer's weights take what a step is worth.
         """
-        plain = tuple(Table.of(name, table, self.poolings.get(name, "sum")) for name, table in self.tables.items())
-        reduced = add_up(calibration, [table.codes for table in plain], np.int64)
-        tables = tuple(table.fitted(reduced[:, place]) for place, table in enumerate(plain))
-        origin = self.origin
-        return with_dense(self.name, tables, self.weights, self.sizes, origin, reduced, self.synthetic, options)
+        tables = [Table.of(name, table, self.poolings.get(name, "sum")) for name, table in self.tables.items()]
+        return fitted(self.name, tables, self.weights, self.sizes, self.origin, calibration, self.synthetic, options)
 
 
-def with_dense(
+def fitted(
     name: str,
-    tables: tuple[Table, ...],
+    coded: Sequence[Table],
     weights: Mapping[str, npt.NDArray[np.float32]],
     sizes: DenseSizes,
     origin: str,
-    reduced: npt.NDArray[np.int64],
+    calibration: Trace,
     synthetic: bool,
     options: Mapping[str, Any],
 ) -> Recommender:
-    """Quantise a dense part for tables whose steps are chosen, calibrated on sums of codes (queries, tables, dimension)."""
+    """Choose the steps of coded tables by the sums of a trace's queries, and quantise the dense part for them."""
+    reduced = add_up(calibration, [table.codes for table in coded], np.int64)
+    tables = tuple(table.fitted(reduced[:, place]) for place, table in enumerate(coded))
     steps = np.asarray([table.worth for table in tables])
     network = dense(sizes, in_steps(sizes, weights, steps), name=name, origin=origin)
     vectors = np.stack([table.vectors(reduced[:, place]) for place, table in enumerate(tables)], axis=1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mho.errors import OptionError
-from mho.machine.recommender.bags import add_up
-from mho.machine.recommender.recommender import Recommender, with_dense
+from mho.machine.recommender.recommender import Recommender, fitted
 from mho.machine.recommender.tables import LARGEST, Table
 from mho.network.trace import Trace
 from mho.network.zoo.recommenders import DenseSizes, seeded
@@ -40,6 +39,4 @@ def seeded_recommender(
     origin = f"seeded {seed} (synthetic)"
     queries = np.unique(trace.queries)[:CALIBRATED_ON]
     some = trace.select(slice(0, int(np.searchsorted(trace.queries, queries[-1], side="right"))))
-    reduced = add_up(some, [table.codes for table in tables], np.int64)
-    fitted = tuple(table.fitted(reduced[:, place]) for place, table in enumerate(tables))
-    return with_dense("dlrm", fitted, seeded(sizes, seed), sizes, origin, reduced, True, {})
+    return fitted("dlrm", tables, seeded(sizes, seed), sizes, origin, some, True, {})

@@ -1,11 +1,11 @@
 """Time and energy of a network on a systolic array.
 
 Time. Layers run one after another. A layer takes the longer of its work (cycles of the array, operations of the vector unit, the
-combining of its sums among them)
-and its traffic (bytes / memory bandwidth): buffers are double, so that main memory fills one half while the array works from the
-other, and the first part of a layer comes while the layer before it ends. Weights are loaded in every inference, as chips of
-crossbars load theirs that do not fit. Of the ways to carry out a product (`foldings`), each layer takes the one that is done
-first, then the one with the least traffic; the dataflow is one for the whole network, and "best" is the one of least time.
+combining of its sums among them) and its traffic (bytes / memory bandwidth): buffers are double, so that main memory fills one
+half while the array works from the other, and the first part of a layer comes while the layer before it ends. Weights are loaded
+in every inference, as chips of crossbars load theirs that do not fit. Of the ways to carry out a product (`foldings`), each layer
+takes the one that is done first, then the one with the least traffic; the dataflow is one for the whole network, and "best" is the
+one of least time.
 
 Energy. Events are counted and each costs what the same event costs a chip of crossbars (`Systolic.energy_per_event`); every
 joule is booked once, on a layer, a component and a kind. For a product of M x K by K x N, f_K, f_M and f_N being folds:
@@ -36,10 +36,10 @@ from collections import defaultdict
 from typing import Literal
 
 from mho.errors import OptionError, choices
-from mho.machine.systolic.folds import DATAFLOWS, Dataflow, Folding, Grid, Product, fold_counts, foldings
+from mho.machine.systolic.folds import DATAFLOWS, Dataflow, Folding, Product, fold_counts, foldings
 from mho.machine.systolic.residency import Residency, reside
 from mho.machine.systolic.result import Record, Run, Totals
-from mho.machine.systolic.spec import Systolic, event_component
+from mho.machine.systolic.spec import EVENTS, Systolic
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixLayer, MatrixProduct
 from mho.program.work import vector_operations
@@ -124,7 +124,7 @@ def _record(
     # What is loaded is in the buffer already.
     if residency.stored(layer) and not layer.moves_only and not isinstance(layer, Input | Embedding):
         events["activation_buffer_write_byte", "compute"] += layer.size
-    moved = loads + stores + _traffic(folding)
+    moved = loads + stores + (0.0 if folding is None else folding.load_bytes + folding.sum_store_bytes)
     events["memory_byte", "memory"] += moved
     work = 0.0 if folding is None else folding.cycles / spec.frequency_hz
     if spec.vector.elements_per_s is not None:
@@ -134,7 +134,7 @@ def _record(
     energy: dict[tuple[str, str], float] = defaultdict(float)
     for (event, kind), number in events.items():
         if number:
-            energy[event_component(event), kind] += number * systolic.energy_per_event[event]
+            energy[EVENTS[event][0], kind] += number * systolic.energy_per_event[event]
     for component, watts in systolic.leakage_w.items():
         if watts and seconds:
             energy[component, "static"] += watts * seconds
@@ -169,18 +169,12 @@ def _same_weights_before(network: Network, i: int) -> bool:
 def _choose(product: Product, systolic: Systolic, dataflow: Dataflow, moved: float) -> Folding:
     """Choose the way that is done first; of equals that with the least traffic; of equals the first, SCALE-Sim's."""
     spec = systolic.spec
-    grid = Grid(spec.rows, spec.columns, spec.sum_bytes, systolic.sum_buffer_bytes)
 
     def cost(folding: Folding) -> tuple[float, float]:
-        traffic = moved + _traffic(folding)
+        traffic = moved + (folding.load_bytes + folding.sum_store_bytes)
         return max(folding.cycles / spec.frequency_hz, traffic / spec.memory.bandwidth), traffic
 
-    return min(foldings(product, grid, dataflow), key=cost)
-
-
-def _traffic(folding: Folding | None) -> float:
-    """Return the bytes that a product moves from and to main memory."""
-    return 0.0 if folding is None else folding.load_bytes + folding.sum_store_bytes
+    return min(foldings(product, systolic.grid, dataflow), key=cost)
 
 
 def _count_product(
@@ -188,8 +182,7 @@ def _count_product(
 ) -> None:
     """Count the events of a product in the array and its buffers (table in the module docstring)."""
     spec = systolic.spec
-    grid = Grid(spec.rows, spec.columns, spec.sum_bytes, systolic.sum_buffer_bytes)
-    row_folds, column_folds = fold_counts(product, grid, dataflow)
+    row_folds, column_folds = fold_counts(product, systolic.grid, dataflow)
     m, k, n, groups = product.windows, product.inner, product.outputs, product.groups
     folds_k = 1 if dataflow == "output" else row_folds
     reads = {

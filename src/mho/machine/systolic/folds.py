@@ -142,41 +142,24 @@ def foldings(product: Product, grid: Grid, dataflow: Dataflow) -> Iterator[Foldi
             if waiting and -(-length // pieces) > fitting:
                 elements = product.groups * product.windows * product.outputs
                 moved = float((counts["inner"] - 1) * elements * grid.sum_bytes)
-            visits = _Visits(outer, inner, streamed, counts, pieces, product.groups)
-            yield Folding(
-                outer,
-                pieces,
-                cycles(product, grid, dataflow, pieces),
-                visits.loads(("windows", "inner"), product.input_bytes, product.input_room),
-                visits.loads(("inner", "outputs"), product.operand_bytes, product.operand_room),
-                moved,
-                moved,
-            )
+            loops = ((streamed, pieces), (outer, counts[outer]), (inner, counts[inner]))
+            inputs = _loads(loops, ("windows", "inner"), product.groups, product.input_bytes, product.input_room)
+            operands = _loads(loops, ("inner", "outputs"), product.groups, product.operand_bytes, product.operand_room)
+            yield Folding(outer, pieces, cycles(product, grid, dataflow, pieces), inputs, operands, moved, moved)
 
 
-@dataclass(frozen=True)
-class _Visits:
-    """The loops around a fold: pieces of the streamed dimension, outer folds, inner folds."""
+def _loads(
+    loops: tuple[tuple[str, int], ...], dimensions: tuple[str, str], groups: int, size: float, room: float
+) -> float:
+    """Return the bytes loaded of an operand that has these dimensions and `size` bytes over all groups.
 
-    outer: str
-    inner: str
-    streamed: str
-    counts: dict[str, int]
-    pieces: int
-    groups: int
-
-    def loads(self, dimensions: tuple[str, str], size: float, room: float) -> float:
-        """Return the bytes loaded of an operand that has these dimensions and `size` bytes over all groups."""
-        part = size / self.groups
-        loads = size
-        # Outermost to innermost: a loop over another dimension repeats the part that the loops so far have cut out.
-        for dimension, count in (
-            (self.streamed, self.pieces),
-            (self.outer, self.counts[self.outer]),
-            (self.inner, self.counts[self.inner]),
-        ):
-            if dimension in dimensions:
-                part /= count
-            elif part > room:
-                loads *= count
-        return loads
+    `loops`: the dimension that each loop around a fold cuts, and into how many parts, the outermost first. A loop over another
+    dimension repeats the part that the loops so far have cut out.
+    """
+    part, loads = size / groups, size
+    for dimension, count in loops:
+        if dimension in dimensions:
+            part /= count
+        elif part > room:
+            loads *= count
+    return loads

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mho.engineering import quantity
+from mho.machine.record import model_record
 from mho.machine.systolic.folds import Dataflow, Folding
 from mho.machine.systolic.spec import COMPONENTS, Systolic
 from mho.network.graph import Network
@@ -58,11 +58,7 @@ class Record:
             "utilisation": self.macs / (units * self.cycles) if self.cycles else 0.0,
             "outer_loop": None if folding is None else folding.outer,
             "pieces": None if folding is None else folding.pieces,
-            "work_s": self.work_s,
-            "memory_s": self.memory_s,
-            "seconds": self.seconds,
-            "memory_bytes": self.memory_bytes,
-            "energy_j": self.energy_j,
+            **{key: getattr(self, key) for key in ("work_s", "memory_s", "seconds", "memory_bytes", "energy_j")},
         }
 
 
@@ -154,19 +150,18 @@ class Run(Shown):
 
     def energy_by_component(self) -> dict[str, float]:
         """Sum joules by component, those of no energy included."""
-        sums = dict.fromkeys(COMPONENTS, 0.0)
-        for record in self.records:
-            for (component, _), joules in record.energy.items():
-                sums[component] += joules
-        return sums
+        return self._energy_by(0, COMPONENTS)
 
     def energy_by_kind(self) -> dict[str, float]:
         """Sum joules by kind: compute, memory, static."""
-        sums: dict[str, float] = defaultdict(float)
+        return self._energy_by(1, KINDS)
+
+    def _energy_by(self, place: int, names: Iterable[str]) -> dict[str, float]:
+        sums = dict.fromkeys(names, 0.0)
         for record in self.records:
-            for (_, kind), joules in record.energy.items():
-                sums[kind] += joules
-        return {kind: sums[kind] for kind in KINDS}
+            for key, joules in record.energy.items():
+                sums[key[place]] += joules
+        return sums
 
     def notes(self) -> tuple[str, ...]:
         """What the numbers rest on: every assumption of the systolic array."""
@@ -174,18 +169,11 @@ class Run(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON (schema mho.baseline/1, documented in docs/baseline.md)."""
-        network, systolic = self.network, self.systolic
+        systolic = self.systolic
         return {
             "schema": SCHEMA,
             "mho_version": __version__,
-            "model": {
-                "name": network.name,
-                "layers": len(network.matrix_layers),
-                "weights": network.weights,
-                "macs": network.macs,
-                "batch": network.batch,
-                "weights_origin": network.origin,
-            },
+            "model": model_record(self.network),
             "systolic": {
                 "name": systolic.name,
                 "digest": systolic.digest,

@@ -20,6 +20,7 @@ from mho.chip.parts import Use, read_uses
 from mho.chip.spec import Bandwidth, Bytes, Columns, ElementRate, Frequency, Lanes, PortBits, Rows
 from mho.errors import ChipError
 from mho.files.text import read_yaml
+from mho.machine.systolic.folds import Grid
 from mho.quantity import Dimension, Document, Part, Presets, Provenance, Words, digest_of, varied
 
 SCHEMA = "mho.systolic/1"
@@ -38,6 +39,18 @@ COMPONENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Component to what its energy is per (see `mho.chip.technology.PER`)."""
+
+BUFFERS = tuple(component for component, per in COMPONENTS.items() if per == "access")
+EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "mac": ("mac", "energy"),
+        "register_byte": ("register", "energy"),
+        "vector_element": ("vector_unit", "energy"),
+        "memory_byte": ("memory", "energy"),
+        **{f"{buffer}_{way}_byte": (buffer, f"{way}_energy") for buffer in BUFFERS for way in ("read", "write")},
+    }
+)
+"""Event to the component that pays for it, and the figure that says how much."""
 
 Banks = Annotated[int, Dimension("banks"), Field(ge=1, le=1_000_000)]
 Value = int | float | str | None
@@ -174,19 +187,15 @@ class Systolic:
         return self.spec.buffer.activation_banks * self.spec.buffer.bank_bytes
 
     @property
-    def sum_buffer_bytes(self) -> int:
-        """Bytes of the buffer for partial sums."""
-        return self.spec.buffer.sum_banks * self.spec.buffer.bank_bytes
+    def grid(self) -> Grid:
+        """What carries out a product."""
+        spec = self.spec
+        return Grid(spec.rows, spec.columns, spec.sum_bytes, spec.buffer.sum_banks * spec.buffer.bank_bytes)
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weight buffer."""
         return self.spec.buffer.weight_banks * self.spec.buffer.bank_bytes
-
-    @property
-    def cell_register_bytes(self) -> int:
-        """Bytes of registers in a cell of the array: two operands of a byte each, and a partial sum."""
-        return 2 + self.spec.sum_bytes
 
     def _figure(self, component: str, name: str) -> float:
         found = self.uses[component].component
@@ -195,7 +204,8 @@ class Systolic:
         buffer = self.spec.buffer
         context = {"bytes": buffer.bank_bytes, "port_bits": buffer.port_bits}
         if component == "register":
-            context = {"bytes": self.cell_register_bytes}
+            # Two operands of a byte each, and a partial sum.
+            context = {"bytes": 2 + self.spec.sum_bytes}
         try:
             return found.figure(name, context)
         except ChipError as error:
@@ -215,16 +225,13 @@ class Systolic:
     @cached_property
     def energy_per_event(self) -> Mapping[str, float]:
         """Event to J: `mac`, `register_byte`, `vector_element`, `memory_byte`, and a byte read from or written to a buffer."""
-        energies: dict[str, float] = {}
-        for component, per in COMPONENTS.items():
-            if per == "access":
-                width = self.spec.buffer.port_bits / 8
-                for way in ("read", "write"):
-                    energies[f"{component}_{way}_byte"] = self._figure(component, f"{way}_energy") / width
-            else:
-                event = {"register": "register_byte", "vector_unit": "vector_element", "memory": "memory_byte"}
-                energies[event.get(component, component)] = self._figure(component, "energy")
-        return MappingProxyType(energies)
+        width = self.spec.buffer.port_bits / 8
+        return MappingProxyType(
+            {
+                event: self._figure(component, name) / (width if component in BUFFERS else 1)
+                for event, (component, name) in EVENTS.items()
+            }
+        )
 
     @cached_property
     def leakage_w(self) -> Mapping[str, float]:
@@ -243,9 +250,3 @@ class Systolic:
         for use in self.uses.values():
             texts += [text for text in use.source_texts if text.startswith("assumption:")]
         return tuple(dict.fromkeys(texts))
-
-
-def event_component(event: str) -> str:
-    """Return the component that pays for an event."""
-    known = {"mac": "mac", "register_byte": "register", "vector_element": "vector_unit", "memory_byte": "memory"}
-    return known.get(event) or event.rsplit("_", 2)[0]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mho.errors import WeightError
-from mho.files.text import parse_json
-from mho.machine.recommender.files import CHECKPOINT, check_format, guarded, read_file, record_of, write_file
+from mho.machine.recommender.files import CHECKPOINT, Arrays, opened, record_of, write_file
 from mho.training.recommender.data import Interactions
 from mho.training.recommender.train import Settings, Training
 
@@ -45,29 +45,24 @@ def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None = N
 
     Raises WeightError for a file that is none, or is of other data.
     """
-    arrays, metadata = read_file(path)
-    check_format(path, metadata, CHECKPOINT)
 
-    def build() -> Training:
-        about = parse_json(metadata["training"])
+    def build(arrays: Arrays, about: dict[str, Any]) -> Training:
         given = [data.seed, int(data.unseen.sum()), list(data.rows)]
         if [about["seed"], about["unseen"], about["rows"]] != given:
             raise WeightError(f"trained on other data ({about['data']}, seed {about['seed']}), not on {data.origin}")
         settings = Settings.of(about["settings"])
         training = Training(data, settings if epochs is None else replace(settings, epochs=epochs))
-        state = {}
-        for name in dict(training.model.named_parameters()):
-            part, _, rest = name.partition(".")
-            key = f"real.tables.{rest.removesuffix('.weight')}" if part == "tables" else f"real.dense.{rest}"
-            state[f"model.{name}"] = torch.from_numpy(arrays[key])
-        state |= {
+        state = {
             name.removeprefix("state."): torch.from_numpy(a) for name, a in arrays.items() if name.startswith("state.")
         }
         for name, parameter in training.model.named_parameters():
-            if state[f"model.{name}"].shape != parameter.shape:
-                raise WeightError(f"tensor of {name!r} has shape {tuple(state[f'model.{name}'].shape)}")
+            part, _, rest = name.partition(".")
+            key = f"real.tables.{rest.removesuffix('.weight')}" if part == "tables" else f"real.dense.{rest}"
+            held = state[f"model.{name}"] = torch.from_numpy(arrays[key])
+            if held.shape != parameter.shape:
+                raise WeightError(f"tensor of {name!r} has shape {tuple(held.shape)}")
         training.restore(state, [float(loss) for loss in about["losses"]])
         training.model.eval()
         return training
 
-    return guarded(path, build)
+    return opened(path, (CHECKPOINT,), build, key="training")
