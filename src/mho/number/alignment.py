@@ -189,17 +189,14 @@ def skip_probability(
     """
     if not first.size or not second.size:
         raise NumberError("a skip probability needs weights on both sides")
-    cells = -(-weight_bits // cell_bits)
-    shares = []
-    for codes in (first, second):
+    shifts = np.arange(0, weight_bits, cell_bits)[::-1]
+    levels = np.arange(2**weight_bits) >> shifts[:, None] & (2**cell_bits - 1)
+
+    def shares(codes: npt.NDArray[Any]) -> FloatArray:
         counts = np.bincount(np.asarray(codes, dtype=np.int64).ravel(), minlength=2**weight_bits) / codes.size
-        table = np.zeros((cells, 2**cell_bits))
-        values = np.arange(len(counts))
-        for cell in range(cells):
-            levels = (values >> (cell_bits * (cells - 1 - cell))) & (2**cell_bits - 1)
-            np.add.at(table[cell], levels, counts)
-        shares.append(table)
-    return np.asarray((shares[0] * shares[1]).sum(axis=1))
+        return np.stack([np.bincount(cell, counts, 2**cell_bits) for cell in levels])
+
+    return np.asarray((shares(first) * shares(second)).sum(axis=1))
 
 
 __all__ = ["CENTRES", "Alignment", "align", "narrow", "skip_probability"]

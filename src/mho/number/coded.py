@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,16 @@ from mho.shown import Shown
 
 FloatArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
+Number = TypeVar("Number", bound=np.generic)
 FARTHEST = 2**15 - 256
 """How far from 0 a zero point may lie; a code less its zero point is held in 16 bits."""
 MIDDLE = 128
 """The code of weight 0 where integer weights are given their codes."""
+
+
+def by_output(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Arrange numbers () or (groups, N), one for each output, so that they broadcast over weights (groups, K, N)."""
+    return values[:, None, :] if values.ndim else values
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,8 +75,7 @@ class QuantisedMatrix(Shown):
     @cached_property
     def centred(self) -> npt.NDArray[np.int16]:
         """Codes less their zeros, (groups, K, N)."""
-        zero = self.zero if self.zero.ndim == 0 else self.zero[:, None, :]
-        return np.asarray((self.codes.astype(np.int16) - zero).astype(np.int16))
+        return np.asarray((self.codes.astype(np.int16) - by_output(self.zero)).astype(np.int16))
 
     @cached_property
     def largest_sum(self) -> int:
@@ -86,8 +91,7 @@ class QuantisedMatrix(Shown):
 
     def real(self) -> FloatArray:
         """The weights as real numbers, (groups, K, N)."""
-        scale = self.scale if self.scale.ndim == 0 else self.scale[:, None, :]
-        return np.asarray(scale * self.centred)
+        return np.asarray(by_output(self.scale) * self.centred)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -196,6 +200,13 @@ class QuantisedNetwork(Shown):
     def uncoded(self) -> tuple[str, ...]:
         """Tensors that a matrix reads and that have no code."""
         return tuple(name for name in read_by_matrices(self.network) if name not in self.codes)
+
+    def require_codes(self, aim: str) -> None:
+        """Raise NumberError where a tensor that a matrix reads has no code, so that the network cannot be `aim`: executed, say."""
+        if self.uncoded:
+            raise NumberError(
+                f"{self.network.name} cannot be {aim}: {self.uncoded[0]!r} has no code; quantise it with calibration samples"
+            )
 
     @property
     def executable(self) -> bool:

@@ -14,10 +14,10 @@ from mho.network.layers import Affine, Array, Embedding, MatrixLayer
 from mho.number.affine import encode, fit, fit_many, rebase
 from mho.number.batching import fixed
 from mho.number.calibration import calibrate
-from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output
 from mho.number.sharing import tied
 from mho.number.storage import read_by_matrices, shared, stored
-from mho.number.walk import Inputs, checked, part, require_values, run_float
+from mho.number.walk import Inputs, checked, fixed_reals, require_values
 
 BYTE = 255
 """The highest unsigned 8-bit code."""
@@ -90,7 +90,11 @@ def _calibrated(
     _, runs = checked(network, samples)
     groups = shared(network, names)
     whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
-    constant = _fixed_codes(network, samples, names, bits)
+    # Fixed tensors that matrices read are coded by their own values.
+    constant = {
+        name: fit(float(value.min()), float(value.max()), bits)
+        for name, value in fixed_reals(network, samples, fixed(network) & names).items()
+    }
     calibrated = {name: group for name, group in groups.items() if name not in constant}
     found = calibrate(network, samples, calibrated, whole, bits, range, chunk)
     codes = {name: constant[name] if name in constant else found[group] for name, group in groups.items()}
@@ -138,7 +142,7 @@ def _matrix(layer: MatrixLayer, per_channel: bool, bits: int, symmetric: bool) -
     real = layer.matrix(weight.real())
     axes = 1 if per_channel else None
     scale, zero = fit_many(real.min(axis=axes), real.max(axis=axes), bits, symmetric)
-    steps = np.rint(real / (scale[:, None, :] if per_channel else scale)) + (zero[:, None, :] if per_channel else zero)
+    steps = np.rint(real / by_output(scale)) + by_output(zero)
     return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(np.uint8), scale, zero, bias)
 
 
@@ -178,16 +182,6 @@ def _inherit(
         sources = layer.carried()
         if len(sources) == 1 and sources[0] in codes:
             codes[layer.name] = codes[sources[0]]
-
-
-def _fixed_codes(network: Network, samples: Inputs, names: frozenset[str], bits: int) -> dict[str, Affine]:
-    """Code the fixed tensors that matrices read, by their own values."""
-    found = fixed(network) & names
-    if not found:
-        return {}
-    arrays, _ = checked(network, samples)
-    values = run_float(network, part(network, arrays, 0, 1), keep=found)
-    return {name: fit(float(values[name].min()), float(values[name].max()), bits) for name in found}
 
 
 __all__ = ["QuantisedMatrix", "QuantisedNetwork", "QuantisedTable", "quantise"]

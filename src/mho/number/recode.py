@@ -15,8 +15,7 @@ times as long.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +23,15 @@ import numpy.typing as npt
 from mho.errors import NumberError, OptionError, choices
 from mho.network.layers import MatrixLayer
 from mho.number.batching import fixed
-from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
 from mho.number.compensation import DAMPING, Rounding, rounded
 from mho.number.grid import KINDS, Grid, halves
 from mho.number.moments import Moments, moments
 from mho.number.planes import Planes, levelled
 from mho.number.scales import fitted, kept
 from mho.number.sequence import changed_in_order
-from mho.number.sharing import require_owner, tied, tied_squeezes
-from mho.number.squeeze import Squeeze, by_layer, check_planes, said
+from mho.number.sharing import by_owner, tied, tied_squeezes
+from mho.number.squeeze import Squeeze, check_planes, said
 from mho.number.walk import Inputs
 
 FloatArray = npt.NDArray[np.float64]
@@ -108,7 +107,7 @@ def recode(
     kept or one for a layer, or with a squeeze.
     """
     _check(quantised, method, samples, scale, damping)
-    grids = _grids(quantised, grid)
+    grids = by_owner(quantised.network, grid)
     tops = _tops(quantised, grids, squeeze, tile)
     if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
         raise OptionError("weights in planes have scales of their own, fitted, one an output")
@@ -149,21 +148,11 @@ def _check(quantised: QuantisedNetwork, method: str, samples: Inputs | None, sca
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: recode before aligning")
 
 
-def _grids(quantised: QuantisedNetwork, grid: Form | Mapping[str, Form]) -> dict[str, Form]:
-    """The grid or planes of each weight that is to be recoded, by the layer that owns it, in network order."""
-    names = [layer.name for layer in quantised.network.weighted]
-    if isinstance(grid, Form):
-        return dict.fromkeys(names, grid)
-    for name in grid:
-        require_owner(quantised.network, name)
-    return {name: grid[name] for name in names if name in grid}
-
-
 def _tops(
     quantised: QuantisedNetwork, grids: Mapping[str, Form], squeeze: int | Mapping[str, int], tile: int
 ) -> dict[str, int]:
     """Return how many planes are squeezed out of each layer that is recoded."""
-    tops = {name: top for name, top in by_layer(quantised, squeeze).items() if name in grids}
+    tops = {name: top for name, top in by_owner(quantised.network, squeeze).items() if name in grids}
     if isinstance(squeeze, Mapping) and len(tops) < len(squeeze):
         raise NumberError(f"layer {next(name for name in squeeze if name not in grids)!r} is squeezed and not recoded")
     for name, top in tops.items():
@@ -192,86 +181,68 @@ class _Recoding:
         self.scale, self.per_channel, self.damping = scale, per_channel, damping
         self.matrices = dict(quantised.matrices)
         self.squeezes = {name: squeeze for name, squeeze in quantised.squeezes.items() if name not in grids}
-        self.recoded = [layer for layer in quantised.network.matrix_layers if layer.name in grids]
-
-    def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
-        """Recode a layer for inputs of moments `seen`, and return its matrix."""
-        name = layer.name
-        task = _Task(layer, self.matrices[name], self.grids[name], self.tops.get(name, 0), self.tile)
-        self.matrices[name], record = task.done(self.scale, self.per_channel, seen, wanted, self.damping)
-        if record is not None:
-            self.squeezes[name] = record
-        return self.matrices[name]
 
     def run(self, method: str, samples: Inputs | None, windows: int, seed: int) -> None:
         """Recode each layer for inputs as the float network gives them, or (method "sequence") as the layers before give them."""
         network = self.quantised.network
+        recoded = [layer for layer in network.matrix_layers if layer.name in self.grids]
         if samples is None or method == "output":
             seen = {} if samples is None else moments(network, samples, self.grids, windows=windows, seed=seed)
-            for layer in self.recoded:
+            for layer in recoded:
                 self.change(layer, seen.get(layer.name))
             return
         constant = fixed(network)
-        for layer in self.recoded:
+        for layer in recoded:
             if layer.name in constant:
                 self.change(layer, None)
         start = replace(self.quantised, matrices=dict(self.matrices))
         changed_in_order(start, samples, self.grids, self.change, windows=windows, seed=seed)
 
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One layer that is to be recoded."""
-
-    layer: MatrixLayer
-    matrix: QuantisedMatrix
-    form: Form
-    top: int
-    tile: int
-
-    def done(
-        self, scale: str, per_channel: bool, seen: Moments | None, wanted: Moments | None, damping: float
-    ) -> tuple[QuantisedMatrix, Squeeze | None]:
-        """Recode the layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
-        importance = None if seen is None else np.diagonal(seen.second, axis1=1, axis2=2)
-        rounding: Rounding
-        record: Squeeze | None = None
-        if isinstance(self.form, Planes):
-            real = self._real()
-            rounding = levelled(real, self.form, np.ones(real.shape[:2]) if importance is None else importance)
-            step = rounding.scale
-            target = real / _rows(step)
-        elif scale == "keep":
-            step = kept(self.matrix, self.form.bits)
-            target = self.matrix.centred / _rows(step / self.matrix.scale)
-        else:
-            real = self._real()
-            step = fitted(real, self.form, per_channel, importance)
-            target = real / _rows(step)
-        if isinstance(self.form, Grid):
-            rounding = OnGrid(self.form, self.top, self.tile, (*target.shape[:2], -(-target.shape[2] // self.tile)))
-        found = rounded(target, rounding, seen, tile=self.tile, damping=damping)
-        if isinstance(rounding, OnGrid) and self.top:
-            record = Squeeze(self.top, self.tile, rounding.shifts, rounding.dropped)
-        bias = self.matrix.bias
+    def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
+        """Recode a layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
+        matrix = self.matrices[layer.name]
+        rounding, step, target = self._rounding(layer, seen)
+        found = rounded(target, rounding, seen, tile=self.tile, damping=self.damping)
+        if isinstance(rounding, OnGrid) and rounding.top:
+            self.squeezes[layer.name] = Squeeze(rounding.top, self.tile, rounding.shifts, rounding.dropped)
+        bias = matrix.bias
         if seen is not None:
-            gain = (
-                1.0 if wanted is None else _gain(wanted.spread(target * _rows(step)), seen.spread(found * _rows(step)))
-            )
+            gain, rows = 1.0, by_output(step)
+            if wanted is not None:
+                gain = _gain(wanted.spread(target * rows), seen.spread(found * rows))
             step = step * gain
             mean = np.matmul((wanted or seen).first[:, None, :], target / gain)
             change = (mean - np.matmul(seen.first[:, None, :], found))[:, 0] * step
             if change.any():
                 bias = change if bias is None else bias + change
         zero = np.zeros(step.shape, dtype=np.int64)
-        return replace(self.matrix, scale=step, zero=zero, bias=bias).with_integers(found), record
+        self.matrices[layer.name] = replace(matrix, scale=step, zero=zero, bias=bias).with_integers(found)
+        return self.matrices[layer.name]
 
-    def _real(self) -> FloatArray:
-        """The weights as real numbers (groups, K, N), those of the network where it holds real numbers."""
-        weight = self.layer.weight
-        if weight.values is None or weight.code is not None:
-            return self.matrix.real()
-        return np.asarray(self.layer.matrix(weight.real()), dtype=np.float64)
+    def _rounding(self, layer: MatrixLayer, seen: Moments | None) -> tuple[Rounding, FloatArray, FloatArray]:
+        """Return what rounds the weights of a layer, the step of its integers, and its weights in steps."""
+        matrix, form = self.matrices[layer.name], self.grids[layer.name]
+        importance = None if seen is None else np.diagonal(seen.second, axis1=1, axis2=2)
+        if isinstance(form, Planes):
+            real = _real(layer, matrix)
+            levels = levelled(real, form, np.ones(real.shape[:2]) if importance is None else importance)
+            return levels, levels.scale, real / by_output(levels.scale)
+        if self.scale == "keep":
+            step = kept(matrix, form.bits)
+            target = matrix.centred / by_output(step / matrix.scale)
+        else:
+            real = _real(layer, matrix)
+            step = fitted(real, form, self.per_channel, importance)
+            target = real / by_output(step)
+        tiles = -(-target.shape[2] // self.tile)
+        return OnGrid(form, self.tops.get(layer.name, 0), self.tile, (*target.shape[:2], tiles)), step, target
+
+
+def _real(layer: MatrixLayer, matrix: QuantisedMatrix) -> FloatArray:
+    """Return the weights as real numbers (groups, K, N), those of the network where it holds real numbers."""
+    if layer.weight.values is None or layer.weight.code is not None:
+        return matrix.real()
+    return np.asarray(layer.matrix(layer.weight.real()), dtype=np.float64)
 
 
 class OnGrid:
@@ -308,11 +279,6 @@ def _gain(wanted: FloatArray, found: FloatArray) -> float:
     """The factor, one for a layer, after which the variances of outputs add up to those wanted; both (groups, N)."""
     total = float(found.sum())
     return float(np.clip(np.sqrt(wanted.sum() / total), 1 / GAIN, GAIN)) if total > 0 else 1.0
-
-
-def _rows(step: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Scales () or (groups, N), so that they broadcast over weights (groups, K, N)."""
-    return step if step.ndim == 0 else step[:, None, :]
 
 
 __all__ = ["METHODS", "SAID", "SCALES", "Form", "form", "recode"]

@@ -21,7 +21,7 @@ from mho.network.layers import Affine, Convolution, Embedding, Input, Layer, Mat
 from mho.network.products import exact_type, multiply
 from mho.number.affine import code_dtype, decode, encode, same_code
 from mho.number.batching import chunks, fixed
-from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
 from mho.number.walk import Inputs, checked, joined, kept, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]
@@ -42,9 +42,7 @@ def accumulate(
     N) = sum of w; w_zero () or (groups, N). Returns acc (groups, W, N) = raw - w_zero * input_sums - x_zero *
     column_sums + K * x_zero * w_zero: int64, or float64 for raw sums that are real.
     """
-    zero = np.asarray(w_zero, dtype=np.int64)
-    if zero.ndim:
-        zero = zero[:, None, :]
+    zero = by_output(np.asarray(w_zero, dtype=np.int64))
     acc = raw.astype(np.float64 if raw.dtype.kind == "f" else np.int64)
     acc -= zero * input_sums.astype(np.int64)[:, :, None]
     acc -= np.int64(x_zero) * column_sums.astype(np.int64)[:, None, :]
@@ -109,10 +107,6 @@ class Values:
             else:
                 self.put(layer.name, array.astype(np.float64, copy=False))
 
-    def coded(self, name: str) -> bool:
-        """Return whether the tensor is held as codes."""
-        return name in self.quantised.codes
-
     def real(self, name: str) -> AnyArray:
         """The tensor as real numbers, or as the integers or truths that it holds."""
         code = self.quantised.codes.get(name)
@@ -122,10 +116,6 @@ class Values:
         """The tensor's codes; NumberError where it has none."""
         if name not in self.quantised.codes:
             raise NumberError(f"tensor {name!r} of {self.quantised.network.name} is not stored as codes")
-        return self.held[name]
-
-    def plain(self, name: str) -> AnyArray:
-        """The tensor as it is held."""
         return self.held[name]
 
     def put(self, name: str, real: AnyArray) -> None:
@@ -171,15 +161,15 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
     batch = quantised.network.batch
     if isinstance(layer, Embedding) and name in quantised.tables:
         table = quantised.tables[name]
-        rows = layer.indices(values.plain(layer.inputs[0]))
+        rows = layer.indices(values.held[layer.inputs[0]])
         if code is not None and same_code(code, table.code):
             values.put_codes(name, table.codes[rows])
         else:
             values.put(name, table.real(rows))
     elif isinstance(layer, MatrixProduct):
         values.put(name, product(layer, values))
-    elif layer.moves_only and code is None and not values.coded(layer.inputs[0]):
-        values.put(name, apply(layer, [values.plain(layer.inputs[0])], samples, batch))
+    elif layer.moves_only and code is None and layer.inputs[0] not in quantised.codes:
+        values.put(name, apply(layer, [values.held[layer.inputs[0]]], samples, batch))
     elif layer.moves_only and same_code(code, quantised.codes.get(layer.inputs[0])):
         values.put_codes(name, apply(layer, [values.codes(layer.inputs[0])], samples, batch))
     else:
@@ -248,11 +238,7 @@ def run_reference(
     activation codes.
     """
     network = quantised.network
-    if quantised.uncoded:
-        raise NumberError(
-            f"{network.name} cannot be executed: {quantised.uncoded[0]!r} has no code; "
-            "quantise it with calibration samples"
-        )
+    quantised.require_codes("executed")
     arrays, runs = checked(network, inputs)
     names = kept(network, keep)
     constant, free = fixed(network), releases(network, names.values())

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import NumberError
 from mho.network.arithmetic import apply
 from mho.network.layers import Input, MatrixLayer
 from mho.network.products import multiply
@@ -18,7 +17,7 @@ from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.moments import Moments, Sums, drawn
 from mho.number.reference import Values, fixed_values, matrix_step, per_output, vector_step
 from mho.number.sharing import tied
-from mho.number.walk import Inputs, as_real, checked, part, releases, run_float
+from mho.number.walk import Inputs, as_real, checked, fixed_reals, part, releases
 
 AnyArray = npt.NDArray[Any]
 Pair = tuple[Values, dict[str, AnyArray], int]
@@ -44,11 +43,7 @@ def changed_in_order(
     NumberError for a network without activation codes.
     """
     network = quantised.network
-    if quantised.uncoded:
-        raise NumberError(
-            f"{network.name} cannot be changed layer after layer: {quantised.uncoded[0]!r} has no code; "
-            "quantise it with calibration samples"
-        )
+    quantised.require_codes("changed layer after layer")
     _, runs = checked(network, samples)
     done: dict[str, QuantisedMatrix] = {}
     matrices = dict(quantised.matrices)
@@ -86,7 +81,7 @@ def _entered(running: QuantisedNetwork, samples: Inputs, chunk: int | None) -> l
     """Return the inputs and the fixed tensors of each part of the samples, as integers and as real numbers, and its inferences."""
     network = running.network
     arrays, runs = checked(network, samples)
-    base, real_base = fixed_values(running), _fixed_reals(running, samples)
+    base, real_base = fixed_values(running), fixed_reals(network, samples, fixed(network))
     pairs: list[Pair] = []
     for start, stop in chunks(network, runs, chunk):
         inputs = part(network, arrays, start, stop)
@@ -107,17 +102,6 @@ def _seen(layer: MatrixLayer, pairs: list[Pair], rows: int, key: tuple[int, int]
         floats.add(drawn(layer, reals[name], rows, (*key, seen)))
         seen += len(reals[name])
     return integers.moments(), floats.moments()
-
-
-def _fixed_reals(quantised: QuantisedNetwork, samples: Inputs) -> dict[str, AnyArray]:
-    """The tensors of the float network that depend on no sample."""
-    network = quantised.network
-    names = fixed(network)
-    if not names:
-        return {}
-    arrays, _ = checked(network, samples)
-    values = run_float(network, part(network, arrays, 0, 1), keep=names)
-    return {name: values[name] for name in names}
 
 
 __all__ = ["changed_in_order"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from mho.network.graph import Network
 if TYPE_CHECKING:
     from mho.number.coded import QuantisedMatrix
     from mho.number.squeeze import Squeeze
+
+Asked = TypeVar("Asked")
 
 
 def same_shifts(one: Squeeze | None, other: Squeeze | None) -> bool:
@@ -45,13 +47,23 @@ def tied_squeezes(network: Network, squeezes: Mapping[str, Squeeze]) -> dict[str
     return {name: squeezes[owner] for name, owner in network.owners.items() if owner in squeezes}
 
 
-def require_owner(network: Network, name: str) -> None:
-    """Raise NumberError for a name that is no matrix layer, or one that uses the weights of another."""
-    owner = network.owners.get(name)
-    if owner is None:
-        raise NumberError(f"{network.name} has no matrix layer {name!r}: {choices(name, network.owners)}")
-    if owner != name:
-        raise NumberError(f"layer {name!r} uses the weights of layer {owner!r}: name that one, which stands for both")
+def by_owner(network: Network, asked: Asked | Mapping[str, Asked]) -> dict[str, Asked]:
+    """Return what is asked of each layer that owns its weights, by name, in network order: one thing of all, or some by name.
+
+    Raises NumberError for a name that is no matrix layer, or one that uses the weights of another.
+    """
+    names = [layer.name for layer in network.weighted]
+    if not isinstance(asked, Mapping):
+        return dict.fromkeys(names, asked)
+    for name in asked:
+        owner = network.owners.get(name)
+        if owner is None:
+            raise NumberError(f"{network.name} has no matrix layer {name!r}: {choices(name, network.owners)}")
+        if owner != name:
+            raise NumberError(
+                f"layer {name!r} uses the weights of layer {owner!r}: name that one, which stands for both"
+            )
+    return {name: asked[name] for name in names if name in asked}
 
 
-__all__ = ["require_owner", "same_shifts", "tied", "tied_squeezes"]
+__all__ = ["by_owner", "same_shifts", "tied", "tied_squeezes"]

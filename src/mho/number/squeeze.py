@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError
-from mho.number.sharing import require_owner, tied, tied_squeezes
+from mho.number.sharing import by_owner, tied, tied_squeezes
 
 if TYPE_CHECKING:
     from mho.number.coded import QuantisedNetwork
@@ -65,7 +65,7 @@ def squeeze(
     outside 0..bits - 2, weights beyond the bits, names that are no matrix layer, and layers that are squeezed or aligned
     already.
     """
-    asked = by_layer(quantised, top)
+    asked = by_owner(quantised.network, top)
     for planes in asked.values():
         check_planes(planes, tile, bits)
     if quantised.alignment is not None:
@@ -107,16 +107,6 @@ def dropped_bits(weights: npt.NDArray[Any], shifts: npt.NDArray[Any]) -> tuple[n
 def largest_of_tiles(magnitude: npt.NDArray[Any], tile: int) -> npt.NDArray[Any]:
     """The largest magnitude of each row of each tile: (..., K, N) gives (..., K, tiles)."""
     return np.asarray(np.maximum.reduceat(magnitude, np.arange(0, magnitude.shape[-1], tile), axis=-1))
-
-
-def by_layer(quantised: QuantisedNetwork, asked: int | Mapping[str, int]) -> dict[str, int]:
-    """What is asked of each layer that owns its weights, by name. Raises NumberError for a name of another."""
-    names = [layer.name for layer in quantised.network.weighted]
-    if not isinstance(asked, Mapping):
-        return dict.fromkeys(names, asked)
-    for name in asked:
-        require_owner(quantised.network, name)
-    return {name: asked[name] for name in names if name in asked}
 
 
 def check_planes(planes: int, tile: int, bits: int) -> None:

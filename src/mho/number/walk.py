@@ -7,7 +7,7 @@ the source of the ranges that calibration sees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -188,6 +188,15 @@ def run_float(
         compute(values, (stop - start) * network.batch, False)
         pieces.append({tensor: values[tensor] for tensor in names.values()})
     return joined(network, names, pieces)
+
+
+def fixed_reals(network: Network, inputs: Inputs, names: Collection[str]) -> dict[str, AnyArray]:
+    """Return the tensors `names`, which depend on no input, of the float network."""
+    if not names:
+        return {}
+    arrays, _ = checked(network, inputs)
+    values = run_float(network, part(network, arrays, 0, 1), keep=names)
+    return {name: values[name] for name in names}
 
 
 def as_real(layer: Input, array: AnyArray, code: Affine | None) -> AnyArray:

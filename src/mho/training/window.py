@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mho.errors import NetworkError, NumberError, OptionError, choices
-from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
 from mho.number.grid import Grid
 from mho.number.squeeze import Squeeze, check_planes
 from mho.training.batchnorm import fold
@@ -215,8 +215,7 @@ def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwor
             raise NumberError(f"layer {known!r} has weights {old.codes.shape}, in the model {integers.shape}")
         made = replace(old, scale=scale, zero=np.zeros(scale.shape, dtype=np.int64)).with_integers(integers)
         # A code of the old matrix is off by half a step of its own, and by as much again where its zero was rounded.
-        step = old.scale if old.scale.ndim == 0 else old.scale[:, None, :]
-        if np.any(np.abs(made.real() - old.real()) > 1.001 * step):
+        if np.any(np.abs(made.real() - old.real()) > 1.001 * by_output(old.scale)):
             raise NumberError(f"layer {known!r} was not quantised from these weights; use mho.training.release(model)")
         matrices[known] = made
         if rounding.squeeze:
