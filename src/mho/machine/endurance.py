@@ -177,30 +177,15 @@ def endurance(program: Program, worn: Wear, latency_s: float, cycles: float, rat
     return found
 
 
-def _united(ranges: Iterable[tuple[int, int]]) -> Groups:
-    """Unite ranges that follow one another."""
-    united: list[tuple[int, int]] = []
-    for first, last in ranges:
-        if united and united[-1][1] == first:
-            united[-1] = united[-1][0], last
-        else:
-            united.append((first, last))
-    return tuple(united)
-
-
 def _shifted(groups: Groups, by: int, count: int) -> Groups:
     """Shift ranges of groups by 0 <= by < count places; one that passes the last group goes on at group 0."""
-    parts: list[tuple[int, int]] = []
     for first, last in groups:
         if not 0 <= first < last <= count:
             raise ProgramError(f"groups ({first}, {last}) do not exist on a chip of {count}")
-        begin, end = first + by, last + by
-        if begin < count < end:
-            parts += [(begin, count), (0, end - count)]
-        else:
-            wrapped = count if begin >= count else 0
-            parts.append((begin - wrapped, end - wrapped))
-    return _united(parts)
+    turned = (indices(groups) + by) % count
+    begins = np.flatnonzero(np.diff(turned, prepend=-2) != 1)
+    firsts, sizes = turned[begins], np.diff(begins, append=len(turned))
+    return tuple(zip(firsts.tolist(), (firsts + sizes).tolist(), strict=True))
 
 
 def rotate(program: Program, by: int) -> Program:

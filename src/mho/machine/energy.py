@@ -102,38 +102,23 @@ Counts = dict[tuple[str, str], Floats]
 """By event and kind how many of each layer, shape (layers,)."""
 
 
-Beyond = tuple[int, int, int, int]
-"""Arrays read and rows driven in them in the steps of a plain input, then the same in those by which shifted inputs prolong it."""
+def _beyond(program: Program, activations: Integers) -> Integers:
+    """Count what blocks whose columns are not in place ask for beyond those in place, shape (4, activations).
 
-
-def _spread(program: Program) -> dict[int, Beyond]:
-    """For each activation of blocks whose columns are not in place: arrays that it reads, and rows that it drives in them,
-    beyond those of blocks in place.
+    Arrays read and rows driven in them in the steps of a plain input, then the same in those by which shifted inputs prolong it.
     """
     table = columns(program)
-    beyond: dict[int, Beyond] = {}
+    beyond = np.zeros((4, len(table.kind)), dtype=np.int64)
     orders: dict[int, tuple[int, ...]] = {}
     for number in table.of(WRITE, ACTIVATE).tolist() if table.order_bytes.any() else ():
         blocks, (first, _) = program.mapping.located((int(table.first_block[number]), int(table.last_block[number])))
         written, across = table.kind[number] == WRITE, table.ordered(number)[1]
-        more = np.zeros(4, dtype=np.int64)
         for which, group in enumerate(members(table.ranges_of(number))):
             if written:
                 orders[group] = across[which] if across else ()
             elif orders.get(group):
-                more += blocks.reads(first + which, orders[group]) - blocks.reads(first + which)
-        if not written:
-            arrays, drives, late_arrays, late_drives = more.tolist()
-            beyond[number] = arrays, drives, late_arrays, late_drives
-    return beyond
-
-
-def _beyond(program: Program, activations: Integers) -> Integers:
-    """Return what `_spread` found for these activations, shape (4, activations)."""
-    beyond = _spread(program)
-    if not beyond:
-        return np.zeros((4, len(activations)), dtype=np.int64)
-    return np.array([beyond[number] for number in activations.tolist()], dtype=np.int64).reshape(-1, 4).T
+                beyond[:, number] += blocks.reads(first + which, orders[group]) - blocks.reads(first + which)
+    return beyond[:, activations]
 
 
 def _activations(program: Program, activations: Integers) -> dict[str, Floats]:

@@ -12,6 +12,7 @@ what its devices, wires and converters make of them (`machine/analog`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,28 +39,18 @@ Watch = Callable[[LayerMapping, list[Job], npt.NDArray[np.uint8]], None]
 IDEAL = Analog(adc=Adc(bits="ideal"))
 
 
+@dataclass(eq=False)
 class _Machine:
     """One run of the program on cells in steady state: tensors, and activations that wait for their layer to be combined."""
 
-    def __init__(
-        self,
-        program: Program,
-        fabric: Fabric,
-        products: Products,
-        values: Values,
-        first_run: int,
-        runs: int,
-        watch: Watch | None = None,
-    ) -> None:
-        assert program.quantised is not None
-        self.program = program
-        self.quantised = program.quantised
-        self.fabric = fabric
-        self.products = products
-        self.values = values
-        self.first_run, self.runs = first_run, runs
-        self.watch = watch
-        self.jobs: dict[int, list[Job]] = {}
+    program: Program
+    fabric: Fabric
+    products: Products
+    values: Values
+    first_run: int
+    runs: int
+    watch: Watch | None = None
+    jobs: dict[int, list[Job]] = field(default_factory=dict)
 
     def activate(self, instruction: Activate) -> None:
         """Note which block serves which windows, with what its cells hold now."""
@@ -78,7 +69,8 @@ class _Machine:
         if jobs is None:
             raise ProgramError(f"layer {layer.name!r} is combined, but none of its blocks was activated")
         mapped = self.program.mapping.by_index[index]
-        matrix, code = self.quantised.matrices[layer.name], self.quantised.codes[layer.inputs[0]]
+        quantised = self.values.quantised
+        matrix, code = quantised.matrices[layer.name], quantised.codes[layer.inputs[0]]
         codes, zero = self.values.codes(layer.inputs[0]), int(code.zero)
         if self.watch is not None:
             self.watch(mapped, jobs, self._windows(layer, mapped)[0])
@@ -96,7 +88,8 @@ class _Machine:
 
     def _by_blocks(self, layer: MatrixLayer, mapped: LayerMapping, jobs: list[Job]) -> tuple[FloatArray, int]:
         """Add what the blocks give, corrected for zero points, in the layout of the layer's output; and what clipped."""
-        matrix, code = self.quantised.matrices[layer.name], self.quantised.codes[layer.inputs[0]]
+        quantised = self.values.quantised
+        matrix, code = quantised.matrices[layer.name], quantised.codes[layer.inputs[0]]
         x, inputs = self._windows(layer, mapped)
         raw, clipped = self.products.sums(mapped, jobs, x, inputs, self.first_run)
         raw = raw.reshape(len(raw), -1, layer.columns)
@@ -109,13 +102,8 @@ class _Machine:
     def _windows(self, layer: MatrixLayer, mapped: LayerMapping) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """Lay out a layer's input codes as its windows, (matrices, runs, windows, K), and their sums, (matrices, all windows)."""
         name = layer.inputs[0]
-        x, inputs = unrolled(layer, self.values.codes(name), int(self.quantised.codes[name].zero))
+        x, inputs = unrolled(layer, self.values.codes(name), int(self.values.quantised.codes[name].zero))
         return x.reshape(x.shape[0], self.runs, mapped.windows, x.shape[2]), inputs
-
-    def vector(self, instruction: Vector) -> None:
-        """Compute a layer in the vector unit."""
-        layer = self.program.network.layers[instruction.layer]
-        vector_step(self.quantised, layer, self.values, self.runs * self.program.network.batch)
 
     def run(self, keep: frozenset[str], signals: Signals | None) -> None:
         """Carry out an inference in the program's order, forgetting tensors that all their readers have read."""
@@ -131,7 +119,8 @@ class _Machine:
                 if isinstance(instruction, Combine):
                     self.combine(instruction, signals)
                 else:
-                    self.vector(instruction)
+                    layer = network.layers[instruction.layer]
+                    vector_step(self.values.quantised, layer, self.values, self.runs * network.batch)
                 for name in dict.fromkeys(network.layers[instruction.layer].inputs):
                     unread[name] -= 1
                     if not unread[name] and name not in keep:
@@ -189,9 +178,8 @@ class Executor:
             values = Values(quantised, self._base)
             values.enter(part(network, arrays, start, stop))
             first = first_sample // network.batch + start
-            _Machine(self.program, self.fabric, self.products, values, first, stop - start, self.watch).run(
-                staying, signals
-            )
+            machine = _Machine(self.program, self.fabric, self.products, values, first, stop - start, self.watch)
+            machine.run(staying, signals)
             pieces.append({tensor: values.real(tensor) for tensor in names.values()})
         return joined(network, names, pieces)
 

@@ -212,17 +212,13 @@ class DigitBlocks(Blocks):
         """For each block: rows, columns, sums, array reads, drives, the last four weighted by extra steps, and shifted rows."""
         counts = np.zeros((self.count, 10), dtype=np.int64)
         for i, block in enumerate(self._blocks):
+            counts[i, [3, 4, 7, 8]] = self.reads(i)
             for turn in block.turns:
                 extra = self._extra(turn)
-                columns = [array for part in turn for array in self._arrays(part)]
-                arrays = len(set(columns))
                 for part in turn:
-                    drives = part.height * len(self._arrays(part))
-                    counts[i, :5] += (part.height, part.width, part.sums, 0, drives)
-                    counts[i, 5:9] += extra * np.array((part.width, part.sums, 0, drives))
+                    counts[i, :3] += (part.height, part.width, part.sums)
+                    counts[i, 5:7] += (extra * part.width, extra * part.sums)
                     counts[i, 9] += int((part.shifts > 0).sum())
-                counts[i, 3] += arrays
-                counts[i, 7] += extra * arrays
         return counts
 
     def _arrays(self, part: Digits, order: Sequence[int] = ()) -> range | set[int]:

@@ -107,7 +107,7 @@ def recode(
     kept or one for a layer, or with a squeeze.
     """
     _check(quantised, method, samples, scale, damping)
-    grids = by_owner(quantised.network, grid)
+    grids: dict[str, Form] = by_owner(quantised.network, grid)
     tops = _tops(quantised, grids, squeeze, tile)
     if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
         raise OptionError("weights in planes have scales of their own, fitted, one an output")

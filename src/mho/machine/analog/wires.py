@@ -86,12 +86,17 @@ class Wiring:
         return Wiring(self.column, self.row, drive, sense)
 
 
+def _numbers(given: npt.ArrayLike, what: str) -> Floats:
+    """Return numbers as float64; AnalogError for what is none."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AnalogError(f"wires: {what}: not an array of numbers") from None
+
+
 def checked(conductances: npt.ArrayLike) -> Floats:
     """Return conductances as float64 (R, C); AnalogError unless they are a matrix of finite numbers of at least 0."""
-    try:
-        found = np.asarray(conductances, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise AnalogError("wires: conductances: not an array of numbers") from None
+    found = _numbers(conductances, "conductances")
     if found.ndim != 2 or 0 in found.shape:
         raise AnalogError(f"wires: conductances: must be a matrix of rows x columns, not of shape {found.shape}")
     if not np.isfinite(found).all() or found.min() < 0:
@@ -101,10 +106,7 @@ def checked(conductances: npt.ArrayLike) -> Floats:
 
 def checked_inputs(voltages: npt.ArrayLike, rows: int) -> Floats:
     """Return inputs as float64 (..., R); AnalogError unless they are finite and one for each row."""
-    try:
-        found = np.asarray(voltages, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise AnalogError("wires: inputs: not an array of numbers") from None
+    found = _numbers(voltages, "inputs")
     if found.ndim == 0 or found.shape[-1] != rows:
         raise AnalogError(f"wires: inputs: must be of shape (..., {rows}), one for each row, not {found.shape}")
     if not np.isfinite(found).all():

@@ -28,6 +28,7 @@ from mho.errors import AnalogError
 from mho.machine.analog.wires import Floats, Wiring
 
 
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _column(
     cells: Floats,
     across: float,
@@ -66,9 +67,6 @@ def _column(
     return answer
 
 
-_eliminated = njit(cache=True, error_model="numpy")(_column)
-
-
 def from_left(conductances: Floats, wiring: Wiring) -> Floats:
     """Return the effective conductances (R, C) as seen by drivers on the left; those on the right, if any, hold 0 V."""
     rows, columns = conductances.shape
@@ -78,7 +76,7 @@ def from_left(conductances: Floats, wiring: Wiring) -> Floats:
     far = wiring.driven[1]
     for j in range(columns - 1, -1, -1):
         diagonal = 2.0 if j < columns - 1 else 1.0 + far
-        block = _eliminated(by_column[j], wiring.row, wiring.column, *wiring.sensed, diagonal, beyond, answer[:, j])
+        block = _column(by_column[j], wiring.row, wiring.column, *wiring.sensed, diagonal, beyond, answer[:, j])
         # LAPACK counts by columns: the upper triangle of `block` is the lower one of its transpose.
         factor, failed = dpotrf(block.T, lower=1, clean=0, overwrite_a=1)
         if failed:

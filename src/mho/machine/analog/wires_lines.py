@@ -35,7 +35,8 @@ Ladders = tuple[Floats, Floats]
 """Inverse pivots and loads (resistance x conductance) of all lines of one direction, each (R, C)."""
 
 
-def _pivots(load: Floats, first: float, last: float) -> Floats:
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def pivots(load: Floats, first: float, last: float) -> Floats:
     """Return the inverse pivots (lines, nodes) of the ladders L + diag(load), `load` (lines, nodes)."""
     lines, nodes = load.shape
     answer = np.empty((lines, nodes))
@@ -50,9 +51,6 @@ def _pivots(load: Floats, first: float, last: float) -> Floats:
             before = 1.0 / pivot
             answer[i, j] = before
     return answer
-
-
-pivots = njit(cache=True)(_pivots)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -75,7 +73,8 @@ def _risen(under: Floats, b: Floats, older: Floats, rates: tuple[float, float], 
             next_[x] += omega * (gamma * (solved[x] - now[x]) + now[x] - next_[x])
 
 
-def _sweep(
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sweep(
     words: Ladders,
     bits: Ladders,
     weight: Floats,
@@ -136,10 +135,8 @@ def _sweep(
         step[x % LANES] = max(step[x % LANES], largest[x])
 
 
-sweep = njit(cache=True)(_sweep)
-
-
-def _ladders(cells: Floats, resistance: float, first: float, last: float, shapes: Floats) -> Floats:
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def ladders(cells: Floats, resistance: float, first: float, last: float, shapes: Floats) -> Floats:
     """Return voltages (lines, nodes, 1 + m) of ladders: for 1 V at the driven ends, and for voltages `shapes` (nodes, m)."""
     lines, nodes = cells.shape
     load = resistance * cells
@@ -161,9 +158,6 @@ def _ladders(cells: Floats, resistance: float, first: float, last: float, shapes
             for q in range(1 + many):
                 answer[i, j, q] += p * answer[i, j + 1, q]
     return answer
-
-
-ladders = njit(cache=True)(_ladders)
 
 
 class Relaxation:

@@ -40,6 +40,14 @@ class Queries:
     items: Integers
     labels: npt.NDArray[np.int8]
 
+    @classmethod
+    def lists(cls, users: Integers, liked: Integers, drawn: Integers) -> Queries:
+        """Make of each user a query for the item that was liked, then those for the items drawn, (users, negatives)."""
+        items = np.concatenate([liked[:, None], drawn], axis=1)
+        labels = np.zeros(items.shape, dtype=np.int8)
+        labels[:, 0] = 1
+        return cls(np.repeat(users, items.shape[1]), items.reshape(-1), labels.reshape(-1))
+
     def __len__(self) -> int:
         """Count the queries."""
         return len(self.users)
@@ -172,10 +180,7 @@ class Interactions:
         users = np.flatnonzero(self.unseen == unseen)
         repeated = np.repeat(users, NEGATIVES)
         drawn = self.negatives(repeated, np.random.default_rng([self.seed, 2, int(unseen)]), test=True)
-        items = np.concatenate([self.held[users][:, None], drawn.reshape(-1, NEGATIVES)], axis=1)
-        labels = np.zeros(items.shape, dtype=np.int8)
-        labels[:, 0] = 1
-        return Queries(np.repeat(users, 1 + NEGATIVES), items.reshape(-1), labels.reshape(-1))
+        return Queries.lists(users, self.held[users], drawn.reshape(-1, NEGATIVES))
 
     def sample(self, count: int, seed: int = 0) -> Queries:
         """Draw queries as training sees them: interactions that are trained on, and negatives, in random order."""
@@ -188,10 +193,7 @@ class Interactions:
         """Return some interactions, each followed by drawn items: the queries of a batch."""
         users, items = self.users[chosen], self.items[chosen]
         drawn = self.negatives(np.repeat(users, negatives), random)
-        every = np.concatenate([items[:, None], drawn.reshape(-1, negatives)], axis=1)
-        labels = np.zeros(every.shape, dtype=np.int8)
-        labels[:, 0] = 1
-        return Queries(np.repeat(users, 1 + negatives), every.reshape(-1), labels.reshape(-1))
+        return Queries.lists(users, items, drawn.reshape(-1, negatives))
 
     def one_row(self, queries: Queries) -> dict[str, Integers]:
         """Return the row that each query looks up in each table but the history's: (queries,); -1 for an unseen user."""

@@ -47,29 +47,6 @@ class DeviceDocument(Document):
         except ValidationError as error:
             raise self.fail(key, one_line(error)) from None
 
-    def plain(
-        self, key: str, raw: Any, lowest: float, highest: float = math.inf, unlimited: str | None = None
-    ) -> float:
-        """Read `{value: 3, source: ID}`, a number without unit, or infinity written as the word `unlimited`."""
-        mapping = self.mapping(key, raw)
-        self.check_keys(key, mapping, ("value",), ("source",))
-        self.source(key, mapping)
-        if unlimited is not None and mapping["value"] == unlimited:
-            return math.inf
-        value = self.number(key, mapping["value"])
-        if not lowest <= value <= highest:
-            allowed = f"at least {lowest:g}" if math.isinf(highest) else f"from {lowest:g} to {highest:g}"
-            word = f", or {unlimited}" if unlimited else ""
-            raise self.fail(key, f"must be {allowed}{word}, not {value!r}")
-        return float(value)
-
-    def amount(self, key: str, raw: Any, dimension: str, above: bool = False) -> float:
-        """Read a quantity with a unit, at least 0, or above it."""
-        value, _ = self.quantity(key, raw, dimension)
-        if value < 0 or (above and value == 0):
-            raise self.fail(key, f"must be {'above' if above else 'at least'} 0, not {raw['value']!r}")
-        return value
-
     def numbers(self, key: str, raw: Any, count: int | None = None) -> tuple[float, ...]:
         """Read a list of numbers."""
         if not isinstance(raw, list) or not raw or (count is not None and len(raw) != count):
@@ -77,27 +54,29 @@ class DeviceDocument(Document):
         return tuple(float(self.number(key, number)) for number in raw)
 
 
-def _device(document: Document) -> DeviceDocument:
-    assert isinstance(document, DeviceDocument)
-    return document
-
-
 class DeviceMark(Mark):
     """A field of a device, whose provenance is told by the file itself (`describe`)."""
 
-    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> Any:
+    def value(self, document: DeviceDocument, key: str, raw: Any) -> Any:
         """Read the value."""
         raise NotImplementedError
 
     def read(self, document: Document, key: str, raw: Any, field: FieldInfo) -> tuple[Any, Provenance]:
         """Read the value from a file."""
-        return self.value(_device(document), key, raw, field), Provenance("", "", "")
+        assert isinstance(document, DeviceDocument)
+        return self.value(document, key, raw), Provenance("", "", "")
 
 
 class Text(DeviceMark):
-    """Marks a text."""
+    """Marks a text that is not empty."""
 
     numbers = False
+
+    def value(self, document: DeviceDocument, key: str, raw: Any) -> str:
+        """Read the text, as one line."""
+        if not isinstance(raw, str) or not raw.strip():
+            raise document.fail(key, "must be a text that is not empty")
+        return " ".join(raw.split())
 
     def write(self, value: Any, source: str) -> Any:
         """Return the text itself."""
@@ -110,7 +89,7 @@ class Text(DeviceMark):
 
 @dataclass(frozen=True)
 class Plain(DeviceMark):
-    """Marks a number without unit in a range; the word `unlimited`, where there is one, stands for infinity."""
+    """Marks a number without unit, `{value: 3, source: ID}`, in a range; the word `unlimited`, if any, stands for infinity."""
 
     lowest: float = 0.0
     highest: float = math.inf
@@ -118,14 +97,22 @@ class Plain(DeviceMark):
     whole: bool = False
     share: bool = False
 
-    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> Any:
+    def value(self, document: DeviceDocument, key: str, raw: Any) -> Any:
         """Read the number."""
-        number = document.plain(key, raw, self.lowest, self.highest, self.unlimited)
-        if not self.whole:
-            return number
-        if number != int(number):
-            raise document.fail(key, f"must be a whole number, not {number!r}")
-        return int(number)
+        mapping = document.mapping(key, raw)
+        document.check_keys(key, mapping, ("value",), ("source",))
+        document.source(key, mapping)
+        if self.unlimited is not None and mapping["value"] == self.unlimited:
+            return math.inf
+        number = document.number(key, mapping["value"])
+        if not self.lowest <= number <= self.highest:
+            at_least = math.isinf(self.highest)
+            allowed = f"at least {self.lowest:g}" if at_least else f"from {self.lowest:g} to {self.highest:g}"
+            word = f", or {self.unlimited}" if self.unlimited else ""
+            raise document.fail(key, f"must be {allowed}{word}, not {number!r}")
+        if self.whole and number != int(number):
+            raise document.fail(key, f"must be a whole number, not {float(number)!r}")
+        return int(number) if self.whole else float(number)
 
     def allowed(self, field: FieldInfo) -> str:
         """Say its range."""
@@ -146,13 +133,16 @@ class Amount(DeviceMark):
         """The SI unit."""
         return SI_UNIT[self.dimension]
 
-    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> float:
+    def value(self, document: DeviceDocument, key: str, raw: Any) -> float:
         """Read the quantity in SI units."""
         if self.unlimited and document.mapping(key, raw).get("value") == UNLIMITED:
             document.check_keys(key, raw, ("value", "source"))
             document.source(key, raw)
             return math.inf
-        return document.amount(key, raw, self.dimension, self.above)
+        value, _ = document.quantity(key, raw, self.dimension)
+        if value < 0 or (self.above and value == 0):
+            raise document.fail(key, f"must be {'above' if self.above else 'at least'} 0, not {raw['value']!r}")
+        return value
 
     def allowed(self, field: FieldInfo) -> str:
         """Say range and units."""
@@ -167,22 +157,20 @@ class Between(DeviceMark):
     dimension: str | None = None
     numbers = False
 
-    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo) -> tuple[float, float]:
+    def value(self, document: DeviceDocument, key: str, raw: Any) -> tuple[float, float]:
         """Read both ends."""
         mapping = document.mapping(key, raw)
         needed = ("minimum", "maximum", "source")
         document.check_keys(key, mapping, needed, ("unit",) if self.dimension else ())
+        given = {name: mapping[name] for name in ("unit", "source") if name in mapping}
+        mark = Amount(self.dimension) if self.dimension else Plain()
         ends = []
         for end in ("minimum", "maximum"):
-            entry: dict[str, Any] = {name: mapping[name] for name in ("unit", "source") if name in mapping}
-            entry["value"] = mapping[end]
             if end == "maximum" and mapping[end] == UNLIMITED:
                 document.source(key, mapping)
                 ends.append(math.inf)
-            elif self.dimension:
-                ends.append(document.amount(f"{key}.{end}", entry, self.dimension))
             else:
-                ends.append(document.plain(f"{key}.{end}", entry, 0.0))
+                ends.append(mark.value(document, f"{key}.{end}", {**given, "value": mapping[end]}))
         if ends[0] > ends[1]:
             raise document.fail(key, "minimum is above maximum")
         return ends[0], ends[1]
@@ -222,7 +210,7 @@ class Curved(DeviceMark):
         units += units_of("conductance") if "siemens" in self.units else ()
         return f"{'any number' if self.signed else 'from 0 on'}, in {', '.join(units)}; or a polynomial, or points"
 
-    def value(self, document: DeviceDocument, key: str, raw: Any, field: FieldInfo | None = None) -> Curve:
+    def value(self, document: DeviceDocument, key: str, raw: Any) -> Curve:
         """Read a constant, `polynomial` or `points`."""
         mapping = document.mapping(key, raw)
         document.check_keys(key, mapping, (), ("value", "polynomial", "points", "argument", "unit", "source"))

@@ -8,7 +8,6 @@ Each part is read by its law (`laws`), whose fields are also the keys of variant
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from mho.errors import DeviceError, choices
 from mho.machine.analog.devices.curve import Window
-from mho.machine.analog.devices.fields import Amount, DeviceDocument, Plain, Text
+from mho.machine.analog.devices.fields import Amount, DeviceDocument, DeviceMark, Plain, Text
 from mho.machine.analog.devices.law import Law
 from mho.machine.analog.devices.laws import LAWS
 from mho.machine.analog.devices.validity import Validity
@@ -27,7 +26,7 @@ SCHEMA = "mho.device/1"
 NEEDED = ("schema", "name", "description", "sources", "g_on_s", "validity")
 SOURCE = "override"
 """The name under which changed numbers cite their source."""
-HEAD: Mapping[str, Mark] = {
+HEAD: Mapping[str, DeviceMark] = {
     "name": Text(),
     "description": Text(),
     "g_on_s": Amount("conductance"),
@@ -64,7 +63,7 @@ def read_device(file: str, content: Mapping[str, Any]) -> Content:
         raise document.fail("schema", f"must be {SCHEMA}, not {raw.get('schema')!r}")
     document.check_keys("", raw, NEEDED, ("g_off_s", "on_off", *LAWS))
     document = DeviceDocument(file, DeviceError, DeviceDocument.of(file, raw["sources"], DeviceError).sources)
-    name, description = (_text(document, key, raw[key]) for key in ("name", "description"))
+    name, description = (HEAD[key].value(document, key, raw[key]) for key in ("name", "description"))
     validity = document.law(Validity, "validity", raw["validity"])
     window = _window(document, raw, validity)
     document = replace(document, window=window)
@@ -74,21 +73,15 @@ def read_device(file: str, content: Mapping[str, Any]) -> Content:
     return Content(name, description, window, laws, validity)
 
 
-def _text(document: DeviceDocument, key: str, text: Any) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise document.fail(key, "must be a text that is not empty")
-    return " ".join(text.split())
-
-
 def _window(document: DeviceDocument, raw: Mapping[str, Any], validity: Validity) -> Window:
-    on = document.amount("g_on_s", raw["g_on_s"], "conductance")
+    on = HEAD["g_on_s"].value(document, "g_on_s", raw["g_on_s"])
     if ("g_off_s" in raw) == ("on_off" in raw):
         raise document.fail("g_off_s", "give either g_off_s or on_off")
     if "g_off_s" in raw:
-        off = document.amount("g_off_s", raw["g_off_s"], "conductance")
+        off = HEAD["g_off_s"].value(document, "g_off_s", raw["g_off_s"])
     else:
-        ratio = document.plain("on_off", raw["on_off"], 1.0, unlimited="infinite")
-        off = 0.0 if math.isinf(ratio) else on / ratio
+        # 0 for a ratio that is infinite.
+        off = on / HEAD["on_off"].value(document, "on_off", raw["on_off"])
     lowest, highest = validity.conductance_s
     # A hair's breadth: g_on_s / on_off need not be the very float that the limit is.
     slack = 1e-12 * on
