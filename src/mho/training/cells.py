@@ -50,43 +50,41 @@ class Layout:
         """Groups of matrices that share blocks."""
         return -(-self.matrices // self.packed)
 
+    def places(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return where row k of matrix m sits among all rows of all blocks, (matrices x K,), and which of its unit's it is."""
+        matrix = torch.arange(self.matrices, device=device).repeat_interleave(self.rows)
+        row = torch.arange(self.rows, device=device).repeat(self.matrices)
+        own = matrix % self.packed
+        return matrix // self.packed * (self.blocks * self.height) + own * self.rows + row, own
+
     def inputs(self, x: Tensor) -> Tensor:
         """Lay out windows (matrices, W, K) as (units, blocks, W, height); rows that do not exist get 0."""
         windows = x.shape[1]
-        if self.packed > 1:
-            x = pad(x, (0, 0, 0, 0, 0, self.units * self.packed - self.matrices))
-            x = x.reshape(self.units, self.packed, windows, self.rows).transpose(1, 2)
-            x = x.reshape(self.units, windows, self.packed * self.rows)
-        x = pad(x, (0, self.blocks * self.height - x.shape[2]))
-        return x.reshape(self.units, windows, self.blocks, self.height).transpose(1, 2)
+        if self.packed == 1:  # the rows of a matrix follow one another
+            laid = pad(x, (0, self.blocks * self.height - self.rows))
+            return laid.reshape(self.units, windows, self.blocks, self.height).transpose(1, 2)
+        laid = x.new_zeros((windows, self.units * self.blocks * self.height))
+        laid.index_copy_(1, self.places(x.device)[0], x.transpose(0, 1).reshape(windows, -1))
+        return laid.reshape(windows, self.units, self.blocks, self.height).permute(1, 2, 0, 3)
 
     def inputs_back(self, x: Tensor) -> Tensor:
         """Undo `inputs`."""
         windows = x.shape[2]
-        x = x.transpose(1, 2).reshape(self.units, windows, -1)[:, :, : self.packed * self.rows]
-        if self.packed > 1:
-            x = x.reshape(self.units, windows, self.packed, self.rows).transpose(1, 2)
-        return x.reshape(-1, windows, self.rows)[: self.matrices]
+        if self.packed == 1:
+            return x.transpose(1, 2).reshape(self.units, windows, -1)[:, :, : self.rows]
+        laid = x.permute(2, 0, 1, 3).reshape(windows, -1).index_select(1, self.places(x.device)[0])
+        return laid.reshape(windows, self.matrices, self.rows).transpose(0, 1)
 
     def weights(self, w: Tensor, blank: int) -> Tensor:
         """Lay out matrices (matrices, K, N) as (units, blocks, height, packed x N), `blank` where there is no weight."""
-        if self.packed > 1:
-            w = pad(w, (0, 0, 0, 0, 0, self.units * self.packed - self.matrices), value=blank)
-            w = w.reshape(self.units, self.packed, self.rows, self.columns)
-            laid = w.new_full((self.units, self.packed, self.rows, self.packed, self.columns), blank)
-            for i in range(self.packed):
-                laid[:, i, :, i] = w[:, i]
-            w = laid.reshape(self.units, self.packed * self.rows, self.packed * self.columns)
-        w = pad(w, (0, 0, 0, self.blocks * self.height - w.shape[1]), value=blank)
-        return w.reshape(self.units, self.blocks, self.height, self.packed * self.columns)
+        laid = w.new_full((self.units * self.blocks * self.height, self.packed, self.columns), blank)
+        laid[self.places(w.device)] = w.reshape(-1, self.columns)
+        return laid.reshape(self.units, self.blocks, self.height, self.packed * self.columns)
 
     def weights_back(self, w: Tensor) -> Tensor:
         """Undo `weights`."""
-        w = w.reshape(self.units, self.blocks * self.height, -1)[:, : self.packed * self.rows]
-        if self.packed > 1:
-            parts = w.reshape(self.units, self.packed, self.rows, self.packed, self.columns)
-            w = torch.stack([parts[:, i, :, i] for i in range(self.packed)], dim=1)
-        return w.reshape(-1, self.rows, self.columns)[: self.matrices]
+        laid = w.reshape(-1, self.packed, self.columns)[self.places(w.device)]
+        return laid.reshape(self.matrices, self.rows, self.columns)
 
     def outputs(self, y: Tensor) -> Tensor:
         """Bring columns (units, W, packed x N) to (matrices, W, N)."""
@@ -101,13 +99,10 @@ class Layout:
         y = y.reshape(self.units, self.packed, windows, self.columns).transpose(1, 2)
         return y.reshape(self.units, windows, self.packed * self.columns)
 
-    def heights(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def heights(self) -> npt.NDArray[np.int64]:
         """Rows of each block that exist, shape (units, blocks)."""
-        found = np.full((self.units, self.blocks), self.height, dtype=np.int64)
-        found[:, -1] = self.packed * self.rows - (self.blocks - 1) * self.height
-        if self.packed > 1:
-            found[-1, -1] = (self.matrices - (self.units - 1) * self.packed) * self.rows
-        return found
+        blocks = self.places(torch.device("cpu"))[0].numpy() // self.height
+        return np.bincount(blocks, minlength=self.units * self.blocks).reshape(self.units, self.blocks)
 
 
 @dataclass(frozen=True)

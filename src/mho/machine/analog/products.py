@@ -48,7 +48,8 @@ class Products:
     """Makes the sums of layers, for one program and one analog side. Prepared columns are kept, in bounded room."""
 
     def __init__(self, program: Program, analog: Analog, backend: str) -> None:
-        self.program = program
+        assert program.quantised is not None
+        self.program, self.quantised = program, program.quantised
         self.analog = analog
         for name in analog.limits or ():
             if name not in {layer.name for layer in program.mapping.layers}:
@@ -108,15 +109,13 @@ class Products:
         """Return the layer's matrix as it should be."""
         key = self._read(mapped)
         if key not in self._exact:
-            assert self.program.quantised is not None
-            codes = self.program.quantised.matrices[mapped.name].codes
+            codes = self.quantised.matrices[mapped.name].codes
             self._exact[key] = self._prepared(mapped, codes.astype(np.float64), 0)
         return self._exact[key]
 
     def _read(self, mapped: LayerMapping) -> tuple[str, int, int, int]:
         """Tell apart what products with one matrix are prepared for: whose weights they are, and the input's code."""
-        assert self.program.quantised is not None
-        code = self.program.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
+        code = self.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
         return self.program.network.owners[mapped.name], int(code.zero), code.low, code.high
 
     def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> tuple[FloatArray, int] | None:
@@ -124,7 +123,6 @@ class Products:
 
         None where matrices that share a block reach one another.
         """
-        assert self.program.quantised is not None
         finest = 0
 
         def read() -> Iterator[tuple[int, FloatArray]]:
@@ -134,15 +132,13 @@ class Products:
                 finest = max(finest, columns.shift)
                 yield index, columns.linear()
 
-        weights = mapped.blocks.assembled(read(), self.program.quantised.matrices[mapped.name])
+        weights = mapped.blocks.assembled(read(), self.quantised.matrices[mapped.name])
         return None if weights is None else (weights, finest)
 
     def _prepared(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> Whole:
         """Prepare a layer's matrix for its products."""
-        quantised = self.program.quantised
-        assert quantised is not None
-        wanted = quantised.matrices[mapped.name]
-        code = quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
+        wanted = self.quantised.matrices[mapped.name]
+        code = self.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
         whole = bool((matrix == np.rint(matrix)).all())
         return make_whole(matrix, 0 if whole else shift, wanted.codes, wanted.zero, code)
 
@@ -161,7 +157,6 @@ class Products:
         x: uint8 (matrices, runs, windows, K); inputs int64 (matrices, runs x windows), the sum of each window. `first_run`
         numbers the first inference, for noise that is new at each conversion.
         """
-        assert self.program.quantised is not None
         blocks = mapped.blocks
         raw = np.zeros((*x.shape[:3], blocks.columns))
         clipped = 0
@@ -172,7 +167,7 @@ class Products:
                 sums, clips = self._converted(mapped.name, job.held, drive, numbers)
                 blocks.splice(job.block, drive.number, sums, served, out)
                 clipped += clips
-        beside = blocks.beside(self.program.quantised.matrices[mapped.name])
+        beside = blocks.beside(self.quantised.matrices[mapped.name])
         if beside.any():
             raw += beside[:, None, None, :] * inputs.reshape(x.shape[:3])[..., None]
         return raw, clipped

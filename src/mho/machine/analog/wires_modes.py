@@ -10,9 +10,8 @@ Three parts (the equations are in `wires`, alpha and beta as in `wires_lines`):
 
    with (G alpha)_i standing on the bit-line nodes of row i, and (G beta)_j on the word-line nodes of column j.
 3. W is replaced by its Galerkin approximation, (basis) (basis' A basis)^-1 (basis)', in a few smooth functions. Voltages that
-cells
-   in the middle of an array cause vary slowly along a line, but by as much as each line's cells conduct; so the functions
-   are the answers of the ladders to slowly varying voltages on the other side of their cells,
+   cells in the middle of an array cause vary slowly along a line, but by as much as each line's cells conduct; so the
+   functions are the answers of the ladders to slowly varying voltages on the other side of their cells,
 
        word lines:  phi_p(i) (K_r^-1 r_row G psi_q)_ij,      bit lines:  psi_q(j) (K_c^-1 r_col G phi_p)_ij,
 
