@@ -153,14 +153,14 @@ class Document:
             raise self.fail(key, f"must be a whole number of {unit}, not {number}")
         return int(number)
 
-    def model(self, model: type[Model], raw: Mapping[str, Any]) -> tuple[Model, dict[str, Provenance]]:
-        """Read all fields of a model, and where each of its values comes from, by dotted key."""
+    def model(self, model: type[Model], raw: Mapping[str, Any], key: str = "") -> tuple[Model, dict[str, Provenance]]:
+        """Read all fields of a model, which stand at `key`, and where each of its values comes from, by dotted key."""
         provenance: dict[str, Provenance] = {}
-        values = self._part("", raw, model, provenance)
+        values = self._part(key, raw, model, provenance)
         try:
             return model.model_validate(values), provenance
         except ValidationError as error:
-            raise self.error(f"{self.file}: {one_line(error)}") from None
+            raise self.error(f"{self.file}: {f'{key}: ' * bool(key)}{one_line(error)}") from None
 
     def _part(
         self, prefix: str, raw: Mapping[str, Any], model: type[BaseModel], provenance: dict[str, Provenance]

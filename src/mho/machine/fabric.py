@@ -151,13 +151,9 @@ class Fabric:
             raise ProgramError(
                 f"group {group} is read as {height} x {width} weights, but holds a block of another size"
             )
-        return Held(group, self.held[group], place, self._inversions(place))
-
-    def _inversions(self, place: Rectangle) -> npt.NDArray[np.bool_] | None:
-        """Return which columns of cells a block stores inverted, from its weights alone."""
         if place.block not in self._inverted:
             self._inverted[place.block] = self.deltas.inverted(place)
-        return self._inverted[place.block]
+        return Held(group, self.held[group], place, self._inverted[place.block])
 
 
 def _digest(array: npt.NDArray[np.generic]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,11 +111,6 @@ def arrays_record(program: Program) -> dict[str, int]:
             program.network, program.chip, packing=program.strategy.mapping.to_dict().get("packing", "diagonal")
         )
     return {"used": mapping.arrays, "dense": dense.arrays}
-
-
-def source_record(chip: Chip) -> Mapping[str, str]:
-    """Return the source of each component's cost."""
-    return {part.component: part.source for part in chip.roll_up().parts}
 
 
 def layer_records(program: Program, timing: Timing, booked: Account, resolved: Resolution) -> list[dict[str, Any]]:

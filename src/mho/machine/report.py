@@ -273,7 +273,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     },
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
     "papers": lambda report: list(report.program.papers),
-    "sources": lambda report: dict(record.source_record(report.program.chip)),
+    "sources": lambda report: {part.component: part.source for part in report.program.chip.roll_up().parts},
     "notes": lambda report: report._notes(),
 }
 """The fields of a report's data in order, each with how it is measured."""

@@ -131,7 +131,7 @@ def frontier(
     for coding in codings[1:]:
         if coding.network is not first.network:
             raise MappingError(f"a coding is of {coding.network.name}, but another network than the first coding's")
-    compute = run or _reference
+    compute = run or (lambda coded, samples: run_reference(coded, samples)[coded.network.outputs[0]])
     arrays = np.array(
         [
             [
@@ -153,10 +153,6 @@ def frontier(
             picks = [k if j == i else 0 for j in range(len(names))]
             errors[i, k] = float(np.square(compute(mixed(codings, picks), samples) - wanted).mean()) / scale
     return Frontier(names, arrays, errors)
-
-
-def _reference(quantised: QuantisedNetwork, samples: Inputs) -> FloatArray:
-    return run_reference(quantised, samples)[quantised.network.outputs[0]]
 
 
 def mixed(

@@ -81,9 +81,10 @@ def squeeze(
                 f"layer {name!r} has weights up to {magnitude.max()}, beyond {bits} bits and sign: recode it"
             )
         shifts = np.where(largest_of_tiles(magnitude, tile) >> (bits - 1 - planes) > 0, planes, 0).astype(np.uint8)
-        kept, dropped = dropped_bits(weights, np.repeat(shifts, tile, axis=2)[:, :, : weights.shape[2]])
+        each = np.repeat(shifts, tile, axis=2)[:, :, : weights.shape[2]]
+        kept = np.sign(weights) * ((magnitude >> each) << each)
         matrices[name] = matrices[name].with_integers(kept)
-        squeezes[name] = Squeeze(planes, tile, shifts, dropped)
+        squeezes[name] = Squeeze(planes, tile, shifts, int(np.count_nonzero(kept != weights)))
     lost = sum(squeezes[name].dropped for name in asked)
     note = f"{said(top)} squeezed out by dropping bits of rows that need them ({lost} weights changed)"
     return replace(
@@ -92,16 +93,6 @@ def squeeze(
         squeezes=tied_squeezes(quantised.network, squeezes),
         notes=(*quantised.notes, note),
     )
-
-
-def dropped_bits(weights: npt.NDArray[Any], shifts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
-    """Drop the low bits of magnitudes: sign(W) ((|W| >> shift) << shift), and how many weights that changed.
-
-    `shifts` broadcasts over the signed whole `weights`.
-    """
-    magnitude = np.abs(weights)
-    kept = np.sign(weights) * ((magnitude >> shifts) << shifts)
-    return kept, int(np.count_nonzero(kept != weights))
 
 
 def largest_of_tiles(magnitude: npt.NDArray[Any], tile: int) -> npt.NDArray[Any]:

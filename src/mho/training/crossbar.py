@@ -84,12 +84,6 @@ class Crossbar(torch.autograd.Function):
         return to_x, to_w, None, None
 
 
-def crossbar(x: Tensor, w: Tensor, cells: Cells, setting: Setting) -> Tensor:
-    """Multiply codes through crossbars; see `Crossbar`."""
-    sums: Tensor = Crossbar.apply(x, w, cells, setting)  # type: ignore[no-untyped-call]
-    return sums
-
-
 def linear(cells: Cells, setting: Setting) -> Tensor:
     """Return the weights less their zero that the cells show, shape (units, blocks, height, columns), 0 off the diagonal."""
     chain, layout = setting.chain, setting.layout
@@ -162,7 +156,9 @@ def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor |
             values = _upright(values, driven, cells.inverted, adc, chain)
         total += torch.einsum("ubwsc,s->uwc", values.to(x.dtype), worth) * 2**step
         if chain.sensing.pedestal:
-            total -= _pedestal(driven, chain).to(x.dtype) * 2**step
+            # What it adds to every column: pedestal x sum of inputs x significances, over all blocks.
+            added = chain.sensing.pedestal * sum(chain.sensing.significance) * driven.sum(dim=1)
+            total -= added.to(x.dtype) * 2**step
     if lost is None:
         return total, None
     whole = torch.einsum("ubwh,ubhsc,s->ubwc", x, cells.seen.abs(), significance.abs().to(x.dtype))
@@ -177,11 +173,6 @@ def _upright(values: Tensor, driven: Tensor, inverted: Tensor, adc: Converter, c
     steps = values.new_tensor(adc.steps if adc.high is not None else (1.0,) * len(chain.sensing.significance))[:, None]
     whole = (chain.chip.coding.highest + 2 * chain.sensing.pedestal) * driven[..., None] / steps
     return torch.where(inverted[:, :, None], whole - values, values)
-
-
-def _pedestal(driven: Tensor, chain: Chain) -> Tensor:
-    """What the pedestal adds to every column: pedestal x sum of inputs x significances, over all blocks."""
-    return chain.sensing.pedestal * sum(chain.sensing.significance) * driven.sum(dim=1)
 
 
 def _normal(like: Tensor, setting: Setting) -> Tensor:

@@ -12,7 +12,7 @@ from mho.machine.analog.converter import converter
 from mho.number.affine import fit
 from mho.training.cells import Layout, program
 from mho.training.chain import TRAINING, Chain
-from mho.training.crossbar import Observe, Setting, crossbar
+from mho.training.crossbar import Crossbar, Observe, Setting
 from mho.training.modules import Matrix, attributes, built, through
 
 
@@ -93,7 +93,7 @@ class CrossbarLayer(nn.Module):
         column, sensing = self.layout.fullest(self.chain.chip.coding), self.chain.sensing
         adc = converter(sensing, self.name, column, [1.0] * sensing.slices if unknown else limits)
         setting = Setting(self.chain, self.layout, adc, x_zero, w_zero, self._generator(number, x), self.observe)
-        sums = crossbar(windows, w, cells, setting)
+        sums: Tensor = Crossbar.apply(windows, w, cells, setting)  # type: ignore[no-untyped-call]
         return self._assembled(sums * (x_scale * w_scale), x)
 
     def _follow(self, x: Tensor) -> None:

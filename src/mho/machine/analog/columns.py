@@ -109,7 +109,13 @@ class Maker:
 
     def _make(self, held: Held) -> Columns:
         sensing = self.sensing
-        above = held.levels.astype(np.float64) if self.exact else self._conductances(held) - sensing.below
+        if self.exact:
+            above = held.levels.astype(np.float64)
+        else:
+            conductances = programmed(held.content, held.group, sensing)
+            if sensing.analog.wires is not None:
+                conductances = self._through_wires(conductances)
+            above = np.asarray(held.seen(conductances), dtype=np.float64) - sensing.below
         seen, variance = sensing.seen(above)
         weights, shift = fixed_point(seen, 0 if self.exact and sensing.pedestal == 0 else None)
         gain, offset = sensing.adc_errors(held.group, held.place.columns, sensing.chip.group.arrays)
@@ -125,12 +131,6 @@ class Maker:
             np.ascontiguousarray(offset.T, dtype=np.float32),
             None if variance is None else np.ascontiguousarray(variance.transpose(2, 0, 1)),
         )
-
-    def _conductances(self, held: Held) -> FloatArray:
-        """Return what the cells of a block conduct, in levels, shape (height, width, cells)."""
-        whole = programmed(held.content, held.group, self.sensing)
-        through = whole if self.sensing.analog.wires is None else self._through_wires(whole)
-        return np.asarray(held.seen(through), dtype=np.float64)
 
     def _through_wires(self, whole: FloatArray) -> FloatArray:
         """Return the effective conductances of a group's cells, array by array; cells that were never written are off."""

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mho.errors import choices
 from mho.machine.analog.devices.curve import Curve, Window
-from mho.quantity import Document, Mark, Provenance, mark_of, one_line
+from mho.quantity import Document, Mark, Provenance
 from mho.units import SI_UNIT, UNITS, to_si, units_of
 
 UNLIMITED = "unlimited"
@@ -34,18 +34,7 @@ class DeviceDocument(Document):
 
     def law(self, model: type[Model], key: str, raw: Any) -> Model:
         """Read the part `key` of the file by the fields of a law."""
-        mapping = self.mapping(key, raw)
-        optional = [name for name, field in model.model_fields.items() if not field.is_required()]
-        self.check_keys(key, mapping, [name for name in model.model_fields if name not in optional], optional)
-        values = {
-            name: mark_of(field).read(self, f"{key}.{name}", mapping[name], field)[0]
-            for name, field in model.model_fields.items()
-            if name in mapping
-        }
-        try:
-            return model.model_validate(values)
-        except ValidationError as error:
-            raise self.fail(key, one_line(error)) from None
+        return self.model(model, self.mapping(key, raw), key)[0]
 
     def numbers(self, key: str, raw: Any, count: int | None = None) -> tuple[float, ...]:
         """Read a list of numbers."""

@@ -37,11 +37,8 @@ HEAD: Mapping[str, DeviceMark] = {
 
 def keys() -> dict[str, Mark]:
     """Return the dotted keys that a variant may replace, each with what its value is."""
-    return {**HEAD, **_laws(), **marks(Validity, "validity.")}
-
-
-def _laws() -> dict[str, Mark]:
-    return {key: mark for name, law in LAWS.items() for key, mark in marks(law, f"{name}.").items()}
+    laws = {key: mark for name, law in LAWS.items() for key, mark in marks(law, f"{name}.").items()}
+    return {**HEAD, **laws, **marks(Validity, "validity.")}
 
 
 @dataclass(frozen=True)
