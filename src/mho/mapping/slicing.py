@@ -72,8 +72,10 @@ def layer_blocks(
     """Return the blocks of one layer in groups of `shape`; see the module. There is at least one."""
     weights = matrix.centred
     shifts, tile = (None, weights.shape[2]) if squeeze is None else (squeeze.shifts, squeeze.tile)
-    if packing == "diagonal" and weights.shape[0] > 1 and weights.shape[1] <= shape.rows:
-        blocks = _diagonal(weights, shifts, tile, shape)
+    # Matrices whose tiles are narrower than they are are mapped each by itself.
+    one_tile = shifts is None or shifts.shape[2] == 1
+    if packing == "diagonal" and weights.shape[0] > 1 and weights.shape[1] <= shape.rows and one_tile:
+        blocks = _diagonal(weights, shifts, shape)
     else:
         blocks = [
             DigitBlock((part,))
@@ -283,21 +285,11 @@ def _top_digits(
             )  # fmt: skip
 
 
-def _diagonal(weights: Weights, shifts: Bytes | None, tile: int, shape: GroupShape) -> list[DigitBlock]:
+def _diagonal(weights: Weights, shifts: Bytes | None, shape: GroupShape) -> list[DigitBlock]:
     """Set small matrices along the diagonals of blocks, in order, as many as rows and columns allow."""
     matrices, rows, columns = weights.shape
-    stored = weights
-    by_row = np.zeros((matrices, rows), dtype=np.uint8)
-    if shifts is not None:
-        if shifts.shape[2] > 1:
-            # Tiles narrower than these small matrices: each is mapped by itself.
-            return [
-                DigitBlock((part,))
-                for m in range(matrices)
-                for part in _matrix_digits(weights, m, shifts[m], tile, shape)
-            ]
-        by_row = shifts[:, :, 0]
-        stored = weights >> by_row[:, :, None].astype(np.int16)
+    by_row = np.zeros((matrices, rows), dtype=np.uint8) if shifts is None else shifts[:, :, 0]
+    stored = weights >> by_row[:, :, None].astype(np.int16)
     side_by_side = stored.transpose(1, 0, 2).reshape(rows, matrices * columns)
     every = _Section(
         0, np.arange(matrices * columns), np.arange(rows), by_row[0], np.zeros(1, dtype=np.intp), side_by_side

@@ -56,15 +56,8 @@ def rebatched(network: Network, batch: int) -> Network:
     if batch == network.batch:
         return network
     constant, before = fixed(network), network.batch
-    odd = next(
-        (
-            layer
-            for layer in network.layers
-            if layer.name not in constant and layer.shape[:1] != () and layer.shape[0] % before
-        ),
-        None,
-    )
-    culprit = obstacle(network) or odd
+    odd = (each for each in network.layers if each.name not in constant and each.shape and each.shape[0] % before)
+    culprit = obstacle(network) or next(odd, None)
     if culprit is not None:
         raise NetworkError(
             f"{network.name}: the batch of {before} cannot become one of {batch}: layer {culprit.name!r} ({culprit.kind}), of "

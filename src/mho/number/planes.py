@@ -198,7 +198,7 @@ def _fitted(weights: FloatArray, squares: FloatArray, planes: int) -> tuple[Floa
     if not planes:
         error = (squares * (weights - mean[:, :, None]) ** 2).sum(axis=2)
         return np.zeros_like(mean), mean, error
-    found: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+    best = mean, mean, np.full(mean.shape, np.inf)
     for start in STARTS:
         step = (largest - least) * (start / top)
         step = np.where(step > 0, step, 1.0)
@@ -212,12 +212,10 @@ def _fitted(weights: FloatArray, squares: FloatArray, planes: int) -> tuple[Floa
             step = np.where(fits, along / np.where(fits, spread, 1.0), step)
             low = mean - step * middle
         error = weights - low[:, :, None] - step[:, :, None] * _level(weights, step, low, top)
-        found.append((step, low, (squares * error**2).sum(axis=2)))
-    (step, low, error), *others = found
-    for other in others:
-        better = other[2] < error
-        step, low, error = (np.where(better, new, old) for new, old in zip(other, (step, low, error), strict=True))
-    return step, low, error
+        fit = step, low, (squares * error**2).sum(axis=2)
+        step, low, error = (np.where(fit[2] < best[2], new, old) for new, old in zip(fit, best, strict=True))
+        best = step, low, error
+    return best
 
 
 def _low(weights: FloatArray, squares: FloatArray, step: FloatArray, low: FloatArray, top: FloatArray) -> FloatArray:

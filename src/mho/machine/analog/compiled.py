@@ -1,6 +1,6 @@
 """Every conversion of a block simulated, on a processor: integer products of planes with the ADC fused behind them.
 
-The result is that of `plain.convert`, integer for integer. What makes it fast:
+The result is that of `kernels.PlainKernel`, integer for integer. What makes it fast:
 
 - Planes are not shifted: row x & mask, with the mask of a plane, gives that plane's sums times the plane's significance, and
   the ADC's codes are scaled instead. So planes need no unpacking, and several planes that need no ADC are one row.

@@ -1,8 +1,8 @@
 """Blocks of columns, converted: one interface, three ways that give the same integers.
 
-`plain` is numpy and says what is right; `compiled` is the fast one on a processor (`compiled.py`); `torch` runs on a GPU where
-torch sees one. Where nothing is lost all of them multiply (`LinearKernel`), and where noise is new at every conversion all of them
-take the way of `NoisyKernel`.
+`plain` is numpy, conversion by conversion, and says what is right; `compiled` is the fast one on a processor; `torch` runs on a
+GPU where torch sees one. Where nothing is lost all of them multiply (`LinearKernel`), and where noise is new at every conversion
+all of them take the way of `NoisyKernel`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OptionError, choices
-from mho.machine.analog import noise, plain
+from mho.machine.analog import noise
 from mho.machine.analog.columns import Columns, fixed_point
 from mho.machine.analog.converter import Converter, codes
 
@@ -65,7 +65,7 @@ class Kernel(ABC):
     def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
         self.converter = converter
         self.dac_bits, self.input_bits = dac_bits, input_bits
-        self.steps = plain.planes(dac_bits, input_bits)
+        self.steps = -(-input_bits // dac_bits)
         self.slices, _, self.width = columns.weights.shape
         flip = 1.0 if columns.inverted is None else np.where(columns.inverted, -1.0, 1.0)
         steps = np.array(converter.steps)
@@ -120,18 +120,24 @@ class Kernel(ABC):
 
 
 class PlainKernel(Kernel):
-    """Numpy, conversion by conversion."""
+    """Numpy, conversion by conversion, as the hardware does it: what every faster way must equal.
+
+    For each input step the driven digits times the columns give integers (levels, or fixed-point conductances), which float64
+    adds exactly in any order; the ADC turns each into a code; codes are shifted by the step's significance and added.
+    """
 
     def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
         self.held = (np.ascontiguousarray(flat),)
 
     def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        assert self.converter.high is not None
-        found, clipped = plain.convert(
-            x, self.held[0].astype(np.int64), self.gain, self.offset, self.dac_bits, self.input_bits,
-            self.converter.low, self.converter.high,
-        )  # fmt: skip
-        self._collect(found, x, out)
+        low, high = self.converter.low, self.converter.high
+        assert high is not None
+        weights, total, clipped = self.held[0].astype(np.float64), np.zeros((len(x), len(self.gain)), dtype=np.int64), 0
+        for step in range(self.steps):
+            found, over = codes(self._digits(x, step) @ weights, self.gain, self.offset, low, high)
+            total += found << (step * self.dac_bits)
+            clipped += over
+        self._collect(total, x, out)
         return clipped
 
 
