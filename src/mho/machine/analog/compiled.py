@@ -84,6 +84,19 @@ def _clip_rows(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
+def _scratch(quads: Any, planes: Any, most: Any) -> Any:
+    """Return room for the windows that are together and for at most so many rows made of them, and what is known of these.
+
+    Windows as bytes, and the same as words; rows as words; the window that each is of; where its sums go; driven digits.
+    """
+    length, room = -(-quads * QUAD // WORD), most + SPARE
+    held = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
+    rows = np.zeros((room, length), dtype=np.uint64)
+    owner, targets = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
+    return held, held.view(np.uint64), rows, owner, targets, np.zeros((TOGETHER, planes), dtype=np.int32)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _aim(targets: Any, sums: Any, owner: Any, count: Any, first: Any, nowhere: Any) -> None:
     """Fill in where the sums of each row go: those of rows that fill up the last tile go nowhere."""
     for r in range(count):
@@ -101,16 +114,8 @@ def clip(x: Any, weights: Any, chunks: Any, safe: Any, bits: Any, planes: Any, l
     sums, int32 (windows, vectors x 16).
     """
     windows = len(x)
-    room = planes * TOGETHER + SPARE
-    length = -(-weights.shape[1] * QUAD // WORD)
-    held = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
-    words = held.view(np.uint64)
-    rows = np.zeros((room, length), dtype=np.uint64)
-    owner = np.zeros(room, dtype=np.int64)
-    targets = np.zeros(room, dtype=np.int64)
-    lows = np.zeros(room, dtype=np.int32)
-    highs = np.zeros(room, dtype=np.int32)
-    driven = np.zeros((TOGETHER, planes), dtype=np.int32)
+    held, words, rows, owner, targets, driven = _scratch(weights.shape[1], planes, planes * TOGETHER)
+    lows, highs = np.zeros(len(rows), dtype=np.int32), np.zeros(len(rows), dtype=np.int32)
     nowhere = np.zeros(sums.shape[1], dtype=np.int32)
     ones = np.uint64(0x0101010101010101)
     digit = (1 << bits) - 1
@@ -228,15 +233,8 @@ def convert(
     (vectors x 16,). Adds codes times their plane's significance to sums, int32 (windows, vectors x 16).
     """
     windows = len(x)
-    room = TOGETHER + SPARE
-    length = -(-lower.shape[1] * QUAD // WORD)
-    held = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
-    words = held.view(np.uint64)
-    rows = np.zeros((room, length), dtype=np.uint64)
-    owner = np.zeros(room, dtype=np.int64)
-    targets = np.zeros(room, dtype=np.int64)
+    held, words, rows, owner, targets, driven = _scratch(lower.shape[1], planes, TOGETHER)
     scaled = np.zeros(gain.size, dtype=np.float32)
-    driven = np.zeros((TOGETHER, planes), dtype=np.int32)
     nowhere = np.zeros(sums.shape[1], dtype=np.int32)
     # A row that is not driven gives 0, and 0 gives code 0 where no column has an offset.
     idle = True

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mho.machine.analog.compiled import NEVER, SPARE, TOGETHER, WORD, _clip_rows, _copy, _driven, _plane
-from mho.machine.analog.dot import LANES, QUAD
+from mho.machine.analog.compiled import NEVER, SPARE, TOGETHER, _clip_rows, _copy, _driven, _plane, _scratch
+from mho.machine.analog.dot import LANES
 from mho.machine.analog.noise import normal
 
 
@@ -58,17 +58,12 @@ def noisy(
     (windows,), the number of each window's first conversion of its first step. Adds to sums, int32 (windows, vectors x 16).
     """
     windows = len(x)
-    room = TOGETHER + SPARE
-    held = np.zeros((TOGETHER, -(-lower.shape[1] * QUAD // WORD) * WORD), dtype=np.uint8)
-    words = held.view(np.uint64)
-    rows = np.zeros((room, words.shape[1]), dtype=np.uint64)
-    owner = np.zeros(room, dtype=np.int64)
-    targets = np.zeros(room, dtype=np.int64)
+    held, words, rows, owner, targets, driven = _scratch(lower.shape[1], planes, TOGETHER)
+    room = len(rows)
     lows, highs = np.full(room, -NEVER, np.int32), np.full(room, NEVER, np.int32)
     made, spread, more = (
         np.zeros(room * 64, dtype=np.int32), np.zeros(room * 64, dtype=np.int32), np.zeros(room * 64, dtype=np.int32)
     )  # fmt: skip
-    driven = np.zeros((TOGETHER, planes), dtype=np.int32)
     idle = True
     for j in range(columns):
         idle &= offset[j] == 0 and floor[j] == 0
