@@ -69,6 +69,7 @@ def speed() -> list[dict[str, Any]]:
     """Time a batch on 128 x 128 cells, in each of the ways."""
     import numpy as np
 
+    from benchmarks.nodal import NodalSolver
     from mho.machine.analog import wires, wires_fast
     from mho.machine.analog.wires_lines import Relaxation
     from mho.machine.analog.wires_modes import approximate
@@ -80,7 +81,7 @@ def speed() -> list[dict[str, Any]]:
             if name in ("2% of cells", "one cell a line", "chequered"):
                 continue
             wiring = wires.Wiring(ohm, ohm)
-            solver = wires.NodalSolver(cells, wiring)
+            solver = NodalSolver(cells, wiring)
             exact = solver.currents(inputs)
             quick = wires_fast.currents(cells, inputs, wiring, GOAL_ERROR)
             found.append(
@@ -89,7 +90,7 @@ def speed() -> list[dict[str, Any]]:
                     "ohm": ohm,
                     "load": approximate(cells, wiring)[1],
                     "steps": Relaxation(cells, wiring).steps(GOAL_ERROR),
-                    "factor_s": least_s(lambda c=cells, w=wiring: wires.NodalSolver(c, w)),  # type: ignore[misc]
+                    "factor_s": least_s(lambda c=cells, w=wiring: NodalSolver(c, w)),  # type: ignore[misc]
                     "solve_s": least_s(lambda s=solver: s.currents(inputs)),  # type: ignore[misc]
                     "relaxed_s": least_s(
                         lambda c=cells, w=wiring: Relaxation(c, w).currents(inputs, GOAL_ERROR, 100)  # type: ignore[misc]

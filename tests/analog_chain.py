@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.nodal import effective
 from mho.machine.analog import Analog
-from mho.machine.analog.wires import Wiring, effective
+from mho.machine.analog.wires import Wiring
 from mho.mapping.dense import DenseBlock
 from mho.network.layers import Convolution, MatrixLayer
 from mho.program import Activate, Program, Write

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import nodal
 from benchmarks.files import measured_part, read_json
+from benchmarks.nodal import NodalSolver
 from benchmarks.wires import GOAL_ERROR, PAGE, RESULTS, table
 from mho.errors import AnalogError
-from mho.machine.analog import wires, wires_fast
-from mho.machine.analog.wires import DRIVES, SENSES, NodalSolver, Wiring
+from mho.machine.analog import wires_fast
+from mho.machine.analog.wires import DRIVES, SENSES, Wiring
 from mho.machine.analog.wires_direct import direct
 from mho.machine.analog.wires_fast import LOAD, STATED
 from mho.machine.analog.wires_lines import LANES, Relaxation
@@ -89,7 +91,7 @@ def test_nodal_solve_equals_an_independent_dense_solve_of_4_by_4(drive: str, sen
         conductances = np.exp(generator.uniform(np.log(1e-6), np.log(1e-4), (4, 4)))
         wiring = Wiring(row, column, drive, sense)
         expected = dense(conductances, wiring)
-        for found in (wires.effective(conductances, wiring), direct(conductances, wiring)):
+        for found in (nodal.effective(conductances, wiring), direct(conductances, wiring)):
             assert np.abs(found - expected).max() <= 1e-9 * expected.max()
 
 
@@ -101,7 +103,7 @@ def test_nodal_solve_equals_an_independent_dense_solve_of_64_by_64() -> None:
         wiring = Wiring(2.0, 3.0, drive, sense)
         expected = dense_by_lines(conductances, wiring)
         inputs = generator.random((3, 64))
-        found = wires.currents(conductances, inputs, wiring)
+        found = nodal.currents(conductances, inputs, wiring)
         assert np.abs(found - inputs @ expected).max() <= 1e-9 * np.abs(found).max()
         assert np.abs(direct(conductances, wiring) - expected).max() <= 1e-9 * expected.max()
 
@@ -137,7 +139,7 @@ def dense_by_lines(conductances: Floats, wiring: Wiring) -> Floats:
 @laws
 @given(arrays(), wirings)
 def test_direct_and_nodal_solve_agree(conductances: Floats, wiring: Wiring) -> None:
-    assert np.allclose(direct(conductances, wiring), wires.effective(conductances, wiring), rtol=0, atol=EXACT)
+    assert np.allclose(direct(conductances, wiring), nodal.effective(conductances, wiring), rtol=0, atol=EXACT)
 
 
 @laws
@@ -145,8 +147,8 @@ def test_direct_and_nodal_solve_agree(conductances: Floats, wiring: Wiring) -> N
 def test_zero_resistance_is_ideal_exactly(conductances: Floats, ends: tuple[str, str]) -> None:
     wiring = Wiring(0.0, 0.0, *ends)
     inputs = np.linspace(-1, 1, len(conductances))
-    assert np.array_equal(wires.effective(conductances, wiring), conductances)
-    assert np.array_equal(wires.currents(conductances, inputs, wiring), inputs @ conductances)
+    assert np.array_equal(nodal.effective(conductances, wiring), conductances)
+    assert np.array_equal(nodal.currents(conductances, inputs, wiring), inputs @ conductances)
     assert np.array_equal(wires_fast.currents(conductances, inputs, wiring), inputs @ conductances)
     for method in wires_fast.METHODS:
         assert np.array_equal(wires_fast.effective(conductances, wiring, method), conductances)
@@ -172,7 +174,7 @@ def test_currents_are_linear_in_the_inputs(conductances: Floats, wiring: Wiring,
 def test_transposing_the_array_and_swapping_ends_gives_the_same(conductances: Floats, wiring: Wiring) -> None:
     swapped = wiring.transposed()
     assert swapped.transposed() == wiring
-    there, back = wires.effective(conductances, wiring), wires.effective(conductances.T, swapped)
+    there, back = nodal.effective(conductances, wiring), nodal.effective(conductances.T, swapped)
     assert np.allclose(there, back.T, rtol=0, atol=EXACT)
     # The approximation as well, less exactly where functions of its basis coincide in an array with few cells.
     there, back = approximate(conductances, wiring)[0], approximate(np.ascontiguousarray(conductances.T), swapped)[0]
@@ -196,7 +198,7 @@ def test_mirroring_the_array_and_its_ends_gives_the_same(conductances: Floats, w
 def test_currents_never_exceed_the_ideal_and_never_turn_round(conductances: Floats, wiring: Wiring) -> None:
     # All rows at 1 V, no column gets more than from ideal wires (sums over rows); one row alone at 1 V, all columns together get no
     # more (sums over columns). A single cell may seem to conduct more than it does: current finds its way through others.
-    found = wires.effective(conductances, wiring)
+    found = nodal.effective(conductances, wiring)
     assert (found >= -EXACT).all()
     assert (found.sum(axis=0) <= conductances.sum(axis=0) + EXACT).all()
     assert (found.sum(axis=1) <= conductances.sum(axis=1) + EXACT).all()
@@ -210,7 +212,7 @@ def test_more_resistance_never_means_more_power(
     # Rayleigh's monotonicity law: what a network of resistors conducts between terminals never grows with a resistance.
     # All drivers at 1 V make one terminal of them, the sense amplifiers the other.
     more = Wiring(wiring.row * across, wiring.column * down, wiring.drive, wiring.sense)
-    assert wires.effective(conductances, more).sum() <= wires.effective(conductances, wiring).sum() + EXACT
+    assert nodal.effective(conductances, more).sum() <= nodal.effective(conductances, wiring).sum() + EXACT
 
 
 @laws
@@ -238,7 +240,7 @@ def test_relaxation_is_within_the_tolerance_that_it_claims(
 ) -> None:
     inputs = np.random.default_rng(seed).normal(size=(batch, len(conductances)))
     inputs[0] = 0.0
-    exact = wires.currents(conductances, inputs, wiring)
+    exact = nodal.currents(conductances, inputs, wiring)
     allowed = tolerance * np.abs(exact).max(axis=1, keepdims=True) * (1 + 2 * tolerance) + 1e-15
     for limit in (1, 2, 5, 60):
         found, reached = Relaxation(conductances, wiring).currents(inputs, tolerance, limit)
@@ -260,7 +262,7 @@ def test_relaxation_converges_on_common_arrays_and_says_so_where_it_does_not() -
     # Hopeless for relaxation: what is returned is solved directly.
     harsh = Wiring(1e6, 1e6)
     assert Relaxation(conductances, harsh).steps(1e-6) > 100
-    exact = inputs @ wires.effective(conductances, harsh)
+    exact = inputs @ nodal.effective(conductances, harsh)
     assert np.allclose(wires_fast.currents(conductances, inputs, harsh), exact, rtol=1e-9)
 
 
@@ -301,7 +303,7 @@ def test_approximation_is_exact_where_one_direction_has_no_resistance(
     conductances: Floats, resistance: float, ends: tuple[str, str]
 ) -> None:
     for wiring in (Wiring(resistance, 0.0, *ends), Wiring(0.0, resistance, *ends)):
-        assert np.allclose(approximate(conductances, wiring)[0], wires.effective(conductances, wiring), atol=EXACT)
+        assert np.allclose(approximate(conductances, wiring)[0], nodal.effective(conductances, wiring), atol=EXACT)
 
 
 def test_an_array_without_conductance_gives_no_current() -> None:
@@ -313,8 +315,8 @@ def test_an_array_without_conductance_gives_no_current() -> None:
 def test_level_units_and_siemens_give_the_same() -> None:
     levels = np.random.default_rng(3).integers(0, 4, (6, 5)).astype(float)
     unit = 3e-5
-    siemens = wires.effective(levels * unit, Wiring(4.0, 2.0))
-    assert np.allclose(wires.effective(levels, Wiring(4.0 * unit, 2.0 * unit)) * unit, siemens, rtol=1e-12)
+    siemens = nodal.effective(levels * unit, Wiring(4.0, 2.0))
+    assert np.allclose(nodal.effective(levels, Wiring(4.0 * unit, 2.0 * unit)) * unit, siemens, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -338,17 +340,17 @@ def test_wirings_that_cannot_be_are_refused(arguments: tuple[Any, ...], said: st
 def test_conductances_that_cannot_be_are_refused(bad: Any) -> None:
     for row in (0.0, 1.0):
         wiring = Wiring(row, 0.0)
-        for solve in (wires.effective, wires_fast.effective):
+        for solve in (nodal.effective, wires_fast.effective):
             with pytest.raises(AnalogError, match="conductances"):
                 solve(bad, wiring)
-        for solve_inputs in (wires.currents, wires_fast.currents):
+        for solve_inputs in (nodal.currents, wires_fast.currents):
             with pytest.raises(AnalogError, match="conductances"):
                 solve_inputs(bad, [1.0], wiring)
 
 
 def test_inputs_methods_and_tolerances_that_cannot_be_are_refused() -> None:
     conductances = np.ones((3, 2))
-    for wiring, solve in product((Wiring(0.0, 0.0), Wiring(0.1, 0.1)), (wires.currents, wires_fast.currents)):
+    for wiring, solve in product((Wiring(0.0, 0.0), Wiring(0.1, 0.1)), (nodal.currents, wires_fast.currents)):
         for bad in ([1.0, 2.0], [[1.0, 2.0, float("inf")]], 1.0, "text"):
             with pytest.raises(AnalogError, match="inputs"):
                 solve(conductances, bad, wiring)
@@ -363,7 +365,7 @@ def test_shapes_of_inputs_are_kept() -> None:
     generator = np.random.default_rng(2)
     conductances, inputs = generator.random((3, 4)), generator.random((2, 5, 3))
     wiring = Wiring(0.1, 0.2, "both", "top")
-    for solve in (wires.currents, wires_fast.currents):
+    for solve in (nodal.currents, wires_fast.currents):
         found = solve(conductances, inputs, wiring)
         assert found.shape == (2, 5, 4)
         assert np.allclose(found[1, 2], solve(conductances, inputs[1, 2], wiring))

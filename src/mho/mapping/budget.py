@@ -22,8 +22,6 @@ from mho.number.reference import run_reference
 from mho.number.walk import Inputs
 
 FloatArray = npt.NDArray[np.float64]
-Run = Callable[[QuantisedNetwork, Inputs], FloatArray]
-"""Computes the first output of a network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +114,11 @@ def frontier(
     *,
     packing: str = "diagonal",
     turns: int = 1,
-    run: Run | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Frontier:
     """Measure every weight of a network in each of its codings; the first is the one that the others are measured against.
 
-    `run` computes a network's first output; the integer reference where it is not given. MappingError where the codings are not
-    of one network, or a chip cannot hold them.
+    Outputs are those of the integer reference. MappingError where the codings are not of one network, or a chip cannot hold them.
     """
     if not codings:
         raise OptionError("a frontier needs codings of a network; none are given")
@@ -131,7 +127,10 @@ def frontier(
     for coding in codings[1:]:
         if coding.network is not first.network:
             raise MappingError(f"a coding is of {coding.network.name}, but another network than the first coding's")
-    compute = run or (lambda coded, samples: run_reference(coded, samples)[coded.network.outputs[0]])
+
+    def output(coded: QuantisedNetwork) -> FloatArray:
+        return run_reference(coded, samples)[coded.network.outputs[0]]
+
     arrays = np.array(
         [
             [
@@ -141,7 +140,7 @@ def frontier(
             for each in codings
         ]
     ).T
-    wanted = compute(first, samples)
+    wanted = output(first)
     scale = max(float(wanted.var()), np.finfo(np.float64).tiny)
     errors = np.zeros(arrays.shape)
     for i, name in enumerate(names):
@@ -151,7 +150,7 @@ def frontier(
             if arrays[i, k] >= arrays[i, 0]:
                 continue
             picks = [k if j == i else 0 for j in range(len(names))]
-            errors[i, k] = float(np.square(compute(mixed(codings, picks), samples) - wanted).mean()) / scale
+            errors[i, k] = float(np.square(output(mixed(codings, picks)) - wanted).mean()) / scale
     return Frontier(names, arrays, errors)
 
 

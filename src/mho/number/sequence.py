@@ -32,7 +32,6 @@ def changed_in_order(
     *,
     windows: int,
     seed: int = 0,
-    chunk: int | None = None,
 ) -> dict[str, QuantisedMatrix]:
     """Change the matrix layers `names`, one after the other in network order, and return the matrices by name.
 
@@ -49,7 +48,7 @@ def changed_in_order(
     matrices = dict(quantised.matrices)
     running = replace(quantised, matrices=matrices)
     constant, free = fixed(network), releases(network, ())
-    pairs = _entered(running, samples, chunk)
+    pairs = _entered(running, samples)
     places = {layer.name: place for place, layer in enumerate(network.matrix_layers)}
     for layer in network.layers:
         if layer.name in constant or isinstance(layer, Input):
@@ -77,13 +76,13 @@ def changed_in_order(
     return done
 
 
-def _entered(running: QuantisedNetwork, samples: Inputs, chunk: int | None) -> list[Pair]:
+def _entered(running: QuantisedNetwork, samples: Inputs) -> list[Pair]:
     """Return the inputs and the fixed tensors of each part of the samples, as integers and as real numbers, and its inferences."""
     network = running.network
     arrays, runs = checked(network, samples)
     base, real_base = fixed_values(running), fixed_reals(network, samples, fixed(network))
     pairs: list[Pair] = []
-    for start, stop in chunks(network, runs, chunk):
+    for start, stop in chunks(network, runs, None):
         inputs = part(network, arrays, start, stop)
         values = Values(running, base)
         values.enter(inputs)

@@ -2,7 +2,7 @@
 
 `effective` gives the effective conductances of one array, exact (`wires_direct`) or approximate (`wires_modes`); `currents`
 those of a batch of inputs to a proven tolerance (`wires_lines`, or `wires_direct` where that is quicker). All agree with the
-nodal solve of `wires`; conductances, resistances and their units are those of that module.
+exact nodal solve (docs/wires.md); conductances, resistances and their units are those of `wires`.
 """
 
 from __future__ import annotations
