@@ -198,10 +198,7 @@ class DigitBlocks(Blocks):
 
     def steps(self, plain: int) -> int:
         """Input steps of one window: `plain` a turn, and more where rows of different shifts meet; of the slowest block."""
-        return max(
-            (sum(plain + self._extra(turn) for turn in block.turns) for block in self._blocks),
-            default=plain,
-        )
+        return max((sum(plain + self._extra(turn) for turn in block.turns) for block in self._blocks), default=plain)
 
     def _extra(self, turn: Sequence[Digits]) -> int:
         """Steps that shifted rows take beyond those of a plain input."""

@@ -28,12 +28,7 @@ DAMPING = 0.01
 
 
 def rounded(
-    target: FloatArray,
-    rounding: Rounding,
-    moments: Moments | None = None,
-    *,
-    tile: int = 1,
-    damping: float = DAMPING,
+    target: FloatArray, rounding: Rounding, moments: Moments | None = None, *, tile: int = 1, damping: float = DAMPING
 ) -> FloatArray:
     """Round `target` (groups, K, N), in steps, row by row; returns what `rounding` gave, of the same shape.
 

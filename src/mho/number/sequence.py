@@ -25,13 +25,7 @@ Change = Callable[[MatrixLayer, Moments, Moments], QuantisedMatrix]
 
 
 def changed_in_order(
-    quantised: QuantisedNetwork,
-    samples: Inputs,
-    names: Collection[str],
-    change: Change,
-    *,
-    windows: int,
-    seed: int = 0,
+    quantised: QuantisedNetwork, samples: Inputs, names: Collection[str], change: Change, *, windows: int, seed: int = 0
 ) -> dict[str, QuantisedMatrix]:
     """Change the matrix layers `names`, one after the other in network order, and return the matrices by name.
 

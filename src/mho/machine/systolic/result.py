@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mho.engineering import quantity
@@ -195,10 +195,7 @@ class Run(Shown):
             "memory_bytes": self.memory_bytes,
             "memory_bound_s": sum(each.seconds for each in self.records if each.memory_s > each.work_s),
             "totals": {
-                dataflow: {
-                    products: {"latency_s": total.latency_s, "energy_j": total.energy_j}
-                    for products, total in by_products.items()
-                }
+                dataflow: {products: asdict(total) for products, total in by_products.items()}
                 for dataflow, by_products in self.totals.items()
             },
             "layers": [record.to_dict(systolic.units) for record in self.records],

@@ -124,12 +124,7 @@ class Device(Shown):
         return float((2**cell_bits - 1) * self.window.pedestal)
 
     def check(
-        self,
-        cell_bits: int,
-        *,
-        age_s: float = 0.0,
-        writes: Writes = None,
-        temperature_k: float | None = None,
+        self, cell_bits: int, *, age_s: float = 0.0, writes: Writes = None, temperature_k: float | None = None
     ) -> None:
         """Raise DeviceError where the device says nothing about such cells, ages, writes or temperatures."""
         self.validity.check(self.name, cell_bits, age_s, writes, temperature_k)
@@ -174,12 +169,7 @@ class Device(Shown):
         return np.asarray(conductance)
 
     def faults(
-        self,
-        shape: tuple[int, ...],
-        key: tuple[int, ...],
-        *,
-        seed: int,
-        writes: Writes = None,
+        self, shape: tuple[int, ...], key: tuple[int, ...], *, seed: int, writes: Writes = None
     ) -> npt.NDArray[np.uint8]:
         """Return which cells are stuck: 0 for those that work, 1 stuck off, 2 stuck on.
 
