@@ -1,6 +1,6 @@
 """Which sums a chip's converters resolve: the bits that each layer's largest column sum needs, beside the bits that the chip has.
 
-The verdict goes by what a layer's columns *can* hold by mapping and coding alone (`mapping.sums`): a layer is resolved where the
+The verdict goes by what a layer's columns *can* hold by mapping and coding alone (`Blocks.fullest`): a layer is resolved where the
 chip's ADCs at full range have steps of 1, that is where 2^bits - 1 (2^(bits - 1) - 1 for the differences of pairs) is no less than
 its largest possible sum. Then no input and no weight can make a conversion clip or round, and `execute` with the chip's own
 ADCs and ideal devices is exact. Where the weights are known, the bits that their own levels need are told too: an ADC whose

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mho.mapping.coding import block_levels
 from mho.mapping.shape import GroupShape
 from mho.number.coded import QuantisedMatrix
 
@@ -83,6 +84,19 @@ class Drive:
     inputs: tuple[Bytes, ...]
     width: int
     number: int | None = None
+
+
+@dataclass(frozen=True)
+class Fullest:
+    """The most `levels` that a column can hold together, and the most `rows` that are driven at once.
+
+    A sum counts level x input steps: that of a column whose rows are all driven highest is the sum of its cells' levels times
+    2^dac_bits - 1. What a column *can* hold depends on the rows of the fullest block, the levels of a cell and the coding; of
+    squeezed layers, on the rows of each rectangle of digits and the bits that they may have.
+    """
+
+    levels: int
+    rows: int
 
 
 class Blocks(ABC):
@@ -163,8 +177,8 @@ class Blocks(ABC):
         """
 
     @abstractmethod
-    def fullest(self) -> tuple[int, int]:
-        """Return the most levels that a column can hold together, whatever the weights, and the most rows driven at once."""
+    def fullest(self) -> Fullest:
+        """Return what the fullest column can hold, whatever the weights."""
 
     @abstractmethod
     def reads(self, index: int, order: Sequence[int] = ()) -> IntArray:
@@ -200,6 +214,16 @@ class Blocks(ABC):
     def arrays(self) -> IntArray:
         """Arrays of the group that each block uses, shape (count,)."""
         return -(-self.widths // self.shape.per_array)
+
+    def held_levels(self, matrix: QuantisedMatrix) -> int:
+        """Return the most levels that the weights make any column hold together; of pairs, the fuller one."""
+        most = 0
+        for index in range(self.count):
+            levels, _ = block_levels(self.laid(index, matrix), self.shape.coding)
+            for turn in self.turns(index):
+                driven = levels[turn.rows] if turn.columns is None else levels[turn.rows][:, turn.columns]
+                most = max(most, int(driven.sum(axis=0, dtype=np.uint32).max(initial=0)))
+        return most
 
     def check(self, index: int) -> None:
         """Raise IndexError where there is no block `index`."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import MappingError, StrategyError
-from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, IntArray, Run, Totals, Turn
+from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, Fullest, IntArray, Run, Totals, Turn
 from mho.mapping.mapper import Packed
 from mho.mapping.shape import GroupShape, weights_shape
 from mho.network.graph import Network
@@ -218,12 +218,12 @@ class DenseBlocks(Blocks):
                 weights[m, slice(*block.rows), slice(*block.columns)] = part + self.shape.coding.base
         return weights
 
-    def fullest(self) -> tuple[int, int]:
+    def fullest(self) -> Fullest:
         """Return the most levels of a column of the highest block, and its rows."""
         rows = min(self.rows, self.shape.rows)
         driven = rows * self.packed
         # Columns are inverted by what all rows of their block could hold, also where few of them hold weights.
-        return self.shape.coding.fullest(rows, driven), driven
+        return Fullest(self.shape.coding.fullest(rows, driven), driven)
 
     def reads(self, index: int, order: Sequence[int] = ()) -> IntArray:
         """Count arrays read and rows driven in them; see `Blocks.reads`."""

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, IntArray, Late, Run, Totals, Turn
+from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, Fullest, IntArray, Late, Run, Totals, Turn
 from mho.mapping.shape import GroupShape
 from mho.number.coded import QuantisedMatrix
 
@@ -333,8 +333,8 @@ class DigitBlocks(Blocks):
                     part.add_weights(values[part.down, part.across], weights)
         return weights + np.broadcast_to(matrix.zero, (self.matrices, self.columns))[:, None, :]
 
-    def fullest(self) -> tuple[int, int]:
+    def fullest(self) -> Fullest:
         """Return the most levels of a rectangle's column, by the bits that digits may have, and the rows of the highest block."""
         parts = (part for block in self._blocks for part in block.parts)
         levels = max((part.height * int(part.masks.max(initial=0)) for part in parts), default=0)
-        return levels, int(self.heights.max(initial=0))
+        return Fullest(levels, int(self.heights.max(initial=0)))

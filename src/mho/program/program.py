@@ -12,7 +12,7 @@ from typing import ClassVar
 from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.mapping import Mapping
-from mho.mapping.sums import Fullest, fullest, held_levels
+from mho.mapping.blocks import Fullest
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
@@ -97,8 +97,8 @@ class Program(Shown):
         held: dict[int, int] = {}
         if quantised is not None:
             for weight in self.mapping.weights:
-                held[weight.first] = held_levels(weight.blocks, quantised.matrices[weight.name])
-        return tuple((layer.name, fullest(layer.blocks), held.get(layer.run[0])) for layer in self.mapping.layers)
+                held[weight.first] = weight.blocks.held_levels(quantised.matrices[weight.name])
+        return tuple((layer.name, layer.blocks.fullest(), held.get(layer.run[0])) for layer in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from mho.chip.coding import Coding
+from mho.mapping.blocks import Fullest
 from mho.mapping.dense import dense_blocks
 from mho.mapping.shape import weights_shape
-from mho.mapping.sums import Fullest
 from mho.training.chain import Chain
 
 
@@ -42,7 +42,7 @@ class Layout:
         return cls(matrices, rows, columns, cut.packed, cut.row_blocks, min(int(chip.array.rows), cut.packed * rows))
 
     def fullest(self, coding: Coding) -> Fullest:
-        """Return what the fullest column can hold, as `mapping.sums.fullest`."""
+        """Return what the fullest column can hold, as `Blocks.fullest`."""
         return Fullest(coding.fullest(min(self.rows, self.height), self.height), self.height)
 
     @property

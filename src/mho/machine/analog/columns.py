@@ -10,13 +10,15 @@ answer everywhere.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.machine.analog.kept import Kept
 from mho.machine.analog.sensing import FloatArray, Sensing
 from mho.machine.analog.spec import Analog
 from mho.machine.analog.wires import Wiring
@@ -87,6 +89,36 @@ class Columns:
             flips = np.zeros(self.gain.shape[1], dtype=bool) if self.inverted is None else self.inverted[k]
             added += significance * np.where(flips, self.highest + self.pedestal, -self.pedestal)
         return added
+
+
+class Sized(Protocol):
+    """What knows how many bytes it takes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+
+
+Item = TypeVar("Item", bound=Sized)
+
+
+class Kept(Generic[Item]):
+    """Items by key, as many as `most` bytes hold, the last ones asked for, and one always."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self._bytes = most, 0
+        self._items: OrderedDict[Hashable, Item] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Item]) -> Item:
+        """Return the item of a key, made where it is not kept."""
+        if key in self._items:
+            self._items.move_to_end(key)
+            return self._items[key]
+        item = self._items[key] = make()
+        self._bytes += item.nbytes
+        while self._bytes > self.most and len(self._items) > 1:
+            self._bytes -= self._items.popitem(last=False)[1].nbytes
+        return item
 
 
 class Maker:

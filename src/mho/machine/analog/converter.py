@@ -16,7 +16,7 @@ from mho.chip import Chip
 from mho.errors import AnalogError
 from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
-from mho.mapping.sums import Fullest
+from mho.mapping.blocks import Fullest
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,13 @@ import numpy.typing as npt
 
 from mho.errors import AnalogError
 from mho.machine.analog import noise
-from mho.machine.analog.columns import Maker
+from mho.machine.analog.columns import Kept, Maker
 from mho.machine.analog.converter import Converter, converter
-from mho.machine.analog.kept import Kept
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
 from mho.machine.analog.whole import Whole, make_whole
 from mho.machine.fabric import Held
 from mho.mapping import Drive, LayerMapping
-from mho.mapping.sums import fullest
 from mho.program import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -68,7 +66,7 @@ class Products:
     def converter(self, name: str) -> Converter:
         """Return the converter of a layer's columns."""
         if name not in self._converters:
-            column, limits = fullest(self.program.mapping.by_name[name].blocks), (self.analog.limits or {}).get(name)
+            column, limits = self.program.mapping.by_name[name].blocks.fullest(), (self.analog.limits or {}).get(name)
             self._converters[name] = converter(self.maker.sensing, name, column, limits)
         return self._converters[name]
 

@@ -31,7 +31,7 @@ class Adc(Part):
     `bits`: a number, `chip` (what the chip file says), or `ideal` (neither rounds nor clips). It has 2^bits codes: 0 to
     2^bits - 1, or for differential pairs -2^(bits-1) + 1 to 2^(bits-1) - 1. `range` says which sum the highest code stands for:
 
-    - `full`: the largest sum that the fullest column of a layer can give (`mapping.sums`). Where all sums are whole
+    - `full`: the largest sum that the fullest column of a layer can give (`Blocks.fullest`). Where all sums are whole
       levels, steps are never below 1, so that an ADC with bits to spare is exact; so too for `calibrated`.
     - `fixed`: `limit`; a 6-bit ADC with limit 63 has steps of 1 and clips above 63.
     - `calibrated`: the given percentile of the magnitudes seen on samples (`mho.machine.calibrate`), for each layer, or for

@@ -15,21 +15,35 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from mho.errors import DeviceError
 from mho.machine.analog.devices.curve import FloatArray, Window
-from mho.machine.analog.devices.draws import stream
 from mho.machine.analog.devices.fields import DeviceDocument
 from mho.machine.analog.devices.validity import Validity
 from mho.quantity import Part
 
 WORKS, STUCK_OFF, STUCK_ON = 0, 1, 2
 """What a fault map holds for each cell."""
+_WORD = 1 << 32
 Faults = npt.NDArray[np.uint8]
 Writes = float | npt.ArrayLike | None
 
 
+def check_key(seed: int, key: tuple[int, ...]) -> None:
+    """Raise DeviceError unless the seed and every number of the key are integers from 0 to 2^64 - 1."""
+    if not isinstance(key, tuple):
+        raise DeviceError(f"key: must be a tuple of integers, not {key!r}")
+    for name, number in (("seed", seed), *(("key", number) for number in key)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number < _WORD * _WORD:
+            raise DeviceError(f"{name}: must be integers from 0 to 2^64 - 1, not {number!r}")
+
+
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Random numbers for cells of `shape` at a place: all follow from seed, key and the number of a law's stream."""
+    """Random numbers for cells of `shape` at a place: all follow from seed, key and the number of a law's stream.
+
+    So neither order nor process nor another knob changes them: a sweep over one knob leaves all other draws as they are, and the
+    same uniform numbers compared with a larger share choose a superset of the cells (common random numbers).
+    """
 
     seed: int
     key: tuple[int, ...]
@@ -37,11 +51,17 @@ class Draws:
 
     def normal(self, number: int, turn: int = 0) -> FloatArray:
         """Return a standard normal number a cell; `turn` counts the repetitions of a write."""
-        return stream(self.seed, number, self.key, turn).standard_normal(self.shape)
+        return self._stream(number, turn).standard_normal(self.shape)
 
     def uniform(self, number: int) -> FloatArray:
         """Return a number from 0 to below 1 a cell."""
-        return stream(self.seed, number, self.key).random(self.shape)
+        return self._stream(number).random(self.shape)
+
+    def _stream(self, number: int, turn: int = 0) -> np.random.Generator:
+        # Two words a number: a SeedSequence gives numbers of 2^32 and above two words of its own, and places would coincide.
+        words = [word for each in self.key for word in (int(each) % _WORD, int(each) // _WORD)]
+        source = np.random.SeedSequence(int(self.seed), spawn_key=(number, turn, *words))
+        return np.random.Generator(np.random.Philox(source))
 
 
 @dataclass(frozen=True, eq=False)
