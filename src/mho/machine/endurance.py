@@ -24,7 +24,6 @@ G N of a cycle that is not completed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from operator import index
@@ -37,7 +36,7 @@ from mho.machine.changes import Wear
 from mho.program import Activate, Program, Write
 from mho.program.columns import WRITE, columns
 from mho.program.deltas import rectangle
-from mho.program.instructions import Groups
+from mho.program.instructions import Groups, indices
 
 SECONDS_PER_YEAR = 365.25 * 86400
 """A Julian year."""
