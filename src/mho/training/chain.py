@@ -18,7 +18,6 @@ GRADIENTS = ("unclipped", "plain")
 """How gradients pass the ADC; see `crossbar`."""
 TRAINING = 0x7EA1
 """What the draws of training are keyed by: three numbers, so that no draw is one of `mho.execute`, whose keys have two."""
-EXACT_FLOAT32 = 2**24
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,6 @@ class Chain:
     def sensing(self) -> Sensing:
         """How the ADCs see the cells."""
         return Sensing(self.chip, weights_shape(self.chip), self.analog)
-
-    @cached_property
-    def exact_in_float32(self) -> bool:
-        """Whether float32 adds the ideal sum of a column exactly."""
-        array = self.chip.array
-        return bool(array.rows * (self.chip.levels - 1) * (2**array.dac_bits - 1) < EXACT_FLOAT32)
 
     @property
     def calibrates(self) -> bool:

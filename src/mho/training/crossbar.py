@@ -29,6 +29,8 @@ from mho.training.cells import Cells, Layout
 from mho.training.chain import Chain
 
 Observe = Callable[[Tensor], None]
+EXACT_FLOAT32 = 2**24
+"""Sums of whole numbers below it are exact in float32."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor |
     chain, adc = setting.chain, setting.converter
     units, blocks, windows, height = x.shape
     slices, columns = cells.seen.shape[3:]
-    dtype = x.dtype if chain.exact_in_float32 else torch.float64
+    array = chain.chip.array
+    largest = array.rows * (chain.chip.levels - 1) * (2**array.dac_bits - 1)
+    dtype = x.dtype if largest < EXACT_FLOAT32 else torch.float64
     weights = cells.seen.reshape(units, blocks, height, slices * columns).to(dtype)
     variance = None
     if cells.read_variance is not None:
@@ -125,9 +129,8 @@ def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor |
     worth = (significance * (steps if adc.high is not None else 1.0)).to(x.dtype)
     total = x.new_zeros((units, windows, columns))
     lost: Tensor | None = None
-    dac_bits = chain.chip.array.dac_bits
-    for step in range(0, chain.chip.input_bits, dac_bits):
-        digits = ((codes >> step) & (2**dac_bits - 1)).to(dtype)
+    for step in range(0, chain.chip.input_bits, array.dac_bits):
+        digits = ((codes >> step) & (2**array.dac_bits - 1)).to(dtype)
         driven = digits.sum(dim=3, keepdim=True)
         if not driven.any():
             continue

@@ -33,14 +33,6 @@ class Converter:
     noise: float = 0.0
 
 
-def largest_sum(column: Fullest, dac_bits: int, pedestal: float = 0.0) -> float:
-    """Return the largest sum that a column can give: all rows driven highest, its cells as full as they can be.
-
-    `pedestal`: what the ADC sees of a cell at level 0.
-    """
-    return float((2**dac_bits - 1) * (column.levels + column.rows * pedestal))
-
-
 def adc_bits(analog: Analog, chip: Chip) -> int | None:
     """Return the bits of the ADC, None for an ideal one."""
     if analog.adc.bits == "ideal":
@@ -73,7 +65,8 @@ def converter(sensing: Sensing, layer: str, column: Fullest, limits: Sequence[fl
         assert analog.adc.limit is not None
         steps = (analog.adc.limit / high,) * slices
     elif analog.adc.range == "full":
-        most = largest_sum(column, sensing.chip.array.dac_bits, sensing.pedestal)
+        # All rows driven highest, cells as full as they can be.
+        most = float((2**sensing.chip.array.dac_bits - 1) * (column.levels + column.rows * sensing.pedestal))
         # A layer without digits gives no sums: any step will do.
         steps = (max(finest, (most or 1.0) / high),) * slices
     else:

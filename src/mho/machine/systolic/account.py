@@ -41,7 +41,7 @@ from mho.machine.systolic.residency import Residency, reside
 from mho.machine.systolic.result import Record, Run, Totals
 from mho.machine.systolic.spec import EVENTS, Systolic
 from mho.network.graph import Network
-from mho.network.layers import Constant, Embedding, Input, Layer, MatrixLayer, MatrixProduct
+from mho.network.layers import Constant, Embedding, Input, MatrixLayer, MatrixProduct
 from mho.program.work import vector_operations
 
 Products = Literal["ideal", "array"]
@@ -86,13 +86,10 @@ def _records(
     return tuple(
         _record(network, i, systolic, residency, dataflow, products)
         for i, layer in enumerate(network.layers)
-        if not isinstance(layer, Constant) and not _free(layer, residency, i)
+        # A view costs nothing where nothing of it is moved.
+        if not isinstance(layer, Constant)
+        and (not layer.moves_only or residency.load_bytes[i] or residency.store_bytes[i])
     )
-
-
-def _free(layer: Layer, residency: Residency, i: int) -> bool:
-    """Return whether a layer is only a view: no work, and nothing moved."""
-    return layer.moves_only and not residency.load_bytes[i] and not residency.store_bytes[i]
 
 
 def _record(
@@ -160,10 +157,8 @@ def _product(network: Network, i: int, systolic: Systolic, residency: Residency,
 
 def _same_weights_before(network: Network, i: int) -> bool:
     """Return whether the matrix layer before layer i has its weights, which then lie in the weight buffer still."""
-    before = (
-        next((layer for layer in network.layers[i - 1 :: -1] if isinstance(layer, MatrixLayer)), None) if i else None
-    )
-    return before is not None and network.owners[before.name] == network.owners[network.layers[i].name]
+    before = [layer.name for layer in network.layers[:i] if isinstance(layer, MatrixLayer)]
+    return bool(before) and network.owners[before[-1]] == network.owners[network.layers[i].name]
 
 
 def _choose(product: Product, systolic: Systolic, dataflow: Dataflow, moved: float) -> Folding:
