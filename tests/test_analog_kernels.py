@@ -34,7 +34,8 @@ def columns(weights: np.ndarray, *, shift: int = 0, highest: int = 3) -> Columns
     slices, _, width = weights.shape
     significance = 4.0 ** np.arange(slices - 1, -1, -1)
     ones, zeros = np.ones((slices, width), dtype=np.float32), np.zeros((slices, width), dtype=np.float32)
-    return Columns(weights.astype(np.int16), shift, significance, None, highest, 0.0, ones, zeros, None)
+    never = np.zeros((slices, width), dtype=bool)
+    return Columns(weights.astype(np.int16), shift, significance, never, highest, 0.0, ones, zeros, None)
 
 
 @st.composite

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import AnalogError
-from mho.machine.analog.columns import Columns
 from mho.machine.analog.products import Job, Products
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.functional import Executor
@@ -30,23 +29,14 @@ def converted_sums(
     products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield, input step by input step, the slice and the sums (windows, columns) that ADCs convert; x as for `Products.sums`."""
-    mask = np.uint8(2**products.dac_bits - 1)
-    for driven, columns, bits in _driven(products, mapped, job, x):
-        for step in range(-(-bits // products.dac_bits)):
-            digits = ((driven >> np.uint8(step * products.dac_bits)) & mask).astype(np.float64)
-            for k, weights in enumerate(columns.weights):
-                yield k, np.ldexp(digits @ weights.astype(np.float64), -columns.shift)
-
-
-def _driven(
-    products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
-) -> Iterator[tuple[npt.NDArray[np.uint8], Columns, int]]:
-    """Yield what drives a job's rows, (windows, height), the columns that it is converted in, and the bits that it has."""
-    columns = products.maker.columns(job.held)
+    mask, columns = np.uint8(2**products.dac_bits - 1), products.maker.columns(job.held)
     for drive in mapped.blocks.drives(job.block, x[:, :, slice(*job.windows)]):
         converted = columns if drive.turn.columns is None else columns.only(drive.turn.columns)
         for inputs, bits in zip(drive.inputs, (products.input_bits, drive.turn.late), strict=False):
-            yield inputs, converted, bits
+            for step in range(-(-bits // products.dac_bits)):
+                digits = ((inputs >> np.uint8(step * products.dac_bits)) & mask).astype(np.float64)
+                for k, weights in enumerate(converted.weights):
+                    yield k, np.ldexp(digits @ weights.astype(np.float64), -columns.shift)
 
 
 class _Watching(Products):

@@ -66,8 +66,7 @@ class Squeezed(Packed):
         """Return the digits of a layer's weights."""
         assert isinstance(network, QuantisedNetwork)
         matrix, squeeze = network.matrices[layer.name], network.squeezes.get(layer.name)
-        _check_weights(layer.name, matrix, squeeze)
-        _check_shifts(layer.name, squeeze, chip)
+        _check(layer.name, matrix, squeeze, chip)
         shape = self.group(chip)
         blocks = layer_blocks(matrix, squeeze, shape, self.packing, self.turns)
         return DigitBlocks(layer.groups, layer.rows, layer.columns, blocks, shape, chip.array.dac_bits)
@@ -97,7 +96,8 @@ class Squeezed(Packed):
             )  # fmt: skip
 
 
-def _check_weights(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None) -> None:
+def _check(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None, chip: Chip) -> None:
+    """Refuse weights beyond 8 bits, shifts of rows that are not those of the weights, and those beyond the chip's."""
     weights = matrix.centred
     largest = int(np.abs(weights.astype(np.int32)).max(initial=0))
     if largest > LARGEST:
@@ -117,13 +117,10 @@ def _check_weights(name: str, matrix: QuantisedMatrix, squeeze: Squeeze | None) 
             f"layer {name!r} has weights that are no whole multiples of the shifts of their rows: they were changed after they "
             "were squeezed"
         )
-
-
-def _check_shifts(name: str, squeeze: Squeeze | None, chip: Chip) -> None:
     assert chip.sparse is not None
     most = (1 << chip.sparse.shift_bits) - 1
-    if squeeze is not None and int(squeeze.shifts.max(initial=0)) > most:
+    if int(shifts.max(initial=0)) > most:
         raise MappingError(
-            f"layer {name!r} has rows shifted by {int(squeeze.shifts.max())}, but the row registers of chip {chip.name} shift by "
-            f"at most {most} (sparse.shift_bits)"
+            f"layer {name!r} has rows shifted by {int(shifts.max())}, but the row registers of chip {chip.name} shift by at most "
+            f"{most} (sparse.shift_bits)"
         )

@@ -34,7 +34,7 @@ LARGEST = 127 * 256 + 127
 class Columns:
     """The columns of a block: `weights` int16 (slices, height, width), in 2^-shift of a level.
 
-    `significance` (slices,): what a level of each slice counts for. `inverted` (slices, width), or None: columns whose value is
+    `significance` (slices,): what a level of each slice counts for. `inverted` (slices, width): columns whose value is
     (L - 1) x sum of inputs less what is converted. `pedestal`: levels that the ADC sees of a cell at level 0. `gain` and `offset`
     float32 (slices, width): the errors of the columns' ADCs, gain 1 and offset 0 for none. `read_variance` (slices, height,
     width), or None: the variance of a cell's read noise, in level^2.
@@ -43,7 +43,7 @@ class Columns:
     weights: npt.NDArray[np.int16]
     shift: int
     significance: FloatArray
-    inverted: npt.NDArray[np.bool_] | None
+    inverted: npt.NDArray[np.bool_]
     highest: int
     pedestal: float
     gain: npt.NDArray[np.float32]
@@ -65,8 +65,8 @@ class Columns:
 
         The coding's base is not in them: off the diagonal of a packed block it does not count.
         """
-        factor = self.significance[:, None] * (1.0 if self.inverted is None else np.where(self.inverted, -1.0, 1.0))
-        seen = np.einsum("sw,shw->hw", np.broadcast_to(factor, self.gain.shape), self.weights.astype(np.float64))
+        factor = self.significance[:, None] * np.where(self.inverted, -1.0, 1.0)
+        seen = np.einsum("sw,shw->hw", factor, self.weights.astype(np.float64))
         return np.asarray(seen * 2.0**-self.shift + self.per_input())
 
     def only(self, columns: slice | npt.NDArray[np.intp]) -> Columns:
@@ -74,7 +74,7 @@ class Columns:
         return replace(
             self,
             weights=np.ascontiguousarray(self.weights[:, :, columns]),
-            inverted=None if self.inverted is None else self.inverted[:, columns],
+            inverted=self.inverted[:, columns],
             gain=np.ascontiguousarray(self.gain[:, columns]),
             offset=np.ascontiguousarray(self.offset[:, columns]),
             read_variance=None
@@ -84,11 +84,9 @@ class Columns:
 
     def per_input(self) -> FloatArray:
         """Return what each unit of input adds to the columns beside what is converted, shape (width,)."""
-        added = np.zeros(self.gain.shape[1])
-        for k, significance in enumerate(self.significance):
-            flips = np.zeros(self.gain.shape[1], dtype=bool) if self.inverted is None else self.inverted[k]
-            added += significance * np.where(flips, self.highest + self.pedestal, -self.pedestal)
-        return added
+        return np.asarray(
+            self.significance @ np.where(self.inverted, self.highest + self.pedestal, -self.pedestal), dtype=np.float64
+        )
 
 
 class Sized(Protocol):
@@ -155,7 +153,7 @@ class Maker:
             np.ascontiguousarray(weights.transpose(2, 0, 1)),
             shift,
             np.array(sensing.significance, dtype=np.float64),
-            None if held.inverted is None else np.ascontiguousarray(held.inverted.T),
+            np.zeros(gain.T.shape, dtype=bool) if held.inverted is None else np.ascontiguousarray(held.inverted.T),
             sensing.shape.coding.highest,
             # What is subtracted lies on the grid on which every cell was rounded, or their rounding would add up.
             float(np.ldexp(np.rint(np.ldexp(sensing.pedestal, shift)), -shift)),

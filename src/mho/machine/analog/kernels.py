@@ -67,11 +67,8 @@ class Kernel(ABC):
         self.dac_bits, self.input_bits = dac_bits, input_bits
         self.steps = -(-input_bits // dac_bits)
         self.slices, _, self.width = columns.weights.shape
-        flip = 1.0 if columns.inverted is None else np.where(columns.inverted, -1.0, 1.0)
         steps = np.array(converter.steps)
-        self.factor: FloatArray = np.ascontiguousarray(
-            np.broadcast_to((columns.significance * steps)[:, None] * flip, (self.slices, self.width))
-        )
+        self.factor: FloatArray = (columns.significance * steps)[:, None] * np.where(columns.inverted, -1.0, 1.0)
         self.per_input = columns.per_input()
         scale = columns.gain.astype(np.float64) / steps[:, None] * 2.0**-columns.shift
         self.gain: npt.NDArray[np.float32] = scale.astype(np.float32).ravel()
