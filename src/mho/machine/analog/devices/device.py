@@ -66,10 +66,7 @@ class Device(Shown):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], file: str = "device") -> Device:
         """Build from the keys of a file, or from `to_dict`; DeviceError naming `file` and key."""
-        read = read_device(file, content)
-        return cls(
-            read.name, read.description, read.window, read.laws, read.validity, copy.deepcopy(dict(content))
-        )  # fmt: skip
+        return cls(**read_device(file, content), content=copy.deepcopy(dict(content)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a file that describes this device, safe for JSON and YAML; `from_dict` takes it back."""

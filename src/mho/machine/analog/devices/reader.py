@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ import numpy as np
 from mho.errors import DeviceError, choices
 from mho.machine.analog.devices.curve import Window
 from mho.machine.analog.devices.fields import Amount, DeviceDocument, DeviceMark, Plain, Text
-from mho.machine.analog.devices.law import Law
 from mho.machine.analog.devices.laws import LAWS
 from mho.machine.analog.devices.validity import Validity
 from mho.quantity import Mark, marks
@@ -41,19 +40,8 @@ def keys() -> dict[str, Mark]:
     return {**HEAD, **laws, **marks(Validity, "validity.")}
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a device file says."""
-
-    name: str
-    description: str
-    window: Window
-    laws: Mapping[str, Law]
-    validity: Validity
-
-
-def read_device(file: str, content: Mapping[str, Any]) -> Content:
-    """Read a file's mapping; raises DeviceError naming file and key where it is wrong."""
+def read_device(file: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a file's mapping as the fields of a `Device`; raises DeviceError naming file and key where it is wrong."""
     document = DeviceDocument(file, DeviceError, {})
     raw = document.mapping("the device", dict(content))
     if raw.get("schema") != SCHEMA:
@@ -67,7 +55,7 @@ def read_device(file: str, content: Mapping[str, Any]) -> Content:
     laws = {key: law for key, kind in LAWS.items() if key in raw and (law := kind.read(document, key, raw[key]))}
     for law in laws.values():
         law.check(document, laws, validity)
-    return Content(name, description, window, laws, validity)
+    return {"name": name, "description": description, "window": window, "laws": laws, "validity": validity}
 
 
 def _window(document: DeviceDocument, raw: Mapping[str, Any], validity: Validity) -> Window:
