@@ -2,9 +2,8 @@
 
 from mho.machine.recommender.bags import add_up, make_trace
 from mho.machine.recommender.files import load, open_real, open_recommender, save
-from mho.machine.recommender.recommender import RealRecommender, Recommender
+from mho.machine.recommender.recommender import RealRecommender, Recommender, seeded_recommender
 from mho.machine.recommender.scores import auc, chance, hit_rate, log_loss
-from mho.machine.recommender.seeded import seeded_recommender
 from mho.machine.recommender.tables import Table
 
 __all__ = [

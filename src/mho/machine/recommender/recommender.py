@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import NumberError
+from mho.errors import NumberError, OptionError
 from mho.machine.recommender.bags import Field, add_up, make_trace
-from mho.machine.recommender.tables import Table, check_pooling, pooled
+from mho.machine.recommender.tables import LARGEST, Table, check_pooling, pooled
 from mho.network.graph import Network
 from mho.network.layers import Affine
 from mho.network.trace import Trace
-from mho.network.zoo.recommenders import INPUT, OUTPUT, DenseSizes, dense, in_steps, weights_of
+from mho.network.zoo.recommenders import INPUT, OUTPUT, DenseSizes, dense, in_steps, seeded, weights_of
+from mho.network.zoo.seeds import generator
 from mho.number.coded import QuantisedNetwork
 from mho.number.quantised import quantise
 from mho.number.reference import run_reference
@@ -34,6 +35,11 @@ from mho.shown import Shown
 FloatArray = npt.NDArray[np.float64]
 CHUNK = 16384
 """Queries whose vectors are held at once."""
+HIDDEN = (64, 32)
+SPREAD = 32
+"""Standard deviation of the codes of seeded tables."""
+CALIBRATED_ON = 256
+"""Queries of the trace that activations are calibrated on, the first ones."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -199,3 +205,27 @@ def fitted(
             carried.add(layer.name)
     codes = {key: whole if key in carried else code for key, code in part.codes.items()}
     return Recommender(name, tables, replace(part, codes=codes), sizes, origin, synthetic)
+
+
+def seeded_recommender(
+    trace: Trace, dimension: int = 16, seed: int = 0, *, hidden: tuple[int, ...] = HIDDEN
+) -> Recommender:
+    """Draw a DLRM for a trace's tables: int8 codes of `dimension` numbers a row, and a dense part with `hidden` layers.
+
+    Synthetic, and labelled so. Tables with a bag of several look-ups are pooled to "unit", others by "sum". Activations are
+    calibrated on the trace's first queries. Raises OptionError for sizes below 1, and for a trace without queries.
+    """
+    sizes = DenseSizes(len(trace.rows), dimension, hidden)
+    if not trace.bags:
+        raise OptionError(f"{trace.origin}: a trace without queries cannot show the ranges of activations")
+    longest = np.zeros(len(trace.rows), dtype=np.int64)
+    np.maximum.at(longest, trace.tables, trace.lengths)
+    tables = []
+    for name, rows, length in zip(trace.names, trace.rows, longest, strict=True):
+        drawn = generator(seed, f"table {name}").standard_normal((rows, dimension), dtype=np.float32)
+        codes = np.clip(np.rint(drawn * SPREAD), -LARGEST, LARGEST).astype(np.int8)
+        tables.append(Table(name, codes, 1.0 / SPREAD, "unit" if length > 1 else "sum"))
+    origin = f"seeded {seed} (synthetic)"
+    queries = np.unique(trace.queries)[:CALIBRATED_ON]
+    some = trace.select(slice(0, int(np.searchsorted(trace.queries, queries[-1], side="right"))))
+    return fitted("dlrm", tables, seeded(sizes, seed), sizes, origin, some, True, {})

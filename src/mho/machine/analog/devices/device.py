@@ -14,9 +14,8 @@ import numpy.typing as npt
 from mho.errors import DeviceError
 from mho.files.text import read_yaml
 from mho.machine.analog.devices.curve import FloatArray, Window
-from mho.machine.analog.devices.describe import values
 from mho.machine.analog.devices.law import STUCK_OFF, STUCK_ON, WORKS, Cells, Draws, Law, Writes, check_key
-from mho.machine.analog.devices.reader import read_device, varied
+from mho.machine.analog.devices.reader import read_device, values, varied
 from mho.machine.analog.devices.validity import Validity
 from mho.quantity import Presets
 from mho.shown import Columns, Shown, columns
