@@ -19,7 +19,7 @@ from mho.machine.analog.devices.reader import keys
 from mho.machine.analog.devices.template import device_template
 from mho.machine.analog.spec import Analog
 from mho.machine.lookup import reduce, reference
-from mho.training.chain import Chain
+from mho.training.cells import Chain
 from tests.command_line import Shell
 from tests.lookup_oracle import chip_of, layout_of, program_of, table_of, trace_of
 from tests.toy_telegraph import Telegraph

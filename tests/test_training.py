@@ -23,8 +23,8 @@ from mho.errors import AnalogError, MhoError, NetworkError, OptionError
 from mho.machine.analog.devices import Device
 from mho.machine.analog.spec import Adc, Analog, Wires
 from mho.training import calibrate, clip_weights, finish, prepare, quantise
-from mho.training.batchnorm import fold
 from mho.training.layers import CrossbarLayer
+from mho.training.modules import fold
 from tests.strategies import GREEDY
 
 CODINGS = ("offset", "flipped", "differential", "twos_complement")

@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 
 from mho.machine.analog.converter import Converter
-from mho.training.cells import Cells, Layout
-from mho.training.chain import Chain
+from mho.training.cells import Cells, Chain, Layout
 
 Observe = Callable[[Tensor], None]
 EXACT_FLOAT32 = 2**24

@@ -10,8 +10,7 @@ from torch.nn import functional
 from mho.errors import NumberError
 from mho.machine.analog.converter import converter
 from mho.number.affine import fit
-from mho.training.cells import Layout, program
-from mho.training.chain import TRAINING, Chain
+from mho.training.cells import TRAINING, Chain, Layout, program
 from mho.training.crossbar import Crossbar, Observe, Setting
 from mho.training.modules import Matrix, attributes, built, through
 

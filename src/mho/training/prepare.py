@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from mho.chip import Chip
 from mho.errors import NetworkError, OptionError
 from mho.machine.analog.spec import Analog
-from mho.training.batchnorm import fold
-from mho.training.chain import Chain
+from mho.training.cells import Chain
 from mho.training.layers import CrossbarLayer
-from mho.training.modules import DIGITAL, MATRICES, check_module, require, swapped
+from mho.training.modules import DIGITAL, MATRICES, check_module, fold, require, swapped
 
 SAMPLED = 2**20
 """At most so many sums a slice and pass of a layer enter the percentile of a calibrated ADC."""

@@ -29,8 +29,7 @@ from mho.errors import NetworkError, NumberError, OptionError, choices
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
 from mho.number.grid import Grid
 from mho.number.squeeze import Squeeze, check_planes
-from mho.training.batchnorm import fold
-from mho.training.modules import DIGITAL, Matrix, attributes, built, check_module, require, swapped, through
+from mho.training.modules import DIGITAL, Matrix, attributes, built, check_module, fold, require, swapped, through
 
 CANDIDATES = 64
 """Scales tried, from one that holds the largest weight down to 1 / CANDIDATES of it in equal steps."""
