@@ -38,18 +38,17 @@ def prepare() -> Any:
     """Import what commands import when they run, build the command line once, and limit the process."""
     import numba
     import torch
-    import typer.main
 
     # The name of the module is also that of the application in it.
     door = importlib.import_module("mho.cli.app")
     torch.set_num_threads(1)
     numba.set_num_threads(1)
-    door.__dict__["app"] = typer.main.get_command(door.__dict__["app"])
+    command = door.__dict__["command"]()
     if PLANTED in os.environ:
         # Faults by which the fuzzer is tested itself, one a case.
         faults_of_ours = json.loads(os.environ[PLANTED])
-        for command in ("show", "run"):
-            door.__dict__["app"].commands[command].callback = lambda **_: exec(faults_of_ours[int(os.environ[NUMBER])])
+        for name in ("show", "run"):
+            command.commands[name].callback = lambda **_: exec(faults_of_ours[int(os.environ[NUMBER])])
     limit = _memory("VmSize") + ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

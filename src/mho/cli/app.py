@@ -7,9 +7,11 @@ import os
 import sys
 import traceback
 import warnings
-from typing import Annotated, cast
+from functools import cache
+from typing import Annotated, Any, cast
 
 import typer
+import typer.main
 
 from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
 from mho.cli.command import Command, InterruptedWorkError
@@ -66,6 +68,12 @@ def _start(
         typer.echo(context.get_help())
 
 
+@cache
+def command() -> Any:
+    """Build the command line from its functions' signatures, once a process: it takes longer than most refusals."""
+    return typer.main.get_command(app)
+
+
 def _with_bare_json(arguments: list[str]) -> list[str]:
     """Give a --json that nothing follows its file: standard output."""
     found = []
@@ -86,7 +94,7 @@ def _run(arguments: list[str]) -> int:
         # A name that the terminal's code does not have is shown by its escape.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = app(_with_bare_json(arguments), standalone_mode=False)
+        code = command()(_with_bare_json(arguments), standalone_mode=False)
         sys.stdout.flush()
     except UsageError as error:
         text, code = cast(typer.BadParameter, error).format_message(), WRONG_REQUEST
