@@ -1,4 +1,4 @@
-"""Choices by name, and the packages outside this one that add to them.
+"""Choices and presets by name, and the packages outside this one that add to them.
 
 A package adds what it brings by an entry point of the group `mho.plugins` that names a function without parameters:
 
@@ -13,13 +13,16 @@ components, layer kinds, operators and folders of presets to the registries of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from mho.errors import OptionError, PluginError
+from mho.errors import MhoError, OptionError, PluginError, choices
 
 GROUP = "mho.plugins"
+SUFFIXES = (".yaml", ".yml")
+"""How the name of a file of presets ends."""
 
 T = TypeVar("T")
 
@@ -33,9 +36,9 @@ class Registry(Mapping[str, T], Generic[T]):
     Reading it (a name, all names, how many) loads the plugins first.
     """
 
-    def __init__(self, kind: str, choices: Mapping[str, T]) -> None:
+    def __init__(self, kind: str, own: Mapping[str, T]) -> None:
         self.kind = kind
-        self._choices = dict(choices)
+        self._choices = dict(own)
 
     def add(self, name: str, choice: T) -> None:
         """Add a choice under a name of its own."""
@@ -107,3 +110,39 @@ def _named(point: EntryPoint) -> str:
     """Name a plugin, the package that brings it and what it points to."""
     package = "" if point.dist is None else f" of package {point.dist.name} {point.dist.version}"
     return f"{point.name!r}{package} ({point.value})"
+
+
+@dataclass(frozen=True)
+class Presets:
+    """Specifications by name: a folder of those that come with mho, and those that plugins bring; `kind` is what one is called."""
+
+    folder: Path
+    kind: str
+    error: type[MhoError]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names, sorted."""
+        return tuple(sorted(self._files()))
+
+    def _files(self) -> dict[str, Path]:
+        """Return the files by their names; raise PluginError where a plugin brings a name that is taken."""
+        files = {path.stem: path for path in self.folder.glob("*.yaml")}
+        for path in (path for folder in folders(self.kind) for path in sorted(folder.glob("*.yaml"))):
+            if files.setdefault(path.stem, path) != path:
+                raise PluginError(f"{path}: there is a {self.kind} {path.stem!r} already")
+        return files
+
+    def path(self, name_or_path: str | Path, beside: Path | None = None) -> Path:
+        """Return the file of a name or path; a relative path starts at the folder `beside` if given."""
+        text = str(name_or_path)
+        if Path(text).suffix in SUFFIXES or Path(text).name != text or not text:
+            path = Path(text)
+            path = path if beside is None or path.is_absolute() else beside / path
+            if not path.is_file():
+                names = ", ".join(self.names())
+                raise self.error(f"{path}: no such {self.kind} file; a preset is named without suffix: {names}")
+            return path
+        files = self._files()
+        if text not in files:
+            raise self.error(f"unknown {self.kind} {text!r}; {choices(text, files)}")
+        return files[text]

@@ -15,22 +15,21 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import groupby
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from mho.errors import MhoError, PluginError, choices
-from mho.plugins import folders
+from mho.errors import MhoError, choices
 from mho.units import SI_UNIT, to_si, units_of
 
 LARGEST = 1e36
 """The largest number of a file that is no quantity with a unit, which has the range of its dimension."""
 NEW_SOURCE = "a new source is a line under sources:, such as mine: 'assumption: why'"
 """How a source is added, told wherever one is missing."""
-SUFFIXES = (".yaml", ".yml")
 
 Kind = type[MhoError]
 Model = TypeVar("Model", bound=BaseModel)
@@ -54,6 +53,22 @@ class Provenance:
     def assumed(self) -> bool:
         """Return True if the value is an assumption of ours."""
         return self.source.startswith("assumption:")
+
+
+@dataclass(frozen=True)
+class Known(Generic[Model]):
+    """A model that was read before, from what, and where each of its values comes from."""
+
+    raw: Mapping[str, Any]
+    model: Model
+    provenance: Mapping[str, Provenance]
+
+    @cached_property
+    def by_field(self) -> Mapping[str, Mapping[str, Provenance]]:
+        """The provenance of the values of each field."""
+        return {
+            name: dict(values) for name, values in groupby(self.provenance.items(), lambda item: item[0].split(".")[0])
+        }
 
 
 @dataclass(frozen=True)
@@ -153,17 +168,27 @@ class Document:
             raise self.fail(key, f"must be a whole number of {unit}, not {number}")
         return int(number)
 
-    def model(self, model: type[Model], raw: Mapping[str, Any], key: str = "") -> tuple[Model, dict[str, Provenance]]:
-        """Read all fields of a model, which stand at `key`, and where each of its values comes from, by dotted key."""
+    def model(
+        self, model: type[Model], raw: Mapping[str, Any], key: str = "", like: Known[Model] | None = None
+    ) -> tuple[Model, dict[str, Provenance]]:
+        """Read all fields of a model, which stand at `key`, and where each of its values comes from, by dotted key.
+
+        Of fields that are the very ones of what was read before (`like`), values and provenance are taken from there.
+        """
         provenance: dict[str, Provenance] = {}
-        values = self._part(key, raw, model, provenance)
+        values = self._part(key, raw, model, provenance, like)
         try:
             return model.model_validate(values), provenance
         except ValidationError as error:
             raise self.error(f"{self.file}: {f'{key}: ' * bool(key)}{one_line(error)}") from None
 
     def _part(
-        self, prefix: str, raw: Mapping[str, Any], model: type[BaseModel], provenance: dict[str, Provenance]
+        self,
+        prefix: str,
+        raw: Mapping[str, Any],
+        model: type[BaseModel],
+        provenance: dict[str, Provenance],
+        like: Known[Any] | None = None,
     ) -> dict[str, Any]:
         optional = [name for name, field in model.model_fields.items() if not field.is_required()]
         self.check_keys(prefix, raw, [name for name in model.model_fields if name not in optional], optional)
@@ -172,7 +197,10 @@ class Document:
             key = f"{prefix}.{name}" if prefix else name
             if name in optional and name not in raw:
                 continue
-            if (part := part_of(field)) is not None:
+            if like is not None and like.raw.get(name) is raw[name]:
+                values[name] = getattr(like.model, name)
+                provenance |= like.by_field[name]
+            elif (part := part_of(field)) is not None:
                 values[name] = self._part(key, self.mapping(key, raw[name]), part, provenance)
             else:
                 values[name], provenance[key] = mark_of(field).read(self, key, raw[name], field)
@@ -266,7 +294,8 @@ def mark_of(field: FieldInfo) -> Mark:
     return next(mark for mark in field.metadata if isinstance(mark, Mark))
 
 
-def marks(model: type[BaseModel], prefix: str = "") -> dict[str, Mark]:
+@cache
+def marks(model: type[BaseModel], prefix: str = "") -> Mapping[str, Mark]:
     """Return every dotted key of a model with its mark."""
     found: dict[str, Mark] = {}
     for name, field in model.model_fields.items():
@@ -276,7 +305,7 @@ def marks(model: type[BaseModel], prefix: str = "") -> dict[str, Mark]:
 
 
 def varied(
-    content: dict[str, Any],
+    content: Mapping[str, Any],
     values: Mapping[str, Any],
     source: str,
     model: type[BaseModel],
@@ -284,14 +313,17 @@ def varied(
     what: str,
     error: Kind,
 ) -> dict[str, Any]:
-    """Write new values, in SI units, and the components of `roles` into the content of a file, citing a new source."""
+    """Return the content of a file with new values, in SI units, and components of `roles`, citing a new source.
+
+    What does not change is the very same in both.
+    """
     if not source.strip():
         raise error(f"override: source must say why the {what} is varied")
     number = 1
     while f"override-{number}" in content["sources"]:
         number += 1
     cited = f"override-{number}"
-    content["sources"][cited] = source
+    content = {**content, "sources": {**content["sources"], cited: source}}
     known, parts = marks(model), [f"components.{role}" for role in roles]
     for key, value in values.items():
         *path, last = key.split(".")
@@ -303,45 +335,10 @@ def varied(
         place = content
         for name in path:
             # A part that is not there yet is added; whether it is then complete is checked with the whole.
-            place = place.setdefault(name, {})
+            place[name] = dict(place.get(name, {}))
+            place = place[name]
         place[last] = known[key].write(value, cited) if key in known else {"use": value, "source": cited}
     return content
-
-
-@dataclass(frozen=True)
-class Presets:
-    """Specifications by name: a folder of those that come with mho, and those that plugins bring; `kind` is what one is called."""
-
-    folder: Path
-    kind: str
-    error: Kind
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names, sorted."""
-        return tuple(sorted(self._files()))
-
-    def _files(self) -> dict[str, Path]:
-        """Return the files by their names; raise PluginError where a plugin brings a name that is taken."""
-        files = {path.stem: path for path in self.folder.glob("*.yaml")}
-        for path in (path for folder in folders(self.kind) for path in sorted(folder.glob("*.yaml"))):
-            if files.setdefault(path.stem, path) != path:
-                raise PluginError(f"{path}: there is a {self.kind} {path.stem!r} already")
-        return files
-
-    def path(self, name_or_path: str | Path, beside: Path | None = None) -> Path:
-        """Return the file of a name or path; a relative path starts at the folder `beside` if given."""
-        text = str(name_or_path)
-        if Path(text).suffix in SUFFIXES or Path(text).name != text or not text:
-            path = Path(text)
-            path = path if beside is None or path.is_absolute() else beside / path
-            if not path.is_file():
-                names = ", ".join(self.names())
-                raise self.error(f"{path}: no such {self.kind} file; a preset is named without suffix: {names}")
-            return path
-        files = self._files()
-        if text not in files:
-            raise self.error(f"unknown {self.kind} {text!r}; {choices(text, files)}")
-        return files[text]
 
 
 def digest_of(content: Any) -> str:

@@ -149,6 +149,7 @@ def _in_si(number: str, factor: Fraction, dimension: str) -> float | None:
     return float(in_si) if not in_si or least <= abs(in_si) <= most else None
 
 
+@lru_cache(maxsize=4096)
 def exact(value: int | float) -> Fraction:
     """Return the decimal number that a float is printed as, so that sums of times stay round (96 ns is 9.6e-08)."""
     return Fraction(repr(value))

@@ -20,19 +20,15 @@ from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
 from mho.chip.roles import ROLES, roles_of
 from mho.chip.rollup import RollUp, roll_up
 from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, LookupSpec, MemorySpec, SparseSpec, TileSpec
-from mho.chip.technology import Technology
+from mho.chip.technology import Technology, checked
 from mho.errors import ChipError
-from mho.quantity import Document, Provenance
+from mho.quantity import Document, Known, Provenance
 from mho.shown import Columns, Shown
 from mho.units import exact
 
 SCHEMA = "mho.chip/1"
 
 Override = int | float | str | None | Sequence[int]
-
-
-MOST_CHECKED = 256
-"""Technologies that are remembered at the most."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,11 +72,19 @@ class Chip(Shown):
         raw = dict(content)
         file = f"chip {raw.get('name')!r}"
         table = Document(file, ChipError, {}).mapping("technologies", raw.pop("technologies", None))
-        known = {key: _checked(f"{file}, technology {key!r}", entry) for key, entry in table.items()}
+        known = {key: checked(f"{file}, technology {key!r}", entry) for key, entry in table.items()}
         return cls._build(file, raw, known, None)
 
     @classmethod
-    def _build(cls, file: str, raw: Mapping[str, Any], known: Mapping[str, Technology], beside: Path | None) -> Chip:
+    def _build(
+        cls,
+        file: str,
+        raw: Mapping[str, Any],
+        known: Mapping[str, Technology],
+        beside: Path | None,
+        like: Chip | None = None,
+    ) -> Chip:
+        """Check the content of a file; parts that are the very ones of a chip that it is `like` were checked with that."""
         head = ("schema", "name", "sources", "components")
         optional = [key for key, field in ChipSpec.model_fields.items() if not field.is_required()]
         needed = [key for key in ChipSpec.model_fields if key not in optional]
@@ -92,7 +96,7 @@ class Chip(Shown):
         if not isinstance(name, str) or not name or not isinstance(description, str):
             raise document.fail("name", "must be a word, and description a text")
         fields = {key: value for key, value in raw.items() if key in ChipSpec.model_fields}
-        spec, provenance = read_spec(document, fields)
+        spec, provenance = read_spec(document, fields, None if like is None else like._known_spec)
         roles = roles_of(spec)
         for role in sorted((ROLES.keys() - roles.keys()) & document.mapping("components", raw["components"]).keys()):
             part = ROLES[role].part
@@ -115,13 +119,18 @@ class Chip(Shown):
             raise ChipError(f"{file}: {error}") from None
         return chip
 
+    @cached_property
+    def _known_spec(self) -> Known[ChipSpec]:
+        return Known(self.raw, self.spec, self.provenance)
+
     def override(self, values: Mapping[str, Override], source: str, name: str | None = None) -> Chip:
         """Return a varied chip, checked anew. Keys are dotted ("array.rows", "components.adc"), values in SI units.
 
         `source` says why; the variant is called `name`, or the chip's name with a star.
         """
-        content = store.vary(self.to_dict(), values, source)
-        return Chip.from_dict({**content, "name": name or f"{self.name}*"})
+        raw, known = store.vary(self, values, source)
+        raw["name"] = name or f"{self.name}*"
+        return Chip._build(f"chip {raw['name']!r}", raw, known, None, like=self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that defines the chip, safe for JSON, technologies included."""
@@ -373,20 +382,6 @@ class Chip(Shown):
 
 def _read(path: Path) -> Chip:
     return Chip._build(str(path), store.read_chip(path), {}, path.parent)
-
-
-_CHECKED: dict[tuple[str, str], Technology] = {}
-"""Technologies within chips that were checked before, by whose they are and what they say: variants of a chip have the same."""
-
-
-def _checked(file: str, content: Mapping[str, Any]) -> Technology:
-    """Check the content of a technology, once while it says the same."""
-    key = file, repr(content)
-    if key not in _CHECKED:
-        if len(_CHECKED) >= MOST_CHECKED:
-            _CHECKED.clear()
-        _CHECKED[key] = Technology.of(file, content)
-    return _CHECKED[key]
 
 
 @cache

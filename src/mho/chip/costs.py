@@ -86,13 +86,23 @@ class Costs:
 
     def figure(self, role: str, name: str, bank: int | None = None) -> float:
         """Return a figure of a role's component, or 0 where no component plays it."""
-        component = self.component(role)
-        if component is None:
-            return 0.0
-        try:
-            return component.figure(name, self.context(role, bank)) * self._scale(role, name)
-        except ChipError as error:
-            raise ChipError(f"components.{role}: {error}") from None
+        key = role, name, bank
+        if key not in self._figures:
+            component = self.component(role)
+            try:
+                self._figures[key] = (
+                    0.0
+                    if component is None
+                    else component.figure(name, self.context(role, bank)) * self._scale(role, name)
+                )
+            except ChipError as error:
+                raise ChipError(f"components.{role}: {error}") from None
+        return self._figures[key]
+
+    @cached_property
+    def _figures(self) -> dict[tuple[str, str, int | None], float]:
+        """The figures that were asked for, by role, name and bank."""
+        return {}
 
     def _use(self, role: str) -> Use:
         """Return which component pays for a role's events, with its technology."""

@@ -7,15 +7,20 @@ from typing import Any
 
 from mho.chip.coding import Coding
 from mho.chip.spec import ArraySpec, ChipSpec
-from mho.quantity import Document, Provenance
+from mho.quantity import Document, Known, Provenance
 
 INPUT_BITS = 8
 WEIGHT_BITS = 8
 
 
-def read_spec(document: Document, raw: Mapping[str, Any]) -> tuple[ChipSpec, dict[str, Provenance]]:
-    """Read the quantities of a chip (`raw` holds the fields of ChipSpec and nothing else), and where each comes from."""
-    spec, provenance = document.model(ChipSpec, raw)
+def read_spec(
+    document: Document, raw: Mapping[str, Any], like: Known[ChipSpec] | None = None
+) -> tuple[ChipSpec, dict[str, Provenance]]:
+    """Read the quantities of a chip (`raw` holds the fields of ChipSpec and nothing else), and where each comes from.
+
+    `like` is what is known of a chip that it differs from in some parts only.
+    """
+    spec, provenance = document.model(ChipSpec, raw, like=like)
     _check_array(document, spec.array)
     return spec, provenance
 

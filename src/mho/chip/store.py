@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mho.chip.roles import ROLES
 from mho.chip.spec import ChipSpec
 from mho.chip.technology import Technology
 from mho.errors import ChipError, choices
 from mho.files.text import read_yaml
-from mho.quantity import Document, Presets, varied
+from mho.plugins import Presets
+from mho.quantity import Document, varied
+
+if TYPE_CHECKING:
+    from mho.chip.chip import Chip
 
 _HERE = Path(__file__).parent
 PRESETS = Presets(_HERE / "presets", "chip", ChipError)
@@ -68,7 +72,6 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
 
 def read_technology(name: str, where: str, beside: Path | None) -> Technology:
     """Read a technology by name: one of mho's, or the file `<name>.yaml` in the chip's own folder."""
-    shipped = TECHNOLOGIES.folder / f"{name}.yaml"
     own = beside / f"{name}.yaml" if beside is not None else None
     has_shipped = name in technologies()
     has_own = own is not None and Path(name).name == name and own.is_file()
@@ -77,7 +80,7 @@ def read_technology(name: str, where: str, beside: Path | None) -> Technology:
     if own is not None and has_own:
         return _technology(own, name)
     if has_shipped:
-        return _shipped(shipped, name)
+        return _shipped(TECHNOLOGIES.path(name), name)
     raise ChipError(f"{where}: unknown technology {name!r}; {choices(name, technologies())}")
 
 
@@ -92,16 +95,14 @@ _shipped = cache(_technology)
 """Those that come with mho never change, and are read once."""
 
 
-def vary(content: dict[str, Any], values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return a chip's description (`Chip.to_dict`) with quantities in SI units and components replaced."""
-    varied(content, values, source, ChipSpec, ROLES, "chip", ChipError)
+def vary(chip: Chip, values: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[str, Technology]]:
+    """Return a chip's content with quantities in SI units and components replaced, and the technologies that it may use."""
+    raw = varied(chip.raw, values, source, ChipSpec, ROLES, "chip", ChipError)
+    used = {use.technology.name: use.technology for use in chip.uses.values() if use.technology is not None}
+    components = {use.name for use in chip.uses.values()}
     for key, value in values.items():
         head, _, role = key.partition(".")
         technology, _, component = str(value).partition("/")
-        if head == "components" and technology != "none" and not _has(content, technology, component or role):
-            content["technologies"][technology] = dict(read_technology(technology, f"override: {key}", None).raw)
-    return content
-
-
-def _has(content: Mapping[str, Any], technology: str, component: str) -> bool:
-    return component in content["technologies"].get(technology, {}).get("components", {})
+        if head == "components" and technology != "none" and f"{technology}/{component or role}" not in components:
+            used[technology] = read_technology(technology, f"override: {key}", None)
+    return raw, used

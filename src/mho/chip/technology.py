@@ -13,8 +13,9 @@ A table is never interpolated and a formula never leaves its range: both are ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from mho.chip.formula import FORMULAS, arguments_of, power_law
@@ -55,6 +56,15 @@ class Component:
 
     def figure(self, name: str, context: Mapping[str, float]) -> float:
         """Return a figure in SI units for what the chip supplies; ChipError outside a table or a range."""
+        return self._figure(name, tuple(context.items()))
+
+    @cached_property
+    def _figure(self) -> Callable[[str, tuple[tuple[str, float], ...]], float]:
+        """Works figures out, and remembers some: chips that differ elsewhere ask for the same ones."""
+        return lru_cache(maxsize=256)(self._worked_out)
+
+    def _worked_out(self, name: str, supplied: tuple[tuple[str, float], ...]) -> float:
+        context = dict(supplied)
         where = f"{self.document.file}: {self.key}.{name}"
         raw = self.figures[name]
         dimension = FIGURES[name]
@@ -99,7 +109,7 @@ class Component:
                 figure["entries"] = sorted((float(entry), value) for entry, value in figure["entries"].items())
         return {"per": self.per, "parameters": dict(self.parameters), "figures": figures}
 
-    @property
+    @cached_property
     def source_texts(self) -> tuple[str, ...]:
         """Every source that the component's figures and parameters rest on, each once."""
         figures = (self.provenance(name).source for name in self.figures)
@@ -165,6 +175,23 @@ class Technology:
         """Return the file's content with only the named components."""
         kept = {name: raw for name, raw in self.raw["components"].items() if name in set(components)}
         return {**self.raw, "components": kept}
+
+
+MOST_CHECKED = 256
+"""Technologies that are remembered at the most."""
+
+_CHECKED: dict[tuple[str, str], Technology] = {}
+"""Technologies within chips that were checked before, by whose they are and what they say: variants of a chip have the same."""
+
+
+def checked(file: str, content: Mapping[str, Any]) -> Technology:
+    """Check the content of a technology, once while it says the same."""
+    key = file, repr(content)
+    if key not in _CHECKED:
+        if len(_CHECKED) >= MOST_CHECKED:
+            _CHECKED.clear()
+        _CHECKED[key] = Technology.of(file, content)
+    return _CHECKED[key]
 
 
 def _component(document: Document, key: str, raw: Any) -> Component:

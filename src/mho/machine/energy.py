@@ -295,7 +295,7 @@ def account(program: Program, timing: Timing, worn: Wear) -> Account:
             booked.append((np.array(layers, dtype=np.int64), component, kind, np.array(joules_of)))
         return booked
 
-    setup = entries(0, program.setup)
+    setup = entries(0, program.setup) if program.setup else []
     inference = [*entries(program.setup, len(program.instructions)), *_static(program, timing)]
     leaked = sum(chip.leakage_w.values()) * timing.setup_s
     components = tuple(dict.fromkeys(component for _, component, _, _ in inference))

@@ -88,17 +88,17 @@ class DenseBlocks(Blocks):
         if self.packed > 1 and (self.packed * self.rows > shape.rows or self.packed * self.columns > shape.columns):
             raise ValueError(f"{self.packed} matrices of {self.rows} x {self.columns} do not fit one group")
 
-    @property
+    @cached_property
     def row_blocks(self) -> int:
         """Blocks over the inputs of one matrix."""
         return -(-self.rows // self.shape.rows)
 
-    @property
+    @cached_property
     def column_blocks(self) -> int:
         """Blocks over the outputs of one matrix."""
         return -(-self.columns // self.shape.columns)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of blocks: groups that one copy fills."""
         return -(-self.matrices // self.packed) * self.row_blocks * self.column_blocks

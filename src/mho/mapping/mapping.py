@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mho.chip import Chip
 from mho.mapping.blocks import Blocks, Run
@@ -137,7 +137,13 @@ class Mapping(Shown):
 
 def window_time_s(chip: Chip, steps: int) -> float:
     """Return the time in s of a window that takes `steps` input-bit steps."""
-    return float(steps * exact(chip.step_time_s))
+    return _times(chip.step_time_s, steps)
+
+
+@lru_cache(maxsize=1024)
+def _times(seconds: float, steps: int) -> float:
+    """Multiply the decimal number that a time is printed as."""
+    return float(steps * exact(seconds))
 
 
 def map_layers(kind: str, network: Network, owners: Owners, chip: Chip, cut: Cut, shape: GroupShape) -> Mapping:

@@ -76,7 +76,9 @@ class InstructionColumns:
 
     def of(self, *kinds: int) -> Integers:
         """Return the places of all instructions of these kinds, in order."""
-        return np.flatnonzero(np.isin(self.kind, kinds))
+        wanted = np.zeros(len(KINDS), dtype=np.bool_)
+        wanted[list(kinds)] = True
+        return np.flatnonzero(wanted[self.kind])
 
     def ranges_of(self, place: int) -> Groups:
         """Return the ranges of groups that an instruction names."""

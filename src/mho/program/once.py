@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 Subject = TypeVar("Subject")
+More = ParamSpec("More")
 Found = TypeVar("Found")
 
 
-def known(subject: object) -> dict[Callable[..., Any], Any]:
-    """Return what functions have found of a subject, by function; the subject keeps it."""
-    findings: dict[Callable[..., Any], Any] = vars(subject).setdefault("_known", {})
+def known(subject: object) -> dict[Any, Any]:
+    """Return what functions have found of a subject, by function, or by function and arguments; the subject keeps it."""
+    findings: dict[Any, Any] = vars(subject).setdefault("_known", {})
     return findings
 
 
-def once(measure: Callable[[Subject], Found]) -> Callable[[Subject], Found]:
+def once(measure: Callable[Concatenate[Subject, More], Found]) -> Callable[Concatenate[Subject, More], Found]:
     """Make a function look at each subject once, whoever asks: what it finds stays with the subject.
 
-    It must depend on nothing but the subject, which must never change; of a program, nor on where tensors live in the global
-    buffer (`Program.with_buffers`). What it returns is shared, and must not be changed either.
+    It must depend on nothing but the subject, which must never change, and on further arguments that can be keys; of a program,
+    not on where tensors live in the global buffer (`Program.with_buffers`). What it returns is shared, and must not be changed
+    either.
     """
 
     @wraps(measure)
-    def asked(subject: Subject) -> Found:
+    def asked(subject: Subject, /, *more: More.args, **named: More.kwargs) -> Found:
+        key = (asked, *more, *named.items()) if more or named else asked
         findings = known(subject)
-        if asked not in findings:
-            findings[asked] = measure(subject)
-        found: Found = findings[asked]
+        if key not in findings:
+            findings[key] = measure(subject, *more, **named)
+        found: Found = findings[key]
         return found
 
     return asked

@@ -63,7 +63,10 @@ def vector_seconds(layer: Layer, network: Network, chip: Chip) -> float:
 
 def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> frozenset[str]:
     """Return the tensors that are stored as 8-bit codes: those calibrated, else those that calibrating would code."""
-    return stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+    return _stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+
+
+_stored = once(stored)
 
 
 def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int:
@@ -73,6 +76,7 @@ def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int
     return layer.size * (1 if layer.name in coded or arrives else element_bytes(kind))
 
 
+@once
 def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
     """Bytes of each tensor that lives in the buffer: codes, and integers and truths that vector layers read.
 

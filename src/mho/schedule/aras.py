@@ -17,6 +17,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from mho.mapping import LayerMapping
 from mho.network.layers import Convolution
@@ -80,6 +81,11 @@ def replication(candidates: Sequence[Candidate], free: int, most_windows: float)
 class _Replicating(Planner):
     """The overlapping planner, asking Algorithm 1 what to bind whenever groups are free."""
 
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        """The layers that blocks are written for, in order."""
+        return [self._candidate(layer) for layer in self.task.writers]
+
     def _candidate(self, layer: LayerMapping) -> Candidate:
         replicated = isinstance(self.task.network.layers[layer.index], Convolution)
         # Windows that take more steps than a plain one count as so many more; those of all layers that use the blocks count.
@@ -94,7 +100,7 @@ class _Replicating(Planner):
         first = 0
         while first < len(layers):
             # No more than the chip's groups can be candidates, each filling at least one.
-            ahead = [self._candidate(layer) for layer in layers[first : first + self.pool.free]]
+            ahead = self.candidates[first : first + self.pool.free]
             # Where only a part of the next layer fits, the rest follows in whatever comes free.
             for count in replication(ahead, self.pool.free, most_windows) or [1]:
                 self.copies[layers[first].index] = count
@@ -107,8 +113,7 @@ def aras(task: Task) -> Builder:
     """Return ARAS's schedule; where the whole network fits the chip, all groups are given to the slowest layers."""
     planner = _Replicating(task)
     if task.resident and task.writers:
-        ahead = [planner._candidate(layer) for layer in task.writers]
-        counts = _shared_out(ahead, task.chip.groups)
+        counts = _shared_out(planner.candidates, task.chip.groups)
         planner.copies = {layer.index: count for layer, count in zip(task.writers, counts, strict=True)}
     return planner.run()
 

@@ -24,6 +24,7 @@ from mho.mapping import Mapping
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
 from mho.number import Sampled
+from mho.program.once import once
 from mho.program.program import BufferUse, Program
 from mho.program.work import buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.bank_programs import select_banks
@@ -48,6 +49,7 @@ class Life:
     moves: int
 
 
+@once
 def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
     """Return the tensors that take room in the buffer, in the order in which they are made.
 
@@ -74,6 +76,7 @@ def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
     return tuple(found)
 
 
+@once
 def ended_before(network: Network, layer_order: str) -> tuple[int, ...]:
     """Return for each layer those that have certainly ended when it starts, as bits."""
     if layer_order == "sequential":

@@ -7,6 +7,7 @@ only for those that make its inputs. Either way a step ends with one instruction
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,7 @@ from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
+from mho.program.once import once
 from mho.program.program import BufferUse, Program
 from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.holding import held_blocks
@@ -38,8 +40,8 @@ class Task:
     quantised: QuantisedNetwork | None = None
     strategy: Strategy = field(default_factory=Strategy)
 
-    def program(self, builder: Builder) -> Program:
-        """Return a plan as a program."""
+    def program(self, builder: Builder, notes: Iterable[str] = ()) -> Program:
+        """Return a plan as a program, with notes of what was assumed."""
         return Program(
             chip=self.chip,
             network=self.network,
@@ -49,35 +51,23 @@ class Task:
             instructions=tuple(builder.instructions),
             setup=builder.setup,
             buffers=self.buffers,
+            notes=tuple(notes),
         )
 
-    @cached_property
+    @property
     def steps(self) -> tuple[int, ...]:
         """The places in network.layers of all layers but constants, in order."""
-        return tuple(i for i, layer in enumerate(self.network.layers) if not isinstance(layer, Constant))
+        return _steps(self.network)
 
-    @cached_property
-    def producers(self) -> dict[int, tuple[int, ...]]:
-        """For each step the steps whose tensors it reads."""
-        place = {layer.name: i for i, layer in enumerate(self.network.layers)}
-        kept = set(self.steps)
-        return {i: tuple(sorted({place[name] for name in self.network.layers[i].inputs} & kept)) for i in self.steps}
-
-    @cached_property
+    @property
     def reads(self) -> dict[int, tuple[int, ...]]:
         """For each step the layers whose stored values it reads, itself or through views; a view only shows them."""
-        source = sources(self.network)
-        return {
-            i: () if layer.moves_only else tuple(sorted({source[name] for name in layer.inputs}))
-            for i, layer in enumerate(self.network.layers)
-        }
+        return _reads(self.network)
 
     @cached_property
     def waits(self) -> dict[int, tuple[int, ...]]:
         """For each step the steps that must have finished before it starts."""
-        if self.chip.spec.layer_order == "dataflow":
-            return self.producers
-        return {step: self.steps[n - 1 : n] for n, step in enumerate(self.steps)}
+        return _waits(self.network, self.chip.spec.layer_order)
 
     @cached_property
     def held(self) -> frozenset[Run]:
@@ -147,6 +137,30 @@ class Task:
         return fetch + vector_seconds(layer, self.network, self.chip)
 
 
+@once
+def _steps(network: Network) -> tuple[int, ...]:
+    return tuple(i for i, layer in enumerate(network.layers) if not isinstance(layer, Constant))
+
+
+@once
+def _reads(network: Network) -> dict[int, tuple[int, ...]]:
+    source = sources(network)
+    return {
+        i: () if layer.moves_only else tuple(sorted({source[name] for name in layer.inputs}))
+        for i, layer in enumerate(network.layers)
+    }
+
+
+@once
+def _waits(network: Network, layer_order: str) -> dict[int, tuple[int, ...]]:
+    steps = _steps(network)
+    if layer_order == "sequential":
+        return {step: steps[n - 1 : n] for n, step in enumerate(steps)}
+    # In data-flow order a step waits for those whose tensors it reads.
+    place = {layer.name: i for i, layer in enumerate(network.layers)}
+    return {i: tuple(sorted({place[name] for name in network.layers[i].inputs}.intersection(steps))) for i in steps}
+
+
 class Builder:
     """Collects instructions. Every method returns the number of the instruction that it adds."""
 
@@ -197,7 +211,8 @@ class Builder:
 
         `release`: the groups are free afterwards.
         """
-        after = tuple(sorted({before, *self.gate(layer.index)}))
+        gate = self.gate(layer.index)
+        after = gate if before in gate else tuple(sorted((before, *gate)))
         return self.add(Activate(layer.index, _numbered(layer, blocks), copy, windows, groups, release, after))
 
     def combine(self, layer: LayerMapping, activations: tuple[int, ...]) -> int:

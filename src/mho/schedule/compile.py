@@ -49,7 +49,7 @@ def compile(
         codes = None if codes is None else item.before(codes, chip, strategy)
     task = _task(subject.net, codes, chip, strategy)
     builder = strategy.get(Schedule).plan(task)
-    program = replace(task.program(builder), notes=tuple(_notes(task, builder)))
+    program = task.program(builder, _notes(task, builder))
     # Banks come last, since they go by the times of the finished program.
     for item in sorted(changing, key=lambda item: isinstance(item, Banks)):
         program = item.after(program, subject)

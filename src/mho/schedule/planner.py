@@ -93,7 +93,7 @@ class Planner:
             for other in before:
                 self.followers[other].append(step)
         self.ends: list[tuple[float, int, Run | Written | int]] = []
-        self.always_fed = task.always_fed
+        self.always_fed, self.write_s = task.always_fed, task.chip.array_write_time_s
         # Bytes a second that writes under way take from the memory; writes that ended while others waited for them.
         self.taken = 0.0
         self.blocked = False
@@ -154,26 +154,31 @@ class Planner:
         self.opened, self.blocked = [], False
         while self.pool.free and (unbound := self._unbound()) is not None:
             layer, copy, first = unbound
-            count = self._fed(layer, first, min(self.pool.free, layer.count - first))
+            whole = layer.count
+            count = self._fed(layer, first, min(self.pool.free, whole - first))
             if not count:
                 self.blocked, self.opened = True, before
                 return
             blocks = (first, first + count)
             groups, users = self.pool.take(count)
-            written = self.builder.write(layer, blocks, copy, groups, tuple(sorted({*users, *before})))
+            after = tuple(sorted({*users, *before})) if before else users
+            written = self.builder.write(layer, blocks, copy, groups, after)
             if self.always_fed:
-                ready_s = now + self.task.chip.array_write_time_s
+                ready_s = now + self.write_s
             else:
                 ready_s = now + self.task.write_estimate_s(layer, blocks)
                 self.taken += (rate := self.task.write_rate(layer, blocks))
                 heapq.heappush(self.ends, (ready_s, written, Written(rate)))
-            self.next = (layer, copy, blocks[1]) if blocks[1] < layer.count else None
+            self.next = (layer, copy, blocks[1]) if blocks[1] < whole else None
             self._add(BoundBlocks(layer, copy, blocks, groups, 0, written, ready_s))
 
     def _add(self, piece: BoundBlocks) -> None:
         """Note a bound piece, and run the layers through it that have started."""
         index = piece.layer.index
-        piece.waiting = sum(self._has_windows(user, piece.copy) for user in self.task.served[index])
+        copies = self.copies.get(index, 1)
+        for user in self.task.served[index]:
+            first, last = windows_of(user, piece.copy, copies)
+            piece.waiting += last > first
         self.bound[index].append(piece)
         for user, started in self.started[index]:
             self._activate(user, piece, started)
@@ -190,21 +195,8 @@ class Planner:
         for piece in self.bound[writer]:
             self._activate(layer, piece, now)
 
-    def _copies(self, layer: LayerMapping) -> int:
-        """Copies of the blocks that a layer uses."""
-        return self.copies.get(self.task.writer[layer.index], 1)
-
-    def _windows(self, layer: LayerMapping, copy: int) -> tuple[int, int]:
-        """Return the windows of a layer that a copy serves; none where there are more copies than windows."""
-        copies = self._copies(layer)
-        return layer.windows * copy // copies, layer.windows * (copy + 1) // copies
-
-    def _has_windows(self, layer: LayerMapping, copy: int) -> bool:
-        first, last = self._windows(layer, copy)
-        return last > first
-
     def _activate(self, layer: LayerMapping, piece: BoundBlocks, started: float) -> None:
-        windows = self._windows(layer, piece.copy)
+        windows = windows_of(layer, piece.copy, self.copies.get(piece.layer.index, 1))
         if windows[0] == windows[1]:
             return
         piece.waiting -= 1
@@ -224,7 +216,7 @@ class Planner:
             self.pool.give(piece.groups, instruction)
         progress = self.progress[layer.index]
         progress.served += piece.blocks[1] - piece.blocks[0]
-        serving = min(self._copies(layer), layer.windows)
+        serving = min(self.copies.get(piece.layer.index, 1), layer.windows)
         if progress.served == layer.count * serving:
             combined = self.builder.combine(layer, tuple(progress.activations))
             seconds = self.task.vector_time_s(layer.index)
@@ -238,3 +230,8 @@ class Planner:
             self.missing[follower] -= 1
             if not self.missing[follower]:
                 self._start(follower, now)
+
+
+def windows_of(layer: LayerMapping, copy: int, copies: int) -> tuple[int, int]:
+    """Return the windows of a layer that one of its copies serves; none where there are more copies than windows."""
+    return layer.windows * copy // copies, layer.windows * (copy + 1) // copies

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mho.errors import OptionError, StrategyError, choices
 from mho.files.text import read_yaml
 from mho.number import QuantisedNetwork, Sampled
-from mho.quantity import Presets
+from mho.plugins import Presets
 from mho.shown import Shown
 from mho.strategy.choice import Choice, built, chosen, registered
 from mho.strategy.papers import paper_keys

@@ -21,7 +21,8 @@ from mho.chip.spec import Bandwidth, Bytes, Columns, ElementRate, Frequency, Lan
 from mho.errors import ChipError
 from mho.files.text import read_yaml
 from mho.machine.systolic.folds import Grid
-from mho.quantity import Dimension, Document, Part, Presets, Provenance, Words, digest_of, varied
+from mho.plugins import Presets
+from mho.quantity import Dimension, Document, Part, Provenance, Words, digest_of, varied
 
 SCHEMA = "mho.systolic/1"
 PRESETS = Presets(Path(__file__).parent / "presets", "systolic array", ChipError)

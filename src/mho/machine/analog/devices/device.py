@@ -17,7 +17,7 @@ from mho.machine.analog.devices.curve import FloatArray, Window
 from mho.machine.analog.devices.law import STUCK_OFF, STUCK_ON, WORKS, Cells, Draws, Law, Writes, check_key
 from mho.machine.analog.devices.reader import read_device, values, varied
 from mho.machine.analog.devices.validity import Validity
-from mho.quantity import Presets
+from mho.plugins import Presets
 from mho.shown import Columns, Shown, columns
 
 _PRESETS = Presets(Path(__file__).parent / "presets", "device", DeviceError)
