@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mho
-from mho.errors import MhoError, ProgramError
+from mho.errors import MhoError, NetworkError, ProgramError
 from mho.network.graph import Network, check_shapes
+from mho.network.layer import fitted
 from mho.network.layers import (
     LAYER_KINDS,
     Activation,
@@ -272,3 +275,22 @@ def test_shapes_that_do_not_fit_are_refused_for_every_kind() -> None:
                 layers[place] = type(layer)(**{**vars(layer), "shape": shape})
                 check_shapes(Network("wrong", tuple(layers), network.outputs, "seeded", network.codes))
     assert len(kinds) >= 20
+
+
+@given(st.data())
+def test_a_kind_makes_a_shape_of_any_operands_or_refuses_them(data: st.DataObject) -> None:
+    """What a kind says of its operands is a shape, or a NetworkError with words: never another exception."""
+    network = data.draw(st.sampled_from([*NETWORKS.values(), rearranged()]))
+    layer = data.draw(st.sampled_from([layer for layer in network.layers if layer.inputs]))
+    right = [network.by_name[name].shape for name in layer.inputs]
+    length = st.integers(0, 12) | st.sampled_from([n for shape in right for n in shape] or [1])
+    drawn = st.lists(length, max_size=6).map(tuple)
+    operands = [data.draw(st.just(shape) | drawn) for shape in right]
+    try:
+        shape = fitted(layer, operands)
+    except NetworkError as error:
+        assert str(error)
+        assert operands != right
+    else:
+        assert isinstance(shape, tuple)
+        assert operands != right or shape == layer.shape

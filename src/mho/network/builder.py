@@ -7,9 +7,8 @@ is in one place. `scope` is the name that the next main layer takes; helper laye
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from mho.network.layer import fitted
 from mho.network.layers import Affine, Array, Layer
 from mho.network.types import REAL
 
+Made = TypeVar("Made")
 LOWEST = float(np.finfo(np.float32).min)
 """What stands for minus infinity in a mask: its exponential is zero beside any other score."""
 
@@ -32,8 +32,18 @@ class Builder:
         self.layers: dict[str, Layer] = {}
         self.types: dict[str, str] = {}
         self.codes: dict[str, Affine] = {}
+        self.lowered: set[str] = set()
+        """Constants that hold the lowest float32 for minus infinity."""
         self.allow_empty = False
         self.scope = "layer"
+        self._made: dict[Hashable, tuple[object, Any]] = {}
+
+    def once(self, key: Hashable, value: object, make: Callable[[], Made]) -> Made:
+        """Return what is made of a value, once for a key. The value is kept, so that nothing else comes to have its identity."""
+        if key not in self._made:
+            self._made[key] = value, make()
+        made: Made = self._made[key][1]
+        return made
 
     def unique(self, name: str) -> str:
         """Return `name`, or `name_1`, `name_2` ... if it is taken."""
@@ -54,7 +64,9 @@ class Builder:
         Raises NetworkError for operands that do not fit the kind, in its words.
         """
         layer = kind(name=self.name(part), inputs=inputs, shape=shape, **fields)
-        return self.add(replace(layer, shape=fitted(layer, [self.shape(name) for name in inputs])))
+        # Nobody has seen the layer yet, so that its shape is set without making another one.
+        object.__setattr__(layer, "shape", fitted(layer, [self.shape(name) for name in inputs]))
+        return self.add(layer)
 
     def add(self, layer: Layer) -> str:
         """Append a layer that is made already."""
@@ -69,6 +81,10 @@ class Builder:
     def shape(self, tensor: str) -> Shape:
         """Shape of a tensor."""
         return self.layers[tensor].shape
+
+    def shape_of(self, value: str | Array) -> Shape:
+        """Shape of a tensor, or of a known array."""
+        return self.shape(value) if isinstance(value, str) else value.shape
 
     def axis(self, x: str, axis: int) -> int:
         """Count an axis of a tensor from 0."""

@@ -28,10 +28,6 @@ class Operand:
     value: str | Array
     labels: Labels
 
-    def shape(self, builder: Builder) -> tuple[int, ...]:
-        """Return the lengths of the axes."""
-        return builder.shape(self.value) if isinstance(self.value, str) else self.value.shape
-
 
 def matmul(builder: Builder, left: str | Array, right: str | Array, bias: Array | None = None) -> str:
     """Append left @ right (+ bias where one side is known), as numpy.matmul has it.
@@ -41,7 +37,7 @@ def matmul(builder: Builder, left: str | Array, right: str | Array, bias: Array 
     """
     if isinstance(left, str) and isinstance(right, str):
         return _matmul(builder, left, right)
-    a, b = (builder.shape(value) if isinstance(value, str) else value.shape for value in (left, right))
+    a, b = map(builder.shape_of, (left, right))
     if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
         raise NetworkError(f"tensors of shape {a} and {b} cannot be multiplied as matrices")
     lead = tuple(f"batch {i}" for i in range(max(len(a), len(b)) - 2))[::-1]
@@ -66,7 +62,7 @@ def _matmul(builder: Builder, left: str, right: str) -> str:
 
 def einsum(builder: Builder, equation: str, values: Sequence[str | Array]) -> str:
     """Append an Einstein sum. Raises NetworkError for an equation that does not fit its operands."""
-    shapes = [builder.shape(value) if isinstance(value, str) else value.shape for value in values]
+    shapes = [builder.shape_of(value) for value in values]
     terms, result = parse(equation, shapes)
     return contract(builder, tuple(map(Operand, values, terms)), result)
 
@@ -114,7 +110,7 @@ def contract(builder: Builder, operands: Sequence[Operand], result: Labels, bias
     """
     sizes: dict[str, int] = {}
     for operand in operands:
-        for label, size in zip(operand.labels, operand.shape(builder), strict=True):
+        for label, size in zip(operand.labels, builder.shape_of(operand.value), strict=True):
             if sizes.setdefault(label, size) != size and 1 not in (size, sizes[label]):
                 raise NetworkError(f"an axis is {sizes[label]} long in one operand and {size} in another")
             sizes[label] = max(size, sizes[label])
@@ -152,7 +148,7 @@ class _Contraction:
         while len(set(operand.labels)) < len(operand.labels):
             label = next(label for label in operand.labels if operand.labels.count(label) > 1)
             operand = self._diagonal(operand, label)
-        shape = operand.shape(self.builder)
+        shape = self.builder.shape_of(operand.value)
         kept = tuple(i for i, label in enumerate(operand.labels) if shape[i] == self.sizes[label])
         if len(kept) == len(shape):
             return operand

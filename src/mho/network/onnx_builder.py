@@ -76,6 +76,13 @@ class Node:
             f"input {index} says how, not what: it must be known when the file is read; give its value (`values`)"
         )
 
+    def needed(self, index: int, what: str = "") -> AnyArray:
+        """Return an input that must be there, and known now; `what` says what is missing where it is not."""
+        value = self.known(index)
+        if value is None:
+            raise NetworkError(f"{what or f'input {index}'} is missing")
+        return value
+
     def depends(self, index: int) -> bool:
         """Say whether an input depends on the network's inputs."""
         value = self.get(index)
@@ -88,6 +95,13 @@ class Node:
             return [int(n) for n in given] if isinstance(given, list | tuple) else [int(given)]
         value = self.known(index)
         return None if value is None else [int(n) for n in value.reshape(-1)]
+
+    def listed(self, index: int, attribute: str, what: str) -> list[int]:
+        """Return integers as `integers` does, which must be there."""
+        value = self.integers(index, attribute)
+        if value is None:
+            raise NetworkError(f"{what} is missing")
+        return value
 
     def number(self, index: int, attribute: str, default: float) -> float:
         """Return a number that is an attribute in old and an input in new operator sets."""
@@ -107,9 +121,6 @@ class OnnxBuilder(Builder):
         self.stated: dict[str, Stated] = {}
         self.given: dict[str, Stated] = {}
         self.wide: dict[str, str] = {}
-        self.lowered: set[str] = set()
-        self._constants: dict[int, tuple[Value, str]] = {}
-        self._made: dict[tuple[object, ...], tuple[AnyArray, Array]] = {}
 
     def array(self, value: Value) -> Array:
         """Return a known value as a weight, floats as float32."""
@@ -121,16 +132,12 @@ class OnnxBuilder(Builder):
             raise NetworkError("weights must be known when the file is read; give their values (`values`)")
         known = value
         if known.dtype.kind in "fb" and known.dtype != np.float32:
-            return self.once(known, (), lambda: Array.of(known.astype(np.float32)))
+            return self.once(id(known), known, lambda: Array.of(known.astype(np.float32)))
         return Array.of(known)
 
-    def once(self, value: AnyArray, how: tuple[object, ...], make: Callable[[], Array]) -> Array:
-        """Return what is made of a known value, `how` says in which way, made once: one initialiser is one weight."""
-        key = (id(value), *how)
-        if key not in self._made:
-            # The value is kept, too, so that nothing else comes to have its identity.
-            self._made[key] = value, make()
-        return self._made[key][1]
+    def operand(self, value: Value) -> str | Array:
+        """Return the name of a tensor of the network, or a known weight."""
+        return value if isinstance(value, str) else self.array(value)
 
     def optional(self, value: Value) -> Array | None:
         """Return a known value as a weight, or None where it is absent."""
@@ -144,16 +151,17 @@ class OnnxBuilder(Builder):
             return self.integers_of(value.tensor, value.stated)
         if value is None:
             raise NetworkError("an input is missing")
-        found = self._constants.get(id(value))
-        if found is None:
-            array = Array.of(value) if isinstance(value, np.ndarray) and value.dtype == bool else None
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                array = self.array(np.asarray(np.maximum(value, LOWEST), dtype=np.float32))
-            found = (value, self.constant(array or self.array(value), "constant"))
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isneginf(value).any():
-                self.lowered.add(found[1])
-            self._constants[id(value)] = found
-        return found[1]
+        return self.once((id(value), "constant"), value, lambda: self._constant(value))
+
+    def _constant(self, value: AnyArray | Array) -> str:
+        if isinstance(value, np.ndarray) and value.dtype == bool:
+            return self.constant(Array.of(value), "constant")
+        if isinstance(value, Array) or value.dtype.kind != "f":
+            return self.constant(self.array(value), "constant")
+        name = self.constant(self.array(np.asarray(np.maximum(value, LOWEST), dtype=np.float32)), "constant")
+        if np.isneginf(value).any():
+            self.lowered.add(name)
+        return name
 
     def give_code(self, tensor: str, code: Affine) -> None:
         """Prescribe a code for a tensor, which then stands for reals."""

@@ -112,10 +112,6 @@ def _prelu(builder: OnnxBuilder, node: Node) -> str:
     return builder.elementwise("add", builder.activation(x, "relu", part="relu"), scaled)
 
 
-def _where(builder: OnnxBuilder, node: Node) -> str:
-    return builder.select(*(node.tensor(index) for index in range(3)))
-
-
 def _cast(builder: OnnxBuilder, node: Node) -> str:
     """To reals, integers or truths; integers of 8 bits read as reals are codes with scale 1."""
     x = node.tensor()
@@ -177,7 +173,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "LessOrEqual": _binary("less_or_equal"),
     "Greater": _binary("greater"),
     "GreaterOrEqual": _binary("greater_or_equal"),
-    "Where": _where,
+    "Where": lambda builder, node: builder.select(*(node.tensor(index) for index in range(3))),
     **dict.fromkeys(("Cast", "CastLike"), _cast),
     **dict.fromkeys(("Identity", "Dropout"), _same),
 }

@@ -81,9 +81,7 @@ def _factors(node: Node, old: bool) -> tuple[list[float], list[int]]:
 
 def _pad(builder: OnnxBuilder, node: Node) -> str:
     x = node.tensor()
-    pads, rank = node.integers(1, "pads"), len(builder.shape(x))
-    if pads is None:
-        raise NetworkError("the padding is missing")
+    pads, rank = node.listed(1, "pads", "the padding"), len(builder.shape(x))
     axes = [axis_of(a, rank) for a in (node.integers(3, "") or range(len(pads) // 2))]
     before, after = [0] * rank, [0] * rank
     for i, axis in enumerate(axes):
@@ -94,10 +92,8 @@ def _pad(builder: OnnxBuilder, node: Node) -> str:
 
 def _centre(builder: OnnxBuilder, node: Node) -> str:
     """CenterCropPad: each axis cut or padded with zeros on both sides to the given length."""
-    x, sizes = node.tensor(), node.integers(1, "")
+    x, sizes = node.tensor(), node.listed(1, "", "the shape")
     shape = builder.shape(x)
-    if sizes is None:
-        raise NetworkError("the shape is missing")
     before, after = [0] * len(shape), [0] * len(shape)
     axes = [axis_of(int(n), len(shape)) for n in node.attributes.get("axes", range(len(shape)))]
     for axis, size in zip(axes, sizes, strict=True):

@@ -106,27 +106,16 @@ def _constant(node: Node) -> Value:
 def _constant_of_shape(node: Node) -> Value:
     filling = node.attributes.get("value")
     value = np.zeros(1, dtype=np.float32) if filling is None else stored(filling, "its value")
-    return np.full([int(n) for n in _needed(node, 0)], value.reshape(-1)[0])
-
-
-def _needed(node: Node, index: int) -> AnyArray:
-    value = node.known(index)
-    if value is None:
-        raise NetworkError(f"input {index} is missing")
-    return value
+    return np.full([int(n) for n in node.needed(0)], value.reshape(-1)[0])
 
 
 def _range(node: Node) -> Value:
     """Start, start + delta ...: max(0, ceil((limit - start) / delta)) numbers."""
-    start, limit, delta = (_needed(node, index).reshape(()) for index in range(3))
+    start, limit, delta = (node.needed(index).reshape(()) for index in range(3))
     if delta == 0:
         raise NetworkError("a range with steps of 0 is not known")
     count = max(0, int(np.ceil((limit.astype(np.float64) - start) / delta)))
     return np.asarray(start + np.arange(count) * delta).astype(start.dtype)
-
-
-def _nonzero(node: Node) -> Value:
-    return np.array(np.nonzero(np.atleast_1d(_needed(node, 0))), dtype=np.int64)
 
 
 def numpy_type(kind: int) -> np.dtype[Any]:
@@ -139,9 +128,9 @@ def numpy_type(kind: int) -> np.dtype[Any]:
 
 
 def _cast(node: Node) -> Value:
-    value = _needed(node, 0)
+    value = node.needed(0)
     if node.operator == "CastLike":
-        return value.astype(_needed(node, 1).dtype)
+        return value.astype(node.needed(1).dtype)
     kind = int(node.attributes["to"])
     if kind == TensorProto.BFLOAT16:  # to the nearest even of the upper 16 bits of a float32
         bits = value.astype(np.float32).view(np.uint32)
@@ -151,7 +140,7 @@ def _cast(node: Node) -> Value:
 
 
 def _eye(node: Node) -> Value:
-    value = _needed(node, 0)
+    value = node.needed(0)
     kind = node.attributes.get("dtype")
     dtype = value.dtype if kind is None else numpy_type(int(kind))
     rows, columns = value.shape
@@ -162,7 +151,7 @@ STRUCTURE: Mapping[str, Any] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Range": _range,
-    "NonZero": _nonzero,
+    "NonZero": lambda node: np.array(np.nonzero(np.atleast_1d(node.needed(0))), dtype=np.int64),
     "Cast": _cast,
     "CastLike": _cast,
     "EyeLike": _eye,

@@ -16,17 +16,12 @@ from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text, tu
 from mho.network.types import REAL
 
 
-def _operand(builder: OnnxBuilder, value: Value) -> str | Array:
-    """A tensor of the network, or a known weight."""
-    return value if isinstance(value, str) else builder.array(value)
-
-
 def _gemm(builder: OnnxBuilder, node: Node) -> str:
     """Alpha A B + beta C."""
     given = node.attributes
     sides: list[str | Array] = []
     for index, key in enumerate(("transA", "transB")):
-        side = _operand(builder, node.get(index))
+        side = builder.operand(node.get(index))
         if given.get(key, 0):
             side = builder.swap(side, 0, 1, "transpose") if isinstance(side, str) else turned(side)
         sides.append(side)
@@ -40,7 +35,7 @@ def _gemm(builder: OnnxBuilder, node: Node) -> str:
         )
     if added is None or beta == 0.0:
         return contraction.matmul(builder, left, right)
-    bias = _operand(builder, added)
+    bias = builder.operand(added)
     if beta != 1.0:
         bias = _scaled(builder, bias, beta)
     if isinstance(bias, str) or (isinstance(left, str) and isinstance(right, str)):
@@ -58,21 +53,19 @@ def _scaled(builder: OnnxBuilder, value: str | Array, factor: float) -> str | Ar
 
 
 def _matmul(builder: OnnxBuilder, node: Node) -> str:
-    return contraction.matmul(builder, _operand(builder, node.get(0)), _operand(builder, node.get(1)))
+    return contraction.matmul(builder, builder.operand(node.get(0)), builder.operand(node.get(1)))
 
 
 def _einsum(builder: OnnxBuilder, node: Node) -> str:
-    return contraction.einsum(builder, text(node.attributes["equation"]), [_operand(builder, v) for v in node.inputs])
+    return contraction.einsum(builder, text(node.attributes["equation"]), [builder.operand(v) for v in node.inputs])
 
 
 def _batch_normalization(builder: OnnxBuilder, node: Node) -> str:
     if node.attributes.get("training_mode", 0):
         raise NetworkError("training mode is not known")
-    parts = [node.known(index) for index in range(1, 5)]
-    if any(part is None for part in parts):
-        raise NetworkError("scale, offset, mean and variance must be given")
-    weight, bias, mean, variance = (np.asarray(part, dtype=np.float64) for part in parts)
-    scale = weight / np.sqrt(variance + float(node.attributes.get("epsilon", 1e-5)))
+    names = ("scale", "offset", "mean", "variance")
+    weight, bias, mean, spread = (node.needed(i, f"the {name}").astype(np.float64) for i, name in enumerate(names, 1))
+    scale = weight / np.sqrt(spread + float(node.attributes.get("epsilon", 1e-5)))
     return builder.channel_affine(node.tensor(), builder.array(scale), builder.array(bias - mean * scale))
 
 

@@ -15,10 +15,8 @@ from mho.network.types import REAL, type_of
 
 def _reshape(builder: OnnxBuilder, node: Node) -> str:
     """0 keeps an axis (unless allowzero), -1 is worked out."""
-    x, sizes = node.tensor(), node.integers(1, "shape")
+    x, sizes = node.tensor(), node.listed(1, "shape", "the shape")
     shape = builder.shape(x)
-    if sizes is None:
-        raise NetworkError("the shape is missing")
     if not node.attributes.get("allowzero", 0):
         sizes = [shape[i] if n == 0 and i < len(shape) else n for i, n in enumerate(sizes)]
     return builder.reshape(x, sizes)
@@ -46,9 +44,7 @@ def _squeeze(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _unsqueeze(builder: OnnxBuilder, node: Node) -> str:
-    x, axes = node.tensor(), node.integers(1, "axes")
-    if axes is None:
-        raise NetworkError("the axes are missing")
+    x, axes = node.tensor(), node.listed(1, "axes", "the list of axes")
     shape = list(builder.shape(x))
     rank = len(shape) + len(axes)
     for axis in sorted(axis_of(a, rank) for a in axes):
@@ -75,9 +71,7 @@ def _split(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
 
 def _slice(builder: OnnxBuilder, node: Node) -> str:
     x = node.tensor()
-    starts, ends = node.integers(1, "starts"), node.integers(2, "ends")
-    if starts is None or ends is None:
-        raise NetworkError("starts and ends must be given")
+    starts, ends = (node.listed(i, key, f"the list of {key}") for i, key in ((1, "starts"), (2, "ends")))
     axes = node.integers(3, "axes") or list(range(len(starts)))
     steps = node.integers(4, "steps") or [1] * len(starts)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -107,19 +101,15 @@ def _gather(builder: OnnxBuilder, node: Node) -> str:
     return builder.take(x, axis, [int(i) % size for i in places])
 
 
-def _gather_elements(builder: OnnxBuilder, node: Node) -> str:
-    return builder.gather(node.tensor(0), node.tensor(1), "elements", int(node.attributes.get("axis", 0)))
-
-
-def _gather_points(builder: OnnxBuilder, node: Node) -> str:
-    return builder.gather(node.tensor(0), node.tensor(1), "points", int(node.attributes.get("batch_dims", 0)))
+def _gather_places(builder: OnnxBuilder, node: Node) -> str:
+    """GatherElements, GatherND."""
+    function, key = ("elements", "axis") if node.operator == "GatherElements" else ("points", "batch_dims")
+    return builder.gather(node.tensor(0), node.tensor(1), function, int(node.attributes.get(key, 0)))
 
 
 def _compress(builder: OnnxBuilder, node: Node) -> str:
     """Elements of an axis, or of the flattened tensor, where a known condition is true."""
-    x, condition = node.tensor(), node.known(1)
-    if condition is None:
-        raise NetworkError("the condition is missing")
+    x, condition = node.tensor(), node.needed(1, "the condition")
     if "axis" not in node.attributes:
         x = builder.reshape(x, (-1,), "flat")
     places = [int(i) for i in np.flatnonzero(condition)]
@@ -140,19 +130,14 @@ def _triangle(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _cumulative_sum(builder: OnnxBuilder, node: Node) -> str:
-    axis = node.known(1)
-    if axis is None:
-        raise NetworkError("the axis is missing")
+    axis = node.needed(1, "the axis")
     exclusive, reverse = (bool(node.attributes.get(key, 0)) for key in ("exclusive", "reverse"))
     return builder.cumulative_sum(node.tensor(), int(axis.reshape(())), exclusive=exclusive, reverse=reverse)
 
 
 def _one_hot(builder: OnnxBuilder, node: Node) -> str:
     """The second of two values where a new axis has the place that an index says, the first elsewhere."""
-    depth = node.known(1)
-    if depth is None:
-        raise NetworkError("the depth is missing")
-    count, index = int(depth.reshape(())), node.tensor(0)
+    count, index = int(node.needed(1, "the depth").reshape(())), node.tensor(0)
     rank = len(builder.shape(index)) + 1
     axis = axis_of(int(node.attributes.get("axis", -1)), rank)
     if builder.types[index] == REAL:
@@ -187,10 +172,6 @@ def _shape(builder: OnnxBuilder, node: Node) -> Value:
     return shape[node.attributes.get("start", 0) : node.attributes.get("end", None)]
 
 
-def _size(builder: OnnxBuilder, node: Node) -> Value:
-    return np.array(math.prod(builder.shape(node.tensor())), dtype=np.int64)
-
-
 MOVEMENT: dict[str, Handler] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
@@ -201,8 +182,7 @@ MOVEMENT: dict[str, Handler] = {
     "Split": _split,
     "Slice": _slice,
     "Gather": _gather,
-    "GatherElements": _gather_elements,
-    "GatherND": _gather_points,
+    **dict.fromkeys(("GatherElements", "GatherND"), _gather_places),
     "Compress": _compress,
     "Trilu": _triangle,
     "CumSum": _cumulative_sum,
@@ -210,7 +190,7 @@ MOVEMENT: dict[str, Handler] = {
     "Expand": _expand,
     "Tile": _tile,
     "Shape": _shape,
-    "Size": _size,
+    "Size": lambda builder, node: np.array(math.prod(builder.shape(node.tensor())), dtype=np.int64),
 }
 
 ON_CODES = (

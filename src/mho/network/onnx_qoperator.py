@@ -85,10 +85,7 @@ def _bias(node: Node, operands: Sequence[Value]) -> list[Value]:
     bias = None if place is None else node.known(place)
     if bias is None:
         return []
-    scales = [node.known(1), node.known(4)]
-    if scales[0] is None or scales[1] is None:
-        raise NetworkError("a scale is missing")
-    scale = scales[0].astype(np.float64) * scales[1].astype(np.float64)
+    scale = node.needed(1, "a scale").astype(np.float64) * node.needed(4, "a scale").astype(np.float64)
     return [Stated.of(scale, None, "int32", bias.shape, -1).weight(bias)]
 
 

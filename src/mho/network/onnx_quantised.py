@@ -46,7 +46,7 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
     if isinstance(value, np.ndarray):
         stated, integers = Stated.of(scale, zero, value.dtype.name, value.shape, axis), value
         how = (stated.scale.tobytes(), stated.zero.tobytes(), stated.kind, stated.axis)
-        return builder.once(integers, how, lambda: stated.weight(integers))
+        return builder.once((id(integers), *how), integers, lambda: stated.weight(integers))
     if value is None:
         raise NetworkError("an input is missing")
     source = builder.layers[value]
@@ -208,9 +208,7 @@ def _quant_code(scale: AnyArray, zero: AnyArray, low: int, high: int, shape: tup
 
 def bipolar(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     """BipolarQuant: scale where a value is at least 0, -scale elsewhere."""
-    value, scale = node.get(0), node.known(1)
-    if scale is None:
-        raise NetworkError("the scale is missing")
+    value, scale = node.get(0), node.needed(1, "the scale")
     if isinstance(value, Array):
         value = value.real()
     if isinstance(value, np.ndarray):

@@ -107,9 +107,7 @@ def _power_pool(builder: OnnxBuilder, node: Node) -> str:
 
 def _fold(builder: OnnxBuilder, node: Node) -> str:
     """Col2Im."""
-    image, kernel = node.integers(1, ""), node.integers(2, "")
-    if image is None or kernel is None:
-        raise NetworkError("image and block shape must be given")
+    image, kernel = node.listed(1, "", "the image's shape"), node.listed(2, "", "the block's shape")
     return windowed.fold(builder, node.tensor(), image, kernel, _stated(node, len(kernel)))
 
 

@@ -65,13 +65,6 @@ class Call:
 class TorchBuilder(Builder):
     """A builder that takes torch tensors where a weight or constant is wanted."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        super().__init__()
-        self.lowered: set[str] = set()
-        self._constants: dict[int, tuple[torch.Tensor, str]] = {}
-        self._weights: dict[tuple[Any, ...], tuple[torch.Tensor, Array]] = {}
-
     def array(self, tensor: torch.Tensor | None) -> Array | None:
         """A weight: a view of the tensor's memory where that is float32, its shape alone on the meta device."""
         return None if tensor is None else self.weight(tensor)
@@ -82,10 +75,11 @@ class TorchBuilder(Builder):
             raise NetworkError("a weight is computed from an input, which is not known for this operator")
         memory = tensor.untyped_storage()._cdata
         key = (memory, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
-        if key not in self._weights:
-            # The tensor is kept, too, so that nothing else comes to lie in its memory.
-            self._weights[key] = tensor, self._array(tensor)
-        return self._weights[key][1]
+        return self.once(key, tensor, lambda: self._array(tensor))
+
+    def operand(self, value: Value) -> str | Array:
+        """Return the name of a tensor of the network, or a known weight."""
+        return value if isinstance(value, str) else self.weight(value)
 
     def _array(self, tensor: torch.Tensor) -> Array:
         shape = tuple(int(n) for n in tensor.shape)
@@ -102,18 +96,16 @@ class TorchBuilder(Builder):
             return value
         if not isinstance(value, torch.Tensor):
             raise NetworkError(f"expected a tensor, got {value!r}")
-        found = self._constants.get(id(value))
-        if found is None:
-            finite = value
-            if not value.is_meta and value.is_floating_point():
-                finite = value.float().clamp_min(LOWEST) if bool((value == -np.inf).any()) else value
-            truths = value.dtype == torch.bool and not value.is_meta
-            array = Array.of(value.detach().cpu().numpy()) if truths else self.weight(finite)
-            found = (value, self.constant(array, "constant"))
-            self._constants[id(value)] = found
-            if finite is not value and bool((value == -np.inf).any()):
-                self.lowered.add(found[1])
-        return found[1]
+        return self.once(id(value), value, lambda: self._constant(value))
+
+    def _constant(self, value: torch.Tensor) -> str:
+        if value.dtype == torch.bool and not value.is_meta:
+            return self.constant(Array.of(value.detach().cpu().numpy()), "constant")
+        lowest = not value.is_meta and value.is_floating_point() and bool((value == -np.inf).any())
+        name = self.constant(self.weight(value.float().clamp_min(LOWEST) if lowest else value), "constant")
+        if lowest:
+            self.lowered.add(name)
+        return name
 
 
 Handler = Callable[[TorchBuilder, Call], Value]

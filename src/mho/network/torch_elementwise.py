@@ -221,10 +221,6 @@ def _masked_fill(builder: TorchBuilder, call: Call) -> str:
     return _chosen(builder, call["mask"], call["value"], call["self"], call)
 
 
-def _where(builder: TorchBuilder, call: Call) -> str:
-    return _chosen(builder, call["condition"], call["self"], call["other"], call)
-
-
 def _chosen(builder: TorchBuilder, condition: Any, left: Any, right: Any, call: Call) -> str:
     """One operand where the condition is true, the other elsewhere; minus infinity is the lowest float32."""
     kind = type_name(call.meta.dtype)
@@ -316,6 +312,6 @@ ELEMENTWISE: dict[str, Handler] = {
     **dict.fromkeys(("bitwise_left_shift", "__lshift__"), _bits("shift_left")),
     **dict.fromkeys(("bitwise_right_shift", "__rshift__"), _bits("shift_right")),
     "masked_fill": _masked_fill,
-    "where": _where,
+    "where": lambda builder, call: _chosen(builder, call["condition"], call["self"], call["other"], call),
     **dict.fromkeys(("to", "_to_copy", "type_as"), _cast),
 }

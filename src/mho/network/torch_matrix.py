@@ -48,15 +48,14 @@ def _scaled_product(builder: TorchBuilder, call: Call) -> str:
 
 def _product(builder: TorchBuilder, left: Any, right: Any, bias: Any) -> str:
     """Left @ right + bias, either side and the bias known or not."""
-    a, b = (value if isinstance(value, str) else builder.weight(value) for value in (left, right))
+    a, b = builder.operand(left), builder.operand(right)
     if bias is None or (not isinstance(bias, str) and not (isinstance(a, str) and isinstance(b, str))):
         return contraction.matmul(builder, a, b, builder.array(bias))
     return builder.elementwise("add", contraction.matmul(builder, a, b), builder.tensor(bias), "sum")
 
 
 def _einsum(builder: TorchBuilder, call: Call) -> str:
-    values = [value if isinstance(value, str) else builder.weight(value) for value in call["tensors"]]
-    return contraction.einsum(builder, call["equation"], values)
+    return contraction.einsum(builder, call["equation"], [builder.operand(value) for value in call["tensors"]])
 
 
 def _attention(builder: TorchBuilder, call: Call) -> str:
@@ -124,18 +123,10 @@ def _layer_norm(builder: TorchBuilder, call: Call) -> str:
     return _norm(builder, call, call.operator.removesuffix("_norm"), axes=len(call["normalized_shape"]))
 
 
-def _group_norm(builder: TorchBuilder, call: Call) -> str:
-    return _norm(builder, call, "group", groups=int(call["num_groups"]))
-
-
 def _instance_norm(builder: TorchBuilder, call: Call) -> str:
     if not call["use_input_stats"]:
         return builder.channel_affine(call["input"], *_statistics(builder, call))
     return _norm(builder, call, "group", groups=builder.shape(call["input"])[1])
-
-
-def _embedding(builder: TorchBuilder, call: Call) -> str:
-    return builder.embedding(call["indices"], builder.weight(call["weight"]))
 
 
 def _embedding_bag(builder: TorchBuilder, call: Call) -> tuple[str, None, None, None]:
@@ -185,9 +176,9 @@ MATRIX: dict[str, Handler] = {
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _batch_norm),
     **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
-    "group_norm": _group_norm,
+    "group_norm": lambda builder, call: _norm(builder, call, "group", groups=int(call["num_groups"])),
     "instance_norm": _instance_norm,
-    "embedding": _embedding,
+    "embedding": lambda builder, call: builder.embedding(call["indices"], builder.weight(call["weight"])),
     "embedding_bag": _embedding_bag,
     **dict.fromkeys(("mean", "sum", "amax", "amin"), _reduce),
     **dict.fromkeys(("max", "min"), _extreme),

@@ -25,12 +25,7 @@ def _dropout(builder: TorchBuilder, call: Call) -> str:
 
 def _reshape(builder: TorchBuilder, call: Call) -> str:
     """view, reshape, flatten, unflatten, squeeze, unsqueeze: torch says what the shape becomes."""
-    x: str = call["self"]
-    return builder.reshape(x, call.shape)
-
-
-def _permute(builder: TorchBuilder, call: Call) -> str:
-    return builder.transpose(call["self"], call["dims"])
+    return builder.reshape(call["self"], call.shape)
 
 
 def _transpose(builder: TorchBuilder, call: Call) -> str:
@@ -42,15 +37,6 @@ def _movedim(builder: TorchBuilder, call: Call) -> str:
     # An empty tensor whose axes are as long as their numbers says where each goes.
     numbers = torch.empty(tuple(range(len(builder.shape(call["self"])))), device="meta")
     return builder.transpose(call["self"], numbers.movedim(call["source"], call["destination"]).shape)
-
-
-def _matrix_transpose(builder: TorchBuilder, call: Call) -> str:
-    return builder.swap(call["self"], -1, -2)
-
-
-def _numpy_transpose(builder: TorchBuilder, call: Call) -> str:
-    x: str = call["self"]
-    return builder.transpose(x, range(len(builder.shape(x)))[::-1])
 
 
 def _expand(builder: TorchBuilder, call: Call) -> str:
@@ -88,18 +74,13 @@ def _slice(builder: TorchBuilder, call: Call) -> str:
     return builder.slice(x, axis, start, stop, int(call["step"]))
 
 
-def _select(builder: TorchBuilder, call: Call) -> str:
-    return _index(builder, call["self"], call["dim"], int(call["index"]))
-
-
-def _index(builder: TorchBuilder, x: str, axis: int, index: int, part: str | None = None) -> str:
+def _index(builder: TorchBuilder, x: str, axis: int, index: int) -> str:
     index %= builder.shape(x)[axis]
-    return builder.slice(x, axis, index, index + 1, drop=True, part=part)
+    return builder.slice(x, axis, index, index + 1, drop=True)
 
 
 def _narrow(builder: TorchBuilder, call: Call) -> str:
-    start = int(call["start"])
-    start = start % builder.shape(call["self"])[call["dim"]]
+    start = int(call["start"]) % builder.shape(call["self"])[call["dim"]]
     return builder.slice(call["self"], call["dim"], start, start + int(call["length"]))
 
 
@@ -113,10 +94,6 @@ def _split(builder: TorchBuilder, call: Call) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def _unbind(builder: TorchBuilder, call: Call) -> tuple[str, ...]:
-    return tuple(_index(builder, call["self"], call["dim"], i) for i in range(len(call.meta)))
-
-
 def _concatenate(builder: TorchBuilder, call: Call) -> str:
     tensors: Any = call["tensors"]
     filled = [t for t in tensors if isinstance(t, str) or t.numel() > 0]
@@ -125,7 +102,7 @@ def _concatenate(builder: TorchBuilder, call: Call) -> str:
 
 def _stack(builder: TorchBuilder, call: Call) -> str:
     axis = axis_of(call["dim"], len(call.shape))
-    shape = (*call.shape[:axis], 1, *call.shape[axis + 1 :])
+    shape = replaced(call.shape, axis, 1)
     parts = [builder.reshape(builder.tensor(t), shape, "reshape") for t in call["tensors"]]
     return builder.concatenate(parts, axis)
 
@@ -138,19 +115,19 @@ MOVEMENT: dict[str, Handler] = {
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), _dropout),
     **dict.fromkeys(("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze"), _reshape),
     **dict.fromkeys(("_unsafe_view", "view_as", "reshape_as"), _reshape),
-    "permute": _permute,
+    "permute": lambda builder, call: builder.transpose(call["self"], call["dims"]),
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
-    **dict.fromkeys(("t", "adjoint", "mT"), _matrix_transpose),
-    "numpy_T": _numpy_transpose,
+    **dict.fromkeys(("t", "adjoint", "mT"), lambda builder, call: builder.swap(call["self"], -1, -2)),
+    "numpy_T": lambda builder, call: builder.transpose(call["self"], range(len(call.shape))[::-1]),
     **dict.fromkeys(("movedim", "moveaxis"), _movedim),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand),
     **dict.fromkeys(("repeat", "tile"), _repeat),
     "repeat_interleave": _repeat_interleave,
     "slice": _slice,
-    "select": _select,
+    "select": lambda builder, call: _index(builder, call["self"], call["dim"], int(call["index"])),
     "narrow": _narrow,
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), _split),
-    "unbind": _unbind,
+    "unbind": lambda builder, call: tuple(_index(builder, call["self"], call["dim"], i) for i in range(len(call.meta))),
     **dict.fromkeys(("cat", "concat", "concatenate"), _concatenate),
     "stack": _stack,
 }

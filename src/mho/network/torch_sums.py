@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from mho.errors import NetworkError
-from mho.network import contraction
 from mho.network.composites import log_sum_exp, variance
+from mho.network.contraction import Operand, contract
 from mho.network.torch_builder import Call, Handler, TorchBuilder
 
 
@@ -56,37 +55,19 @@ def _cosine(builder: TorchBuilder, call: Call) -> str:
     return builder.reduce(builder.elementwise("multiply", lengths[0], lengths[1], "product"), "sum", [axis], keep=False)
 
 
-def _operand(builder: TorchBuilder, value: Any) -> Any:
-    return value if isinstance(value, str) else builder.weight(value)
-
-
-def _rank(builder: TorchBuilder, value: Any) -> int:
-    return len(builder.shape(value)) if isinstance(value, str) else value.dim()
-
-
 def _tensordot(builder: TorchBuilder, call: Call) -> str:
-    """Sums over pairs of axes, as an Einstein sum."""
-    left, right = call["self"], call["other"]
-    letters = iter("abcdefghijklmnopqrstuvwxyz")
-    first = [next(letters) for _ in range(_rank(builder, left))]
-    second = [next(letters) for _ in range(_rank(builder, right))]
-    for i, j in zip(call["dims_self"], call["dims_other"], strict=True):
+    """Sums over pairs of axes: those that tensordot tells, the last ones of inner, none of outer."""
+    sides = [builder.operand(call[key]) for key in ("self", "vec2" if "vec2" in call.arguments else "other")]
+    first, second = ([f"{side} {i}" for i in range(len(builder.shape_of(x)))] for side, x in enumerate(sides))
+    pairs = (
+        [(-1, -1)]
+        if call.operator == "inner"
+        else zip(call.get("dims_self", ()), call.get("dims_other", ()), strict=True)
+    )
+    for i, j in pairs:
         second[int(j)] = first[int(i)]
-    shared = set(first) & set(second)
-    result = [letter for letter in (*first, *second) if letter not in shared]
-    equation = f"{''.join(first)},{''.join(second)}->{''.join(result)}"
-    return contraction.einsum(builder, equation, [_operand(builder, left), _operand(builder, right)])
-
-
-def _inner(builder: TorchBuilder, call: Call) -> str:
-    values = [_operand(builder, call["self"]), _operand(builder, call["other"])]
-    letters = iter("abcdefghijklmnopqrstuvwxy")
-    terms = ["".join(next(letters) for _ in range(_rank(builder, call[key]) - 1)) for key in ("self", "other")]
-    return contraction.einsum(builder, f"{terms[0]}z,{terms[1]}z->{''.join(terms)}", values)
-
-
-def _outer(builder: TorchBuilder, call: Call) -> str:
-    return contraction.einsum(builder, "i,j->ij", [_operand(builder, call["self"]), _operand(builder, call["vec2"])])
+    result = tuple(label for label in (*first, *second) if (label in first) != (label in second))
+    return contract(builder, (Operand(sides[0], tuple(first)), Operand(sides[1], tuple(second))), result)
 
 
 def _combined(builder: TorchBuilder, call: Call) -> str:
@@ -114,9 +95,7 @@ SUMS: dict[str, Handler] = {
     "logsumexp": _log_sum_exp,
     **dict.fromkeys(("var", "std"), _deviation),
     "cosine_similarity": _cosine,
-    "tensordot": _tensordot,
-    "inner": _inner,
-    **dict.fromkeys(("outer", "ger"), _outer),
+    **dict.fromkeys(("tensordot", "inner", "outer", "ger"), _tensordot),
     **dict.fromkeys(("addcmul", "addcdiv"), _combined),
     "lerp": _lerp,
 }

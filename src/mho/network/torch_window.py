@@ -77,10 +77,6 @@ def _adaptive_pool(builder: TorchBuilder, call: Call) -> str:
     return windowed.adaptive_pool(builder, call["self"], "maximum" if "max" in call.operator else "average", want)
 
 
-def _adaptive_maximum(builder: TorchBuilder, call: Call) -> tuple[str, None]:
-    return _adaptive_pool(builder, call), None
-
-
 def _fold(builder: TorchBuilder, call: Call) -> str:
     """Windows added up to the image that they lie in (torch.nn.functional.fold)."""
     kernel, stride, pad, dilation = (_sizes(call[key], 2) for key in ("kernel_size", "stride", "padding", "dilation"))
@@ -94,5 +90,5 @@ WINDOW: dict[str, Handler] = {
     **dict.fromkeys((*ranks("max_pool"), *ranks("avg_pool")), _pool),
     "col2im": _fold,
     **dict.fromkeys(ranks("adaptive_avg_pool"), _adaptive_pool),
-    **dict.fromkeys(ranks("adaptive_max_pool"), _adaptive_maximum),
+    **dict.fromkeys(ranks("adaptive_max_pool"), lambda builder, call: (_adaptive_pool(builder, call), None)),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mho.errors import TraceError, choices
 
 ALIKE = 0.8
-"""From this likeness on the name of a column is taken for a slip of the pen, and refused."""
+"""From this likeness on the name of a column, or an array, is taken for a slip of the pen, and refused."""
 BY_NAME = ("query", "row", "table", "weight")
 """Columns that are read where they have these names."""
 

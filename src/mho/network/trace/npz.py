@@ -19,14 +19,13 @@ import numpy.typing as npt
 
 from mho.errors import TraceError, choices
 from mho.files.archive import opened, read_header
+from mho.network.trace.columns import ALIKE
 from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, bag_starts, falling, whole_weights
 
 AnyArray = npt.NDArray[Any]
 OFFSETS = ("offsets", "indptr")
 KNOWN = (*OFFSETS, "indices", "tables", "queries", "weights", "rows", "names", "n_items", "origin", "synthetic", "ids")
 KINDS = {"iu": "integers", "iuf": "whole numbers", "iuU": "integers or text", "U": "text", "b": "True or False"}
-ALIKE = 0.8
-"""From this likeness on the name of an array is taken for a slip of the pen, and refused."""
 
 
 class Member:
