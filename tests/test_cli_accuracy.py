@@ -404,3 +404,19 @@ def test_help_is_enough_and_fits_the_terminal(
     assert "…" not in ended.out and "{names}" not in ended.out
     for word in ("adc.bits", "chip.tiles", "--analog", "--seeds", "results.jsonl", "mho.analog/1"):
         assert word in ended.out
+
+
+def test_a_sweep_over_the_strategy_is_the_accuracy_of_each(shell: Shell, folder: Path) -> None:
+    words = ("net.onnx", "--data", "samples.npz", "--seeds", "1", "--set", "adc.bits=4")
+    swept = shell("sweep", *words, "--over", "strategy.schedule=naive,overlap", "--out", "out", "--json", "-").json()
+    assert [point["values"] for point in swept["points"]] == [{"strategy.schedule": n} for n in ("naive", "overlap")]
+    for point in swept["points"]:
+        alone = shell("accuracy", *words, "--schedule", point["values"]["strategy.schedule"], "--json", "-").json()
+        assert point["accuracy"]["by_seed"] == alone["accuracy"]["chip"]["by_seed"]
+    for over, told in {
+        "strategy.nope=1": "no such stage",
+        "strategy.schedule=nope": "strategy: ",
+        "strategy.coding=grid,budget": "",
+    }.items():
+        ended = shell("sweep", *words, "--over", over, "--out", "o")
+        assert ended.code == 2 and ended.err.count("\n") == 1 and told in ended.err, ended

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 import numpy as np
 import onnx
 import pytest
+import typer
 from onnx import numpy_helper
 
 import mho
+from mho.cli.options import table
+from mho.cli.strategy import StrategyOptions
 from tests.command_line import Shell, write_onnx, write_samples
 
 
@@ -243,3 +249,42 @@ def test_a_template_of_what_is_no_chip_is_refused(shell: Shell, tmp_path: Path) 
     (tmp_path / "a.yaml").write_text("schema: mho.analog/1\n")
     assert "a.yaml" in refused(shell, "init", "chip", "--preset", "a.yaml")
     assert not (tmp_path / "my-chip.yaml").exists()
+
+
+def test_every_option_is_declared_once_and_every_declaration_is_of_an_option() -> None:
+    used = set()
+    for command in import_module("mho.cli.app").app.registered_commands:
+        owner = command.callback.__name__
+        for name, parameter in signature(command.callback).parameters.items():
+            if parameter.annotation is not typer.Context:
+                keys = {key for key in table() if key in (name, f"{owner}.{name}", f"judge.{name}")}
+                assert keys and get_origin(parameter.annotation) is Annotated, (owner, name)
+                used |= keys
+    assert used == set(table())
+    assert all(entry["help"].endswith(".") for entry in table().values())
+
+
+def test_a_study_that_there_is_not_is_told_before_its_folder_is_asked_for(shell: Shell) -> None:
+    assert "unknown study 'nope'; known: aras" in refused(shell, "study", "nope")
+    assert "--out" in refused(shell, "study", "aras")
+
+
+def test_verify_and_trace_give_their_tables(shell: Shell, tmp_path: Path) -> None:
+    write_onnx(tmp_path / "t.onnx")
+    told = shell("verify", "t.onnx", "--schedule", "naive", "--csv", "-")
+    names, *lines = csv.reader(told.out.splitlines())
+    assert told.code == 0 and names[:3] == ["name", "wrong", "rows"] and lines and all(line[1] == "0" for line in lines)
+    content = shell("verify", "t.onnx", "--schedule", "naive", "--json").json()
+    assert mho.Verification.from_dict(content).to_dict() == content
+    told = shell("trace", "--synthetic", "--queries", "50", "--rows", "20", "--csv", "-")
+    assert told.code == 0 and told.out.splitlines()[0] == "above,to,rows,lookups"
+
+
+def test_a_comparison_has_the_schedule_of_a_strategy_that_is_none_of_the_usual_ones(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("schedule: {choice: adaptive, effort: 3}\n")
+    asked = StrategyOptions(str(tmp_path / "s.yaml"))
+    assert [str(each.schedule) for each in asked.strategies("schedule", None, "naive,overlap")] == [
+        "naive", "overlap", "adaptive, effort 3.0",
+    ]  # fmt: skip
+    assert [each.schedule.name for each in asked.strategies("schedule", "naive", "overlap")] == ["naive"]
+    assert [each.schedule.name for each in StrategyOptions().strategies("schedule", None, "naive")] == ["naive"]

@@ -113,6 +113,8 @@ def test_what_is_no_strategy_chip_or_outcome_is_refused_in_a_line(tmp_path: Path
         lambda: Strategy.from_dict(wrong),
         lambda: Strategy().check(network, wrong),
         lambda: Strategy().frame(),
+        lambda: Strategy.choices(None),  # type: ignore[arg-type]
+        lambda: Strategy.choices([]),  # type: ignore[arg-type]
         lambda: Strategy().with_(schedule={"choice": "aras", "patience": 3}),
         lambda: mho.save(wrong, tmp_path),
         lambda: mho.Space(wrong),
@@ -255,6 +257,27 @@ def test_the_command_line_prints_what_a_run_rests_on(shell: Shell) -> None:
     assert told.code == 0 and "@misc{aras," in told.out and "2410.17931" in told.out
     told = shell("run", "resnet20", "--schedule", "aras", "--banks", "greedy", "--cite", "--json", "-")
     assert json.loads(told.out)["papers"][:2] == ["aras", "isaac"] and "@misc{aras," in told.err
+
+
+def test_papers_of_a_strategys_file_are_cited(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("papers: [sme]\nschedule: naive\nbanks: greedy\n")
+    mine = Strategy.load(path)
+    assert "sme" in mine.papers and "sme" in mine.with_(schedule="overlap").papers
+    assert (
+        mine == Strategy().with_(schedule="naive", banks="greedy")
+        and mine.digest == Strategy.from_dict(mine.to_dict()).digest
+    )
+    told = shell("run", "resnet20", "--strategy", str(path), "--cite", "--json", "-")
+    assert "sme" in json.loads(told.out)["papers"] and "{sme," in told.err
+
+
+def test_a_template_names_each_setting_of_a_stage_once(tmp_path: Path) -> None:
+    text = strategy_template("default", "mine", "mine.yaml")
+    stage = text[text.index("\ncoding:") : text.index("\nmapping:")]
+    assert stage.count("# grid: ...  # of grid and budget: ") == 1
+    named = [line.split(":")[0] for line in stage.splitlines() if line.startswith("  # ")]
+    assert len(named) == len(set(named))
 
 
 # The command line is the library

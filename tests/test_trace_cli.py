@@ -110,7 +110,7 @@ def test_mistakes_are_told_in_one_line_and_leave_nothing(shell: Shell, file: Pat
 
 
 def test_the_command_lines_range_of_rows_is_the_librarys() -> None:
-    from mho.cli import trace_options
+    from mho.cli.options import table
     from mho.network.trace import trace
 
-    assert trace_options.MOST_ROWS == trace.MOST_ROWS
+    assert table()["rows"]["reads"][-1] == trace.MOST_ROWS

@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mho.cli import analog as side
-from mho.cli import options as use
+from mho.cli.analog import KEPT, following
 from mho.cli.inputs import ModelOptions
-from mho.cli.judging import JudgeOptions
-from mho.cli.outputs import check_outputs, emit, told
+from mho.cli.judging import Asked, JudgeOptions, Prepared
+from mho.cli.outputs import Target
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
     from mho.explore.accuracy import Accuracy
-    from mho.explore.finding import Finding
     from mho.explore.parameters import Ordered
     from mho.machine.analog.spec import Analog
     from mho.program import Program
@@ -34,50 +32,17 @@ EPILOG = (
 FIND = "--find takes KEY or KEY=LOW:HIGH or KEY=LOW:HIGH:STEP, such as adc.bits or age_s=1:1e8"
 
 
-Find = Annotated[
-    str | None,
-    typer.Option(
-        "--find",
-        metavar="KEY[=LOW:HIGH[:STEP]]",
-        rich_help_panel=side.ANALOG,
-        help="Find the least or largest value of a parameter that has an order at which no more than --loss points are lost "
-        "against the 8-bit integers, by bisection over the range of its type or the one given: adc.bits, "
-        "device.programming.sigma, device.stuck.off_share, age_s=1:1e8, chip.array.rows=16:256:16. Looks at no more samples "
-        "than decide.",
-    ),
-]
-Loss = Annotated[
-    float | None,
-    typer.Option(
-        "--loss",
-        metavar="POINTS",
-        rich_help_panel=side.ANALOG,
-        help="Points of accuracy that may be lost, for --find; 1 where it is not given.",
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        rich_help_panel=use.OUTPUT,
-        help="Write accuracy.html, accuracy.json and layers.svg there (with --find: finding.html and finding.json), and "
-        "results.jsonl, what each seed gave: interrupted, the next call with the same folder goes on from there.",
-    ),
-]
-
-
 def accuracy(
     context: typer.Context,
-    model: use.ModelOrProgram,
+    model_or_program: str,
     *,
     judge: JudgeOptions,
-    find: Find = None,
-    loss: Loss = None,
+    find: str | None = None,
+    loss: float | None = None,
     reading: ModelOptions,
     strategy: StrategyOptions,
-    out: Out = None,
-    csv_to: use.Csv = None,
-    json_to: use.Json = None,
+    out: Path | None = None,
+    target: Target,
 ) -> None:
     """Execute a model on the analog side of a chip and tell its accuracy.
 
@@ -90,41 +55,32 @@ def accuracy(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    asked, changes = judge.asked(context, model, reading, strategy)
-    asked.check()
-    side.check_backend(judge.backend)
-    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
-    kept = side.finished(out)
-    given = side.load_analog(judge.analog, changes)
-    over = _parameter(find, {*changes, *(f"{side.CHIP}{name}" for name in asked.chip_changes)}, loss, csv_to)
+    asked = judge.asked(context, model_or_program, reading, strategy)
+    kept, given = asked.opened(target, out)
+    over = _parameter(find, asked, loss, target.csv_to)
 
-    quiet = "-" in (json_to, csv_to)
-    found: Accuracy | Finding
-    with side.following(quiet=quiet, keeping=None if out is None else out / side.KEPT) as follow:
+    import mho
+    from mho.report.views import save
+
+    with following(quiet=target.quiet, keeping=None if out is None else out / KEPT) as follow:
         prepared = asked.prepare(follow.say)
-        how = judge.how(prepared, follow, kept)
+        how = prepared.how(judge, follow, kept)
+        found: Any
         if over is None:
             follow.say("compiling")
-            found = _evaluated(asked, prepared, given, how, quiet=quiet)
+            found = _evaluated(asked, prepared, given, how, quiet=target.quiet)
         else:
-            found = _sought(asked, prepared, given, over, 1.0 if loss is None else loss, how)
+            prepared.check(asked, given, {over.key: (over.values[0], over.values[-1])}, "--find")
+            points = 1.0 if loss is None else loss
+            found = mho.explore.find(prepared.build, prepared.given, given, over=over, loss=points, **how)
         if out is not None:
-            from mho.report.views import save
-
             save(found, out)
-    if not emit(found.to_dict(), json_to, csv_to, found.frame("layers") if over is None else None):
-        from mho.report.views import show
-
-        page, others = (
-            ("accuracy.html", "accuracy.json, layers.svg") if over is None else ("finding.html", "finding.json")
-        )
-        written = "" if out is None else f"written to {out / page}, {others} and {side.KEPT}"
-        told(lambda console: show(found, console), written)
+    names = "accuracy.html, accuracy.json, layers.svg" if over is None else "finding.html, finding.json"
+    written = "" if out is None else f"written to {out / names} and {KEPT}"
+    target.deliver(found, "layers" if over is None else None, written)
 
 
-def _evaluated(
-    asked: side.Asked, prepared: side.Prepared, given: Analog, how: dict[str, Any], *, quiet: bool
-) -> Accuracy:
+def _evaluated(asked: Asked, prepared: Prepared, given: Analog, how: dict[str, Any], *, quiet: bool) -> Accuracy:
     """Evaluate, and try what would help where converters lose accuracy."""
     import mho
     from mho.explore.advice import advise, lossy
@@ -141,18 +97,7 @@ def _evaluated(
     return replace(found, remedies=advise(program, build, prepared.given, found, **without_seeds))
 
 
-def _sought(
-    asked: side.Asked, prepared: side.Prepared, given: Analog, over: Ordered, loss: float, how: dict[str, Any]
-) -> Finding:
-    """Find the least or largest value of a parameter."""
-    import mho
-
-    ends = {over.key: (over.values[0], over.values[-1])}
-    side.check_variants(prepared, given, ends, asked.model, compiled=asked.kept, option="--find")
-    return mho.explore.find(prepared.build, prepared.given, given, over=over, loss=loss, **how)
-
-
-def _parameter(text: str | None, taken: set[str], loss: float | None, csv_to: str | None) -> Ordered | None:
+def _parameter(text: str | None, asked: Asked, loss: float | None, csv_to: str | None) -> Ordered | None:
     """Read what --find asks for. OptionError for what cannot be read, is set too, or would change nothing."""
     from mho.explore.parameters import ordered
 
@@ -167,8 +112,7 @@ def _parameter(text: str | None, taken: set[str], loss: float | None, csv_to: st
     key, equals, given = (part.strip() for part in text.partition("="))
     if not key or (equals and not given):
         raise OptionError(f"{FIND}, not {text!r}")
-    if key in taken:
-        raise OptionError(f"{key} is sought by --find and set by --set; one of them")
+    asked.refuse_set(key, "sought by --find")
     parts = given.split(":") if given else []
     if len(parts) not in (0, 2, 3):
         raise OptionError(f"{FIND}, not {text!r}")

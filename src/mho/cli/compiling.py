@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import typer
+
 from mho.cli.inputs import (
     JUDGED_ON,
     ModelOptions,
@@ -15,8 +17,9 @@ from mho.cli.inputs import (
     load_chip,
     load_network,
 )
-from mho.cli.outputs import Say
-from mho.cli.strategy import needs_weights, searches, seeded
+from mho.cli.options import MODEL
+from mho.cli.outputs import PROGRAM_SUFFIX, Say
+from mho.cli.strategy import STRATEGY, WEIGHTS, needs_weights, searches, seeded
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,12 +27,16 @@ if TYPE_CHECKING:
     from mho.network.graph import Network
     from mho.network.samples import Samples
     from mho.number import Sampled
+    from mho.program import Program
     from mho.strategy import Strategy
+
+BROUGHT = ("Chip", MODEL, WEIGHTS, STRATEGY)
+"""Headings of options that say what a program has settled when it was compiled."""
 
 
 @dataclass(frozen=True)
 class Compiling:
-    """A model, how it is read, the strategies by which it is compiled, which differ in their schedules, and samples.
+    """A model, how it is read, the strategies by which it is compiled, of which the first says how it is coded, and samples.
 
     `executes`: programs are executed, so that weights need values and activations are calibrated.
     """
@@ -73,31 +80,37 @@ class Compiling:
             )
         return network
 
-    def coded(self, network: Network, chip: Chip, given: Samples | None, say: Say) -> Sampled:
-        """Return the network in codes, made as the strategy says, after everything that the strategies refuse was refused.
+    def seeded(self, strategy: Strategy) -> Strategy:
+        """Return a strategy whose search, if it has one, starts from the seed that the options give."""
+        return seeded(strategy, self.samples.seed)
 
-        `given` are the samples that are executed: labelled ones judge an alignment.
-        """
+    def sampled(self, network: Network, given: Samples | None) -> Sampled:
+        """Return the network with the samples that its codes go by; of `given`, those that are executed, labelled ones judge."""
         from mho.number import Sampled
-        from mho.schedule.compile import coded
         from mho.schedule.stages import Alignment, Coding
 
-        strategy = self.strategies[0]
-        by_samples = strategy.get(Coding).by_samples
+        by_samples = self.strategies[0].get(Coding).by_samples
         # Real samples alone round weights and choose codings.
         calibrated = self.samples.real if by_samples else self.executes
         measured = self.samples.measured(network) if calibrated else None
-        judging = None
-        if given is not None and given.labels is not None and strategy.get(Alignment).late:
+        judging, late = None, any(strategy.get(Alignment).late for strategy in self.strategies)
+        if given is not None and given.labels is not None and late:
             count = min(JUDGED_ON, len(given)) // network.batch * network.batch
             judging = given.first(count) if count else None
-        subject = Sampled(network, measured, judging)
+        return Sampled(network, measured, judging)
+
+    def coded(self, network: Network, chip: Chip, given: Samples | None, say: Say) -> Sampled:
+        """Return the network in codes, made as the strategy says, after everything that the strategies refuse was refused."""
+        from mho.schedule.compile import coded
+
+        subject = self.sampled(network, given)
+        measured = subject.calibration
         for each in self.strategies:
             each.check(subject, chip)
         if not network.has_values:
             return subject
         say("quantising" if measured is None else f"quantising, calibrated on {measured.origin}")
-        return replace(subject, network=coded(subject, chip, strategy, say))
+        return replace(subject, network=coded(subject, chip, self.strategies[0], say))
 
 
 def opened(
@@ -109,3 +122,34 @@ def opened(
     network = work.network(say)
     given = work.samples.executed(network, count) if work.executes else None
     return loaded, work.coded(network, loaded, given, say), given
+
+
+def is_program(model: str) -> bool:
+    """Return whether a model is a program that was compiled before."""
+    return model.lower().endswith(PROGRAM_SUFFIX)
+
+
+def refuse_what_a_program_brings(
+    context: typer.Context, path: str, *, also: Sequence[str] = (), but: Sequence[str] = ()
+) -> None:
+    """Refuse options of chip, model and strategy, and those named `also`, `but` for some. OptionError names the first."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        brought = getattr(parameter, "rich_help_panel", None) in BROUGHT and name not in but
+        if (brought or name in also) and source is not None and source.name == "COMMANDLINE":
+            raise OptionError(f"{parameter.opts[0]}: {path} is compiled already and brings its own")
+
+
+def kept_program(path: str, say: Say) -> Program:
+    """Read a program that was compiled before. OptionError for one that cannot be executed."""
+    import mho
+
+    say(f"reading {path}")
+    program = mho.Program.load(path)
+    if program.quantised is None or not program.quantised.executable:
+        raise OptionError(
+            f"{path} was compiled without weights or without calibrated activations and cannot be executed; "
+            "keep one by mho run --verify --save"
+        )
+    return program

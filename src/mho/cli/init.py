@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -24,30 +23,7 @@ KINDS = {
 """What there is, and where it is written where no place is named."""
 
 
-def init(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="chip|strategy|analog|device|samples",
-            help="A chip's file; a strategy's file; a file of converters, cells and wires for mho accuracy and mho sweep; a file "
-            "of a resistive cell; or a folder of small models and data to try everything on.",
-        ),
-    ],
-    place: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="PLACE",
-            help="The file, or the folder of samples; else my-chip.yaml, my-strategy.yaml and so on, or samples.",
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The chip (see mho chips) or strategy to begin with; else aras, or default. For chip and strategy.",
-        ),
-    ] = None,
-) -> None:
+def init(what: str, place: Path | None = None, *, preset: str | None = None) -> None:
     """Write a commented file to start from, or the sample files. What is there already is never overwritten."""
     if what not in KINDS:
         raise OptionError(f"mho init: unknown {what!r}; {choices(what, KINDS)}")

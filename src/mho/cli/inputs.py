@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
-from mho.cli import options as use
 from mho.errors import ChipError, NetworkError, OptionError, choices
 
 if TYPE_CHECKING:
@@ -85,12 +84,12 @@ def _value(key: str, text: str) -> Any:
 class ModelOptions:
     """How a model is read."""
 
-    weights: use.Weights = None
-    seed: use.Seed = None
-    batch: use.Batch = None
-    input_size: use.InputSize = None
-    sequence: use.Sequence = None
-    shape: use.Shape = None
+    weights: str | None = None
+    seed: int | None = None
+    batch: int | None = None
+    input_size: int | None = None
+    sequence: int | None = None
+    shape: list[str] | None = None
 
     def of_networks(self) -> dict[str, bool]:
         """Say of each option that is for single networks whether it is given."""

@@ -1,65 +1,59 @@
-"""Options and arguments that several commands share."""
+"""What the commands' arguments and options are: declared once, in options.yaml, and how the words given for them are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from mho.errors import OptionError
+from mho.errors import OptionError, choices
+from mho.files.text import read_yaml
 
 MOST = 10**9
 """The largest whole number that an option takes which has no range of its own."""
-SEEDS = 2**63 - 1
+ARGUMENTS, MODEL = "Arguments", "Model"
+"""Headings of options.yaml: that of arguments, and the one behind which the options of a strategy stand."""
 
 
-def whole(least: int, most: int = MOST) -> Callable[[Any], int]:
-    """Return a reader of whole numbers from `least` to `most`."""
-
-    def read(text: Any) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if not least <= number <= most:
-            raise typer.BadParameter(f"must be a whole number from {least} to {most}, not {text!r}")
-        return number
-
-    return read
+def whole(text: Any, least: int, most: int = MOST) -> int:
+    """Read a whole number from `least` to `most`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise typer.BadParameter(f"must be a whole number from {least} to {most}, not {text!r}")
+    return number
 
 
-def wholes(least: int, most: int = MOST) -> Callable[[Any], tuple[int, ...]]:
-    """Return a reader of whole numbers from `least` to `most`, separated by commas."""
-    read = whole(least, most)
-
-    def read_all(text: Any) -> tuple[int, ...]:
-        return tuple(read(part) for part in str(text).split(","))
-
-    return read_all
+def wholes(text: Any, least: int, most: int = MOST) -> tuple[int, ...]:
+    """Read whole numbers from `least` to `most`, separated by commas."""
+    return tuple(whole(part, least, most) for part in str(text).split(","))
 
 
-def number(least: float, most: float, what: str = "a number") -> Callable[[Any], float]:
-    """Return a reader of numbers from `least` to `most`."""
-
-    def read(text: Any) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise typer.BadParameter(f"must be {what} from {least:g} to {most:g}, not {text!r}")
-        return value
-
-    return read
+def number(text: Any, least: float, most: float, what: str = "a number") -> float:
+    """Read a number from `least` to `most`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise typer.BadParameter(f"must be {what} from {least:g} to {most:g}, not {text!r}")
+    return value
 
 
-positive = number(1e-12, 1e18, "a positive number")
-"""Reads a positive number."""
-effort = number(0, 10_000)
-"""Reads how hard a search tries."""
+def numbers(text: Any, least: float, most: float) -> tuple[float, ...]:
+    """Read numbers from `least` to `most`, separated by commas."""
+    return tuple(number(part, least, most) for part in str(text).split(","))
+
+
+def positive(text: Any) -> float:
+    """Read a positive number."""
+    return number(text, 1e-12, 1e18, "a positive number")
 
 
 def pace(text: Any) -> float | str:
@@ -72,169 +66,79 @@ def pace(text: Any) -> float | str:
         raise typer.BadParameter(f"must be a positive number from 1e-12 to 1e+18, or max, not {text!r}") from None
 
 
-CHIP, MODEL, SAMPLES, OUTPUT = "Chip", "Model", "Samples", "Output"
+def share(text: Any, *, between: bool = False) -> float:
+    """Read a share: from 0 to 1, or `between` them."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (0 < value < 1 if between else 0 <= value <= 1):
+        raise typer.BadParameter(f"must be a number {'between 0 and' if between else 'from 0 to'} 1, not {text!r}")
+    return value
 
-Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A known model (see mho models), an .onnx file, or a decoder's configuration (.yaml or .json).",
-    ),
-]
-ModelOrProgram = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A known model (see mho models), an .onnx file, a decoder's configuration (.yaml or .json), or a program "
-        "(.mho) kept by mho run --verify --save.",
-    ),
-]
-ChipName = Annotated[
-    str,
-    typer.Option(
-        "--chip", metavar="CHIP", rich_help_panel=CHIP, help="A preset (see mho chips), or a chip's .yaml file."
-    ),
-]
-ChipOrOwn = Annotated[
-    str | None,
-    typer.Option(
-        "--chip",
-        metavar="CHIP",
-        rich_help_panel=CHIP,
-        help="A preset (see mho chips), or a chip's .yaml file; else aras (with --trace: recross).",
-    ),
-]
-Override = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        rich_help_panel=CHIP,
-        help="Change a value of the chip, in SI units: --set tiles=48 --set array.adc_period_s=2e-9. May be repeated; "
-        "mho show CHIP lists the keys.",
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WEIGHTS",
-        rich_help_panel=MODEL,
-        help="For a known model or a decoder: none (shapes alone), seeded (synthetic), or a .safetensors file. "
-        "Where it is not given: none to time a model, seeded to execute it.",
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        parser=whole(0, SEEDS),
-        metavar="N",
-        rich_help_panel=MODEL,
-        help="The seed of synthetic weights and samples and of schedule adaptive's search; else 0. Refused where nothing is "
-        "drawn.",
-    ),
-]
-Batch = Annotated[
-    int | None,
-    typer.Option(parser=whole(1, 65_536), metavar="N", rich_help_panel=MODEL, help="Samples per inference; else 1."),
-]
-InputSize = Annotated[
-    int | None,
-    typer.Option(
-        parser=whole(1, 16_384),
-        metavar="PIXELS",
-        rich_help_panel=MODEL,
-        help="Height and width of a known image model's input; where not given, what it was published for.",
-    ),
-]
-Sequence = Annotated[
-    int | None,
-    typer.Option(
-        parser=whole(1, 2**20),
-        metavar="TOKENS",
-        rich_help_panel=MODEL,
-        help="Tokens per sample of a language model; else 128.",
-    ),
-]
-Shape = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--shape",
-        metavar="INPUT=N,N,...",
-        rich_help_panel=MODEL,
-        help="The shape of an .onnx file's input, where the file leaves it free. May be repeated.",
-    ),
-]
-Endurance = Annotated[
-    float | None,
-    typer.Option(
-        parser=positive,
-        metavar="WRITES",
-        rich_help_panel=OUTPUT,
-        help="Report how many years the cells live if each survives so many writes (1e12), with and without wear levelling.",
-    ),
-]
-Rate = Annotated[
-    Any,
-    typer.Option(
-        parser=pace,
-        metavar="N",
-        rich_help_panel=OUTPUT,
-        help="Inferences per second over the cells' lives, or max: as fast as the program runs, as where it is not given. "
-        "Only with --endurance.",
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        rich_help_panel=SAMPLES,
-        help="Samples (.npz) to execute, with labels as array y or labels; synthetic ones where it is not given.",
-    ),
-]
-Calibration = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        rich_help_panel=SAMPLES,
-        help="Samples (.npz) that set the range of each activation, and that --rounding output and --budget go by; where it is "
-        "not given, those of --data.",
-    ),
-]
-Key = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="[INPUT=]ARRAY",
-        rich_help_panel=SAMPLES,
-        help="The array of the .npz files to take for an input, where several would fit. May be repeated.",
-    ),
-]
-Csv = Annotated[
-    str | None,
-    typer.Option(
-        "--csv",
-        metavar="FILE",
-        rich_help_panel=OUTPUT,
-        help="Write the table as CSV to a file; '-': to standard output, and nothing else there.",
-    ),
-]
-Json = Annotated[
-    str | None,
-    typer.Option(
-        "--json",
-        metavar="FILE",
-        rich_help_panel=OUTPUT,
-        help="Write the result as JSON to a file; '-', or nothing after it: to standard output, and nothing else there.",
-    ),
-]
+
+def study(text: str) -> str:
+    """Read the name of a study, before anything else of the command is asked for. OptionError names those that there are."""
+    from mho.studies import STUDIES
+
+    if text not in STUDIES:
+        raise OptionError(f"unknown study {text!r}; {choices(text, STUDIES)}")
+    return text
+
+
+READERS: Mapping[str, Callable[..., Any]] = {
+    "whole": whole, "wholes": wholes, "number": number, "numbers": numbers, "positive": positive, "pace": pace,
+    "share": share, "between": partial(share, between=True), "study": study,
+}  # fmt: skip
+"""What reads a value, as options.yaml names it; what stands behind the name is its range."""
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, Any]]:
+    """Return what is declared of each argument and option, the heading it stands under as `panel`."""
+    content = read_yaml(Path(__file__).with_name("options.yaml"), OptionError)
+    return {name: {"panel": panel, **entry} for panel, entries in content.items() for name, entry in entries.items()}
+
+
+def declared(name: str, owners: Sequence[str], *, argument: bool) -> Any:
+    """Return what typer is told of a parameter, as its first owner that has one declares it, or all share it; None: nothing.
+
+    `owners`: its command and its group of options.
+    """
+    known = table()
+    entry = next((known[key] for key in (*(f"{owner}.{name}" for owner in owners), name) if key in known), None)
+    if entry is None:
+        return None
+    reads, written = entry.get("reads"), entry.get("written", f"--{name.replace('_', '-')}")
+    about = {
+        "metavar": entry.get("metavar"),
+        "help": entry["help"],
+        "min": entry.get("least"),
+        "show_default": entry.get("show_default", True),
+        "rich_help_panel": None if entry["panel"] in (ARGUMENTS, "Options") else entry["panel"],
+        "parser": None if reads is None else _reader(*reads),
+    }
+    if argument:
+        return typer.Argument(**{**about, "rich_help_panel": None})
+    return typer.Option(*([written] if isinstance(written, str) else written), **about)
+
+
+def _reader(name: str, *bounds: float) -> Callable[[Any], Any]:
+    """Return what reads a value within bounds."""
+
+    def read(text: Any) -> Any:
+        return READERS[name](text, *bounds)
+
+    return read
 
 
 @dataclass(frozen=True)
 class SampleFiles:
     """The files of samples that are executed and that calibrate."""
 
-    data: Data = None
-    calibration: Calibration = None
-    key: Key = None
+    data: Path | None = None
+    calibration: Path | None = None
+    key: list[str] | None = None
 
     def given(self) -> dict[str, bool]:
         """Say of each option whether it is given."""
@@ -245,8 +149,8 @@ class SampleFiles:
 class Lifetime:
     """What the lives of cells are told by."""
 
-    endurance: Endurance = None
-    rate: Rate = None
+    endurance: float | None = None
+    rate: Any = None
 
     def given(self) -> dict[str, bool]:
         """Say of each option whether it is given."""

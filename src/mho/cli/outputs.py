@@ -1,10 +1,11 @@
-"""What a command leaves behind: JSON, files that are known to be writable before the long work, progress."""
+"""What a command leaves behind: JSON, tables, files that are known to be writable before the long work, progress."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,58 @@ def progress(quiet: bool) -> Iterator[Say]:
         yield lambda text: status.update(f"{escape(printable(text))} ...")
 
 
-def emit(data: Mapping[str, Any], json_to: str | None, csv_to: str | None = None, table: Columns | None = None) -> bool:
-    """Write JSON, and a table as CSV, where asked, files whole or not at all; say whether standard output was taken."""
-    text = json_text(data, indent=2) + "\n"  # Whatever is shown of it: a result that is not finite is none.
-    taken = json_to is not None and _write(text, json_to)
-    return (csv_to is not None and _write(csv_text(table or {}), csv_to)) or taken
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes as data: a table as CSV and everything as JSON, into files or to standard output."""
+
+    csv_to: str | None = None
+    json_to: str | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether standard output is taken by data."""
+        return STANDARD_OUTPUT in (self.csv_to, self.json_to)
+
+    def check(self, *, out: Path | None = None, save: Path | None = None) -> None:
+        """Refuse, before the long work, what could not be written after it. OutputError names the path."""
+        if self.json_to == self.csv_to == STANDARD_OUTPUT:
+            raise OptionError("--json - and --csv - both take standard output; give one of them a file")
+        from mho.files.writing import check_file, check_folder
+
+        if save is not None and save.suffix != PROGRAM_SUFFIX:
+            raise OptionError(f"--save {save}: the name of a program ends in {PROGRAM_SUFFIX}")
+        files = [
+            (option, Path(text), check_file)
+            for option, text in (("--json", self.json_to), ("--csv", self.csv_to))
+            if text is not None and text != STANDARD_OUTPUT
+        ]
+        for option, path, check in (("--out", out, check_folder), ("--save", save, check_file), *files):
+            if path is None:
+                continue
+            if check is check_file and not path.parent.is_dir():
+                raise OutputError(f"{option} {path}: cannot be written: there is no folder {path.parent}")
+            try:
+                check(path)
+            except OutputError as error:
+                raise OutputError(f"{option} {error}") from None
+
+    def emit(self, data: Mapping[str, Any], table: Callable[[], Columns]) -> bool:
+        """Write JSON, and a table as CSV, where asked, files whole or not at all; say whether standard output was taken."""
+        text = json_text(data, indent=2) + "\n"  # Whatever is shown of it: a result that is not finite is none.
+        taken = self.json_to is not None and _write(text, self.json_to)
+        return (self.csv_to is not None and _write(csv_text(table()), self.csv_to)) or taken
+
+    def deliver(self, outcome: Any, table: str | None, *written: str, highlight: bool = False) -> None:
+        """Write an outcome where asked, a table of it as CSV; else show it on the terminal, then say what was `written` where."""
+        if self.emit(outcome.to_dict(), lambda: outcome.frame(table)):
+            return
+        from mho.report.console import terminal
+        from mho.report.views import show
+
+        console = terminal(highlight=highlight)
+        show(outcome, console)
+        for text in filter(None, written):
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _write(text: str, target: str) -> bool:
@@ -48,48 +96,9 @@ def _write(text: str, target: str) -> bool:
     return False
 
 
-def told(show: Callable[[Any], None], *written: str, highlight: bool = False) -> None:
-    """Show a result on the terminal, then say what was written where."""
-    from mho.report.console import terminal
-
-    console = terminal(highlight=highlight)
-    show(console)
-    for text in filter(None, written):
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_papers(papers: Iterable[str], *taken: str | None) -> None:
-    """Print papers as BibTeX, on standard error where a file that is `taken` there is standard output."""
+def print_papers(papers: Iterable[str], target: Target) -> None:
+    """Print papers as BibTeX, on standard error where data take standard output."""
     from mho.strategy import bibtex
 
-    stream = sys.stderr if STANDARD_OUTPUT in taken else sys.stdout
+    stream = sys.stderr if target.quiet else sys.stdout
     stream.write(f"\n{bibtex(papers)}\n")
-
-
-def check_outputs(
-    *, json_to: str | None = None, csv_to: str | None = None, out: Path | None = None, save: Path | None = None
-) -> None:
-    """Refuse, before the long work, what could not be written after it. OutputError names the path."""
-    if json_to == csv_to == STANDARD_OUTPUT:
-        raise OptionError("--json - and --csv - both take standard output; give one of them a file")
-    from mho.files.writing import check_file, check_folder
-
-    if save is not None and save.suffix != PROGRAM_SUFFIX:
-        raise OptionError(f"--save {save}: the name of a program ends in {PROGRAM_SUFFIX}")
-    for option, path, check in (
-        ("--out", out, check_folder),
-        ("--save", save, check_file),
-        *(
-            (option, Path(text), check_file)
-            for option, text in (("--json", json_to), ("--csv", csv_to))
-            if text is not None and text != STANDARD_OUTPUT
-        ),
-    ):
-        if path is None:
-            continue
-        if check is check_file and not path.parent.is_dir():
-            raise OutputError(f"{option} {path}: cannot be written: there is no folder {path.parent}")
-        try:
-            check(path)
-        except OutputError as error:
-            raise OutputError(f"{option} {error}") from None

@@ -30,9 +30,10 @@ def read_over(given: Sequence[str]) -> dict[str, tuple[Value, ...]]:
 
 def _values(key: str, text: str) -> list[Value]:
     """Read a number, a word, or a range a:b:step of which b is part where a step meets it."""
-    if ":" not in text:
-        return [_number(key, text)]
     parts = text.split(":")
+    # A choice of a strategy may be spelled with its settings: window:8:3.
+    if len(parts) == 1 or (key.startswith("strategy.") and parts[0].isidentifier()):
+        return [_number(key, text)]
     try:
         first, last, step = (Decimal(part.strip()) for part in parts)
     except (InvalidOperation, ValueError):

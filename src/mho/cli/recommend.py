@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from mho.cli import options as use
 from mho.cli.inputs import load_chip
-from mho.cli.outputs import check_outputs, emit, progress
-from mho.cli.trace_options import CHANGING, READING, ReadingOptions, share
+from mho.cli.outputs import Target, progress
+from mho.cli.trace_options import ReadingOptions
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
@@ -22,140 +19,16 @@ EPILOG = (
     "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
     "mho recommend january.npz --test february.npz --design recross --design mho"
 )
-SPLITTING, SERVING = "History and test", "Serving"
 SHARE, ORDERS = 0.8, ("time", "seed")
-
-
-budget = use.number(1, 1e12)
-"""Reads an area budget."""
-
-
-TraceFile = Annotated[
-    Path,
-    typer.Argument(metavar="TRACE", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md)."),
-]
-Rows = Annotated[
-    Any,
-    typer.Option(
-        parser=use.wholes(1),
-        metavar="N[,N...]",
-        rich_help_panel=READING,
-        help="Rows of each table; if not given, as the file says or up to the highest looked up.",
-    ),
-]
-MinimumFrequency = Annotated[
-    int | None,
-    typer.Option(
-        "--minimum-frequency",
-        "--least-frequency",
-        parser=use.whole(1),
-        metavar="N",
-        rich_help_panel=CHANGING,
-        help="Leave out rows looked up less often, in history and test together.",
-    ),
-]
-Test = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        rich_help_panel=SPLITTING,
-        help="A trace of its own to test on, read in the same way; TRACE is then history as a whole.",
-    ),
-]
-History = Annotated[
-    float | None,
-    typer.Option(
-        parser=share(open_end=True),
-        metavar="SHARE",
-        rich_help_panel=SPLITTING,
-        help=f"The share of the queries that designs are made from, the others being the test; else {SHARE}.",
-    ),
-]
-SplitBy = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=SPLITTING,
-        help="Whether history is the first queries (time), or drawn at random with --seed (seed).",
-    ),
-]
-Chip = Annotated[
-    str,
-    typer.Option(
-        "--chip",
-        metavar="CHIP",
-        rich_help_panel=use.CHIP,
-        help="A preset with a part lookup (see mho chips), or a chip's .yaml file.",
-    ),
-]
-Dimension = Annotated[
-    int,
-    typer.Option(
-        parser=use.whole(1, 65_536), metavar="N", rich_help_panel=SERVING, help="Features of a row, of 8 bits each."
-    ),
-]
-Batch = Annotated[
-    int, typer.Option(parser=use.whole(1), metavar="N", rich_help_panel=SERVING, help="Queries served at once.")
-]
-Area = Annotated[
-    float | None,
-    typer.Option(
-        "--budget",
-        parser=budget,
-        metavar="X",
-        rich_help_panel=SERVING,
-        help="The most area, over the least that holds every row: what is beyond 1 goes into copies; else 1.25.",
-    ),
-]
-Areas = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=SERVING,
-        help="equal: every design takes the area of --budget, those without copies of their own by copying busy groups. own: "
-        "each design as it comes.",
-    ),
-]
-Grouping = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=SERVING,
-        help="How the design mho groups rows: fast, refine, or best, which takes minutes; else refine.",
-    ),
-]
-Designs = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=SERVING,
-        help="A design to compare: naive, frequency, nmars, nmars-copies, nmars-whole, recross or mho. May be repeated; "
-        "else all but nmars-copies and nmars-whole.",
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        parser=use.whole(0, use.SEEDS), metavar="N", help="Of the design mho, and of --split-by seed; else 0."
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        rich_help_panel=use.OUTPUT,
-        help="Write recommend.html, recommend.json and layout.npz (where each row sits) there.",
-    ),
-]
 
 
 @dataclass(frozen=True)
 class SplitOptions:
     """Which queries are history, and which are the test."""
 
-    test: Test = None
-    history: History = None
-    split_by: SplitBy = "time"
+    test: Path | None = None
+    history: float | None = None
+    split_by: str = "time"
 
     def check(self) -> None:
         """Refuse what does not go together."""
@@ -170,13 +43,13 @@ class SplitOptions:
 class DesignOptions:
     """Which designs serve the test, and how."""
 
-    dimension: Dimension = 64
-    batch: Batch = 256
-    area: Area = None
-    areas: Areas = "equal"
-    grouping: Grouping = None
-    design: Designs = None
-    seed: Seed = None
+    dimension: int = 64
+    batch: int = 256
+    area: float | None = None
+    areas: str = "equal"
+    grouping: str | None = None
+    design: list[str] | None = None
+    seed: int | None = None
 
     def names(self, split_by: str) -> tuple[str, ...]:
         """Return the designs; refuse options that none of them takes."""
@@ -194,18 +67,17 @@ class DesignOptions:
 
 
 def recommend(
-    trace: TraceFile,
+    trace: Path,
     *,
-    rows: Rows = None,
+    rows: Any = None,
     reading: ReadingOptions,
-    minimum_frequency: MinimumFrequency = None,
+    minimum_frequency: int | None = None,
     split: SplitOptions,
-    chip: Chip = "recross",
-    overrides: use.Override = None,
+    chip: str = "recross",
+    overrides: list[str] | None = None,
     serving: DesignOptions,
-    out: Out = None,
-    csv_to: use.Csv = None,
-    json_to: use.Json = None,
+    out: Path | None = None,
+    target: Target,
 ) -> None:
     """Read a trace of look-ups, group and copy its rows by its history, and serve the rest with each design.
 
@@ -217,11 +89,11 @@ def recommend(
     from mho.explore.recommendation import BUDGET, GROUPING
     from mho.explore.recommendation import recommend as recommended
 
-    check_outputs(json_to=json_to, csv_to=csv_to, out=out)
+    target.check(out=out)
     split.check()
     names = serving.names(split.split_by)
     on = load_chip(chip, overrides)
-    with progress(quiet="-" in (json_to, csv_to)) as say:
+    with progress(target.quiet) as say:
         say(f"reading {trace}")
         known, asked = _read(trace, split.test, rows, reading, minimum_frequency)
         found = recommended(
@@ -245,14 +117,8 @@ def recommend(
             from mho.report.views import save
 
             written = save(found, out)
-    if not emit(found.to_dict(), json_to, csv_to, found.frame("designs")):
-        from mho.report.console import terminal
-        from mho.report.views import show
-
-        console = terminal(highlight=False)
-        show(found, console)
-        if written:
-            console.print(f"\nwritten to {', '.join(map(str, written))}", markup=False, soft_wrap=True)
+    text = f"\nwritten to {', '.join(map(str, written))}" if written else ""
+    target.deliver(found, "designs", text)
 
 
 def _read(

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from mho.cli import options as use
 from mho.cli.inputs import ModelOptions, load_chip
-from mho.cli.outputs import check_outputs, emit, progress
+from mho.cli.outputs import Target, progress
 from mho.cli.strategy import seeded
 from mho.errors import OptionError, TraceError
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from mho.network.trace import Trace
     from mho.strategy import Strategy
 
-PANEL = "Recommender"
 MODEL, CHIP = "dlrm", "recross"
 BATCH, DIMENSION, BUDGET = 256, 16, 1.25
 HISTORY, SEED = 0.8, 0
@@ -31,35 +27,9 @@ HISTORY, SEED = 0.8, 0
 class RecommenderOptions:
     """What a whole recommender is asked besides what any network is; None: not given."""
 
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=PANEL,
-            help="dlrm only: run it whole, embedding tables and dense part, on this trace of look-ups (.npz, .parquet or text of "
-            "columns query and row; mho trace --save makes one of any other): rows are grouped by 80 % of the queries, drawn "
-            "with --seed; the others are served in batches of --batch (else 256, or all where there are fewer) on --chip (else "
-            "recross).",
-        ),
-    ] = None
-    dimension: Annotated[
-        int | None,
-        typer.Option(
-            parser=use.whole(1, 65_536),
-            metavar="N",
-            rich_help_panel=PANEL,
-            help="With --trace: features of a row; else 16.",
-        ),
-    ] = None
-    table_area: Annotated[
-        float | None,
-        typer.Option(
-            parser=use.positive,
-            metavar="X",
-            rich_help_panel=PANEL,
-            help="With --trace: the most area of the tables with copies, over the least that holds every row; else 1.25.",
-        ),
-    ] = None
+    trace: Path | None = None
+    dimension: int | None = None
+    table_area: float | None = None
 
     def check(self) -> None:
         """Refuse what changes nothing without a trace, and an area that is none."""
@@ -92,19 +62,19 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
             raise OptionError(f"{option} is not for --trace")
 
 
-def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> bool:
+def run_recommender(asked: Asked, *, out: Path | None, target: Target) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
     import mho
     from mho.explore import Request
-    from mho.report.views import save, show
+    from mho.report.views import save
     from mho.report.whole import run_whole
 
     reading, options = asked.reading, asked.whole
     seed = SEED if reading.seed is None else reading.seed
     strategy = seeded(asked.strategy, seed)
     assert options.trace is not None
-    check_outputs(json_to=json_to, out=out)
-    with progress(quiet=json_to == "-") as say:
+    target.check(out=out)
+    with progress(target.quiet) as say:
         chip = load_chip(asked.chip, asked.overrides)
         _check_weights(reading.weights, options.dimension)
         say(f"reading {options.trace}")
@@ -129,14 +99,12 @@ def run_recommender(asked: Asked, *, out: Path | None, json_to: str | None) -> b
         if out is not None:
             say(f"writing {out}")
             save(whole, out)
-    if not emit(whole.to_dict(), json_to):
-        from mho.report.console import terminal
-
-        console = terminal()
-        show(whole, console)
-        if out is not None:
-            text = f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+    text = (
+        f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
+        if out
+        else ""
+    )
+    target.deliver(whole, "parts", text, highlight=True)
     return whole.right
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from mho.cli import options as use
 from mho.cli.compiling import Compiling, opened
 from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
-from mho.cli.outputs import check_outputs, emit, print_papers, progress, told
+from mho.cli.options import Lifetime, SampleFiles
+from mho.cli.outputs import Target, print_papers, progress
 from mho.cli.recommender import CHIP, Asked, RecommenderOptions, refuse, run_recommender
 from mho.cli.strategy import StrategyOptions, check_sampled
 
@@ -22,57 +21,23 @@ EPILOG = (
     "mho run resnet50 --strategy aras --banks greedy --cite\n\n"
     "mho run dlrm --trace clicks.npz --verify"
 )
-Verify = Annotated[
-    bool,
-    typer.Option(
-        "--verify",
-        rich_help_panel=use.SAMPLES,
-        help="Execute the very program that is timed too, on one batch, and compare with the integer reference.",
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        rich_help_panel=use.OUTPUT,
-        help="Write report.html, report.json and trace.json there; with --trace recommender.html and recommender.json, and the "
-        "three of the dense part in the folder dense.",
-    ),
-]
-Save = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.mho",
-        rich_help_panel=use.OUTPUT,
-        help="Keep the program, for mho list; one that is made with --verify can be executed by mho verify, too.",
-    ),
-]
-Cite = Annotated[
-    bool,
-    typer.Option(
-        "--cite",
-        rich_help_panel=use.OUTPUT,
-        help="Print the papers that the run rests on, as BibTeX: of the techniques chosen, and of the chip's figures.",
-    ),
-]
 
 
 def run(
-    model: use.Model,
+    model: str,
     *,
-    chip: use.ChipOrOwn = None,
-    overrides: use.Override = None,
+    chip: str | None = None,
+    overrides: list[str] | None = None,
     reading: ModelOptions,
     strategy: StrategyOptions,
-    verify: Verify = False,
-    samples: use.SampleFiles,
-    life: use.Lifetime,
+    verify: bool = False,
+    samples: SampleFiles,
+    life: Lifetime,
     whole: RecommenderOptions,
-    cite: Cite = False,
-    out: Out = None,
-    save: Save = None,
-    csv_to: use.Csv = None,
-    json_to: use.Json = None,
+    cite: bool = False,
+    out: Path | None = None,
+    save: Path | None = None,
+    target: Target,
 ) -> None:
     """Compile a model for a chip and report time, energy, area and wear; with --verify, whether it computes the right thing.
 
@@ -80,21 +45,21 @@ def run(
     """
     whole.check()
     if whole.trace is not None:
-        later = {"--save": save is not None, "--csv": csv_to is not None, "--cite": cite}
+        later = {"--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
         refuse(model, {**samples.given(), **life.given(), **reading.of_networks(), **strategy.of_codes(), **later})
         asked = Asked(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
-        raise typer.Exit(int(not run_recommender(asked, out=out, json_to=json_to)))
+        raise typer.Exit(int(not run_recommender(asked, out=out, target=target)))
     chosen = strategy.strategy()
     check_sampled(samples.given(), chosen, executed=None if verify else "--verify, ")
     life.check()
     work = Compiling.of(
         model, reading, [chosen], SampleOptions(samples.data, samples.calibration, samples.key), executes=verify
     )
-    check_outputs(json_to=json_to, csv_to=csv_to, out=out, save=save)
+    target.check(out=out, save=save)
     import mho
     from mho.report import views
 
-    with progress(quiet="-" in (json_to, csv_to)) as say:
+    with progress(target.quiet) as say:
         loaded, subject, given = opened(work, chip or "aras", overrides, None, say)
         say("compiling")
         program = mho.compile(subject, loaded, work.strategies[0])
@@ -109,11 +74,9 @@ def run(
             program.save(str(save))
         if out is not None:
             views.save(report, out)
-    if not emit(report.to_dict(), json_to, csv_to, report.frame("layers")):
-        page = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)" if out else ""
-        kept = f"program kept in {save}" if save else ""
-        told(lambda console: views.show(report, console), page, kept, highlight=True)
+    page = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)" if out else ""
+    target.deliver(report, "layers", page, f"program kept in {save}" if save else "", highlight=True)
     if cite:
-        print_papers(program.papers, json_to, csv_to)
+        print_papers(program.papers, target)
     if verdict is not None and not verdict.ok:
         raise typer.Exit(1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from inspect import Parameter, Signature, signature
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from mho.cli.options import declared
 from mho.cli.strategy import StrategyOptions, given_in
 
 CONTEXT = "context_of_command"
@@ -18,11 +19,12 @@ CONTEXT = "context_of_command"
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command with each parameter that is a dataclass replaced by parameters like the fields, in their order.
 
-    These have the fields' names, annotations and defaults. The command itself is called with the dataclasses built of them, by
-    keyword; a parameter that is a StrategyOptions is given what a StrategyCommand read. Raises TypeError where two parameters come
-    to have one name.
+    These have the fields' names, types and defaults. A parameter that only a name may give is an option, any other an argument, and
+    each is told of as options.yaml declares it. The command itself is called with the dataclasses built of them, by keyword; a
+    parameter that is a StrategyOptions is given what a StrategyCommand read. Raises TypeError where two parameters come to have
+    one name.
     """
-    hints = get_type_hints(command, include_extras=True)
+    hints = get_type_hints(command)
     parameters: list[Parameter] = []
     groups: dict[str, type[Any]] = {}
     asked = next((name for name, kind in hints.items() if kind is StrategyOptions), None)
@@ -32,10 +34,14 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             continue
         if is_dataclass(kind) and isinstance(kind, type):
             groups[parameter.name] = kind
-            kinds = get_type_hints(kind, include_extras=True)
-            parameters.extend(_parameter(each, kinds[each.name]) for each in fields(kind))
+            kinds, owners = get_type_hints(kind), (command.__name__, parameter.name)
+            for each in fields(kind):
+                default = Parameter.empty if each.default is MISSING else each.default
+                parameters.append(_parameter(each.name, kinds[each.name], default, owners, argument=False))
         else:
-            parameters.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
+            argument = parameter.kind is not Parameter.KEYWORD_ONLY
+            owner = (command.__name__,)
+            parameters.append(_parameter(parameter.name, kind, parameter.default, owner, argument=argument))
     context = next((name for name, kind in hints.items() if kind is typer.Context), None)
     if asked is not None and context is None:
         parameters.append(Parameter(CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context))
@@ -57,6 +63,8 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def _parameter(field: Field[Any], kind: Any) -> Parameter:
-    default = Parameter.empty if field.default is MISSING else field.default
-    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+def _parameter(name: str, kind: Any, default: Any, owners: tuple[str, ...], *, argument: bool) -> Parameter:
+    """Return a parameter with what typer is told of it."""
+    about = declared(name, owners, argument=argument)
+    annotation = kind if about is None else Annotated[kind, about]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

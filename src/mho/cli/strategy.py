@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mho.cli.command import Command
+from mho.cli.options import MODEL
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
     from mho.strategy import Choice, Setting, Strategy
 
-MODEL, WEIGHTS, STRATEGY = "Model", "Weights", "Mapping and schedule"
+WEIGHTS, STRATEGY = "Weights", "Mapping and schedule"
 GIVEN = "mho.strategy"
 """Where the context of a command keeps the options of its strategy."""
 OWN = ("schedule.seed", "alignment.centre")
@@ -37,14 +38,19 @@ class StrategyOptions:
 
         return Strategy.of(self.base).with_({**self.given, **changes})
 
-    def strategies(self, stage: str, values: str) -> list[Strategy]:
+    def strategies(self, stage: str, values: str | None, usual: str) -> list[Strategy]:
         """Return one strategy for each of several choices of a stage, separated by commas.
 
-        A setting need not be one of all these choices. OptionError where it is none of any, or where a choice is named twice.
+        Where no values are given these are the `usual` ones, and the one of the strategy that is started from. A setting need not
+        be one of all these choices. OptionError where it is none of any, or where a choice is named twice.
         """
         from mho.strategy import Strategy
 
-        names = [name.strip() for name in values.split(",")]
+        base = Strategy.of(self.base)
+        names = [name.strip() for name in (values or usual).split(",")]
+        own_choice = getattr(base, stage).name
+        if values is None and self.base is not None and own_choice not in names:
+            names.append(own_choice)
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise OptionError(f"--{stage} names {twice} twice")
@@ -52,7 +58,7 @@ class StrategyOptions:
         own = {key: value for key, value in self.given.items() if key.startswith(f"{stage}.")}
         found, used = [], set()
         for name in names:
-            strategy = Strategy.of(self.base).with_({**shared, stage: name})
+            strategy = base.with_({**shared, stage: name})
             fits = {key: own[key] for key in own if key.partition(".")[2] in getattr(strategy, stage).settings()}
             used |= set(fits)
             found.append(strategy.with_(fits))
@@ -122,10 +128,9 @@ def options(several: tuple[str, ...] = ()) -> list[Any]:
     for stage, about in STAGES.items():
         panel, known = WEIGHTS if stage == "coding" else STRATEGY, registered(stage)
         short = [kind.settings()[kind.short][1].metavar or "N" for kind in known.values() if kind.short]
-        names = [name for name, kind in known.items() if not kind.short]
         if stage not in several:
-            text = f"{about.help} One of: {', '.join(names)}. Else {about.default}."
-            declared[stage] = (_written(stage), str, "|".join([*names, *short]) if short else "NAME", panel, text)
+            text = f"{about.help} One of: {', '.join(known)}. Else {about.default}."
+            declared[stage] = (_written(stage), str, "|".join([*known, *short]) if short else "NAME", panel, text)
         for name, (kind, setting) in _settings(known).items():
             if (key := f"{stage}.{name}") not in OWN:
                 text = f"{setting.help} One of: {', '.join(setting.among)}." if setting.among else setting.help

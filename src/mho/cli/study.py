@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from mho.cli import options as use
-from mho.cli.outputs import check_outputs, emit, progress
+from mho.cli.outputs import Target, progress
 
 if TYPE_CHECKING:
     from mho.studies import Standing, Study
@@ -26,51 +25,20 @@ DATA = "MHO_DATA"
 
 
 def study(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="STUDY",
-            help="A paper; known: aras (arXiv 2410.17931), recross (arXiv 2509.10627), sme (arXiv 2103.01705).",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=use.OUTPUT,
-            help="Write study.html, study.md, study.json and a plot for each figure there. Interrupted, the next call with "
-            "the same folder goes on from there, and after a change measures again only what that touches.",
-        ),
-    ],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The smallest networks alone, in seconds: a look, not the paper's means.")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=use.SAMPLES,
-            help=f"Real weights and samples; else the folder {DATA}, else what needs them is left out, and said to be.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Processes that measure; their number changes no figure.")
-    ] = 1,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="Say what in FOLDER is up to date and what is not, by what it rests on; nothing is measured.",
-        ),
-    ] = False,
-    csv_to: use.Csv = None,
-    json_to: use.Json = None,
+    name: str,
+    *,
+    out: Path,
+    quick: bool = False,
+    data: Path | None = None,
+    workers: int = 1,
+    check: bool = False,
+    target: Target,
 ) -> None:
     """Measure every table and figure of a paper's evaluation, and set them beside the paper's.
 
     Each difference of more than a tenth says why. Exit code: 0 done, 2 a mistake in what was asked.
     """
-    check_outputs(json_to=json_to, csv_to=csv_to)
+    target.check()
     if data is None and os.environ.get(DATA):
         data = Path(os.environ[DATA])
 
@@ -79,9 +47,9 @@ def study(
     if check:
         _print_standing(studies.standing(name, out, quick=quick, data=data))
         return
-    with progress(quiet="-" in (json_to, csv_to)) as say:
+    with progress(target.quiet) as say:
         found = studies.run(name, out, quick=quick, data=data, say=say, workers=workers)
-    if not emit(found.to_dict(), json_to, csv_to, found.frame("rows")):
+    if not target.emit(found.to_dict(), lambda: found.frame("rows")):
         _print(found, out)
 
 

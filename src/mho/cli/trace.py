@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from mho.cli import options as use
-from mho.cli.outputs import check_outputs, emit, progress
-from mho.cli.trace_options import CHANGING, MAKING, MOST_ROWS, READING, MakingOptions, ReadingOptions, share
+from mho.cli.outputs import Target, progress
+from mho.cli.trace_options import MakingOptions, ReadingOptions
 from mho.errors import OptionError, OutputError
+from mho.shown import Columns, columns
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,71 +26,19 @@ EPILOG = (
 )
 
 
-File = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="[FILE]", help="A trace: .npz, .parquet, or text such as CSV (docs/trace.md).", show_default=False
-    ),
-]
-Rows = Annotated[
-    Any,
-    typer.Option(
-        parser=use.wholes(1, MOST_ROWS),
-        metavar="N[,N...]",
-        rich_help_panel=READING,
-        help="Rows of each table; if not given, as the file says or up to the highest looked up; 10000 for --synthetic.",
-    ),
-]
-Synthetic = Annotated[bool, typer.Option("--synthetic", rich_help_panel=MAKING, help="Make a trace up; no FILE then.")]
-MinimumFrequency = Annotated[
-    int | None,
-    typer.Option(
-        parser=use.whole(1),
-        metavar="N",
-        rich_help_panel=CHANGING,
-        help="Leave out rows looked up less often, and renumber the others.",
-    ),
-]
-MinimumLength = Annotated[
-    int | None,
-    typer.Option(
-        parser=use.whole(1), metavar="N", rich_help_panel=CHANGING, help="Then leave out bags with fewer look-ups."
-    ),
-]
-History = Annotated[
-    float | None,
-    typer.Option(
-        parser=share(open_end=True),
-        metavar="SHARE",
-        rich_help_panel=use.OUTPUT,
-        help="Tell too how much of the last queries is of rows that the first SHARE of them never looks up.",
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        parser=use.whole(0, use.SEEDS), metavar="N", help="Of what is made up, and of the pairs that are judged."
-    ),
-]
-Save = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE.npz", rich_help_panel=use.OUTPUT, help="Write the trace, as read, made or changed."),
-]
-
-
 def trace(
-    file: File = None,
+    file: Path | None = None,
     *,
-    rows: Rows = None,
+    rows: Any = None,
     reading: ReadingOptions,
-    synthetic: Synthetic = False,
+    synthetic: bool = False,
     making: MakingOptions,
-    minimum_frequency: MinimumFrequency = None,
-    minimum_length: MinimumLength = None,
-    history: History = None,
-    seed: Seed = 0,
-    save: Save = None,
-    json_to: use.Json = None,
+    minimum_frequency: int | None = None,
+    minimum_length: int | None = None,
+    history: float | None = None,
+    seed: int = 0,
+    save: Path | None = None,
+    target: Target,
 ) -> None:
     """Tell what a trace of embedding look-ups is like: lengths, popularity, what occurs together. Convert, filter, make up.
 
@@ -101,7 +47,7 @@ def trace(
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
     _check(file, synthetic, reading, making)
-    check_outputs(json_to=json_to)
+    target.check()
     from mho.network.trace import describe, statistics
     from mho.network.trace.trace import check_save
 
@@ -111,7 +57,7 @@ def trace(
         except OutputError as error:
             raise OutputError(f"--save {error}") from None
     unseen = None
-    with progress(quiet=json_to == "-") as say:
+    with progress(target.quiet) as say:
         whole = synthetic or save is not None or history is not None or minimum_frequency or minimum_length
         if file is not None and not whole:
             from mho.network.trace import stream
@@ -127,7 +73,7 @@ def trace(
             if save is not None:
                 changed.save(save)
     data = found.to_dict() | ({} if unseen is None else {"unseen": {"history": history, **asdict(unseen)}})
-    if not emit(data, json_to):
+    if not target.emit(data, lambda: _by_reuse(found)):
         from mho.report.console import terminal
 
         console = terminal(highlight=False)
@@ -177,6 +123,11 @@ def _changed(given: Trace, frequency: int | None, length: int | None) -> Trace:
     if frequency is not None:
         given = traces.minimum_frequency(given, frequency)
     return given if length is None else traces.minimum_length(given, length)
+
+
+def _by_reuse(found: Statistics) -> Columns:
+    """Return a row for each bin of how often rows are looked up, with its shares of the rows and of the look-ups."""
+    return columns(asdict(each) for each in found.reuse)
 
 
 def _show(found: Statistics, console: Console, unseen: Unseen | None, history: float | None) -> None:

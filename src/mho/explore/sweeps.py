@@ -28,9 +28,12 @@ SCHEMA = "mho.sweep/1"
 MOST = 2
 """Parameters of a sweep."""
 
+STRATEGY = "strategy."
+"""Before a field of the strategy, for which the network is compiled anew."""
+
 Value = int | float | str
 Build = Callable[[Mapping[str, Value]], Program]
-"""Compiles for a chip with these values changed."""
+"""Compiles with these values of the chip changed, and those of the strategy, which alone keep their prefix."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,9 @@ def combinations(over: Sequence[tuple[str, Sequence[Value]]]) -> list[dict[str, 
 
 
 def split(values: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Tell changes of the chip, their prefix taken away, from changes of the analog side."""
-    chip = {key.removeprefix(CHIP): value for key, value in values.items() if key.startswith(CHIP)}
-    return chip, {key: value for key, value in values.items() if not key.startswith(CHIP)}
+    """Tell changes for which a network is compiled anew, as `Build` takes them, from changes of the analog side."""
+    anew = {key.removeprefix(CHIP): value for key, value in values.items() if key.startswith((CHIP, STRATEGY))}
+    return anew, {key: value for key, value in values.items() if not key.startswith((CHIP, STRATEGY))}
 
 
 def sweep(
@@ -195,9 +198,10 @@ def sweep(
 
         mho.explore.sweep(program, samples, analog, over={"adc.bits": [4, 5, 6], "device.programming.sigma": [0, 0.05]})
 
-    Keys are those of `Analog.override`, or "chip." and a key of `Chip.override`; for the latter `program` is a function that
-    takes the chip's changes and returns a program compiled for them. All values are checked before anything is executed.
-    Raises OptionError for parameters that cannot be swept, and what `Analog.override` and `evaluate` raise.
+    Keys are those of `Analog.override`, or "chip." and a key of `Chip.override`, or "strategy." and one of `Strategy.with_`; for
+    these `program` is a function that takes the changes, see `Build`, and returns a program compiled for them. All values are
+    checked before anything is executed. Raises OptionError for parameters that cannot be swept, and what `Analog.override` and
+    `evaluate` raise.
     """
     swept = _checked(over)
     base = Analog() if analog is None else analog
@@ -260,10 +264,9 @@ def only(program: Program) -> Build:
     """Return what compiles for a chip without changes alone: the program that is there. OptionError for any change."""
 
     def build(changes: Mapping[str, Value]) -> Program:
-        if changes:
-            raise OptionError(
-                f"{CHIP}{next(iter(changes))}: another chip needs another program; give a function that compiles one"
-            )
+        for key in changes:
+            name, other = (key, "strategy") if key.startswith(STRATEGY) else (f"{CHIP}{key}", "chip")
+            raise OptionError(f"{name}: another {other} needs another program; give a function that compiles one")
         return program
 
     return build

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +52,12 @@ class Losses:
             "rounded": self.rounded / max(self.conversions, 1),
             "clipped": self.clipped / max(self.conversions, 1),
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Losses:
+        """Rebuild what `to_dict` gave."""
+        count = content["conversions"]
+        return cls(content["samples"], count, *(round(content[key] * count) for key in ("rounded", "clipped")))
 
 
 def _share(part: int, whole: int) -> str:

@@ -9,7 +9,7 @@ range was set for them (`adc.range` fixed or calibrated) may do with fewer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,11 @@ class Resolution:
 
     bits: int | None
     layers: tuple[LayerSum, ...]
+
+    @classmethod
+    def from_records(cls, bits: int | None, records: Sequence[Mapping[str, Any]]) -> Resolution:
+        """Rebuild it from the bits of the ADCs and a record a layer, see `record`, with the layer's name."""
+        return cls(bits, tuple(LayerSum(each["name"], *(each[key] for key in SUMS)) for each in records))
 
     @property
     def short(self) -> tuple[LayerSum, ...]:
@@ -111,15 +116,19 @@ class Resolution:
         }
 
 
+SUMS = {
+    "rows": "rows",
+    "largest_sum": "largest",
+    "adc_bits_needed": "bits",
+    "largest_sum_held": "largest_held",
+    "adc_bits_held": "bits_held",
+}
+"""The keys of a record of a layer's sums, and what each holds of a `LayerSum`."""
+
+
 def record(layer: LayerSum) -> Mapping[str, int | None]:
     """Return what is known of a layer's sums, as its record in a report holds it."""
-    return {
-        "rows": layer.rows,
-        "largest_sum": layer.largest,
-        "adc_bits_needed": layer.bits,
-        "largest_sum_held": layer.largest_held,
-        "adc_bits_held": layer.bits_held,
-    }
+    return {key: getattr(layer, name) for key, name in SUMS.items()}
 
 
 def resolution(program: Program, analog: Analog | None = None) -> Resolution:

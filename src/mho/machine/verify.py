@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mho.files.outcome import Outcome
 from mho.machine.functional import Executor
 from mho.machine.losses import Losses, Watch
-from mho.machine.resolution import Resolution, resolution
+from mho.machine.resolution import Resolution, record, resolution
 from mho.machine.timing import time_program
 from mho.network.layers import MatrixLayer
 from mho.number import run_reference
+from mho.number.accuracy import Accuracy
 from mho.program import Program, Violation, violations
+from mho.shown import Columns, columns
+from mho.version import __version__
+
+SCHEMA = "mho.verification/1"
+OF_PROGRAM = ("model", "weights_origin", "chip", "schedule", "strategy")
+"""What the data say of the program that was verified."""
 
 
-@dataclass(frozen=True)
-class Verification:
+@dataclass(frozen=True, repr=False)
+class Verification(Outcome):
     """What verifying found.
 
     `exact` says that every compared tensor is equal bit for bit: the outputs and the output of every matrix layer, with
     converters that resolve every sum; `resolution` says of which layers this chip's do. `mismatches` names tensors that are not
     equal, with how many elements differ; `illegal` lists broken rules. `losses`: how many conversions this chip's own ADCs would
-    clip or round, where that was measured.
+    clip or round, `accuracy`: how many labelled samples float and integers classify rightly, each where that was measured.
+    `about` is what was verified, `data` where the samples come from, None where that was not said.
     """
 
     samples: int
@@ -31,7 +41,13 @@ class Verification:
     mismatches: tuple[tuple[str, int, int], ...]
     illegal: tuple[Violation, ...]
     resolution: Resolution
-    losses: Losses | None = None
+    losses: Losses | None
+    about: Mapping[str, Any]
+    notes: tuple[str, ...]
+    data: str | None = None
+    accuracy: Accuracy | None = None
+    version: str = __version__
+    schema: ClassVar[str] = SCHEMA
 
     @property
     def exact(self) -> bool:
@@ -58,6 +74,66 @@ class Verification:
         """What this chip's own converters make of the sums: what they resolve, and what was measured."""
         return (str(self.resolution), *(() if self.losses is None else (str(self.losses),)))
 
+    def headline(self) -> str:
+        """Say what was verified, and what was found."""
+        return f"{self.about['model']} on {self.about['chip']['name']}, schedule {self.about['schedule']}: {self}"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return on what it rests."""
+        counted = () if self.accuracy is None else (("top-1", str(self.accuracy)),)
+        return (("samples", self.data or "not said"), ("weights", self.about["weights_origin"]), *counted)
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the table: `layers`, and tensors of others that differ; how many elements do, and what sums ask of converters."""
+        wrong = {name: count for name, count, _ in self.mismatches}
+        sums = {layer.name: record(layer) for layer in self.resolution.layers}
+        return {
+            "layers": lambda: columns(
+                {"name": name, "wrong": wrong.get(name, 0) if self.compared else None, **sums.get(name, {})}
+                for name in dict.fromkeys((*sums, *wrong))
+            )
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, safe for JSON (schema mho.verification/1, documented in docs/cli.md)."""
+        return {
+            "schema": SCHEMA,
+            "version": self.version,
+            **{name: self.about[name] for name in OF_PROGRAM},
+            "samples": self.samples,
+            "data": self.data,
+            "bit_exact": self.exact,
+            "legal": not self.illegal,
+            "text": str(self),
+            "converters": {
+                **self.resolution.to_dict(),
+                "measured": None if self.losses is None else self.losses.to_dict(),
+            },
+            "accuracy": None if self.accuracy is None else self.accuracy.to_dict(),
+            "notes": list(self.notes),
+            "compared": self.compared,
+            "mismatches": [list(each) for each in self.mismatches],
+            "violations": [asdict(each) for each in self.illegal],
+            "layers": [{"name": layer.name, **record(layer)} for layer in self.resolution.layers],
+        }
+
+    @classmethod
+    def _read(cls, content: Mapping[str, Any]) -> Verification:
+        measured, counted = content["converters"]["measured"], content["accuracy"]
+        return cls(
+            samples=content["samples"],
+            compared=content["compared"],
+            mismatches=tuple((name, wrong, size) for name, wrong, size in content["mismatches"]),
+            illegal=tuple(Violation(**each) for each in content["violations"]),
+            resolution=Resolution.from_records(content["converters"]["adc_bits"], content["layers"]),
+            losses=None if measured is None else Losses.from_dict(measured),
+            about={name: content[name] for name in OF_PROGRAM},
+            notes=tuple(content["notes"]),
+            data=content["data"],
+            accuracy=None if counted is None else Accuracy.from_dict(counted),
+            version=content["version"],
+        )
+
 
 def verify(program: Program, inputs: Any, *, losses: bool = False) -> Verification:
     """Execute a program, compare with the integer reference, and check that the program is legal as timed.
@@ -69,8 +145,15 @@ def verify(program: Program, inputs: Any, *, losses: bool = False) -> Verificati
     """
     resolved = resolution(program)
     illegal = violations(program)
+    about = {
+        "model": program.network.name,
+        "weights_origin": program.network.origin,
+        "chip": {"name": program.chip.name, "digest": program.chip.digest},
+        "schedule": program.schedule,
+        "strategy": program.strategy.to_dict(),
+    }
     if illegal:
-        return Verification(0, 0, (), illegal, resolved)
+        return Verification(0, 0, (), illegal, resolved, None, about, program.notes)
     keep = tuple(layer.name for layer in program.network.layers if isinstance(layer, MatrixLayer))
     watch = Watch(program) if losses else None
     got = Executor(program, watch=watch).run(inputs, keep=keep)
@@ -91,4 +174,6 @@ def verify(program: Program, inputs: Any, *, losses: bool = False) -> Verificati
         violations(program, (timing.starts, timing.ends)),
         resolved,
         None if watch is None else watch.losses(samples),
+        about,
+        program.notes,
     )

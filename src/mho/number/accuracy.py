@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,12 @@ class Accuracy:
             "float": self.right_in_float / self.samples,
             "integer": self.right_in_integers / self.samples,
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Accuracy:
+        """Rebuild what `to_dict` gave."""
+        count = content["samples"]
+        return cls(count, *(round(content[key] * count) for key in ("float", "integer")))
 
     def __str__(self) -> str:
         """Say it in one line."""

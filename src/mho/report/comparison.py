@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,16 @@ from mho.errors import OptionError
 from mho.machine.energy import KINDS
 from mho.report.run import brief_notes, converters, years
 from mho.report.sections import Bar, Bars, Notes, Table, View, synthetic
-from mho.shown import columns
+from mho.shown import Columns, Shown, columns
 
 if TYPE_CHECKING:
     from mho.machine.report import Report
-    from mho.shown import Columns
 
 SCHEMA = "mho.comparison/1"
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """Several reports, of which the others are told against the first."""
 
     reports: tuple[Report, ...]
@@ -41,18 +40,25 @@ class Comparison:
         """Return everything, ready for JSON."""
         return {"schema": SCHEMA, "reports": self.contents}
 
-    def frame(self) -> Columns:
-        """Return a row a report as columns, in SI units."""
-        names = ("schedule", "latency_s", "throughput_per_s", "lower_bound_s", "bound_ratio")
-        return columns(
-            {
-                **{key: content[key] for key in names},
-                "energy_j": content["energy_j"]["total"],
-                **{f"{kind}_j": content["energy_j"]["by_kind"][kind] for kind in KINDS},
-                "pulses": content["writes"]["pulses"],
-            }
-            for content in self.contents
-        )
+    def headline(self) -> str:
+        """Say what is compared."""
+        common, labels = named(self.contents)
+        return f"Comparison: {common}: {', '.join(labels)}"
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `reports`, one a row, in SI units."""
+        return {"reports": lambda: columns(map(_figures, self.contents))}
+
+
+def _figures(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a table holds of a report."""
+    names = ("schedule", "latency_s", "throughput_per_s", "lower_bound_s", "bound_ratio")
+    return {
+        **{key: content[key] for key in names},
+        "energy_j": content["energy_j"]["total"],
+        **{f"{kind}_j": content["energy_j"]["by_kind"][kind] for kind in KINDS},
+        "pulses": content["writes"]["pulses"],
+    }
 
 
 def named(contents: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:

@@ -210,7 +210,10 @@ Chart = Bars | Columns | Lines | HeatMap | Spans
 
 @dataclass(frozen=True)
 class View:
-    """An outcome as a person should see it: what it is, about what, verdicts and conditions, the sentence that it comes to."""
+    """An outcome as a person should see it: what it is, about what, verdicts and conditions, the sentence that it comes to.
+
+    `tone` is that of the title.
+    """
 
     title: str
     sections: Sequence[Section]
@@ -218,6 +221,7 @@ class View:
     sentences: Sequence[Sentence] = ()
     said: str = ""
     mark: str = ""
+    tone: Tone = "strong"
 
 
 def synthetic(origin: str) -> list[Sentence]:

@@ -30,7 +30,7 @@ PROSE = 24
 
 def render(view: see.View, console: Console) -> None:
     """Print a view, laid out for the console's width."""
-    console.print(Text(view.title, style="bold"))
+    console.print(Text(view.title, style=STYLES[view.tone]))
     for words in view.about:
         console.print(Text(words, style="dim"))
     say(console, *(sentence for sentence in view.sentences if sentence.where != "page"))

@@ -28,6 +28,7 @@ VIEWS = {
     "Exploration": ("exploration", "exploration"),
     "Comparison": ("comparison", "compare"),
     "Accuracy": ("accuracy", "accuracy"),
+    "Verification": ("verification", "verification"),
     "Sweep": ("sweep", "sweep"),
     "Finding": ("finding", "finding"),
     "Run": ("systolic", "baseline"),

@@ -55,6 +55,8 @@ class Strategy(Shown):
     banks: Choice = field(default_factory=_usual("banks"))
     placement: Choice = field(default_factory=_usual("placement"))
     residency: Choice = field(default_factory=_usual("residency"))
+    cited: tuple[str, ...] = field(default=(), compare=False)
+    """Papers that a strategy's file names beside those of its choices; they say whom to cite, and change nothing else."""
 
     def __post_init__(self) -> None:
         """Refuse a choice that is of another stage."""
@@ -66,8 +68,8 @@ class Strategy(Shown):
     @staticmethod
     def choices(stage: str) -> Mapping[str, type[Choice]]:
         """Return what can be chosen at a stage, by name. OptionError for a stage that there is not."""
-        if stage not in STAGES:
-            raise OptionError(f"a strategy has no stage {stage!r}; {choices(stage, STAGES)}")
+        if not isinstance(stage, str) or stage not in STAGES:
+            raise OptionError(f"a strategy has no stage {stage!r}; {choices(str(stage), STAGES)}")
         return registered(stage)
 
     @classmethod
@@ -75,9 +77,11 @@ class Strategy(Shown):
         """Load a preset or a YAML file. OptionError where there is none, StrategyError for what stands in it."""
         path = PRESETS.path(name_or_path)
         content = read_yaml(path, OptionError)
-        paper_keys(content.get("papers", ()), str(path))
+        cited = paper_keys(content.get("papers", ()), str(path))
+        if name_or_path in PRESETS.names():
+            cited = ()  # A preset's are those of its choices, which may be changed.
         try:
-            return cls().with_({key: value for key, value in content.items() if key not in ABOUT})
+            return replace(cls(), cited=cited).with_({key: v for key, v in content.items() if key not in ABOUT})
         except StrategyError as error:
             raise OptionError(f"{path}: {error}") from None
 
@@ -173,8 +177,8 @@ class Strategy(Shown):
 
     @property
     def papers(self) -> tuple[str, ...]:
-        """The keys of the papers whose techniques are chosen, each once."""
-        return tuple(dict.fromkeys(key for stage in STAGES for key in getattr(self, stage).papers))
+        """The keys of the papers whose techniques are chosen, and of those that the strategy's file names, each once."""
+        return tuple(dict.fromkeys([*(key for stage in STAGES for key in getattr(self, stage).papers), *self.cited]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return every choice with all its settings, as plain values by stage."""
