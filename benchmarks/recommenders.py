@@ -33,7 +33,7 @@ def ran(
     """Run a recommender whole on the second half of a trace, groups made by the first; and score the test from noisy cells."""
     import mho
     from mho.explore import Request
-    from mho.report.whole import run_whole
+    from mho.machine.recommender.whole import run_whole
 
     # Lists of candidates stay whole: the first ones are history.
     history, test = trace.split(0.5, SEED if name == "dlrm" else None)

@@ -284,7 +284,7 @@ def test_a_comparison_has_the_schedule_of_a_strategy_that_is_none_of_the_usual_o
     (tmp_path / "s.yaml").write_text("schedule: {choice: adaptive, effort: 3}\n")
     asked = StrategyOptions(str(tmp_path / "s.yaml"))
     assert [str(each.schedule) for each in asked.strategies("schedule", None, "naive,overlap")] == [
-        "naive", "overlap", "adaptive, effort 3.0",
+        "naive", "overlap", "adaptive (effort 3.0)",
     ]  # fmt: skip
     assert [each.schedule.name for each in asked.strategies("schedule", "naive", "overlap")] == ["naive"]
     assert [each.schedule.name for each in StrategyOptions().strategies("schedule", None, "naive")] == ["naive"]

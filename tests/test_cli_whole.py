@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from mho.machine.recommender import save, seeded_recommender
+from mho.machine.recommender import whole as machine_whole
 from mho.network.trace import Trace, synthesise
-from mho.report import whole as report_whole
 from tests.command_line import Shell, contents
 
 FAST = ("--schedule", "naive", "--dimension", "4")
@@ -160,12 +160,12 @@ def test_a_trace_that_tells_no_rows_has_those_of_the_trained_tables(
 
 
 def test_what_was_found_wrong_ends_with_1(shell: Shell, clicks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = report_whole.reduce
+    original = machine_whole.reduce
 
     def broken(program, table, *more):  # type: ignore[no-untyped-def]
         return original(program, table ^ np.int8(1), *more)
 
-    monkeypatch.setattr(report_whole, "reduce", broken)
+    monkeypatch.setattr(machine_whole, "reduce", broken)
     ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify")
     assert ended.code == 1 and "not exact: " in ended.out
     ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify", "--json", "-")

@@ -21,7 +21,7 @@ from mho.explore import evaluation, judge
 from mho.explore.accuracy import Accuracy, decibels
 from mho.explore.evaluation import evaluate
 from mho.explore.intervals import student, wilson
-from mho.explore.sweeps import Point, Sweep, sweep
+from mho.explore.sweeps import Sweep, point_of, sweep
 from mho.files.store import Store, key_of
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Analog
@@ -377,13 +377,13 @@ def test_every_point_of_a_sweep_is_the_evaluation_there(network: Network, progra
 
     found = sweep(build, samples, analog(), over=over, seeds=2)
     jsonschema.validate(found.to_dict(), SWEEP)
-    assert [tuple(point.values.values()) for point in found.points] == [(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)]
-    for (bits, sigma), each in zip([(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)], found.points, strict=True):
+    assert [tuple(point["values"].values()) for point in found.records] == [(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)]
+    for (bits, sigma), each in zip([(1, 0.0), (1, 0.1), (2, 0.0), (2, 0.1)], found.records, strict=True):
         alone = compiled(network, samples, {"array.cell_bits": bits})
         side = analog().override({"device.programming.sigma": sigma})
         values = {"chip.array.cell_bits": bits, "device.programming.sigma": sigma}
-        assert each == Point.of(values, evaluate(alone, samples, side, seeds=2))
-        assert len(each.seeds) == (2 if sigma else 1)
+        assert each == point_of(values, evaluate(alone, samples, side, seeds=2))
+        assert len(each["seeds"]) == (2 if sigma else 1)
 
 
 def test_a_sweep_compiles_once_for_each_chip_whatever_the_order(network: Network, samples: Samples) -> None:
@@ -396,9 +396,9 @@ def test_a_sweep_compiles_once_for_each_chip_whatever_the_order(network: Network
     over = {"adc.limit": (7, 15), "chip.array.cell_bits": (1, 2)}
     found = sweep(build, samples, analog(), over=over, seeds=1)
     assert asked == [{"array.cell_bits": 1}, {"array.cell_bits": 2}]
-    digests = [each.chip["digest"] for each in found.points]
+    digests = [each["chip"]["digest"] for each in found.records]
     assert digests[:2] == digests[2:] and digests[0] != digests[1]
-    assert [each.values["adc.limit"] for each in found.points] == [7, 7, 15, 15]
+    assert [each["values"]["adc.limit"] for each in found.records] == [7, 7, 15, 15]
 
 
 def test_an_interrupted_sweep_goes_on_and_can_be_extended(program: Program, samples: Samples, tmp_path: Path) -> None:
@@ -456,11 +456,11 @@ def test_fewer_bits_and_more_variation_cost_accuracy_on_real_images(data: Path) 
     program = mho.compile(mho.number.quantise(network, calibration.inputs), "aras", GREEDY.with_(schedule="overlap"))
     content = {"schema": "mho.analog/1", "device": "generic", "adc": {"bits": 9}}
     found = sweep(program, images, Analog.from_dict(content), over={"adc.bits": (9, 4)}, calibration=calibration)
-    exact, coarse = found.points
+    exact, coarse = found.records
     # 128 rows of 2-bit cells give sums to 384, so 9 bits lose nothing; 4 bits round to steps of 25.6.
-    assert exact.agreement == 1.0 and exact.accuracy == exact.in_integers >= 0.7
-    assert coarse.accuracy < exact.accuracy - 0.2
-    assert all(ratio is not None for _, ratio, _ in coarse.layers)
+    assert exact["agreement"] == 1.0 and exact["accuracy"]["mean"] == exact["accuracy"]["integers"] >= 0.7
+    assert coarse["accuracy"]["mean"] < exact["accuracy"]["mean"] - 0.2
+    assert all(layer["snr_db"] is not None for layer in coarse["layers"])
 
 
 def test_samples_are_spread_evenly(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_each_point_is_what_compiling_and_simulating_gives() -> None:
         assert record["area_m2"] == chip.roll_up().area_m2.total and record["refused"] is None
     assert found.best("latency_s")["latency_s"] == min(record["latency_s"] for record in found.records)
     assert "4 points" in repr(found) and found.frame("points")["strategy.schedule"] == ["naive", "aras"] * 2
-    assert Exploration.from_dict(found.to_dict()).to_dict() == found.to_dict()
+    assert Exploration.from_dict(found.to_dict()) == found
 
 
 def test_workers_change_nothing_and_what_is_kept_is_not_measured_again(
@@ -77,7 +77,7 @@ def test_a_point_that_cannot_be_compiled_stays_with_its_reason() -> None:
     assert found.records[1]["latency_s"] is None and "squeezed" in found.records[1]["refused"]
     assert found.front() == found.feasible == found.records[:1]
     with pytest.raises(OptionError, match="no point can be compiled"):
-        Exploration("n", "c", found.records[1:]).best("energy_j")
+        Exploration.of("n", "c", found.records[1:]).best("energy_j")
 
 
 def test_what_a_point_cannot_be_is_refused_before_anything_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_the_front_is_what_no_point_beats(costs: list[tuple[int, int, int]]) -> 
     records = tuple(
         {"values": {"n": n}, "refused": None, **dict(zip(keys, cost, strict=True))} for n, cost in enumerate(costs)
     )
-    kept = {record["values"]["n"] for record in Exploration("n", "c", records).front()}
+    kept = {record["values"]["n"] for record in Exploration.of("n", "c", records).front()}
     for n, cost in enumerate(costs):
         beaten = any(all(a <= b for a, b in zip(other, cost, strict=True)) and other != cost for other in costs)
         assert (n in kept) != beaten
@@ -128,7 +128,7 @@ def test_the_front_is_what_no_point_beats(costs: list[tuple[int, int, int]]) -> 
 def test_an_exploration_is_shown_with_its_front_and_its_refusals() -> None:
     record = {"values": {"chip.tiles": 4}, "latency_s": 1e-3, "energy_j": 2e-6, "area_m2": 1e-6, "refused": None}
     refused = {**dict.fromkeys(record), "values": {"chip.tiles": 1}, "refused": "does not fit"}
-    shown = view(Exploration("net", "chip", (record, refused)))
+    shown = view(Exploration.of("net", "chip", (record, refused)))
     (points,) = [section for section in shown.sections if isinstance(section, Table)]
     assert (
         points.tones == {0: "strong"}

@@ -189,16 +189,16 @@ def test_bits_of_real_digits_are_found_and_taken_up_again(
     path = tmp_path / "results.jsonl"
     found = find(program, given, over=ordered("adc.bits"), loss=40, calibration=measured, done=Store(path))
     # 9 bits hold any sum of 128 rows of 2-bit cells: exact, without a sample; 1 bit loses nearly all.
-    probes = {probe.value: probe for probe in found.boundary.probes}
-    assert probes[24].loss.proven and probes[12].loss.proven and not probes[1].loss.proven
-    assert found.boundary.decided and found.value is not None and 2 <= found.value <= 6
-    assert found.boundary.beyond is not None and found.boundary.beyond.value == found.value - 1
+    probes = {probe["value"]: probe for probe in found.records}
+    assert probes[24]["proven"] and probes[12]["proven"] and not probes[1]["proven"]
+    assert found.content["decided"] and found.value is not None and 2 <= found.value <= 6
+    assert found.content["next"] == found.value - 1
     assert f"adc.bits at least {found.value}: no more than 40 points are lost" in found.sentence
     for value, probe in probes.items():
         alone = mho.explore.evaluate(
             program, given, mho.machine.Analog().override({"adc.bits": value}), calibration=measured
         )
-        assert (alone.in_integers - alone.accuracy <= 0.4) == (probe.side == "within")
+        assert (alone.in_integers - alone.accuracy <= 0.4) == (probe["side"] == "within")
 
     def none(*_: object, **__: object) -> None:
         raise AssertionError("executed again")
@@ -214,7 +214,7 @@ def test_a_few_samples_cannot_decide_and_say_so(digits: tuple[Program, Samples, 
     program, given, measured = digits
     few = given.spread(40)
     found = find(program, few, over=ordered("adc.bits", 2, 12), loss=1, calibration=measured)
-    assert not found.boundary.decided and "40 samples cannot decide" in found.sentence
+    assert not found.content["decided"] and "40 samples cannot decide" in found.sentence
     assert found.value == 9
     told = found.to_dict()
     assert (told["decided"], told["next"], told["side"]) == (False, 8, "least")
@@ -227,7 +227,7 @@ def test_the_largest_variation_is_found_too(digits: tuple[Program, Samples, Samp
     found = find(program, given.spread(128), analog, over=over, loss=30, seeds=3, calibration=measured)
     assert found.to_dict()["side"] == "largest"
     assert found.value in (0.1, 0.2)
-    assert max(probe.loss.chips for probe in found.boundary.probes) == 3
+    assert max(probe["chips"] for probe in found.records) == 3
 
 
 def test_rows_of_the_chip_compile_anew(digits: tuple[Program, Samples, Samples]) -> None:
@@ -241,7 +241,7 @@ def test_rows_of_the_chip_compile_anew(digits: tuple[Program, Samples, Samples])
 
     found = find(build, given.spread(128), over=ordered("chip.array.rows", 16, 128, 16), loss=5, calibration=measured)
     # 21 rows of 2-bit cells sum to 63: 16 rows are exact with 6 bits.
-    assert found.boundary.probes[0].loss.proven
+    assert found.records[0]["proven"]
     assert found.to_dict()["side"] in (None, "largest")
 
 

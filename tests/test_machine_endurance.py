@@ -427,7 +427,7 @@ def test_terminal_and_page_tell_lifetimes_where_they_were_asked_for(small: Progr
 
     from rich.console import Console
 
-    from mho.report.comparison import Comparison
+    from mho.explore import Comparison
     from mho.report.run import years
     from mho.report.views import page as render_html
     from mho.report.views import show
@@ -447,13 +447,13 @@ def test_terminal_and_page_tell_lifetimes_where_they_were_asked_for(small: Progr
         assert worst in found
         # With shapes alone the worst cell's changes are an upper bound, so its lifetime is a lower one.
         assert f"≥ {years(lived['changed']['years_worst'])}" in found
-    table = shown(lambda console: show(Comparison((asked, asked)), console))
+    table = shown(lambda console: show(Comparison.between(asked, asked), console))
     assert table.count(f"≥ {years(lived['changed']['years_levelled'])}") >= 2
     assert all(len(line) <= width for line in [*text.splitlines(), *table.splitlines()])
     assert table.splitlines()[0].startswith("resnet20 on aras*")
     for found in (
         shown(lambda console: show(plain, console)),
-        shown(lambda console: show(Comparison((plain,)), console)),
+        shown(lambda console: show(Comparison.between(plain), console)),
     ):
         assert "years" not in found and "Endurance" not in found
     assert "Endurance" not in render_html(plain)

@@ -13,8 +13,8 @@ from rich.console import Console
 import mho
 from mho.chip import Chip
 from mho.engineering import quantity, ratio
+from mho.explore import Comparison
 from mho.network.graph import Network
-from mho.report.comparison import Comparison
 from mho.report.views import show
 from mho.strategy import registered
 from tests.strategies import GREEDY, chips, networks
@@ -43,7 +43,7 @@ def summarised(report: mho.Report, width: int) -> str:
 
 def compared(reports: list[mho.Report], width: int) -> str:
     screen = console(width)
-    show(Comparison(tuple(reports)), screen)
+    show(Comparison.between(*reports), screen)
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
 
@@ -140,4 +140,4 @@ def test_variants_of_one_chip_are_told_apart(reports: list[mho.Report]) -> None:
 
 def test_a_comparison_of_nothing_is_refused() -> None:
     with pytest.raises(mho.errors.OptionError, match="at least one report"):
-        Comparison(())
+        Comparison.between()

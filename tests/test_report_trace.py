@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
+from mho.machine.bandwidth import bandwidth
 from mho.network.graph import Network
 from mho.program import Activate, Transfer, Write
 from mho.program.instructions import NAMES
 from mho.program.work import write_bytes
-from mho.report.bandwidth import bandwidth
 from mho.report.lanes import lanes
 from mho.report.trace import PROCESSES, render_trace
 from mho.strategy import registered

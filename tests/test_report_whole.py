@@ -16,14 +16,14 @@ import mho
 from mho.errors import MappingError, OptionError
 from mho.machine.lookup.service import serve
 from mho.machine.recommender import Recommender, Table, seeded_recommender
+from mho.machine.recommender import whole as machine_whole
+from mho.machine.recommender.whole import Whole, compare, run_whole
 from mho.mapping.embedding import Layout, group, replicate
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace, synthesise
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
-from mho.report import whole as report_whole
 from mho.report.views import show
-from mho.report.whole import Whole, compare, run_whole
 from tests.lookup_oracle import trace_of
 from tests.strategies import GREEDY
 
@@ -56,7 +56,7 @@ def layout() -> Layout:
     return replicate(group(made(), 128, method="fast"), made(), 1.6)
 
 
-def compiling(schedule: str = "naive") -> report_whole.Compile:
+def compiling(schedule: str = "naive") -> machine_whole.Compile:
     def compiled(network: QuantisedNetwork, rest: mho.Chip) -> Program:
         return mho.compile(network, rest, GREEDY.with_(schedule=schedule))
 
@@ -89,6 +89,19 @@ def test_parts_sum_and_the_slower_one_sets_the_pace(schedule: str) -> None:
     assert found.area_m2()["tables"] < found.area_m2()["chip"] == chip().roll_up().area_m2.total
     assert data["schema"] == "mho.whole/1" and data["recommender"]["synthetic"]
     assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_a_whole_recommender_comes_back_from_its_data() -> None:
+    found = run()
+    data = json.loads(json.dumps(found.to_dict()))
+    back = Whole.from_dict(data)
+    assert back.to_dict() == data and repr(back) == repr(found) and back.frame("parts") == found.frame("parts")
+    assert back.dense.latency_s == found.dense.latency_s and back.service.headline() == found.service.headline()
+    for key in data:
+        with pytest.raises(OptionError, match="schema"):
+            Whole.from_dict({name: value for name, value in data.items() if name != key})
+    with pytest.raises(OptionError, match=r"mho\.whole/1"):
+        Whole.from_dict({**data, "tables": {**data["tables"], "area_m2": {}}})
 
 
 def test_a_batch_that_is_not_whole_changes_no_pace() -> None:
@@ -144,14 +157,14 @@ def test_a_wrong_code_in_a_table_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     trace, model = made(), recommender()
     # A row that the first batch looks up; cells hold something else than the tables that the reference adds up.
     row = int(trace.flat[0])
-    original = report_whole.reduce
+    original = machine_whole.reduce
 
     def broken(program, table, *more):  # type: ignore[no-untyped-def]
         wrong = table.copy()
         wrong[row, 1] ^= 4
         return original(program, wrong, *more)
 
-    monkeypatch.setattr(report_whole, "reduce", broken)
+    monkeypatch.setattr(machine_whole, "reduce", broken)
     found = run_whole(model, trace, layout(), chip(), compiling(), batch=BATCH, verified=BATCH)
     assert not found.right
     text = found.verified or ""
@@ -172,27 +185,27 @@ def test_a_row_that_sits_elsewhere_than_the_layout_says_is_found(monkeypatch: py
     members = right.members.copy()
     members[[place, other]] = members[[other, place]]
     wrong = replace(right, members=members)
-    original = report_whole.reduce
+    original = machine_whole.reduce
 
     def broken(program, table, *more):  # type: ignore[no-untyped-def]
         """Dispatched by one layout, written by another."""
         seats = Seats(wrong, program.seats.chip, program.seats.dimension)
         return original(replace(program, seats=seats), table, *more)
 
-    monkeypatch.setattr(report_whole, "reduce", broken)
+    monkeypatch.setattr(machine_whole, "reduce", broken)
     found = run_whole(recommender(), trace, right, chip(), compiling(), batch=BATCH, verified=BATCH)
     assert not found.right and (found.verified or "").startswith("not exact")
 
 
 def test_a_wrong_score_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = report_whole.execute
+    original = machine_whole.execute
 
     def broken(program, inputs):  # type: ignore[no-untyped-def]
         found = original(program, inputs)
         found["score"][3, 0] += 1
         return found
 
-    monkeypatch.setattr(report_whole, "execute", broken)
+    monkeypatch.setattr(machine_whole, "execute", broken)
     found = run_whole(recommender(), made(), layout(), chip(), compiling(), batch=BATCH, verified=2 * BATCH)
     assert found.verified == f"not exact: 0 of {2 * BATCH * 3} vectors and 2 of {2 * BATCH} scores differ"
 

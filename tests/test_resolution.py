@@ -14,6 +14,7 @@ import mho
 from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
 from mho.chip.describe import full_column
+from mho.explore import Comparison
 from mho.machine.analog import Analog, Signals
 from mho.machine.resolution import resolution
 from mho.mapping.coding import block_levels
@@ -21,7 +22,6 @@ from mho.network.graph import Network
 from mho.network.layers import Array, Input, Linear
 from mho.network.samples import synthetic
 from mho.program import Program
-from mho.report.comparison import Comparison
 from mho.report.views import page as render_html
 from mho.report.views import show
 from tests.strategies import GREEDY, chips, networks
@@ -208,6 +208,6 @@ def test_green_never_stands_alone_where_converters_fall_short() -> None:
         assert f'<p class="badge {colour}">{bits}-bit converters' in page
         assert '<p class="badge good">executed' in page
         assert str(verdict.losses) in text and str(verdict.losses) in unescape(page)
-        assert f'<p class="badge {colour}">{bits}-bit converters' in render_html(Comparison((report,)))
+        assert f'<p class="badge {colour}">{bits}-bit converters' in render_html(Comparison.between(report))
         measured = report.to_dict()["converters"]["measured"]
         assert (measured["rounded"] > 0) == (colour == "warn") and measured["samples"] == len(x)

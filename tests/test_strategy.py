@@ -275,7 +275,7 @@ def test_papers_of_a_strategys_file_are_cited(shell: Shell, tmp_path: Path) -> N
 def test_a_template_names_each_setting_of_a_stage_once(tmp_path: Path) -> None:
     text = strategy_template("default", "mine", "mine.yaml")
     stage = text[text.index("\ncoding:") : text.index("\nmapping:")]
-    assert stage.count("# grid: ...  # of grid and budget: ") == 1
+    assert stage.count("# grid: ...  # of budget: a list of text; of grid: text") == 1
     named = [line.split(":")[0] for line in stage.splitlines() if line.startswith("  # ")]
     assert len(named) == len(set(named))
 

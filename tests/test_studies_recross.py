@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mho
 from mho import studies
-from mho.explore import DESIGNS, Request
+from mho.explore import Request
 from mho.mapping.embedding import group
 from mho.studies.recross import measure
 from mho.studies.recross.against import SIDES, against
@@ -138,7 +139,7 @@ def test_figures_are_those_of_the_library(quick: tuple[studies.Study, Path]) -> 
     layout = group(history, 128, method="greedy", seed=0)
     touched = layout.groups_per_bag(test).mean()
     assert ours(study, f"groups/touched/greedy/{PRODUCTION}") == pytest.approx(touched)
-    found = DESIGNS["recross"](Request(history, chip())).serve(test, 64, 256)
+    found = mho.explore.design("recross", Request(history, chip())).serve(test, 64, 256)
     assert ours(study, f"against/time/recross/{PRODUCTION}") == pytest.approx(found.batch_s.mean())
     assert ours(study, f"against/energy/recross/{PRODUCTION}") == pytest.approx(found.energy_j / test.bags)
     assert ours(study, f"against/parts/nmars/{PRODUCTION}") == pytest.approx(test.lookups / test.bags)

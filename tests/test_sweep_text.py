@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import mho
 from mho.cli.strategy import analog_keys
-from mho.explore.accuracy import Subject
-from mho.explore.sweeps import Point, Sweep, combinations
+from mho.explore.accuracy import Accuracy, Subject
+from mho.explore.sweeps import Sweep, combinations, point_of
 from mho.report.plot import draw
 from mho.report.sweep import axis, conclusion, drawing, places, unit
 
@@ -78,23 +78,16 @@ def test_every_key_that_ends_in_its_unit_has_it() -> None:
 
 def a_sweep(over: Any, accuracies: list[float], integers: float = 0.9, samples: int = 100_000) -> Sweep:
     """Return a sweep with these accuracies."""
-    subject = Subject("net", "file", "aras", {}, "data", samples)
-    points = [
-        Point(
-            values=values,
-            chip={"name": "chip", "digest": "0"},
-            draws=False,
-            samples=samples,
-            seeds=(0,),
-            right=(round(accuracy * samples),),
-            right_in_integers=round(integers * samples),
-            agreement=1.0,
-            clip_rate=0.0,
-            layers=(),
-        )
-        for values, accuracy in zip(combinations(over), accuracies, strict=True)
-    ]
-    return Sweep(subject, over, mho.machine.Analog(), None, tuple(points), ())
+    subject, analog = Subject("net", "file", "aras", {}, "data", samples), mho.machine.Analog()
+    points = []
+    for values, accuracy in zip(combinations(over), accuracies, strict=True):
+        right, of_integers = round(accuracy * samples), round(integers * samples)
+        chip = {"name": "chip", "digest": "0"}
+        alone = Accuracy(subject, chip, analog, False, (0,), (right,), (samples,), of_integers, None, (), {}, ())
+        points.append(point_of(values, alone))
+    parameters = [{"key": key, "values": values} for key, values in over]
+    return Sweep({**subject.to_dict(), "analog": analog.to_dict(), "parameters": parameters, "accuracy": {"float": None},
+                  "points": points, "notes": []})  # fmt: skip
 
 
 @pytest.mark.parametrize(

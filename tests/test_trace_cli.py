@@ -114,3 +114,9 @@ def test_the_command_lines_range_of_rows_is_the_librarys() -> None:
     from mho.network.trace import trace
 
     assert table()["rows"]["reads"][-1] == trace.MOST_ROWS
+
+
+@pytest.mark.parametrize("option", ["--no-header", "--header", "--basket", "--query=a"])
+def test_what_reads_a_file_is_refused_where_a_trace_is_made_up(shell: Shell, option: str) -> None:
+    ended = shell("trace", "--synthetic", option)
+    assert ended.code == 2 and " is for a FILE, not for --synthetic" in ended.err

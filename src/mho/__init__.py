@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mho import chip as chip
-    from mho import errors, explore
+    from mho import errors
     from mho import machine as machine
     from mho import mapping as mapping
     from mho import network as network
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mho import training as training
     from mho.chip import Chip
     from mho.core import Core
-    from mho.explore import Exploration, Space
+    from mho.explore import Exploration, Room, Space
     from mho.machine import Verification, execute, verify
     from mho.machine.report import Report, simulate
     from mho.network import Network, zoo
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from mho.schedule import compile
     from mho.strategy import Strategy
     from mho.version import __version__
+
+    explore: Room
+    """The function of the name, and the room that holds it."""
 
 _WHERE = {
     "Chip": "mho.chip",

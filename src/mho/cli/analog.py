@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.cli.command import InterruptedWorkError
-from mho.cli.inputs import read_changes
-from mho.errors import AnalogError, ChipError, DeviceError, OptionError, choices
+from mho.cli.inputs import overridden, read_changes
+from mho.errors import AnalogError, DeviceError, OptionError, choices
 
 if TYPE_CHECKING:
     from mho.chip import Chip
@@ -54,10 +54,7 @@ def vary_analog(analog: Analog, changes: Mapping[str, Any], option: str) -> Anal
 
 def vary_chip(chip: Chip, changes: Mapping[str, Any], option: str) -> Chip:
     """Change values of the chip that `option` names, without their prefix. ChipError naming the option."""
-    try:
-        return chip.override(dict(changes), source="given on the command line") if changes else chip
-    except ChipError as error:
-        raise ChipError(f"{option}, chip: {str(error).removeprefix('override: ')}") from None
+    return overridden(chip, changes, f"{option}, chip")
 
 
 class Follow:

@@ -37,7 +37,7 @@ def compare(
     target.check(out=out)
 
     import mho
-    from mho.report.comparison import Comparison
+    from mho.explore import Comparison
     from mho.report.views import save
 
     with progress(target.quiet) as say:
@@ -47,7 +47,7 @@ def compare(
             say(f"compiling and simulating: {each.schedule.name}")
             program = mho.compile(subject, loaded, each)
             reports.append(mho.simulate(program, endurance=life.endurance, rate=life.rate))
-        compared = Comparison(tuple(reports))
+        compared = Comparison.between(*reports)
         if out is not None:
             save(compared, out)
     target.deliver(compared, None, f"written to {out / 'compare.html'} and compare.json" if out else "", highlight=True)

@@ -44,13 +44,15 @@ def load_chip(name: str, overrides: Sequence[str] | None) -> Chip:
 
 def varied(machine: Machine, overrides: Sequence[str] | None, example: str) -> Machine:
     """Change what --set asks for; `example` shows what may follow it."""
-    changes = read_changes(overrides, example)
-    if not changes:
-        return machine
+    return overridden(machine, read_changes(overrides, example), "--set")
+
+
+def overridden(machine: Machine, changes: Mapping[str, Any], option: str) -> Machine:
+    """Change values of a machine; what cannot be is told as that of an option. ChipError naming it."""
     try:
-        return machine.override(changes, source="given on the command line")
+        return machine.override(dict(changes), source="given on the command line") if changes else machine
     except ChipError as error:
-        raise ChipError(f"--set: {str(error).removeprefix('override: ')}") from None
+        raise ChipError(f"{option}: {str(error).removeprefix('override: ')}") from None
 
 
 def read_changes(overrides: Sequence[str] | None, example: str) -> dict[str, Any]:
@@ -90,14 +92,6 @@ class ModelOptions:
     input_size: int | None = None
     sequence: int | None = None
     shape: list[str] | None = None
-
-    def of_networks(self) -> dict[str, bool]:
-        """Say of each option that is for single networks whether it is given."""
-        return {
-            "--input-size": self.input_size is not None,
-            "--sequence": self.sequence is not None,
-            "--shape": bool(self.shape),
-        }
 
 
 def draws_weights(model: str, weights: str | None, *, values: bool) -> bool:

@@ -14,9 +14,7 @@ from mho.shown import columns
 def models(*, target: Target) -> None:
     """List the models that are known by name, what they read, and how much of it where no option says otherwise."""
     from mho.network import zoo
-    from mho.report.console import terminal
     from mho.report.sections import Table, View
-    from mho.report.terminal import render
 
     target.check()
     listing: list[dict[str, object]] = [
@@ -27,66 +25,49 @@ def models(*, target: Target) -> None:
         else {"name": name, "reads": "tokens", "option": "sequence", "default": zoo.SEQUENCE}
         for name in zoo.names()
     ]
-    if not target.emit({"schema": "mho.models/1", "models": listing}, lambda: columns(listing)):
-        lines = [
-            (str(each["name"]), str(each["reads"]), f"--{str(each['option']).replace('_', '-')} {each['default']}")
-            for each in listing
-        ]
-        table = Table(heads=("model", "reads", "unless given otherwise"), lines=lines, prose=True)
-        render(View("models", [table]), terminal(highlight=False))
+    lines = [
+        (str(each["name"]), str(each["reads"]), f"--{str(each['option']).replace('_', '-')} {each['default']}")
+        for each in listing
+    ]
+    table = Table(heads=("model", "reads", "unless given otherwise"), lines=lines, prose=True)
+    content = {"schema": "mho.models/1", "models": listing}
+    target.present(content, lambda: columns(listing), lambda: View("models", [table]))
 
 
 def chips(*, target: Target) -> None:
     """List the chip presets, with what follows from each: weights it holds, times, area and peak power."""
     from mho.chip import Chip
     from mho.report import chips as views
-    from mho.report.console import terminal
-    from mho.report.terminal import render
 
     target.check()
     presets = [Chip.load(name) for name in Chip.presets()]
     listing = [{"name": chip.name, "description": chip.description, "digest": chip.digest} for chip in presets]
-    if not target.emit({"schema": "mho.chips/1", "chips": listing}, lambda: columns(map(views.chip_record, presets))):
-        render(views.presets(presets), terminal(highlight=False))
+    content = {"schema": "mho.chips/1", "chips": listing}
+    target.present(content, lambda: columns(map(views.chip_record, presets)), lambda: views.presets(presets))
 
 
-def devices(
-    device: str | None = None,
-    *,
-    target: Target,
-) -> None:
+def devices(device: str | None = None, *, target: Target) -> None:
     """List the devices (cells) for --set device=NAME; or show one, every value with its source."""
     from mho.machine.analog.devices import Device
     from mho.report import devices as views
-    from mho.report.console import terminal
-    from mho.report.terminal import render
 
     target.check()
     if device is not None:
-        loaded = Device.load(device)
-        if not target.emit(loaded.to_dict(), lambda: loaded.frame("values")):
-            render(views.view(loaded), terminal(highlight=False))
+        target.deliver(Device.load(device), "values")
         return
     presets = [Device.load(name) for name in Device.presets()]
     records = [views.record(each) for each in presets]
-    if not target.emit({"schema": "mho.devices/1", "devices": records}, lambda: columns(records)):
-        render(views.presets(presets), terminal(highlight=False))
+    content = {"schema": "mho.devices/1", "devices": records}
+    target.present(content, lambda: columns(records), lambda: views.presets(presets))
 
 
-def show(
-    chip: str,
-    *,
-    overrides: list[str] | None = None,
-    target: Target,
-) -> None:
+def show(chip: str, *, overrides: list[str] | None = None, target: Target) -> None:
     """Show a chip: every value with its source, and area, power and leakage rolled up from its components."""
-    from mho.report.console import terminal
-    from mho.report.views import show as shown
+    from mho.report.views import view
 
     target.check()
     loaded = load_chip(chip, overrides)
-    if not target.emit(loaded.describe(), lambda: loaded.frame("values")):
-        shown(loaded, terminal(highlight=False))
+    target.present(loaded.describe(), lambda: loaded.frame("values"), lambda: view(loaded))
 
 
 def list_program(program: Path, *, json_to: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,15 @@ def _reader(name: str, *bounds: float) -> Callable[[Any], Any]:
     return read
 
 
+def given(group: Any, *names: str) -> dict[str, bool]:
+    """Say of each option of a group, or of some of them, as it is written, whether it is given."""
+    usual = {each.name: each.default for each in fields(group)}
+    return {
+        table()[name].get("written", f"--{name.replace('_', '-')}").partition("/")[0]: value not in (usual[name], [])
+        for name, value in ((name, getattr(group, name)) for name in names or usual)
+    }
+
+
 @dataclass(frozen=True)
 class SampleFiles:
     """The files of samples that are executed and that calibrate."""
@@ -140,10 +149,6 @@ class SampleFiles:
     calibration: Path | None = None
     key: list[str] | None = None
 
-    def given(self) -> dict[str, bool]:
-        """Say of each option whether it is given."""
-        return {"--data": self.data is not None, "--calibration": self.calibration is not None, "--key": bool(self.key)}
-
 
 @dataclass(frozen=True)
 class Lifetime:
@@ -151,10 +156,6 @@ class Lifetime:
 
     endurance: float | None = None
     rate: Any = None
-
-    def given(self) -> dict[str, bool]:
-        """Say of each option whether it is given."""
-        return {"--endurance": self.endurance is not None, "--rate": self.rate is not None}
 
     def check(self) -> None:
         """Refuse a rate that changes nothing."""

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError, OutputError, printable
 from mho.files.text import json_text
 from mho.shown import Columns, csv_text
+
+if TYPE_CHECKING:
+    from mho.report.sections import View
 
 PROGRAM_SUFFIX = ".mho"
 STANDARD_OUTPUT = "-"
@@ -74,13 +77,28 @@ class Target:
 
     def deliver(self, outcome: Any, table: str | None, *written: str, highlight: bool = False) -> None:
         """Write an outcome where asked, a table of it as CSV; else show it on the terminal, then say what was `written` where."""
-        if self.emit(outcome.to_dict(), lambda: outcome.frame(table)):
+        from mho.report.views import view
+
+        self.present(
+            outcome.to_dict(), lambda: outcome.frame(table), lambda: view(outcome), *written, highlight=highlight
+        )
+
+    def present(
+        self,
+        data: Mapping[str, Any],
+        table: Callable[[], Columns],
+        view: Callable[[], View],
+        *written: str,
+        highlight: bool = False,
+    ) -> None:
+        """Write data and their table where asked; else show a view on the terminal, then say what was `written` where."""
+        if self.emit(data, table):
             return
         from mho.report.console import terminal
-        from mho.report.views import show
+        from mho.report.terminal import render
 
         console = terminal(highlight=highlight)
-        show(outcome, console)
+        render(view(), console)
         for text in filter(None, written):
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 

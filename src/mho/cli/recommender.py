@@ -66,8 +66,8 @@ def run_recommender(asked: Asked, *, out: Path | None, target: Target) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
     import mho
     from mho.explore import Request
+    from mho.machine.recommender.whole import run_whole
     from mho.report.views import save
-    from mho.report.whole import run_whole
 
     reading, options = asked.reading, asked.whole
     seed = SEED if reading.seed is None else reading.seed
@@ -119,8 +119,8 @@ def _check_weights(weights: str | None, dimension: int | None) -> None:
 def _opened(path: Path, weights: str | None, dimension: int | None, seed: int) -> tuple[Trace, Recommender]:
     """Return the trace and the recommender that it is for."""
     from mho.machine.recommender import open_recommender, seeded_recommender
+    from mho.machine.recommender.whole import check_tables
     from mho.network.trace import read
-    from mho.report.whole import check_tables
 
     if weights in (None, "seeded"):
         trace = read(path)

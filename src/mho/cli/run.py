@@ -8,7 +8,7 @@ import typer
 
 from mho.cli.compiling import Compiling, opened
 from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
-from mho.cli.options import Lifetime, SampleFiles
+from mho.cli.options import Lifetime, SampleFiles, given
 from mho.cli.outputs import Target, print_papers, progress
 from mho.cli.recommender import CHIP, Asked, RecommenderOptions, refuse, run_recommender
 from mho.cli.strategy import StrategyOptions, check_sampled
@@ -46,11 +46,12 @@ def run(
     whole.check()
     if whole.trace is not None:
         later = {"--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
-        refuse(model, {**samples.given(), **life.given(), **reading.of_networks(), **strategy.of_codes(), **later})
+        of_networks = given(reading, "input_size", "sequence", "shape")
+        refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
         asked = Asked(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
         raise typer.Exit(int(not run_recommender(asked, out=out, target=target)))
     chosen = strategy.strategy()
-    check_sampled(samples.given(), chosen, executed=None if verify else "--verify, ")
+    check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")
     life.check()
     work = Compiling.of(
         model, reading, [chosen], SampleOptions(samples.data, samples.calibration, samples.key), executes=verify
@@ -60,13 +61,13 @@ def run(
     from mho.report import views
 
     with progress(target.quiet) as say:
-        loaded, subject, given = opened(work, chip or "aras", overrides, None, say)
+        loaded, subject, executed = opened(work, chip or "aras", overrides, None, say)
         say("compiling")
         program = mho.compile(subject, loaded, work.strategies[0])
         verdict = None
-        if given is not None:
+        if executed is not None:
             say("executing the program and the integer reference")
-            batch = given.first(execution_count(program.network, None))
+            batch = executed.first(execution_count(program.network, None))
             verdict = mho.verify(program, batch.inputs, losses=samples.data is not None)
         say("simulating")
         report = mho.simulate(program, verified=verdict, endurance=life.endurance, rate=life.rate)

@@ -11,6 +11,7 @@ import typer
 from mho.cli.outputs import Target, progress
 
 if TYPE_CHECKING:
+    from mho.report.sections import View
     from mho.studies import Standing, Study
 
 EPILOG = (
@@ -49,8 +50,9 @@ def study(
         return
     with progress(target.quiet) as say:
         found = studies.run(name, out, quick=quick, data=data, say=say, workers=workers)
-    if not target.emit(found.to_dict(), lambda: found.frame("rows")):
-        _print(found, out)
+    told, view = _told(found)
+    left = f"{len(found.rows) - told} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
+    target.present(found.to_dict(), lambda: found.frame("rows"), lambda: view, left)
 
 
 def _print_standing(standing: Standing) -> None:
@@ -67,21 +69,16 @@ def _networks(found: Study) -> str:
     return ", ".join(names) if 0 < len(names) <= NAMED else "these networks"
 
 
-def _print(found: Study, out: Path) -> None:
-    """Show the rows that have a figure of the paper; where none has, the first that were measured."""
+def _told(found: Study) -> tuple[int, View]:
+    """Return how many rows are shown, and them: those with a figure of the paper; where none has, the first measured."""
     from dataclasses import replace
 
-    from mho.report.console import terminal
     from mho.report.sections import View
-    from mho.report.terminal import render
     from mho.studies.layout import listed
 
-    console = terminal(highlight=False)
     told = [row for row in found.rows if row.paper is not None]
     title = f"{found.name}: what the paper gives a figure for"
     if not told:
         told = [row for row in found.rows if row.ours is not None][:MEASURED]
         title = f"{found.name}: the paper has no figure for {_networks(found)}; the first of what was measured"
-    render(View(title, [replace(listed(told), wrapped=True)]), console)
-    written = f"{len(found.rows) - len(told)} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
-    console.print(written, markup=False, soft_wrap=True)
+    return len(told), View(title, [replace(listed(told), wrapped=True)])

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mho.cli.options import given
 from mho.cli.outputs import Target, progress
 from mho.cli.trace_options import MakingOptions, ReadingOptions
 from mho.errors import OptionError, OutputError
@@ -86,11 +87,10 @@ def _check(file: Path | None, synthetic: bool, reading: ReadingOptions, making: 
     """Refuse what does not go together."""
     if (file is None) != synthetic:
         raise OptionError("give either a trace's FILE or --synthetic")
-    if not synthetic and making.given():
-        raise OptionError(f"{making.given()[0]} is for --synthetic")
-    if synthetic and reading.given():
-        name = next(iter(reading.given())).replace("_", "-")
-        raise OptionError(f"--{'ignore' if name == 'ignored' else name} is for a FILE, not for --synthetic")
+    group, meant = (reading, "a FILE, not for --synthetic") if synthetic else (making, "--synthetic")
+    for option, there in given(group).items():
+        if there:
+            raise OptionError(f"{option} is for {meant}")
     if making.cohesion is not None and making.community_size is None:
         raise OptionError("--cohesion needs --community-size")
 

@@ -47,9 +47,3 @@ class MakingOptions:
     community_size: int | None = None
     cohesion: float | None = None
     distinct: bool = False
-
-    def given(self) -> list[str]:
-        """Return the options given, as they are written."""
-        return [
-            f"--{each.name.replace('_', '-')}" for each in fields(self) if getattr(self, each.name) not in (None, False)
-        ]

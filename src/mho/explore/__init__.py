@@ -5,10 +5,10 @@ The room is called as what it is for: mho.explore(network, chip, space).
 
 import sys
 from types import ModuleType
-from typing import Any
 
 from mho.explore.accuracy import Accuracy
 from mho.explore.bisection import find
+from mho.explore.comparison import Comparison
 from mho.explore.designs import DESIGNS, Design, Request, ablation, design
 from mho.explore.evaluation import evaluate
 from mho.explore.exploration import Exploration
@@ -19,16 +19,17 @@ from mho.explore.space import Space, explore
 from mho.explore.sweeps import Sweep, sweep
 
 __all__ = [
-    "DESIGNS", "Accuracy", "Design", "Exploration", "Finding", "Ordered", "Recommendation", "Request", "Space", "Sweep",
-    "ablation", "design", "evaluate", "explore", "find", "ordered", "recommend", "sweep",
+    "DESIGNS", "Accuracy", "Comparison", "Design", "Exploration", "Finding", "Ordered", "Recommendation", "Request", "Space",
+    "Sweep", "ablation", "design", "evaluate", "explore", "find", "ordered", "recommend", "sweep",
 ]  # fmt: skip
 
 
-class _Room(ModuleType):
+class Room(ModuleType):
     """A module that can be called: the public function bears the room's name, and importing a room sets it on its package."""
 
-    def __call__(self, *args: Any, **options: Any) -> Exploration:
-        return explore(*args, **options)
+    __call__ = staticmethod(explore)
+    evaluate, find = staticmethod(evaluate), staticmethod(find)
+    sweep, recommend = staticmethod(sweep), staticmethod(recommend)
 
 
-sys.modules[__name__].__class__ = _Room
+sys.modules[__name__].__class__ = Room

@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from mho.errors import OptionError
 from mho.explore.intervals import Mean, student, wilson
 from mho.explore.remedy import Remedy
+from mho.files.outcome import Outcome
 from mho.machine.analog.signals import LayerSignal
 from mho.machine.analog.spec import Analog
 from mho.program import Program
-from mho.shown import Columns, Shown, columns
+from mho.shown import Columns, columns
 from mho.version import __version__
 
 if TYPE_CHECKING:
@@ -61,21 +61,75 @@ def chip_record(program: Program) -> dict[str, str]:
     return {"name": program.chip.name, "digest": program.chip.digest}
 
 
-def checked(content: Mapping[str, Any], schema: str) -> Mapping[str, Any]:
-    """Return the data of an outcome. OptionError where they are of another schema."""
-    found = content.get("schema")
-    if found != schema:
-        raise OptionError(f"this is no outcome of schema {schema!r}: its schema is {found!r}")
-    return content
+def counted(shares: list[float], samples: int) -> tuple[int, ...]:
+    """Return how many of the samples shares are."""
+    return tuple(round(share * samples) for share in shares)
 
 
-class Judged:
-    """Accuracies of one program on the chips of several seeds: what follows from how many samples each classifies rightly."""
+@dataclass(frozen=True, repr=False)
+class Accuracy(Outcome):
+    """The accuracy of a program on the chips that the seeds draw.
 
-    samples: int
+        found = mho.explore.evaluate(program, samples, mho.machine.Analog.load("six-bits.yaml"))
+        found.accuracy, found.seed_interval, found.sample_interval
+        mho.explore.Accuracy.from_dict(found.to_dict()) == found
+
+    right, agreeing: for each seed, how many samples are classified rightly, and how many as by the integers. `draws` says
+    whether chips differ at all. `layers` adds up what the seeds saw, in the order of execution. right_in_float is None where
+    the float weights are not known. `converters`: which sums they resolve (`Resolution.to_dict`). `remedies`: what may bring back
+    accuracy that converters lose, None where it was not tried (`mho.explore.advice`).
+    """
+
+    subject: Subject
+    chip: Mapping[str, str]
+    analog: Analog
+    draws: bool
     seeds: tuple[int, ...]
     right: tuple[int, ...]
+    agreeing: tuple[int, ...]
     right_in_integers: int
+    right_in_float: int | None
+    layers: tuple[LayerSignal, ...]
+    converters: Mapping[str, Any]
+    notes: tuple[str, ...]
+    remedies: tuple[Remedy, ...] | None = None
+    version: str = __version__
+    schema: ClassVar[str] = SCHEMA
+
+    @property
+    def samples(self) -> int:
+        """How many samples were classified."""
+        return self.subject.samples
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the converters resolve every sum."""
+        return not self.converters["short"]
+
+    def headline(self) -> str:
+        """Say what was evaluated where."""
+        return f"Accuracy: {self.subject.model} on {self.chip['name']}, {self.samples} samples"
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return the accuracies in per cent, with half of the 95 % interval over chips."""
+        half = self.over_seeds.half
+        around = "" if half is None else f" ± {100 * half:.2f}"
+        float_ = () if self.in_float is None else (("float", f"{100 * self.in_float:.2f} %"),)
+        return (
+            *float_,
+            ("8-bit integers", f"{100 * self.in_integers:.2f} %"),
+            ("on the chip", f"{100 * self.accuracy:.2f}{around} %, {len(self.seeds)} drawn"),
+            ("converters", self.converters["text"]),
+            ("weights", self.subject.weights_origin),
+        )
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `layers` with signal-to-noise ratios and conversions clipped, `chips` with accuracies by seed."""
+        agreement = [count / self.samples for count in self.agreeing]
+        return {
+            "layers": lambda: columns(map(layer_record, self.layers)),
+            "chips": lambda: {"seed": list(self.seeds), "accuracy": list(self.accuracies), "agreement": agreement},
+        }
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -121,76 +175,6 @@ class Judged:
             "interval_over_samples": list(self.sample_interval),
         }
 
-
-def counted(shares: list[float], samples: int) -> tuple[int, ...]:
-    """Return how many of the samples shares are."""
-    return tuple(round(share * samples) for share in shares)
-
-
-@dataclass(frozen=True, repr=False)
-class Accuracy(Judged, Shown):
-    """The accuracy of a program on the chips that the seeds draw.
-
-        found = mho.explore.evaluate(program, samples, mho.machine.Analog.load("six-bits.yaml"))
-        found.accuracy, found.seed_interval, found.sample_interval
-        mho.explore.Accuracy.from_dict(found.to_dict()) == found
-
-    right, agreeing: for each seed, how many samples are classified rightly, and how many as by the integers. `draws` says
-    whether chips differ at all. `layers` adds up what the seeds saw, in the order of execution. right_in_float is None where
-    the float weights are not known. `converters`: which sums they resolve (`Resolution.to_dict`). `remedies`: what may bring back
-    accuracy that converters lose, None where it was not tried (`mho.explore.advice`).
-    """
-
-    subject: Subject
-    chip: Mapping[str, str]
-    analog: Analog
-    draws: bool
-    seeds: tuple[int, ...]
-    right: tuple[int, ...]
-    agreeing: tuple[int, ...]
-    right_in_integers: int
-    right_in_float: int | None
-    layers: tuple[LayerSignal, ...]
-    converters: Mapping[str, Any]
-    notes: tuple[str, ...]
-    remedies: tuple[Remedy, ...] | None = None
-    version: str = __version__
-
-    @property
-    def samples(self) -> int:  # type: ignore[override]
-        """How many samples were classified."""
-        return self.subject.samples
-
-    @property
-    def resolved(self) -> bool:
-        """Whether the converters resolve every sum."""
-        return not self.converters["short"]
-
-    def headline(self) -> str:
-        """Say what was evaluated where."""
-        return f"Accuracy: {self.subject.model} on {self.chip['name']}, {self.samples} samples"
-
-    def facts(self) -> tuple[tuple[str, str], ...]:
-        """Return the accuracies in per cent, with half of the 95 % interval over chips."""
-        half = self.over_seeds.half
-        around = "" if half is None else f" ± {100 * half:.2f}"
-        float_ = () if self.in_float is None else (("float", f"{100 * self.in_float:.2f} %"),)
-        return (
-            *float_,
-            ("8-bit integers", f"{100 * self.in_integers:.2f} %"),
-            ("on the chip", f"{100 * self.accuracy:.2f}{around} %, {len(self.seeds)} drawn"),
-            ("converters", self.converters["text"]),
-            ("weights", self.subject.weights_origin),
-        )
-
-    def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `layers` with signal-to-noise ratios and conversions clipped, `chips` with accuracies by seed."""
-        agreement = [count / self.samples for count in self.agreeing]
-        return {
-            "layers": lambda: columns(map(layer_record, self.layers)),
-            "chips": lambda: {"seed": list(self.seeds), "accuracy": list(self.accuracies), "agreement": agreement},
-        }
-
     @property
     def agreement(self) -> float:
         """The share of samples, over all seeds, that are classified as by the integers."""
@@ -226,9 +210,8 @@ class Accuracy(Judged, Shown):
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Accuracy:
-        """Rebuild what `to_dict` gave. OptionError where it is of another schema."""
-        subject, accuracy = Subject.from_dict(checked(content, SCHEMA)), content["accuracy"]
+    def _read(cls, content: Mapping[str, Any]) -> Accuracy:
+        subject, accuracy = Subject.from_dict(content), content["accuracy"]
         remedies = content["remedies"]
         return cls(
             subject=subject,

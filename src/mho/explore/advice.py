@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from mho.errors import MhoError
 from mho.explore.accuracy import Accuracy
 from mho.explore.evaluation import evaluate
+from mho.explore.exploration import named
 from mho.explore.judge import Progress
 from mho.explore.remedy import Remedy
-from mho.explore.sweeps import Build, Value, named, split
+from mho.explore.sweeps import Build, Value, split
 from mho.files.store import Store
 from mho.machine.analog.converter import adc_bits
 from mho.machine.analog.spec import Adc, Analog

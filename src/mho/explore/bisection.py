@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import AnalogError, MappingError, OptionError, ProgramError
+from mho.errors import AnalogError, MappingError, OptionError
 from mho.explore.accuracy import Subject, chip_record
-from mho.explore.evaluation import SEEDS, draws, few, without_seed
-from mho.explore.finding import Boundary, Finding, Loss, bisect
+from mho.explore.evaluation import SEEDS, draws, few, synthetic, without_seed
+from mho.explore.finding import Boundary, Finding, Loss, bisect, sentence
 from mho.explore.intervals import CONFIDENCE, paired_loss
 from mho.explore.judge import Progress, Run
 from mho.explore.parameters import CHIP, Number, Ordered
@@ -23,7 +23,7 @@ from mho.files.store import Store, key_of
 from mho.machine.analog.spec import Analog
 from mho.machine.functional import Executor
 from mho.machine.resolution import proven_exact, resolution
-from mho.number.accuracy import checked_labels, right
+from mho.number.accuracy import right
 from mho.number.reference import run_reference
 from mho.program import Program
 from mho.program.storage import digest
@@ -164,10 +164,7 @@ def find(
 
     def run(built: Program) -> Run:
         nonlocal mixed
-        if built.quantised is None or not built.quantised.executable:
-            raise ProgramError(f"{built.network.name} has no weights, or no calibrated activations, to execute")
         if mixed is None:
-            checked_labels(built.network, samples)
             mixed = samples.take(order, samples.origin)
         return Run(built, mixed, kept, progress, backend)
 
@@ -182,26 +179,35 @@ def find(
 
     boundary = bisect(over.values, loss / 100, measure)
     last = bench.program(boundary.probes[-1].value)
-    return _finding(Subject.of(last, samples), last, base, over, loss, boundary, seeds)
+    return Finding(_content(Subject.of(last, samples), last, base, over, loss / 100, boundary, seeds))
 
 
-def _finding(
-    subject: Subject, program: Program, analog: Analog, over: Ordered, loss: float, boundary: Boundary, seeds: int
-) -> Finding:
-    """Return what was found as data."""
-    return Finding(
-        subject=subject,
-        chip=chip_record(program),
-        analog=analog,
-        key=over.key,
-        low=over.values[0],
-        high=over.values[-1],
-        values=len(over.values),
-        resolution=over.resolution,
-        allowed=loss / 100,
-        boundary=boundary,
-        notes=_notes(program, over, seeds),
-    )
+def _content(
+    subject: Subject, program: Program, analog: Analog, over: Ordered, allowed: float, boundary: Boundary, seeds: int
+) -> dict[str, Any]:
+    """Return what was found as data; losses are shares."""
+    low, high = over.values[0], over.values[-1]
+    within, beyond, upward = boundary.within, boundary.beyond, boundary.upward
+    return {
+        **subject.to_dict(),
+        "chip": chip_record(program),
+        "analog": analog.to_dict(),
+        "parameter": {
+            "key": over.key,
+            "low": low,
+            "high": high,
+            "values": len(over.values),
+            "resolution": over.resolution,
+        },
+        "allowed": allowed,
+        "value": None if within is None or upward is None else within.value,
+        "side": None if upward is None else "least" if upward else "largest",
+        "next": None if within is None or beyond is None else beyond.value,
+        "decided": boundary.decided,
+        "text": sentence(over.key, (low, high), allowed, boundary, subject.samples),
+        "probes": [probe.to_dict() for probe in boundary.probes],
+        "notes": list(_notes(program, over, seeds)),
+    }
 
 
 def _notes(program: Program, over: Ordered, seeds: int) -> tuple[str, ...]:
@@ -211,10 +217,7 @@ def _notes(program: Program, over: Ordered, seeds: int) -> tuple[str, ...]:
         "a loss is against the 8-bit integers on the same samples; its 95 % interval is over samples and, where chips differ, over "
         "chips; samples are added until it lies on one side, with the 95 % shared out over these looks",
     ]
-    if "synthetic" in program.network.origin:
-        told.append(
-            f"weights are synthetic ({program.network.origin}): these accuracies are those of no trained network"
-        )
+    told += synthetic(program)
     if seeds < 3:
         told.append(f"{seeds} chips say little about the spread over chips, where they differ (more: --seeds)")
     return (*told, *(note for note in program.notes if note not in program.chip.notes))

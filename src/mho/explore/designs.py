@@ -131,67 +131,76 @@ class Request:
         return self.varied(f"ADC {modes}", {"lookup.adc_modes": modes})
 
 
+COPYING = ("nmars-copies", "recross", "mho")
+"""Designs that put area into copies."""
 COPIED = "; busy groups copied into the same area as all others"
-SAYS = MappingProxyType(
+FIXED = {"lookup.adc_modes": "fixed"}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A design that is not mho's own: what it does, its layout, and the part `lookup` of its chip; `notes` are its assumptions."""
+
+    says: str
+    layout: Callable[[Request], Layout]
+    lookup: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+RIVALS: Mapping[str, Rival] = MappingProxyType(
     {
-        "naive": "rows in the order of their ids, ADCs of one resolution",
-        "frequency": "rows in the order of how often they are looked up, ADCs of one resolution",
-        "nmars": "as we take nMARS to be: rows in the order of their ids, read one by one at the resolution of a cell",
-        "nmars-copies": "nmars, with busy groups copied into the area that designs with copies have",
-        "nmars-whole": "nmars, each row read at the whole resolution",
-        "recross": "as ReCross is published: rows that occur together in one group (greedy), copies by the logarithm of how often "
-        "groups are asked for, ADCs of two modes",
-        "mho": "mho's own: rows that occur together in one group (by --grouping), new rows scattered, copies by load, groups that "
-        "bags touch together in one tile, ADCs of every mode",
+        "naive": Rival(
+            "rows in the order of their ids, ADCs of one resolution",
+            lambda request: request.simple("id"), FIXED,
+        ),
+        "frequency": Rival(
+            "rows in the order of how often they are looked up, ADCs of one resolution",
+            lambda request: request.simple("frequency"), FIXED,
+        ),
+        "nmars": Rival(
+            "as we take nMARS to be: rows in the order of their ids, read one by one at the resolution of a cell",
+            lambda request: request.simple("id"), READS, (NMARS,),
+        ),
+        "nmars-copies": Rival(
+            "nmars, with busy groups copied into the area that designs with copies have",
+            lambda request: request.by_load("id"), READS, (NMARS_COPIES,),
+        ),
+        "nmars-whole": Rival(
+            "nmars, each row read at the whole resolution",
+            lambda request: request.simple("id"), {**READS, **FIXED}, (NMARS_WHOLE,),
+        ),
+        "recross": Rival(
+            "as ReCross is published: rows that occur together in one group (greedy), copies by the logarithm of how often "
+            "groups are asked for, ADCs of two modes",
+            lambda request: request.copied("greedy", "log"), {"lookup.adc_modes": "switch"},
+        ),
     }
+)  # fmt: skip
+"""Every other design by name."""
+OWN_SAYS = (
+    "mho's own: rows that occur together in one group (by --grouping), new rows scattered, copies by load, groups that bags "
+    "touch together in one tile, ADCs of every mode"
 )
-"""What each design does, in a sentence."""
-
-
-def _simple(name: str, request: Request, method: str, chip: Chip, notes: tuple[str, ...] = ()) -> Design:
-    """Return a design that has no copies of its own."""
-    says = SAYS[name] + (COPIED if request.equal else "")
-    return Design(name, request.simple(method), chip, notes, says=says)
-
-
-def naive(request: Request) -> Design:
-    """Rows in order of their ids, one copy, ADCs of one resolution."""
-    return _simple("naive", request, "id", request.with_modes("fixed"))
-
-
-def frequency(request: Request) -> Design:
-    """Rows sorted by how often they are looked up, one copy, ADCs of one resolution."""
-    return _simple("frequency", request, "frequency", request.with_modes("fixed"))
-
-
-def nmars(request: Request) -> Design:
-    """One row at a time, at the resolution of a cell."""
-    return _simple("nmars", request, "id", request.varied("nmars", READS), (NMARS,))
-
-
-def nmars_copies(request: Request) -> Design:
-    """The same with load-optimal copies of its groups of rows, in as much area as designs with copies may take."""
-    chip = request.varied("nmars-copies", READS)
-    return Design("nmars-copies", request.by_load("id"), chip, (NMARS_COPIES,), says=SAYS["nmars-copies"])
-
-
-def nmars_whole(request: Request) -> Design:
-    """One row at a time, at the whole resolution."""
-    chip = request.varied("nmars-whole", {**READS, "lookup.adc_modes": "fixed"})
-    return _simple("nmars-whole", request, "id", chip, (NMARS_WHOLE,))
-
-
-def recross(request: Request) -> Design:
-    """As published: greedy groups, log-scaled copies, an ADC of two modes."""
-    return Design("recross", request.copied("greedy", "log"), request.with_modes("switch"), says=SAYS["recross"])
+DESIGNS = (*RIVALS, "mho")
+"""The names of all designs."""
 
 
 def own(request: Request) -> Design:
-    """Groups refined on the history, rows new to it scattered, load-optimal copies, groups that are touched together in one tile,
-    an ADC of every mode.
-    """
+    """Return the design mho."""
     chip, layout = request.with_modes("every"), request.copied(request.grouping, "load", scattered=True)
-    return Design("mho", layout, chip, (), request.placed(layout, chip), says=SAYS["mho"])
+    return Design("mho", layout, chip, (), request.placed(layout, chip), says=OWN_SAYS)
+
+
+def design(name: str, request: Request) -> Design:
+    """Make a design by name; OptionError for an unknown one."""
+    if name not in DESIGNS:
+        raise OptionError(f"unknown design {name!r}; {choices(name, DESIGNS)}")
+    if name not in RIVALS:
+        return own(request)
+    rival = RIVALS[name]
+    variant = name if len(rival.lookup) > 1 else f"ADC {rival.lookup['lookup.adc_modes']}"
+    says = rival.says + (COPIED if request.equal and name not in COPYING else "")
+    return Design(name, rival.layout(request), request.varied(variant, rival.lookup), rival.notes, says=says)
 
 
 def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
@@ -204,7 +213,7 @@ def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
     fixed = request.with_modes("fixed")
     copied = request.copied(method, rule, scattered=not published)
     return (
-        naive(request),
+        design("naive", request),
         Design(f"{method} groups", request.mapped(method), fixed),
         Design(f"{method} groups, {rule} copies", copied, fixed),
         Design(f"{method} groups, {rule} copies, ADC {modes}", copied, request.with_modes(modes)),
@@ -217,35 +226,10 @@ def steps(request: Request, last: Design) -> tuple[Design, ...]:
     fixed = request.with_modes("fixed")
     method = request.grouping
     return (
-        replace(naive(replace(request, equal=False)), says="rows in the order of their ids, in one copy"),
+        replace(design("naive", replace(request, equal=False)), says="rows in the order of their ids, in one copy"),
         Design("grouping", request.mapped(method), fixed, says=f"rows that occur together in one group ({method})"),
         Design("copies", request.by_load(method), fixed, says="copies of busy groups, by their activations"),
         Design("new rows", last.layout, fixed, says="rows new to the history scattered, copies by busy time"),
         Design("ADC modes", last.layout, last.chip, says="ADCs resolve no more bits than a sum may have"),
         replace(last, name="tiles", says="groups that are touched together in one tile"),
     )
-
-
-DESIGNS: Mapping[str, Callable[[Request], Design]] = MappingProxyType(
-    {
-        "naive": naive,
-        "frequency": frequency,
-        "nmars": nmars,
-        "nmars-copies": nmars_copies,
-        "nmars-whole": nmars_whole,
-        "recross": recross,
-        "mho": own,
-    }
-)
-"""Every design by name."""
-
-
-COPYING = ("nmars-copies", "recross", "mho")
-"""Designs that put area into copies."""
-
-
-def design(name: str, request: Request) -> Design:
-    """Make a design by name; OptionError for an unknown one."""
-    if name not in DESIGNS:
-        raise OptionError(f"unknown design {name!r}; {choices(name, DESIGNS)}")
-    return DESIGNS[name](request)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mho.errors import OptionError, ProgramError
+from mho.errors import OptionError
 from mho.explore.accuracy import Accuracy, Subject, chip_record
 from mho.explore.judge import SEED_FIELDS, Progress, Run, samples_digest
 from mho.files.store import Store, key_of
 from mho.machine.analog.signals import LayerSignal
 from mho.machine.analog.spec import Analog
 from mho.machine.resolution import resolution
-from mho.number.accuracy import checked_labels
 from mho.program import Program
 
 if TYPE_CHECKING:
@@ -60,15 +59,11 @@ def evaluate(
     """
     if seeds < 1:
         raise OptionError(f"seeds must be at least 1, not {seeds}")
-    quantised = program.quantised
-    if quantised is None or not quantised.executable:
-        raise ProgramError(f"{program.network.name} has no weights, or no calibrated activations, to execute")
-    checked_labels(program.network, samples)
     analog = Analog() if analog is None else analog
     done = Store() if done is None else done
+    run = Run(program, samples, done, progress, backend)
     drawn = draws(analog, program.chip.array.adc_bits)
     count = seeds if drawn else 1
-    run = Run(program, samples, done, progress, backend)
     measured = few(calibration or samples, program.network.batch)
     keys = _keys(run, analog, measured, count)
     run.total = len(samples) * sum(done.get(key, SEED_FIELDS) is None for key in keys.values())
@@ -140,13 +135,15 @@ def _pooled(records: list[dict[str, Any]]) -> tuple[LayerSignal, ...]:
     return tuple(LayerSignal(name, *counts) for name, counts in sums.items())
 
 
+def synthetic(program: Program) -> list[str]:
+    """Return the note that weights are of no trained network, where they are not."""
+    said = f"weights are synthetic ({program.network.origin}): these accuracies are those of no trained network"
+    return [said] if "synthetic" in program.network.origin else []
+
+
 def _notes(program: Program, analog: Analog, drawn: bool, seeds: int, measured: Samples) -> tuple[str, ...]:
     """Say what the accuracy rests on."""
-    notes = []
-    if "synthetic" in program.network.origin:
-        notes.append(
-            f"weights are synthetic ({program.network.origin}): these accuracies are those of no trained network"
-        )
+    notes = synthetic(program)
     if not drawn:
         notes.append(
             "nothing is drawn from the seed (no variation, no faults, no noise): all chips are alike, one was executed"

@@ -1,14 +1,15 @@
-"""What an exploration found: a record a point, and the points that no other beats in everything."""
+"""What an exploration found: a record a design, and the designs that no other beats in everything."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from mho.engineering import quantity
 from mho.errors import OptionError, choices
-from mho.shown import Columns, Shown, columns
+from mho.files.outcome import Recorded, plain
+from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.exploration/1"
@@ -19,22 +20,51 @@ MORE = ("accuracy",)
 
 
 @dataclass(frozen=True, repr=False)
-class Exploration(Shown):
-    """Many designs of one network, measured.
+class Exploration(Recorded):
+    """Many designs, measured: of one network, the points of a space.
 
     found.records          a mapping a point: `values` by key, figures in SI units, and `refused` where it cannot be compiled
     found.front()          the points that none beats in time, energy and area at once (Pareto)
     found.best("energy_j")
+
+    Sweeps, findings, comparisons and recommendations are explorations: what differs is what is varied, what is measured and what is
+    concluded. Each is its `content`, of a schema of its own, with its records under the key `within`; `measured` are
+    the objects that these figures are of. `Exploration.from_dict` and `load` read them all.
     """
 
-    network: str
-    chip: str
-    records: tuple[Mapping[str, Any], ...]
+    content: Mapping[str, Any]
+    measured: Any = field(default=None, compare=False)
+    schema: ClassVar[str] = SCHEMA
+    within: ClassVar[str] = "points"
+    needs: ClassVar[tuple[str, ...]] = ("version", "network", "chip", "points")
+
+    def __post_init__(self) -> None:
+        """Keep the content as its file would give it back, with schema and version before it."""
+        version = {"version": __version__} if "version" in self.needs else {}
+        content = {"schema": self.schema, **version, **self.content}
+        object.__setattr__(self, "content", plain(content))
+
+    @classmethod
+    def of(cls, network: str, chip: str, records: Sequence[Mapping[str, Any]]) -> Exploration:
+        """Return the exploration of a network, on variants of a chip, with these records."""
+        return cls({"network": network, "chip": chip, "points": records})
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Exploration:
+        """Rebuild what `to_dict` of any exploration gave. OptionError where it is of another schema, or not whole."""
+        kinds = {kind.schema: kind for kind in (*cls.__subclasses__(), cls)}
+        kind = kinds.get(str(content.get("schema")), cls) if isinstance(content, Mapping) else cls
+        return super(Exploration, kind).from_dict(content)
+
+    @property
+    def records(self) -> tuple[Mapping[str, Any], ...]:
+        """The records of the designs, in their order."""
+        return tuple(self.content[self.within])
 
     @property
     def feasible(self) -> tuple[Mapping[str, Any], ...]:
         """The records of the points that can be compiled."""
-        return tuple(record for record in self.records if record["refused"] is None)
+        return tuple(record for record in self.records if record.get("refused") is None)
 
     def front(self, *aims: str) -> tuple[Mapping[str, Any], ...]:
         """Return the records that no other is at least as good as in all aims and better in one; equal ones all stay."""
@@ -58,16 +88,17 @@ class Exploration(Shown):
 
     def headline(self) -> str:
         """Say what was explored."""
-        return f"Exploration: {self.network} on {self.chip}, {len(self.records)} points"
+        return f"Exploration: {self.content['network']} on {self.content['chip']}, {len(self.records)} points"
 
     def facts(self) -> Sequence[tuple[str, str]]:
         """Return the best of each usual aim, how many are on the front, and how many cannot be compiled."""
         if not self.feasible:
             return (("refused", f"{len(self.records)}"),)
+        best = {aim: self.best(aim) for aim in LESS}
         return (
             *(
-                (f"least {aim}", f"{quantity(self.best(aim)[aim], LESS[aim])}: {_named(self.best(aim))}")
-                for aim in LESS
+                (f"least {aim}", f"{quantity(best[aim][aim], unit)}: {named(best[aim]['values'])}")
+                for aim, unit in LESS.items()
             ),
             ("front", f"{len(self.front())} points"),
             ("refused", f"{len(self.records) - len(self.feasible)}"),
@@ -80,25 +111,23 @@ class Exploration(Shown):
             "front": lambda: columns({**record["values"], **_figures(record)} for record in self.front()),
         }
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, safe for JSON."""
-        records = [dict(record) for record in self.records]
-        return {"schema": SCHEMA, "version": __version__, "network": self.network, "chip": self.chip, "points": records}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Exploration:
-        """Return the exploration of `to_dict`; OptionError where it is none."""
-        if content.get("schema") != SCHEMA:
-            raise OptionError(f"this is no exploration: its schema is {content.get('schema')!r}, not {SCHEMA!r}")
-        return cls(content["network"], content["chip"], tuple(content["points"]))
-
 
 def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "values"}
 
 
-def _named(record: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in record["values"].items())
+def named(values: Mapping[str, Any]) -> str:
+    """Write the values of a point: adc.bits=6, age_s=0."""
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def check_values(key: str, values: Any, what: str) -> None:
+    """Refuse values of a key of a space or a sweep that are none, or given twice. OptionError."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise OptionError(f"{key}: a {what} needs a list of values, not {values!r}")
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise OptionError(f"{key}: {twice[0]!r} is given twice")
 
 
 __all__ = ["Exploration"]

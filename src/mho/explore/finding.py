@@ -11,19 +11,13 @@ That accuracy only falls, or only rises, along the parameter is assumed, not tes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from mho.explore.accuracy import Subject, checked
+from mho.explore.exploration import Exploration
 from mho.explore.parameters import Number
-from mho.machine.analog.spec import Analog
-from mho.shown import Shown
-from mho.version import __version__
-
-if TYPE_CHECKING:
-    pass
+from mho.shown import Columns, columns
 
 SCHEMA = "mho.finding/1"
 
@@ -70,12 +64,6 @@ class Probe:
             "proven": loss.proven,
         }
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Probe:
-        """Rebuild what `to_dict` gave."""
-        counts = (content[key] for key in ("samples", "chips", "proven"))
-        return cls(content["value"], Loss(content["loss"], *content["interval"], *counts), content["side"])
-
 
 @dataclass(frozen=True)
 class Boundary:
@@ -84,15 +72,6 @@ class Boundary:
     probes: tuple[Probe, ...]
     within: Probe | None
     beyond: Probe | None
-
-    @classmethod
-    def between(cls, probes: tuple[Probe, ...], value: Number | None, beyond: Number | None) -> Boundary:
-        """Return the boundary between a value and the next; None: there is none, both ends are on one side."""
-        if value is None:
-            last = probes[-1]
-            return cls(probes, last if last.side == "within" else None, None if last.side == "within" else last)
-        by_value = {probe.value: probe for probe in probes}
-        return cls(probes, by_value[value], None if beyond is None else by_value[beyond])
 
     @property
     def upward(self) -> bool | None:
@@ -140,100 +119,71 @@ def bisect(values: tuple[Number, ...], allowed: float, measure: Callable[[Number
     return Boundary(tuple(probes), good, bad)
 
 
-@dataclass(frozen=True)
-class Finding(Shown):
+class Finding(Exploration):
     """The last value of a parameter at which no more than `allowed` (a share) of the samples is lost against the integers.
 
-    `low` to `high`: the values that there were, so many `values`, spaced as `resolution` says.
+    A record is a value that was looked at, in the order in which that was; `parameter` says which values there were, and how
+    they are spaced.
     """
 
-    subject: Subject
-    chip: Mapping[str, str]
-    analog: Analog
-    key: str
-    low: Number
-    high: Number
-    values: int
-    resolution: str
-    allowed: float
-    boundary: Boundary
-    notes: tuple[str, ...]
-    version: str = __version__
+    schema = SCHEMA
+    within = "probes"
+    needs = (
+        "version", "model", "weights_origin", "schedule", "strategy", "data", "samples", "chip", "analog", "parameter", "allowed",
+        "value", "side", "next", "decided", "text", "probes", "notes",
+    )  # fmt: skip
+
+    @property
+    def value(self) -> Number | None:
+        """The value found; None where there is no boundary in the range."""
+        found: Number | None = self.content["value"]
+        return found
+
+    @property
+    def sentence(self) -> str:
+        """Say what was found."""
+        return str(self.content["text"])
 
     def headline(self) -> str:
         """Say what was found."""
         return f"Finding: {self.sentence}"
 
-    @property
-    def value(self) -> Number | None:
-        """The value found; None where there is no boundary in the range."""
-        within = self.boundary.within
-        return None if within is None or self.boundary.upward is None else within.value
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """Return between which values, and whether the samples decided."""
+        parameter = self.content["parameter"]
+        ends = f"{parameter['low']:g} to {parameter['high']:g}, {parameter['resolution']}"
+        return (("range", ends), ("decided", "yes" if self.content["decided"] else "no"))
 
-    @cached_property
-    def sentence(self) -> str:
-        """Say what was found."""
-        key, may, ends = self.key, _points(self.allowed), f"from {self.low:g} to {self.high:g}"
-        within, beyond, upward = self.boundary.within, self.boundary.beyond, self.boundary.upward
-        if upward is None and within is not None:
-            return f"{key}: no more than {may} lost at either end of its range, {ends}"
-        if upward is None:
-            told = " or ".join(f"{probe.value:g}" for probe in self.boundary.probes if probe.side == "open")
-            if told:
-                return f"{key}: at {told}, {self.subject.samples} samples cannot decide whether no more than {may} lost"
-            return f"{key}: more than {may} lost at both ends of its range, {ends}"
-        assert within is not None and beyond is not None
-        side = "at least" if upward else "at most"
-        found = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
-        if beyond.side == "beyond":
-            return f"{found}; at {beyond.value:g} more ({_told(beyond.loss)})"
-        known = [probe.value for probe in self.boundary.probes if probe.side == "beyond"]
-        nearest = "" if not known else f"; at {(max if upward else min)(known):g} more"
-        return (
-            f"{found}; at {beyond.value:g} {self.subject.samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, safe for JSON; losses are shares."""
-        within, beyond = self.boundary.within, self.boundary.beyond
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the table: `probes`, a row for each value that was looked at."""
+        names = ("value", "loss", "side", "samples", "chips", "proven")
         return {
-            "schema": SCHEMA,
-            "version": self.version,
-            **self.subject.to_dict(),
-            "chip": dict(self.chip),
-            "analog": self.analog.to_dict(),
-            "parameter": {
-                "key": self.key,
-                "low": self.low,
-                "high": self.high,
-                "values": self.values,
-                "resolution": self.resolution,
-            },
-            "allowed": self.allowed,
-            "value": self.value,
-            "side": None if self.boundary.upward is None else "least" if self.boundary.upward else "largest",
-            "next": None if within is None or beyond is None else beyond.value,
-            "decided": self.boundary.decided,
-            "text": self.sentence,
-            "probes": [probe.to_dict() for probe in self.boundary.probes],
-            "notes": list(self.notes),
+            "probes": lambda: columns(
+                {**{name: each[name] for name in names}, **dict(zip(("low", "high"), each["interval"], strict=True))}
+                for each in self.records
+            )
         }
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Finding:
-        """Rebuild what `to_dict` gave. OptionError where it is of another schema."""
-        return cls(
-            subject=Subject.from_dict(checked(content, SCHEMA)),
-            chip=content["chip"],
-            analog=Analog.from_dict(content["analog"]),
-            **content["parameter"],
-            allowed=content["allowed"],
-            boundary=Boundary.between(
-                tuple(map(Probe.from_dict, content["probes"])), content["value"], content["next"]
-            ),
-            notes=tuple(content["notes"]),
-            version=content["version"],
-        )
+
+def sentence(key: str, ends: tuple[Number, Number], allowed: float, boundary: Boundary, samples: int) -> str:
+    """Say what was found of a parameter between two values, on so many samples."""
+    may, whole = _points(allowed), f"from {ends[0]:g} to {ends[1]:g}"
+    within, beyond, upward = boundary.within, boundary.beyond, boundary.upward
+    if upward is None and within is not None:
+        return f"{key}: no more than {may} lost at either end of its range, {whole}"
+    if upward is None:
+        told = " or ".join(f"{probe.value:g}" for probe in boundary.probes if probe.side == "open")
+        if told:
+            return f"{key}: at {told}, {samples} samples cannot decide whether no more than {may} lost"
+        return f"{key}: more than {may} lost at both ends of its range, {whole}"
+    assert within is not None and beyond is not None
+    side = "at least" if upward else "at most"
+    found = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
+    if beyond.side == "beyond":
+        return f"{found}; at {beyond.value:g} more ({_told(beyond.loss)})"
+    known = [probe.value for probe in boundary.probes if probe.side == "beyond"]
+    nearest = "" if not known else f"; at {(max if upward else min)(known):g} more"
+    return f"{found}; at {beyond.value:g} {samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
 
 
 def _points(share: float) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mho.errors import ProgramError
 from mho.files.store import Store, key_of
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Analog
@@ -44,11 +45,13 @@ def samples_digest(samples: Samples) -> str:
 
 
 class Run:
-    """One evaluation under way."""
+    """One evaluation under way. ProgramError for a program that cannot be executed, OptionError for samples without labels."""
 
     def __init__(
         self, program: Program, samples: Samples, done: Store, progress: Progress | None, backend: str
     ) -> None:
+        if program.quantised is None or not program.quantised.executable:
+            raise ProgramError(f"{program.network.name} has no weights, or no calibrated activations, to execute")
         self.backend = backend
         self.program, self.samples, self.done, self.progress = program, samples, done, progress
         self.network = program.network

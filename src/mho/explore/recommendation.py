@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from mho.chip import Chip
+from mho.engineering import ratio
 from mho.errors import OptionError, choices
 from mho.explore.designs import DESIGNS, Design, Request, design, steps
+from mho.explore.exploration import Exploration
 from mho.machine.lookup.service import Service
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Statistics, Trace, Unseen, align, describe, read, statistics
-from mho.shown import Columns, Shown, columns
-from mho.version import __version__
+from mho.shown import Columns, columns
 
 SCHEMA = "mho.recommendation/1"
 OWN, NAIVE = "mho", "naive"
@@ -53,7 +54,7 @@ def ratio_of(before: float, after: float) -> float:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Recommendation(Shown):
+class Served:
     """Designs made from a history, each with what it took to serve the test.
 
     `statistics` are of the history; `unseen`: how much of the test the history never looks up. `taken`: from the naive mapping of
@@ -67,29 +68,6 @@ class Recommendation(Shown):
     designs: Mapping[str, Design]
     services: Mapping[str, Service]
     taken: tuple[Taken, ...] = ()
-
-    def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `designs`, each with its time, energy, area, activations and gain."""
-        return {
-            "designs": lambda: columns(
-                {
-                    "design": name,
-                    "chosen": name == self.chosen,
-                    "seconds": each.seconds,
-                    "energy_j": each.energy_j,
-                    "area_m2": sum(each.area_m2.values()),
-                    "activations": each.activations,
-                    "groups": each.layout.groups,
-                    "instances": each.layout.instances,
-                    "gain": self.gain(name),
-                }
-                for name, each in self.services.items()
-            )
-        }
-
-    def headline(self) -> str:
-        """Say what was compared, in a line."""
-        return f"Recommendation({', '.join(self.designs)}; chosen: {self.chosen})"
 
     @property
     def against(self) -> str:
@@ -185,12 +163,10 @@ class Recommendation(Shown):
             )
         return notes
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON-ready data; of each design its service as `Service.to_dict` gives it."""
+    def content(self) -> dict[str, Any]:
+        """Return everything as data; of each design its service as `Service.to_dict` gives it."""
         request, test = self.request, self.test
         return {
-            "schema": SCHEMA,
-            "version": __version__,
             "synthetic": self.synthetic,
             "history": {
                 "origin": request.history.origin,
@@ -227,6 +203,57 @@ class Recommendation(Shown):
                 "copied": asdict(self.copied) if self.copied else None,
             },
             "notes": list(self.notes()),
+        }
+
+
+class Recommendation(Exploration):
+    """Ways to serve look-ups, compared: a record is a design, made from a history, with what it took to serve the test.
+
+    Where it was measured here, all that `Served` has can be asked of it too: found.services["mho"].loads
+    """
+
+    schema = SCHEMA
+    within = "designs"
+    needs = (
+        "version", "synthetic", "history", "test", "options", "against", "chosen", "designs", "split", "notes",
+    )  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what was measured."""
+        served = self.__dict__.get("measured")
+        return super().__getattr__(name) if served is None else getattr(served, name)
+
+    @property
+    def records(self) -> tuple[Mapping[str, Any], ...]:
+        """The records of the designs, each with its name."""
+        return tuple({"design": name, **each} for name, each in self.content["designs"].items())
+
+    def headline(self) -> str:
+        """Say what was compared, in a line."""
+        return f"Recommendation({', '.join(self.content['designs'])}; chosen: {self.content['chosen']})"
+
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """Return by how many times less time and energy the chosen design takes than the one that it is told against."""
+        gain = self.content["designs"][self.content["chosen"]]["gain"]
+        return tuple((f"{what} of {self.content['against']} / this", ratio(gain[what])) for what in ("time", "energy"))
+
+    def frames(self) -> Mapping[str, Callable[[], Columns]]:
+        """Name the tables: `designs`, each with its time, energy, area, activations and gain."""
+        return {
+            "designs": lambda: columns(
+                {
+                    "design": each["design"],
+                    "chosen": each["design"] == self.content["chosen"],
+                    "seconds": each["seconds"],
+                    "energy_j": each["energy_j"]["total"],
+                    "area_m2": each["area_m2"]["total"],
+                    "activations": each["activations"]["total"],
+                    "groups": each["layout"]["groups"],
+                    "instances": each["layout"]["instances"],
+                    "gain": each["gain"],
+                }
+                for each in self.records
+            )
         }
 
 
@@ -314,7 +341,8 @@ def recommend(
         say(f"{name}: serving the test")
         services[name] = made[name].serve(asked, dimension, batch)
     taken = _steps(request, made[OWN], services, asked, say) if OWN in made else ()
-    return Recommendation(request, asked, found, unseen, made, services, taken)
+    served = Served(request, asked, found, unseen, made, services, taken)
+    return Recommendation(served.content(), served)
 
 
 def _steps(

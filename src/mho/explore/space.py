@@ -18,7 +18,7 @@ import numpy as np
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError, StrategyError, choices
 from mho.explore.evaluation import evaluate
-from mho.explore.exploration import Exploration
+from mho.explore.exploration import Exploration, check_values
 from mho.explore.workers import each
 from mho.files.store import Store, key_of
 from mho.machine.analog import Analog
@@ -62,11 +62,7 @@ class Space:
                 raise OptionError(
                     f"{key}: a key begins with the part it changes, such as chip.tiles; {choices(part, PARTS)}"
                 )
-            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-                raise OptionError(f"{key}: a space needs a list of values, not {values!r}")
-            twice = [value for place, value in enumerate(values) if value in values[:place]]
-            if twice:
-                raise OptionError(f"{key}: {twice[0]!r} is given twice")
+            check_values(key, values, "space")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the points, each a value by key."""
@@ -119,7 +115,7 @@ def explore(
             program = compile(design.subject, design.chip, design.strategy)
             record["accuracy"] = evaluate(program, samples, design.analog, done=kept).accuracy
         records.append(record)
-    return Exploration(base.subject.net.name, base_chip.name, tuple(records))
+    return Exploration.of(base.subject.net.name, base_chip.name, records)
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,19 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
-from mho.explore.accuracy import Accuracy, Judged, Subject, checked, counted, decibels
+from mho.explore.accuracy import Accuracy, decibels
 from mho.explore.evaluation import SEEDS, draws, evaluate
+from mho.explore.exploration import Exploration, check_values, named
 from mho.explore.judge import Progress
 from mho.explore.parameters import CHIP
 from mho.files.store import Store
 from mho.machine.analog.spec import Analog
 from mho.program import Program
-from mho.shown import Columns, Shown, columns
-from mho.version import __version__
+from mho.shown import Columns, columns
 
 if TYPE_CHECKING:
     from mho.network.samples import Samples
@@ -36,128 +35,61 @@ Build = Callable[[Mapping[str, Value]], Program]
 """Compiles with these values of the chip changed, and those of the strategy, which alone keep their prefix."""
 
 
-@dataclass(frozen=True)
-class Point(Judged):
-    """What was found at one combination of values: accuracies by seed, and of each layer name, SNR in dB, share clipped."""
-
-    values: Mapping[str, Value]
-    chip: Mapping[str, str]
-    draws: bool
-    samples: int
-    seeds: tuple[int, ...]
-    right: tuple[int, ...]
-    right_in_integers: int
-    agreement: float
-    clip_rate: float
-    layers: tuple[tuple[str, float | None, float], ...]
-
-    @classmethod
-    def of(cls, values: Mapping[str, Value], found: Accuracy) -> Point:
-        """Take what a sweep keeps of an accuracy."""
-        layers = tuple((layer.name, decibels(layer), layer.clip_rate) for layer in found.layers)
-        same = {
-            name: getattr(found, name) for name in ("chip", "draws", "samples", "seeds", "right", "right_in_integers")
-        }
-        return cls(values=values, agreement=found.agreement, clip_rate=found.clip_rate, layers=layers, **same)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any], samples: int) -> Point:
-        """Rebuild what `to_dict` gave."""
-        accuracy = content["accuracy"]
-        return cls(
-            **{key: content[key] for key in ("values", "chip", "draws", "agreement", "clip_rate")},
-            samples=samples,
-            seeds=tuple(content["seeds"]),
-            right=counted(accuracy["by_seed"], samples),
-            right_in_integers=round(accuracy["integers"] * samples),
-            layers=tuple((layer["name"], layer["snr_db"], layer["clip_rate"]) for layer in content["layers"]),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
-        return {
-            "values": dict(self.values),
-            "chip": dict(self.chip),
-            "draws": self.draws,
-            "seeds": list(self.seeds),
-            "accuracy": {"integers": self.in_integers, **self.on_chips()},
-            "agreement": self.agreement,
-            "clip_rate": self.clip_rate,
-            "layers": [{"name": name, "snr_db": ratio, "clip_rate": rate} for name, ratio, rate in self.layers],
-        }
+def point_of(values: Mapping[str, Value], found: Accuracy) -> dict[str, Any]:
+    """Return what a sweep keeps of an accuracy: those by seed, and of each layer its name, SNR in dB and share clipped."""
+    return {
+        "values": dict(values),
+        "chip": dict(found.chip),
+        "draws": found.draws,
+        "seeds": list(found.seeds),
+        "accuracy": {"integers": found.in_integers, **found.on_chips()},
+        "agreement": found.agreement,
+        "clip_rate": found.clip_rate,
+        "layers": [
+            {"name": layer.name, "snr_db": decibels(layer), "clip_rate": layer.clip_rate} for layer in found.layers
+        ],
+    }
 
 
-@dataclass(frozen=True, repr=False)
-class Sweep(Shown):
+class Sweep(Exploration):
     """Accuracies at every combination of the values of one or two parameters, the last parameter changing fastest.
 
         mho.explore.Sweep.from_dict(found.to_dict()) == found
 
-    `analog` holds the values that are not swept; `subject` is that of the first point.
+    A record is a point, see `point_of`. The content says too what was judged on which samples, by the program of the first point,
+    and under `analog` the values that are not swept.
     """
 
-    subject: Subject
-    over: tuple[tuple[str, tuple[Value, ...]], ...]
-    analog: Analog
-    right_in_float: int | None
-    points: tuple[Point, ...]
-    notes: tuple[str, ...]
-    version: str = __version__
+    schema = SCHEMA
+    needs = (
+        "version", "model", "weights_origin", "schedule", "strategy", "data", "samples", "analog", "parameters", "accuracy",
+        "points", "notes",
+    )  # fmt: skip
+
+    @property
+    def over(self) -> tuple[tuple[str, tuple[Value, ...]], ...]:
+        """The parameters and their values."""
+        return tuple((each["key"], tuple(each["values"])) for each in self.content["parameters"])
 
     def headline(self) -> str:
         """Say what was swept."""
-        return f"Sweep: accuracy of {self.subject.model} over {' and '.join(key for key, _ in self.over)}"
+        return f"Sweep: accuracy of {self.content['model']} over {' and '.join(key for key, _ in self.over)}"
 
-    def facts(self) -> tuple[tuple[str, str], ...]:
+    def facts(self) -> Sequence[tuple[str, str]]:
         """Return the least and the highest accuracy."""
-        ordered = sorted(self.points, key=lambda point: point.accuracy)
+        ordered = sorted(self.records, key=lambda point: float(point["accuracy"]["mean"]))
         return tuple(
-            (which, f"{100 * point.accuracy:.2f} % at {named(point.values)}")
+            (which, f"{100 * point['accuracy']['mean']:.2f} % at {named(point['values'])}")
             for which, point in (("lowest", ordered[0]), ("highest", ordered[-1]))
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `points`, one a row, and `layers`, one at each point a row."""
-        points = [point.to_dict() for point in self.points]
+        told = ("chip", "accuracy", "agreement", "clip_rate")
         return {
-            "points": lambda: columns(
-                {**each["values"], **{key: each[key] for key in ("chip", "accuracy", "agreement", "clip_rate")}}
-                for each in points
-            ),
-            "layers": lambda: columns({**each["values"], **layer} for each in points for layer in each["layers"]),
+            "points": lambda: columns({**each["values"], **{key: each[key] for key in told}} for each in self.records),
+            "layers": lambda: columns({**each["values"], **layer} for each in self.records for layer in each["layers"]),
         }
-
-    @property
-    def in_float(self) -> float | None:
-        """The accuracy of the float network; None where it is not known."""
-        return None if self.right_in_float is None else self.right_in_float / self.subject.samples
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, safe for JSON."""
-        return {
-            "schema": SCHEMA,
-            "version": self.version,
-            **self.subject.to_dict(),
-            "analog": self.analog.to_dict(),
-            "parameters": [{"key": key, "values": list(values)} for key, values in self.over],
-            "accuracy": {"float": self.in_float},
-            "points": [point.to_dict() for point in self.points],
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Sweep:
-        """Rebuild what `to_dict` gave. OptionError where it is of another schema."""
-        subject, in_float = Subject.from_dict(checked(content, SCHEMA)), content["accuracy"]["float"]
-        return cls(
-            subject=subject,
-            over=tuple((each["key"], tuple(each["values"])) for each in content["parameters"]),
-            analog=Analog.from_dict(content["analog"]),
-            right_in_float=None if in_float is None else round(in_float * subject.samples),
-            points=tuple(Point.from_dict(each, subject.samples) for each in content["points"]),
-            notes=tuple(content["notes"]),
-            version=content["version"],
-        )
 
 
 def _notes(found: Sequence[Accuracy]) -> tuple[str, ...]:
@@ -236,13 +168,24 @@ def sweep(
         found[place] = judge(built[1], samples, variants[place], progress=follow)
         executed += last[0]
     ordered = [found[place] for place in range(len(points))]
-    kept = tuple(map(Point.of, points, ordered))
-    return Sweep(ordered[0].subject, swept, base, ordered[0].right_in_float, kept, _notes(ordered))
+    return Sweep(_content(base, swept, points, ordered))
 
 
-def named(values: Mapping[str, Value]) -> str:
-    """Write the values of a point: adc.bits=6, age_s=0."""
-    return ", ".join(f"{key}={value}" for key, value in values.items())
+def _content(
+    analog: Analog,
+    swept: Sequence[tuple[str, tuple[Value, ...]]],
+    points: Sequence[Mapping[str, Value]],
+    found: Sequence[Accuracy],
+) -> dict[str, Any]:
+    """Return what was found at each point as data."""
+    return {
+        **found[0].subject.to_dict(),
+        "analog": analog.to_dict(),
+        "parameters": [{"key": key, "values": values} for key, values in swept],
+        "accuracy": {"float": found[0].in_float},
+        "points": list(map(point_of, points, found)),
+        "notes": _notes(found),
+    }
 
 
 def _checked(over: Mapping[str, Sequence[Value]]) -> tuple[tuple[str, tuple[Value, ...]], ...]:
@@ -252,11 +195,7 @@ def _checked(over: Mapping[str, Sequence[Value]]) -> tuple[tuple[str, tuple[Valu
     for key, values in over.items():
         if key == "seed":
             raise OptionError("a sweep over the seed is an evaluation with more seeds")
-        if isinstance(values, str) or not values:
-            raise OptionError(f"{key}: a sweep needs a list of values, not {values!r}")
-        twice = [value for place, value in enumerate(values) if value in values[:place]]
-        if twice:
-            raise OptionError(f"{key}: {twice[0]!r} is given twice")
+        check_values(key, values, "sweep")
     return tuple((key, tuple(values)) for key, values in over.items())
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -57,3 +60,59 @@ class Outcome(Shown):
             raise OptionError(f"{path}: not JSON: {error}") from None
         except OptionError as error:
             raise OptionError(f"{path}: {error}") from None
+
+
+def plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return data as a file would give them back: lists in place of tuples, words as keys."""
+    copied: dict[str, Any] = json.loads(json.dumps(content))
+    return copied
+
+
+class Recorded(Outcome):
+    """An outcome that is told by its data, `content`, alone: read back, it has these, and not what they were measured on.
+
+    `needs` names the keys that its data have. AttributeError for what an outcome that was read back does not hold.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    content: Mapping[str, Any]
+    read_back = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, safe for JSON."""
+        return deepcopy(dict(self.content))
+
+    @classmethod
+    def _read(cls, content: Mapping[str, Any]) -> Self:
+        for key in cls.needs:
+            content[key]
+        outcome = cls.__new__(cls)
+        outcome.__dict__.update(content=plain(content), read_back=True, **cls._parts(content))
+        # Whole is what everything can be told of.
+        outcome.headline()
+        outcome.facts()
+        for table in outcome.frames().values():
+            table()
+        return outcome
+
+    @classmethod
+    def _parts(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is rebuilt of the data for an outcome that is read back: the outcomes within it."""
+        return {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Say that an outcome that was read back holds figures alone."""
+        which = " that was read back holds figures, and" if self.read_back else " has"
+        raise AttributeError(f"a {type(self).__name__}{which} no {name!r}")
+
+
+class Measured(Recorded):
+    """A recorded outcome whose data are gathered from what was measured, by `_content`, when they are first asked for."""
+
+    @cached_property
+    def content(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """Everything as data."""
+        return self._content()
+
+    def _content(self) -> dict[str, Any]:
+        raise NotImplementedError

@@ -13,7 +13,7 @@ from mho.explore.accuracy import decibels
 from mho.report.sections import Bar, Bars, Figures, Listing, Notes, Section, Sentence, Table, Tone, View, synthetic
 
 if TYPE_CHECKING:
-    from mho.explore.accuracy import Accuracy, Subject
+    from mho.explore.accuracy import Accuracy
     from mho.machine.analog.signals import LayerSignal
     from mho.machine.analog.spec import Analog
     from mho.machine.resolution import Resolution
@@ -79,12 +79,12 @@ def noisiest(layers: Sequence[LayerSignal]) -> list[str]:
     return [layer.name for layer in noisy[:MARKED]]
 
 
-def about(subject: Subject, version: str, seeds: Sequence[int] = (), most: str = "") -> list[str]:
-    """Say on what samples, weights, schedule and chips an accuracy rests."""
+def about(judged: Mapping[str, Any], seeds: Sequence[int] = (), most: str = "") -> list[str]:
+    """Say on what samples, weights, schedule and chips an accuracy rests, of which the data are given."""
     chips = f" · {len(seeds)} chip{'s' * (len(seeds) != 1)} (seeds {seeds[0]} to {seeds[-1]})" if seeds else ""
     return [
-        f"{most}{subject.samples} samples: {subject.data}",
-        f"weights: {subject.weights_origin} · schedule {subject.schedule}{chips} · mho {version}",
+        f"{most}{judged['samples']} samples: {judged['data']}",
+        f"weights: {judged['weights_origin']} · schedule {judged['schedule']}{chips} · mho {judged['version']}",
     ]
 
 
@@ -202,7 +202,7 @@ def view(found: Accuracy) -> View:
     return View(
         f"{subject.model} on {found.chip['name']}{side(found)}",
         (*sections, listing(found.analog.to_dict()), notes_of(found.notes)),
-        about(subject, found.version, found.seeds),
+        about({**subject.to_dict(), "version": found.version}, found.seeds),
         (*synthetic(subject.weights_origin), *condition),
     )
 

@@ -38,20 +38,11 @@ def chip_record(chip: Chip) -> dict[str, Any]:
 
 def _table(chips: Sequence[Chip]) -> Table:
     """Lay out chips, one a line."""
+    units = {"window_s": "s", "write_s": "s", "area_m2": "m²", "peak_power_w": "W"}
     lines = []
     for record in map(chip_record, chips):
-        weights, units = (
-            f"{record['weights'] / 1e6:.2f} M",
-            {"window_s": "s", "write_s": "s", "area_m2": "m²", "peak_power_w": "W"},
-        )
-        lines.append(
-            (
-                record["chip"],
-                f"{record['arrays']:,}",
-                weights,
-                *(quantity(record[key], unit) for key, unit in units.items()),
-            )
-        )
+        figures = [quantity(record[key], unit) for key, unit in units.items()]
+        lines.append((record["chip"], f"{record['arrays']:,}", f"{record['weights'] / 1e6:.2f} M", *figures))
     return Table(heads=("chip", "arrays", "weights", "window", "write", "area", "peak power"), lines=lines)
 
 

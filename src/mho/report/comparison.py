@@ -1,82 +1,15 @@
-"""Reports side by side: as data (schema mho.comparison/1), and as a person should see them."""
+"""Reports side by side, as a person should see them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mho.engineering import count, quantity, ratio
-from mho.errors import OptionError
+from mho.explore.comparison import Comparison, named
 from mho.machine.energy import KINDS
 from mho.report.run import brief_notes, converters, years
 from mho.report.sections import Bar, Bars, Notes, Table, View, synthetic
-from mho.shown import Columns, Shown, columns
-
-if TYPE_CHECKING:
-    from mho.machine.report import Report
-
-SCHEMA = "mho.comparison/1"
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison(Shown):
-    """Several reports, of which the others are told against the first."""
-
-    reports: tuple[Report, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse a comparison of nothing."""
-        if not self.reports:
-            raise OptionError("a comparison needs at least one report")
-
-    @cached_property
-    def contents(self) -> list[dict[str, Any]]:
-        """The reports as data."""
-        return [report.to_dict() for report in self.reports]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
-        return {"schema": SCHEMA, "reports": self.contents}
-
-    def headline(self) -> str:
-        """Say what is compared."""
-        common, labels = named(self.contents)
-        return f"Comparison: {common}: {', '.join(labels)}"
-
-    def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `reports`, one a row, in SI units."""
-        return {"reports": lambda: columns(map(_figures, self.contents))}
-
-
-def _figures(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a table holds of a report."""
-    names = ("schedule", "latency_s", "throughput_per_s", "lower_bound_s", "bound_ratio")
-    return {
-        **{key: content[key] for key in names},
-        "energy_j": content["energy_j"]["total"],
-        **{f"{kind}_j": content["energy_j"]["by_kind"][kind] for kind in KINDS},
-        "pulses": content["writes"]["pulses"],
-    }
-
-
-def named(contents: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
-    """Say what all reports have in common, and name each by what it does not share with the others."""
-    keys = {
-        "model": [str(content["model"]["name"]) for content in contents],
-        "chip": [str(content["chip"]["name"]) for content in contents],
-    }
-    # Variants of one chip bear the same name; their digests tell them apart.
-    digests = [str(content["chip"]["digest"]) for content in contents]
-    if len(set(digests)) > len(set(keys["chip"])):
-        keys["chip"] = [f"{name} {digest[:6]}" for name, digest in zip(keys["chip"], digests, strict=True)]
-    common = {key: values[0] for key, values in keys.items() if len(set(values)) == 1}
-    labels = []
-    for i, content in enumerate(contents):
-        differing = [values[i] for key, values in keys.items() if key not in common]
-        labels.append(" ".join([*differing, str(content["schedule"])]))
-    return " on ".join(common.values()), labels
 
 
 def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Table:
@@ -127,7 +60,7 @@ def _joined(places: Sequence[int], labels: Sequence[str]) -> str:
 
 def view(comparison: Comparison) -> View:
     """Return the view of a comparison."""
-    contents = comparison.contents
+    contents = comparison.records
     title, labels = named(contents)
     model, chip = contents[0]["model"], contents[0]["chip"]
     about = (
@@ -139,14 +72,14 @@ def view(comparison: Comparison) -> View:
     times = [Bar(label, {"": each["latency_s"]}, mark=(each["lower_bound_s"], bound)) for label, each in pairs]
     energies = [Bar(label, {kind: each["energy_j"]["by_kind"][kind] for kind in KINDS}) for label, each in pairs]
     notes = list(dict.fromkeys(note for content in contents for note in content["notes"]))
-    conditions = dict.fromkeys(sentence for report in comparison.reports for sentence in converters(report))
+    conditions = dict.fromkeys(sentence for content in contents for sentence in converters(content["converters"]))
     return View(
         title,
         (
             Bars(title="Time of one inference", bars=times, unit="s", where="page"),
             Bars(title="Energy of one inference", bars=energies, unit="J", where="page"),
             _table(contents, labels),
-            Notes(notes=notes, brief=brief_notes(comparison.reports)),
+            Notes(notes=notes, brief=brief_notes(comparison.measured) if comparison.measured else None),
         ),
         [about],
         (*conditions, *synthetic(model["weights_origin"])),

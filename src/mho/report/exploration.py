@@ -35,4 +35,5 @@ def view(found: Exploration) -> View:
         Figures(title="What was found", rows=[(what, "", said) for what, said in found.facts()]),
         points,
     ]
-    return View(f"{found.network} on {found.chip}: {len(found.records)} designs", sections)
+    content = found.content
+    return View(f"{content['network']} on {content['chip']}: {len(found.records)} designs", sections)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from mho.report.accuracy import about, listing, notes_of
 from mho.report.sections import Sentence, Table, Tone, View, synthetic
 
 if TYPE_CHECKING:
-    from mho.explore.finding import Finding, Probe
+    from mho.explore.finding import Finding
 
 WORDS: dict[str, tuple[str, Tone]] = {
     "within": ("kept", "good"),
@@ -17,27 +18,24 @@ WORDS: dict[str, tuple[str, Tone]] = {
 }
 
 
-def _line(probe: Probe) -> tuple[str, ...]:
-    loss, at = probe.loss, f"{probe.value:g}"
-    if loss.proven:
+def _line(probe: Mapping[str, Any]) -> tuple[str, ...]:
+    at, (low, high) = f"{probe['value']:g}", probe["interval"]
+    if probe["proven"]:
         return at, "0", "–", "–", "–", "exact, whatever the inputs"
     # Not -0.00.
-    lost = f"{round(100 * loss.share, 2) + 0.0:.2f}"
-    between = f"{100 * loss.low:.2f} to {100 * loss.high:.2f}"
-    return at, lost, between, str(loss.samples), str(loss.chips), WORDS[probe.side][0]
+    lost = f"{round(100 * probe['loss'], 2) + 0.0:.2f}"
+    between = f"{100 * low:.2f} to {100 * high:.2f}"
+    return at, lost, between, str(probe["samples"]), str(probe["chips"]), WORDS[probe["side"]][0]
 
 
 def view(found: Finding) -> View:
     """Return the view of a finding."""
-    subject, boundary = found.subject, found.boundary
-    probes = sorted(boundary.probes, key=lambda probe: probe.value)
+    content = found.content
+    probes = sorted(found.records, key=lambda probe: float(probe["value"]))
     undecided = []
-    if not boundary.decided:
-        more = (
-            "more of them, or more chips (--seeds), may"
-            if any(p.loss.chips > 1 for p in probes)
-            else "more of them may"
-        )
+    if not content["decided"]:
+        several = any(probe["chips"] > 1 for probe in probes)
+        more = "more of them, or more chips (--seeds), may" if several else "more of them may"
         words = f"The samples do not decide at every value that the answer rests on; {more}."
         undecided.append(Sentence(words, "warn"))
     table = Table(
@@ -45,12 +43,12 @@ def view(found: Finding) -> View:
         heads=("value", "points lost", "95 % interval", "samples", "chips", "accuracy"),
         lines=[_line(probe) for probe in probes],
         prose=True,
-        tones={number: WORDS[probe.side][1] for number, probe in enumerate(probes)},
+        tones={number: WORDS[probe["side"]][1] for number, probe in enumerate(probes)},
     )
     return View(
-        f"{subject.model} on {found.chip['name']}: how far {found.key} may go",
-        (table, listing(found.analog.to_dict()), notes_of(found.notes)),
-        about(subject, found.version, most="up to "),
-        (*synthetic(subject.weights_origin), *undecided),
+        f"{content['model']} on {content['chip']['name']}: how far {content['parameter']['key']} may go",
+        (table, listing(content["analog"]), notes_of(content["notes"])),
+        about(content, most="up to "),
+        (*synthetic(content["weights_origin"]), *undecided),
         said=found.sentence,
     )

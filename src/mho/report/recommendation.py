@@ -233,7 +233,7 @@ def _tables(number: int) -> str:
 
 
 def _queries(found: Recommendation) -> int:
-    return next(iter(found.services.values())).queries
+    return int(next(iter(found.services.values())).queries)
 
 
 def cards(found: Recommendation) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from mho.report.run import converters
 from mho.report.sections import Bar, Bars, Figures, Notes, Sentence, Table, View, synthetic
 
 if TYPE_CHECKING:
-    from mho.report.whole import Whole
+    from mho.machine.recommender.whole import Whole
 
 TIMES = {"mean": "mean of all", "p50": "median", "p99": "99th percentile", "most": "longest"}
 DENSE = "dense"
@@ -126,7 +126,10 @@ def view(whole: Whole) -> View:
         (
             *verified,
             *synthetic(whole.recommender.origin),
-            *(Sentence(f"dense part: {sentence.words}", sentence.tone) for sentence in converters(dense)),
+            *(
+                Sentence(f"dense part: {sentence.words}", sentence.tone)
+                for sentence in converters(dense.field("converters"))
+            ),
         ),
         said=conclusion(whole),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mho.engineering import count, percent, quantity, ratio, scaled
 from mho.machine.energy import KINDS
+from mho.machine.losses import Losses
 from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
 from mho.report.timeline import page_data
 from mho.report.trace import render_trace
@@ -28,11 +29,11 @@ def verdict(verified: str | None) -> Sentence:
     return Sentence(f"executed: {verified}", "good" if verified.startswith("bit-exact") else "bad")
 
 
-def converters(report: Report) -> list[Sentence]:
-    """Say what the chip's converters resolve, as conditions where they fall short."""
-    resolved, losses = report.resolution, report.losses
-    sentences = [Sentence(str(resolved), "soft" if resolved.complete else "warn")]
-    if losses is not None:
+def converters(found: Mapping[str, Any]) -> list[Sentence]:
+    """Say what the chip's converters resolve, of which a report's data are given, as conditions where they fall short."""
+    sentences = [Sentence(found["text"], "warn" if found["short"] else "soft")]
+    if found["measured"] is not None:
+        losses = Losses.from_dict(found["measured"])
         sentences.append(Sentence(str(losses), "warn" if losses.rounded or losses.clipped else "soft"))
     return sentences
 
@@ -145,17 +146,25 @@ def _phases(record: Mapping[str, Any], latency: float) -> tuple[str, str]:
     return written, span(record["compute_start_s"], record["compute_end_s"], latency)
 
 
+def _counts(record: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """Write counts of a layer, a dash where there is none."""
+    return [count(record[key]) if record[key] else "–" for key in keys]
+
+
+def _spent(record: Mapping[str, Any], latency: float, total: float) -> tuple[str, ...]:
+    """Write when a layer is written and computed, and its energy, with the share of all."""
+    return *_phases(record, latency), quantity(record["energy_j"], "J"), percent(record["energy_j"], total)
+
+
 def _costliest(content: Mapping[str, Any]) -> Table:
     """Return the layers that a terminal shows."""
     total, latency = content["energy_j"]["total"], content["latency_s"]
     unit = scaled(latency, "s")[1]
+    costliest = sorted(content["layers"], key=lambda record: -record["energy_j"])[:COSTLIEST]
     lines = [
-        (
-            record["name"], *_phases(record, latency), quantity(record["energy_j"], "J"), percent(record["energy_j"], total),
-            *(count(record[key]) if record[key] else "–" for key in ("groups", "copies")),
-        )
-        for record in sorted(content["layers"], key=lambda record: -record["energy_j"])[:COSTLIEST]
-    ]  # fmt: skip
+        (record["name"], *_spent(record, latency, total), *_counts(record, ("groups", "copies")))
+        for record in costliest
+    ]
     return Table(
         title=f"Costliest layers   {len(lines)} of {len(content['layers'])}", lines=lines, cut=True, where="terminal",
         heads=("layer", f"written, {unit}", f"computed, {unit}", "energy", "share", "groups", "copies"),
@@ -168,12 +177,9 @@ def _timeline(report: Report, content: Mapping[str, Any]) -> Timeline:
     unit = scaled(latency, "s")[1]
     numbers = ("k", "n", "windows", "macs", "groups", "arrays", "copies")
     lines = [
-        (
-            record["name"], record["kind"], *(count(record[key]) if record[key] else "–" for key in numbers),
-            *_phases(record, latency), quantity(record["energy_j"], "J"), percent(record["energy_j"], total),
-        )
+        (record["name"], record["kind"], *_counts(record, numbers), *_spent(record, latency, total))
         for record in records
-    ]  # fmt: skip
+    ]
     notes = []
     if data["gap"] is not None:
         notes.append(
@@ -247,7 +253,7 @@ def view(report: Report) -> View:
         f"{model['name']} on {content['chip']['name']}, schedule {content['schedule']}",
         sections,
         [about, " · ".join(chosen)],
-        (verdict(content["verified"]), *converters(report)),
+        (verdict(content["verified"]), *converters(content["converters"])),
         mark=f"mho {content['version']} · report",
     )
 

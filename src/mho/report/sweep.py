@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mho.chip.spec import ChipSpec
+from mho.explore.intervals import student
 from mho.machine.analog.devices.reader import keys
 from mho.quantity import marks
 from mho.report.accuracy import UNCERTAINTY, about, half_points, interval, listing, notes_of, points, rate, value
@@ -15,7 +16,7 @@ from mho.report.sections import Axis, Cell, HeatMap, Lines, Section, Series, Tab
 from mho.report.svg import round_step
 
 if TYPE_CHECKING:
-    from mho.explore.sweeps import Point, Sweep
+    from mho.explore.sweeps import Sweep
 
 UNITS = {
     "adc.bits": "bits", "adc.effective_bits": "bits", "adc.limit": "levels x input steps", "adc.percentile": "%",
@@ -29,6 +30,25 @@ LOSS = 0.01
 """Accuracy that a point of a sweep may lose and still count as good: one point of a hundred."""
 CLOSEST = 0.3
 """The least distance of neighbours over the mean distance: closer ones are told apart on a logarithmic axis only."""
+
+
+Point = Mapping[str, Any]
+"""A record of a sweep."""
+
+
+def mean(point: Point) -> float:
+    """Return the mean accuracy over the chips of a point."""
+    return float(point["accuracy"]["mean"])
+
+
+def integers(point: Point) -> float:
+    """Return the accuracy of the 8-bit integers at a point."""
+    return float(point["accuracy"]["integers"])
+
+
+def half(point: Point) -> float | None:
+    """Return half of the 95 % interval over chips; None where one chip is all."""
+    return student(point["accuracy"]["by_seed"]).half
 
 
 def unit(key: str) -> str:
@@ -75,11 +95,11 @@ def uneven(values: Sequence[Any]) -> bool:
 
 def conclusion(found: Sweep) -> str:
     """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
-    good = [each.accuracy >= each.in_integers - LOSS for each in found.points]
-    ordered = sorted(found.points, key=lambda point: point.accuracy)
-    least, most = (f"{points(each.accuracy)} at {headline(each.values)}" for each in (ordered[0], ordered[-1]))
+    good = [mean(each) >= integers(each) - LOSS for each in found.records]
+    ordered = sorted(found.records, key=mean)
+    least, most = (f"{points(mean(each))} at {headline(each['values'])}" for each in (ordered[0], ordered[-1]))
     best = ordered[-1]
-    reference = {each.in_integers for each in found.points}
+    reference = set(map(integers, found.records))
     goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
     if all(good):
         said = f"Everywhere here accuracy stays within {goal}; the least is {least}."
@@ -89,10 +109,11 @@ def conclusion(found: Sweep) -> str:
         said = f"{_where(found, good)} accuracy is within {goal}; the least is {least}."
     else:
         said = f"At {sum(good)} of {len(good)} points accuracy is within {goal}; the most is {most}, the least {least}."
-    low, high = best.sample_interval
-    half = (high - low) / 2
-    if half > LOSS:
-        said += f" {best.samples} samples leave ± {100 * half:.1f} points open, too much to be sure of one; more samples narrow it."
+    low, high = best["accuracy"]["interval_over_samples"]
+    left = (high - low) / 2
+    if left > LOSS:
+        said += f" {found.content['samples']} samples leave ± {100 * left:.1f} points open, "
+        said += "too much to be sure of one; more samples narrow it."
     return said
 
 
@@ -116,39 +137,38 @@ def headline(values: Mapping[str, Any]) -> str:
 
 
 def _title(found: Sweep) -> str:
-    return f"{found.subject.model} on {found.points[0].chip['name']}: top-1 accuracy in %"
+    return f"{found.content['model']} on {found.records[0]['chip']['name']}: top-1 accuracy in %"
 
 
 def _remark(found: Sweep) -> str:
     """Say under a drawing what its numbers rest on."""
-    first, chips = found.points[0], max(len(each.seeds) for each in found.points)
-    known = [f"{first.samples} samples"]
+    content, chips = found.content, max(len(each["seeds"]) for each in found.records)
+    known = [f"{content['samples']} samples"]
     if len(found.over) > 1 and any(uneven(values) for _, values in found.over):
         known.append("cells of one size, not to scale")
-    if any(each.over_seeds.half is not None for each in found.points):
+    if chips > 1:
         known.append(f"± half of the 95 % interval over {chips} chips")
-    if found.in_float is not None:
-        known.append(f"float {100 * found.in_float:.2f}")
-    if len({each.in_integers for each in found.points}) == 1:
-        known.append(f"8-bit integers {100 * first.in_integers:.2f}")
-    if "synthetic" in found.subject.weights_origin:
+    if content["accuracy"]["float"] is not None:
+        known.append(f"float {100 * content['accuracy']['float']:.2f}")
+    if len(reference := set(map(integers, found.records))) == 1:
+        known.append(f"8-bit integers {100 * reference.pop():.2f}")
+    if "synthetic" in content["weights_origin"]:
         known.append("SYNTHETIC WEIGHTS")
     return " · ".join(known)
 
 
 def _tip(each: Point) -> str:
     return (
-        f"{headline(each.values)}: {points(each.accuracy)} {half_points(each.over_seeds.half)}".rstrip()
-        + f"; 95 % over samples {interval(each.sample_interval)}"
-        + f"; agreement {points(each.agreement)}; ADC clipped {rate(each.clip_rate)}"
+        f"{headline(each['values'])}: {points(mean(each))} {half_points(half(each))}".rstrip()
+        + f"; 95 % over samples {interval(each['accuracy']['interval_over_samples'])}"
+        + f"; agreement {points(each['agreement'])}; ADC clipped {rate(each['clip_rate'])}"
     )
 
 
 def _heat_map(found: Sweep) -> HeatMap:
     (down, rows), (across, columns) = found.over
     cells = [
-        Cell(100 * each.accuracy, f"{100 * each.accuracy:.2f}", half_points(each.over_seeds.half), _tip(each))
-        for each in found.points
+        Cell(100 * mean(each), f"{100 * mean(each):.2f}", half_points(half(each)), _tip(each)) for each in found.records
     ]
     return HeatMap(
         title=_title(found), about=_remark(found), down=axis(down), across=axis(across), where="page",
@@ -160,26 +180,24 @@ def _heat_map(found: Sweep) -> HeatMap:
 def _line(found: Sweep) -> Lines:
     ((key, values),) = found.over
     shares, scale = places(values)
-    first = found.points[0]
-    ends = [each.seed_interval or (each.accuracy, each.accuracy) for each in found.points]
-    seen = [100 * end for pair in ends for end in pair] + [100 * first.in_integers]
+    reference = 100 * integers(found.records[0])
+    ends = [each["accuracy"]["interval_over_seeds"] for each in found.records]
+    seen = [100 * end for pair, each in zip(ends, found.records, strict=True) for end in pair or [mean(each)]]
+    seen.append(reference)
     step = round_step(max(max(seen) - min(seen), 1.0), 5)
     low, high = step * math.floor(min(seen) / step + 1e-9), step * math.ceil(max(seen) / step - 1e-9)
     series = Series(
         "accuracy",
-        [(share, 100 * each.accuracy) for share, each in zip(shares, found.points, strict=True)],
-        [f"{100 * each.accuracy:.2f}" for each in found.points],
-        [
-            None if each.seed_interval is None else (100 * a, 100 * b)
-            for (a, b), each in zip(ends, found.points, strict=True)
-        ],
-        [_tip(each) for each in found.points],
+        [(share, 100 * mean(each)) for share, each in zip(shares, found.records, strict=True)],
+        [f"{100 * mean(each):.2f}" for each in found.records],
+        [None if pair is None else (100 * pair[0], 100 * pair[1]) for pair in ends],
+        [_tip(each) for each in found.records],
     )
     return Lines(
         title=_title(found), about=_remark(found), where="page", series=[series],
         across=Axis(f"{axis(key)} ({scale})" if scale else axis(key), 0.0, 1.0,
                     ticks=[(share, value(each)) for share, each in zip(shares, values, strict=True)]),
-        up=Axis("accuracy in %", low, max(high, low + step)), reference=(100 * first.in_integers, "8-bit integers"),
+        up=Axis("accuracy in %", low, max(high, low + step)), reference=(reference, "8-bit integers"),
     )  # fmt: skip
 
 
@@ -204,12 +222,14 @@ def _grid(found: Sweep, title: str, cells: Sequence[str]) -> Table:
 
 def _grids(found: Sweep) -> list[Table]:
     def accuracy(each: Point) -> str:
-        half = each.over_seeds.half
-        return f"{100 * each.accuracy:.2f}" + ("" if half is None else f" ±{100 * half:.2f}"[:6].rstrip("."))
+        around = half(each)
+        return f"{100 * mean(each):.2f}" + ("" if around is None else f" ±{100 * around:.2f}"[:6].rstrip("."))
 
-    tables = [_grid(found, "Accuracy", [accuracy(each) for each in found.points])]
-    if any(each.clip_rate for each in found.points):
-        tables.append(_grid(found, "ADC clipped, of all conversions", [rate(each.clip_rate) for each in found.points]))
+    tables = [_grid(found, "Accuracy", [accuracy(each) for each in found.records])]
+    if any(each["clip_rate"] for each in found.records):
+        tables.append(
+            _grid(found, "ADC clipped, of all conversions", [rate(each["clip_rate"]) for each in found.records])
+        )
     return tables
 
 
@@ -220,23 +240,23 @@ def _points(found: Sweep) -> Table:
     )  # fmt: skip
     lines = [
         (
-            *(value(given) for given in each.values.values()), points(each.accuracy), interval(each.seed_interval),
-            interval(each.sample_interval), points(min(each.accuracies)), points(each.agreement), rate(each.clip_rate),
-            str(len(each.seeds)),
+            *(value(given) for given in each["values"].values()), points(mean(each)),
+            interval(each["accuracy"]["interval_over_seeds"]), interval(each["accuracy"]["interval_over_samples"]),
+            points(each["accuracy"]["least"]), points(each["agreement"]), rate(each["clip_rate"]), str(len(each["seeds"])),
         )
-        for each in found.points
+        for each in found.records
     ]  # fmt: skip
     return Table(title="Point by point", heads=heads, lines=lines, remark=UNCERTAINTY, where="page")
 
 
 def view(found: Sweep) -> View:
     """Return the view of a sweep."""
-    most = max(found.points, key=lambda each: len(each.seeds))
+    content, seeds = found.content, max((each["seeds"] for each in found.records), key=len)
     sections: list[Section] = [drawing(found), *_grids(found), _points(found)]
     return View(
-        f"{found.subject.model}: accuracy over {' and '.join(key for key, _ in found.over)}",
-        (*sections, listing(found.analog.to_dict()), notes_of(found.notes)),
-        (*about(found.subject, found.version, most.seeds), f"top-1 in %; {_remark(found)}"),
-        synthetic(found.subject.weights_origin),
+        f"{content['model']}: accuracy over {' and '.join(key for key, _ in found.over)}",
+        (*sections, listing(content["analog"]), notes_of(content["notes"])),
+        (*about(content, seeds), f"top-1 in %; {_remark(found)}"),
+        synthetic(content["weights_origin"]),
         said=conclusion(found),
     )

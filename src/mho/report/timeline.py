@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mho.machine.bandwidth import bandwidth
 from mho.machine.energy import KINDS
 from mho.machine.timing import Timing
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
-from mho.report.bandwidth import bandwidth
 
 if TYPE_CHECKING:
     from mho.machine.report import Report

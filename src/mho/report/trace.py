@@ -8,14 +8,15 @@ Perfetto resolves. A trace cannot show times before 0, so a setup comes first an
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mho.files.text import json_text
+from mho.machine.bandwidth import bandwidth
 from mho.network.layers import MatrixProduct
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, KINDS, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.listing import span
-from mho.report.bandwidth import bandwidth
 from mho.report.lanes import lanes
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PROCESSES = {1: "memory", 2: "writing", 3: "compute", 4: "vector unit", 5: "counters"}
 PROCESS_OF = {LOAD: 1, STORE: 1, WRITE: 2, ACTIVATE: 3, COMBINE: 4, VECTOR: 4}
 """The process in which each kind of instruction is shown."""
+DOING = ("computing", "writing", "waiting", "free")
+"""What groups do."""
 NANO = 1e9
 
 
@@ -51,35 +54,21 @@ def arguments(program: Program, number: int) -> dict[str, Any]:
     return said
 
 
+def event(kind: str, name: str, process: int, thread: int = 0, **more: Any) -> dict[str, Any]:
+    """Return an event of a kind (M names, X lasts, i is an instant, C counts) in a thread of a process."""
+    return {"ph": kind, "name": name, "pid": process, "tid": thread, **more}
+
+
 def _metadata(threads: dict[int, int], setup: bool) -> list[dict[str, Any]]:
     """Name processes and threads, in order."""
     events: list[dict[str, Any]] = []
-    for process_id, name in PROCESSES.items():
-        events.append({"ph": "M", "name": "process_name", "pid": process_id, "tid": 0, "args": {"name": name}})
-        events.append(
-            {
-                "ph": "M",
-                "name": "process_sort_index",
-                "pid": process_id,
-                "tid": 0,
-                "args": {"sort_index": process_id},
-            }
-        )
-        for thread in range(threads.get(process_id, 0)):
-            title = f"{name} {thread + 1}"
-            events.append(
-                {
-                    "ph": "M",
-                    "name": "thread_name",
-                    "pid": process_id,
-                    "tid": thread + 1,
-                    "args": {"name": title},
-                }
-            )
+    for process, name in PROCESSES.items():
+        events.append(event("M", "process_name", process, args={"name": name}))
+        events.append(event("M", "process_sort_index", process, args={"sort_index": process}))
+        numbers = range(1, threads.get(process, 0) + 1)
+        events += [event("M", "thread_name", process, each, args={"name": f"{name} {each}"}) for each in numbers]
     if setup:
-        events.append(
-            {"ph": "M", "name": "process_labels", "pid": 5, "tid": 0, "args": {"labels": "setup comes first"}}
-        )
+        events.append(event("M", "process_labels", 5, args={"labels": "setup comes first"}))
     return events
 
 
@@ -113,21 +102,17 @@ def render_trace(report: Report) -> str:
                     "args": said,
                 }
             )
+    last = shift + round(timing.latency_s * NANO)
     events = [
         *_metadata(threads, program.setup > 0),
-        {"ph": "i", "name": "inference starts", "s": "g", "pid": 5, "tid": 0, "ts": shift / 1000},
-        {
-            "ph": "i",
-            "name": "inference ends",
-            "s": "g",
-            "pid": 5,
-            "tid": 0,
-            "ts": (shift + round(timing.latency_s * NANO)) / 1000,
-        },
+        *(
+            {"ph": "i", "name": f"inference {what}", "s": "g", "pid": 5, "tid": 0, "ts": at / 1000}
+            for what, at in (("starts", shift), ("ends", last))
+        ),
         *slices,
         *_counters(report, shift),
     ]
-    lines = ",\n".join(json_text(event) for event in events)
+    lines = ",\n".join(json_text(each) for each in events)
     about = {
         "model": program.network.name,
         "chip": program.chip.name,
@@ -139,29 +124,16 @@ def render_trace(report: Report) -> str:
     return f'{{{head}, "traceEvents": [\n{lines}\n]}}\n'
 
 
-def _counters(report: Report, shift: int) -> list[dict[str, Any]]:
-    """Return the counters: groups by what they do, and the memory's rate; equal neighbours are left out."""
-    events: list[dict[str, Any]] = []
+def _counters(report: Report, shift: int) -> Iterator[dict[str, Any]]:
+    """Yield the counters: groups by what they do, and the memory's rate; equal neighbours are left out."""
     filled, groups = report.occupancy, report.program.chip.groups
-    before: dict[str, Any] = {}
-    for time, computing, writing, waiting in zip(
-        filled.times_s.tolist(),
-        filled.computing.tolist(),
-        filled.writing.tolist(),
-        filled.waiting.tolist(),
-        strict=True,
+    used = [each.tolist() for each in (filled.computing, filled.writing, filled.waiting)]
+    states = [dict(zip(DOING, (*each, groups - sum(each)), strict=True)) for each in zip(*used, strict=True)]
+    times, rates = (steps.tolist() for steps in bandwidth(report.program, report.timing, report.worn))
+    for name, at, values in (
+        ("groups", filled.times_s.tolist(), states),
+        ("memory rate", times, [{"byte/s": rate} for rate in rates]),
     ):
-        free = groups - computing - writing - waiting
-        now = {"computing": computing, "writing": writing, "waiting": waiting, "free": free}
-        if now != before:
-            at = (round(time * NANO) + shift) / 1000
-            events.append({"ph": "C", "name": "groups", "pid": 5, "tid": 0, "ts": at, "args": now})
-        before = now
-    rate = -1.0
-    flowing = bandwidth(report.program, report.timing, report.worn)
-    for time, value in zip(*(steps.tolist() for steps in flowing), strict=True):
-        if value != rate:
-            at = (round(time * NANO) + shift) / 1000
-            events.append({"ph": "C", "name": "memory rate", "pid": 5, "tid": 0, "ts": at, "args": {"byte/s": value}})
-        rate = value
-    return events
+        for number, (time, value) in enumerate(zip(at, values, strict=True)):
+            if not number or value != values[number - 1]:
+                yield event("C", name, 5, ts=(round(time * NANO) + shift) / 1000, args=value)

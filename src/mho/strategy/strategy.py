@@ -114,10 +114,10 @@ class Strategy(Shown):
                 given.setdefault(stage, {}).update(settings)
             else:
                 picked[stage] = (value,)
-        return replace(
-            self,
-            **{stage: self._changed(stage, picked.get(stage, ()), given.get(stage, {})) for stage in {*picked, *given}},
-        )
+        changed: dict[str, Any] = {
+            stage: self._changed(stage, picked.get(stage, ()), given.get(stage, {})) for stage in {*picked, *given}
+        }
+        return replace(self, **changed)
 
     def _changed(self, stage: str, picked: Sequence[Any], given: Mapping[str, Any]) -> Choice:
         old: Choice = getattr(self, stage)

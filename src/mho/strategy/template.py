@@ -40,13 +40,13 @@ def _stage(stage: str, chosen: Choice) -> Iterator[str]:
     yield f"  choice: {chosen.name}"
     for name, (kind, declared) in settings.items():
         yield f"  {name}: {_plain(getattr(chosen, name))}  # {declared.demanded(kind)}"
-    others: dict[tuple[str, str], list[str]] = {}
+    others: dict[str, list[str]] = {}
     for other in known.values():
         for name, (kind, declared) in other.settings().items():
             if name not in settings:
-                others.setdefault((name, declared.demanded(kind)), []).append(other.name)
-    for (name, demanded), having in others.items():
-        yield f"  # {name}: ...  # of {' and '.join(having)}: {demanded}"
+                others.setdefault(name, []).append(f"of {other.name}: {declared.demanded(kind)}")
+    for name, told in others.items():
+        yield f"  # {name}: ...  # {'; '.join(told)}"
 
 
 def _plain(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.chip.lookup import SAR_NOTE, Reading
 from mho.errors import OptionError, TraceError
+from mho.files.outcome import Measured
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, Counted, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
@@ -22,7 +23,7 @@ from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
 from mho.program.lookups import Lookups
-from mho.shown import Columns, Shown, columns
+from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.service/1"
@@ -38,13 +39,19 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Service(Shown):
+class Service(Measured):
     """All that was measured of a trace that was served by a layout on a chip. Times in s, energies in J, areas in m2.
 
     `batch_s`, `bound_s` (batches,) and `query_s` (queries,): as from `mho.machine.lookup.time_lookups`; batches follow each other
     without overlap. `loads`: activations of each instance; `busy_s`: for how long each was busy; `adcs_s`, `ports_s`,
     `adders_s`: each set of ADCs, and each tile's port and adders.
     """
+
+    schema: ClassVar[str] = SCHEMA
+    needs: ClassVar[tuple[str, ...]] = (
+        "version", "trace", "chip", "layout", "batch", "batch_s", "query_s", "seconds", "lookups_per_s", "lower_bound_s",
+        "bound_ratio", "activations", "load", "utilisation", "energy_j", "area_m2", "notes",
+    )  # fmt: skip
 
     seats: Seats
     reading: Reading
@@ -64,20 +71,30 @@ class Service(Shown):
     adders_s: FloatArray
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `energy` in J by component and kind, `area` in m2 by component, `batches` in s."""
+        """Name the tables: `energy` in J by component and kind, `area` in m2 by component, `batches` in s.
+
+        A service that was read back has the `area` alone: its data hold sums of the others.
+        """
+        area = self.content["area_m2"]["by_component"]
+        tables: dict[str, Callable[[], Columns]] = {
+            "area": lambda: columns({"component": name, "area_m2": value} for name, value in area.items())
+        }
+        if self.read_back:
+            return tables
         return {
             "energy": lambda: columns(
                 {"component": component, "kind": kind, "energy_j": joules}
                 for (component, kind), joules in self.energy.items()
             ),
-            "area": lambda: columns({"component": name, "area_m2": value} for name, value in self.area_m2.items()),
+            **tables,
             "batches": lambda: {"seconds": self.batch_s.tolist(), "lower_bound_s": self.bound_s.tolist()},
         }
 
     def headline(self) -> str:
         """Say what was served where, in a line."""
-        done = f"{self.queries} queries, {self.lookups} look-ups in {self.seconds:.4g} s and {self.energy_j:.4g} J"
-        return f"Service({done}, on {self.chip.name!r})"
+        trace, told = self.content["trace"], self.content
+        done = f"{trace['queries']} queries, {trace['lookups']} look-ups in {told['seconds']:.4g} s"
+        return f"Service({done} and {told['energy_j']['total']:.4g} J, on {told['chip']['name']!r})"
 
     @property
     def layout(self) -> Layout:
@@ -162,8 +179,8 @@ class Service(Shown):
             )
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but single batches and queries, ready for JSON."""
+    def _content(self) -> dict[str, Any]:
+        """Return everything but single batches and queries."""
         layout = self.layout
         return {
             "schema": SCHEMA,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from mho.engineering import quantity
+from mho.files.outcome import Measured
 from mho.machine.record import model_record
 from mho.machine.systolic.folds import Dataflow, Folding
 from mho.machine.systolic.spec import COMPONENTS, Systolic
 from mho.network.graph import Network
-from mho.shown import Columns, Shown, columns
+from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.baseline/1"
@@ -77,7 +78,7 @@ class Totals:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Run(Shown):
+class Run(Measured):
     """What one inference of a network costs on a systolic array.
 
     result = mho.machine.systolic.run(network, "tpu-like", "best")
@@ -88,6 +89,12 @@ class Run(Shown):
     "array"; `records` and all else are those of `dataflow` with what the systolic array's file says of products.
     """
 
+    schema: ClassVar[str] = SCHEMA
+    needs: ClassVar[tuple[str, ...]] = (
+        "mho_version", "model", "systolic", "dataflow", "latency_s", "latency_without_overlap_s", "throughput_per_s",
+        "utilisation", "energy_j", "memory_bytes", "memory_bound_s", "totals", "layers", "notes",
+    )  # fmt: skip
+
     network: Network
     systolic: Systolic
     dataflow: Dataflow
@@ -96,24 +103,26 @@ class Run(Shown):
 
     def headline(self) -> str:
         """Say what ran where."""
-        return f"Run: {self.network.name} on {self.systolic.name}, what stays in the array: {self.dataflow}"
+        told = self.content
+        return (
+            f"Run: {told['model']['name']} on {told['systolic']['name']}, what stays in the array: {told['dataflow']}"
+        )
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time, energy and area."""
+        told = self.content
         return (
-            ("latency", quantity(self.latency_s, "s")),
-            ("energy", quantity(self.energy_j, "J")),
-            ("area", quantity(sum(self.systolic.area_m2.values()), "m²")),
+            ("latency", quantity(told["latency_s"], "s")),
+            ("energy", quantity(told["energy_j"]["total"], "J")),
+            ("area", quantity(told["systolic"]["area_m2"]["total"], "m²")),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `layers`, `energy` in J and `area` in m2 by component."""
-        units, area = self.systolic.units, self.systolic.area_m2
+        energy, area = self.content["energy_j"]["by_component"], self.content["systolic"]["area_m2"]["by_component"]
         return {
-            "layers": lambda: columns(record.to_dict(units) for record in self.records),
-            "energy": lambda: columns(
-                {"component": name, "energy_j": joules} for name, joules in self.energy_by_component().items()
-            ),
+            "layers": lambda: columns(self.content["layers"]),
+            "energy": lambda: columns({"component": name, "energy_j": joules} for name, joules in energy.items()),
             "area": lambda: columns({"component": name, "area_m2": value} for name, value in area.items()),
         }
 
@@ -167,8 +176,8 @@ class Run(Shown):
         """What the numbers rest on: every assumption of the systolic array."""
         return self.systolic.notes
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON (schema mho.baseline/1, documented in docs/baseline.md)."""
+    def _content(self) -> dict[str, Any]:
+        """Return everything (schema mho.baseline/1, documented in docs/baseline.md)."""
         systolic = self.systolic
         return {
             "schema": SCHEMA,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,12 @@ from mho.chip import Chip
 from mho.chip.lookup import Reading
 from mho.engineering import count, quantity
 from mho.errors import MappingError, OptionError
+from mho.files.outcome import Measured
 from mho.machine.functional import execute
 from mho.machine.lookup import reduce
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.service import Service, serve, weight_bits
-from mho.machine.recommender import Recommender
+from mho.machine.recommender.recommender import Recommender
 from mho.machine.report import Report, simulate
 from mho.machine.verify import verify
 from mho.mapping.embedding import Layout
@@ -31,7 +32,7 @@ from mho.network.trace import Trace
 from mho.network.zoo.recommenders import OUTPUT
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
-from mho.shown import Columns, Shown
+from mho.shown import Columns
 from mho.version import __version__
 
 SCHEMA = "mho.whole/1"
@@ -39,11 +40,17 @@ Compile = Callable[[QuantisedNetwork, Chip], Program]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Whole(Shown):
+class Whole(Measured):
     """What a recommender takes: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
 
     `verified`: what comparing with the integer reference found, None where that was not asked.
     """
+
+    schema: ClassVar[str] = SCHEMA
+    needs: ClassVar[tuple[str, ...]] = (
+        "version", "recommender", "batch", "verified", "latency_s", "batch_s", "interval_s", "queries_per_s", "energy_per_query_j",
+        "area_m2", "notes", "tables", "dense",
+    )  # fmt: skip
 
     recommender: Recommender
     service: Service
@@ -52,29 +59,37 @@ class Whole(Shown):
 
     def headline(self) -> str:
         """Say what ran where."""
-        return f"Whole: {self.recommender.name} on {self.service.chip.name}, batches of {self.batch} queries"
+        told = self.content
+        chip = told["tables"]["chip"]["name"]
+        return f"Whole: {told['recommender']['name']} on {chip}, batches of {told['batch']} queries"
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time and energy of both parts together."""
+        told = self.content
         return (
-            ("latency", quantity(self.latency_s, "s")),
-            ("queries", f"{count(self.queries_per_s)}/s"),
-            ("energy", f"{quantity(sum(self.energy_j().values()), 'J')} per query"),
-            ("executed", self.verified or "no"),
+            ("latency", quantity(told["latency_s"], "s")),
+            ("queries", f"{count(told['queries_per_s'])}/s"),
+            ("energy", f"{quantity(told['energy_per_query_j']['total'], 'J')} per query"),
+            ("executed", told["verified"] or "no"),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `parts`, and `dense.layers`, `tables.energy` ... of each part."""
-        joules, seconds = self.energy_j(), {"tables": self.tables_s, "dense": self.dense.latency_s}
+        joules, seconds = self.content["energy_per_query_j"], self.content["batch_s"]
         return {
             "parts": lambda: {
-                "part": list(joules),
-                "seconds_per_batch": [seconds[name] for name in joules],
-                "energy_per_query_j": list(joules.values()),
+                "part": list(seconds),
+                "seconds_per_batch": list(seconds.values()),
+                "energy_per_query_j": [joules[name] for name in seconds],
             },
             **{f"dense.{name}": table for name, table in self.dense.frames().items()},
             **{f"tables.{name}": table for name, table in self.service.frames().items()},
         }
+
+    @classmethod
+    def _parts(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        tables, dense = Service.from_dict(content["tables"]), Report.from_dict(content["dense"])
+        return {"service": tables, "dense": dense, "verified": content["verified"]}
 
     @property
     def right(self) -> bool:
@@ -125,8 +140,8 @@ class Whole(Shown):
         )
         return tuple(dict.fromkeys((*own, *self.service.notes(), *self.dense.notes())))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON-ready data: `Service.to_dict` of the tables, `Report.to_dict` of the dense part."""
+    def _content(self) -> dict[str, Any]:
+        """Return everything: `Service.to_dict` of the tables, `Report.to_dict` of the dense part."""
         energy = self.energy_j()
         return {
             "schema": SCHEMA,
@@ -140,6 +155,7 @@ class Whole(Shown):
             "batch": self.batch,
             "verified": self.verified,
             "latency_s": self.latency_s,
+            "batch_s": {"tables": self.tables_s, "dense": self.dense.latency_s},
             "interval_s": self.interval_s,
             "queries_per_s": self.queries_per_s,
             "energy_per_query_j": {"total": sum(energy.values()), **energy},
