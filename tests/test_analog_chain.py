@@ -294,7 +294,7 @@ def rewritten(seed: int, analog: Analog) -> list[tuple[np.ndarray, ...]]:
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write):
             continue
-        fabric.write(number, instruction)
+        fabric.write(number)
         for index, group in zip(range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True):
             block, content = mapped.blocks.block(index), fabric.held[group]
             now = content.levels, programmed(content, group, sensing)
