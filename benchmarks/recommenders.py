@@ -32,17 +32,15 @@ def ran(
 ) -> dict[str, Any]:
     """Run a recommender whole on the second half of a trace, groups made by the first; and score the test from noisy cells."""
     import mho
-    from mho.explore import Request
+    from mho.explore import Request, design
     from mho.machine.recommender.whole import run_whole
 
     # Lists of candidates stay whole: the first ones are history.
     history, test = trace.split(0.5, SEED if name == "dlrm" else None)
     chip = mho.Chip.load(CHIP).override({"lookup.adc_modes": "every"}, source="the benchmark")
-    request = Request(history, chip, BUDGET, BATCH, recommender.sizes.dimension, SEED)
-    layout = request.copied("refine", "load", scattered=True)
-    whole = run_whole(
-        recommender, test, layout, chip, mho.compile, batch=BATCH, placed=request.placed(layout, chip), verified=BATCH
-    )
+    made = design("mho", Request(history, chip, BUDGET, BATCH, recommender.sizes.dimension, SEED))
+    layout = made.layout
+    whole = run_whole(recommender, test, layout, chip, mho.compile, batch=BATCH, placed=made.placed, verified=BATCH)
     found = whole.to_dict()
     return {
         "queries": whole.service.queries,

@@ -90,7 +90,6 @@ def test_times_follow_from_conversions_and_bits(shape: dict[str, Any], dimension
             assert reading.steps * reading.conversion_s[n] == pytest.approx(rules.convert_s(n), rel=1e-12)
             assert reading.seconds[n] == pytest.approx(rules.settle_s + rules.convert_s(n), rel=1e-12)
         assert reading.seconds[0] == 0
-        assert reading.arrays == math.ceil(dimension / rules.per_array)
         times[modes] = reading.seconds
     assert (times["every"] <= times["switch"]).all()
     assert (times["switch"] <= times["fixed"]).all()
@@ -98,7 +97,7 @@ def test_times_follow_from_conversions_and_bits(shape: dict[str, Any], dimension
 
 def test_the_preset_reads_a_row_in_two_ninths_of_the_time_of_a_sum() -> None:
     reading = Reading(Chip.load("recross"), 64)
-    assert (reading.most_rows, reading.arrays, reading.fullest) == (128, 2, 128)
+    assert (reading.most_rows, reading.fullest) == (128, 128)
     assert reading.bits.tolist() == [0, 2, *[9] * 127]
     assert reading.seconds[128] == pytest.approx(100e-9, rel=1e-12)
     assert reading.seconds[1] == pytest.approx(100e-9 * 2 / 9, rel=1e-12)

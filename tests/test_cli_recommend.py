@@ -15,6 +15,7 @@ from mho.errors import MappingError
 from mho.explore import recommend
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Trace, minimum_frequency, synthesise
+from mho.strategy import Strategy
 from tests.command_line import Shell
 
 FILES = ["layout.npz", "recommend.html", "recommend.json"]
@@ -59,7 +60,17 @@ def test_it_prints_a_summary_and_writes_files(shell: Shell, clicks: str, tmp_pat
         ),
         (
             ("--design", "mho", "--grouping", "fast", "--budget", "1.5", "--seed", "7", "--chip", "recross"),
-            {"designs": ("mho",), "grouping": "fast", "budget": 1.5, "seed": 7, "chip": "recross"},
+            {
+                "designs": ("mho",),
+                "strategy": Strategy.load("mho").with_(grouping="fast"),
+                "budget": 1.5,
+                "seed": 7,
+                "chip": "recross",
+            },
+        ),
+        (
+            ("--design", "mho", "--strategy", "recross", "--copies", "load", "--load", "activations"),
+            {"designs": ("mho",), "strategy": Strategy.load("recross").with_(copies="load", load="activations")},
         ),
     ],
 )
@@ -187,7 +198,10 @@ def _counts(trace: Trace) -> np.ndarray:
         (("--areas", "fair"), "areas are equal or own, not 'fair'"),
         (("--seed", "3"), "--seed is for the design mho"),
         (("--design", "recross", "--grouping", "fast"), "--grouping is for the design mho"),
-        (("--design", "mho", "--grouping", "fats"), "unknown grouping 'fats'; did you mean fast"),
+        (("--design", "mho", "--grouping", "fats"), "--grouping fats: did you mean fast"),
+        (("--design", "recross", "--strategy", "nmars"), "--strategy is for the design mho"),
+        (("--design", "mho", "--strategy", "aras"), "--schedule aras: says how a network is compiled"),
+        (("--design", "mho", "--grouping", "fast", "--moves", "3"), "--moves 3: is for grouping 'best', not 'fast'"),
         (("--batch", "0"), "from 1 to"),
         (("--history", "1"), "between 0 and 1"),
         (("--split-by", "chance"), "--split-by is time or seed"),

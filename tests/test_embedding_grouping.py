@@ -16,9 +16,17 @@ from mho.mapping.embedding.anneal import anneal
 from mho.mapping.embedding.bags import Bags
 from mho.mapping.embedding.fanout import objective
 from mho.mapping.embedding.greedy import greedy
-from mho.mapping.embedding.group import OPTIONS
+from mho.mapping.embedding.group import Anneal, Grouping, Hypergraph
 from mho.mapping.embedding.refine import refine
 from mho.network.trace import Trace
+from mho.strategy import registered
+
+
+def ways(moves: int = 2000) -> list[Grouping]:
+    """Every choice of grouping, and what best tries beside them; annealing draws few moves."""
+    kinds = [*registered("grouping").values(), Hypergraph, Anneal]
+    ways = [kind.of({"moves": moves} if "moves" in kind.settings() else {}) for kind in kinds]
+    return [way for way in ways if isinstance(way, Grouping)]
 
 
 def trace_of(bags: list[list[int]], rows: int) -> Trace:
@@ -59,20 +67,19 @@ def community_trace(seed: int, bags: int = 400, rows: int = 240, community: int 
     return trace_of(name[both].tolist(), rows)
 
 
-@pytest.mark.parametrize("method", OPTIONS)
+@pytest.mark.parametrize("method", ways(), ids=lambda way: way.name)
 @settings(max_examples=12)
 @given(trace=traces(), height=st.integers(1, 9), seed=st.integers(0, 3), data=st.data())
 def test_every_method_gives_every_row_one_place_in_as_few_groups_as_allowed_and_the_same_again(
-    method: str, trace: Trace, height: int, seed: int, data: st.DataObject
+    method: Grouping, trace: Trace, height: int, seed: int, data: st.DataObject
 ) -> None:
     least = -(-trace.total_rows // height)
     groups = data.draw(st.one_of(st.none(), st.integers(least, least + 3)))
-    options = {"moves": 2000} if method in ("anneal", "best") else {}
-    layout = group(trace, height, method, seed=seed, groups=groups, **options)
+    layout = group(trace, height, method, seed=seed, groups=groups)
     assert sorted(layout.members.tolist()) == list(range(trace.total_rows))
     assert np.diff(layout.starts).max() <= height
     assert layout.groups <= (least if groups is None else groups)
-    again = group(trace, height, method, seed=seed, groups=groups, **options)
+    again = group(trace, height, method, seed=seed, groups=groups)
     assert np.array_equal(layout.members, again.members) and np.array_equal(layout.starts, again.starts)
 
 
@@ -150,7 +157,7 @@ def test_frequency_puts_the_most_frequent_rows_first() -> None:
 def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int) -> None:
     height = 3
     best = min(touched(np.argsort(order) // height, bags_of(trace)) for order in permutations(range(trace.total_rows)))
-    layout = group(trace, height, "anneal", seed=seed, chance=1.0, moves=20_000)
+    layout = group(trace, height, Anneal(chance=1.0, moves=20_000), seed=seed)
     found = layout.groups_per_bag(trace).sum()
     # Cold annealing of six rows ends at the optimum or one move from it.
     assert best <= found <= best + 1
@@ -159,9 +166,8 @@ def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int)
 def test_communities_are_found_and_what_was_not_seen_gains() -> None:
     history, unseen = community_trace(1), community_trace(2)
     mean = {}
-    for method in OPTIONS:
-        options = {"moves": 100_000} if method in ("anneal", "best") else {}
-        mean[method] = group(history, 24, method, **options).groups_per_bag(unseen).mean()
+    for way in ways(100_000):
+        mean[way.name] = group(history, 24, way).groups_per_bag(unseen).mean()
     # A bag has a row outside of its community with probability 0.9: 1.9 groups are what the truth itself would touch.
     assert mean["best"] <= min(mean.values()) + 0.02
     assert mean["best"] == pytest.approx(1.9, abs=0.06)
@@ -196,8 +202,8 @@ def test_several_tables_and_empty_bags_are_grouped() -> None:
         np.array([0, 0, 1]),
         "test",
     )
-    for method in OPTIONS:
-        layout = group(trace, 3, method)
+    for way in ways():
+        layout = group(trace, 3, way)
         assert sorted(layout.members.tolist()) == list(range(7))
         assert layout.groups_per_bag(trace).tolist()[1] == 0
 
@@ -209,12 +215,12 @@ def test_several_tables_and_empty_bags_are_grouped() -> None:
         ({"height": True}, MappingError, "whole number from 1"),
         ({"height": 2, "groups": 1}, MappingError, "at least 2 groups"),
         ({"method": "refin"}, OptionError, "did you mean refine|known: .*refine"),
-        ({"method": "greedy", "chance": 0.5}, OptionError, "has no option 'chance'"),
-        ({"method": "id", "chance": 0.5}, OptionError, "it has none"),
+        ({"method": "greedy", "chance": 0.5}, OptionError, "is for grouping 'fast', not 'greedy'"),
+        ({"method": "id", "chance": 0.5}, OptionError, "is for grouping 'fast', not 'id'"),
         ({"method": "fast", "chance": 0.0}, OptionError, "from 0.01 to 1"),
         ({"method": "fast", "chance": float("nan")}, OptionError, "from 0.01 to 1"),
-        ({"method": "fast", "passes": 1.5}, OptionError, "whole number"),
-        ({"method": "fast", "passes": True}, OptionError, "whole number"),
+        ({"method": "refine", "passes": 1.5}, OptionError, "whole number"),
+        ({"method": "refine", "passes": True}, OptionError, "whole number"),
         ({"method": "refine", "hint": "much"}, OptionError, "a number"),
         ({"seed": -1}, OptionError, "seed"),
     ],
@@ -229,7 +235,7 @@ def test_a_trace_too_large_to_be_annealed_is_refused_in_words(monkeypatch: pytes
     monkeypatch.setattr("mho.mapping.embedding.anneal.MOST_BYTES", 3)
     trace = trace_of([[0, 1], [2, 3]], 4)
     with pytest.raises(OptionError, match="use method 'refine'"):
-        group(trace, 2, "anneal")
+        group(trace, 2, Anneal())
     assert group(trace, 2, "best").groups == 2
 
 

@@ -70,11 +70,6 @@ class Reading:
         return -(-largest.bit_length() // 8)
 
     @property
-    def arrays(self) -> int:
-        """Arrays that the features of a row lie in."""
-        return -(-self.dimension // self.chip.array_weights_per_row)
-
-    @property
     def fullest(self) -> int:
         """Conversions of a step in the array that holds most features."""
         chip = self.chip

@@ -16,7 +16,7 @@ import typer.main
 from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
 from mho.cli.command import Command, InterruptedWorkError
 from mho.cli.spread import spread
-from mho.cli.strategy import ComparingCommand, StrategyCommand
+from mho.cli.strategy import ComparingCommand, StrategyCommand, TablesCommand, WholeCommand
 from mho.errors import LONGEST, MhoError, StrategyError, one_line
 from mho.version import __version__
 
@@ -34,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command(cls=StrategyCommand, epilog=run.EPILOG)(spread(run.run))
+app.command(cls=WholeCommand, epilog=run.EPILOG)(spread(run.run))
 app.command(cls=ComparingCommand, epilog=compare.EPILOG)(spread(compare.compare))
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
@@ -42,7 +42,7 @@ app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
 app.command(cls=Command, epilog=baseline.EPILOG)(spread(baseline.baseline))
 app.command(cls=Command, epilog=study.EPILOG)(spread(study.study))
 app.command(cls=Command, epilog=trace.EPILOG)(spread(trace.trace))
-app.command(cls=Command, epilog=recommend.EPILOG)(spread(recommend.recommend))
+app.command(cls=TablesCommand, epilog=recommend.EPILOG)(spread(recommend.recommend))
 app.command(cls=Command)(spread(listings.models))
 app.command(cls=Command)(spread(listings.chips))
 app.command(cls=Command, epilog="mho devices taox\n\nmho devices my-cells.yaml --csv -")(spread(listings.devices))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.cli.inputs import load_chip
-from mho.cli.outputs import Target, progress
+from mho.cli.outputs import Target, print_papers, progress
+from mho.cli.strategy import StrategyOptions
 from mho.cli.trace_options import ReadingOptions
 from mho.errors import OptionError
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 EPILOG = (
     "mho recommend ml1m.npz --bag user --row item --compact --out out/movies\n\n"
     "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
-    "mho recommend january.npz --test february.npz --design recross --design mho"
+    "mho recommend january.npz --test february.npz --design recross --design mho\n\n"
+    "mho recommend clicks.npz --strategy mine.yaml --grouping best --cite"
 )
 SHARE, ORDERS = 0.8, ("time", "seed")
 
@@ -47,22 +49,23 @@ class DesignOptions:
     batch: int = 256
     area: float | None = None
     areas: str = "equal"
-    grouping: str | None = None
     design: list[str] | None = None
     seed: int | None = None
 
-    def names(self, split_by: str) -> tuple[str, ...]:
+    def names(self, split_by: str, strategy: StrategyOptions) -> tuple[str, ...]:
         """Return the designs; refuse options that none of them takes."""
-        from mho.explore.designs import COPYING
-        from mho.explore.recommendation import AREAS, COMPARED, OWN, check_designs
+        from mho.explore.designs import OWN, copying
+        from mho.explore.recommendation import AREAS, COMPARED, check_designs
 
         names = check_designs(self.design or COMPARED, self.areas)
-        if self.grouping is not None and OWN not in names:
-            raise OptionError(f"--grouping is for the design {OWN}, which is not asked for")
+        for option in strategy.options() if OWN not in names else ():
+            raise OptionError(f"{option} is for the design {OWN}, which is not asked for")
         if self.seed is not None and OWN not in names and split_by != "seed":
             raise OptionError(f"--seed is for the design {OWN}, which is not asked for, and for --split-by seed")
-        if self.area is not None and self.areas != AREAS[0] and not set(names) & set(COPYING):
-            raise OptionError(f"--budget is for designs with copies ({', '.join(COPYING)}), none of which is asked for")
+        if self.area is not None and self.areas != AREAS[0] and not set(names) & set(copying()):
+            raise OptionError(
+                f"--budget is for designs with copies ({', '.join(copying())}), none of which is asked for"
+            )
         return names
 
 
@@ -76,22 +79,25 @@ def recommend(
     chip: str = "recross",
     overrides: list[str] | None = None,
     serving: DesignOptions,
+    strategy: StrategyOptions,
+    cite: bool = False,
     out: Path | None = None,
     target: Target,
 ) -> None:
     """Read a trace of look-ups, group and copy its rows by its history, and serve the rest with each design.
 
     Tells time, energy, area and load of each, side by side, in equal areas, and what each idea of the design mho brings. Designs
-    see the history alone.
+    see the history alone. The design mho is laid out by --strategy, a preset or file for embedding tables, else mho's own.
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    from mho.explore.recommendation import BUDGET, GROUPING
+    from mho.explore.designs import OWN
+    from mho.explore.recommendation import BUDGET
     from mho.explore.recommendation import recommend as recommended
 
     target.check(out=out)
     split.check()
-    names = serving.names(split.split_by)
+    names, chosen = serving.names(split.split_by, strategy), strategy.strategy(OWN)
     on = load_chip(chip, overrides)
     with progress(target.quiet) as say:
         say(f"reading {trace}")
@@ -105,7 +111,7 @@ def recommend(
             dimension=serving.dimension,
             batch=serving.batch,
             budget=BUDGET if serving.area is None else serving.area,
-            grouping=serving.grouping or GROUPING,
+            strategy=chosen,
             designs=names,
             areas=serving.areas,
             seed=serving.seed or 0,
@@ -119,6 +125,8 @@ def recommend(
             written = save(found, out)
     text = f"\nwritten to {', '.join(map(str, written))}" if written else ""
     target.deliver(found, "designs", text)
+    if cite:
+        print_papers(found.papers, target)
 
 
 def _read(

@@ -83,16 +83,18 @@ def run_recommender(asked: Asked, *, out: Path | None, target: Target) -> bool:
         batch = _batch(test, reading.batch)
         say("grouping rows by the history")
         budget = BUDGET if options.table_area is None else options.table_area
-        request = Request(history, chip, budget, batch, recommender.sizes.dimension, seed)
-        layout = request.copied(request.grouping, "load", scattered=True)
+        request = Request(
+            history, chip, budget, batch, recommender.sizes.dimension, seed, strategy=strategy.of_tables()
+        )
+        tables, dense = request.design("tables", request.strategy), strategy.of_networks()
         whole = run_whole(
             recommender,
             test,
-            layout,
-            chip,
-            lambda network, chip: mho.compile(network, chip, strategy),
+            tables.layout,
+            tables.chip,
+            lambda network, chip: mho.compile(network, chip, dense),
             batch=batch,
-            placed=request.placed(layout, chip),
+            placed=tables.placed,
             verified=batch if asked.verify else 0,
             say=say,
         )

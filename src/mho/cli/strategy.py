@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,7 @@ from mho.errors import OptionError
 if TYPE_CHECKING:
     from mho.strategy import Choice, Setting, Strategy
 
-WEIGHTS, STRATEGY = "Weights", "Mapping and schedule"
+WEIGHTS, STRATEGY, TABLES = "Weights", "Mapping and schedule", "Tables"
 GIVEN = "mho.strategy"
 """Where the context of a command keeps the options of its strategy."""
 OWN = ("schedule.seed", "alignment.centre")
@@ -32,11 +32,16 @@ class StrategyOptions:
     base: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def strategy(self, **changes: Any) -> Strategy:
-        """Return the strategy, with some more changes. StrategyError names the field."""
+    def strategy(self, usual: str | None = None) -> Strategy:
+        """Return the strategy; `usual` is the preset where none is named. StrategyError names the field."""
         from mho.strategy import Strategy
 
-        return Strategy.of(self.base).with_({**self.given, **changes})
+        return Strategy.of(self.base or usual).with_(self.given)
+
+    def options(self) -> tuple[str, ...]:
+        """Name the options that are given, as they are written; those of settings by the settings' names."""
+        base = () if self.base is None else ("strategy",)
+        return tuple(_written(key.rpartition(".")[2]) for key in (*base, *self.given))
 
     def strategies(self, stage: str, values: str | None, usual: str) -> list[Strategy]:
         """Return one strategy for each of several choices of a stage, separated by commas.
@@ -119,19 +124,23 @@ def needs_weights(weights: str | None, strategy: Strategy) -> bool:
     return bool(asked)
 
 
-def options(several: tuple[str, ...] = ()) -> list[Any]:
-    """Return the options of all stages and their settings; those of stages in `several` are left to the command."""
-    from mho.strategy import STAGES, registered, strategies
+def options(stages: Iterable[str], several: tuple[str, ...] = ()) -> list[Any]:
+    """Return the options of stages and their settings; those of stages in `several` are left to the command."""
+    from mho.strategy import ALL_STAGES, STAGES, TABLE_STAGES, registered, strategies
 
-    presets = f"A preset ({', '.join(strategies())}), or a strategy's file (mho init strategy writes one); other options change it."
-    declared: dict[str, tuple[str, Any, str, str, str]] = {"base": ("--strategy", str, "NAME|FILE", STRATEGY, presets)}
-    for stage, about in STAGES.items():
-        panel, known = WEIGHTS if stage == "coding" else STRATEGY, registered(stage)
-        short = [kind.settings()[kind.short][1].metavar or "N" for kind in known.values() if kind.short]
+    of_tables = [stage for stage in stages if stage in TABLE_STAGES]
+    known = ", ".join(strategies(networks=len(of_tables) < len(list(stages)), tables=bool(of_tables)))
+    presets = f"A preset ({known}), or a strategy's file (mho init strategy writes one); other options change it."
+    panel = STRATEGY if any(stage in STAGES for stage in stages) else TABLES
+    declared: dict[str, tuple[str, Any, str, str, str]] = {"base": ("--strategy", str, "NAME|FILE", panel, presets)}
+    for stage in stages:
+        about, kinds = ALL_STAGES[stage], registered(stage)
+        panel = WEIGHTS if stage == "coding" else TABLES if stage in TABLE_STAGES else STRATEGY
+        short = [kind.settings()[kind.short][1].metavar or "N" for kind in kinds.values() if kind.short]
         if stage not in several:
-            text = f"{about.help} One of: {', '.join(known)}. Else {about.default}."
-            declared[stage] = (_written(stage), str, "|".join([*known, *short]) if short else "NAME", panel, text)
-        for name, (kind, setting) in _settings(known).items():
+            text = f"{about.help} One of: {', '.join(kinds)}. Else {about.default}."
+            declared[stage] = (_written(stage), str, "|".join([*kinds, *short]) if short else "NAME", panel, text)
+        for name, (kind, setting) in _settings(kinds).items():
             if (key := f"{stage}.{name}") not in OWN:
                 text = f"{setting.help} One of: {', '.join(setting.among)}." if setting.among else setting.help
                 option = _written(setting.option or name)
@@ -210,6 +219,10 @@ def analog_keys() -> tuple[str, ...]:
 class StrategyCommand(Command):
     """A command with the options of a strategy; these are made, and what they name is imported, only when it is called."""
 
+    of_networks, of_tables = True, False
+    """Whether it has the options of networks' stages, and of embedding tables'."""
+    behind: str = MODEL
+    """The panel behind which they stand in the help."""
     several: tuple[str, ...] = ()
     """Stages of which the command takes several choices, by an option of its own."""
     _own: list[Any]
@@ -218,14 +231,15 @@ class StrategyCommand(Command):
     @property
     def params(self) -> list[Any]:
         """The command's own options, then those of the strategy."""
-        from mho.strategy import STAGES, registered
+        from mho.strategy import STAGES, TABLE_STAGES, registered
 
-        state = tuple((stage, *registered(stage)) for stage in STAGES)
+        stages = (*(STAGES if self.of_networks else ()), *(TABLE_STAGES if self.of_tables else ()))
+        state = tuple((stage, *registered(stage)) for stage in stages)
         if self._made[0] != state:
             # One list, since the option of help is put at its end and taken off again.
             panels = [getattr(each, "rich_help_panel", None) for each in self._own]
-            after = max((place for place, panel in enumerate(panels) if panel == MODEL), default=-1) + 1
-            self._made = state, [*self._own[:after], *options(self.several), *self._own[after:]]
+            after = max((place for place, panel in enumerate(panels) if panel == self.behind), default=-1) + 1
+            self._made = state, [*self._own[:after], *options(stages, self.several), *self._own[after:]]
         return self._made[1]
 
     @params.setter
@@ -239,6 +253,19 @@ class StrategyCommand(Command):
             if parameter.name == "settings" and isinstance(text, str):
                 parameter.__dict__["help"] = text.replace(NAMES, ", ".join(analog_keys()))
         super().format_help(ctx, formatter)
+
+
+class WholeCommand(StrategyCommand):
+    """A command for networks, and for recommenders with their tables."""
+
+    of_tables = True
+
+
+class TablesCommand(StrategyCommand):
+    """A command for embedding tables alone."""
+
+    of_networks, of_tables = False, True
+    behind = "Serving"
 
 
 class ComparingCommand(StrategyCommand):

@@ -1,11 +1,12 @@
-"""Other ways to serve look-ups, on the same parts and in the same costs: naive and frequency mapping, nMARS, ReCross as published.
+"""Ways to serve look-ups side by side, each a strategy, on the same parts and in the same costs.
 
-A `Design` is a layout made from a history, and the chip that serves by it. All start from one chip with a part `lookup`.
+Naive and frequency mapping, nMARS, ReCross as published, and the strategy asked for. A `Design` is a layout made from a history,
+and the chip that serves by it. All start from one chip with a part `lookup`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -14,13 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.errors import ChipError, OptionError, choices
+from mho.errors import OptionError, choices
 from mho.machine.lookup.service import Service, serve
-from mho.mapping.embedding import METHODS, Layout, group, replicate, scatter, seated
-from mho.mapping.embedding.seats import Seats, room
+from mho.mapping.embedding import Copies, Grouping, Layout, NewRows, Serving, TileOrder, group, replicate
+from mho.mapping.embedding.replicate import ByLoad, NoCopies
+from mho.mapping.embedding.seats import room
 from mho.network.trace import Trace
+from mho.strategy import TABLE_STAGES, Strategy
+from mho.strategy.choice import built
 
-READS = {"lookup.most_rows": 1, "lookup.adc_modes": "switch"}
+OWN, NAIVE = "mho", "naive"
 NMARS = (
     "assumption: of nMARS no description was at hand. An array reads one row at a time, its ADCs resolving one cell (as read mode "
     "does) and getting the number of the row, not a mask; reads for one bag are added up digitally beside the array, partial "
@@ -30,13 +34,68 @@ NMARS_COPIES = (
     f"{NMARS}. Here busy groups of rows have copies, as ours have, which is no part of nMARS as far as we know"
 )
 NMARS_WHOLE = f"{NMARS}. Here each read is converted with the whole resolution, as by an ADC that cannot switch"
+COPIED = "; busy groups copied into the same area as all others"
+BY_ACTIVATIONS = ByLoad(load="activations")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A design by name: the preset of its strategy, what is changed of that, what it does in a sentence, and what is assumed."""
+
+    says: str
+    preset: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def strategy(self) -> Strategy:
+        """Its strategy."""
+        return Strategy.load(self.preset).with_(self.changes)
+
+
+FIXED = {"reading": {"choice": "sums", "modes": "fixed"}}
+DESIGNS: Mapping[str, Known] = MappingProxyType(
+    {
+        NAIVE: Known("rows in the order of their ids, ADCs of one resolution", "nmars", FIXED),
+        "frequency": Known(
+            "rows in the order of how often they are looked up, ADCs of one resolution",
+            "nmars",
+            {**FIXED, "grouping": "frequency"},
+        ),
+        "nmars": Known(
+            "as we take nMARS to be: rows in the order of their ids, read one by one at the resolution of a cell",
+            "nmars",
+            notes=(NMARS,),
+        ),
+        "nmars-copies": Known(
+            "nmars, with busy groups copied into the area that designs with copies have",
+            "nmars",
+            {"copies": BY_ACTIVATIONS},
+            (NMARS_COPIES,),
+        ),
+        "nmars-whole": Known(
+            "nmars, each row read at the whole resolution", "nmars", {"reading.modes": "fixed"}, (NMARS_WHOLE,)
+        ),
+        "recross": Known(
+            "as ReCross is published: rows that occur together in one group (greedy), copies by the logarithm of how often "
+            "groups are asked for, ADCs of two modes",
+            "recross",
+        ),
+        OWN: Known(
+            "mho's own: rows that occur together in one group (by --grouping), new rows scattered, copies by load, groups that "
+            "bags touch together in one tile, ADCs of every mode",
+            OWN,
+        ),
+    }
+)
+"""Every design by name. The strategy of the last is that of the request."""
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """A layout on a chip, by name; `notes` are its assumptions. `placed`: the tile of each instance, None where they go round.
 
-    `says`: what it does, in a sentence.
+    `says`: what it does, in a sentence. `strategy`: what it was made by.
     """
 
     name: str
@@ -45,6 +104,7 @@ class Design:
     notes: tuple[str, ...] = ()
     placed: npt.NDArray[np.int32] | None = None
     says: str = ""
+    strategy: Strategy = field(default_factory=Strategy)
 
     def serve(self, trace: Trace, dimension: int, batch: int) -> Service:
         """Serve a trace of rows of `dimension` features in batches of `batch` queries."""
@@ -55,8 +115,8 @@ class Design:
 class Request:
     """What all designs are made for: the history that they may see, a chip with a part `lookup`, the most area (instances over
     the fewest groups that hold every row; only designs with copies use it), queries a batch, features of a row, and the seed.
-    `grouping`: the method by which the design mho groups rows (`mho.mapping.embedding.group`). `equal`: designs that have no
-    copies of their own get as many as the budget allows too, by load, so that all take the same area.
+    `strategy`: that of the design mho. `equal`: designs that have no copies of their own get as many as the budget allows too, by
+    load, so that all take the same area. StrategyError where the strategy cannot serve the history on the chip.
     """
 
     history: Trace
@@ -65,24 +125,14 @@ class Request:
     batch: int = 256
     dimension: int = 64
     seed: int = 0
-    grouping: str = "refine"
+    strategy: Strategy = field(default_factory=lambda: Strategy.load(OWN))
     equal: bool = False
-    _layouts: dict[tuple[Trace, int, str, int], Layout] = field(default_factory=dict, repr=False)
-    """Groupings made, by all that they depend on: variants of a request (`dataclasses.replace`) share them."""
+    _layouts: dict[tuple[Any, ...], Layout] = field(default_factory=dict, repr=False)
+    """Layouts made, by all that they depend on: variants of a request (`dataclasses.replace`) share them."""
 
     def __post_init__(self) -> None:
-        """Refuse a chip that cannot switch."""
-        if self.chip.lookup is None:
-            raise ChipError(f"chip {self.chip.name!r} has no part lookup; the preset recross has one")
-        if self.grouping not in METHODS:
-            raise OptionError(f"unknown grouping {self.grouping!r}; {choices(self.grouping, METHODS)}")
-
-    def mapped(self, method: str) -> Layout:
-        """Return a grouping as high as the arrays, without copies; each is made once."""
-        key = self.history, self.chip.array.rows, method, self.seed
-        if key not in self._layouts:
-            self._layouts[key] = group(self.history, self.chip.array.rows, method=method, seed=self.seed)
-        return self._layouts[key]
+        """Refuse what the strategy cannot do."""
+        self.strategy.check(self.history, self.chip)
 
     @property
     def most(self) -> int:
@@ -94,113 +144,62 @@ class Request:
         """The fewest groups that hold every row once."""
         return -(-self.history.total_rows // self.chip.array.rows)
 
-    def by_load(self, method: str) -> Layout:
-        """Return a grouping with copies of groups within the budget, by how often each is activated in the history."""
+    def mapped(self, grouping: str | Grouping) -> Layout:
+        """Return a grouping as high as the arrays, without copies; each is made once."""
+        choice = built("grouping", grouping, {})
+        assert isinstance(choice, Grouping)
+        key = self.history, self.chip.array.rows, choice, self.seed
+        if key not in self._layouts:
+            self._layouts[key] = group(self.history, self.chip.array.rows, choice, seed=self.seed)
+        return self._layouts[key]
+
+    def layout(self, strategy: Strategy) -> Layout:
+        """Return the layout that a strategy makes, each once; no more instances than budget and chip allow."""
+        kept = (self.history, self.chip, self.budget, self.batch, self.dimension, self.seed)
+        key = (*kept, strategy.grouping, strategy.new_rows, strategy.copies)
+        if key not in self._layouts:
+            self._layouts[key] = self._copied(strategy)
+        return self._layouts[key]
+
+    def _copied(self, strategy: Strategy) -> Layout:
+        layout = strategy.get(NewRows).moved(self.mapped(strategy.get(Grouping)), self.history)
+        copies, loads = strategy.get(Copies), None
+        if isinstance(copies, NoCopies):
+            return layout
+        if copies.timed:
+            chip = strategy.with_(modes="every").get(Serving).on(self.chip, OWN)
+            loads = serve(self.history, layout, chip, dimension=self.dimension, batch=self.batch).busy_s
         return replicate(
-            self.mapped(method), self.history, self.budget, "load", batch=self.batch, most=max(self.most, 1)
+            layout, self.history, self.budget, copies, batch=self.batch, loads=loads, most=max(self.most, 1)
         )
 
-    def simple(self, method: str) -> Layout:
-        """Return a grouping without copies, or, where areas are equal, with those that the budget allows."""
-        return self.by_load(method) if self.equal else self.mapped(method)
-
-    def copied(self, method: str, rule: str, *, scattered: bool = False) -> Layout:
-        """Return a grouping with copies of groups within the budget, by a rule.
-
-        With `scattered`, as the design mho: rows new to the history are scattered first, and copies go by the time for which
-        groups are busy when the history is served, with an ADC of every mode.
-        """
-        layout, loads = self.mapped(method), None
-        if scattered:
-            layout = scatter(layout, self.history)
-            chip = self.with_modes("every")
-            loads = serve(self.history, layout, chip, dimension=self.dimension, batch=self.batch).busy_s
-        return replicate(layout, self.history, self.budget, rule, batch=self.batch, loads=loads, most=self.most)
-
-    def placed(self, layout: Layout, chip: Chip) -> npt.NDArray[np.int32]:
-        """Return the tile of each instance: groups that the history's bags touch together in one tile."""
-        seats = Seats(layout, chip, self.dimension)
-        return seated(layout, self.history, seats.tiles, seats.per_tile, self.seed)
-
-    def varied(self, name: str, values: Mapping[str, Any]) -> Chip:
-        """Return the chip with other values of its part `lookup`."""
-        return self.chip.override(values, source=f"the design {name}", name=f"{self.chip.name} ({name})")
-
-    def with_modes(self, modes: str) -> Chip:
-        """Return the chip with ADCs that switch between other modes."""
-        return self.varied(f"ADC {modes}", {"lookup.adc_modes": modes})
+    def design(self, name: str, strategy: Strategy, says: str = "", notes: tuple[str, ...] = ()) -> Design:
+        """Return what a strategy makes of the history on the chip."""
+        layout, chip = self.layout(strategy), strategy.get(Serving).on(self.chip, name)
+        placed = strategy.get(TileOrder).tiles(layout, self.history, chip, self.dimension, self.seed)
+        return Design(name, layout, chip, notes, placed, says, strategy)
 
 
-COPYING = ("nmars-copies", "recross", "mho")
-"""Designs that put area into copies."""
-COPIED = "; busy groups copied into the same area as all others"
-FIXED = {"lookup.adc_modes": "fixed"}
-
-
-@dataclass(frozen=True)
-class Rival:
-    """A design that is not mho's own: what it does, its layout, and the part `lookup` of its chip; `notes` are its assumptions."""
-
-    says: str
-    layout: Callable[[Request], Layout]
-    lookup: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
-
-
-RIVALS: Mapping[str, Rival] = MappingProxyType(
-    {
-        "naive": Rival(
-            "rows in the order of their ids, ADCs of one resolution",
-            lambda request: request.simple("id"), FIXED,
-        ),
-        "frequency": Rival(
-            "rows in the order of how often they are looked up, ADCs of one resolution",
-            lambda request: request.simple("frequency"), FIXED,
-        ),
-        "nmars": Rival(
-            "as we take nMARS to be: rows in the order of their ids, read one by one at the resolution of a cell",
-            lambda request: request.simple("id"), READS, (NMARS,),
-        ),
-        "nmars-copies": Rival(
-            "nmars, with busy groups copied into the area that designs with copies have",
-            lambda request: request.by_load("id"), READS, (NMARS_COPIES,),
-        ),
-        "nmars-whole": Rival(
-            "nmars, each row read at the whole resolution",
-            lambda request: request.simple("id"), {**READS, **FIXED}, (NMARS_WHOLE,),
-        ),
-        "recross": Rival(
-            "as ReCross is published: rows that occur together in one group (greedy), copies by the logarithm of how often "
-            "groups are asked for, ADCs of two modes",
-            lambda request: request.copied("greedy", "log"), {"lookup.adc_modes": "switch"},
-        ),
-    }
-)  # fmt: skip
-"""Every other design by name."""
-OWN_SAYS = (
-    "mho's own: rows that occur together in one group (by --grouping), new rows scattered, copies by load, groups that bags "
-    "touch together in one tile, ADCs of every mode"
-)
-DESIGNS = (*RIVALS, "mho")
-"""The names of all designs."""
-
-
-def own(request: Request) -> Design:
-    """Return the design mho."""
-    chip, layout = request.with_modes("every"), request.copied(request.grouping, "load", scattered=True)
-    return Design("mho", layout, chip, (), request.placed(layout, chip), says=OWN_SAYS)
+def copying() -> tuple[str, ...]:
+    """Name the designs that put area into copies."""
+    return tuple(name for name, known in DESIGNS.items() if not isinstance(known.strategy.copies, NoCopies))
 
 
 def design(name: str, request: Request) -> Design:
     """Make a design by name; OptionError for an unknown one."""
     if name not in DESIGNS:
         raise OptionError(f"unknown design {name!r}; {choices(name, DESIGNS)}")
-    if name not in RIVALS:
-        return own(request)
-    rival = RIVALS[name]
-    variant = name if len(rival.lookup) > 1 else f"ADC {rival.lookup['lookup.adc_modes']}"
-    says = rival.says + (COPIED if request.equal and name not in COPYING else "")
-    return Design(name, rival.layout(request), request.varied(variant, rival.lookup), rival.notes, says=says)
+    known = DESIGNS[name]
+    strategy = request.strategy if name == OWN else known.strategy
+    says = known.says if strategy.with_(grouping=known.strategy.grouping) == known.strategy else said(strategy)
+    if request.equal and isinstance(strategy.copies, NoCopies):
+        strategy, says = strategy.with_(copies=BY_ACTIVATIONS), says + COPIED
+    return request.design(name, strategy, says, known.notes)
+
+
+def said(strategy: Strategy) -> str:
+    """Say what a strategy that is not mho's own does with tables."""
+    return f"as asked: {', '.join(f'{stage} {getattr(strategy, stage)}' for stage in TABLE_STAGES)}"
 
 
 def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
@@ -209,27 +208,55 @@ def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
     `published`: the ideas as ReCross has them, the last being `recross`; else those of mho, with tiles as a fourth, the last
     being `mho`.
     """
-    method, rule, modes = ("greedy", "log", "switch") if published else (request.grouping, "load", "every")
-    fixed = request.with_modes("fixed")
-    copied = request.copied(method, rule, scattered=not published)
-    return (
-        design("naive", request),
-        Design(f"{method} groups", request.mapped(method), fixed),
-        Design(f"{method} groups, {rule} copies", copied, fixed),
-        Design(f"{method} groups, {rule} copies, ADC {modes}", copied, request.with_modes(modes)),
-        *(() if published else (own(request),)),
+    last = DESIGNS["recross"].strategy if published else request.strategy
+    groups = f"{last.grouping.name} groups"
+    copies = f"{groups}, {last.copies.name} copies"
+    made = added(
+        DESIGNS[NAIVE].strategy,
+        {
+            groups: {"grouping": last.grouping},
+            copies: {"new_rows": last.new_rows, "copies": last.copies},
+            f"{copies}, ADC {last.get(Serving).modes}": {"reading": last.reading},
+        },
     )
+    steps = tuple(request.design(name, strategy) for name, strategy in made)
+    return (design(NAIVE, request), *steps, *(() if published else (design(OWN, request),)))
 
 
 def steps(request: Request, last: Design) -> tuple[Design, ...]:
-    """Return the designs that lead from the naive mapping of one copy to `last`, the design mho, one idea added in each."""
-    fixed = request.with_modes("fixed")
-    method = request.grouping
-    return (
-        replace(design("naive", replace(request, equal=False)), says="rows in the order of their ids, in one copy"),
-        Design("grouping", request.mapped(method), fixed, says=f"rows that occur together in one group ({method})"),
-        Design("copies", request.by_load(method), fixed, says="copies of busy groups, by their activations"),
-        Design("new rows", last.layout, fixed, says="rows new to the history scattered, copies by busy time"),
-        Design("ADC modes", last.layout, last.chip, says="ADCs resolve no more bits than a sum may have"),
-        replace(last, name="tiles", says="groups that are touched together in one tile"),
-    )
+    """Return the designs that lead from the naive mapping of one copy to `last`, the design mho, one idea added in each.
+
+    Ideas that the strategy of `last` does not have are left out.
+    """
+    own, first = last.strategy, DESIGNS[NAIVE].strategy
+    copies, reading, scattered = own.get(Copies), own.get(Serving), own.new_rows != first.new_rows
+    by_activations = BY_ACTIVATIONS if copies.timed else copies
+    ideas: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+        "grouping": (f"rows that occur together in one group ({own.grouping.name})", {"grouping": own.grouping}),
+        "copies": (
+            f"copies of busy groups, by {'their activations' if by_activations == BY_ACTIVATIONS else copies}",
+            {"copies": by_activations},
+        ),
+        "new rows": (
+            f"{'rows new to the history scattered, ' if scattered else ''}copies by {'busy time' if copies.timed else copies}",
+            {"new_rows": own.new_rows, "copies": copies},
+        ),
+        "ADC modes": (
+            "ADCs resolve no more bits than a sum may have" if reading.modes == "every" else f"reading {reading}",
+            {"reading": reading},
+        ),
+        "tiles": ("groups that are touched together in one tile", {"seating": own.seating}),
+    }
+    found = [replace(request.design(NAIVE, first), says="rows in the order of their ids, in one copy")]
+    for name, strategy in added(first, {name: changes for name, (_, changes) in ideas.items()}):
+        if strategy != found[-1].strategy:
+            made = last if strategy == own else request.design(name, strategy)
+            found.append(replace(made, name=name, says=ideas[name][0]))
+    return tuple(found)
+
+
+def added(strategy: Strategy, ideas: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Strategy]]:
+    """Yield each idea's name with the strategy that has it and all before it."""
+    for name, changes in ideas.items():
+        strategy = strategy.with_(changes)
+        yield name, strategy

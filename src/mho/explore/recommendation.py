@@ -13,17 +13,17 @@ from typing import Any
 from mho.chip import Chip
 from mho.engineering import ratio
 from mho.errors import OptionError, choices
-from mho.explore.designs import DESIGNS, Design, Request, design, steps
+from mho.explore.designs import DESIGNS, NAIVE, OWN, Design, Request, design, steps
 from mho.explore.exploration import Exploration
 from mho.machine.lookup.service import Service
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Statistics, Trace, Unseen, align, describe, read, statistics
 from mho.shown import Columns, columns
+from mho.strategy import Strategy, cited
 
 SCHEMA = "mho.recommendation/1"
-OWN, NAIVE = "mho", "naive"
 COMPARED = (NAIVE, "frequency", "nmars", "recross", OWN)
-BUDGET, GROUPING = 1.25, "refine"
+BUDGET = 1.25
 AREAS = ("equal", "own")
 """Whether every design may take as much area, or each as much as it comes with."""
 
@@ -78,6 +78,13 @@ class Served:
     def chosen(self) -> str:
         """The design of the least time x energy on the test; of equal ones the first."""
         return min(self.services, key=lambda name: self.services[name].seconds * self.services[name].energy_j)
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """The keys of the papers that it rests on: of the designs' techniques, and of the figures of the chip."""
+        techniques = (key for each in self.designs.values() for key in each.strategy.papers)
+        sources = {held.source for held in self.request.chip.provenance.values()}
+        return tuple(dict.fromkeys((*techniques, *cited(sources))))
 
     @property
     def synthetic(self) -> bool:
@@ -180,7 +187,7 @@ class Served:
                 "batch": request.batch,
                 "budget": request.budget,
                 "seed": request.seed,
-                "grouping": request.grouping,
+                "grouping": request.strategy.grouping.name,
                 "areas": AREAS[0] if request.equal else AREAS[1],
             },
             "against": self.against,
@@ -294,7 +301,7 @@ def recommend(
     dimension: int = 64,
     batch: int = 256,
     budget: float = BUDGET,
-    grouping: str = GROUPING,
+    strategy: Strategy | str | Path = OWN,
     designs: Sequence[str] = COMPARED,
     areas: str = AREAS[0],
     seed: int = 0,
@@ -305,12 +312,12 @@ def recommend(
     `history`: the share of the queries that designs may see, the first ones, or with `split_seed` ones drawn at random. With a
     `test` of its own, a trace or a file, the whole trace is history. `budget`: the most area, in instances of groups over the
     fewest groups that hold every row; `areas`: "equal", every design may take it, in copies of busy groups, or "own", each as much
-    as it comes with; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `grouping`: how the design mho
-    groups rows ("best" looks furthest, for minutes); `seed`: of groupings that draw.
+    as it comes with; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `strategy`: what the
+    design mho does with tables, such as `Strategy.load("mho").with_(grouping="best")`; `seed`: of groupings that draw.
 
     Rows of a test of its own are those of the history that are called alike. Raises OptionError for what is out of range,
-    TraceError where history or test would be empty or are of other tables, or a file cannot be read, ChipError for a chip without
-    a part `lookup`, MappingError where the chip has no room.
+    TraceError where history or test would be empty or are of other tables, or a file cannot be read, StrategyError for a strategy
+    of networks and for a chip without a part `lookup`, MappingError where the chip has no room.
     """
     names = check_designs(designs, areas)
     _check(budget, batch, dimension, seed)
@@ -327,7 +334,7 @@ def recommend(
         batch=batch,
         dimension=dimension,
         seed=seed,
-        grouping=grouping,
+        strategy=Strategy.of(strategy),
         equal=areas == AREAS[0],
     )
     say("counting what the history looks up")
@@ -340,22 +347,25 @@ def recommend(
         made[name] = design(name, request)
         say(f"{name}: serving the test")
         services[name] = made[name].serve(asked, dimension, batch)
-    taken = _steps(request, made[OWN], services, asked, say) if OWN in made else ()
+    taken = _steps(request, made, services, asked, say) if OWN in made else ()
     served = Served(request, asked, found, unseen, made, services, taken)
     return Recommendation(served.content(), served)
 
 
 def _steps(
-    request: Request, own: Design, services: Mapping[str, Service], test: Trace, say: Callable[[str], None]
+    request: Request,
+    made: Mapping[str, Design],
+    services: Mapping[str, Service],
+    test: Trace,
+    say: Callable[[str], None],
 ) -> tuple[Taken, ...]:
     """Serve the test by each step from the naive mapping to the design mho, but for those that were served already."""
+    known = {each.strategy: services[name] for name, each in made.items()}
     taken = []
-    for step in steps(request, own):
-        known = OWN if step.layout is own.layout and step.placed is own.placed and step.chip is own.chip else step.name
-        if known in services and (known == OWN or not request.equal):
-            service = services[known]
-        else:
+    for step in steps(request, made[OWN]):
+        if step.strategy not in known:
             say(f"{OWN}, step by step: {step.name}")
-            service = step.serve(test, request.dimension, request.batch)
+            known[step.strategy] = step.serve(test, request.dimension, request.batch)
+        service = known[step.strategy]
         taken.append(Taken(step.name, step.says, service.seconds, service.energy_j))
     return tuple(taken)

@@ -2,7 +2,8 @@
 
 A kind of blocks says how large each block is, what its cells hold, which inputs drive which of its rows, turn by turn, and what
 the sums of its columns count for in the outputs. Everything else - schedules, time, energy, wear, execution, legality - asks here
-and never for the kind. `mapping/dense.py` has blocks of whole weights, `mapping/digits.py` blocks of digits.
+and never for the kind. `mapping/dense.py` has blocks of whole weights, `mapping/digits.py` blocks of digits,
+`mapping/embedding/bundles.py` bundles of the rows of embedding tables.
 
 A *place* is where a block puts one number: all cells of a weight, or one cell with a digit of it (`mapping/shape.py`).
 """

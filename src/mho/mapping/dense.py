@@ -12,7 +12,7 @@ many as fit in rows and in columns. Cells off the diagonal hold level 0, so they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -21,18 +21,16 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import MappingError, StrategyError
-from mho.mapping.blocks import Blocks, Bytes, Drive, FloatArray, Fullest, IntArray, Run, Totals, Turn
+from mho.mapping.blocks import Bytes, Drive, FloatArray, Fullest, IntArray, Run
 from mho.mapping.mapper import Packed
 from mho.mapping.shape import GroupShape, weights_shape
+from mho.mapping.whole import WHOLE, WholeBlocks
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.sampled import Sampled
 from mho.strategy.choice import choice
 from mho.strategy.strategy import Strategy
-
-WHOLE = (Turn(slice(None), None),)
-"""All rows and columns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class DenseBlock:
 
 
 @dataclass(frozen=True)
-class DenseBlocks(Blocks):
+class DenseBlocks(WholeBlocks):
     """Blocks of whole weights, cut for groups of this `shape`; `packed` matrices share a block."""
 
     matrices: int
@@ -154,30 +152,12 @@ class DenseBlocks(Blocks):
         """Places that hold a weight."""
         return int(self.weights.sum())
 
-    @cached_property
-    def _sums(self) -> list[tuple[int, int, int, int, int]]:
-        """Running sums over blocks of (height, width, places, arrays, height x arrays), before each block and at the end."""
-        table = np.zeros((self.count + 1, 5), dtype=np.int64)
-        columns = (self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays)
-        np.cumsum(np.stack(columns, axis=1), axis=0, out=table[1:])
-        return [(a, b, c, d, e) for a, b, c, d, e in table.tolist()]
-
-    def totals(self, run: Run) -> Totals:
-        """Sum over the blocks [first, last) in constant time."""
-        before, until = self._sums[run[0]], self._sums[run[1]]
-        height, width, places = until[0] - before[0], until[1] - before[1], until[2] - before[2]
-        arrays, drives = until[3] - before[3], until[4] - before[4]
-        count = run[1] - run[0]
-        # A run of at least row_blocks blocks reads each input of its matrices once; a shorter one reads its own rows.
-        inputs = height
-        if self.packed == 1 and count >= self.row_blocks:
-            blocks_of_one = self.row_blocks * self.column_blocks
-            inputs = min(height, ((run[1] - 1) // blocks_of_one - run[0] // blocks_of_one + 1) * self.rows)
-        return Totals(count, height, width, places, arrays, drives, inputs, width)
-
-    def turns(self, index: int) -> tuple[Turn, ...]:
-        """All rows and columns of a block at once."""
-        return WHOLE
+    def inputs(self, run: Run, height: int) -> int:
+        """A run of at least row_blocks blocks reads each input of its matrices once; a shorter one reads its own rows."""
+        if self.packed > 1 or run[1] - run[0] < self.row_blocks:
+            return height
+        blocks_of_one = self.row_blocks * self.column_blocks
+        return min(height, ((run[1] - 1) // blocks_of_one - run[0] // blocks_of_one + 1) * self.rows)
 
     def laid(self, index: int, matrix: QuantisedMatrix) -> Bytes:
         """Return the weight codes of a block as they sit in its group."""
@@ -202,10 +182,6 @@ class DenseBlocks(Blocks):
         parts = sums.reshape(*x.shape[1:3], block.count, -1).transpose(2, 0, 1, 3)
         out[block.matrices, :, :, slice(*block.columns)] += parts
 
-    def beside(self, matrix: QuantisedMatrix) -> IntArray:
-        """Return the base of the coding: cells at level 0 stand for it."""
-        return np.full((1, 1), self.shape.coding.base, dtype=np.int64)
-
     def assembled(self, read: Iterable[tuple[int, FloatArray]], matrix: QuantisedMatrix) -> FloatArray | None:
         """Put the parts of each matrix together; None where noisy cells at level 0 lie between matrices of a diagonal."""
         weights = np.zeros((self.matrices, self.rows, self.columns))
@@ -224,11 +200,6 @@ class DenseBlocks(Blocks):
         driven = rows * self.packed
         # Columns are inverted by what all rows of their block could hold, also where few of them hold weights.
         return Fullest(self.shape.coding.fullest(rows, driven), driven)
-
-    def reads(self, index: int, order: Sequence[int] = ()) -> IntArray:
-        """Count arrays read and rows driven in them; see `Blocks.reads`."""
-        arrays = len({place // self.shape.per_array for place in order}) if order else int(self.arrays[index])
-        return np.array((arrays, arrays * int(self.heights[index]), 0, 0), dtype=np.int64)
 
 
 @lru_cache(maxsize=4096)

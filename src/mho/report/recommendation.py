@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.engineering import count, percent, quantity, ratio
-from mho.explore.recommendation import OWN, Recommendation
+from mho.explore.designs import OWN
+from mho.explore.recommendation import Recommendation
 from mho.machine.lookup.service import Service, spread
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace

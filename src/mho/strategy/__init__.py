@@ -2,11 +2,13 @@
 
 from mho.strategy.choice import Choice, Setting, choice, registered, setting, unregister
 from mho.strategy.papers import bibtex, cited, paper_keys
-from mho.strategy.stages import STAGES, Stage
+from mho.strategy.stages import ALL_STAGES, STAGES, TABLE_STAGES, Stage
 from mho.strategy.strategy import Strategy, strategies
 
 __all__ = [
+    "ALL_STAGES",
     "STAGES",
+    "TABLE_STAGES",
     "Choice",
     "Setting",
     "Stage",

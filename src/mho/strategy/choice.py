@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transf
 
 from mho.errors import MhoError, StrategyError, choices
 from mho.plugins import load
-from mho.strategy.stages import STAGES
+from mho.strategy.stages import ALL_STAGES
 
 if TYPE_CHECKING:
     from mho.chip import Chip
-    from mho.number import Sampled
     from mho.strategy.strategy import Strategy
 
 
@@ -176,8 +175,8 @@ class Choice:
         """The fields that go by the values of weights; the stage itself where all of the choice does."""
         return (self.stage,) if self.weighted else ()
 
-    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
-        """Yield why a network cannot be compiled so for a chip."""
+    def refusals(self, subject: Any, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Yield why a network, a `Sampled`, cannot be compiled so for a chip; of tables' stages, why a `Trace` cannot be served."""
         yield from ()
 
     def idle(self, task: Any) -> Iterator[str]:
@@ -267,8 +266,8 @@ def unregister(kind: type[Choice]) -> None:
 
 def registered(stage: str) -> Mapping[str, type[Choice]]:
     """Return the choices of a stage by name, sorted."""
-    if stage in STAGES:
-        import_module(STAGES[stage].home)
+    if stage in ALL_STAGES:
+        import_module(ALL_STAGES[stage].home)
         load()
     return dict(sorted(_REGISTERED.get(stage, {}).items()))
 

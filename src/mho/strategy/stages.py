@@ -1,4 +1,4 @@
-"""The stages of compiling: at each of them a strategy makes one choice."""
+"""The stages of compiling, and those of laying out embedding tables: at each of them a strategy makes one choice."""
 
 from __future__ import annotations
 
@@ -50,4 +50,19 @@ STAGES: Mapping[str, Stage] = {
         "Whether the weights stay where the whole network fits the chip, or are written anew in every inference.",
     ),
 }
-"""The stages, in the order in which compiling goes through them."""
+"""The stages of networks, in the order in which compiling goes through them."""
+
+TABLE_STAGES: Mapping[str, Stage] = {
+    stage: Stage(default, help, "mho.mapping.embedding")
+    for stage, default, help in (
+        ("grouping", "refine", "Which rows of embedding tables share a group of arrays, by the history of look-ups."),
+        ("new_rows", "scattered", "Where rows sit that the history never looks up."),
+        ("copies", "load", "How many copies each group gets, as far as the area allows."),
+        ("seating", "together", "Which tile of the chip each group and copy sits in."),
+        ("reading", "sums", "How rows of a bag that stand in one group are read."),
+    )
+}
+"""The stages of embedding tables, in the order in which rows get their places. They concern look-ups of a trace alone."""
+
+ALL_STAGES: Mapping[str, Stage] = {**STAGES, **TABLE_STAGES}
+"""All stages of a strategy."""

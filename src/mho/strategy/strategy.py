@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,11 +16,12 @@ from mho.plugins import Presets
 from mho.shown import Shown
 from mho.strategy.choice import Choice, built, chosen, registered
 from mho.strategy.papers import paper_keys
-from mho.strategy.stages import STAGES
+from mho.strategy.stages import ALL_STAGES, STAGES, TABLE_STAGES
 
 if TYPE_CHECKING:
     from mho.chip import Chip
     from mho.network.graph import Network
+    from mho.network.trace.trace import Trace
 
 PRESETS = Presets(Path(__file__).parent / "presets", "strategy", OptionError)
 ABOUT = ("description", "papers")
@@ -29,7 +30,7 @@ S = TypeVar("S", bound=Choice)
 
 
 def _usual(stage: str) -> Callable[[], Choice]:
-    return lambda: registered(stage)[STAGES[stage].default]()
+    return lambda: registered(stage)[ALL_STAGES[stage].default]()
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +45,10 @@ class Strategy(Shown):
     Strategy.choices("mapping")                         what there is to choose from, by name
     strategy.check(network, chip)                       refuses what cannot be compiled so, before any long work
 
-    Stages hold `Choice` records: strategy.mapping.turns. Equal strategies have equal digests.
+    strategy.check(trace, chip)                         the same for a trace of look-ups that embedding tables serve
+
+    Stages hold `Choice` records: strategy.mapping.turns. Equal strategies have equal digests. Stages from grouping
+    on are for embedding tables; where one is not as usual, no network is compiled so.
     """
 
     coding: Choice = field(default_factory=_usual("coding"))
@@ -55,12 +59,17 @@ class Strategy(Shown):
     banks: Choice = field(default_factory=_usual("banks"))
     placement: Choice = field(default_factory=_usual("placement"))
     residency: Choice = field(default_factory=_usual("residency"))
+    grouping: Choice = field(default_factory=_usual("grouping"))
+    new_rows: Choice = field(default_factory=_usual("new_rows"))
+    copies: Choice = field(default_factory=_usual("copies"))
+    seating: Choice = field(default_factory=_usual("seating"))
+    reading: Choice = field(default_factory=_usual("reading"))
     cited: tuple[str, ...] = field(default=(), compare=False)
     """Papers that a strategy's file names beside those of its choices; they say whom to cite, and change nothing else."""
 
     def __post_init__(self) -> None:
         """Refuse a choice that is of another stage."""
-        for stage in STAGES:
+        for stage in ALL_STAGES:
             given = getattr(self, stage)
             if not isinstance(given, Choice) or given.stage != stage:
                 raise OptionError(f"{stage} is one of the choices {', '.join(registered(stage))}, not {given!r}")
@@ -68,6 +77,8 @@ class Strategy(Shown):
     @staticmethod
     def choices(stage: str) -> Mapping[str, type[Choice]]:
         """Return what can be chosen at a stage, by name. OptionError for a stage that there is not."""
+        if stage not in ALL_STAGES:
+            raise OptionError(f"a strategy has no stage {stage!r}; {choices(stage, ALL_STAGES)}")
         if not isinstance(stage, str) or stage not in STAGES:
             raise OptionError(f"a strategy has no stage {stage!r}; {choices(str(stage), STAGES)}")
         return registered(stage)
@@ -144,30 +155,64 @@ class Strategy(Shown):
         assert isinstance(given, stage)
         return given
 
-    def refusals(self, network: Network | QuantisedNetwork | Sampled, chip: Chip) -> tuple[StrategyError, ...]:
-        """Return why a network cannot be compiled so for a chip, all reasons; none where it can."""
+    @property
+    def table_stages(self) -> tuple[str, ...]:
+        """The stages of embedding tables at which it is not as usual."""
+        return tuple(stage for stage in TABLE_STAGES if getattr(self, stage) != _usual(stage)())
+
+    @property
+    def network_stages(self) -> tuple[str, ...]:
+        """The stages of networks at which it is not as usual."""
+        return tuple(stage for stage in STAGES if getattr(self, stage) != _usual(stage)())
+
+    def of_networks(self) -> Strategy:
+        """Return it with the usual choices for embedding tables: what the dense part of a recommender is compiled by."""
+        return self.with_({stage: _usual(stage)() for stage in self.table_stages})
+
+    def of_tables(self) -> Strategy:
+        """Return it with the usual choices for networks: what the tables of a recommender are laid out by."""
+        return self.with_({stage: _usual(stage)() for stage in self.network_stages})
+
+    def refusals(self, subject: Network | QuantisedNetwork | Sampled | Trace, chip: Chip) -> tuple[StrategyError, ...]:
+        """Return why a network cannot be compiled so for a chip, or a trace not be served so, all reasons; none where it can."""
         from mho.chip import Chip
+        from mho.network.trace.trace import Trace
 
         if not isinstance(chip, Chip):
             raise OptionError(f"a strategy is checked for a Chip, not {chip!r}; mho.Chip.load makes one")
-        subject = Sampled.of(network)
-        found = []
-        if not subject.has_values:
+        if isinstance(subject, Trace):
+            found = [
+                self._strange(stage, "says how a network is compiled; a trace of look-ups is served without it")
+                for stage in self.network_stages
+            ]
+            return (*found, *self._refused(TABLE_STAGES, subject, chip))
+        sampled = Sampled.of(subject)
+        lays_out = f"lays out embedding tables that a trace looks up; {sampled.net.name} is compiled without it"
+        found = [self._strange(stage, lays_out) for stage in self.table_stages]
+        if not sampled.has_values:
             for where in self.needs_weights:
                 stage, _, name = where.partition(".")
                 found.append(
                     getattr(self, stage).refuse(
-                        f"goes by the values of weights, but {subject.net.name} is known by shapes alone",
+                        f"goes by the values of weights, but {sampled.net.name} is known by shapes alone",
                         field=name, helps="load it with weights",
                     )
                 )  # fmt: skip
-        for stage in STAGES:
-            found += getattr(self, stage).refusals(subject, chip, self)
-        return tuple(found)
+        return (*found, *self._refused(STAGES, sampled, chip))
 
-    def check(self, network: Network | QuantisedNetwork | Sampled, chip: Chip) -> None:
+    def _strange(self, stage: str, demanded: str) -> StrategyError:
+        """Return the refusal of a stage that is not for what is asked."""
+        return StrategyError(
+            stage, getattr(self, stage).spelled(), demanded, bound="subject", helps=f"leave `{stage}` as usual"
+        )
+
+    def _refused(self, stages: Iterable[str], subject: Sampled | Trace, chip: Chip) -> Iterator[StrategyError]:
+        for stage in stages:
+            yield from getattr(self, stage).refusals(subject, chip, self)
+
+    def check(self, subject: Network | QuantisedNetwork | Sampled | Trace, chip: Chip) -> None:
         """Raise the first of the refusals, if there is any. StrategyError."""
-        for refusal in self.refusals(network, chip):
+        for refusal in self.refusals(subject, chip):
             raise refusal
 
     @property
@@ -177,12 +222,21 @@ class Strategy(Shown):
 
     @property
     def papers(self) -> tuple[str, ...]:
+        """The keys of the papers whose techniques are chosen, each once."""
+        return tuple(dict.fromkeys(key for stage in ALL_STAGES for key in getattr(self, stage).papers))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The stages by which it is told: those of networks, and those of embedding tables where one is not as usual."""
+        return (*STAGES, *(TABLE_STAGES if self.table_stages else ()))
         """The keys of the papers whose techniques are chosen, and of those that the strategy's file names, each once."""
-        return tuple(dict.fromkeys([*(key for stage in STAGES for key in getattr(self, stage).papers), *self.cited]))
+        return tuple(
+            dict.fromkeys([*(key for stage in ALL_STAGES for key in getattr(self, stage).papers), *self.cited])
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every choice with all its settings, as plain values by stage."""
-        return {stage: getattr(self, stage).to_dict() for stage in STAGES}
+        """Return every choice with all its settings, as plain values by stage; see `told`."""
+        return {stage: getattr(self, stage).to_dict() for stage in self.told}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Strategy:
@@ -190,7 +244,7 @@ class Strategy(Shown):
         if not isinstance(record, Mapping):
             raise OptionError(f"a strategy is a mapping of stages, not {record!r}")
         stages: dict[str, Any] = {}
-        for stage in STAGES:
+        for stage in ALL_STAGES if any(stage in record for stage in TABLE_STAGES) else STAGES:
             given = record.get(stage)
             settings = dict(given) if isinstance(given, Mapping) else {}
             name = settings.pop("choice", None)
@@ -214,19 +268,19 @@ class Strategy(Shown):
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return every stage with its choice."""
-        return tuple((stage, str(getattr(self, stage))) for stage in STAGES)
+        return tuple((stage, str(getattr(self, stage))) for stage in self.told)
 
 
 def place_of(key: str, value: object = None) -> tuple[str, str | None]:
     """Return the stage, and the setting or None, that a key names. StrategyError with the nearest keys."""
-    if key in STAGES:
+    if key in ALL_STAGES:
         return key, None
     if not isinstance(key, str):
         raise OptionError(f"a stage or a setting is named by a word, not {key!r}")
     stage, dot, name = key.partition(".")
-    if dot and stage in STAGES and any(name in kind.settings() for kind in registered(stage).values()):
+    if dot and stage in ALL_STAGES and any(name in kind.settings() for kind in registered(stage).values()):
         return stage, name
-    homes = [each for each in STAGES if any(key in kind.settings() for kind in registered(each).values())]
+    homes = [each for each in ALL_STAGES if any(key in kind.settings() for kind in registered(each).values())]
     if len(homes) == 1:
         return homes[0], key
     if homes:
@@ -239,16 +293,19 @@ def place_of(key: str, value: object = None) -> tuple[str, str | None]:
 def keys() -> tuple[str, ...]:
     """Return the stages and, by stage and name, all settings of their choices."""
     found: dict[str, None] = {}
-    for stage in STAGES:
+    for stage in ALL_STAGES:
         found[stage] = None
         for kind in registered(stage).values():
             found.update({f"{stage}.{name}": None for name in kind.settings()})
     return tuple(found)
 
 
-def strategies() -> tuple[str, ...]:
-    """Return the names of the presets, sorted: mho's own, and those of plugins."""
-    return PRESETS.names()
+def strategies(*, networks: bool = True, tables: bool = True) -> tuple[str, ...]:
+    """Return the names of the presets, sorted: mho's own, and those of plugins; of `networks`, and of embedding `tables`."""
+    if networks and tables:
+        return PRESETS.names()
+    loaded = {name: Strategy.load(name) for name in PRESETS.names()}
+    return tuple(name for name, held in loaded.items() if not (held.table_stages if networks else held.network_stages))
 
 
 def about(name: str) -> Mapping[str, Any]:

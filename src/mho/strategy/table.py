@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mho.strategy.choice import Setting, registered
-from mho.strategy.stages import STAGES
+from mho.strategy.stages import ALL_STAGES
 from mho.strategy.strategy import about, strategies
 
 BEGIN, END = "<!-- choices: begin -->", "<!-- choices: end -->"
@@ -19,7 +19,7 @@ def choices_table() -> str:
         "| stage | choice | what it is | settings (usual value; what they take) | papers |",
         "|---|---|---|---|---|",
     ]
-    for stage, declared in STAGES.items():
+    for stage, declared in ALL_STAGES.items():
         for name, kind in registered(stage).items():
             settings = "; ".join(_setting(key, *found, kind) for key, found in kind.settings().items())
             mark = " (usual)" if name == declared.default else ""

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import yaml
 
 from mho.strategy.choice import Choice, registered
-from mho.strategy.stages import STAGES
+from mho.strategy.stages import ALL_STAGES, STAGES, TABLE_STAGES
 from mho.strategy.strategy import Strategy
 
 HEAD = """\
-# {name}, begun as strategy {preset} by `mho init strategy`. Use it: mho run MODEL --strategy {file}
+# {name}, begun as strategy {preset} by `mho init strategy`. Use it: mho {command} --strategy {file}
 #   Each stage is the name of a choice, or `choice` with its settings (those commented out are of other choices).
 #   A stage that is left out is as in strategy default.
 """
@@ -21,16 +21,17 @@ HEAD = """\
 def strategy_template(preset: str, name: str, file: str) -> str:
     """Return a strategy's file that is equal to a preset, with comments. OptionError for a preset that there is not."""
     strategy = Strategy.load(preset)
-    lines = [HEAD.format(name=name, preset=preset, file=file).rstrip("\n")]
+    command = "recommend TRACE" if strategy.table_stages else "run MODEL"
+    lines = [HEAD.format(name=name, preset=preset, file=file, command=command).rstrip("\n")]
     lines.append(f"description: {json.dumps(f'Like {preset}, until something is changed.')}")
-    for stage in STAGES:
+    for stage in TABLE_STAGES if strategy.table_stages else STAGES:
         lines += ["", *_stage(stage, getattr(strategy, stage))]
     return "\n".join(lines) + "\n"
 
 
 def _stage(stage: str, chosen: Choice) -> Iterator[str]:
     known = registered(stage)
-    yield f"# {STAGES[stage].help}"
+    yield f"# {ALL_STAGES[stage].help}"
     yield from (f"#   {name}: {kind.summary()}" for name, kind in known.items())
     settings = chosen.settings()
     if not any(kind.settings() for kind in known.values()):

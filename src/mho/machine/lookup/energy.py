@@ -70,12 +70,13 @@ def selection_bytes(reading: Reading) -> npt.NDArray[np.int64]:
 
 def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[str, float]:
     """Return how often each event of the chip happened; `result_bytes` are those of one feature."""
-    chip, dimension = seats.chip, seats.dimension
+    chip, steps = seats.chip, reading.steps
+    bundle = seats.blocks.totals((0, seats.span))
+    dimension, arrays = bundle.columns, bundle.arrays
     rows = np.arange(reading.most_rows + 1)
     activations = counted.activations
-    steps, arrays = reading.steps, reading.arrays
     driven = int(counted.by_rows @ rows) * steps * arrays
-    columns = dimension * chip.cells_per_weight + arrays * chip.unit_columns
+    columns = dimension * seats.blocks.shape.cells + arrays * chip.unit_columns
     converted = columns // 2 if chip.coding.pairs else columns
     whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
     selected = int(counted.by_rows @ selection_bytes(reading))

@@ -21,8 +21,8 @@ from mho.machine.analog.columns import fixed_point
 from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
 from mho.mapping.coding import block_levels
-from mho.mapping.shape import weights_shape
 from mho.network.trace import Trace
+from mho.number.coded import QuantisedMatrix
 from mho.program.lookups import Ints, Lookups
 
 FloatArray = npt.NDArray[np.float64]
@@ -159,18 +159,19 @@ class _Maker:
     """Makes the columns of instances from what the layout puts there."""
 
     def __init__(self, chip: Chip, lookups: Lookups, table: Table, analog: Analog | None) -> None:
-        self.lookups, self.table = lookups, table
+        self.lookups = lookups
+        codes = (table.astype(np.int16) + ZERO).astype(np.uint8)
+        self.matrix = QuantisedMatrix(codes[None], np.array(1.0), np.array(ZERO))
         self.analog = Analog(adc={"bits": "chip"}) if analog is None else analog  # type: ignore[arg-type]
         _refuse(self.analog)
-        self.sensing = Sensing(chip, weights_shape(chip), self.analog)
+        self.sensing = Sensing(chip, lookups.seats.blocks.shape, self.analog)
         self.sensing.check()
 
     def array(self, instance: int) -> _Array:
         """Return an instance's columns."""
-        layout, sensing, device = self.lookups.layout, self.sensing, self.analog.device
-        group = int(np.searchsorted(layout.first, instance, side="right")) - 1
-        rows = layout.members[layout.starts[group] : layout.starts[group + 1]]
-        codes = (self.table[rows].astype(np.int64) + ZERO).astype(np.uint8)
+        blocks, sensing, device = self.lookups.seats.blocks, self.sensing, self.analog.device
+        bundle = blocks.of_bundle(int(np.searchsorted(self.lookups.layout.first, instance, side="right")) - 1)
+        codes = np.hstack([blocks.laid(index, self.matrix) for index in bundle])
         coding = sensing.shape.coding
         levels, inverted = block_levels(codes, coding)
         above = levels.astype(np.float64)
@@ -184,7 +185,7 @@ class _Maker:
         query = int(self.lookups.trace.queries[0])
         words = np.random.SeedSequence(self.analog.seed, spawn_key=(READ, instance, query))
         return _Array(
-            fixed.reshape(len(rows), -1).astype(np.int64),
+            fixed.reshape(len(codes), -1).astype(np.int64),
             shift,
             np.array(sensing.significance, dtype=np.float64),
             coding.highest,
@@ -194,7 +195,7 @@ class _Maker:
             self.analog.adc.bits == "ideal",
             gain.reshape(-1),
             offset.reshape(-1),
-            None if variance is None else variance.reshape(len(rows), -1),
+            None if variance is None else variance.reshape(len(codes), -1),
             np.random.Generator(np.random.Philox(words)),
         )
 

@@ -1,17 +1,17 @@
-"""Grouping rows by a history of look-ups, so that the bags to come touch few groups: the methods by name.
+"""Grouping rows by a history of look-ups, so that the bags to come touch few groups: the choices of stage grouping.
 
 What counts is bags that were not seen. So whatever has to be chosen is chosen by bags of the history that are held out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import MappingError, OptionError, choices
+from mho.errors import MappingError, OptionError
 from mho.mapping.embedding import hypergraph as partitioner
 from mho.mapping.embedding.anneal import anneal, fits
 from mho.mapping.embedding.bags import Bags
@@ -19,6 +19,7 @@ from mho.mapping.embedding.greedy import LONGEST, greedy
 from mho.mapping.embedding.layout import Layout
 from mho.mapping.embedding.refine import refine
 from mho.network.trace.trace import Trace
+from mho.strategy.choice import Choice, built, choice, setting
 
 Group = npt.NDArray[np.int32]
 
@@ -33,57 +34,178 @@ MOVES = 12_000_000
 PARTITIONED = 2_000_000
 """Up to so many look-ups method "best" asks the hypergraph partitioner too."""
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "id": {},
-    "frequency": {},
-    "greedy": {"longest": LONGEST},
-    "fast": {"chance": 0.5, "passes": 1},
-    "refine": {"hint": 0.0, "passes": 60},
-    "hypergraph": {"passes": 60},
-    "anneal": {"hint": 0.0, "chance": 0.6, "moves": MOVES},
-    "best": {"moves": MOVES},
-}
-"""The options of each method, and their values where they are not given; see `group`."""
-METHODS = ("fast", "refine", "best")
-"""The methods to choose from; the others are what these begin with or choose among, and what studies set beside them."""
+_CHANCE = "How likely it is that a row of a bag of the history is asked for again."
+_PASSES = "Passes of moves and swaps over all rows, at most."
+_MOVES = "Moves that annealing draws; 0 leaves it out of what best tries."
+_HINT = (
+    "The weight of the rows' numbers as a hint that neighbours are asked for together: 0 for none, 1 as much as a bag for "
+    "each window of 16 rows."
+)
 
-LIMITS: dict[str, tuple[float, float]] = {
-    "longest": (2, 2**31),
-    "chance": (0.01, 1.0),
-    "passes": (0, 10_000),
-    "hint": (0.0, 1e6),
-    "moves": (0, 10**12),
-}
+
+class Grouping(Choice):
+    """A way to group the rows of tables: what every choice of stage grouping is."""
+
+    stage = "grouping"
+
+    def settled(self, history: Trace, height: int, groups: int, seed: int) -> tuple[Grouping, dict[str, Any]]:
+        """Return the way that is gone, and what is to be told of how it was chosen."""
+        return self, {}
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Return the group of each row, int32 (rows,): at most `height` rows in each of at most `groups`."""
+        raise NotImplementedError
+
+
+@choice("grouping", "id")
+class ById(Grouping):
+    """Rows in the order of their numbers."""
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Fill groups row by row."""
+        return _in_order(np.arange(history.total_rows), height)
+
+
+@choice("grouping", "frequency")
+class ByFrequency(Grouping):
+    """Rows in the order of how many bags have them; of equal ones the lower number first."""
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Fill groups with the row that most bags have first."""
+        return _in_order(np.argsort(-Bags.of(history).frequency, kind="stable"), height)
+
+
+@choice("grouping", "greedy", papers=("recross",))
+class Greedy(Grouping):
+    """The row that was looked up most often with those of a group joins it, until it is full (ReCross)."""
+
+    longest: int = setting(
+        default=LONGEST,
+        least=2,
+        most=2**31,
+        help="Of longer bags so many rows, the most frequent, are neighbours.",
+        metavar="N",
+    )
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Fill groups one after another."""
+        return greedy(Bags.of(history), height, self.longest)
+
+
+@choice("grouping", "fast")
+class Fast(Grouping):
+    """Greedy, then one pass of moves and swaps of rows for one chance that a row is asked for."""
+
+    chance: float = setting(default=0.5, least=0.01, most=1.0, help=_CHANCE, metavar="X")
+
+    def settled(self, history: Trace, height: int, groups: int, seed: int) -> tuple[Grouping, dict[str, Any]]:
+        """Tell how many passes it takes, as refine does."""
+        return self, {"passes": 1}
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Refine the paper's groups, rows of one group after those of another."""
+        bags = Bags.of(history, least=2)
+        found = greedy(bags, height)
+        found, _ = refine(bags, found, groups, height, chance=self.chance, passes=1, seed=seed, near=True)
+        return _filled(found, bags.frequency, groups, height)
+
+
+@choice("grouping", "refine")
+class Refine(Grouping):
+    """Greedy, then passes of moves and swaps of rows for rising chances; takes seconds."""
+
+    hint: float = setting(default=0.0, least=0.0, most=1e6, help=_HINT, metavar="X")
+    passes: int = setting(default=60, least=0, most=10_000, help=_PASSES, metavar="N")
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Begin with the paper's groups, or with the rows' numbers where those are trusted."""
+        bags = _hinted(history, self.hint)
+        found = _begun(history, bags, height, groups, self.hint, self.passes, seed)
+        return _filled(found, bags.frequency, groups, height)
+
+
+@dataclass(frozen=True)
+class Hypergraph(Grouping):
+    """A hypergraph partitioner in place of greedy, then passes as in refine; one of those that best tries."""
+
+    name: ClassVar[str] = "hypergraph"
+    passes: int = setting(default=60, least=0, most=10_000, help=_PASSES, metavar="N")
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Refine the parts."""
+        bags = Bags.of(history, least=2)
+        start = np.maximum(partitioner.partition(bags, groups, height, seed), 0)
+        found = _refined(bags, start, groups, height, CHANCES[2:], self.passes, seed)
+        return _filled(found, bags.frequency, groups, height)
+
+
+@dataclass(frozen=True)
+class Anneal(Grouping):
+    """Refine, then simulated annealing for one chance; one of those that best tries."""
+
+    name: ClassVar[str] = "anneal"
+    hint: float = setting(default=0.0, least=0.0, most=1e6, help=_HINT, metavar="X")
+    chance: float = setting(default=0.6, least=0.01, most=1.0, help=_CHANCE, metavar="X")
+    moves: int = setting(default=MOVES, least=0, most=10**12, help=_MOVES, metavar="N")
+
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Anneal the refined groups. OptionError where the trace is too large for that."""
+        bags = _hinted(history, self.hint)
+        found = _begun(history, bags, height, groups, self.hint, 60, seed)
+        found, _ = anneal(bags, found, groups, height, chance=self.chance, moves=self.moves, seed=seed)
+        return _filled(found, bags.frequency, groups, height)
+
+
+@choice("grouping", "best")
+class Best(Grouping):
+    """Whichever of the others, of a hypergraph partitioner and of annealing does best on a held-out fifth; takes minutes."""
+
+    moves: int = setting(default=MOVES, least=0, most=10**12, help=_MOVES, metavar="N")
+
+    def settled(self, history: Trace, height: int, groups: int, seed: int) -> tuple[Grouping, dict[str, Any]]:
+        """Try them on held-out bags; annealing and partitioner are left out where the trace is too large for them."""
+        known, unknown = held_out(history, seed)
+        if not unknown.bags:
+            # Fewer than five bags: nothing can be held out.
+            unknown = known
+
+        def score(way: Grouping) -> float:
+            layout = Layout.of(way.group(known, height, groups, seed), height, way.name)
+            return float(layout.groups_per_bag(unknown).mean()) if unknown.bags else 0.0
+
+        refined = {hint: Refine(hint=hint) for hint in HINTS}
+        ways: list[Grouping] = [ById(), ByFrequency(), Greedy(), *refined.values()]
+        if history.lookups <= PARTITIONED:
+            ways.append(Hypergraph())
+        scores = [score(way) for way in ways]
+        hint = min(HINTS, key=lambda hint: scores[ways.index(refined[hint])])
+        if self.moves and fits(_hinted(history, hint), groups, height):
+            ways.append(Anneal(hint=hint, moves=self.moves))
+            scores.append(score(ways[-1]))
+        chosen = ways[scores.index(min(scores))]
+        told = {"hint": chosen.hint} if isinstance(chosen, Refine | Anneal) else {}
+        names = [f"{way.name} {way.hint}" if isinstance(way, Refine | Anneal) else way.name for way in ways]
+        held = {name: round(value, 4) for name, value in zip(names, scores, strict=True)}
+        return chosen, {"chosen": chosen.name, **told, "held_out": held}
 
 
 def group(
     history: Trace,
     height: int,
-    method: str = "refine",
+    method: str | Grouping = "refine",
     *,
     seed: int = 0,
     groups: int | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> Layout:
     """Return groups of at most `height` rows, made for bags like those of the history.
 
-    method:
-        "fast": greedy, and then at most `passes` passes of moves and swaps for the `chance` that a row is asked for (`refine`).
-        "refine": the same for rising chances, at most `passes` passes each; seconds.
-        "best": whichever of these and those below does best on a fifth of the history that it is made without; annealing and the
-            hypergraph partitioner are left out where the trace is too large for them; minutes.
-    and, for studies:
-        "id": rows in the order of their numbers. "frequency": in the order of how many bags have them.
-        "greedy": as the ReCross paper (`greedy`); of bags with more than `longest` rows the most frequent are neighbours.
-        "hypergraph": a hypergraph partitioner first instead of greedy, then refine.
-        "anneal": refine, and then simulated annealing with `moves` drawn moves, for one `chance`.
+    group(history, 128)                                seconds
+    group(history, 128, "best", moves=10**6)           minutes; settings of the choice, as a strategy has them
+    group(history, 128, strategy.grouping, seed=7)     the choice of a strategy
 
-    `hint` is the weight of the rows' numbers as a hint that neighbours are asked for together: 0 for none, 1 as much as a bag
-    for each window of 16 rows; "best" chooses it. `groups`: as many groups may be used; the fewest that hold all rows where
-    it is not given.
-
-    Same seed, same layout. MappingError where the height or the number of groups does not do, OptionError for unknown methods
-    and options.
+    `groups`: as many groups may be used; the fewest that hold all rows where it is not given. Same seed, same layout.
+    MappingError where the height or the number of groups does not do, StrategyError for unknown methods and settings out of range.
     """
     if not isinstance(history, Trace):
         raise OptionError(f"group takes a Trace, not {type(history).__name__}; Trace.load reads one")
@@ -94,52 +216,22 @@ def group(
         raise MappingError(
             f"{history.total_rows} rows in groups of {height} take at least {least} groups, not {groups!r}"
         )
-    given = _checked(method, options)
-    room = least if groups is None else int(groups)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise OptionError(f"a seed is a whole number from 0, not {seed!r}")
-    if method == "best":
-        found, given = _best(history, int(height), room, int(seed), given["moves"])
-    else:
-        found = _WAYS[method](history, int(height), room, int(seed), given)
+    asked = built("grouping", method, settings)
+    assert isinstance(asked, Grouping)
+    sizes = int(height), least if groups is None else int(groups), int(seed)
+    way, told = asked.settled(history, *sizes)
     # What is made from a synthetic history says so wherever it serves.
     label = {"synthetic": True} if history.synthetic else {}
-    return Layout.of(found, int(height), method, {**given, "seed": int(seed), **label})
-
-
-def _checked(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if method not in OPTIONS:
-        raise OptionError(f"unknown grouping {method!r}; {choices(str(method), METHODS)}")
-    known = OPTIONS[method]
-    for name, value in options.items():
-        if name not in known:
-            allowed = choices(name, known) if known else "it has none"
-            raise OptionError(f"grouping {method!r} has no option {name!r}; {allowed}")
-        low, high = LIMITS[name]
-        number: Any = value
-        kinds: tuple[type, ...] = (int, np.integer) if isinstance(known[name], int) else (int, float, np.number)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= number <= high:
-            what = "a whole number" if isinstance(known[name], int) else "a number"
-            raise OptionError(
-                f"option {name!r} of grouping {method!r} is {what} from {low:g} to {high:g}, not {value!r}"
-            )
-    return {**known, **options}
+    options = {key: getattr(asked, key) for key in asked.settings()} | told | {"seed": int(seed)} | label
+    return Layout.of(way.group(history, *sizes), int(height), asked.name, options)
 
 
 def _in_order(order: npt.NDArray[np.int64], height: int) -> Group:
     found = np.empty(len(order), dtype=np.int32)
     found[order] = np.arange(len(order)) // height
     return found
-
-
-def by_id(history: Trace, height: int) -> Group:
-    """Return the group of each row in the order of their numbers."""
-    return _in_order(np.arange(history.total_rows), height)
-
-
-def by_frequency(history: Trace, height: int) -> Group:
-    """Return the group of each row, the row that most bags have first; of equal ones the lower number."""
-    return _in_order(np.argsort(-Bags.of(history).frequency, kind="stable"), height)
 
 
 def _filled(found: Group, frequency: npt.NDArray[np.int64], groups: int, height: int) -> Group:
@@ -165,51 +257,10 @@ def _hinted(history: Trace, hint: float) -> Bags:
     return bags.joined(Bags.neighbours(history.rows, HINT_WIDTH, hint)) if hint else bags
 
 
-def _start(history: Trace, height: int, hint: float) -> Group:
-    """Begin with the paper's groups, or with the rows' numbers where those are trusted."""
-    return by_id(history, height) if hint >= 1 else greedy(Bags.of(history), height)
-
-
-def _fast(history: Trace, height: int, groups: int, seed: int, options: Mapping[str, Any]) -> Group:
-    bags = Bags.of(history, least=2)
-    chance, passes = float(options["chance"]), int(options["passes"])
-    found = greedy(bags, height)
-    found, _ = refine(bags, found, groups, height, chance=chance, passes=passes, seed=seed, near=True)
-    return _filled(found, bags.frequency, groups, height)
-
-
-def _refine(history: Trace, height: int, groups: int, seed: int, options: Mapping[str, Any]) -> Group:
-    bags = _hinted(history, float(options["hint"]))
-    start = _start(history, height, float(options["hint"]))
-    found = _refined(bags, start, groups, height, CHANCES, int(options["passes"]), seed)
-    return _filled(found, bags.frequency, groups, height)
-
-
-def _hypergraph(history: Trace, height: int, groups: int, seed: int, options: Mapping[str, Any]) -> Group:
-    bags = Bags.of(history, least=2)
-    start = partitioner.partition(bags, groups, height, seed)
-    found = _refined(bags, np.maximum(start, 0), groups, height, CHANCES[2:], int(options["passes"]), seed)
-    return _filled(found, bags.frequency, groups, height)
-
-
-def _anneal(history: Trace, height: int, groups: int, seed: int, options: Mapping[str, Any]) -> Group:
-    bags = _hinted(history, float(options["hint"]))
-    found = _refined(bags, _start(history, height, float(options["hint"])), groups, height, CHANCES, 60, seed)
-    found, _ = anneal(
-        bags, found, groups, height, chance=float(options["chance"]), moves=int(options["moves"]), seed=seed
-    )
-    return _filled(found, bags.frequency, groups, height)
-
-
-_WAYS: dict[str, Callable[[Trace, int, int, int, Mapping[str, Any]], Group]] = {
-    "id": lambda history, height, groups, seed, options: by_id(history, height),
-    "frequency": lambda history, height, groups, seed, options: by_frequency(history, height),
-    "greedy": lambda history, height, groups, seed, options: greedy(Bags.of(history), height, int(options["longest"])),
-    "fast": _fast,
-    "refine": _refine,
-    "hypergraph": _hypergraph,
-    "anneal": _anneal,
-}
+def _begun(history: Trace, bags: Bags, height: int, groups: int, hint: float, passes: int, seed: int) -> Group:
+    """Refine the paper's groups, or rows in the order of their numbers where those are trusted."""
+    start = _in_order(np.arange(history.total_rows), height) if hint >= 1 else greedy(Bags.of(history), height)
+    return _refined(bags, start, groups, height, CHANCES, passes, seed)
 
 
 def held_out(history: Trace, seed: int) -> tuple[Trace, Trace]:
@@ -217,36 +268,3 @@ def held_out(history: Trace, seed: int) -> tuple[Trace, Trace]:
     order = np.random.default_rng(seed).permutation(history.bags)
     cut = history.bags - int(HELD_OUT * history.bags)
     return history.select(np.sort(order[:cut])), history.select(np.sort(order[cut:]))
-
-
-def _best(history: Trace, height: int, groups: int, seed: int, moves: int) -> tuple[Group, dict[str, Any]]:
-    """Return the groups of the method that does best on held-out bags, and which that was."""
-    known, unknown = held_out(history, seed)
-    if not unknown.bags:
-        # Fewer than five bags: nothing can be held out.
-        unknown = known
-
-    def score(method: str, options: Mapping[str, Any]) -> float:
-        found = _WAYS[method](known, height, groups, seed, {**OPTIONS[method], **options})
-        layout = Layout.of(found, height, method)
-        return float(layout.groups_per_bag(unknown).mean()) if unknown.bags else 0.0
-
-    tried: list[tuple[float, int, str, dict[str, Any]]] = []
-
-    def attempt(method: str, **options: Any) -> None:
-        tried.append((score(method, options), len(tried), method, options))
-
-    for method in ("id", "frequency", "greedy"):
-        attempt(method)
-    for hint in HINTS:
-        attempt("refine", hint=hint)
-    if history.lookups <= PARTITIONED:
-        attempt("hypergraph")
-    _, _, method, options = min(tried)
-    hint = min(trial for trial in tried if trial[2] == "refine")[3]["hint"]
-    if moves and fits(_hinted(history, hint), groups, height):
-        attempt("anneal", hint=hint, moves=moves)
-        _, _, method, options = min(tried)
-    found = _WAYS[method](history, height, groups, seed, {**OPTIONS[method], **options})
-    scores = {f"{name} {kind.get('hint', '')}".strip(): round(value, 4) for value, _, name, kind in tried}
-    return found, {"moves": moves, "chosen": method, **options, "held_out": scores}

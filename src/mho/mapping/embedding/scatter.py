@@ -1,4 +1,4 @@
-"""Rows that the history never looks up, scattered over all groups in runs of neighbours (ours).
+"""Rows that the history never looks up: the choices of stage new_rows, one of which scatters them over all groups (ours).
 
 A grouping knows nothing of them and packs them together. But new rows are asked for in bursts, many bags at a time asking for those
 next to each other, and the one array that holds them all would have a queue. In runs of a few neighbours they still share
@@ -12,9 +12,38 @@ import numpy as np
 from mho.errors import OptionError
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace.trace import Trace
+from mho.strategy.choice import Choice, choice, setting
 
 RUN = 8
 """Neighbours that stay together."""
+
+
+class NewRows(Choice):
+    """Where rows sit that the history never looks up: what every choice of stage new_rows is."""
+
+    stage = "new_rows"
+
+    def moved(self, layout: Layout, history: Trace) -> Layout:
+        """Return the layout with these rows where they are to be."""
+        return layout
+
+
+@choice("new_rows", "packed")
+class Packed(NewRows):
+    """Rows new to the history stay where the grouping has room for them."""
+
+
+@choice("new_rows", "scattered")
+class Scattered(NewRows):
+    """Rows new to the history are scattered over the groups in runs of neighbours."""
+
+    run: int = setting(
+        default=RUN, least=1, most=2**31, option="run_length", help="Neighbours that stay together.", metavar="N"
+    )
+
+    def moved(self, layout: Layout, history: Trace) -> Layout:
+        """Scatter them."""
+        return scatter(layout, history, self.run)
 
 
 def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:

@@ -1,6 +1,7 @@
-"""Which tile each instance sits in, by a history (ours): groups that bags touch together in one tile, so that fewer sums leave it.
+"""Which tile each instance sits in: the choices of stage seating, one of which goes by a history (ours).
 
-It is the grouping of rows again, a level up: what a bag looks up are groups of rows, and what holds them are tiles.
+Groups that bags touch together sit in one tile, so that fewer sums leave it. It is the grouping of rows again, a level up: what a
+bag looks up are groups of rows, and what holds them are tiles.
 """
 
 from __future__ import annotations
@@ -8,9 +9,39 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip import Chip
 from mho.mapping.embedding.group import group
 from mho.mapping.embedding.layout import Layout
+from mho.mapping.embedding.seats import Seats
 from mho.network.trace.trace import Trace
+from mho.strategy.choice import Choice, choice
+
+Tiles = npt.NDArray[np.int32]
+
+
+class TileOrder(Choice):
+    """Which tile each instance sits in: what every choice of stage seating is."""
+
+    stage = "seating"
+
+    def tiles(self, layout: Layout, history: Trace, chip: Chip, dimension: int, seed: int) -> Tiles | None:
+        """Return the tile of each instance, int32 (instances,); None where they go round the tiles (`Seats`)."""
+        return None
+
+
+@choice("seating", "round")
+class Round(TileOrder):
+    """Instances go round the tiles, one after another."""
+
+
+@choice("seating", "together")
+class Together(TileOrder):
+    """Groups that bags of the history touch together sit in one tile, so that fewer sums leave it."""
+
+    def tiles(self, layout: Layout, history: Trace, chip: Chip, dimension: int, seed: int) -> Tiles | None:
+        """Group the groups."""
+        seats = Seats(layout, chip, dimension)
+        return seated(layout, history, seats.tiles, seats.per_tile, seed)
 
 
 def tiles_touched(layout: Layout, history: Trace) -> Trace:
@@ -23,7 +54,7 @@ def tiles_touched(layout: Layout, history: Trace) -> Trace:
     return Trace((layout.groups,), offsets, indices, tables, history.queries, history.origin)
 
 
-def seated(layout: Layout, history: Trace, tiles: int, per_tile: int, seed: int = 0) -> npt.NDArray[np.int32]:
+def seated(layout: Layout, history: Trace, tiles: int, per_tile: int, seed: int = 0) -> Tiles:
     """Return the tile of each instance, int32 (instances,): at most `per_tile` in each of `tiles`.
 
     First copies go where the groups sit that their bags touch too, with as many groups in each tile as in any other; each further

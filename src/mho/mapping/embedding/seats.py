@@ -11,7 +11,9 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.chip.lookup import adc_sets, shares_adcs
 from mho.errors import MappingError, OptionError
+from mho.mapping.embedding.bundles import BundleBlocks
 from mho.mapping.embedding.layout import Layout
+from mho.mapping.shape import weights_shape
 
 
 def room(chip: Chip, dimension: int) -> int:
@@ -70,10 +72,15 @@ class Seats:
                 f"tile {counts.argmax()} is given {counts.max()} instances; it has room for {self.per_tile}"
             )
 
+    @cached_property
+    def blocks(self) -> BundleBlocks:
+        """What fills the groups of one copy of the layout."""
+        return BundleBlocks(self.layout, self.dimension, weights_shape(self.chip))
+
     @property
     def span(self) -> int:
         """Groups of the chip that an instance takes."""
-        return -(-self.dimension // self.chip.group_columns)
+        return self.blocks.span
 
     @property
     def per_tile(self) -> int:

@@ -12,15 +12,17 @@ from mho.chip import Chip
 from mho.explore import Design, Request, ablation, design
 from mho.machine.lookup.service import Service
 from mho.machine.roofline import MEMORIES, measure_cpu
-from mho.mapping.embedding import Layout
+from mho.mapping.embedding import Grouping, Layout
+from mho.mapping.embedding.group import Hypergraph
 from mho.network.trace import Trace, describe, statistics
+from mho.strategy import Strategy
 from mho.studies.recross.load import COHESIONS, SMALLER, chip, load, rests
 from mho.studies.work import Work
 
 BATCH, BUDGET, DIMENSION = 256, 1.25, 64
 GROUPING, SWEPT_GROUPING = "best", "refine"
 """How ours groups rows; where arrays of other heights, or traces made up, are compared, by the method that takes seconds."""
-METHODS = ("id", "frequency", "greedy", "fast", "hypergraph", "best")
+METHODS: tuple[str | Grouping, ...] = ("id", "frequency", "greedy", "fast", Hypergraph(), "best")
 HEIGHTS = (32, 64, 128, 256)
 BATCHES = (1, 16, 64, 256, 1024)
 BUDGETS = (1.0, 1.1, 1.25, 1.5, 2.0)
@@ -47,7 +49,8 @@ class Traces:
         if key not in self._requests:
             history, _ = load(self.work, name)
             grouping = SWEPT_GROUPING if compared else GROUPING
-            self._requests[key] = Request(history, on or chip(), BUDGET, BATCH, DIMENSION, grouping=grouping)
+            strategy = Strategy.load("mho").with_(grouping=grouping)
+            self._requests[key] = Request(history, on or chip(), BUDGET, BATCH, DIMENSION, strategy=strategy)
         return self._requests[key]
 
     def test(self, name: str) -> Trace:
@@ -102,7 +105,7 @@ def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
         def touched(layout: Layout) -> float:
             return float(layout.groups_per_bag(test).mean())
 
-        found: dict[str, Any] = {method: touched(request.mapped(method)) for method in METHODS}
+        found: dict[str, Any] = {str(method): touched(request.mapped(method)) for method in METHODS}
         lengths = test.lengths[test.lengths > 0]
         found["least"] = float(np.mean(-(-lengths // request.chip.array.rows)))
         return found

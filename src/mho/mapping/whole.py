@@ -1,0 +1,53 @@
+"""Blocks of whole weights: what dense blocks and bundles of rows have in common.
+
+All rows of such a block are driven at once, all its columns converted together, and no input is prolonged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from mho.mapping.blocks import Blocks, IntArray, Run, Totals, Turn
+from mho.number.coded import QuantisedMatrix
+
+WHOLE = (Turn(slice(None), None),)
+"""All rows and columns at once."""
+
+
+class WholeBlocks(Blocks):
+    """Blocks whose places hold a weight each."""
+
+    @cached_property
+    def _sums(self) -> list[tuple[int, int, int, int, int]]:
+        """Running sums over blocks of (height, width, places, arrays, height x arrays), before each block and at the end."""
+        table = np.zeros((self.count + 1, 5), dtype=np.int64)
+        columns = (self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays)
+        np.cumsum(np.stack(columns, axis=1), axis=0, out=table[1:])
+        return [(a, b, c, d, e) for a, b, c, d, e in table.tolist()]
+
+    def totals(self, run: Run) -> Totals:
+        """Sum over the blocks [first, last) in constant time."""
+        before, until = self._sums[run[0]], self._sums[run[1]]
+        height, width, places = until[0] - before[0], until[1] - before[1], until[2] - before[2]
+        arrays, drives = until[3] - before[3], until[4] - before[4]
+        return Totals(run[1] - run[0], height, width, places, arrays, drives, self.inputs(run, height), width)
+
+    def inputs(self, run: Run, height: int) -> int:
+        """Return the distinct inputs of a run of blocks of this height together."""
+        return height
+
+    def turns(self, index: int) -> tuple[Turn, ...]:
+        """All rows and columns of a block at once."""
+        return WHOLE
+
+    def beside(self, matrix: QuantisedMatrix) -> IntArray:
+        """Return the base of the coding: cells at level 0 stand for it."""
+        return np.full((1, 1), self.shape.coding.base, dtype=np.int64)
+
+    def reads(self, index: int, order: Sequence[int] = ()) -> IntArray:
+        """Count arrays read and rows driven in them; see `Blocks.reads`."""
+        arrays = len({place // self.shape.per_array for place in order}) if order else int(self.arrays[index])
+        return np.array((arrays, arrays * int(self.heights[index]), 0, 0), dtype=np.int64)
