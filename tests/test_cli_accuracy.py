@@ -413,6 +413,9 @@ def test_a_sweep_over_the_strategy_is_the_accuracy_of_each(shell: Shell, folder:
     for point in swept["points"]:
         alone = shell("accuracy", *words, "--schedule", point["values"]["strategy.schedule"], "--json", "-").json()
         assert point["accuracy"]["by_seed"] == alone["accuracy"]["chip"]["by_seed"]
+    swept = shell("sweep", *words, "--over", "strategy.grid=uniform:5,uniform:2", "--out", "o", "--json", "-").json()
+    alone = shell("accuracy", *words, "--grid", "uniform:2", "--json", "-").json()
+    assert swept["points"][1]["accuracy"]["by_seed"] == alone["accuracy"]["chip"]["by_seed"]
     for over, told in {
         "strategy.nope=1": "no such stage",
         "strategy.schedule=nope": "strategy: ",

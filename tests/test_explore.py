@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,11 @@ def test_each_point_is_what_compiling_and_simulating_gives() -> None:
     assert found.best("latency_s")["latency_s"] == min(record["latency_s"] for record in found.records)
     assert "4 points" in repr(found) and found.frame("points")["strategy.schedule"] == ["naive", "aras"] * 2
     assert Exploration.from_dict(found.to_dict()) == found
+
+
+def test_what_is_found_of_a_network_once_does_not_go_to_other_processes() -> None:
+    mho.simulate(mho.compile(NETWORK, "aras", "naive"))
+    assert vars(NETWORK)["_known"] and not vars(pickle.loads(pickle.dumps(NETWORK)))["_known"]
 
 
 def test_workers_change_nothing_and_what_is_kept_is_not_measured_again(

@@ -131,8 +131,11 @@ class Asked:
 
         def fits(varied: Chip, changes: Mapping[str, Any]) -> None:
             strategy = strategy_of(changes)
-            strategy.check(subject, varied)
-            strategy.get(Mapper).mapped(subject.network, varied)
+            if changes:
+                strategy.check(work.sampled(network, given), varied)
+            else:
+                strategy.check(subject, varied)
+                strategy.get(Mapper).mapped(subject.network, varied)
 
         return Prepared(chip, given, self.samples.measured(network), build, fits)
 

@@ -147,7 +147,7 @@ def find(
     """Find the least or the largest value of a parameter at which no more than `loss` points of accuracy are lost.
 
         found = mho.explore.find(program, samples, over=mho.explore.ordered("adc.bits"), loss=1)
-        found.value, found.sentence, found.boundary.decided, found.to_dict()
+        found.value, found.sentence, found.content["decided"], found.to_dict()
 
     `loss` is in points, against the 8-bit integers. `over` says which values there are (`ordered`); for one of the chip,
     `program` is a function that takes the chip's changes and compiles, as for `sweep`. Other arguments as for `evaluate`.

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mho.engineering import quantity, ratio
 from mho.errors import OptionError, ProgramError
-from mho.files.text import parse_json, read_text
+from mho.files.outcome import Outcome
 from mho.machine import record
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
@@ -26,13 +25,13 @@ from mho.machine.verify import Verification
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
 from mho.program.work import coded_tensors
-from mho.shown import Columns, Shown, columns
+from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.report/1"
 
 
-class Report(Shown):
+class Report(Outcome):
     """One design measured: a program, and what the machine finds of it.
 
     report = mho.simulate(program)
@@ -51,6 +50,8 @@ class Report(Shown):
     A report that was read back (`from_dict`, `load`) holds the figures and not the program: its data, tables and headline numbers
     are those of the report that was written, and what needs the program raises ProgramError.
     """
+
+    schema: ClassVar[str] = SCHEMA
 
     def __init__(
         self,
@@ -81,19 +82,6 @@ class Report(Shown):
         report._program, report.verified, report.losses, report._lifetime = None, content["verified"], None, None
         report._content = deepcopy(dict(content))
         return report
-
-    @classmethod
-    def load(cls, path: str | Path) -> Report:
-        """Read the report.json that `mho.save` wrote. OptionError where it is not one."""
-        text = read_text(Path(path), OptionError)
-        try:
-            content = parse_json(text)
-        except ValueError as error:
-            raise OptionError(f"{path}: not JSON: {error}") from None
-        try:
-            return cls.from_dict(content)
-        except OptionError as error:
-            raise OptionError(f"{path}: {error}") from None
 
     @property
     def program(self) -> Program:

@@ -11,9 +11,17 @@ More = ParamSpec("More")
 Found = TypeVar("Found")
 
 
-def known(subject: object) -> dict[Any, Any]:
+class Findings(dict[Any, Any]):
+    """What functions have found of a subject. It stays in its process: a subject that goes to another one is looked at anew."""
+
+    def __reduce__(self) -> tuple[type[Findings], tuple[()]]:
+        """Pickle nothing of it: functions under which findings are kept need not be what their modules' names give."""
+        return Findings, ()
+
+
+def known(subject: object) -> Findings:
     """Return what functions have found of a subject, by function, or by function and arguments; the subject keeps it."""
-    findings: dict[Any, Any] = vars(subject).setdefault("_known", {})
+    findings: Findings = vars(subject).setdefault("_known", Findings())
     return findings
 
 
