@@ -12,7 +12,7 @@ from mho.errors import NetworkError, choices
 from mho.network.builder import Builder
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text
-from mho.network.recurrent import Cell, Function, Gru, Lstm, Plain, joined, unroll
+from mho.network.recurrent import Cell, Function, Gru, Lstm, Plain, joined, rows, unroll
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 """For each direction of a node whether it goes back in time."""
@@ -81,12 +81,10 @@ def _of(array: Array, direction: int) -> Array:
     return Array(array.shape[1:], None if array.values is None else array.values[direction], code)
 
 
-def _halves(bias: Array, size: int) -> tuple[Array, Array]:
-    """Part the biases of one direction: those of inputs, those of hidden values."""
-    if bias.values is None:
-        return Array((size,)), Array((size,))
-    values = bias.real().astype(np.float32)
-    return Array.of(values[:size]), Array.of(values[size:])
+def _parted(array: Array, count: int) -> list[Array]:
+    """Part an array into equal runs of rows."""
+    size = array.shape[0] // count
+    return [rows(array, place * size, (place + 1) * size) for place in range(count)]
 
 
 def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[Cell]:
@@ -95,40 +93,33 @@ def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[Cell]:
     clip = node.attributes.get("clip")
     if clip is not None and not clip > 0:
         raise NetworkError(f"clip is a positive number, not {clip}")
-    weight, hidden, bias = builder.array(node.get(1)), builder.array(node.get(2)), builder.optional(node.get(3))
+    weight, hidden = builder.array(node.get(1)), builder.array(node.get(2))
+    bias, peepholes = builder.optional(node.get(3)), builder.optional(node.get(7))
     size = int(node.attributes.get("hidden_size", hidden.shape[-1]))
-    rows = len(order) * size
-    wanted = {"W": (directions, rows, weight.shape[-1]), "R": (directions, rows, size), "B": (directions, 2 * rows)}
-    for name, array in (("W", weight), ("R", hidden), ("B", bias)):
+    gates = len(order) * size
+    wanted = {
+        "W": (directions, gates, weight.shape[-1]), "R": (directions, gates, size), "B": (directions, 2 * gates),
+        "P": (directions, len(PEEPHOLES) * size),
+    }  # fmt: skip
+    for name, array in (("W", weight), ("R", hidden), ("B", bias), ("P", peepholes)):
         if array is not None and array.shape != wanted[name]:
             raise NetworkError(f"{name} has shape {array.shape}; {directions} directions of {size} need {wanted[name]}")
     cells: list[Cell] = []
     for direction in range(directions):
-        parts = (None, None) if bias is None else _halves(_of(bias, direction), rows)
+        biases = (None, None) if bias is None else _parted(_of(bias, direction), 2)
         given: dict[str, Any] = {
             "builder": builder, "inputs": _of(weight, direction), "hidden": _of(hidden, direction), "order": order,
-            "input_bias": parts[0], "hidden_bias": parts[1], "functions": functions[direction], "clip": clip,
+            "input_bias": biases[0], "hidden_bias": biases[1], "functions": functions[direction], "clip": clip,
         }  # fmt: skip
         if node.operator == "LSTM":
-            peepholes = _peepholes(builder.optional(node.get(7)), direction, directions, size)
-            cells.append(Lstm(**given, peepholes=peepholes, coupled=bool(node.attributes.get("input_forget", 0))))
+            parts = () if peepholes is None else _parted(_of(peepholes, direction), len(PEEPHOLES))
+            seen = dict(zip(PEEPHOLES, parts, strict=False))
+            cells.append(Lstm(**given, peepholes=seen, coupled=bool(node.attributes.get("input_forget", 0))))
         elif node.operator == "GRU":
             cells.append(Gru(**given, reset_after=bool(node.attributes.get("linear_before_reset", 0))))
         else:
             cells.append(Plain(**given))
     return cells
-
-
-def _peepholes(given: Array | None, direction: int, directions: int, size: int) -> dict[str, Array]:
-    """Return the peepholes of one direction by gate."""
-    if given is None:
-        return {}
-    if given.shape != (directions, 3 * size):
-        raise NetworkError(
-            f"P has shape {given.shape}; {directions} directions of {size} need {(directions, 3 * size)}"
-        )
-    values = given.real()[direction].astype(np.float32)
-    return {gate: Array.of(values[place * size : (place + 1) * size]) for place, gate in enumerate(PEEPHOLES)}
 
 
 def _state(builder: OnnxBuilder, value: Value) -> str | None:
