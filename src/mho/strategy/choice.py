@@ -116,6 +116,13 @@ def _plain(number: float) -> str:
 
 
 @cache
+def _declared(kind: Any) -> Mapping[str, tuple[Any, Setting]]:
+    """Return the settings of a choice; types are read from text, which takes long."""
+    hints = get_type_hints(kind)
+    return {item.name: (hints[item.name], item.metadata["setting"]) for item in fields(kind)}
+
+
+@cache
 def _kinds(kind: Any) -> tuple[type, bool, bool]:
     """Return the type of one value of a field, whether it takes several, and whether it may be None."""
     optional = isinstance(kind, UnionType) and NoneType in get_args(kind)
@@ -162,8 +169,7 @@ class Choice:
     @classmethod
     def settings(cls) -> Mapping[str, tuple[Any, Setting]]:
         """Return the fields by name, each with its type and what it takes."""
-        hints = get_type_hints(cls)
-        return {item.name: (hints[item.name], item.metadata["setting"]) for item in fields(cls)}  # type: ignore[arg-type]
+        return _declared(cls)  # type: ignore[arg-type]
 
     @classmethod
     def summary(cls) -> str:
