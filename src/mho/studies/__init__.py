@@ -15,15 +15,12 @@ from mho.errors import OptionError, choices
 from mho.explore.workers import each
 from mho.files.writing import check_folder
 from mho.studies.files import save
+from mho.studies.printed import Paper
 from mho.studies.rows import SCHEMA, Row, Study
 from mho.studies.work import NotMeasuredError, Settings, Standing, Work
 
 STUDIES = {"aras": "mho.studies.aras", "recross": "mho.studies.recross", "sme": "mho.studies.sme"}
-"""Name to the module of a study, which has TITLE, `study(work) -> Study`, `parts(work)` and `measure_part(work, part)`."""
-
-HEAD = "{what}, measured by `mho study {name}`. {paper}."
-WHAT = "Every table and figure of the paper's evaluation"
-"""What a study measures, where its module does not say otherwise (WHAT)."""
+"""Name to the module of a study, which has PAPER, `study(work) -> Study`, `parts(work)` and `measure_part(work, part)`."""
 
 
 def _module(name: str) -> Any:
@@ -34,7 +31,8 @@ def _module(name: str) -> Any:
 
 def title(name: str) -> str:
     """Return a study's title; OptionError for a name that is none."""
-    return str(_module(name).TITLE)
+    paper: Paper = _module(name).PAPER
+    return paper.title
 
 
 def run(
@@ -63,12 +61,8 @@ def run(
     found: Study = module.study(work)
     say("writing the results")
     folder.mkdir(parents=True, exist_ok=True)
-    save(
-        found,
-        folder,
-        title=module.TITLE,
-        head=HEAD.format(what=getattr(module, "WHAT", WHAT), name=name, paper=found.paper),
-    )
+    paper: Paper = module.PAPER
+    save(found, folder, title=paper.title, head=f"{paper.what}, measured by `mho study {name}`. {paper.citation}.")
     return found
 
 

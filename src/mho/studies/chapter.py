@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from mho.studies.rows import TOLERANCE, Bar, Part, Plot, Row, Table
+from mho.studies.numbers import counted
+from mho.studies.rows import TOLERANCE, Bar, Part, Plot, Row, Table, mean
 
 
 def why(ours: float | None, paper: float | None, *, higher: str = "", lower: str = "") -> str:
@@ -45,6 +46,30 @@ class Chapter:
         if identity in self.rows:
             raise ValueError(f"row {identity} is there already")
         self.rows[identity] = Row(identity, quantity, unit, network, paper, ours, note)
+
+    def ours(self, series: str, members: Iterable[str]) -> list[float | None]:
+        """Return our figures of a series, a member each."""
+        return [self.rows[f"{self.part}/{series}/{member}"].ours for member in members]
+
+    def mean(
+        self,
+        series: str,
+        members: Sequence[str],
+        quantity: str,
+        unit: str,
+        *,
+        paper: float | None = None,
+        because: Mapping[str, str] | None = None,
+        absent: str = "",
+    ) -> float | None:
+        """Add the mean of a series over networks, and return it. `because` says why it differs (see `why`), `absent` why it is
+        missing where a figure is.
+        """
+        ours = mean(self.ours(series, members))
+        note = absent if ours is None else why(ours, paper, **because or {})
+        over = f"{quantity}, mean of {counted(len(members), 'network')}"
+        self.add(series, "mean", over, unit, ours, paper=paper, note=note)
+        return ours
 
     def id(self, series: str, member: str) -> str | None:
         """Return a row's id, None where there is no such row."""
@@ -92,7 +117,7 @@ class Chapter:
                 if row is not None:
                     bars.append(Bar(member, label, ((label, row),)))
         if bars:
-            self._plots.append(Plot(name, title, axis, tuple(bars), reference))
+            self._plots.append(Plot(name, title, axis, tuple(bars), reference=reference))
 
     def stacked(
         self,
@@ -113,7 +138,7 @@ class Chapter:
                 if found:
                     bars.append(Bar(member, label, found, self.id(each, member)))
         if bars:
-            self._plots.append(Plot(name, title, axis, tuple(bars), reference))
+            self._plots.append(Plot(name, title, axis, tuple(bars), reference=reference))
 
     def finished(self) -> Part:
         """Return the part."""

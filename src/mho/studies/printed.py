@@ -1,17 +1,22 @@
-"""The figures that a paper prints, read from the paper.yaml of its study; nothing there is ours."""
+"""What a study's paper.yaml holds: the figures that the paper prints, of which nothing is ours, and the study's own texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from typing import Any
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter, with_config
 
-from mho.studies.rows import DERIVED
+from mho.studies.chapter import Chapter
+from mho.studies.rows import DERIVED, Study
+from mho.version import __version__
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class Printed:
     """A quantity of the paper: its section, its unit, its figures by network, and how those were derived that it does not
@@ -21,7 +26,12 @@ class Printed:
     source: str
     unit: str
     values: Mapping[str, float]
-    derived: Mapping[str, str]
+    derived: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a derivation of a figure that is not there."""
+        if not self.derived.keys() <= self.values.keys():
+            raise ValueError(f"derived without a figure: {', '.join(self.derived.keys() - self.values.keys())}")
 
     def get(self, key: str) -> float | None:
         """Return the figure of a network (or "mean", "largest", "chip"); None where the paper gives none."""
@@ -29,9 +39,7 @@ class Printed:
 
     def note(self, key: str, text: str = "") -> str:
         """Put in front of a note how the paper's figure was derived, where it was."""
-        if key not in self.derived:
-            return text
-        return f"{DERIVED}{self.derived[key]} {text}".strip()
+        return f"{DERIVED}{self.derived[key]} {text}".strip() if key in self.derived else text
 
 
 @dataclass(frozen=True)
@@ -41,22 +49,52 @@ class Paper:
     package: str
 
     @cached_property
-    def _content(self) -> Mapping[str, object]:
-        found = yaml.safe_load((files(self.package) / "paper.yaml").read_text(encoding="utf-8"))
-        assert isinstance(found, dict)
-        return found
+    def _content(self) -> Mapping[str, Any]:
+        content: Mapping[str, Any] = yaml.safe_load((files(self.package) / "paper.yaml").read_text(encoding="utf-8"))
+        return content
+
+    @cached_property
+    def _values(self) -> Mapping[str, Printed]:
+        return TypeAdapter(dict[str, Printed]).validate_python(self._content["values"])
 
     @property
     def citation(self) -> str:
         """Authors, title and number of the paper."""
         return str(self._content["paper"])
 
+    @property
+    def title(self) -> str:
+        """The study's title."""
+        return str(self._content["title"])
+
+    @property
+    def what(self) -> str:
+        """What is measured, as the page's head says it."""
+        return str(self._content["what"])
+
     def printed(self, quantity: str) -> Printed:
         """Return a quantity of the paper; KeyError where paper.yaml has none of that name."""
-        values = self._content["values"]
-        assert isinstance(values, dict)
-        entry = values[quantity]
-        assert set(entry) <= {"source", "unit", "values", "derived"}, f"paper.yaml: {quantity}"
-        derived = {key: " ".join(text.split()) for key, text in entry.get("derived", {}).items()}
-        assert derived.keys() <= entry["values"].keys(), f"paper.yaml: {quantity}"
-        return Printed(entry["source"], entry["unit"], {k: float(v) for k, v in entry["values"].items()}, derived)
+        return self._values[quantity]
+
+    def says(self, name: str, **values: Any) -> str:
+        """Return the study's sentence of a name with values in it; KeyError where there is none, or a value is missing."""
+        return str(self._content["sentences"][name]).format(**values)
+
+    def chapter(self, part: str, **values: Any) -> Chapter:
+        """Begin a part of the study under its title, its section of the paper and its text, with values in it."""
+        about = self._content["parts"][part]
+        return Chapter(part, about["title"], about["source"], about["text"].format(**values))
+
+    def study(
+        self,
+        name: str,
+        chips: Mapping[str, str],
+        settings: Mapping[str, Any],
+        chapters: Sequence[Chapter],
+        **values: Any,
+    ) -> Study:
+        """Put finished chapters together, under what the comparison takes for granted, with values in it."""
+        assumptions = tuple(each.format(**values) for each in self._content["assumptions"])
+        parts = tuple(chapter.finished() for chapter in chapters)
+        rows = tuple(row for chapter in chapters for row in chapter.rows.values())
+        return Study(name, __version__, self.citation, chips, settings, assumptions, parts, rows)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
 from mho.shown import Columns, Shown, columns
 
@@ -77,16 +79,19 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
-        return {
-            "id": self.id,
-            "quantity": self.quantity,
-            "unit": self.unit,
-            "network": self.network,
-            "paper": self.paper,
-            "ours": self.ours,
-            "ratio": self.ratio,
-            "note": self.note,
-        }
+        content = asdict(self)
+        note = content.pop("note")
+        return {**content, "ratio": self.ratio, "note": note}
+
+
+def _written(key: str) -> PlainSerializer:
+    """Write pairs of a label and something as objects that call the second `key`."""
+    return PlainSerializer(lambda pairs: [{"label": label, key: value} for label, value in pairs])
+
+
+def _read(key: str) -> BeforeValidator:
+    """Read pairs from such objects."""
+    return BeforeValidator(lambda objects: [(each["label"], each[key]) for each in objects])
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Table:
     title: str
     head: str
     columns: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[str | None, ...]], ...]
+    lines: Annotated[tuple[tuple[str, tuple[str | None, ...]], ...], _written("rows"), _read("rows")]
 
     def __post_init__(self) -> None:
         """Refuse lines that are longer or shorter than the head."""
@@ -119,7 +124,7 @@ class Bar:
 
     group: str
     label: str
-    pieces: tuple[tuple[str, str], ...]
+    pieces: Annotated[tuple[tuple[str, str], ...], _written("row"), _read("row")]
     mark: str | None = None
 
 
@@ -130,9 +135,9 @@ class Plot:
     id: str
     title: str
     axis: str
-    bars: tuple[Bar, ...]
-    reference: float | None = None
+    reference: float | None = field(default=None, kw_only=True)
     """A value that is drawn as a line across, such as 1 for a speed-up."""
+    bars: tuple[Bar, ...]
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,7 @@ class Study(Shown):
             "chips": dict(self.chips),
             "settings": dict(self.settings),
             "assumptions": list(self.assumptions),
-            "parts": [_part(part) for part in self.parts],
+            "parts": PARTS.dump_python(self.parts, mode="json"),
             "rows": [row.to_dict() for row in self.rows],
         }
 
@@ -219,7 +224,7 @@ class Study(Shown):
             raise ValueError(f"schema {content.get('schema')!r} is no study; allowed: {SCHEMA}")
         rows = []
         for each in content["rows"]:
-            row = Row(*(each[key] for key in ("id", "quantity", "unit", "network", "paper", "ours", "note")))
+            row = Row(*(each[part.name] for part in fields(Row)))
             if row.to_dict() != each:
                 raise ValueError(f"row {row.id}: its ratio is {each['ratio']}, but ours / paper is {row.ratio}")
             rows.append(row)
@@ -230,76 +235,13 @@ class Study(Shown):
             dict(content["chips"]),
             dict(content["settings"]),
             tuple(content["assumptions"]),
-            tuple(_read_part(each) for each in content["parts"]),
+            PARTS.validate_python(content["parts"]),
             tuple(rows),
         )
 
 
-def _part(part: Part) -> dict[str, Any]:
-    return {
-        "id": part.id,
-        "title": part.title,
-        "source": part.source,
-        "text": part.text,
-        "tables": [
-            {
-                "title": table.title,
-                "head": table.head,
-                "columns": list(table.columns),
-                "lines": [{"label": label, "rows": list(cells)} for label, cells in table.lines],
-            }
-            for table in part.tables
-        ],
-        "plots": [
-            {
-                "id": plot.id,
-                "title": plot.title,
-                "axis": plot.axis,
-                "reference": plot.reference,
-                "bars": [
-                    {
-                        "group": bar.group,
-                        "label": bar.label,
-                        "pieces": [{"label": label, "row": row} for label, row in bar.pieces],
-                        "mark": bar.mark,
-                    }
-                    for bar in plot.bars
-                ],
-            }
-            for plot in part.plots
-        ],
-    }
-
-
-def _read_part(content: Mapping[str, Any]) -> Part:
-    tables = tuple(
-        Table(
-            each["title"],
-            each["head"],
-            tuple(each["columns"]),
-            tuple((line["label"], tuple(line["rows"])) for line in each["lines"]),
-        )
-        for each in content["tables"]
-    )
-    plots = tuple(
-        Plot(
-            each["id"],
-            each["title"],
-            each["axis"],
-            tuple(
-                Bar(
-                    bar["group"],
-                    bar["label"],
-                    tuple((piece["label"], piece["row"]) for piece in bar["pieces"]),
-                    bar["mark"],
-                )
-                for bar in each["bars"]
-            ),
-            each["reference"],
-        )
-        for each in content["plots"]
-    )
-    return Part(content["id"], content["title"], content["source"], content["text"], tables, plots)
+PARTS = TypeAdapter(tuple[Part, ...])
+"""Reads and writes parts as JSON has them."""
 
 
 def mean(values: Iterable[float | None]) -> float | None:

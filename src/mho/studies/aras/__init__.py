@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import mho
 from mho.studies.aras.accuracy import accuracy
 from mho.studies.aras.energy import energy
 from mho.studies.aras.lifetime import lifetime
-from mho.studies.aras.measure import Subject, costs, costs_of, papers, systolic_cost, systolic_costs, timed
+from mho.studies.aras.measure import Costs, Runs, Subject, costs, costs_of, papers, systolic_cost, systolic_costs, timed
 from mho.studies.aras.measure_real import real_costs, real_costs_of
 from mho.studies.aras.overheads import overheads
 from mho.studies.aras.paper import PAPER
@@ -19,20 +15,6 @@ from mho.studies.aras.systolic import systolic_energy, systolic_speed
 from mho.studies.real import check_data, chosen
 from mho.studies.rows import Study
 from mho.studies.work import Work
-
-TITLE = "ARAS, its evaluation measured again"
-
-ASSUMPTIONS = (
-    "weights of the zoo's networks are seeded, hence synthetic: pulses, their energy and level changes of cells go by "
-    "them, times "
-    "do not",
-    "networks that are known by shapes alone are timed only",
-    "the paper's baseline is taken to be schedule overlap on preset aras-baseline, its full ARAS schedule aras on "
-    "preset aras "
-    "with bank selection and partial weight reuse",
-    "Algorithm 1 is rebuilt from the text of Section V-B; its listing is lost in our copy of the paper",
-    "the paper's figures are those of its text and tables; the bars of its Figures 13 to 17 are not in our copy",
-)
 
 
 def parts(work: Work) -> tuple[str, ...]:
@@ -64,26 +46,16 @@ def study(work: Work) -> Study:
         overheads(work, found),
         accuracy(work, real),
     )
-    return Study(
-        "aras",
-        mho.__version__,
-        PAPER.citation,
-        _chips(found, arrays),
-        {
-            "quick": work.settings.quick,
-            "networks": list(found),
-            "means_over": list(papers(work)),
-            "real_networks": list(real),
-        },
-        ASSUMPTIONS,
-        tuple(chapter.finished() for chapter in chapters),
-        tuple(row for chapter in chapters for row in chapter.rows.values()),
-    )
+    settings = {
+        "quick": work.settings.quick,
+        "networks": list(found),
+        "means_over": list(papers(work)),
+        "real_networks": list(real),
+    }
+    return PAPER.study("aras", _chips(found, arrays), settings, chapters)
 
 
-def _chips(
-    found: Mapping[str, Mapping[str, Mapping[str, Any]]], arrays: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
+def _chips(found: Costs, arrays: Runs) -> dict[str, str]:
     """Name the chips and their digests."""
     chips = {run["chip"]: run["digest"] for runs in found.values() for run in runs.values()}
     return {**dict(sorted(chips.items())), "tpu-like": next(iter(arrays.values()))["digest"]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -42,42 +42,33 @@ REAL_TIME_ELSE_PER_S = 30.0
 CENTRE = "that of BRW"
 """Stands for the centre that BRW has chosen: choosing takes a simulation for each candidate."""
 
+Runs = Mapping[str, Mapping[str, Any]]
+"""Measurements of a network, by configuration."""
+Costs = Mapping[str, Runs]
+"""By network."""
+
 
 @dataclass(frozen=True)
 class Configuration:
-    """A chip and how it is used. `label` is how figures call it, `objective` what adaptive's search minimises."""
+    """A chip and how it is used: `options` are those of a strategy, `label` is how figures call it."""
 
     name: str
     label: str
     chip: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    objective: str | None = None
+    options: Mapping[str, str]
+
+
+def _configuration(name: str, label: str, chip: str, schedule: str, **options: str) -> Configuration:
+    return Configuration(name, label, chip, {"schedule": schedule, "banks": "ilp", "alignment": "none", **options})
 
 
 ALL = (
-    Configuration(
-        "baseline",
-        "baseline",
-        "aras-baseline",
-        {"schedule": "overlap", "banks": "greedy", "alignment": "none"},
-    ),
-    Configuration("banks", "B", "aras", {"schedule": "overlap", "banks": "ilp", "alignment": "none"}),
-    Configuration("replication", "BR", "aras", {"schedule": "aras", "banks": "ilp", "alignment": "none"}),
-    Configuration("reuse", "BRW", "aras", {"schedule": "aras", "banks": "ilp", "alignment": "auto"}),
-    Configuration(
-        "adaptive",
-        "ours",
-        "aras",
-        {"schedule": "adaptive", "banks": "ilp", "alignment": CENTRE},
-        "time",
-    ),
-    Configuration(
-        "frugal",
-        "ours, for energy",
-        "aras",
-        {"schedule": "adaptive", "banks": "ilp", "alignment": CENTRE},
-        "energy",
-    ),
+    _configuration("baseline", "baseline", "aras-baseline", "overlap", banks="greedy"),
+    _configuration("banks", "B", "aras", "overlap"),
+    _configuration("replication", "BR", "aras", "aras"),
+    _configuration("reuse", "BRW", "aras", "aras", alignment="auto"),
+    _configuration("adaptive", "ours", "aras", "adaptive", alignment=CENTRE, objective="time"),
+    _configuration("frugal", "ours, for energy", "aras", "adaptive", alignment=CENTRE, objective="energy"),
 )
 """The four of Section VI (baseline, B, BR, BRW), and ours, with copies searched for time and for energy."""
 BY_NAME = {each.name: each for each in ALL}
@@ -132,15 +123,12 @@ def cost(work: Work, subject: Subject, configuration: Configuration, centre: int
         options: dict[str, Any] = dict(configuration.options)
         if options["alignment"] == CENTRE:
             options["alignment"] = "none" if centre is None else centre
-        if configuration.objective is not None:
-            options["objective"] = configuration.objective
         network = subject.quantised if values else subject.shapes
         program = mho.compile(network, chip_of(work, configuration.chip), mho.Strategy().with_(options))
         return record(program, mho.simulate(program, endurance=ENDURANCE))
 
-    chip, options = chip_of(work, configuration.chip), dict(configuration.options)
-    label = f"{subject.name}, {configuration.label}"
-    return work.measure(label, compute, chip, options, configuration.objective, centre)
+    label, chip = f"{subject.name}, {configuration.label}", chip_of(work, configuration.chip)
+    return work.measure(label, compute, chip, dict(configuration.options), centre)
 
 
 def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:

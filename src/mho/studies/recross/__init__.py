@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import mho
 from mho.explore.designs import NMARS, NMARS_COPIES, NMARS_WHOLE
-from mho.studies.printed import Paper
 from mho.studies.recross.against import against, ideas, processors
 from mho.studies.recross.likeness import groups, law, sweeps, traces
 from mho.studies.recross.load import PRODUCTION, chip, names
@@ -13,21 +11,10 @@ from mho.studies.recross.measure import ideas as measure_ideas
 from mho.studies.recross.measure import law as measure_law
 from mho.studies.recross.measure import processors as measure_processors
 from mho.studies.recross.measure import sweeps as measure_sweeps
+from mho.studies.recross.paper import PAPER
 from mho.studies.rows import Study
 from mho.studies.work import Work
 
-TITLE = "ReCross, its evaluation measured again"
-WHAT = "What is at hand of the paper's evaluation, and what it leaves open"
-
-ASSUMPTIONS = (
-    "of the paper only the abstract and a summary are at hand: its traces, arrays, features, ADCs, formula of copies and baselines "
-    "are not known, and ours are named",
-    NMARS,
-    NMARS_COPIES,
-    NMARS_WHOLE,
-    "the trace production is synthetic: reuse of rows as Meta publishes it, co-occurrence as we set it",
-    "batches follow each other; all queries of a batch are there when it starts",
-)
 MADE_UP = "made up"
 SWEPT = ("gowalla", PRODUCTION)
 """The traces that are swept over array height, batch, area and port: the largest real one and the synthetic one."""
@@ -71,13 +58,6 @@ def study(work: Work) -> Study:
     if not work.settings.quick:
         chapters.append(law(measure_law(work, held)))
         chapters.append(sweeps({name: measure_sweeps(work, held, name) for name in swept(work)}))
-    return Study(
-        "recross",
-        mho.__version__,
-        Paper("mho.studies.recross").citation,
-        {"recross": chip().digest},
-        {"quick": work.settings.quick, "networks": list(measured), "seeded": [PRODUCTION]},
-        ASSUMPTIONS,
-        tuple(chapter.finished() for chapter in chapters),
-        tuple(row for chapter in chapters for row in chapter.rows.values()),
-    )
+    settings = {"quick": work.settings.quick, "networks": list(measured), "seeded": [PRODUCTION]}
+    taken = {"nmars": NMARS, "nmars_copies": NMARS_COPIES, "nmars_whole": NMARS_WHOLE}
+    return PAPER.study("recross", {"recross": chip().digest}, settings, chapters, **taken)

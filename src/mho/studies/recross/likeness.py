@@ -7,19 +7,14 @@ from typing import Any
 
 from mho.studies.chapter import Chapter
 from mho.studies.recross.against import gain
+from mho.studies.recross.paper import PAPER
 
 Found = Mapping[str, Mapping[str, Any]]
-
-TRACES_TEXT = (
-    "History: four fifths of the queries, drawn at random; all else is the test. Lift: how many times more often two rows "
-    "of a bag occur together than they would by their popularity alone. The trace `production` is synthetic: reuse as "
-    "Meta publishes it for its tables, communities of 64 rows, half of the look-ups of a bag from one of them."
-)
 
 
 def traces(found: Found) -> Chapter:
     """Tell what the traces are like."""
-    chapter = Chapter("traces", "The traces", "not in the paper as far as it is at hand", TRACES_TEXT)
+    chapter = PAPER.chapter("traces")
     for name, each in found.items():
         history = each["history"]
         for series, quantity, unit, value in (
@@ -40,10 +35,6 @@ def traces(found: Found) -> Chapter:
     return chapter
 
 
-GROUPS_TEXT = (
-    "Groups that a bag of the test touches in the mean, arrays of 128 rows, one copy of each group. Greedy is the "
-    "paper's; the others are ours. At least: as if all rows of a bag always stood together."
-)
 WAYS = {
     "id": "id", "frequency": "frequency", "greedy": "greedy (ReCross)", "fast": "fast", "hypergraph": "hypergraph",
     "best": "best", "least": "at least",
@@ -52,7 +43,7 @@ WAYS = {
 
 def groups(found: Found) -> Chapter:
     """Compare ways to group rows."""
-    chapter = Chapter("groups", "Groups that a bag touches", "Abstract", GROUPS_TEXT)
+    chapter = PAPER.chapter("groups")
     for name, each in found.items():
         for way, label in WAYS.items():
             chapter.add(f"touched/{way}", name, f"groups a bag, {label}", "groups", each[way], network=name)
@@ -70,18 +61,9 @@ def groups(found: Found) -> Chapter:
     return chapter
 
 
-LAW_TEXT = (
-    "Synthetic traces of 20,000 rows that differ in nothing but the share of look-ups that come from the bag's own "
-    "community of 64 rows. From about one half on the look-ups that an activation serves rise with it, and with these "
-    "what energy is saved over the nMARS-like design. Where rows do not occur together, only popular rows share "
-    "activations. Time is gained by balance of loads as well, and less where a batch asks for a few communities again and "
-    "again."
-)
-
-
 def law(found: Found) -> Chapter:
     """Show how gains follow co-occurrence."""
-    chapter = Chapter("law", "Gains follow co-occurrence", "not in the paper as far as it is at hand", LAW_TEXT)
+    chapter = PAPER.chapter("law")
     shares = {"recross": "ReCross", "ours": "ours"}
     for cohesion, runs in found.items():
         for design, label in shares.items():
@@ -104,11 +86,6 @@ def law(found: Found) -> Chapter:
     return chapter
 
 
-SWEEPS_TEXT = (
-    "The test served over one quantity at a time; all else as above. Heights: arrays of so many rows (ours grouped by "
-    "`refine` there), with ADCs of as many bits as their sums need. Ports: bits a cycle through which partial sums leave "
-    "a tile."
-)
 SWEPT = {"naive": "naive", "nmars": "nMARS-like", "recross": "ReCross", "ours": "ours"}
 OVER = {
     "height": "rows of an array",
@@ -120,7 +97,7 @@ OVER = {
 
 def sweeps(found: Found) -> Chapter:
     """Show time and energy over array height, batch, area and port."""
-    chapter = Chapter("sweeps", "Over array height, batch, area and port", "not in the paper as at hand", SWEEPS_TEXT)
+    chapter = PAPER.chapter("sweeps")
     for name, each in found.items():
         for swept, head in OVER.items():
             for value, runs in each[swept].items():

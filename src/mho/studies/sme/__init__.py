@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import mho
-from mho.studies.printed import Paper
 from mho.studies.real import check_data, chosen
 from mho.studies.rows import Study
 from mho.studies.sme.accuracy import accuracy, curve
@@ -21,23 +19,8 @@ from mho.studies.sme.measure_cost import beyond, costs
 from mho.studies.sme.measure_forms import cells as count_cells
 from mho.studies.sme.measure_forms import forms as judge_forms
 from mho.studies.sme.origin import origin
+from mho.studies.sme.paper import PAPER
 from mho.studies.work import Work
-
-TITLE = "SME, its evaluation measured again"
-
-ASSUMPTIONS = (
-    "of the paper only the abstract is at hand: its baselines, array sizes, cells, signs and times are not known, and "
-    "ours are named",
-    "arrays of 128 x 128 cells of one bit, 8 bits a weight; the chip is ISAAC's parts with an index memory and row "
-    "shifts beside each array (preset sme)",
-    "networks of the zoo have seeded weights: their arrays follow from sizes and from bits of weights that nobody "
-    "trained; no accuracy is told of them",
-    "a file with codes of its own (QDQ) keeps its codes of activations; weights are recoded from its integers",
-    "of real networks some are left out, one is counted alone, and of those of most layers windows are not judged, to keep the "
-    "study to an hour",
-    "what rounding goes by are calibration samples, other than those that judge, except for networks of which there "
-    "are none (words)",
-)
 
 
 def parts(work: Work) -> tuple[str, ...]:
@@ -89,13 +72,6 @@ def study(work: Work) -> Study:
     chapters += [origin(found, bits, best, compared=not work.settings.quick), layers(found, prices), cost(prices)]
     if outside:
         chapters.append(write_beyond(outside))
-    return Study(
-        "sme",
-        mho.__version__,
-        Paper("mho.studies.sme").citation,
-        {chip.name: chip.digest for chip in (squeezing(), dense())},
-        {"quick": work.settings.quick, "networks": list(names), "seeded": seeded},
-        ASSUMPTIONS,
-        tuple(chapter.finished() for chapter in chapters),
-        tuple(row for chapter in chapters for row in chapter.rows.values()),
-    )
+    chips = {chip.name: chip.digest for chip in (squeezing(), dense())}
+    settings = {"quick": work.settings.quick, "networks": list(names), "seeded": seeded}
+    return PAPER.study("sme", chips, settings, chapters)

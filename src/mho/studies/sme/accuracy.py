@@ -7,32 +7,14 @@ from typing import Any
 
 from mho.studies.chapter import Chapter
 from mho.studies.sme.measure import TOPS, WINDOWS, agreement, allowed
+from mho.studies.sme.paper import PAPER
 
 Found = Mapping[str, Mapping[str, Any]]
-
-TEXT = (
-    "Points of top-1 accuracy lost against the same network in 8 bits, on 250 samples evenly spread over those there "
-    "are (200 of ImageNet), by programs on squeezed planes. A negative loss is a gain; one standard error is about a "
-    "point, as few samples change sides. The paper's rules: weights to the nearest of a window, dropped bits. For "
-    "outputs (S = 3): weights rounded one input after another so that the next ones make good what was lost, for the "
-    "least error of the layer's outputs on calibration samples, row shifts chosen meanwhile. Nothing is trained again."
-)
-CURVE_TEXT = (
-    "Each layer takes its weights from 8 bits or from a coding of 6 to 2 bit planes a weight on average, chosen for "
-    "each output and each 128 inputs (ours): for the fewest arrays under a budget of error of the network's output, "
-    "measured layer by layer on calibration samples; and all layers alike (of networks of most layers, that alone). "
-    "The layers of a choice are then recoded one after another, on the inputs that the recoded ones before them give. "
-    "Up to two blocks of a layer share an array and are activated one after another, which costs time (below); the "
-    "notes also tell the arrays where none is shared. The tables are judged on 500 samples, evenly spread. Of the "
-    "points the one of fewest arrays is sought that loses at most 0.3 points on all labelled samples (CIFAR-10: 15 of "
-    "5,000 images; one where there are few), from the fewest arrays on: which point that is, is known from the very "
-    "samples that judge."
-)
 
 
 def accuracy(found: Mapping[str, Found]) -> Chapter:
     """List what is lost for each window and number of planes."""
-    chapter = Chapter("accuracy", "Accuracy lost by windows and squeezing", "Abstract", TEXT)
+    chapter = PAPER.chapter("accuracy")
     for name, runs in found.items():
         base = runs["8-bit"]
         for key, run in runs.items():
@@ -58,7 +40,7 @@ def accuracy(found: Mapping[str, Found]) -> Chapter:
 
 def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str, Any]]], best: Found) -> Chapter:
     """Set arrays against accuracy, and name the fewest arrays within the limit."""
-    chapter = Chapter("curve", "Arrays against accuracy", "Abstract", CURVE_TEXT)
+    chapter = PAPER.chapter("curve")
     for name, found in points.items():
         dense, first = counts[name]["dense"], found[0]
         members = []

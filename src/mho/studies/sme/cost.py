@@ -6,19 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mho.studies.chapter import Chapter
+from mho.studies.sme.paper import PAPER
 
 Found = Mapping[str, Mapping[str, Any]]
-
-TEXT = (
-    "One inference; all chips of the same parts, of as many tiles as one copy of the network fills. Dense: preset sme "
-    "without its index memories and row shifts, biased weights of 8 bits in cells of one bit. SRE: rows without a set "
-    "bit left out of strips of 16 columns, planes and signs apart; strips of an array take turns at its ADC. Squeezed: "
-    "lossless 8 bits; few planes, the fewest arrays within the limit of the curve; folded, the same with up to two "
-    "blocks sharing an array. Energy is that of computing (arrays, converters, registers, buffers, index memories), "
-    "without leakage. Time with one copy each is simulated (SRE: the dense simulation, its layers' windows shortened "
-    "or prolonged). With equal arrays: as many as one dense copy takes are given to copies of the layers, each where "
-    "it saves most; the time is that of all layers one after another."
-)
 RUNS = {
     "dense": "dense (ISAAC-style)",
     "sre": "SRE",
@@ -28,15 +18,9 @@ RUNS = {
 }
 
 
-LAYER_TEXT = (
-    "Arrays of one copy of each layer, in the ways of the tables of time and energy; K inputs, N outputs, and how many such "
-    "matrices (depthwise and grouped convolutions have many small ones)."
-)
-
-
 def layers(counts: Found, found: Found) -> Chapter:
     """List the arrays of every layer."""
-    chapter = Chapter("layers", "Layer by layer", "Abstract", LAYER_TEXT)
+    chapter = PAPER.chapter("layers")
     for name, runs in found.items():
         members, labels = [], {}
         for place, layer in enumerate(counts[name]["layers"]):
@@ -58,7 +42,7 @@ def layers(counts: Found, found: Found) -> Chapter:
 
 def cost(found: Mapping[str, Found]) -> Chapter:
     """Set arrays, time and energy side by side."""
-    chapter = Chapter("cost", "Time and energy beside ISAAC and SRE", "Abstract", TEXT)
+    chapter = PAPER.chapter("cost")
     for name, runs in found.items():
         dense = runs["dense"]
         for run, label in RUNS.items():
@@ -74,7 +58,7 @@ def cost(found: Mapping[str, Found]) -> Chapter:
             saved = dense["compute_j"] / made["compute_j"]
             chapter.add(f"less/{run}", name, f"times less energy than dense, {label}", "times", saved, network=name)
             if made["shared_s"] is None:
-                speed, note = None, "One copy of the network does not fit the arrays of a dense one."
+                speed, note = None, PAPER.says("no-copy")
             else:
                 speed, note = dense["shared_s"] / made["shared_s"], ""
             chapter.add(

@@ -7,29 +7,14 @@ from typing import Any
 
 from mho.studies.chapter import Chapter
 from mho.studies.sme.measure_forms import CELLS, FORMS, SQUEEZED
+from mho.studies.sme.paper import PAPER
 
 Found = Mapping[str, Mapping[str, Any]]
-
-TEXT = (
-    "Networks of other quantisers, squeezed: uniform weights of 4 and 5 bits, powers of two, sums of two powers of "
-    "two; rounded for outputs, arrays of squeezed mapping as a share of dense 8-bit ones, and accuracy lost on 250 "
-    "samples. Powers of two are the sparsest of all in bits, and take no fewer arrays: in a column of 128 weights each "
-    "plane has some weight's bit."
-)
-CELL_TEXT = (
-    "Arrays with p adjacent planes in a cell of p bits. The share of a dense mapping in the same cells that squeezing "
-    "leaves is what counts: with more bits a cell, whole digits must be empty, and fewer are."
-)
-BEYOND_TEXT = (
-    "One inference on a chip of a third of the arrays that the dense network fills, so that weights are written while "
-    "layers compute (schedule overlap, main memory of preset isaac). Fewer planes are fewer cells to write, and fewer "
-    "rounds of writing."
-)
 
 
 def forms(found: Found, counts: Found, bases: Found) -> Chapter:
     """List other quantisers."""
-    chapter = Chapter("forms", "Other quantisers", "Abstract", TEXT)
+    chapter = PAPER.chapter("forms")
     for name, runs in found.items():
         base = bases[name]["8-bit"]
         for form, run in runs.items():
@@ -46,7 +31,7 @@ def forms(found: Found, counts: Found, bases: Found) -> Chapter:
 
 def cells(found: Found) -> Chapter:
     """List arrays in other cells."""
-    chapter = Chapter("cells", "Cells of more bits", "Abstract", CELL_TEXT)
+    chapter = PAPER.chapter("cells")
     ways = {"lossless": "lossless", **{f"{s}/{x}": f"S = {s}, x = {x}" for s, x in SQUEEZED}}
     for name, by_bits in found.items():
         for bits in CELLS:
@@ -67,7 +52,7 @@ def cells(found: Found) -> Chapter:
 
 def beyond(found: Found) -> Chapter:
     """List what networks take that exceed their chip."""
-    chapter = Chapter("beyond", "Networks beyond the chip", "ours", BEYOND_TEXT)
+    chapter = PAPER.chapter("beyond")
     for name, runs in found.items():
         dense = runs["dense"]
         for run, label in (("dense", "dense"), ("few", "few planes")):
@@ -80,7 +65,7 @@ def beyond(found: Found) -> Chapter:
             dense["latency_s"] / runs["few"]["latency_s"], network=name,
         )  # fmt: skip
         fewer = dense["pulses"] / runs["few"]["pulses"] if runs["few"]["pulses"] else None
-        note = "" if fewer is not None else "With few planes the network fits the chip."
+        note = "" if fewer is not None else PAPER.says("fits")
         chapter.add("fewer", name, "times fewer write pulses with few planes", "times", fewer, note=note, network=name)
     columns = {
         "time/dense": "dense", "time/few": "few planes", "faster": "times as fast", "pulses/dense": "pulses, dense",
