@@ -83,22 +83,28 @@ class Chapter:
         members: Sequence[str],
         columns: Mapping[str, str],
         labels: Mapping[str, str] | None = None,
+        *,
+        turned: bool = False,
     ) -> None:
-        """Lay out rows: a line a member, a column a series (series to head). Lines and columns of nothing are left out."""
-        named = labels or {}
-        shown = {s: head for s, head in columns.items() if any(self.id(s, member) for member in members)}
-        lines = [(named.get(each, each), tuple(self.id(series, each) for series in shown)) for each in members]
-        filled = tuple(line for line in lines if any(line[1]))
-        if filled:
-            self._tables.append(Table(title, head, tuple(shown.values()), filled))
+        """Lay out rows: a line a member, a column a series (series to head). Lines and columns of nothing are left out.
 
-    def turned(self, title: str, head: str, series: Mapping[str, str], members: Sequence[str]) -> None:
-        """Lay out rows the other way: a line a series, a column a member; for series of which the paper gives the mean alone."""
-        shown = [each for each in members if any(self.id(name, each) for name in series)]
-        lines = tuple((label, tuple(self.id(name, each) for each in shown)) for name, label in series.items())
-        filled = tuple(line for line in lines if any(line[1]))
-        if filled:
-            self._tables.append(Table(title, head, tuple(shown), filled))
+        `turned`: a line a series, a column a member; for series of which the paper gives the mean alone.
+        """
+        series = {each: label for each, label in columns.items() if any(self.id(each, member) for member in members)}
+        named = {
+            each: (labels or {}).get(each, each) for each in members if any(self.id(name, each) for name in series)
+        }
+        if turned and series:
+            lines = tuple((label, tuple(self.id(name, each) for each in named)) for name, label in series.items())
+            self._tables.append(Table(title, head, tuple(named.values()), lines))
+        elif series:
+            lines = tuple((label, tuple(self.id(name, each) for name in series)) for each, label in named.items())
+            self._tables.append(Table(title, head, tuple(series.values()), lines))
+
+    def tables(self, titles: Mapping[str, str], head: str, members: Sequence[str], columns: Mapping[str, str]) -> None:
+        """Lay out a table for each kind of figure (kind to title), whose columns are the series kind/column."""
+        for kind, title in titles.items():
+            self.table(title, head, members, {f"{kind}/{each}": label for each, label in columns.items()})
 
     def plot(
         self,
@@ -108,35 +114,18 @@ class Chapter:
         members: Sequence[str],
         series: Mapping[str, str],
         reference: float | None = None,
+        pieces: Sequence[str] = (),
     ) -> None:
-        """Draw single bars: a group a member, a bar a series (series to label)."""
+        """Draw bars: a group a member, a bar a series (series to label); with `pieces` stacked ones, of the series series/piece."""
         bars = []
         for member in members:
             for each, label in series.items():
-                row = self.id(each, member)
-                if row is not None:
-                    bars.append(Bar(member, label, ((label, row),)))
-        if bars:
-            self._plots.append(Plot(name, title, axis, tuple(bars), reference=reference))
-
-    def stacked(
-        self,
-        name: str,
-        title: str,
-        axis: str,
-        members: Sequence[str],
-        series: Mapping[str, str],
-        pieces: Sequence[str],
-        reference: float | None = None,
-    ) -> None:
-        """Draw stacked bars: the pieces of series s are the series s/piece."""
-        bars = []
-        for member in members:
-            for each, label in series.items():
-                rows = [(piece, self.id(f"{each}/{piece}", member)) for piece in pieces]
-                found = tuple((piece, row) for piece, row in rows if row is not None)
-                if found:
-                    bars.append(Bar(member, label, found, self.id(each, member)))
+                stack = {piece: self.id(f"{each}/{piece}", member) for piece in pieces} or {
+                    label: self.id(each, member)
+                }
+                drawn = tuple((piece, row) for piece, row in stack.items() if row is not None)
+                if drawn:
+                    bars.append(Bar(member, label, drawn, self.id(each, member) if pieces else None))
         if bars:
             self._plots.append(Plot(name, title, axis, tuple(bars), reference=reference))
 

@@ -43,9 +43,9 @@ def energy(work: Work, costs: Costs) -> Chapter:
         {f"saving/{step}": label for step, (_, _, label) in STEPS.items()},
     )
     of, members = "of the baseline's energy", (*names, "mean", "largest")
-    chapter.stacked("figure-15-energy", "Energy by configuration", of, names, stacks, KINDS, 1.0)
+    chapter.plot("figure-15-energy", "Energy by configuration", of, names, stacks, 1.0, KINDS)
     chapter.plot("figure-15-savings", "Energy saved", f"% {of}", (*papers(work), "mean"), steps)
-    chapter.turned("Saved, % of the baseline's energy", "by", steps, members)
+    chapter.table("Saved, % of the baseline's energy", "by", members, steps, turned=True)
     columns = {"joules": "baseline, J", **stacks}
     chapter.table("Energy of each configuration, of the baseline's", "network", names, columns)
     for configuration in ALL:

@@ -36,7 +36,7 @@ def speed(work: Work, costs: Costs) -> Chapter:
     chapter.plot("figure-14-bound", above, "times the bound", names, bounds, 1.0)
     chapter.table("Speed-up over overlap", "network", members, both, labels)
     chapter.table("Throughput, inferences a second", "network", names, rates, labels)
-    chapter.turned("Part of the paper's upper bound of performance, %", "schedule", parts, members)
+    chapter.table("Part of the paper's upper bound of performance, %", "schedule", members, parts, turned=True)
     chapter.table("Latency / our proven lower bound", "network", members, bounds, labels)
     return chapter
 

@@ -49,16 +49,15 @@ def against(found: Found, real: tuple[str, ...]) -> Chapter:
             ):
                 chapter.add(f"{series}/{design}", name, f"{quantity}, {label}", unit, value, network=name)
     _gains(chapter, found, real)
-    members = list(found)
-    for series, title in (
-        ("parts", "Activations of a bag"),
-        ("time", "Time of a batch, mean"),
-        ("p99", "Time of a batch, 99th percentile"),
-        ("energy", "Energy of a query"),
-        ("area", "Area of the groups in use and of their share of tiles"),
-        ("bound", "Time over its lower bound (whatever copies are chosen)"),
-    ):
-        chapter.table(title, "trace", members, {f"{series}/{design}": label for design, label in LABELS.items()})
+    titles = {
+        "parts": "Activations of a bag",
+        "time": "Time of a batch, mean",
+        "p99": "Time of a batch, 99th percentile",
+        "energy": "Energy of a query",
+        "area": "Area of the groups in use and of their share of tiles",
+        "bound": "Time over its lower bound (whatever copies are chosen)",
+    }
+    chapter.tables(titles, "trace", list(found), LABELS)
     return chapter
 
 
@@ -151,7 +150,7 @@ def processors(found: Found, designs: Found) -> Chapter:
                 )
                 note = why(more, paper, **because)
                 chapter.add(f"energy/{which}", name, quantity, "times", more, paper=paper, note=note, network=name)
-    for what, title in (("time", "Times as long as ours"), ("energy", "Times the energy of ours")):
-        columns = {f"{what}/{which}": label for which, label in PROCESSORS.items()}
-        chapter.table(title, "trace", list(found), columns)
+    chapter.tables(
+        {"time": "Times as long as ours", "energy": "Times the energy of ours"}, "trace", list(found), PROCESSORS
+    )
     return chapter

@@ -50,10 +50,8 @@ def groups(found: Found) -> Chapter:
             if way not in ("least", "greedy"):
                 value = 1 - each[way] / each["greedy"]
                 chapter.add(f"fewer/{way}", name, f"share fewer than greedy, {label}", "share", value, network=name)
-    chapter.table("Groups a bag", "trace", list(found), {f"touched/{way}": label for way, label in WAYS.items()})
-    chapter.table(
-        "Share fewer than greedy", "trace", list(found), {f"fewer/{way}": label for way, label in WAYS.items()}
-    )
+    titles = {"touched": "Groups a bag", "fewer": "Share fewer than greedy"}
+    chapter.tables(titles, "trace", list(found), WAYS)
     chapter.plot(
         "groups", "Groups a bag touches", "groups", list(found),
         {f"touched/{way}": WAYS[way] for way in ("id", "frequency", "greedy", "best")},

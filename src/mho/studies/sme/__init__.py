@@ -12,8 +12,8 @@ from mho.studies.sme.cost import cost, layers
 from mho.studies.sme.crossbars import crossbars, planes, windows
 from mho.studies.sme.forms import beyond as write_beyond
 from mho.studies.sme.forms import cells, forms
-from mho.studies.sme.load import STAGES
-from mho.studies.sme.measure import ALIKE, COUNTED, Curve, Measured, counts, grid_accuracy, networks
+from mho.studies.sme.load import STAGES, Subject
+from mho.studies.sme.measure import ALIKE, COUNTED, Curve, counts, grid_accuracy, networks
 from mho.studies.sme.measure import windows as count_windows
 from mho.studies.sme.measure_cost import beyond, costs
 from mho.studies.sme.measure_forms import cells as count_cells
@@ -31,20 +31,17 @@ def parts(work: Work) -> tuple[str, ...]:
 
 def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one network: what each chapter shows of it, by name."""
-    return _measure(work, Measured(work), name)
-
-
-def _measure(work: Work, held: Measured, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"arrays": counts(work, held, name), "windows": count_windows(work, held, name)}
+    subject = Subject(work, name)
+    found: dict[str, Any] = {"arrays": counts(subject), "windows": count_windows(subject)}
     few = None
-    if name in {each.name for each in chosen(work)} - set(COUNTED):
-        drawn = Curve(work, held.loaded(name))
+    if subject.real is not None and name not in COUNTED:
+        drawn = Curve(subject)
         if name not in ALIKE:
-            found |= {"accuracy": grid_accuracy(work, held, name), "forms": judge_forms(work, held.loaded(name))}
+            found |= {"accuracy": grid_accuracy(subject), "forms": judge_forms(subject)}
         found |= {"base": drawn.base(), "points": drawn.points(), "least": drawn.best()}
         few = drawn, found["least"]["picks"]
-        found["beyond"] = beyond(work, held, name, few)
-    return {**found, "cells": count_cells(work, held, name), "cost": costs(work, held, name, few)}
+        found["beyond"] = beyond(subject, few)
+    return {**found, "cells": count_cells(subject), "cost": costs(subject, few)}
 
 
 def study(work: Work) -> Study:
@@ -52,8 +49,7 @@ def study(work: Work) -> Study:
     check_data(work)
     names = networks(work)
     real = {each.name for each in chosen(work)}
-    held = Measured(work)
-    measured = {name: _measure(work, held, name) for name in names}
+    measured = {name: measure_part(work, name) for name in names}
 
     def of(key: str) -> dict[str, Any]:
         return {name: found[key] for name, found in measured.items() if key in found}

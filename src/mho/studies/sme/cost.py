@@ -26,10 +26,8 @@ def layers(counts: Found, found: Found) -> Chapter:
         for place, layer in enumerate(counts[name]["layers"]):
             member = f"{place + 1}"
             members.append(member)
-            size = f"{layer['rows']} × {layer['columns']}" + (
-                f" × {layer['matrices']}" if layer["matrices"] > 1 else ""
-            )
-            labels[member] = f"{layer['name']} ({size})"
+            sizes = [layer["rows"], layer["columns"], *([layer["matrices"]] if layer["matrices"] > 1 else [])]
+            labels[member] = f"{layer['name']} ({' × '.join(map(str, sizes))})"
             for run, label in RUNS.items():
                 if run in runs:
                     arrays = float(runs[run]["layers"][place]["arrays"])
@@ -40,46 +38,46 @@ def layers(counts: Found, found: Found) -> Chapter:
     return chapter
 
 
+TITLES = {
+    "arrays": "Arrays of one copy",
+    "area": "Area of the whole chip, index memories and row shifts included",
+    "time": "Time of one inference, one copy",
+    "energy": "Energy of computing",
+    "less": "Times less energy than dense",
+    "speed": "Speed-up over dense with equal arrays",
+}
+
+
 def cost(found: Mapping[str, Found]) -> Chapter:
     """Set arrays, time and energy side by side."""
-    chapter = PAPER.chapter("cost")
+    chapter, names = PAPER.chapter("cost"), list(found)
     for name, runs in found.items():
         dense = runs["dense"]
-        for run, label in RUNS.items():
-            if run not in runs:
-                continue
-            made = runs[run]
-            chapter.add(f"arrays/{run}", name, f"arrays, {label}", "arrays", float(made["arrays"]), network=name)
-            chapter.add(f"time/{run}", name, f"time, one copy, {label}", "s", made["latency_s"], network=name)
-            chapter.add(f"energy/{run}", name, f"energy of computing, {label}", "J", made["compute_j"], network=name)
-            if made["area_m2"] is not None:
-                area = made["area_m2"]
-                chapter.add(f"area/{run}", name, f"area of the chip, {label}", "m²", area, network=name)
-            saved = dense["compute_j"] / made["compute_j"]
-            chapter.add(f"less/{run}", name, f"times less energy than dense, {label}", "times", saved, network=name)
-            if made["shared_s"] is None:
-                speed, note = None, PAPER.says("no-copy")
-            else:
-                speed, note = dense["shared_s"] / made["shared_s"], ""
-            chapter.add(
-                f"speed/{run}", name, f"speed-up with equal arrays, {label}", "times", speed, note=note, network=name
-            )
-    names = list(found)
-    for series, title in (
-        ("arrays", "Arrays of one copy"),
-        ("area", "Area of the whole chip, index memories and row shifts included"),
-        ("time", "Time of one inference, one copy"),
-        ("energy", "Energy of computing"),
-        ("less", "Times less energy than dense"),
-        ("speed", "Speed-up over dense with equal arrays"),
+        for run in (each for each in RUNS if each in runs):
+            made, shared = runs[run], runs[run]["shared_s"]
+            for series, quantity, unit, figure in (
+                ("arrays", "arrays", "arrays", float(made["arrays"])),
+                ("time", "time, one copy", "s", made["latency_s"]),
+                ("energy", "energy of computing", "J", made["compute_j"]),
+                ("area", "area of the chip", "m²", made["area_m2"]),
+                ("less", "times less energy than dense", "times", dense["compute_j"] / made["compute_j"]),
+                (
+                    "speed",
+                    "speed-up with equal arrays",
+                    "times",
+                    None if shared is None else dense["shared_s"] / shared,
+                ),
+            ):
+                # SRE is counted on the dense chip, and has no area of its own.
+                if figure is not None or series == "speed":
+                    note = PAPER.says("no-copy") if figure is None else ""
+                    quantity = f"{quantity}, {RUNS[run]}"
+                    chapter.add(f"{series}/{run}", name, quantity, unit, figure, note=note, network=name)
+    chapter.tables(TITLES, "network", names, RUNS)
+    others = [run for run in RUNS if run != "dense"]
+    for plot, series, title in (
+        ("cost-energy", "less", "Times less energy of computing than dense"),
+        ("cost-speed", "speed", TITLES["speed"]),
     ):
-        chapter.table(title, "network", names, {f"{series}/{run}": label for run, label in RUNS.items()})
-    chapter.plot(
-        "cost-energy", "Times less energy of computing than dense", "times", names,
-        {f"less/{run}": label for run, label in RUNS.items() if run != "dense"}, 1.0,
-    )  # fmt: skip
-    chapter.plot(
-        "cost-speed", "Speed-up over dense with equal arrays", "times", names,
-        {f"speed/{run}": label for run, label in RUNS.items() if run != "dense"}, 1.0,
-    )  # fmt: skip
+        chapter.plot(plot, title, "times", names, {f"{series}/{run}": RUNS[run] for run in others}, 1.0)
     return chapter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,8 @@ from mho.network.samples import Samples
 from mho.number import Planes
 from mho.number.accuracy import predicted
 from mho.studies.real import chosen
-from mho.studies.sme.chips import dense, squeezing
-from mho.studies.sme.load import (
-    CALIBRATION_IMAGES,
-    SEEDED,
-    STAGES,
-    STAGES_FILE,
-    Loaded,
-    partial_network,
-    seeded,
-    spread,
-)
+from mho.studies.sme.chips import squeezing
+from mho.studies.sme.load import SEEDED, STAGES, Subject, spread
 from mho.studies.work import Work
 
 WINDOWS = (1, 2, 3, 4)
@@ -74,50 +65,6 @@ def networks(work: Work) -> tuple[str, ...]:
     return (*real, *((STAGES,) if real else ()), *SEEDED)
 
 
-class Measured:
-    """The networks of a study, each loaded once and dropped when the next is asked for."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self._name = ""
-        self._held: Loaded | None = None
-        self._others: dict[str, mho.number.QuantisedNetwork] = {}
-
-    def loaded(self, name: str) -> Loaded:
-        """Return a real network."""
-        if self._name != name:
-            folder = self.work.settings.data
-            assert folder is not None
-            real = next(each for each in chosen(self.work) if each.name == name)
-            self._name, self._held = name, Loaded(real, folder, self.work.settings.quick)
-        assert self._held is not None
-        return self._held
-
-    def other(self, name: str) -> mho.number.QuantisedNetwork:
-        """Return the part of ResNet-50, or a network of the zoo."""
-        if name not in self._others:
-            folder = self.work.settings.data
-            if name == STAGES:
-                assert folder is not None
-                self._others[name] = partial_network(folder)
-            else:
-                self._others[name] = seeded(name)
-        return self._others[name]
-
-    def quantised(self, name: str) -> mho.number.QuantisedNetwork:
-        """Return a network in 8 bits."""
-        real = {each.name for each in chosen(self.work)}
-        return self.loaded(name).quantised if name in real else self.other(name)
-
-    def rests(self, name: str) -> tuple[Any, ...]:
-        """Return what measurements of a network rest on: the chips, and its files."""
-        chips, folder = (squeezing(), dense()), self.work.settings.data
-        if name in {each.name for each in chosen(self.work)}:
-            return *chips, self.loaded(name).files
-        files = (STAGES_FILE, CALIBRATION_IMAGES) if name == STAGES else ()
-        return *chips, [] if folder is None else [folder / file for file in files]
-
-
 def arrays_of(quantised: mho.number.QuantisedNetwork, turns: int = 1) -> int:
     """Count the arrays that squeezed mapping takes."""
     return map_network(quantised, squeezing(turns), mapping="squeezed", turns=turns).arrays
@@ -142,11 +89,11 @@ def dense_arrays(quantised: mho.number.QuantisedNetwork, cells: int, packing: st
     )
 
 
-def counts(work: Work, held: Measured, name: str) -> dict[str, Any]:
+def counts(subject: Subject) -> dict[str, Any]:
     """Count arrays of one network in every way."""
 
     def compute() -> dict[str, Any]:
-        quantised = held.quantised(name)
+        quantised = subject.quantised
         array = squeezing().array
         found: dict[str, Any] = {
             "dense": dense_arrays(quantised, BITS),
@@ -173,7 +120,7 @@ def counts(work: Work, held: Measured, name: str) -> dict[str, Any]:
         found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
         return found
 
-    return work.measure(f"{name}: arrays", compute, *held.rests(name))
+    return subject.measure("arrays", compute)
 
 
 def whole(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -194,20 +141,20 @@ def layers_of(quantised: mho.number.QuantisedNetwork, rows: int) -> list[dict[st
     ]  # fmt: skip
 
 
-def windows(work: Work, held: Measured, name: str) -> dict[str, Any]:
+def windows(subject: Subject) -> dict[str, Any]:
     """Count the arrays of one network for every window and every number of planes squeezed out, and bits of each plane."""
 
     def compute() -> dict[str, Any]:
-        quantised = held.quantised(name)
+        quantised = subject.quantised
         found: dict[str, Any] = {"arrays": {}, "planes": {}}
-        for significant in windows_of(name):
+        for significant in windows_of(subject.name):
             for top in TOPS:
                 found["arrays"][f"{significant}/{top}"] = arrays_of(squeezed(quantised, significant, top))
             found["planes"][str(significant)] = planes_of(squeezed(quantised, significant, 0))
         found["planes"]["8-bit"] = planes_of(quantised)
         return found
 
-    return work.measure(f"{name}: windows", compute, *held.rests(name))
+    return subject.measure("windows", compute)
 
 
 def windows_of(name: str) -> tuple[int, ...]:
@@ -250,75 +197,64 @@ def judged(quantised: mho.number.QuantisedNetwork, samples: Samples) -> dict[str
     return {"right": int((found == samples.labels).sum()), "samples": len(samples), "classes": found.tolist()}
 
 
-def grid_accuracy(work: Work, held: Measured, name: str) -> dict[str, dict[str, Any]]:
+def grid_accuracy(subject: Subject) -> dict[str, dict[str, Any]]:
     """Judge the 8-bit network, and every window and number of planes by the paper's rules, and by rounding for outputs."""
-    loaded, rests = held.loaded(name), held.rests(name)
-    base = work.measure(f"{name}: accuracy, 8 bits", lambda: judged(loaded.quantised, loaded.few), *rests)
-    found = {"8-bit": base}
-    for significant, top in GRIDS:
 
-        def paper(significant: int = significant, top: int = top) -> dict[str, Any]:
-            return judged(squeezed(loaded.quantised, significant, top), loaded.few)
+    def paper(significant: int, top: int) -> dict[str, Any]:
+        return judged(squeezed(subject.quantised, significant, top), subject.few)
 
-        def ours(significant: int = significant, top: int = top) -> dict[str, Any]:
-            coded = mho.number.recode(
-                loaded.quantised, mho.number.Grid.window(BITS, significant), method="output",
-                samples=loaded.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
-            )  # fmt: skip
-            return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
+    def ours(significant: int, top: int) -> dict[str, Any]:
+        coded = mho.number.recode(
+            subject.quantised, mho.number.Grid.window(BITS, significant), method="output",
+            samples=subject.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
+        )  # fmt: skip
+        return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
 
-        key, label = f"{significant}/{top}", f"{name}: accuracy, S = {significant}, x = {top}"
-        found[f"paper/{key}"] = work.measure(label, paper, *rests)
-        if significant == 3:
-            found[f"output/{key}"] = work.measure(f"{label}, rounded for outputs", ours, *rests)
+    found = {"8-bit": subject.measure("accuracy, 8 bits", lambda: judged(subject.quantised, subject.few))}
+    for grid in GRIDS:
+        key, label = f"{grid[0]}/{grid[1]}", f"accuracy, S = {grid[0]}, x = {grid[1]}"
+        found[f"paper/{key}"] = subject.measure(label, partial(paper, *grid))
+        if grid[0] == 3:
+            found[f"output/{key}"] = subject.measure(f"{label}, rounded for outputs", partial(ours, *grid))
     return found
 
 
 class Curve:
     """The codings of one network, its frontier, and the points of its curve."""
 
-    def __init__(self, work: Work, loaded: Loaded) -> None:
-        self.work, self.loaded = work, loaded
-        self.rests = squeezing(), dense(), loaded.files
-        self._codings: list[mho.number.QuantisedNetwork] | None = None
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.name = subject, subject.name
 
-    @property
-    def name(self) -> str:
-        """The network."""
-        return self.loaded.real.name
-
-    @property
+    @cached_property
     def codings(self) -> list[mho.number.QuantisedNetwork]:
         """The network in 8 bits, and in ever fewer planes."""
-        if self._codings is None:
-            base = self.loaded.quantised
-            self._codings = [base]
-            for planes in PLANES:
-                self.work.say(f"{self.name}: recoding to {planes:g} planes")
-                self._codings.append(
-                    mho.number.recode(base, Planes(planes), method="output", samples=self.loaded.calibration.inputs)
-                )
-        return self._codings
+        base = self.subject.quantised
+        codings = [base]
+        for planes in PLANES:
+            self._say(f"recoding to {planes:g} planes")
+            samples = self.subject.calibration.inputs
+            codings.append(mho.number.recode(base, Planes(planes), method="output", samples=samples))
+        return codings
 
     @cached_property
     def frontier(self) -> Frontier:
         """What each layer costs in each coding, blocks sharing arrays."""
 
         def compute() -> dict[str, Any]:
-            macs = max(self.loaded.network.macs / self.loaded.network.batch, 1)
-            few = spread(self.loaded.calibration, max(2, min(SEEN, int(MACS // macs))))
+            macs = max(self.subject.network.macs / self.subject.network.batch, 1)
+            few = spread(self.subject.calibration, max(2, min(SEEN, int(MACS // macs))))
             made = mho.mapping.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
             return {"names": list(made.names), "arrays": made.arrays.tolist(), "errors": made.errors.tolist()}
 
-        found = self.work.measure(f"{self.name}: frontier", compute, *self.rests)
+        found = self.subject.measure("frontier", compute)
         return Frontier(tuple(found["names"]), np.array(found["arrays"], dtype=np.int64), np.array(found["errors"]))
 
     def _say(self, text: str) -> None:
-        self.work.say(f"{self.name}: {text}")
+        self.subject.work.say(f"{self.name}: {text}")
 
     def choices(self) -> list[tuple[int, ...]]:
         """Codings of all layers that are judged, each once: 8 bits, what budgets of error allow, and the same in all layers."""
-        layers = len(self.loaded.network.matrix_layers)
+        layers = len(self.subject.network.matrix_layers)
         picks = [(0,) * layers]
         if self.name not in ALIKE:
             picks += [self.frontier.within(budget) for budget in BUDGETS]
@@ -327,16 +263,16 @@ class Curve:
 
     def coded(self, picks: Sequence[int]) -> mho.number.QuantisedNetwork:
         """Recode the layers, one after another on what the recoded ones before them give."""
-        names = [layer.name for layer in self.loaded.network.matrix_layers]
+        names = [layer.name for layer in self.subject.network.matrix_layers]
         forms = {name: Planes(PLANES[k - 1]) for name, k in zip(names, picks, strict=True) if k}
         if not forms:
-            return self.loaded.quantised
-        samples = spread(self.loaded.calibration, IN_SEQUENCE).inputs
-        return mho.number.recode(self.loaded.quantised, forms, method="sequence", samples=samples)
+            return self.subject.quantised
+        samples = spread(self.subject.calibration, IN_SEQUENCE).inputs
+        return mho.number.recode(self.subject.quantised, forms, method="sequence", samples=samples)
 
     def points(self) -> list[dict[str, Any]]:
         """Judge all choices on as many samples as a curve needs."""
-        return [self.judged(picks, self.loaded.samples, "a curve") for picks in self.choices()]
+        return [self.judged(picks, self.subject.samples, "a curve") for picks in self.choices()]
 
     def judged(self, picks: Sequence[int], samples: Samples, label: str) -> dict[str, Any]:
         """Judge one choice of codings, and count its arrays with and without turns."""
@@ -346,7 +282,7 @@ class Curve:
             return {**judged(coded, samples), "arrays": arrays_of(coded, TURNS), "alone": arrays_of(coded)}
 
         key = "".join(map(str, picks))
-        made = self.work.measure(f"{self.name}: accuracy for {label}, codings {key}", compute, *self.rests)
+        made = self.subject.measure(f"accuracy for {label}, codings {key}", compute)
         error = None if self.name in ALIKE else self.frontier.total(picks)[1]
         return {**made, "error": error, "picks": list(picks)}
 
@@ -361,17 +297,15 @@ class Curve:
             lost = small[0]["right"] - point["right"]
             if lost > max(3, HOPELESS * point["samples"]):
                 continue
-            found = self.judged(point["picks"], self.loaded.all_samples, "all") if not self.loaded.quick else point
+            found = self.judged(point["picks"], self.subject.all_samples, "all") if not self.subject.quick else point
             if base["right"] - found["right"] <= allowed(base["samples"]):
                 return found
         return {**base, **{key: small[0][key] for key in ("arrays", "alone", "error", "picks")}}
 
     def base(self) -> dict[str, Any]:
         """Judge the network in 8 bits on all samples."""
-        samples = self.loaded.samples if self.loaded.quick else self.loaded.all_samples
-        return self.work.measure(
-            f"{self.name}: accuracy for all, 8 bits", lambda: judged(self.loaded.quantised, samples), *self.rests
-        )
+        samples = self.subject.samples if self.subject.quick else self.subject.all_samples
+        return self.subject.measure("accuracy for all, 8 bits", lambda: judged(self.subject.quantised, samples))
 
 
 def allowed(samples: int) -> int:
@@ -382,6 +316,3 @@ def allowed(samples: int) -> int:
 def agreement(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
     """Return the share of samples that two networks put in the same class."""
     return float(np.mean(np.array(first["classes"]) == np.array(second["classes"])))
-
-
-__all__ = ["agreement", "counts", "grid_accuracy", "networks", "windows"]

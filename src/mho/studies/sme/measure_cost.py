@@ -14,8 +14,8 @@ import mho
 from mho.mapping import map_network
 from mho.mapping.rivals import compress_rows
 from mho.studies.sme.chips import dense, squeezing
-from mho.studies.sme.measure import BITS, TURNS, Curve, Measured, whole
-from mho.studies.work import Work
+from mho.studies.sme.load import Subject
+from mho.studies.sme.measure import BITS, TURNS, Curve, whole
 
 STRIP = 16
 """Columns of cells that share their rows in SRE."""
@@ -29,11 +29,11 @@ Few = tuple[Curve, Sequence[int]] | None
 """The codings of the layers that a curve chose, where there is one."""
 
 
-def costs(work: Work, held: Measured, name: str, few: Few) -> dict[str, Any]:
+def costs(subject: Subject, few: Few) -> dict[str, Any]:
     """Measure one network: dense, SRE, squeezed without loss, and squeezed with few planes where there is such a coding."""
 
     def compute() -> dict[str, Any]:
-        eight = held.quantised(name)
+        eight = subject.quantised
         plain = simulated(eight, dense(), "dense")
         found = {
             "dense": plain,
@@ -49,16 +49,16 @@ def costs(work: Work, held: Measured, name: str, few: Few) -> dict[str, Any]:
             each["shared_s"] = shared_out_s(each["layers"], budget)
         return found
 
-    return work.measure(f"{name}: time and energy", compute, *held.rests(name), few and list(few[1]))
+    return subject.measure("time and energy", compute, few and list(few[1]))
 
 
-def beyond(work: Work, held: Measured, name: str, few: Few) -> dict[str, Any]:
+def beyond(subject: Subject, few: Few) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
 
     def compute() -> dict[str, Any]:
         assert few is not None
         found: dict[str, Any] = {}
-        eight = held.quantised(name)
+        eight = subject.quantised
         plain = map_network(eight, dense()).arrays
         groups = max(1, round(plain / EXCEEDS))
         for run, quantised, chip, mapping in (
@@ -76,7 +76,7 @@ def beyond(work: Work, held: Measured, name: str, few: Few) -> dict[str, Any]:
             }  # fmt: skip
         return found
 
-    return work.measure(f"{name}: beyond the chip", compute, *held.rests(name), few and list(few[1]))
+    return subject.measure("beyond the chip", compute, few and list(few[1]))
 
 
 def simulated(quantised: mho.number.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:

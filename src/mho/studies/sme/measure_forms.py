@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import mho
 from mho.mapping import map_network
 from mho.studies.sme.chips import squeezing
-from mho.studies.sme.load import Loaded
-from mho.studies.sme.measure import BITS, Measured, arrays_of, dense_arrays, judged, squeezed
-from mho.studies.work import Work
+from mho.studies.sme.load import Subject
+from mho.studies.sme.measure import BITS, arrays_of, dense_arrays, judged, squeezed
 
 FORMS = ("uniform:5", "uniform:4", "power-of-two:8", "additive-power-of-two:8")
 """Quantisers of the kinds that the abstract calls existing methods."""
@@ -19,25 +19,22 @@ SQUEEZED = ((3, 0), (3, 2), (3, 4))
 """Windows and planes squeezed out that are counted in other cells."""
 
 
-def forms(work: Work, loaded: Loaded) -> dict[str, dict[str, Any]]:
+def forms(subject: Subject) -> dict[str, dict[str, Any]]:
     """Judge other quantisers, rounded for outputs, and count their arrays."""
-    found = {}
-    for form in FORMS:
 
-        def compute(form: str = form) -> dict[str, Any]:
-            grid, samples = mho.number.Grid.parse(form), loaded.calibration.inputs
-            coded = mho.number.recode(loaded.quantised, grid, method="output", samples=samples)
-            return {**judged(coded, loaded.few), "arrays": arrays_of(coded)}
+    def compute(form: str) -> dict[str, Any]:
+        grid, samples = mho.number.Grid.parse(form), subject.calibration.inputs
+        coded = mho.number.recode(subject.quantised, grid, method="output", samples=samples)
+        return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
 
-        found[form] = work.measure(f"{loaded.real.name}: accuracy, {form}", compute, squeezing(), loaded.files)
-    return found
+    return {form: subject.measure(f"accuracy, {form}", partial(compute, form)) for form in FORMS}
 
 
-def cells(work: Work, held: Measured, name: str) -> dict[str, Any]:
+def cells(subject: Subject) -> dict[str, Any]:
     """Count the arrays of one network in cells of more bits, dense, squeezed without loss, and squeezed by the paper's rules."""
 
     def compute() -> dict[str, Any]:
-        quantised = held.quantised(name)
+        quantised = subject.quantised
         coded = {f"{s}/{x}": squeezed(quantised, s, x) for s, x in SQUEEZED}
         found: dict[str, Any] = {}
         for bits in CELLS:
@@ -50,7 +47,4 @@ def cells(work: Work, held: Measured, name: str) -> dict[str, Any]:
             }
         return found
 
-    return work.measure(f"{name}: cells", compute, *held.rests(name))
-
-
-__all__ = ["CELLS", "FORMS", "SQUEEZED", "cells", "forms"]
+    return subject.measure("cells", compute)
