@@ -17,7 +17,7 @@ from mho.chip import Chip
 from mho.chip.chip import Override
 from mho.chip.coding import CODINGS, Coding, CodingName
 from mho.machine import Wear, WriteCount, wear
-from mho.machine.cells import cell_changes
+from mho.machine.cells import cell_changes, overwritten
 from mho.machine.energy import count_events
 from mho.network.graph import Network
 from mho.network.layers import Layer
@@ -228,6 +228,18 @@ def test_pulses_up_equal_pulses_down_over_an_inference(network: Network, chip: C
     program = mho.compile(mho.number.quantise(network), chip, GREEDY.with_(residency="never"))
     _, cells = followed(program)
     assert not (cells == 1).any()
+
+
+@some
+@given(networks, chips(), schedules, residencies)
+def test_what_is_overwritten_in_all_is_the_sum_of_what_the_writes_change(
+    network: Network, chip: Chip, schedule: str, residency: str
+) -> None:
+    strategy = GREEDY.with_(schedule=schedule, residency=residency)
+    program = mho.compile(mho.number.quantise(network), chip, strategy)
+    counts = [count for i, count in wear(program).counts.items() if i >= program.setup]
+    sums = (sum(getattr(count, name) for count in counts) for name in ("addressed", "changed", "steps"))
+    assert overwritten(program) == WriteCount(*sums)
 
 
 def overwriting(

@@ -13,19 +13,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.study import kept
 from mho.report.plot import draw
 from mho.report.plot_columns import HEIGHT, scale_of
+from mho.studies import STUDIES
 from mho.studies.chapter import Chapter, why
 from mho.studies.files import as_json, plots
 from mho.studies.layout import drawing as drawn_of
 from mho.studies.layout import lay_out
 from mho.studies.numbers import figure, plain
 from mho.studies.page import html, markdown
+from mho.studies.printed import Paper
 from mho.studies.rows import DERIVED, Bar, Part, Plot, Row, Study, Table, mean
+from mho.studies.sme.measure import PRUNED
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
 drawing = settings(max_examples=40)
 figures = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
+VALUES = {"pruned": PRUNED}
+"""What stands in texts of parts by name."""
 names = st.text("abcdefgh<&\"'|*_ ", min_size=1, max_size=24)
 
 
@@ -110,6 +116,29 @@ def test_a_study_refuses_what_does_not_belong_together() -> None:
     chapter.add("series", "net", "a quantity", "s", 1.0)
     with pytest.raises(ValueError, match="there already"):
         chapter.add("series", "net", "a quantity", "s", 1.0)
+
+
+def test_a_mean_is_that_of_its_rows_and_says_why_it_differs_or_is_missing() -> None:
+    chapter = Chapter("part", "A part", "Section I", "")
+    for member, ours in (("one", 1.0), ("two", 3.0)):
+        chapter.add("whole", member, "a quantity", "s", ours)
+        chapter.add("partly", member, "a quantity", "s", ours if ours > 1 else None, note="no figure")
+    assert chapter.mean("whole", ["one", "two"], "a quantity", "s", paper=4.0, because={"lower": "so"}) == 2.0
+    assert chapter.mean("partly", ["one", "two"], "a quantity", "s", absent="one is missing") is None
+    whole, partly = (chapter.rows[f"part/{series}/mean"] for series in ("whole", "partly"))
+    assert (whole.quantity, whole.note) == ("a quantity, mean of 2 networks", "so")
+    assert (partly.ours, partly.note) == (None, "one is missing")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_texts_of_a_study_are_what_its_page_shows(name: str) -> None:
+    paper, published = Paper(STUDIES[name]), kept(name)
+    assert (published.paper, bool(paper.title), bool(paper.what)) == (paper.citation, True, True)
+    for part in published.parts:
+        chapter = paper.chapter(part.id, **VALUES)
+        assert (chapter.title, chapter.source, chapter.text) == (part.title, part.source, part.text)
+    with pytest.raises(KeyError):
+        paper.says("what it does not say")
 
 
 def a_full_study(values: list[tuple[float, float | None]], word: str) -> Study:

@@ -34,15 +34,15 @@ class _Cells:
         self.steepest = steepest_changes(shape.coding)
         self.codes = np.uint16(1 << shape.coding.weight_bits)
 
-    def write(self, number: int, *, wearing: bool) -> WriteCount:
-        """Count what a write changes, and wear the cells, if asked."""
+    def write(self, number: int, *, wearing: bool, rows: bool = True) -> WriteCount:
+        """Count what a write changes; follow the slowest cell of each row and wear the cells, if asked."""
         cells = changed = steps = slowest = 0
         for change in self.deltas.write(number):
             pair: npt.NDArray[np.uint16] = change.old.astype(np.uint16) * self.codes + change.new
             cells += pair.size
             changed += int(self.tables[0].take(pair).sum(dtype=np.int64))
             steps += int(self.tables[1].take(pair).sum(dtype=np.int64))
-            slowest = max(slowest, self._slowest(pair, change.place))
+            slowest = max(slowest, self._slowest(pair, change.place)) if rows else 0
             if wearing:
                 mask = self.tables[2].take(pair)
                 for cell in range(len(self.worn)):
@@ -77,6 +77,19 @@ def cell_changes(program: Program) -> tuple[dict[int, WriteCount], npt.NDArray[n
         cells.deltas.note(number)
     counts.update({number: cells.write(number, wearing=True) for number in inference})
     return counts, cells.worn
+
+
+def overwritten(program: Program) -> WriteCount:
+    """Count what the writes of one inference in steady state change in all; which cells are worn, and the slowest, is left out.
+
+    That takes a third of the time of `wear`.
+    """
+    cells, writes = _Cells(program), columns(program).of(WRITE).tolist()
+    for number in writes:
+        cells.deltas.note(number)
+    counts = [cells.write(number, wearing=False, rows=False) for number in writes if number >= program.setup]
+    sums = (sum(getattr(count, name) for count in counts) for name in ("addressed", "changed", "steps"))
+    return WriteCount(*sums)
 
 
 def _exact(program: Program) -> Wear:

@@ -2,7 +2,7 @@
 
 ARAS evaluates its six centres and takes "the one that incurs the lowest accuracy loss and achieves the highest skipping
 ratio". The rule here: candidates are the centres and no shift at all. They are tried from the fewest pulses up, pulses being
-those that the program's own writes cost in steady state, all copies and parts included (`machine.wear`); of candidates whose
+those that the program's own writes cost in steady state, all copies and parts included (`machine.cells`); of candidates whose
 pulses differ by less than `ALIKE` of those without a shift, the one that clips less comes first, since clipping costs accuracy
 that few samples may not show. The first whose loss counts as none is taken:
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from mho.chip import Chip
 from mho.errors import OptionError, StrategyError
-from mho.machine.cells import wear
+from mho.machine.cells import overwritten
 from mho.network.graph import Network
 from mho.network.samples import Samples
 from mho.number.accuracy import classified
@@ -77,10 +77,9 @@ class Choice:
 
 def overwriting(program: Program) -> tuple[float, float]:
     """Return the pulses of one inference in steady state, and the share of addressed cells that keep their level (0: none)."""
-    counts = [count for i, count in wear(program).counts.items() if i >= program.setup]
-    addressed = sum(count.addressed for count in counts)
-    kept = 1 - sum(count.changed for count in counts) / addressed if addressed else 0.0
-    return sum(count.steps for count in counts) * program.chip.pulses_per_level, kept
+    count = overwritten(program)
+    kept = 1 - count.changed / count.addressed if count.addressed else 0.0
+    return count.steps * program.chip.pulses_per_level, kept
 
 
 def choose_centre(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mho.studies.chapter import Chapter
-from mho.studies.recross.against import gain
+from mho.studies.recross.against import figure, gain
 from mho.studies.recross.paper import PAPER
 
 Found = Mapping[str, Mapping[str, Any]]
@@ -27,10 +27,8 @@ def traces(found: Found) -> Chapter:
         ):
             if value is not None:
                 chapter.add(series, name, quantity, unit, float(value), network=name)
-    columns = {
-        "bags": "bags", "lookups": "look-ups", "rows": "rows", "length": "mean length", "lift": "lift",
-        "unseen": "unseen rows",
-    }  # fmt: skip
+    heads = ("bags", "look-ups", "rows", "mean length", "lift", "unseen rows")
+    columns = dict(zip(("bags", "lookups", "rows", "length", "lift", "unseen"), heads, strict=True))
     chapter.table("History and test", "trace", list(found), columns)
     return chapter
 
@@ -61,26 +59,22 @@ def groups(found: Found) -> Chapter:
 
 def law(found: Found) -> Chapter:
     """Show how gains follow co-occurrence."""
-    chapter = PAPER.chapter("law")
-    shares = {"recross": "ReCross", "ours": "ours"}
+    chapter, shares = PAPER.chapter("law"), {"recross": "ReCross", "ours": "ours"}
     for cohesion, runs in found.items():
         for design, label in shares.items():
-            chapter.add(
-                f"rows/{design}", cohesion, f"look-ups an activation, {label}", "look-ups", runs[design]["rows_mean"]
-            )
+            rows, quantity = runs[design]["rows_mean"], f"look-ups an activation, {label}"
+            chapter.add(f"rows/{design}", cohesion, quantity, "look-ups", rows)
             for what in ("time", "energy"):
-                value = gain(runs, design, "nmars", what)
-                chapter.add(f"{what}/{design}", cohesion, f"times less {what} than nMARS-like, {label}", "times", value)
+                quantity = f"times less {what} than nMARS-like, {label}"
+                chapter.add(f"{what}/{design}", cohesion, quantity, "times", gain(runs, design, "nmars", what))
+    heads = {"rows": "look-ups an activation", "time": "times less time", "energy": "times less energy"}
     columns = {
-        f"{series}/{design}": f"{head}, {label}"
-        for series, head in (("rows", "look-ups an activation"), ("time", "times less time"), ("energy", "times less energy"))
-        for design, label in shares.items()
-    }  # fmt: skip
+        f"{series}/{each}": f"{head}, {label}" for series, head in heads.items() for each, label in shares.items()
+    }
     chapter.table("By the share of look-ups in the bag's community", "share", list(found), columns)
-    chapter.plot(
-        "law", "Times less than nMARS-like, by the share of look-ups in the bag's community", "times", list(found),
-        {f"{what}/{design}": f"{what}, {label}" for what in ("time", "energy") for design, label in shares.items()}, 1.0,
-    )  # fmt: skip
+    drawn = {f"{what}/{each}": f"{what}, {label}" for what in ("time", "energy") for each, label in shares.items()}
+    title = "Times less than nMARS-like, by the share of look-ups in the bag's community"
+    chapter.plot("law", title, "times", list(found), drawn, 1.0)
     return chapter
 
 
@@ -95,21 +89,17 @@ OVER = {
 
 def sweeps(found: Found) -> Chapter:
     """Show time and energy over array height, batch, area and port."""
-    chapter = PAPER.chapter("sweeps")
+    chapter, titles = PAPER.chapter("sweeps"), {"time": "time of a batch", "energy": "energy of a query"}
     for name, each in found.items():
         for swept, head in OVER.items():
-            for value, runs in each[swept].items():
-                for design, label in SWEPT.items():
-                    made, member = runs[design], f"{name} {value}"
-                    for what, unit, figure in (
-                        ("time", "s", made["batch_s"]["mean"]),
-                        ("energy", "J", made["query_j"]),
-                    ):
-                        quantity = f"{what} at {value} {head}, {label}"
-                        chapter.add(f"{swept}/{what}/{design}", member, quantity, unit, figure, network=name)
-            members = [f"{name} {value}" for value in each[swept]]
             labels = {f"{name} {value}": value for value in each[swept]}
-            for what, title in (("time", "time of a batch"), ("energy", "energy of a query")):
+            for member, value in labels.items():
+                for design, label in SWEPT.items():
+                    for what, unit in (("time", "s"), ("energy", "J")):
+                        series, quantity = f"{swept}/{what}/{design}", f"{what} at {value} {head}, {label}"
+                        ours = figure(each[swept][value][design], what)
+                        chapter.add(series, member, quantity, unit, ours, network=name)
+            for what, title in titles.items():
                 columns = {f"{swept}/{what}/{design}": label for design, label in SWEPT.items()}
-                chapter.table(f"{name}: {title} over {head}", head, members, columns, labels)
+                chapter.table(f"{name}: {title} over {head}", head, list(labels), columns, labels)
     return chapter

@@ -62,13 +62,10 @@ def windows(found: Found, bits: Found, seeded: Sequence[str]) -> Chapter:
 
 def planes(bits: Found) -> Chapter:
     """Show the bits of each plane."""
-    chapter = PAPER.chapter("planes")
+    chapter, members = PAPER.chapter("planes"), [f"bit {plane}" for plane in range(6, -1, -1)]
     for name, each in bits.items():
         codings = {"8-bit": "8 bits", **{str(s): f"S = {s}" for s in reversed(windows_of(name))}}
-        members = []
-        for place in range(7):
-            member = f"bit {6 - place}"
-            members.append(member)
+        for place, member in enumerate(members):
             for coding, label in codings.items():
                 for kind, what in (("weights", "weights"), ("rows", "rows of arrays")):
                     share = 100 * each["planes"][coding][place][kind]

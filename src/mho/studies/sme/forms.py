@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mho.studies.chapter import Chapter
+from mho.studies.numbers import counted
 from mho.studies.sme.measure_forms import CELLS, FORMS, SQUEEZED
 from mho.studies.sme.paper import PAPER
 
@@ -23,9 +24,8 @@ def forms(found: Found, counts: Found, bases: Found) -> Chapter:
             lost = 100 * (base["right"] - run["right"]) / base["samples"]
             note = f"{run['right']} of {run['samples']} right, {base['right']} in 8 bits."
             chapter.add(f"lost/{form}", name, f"accuracy lost, {form}", "points", lost, note=note, network=name)
-    names = list(found)
-    chapter.table("Arrays / dense 8 bits", "network", names, {f"arrays/{form}": form for form in FORMS})
-    chapter.table("Points lost", "network", names, {f"lost/{form}": form for form in FORMS})
+    titles = {"arrays": "Arrays / dense 8 bits", "lost": "Points lost"}
+    chapter.tables(titles, "network", list(found), {form: form for form in FORMS})
     return chapter
 
 
@@ -35,18 +35,14 @@ def cells(found: Found) -> Chapter:
     ways = {"lossless": "lossless", **{f"{s}/{x}": f"S = {s}, x = {x}" for s, x in SQUEEZED}}
     for name, by_bits in found.items():
         for bits in CELLS:
-            run = by_bits[str(bits)]
-            what = f"cells of {bits} bit{'s' if bits > 1 else ''}"
+            run, what = by_bits[str(bits)], f"cells of {counted(bits, 'bit')}"
             chapter.add(f"dense/{bits}", name, f"arrays, dense, {what}", "arrays", float(run["dense"]), network=name)
             for way, label in ways.items():
-                share = run[way] / run["dense"]
-                key = way.replace("/", "x")
-                chapter.add(f"{key}/{bits}", name, f"arrays / dense, {label}, {what}", "", share, network=name)
-    names = list(found)
-    chapter.table("Arrays, dense", "network", names, {f"dense/{bits}": f"{bits} bits" for bits in CELLS})
-    for way, label in ways.items():
-        key = way.replace("/", "x")
-        chapter.table(f"Arrays / dense, {label}", "network", names, {f"{key}/{bits}": f"{bits} bits" for bits in CELLS})
+                series, share = f"{way.replace('/', 'x')}/{bits}", run[way] / run["dense"]
+                chapter.add(series, name, f"arrays / dense, {label}, {what}", "", share, network=name)
+    shares = {way.replace("/", "x"): f"Arrays / dense, {label}" for way, label in ways.items()}
+    columns = {str(bits): f"{bits} bits" for bits in CELLS}
+    chapter.tables({"dense": "Arrays, dense", **shares}, "network", list(found), columns)
     return chapter
 
 
@@ -54,19 +50,19 @@ def beyond(found: Found) -> Chapter:
     """List what networks take that exceed their chip."""
     chapter = PAPER.chapter("beyond")
     for name, runs in found.items():
-        dense = runs["dense"]
         for run, label in (("dense", "dense"), ("few", "few planes")):
-            made = runs[run]
-            chapter.add(f"time/{run}", name, f"time of one inference, {label}", "s", made["latency_s"], network=name)
-            chapter.add(f"pulses/{run}", name, f"write pulses, {label}", "pulses", made["pulses"], network=name)
-            chapter.add(f"addressed/{run}", name, f"cells written, {label}", "cells", made["addressed"], network=name)
-        chapter.add(
-            "faster", name, "times as fast with few planes", "times",
-            dense["latency_s"] / runs["few"]["latency_s"], network=name,
-        )  # fmt: skip
-        fewer = dense["pulses"] / runs["few"]["pulses"] if runs["few"]["pulses"] else None
-        note = "" if fewer is not None else PAPER.says("fits")
-        chapter.add("fewer", name, "times fewer write pulses with few planes", "times", fewer, note=note, network=name)
+            for series, quantity, unit, figure in (
+                ("time", "time of one inference", "s", "latency_s"),
+                ("pulses", "write pulses", "pulses", "pulses"),
+                ("addressed", "cells written", "cells", "addressed"),
+            ):
+                chapter.add(f"{series}/{run}", name, f"{quantity}, {label}", unit, runs[run][figure], network=name)
+        dense, few = runs["dense"], runs["few"]
+        faster = dense["latency_s"] / few["latency_s"]
+        chapter.add("faster", name, "times as fast with few planes", "times", faster, network=name)
+        fewer, note = (dense["pulses"] / few["pulses"], "") if few["pulses"] else (None, PAPER.says("fits"))
+        quantity = "times fewer write pulses with few planes"
+        chapter.add("fewer", name, quantity, "times", fewer, note=note, network=name)
     columns = {
         "time/dense": "dense", "time/few": "few planes", "faster": "times as fast", "pulses/dense": "pulses, dense",
         "pulses/few": "pulses, few planes", "fewer": "times fewer",
