@@ -183,16 +183,14 @@ def test_sides_are_told_apart_and_say_nothing_of_other_designs() -> None:
 
 
 @pytest.fixture(scope="module")
-def held() -> tuple[Work, measure.Traces]:
-    work = Work("recross", Settings(quick=True))
-    return work, measure.Traces(work)
+def work() -> Work:
+    return Work("recross", Settings(quick=True))
 
 
-def test_gains_are_shown_over_co_occurrence(held: tuple[Work, measure.Traces], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gains_are_shown_over_co_occurrence(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "GROUPING", "fast")
     monkeypatch.setattr(measure, "SWEPT_GROUPING", "fast")
-    work, traces = held
-    chapter = law(measure.law(work, traces))
+    chapter = law(measure.law(work))
     shares = [f"{share:g}" for share in COHESIONS]
     assert {row.id.split("/")[-1] for row in chapter.rows.values()} == set(shares)
 
@@ -205,13 +203,10 @@ def test_gains_are_shown_over_co_occurrence(held: tuple[Work, measure.Traces], m
         assert row(f"energy/{design}/{shares[-1]}") > row(f"energy/{design}/{shares[0]}")
 
 
-def test_sweeps_change_one_quantity_at_a_time(
-    held: tuple[Work, measure.Traces], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweeps_change_one_quantity_at_a_time(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "GROUPING", "fast")
     monkeypatch.setattr(measure, "SWEPT_GROUPING", "fast")
-    work, traces = held
-    found = measure.sweeps(work, traces, PRODUCTION)
+    found = measure.sweeps(measure.Subject(work, PRODUCTION))
     # What all sweeps have in common is the same in all of them.
     common = [found["batch"]["256"], found["budget"]["1.25"], found["port"]["512"], found["height"]["128"]]
     for each in common[1:]:

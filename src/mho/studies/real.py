@@ -6,9 +6,12 @@ The files are those of the folder of real data; a study runs without them, and s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mho.errors import OptionError
+from mho.network import Network
+from mho.network.samples import Samples, load_samples
 from mho.studies.work import Work
 
 
@@ -68,6 +71,34 @@ def chosen(work: Work) -> tuple[RealNetwork, ...]:
     if work.settings.data is None:
         return ()
     return tuple(each for each in REAL if each.name == SMALL) if work.settings.quick else REAL
+
+
+class Real:
+    """A network of a study that is a real one, or none; each part of it is made when it is first needed."""
+
+    def __init__(self, work: Work, name: str) -> None:
+        """Name a network."""
+        self.work, self.name, self.quick = work, name, work.settings.quick
+        self.is_real = name in {each.name for each in chosen(work)}
+
+    @property
+    def real(self) -> RealNetwork:
+        """Its files; StopIteration where it is no real network."""
+        return next(each for each in chosen(self.work) if each.name == self.name)
+
+    def path(self, file: str) -> Path:
+        """Return a file of the folder of real data."""
+        assert self.work.settings.data is not None
+        return self.work.settings.data / file
+
+    @cached_property
+    def network(self) -> Network:
+        """The network."""
+        return Network.from_onnx(self.path(self.real.file))
+
+    def load(self, file: str) -> Samples:
+        """Load samples for it."""
+        return load_samples(self.path(file), self.network)
 
 
 def check_data(work: Work) -> None:

@@ -11,14 +11,15 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from mho.files.sources import function_digest
 from mho.files.store import Store
 from mho.plugins import brought
 
+F = TypeVar("F", bound=Callable[..., dict[str, Any]])
 KEPT = "study.jsonl"
 FIELDS = ("name", "measured")
 
@@ -109,3 +110,19 @@ class Work:
         measured = record["measured"]
         assert isinstance(measured, dict)
         return measured
+
+
+def measured(what: str) -> Callable[[F], F]:
+    """Make of a function of a subject and plain data a measurement, kept as `what`, in which {0}, {1} ... stand for the data.
+
+    The subject, such as a network, has a method `measure` that knows what all its measurements rest on.
+    """
+
+    def decorate(compute: F) -> F:
+        @wraps(compute)
+        def measurement(subject: Any, *rests: Any) -> Any:
+            return subject.measure(what.format(*rests), partial(compute, subject, *rests), *rests)
+
+        return cast(F, measurement)
+
+    return decorate

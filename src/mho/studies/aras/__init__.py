@@ -29,7 +29,7 @@ def measure_part(work: Work, name: str) -> None:
         costs_of(work, name)
         systolic_cost(work, Subject(name))
     else:
-        real_costs_of(work, next(real for real in chosen(work) if real.name == name))
+        real_costs_of(work, name)
 
 
 def study(work: Work) -> Study:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mho.explore.designs import NMARS, NMARS_COPIES, NMARS_WHOLE
 from mho.studies.recross.against import against, ideas, processors
 from mho.studies.recross.likeness import groups, law, sweeps, traces
 from mho.studies.recross.load import PRODUCTION, chip, names
-from mho.studies.recross.measure import Traces, designs, grouping, likeness
+from mho.studies.recross.measure import Subject, designs, grouping, likeness
 from mho.studies.recross.measure import ideas as measure_ideas
 from mho.studies.recross.measure import law as measure_law
 from mho.studies.recross.measure import processors as measure_processors
@@ -25,15 +27,14 @@ def parts(work: Work) -> tuple[str, ...]:
     return (*names(work), *(() if work.settings.quick else (MADE_UP,)))
 
 
-def measure_part(work: Work, name: str) -> None:
+def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one trace; what is timed on this processor is left to be measured alone."""
-    held = Traces(work)
     if name == MADE_UP:
-        measure_law(work, held)
-        return
-    likeness(work, name)
-    for each in (grouping, designs, measure_ideas, *((measure_sweeps,) if name in swept(work) else ())):
-        each(work, held, name)
+        return measure_law(work)
+    subject = Subject(work, name)
+    measured = {"like": likeness(subject), "groups": grouping(subject), "designs": designs(subject)}
+    measured["ideas"] = measure_ideas(subject)
+    return {**measured, "sweeps": measure_sweeps(subject)} if name in swept(work) else measured
 
 
 def swept(work: Work) -> tuple[str, ...]:
@@ -43,21 +44,22 @@ def swept(work: Work) -> tuple[str, ...]:
 
 def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper where that says something."""
-    held, measured = Traces(work), names(work)
-    real = tuple(name for name in measured if name != PRODUCTION)
-    alike = {name: likeness(work, name) for name in measured}
-    grouped = {name: grouping(work, held, name) for name in measured}
-    made = {name: designs(work, held, name) for name in measured}
+    measured = {name: measure_part(work, name) for name in names(work)}
+
+    def of(key: str) -> dict[str, Any]:
+        return {name: found[key] for name, found in measured.items() if key in found}
+
+    made, real = of("designs"), tuple(name for name in measured if name != PRODUCTION)
+    timed = {name: measure_processors(Subject(work, name)) for name in measured}
     chapters = [
-        traces(alike),
-        groups(grouped),
+        traces(of("like")),
+        groups(of("groups")),
         against(made, real),
-        ideas({name: measure_ideas(work, held, name) for name in measured}),
-        processors({name: measure_processors(work, name) for name in measured}, made),
+        ideas(of("ideas")),
+        processors(timed, made),
     ]
     if not work.settings.quick:
-        chapters.append(law(measure_law(work, held)))
-        chapters.append(sweeps({name: measure_sweeps(work, held, name) for name in swept(work)}))
+        chapters += [law(measure_law(work)), sweeps(of("sweeps"))]
     settings = {"quick": work.settings.quick, "networks": list(measured), "seeded": [PRODUCTION]}
     taken = {"nmars": NMARS, "nmars_copies": NMARS_COPIES, "nmars_whole": NMARS_WHOLE}
     return PAPER.study("recross", {"recross": chip().digest}, settings, chapters, **taken)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mho.chip import Chip
 from mho.network.trace import Communities, Trace, read, synthesise
@@ -56,11 +55,10 @@ def load(work: Work, name: str) -> tuple[Trace, Trace]:
     return _loaded(work.settings.data, work.settings.quick, name)
 
 
-def rests(work: Work, name: str) -> tuple[Any, ...]:
-    """Return what measurements of a trace rest on: the chip, and the file of a real one."""
-    if name not in REAL or work.settings.data is None:
-        return (chip(),)
-    return chip(), work.settings.data / REAL[name].file
+def files(work: Work, name: str) -> tuple[Path, ...]:
+    """Return the file of a real trace; none for a synthetic one."""
+    data = work.settings.data
+    return () if data is None or name not in REAL else (data / REAL[name].file,)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,12 +12,12 @@ from mho.chip import Chip
 from mho.explore import Design, Request, ablation, design
 from mho.machine.lookup.service import Service
 from mho.machine.roofline import MEMORIES, measure_cpu
-from mho.mapping.embedding import Grouping, Layout
+from mho.mapping.embedding import Grouping
 from mho.mapping.embedding.group import Hypergraph
 from mho.network.trace import Trace, describe, statistics
 from mho.strategy import Strategy
-from mho.studies.recross.load import COHESIONS, SMALLER, chip, load, rests
-from mho.studies.work import Work
+from mho.studies.recross.load import COHESIONS, SMALLER, chip, files, load
+from mho.studies.work import Work, measured
 
 BATCH, BUDGET, DIMENSION = 256, 1.25, 64
 GROUPING, SWEPT_GROUPING = "best", "refine"
@@ -32,30 +32,40 @@ COMPARED = ("naive", "frequency", "nmars", "nmars-copies", "nmars-whole", "recro
 """Designs as the page calls them: ours is the design mho."""
 
 
-class Traces:
-    """Requests for each trace, so that what one measurement grouped the next one finds."""
+class Subject:
+    """A trace of the study. What one measurement of it grouped the next one finds."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self._requests: dict[tuple[str, int, bool], Request] = {}
+    def __init__(self, work: Work, name: str) -> None:
+        """Name a trace."""
+        self.work, self.name = work, name
+        self._requests: dict[int, Request] = {}
 
-    def request(self, name: str, on: Chip | None = None) -> Request:
-        """Return the request for a trace on a chip, the study's own where none is given.
+    def measure(self, what: str, compute: Callable[[], Mapping[str, Any]], *rests: Any) -> dict[str, Any]:
+        """Measure something of it, which rests on the chip, its file, and `rests`."""
+        return self.work.measure(f"{self.name}: {what}", compute, chip(), *files(self.work, self.name), *rests)
+
+    def request(self, on: Chip | None = None) -> Request:
+        """Return the request for it on a chip, the study's own where none is given.
 
         Ours groups rows by GROUPING there; where chips or made-up traces are compared, by SWEPT_GROUPING.
         """
-        compared = on is not None or name.startswith(SMALLER)
-        key = name, (on or chip()).array.rows, compared
+        compared = on is not None or self.name.startswith(SMALLER)
+        key = 0 if on is None else on.array.rows
         if key not in self._requests:
-            history, _ = load(self.work, name)
             grouping = SWEPT_GROUPING if compared else GROUPING
             strategy = Strategy.load("mho").with_(grouping=grouping)
-            self._requests[key] = Request(history, on or chip(), BUDGET, BATCH, DIMENSION, strategy=strategy)
+            self._requests[key] = Request(self.history, on or chip(), BUDGET, BATCH, DIMENSION, strategy=strategy)
         return self._requests[key]
 
-    def test(self, name: str) -> Trace:
-        """Return the part of a trace that no layout has seen."""
-        return load(self.work, name)[1]
+    @property
+    def history(self) -> Trace:
+        """The part that layouts are made from."""
+        return load(self.work, self.name)[0]
+
+    @property
+    def test(self) -> Trace:
+        """The part that no layout has seen."""
+        return load(self.work, self.name)[1]
 
 
 def made(name: str, request: Request) -> Design:
@@ -81,96 +91,70 @@ def told(service: Service) -> dict[str, Any]:
     }
 
 
-def served(traces: Traces, name: str, design: Design, batch: int = BATCH) -> dict[str, Any]:
+def served(subject: Subject, design: Design, batch: int = BATCH) -> dict[str, Any]:
     """Serve the test of a trace by a design."""
-    return told(design.serve(traces.test(name), DIMENSION, batch))
+    return told(design.serve(subject.test, DIMENSION, batch))
 
 
-def likeness(work: Work, name: str) -> dict[str, Any]:
+@measured("statistics")
+def likeness(subject: Subject) -> dict[str, Any]:
     """Measure what a trace is like."""
-
-    def compute() -> dict[str, Any]:
-        history, test = load(work, name)
-        return {"history": statistics(history).to_dict(), "unseen": asdict(describe(history, test)), "test": test.bags}
-
-    return work.measure(f"{name}: statistics", compute, *rests(work, name))
+    history, test = subject.history, subject.test
+    return {"history": statistics(history).to_dict(), "unseen": asdict(describe(history, test)), "test": test.bags}
 
 
-def grouping(work: Work, traces: Traces, name: str) -> dict[str, Any]:
+@measured("groups")
+def grouping(subject: Subject) -> dict[str, Any]:
     """Count the groups that an unseen bag touches, method by method."""
-
-    def compute() -> dict[str, Any]:
-        request, test = traces.request(name), traces.test(name)
-
-        def touched(layout: Layout) -> float:
-            return float(layout.groups_per_bag(test).mean())
-
-        found: dict[str, Any] = {str(method): touched(request.mapped(method)) for method in METHODS}
-        lengths = test.lengths[test.lengths > 0]
-        found["least"] = float(np.mean(-(-lengths // request.chip.array.rows)))
-        return found
-
-    return work.measure(f"{name}: groups", compute, *rests(work, name))
+    request, test = subject.request(), subject.test
+    touched = {str(method): float(request.mapped(method).groups_per_bag(test).mean()) for method in METHODS}
+    lengths = test.lengths[test.lengths > 0]
+    return {**touched, "least": float(np.mean(-(-lengths // request.chip.array.rows)))}
 
 
-def designs(work: Work, traces: Traces, name: str) -> dict[str, Any]:
+@measured("designs")
+def designs(subject: Subject) -> dict[str, Any]:
     """Serve the test by every design."""
-
-    def compute() -> dict[str, Any]:
-        return {each: served(traces, name, made(each, traces.request(name))) for each in COMPARED}
-
-    return work.measure(f"{name}: designs", compute, *rests(work, name))
+    return {each: served(subject, made(each, subject.request())) for each in COMPARED}
 
 
-def ideas(work: Work, traces: Traces, name: str) -> dict[str, Any]:
+@measured("one idea after another")
+def ideas(subject: Subject) -> dict[str, Any]:
     """Serve the test while one idea after another is added, as published and as ours."""
-
-    def compute() -> dict[str, Any]:
-        request = traces.request(name)
-        return {
-            which: [
-                {"name": each.name, **served(traces, name, each)} for each in ablation(request, published=published)
-            ]
-            for which, published in (("published", True), ("ours", False))
-        }
-
-    return work.measure(f"{name}: one idea after another", compute, *rests(work, name))
+    request = subject.request()
+    return {
+        which: [{"name": each.name, **served(subject, each)} for each in ablation(request, published=published)]
+        for which, published in (("published", True), ("ours", False))
+    }
 
 
-def processors(work: Work, name: str) -> dict[str, Any]:
+@measured("processors")
+def processors(subject: Subject) -> dict[str, Any]:
     """Time embedding_bag on this processor, and what memories alone would take."""
-
-    def compute() -> dict[str, Any]:
-        _, test = load(work, name)
-        found: dict[str, Any] = {"cpu": {"batch_s": measure_cpu(test, DIMENSION, BATCH).batch_s}}
-        batches = -(-len(np.unique(test.queries)) // BATCH)
-        for memory, figures in MEMORIES.items():
-            seconds = figures.seconds(test, DIMENSION, BATCH) / batches
-            found[memory] = {"batch_s": seconds, "query_j": figures.joules(test, DIMENSION) / test.bags}
-        return found
-
-    return work.measure(f"{name}: processors", compute, *rests(work, name))
+    test = subject.test
+    times: dict[str, Any] = {"cpu": {"batch_s": measure_cpu(test, DIMENSION, BATCH).batch_s}}
+    batches = -(-len(np.unique(test.queries)) // BATCH)
+    for memory, figures in MEMORIES.items():
+        seconds = figures.seconds(test, DIMENSION, BATCH) / batches
+        times[memory] = {"batch_s": seconds, "query_j": figures.joules(test, DIMENSION) / test.bags}
+    return times
 
 
-def sweeps(work: Work, traces: Traces, name: str) -> dict[str, Any]:
+@measured("sweeps")
+def sweeps(subject: Subject) -> dict[str, Any]:
     """Serve the test over batch, area budget, port width and array height."""
 
-    def swept(values: Sequence[float], serving: Callable[[float], Mapping[str, Any]]) -> dict[str, Any]:
-        return {f"{value:g}": serving(value) for value in values}
+    def each(request: Request) -> dict[str, Any]:
+        return {design: served(subject, made(design, request), request.batch) for design in SWEPT}
 
-    def each(request: Request, batch: int = BATCH) -> dict[str, Any]:
-        return {design: served(traces, name, made(design, request), batch) for design in SWEPT}
-
-    def compute() -> dict[str, Any]:
-        request = traces.request(name)
-        return {
-            "batch": swept(BATCHES, lambda batch: each(replace(request, batch=int(batch)), int(batch))),
-            "budget": swept(BUDGETS, lambda budget: each(replace(request, budget=budget))),
-            "port": swept(PORTS, lambda bits: each(replace(request, chip=_changed({"tile.noc_port_bits": int(bits)})))),
-            "height": swept(HEIGHTS, lambda rows: each(traces.request(name, _high(int(rows))))),
-        }
-
-    return work.measure(f"{name}: sweeps", compute, *rests(work, name))
+    request = subject.request()
+    requests: dict[str, dict[Any, Request]] = {
+        "batch": {batch: replace(request, batch=batch) for batch in BATCHES},
+        "budget": {budget: replace(request, budget=budget) for budget in BUDGETS},
+        "port": {bits: replace(request, chip=_changed({"tile.noc_port_bits": bits})) for bits in PORTS},
+        "height": {rows: subject.request(_high(rows)) for rows in HEIGHTS},
+    }
+    return {swept: {f"{value:g}": each(made) for value, made in over.items()} for swept, over in requests.items()}
 
 
 def _changed(values: Mapping[str, Any]) -> Chip:
@@ -183,17 +167,14 @@ def _high(rows: int) -> Chip:
     return _changed({"array.rows": rows, "lookup.most_rows": rows, "array.adc_bits": bits})
 
 
-def law(work: Work, traces: Traces) -> dict[str, Any]:
+def law(work: Work) -> dict[str, Any]:
     """Serve made-up traces of rising co-occurrence by nMARS, ReCross and ours."""
 
     def compute() -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for cohesion in COHESIONS:
-            name = f"{SMALLER} {cohesion:g}"
-            request = traces.request(name)
-            found[f"{cohesion:g}"] = {
-                design: served(traces, name, made(design, request)) for design in ("nmars", "recross", "ours")
-            }
-        return found
+        subjects = {f"{cohesion:g}": Subject(work, f"{SMALLER} {cohesion:g}") for cohesion in COHESIONS}
+        return {
+            cohesion: {each: served(subject, made(each, subject.request())) for each in ("nmars", "recross", "ours")}
+            for cohesion, subject in subjects.items()
+        }
 
     return work.measure("co-occurrence", compute, chip())

@@ -16,8 +16,8 @@ from mho.studies.sme.load import STAGES, Subject
 from mho.studies.sme.measure import ALIKE, COUNTED, Curve, counts, grid_accuracy, networks
 from mho.studies.sme.measure import windows as count_windows
 from mho.studies.sme.measure_cost import beyond, costs
+from mho.studies.sme.measure_forms import FORMS, form_accuracy
 from mho.studies.sme.measure_forms import cells as count_cells
-from mho.studies.sme.measure_forms import forms as judge_forms
 from mho.studies.sme.origin import origin
 from mho.studies.sme.paper import PAPER
 from mho.studies.work import Work
@@ -34,12 +34,15 @@ def measure_part(work: Work, name: str) -> dict[str, Any]:
     subject = Subject(work, name)
     found: dict[str, Any] = {"arrays": counts(subject), "windows": count_windows(subject)}
     few = None
-    if subject.real is not None and name not in COUNTED:
+    if subject.is_real and name not in COUNTED:
         drawn = Curve(subject)
         if name not in ALIKE:
-            found |= {"accuracy": grid_accuracy(subject), "forms": judge_forms(subject)}
+            found |= {
+                "accuracy": grid_accuracy(subject),
+                "forms": {form: form_accuracy(subject, form) for form in FORMS},
+            }
         found |= {"base": drawn.base(), "points": drawn.points(), "least": drawn.best()}
-        few = drawn, found["least"]["picks"]
+        few = found["least"]["picks"]
         found["beyond"] = beyond(subject, few)
     return {**found, "cells": count_cells(subject), "cost": costs(subject, few)}
 

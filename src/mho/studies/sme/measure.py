@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from mho.number.accuracy import predicted
 from mho.studies.real import chosen
 from mho.studies.sme.chips import squeezing
 from mho.studies.sme.load import SEEDED, STAGES, Subject, spread
-from mho.studies.work import Work
+from mho.studies.work import Work, measured
 
 WINDOWS = (1, 2, 3, 4)
 TOPS = (0, 1, 2, 3, 4)
@@ -89,38 +89,35 @@ def dense_arrays(quantised: mho.number.QuantisedNetwork, cells: int, packing: st
     )
 
 
+@measured("arrays")
 def counts(subject: Subject) -> dict[str, Any]:
     """Count arrays of one network in every way."""
-
-    def compute() -> dict[str, Any]:
-        quantised = subject.quantised
-        array = squeezing().array
-        found: dict[str, Any] = {
-            "dense": dense_arrays(quantised, BITS),
-            "separate": dense_arrays(quantised, BITS, "separate"),
-            "pairs": dense_arrays(quantised, 2 * (BITS - 1)),
-            "wide": dense_arrays(quantised, 2 * BITS),
-            "wide-pairs": dense_arrays(quantised, 2 * (2 * BITS - 1)),
-            "weights": quantised.network.weights,
-            "layers": layers_of(quantised, array.rows),
-            "lossless": arrays_of(quantised),
-        }
-        signed = {key: whole(matrix.centred) for key, matrix in quantised.matrices.items()}
-        rows = [
-            compress_rows(
-                weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
-                unit_rows=array.rows, unit_columns=16, order="plane",
-            )
-            for weights in signed.values()
-        ]  # fmt: skip
-        found["sre"] = sum(each.crossbars for each in rows)
-        found["sre-stacked"] = sum(each.stacked for each in rows)
-        wide = array.columns // BITS
-        pruned = {key: prune(weights, PRUNED, array.rows, wide).matrices for key, weights in signed.items()}
-        found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
-        return found
-
-    return subject.measure("arrays", compute)
+    quantised = subject.quantised
+    array = squeezing().array
+    found: dict[str, Any] = {
+        "dense": dense_arrays(quantised, BITS),
+        "separate": dense_arrays(quantised, BITS, "separate"),
+        "pairs": dense_arrays(quantised, 2 * (BITS - 1)),
+        "wide": dense_arrays(quantised, 2 * BITS),
+        "wide-pairs": dense_arrays(quantised, 2 * (2 * BITS - 1)),
+        "weights": quantised.network.weights,
+        "layers": layers_of(quantised, array.rows),
+        "lossless": arrays_of(quantised),
+    }
+    signed = {key: whole(matrix.centred) for key, matrix in quantised.matrices.items()}
+    rows = [
+        compress_rows(
+            weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
+            unit_rows=array.rows, unit_columns=16, order="plane",
+        )
+        for weights in signed.values()
+    ]  # fmt: skip
+    found["sre"] = sum(each.crossbars for each in rows)
+    found["sre-stacked"] = sum(each.stacked for each in rows)
+    wide = array.columns // BITS
+    pruned = {key: prune(weights, PRUNED, array.rows, wide).matrices for key, weights in signed.items()}
+    found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
+    return found
 
 
 def whole(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -141,20 +138,17 @@ def layers_of(quantised: mho.number.QuantisedNetwork, rows: int) -> list[dict[st
     ]  # fmt: skip
 
 
+@measured("windows")
 def windows(subject: Subject) -> dict[str, Any]:
     """Count the arrays of one network for every window and every number of planes squeezed out, and bits of each plane."""
-
-    def compute() -> dict[str, Any]:
-        quantised = subject.quantised
-        found: dict[str, Any] = {"arrays": {}, "planes": {}}
-        for significant in windows_of(subject.name):
-            for top in TOPS:
-                found["arrays"][f"{significant}/{top}"] = arrays_of(squeezed(quantised, significant, top))
-            found["planes"][str(significant)] = planes_of(squeezed(quantised, significant, 0))
-        found["planes"]["8-bit"] = planes_of(quantised)
-        return found
-
-    return subject.measure("windows", compute)
+    quantised = subject.quantised
+    found: dict[str, Any] = {"arrays": {}, "planes": {}}
+    for significant in windows_of(subject.name):
+        for top in TOPS:
+            found["arrays"][f"{significant}/{top}"] = arrays_of(squeezed(quantised, significant, top))
+        found["planes"][str(significant)] = planes_of(squeezed(quantised, significant, 0))
+    found["planes"]["8-bit"] = planes_of(quantised)
+    return found
 
 
 def windows_of(name: str) -> tuple[int, ...]:
@@ -197,26 +191,36 @@ def judged(quantised: mho.number.QuantisedNetwork, samples: Samples) -> dict[str
     return {"right": int((found == samples.labels).sum()), "samples": len(samples), "classes": found.tolist()}
 
 
+@measured("accuracy, 8 bits")
+def eight_bits(subject: Subject) -> dict[str, Any]:
+    """Judge the 8-bit network on few samples."""
+    return judged(subject.quantised, subject.few)
+
+
+@measured("accuracy, S = {0}, x = {1}")
+def by_the_rules(subject: Subject, significant: int, top: int) -> dict[str, Any]:
+    """Judge a window and planes squeezed out by the paper's rules."""
+    return judged(squeezed(subject.quantised, significant, top), subject.few)
+
+
+@measured("accuracy, S = {0}, x = {1}, rounded for outputs")
+def for_outputs(subject: Subject, significant: int, top: int) -> dict[str, Any]:
+    """Judge a window and planes squeezed out by rounding for outputs, and count the arrays."""
+    coded = mho.number.recode(
+        subject.quantised, mho.number.Grid.window(BITS, significant), method="output",
+        samples=subject.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
+    )  # fmt: skip
+    return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
+
+
 def grid_accuracy(subject: Subject) -> dict[str, dict[str, Any]]:
     """Judge the 8-bit network, and every window and number of planes by the paper's rules, and by rounding for outputs."""
-
-    def paper(significant: int, top: int) -> dict[str, Any]:
-        return judged(squeezed(subject.quantised, significant, top), subject.few)
-
-    def ours(significant: int, top: int) -> dict[str, Any]:
-        coded = mho.number.recode(
-            subject.quantised, mho.number.Grid.window(BITS, significant), method="output",
-            samples=subject.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
-        )  # fmt: skip
-        return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
-
-    found = {"8-bit": subject.measure("accuracy, 8 bits", lambda: judged(subject.quantised, subject.few))}
-    for grid in GRIDS:
-        key, label = f"{grid[0]}/{grid[1]}", f"accuracy, S = {grid[0]}, x = {grid[1]}"
-        found[f"paper/{key}"] = subject.measure(label, partial(paper, *grid))
-        if grid[0] == 3:
-            found[f"output/{key}"] = subject.measure(f"{label}, rounded for outputs", partial(ours, *grid))
-    return found
+    judgements = {"8-bit": eight_bits(subject)}
+    for s, x in GRIDS:
+        judgements[f"paper/{s}/{x}"] = by_the_rules(subject, s, x)
+        if s == 3:
+            judgements[f"output/{s}/{x}"] = for_outputs(subject, s, x)
+    return judgements
 
 
 class Curve:

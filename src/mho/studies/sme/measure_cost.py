@@ -16,6 +16,7 @@ from mho.mapping.rivals import compress_rows
 from mho.studies.sme.chips import dense, squeezing
 from mho.studies.sme.load import Subject
 from mho.studies.sme.measure import BITS, TURNS, Curve, whole
+from mho.studies.work import measured
 
 STRIP = 16
 """Columns of cells that share their rows in SRE."""
@@ -25,58 +26,47 @@ COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
 """Components that do less where rows are left out."""
 
 
-Few = tuple[Curve, Sequence[int]] | None
-"""The codings of the layers that a curve chose, where there is one."""
+@measured("time and energy")
+def costs(subject: Subject, few: Sequence[int] | None) -> dict[str, Any]:
+    """Measure one network: dense, SRE, squeezed without loss, and squeezed in the codings `few` of its layers where there are."""
+    eight = subject.quantised
+    plain = simulated(eight, dense(), "dense")
+    found = {
+        "dense": plain,
+        "sre": compressed(eight, plain),
+        "lossless": simulated(eight, squeezing(), "squeezed"),
+    }
+    if few is not None:
+        coded = Curve(subject).coded(few)
+        found["few"] = simulated(coded, squeezing(), "squeezed")
+        found["folded"] = simulated(coded, squeezing(TURNS), "squeezed", turns=TURNS)
+    budget = plain["arrays"]
+    for each in found.values():
+        each["shared_s"] = shared_out_s(each["layers"], budget)
+    return found
 
 
-def costs(subject: Subject, few: Few) -> dict[str, Any]:
-    """Measure one network: dense, SRE, squeezed without loss, and squeezed with few planes where there is such a coding."""
-
-    def compute() -> dict[str, Any]:
-        eight = subject.quantised
-        plain = simulated(eight, dense(), "dense")
-        found = {
-            "dense": plain,
-            "sre": compressed(eight, plain),
-            "lossless": simulated(eight, squeezing(), "squeezed"),
-        }
-        if few is not None:
-            coded = few[0].coded(few[1])
-            found["few"] = simulated(coded, squeezing(), "squeezed")
-            found["folded"] = simulated(coded, squeezing(TURNS), "squeezed", turns=TURNS)
-        budget = plain["arrays"]
-        for each in found.values():
-            each["shared_s"] = shared_out_s(each["layers"], budget)
-        return found
-
-    return subject.measure("time and energy", compute, few and list(few[1]))
-
-
-def beyond(subject: Subject, few: Few) -> dict[str, Any]:
+@measured("beyond the chip")
+def beyond(subject: Subject, few: Sequence[int]) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
-
-    def compute() -> dict[str, Any]:
-        assert few is not None
-        found: dict[str, Any] = {}
-        eight = subject.quantised
-        plain = map_network(eight, dense()).arrays
-        groups = max(1, round(plain / EXCEEDS))
-        for run, quantised, chip, mapping in (
-            ("dense", eight, dense(), "dense"),
-            ("few", few[0].coded(few[1]), squeezing(), "squeezed"),
-        ):
-            sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
-            report = mho.simulate(
-                mho.compile(quantised, sized, mho.Strategy().with_(schedule="overlap", mapping=mapping))
-            ).to_dict()
-            writes = report["writes"]
-            found[run] = {
-                "latency_s": report["latency_s"], "pulses": writes["pulses"], "addressed": writes["addressed"],
-                "groups": groups,
-            }  # fmt: skip
-        return found
-
-    return subject.measure("beyond the chip", compute, few and list(few[1]))
+    found: dict[str, Any] = {}
+    eight = subject.quantised
+    plain = map_network(eight, dense()).arrays
+    groups = max(1, round(plain / EXCEEDS))
+    for run, quantised, chip, mapping in (
+        ("dense", eight, dense(), "dense"),
+        ("few", Curve(subject).coded(few), squeezing(), "squeezed"),
+    ):
+        sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
+        report = mho.simulate(
+            mho.compile(quantised, sized, mho.Strategy().with_(schedule="overlap", mapping=mapping))
+        ).to_dict()
+        writes = report["writes"]
+        found[run] = {
+            "latency_s": report["latency_s"], "pulses": writes["pulses"], "addressed": writes["addressed"],
+            "groups": groups,
+        }  # fmt: skip
+    return found
 
 
 def simulated(quantised: mho.number.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import mho
@@ -10,6 +9,7 @@ from mho.mapping import map_network
 from mho.studies.sme.chips import squeezing
 from mho.studies.sme.load import Subject
 from mho.studies.sme.measure import BITS, arrays_of, dense_arrays, judged, squeezed
+from mho.studies.work import measured
 
 FORMS = ("uniform:5", "uniform:4", "power-of-two:8", "additive-power-of-two:8")
 """Quantisers of the kinds that the abstract calls existing methods."""
@@ -19,32 +19,26 @@ SQUEEZED = ((3, 0), (3, 2), (3, 4))
 """Windows and planes squeezed out that are counted in other cells."""
 
 
-def forms(subject: Subject) -> dict[str, dict[str, Any]]:
-    """Judge other quantisers, rounded for outputs, and count their arrays."""
-
-    def compute(form: str) -> dict[str, Any]:
-        grid, samples = mho.number.Grid.parse(form), subject.calibration.inputs
-        coded = mho.number.recode(subject.quantised, grid, method="output", samples=samples)
-        return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
-
-    return {form: subject.measure(f"accuracy, {form}", partial(compute, form)) for form in FORMS}
+@measured("accuracy, {0}")
+def form_accuracy(subject: Subject, form: str) -> dict[str, Any]:
+    """Judge another quantiser, rounded for outputs, and count its arrays."""
+    grid, samples = mho.number.Grid.parse(form), subject.calibration.inputs
+    coded = mho.number.recode(subject.quantised, grid, method="output", samples=samples)
+    return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
 
 
+@measured("cells")
 def cells(subject: Subject) -> dict[str, Any]:
     """Count the arrays of one network in cells of more bits, dense, squeezed without loss, and squeezed by the paper's rules."""
-
-    def compute() -> dict[str, Any]:
-        quantised = subject.quantised
-        coded = {f"{s}/{x}": squeezed(quantised, s, x) for s, x in SQUEEZED}
-        found: dict[str, Any] = {}
-        for bits in CELLS:
-            changes = {"array.cell_bits": bits, "array.pulses_full_range": max(3, 2**bits - 1)}
-            chip = squeezing().override(changes, source="study: cells of more bits")
-            found[str(bits)] = {
-                "dense": dense_arrays(quantised, BITS // bits),
-                "lossless": map_network(quantised, chip, mapping="squeezed").arrays,
-                **{key: map_network(each, chip, mapping="squeezed").arrays for key, each in coded.items()},
-            }
-        return found
-
-    return subject.measure("cells", compute)
+    quantised = subject.quantised
+    coded = {f"{s}/{x}": squeezed(quantised, s, x) for s, x in SQUEEZED}
+    found: dict[str, Any] = {}
+    for bits in CELLS:
+        changes = {"array.cell_bits": bits, "array.pulses_full_range": max(3, 2**bits - 1)}
+        chip = squeezing().override(changes, source="study: cells of more bits")
+        found[str(bits)] = {
+            "dense": dense_arrays(quantised, BITS // bits),
+            "lossless": map_network(quantised, chip, mapping="squeezed").arrays,
+            **{key: map_network(each, chip, mapping="squeezed").arrays for key, each in coded.items()},
+        }
+    return found
