@@ -270,6 +270,32 @@ def test_moments_do_not_depend_on_chunks_and_equal_their_definition(network: Net
 
 
 @few
+@given(networks, grids, st.integers(0, 2**16))
+def test_recodings_that_share_moments_are_those_from_the_samples(network: Network, grid: Grid, seed: int) -> None:
+    inputs = synthetic(network, 3, seed=seed).inputs
+    before = mho.number.quantise(network, inputs)
+    shared = moments(before.network, inputs, [layer.name for layer in before.network.weighted])
+    alone = mho.number.recode(before, grid, method="output", samples=inputs)
+    again = mho.number.recode(before, grid, method="output", samples=shared)
+    for name, matrix in alone.matrices.items():
+        assert np.array_equal(matrix.codes, again.matrices[name].codes)
+        assert np.array_equal(matrix.scale, again.matrices[name].scale)
+        assert (matrix.bias is None) == (again.matrices[name].bias is None)
+        assert matrix.bias is None or np.array_equal(matrix.bias, again.matrices[name].bias)
+
+
+def test_moments_that_lack_a_layer_or_stand_for_a_sequence_are_refused() -> None:
+    network = wide(1)
+    inputs = correlated(network, 8)
+    before = mho.number.quantise(network, inputs)
+    with pytest.raises(NumberError, match="lack layers that are recoded"):
+        mho.number.recode(before, Grid.uniform(4), method="output", samples={})
+    shared = moments(before.network, inputs, [layer.name for layer in before.network.weighted])
+    with pytest.raises(NumberError, match="the calibration samples themselves"):
+        mho.number.recode(before, Grid.uniform(4), method="sequence", samples=shared)
+
+
+@few
 @given(networks, st.integers(0, 6), st.integers(1, 5), st.booleans())
 def test_squeezing_drops_the_low_bits_of_rows_that_reach_a_top_plane(
     network: Network, top: int, tile: int, narrow: bool

@@ -20,6 +20,8 @@ from mho.network.layers import Convolution, MatrixLayer
 from mho.network.windows import padded, window_view
 from mho.number.walk import Inputs, checked, run_float
 
+WINDOWS = 1 << 14
+"""Input vectors of a layer from which the products of its inputs are taken."""
 FloatArray = npt.NDArray[np.float64]
 AnyArray = npt.NDArray[Any]
 
@@ -47,7 +49,13 @@ class Moments:
 
 
 def moments(
-    network: Network, samples: Inputs, names: Collection[str], *, windows: int, seed: int = 0, chunk: int | None = None
+    network: Network,
+    samples: Inputs,
+    names: Collection[str],
+    *,
+    windows: int = WINDOWS,
+    seed: int = 0,
+    chunk: int | None = None,
 ) -> dict[str, Moments]:
     """Run the float network on `samples` and return the moments of the inputs of the matrix layers `names`.
 

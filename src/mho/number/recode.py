@@ -26,7 +26,7 @@ from mho.number.batching import fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
 from mho.number.compensation import DAMPING, Rounding, rounded
 from mho.number.grid import KINDS, Grid, halves
-from mho.number.moments import Moments, moments
+from mho.number.moments import WINDOWS, Moments, moments
 from mho.number.planes import Planes, levelled
 from mho.number.scales import fitted, kept
 from mho.number.sequence import changed_in_order
@@ -47,8 +47,6 @@ SAID = {
     "sequence": "layer after layer the least error of outputs on calibration samples",
 }
 """Methods in words."""
-WINDOWS = 1 << 14
-"""Input vectors of a layer from which the products of its inputs are taken."""
 GAIN = 2.0
 """The most that a layer's outputs are spread or narrowed by: where more is missing, what is left is error for the most part."""
 
@@ -70,7 +68,7 @@ def recode(
     grid: Form | Mapping[str, Form],
     *,
     method: str = "nearest",
-    samples: Inputs | None = None,
+    samples: Inputs | Mapping[str, Moments] | None = None,
     scale: str = "fit",
     per_channel: bool = True,
     squeeze: int | Mapping[str, int] = 0,
@@ -95,7 +93,8 @@ def recode(
     do not.
 
     `method` "nearest", "output" or "sequence": see above; the last two draw about `windows` input vectors a layer from `samples`
-    with `seed`, and add `damping` to the mean squares of inputs, as a share of their mean.
+    with `seed`, and add `damping` to the mean squares of inputs, as a share of their mean. For "output", `samples` may be what
+    `moments` made of them, so that many recodings share it; `windows` and `seed` then are those that it was given.
 
     `squeeze`, one number or one by layer: a row of a tile whose largest magnitude needs it is rounded to multiples of
     2^shift, as small a shift as keeps its top planes empty, 0 to `squeeze`; with method "output" later rows make good what
@@ -108,6 +107,8 @@ def recode(
     """
     _check(quantised, method, samples, scale, damping)
     grids: dict[str, Form] = by_owner(quantised.network, grid)
+    if isinstance(samples, Mapping):
+        _check_moments(quantised, method, samples, grids)
     tops = _tops(quantised, grids, squeeze, tile)
     if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
         raise OptionError("weights in planes have scales of their own, fitted, one an output")
@@ -126,7 +127,7 @@ def recode(
     )
 
 
-def _check(quantised: QuantisedNetwork, method: str, samples: Inputs | None, scale: str, damping: float) -> None:
+def _check(quantised: QuantisedNetwork, method: str, samples: object, scale: str, damping: float) -> None:
     """Refuse options of `recode` that are unknown or do not go together, and a network that is aligned."""
     if method not in METHODS:
         raise OptionError(f"no method {method!r} of rounding: {choices(method, METHODS)}")
@@ -146,6 +147,17 @@ def _check(quantised: QuantisedNetwork, method: str, samples: Inputs | None, sca
         )
     if quantised.alignment is not None:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: recode before aligning")
+
+
+def _check_moments(
+    quantised: QuantisedNetwork, method: str, seen: Mapping[str, Moments], grids: Mapping[str, Form]
+) -> None:
+    """Refuse moments where samples themselves are needed, and such as lack a layer that depends on samples."""
+    if method != "output":
+        raise NumberError(f"method {method!r} needs the calibration samples themselves, not their moments")
+    lacking = [name for name in grids if name not in seen]
+    if lacking and not set(lacking) <= set(fixed(quantised.network)):
+        raise NumberError(f"moments of calibration samples lack layers that are recoded: {', '.join(lacking)}")
 
 
 def _tops(
@@ -182,12 +194,17 @@ class _Recoding:
         self.matrices = dict(quantised.matrices)
         self.squeezes = {name: squeeze for name, squeeze in quantised.squeezes.items() if name not in grids}
 
-    def run(self, method: str, samples: Inputs | None, windows: int, seed: int) -> None:
+    def run(self, method: str, samples: Inputs | Mapping[str, Moments] | None, windows: int, seed: int) -> None:
         """Recode each layer for inputs as the float network gives them, or (method "sequence") as the layers before give them."""
         network = self.quantised.network
         recoded = [layer for layer in network.matrix_layers if layer.name in self.grids]
-        if samples is None or method == "output":
-            seen = {} if samples is None else moments(network, samples, self.grids, windows=windows, seed=seed)
+        if samples is None or isinstance(samples, Mapping) or method == "output":
+            if samples is None:
+                seen: Mapping[str, Moments] = {}
+            elif isinstance(samples, Mapping):
+                seen = samples
+            else:
+                seen = moments(network, samples, self.grids, windows=windows, seed=seed)
             for layer in recoded:
                 self.change(layer, seen.get(layer.name))
             return

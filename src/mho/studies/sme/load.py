@@ -9,6 +9,7 @@ from typing import Any
 
 import mho
 from mho.network.samples import Samples
+from mho.number.moments import Moments, moments
 from mho.studies.real import Real
 from mho.studies.sme.chips import dense, squeezing
 from mho.studies.stages import FILE as STAGES_FILE
@@ -80,6 +81,12 @@ class Subject(Real):
         if not self.is_real:
             return eight(mho.zoo.load(self.name, weights="seeded"))
         return mho.number.quantise(self.network) if self.network.codes else eight(self.network, self.calibration.inputs)
+
+    @cached_property
+    def moments(self) -> Mapping[str, Moments]:
+        """What the layers' inputs are like on the samples by which rounding goes."""
+        network = self.quantised.network
+        return moments(network, self.calibration.inputs, [layer.name for layer in network.weighted])
 
 
 def spread(samples: Samples, count: int) -> Samples:

@@ -208,7 +208,7 @@ def for_outputs(subject: Subject, significant: int, top: int) -> dict[str, Any]:
     """Judge a window and planes squeezed out by rounding for outputs, and count the arrays."""
     coded = mho.number.recode(
         subject.quantised, mho.number.Grid.window(BITS, significant), method="output",
-        samples=subject.calibration.inputs, squeeze=top, tile=squeezing().array.columns,
+        samples=subject.moments, squeeze=top, tile=squeezing().array.columns,
     )  # fmt: skip
     return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
 
@@ -236,8 +236,7 @@ class Curve:
         codings = [base]
         for planes in PLANES:
             self._say(f"recoding to {planes:g} planes")
-            samples = self.subject.calibration.inputs
-            codings.append(mho.number.recode(base, Planes(planes), method="output", samples=samples))
+            codings.append(mho.number.recode(base, Planes(planes), method="output", samples=self.subject.moments))
         return codings
 
     @cached_property

@@ -22,8 +22,8 @@ SQUEEZED = ((3, 0), (3, 2), (3, 4))
 @measured("accuracy, {0}")
 def form_accuracy(subject: Subject, form: str) -> dict[str, Any]:
     """Judge another quantiser, rounded for outputs, and count its arrays."""
-    grid, samples = mho.number.Grid.parse(form), subject.calibration.inputs
-    coded = mho.number.recode(subject.quantised, grid, method="output", samples=samples)
+    grid = mho.number.Grid.parse(form)
+    coded = mho.number.recode(subject.quantised, grid, method="output", samples=subject.moments)
     return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
 
 
