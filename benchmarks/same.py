@@ -112,9 +112,9 @@ def _compare_lists(old: list[Any], new: list[Any], path: str, into: Differences)
                 _alone(kind, text, path, into)
         into.counts["equal"] += (Counter(old) & Counter(new)).total()
         return
-    by_id = [_by_id(each) for each in (old, new)]
-    if all(by_id):
-        compare(*by_id, path, into)
+    before, after = _by_id(old), _by_id(new)
+    if before and after:
+        compare(before, after, path, into)
         return
     if len(old) != len(new):
         into.note("figure", f"{path} (length)", len(old), len(new))

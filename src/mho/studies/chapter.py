@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from mho.studies.numbers import counted
 from mho.studies.rows import TOLERANCE, Bar, Part, Plot, Row, Table, mean
+
+Measured = Mapping[str, Mapping[str, Any]]
+"""What was measured of each network, by its name."""
 
 
 def why(ours: float | None, paper: float | None, *, higher: str = "", lower: str = "") -> str:

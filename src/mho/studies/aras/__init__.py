@@ -5,8 +5,8 @@ from __future__ import annotations
 from mho.studies.aras.accuracy import accuracy
 from mho.studies.aras.energy import energy
 from mho.studies.aras.lifetime import lifetime
-from mho.studies.aras.measure import Costs, Runs, Subject, costs, costs_of, papers, systolic_cost, systolic_costs, timed
-from mho.studies.aras.measure_real import real_costs, real_costs_of
+from mho.studies.aras.measure import Costs, Runs, Subject, costs_of, papers, systolic_cost, timed
+from mho.studies.aras.measure_real import real_costs_of
 from mho.studies.aras.overheads import overheads
 from mho.studies.aras.paper import PAPER
 from mho.studies.aras.pulses import pulses
@@ -35,7 +35,9 @@ def measure_part(work: Work, name: str) -> None:
 def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper."""
     check_data(work)
-    found, arrays, real = costs(work), systolic_costs(work), real_costs(work)
+    found = {name: costs_of(work, name) for name in timed(work)}
+    arrays = {name: systolic_cost(work, Subject(name)) for name in timed(work)}
+    real = {each.name: real_costs_of(work, each.name) for each in chosen(work)}
     chapters = (
         pulses(work, found, real),
         speed(work, found),

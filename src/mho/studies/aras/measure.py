@@ -18,6 +18,7 @@ import mho
 from mho.machine import systolic
 from mho.machine.systolic import Systolic
 from mho.studies.aras.paper import NETWORKS
+from mho.studies.chapter import Measured
 from mho.studies.work import Work
 
 MORE = ("resnet18", "mobilenet_v2", "vit-b16", "gpt2")
@@ -42,7 +43,7 @@ REAL_TIME_ELSE_PER_S = 30.0
 CENTRE = "that of BRW"
 """Stands for the centre that BRW has chosen: choosing takes a simulation for each candidate."""
 
-Runs = Mapping[str, Mapping[str, Any]]
+Runs = Measured
 """Measurements of a network, by configuration."""
 Costs = Mapping[str, Runs]
 """By network."""
@@ -174,12 +175,7 @@ def spread(quantised: mho.number.QuantisedNetwork) -> float:
     return math.sqrt(squares / weights) if weights else 0.0
 
 
-def costs(work: Work) -> dict[str, dict[str, dict[str, Any]]]:
-    """Measure every network in every configuration that it has: by network, then by configuration."""
-    return {name: costs_of(work, name) for name in timed(work)}
-
-
-def costs_of(work: Work, name: str) -> dict[str, dict[str, Any]]:
+def costs_of(work: Work, name: str) -> Runs:
     """Measure a network in every configuration that it has."""
     subject, runs = Subject(name), dict[str, dict[str, Any]]()
     for each in ("banks", "replication", "adaptive") if name in LARGE else BY_NAME:
@@ -203,8 +199,3 @@ def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
         }
 
     return work.measure(f"{subject.name}, {SYSTOLIC}", compute, Systolic.load(SYSTOLIC))
-
-
-def systolic_costs(work: Work) -> dict[str, dict[str, Any]]:
-    """Measure every network on the systolic array."""
-    return {name: systolic_cost(work, Subject(name)) for name in timed(work)}

@@ -13,8 +13,8 @@ from typing import Any
 import mho
 from mho.network.samples import Samples
 from mho.number.accuracy import classified
-from mho.studies.aras.measure import Costs, Runs
-from mho.studies.real import Real, chosen
+from mho.studies.aras.measure import Runs
+from mho.studies.real import Real
 from mho.studies.work import Work, measured
 
 EXCEEDS = 3.0
@@ -123,11 +123,6 @@ def placed(subject: Subject, centre: int | None) -> dict[str, Any]:
     strategy = mho.Strategy().with_(VARIANTS["narrow"], schedule="overlap", placement="pulses")
     strategy = strategy.with_(alignment="none" if centre is None else centre)
     return _written(mho.compile(subject.quantised, subject.chip, strategy))
-
-
-def real_costs(work: Work) -> Costs:
-    """Measure pulses and accuracy of each real network, with each variant: by network, then by variant."""
-    return {real.name: real_costs_of(work, real.name) for real in chosen(work)}
 
 
 def real_costs_of(work: Work, name: str) -> Runs:

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mho.studies.chapter import Chapter, why
+from mho.studies.chapter import Chapter, Measured, why
 from mho.studies.recross.paper import PAPER
-
-Found = Mapping[str, Mapping[str, Any]]
 
 LABELS = {
     "naive": "naive",
@@ -33,7 +31,7 @@ def gain(found: Mapping[str, Any], of: str, over: str, what: str) -> float:
     return figure(found[over], what) / figure(found[of], what)
 
 
-def against(found: Found, real: tuple[str, ...]) -> Chapter:
+def against(found: Measured, real: tuple[str, ...]) -> Chapter:
     """Set every design's time and energy side by side, and the gains beside the paper's."""
     chapter = PAPER.chapter("against")
     for name, runs in found.items():
@@ -82,7 +80,7 @@ PAIRS = {
 """Gains that are told: of which design, over which."""
 
 
-def _gains(chapter: Chapter, found: Found, real: tuple[str, ...]) -> None:
+def _gains(chapter: Chapter, found: Measured, real: tuple[str, ...]) -> None:
     for what in ("time", "energy"):
         for pair, label in PAIRS.items():
             of, over = pair.split("/")
@@ -109,7 +107,7 @@ STAGES = {"published": ("groups", "copies", "modes"), "ours": ("groups", "copies
 """What is added to the naive mapping."""
 
 
-def ideas(found: Found) -> Chapter:
+def ideas(found: Measured) -> Chapter:
     """Show what each of the three ideas adds."""
     chapter, ways = PAPER.chapter("ideas"), {"published": "as published", "ours": "ours"}
     for name, runs in found.items():
@@ -134,7 +132,7 @@ def ideas(found: Found) -> Chapter:
 PROCESSORS = {"cpu": "embedding_bag here", "gpu": "GPU memory (roofline)", "dram": "DRAM channel (roofline)"}
 
 
-def processors(found: Found, designs: Found) -> Chapter:
+def processors(found: Measured, designs: Measured) -> Chapter:
     """Set ours beside processors and memories."""
     chapter, paper = PAPER.chapter("processors"), PAPER.printed("processors").get("mean")
     because = {side: PAPER.says(f"processors-{side}") for side in ("higher", "lower")}

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from mho.studies.chapter import Chapter
+from mho.studies.chapter import Chapter, Measured
 from mho.studies.recross.against import figure, gain
 from mho.studies.recross.paper import PAPER
 
-Found = Mapping[str, Mapping[str, Any]]
 
-
-def traces(found: Found) -> Chapter:
+def traces(found: Measured) -> Chapter:
     """Tell what the traces are like."""
     chapter = PAPER.chapter("traces")
     for name, each in found.items():
@@ -39,7 +34,7 @@ WAYS = {
 }  # fmt: skip
 
 
-def groups(found: Found) -> Chapter:
+def groups(found: Measured) -> Chapter:
     """Compare ways to group rows."""
     chapter = PAPER.chapter("groups")
     for name, each in found.items():
@@ -57,7 +52,7 @@ def groups(found: Found) -> Chapter:
     return chapter
 
 
-def law(found: Found) -> Chapter:
+def law(found: Measured) -> Chapter:
     """Show how gains follow co-occurrence."""
     chapter, shares = PAPER.chapter("law"), {"recross": "ReCross", "ours": "ours"}
     for cohesion, runs in found.items():
@@ -87,7 +82,7 @@ OVER = {
 }
 
 
-def sweeps(found: Found) -> Chapter:
+def sweeps(found: Measured) -> Chapter:
     """Show time and energy over array height, batch, area and port."""
     chapter, titles = PAPER.chapter("sweeps"), {"time": "time of a batch", "energy": "energy of a query"}
     for name, each in found.items():

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mho.studies.chapter import Chapter
+from mho.studies.chapter import Chapter, Measured
 from mho.studies.sme.measure import TOPS, WINDOWS, agreement, allowed
 from mho.studies.sme.paper import PAPER
 
-Found = Mapping[str, Mapping[str, Any]]
 
-
-def accuracy(found: Mapping[str, Found]) -> Chapter:
+def accuracy(found: Mapping[str, Measured]) -> Chapter:
     """List what is lost for each window and number of planes."""
     chapter = PAPER.chapter("accuracy")
     for name, runs in found.items():
@@ -24,10 +22,8 @@ def accuracy(found: Mapping[str, Found]) -> Chapter:
             lost = 100 * (base["right"] - run["right"]) / base["samples"]
             words = "by the paper's rules" if rule == "paper" else "rounded for outputs"
             note = f"{run['right']} of {run['samples']} right, {base['right']} in 8 bits; {_same(base, run)}."
-            chapter.add(
-                f"{rule}/S{width}x{planes}", name, f"accuracy lost, S = {width}, x = {planes}, {words}", "points",
-                lost, note=note, network=name,
-            )  # fmt: skip
+            series, quantity = f"{rule}/S{width}x{planes}", f"accuracy lost, S = {width}, x = {planes}, {words}"
+            chapter.add(series, name, quantity, "points", lost, note=note, network=name)
     names = list(found)
     for significant in WINDOWS:
         columns = {f"paper/S{significant}x{top}": f"x = {top}" for top in TOPS}
@@ -38,7 +34,9 @@ def accuracy(found: Mapping[str, Found]) -> Chapter:
     return chapter
 
 
-def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str, Any]]], best: Found) -> Chapter:
+def curve(
+    counts: Measured, bases: Measured, points: Mapping[str, Sequence[Mapping[str, Any]]], best: Measured
+) -> Chapter:
     """Set arrays against accuracy, and name the fewest arrays within the limit."""
     chapter = PAPER.chapter("curve")
     for name, found in points.items():
@@ -50,10 +48,10 @@ def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str
             if member in members:
                 continue
             members.append(member)
+            error = "" if point["error"] is None else f"; error {point['error']:.2g}"
             note = (
                 f"{point['arrays']} arrays of {dense}, {point['alone']} where none is shared; {point['right']} of "
-                f"{point['samples']} right, {first['right']} in 8 bits; {_same(first, point)}"
-                f"{_error(point)}."
+                f"{point['samples']} right, {first['right']} in 8 bits; {_same(first, point)}{error}."
             )
             lost = 100 * (first["right"] - point["right"]) / first["samples"]
             what = f"accuracy lost with {fewer:.2f} times fewer arrays"
@@ -79,20 +77,13 @@ def curve(counts: Found, bases: Found, points: Mapping[str, Sequence[Mapping[str
         chapter.add("best-lost", name, "samples lost", "samples", float(lost), note=note, network=name)
         same = 100 * agreement(base, least)
         chapter.add("best-same", name, "samples in the same class as in 8 bits", "%", same, note=note, network=name)
-    columns = {
-        "best": "fewer than dense", "best-alone": "none shared", "best-apart": "than dense apart", "best-lost": "samples lost",
-        "best-same": "same class, %",
-    }  # fmt: skip
+    shared, alone = "up to two blocks share an array", "none shared"
+    columns = {"best": "fewer than dense", "best-alone": alone, "best-apart": "than dense apart"}
+    columns |= {"best-lost": "samples lost", "best-same": "same class, %"}
     chapter.table("Times fewer arrays within the limit", "network", list(best), columns)
-    chapter.plot(
-        "best", "Times fewer arrays than dense, within the limit", "times", list(best),
-        {"best": "up to two blocks share an array", "best-alone": "none shared"}, 1.0,
-    )  # fmt: skip
+    title, drawn = "Times fewer arrays than dense, within the limit", {"best": shared, "best-alone": alone}
+    chapter.plot("best", title, "times", list(best), drawn, 1.0)
     return chapter
-
-
-def _error(point: Mapping[str, Any]) -> str:
-    return "" if point["error"] is None else f"; error {point['error']:.2g}"
 
 
 def _same(base: Mapping[str, Any], run: Mapping[str, Any]) -> str:

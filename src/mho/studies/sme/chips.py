@@ -20,11 +20,7 @@ def squeezing(turns: int = 1) -> mho.Chip:
 @cache
 def dense() -> mho.Chip:
     """Return preset sme as it is without index memories and row shifts: ISAAC's parts, cells of one bit, dense weights."""
-    parts = squeezing()
-    changes = {
-        "array.cell_bits": parts.array.cell_bits,
-        "array.pulses_full_range": parts.array.pulses_full_range,
-        "group.arrays": parts.group.arrays,
-        "tile.groups": parts.tile.groups,
-    }
+    array, group, tile = squeezing().array, squeezing().group, squeezing().tile
+    changes = {"array.cell_bits": array.cell_bits, "array.pulses_full_range": array.pulses_full_range}
+    changes |= {"group.arrays": group.arrays, "tile.groups": tile.groups}
     return mho.Chip.load("isaac").override(changes, source="study: as preset sme", name="isaac-style")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from mho.studies.chapter import Chapter
+from mho.studies.chapter import Chapter, Measured
 from mho.studies.sme.paper import PAPER
 
-Found = Mapping[str, Mapping[str, Any]]
 RUNS = {
     "dense": "dense (ISAAC-style)",
     "sre": "SRE",
@@ -18,7 +16,7 @@ RUNS = {
 }
 
 
-def layers(counts: Found, found: Found) -> Chapter:
+def layers(counts: Measured, found: Measured) -> Chapter:
     """List the arrays of every layer."""
     chapter = PAPER.chapter("layers")
     for name, runs in found.items():
@@ -48,7 +46,7 @@ TITLES = {
 }
 
 
-def cost(found: Mapping[str, Found]) -> Chapter:
+def cost(found: Mapping[str, Measured]) -> Chapter:
     """Set arrays, time and energy side by side."""
     chapter, names = PAPER.chapter("cost"), list(found)
     for name, runs in found.items():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from mho.studies.chapter import Chapter
+from mho.studies.chapter import Chapter, Measured
 from mho.studies.sme.measure import PRUNED, TOPS, WINDOWS, windows_of
 from mho.studies.sme.paper import PAPER
 
-Found = Mapping[str, Mapping[str, Any]]
 COLUMNS = {
     "dense": "dense, 8 bits",
     "separate": "apart",
@@ -23,7 +21,7 @@ COLUMNS = {
 }
 
 
-def crossbars(found: Found, seeded: Sequence[str]) -> Chapter:
+def crossbars(found: Measured, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network in every way."""
     chapter = PAPER.chapter("crossbars", pruned=PRUNED)
     for name, each in found.items():
@@ -43,7 +41,7 @@ def labels(seeded: Sequence[str]) -> dict[str, str]:
     return {name: f"{name} (seeded weights)" for name in seeded}
 
 
-def windows(found: Found, bits: Found, seeded: Sequence[str]) -> Chapter:
+def windows(found: Measured, bits: Measured, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network for every window and number of planes."""
     chapter = PAPER.chapter("windows")
     for name, each in bits.items():
@@ -60,7 +58,7 @@ def windows(found: Found, bits: Found, seeded: Sequence[str]) -> Chapter:
     return chapter
 
 
-def planes(bits: Found) -> Chapter:
+def planes(bits: Measured) -> Chapter:
     """Show the bits of each plane."""
     chapter, members = PAPER.chapter("planes"), [f"bit {plane}" for plane in range(6, -1, -1)]
     for name, each in bits.items():

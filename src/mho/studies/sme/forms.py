@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from mho.studies.chapter import Chapter
+from mho.studies.chapter import Chapter, Measured
 from mho.studies.numbers import counted
 from mho.studies.sme.measure_forms import CELLS, FORMS, SQUEEZED
 from mho.studies.sme.paper import PAPER
 
-Found = Mapping[str, Mapping[str, Any]]
 
-
-def forms(found: Found, counts: Found, bases: Found) -> Chapter:
+def forms(found: Measured, counts: Measured, bases: Measured) -> Chapter:
     """List other quantisers."""
     chapter = PAPER.chapter("forms")
     for name, runs in found.items():
@@ -29,7 +24,7 @@ def forms(found: Found, counts: Found, bases: Found) -> Chapter:
     return chapter
 
 
-def cells(found: Found) -> Chapter:
+def cells(found: Measured) -> Chapter:
     """List arrays in other cells."""
     chapter = PAPER.chapter("cells")
     ways = {"lossless": "lossless", **{f"{s}/{x}": f"S = {s}, x = {x}" for s, x in SQUEEZED}}
@@ -46,7 +41,7 @@ def cells(found: Found) -> Chapter:
     return chapter
 
 
-def beyond(found: Found) -> Chapter:
+def beyond(found: Measured) -> Chapter:
     """List what networks take that exceed their chip."""
     chapter = PAPER.chapter("beyond")
     for name, runs in found.items():

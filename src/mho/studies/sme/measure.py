@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import mho
 from mho.mapping import Frontier, map_network
-from mho.mapping.rivals import compress_rows, pack_blocks, prune
+from mho.mapping.rivals import CompressedRows, compress_rows, pack_blocks, prune
 from mho.network.samples import Samples
 from mho.number import Planes
 from mho.number.accuracy import predicted
@@ -42,6 +42,8 @@ TURNS = 2
 """Blocks of a layer that may share an array where layers choose their codings."""
 PRUNED = 0.3
 """Share of weights that PIM-Prune's rows and columns take away."""
+STRIP = 16
+"""Columns of cells that share their rows in SRE."""
 SEEN = 32
 """Calibration samples by which a layer's coding is judged, at most so many MACS."""
 MACS = 1.5e9
@@ -72,8 +74,12 @@ def arrays_of(quantised: mho.number.QuantisedNetwork, turns: int = 1) -> int:
 
 def squeezed(quantised: mho.number.QuantisedNetwork, significant: int, top: int) -> mho.number.QuantisedNetwork:
     """Return the network by the paper's rules: to the nearest weight of a window, planes squeezed out by dropping bits."""
-    found = mho.number.recode(quantised, mho.number.Grid.window(BITS, significant))
-    return mho.number.squeeze(found, top, tile=squeezing().array.columns) if top else found
+    return dropped(mho.number.recode(quantised, mho.number.Grid.window(BITS, significant)), top)
+
+
+def dropped(window: mho.number.QuantisedNetwork, top: int) -> mho.number.QuantisedNetwork:
+    """Squeeze top planes out of weights of a window, as the paper does."""
+    return mho.number.squeeze(window, top, tile=squeezing().array.columns) if top else window
 
 
 def dense_arrays(quantised: mho.number.QuantisedNetwork, cells: int, packing: str = "diagonal") -> int:
@@ -105,19 +111,22 @@ def counts(subject: Subject) -> dict[str, Any]:
         "lossless": arrays_of(quantised),
     }
     signed = {key: whole(matrix.centred) for key, matrix in quantised.matrices.items()}
-    rows = [
-        compress_rows(
-            weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
-            unit_rows=array.rows, unit_columns=16, order="plane",
-        )
-        for weights in signed.values()
-    ]  # fmt: skip
+    rows = [strips(weights) for weights in signed.values()]
     found["sre"] = sum(each.crossbars for each in rows)
     found["sre-stacked"] = sum(each.stacked for each in rows)
     wide = array.columns // BITS
     pruned = {key: prune(weights, PRUNED, array.rows, wide).matrices for key, weights in signed.items()}
     found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
     return found
+
+
+def strips(weights: npt.NDArray[np.int16]) -> CompressedRows:
+    """Compress the rows of a layer's weights as SRE does, in strips of STRIP columns, planes and signs apart."""
+    array = squeezing().array
+    return compress_rows(
+        weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
+        unit_rows=array.rows, unit_columns=STRIP, order="plane",
+    )  # fmt: skip
 
 
 def whole(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -144,9 +153,9 @@ def windows(subject: Subject) -> dict[str, Any]:
     quantised = subject.quantised
     found: dict[str, Any] = {"arrays": {}, "planes": {}}
     for significant in windows_of(subject.name):
-        for top in TOPS:
-            found["arrays"][f"{significant}/{top}"] = arrays_of(squeezed(quantised, significant, top))
-        found["planes"][str(significant)] = planes_of(squeezed(quantised, significant, 0))
+        window = squeezed(quantised, significant, 0)
+        found["arrays"] |= {f"{significant}/{top}": arrays_of(dropped(window, top)) for top in TOPS}
+        found["planes"][str(significant)] = planes_of(window)
     found["planes"]["8-bit"] = planes_of(quantised)
     return found
 
@@ -223,6 +232,17 @@ def grid_accuracy(subject: Subject) -> dict[str, dict[str, Any]]:
     return judgements
 
 
+@lru_cache(maxsize=1)
+def recoded(subject: Subject, picks: tuple[int, ...]) -> mho.number.QuantisedNetwork:
+    """Recode the layers by the codings picked, one after another on what the recoded ones before them give."""
+    names = [layer.name for layer in subject.network.matrix_layers]
+    forms = {name: Planes(PLANES[k - 1]) for name, k in zip(names, picks, strict=True) if k}
+    if not forms:
+        return subject.quantised
+    samples = spread(subject.calibration, IN_SEQUENCE).inputs
+    return mho.number.recode(subject.quantised, forms, method="sequence", samples=samples)
+
+
 class Curve:
     """The codings of one network, its frontier, and the points of its curve."""
 
@@ -264,15 +284,6 @@ class Curve:
         picks += [(PLANES.index(planes) + 1,) * layers for planes in EVERYWHERE]
         return list(dict.fromkeys(picks))
 
-    def coded(self, picks: Sequence[int]) -> mho.number.QuantisedNetwork:
-        """Recode the layers, one after another on what the recoded ones before them give."""
-        names = [layer.name for layer in self.subject.network.matrix_layers]
-        forms = {name: Planes(PLANES[k - 1]) for name, k in zip(names, picks, strict=True) if k}
-        if not forms:
-            return self.subject.quantised
-        samples = spread(self.subject.calibration, IN_SEQUENCE).inputs
-        return mho.number.recode(self.subject.quantised, forms, method="sequence", samples=samples)
-
     def points(self) -> list[dict[str, Any]]:
         """Judge all choices on as many samples as a curve needs."""
         return [self.judged(picks, self.subject.samples, "a curve") for picks in self.choices()]
@@ -281,7 +292,7 @@ class Curve:
         """Judge one choice of codings, and count its arrays with and without turns."""
 
         def compute() -> dict[str, Any]:
-            coded = self.coded(picks)
+            coded = recoded(self.subject, tuple(picks))
             return {**judged(coded, samples), "arrays": arrays_of(coded, TURNS), "alone": arrays_of(coded)}
 
         key = "".join(map(str, picks))

@@ -12,14 +12,11 @@ from typing import Any
 
 import mho
 from mho.mapping import map_network
-from mho.mapping.rivals import compress_rows
 from mho.studies.sme.chips import dense, squeezing
 from mho.studies.sme.load import Subject
-from mho.studies.sme.measure import BITS, TURNS, Curve, whole
+from mho.studies.sme.measure import STRIP, TURNS, recoded, strips, whole
 from mho.studies.work import measured
 
-STRIP = 16
-"""Columns of cells that share their rows in SRE."""
 EXCEEDS = 3.0
 """How many times the dense network exceeds its chip."""
 COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
@@ -37,7 +34,7 @@ def costs(subject: Subject, few: Sequence[int] | None) -> dict[str, Any]:
         "lossless": simulated(eight, squeezing(), "squeezed"),
     }
     if few is not None:
-        coded = Curve(subject).coded(few)
+        coded = recoded(subject, tuple(few))
         found["few"] = simulated(coded, squeezing(), "squeezed")
         found["folded"] = simulated(coded, squeezing(TURNS), "squeezed", turns=TURNS)
     budget = plain["arrays"]
@@ -49,23 +46,17 @@ def costs(subject: Subject, few: Sequence[int] | None) -> dict[str, Any]:
 @measured("beyond the chip")
 def beyond(subject: Subject, few: Sequence[int]) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
-    found: dict[str, Any] = {}
-    eight = subject.quantised
-    plain = map_network(eight, dense()).arrays
-    groups = max(1, round(plain / EXCEEDS))
+    found, eight = dict[str, Any](), subject.quantised
+    groups = max(1, round(map_network(eight, dense()).arrays / EXCEEDS))
     for run, quantised, chip, mapping in (
         ("dense", eight, dense(), "dense"),
-        ("few", Curve(subject).coded(few), squeezing(), "squeezed"),
+        ("few", recoded(subject, tuple(few)), squeezing(), "squeezed"),
     ):
         sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
-        report = mho.simulate(
-            mho.compile(quantised, sized, mho.Strategy().with_(schedule="overlap", mapping=mapping))
-        ).to_dict()
-        writes = report["writes"]
-        found[run] = {
-            "latency_s": report["latency_s"], "pulses": writes["pulses"], "addressed": writes["addressed"],
-            "groups": groups,
-        }  # fmt: skip
+        program = mho.compile(quantised, sized, mho.Strategy().with_(schedule="overlap", mapping=mapping))
+        report = mho.simulate(program).to_dict()
+        found[run] = {"latency_s": report["latency_s"], "groups": groups}
+        found[run] |= {name: report["writes"][name] for name in ("pulses", "addressed")}
     return found
 
 
@@ -76,16 +67,14 @@ def simulated(quantised: mho.number.QuantisedNetwork, chip: mho.Chip, mapping: s
     sized = chip.override({"tiles": tiles}, source="study: as many tiles as the network fills")
     program = mho.compile(quantised, sized, mho.Strategy().with_(options, schedule="naive", mapping=mapping))
     report = mho.simulate(program)
-    energy: dict[str, float] = {}
-    compute = 0.0
-    for entry in report.account.entries:
-        if entry.kind == "compute":
-            energy[entry.component] = energy.get(entry.component, 0.0) + entry.joules
-            compute += entry.joules
+    entries = [entry for entry in report.account.entries if entry.kind == "compute"]
+    energy = dict.fromkeys((entry.component for entry in entries), 0.0)
+    for entry in entries:
+        energy[entry.component] += entry.joules
     return {
         "arrays": arrays,
         "latency_s": report.latency_s,
-        "compute_j": compute,
+        "compute_j": sum(entry.joules for entry in entries),
         "by_component": energy,
         "area_m2": sized.roll_up().area_m2.total,
         "layers": [
@@ -103,11 +92,7 @@ def compressed(quantised: mho.number.QuantisedNetwork, plain: dict[str, Any]) ->
     energy = {key: joules for key, joules in plain["by_component"].items() if key not in COMPRESSED}
     layers, arrays = [], 0
     for layer in quantised.network.matrix_layers:
-        weights = whole(quantised.matrices[layer.name].centred)
-        found = compress_rows(
-            weights, rows=array.rows, columns=array.columns, cell_bits=array.cell_bits, weight_bits=BITS,
-            unit_rows=array.rows, unit_columns=STRIP, order="plane",
-        )  # fmt: skip
+        found = strips(whole(quantised.matrices[layer.name].centred))
         times = layer.windows * steps
         conversions = found.units * STRIP * times
         for component, event, count in (

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from mho.studies.chapter import Chapter, why
+from mho.studies.chapter import Chapter, Measured, why
 from mho.studies.sme.load import STAGES
 from mho.studies.sme.measure import TOPS
 from mho.studies.sme.paper import PAPER
 
-Found = Mapping[str, Mapping[str, Any]]
 STEPS = (
     ("bits", "factor: 16 bits in pairs to 16 bits by an offset", "wide-pairs", "wide"),
     ("width", "factor: 16 bits to 8", "wide", "dense"),
@@ -18,7 +16,7 @@ STEPS = (
 )
 
 
-def origin(counts: Found, bits: Found, best: Mapping[str, float], *, compared: bool) -> Chapter:
+def origin(counts: Measured, bits: Measured, best: Mapping[str, float], *, compared: bool) -> Chapter:
     """Take the ratio apart for every network; `best` says how many times fewer arrays than dense lose fewer than 0.3 points."""
     chapter = PAPER.chapter("origin")
     names = list(counts)
