@@ -80,6 +80,10 @@ class Paper:
         """Return the study's sentence of a name with values in it; KeyError where there is none, or a value is missing."""
         return str(self._content["sentences"][name]).format(**values)
 
+    def labels(self, name: str) -> dict[str, str]:
+        """Return how the study's tables call some things: designs, runs, kinds of figures."""
+        return dict(self._content["labels"][name])
+
     def chapter(self, part: str, **values: Any) -> Chapter:
         """Begin a part of the study under its title, its section of the paper and its text, with values in it."""
         about = self._content["parts"][part]

@@ -10,15 +10,7 @@ import numpy as np
 from mho.studies.chapter import Chapter, Measured, why
 from mho.studies.recross.paper import PAPER
 
-LABELS = {
-    "naive": "naive",
-    "frequency": "frequency",
-    "nmars": "nMARS-like",
-    "nmars-copies": "nMARS-like with copies",
-    "nmars-whole": "nMARS-like, whole resolution",
-    "recross": "ReCross",
-    "ours": "ours",
-}
+LABELS = PAPER.labels("designs")
 
 
 def figure(found: Mapping[str, Any], what: str) -> float:
@@ -47,15 +39,7 @@ def against(found: Measured, real: tuple[str, ...]) -> Chapter:
             ):
                 chapter.add(f"{series}/{design}", name, f"{quantity}, {label}", unit, value, network=name)
     _gains(chapter, found, real)
-    titles = {
-        "parts": "Activations of a bag",
-        "time": "Time of a batch, mean",
-        "p99": "Time of a batch, 99th percentile",
-        "energy": "Energy of a query",
-        "area": "Area of the groups in use and of their share of tiles",
-        "bound": "Time over its lower bound (whatever copies are chosen)",
-    }
-    chapter.tables(titles, "trace", list(found), LABELS)
+    chapter.tables(PAPER.labels("figures"), "trace", list(found), LABELS)
     return chapter
 
 
@@ -66,17 +50,7 @@ SIDES = {
     )
 }  # fmt: skip
 """Why a gain is above the paper's, and why below, by what is gained and over what."""
-PAIRS = {
-    "recross/nmars": "ReCross over nMARS-like",
-    "recross/nmars-whole": "ReCross over nMARS-like, whole resolution",
-    "recross/naive": "ReCross over naive",
-    "ours/nmars": "ours over nMARS-like",
-    "ours/nmars-copies": "ours over nMARS-like with copies",
-    "ours/nmars-whole": "ours over nMARS-like, whole resolution",
-    "ours/naive": "ours over naive",
-    "ours/frequency": "ours over frequency",
-    "ours/recross": "ours over ReCross",
-}
+PAIRS = PAPER.labels("gains")
 """Gains that are told: of which design, over which."""
 
 

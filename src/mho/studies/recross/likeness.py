@@ -28,10 +28,7 @@ def traces(found: Measured) -> Chapter:
     return chapter
 
 
-WAYS = {
-    "id": "id", "frequency": "frequency", "greedy": "greedy (ReCross)", "fast": "fast", "hypergraph": "hypergraph",
-    "best": "best", "least": "at least",
-}  # fmt: skip
+WAYS = PAPER.labels("groupings")
 
 
 def groups(found: Measured) -> Chapter:
@@ -74,12 +71,7 @@ def law(found: Measured) -> Chapter:
 
 
 SWEPT = {"naive": "naive", "nmars": "nMARS-like", "recross": "ReCross", "ours": "ours"}
-OVER = {
-    "height": "rows of an array",
-    "batch": "queries of a batch",
-    "budget": "area over one copy",
-    "port": "bits of a tile's port",
-}
+OVER = PAPER.labels("swept")
 
 
 def sweeps(found: Measured) -> Chapter:

@@ -7,13 +7,7 @@ from collections.abc import Mapping
 from mho.studies.chapter import Chapter, Measured
 from mho.studies.sme.paper import PAPER
 
-RUNS = {
-    "dense": "dense (ISAAC-style)",
-    "sre": "SRE",
-    "lossless": "squeezed, lossless",
-    "few": "squeezed, few planes",
-    "folded": "few planes, folded",
-}
+RUNS = PAPER.labels("runs")
 
 
 def layers(counts: Measured, found: Measured) -> Chapter:
@@ -36,14 +30,7 @@ def layers(counts: Measured, found: Measured) -> Chapter:
     return chapter
 
 
-TITLES = {
-    "arrays": "Arrays of one copy",
-    "area": "Area of the whole chip, index memories and row shifts included",
-    "time": "Time of one inference, one copy",
-    "energy": "Energy of computing",
-    "less": "Times less energy than dense",
-    "speed": "Speed-up over dense with equal arrays",
-}
+TITLES = PAPER.labels("costs")
 
 
 def cost(found: Mapping[str, Measured]) -> Chapter:

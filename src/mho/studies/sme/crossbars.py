@@ -8,17 +8,7 @@ from mho.studies.chapter import Chapter, Measured
 from mho.studies.sme.measure import PRUNED, TOPS, WINDOWS, windows_of
 from mho.studies.sme.paper import PAPER
 
-COLUMNS = {
-    "dense": "dense, 8 bits",
-    "separate": "apart",
-    "pairs": "in pairs",
-    "wide": "16 bits",
-    "wide-pairs": "16 bits in pairs",
-    "sre": "SRE",
-    "sre-stacked": "SRE stacked",
-    "pruned": "pruned",
-    "lossless": "squeezed, lossless",
-}
+COLUMNS = PAPER.labels("arrays")
 
 
 def crossbars(found: Measured, seeded: Sequence[str]) -> Chapter:
