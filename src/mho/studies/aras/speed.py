@@ -13,6 +13,7 @@ from mho.studies.work import Work
 
 RUNS = {"overlap": "banks", "aras": "replication", "adaptive": "adaptive"}
 """The measurements of schedules alone."""
+FRACTION, BOUND = "part of the paper's upper bound reached by {}", "latency of {} / proven lower bound"
 SPEED_UP = {side: PAPER.says(f"speed-up-{side}") for side in ("lower", "higher")}
 
 
@@ -53,9 +54,9 @@ def _network(chapter: Chapter, name: str, runs: Runs) -> None:
         quantity = f"throughput of {label}"
         chapter.add(f"throughput/{schedule}", name, quantity, "1/s", rate, paper=theirs, note=note, network=name)
         part = 100 * found["write_once_s"] / found["latency_s"]
-        chapter.add(f"fraction/{schedule}", name, _fraction(label), "%", part, network=name)
+        chapter.add(f"fraction/{schedule}", name, FRACTION.format(label), "%", part, network=name)
         ratio = found["latency_s"] / found["bound_s"]
-        chapter.add(f"bound/{schedule}", name, _bound(label), "", ratio, network=name)
+        chapter.add(f"bound/{schedule}", name, BOUND.format(label), "", ratio, network=name)
 
 
 def _speed_up(
@@ -67,14 +68,6 @@ def _speed_up(
     chapter.add(f"speed-up/{schedule}", member, quantity, "", factor, paper=theirs, note=note, network=network)
 
 
-def _fraction(label: str) -> str:
-    return f"part of the paper's upper bound reached by {label}"
-
-
-def _bound(label: str) -> str:
-    return f"latency of {label} / proven lower bound"
-
-
 def _means(work: Work, chapter: Chapter, costs: Costs, schedule: str, label: str) -> None:
     names = papers(work)
     if schedule != "overlap":
@@ -84,8 +77,8 @@ def _means(work: Work, chapter: Chapter, costs: Costs, schedule: str, label: str
     key = {"overlap": "fraction-baseline", "aras": "fraction-aras"}.get(schedule)
     theirs = given(work, key, "mean") if key is not None else None
     because = {} if theirs is None else _fraction_notes(names, costs)
-    chapter.mean(f"fraction/{schedule}", names, _fraction(label), "%", paper=theirs, because=because)
-    chapter.mean(f"bound/{schedule}", names, _bound(label), "")
+    chapter.mean(f"fraction/{schedule}", names, FRACTION.format(label), "%", paper=theirs, because=because)
+    chapter.mean(f"bound/{schedule}", names, BOUND.format(label), "")
 
 
 def _faster(schedule: str, runs: Runs) -> str:
