@@ -93,8 +93,8 @@ def recode(
     do not.
 
     `method` "nearest", "output" or "sequence": see above; the last two draw about `windows` input vectors a layer from `samples`
-    with `seed`, and add `damping` to the mean squares of inputs, as a share of their mean. For "output", `samples` may be what
-    `moments` made of them, so that many recodings share it; `windows` and `seed` then are those that it was given.
+    with `seed`, and add `damping` to the mean squares of inputs, as a share of their mean. For "output", `samples` may be the
+    `moments` that they gave, which many recodings share.
 
     `squeeze`, one number or one by layer: a row of a tile whose largest magnitude needs it is rounded to multiples of
     2^shift, as small a shift as keeps its top planes empty, 0 to `squeeze`; with method "output" later rows make good what
@@ -107,8 +107,6 @@ def recode(
     """
     _check(quantised, method, samples, scale, damping)
     grids: dict[str, Form] = by_owner(quantised.network, grid)
-    if isinstance(samples, Mapping):
-        _check_moments(quantised, method, samples, grids)
     tops = _tops(quantised, grids, squeeze, tile)
     if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
         raise OptionError("weights in planes have scales of their own, fitted, one an output")
@@ -149,12 +147,8 @@ def _check(quantised: QuantisedNetwork, method: str, samples: object, scale: str
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: recode before aligning")
 
 
-def _check_moments(
-    quantised: QuantisedNetwork, method: str, seen: Mapping[str, Moments], grids: Mapping[str, Form]
-) -> None:
-    """Refuse moments where samples themselves are needed, and such as lack a layer that depends on samples."""
-    if method != "output":
-        raise NumberError(f"method {method!r} needs the calibration samples themselves, not their moments")
+def _check_moments(quantised: QuantisedNetwork, seen: Mapping[str, Moments], grids: Mapping[str, Form]) -> None:
+    """Refuse moments that lack a layer whose inputs depend on samples."""
     lacking = [name for name in grids if name not in seen]
     if lacking and not set(lacking) <= set(fixed(quantised.network)):
         raise NumberError(f"moments of calibration samples lack layers that are recoded: {', '.join(lacking)}")
@@ -198,16 +192,19 @@ class _Recoding:
         """Recode each layer for inputs as the float network gives them, or (method "sequence") as the layers before give them."""
         network = self.quantised.network
         recoded = [layer for layer in network.matrix_layers if layer.name in self.grids]
-        if samples is None or isinstance(samples, Mapping) or method == "output":
+        if samples is None or method == "output":
             if samples is None:
                 seen: Mapping[str, Moments] = {}
             elif isinstance(samples, Mapping):
+                _check_moments(self.quantised, samples, self.grids)
                 seen = samples
             else:
                 seen = moments(network, samples, self.grids, windows=windows, seed=seed)
             for layer in recoded:
                 self.change(layer, seen.get(layer.name))
             return
+        if isinstance(samples, Mapping):
+            raise NumberError(f"method {method!r} needs the calibration samples themselves, not their moments")
         constant = fixed(network)
         for layer in recoded:
             if layer.name in constant:
