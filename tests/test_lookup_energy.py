@@ -41,7 +41,7 @@ def counted_of(program: Lookups) -> Counted:
     times = time_lookups(program)
     by_rows = np.bincount(program.sizes, minlength=program.reading.most_rows + 1)
     served = int(np.count_nonzero(np.bincount(program.bags, minlength=1)))
-    return Counted(by_rows, int(program.sent.sum()), times.crossed, served, float(times.batch_s.sum()))
+    return Counted(by_rows, int(program.sent.sum()), times.counted.crossed, served, float(times.batch_s.sum()))
 
 
 @settings(max_examples=100)

@@ -38,7 +38,7 @@ def measured(found: Service) -> dict[str, Any]:
 
 def alike(found: Service, expected: Service) -> None:
     assert measured(found) == measured(expected)
-    for name in ("busy_s", "adcs_s", "ports_s", "adders_s"):
+    for name in ("array_busy_s", "adc_busy_s", "port_busy_s", "adder_busy_s"):
         assert getattr(found, name).tolist() == pytest.approx(getattr(expected, name).tolist(), rel=1e-12)
     assert dict(found.energy) == pytest.approx(dict(expected.energy), rel=1e-12)
 

@@ -55,7 +55,7 @@ def test_times_are_those_of_coroutines_that_queue(program: Lookups) -> None:
         (found.adder_busy_s, bench.adders),
     ):
         assert busy.tolist() == pytest.approx([servers[i].busy for i in range(len(busy))], rel=1e-12, abs=1e-24)
-    assert found.crossed == bench.crossed
+    assert found.counted.crossed == bench.crossed
     assert (found.batch_s >= found.bound_s * (1 - 1e-12)).all()
     # What arrays are busy with is to settle, to wait, and to convert.
     serving = sum(bench.settle_s + bench.convert_s[len(act.lookups)] for act in acts_of(program))
@@ -75,7 +75,7 @@ def test_the_slowest_part_may_be_any(program: Lookups, times: list[float]) -> No
     done = bench.run(bags, acts)
     assert found.query_s.tolist() == pytest.approx(queries_of(program, done), rel=1e-12, abs=0)
     assert (found.batch_s >= found.bound_s * (1 - 1e-12)).all()
-    assert found.crossed == bench.crossed
+    assert found.counted.crossed == bench.crossed
 
 
 def whole(program: Lookups) -> dict[str, np.ndarray]:
@@ -140,7 +140,7 @@ def test_sums_of_one_bag_on_one_array_leave_it_together() -> None:
     program = program_of(trace_of([[0, 0, 1]], rows=(2,)), layout_of([[0], [1]]), chip)
     rules, found = rules_of(program), time_lookups(program)
     one = rules.settle_s + rules.convert_s(1)
-    assert (program.activations, program.parts.tolist(), found.crossed) == (3, [2], 1)
+    assert (program.activations, program.parts.tolist(), found.counted.crossed) == (3, [2], 1)
     assert found.array_busy_s.tolist() == pytest.approx([2 * one, one])
     assert found.adder_busy_s.tolist() == pytest.approx([2 * rules.adder_s, 0])
     # The sum of the other tile is there first, unless its way takes longer than the second activation.

@@ -110,8 +110,8 @@ def test_a_layer_of_zeros_and_ones_is_a_bag_of_rows(
     # Seconds: a window is as long as an activation, and an array is busy as long for its bags as a block for its windows.
     reads = [i for i, each in enumerate(dense.instructions) if isinstance(each, Activate)]
     busy = sum(timing.ends[i] - timing.starts[i] for i in reads)
-    assert served.busy_s.sum() == pytest.approx(groups * bags * float(served.reading.seconds[1]), rel=1e-9)
+    assert served.array_busy_s.sum() == pytest.approx(groups * bags * float(served.reading.seconds[1]), rel=1e-9)
     if features >= WEIGHTS:
-        assert served.busy_s.sum() == pytest.approx(groups * busy, rel=1e-9)
+        assert served.array_busy_s.sum() == pytest.approx(groups * busy, rel=1e-9)
     else:
-        assert served.busy_s.sum() < groups * busy
+        assert served.array_busy_s.sum() < groups * busy

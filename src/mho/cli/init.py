@@ -56,9 +56,11 @@ def _made(what: str, preset: str | None, path: Path) -> tuple[str, str]:
         Chip.load(preset or "aras")
         return chip_template(preset or "aras", path.stem, str(path)), f"mho run resnet20 --chip {path}"
     if what == "strategy":
+        from mho.strategy import Strategy
         from mho.strategy.template import strategy_template
 
-        return strategy_template(preset or "default", path.stem, str(path)), f"mho run resnet20 --strategy {path}"
+        command = "recommend TRACE" if Strategy.load(preset or "default").table_stages else "run resnet20"
+        return strategy_template(preset or "default", path.stem, str(path)), f"mho {command} --strategy {path}"
     if what == "device":
         from mho.machine.analog.devices.template import device_template
 

@@ -18,7 +18,7 @@ from mho.chip import Chip
 from mho.errors import OptionError, choices
 from mho.machine.lookup.service import Service, serve
 from mho.mapping.embedding import Copies, Grouping, Layout, NewRows, Serving, TileOrder, group, replicate
-from mho.mapping.embedding.replicate import ByLoad, NoCopies
+from mho.mapping.embedding.replicate import ByLoad
 from mho.mapping.embedding.seats import room
 from mho.network.trace import Trace
 from mho.strategy import TABLE_STAGES, Strategy
@@ -164,11 +164,11 @@ class Request:
     def _copied(self, strategy: Strategy) -> Layout:
         layout = strategy.get(NewRows).moved(self.mapped(strategy.get(Grouping)), self.history)
         copies, loads = strategy.get(Copies), None
-        if isinstance(copies, NoCopies):
+        if not copies.makes:
             return layout
         if copies.timed:
             chip = strategy.with_(modes="every").get(Serving).on(self.chip, OWN)
-            loads = serve(self.history, layout, chip, dimension=self.dimension, batch=self.batch).busy_s
+            loads = serve(self.history, layout, chip, dimension=self.dimension, batch=self.batch).array_busy_s
         return replicate(
             layout, self.history, self.budget, copies, batch=self.batch, loads=loads, most=max(self.most, 1)
         )
@@ -182,7 +182,7 @@ class Request:
 
 def copying() -> tuple[str, ...]:
     """Name the designs that put area into copies."""
-    return tuple(name for name, known in DESIGNS.items() if not isinstance(known.strategy.copies, NoCopies))
+    return tuple(name for name, known in DESIGNS.items() if known.strategy.get(Copies).makes)
 
 
 def design(name: str, request: Request) -> Design:
@@ -192,7 +192,7 @@ def design(name: str, request: Request) -> Design:
     known = DESIGNS[name]
     strategy = request.strategy if name == OWN else known.strategy
     says = known.says if strategy.with_(grouping=known.strategy.grouping) == known.strategy else said(strategy)
-    if request.equal and isinstance(strategy.copies, NoCopies):
+    if request.equal and not strategy.get(Copies).makes:
         strategy, says = strategy.with_(copies=BY_ACTIVATIONS), says + COPIED
     return request.design(name, strategy, says, known.notes)
 

@@ -47,6 +47,11 @@ class Gain:
     time: float
     energy: float
 
+    @classmethod
+    def of(cls, name: str, says: str, before: Taken | Service, after: Taken | Service) -> Gain:
+        """Return what was gained from one to the other."""
+        return cls(name, says, ratio_of(before.seconds, after.seconds), ratio_of(before.energy_j, after.energy_j))
+
 
 def ratio_of(before: float, after: float) -> float:
     """Return before / after; a trace whose bags are all empty takes nothing, by any design."""
@@ -101,40 +106,26 @@ class Served:
     def gain(self, name: str) -> dict[str, float]:
         """Return time, energy and activations of the design `against` over those of a design; more than 1 is better."""
         this, other = self.services[name], self.services[self.against]
-        return {
-            "time": ratio_of(other.seconds, this.seconds),
-            "energy": ratio_of(other.energy_j, this.energy_j),
-            "activations": ratio_of(other.activations, this.activations),
-        }
+        gain = Gain.of(name, "", other, this)
+        return {"time": gain.time, "energy": gain.energy, "activations": ratio_of(other.activations, this.activations)}
 
     @cached_property
     def split(self) -> tuple[Gain, ...]:
         """What each idea brings to the design mho, over the naive mapping of one copy; their product is the whole gain."""
-        return tuple(
-            Gain(
-                after.name,
-                after.says,
-                ratio_of(before.seconds, after.seconds),
-                ratio_of(before.energy_j, after.energy_j),
-            )
-            for before, after in pairwise(self.taken)
-        )
+        return tuple(Gain.of(after.name, after.says, before, after) for before, after in pairwise(self.taken))
 
     @property
     def whole(self) -> Gain:
         """The gain of the design mho over the naive mapping of one copy."""
-        first, last = self.taken[0], self.taken[-1]
-        says = f"{OWN} over {first.says}"
-        return Gain("all", says, ratio_of(first.seconds, last.seconds), ratio_of(first.energy_j, last.energy_j))
+        return Gain.of("all", f"{OWN} over {self.taken[0].says}", self.taken[0], self.taken[-1])
 
     @property
     def copied(self) -> Gain | None:
         """What copies alone bring to the naive mapping in the same area, where that was served."""
         if not (self.taken and self.request.equal and NAIVE in self.services):
             return None
-        first, naive = self.taken[0], self.services[NAIVE]
         says = "what copies in the same area bring where rows stay in the order of their ids"
-        return Gain(NAIVE, says, ratio_of(first.seconds, naive.seconds), ratio_of(first.energy_j, naive.energy_j))
+        return Gain.of(NAIVE, says, self.taken[0], self.services[NAIVE])
 
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once; what is not true of all designs says of which."""

@@ -1,8 +1,8 @@
 """The dispatcher: from the bags of a trace to activations, each on the copy of its group that is free first.
 
-Rows of a bag that stand in one group are one activation, but for
-rows that a bag looks up twice, and for more rows than the ADCs can add up: these take activations of their own. Within a batch
-activations are issued query by query, and each goes to the copy that has been given least time so far, of equal ones the first.
+Rows of a bag that stand in one group are one activation, but for rows that a bag looks up twice, and for more rows than the ADCs
+can add up: these take activations of their own. Within a batch activations are issued query by query, and each goes to the copy
+that has been given least time so far, of equal ones the first.
 """
 
 from __future__ import annotations
@@ -20,51 +20,26 @@ from mho.program.lookups import Ints, Lookups, Places
 Times = npt.NDArray[np.float64]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _activations(
-    order: Ints,
-    bag_of: Ints,
-    group: Places,
-    wordline: Places,
-    most: int,
-    starts: Ints,
-    lookups: Ints,
-    bags: Ints,
-    groups: Places,
-) -> int:
-    """Cut look-ups, sorted by bag, group and wordline, into activations; return how many there are."""
-    total = len(order)
-    made = 0
-    out = 0
-    low = 0
-    while low < total:
-        first = order[low]
-        high = low
-        # How often the most frequent row of this bag and group stands there.
-        repeats = 1
-        run = 0
-        while high < total and bag_of[order[high]] == bag_of[first] and group[order[high]] == group[first]:
-            run = run + 1 if high > low and wordline[order[high]] == wordline[order[high - 1]] else 1
-            repeats = max(repeats, run)
-            high += 1
-        for turn in range(repeats):
-            size = 0
-            run = 0
-            for i in range(low, high):
-                run = run + 1 if i > low and wordline[order[i]] == wordline[order[i - 1]] else 1
-                if run != turn + 1:
-                    continue
-                if size % most == 0:
-                    starts[made] = out
-                    bags[made] = bag_of[first]
-                    groups[made] = group[first]
-                    made += 1
-                lookups[out] = order[i]
-                out += 1
-                size += 1
-        low = high
-    starts[made] = out
-    return made
+def _runs(changed: npt.NDArray[np.bool_]) -> Ints:
+    """Return the place of each entry in its run; a run begins where `changed` is true, as it is at first."""
+    places = np.arange(len(changed))
+    return places - np.maximum.accumulate(np.where(changed, places, 0))
+
+
+def _activations(place: Ints, height: int, most: int) -> tuple[Ints, Ints]:
+    """Cut look-ups into activations, of at most `most` rows: return the order of look-ups, and where activations start in it.
+
+    `place`: for each look-up its bag and group, as one number, times the height of groups, and its wordline. A row that a bag looks
+    up for the n-th time goes into the n-th turn.
+    """
+    order = np.argsort(place, kind="stable").astype(np.int64)
+    place = place[order]
+    turn = _runs(np.diff(place, prepend=-1) != 0)
+    if turn.any():
+        again = np.lexsort((turn, place // height))
+        order, place, turn = order[again], place[again], turn[again]
+    begins = (np.diff(place // height, prepend=-1) != 0) | (np.diff(turn, prepend=0) != 0)
+    return order, np.flatnonzero(_runs(begins) % most == 0)
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -110,17 +85,15 @@ def dispatch(trace: Trace, seats: Seats, reading: Reading, batch: int) -> Lookup
         )
     group, wordline = layout.group[trace.flat], layout.wordline[trace.flat]
     bag_of = np.repeat(np.arange(trace.bags, dtype=np.int64), trace.lengths)
-    key = (bag_of * layout.groups + group) * layout.height + wordline
-    order = np.argsort(key, kind="stable").astype(np.int64)
-    starts = np.empty(trace.lookups + 1, dtype=np.int64)
-    lookups, bags = np.empty(trace.lookups, dtype=np.int64), np.empty(trace.lookups, dtype=np.int64)
-    groups = np.empty(trace.lookups, dtype=np.int32)
-    made = _activations(order, bag_of, group, wordline, reading.most_rows, starts, lookups, bags, groups)
-    starts, bags, groups = starts[: made + 1].copy(), bags[:made].copy(), groups[:made].copy()
+    lookups, starts = _activations(
+        (bag_of * layout.groups + group) * layout.height + wordline, layout.height, reading.most_rows
+    )
+    bags, groups = bag_of[lookups[starts]], group[lookups[starts]]
+    starts = np.append(starts, trace.lookups)
     begins = np.flatnonzero(np.concatenate([[True], np.diff(trace.queries) != 0])) if trace.bags else np.zeros(0, int)
     bag_batches = np.concatenate([begins[::batch], [trace.bags]]).astype(np.int64)
     batches = np.searchsorted(bags, bag_batches).astype(np.int64)
-    instances = np.empty(made, dtype=np.int32)
+    instances = np.empty(len(bags), dtype=np.int32)
     _copies(batches, starts, groups, layout.first, reading.seconds, instances)
     return Lookups(
         trace, seats, reading, starts, lookups, wordline[lookups], bags, instances, batches, bag_batches

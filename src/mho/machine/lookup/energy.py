@@ -18,13 +18,14 @@ not used while look-ups are served, and is not counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.chip.lookup import Reading
 from mho.mapping.embedding.seats import Seats
+from mho.program.lookups import Lookups
 
 READ_NOTE = "assumption: the energy of reading an array is that of its driven rows, 1 / rows of a whole read each"
 MEMORY_NOTE = "main memory is not used while look-ups are served; what it draws is not counted"
@@ -42,15 +43,15 @@ class Counted:
     served: int
     seconds: float
 
+    @classmethod
+    def of(cls, lookups: Lookups, crossed: int, seconds: float) -> Counted:
+        """Count what a program did."""
+        by_rows = np.bincount(lookups.sizes, minlength=lookups.reading.most_rows + 1)
+        return cls(by_rows, int(lookups.sent.sum()), crossed, int(np.count_nonzero(lookups.parts)), seconds)
+
     def __add__(self, other: Counted) -> Counted:
         """Add the counts of two runs, one after the other."""
-        return Counted(
-            self.by_rows + other.by_rows,
-            self.parts + other.parts,
-            self.crossed + other.crossed,
-            self.served + other.served,
-            self.seconds + other.seconds,
-        )
+        return Counted(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counted)))
 
     @property
     def activations(self) -> int:

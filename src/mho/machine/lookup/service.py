@@ -17,12 +17,11 @@ from mho.chip.lookup import SAR_NOTE, Reading
 from mho.errors import OptionError, TraceError
 from mho.files.outcome import Measured
 from mho.machine.lookup.dispatch import dispatch
-from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, Counted, energy
+from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
-from mho.program.lookups import Lookups
 from mho.shown import Columns, columns
 from mho.version import __version__
 
@@ -38,13 +37,11 @@ FloatArray = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Service(Measured):
-    """All that was measured of a trace that was served by a layout on a chip. Times in s, energies in J, areas in m2.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Service(BatchTimes, Measured):
+    """All that was measured of a trace that was served by a layout on a chip. Energies in J, areas in m2.
 
-    `batch_s`, `bound_s` (batches,) and `query_s` (queries,): as from `mho.machine.lookup.time_lookups`; batches follow each other
-    without overlap. `loads`: activations of each instance; `busy_s`: for how long each was busy; `adcs_s`, `ports_s`,
-    `adders_s`: each set of ADCs, and each tile's port and adders.
+    Times are those of `BatchTimes`; batches follow each other without overlap.
     """
 
     schema: ClassVar[str] = SCHEMA
@@ -60,15 +57,6 @@ class Service(Measured):
     bags: int
     origin: str
     synthetic: bool
-    counted: Counted
-    batch_s: FloatArray
-    query_s: FloatArray
-    bound_s: FloatArray
-    loads: Ints
-    busy_s: FloatArray
-    adcs_s: FloatArray
-    ports_s: FloatArray
-    adders_s: FloatArray
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `energy` in J by component and kind, `area` in m2 by component, `batches` in s.
@@ -152,10 +140,10 @@ class Service(Measured):
         """Return the share of the time in which arrays, ADCs, ports and adders are busy: the mean, and the busiest of each."""
         shares: dict[str, float] = {}
         for name, busy in (
-            ("arrays", self.busy_s),
-            ("adcs", self.adcs_s),
-            ("ports", self.ports_s),
-            ("adders", self.adders_s),
+            ("arrays", self.array_busy_s),
+            ("adcs", self.adc_busy_s),
+            ("ports", self.port_busy_s),
+            ("adders", self.adder_busy_s),
         ):
             shares[f"{name}_mean"] = float(busy.mean() / self.seconds) if self.seconds else 0.0
             shares[f"{name}_most"] = float(busy.max() / self.seconds) if self.seconds else 0.0
@@ -288,43 +276,19 @@ def serve(
     most = int(trace.lengths.max()) if isinstance(trace, Trace) else (LONGEST if longest is None else longest)
     reading = Reading(chip, dimension, weight_bits(first, known=whole), most)
     runs: list[BatchTimes] = []
-    counted: Counted | None = None
-    loads = np.zeros(layout.instances, dtype=np.int64)
     lookups = bags = 0
     for each in _chunks(first, parts, batch):
         if (each.weights is None) != (first.weights is None):
             raise OptionError("parts of a trace have weights all or none")
         synthetic |= each.synthetic
-        program = dispatch(each, seats, reading, batch)
-        times = time_lookups(program)
-        here = _counted(program, times)
-        counted = here if counted is None else counted + here
-        loads += program.loads
+        runs.append(time_lookups(dispatch(each, seats, reading, batch)))
         lookups, bags = lookups + each.lookups, bags + each.bags
-        runs.append(times)
         if say is not None:
             say(f"served {bags:,} bags, {lookups:,} look-ups")
-    assert counted is not None
-    return Service(seats, reading, batch, lookups, bags, first.origin, synthetic, counted, loads=loads, **_joined(runs))
-
-
-def _joined(runs: list[BatchTimes]) -> dict[str, Any]:
-    """Return the times of runs that follow each other, and for how long each part was busy in all of them."""
-    times = {name: np.concatenate([getattr(run, name) for run in runs]) for name in ("batch_s", "query_s", "bound_s")}
-    return {
-        **times,
-        "busy_s": np.sum([run.array_busy_s for run in runs], axis=0),
-        "adcs_s": np.sum([run.adc_busy_s for run in runs], axis=0),
-        "ports_s": np.sum([run.port_busy_s for run in runs], axis=0),
-        "adders_s": np.sum([run.adder_busy_s for run in runs], axis=0),
-    }
-
-
-def _counted(program: Lookups, times: BatchTimes) -> Counted:
-    """Count what a program did, to be priced."""
-    by_rows = np.bincount(program.sizes, minlength=program.reading.most_rows + 1)
-    sums, served = int(np.count_nonzero(program.sent)), int(np.count_nonzero(program.parts))
-    return Counted(by_rows, sums, times.crossed, served, float(times.batch_s.sum()))
+    return Service(
+        **BatchTimes.joined(runs), seats=seats, reading=reading, batch=batch, lookups=lookups, bags=bags,
+        origin=first.origin, synthetic=synthetic,
+    )  # fmt: skip
 
 
 def _check(trace: object, layout: object, batch: object) -> None:

@@ -14,9 +14,10 @@ Of events at one time the one that was known first comes first; arrays begin a b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -24,6 +25,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.chip.roles import ROLES
+from mho.machine.lookup.energy import Counted
 from mho.program.lookups import Ints, Lookups, Places
 from mho.units import exact
 
@@ -73,20 +75,31 @@ def adders(chip: Chip) -> int:
 class BatchTimes:
     """What was measured. Times in s.
 
-    `batch_s` (batches,): how long each batch took; `query_s` (queries,): each query, from the start of its batch.
-    `array_busy_s` (instances,), `adc_busy_s` (sets,), `port_busy_s` and `adder_busy_s` (tiles,): in all batches together; an array
-    is busy from settling to the end of its conversions, waiting for ADCs included. `bound_s` (batches,): no choice of copies
-    could be faster. `crossed`: shares that went through a port.
+    `batch_s` (batches,): how long each batch took; `query_s` (queries,): each query, from the start of its batch. `bound_s`
+    (batches,): no choice of copies could be faster. `loads` and `array_busy_s` (instances,), `adc_busy_s` (sets,), `port_busy_s`
+    and `adder_busy_s` (tiles,): activations, and for how long each was busy, in all batches together; an array is busy from
+    settling to the end of its conversions, waiting for ADCs included. `counted`: what energy follows from.
     """
 
     batch_s: Times
     query_s: Times
+    bound_s: Times
+    loads: Ints
     array_busy_s: Times
     adc_busy_s: Times
     port_busy_s: Times
     adder_busy_s: Times
-    bound_s: Times
-    crossed: int
+    counted: Counted
+
+    @classmethod
+    def joined(cls, runs: Sequence[BatchTimes]) -> dict[str, Any]:
+        """Return the fields for runs that follow each other: their times one after another, and all else summed."""
+        columns = {each.name: [getattr(run, each.name) for run in runs] for each in fields(BatchTimes)}
+        one_by_one = ("batch_s", "query_s", "bound_s")
+        return {
+            name: np.concatenate(column) if name in one_by_one else sum(column[1:], start=column[0])
+            for name, column in columns.items()
+        }
 
 
 # Compiled functions take these tuples once a batch and unpack them; in the inner loop an array in a tuple would be counted anew
@@ -372,6 +385,6 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
         parts = np.diff(np.searchsorted(pairs, lookups.bag_batches * lookups.layout.groups))[used]
         merged = shortest + parts / seats.tiles * services.adder_s
         bound_s[used] = np.maximum(bound_s[used] + services.adder_s, merged) + services.write_s
-    return BatchTimes(
-        batch_s, query_s, measured.array_s, measured.adc_s, measured.port_s, measured.adder_s, bound_s, int(crossed)
-    )
+    counted = Counted.of(lookups, int(crossed), float(batch_s.sum()))
+    busy = measured.array_s, measured.adc_s, measured.port_s, measured.adder_s
+    return BatchTimes(batch_s, query_s, bound_s, lookups.loads, *busy, counted)

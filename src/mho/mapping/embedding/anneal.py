@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OptionError
-from mho.mapping.embedding.bags import Bags, Floats
-from mho.mapping.embedding.fanout import steps_of
+from mho.mapping.embedding.bags import Bags
+from mho.mapping.embedding.fanout import History
 from mho.network.trace.trace import Indices, Offsets
 
 MOST_BYTES = 1 << 30
@@ -41,43 +41,19 @@ class Seating(NamedTuple):
     size: Indices
 
 
-class History(NamedTuple):
-    """Bags and their rows, the bags of each row, and what each further row of a bag in a group costs (`steps_of`)."""
-
-    starts: Offsets
-    members: Indices
-    weights: Floats
-    row_starts: Offsets
-    row_bags: Indices
-    steps: Floats
-
-
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _cost(
-    row: int,
-    other: int,
-    to: int,
-    home: int,
-    row_starts: Offsets,
-    row_bags: Indices,
-    weights: Floats,
-    count: Counts,
-    steps: Floats,
-) -> float:
-    """Return what a move of a row costs and, where `other` is one, that of the other back, each by itself."""
-    change = 0.0
+def _cost(row: int, home: int, to: int, there: int, here: int, change: float, history: History, count: Counts) -> float:
+    """Add to `change` what moving a row costs; of its bags' counts `there` and `here` are taken off first."""
+    _, _, weights, row_starts, row_bags, steps = history
     for i in range(row_starts[row], row_starts[row + 1]):
         bag = row_bags[i]
-        change += weights[bag] * (steps[count[bag, to]] - steps[count[bag, home] - 1])
-    if other >= 0:
-        for i in range(row_starts[other], row_starts[other + 1]):
-            bag = row_bags[i]
-            change += weights[bag] * (steps[count[bag, home]] - steps[count[bag, to] - 1])
+        change += weights[bag] * (steps[count[bag, to] - there] - steps[count[bag, home] - here])
     return change
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _count_moved(row: int, to: int, home: int, row_starts: Offsets, row_bags: Indices, count: Counts) -> None:
+def _count_moved(row: int, to: int, home: int, history: History, count: Counts) -> None:
+    _, _, _, row_starts, row_bags, _ = history
     for i in range(row_starts[row], row_starts[row + 1]):
         bag = row_bags[i]
         count[bag, to] += 1
@@ -85,7 +61,8 @@ def _count_moved(row: int, to: int, home: int, row_starts: Offsets, row_bags: In
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _sit(row: int, to: int, wordline: int, group: Indices, resident: Indices, place: Indices) -> None:
+def _sit(row: int, to: int, wordline: int, seating: Seating) -> None:
+    group, resident, place, _ = seating
     resident[to, wordline] = row
     place[row] = wordline
     group[row] = to
@@ -104,7 +81,7 @@ def _anneal(
 ) -> float:
     """Draw moves, at temperatures that fall from `hot` to `cold`, and follow some; returns the objective's change."""
     group, resident, place, size = seating
-    starts, members, weights, row_starts, row_bags, steps = history
+    starts, members, _, row_starts, row_bags, _ = history
     groups, height = resident.shape
     changed = 0.0
     temperature = hot
@@ -124,31 +101,27 @@ def _anneal(
         wordline = int(generator.random() * height)
         other = resident[to, wordline] if wordline < size[to] else -1
         limit = -temperature * np.log(1.0 - generator.random())
-        change = _cost(row, other, to, home, row_starts, row_bags, weights, count, steps)
+        change = _cost(row, home, to, 0, 1, 0.0, history, count)
+        if other >= 0:
+            change = _cost(other, to, home, 0, 1, change, history, count)
         if change > limit:
             continue
-        _count_moved(row, to, home, row_starts, row_bags, count)
+        _count_moved(row, to, home, history, count)
         if other < 0:
             size[home] -= 1
-            _sit(resident[home, size[home]], home, place[row], group, resident, place)
-            _sit(row, to, size[to], group, resident, place)
+            _sit(resident[home, size[home]], home, place[row], seating)
+            _sit(row, to, size[to], seating)
             size[to] += 1
             changed += change
             continue
         # What the first move costs, and what the second costs after it.
-        change = 0.0
-        for i in range(first, last):
-            bag = row_bags[i]
-            change += weights[bag] * (steps[count[bag, to] - 1] - steps[count[bag, home]])
-        for i in range(row_starts[other], row_starts[other + 1]):
-            bag = row_bags[i]
-            change += weights[bag] * (steps[count[bag, home]] - steps[count[bag, to] - 1])
+        change = _cost(other, to, home, 0, 1, _cost(row, home, to, 1, 0, 0.0, history, count), history, count)
         if change > limit:
-            _count_moved(row, home, to, row_starts, row_bags, count)
+            _count_moved(row, home, to, history, count)
             continue
-        _count_moved(other, home, to, row_starts, row_bags, count)
-        _sit(other, home, place[row], group, resident, place)
-        _sit(row, to, wordline, group, resident, place)
+        _count_moved(other, home, to, history, count)
+        _sit(other, home, place[row], seating)
+        _sit(row, to, wordline, seating)
         changed += change
     return changed
 
@@ -202,7 +175,6 @@ def anneal(
     count = np.zeros((bags.count, groups), dtype=_kind(bags, height))
     _counts(bags.starts, bags.members, group, count)
     scale = float((bags.weights * np.diff(bags.starts)).sum()) / len(rows)
-    steps = steps_of(chance, int(np.diff(bags.starts).max(initial=0)))
     changed = _anneal(
         np.random.default_rng(seed),
         min(moves, MOST_MOVES * len(rows)),
@@ -210,7 +182,7 @@ def anneal(
         COLD * scale,
         rows,
         Seating(group, resident, place, size),
-        History(bags.starts, bags.members, bags.weights, *bags.turned, steps),
+        History.of(bags, chance),
         count,
     )
     return group, float(changed)

@@ -8,46 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from mho.network.trace.trace import Indices, Offsets, Trace
 
 Floats = npt.NDArray[np.float64]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _distinct(offsets: Offsets, flat: Indices, rows: int, least: int, starts: Offsets, members: Indices) -> int:
-    """Fill in each bag's rows without repetitions, bags of fewer than `least` left out; returns how many bags are left."""
-    seen = np.full(rows, -1, dtype=np.int32)
-    at = 0
-    bags = 0
-    for bag in range(len(offsets) - 1):
-        begin = at
-        for i in range(offsets[bag], offsets[bag + 1]):
-            row = flat[i]
-            if seen[row] != bag:
-                seen[row] = bag
-                members[at] = row
-                at += 1
-        if at - begin < least:
-            at = begin
-        else:
-            bags += 1
-            starts[bags] = at
-    return bags
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _turned(starts: Offsets, members: Indices, row_starts: Offsets, row_bags: Indices) -> None:
-    """Fill in the bags of each row, rising."""
-    at = row_starts[:-1].copy()
-    for bag in range(len(starts) - 1):
-        for i in range(starts[bag], starts[bag + 1]):
-            row = members[i]
-            row_bags[at[row]] = bag
-            at[row] += 1
+def turned(starts: Offsets, members: Indices, number: int) -> tuple[Offsets, Indices]:
+    """Turn bags of rows into rows of bags: row r, of so many, is in bags [1][[0][r]:[0][r + 1]], rising."""
+    rows = csr_array((np.ones(len(members), dtype=np.int8), members, starts), shape=(len(starts) - 1, number)).tocsc()
+    return rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +38,13 @@ class Bags:
     @classmethod
     def of(cls, history: Trace, least: int = 1) -> Bags:
         """Take the bags of a trace, but for those of fewer than `least` distinct rows; each counts once."""
-        starts = np.zeros(history.bags + 1, dtype=np.int64)
-        members = np.empty(history.lookups, dtype=np.int32)
-        bags = int(_distinct(history.offsets, history.flat, history.total_rows, least, starts, members))
-        starts = starts[: bags + 1].copy()
-        return cls(history.total_rows, starts, members[: starts[-1]].copy(), np.ones(bags))
+        bag = np.repeat(np.arange(history.bags, dtype=np.int64), history.lengths)
+        # Each row of a bag where it stands first.
+        places = np.sort(np.unique(bag * history.total_rows + history.flat, return_index=True)[1])
+        lengths = np.bincount(bag[places], minlength=history.bags)
+        members = history.flat[places[lengths[bag[places]] >= least]]
+        starts = np.concatenate([[0], np.cumsum(lengths[lengths >= least])]).astype(np.int64)
+        return cls(history.total_rows, starts, members, np.ones(len(starts) - 1))
 
     @classmethod
     def neighbours(cls, tables: tuple[int, ...], width: int, weight: float) -> Bags:
@@ -108,7 +83,4 @@ class Bags:
     @cached_property
     def turned(self) -> tuple[Offsets, Indices]:
         """The bags of each row: row r is in bags [1][[0][r]:[0][r + 1]], rising."""
-        starts = np.concatenate([[0], np.cumsum(self.frequency)]).astype(np.int64)
-        bags = np.empty(len(self.members), dtype=np.int32)
-        _turned(self.starts, self.members, starts, bags)
-        return starts, bags
+        return turned(self.starts, self.members, self.rows)

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping.embedding.bags import Bags
+from mho.mapping.embedding.bags import Bags, turned
 from mho.network.trace.trace import Indices, Offsets
 
 LONGEST = 4096
@@ -27,14 +27,10 @@ MOST = ONE - 1
 def rise(heap: Offsets, place: Indices, at: int) -> None:
     """Let a key rise in a heap, the largest first; `place` says where the key of each rank is."""
     key = heap[at]
-    while at > 0:
-        above = (at - 1) >> 1
-        other = heap[above]
-        if other > key:
-            break
-        heap[at] = other
-        place[MOST - (other & MOST)] = at
-        at = above
+    while at > 0 and heap[(at - 1) >> 1] < key:
+        heap[at] = heap[(at - 1) >> 1]
+        place[MOST - (heap[at] & MOST)] = at
+        at = (at - 1) >> 1
     heap[at] = key
     place[MOST - (key & MOST)] = at
 
@@ -44,36 +40,23 @@ def first(heap: Offsets, place: Indices, size: int) -> int:
     """Take the largest of `size` keys out of a heap; returns its rank, whose place is then -1."""
     taken: int = MOST - (heap[0] & MOST)
     place[taken] = -1
-    size -= 1
-    if size:
-        key = heap[size]
-        at = 0
-        while True:
-            below = 2 * at + 1
-            if below >= size:
-                break
-            if below + 1 < size and heap[below + 1] > heap[below]:
-                below += 1
-            other = heap[below]
-            if key > other:
-                break
-            heap[at] = other
-            place[MOST - (other & MOST)] = at
-            at = below
-        heap[at] = key
-        place[MOST - (key & MOST)] = at
+    at, below = 0, 1
+    # The larger key below moves up as far as there is one; into the place that is left rises the last key.
+    while below < size - 1:
+        if below + 1 < size - 1 and heap[below + 1] > heap[below]:
+            below += 1
+        heap[at] = heap[below]
+        place[MOST - (heap[at] & MOST)] = at
+        at, below = below, 2 * below + 1
+    if size > 1:
+        heap[at] = heap[size - 1]
+        rise(heap, place, at)
     return taken
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _greedy(
-    starts: Offsets,
-    ranks: Indices,
-    rank_starts: Offsets,
-    rank_bags: Indices,
-    height: int,
-    longest: int,
-    group: Indices,
+    starts: Offsets, ranks: Indices, rank_starts: Offsets, rank_bags: Indices, height: int, longest: int, group: Indices
 ) -> None:
     """Fill in the group of each rank; ranks count rows from the most frequent on, and stand rising in each bag.
 
@@ -122,20 +105,8 @@ def greedy(bags: Bags, height: int, longest: int = LONGEST) -> npt.NDArray[np.in
     rank = np.empty(bags.rows, dtype=np.int32)
     rank[order] = np.arange(bags.rows, dtype=np.int32)
     # Sorted by turning the bags over twice, which takes linear time.
-    ranked = Bags(bags.rows, bags.starts, rank[bags.members], bags.weights)
-    rank_starts, rank_bags = ranked.turned
-    sorted_ranks = np.empty_like(bags.members)
-    _sorted(rank_starts, rank_bags, bags.starts[:-1].copy(), sorted_ranks)
+    rank_starts, rank_bags = turned(bags.starts, rank[bags.members], bags.rows)
+    _, ranks = turned(rank_starts, rank_bags, bags.count)
     group = np.full(bags.rows, -1, dtype=np.int32)
-    _greedy(bags.starts, sorted_ranks, rank_starts, rank_bags, height, longest, group)
+    _greedy(bags.starts, ranks, rank_starts, rank_bags, height, longest, group)
     return group[rank]
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _sorted(rank_starts: Offsets, rank_bags: Indices, at: Offsets, ranks: Indices) -> None:
-    """Fill in the ranks of each bag, rising; `at` is where each bag begins, and moves on."""
-    for rank in range(len(rank_starts) - 1):
-        for i in range(rank_starts[rank], rank_starts[rank + 1]):
-            bag = rank_bags[i]
-            ranks[at[bag]] = rank
-            at[bag] += 1

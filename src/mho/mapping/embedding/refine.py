@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.mapping.embedding.bags import Bags, Floats
-from mho.mapping.embedding.fanout import cost_of_move, fill, move, objective, steps_of
+from mho.mapping.embedding.fanout import Counts, History, cost_of_move, move, objective
 from mho.network.trace.trace import Indices, Offsets
 
 LEAST_GAIN = 1e-9
@@ -23,22 +23,18 @@ AIMS = 3
 """Groups that a row is kept in mind for, to be swapped with a row that would leave them."""
 
 
-class History(NamedTuple):
-    """Bags, the bags of each row, and what each further row of a bag in a group costs (`steps_of`)."""
+class Places(NamedTuple):
+    """The group of each row, and the rows of each group."""
 
-    starts: Offsets
-    weights: Floats
-    row_starts: Offsets
-    row_bags: Indices
-    steps: Floats
-
-
-class Counts(NamedTuple):
-    """The groups that each bag touches, from the bag's start on: how many, which, and with how many rows."""
-
-    slots: Indices
     group: Indices
-    rows: Indices
+    size: Indices
+
+
+class Aims(NamedTuple):
+    """The AIMS full groups, or -1, where a row gains most, and what moving there changes."""
+
+    group: Indices
+    change: Floats
 
 
 class Mind(NamedTuple):
@@ -58,23 +54,14 @@ class Pairs(NamedTuple):
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _score(
-    row: int,
-    home: int,
-    starts: Offsets,
-    weights: Floats,
-    row_starts: Offsets,
-    row_bags: Indices,
-    steps: Floats,
-    slots: Indices,
-    slot_group: Indices,
-    slot_count: Indices,
-    score: Floats,
-    touched: Indices,
+    row: int, home: int, history: History, counts: Counts, score: Floats, touched: Indices
 ) -> tuple[int, float, float]:
     """Fill in what each group that the row's bags touch, but its own, would save.
 
     Returns how many groups these are, what the row saves at home, and what it costs in a group that no bag touches.
     """
+    starts, _, weights, row_starts, row_bags, steps = history
+    slots, slot_group, slot_count = counts
     many = 0
     stay = 0.0
     strange = 0.0
@@ -97,12 +84,13 @@ def _score(
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _aim(
-    many: int, touched: Indices, score: Floats, leaving: float, size: Indices, height: int, aim: Indices, change: Floats
+    many: int, touched: Indices, score: Floats, leaving: float, size: Indices, height: int, aims: Aims
 ) -> tuple[int, float]:
     """Return the group with room where the row gains most, or -1, and what moving there changes; clear the scores.
 
-    `aim` and `change` are filled with the best full groups.
+    `aims` are filled in.
     """
+    aim, change = aims
     room = -1
     room_change = -LEAST_GAIN
     for k in range(AIMS):
@@ -138,18 +126,16 @@ def _swap(
     row: int,
     home: int,
     most: float,
-    aim: Indices,
-    change: Floats,
-    group: Indices,
-    size: Indices,
+    aims: Aims,
+    places: Places,
     history: History,
     counts: Counts,
     mind: Mind,
     pairs: Pairs,
 ) -> float:
     """Swap the row with one of a full group, if both together change the objective by less than `most`; return the gain, or 0."""
-    starts, weights, row_starts, row_bags, steps = history
-    slots, slot_group, slot_count = counts
+    aim, change = aims
+    group, size = places
     for k in range(AIMS):
         to = aim[k]
         if to < 0 or change[k] >= most or change[k] >= -LEAST_GAIN:
@@ -167,27 +153,22 @@ def _swap(
             if other < 0 or other == row or group[other] != to or change[k] + cost >= most:
                 continue
             # A bag with both rows does not change: so the two moves, each by itself, cost at most what both together cost.
-            back = cost_of_move(
-                other, home, group, starts, weights, row_starts, row_bags, slots, slot_group, slot_count, steps
-            )
+            back = cost_of_move(other, home, group, history, counts)
             if change[k] + back >= most:
                 continue
-            move(row, to, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
-            back = cost_of_move(
-                other, home, group, starts, weights, row_starts, row_bags, slots, slot_group, slot_count, steps
-            )
+            move(row, to, group, size, history, counts)
+            back = cost_of_move(other, home, group, history, counts)
             if change[k] + back < most:
-                move(other, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+                move(other, home, group, size, history, counts)
                 return float(-(change[k] + back))
-            move(row, home, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+            move(row, home, group, size, history, counts)
     return 0.0
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _keep_in_mind(
-    row: int, home: int, cost: float, aim: Indices, change: Floats, group: Indices, mind: Mind, pairs: Pairs
-) -> None:
+def _keep_in_mind(row: int, home: int, cost: float, aims: Aims, group: Indices, mind: Mind, pairs: Pairs) -> None:
     """Note a row that stays, for swaps with rows that come."""
+    aim, change = aims
     worst = 0
     for c in range(EVICTED):
         if mind.row[home, c] < 0 or group[mind.row[home, c]] != home or mind.row[home, c] == row:
@@ -212,39 +193,29 @@ def _keep_in_mind(
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _pass(
-    order: Indices,
-    group: Indices,
-    size: Indices,
-    height: int,
-    history: History,
-    counts: Counts,
-    mind: Mind,
-    pairs: Pairs,
+    order: Indices, places: Places, height: int, history: History, counts: Counts, mind: Mind, pairs: Pairs
 ) -> float:
     """Visit rows in an order, and move or swap each to where it gains most; returns the gain."""
-    starts, weights, row_starts, row_bags, steps = history
-    slots, slot_group, slot_count = counts
+    group, size = places
     score = np.zeros(len(size))
     touched = np.empty(len(size), dtype=np.int32)
-    aim = np.empty(AIMS, dtype=np.int32)
-    change = np.empty(AIMS)
+    aims = Aims(np.empty(AIMS, dtype=np.int32), np.empty(AIMS))
+    aim, change = aims
     gained = 0.0
     for row in order:
         home = group[row]
-        many, stay, strange = _score(
-            row, home, starts, weights, row_starts, row_bags, steps, slots, slot_group, slot_count, score, touched
-        )
-        room, room_change = _aim(many, touched, score, strange - stay, size, height, aim, change)
+        many, stay, strange = _score(row, home, history, counts, score, touched)
+        room, room_change = _aim(many, touched, score, strange - stay, size, height, aims)
         gain = 0.0
         if aim[0] >= 0 and change[0] < min(room_change, -LEAST_GAIN):
-            gain = _swap(row, home, room_change, aim, change, group, size, history, counts, mind, pairs)
+            gain = _swap(row, home, room_change, aims, places, history, counts, mind, pairs)
         if gain > 0.0:
             gained += gain
         elif room >= 0:
-            move(row, room, group, size, starts, row_starts, row_bags, slots, slot_group, slot_count)
+            move(row, room, group, size, history, counts)
             gained -= room_change
         else:
-            _keep_in_mind(row, home, strange - stay, aim, change, group, mind, pairs)
+            _keep_in_mind(row, home, strange - stay, aims, group, mind, pairs)
     return gained
 
 
@@ -274,23 +245,18 @@ def refine(
     looked at. Passes end where one gains less than a share `least` of the objective.
     """
     group = group.copy()
-    slots = np.zeros(bags.count, dtype=np.int32)
-    slot_group, slot_count = np.empty_like(bags.members), np.empty_like(bags.members)
-    fill(bags.starts, bags.members, group, slots, slot_group, slot_count)
-    steps = steps_of(chance, int(np.diff(bags.starts).max(initial=0)))
-    history = History(bags.starts, bags.weights, *bags.turned, steps)
-    counts = Counts(slots, slot_group, slot_count)
+    history, counts = History.of(bags, chance), Counts.of(bags, group)
     rows = np.flatnonzero(bags.frequency).astype(np.int32)
-    size = np.bincount(group[rows], minlength=groups).astype(np.int32)
+    places = Places(group, np.bincount(group[rows], minlength=groups).astype(np.int32))
     mind = Mind(np.full((groups, EVICTED), -1, dtype=np.int32), np.full((groups, EVICTED), np.inf))
-    places = 1 << max(4, int(np.ceil(np.log2(AIMS * max(len(rows), 1)))))
-    pairs = Pairs(np.full(places, -1), np.zeros(places, dtype=np.int32), np.zeros(places))
+    slots = 1 << max(4, int(np.ceil(np.log2(AIMS * max(len(rows), 1)))))
+    pairs = Pairs(np.full(slots, -1), np.zeros(slots, dtype=np.int32), np.zeros(slots))
     generator = np.random.default_rng(seed)
     start = objective(bags, group, chance)
     total = 0.0
     for _ in range(passes):
         order = _order(generator, rows, group, groups, near)
-        gained = _pass(order, group, size, height, history, counts, mind, pairs)
+        gained = _pass(order, places, height, history, counts, mind, pairs)
         total += gained
         if gained <= least * start:
             break

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ class Copies(Choice):
     """A rule of how many copies each group gets: what every choice of stage copies is."""
 
     stage = "copies"
+    makes: ClassVar[bool] = True
+    """Whether any group gets more than one."""
 
     @property
     def timed(self) -> bool:
@@ -43,6 +46,8 @@ class Copies(Choice):
 @choice("copies", "none")
 class NoCopies(Copies):
     """One copy of each group."""
+
+    makes: ClassVar[bool] = False
 
     def weights(self, loads: Loads, batches: float) -> Loads:
         """Nothing weighs anything."""
@@ -158,7 +163,7 @@ def replicate(
     more = max(min(instances_within(single, budget), most) - layout.groups, 0)
     touched = activations(single, history).astype(np.float64)
     if loads is not None:
-        if isinstance(copies, NoCopies):
+        if not copies.makes:
             raise OptionError(f"loads change nothing by rule {copies.name!r}")
         if loads.shape != touched.shape or not np.isfinite(loads).all() or loads.min(initial=0.0) < 0:
             raise OptionError(f"loads are a finite number from 0 for each of {layout.groups} groups")

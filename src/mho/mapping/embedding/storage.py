@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +119,7 @@ class Seating:
 def _arrays(seating: Seating) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a file: an entry a place, in the order of groups and wordlines."""
     layout = seating.layout
-    bounds = np.concatenate([[0], np.cumsum([len(ids) for ids in seating.ids])])
-    sizes = np.diff(layout.starts)
+    rows = np.array([len(ids) for ids in seating.ids], dtype=np.int64)
     ids = np.concatenate(seating.ids)
     arrays: dict[str, npt.NDArray[Any]] = {
         "format": np.asarray(FORMAT),
@@ -129,81 +127,81 @@ def _arrays(seating: Seating) -> dict[str, npt.NDArray[Any]]:
         "method": np.asarray(layout.method),
         "options": np.asarray(json.dumps(dict(layout.options), allow_nan=False)),
         "names": np.asarray(seating.names, dtype=np.str_),
-        "rows": np.diff(bounds).astype(np.int64),
+        "rows": rows,
         "ids": ids,
-        "table": (np.searchsorted(bounds, layout.members, side="right") - 1).astype(np.int32),
+        "table": np.repeat(np.arange(len(rows), dtype=np.int32), rows)[layout.members],
         "row": ids[layout.members],
-        "group": np.repeat(np.arange(layout.groups, dtype=np.int32), sizes),
-        "wordline": (np.arange(len(layout.members)) - np.repeat(layout.starts[:-1], sizes)).astype(np.int32),
+        "group": layout.group[layout.members],
+        "wordline": layout.wordline[layout.members],
         "copies": layout.copies,
         "tile": seating.tile.astype(np.int32),
     }
     return {name: arrays[name] for name in ARRAYS}
 
 
+def _refuse(wrong: object, text: str) -> None:
+    """Raise MappingError where something is wrong."""
+    if wrong:
+        raise MappingError(text)
+
+
 def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Seating:
     kinds = {"format": "U", "method": "U", "options": "U", "names": "U", "ids": "iuU", "row": "iuU"}
     shapes = {"format": 0, "height": 0, "method": 0, "options": 0}
     for name, array in arrays.items():
-        if array.dtype.kind not in kinds.get(name, "iu") or array.ndim != shapes.get(name, 1):
-            raise MappingError(
-                f"array {name!r} is {array.dtype} of {array.ndim} dimensions, which is not what it should be"
-            )
-    if str(arrays["format"]) != FORMAT:
-        raise MappingError(f"format is {str(arrays['format'])!r}; known: {FORMAT}")
-    rows, copies = (arrays[name].astype(np.int64) for name in ("rows", "copies"))
-    table, group, wordline = (arrays[name].astype(np.int64) for name in ("table", "group", "wordline"))
-    ids, row = (_ids(arrays[name]) for name in ("ids", "row"))
-    if ids.dtype.kind != row.dtype.kind:
-        raise MappingError("arrays 'ids' and 'row' call rows by numbers, or both by text")
-    if len({len(table), len(row), len(group), len(wordline)}) > 1:
-        raise MappingError(
-            f"arrays {', '.join(PLACES)} have an entry for each place of a row, so they are equally long"
+        _refuse(
+            array.dtype.kind not in kinds.get(name, "iu") or array.ndim != shapes.get(name, 1),
+            f"array {name!r} is {array.dtype} of {array.ndim} dimensions, which is not what it should be",
         )
-    if not len(rows) or rows.min() < 1 or rows.sum() != len(ids):
-        raise MappingError(f"array 'rows' tells the rows of each table, {len(ids)} in all as there are ids")
-    if len(arrays["names"]) != len(rows):
-        raise MappingError(f"{len(arrays['names'])} names of {len(rows)} tables")
-    if len(table) and (table.min() < 0 or table.max() >= len(rows)):
-        raise MappingError(f"tables are 0 to {len(rows) - 1}")
+    form, method = str(arrays["format"]), str(arrays["method"])
+    _refuse(form != FORMAT, f"format is {form!r}; known: {FORMAT}")
+    rows, copies, table, group, wordline = (
+        arrays[name].astype(np.int64) for name in ("rows", "copies", "table", "group", "wordline")
+    )
+    ids, row = (
+        array if array.dtype.kind == "U" else array.astype(np.int64) for array in (arrays["ids"], arrays["row"])
+    )
+    _refuse(ids.dtype.kind != row.dtype.kind, "arrays 'ids' and 'row' call rows by numbers, or both by text")
+    _refuse(
+        len({len(arrays[name]) for name in PLACES}) > 1,
+        f"arrays {', '.join(PLACES)} have an entry for each place of a row, so they are equally long",
+    )
+    _refuse(
+        not len(rows) or rows.min() < 1 or rows.sum() != len(ids),
+        f"array 'rows' tells the rows of each table, {len(ids)} in all as there are ids",
+    )
+    _refuse(len(arrays["names"]) != len(rows), f"{len(arrays['names'])} names of {len(rows)} tables")
+    _refuse(table.min(initial=0) < 0 or table.max(initial=0) >= len(rows), f"tables are 0 to {len(rows) - 1}")
     sizes = np.bincount(np.clip(group, 0, len(copies)), minlength=len(copies))
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    if len(sizes) > len(copies) or (np.repeat(np.arange(len(sizes)), sizes) != group).any():
-        raise MappingError(f"array 'group' rises through 0 to {len(copies) - 1}, the groups that have copies")
-    if (np.arange(len(group)) - np.repeat(starts[:-1], sizes) != wordline).any():
-        raise MappingError("array 'wordline' counts from 0 in each group")
-    bounds = np.cumsum(rows).tolist()
-    of_table = tuple(ids[start:stop] for start, stop in pairwise([0, *bounds]))
-    layout = Layout(
-        int(rows.sum()),
-        int(arrays["height"]),
-        starts,
-        _members(of_table, table, row),
-        copies.astype(np.int32),
-        str(arrays["method"]),
+    _refuse(
+        len(sizes) > len(copies) or (np.repeat(np.arange(len(sizes)), sizes) != group).any(),
+        f"array 'group' rises through 0 to {len(copies) - 1}, the groups that have copies",
+    )
+    in_group = np.arange(len(group)) - np.repeat(starts[:-1], sizes)
+    _refuse((in_group != wordline).any(), "array 'wordline' counts from 0 in each group")
+    members, options = (
+        _members(np.repeat(np.arange(len(rows)), rows), ids, table, row),
         _options(str(arrays["options"])),
     )
+    layout = Layout(len(ids), int(arrays["height"]), starts, members, copies.astype(np.int32), method, options)
+    of_table = tuple(np.split(ids, np.cumsum(rows)[:-1]))
     return Seating(layout, tuple(map(str, arrays["names"])), of_table, arrays["tile"].astype(np.int32))
 
 
-def _ids(array: npt.NDArray[Any]) -> Ids:
-    return array if array.dtype.kind == "U" else array.astype(np.int64)
-
-
-def _members(ids: tuple[Ids, ...], table: npt.NDArray[np.int64], row: Ids) -> npt.NDArray[np.int32]:
-    """Return each place's row, counted through all tables."""
-    members = np.empty(len(row), dtype=np.int32)
-    base = 0
-    for number, numbers in enumerate(ids):
-        here = np.flatnonzero(table == number)
-        order = np.argsort(numbers, kind="stable")
-        at = np.minimum(np.searchsorted(numbers[order], row[here]), len(numbers) - 1)
-        unknown = np.flatnonzero(numbers[order][at] != row[here])
-        if len(unknown):
-            raise MappingError(f"place {here[unknown[0]]}: table {number} has no row {row[here[unknown[0]]]}")
-        members[here] = base + order[at]
-        base += len(numbers)
-    return members
+def _members(
+    table_of: npt.NDArray[np.int64], ids: Ids, table: npt.NDArray[np.int64], row: Ids
+) -> npt.NDArray[np.int32]:
+    """Return each place's row, counted through all tables; `table_of` is the table of each of the `ids`."""
+    called, number = np.unique(np.concatenate([ids, row]), return_inverse=True)
+    keys = np.concatenate([table_of, table]) * len(called) + number
+    order = np.argsort(keys[: len(ids)], kind="stable")
+    known, wanted = keys[: len(ids)][order], keys[len(ids) :]
+    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    unknown = int((known[at] != wanted).argmax()) if len(wanted) else 0
+    if len(wanted) and known[at[unknown]] != wanted[unknown]:
+        raise MappingError(f"place {unknown}: table {table[unknown]} has no row {row[unknown]}")
+    return order[at].astype(np.int32)
 
 
 def _options(text: str) -> dict[str, Any]:
