@@ -42,6 +42,7 @@ def test_a_strategy_of_tables_comes_back_from_its_data(strategy: Strategy) -> No
     assert Strategy.from_dict(data) == strategy
     assert set(data) == {*STAGES, *(TABLE_STAGES if strategy.table_stages else ())}
     assert strategy.of_networks() == Strategy() and strategy.of_tables() == strategy
+    assert all(getattr(strategy, stage).name in Strategy.choices(stage) for stage in TABLE_STAGES)
 
 
 @settings(max_examples=25)

@@ -77,10 +77,8 @@ class Strategy(Shown):
     @staticmethod
     def choices(stage: str) -> Mapping[str, type[Choice]]:
         """Return what can be chosen at a stage, by name. OptionError for a stage that there is not."""
-        if stage not in ALL_STAGES:
-            raise OptionError(f"a strategy has no stage {stage!r}; {choices(stage, ALL_STAGES)}")
-        if not isinstance(stage, str) or stage not in STAGES:
-            raise OptionError(f"a strategy has no stage {stage!r}; {choices(str(stage), STAGES)}")
+        if not isinstance(stage, str) or stage not in ALL_STAGES:
+            raise OptionError(f"a strategy has no stage {stage!r}; {choices(str(stage), ALL_STAGES)}")
         return registered(stage)
 
     @classmethod
