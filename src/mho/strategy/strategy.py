@@ -220,17 +220,14 @@ class Strategy(Shown):
 
     @property
     def papers(self) -> tuple[str, ...]:
-        """The keys of the papers whose techniques are chosen, each once."""
-        return tuple(dict.fromkeys(key for stage in ALL_STAGES for key in getattr(self, stage).papers))
+        """The keys of the papers whose techniques are chosen, and of those that the strategy's file names, each once."""
+        of_choices = (key for stage in ALL_STAGES for key in getattr(self, stage).papers)
+        return tuple(dict.fromkeys([*of_choices, *self.cited]))
 
     @property
     def told(self) -> tuple[str, ...]:
         """The stages by which it is told: those of networks, and those of embedding tables where one is not as usual."""
         return (*STAGES, *(TABLE_STAGES if self.table_stages else ()))
-        """The keys of the papers whose techniques are chosen, and of those that the strategy's file names, each once."""
-        return tuple(
-            dict.fromkeys([*(key for stage in ALL_STAGES for key in getattr(self, stage).papers), *self.cited])
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return every choice with all its settings, as plain values by stage; see `told`."""
