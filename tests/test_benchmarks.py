@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as timing
-from benchmarks import accuracy, analog, analog_accuracy, gains, grouping, lookups, recommenders, squeezed, store
+from benchmarks import (
+    accuracy,
+    analog,
+    analog_accuracy,
+    designs,
+    gains,
+    grouping,
+    lookups,
+    recommenders,
+    squeezed,
+    store,
+)
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
@@ -37,6 +48,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (lookups.PAGE, lookups.table(read_json(lookups.RESULTS))),
         (recommenders.PAGE, recommenders.table(read_json(recommenders.RESULTS))),
         (store.PAGE, store.rendered(read_json(store.RESULTS))),
+        (designs.PAGE, designs.rendered(read_json(designs.RESULTS))),
     ],
     ids=[
         "accuracy",
@@ -50,6 +62,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "lookups",
         "recommenders",
         "store",
+        "designs",
     ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
@@ -87,6 +100,15 @@ def test_a_store_of_a_hundred_thousand_records_is_linear() -> None:
     assert many["records"] == 100_000 and few["records"] == 1_000
     assert many["bytes"] / many["records"] == few["bytes"] / few["records"]
     assert many["put_s"] / many["records"] < 1.5 * few["put_s"] / few["records"]
+
+
+def test_designs_are_judged_as_fast_as_they_should_be() -> None:
+    cases = read_json(designs.RESULTS)["cases"]
+    assert len(cases) == len(designs.CASES)
+    for each in cases:
+        assert each["goal"] == designs.GOALS[each["case"]]
+        assert each["per_s"] >= each["goal"] if "per_s" in each else each["seconds"] <= each["goal"]
+    assert cases[-1]["instructions"] > 59_000
 
 
 def test_recommenders_keep_what_they_were_trained_to() -> None:

@@ -238,7 +238,7 @@ class Chip(Shown):
         """Bits of a weight."""
         return WEIGHT_BITS
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Groups on the chip."""
         return self.tiles * self.tile.groups
@@ -263,22 +263,22 @@ class Chip(Shown):
         """How the cells of a weight hold it."""
         return Coding(self.array.coding, self.weight_bits, self.array.cell_bits)
 
-    @property
+    @cached_property
     def cells_per_weight(self) -> int:
         """Adjacent cells that hold one weight."""
         return self.coding.cells
 
-    @property
+    @cached_property
     def array_weights_per_row(self) -> int:
         """Weights in one row of an array: its outputs."""
         return self.array.columns // self.cells_per_weight
 
-    @property
+    @cached_property
     def group_columns(self) -> int:
         """Outputs of a group."""
         return self.group.arrays * self.array_weights_per_row
 
-    @property
+    @cached_property
     def steps_per_window(self) -> int:
         """Input-bit steps of one window."""
         return -(-self.input_bits // self.array.dac_bits)

@@ -17,6 +17,10 @@ WHOLE = (Turn(slice(None), None),)
 """All rows and columns at once."""
 
 
+MOST_RUNS = 1024
+"""Runs of equal blocks whose totals are remembered at the most."""
+
+
 class WholeBlocks(Blocks):
     """Blocks whose places hold a weight each."""
 
@@ -30,6 +34,18 @@ class WholeBlocks(Blocks):
 
     def totals(self, run: Run) -> Totals:
         """Sum over the blocks [first, last) in constant time."""
+        if run not in self._totals:
+            if len(self._totals) >= MOST_RUNS:
+                self._totals.clear()
+            self._totals[run] = self._summed(run)
+        return self._totals[run]
+
+    @cached_property
+    def _totals(self) -> dict[Run, Totals]:
+        """The runs that were summed: networks and chips that share these blocks ask for the same ones."""
+        return {}
+
+    def _summed(self, run: Run) -> Totals:
         before, until = self._sums[run[0]], self._sums[run[1]]
         height, width, places = until[0] - before[0], until[1] - before[1], until[2] - before[2]
         arrays, drives = until[3] - before[3], until[4] - before[4]

@@ -66,7 +66,9 @@ def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> froze
     return _stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
 
 
-_stored = once(stored)
+@once
+def _stored(network: Network) -> frozenset[str]:
+    return stored(network)
 
 
 def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int:

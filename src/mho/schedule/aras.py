@@ -42,14 +42,16 @@ def _shared_out(candidates: Sequence[Candidate], free: int) -> list[int]:
     left = free - sum(each.blocks for each in candidates)
     slowest: list[tuple[float, int]] = [(-each.windows, place) for place, each in enumerate(candidates)]
     heapq.heapify(slowest)
-    while slowest:
-        _, place = heapq.heappop(slowest)
+    while left and slowest:
+        place = slowest[0][1]
         each = candidates[place]
         # The pool only shrinks: a layer whose copy does not fit now never will.
         if each.blocks <= left and copies[place] < each.most:
             left -= each.blocks
             copies[place] += 1
-            heapq.heappush(slowest, (-each.windows / copies[place], place))
+            heapq.heapreplace(slowest, (-each.windows / copies[place], place))
+        else:
+            heapq.heappop(slowest)
     return copies
 
 

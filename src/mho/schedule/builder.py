@@ -237,13 +237,15 @@ class Builder:
     def _finished(self, step: int, instruction: int) -> int:
         """Note that `step` ends with `instruction`; store what the buffer cannot keep, and what the network returns."""
         self.finish[step] = instruction
-        layer = self.task.network.layers[step]
-        kept = transfer_bytes(layer, self.task.network, self.task.coded)
-        if step in self._spilled and not isinstance(layer, Input):
-            self._stores[step] = self.add(Transfer("store", step, self._spilled[step], (instruction,)))
-            kept -= self._spilled[step]
-        if layer.name in self.task.network.results and kept:
-            self.add(Transfer("store", step, kept, (instruction,)))
+        network = self.task.network
+        layer = network.layers[step]
+        spilled = 0 if isinstance(layer, Input) else self._spilled.get(step, 0)
+        if spilled:
+            self._stores[step] = self.add(Transfer("store", step, spilled, (instruction,)))
+        if layer.name in network.results:
+            kept = transfer_bytes(layer, network, self.task.coded) - spilled
+            if kept:
+                self.add(Transfer("store", step, kept, (instruction,)))
         return instruction
 
     def write_all(self, copies: MappingType[int, int]) -> list[tuple[LayerMapping, int, Groups, int]]:

@@ -20,6 +20,7 @@ import heapq
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mho.mapping import LayerMapping
 from mho.program.instructions import Groups
@@ -44,8 +45,7 @@ class BoundBlocks:
     ready_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A layer's windows through a piece; `release`: the last that it serves."""
 
     layer: LayerMapping
@@ -53,8 +53,7 @@ class Run:
     release: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """The end of a write, which gives its share of the memory, in byte/s, back."""
 
     rate: float

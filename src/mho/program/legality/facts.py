@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from mho.mapping.blocks import Run
 from mho.network.layers import Constant, Input, Layer, MatrixLayer
 from mho.program.instructions import Combine, Transfer, Vector
 from mho.program.legality.order import Order
@@ -33,6 +34,12 @@ class Facts:
         """The order that dependencies enforce."""
         ends = [place for places in self.finishes.values() for place in places]
         return Order([instruction.after for instruction in self.instructions], ends)
+
+    @cached_property
+    def most_copies(self) -> dict[Run, int]:
+        """For each run of blocks that a layer drives, the most copies of which each has a window to serve."""
+        mapping = self.program.mapping
+        return {run: mapping.most_copies(layers[0]) for run, layers in mapping.users.items()}
 
     @cached_property
     def steps(self) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
     inside = mapped.run[0] <= first < last <= mapped.run[1]
     if not inside:
         yield Violation(i, f"blocks {instruction.blocks}, but the layer's are {mapped.run}")
-    most = facts.program.mapping.most_copies(mapped)
+    most = facts.most_copies[mapped.run]
     if not 0 <= instruction.copy < most:
         yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
     if any(not 0 <= begin < end <= facts.program.chip.groups for begin, end in instruction.groups):
@@ -55,7 +55,7 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
     elif size(instruction.groups) != last - first or _overlap(instruction.groups):
         different = len(set(members(instruction.groups)))
         yield Violation(i, f"{last - first} blocks need as many different groups, not {different}")
-    if isinstance(instruction, Write) and inside:
+    if isinstance(instruction, Write) and inside and (instruction.rows or instruction.columns or instruction.cells):
         yield from _orders(facts, i, instruction)
     if isinstance(instruction, Activate):
         begin, end = instruction.windows

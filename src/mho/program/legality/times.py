@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.chip.spec import SparseSpec
 from mho.mapping import Blocks
-from mho.mapping.blocks import Run
-from mho.network.layers import MatrixProduct
-from mho.program.instructions import Activate, Combine, Transfer, Vector, Write
+from mho.network.layers import Layer, MatrixProduct
+from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.legality.facts import Violation
 from mho.program.legality.writing import least_write_s
 from mho.program.program import Program
@@ -24,32 +22,20 @@ Times = npt.NDArray[np.float64]
 
 def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violation]:
     """Check measured starts and ends, in s, shape (instructions,)."""
-    count = len(program.instructions)
-    least, moved, vector = np.zeros(count), np.zeros(count), np.zeros(count)
+    table, layers = columns(program), program.network.layers
+    count = len(table.kind)
+    least, moved, vector = np.zeros(count), table.size.astype(np.float64), np.zeros(count)
+    writes, activations, made = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
     written = least_write_s(program)
-    different = {id(layer.blocks): layer.blocks for layer in program.mapping.layers}
-    steps = {key: _steps(program.chip, blocks) for key, blocks in different.items()}
-    window_s = {layer.index: steps[id(layer.blocks)] * program.chip.step_time_s for layer in program.mapping.layers}
-    for i, instruction in enumerate(program.instructions):
-        if isinstance(instruction, Vector | Combine):
-            vector[i] = _vector_seconds(program, instruction)
-        elif isinstance(instruction, Activate):
-            least[i] = (instruction.windows[1] - instruction.windows[0]) * window_s[instruction.layer]
-        elif isinstance(instruction, Write):
-            least[i] = written[i]
-            (blocks, run), shape = program.mapping.located(instruction.blocks), program.mapping.shape
-            places_set = int(blocks.places[slice(*run)].sum())
-            moved[i] = places_set * shape.cells * program.chip.write_bits_per_cell / 8
-            if program.chip.sparse is not None:
-                moved[i] += _index_bits(blocks, run, program.chip.sparse) / 8
-            sides = (shape.rows, shape.columns, shape.cells)
-            for key, places in zip(("rows", "columns", "cells"), sides, strict=True):
-                moved[i] += sum(len(order) for order in getattr(instruction, key)) * ceil(log2(places)) / 8
-        elif isinstance(instruction, Transfer):
-            moved[i] = instruction.size
+    least[writes] = [written[number] for number in writes.tolist()]
+    moved[writes] = _fetched_bytes(program, writes)
+    least[activations] = table.windows[activations] * _window_s(program)[table.layer[activations]]
+    seconds = {index: _vector_seconds(program, layers[index]) for index in set(table.layer[made].tolist())}
+    vector[made] = [seconds[index] for index in table.layer[made].tolist()]
     slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)
-    ended = ends.tolist()
-    late = np.array([max((ended[j] for j in each.after), default=-np.inf) for each in program.instructions])
+    late, waits = np.full(count, -np.inf), np.flatnonzero(np.diff(table.after_starts))
+    if len(waits):
+        late[waits] = np.maximum.reduceat(ends[table.after], table.after_starts[waits])
     for place in np.flatnonzero(ends - starts < least + vector - slack).tolist():
         text = f"lasts {ends[place] - starts[place]:.3g} s, less than the chip's {least[place] + vector[place]:.3g} s"
         yield Violation(place, text)
@@ -64,13 +50,25 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
             yield Violation(-1, f"{name} does more than it can between {overload[0]:.6g} s and {overload[1]:.6g} s")
 
 
+def _window_s(program: Program) -> Times:
+    """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,)."""
+    chip = program.chip
+    different = {id(layer.blocks): layer.blocks for layer in program.mapping.layers}
+    steps = {key: _steps(chip, blocks) for key, blocks in different.items()}
+    seconds = np.zeros(len(program.network.layers))
+    for layer in program.mapping.layers:
+        seconds[layer.index] = steps[id(layer.blocks)] * chip.step_time_s
+    return seconds
+
+
 def _steps(chip: Chip, blocks: Blocks) -> int:
     """Work out the input steps of a window from what reaches the rows, turn by turn, when all inputs are the highest: shifted ones
-    have more bits.
+    have more bits. Blocks of the same height that have the very same turns are driven alike.
     """
     highest = np.full((blocks.matrices, 1, 1, blocks.rows), 2**chip.input_bits - 1, dtype=np.uint8)
+    different = {(blocks.turns(block), height): block for block, height in enumerate(blocks.heights.tolist())}
     most = 0
-    for block in range(blocks.count):
+    for block in different.values():
         steps = 0
         for drive in blocks.drives(block, highest):
             bits = [int(driven.max(initial=0)).bit_length() for driven in drive.inputs]
@@ -79,17 +77,32 @@ def _steps(chip: Chip, blocks: Blocks) -> int:
     return most
 
 
-def _index_bits(blocks: Blocks, run: Run, sparse: SparseSpec) -> int:
-    """Count the bits that say where the inputs of a write's blocks come from and where their columns go."""
-    rows, columns = np.sum([blocks.entries(index) for index in range(*run)], axis=0).tolist()
-    # A column's output, and which of 8 bits of it its digit begins at, and its sign.
-    return int(rows * (sparse.index_bits + sparse.shift_bits) + columns * (sparse.index_bits + 4))
+def _fetched_bytes(program: Program, writes: npt.NDArray[np.int64]) -> Times:
+    """Work out the bytes that writes fetch: level changes, where inputs come from, and the orders of what is not in place."""
+    chip, shape, table = program.chip, program.mapping.shape, columns(program)
+    bits = np.concatenate([_block_bits(chip, weight.blocks) for weight in program.mapping.weights] or [np.zeros(0)])
+    until = np.concatenate([[0], np.cumsum(bits)])
+    fetched: Times = until[table.last_block[writes]] - until[table.first_block[writes]]
+    sides = (shape.rows, shape.columns, shape.cells)
+    for place, number in enumerate(writes.tolist()):
+        for orders, places in zip(table.orders.get(number, ()), sides, strict=False):
+            fetched[place] += sum(map(len, orders)) * ceil(log2(places))
+    return fetched / 8
 
 
-def _vector_seconds(program: Program, instruction: Vector | Combine) -> float:
+def _block_bits(chip: Chip, blocks: Blocks) -> Times:
+    """Count the bits that come with each block when it is written, those of an index of inputs and columns too, shape (blocks,)."""
+    bits: Times = (blocks.places * (blocks.shape.cells * chip.write_bits_per_cell)).astype(np.float64)
+    if chip.sparse is not None:
+        rows, across = np.array([blocks.entries(index) for index in range(blocks.count)]).T
+        # A column's output, and which of 8 bits of it its digit begins at, and its sign.
+        bits = bits + rows * (chip.sparse.index_bits + chip.sparse.shift_bits) + across * (chip.sparse.index_bits + 4)
+    return bits
+
+
+def _vector_seconds(program: Program, layer: Layer) -> float:
     """Work out how long the vector unit needs for a layer, or to combine a matrix layer's sums."""
-    layer, unit = program.network.layers[instruction.layer], program.chip.vector
-    seconds = 0.0
+    unit, seconds = program.chip.vector, 0.0
     if unit.elements_per_s is not None:
         seconds += vector_operations(layer, program.network) / unit.elements_per_s
     if isinstance(layer, MatrixProduct) and unit.macs_per_s is not None:
