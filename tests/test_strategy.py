@@ -25,6 +25,7 @@ from mho.network.graph import Network
 from mho.strategy import STAGES, Strategy, bibtex, registered, strategies, unregister
 from mho.strategy.choice import Choice
 from mho.strategy.papers import papers
+from mho.strategy.stages import ALL_STAGES
 from mho.strategy.strategy import about
 from mho.strategy.table import choices_table, with_table
 from mho.strategy.template import strategy_template
@@ -257,6 +258,11 @@ def test_the_command_line_prints_what_a_run_rests_on(shell: Shell) -> None:
     assert told.code == 0 and "@misc{aras," in told.out and "2410.17931" in told.out
     told = shell("run", "resnet20", "--schedule", "aras", "--banks", "greedy", "--cite", "--json", "-")
     assert json.loads(told.out)["papers"][:2] == ["aras", "isaac"] and "@misc{aras," in told.err
+
+
+def test_every_stage_tells_its_choices() -> None:
+    for stage in ALL_STAGES:
+        assert Strategy.choices(stage) == registered(stage) and Strategy.choices(stage)
 
 
 def test_papers_of_a_strategys_file_are_cited(shell: Shell, tmp_path: Path) -> None:
