@@ -40,7 +40,8 @@ study: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint,docs]"
+	# Python compiles what is imported when it is: all 14,500 files beforehand would be a quarter of the time.
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[test,lint,docs]"
 	touch $(STAMP)
 
 clean:

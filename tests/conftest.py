@@ -37,6 +37,11 @@ if not NIGHTLY:
 DATA = Path(os.environ.get("MHO_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 
 
+def examples(stated: int) -> int:
+    """Return how many examples a test takes, by day or by night, that states so many."""
+    return NIGHTLY_SHARE * stated if NIGHTLY else min(stated, max(DAILY_LEAST, int(DAILY_SHARE * stated)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give properties the examples of the day, or of the night (HYPOTHESIS_PROFILE=nightly), which runs what is `nightly` too."""
     key, scaled = "_hypothesis_internal_use_settings", set()
@@ -46,9 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         test = getattr(item, "obj", None)
         stated: settings | None = getattr(test, key, None)
         if stated is not None and test not in scaled:
-            most = stated.max_examples
-            most = NIGHTLY_SHARE * most if NIGHTLY else min(most, max(DAILY_LEAST, int(DAILY_SHARE * most)))
-            setattr(test, key, settings(stated, max_examples=most))
+            setattr(test, key, settings(stated, max_examples=examples(stated.max_examples)))
             scaled.add(test)
 
 

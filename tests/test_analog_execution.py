@@ -234,7 +234,11 @@ def test_zero_wires_and_zero_variation_change_nothing() -> None:
 
 
 def test_wires_lose_current() -> None:
-    program, samples = next(programs())
+    sketch = Sketch(0, (1, 3, 8, 8))
+    sketch.convolution(sketch.convolution(sketch.layers[0], 16, 3, 1, 1, 1, 1), 4, 3, 2, 1, 1, 1)
+    network, chip = sketch.network(), Chip.load("aras").override({"tiles": 2}, source="hand")
+    samples = synthetic(network, 2, seed=3).inputs
+    program = program_of(network, chip, samples)
     signals = []
     for ohm in (0.1, 1.0, 10.0):
         found = Signals()

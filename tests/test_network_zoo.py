@@ -49,7 +49,7 @@ def test_published_models_have_their_weights_and_windows(name: str, weights: flo
         ("mobilenet_v2", {"input_size": 32}, (1, 1000)),
         ("resnet18", {"input_size": 64, "batch": 3}, (3, 1000)),
         ("resnet50", {"input_size": 64}, (1, 1000)),
-        ("densenet161", {"input_size": 32}, (1, 1000)),
+        pytest.param("densenet161", {"input_size": 32}, (1, 1000), marks=pytest.mark.nightly),  # with weights, below
         ("vgg16", {"input_size": 32}, (1, 1000)),
         ("resnet44", {}, (1, 10)),
         ("bert-base", {"sequence": 16}, (1, 16, 768)),
@@ -81,6 +81,7 @@ def test_transformers_show_their_attention_and_their_activations() -> None:
 def test_seeded_weights_keep_activations_in_range(name: str, size: int) -> None:
     network = zoo.load(name, weights="seeded", seed=1, input_size=size)
     assert network.origin == "seeded 1 (synthetic)" and network.has_values
+    assert network.by_name[network.outputs[0]].shape == (1, 10 if name == "resnet56" else 1000)
     random = np.random.default_rng(0)
     x = random.standard_normal(network.inputs[0].shape)
     watched = [layer.name for layer in network.matrix_layers]

@@ -50,6 +50,7 @@ from mho.network.layers import (
     Transpose,
 )
 from mho.network.samples import synthetic
+from tests.conftest import examples
 from tests.hand_sized import hand_chip
 
 RANDOM = np.random.default_rng(13)
@@ -209,7 +210,7 @@ def test_a_value_of_another_kind_is_refused_or_changes_no_meaning(kept: Path, tm
     generator = np.random.default_rng(6)
     spots = [path for path in places(record) if path[0] != "chip"]
     seen = dict.fromkeys(("refused", "exact", "wrong"), 0)
-    for place in generator.permutation(len(spots))[:200]:
+    for place in generator.permutation(len(spots))[: examples(200)]:
         value = VALUES[generator.integers(len(VALUES))]
         altered = json.dumps(replaced(record, spots[place], value)).encode()
         seen[outcome(packed({**entries, "program.json": altered}, tmp_path / "x.mho"))] += 1
@@ -236,7 +237,7 @@ def test_an_array_of_another_shape_or_type_is_refused(kept: Path, tmp_path: Path
     entries = unpacked(kept)
     generator = np.random.default_rng(7)
     names = [name for name in entries if name.startswith("arrays/")]
-    for _ in range(80):
+    for _ in range(examples(80)):
         name = names[generator.integers(len(names))]
         array = np.load(io.BytesIO(entries[name]))
         with np.errstate(all="ignore"), warnings.catch_warnings():

@@ -7,6 +7,7 @@ again and again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import mho
 from mho.chip import Chip
 from mho.network.samples import Samples, load_samples, synthetic
 from mho.network.zoo import convolutional, modules, transformer
+from mho.number import QuantisedNetwork
 from tests.strategies import GREEDY
 
 CIFAR = ("cifar10/test_a.npz", "cifar10/train_calib.npz")
@@ -41,13 +43,20 @@ def small_chip(tiles: int = 4) -> Chip:
     return Chip.load("aras").override({"tiles": tiles}, source="test: so few groups that weights are overwritten")
 
 
-def check(network: mho.Network, calibration: Samples, samples: Samples, chip: Chip, schedule: str) -> None:
-    quantised = mho.number.quantise(network, calibration.inputs)
+@cache
+def read(path: Path, calibration: Path, *, per_channel: bool = False) -> tuple[mho.Network, QuantisedNetwork]:
+    """A file's network, and the same quantised on its samples: once for all its schedules."""
+    network = mho.Network.from_onnx(path)
+    few = load_samples(calibration, network).first(8)
+    return network, mho.number.quantise(network, few.inputs, per_channel=per_channel)
+
+
+def check(quantised: QuantisedNetwork, samples: Samples, chip: Chip, schedule: str) -> None:
     program = mho.compile(quantised, chip, GREEDY.with_(schedule=schedule))
     assert program.setup == 0, "the network fits: nothing would be overwritten"
     result = mho.verify(program, samples.inputs)
     assert result.ok, str(result)
-    assert result.compared >= len(network.matrix_layers)
+    assert result.compared >= len(quantised.network.matrix_layers)
 
 
 LARGE = ("cifar10/densenet40fast.onnx", "imagenet/mobilenet_v2_int8_qdq.onnx", "imagenet/squeezenet1.1.onnx")
@@ -62,10 +71,9 @@ RUNS = [
 @pytest.mark.parametrize(("file", "schedule"), RUNS)
 def test_files_with_real_weights_are_bit_exact_on_real_samples(data: Path, file: str, schedule: str) -> None:
     given, measured = FILES[file]
-    network = mho.Network.from_onnx(data / file)
-    calibration = load_samples(data / measured, network).first(8)
+    network, quantised = read(data / file, data / measured)
     samples = load_samples(data / given, network).first(2)
-    check(network, calibration, samples, small_chip(1 if "dscnn" in file or "resnet8" in file else 2), schedule)
+    check(quantised, samples, small_chip(1 if "dscnn" in file or "resnet8" in file else 2), schedule)
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet32", "resnet56"])
@@ -73,7 +81,8 @@ def test_torch_models_with_real_weights_are_bit_exact_and_equal_their_onnx_twins
     network = mho.zoo.load(name, weights=str(data / "cifar10" / f"{name}.safetensors"))
     twin = mho.Network.from_onnx(data / "cifar10" / f"{name}.onnx")
     samples = load_samples(data / CIFAR[0], network).first(2)
-    check(network, load_samples(data / CIFAR[1], network).first(8), samples, small_chip(2), "overlap")
+    calibration = load_samples(data / CIFAR[1], network).first(8)
+    check(mho.number.quantise(network, calibration.inputs), samples, small_chip(2), "overlap")
     ours, theirs = (next(iter(mho.number.run_float(net, samples.inputs).values())) for net in (network, twin))
     assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
@@ -110,7 +119,8 @@ def test_large_models_of_reduced_input_are_bit_exact(
     if not published:
         monkeypatch.setitem(modules._MAKERS, name, SHALLOW[name])  # type: ignore[arg-type]
     network = mho.zoo.load(name, weights="seeded", **options)
-    check(network, synthetic(network, 2, seed=1), synthetic(network, 1, seed=2), small_chip(tiles), "overlap")
+    quantised = mho.number.quantise(network, synthetic(network, 2, seed=1).inputs)
+    check(quantised, synthetic(network, 1, seed=2), small_chip(tiles), "overlap")
 
 
 def test_the_very_chip_and_network_of_the_main_job_are_bit_exact() -> None:

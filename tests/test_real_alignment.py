@@ -17,7 +17,7 @@ from mho.schedule.centre import overwriting
 from mho.studies.stages import FILE as STAGES
 from tests.command_line import Shell
 from tests.strategies import GREEDY
-from tests.test_real import CIFAR, IMAGENET, KEYWORDS, small_chip
+from tests.test_real import CIFAR, IMAGENET, KEYWORDS, read, small_chip
 
 RESULTS: dict[str, Any] = read_json(reuse.RESULTS)
 RECORDS = {each["file"]: each for each in RESULTS.get("networks", [])}
@@ -40,9 +40,7 @@ RECORDS = {each["file"]: each for each in RESULTS.get("networks", [])}
 def test_aligned_files_are_bit_exact_against_the_reference_of_their_clipped_weights(
     data: Path, file: str, samples: tuple[str, str], per_channel: bool, options: dict[str, Any]
 ) -> None:
-    network = mho.Network.from_onnx(data / file)
-    calibration = load_samples(data / samples[1], network).first(4)
-    quantised = mho.number.quantise(network, calibration.inputs, per_channel=per_channel)
+    network, quantised = read(data / file, data / samples[1], per_channel=per_channel)
     chip = small_chip(1 if "dscnn" in file or "resnet8" in file else 2)
     program = mho.compile(quantised, chip, GREEDY.with_(options, schedule="overlap"))
     assert program.setup == 0

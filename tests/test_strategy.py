@@ -39,6 +39,8 @@ def values(where: str, kind: Any, declared: Any) -> st.SearchStrategy[Any]:
     """Values that a setting takes, briefly searched where it searches."""
     if where == "schedule.effort":
         return st.sampled_from([0.0, 0.001])
+    if where == "schedule.time_limit_s":
+        return st.sampled_from([None, 0.001])
     if declared.among:
         return st.sampled_from(declared.among)
     if declared.examples:
