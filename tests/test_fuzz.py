@@ -1,4 +1,4 @@
-"""Two thousand malformed requests, and a fuzzer that sees what is planted."""
+"""Hundreds of malformed requests, and a fuzzer that sees what is planted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 import tests.fuzz.run as running
+from tests.conftest import examples
 from tests.fuzz import alter, judge
 from tests.fuzz.judge import Ended
 from tests.fuzz.kinds import KINDS, make
 from tests.fuzz.run import run
 from tests.fuzz.worker import PLANTED
 
-CASES = 2000
+CASES = examples(2000)
 RIGHT = Ended(("show", "aras"), 2, "", "mho: no\n", {}, {}, (), 0)
 
 
