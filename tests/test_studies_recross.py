@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mho
 from mho import studies
-from mho.explore import DESIGNS, Request
+from mho.explore import Request
 from mho.mapping.embedding import group
 from mho.studies.recross import measure
 from mho.studies.recross.against import SIDES, against
@@ -143,7 +144,7 @@ def test_figures_are_those_of_the_library(quick: tuple[studies.Study, Path]) -> 
     layout = group(history, 128, method="greedy", seed=0)
     touched = layout.groups_per_bag(test).mean()
     assert ours(study, f"groups/touched/greedy/{PRODUCTION}") == pytest.approx(touched)
-    found = DESIGNS["recross"](Request(history, chip())).serve(test, 64, 256)
+    found = mho.explore.design("recross", Request(history, chip())).serve(test, 64, 256)
     assert ours(study, f"against/time/recross/{PRODUCTION}") == pytest.approx(found.batch_s.mean())
     assert ours(study, f"against/energy/recross/{PRODUCTION}") == pytest.approx(found.energy_j / test.bags)
     assert ours(study, f"against/parts/nmars/{PRODUCTION}") == pytest.approx(test.lookups / test.bags)
@@ -187,16 +188,14 @@ def test_sides_are_told_apart_and_say_nothing_of_other_designs() -> None:
 
 
 @pytest.fixture(scope="module")
-def held() -> tuple[Work, measure.Traces]:
-    work = Work("recross", Settings(quick=True))
-    return work, measure.Traces(work)
+def work() -> Work:
+    return Work("recross", Settings(quick=True))
 
 
-def test_gains_are_shown_over_co_occurrence(held: tuple[Work, measure.Traces], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gains_are_shown_over_co_occurrence(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "GROUPING", "fast")
     monkeypatch.setattr(measure, "SWEPT_GROUPING", "fast")
-    work, traces = held
-    chapter = law(measure.law(work, traces))
+    chapter = law(measure.law(work))
     shares = [f"{share:g}" for share in COHESIONS]
     assert {row.id.split("/")[-1] for row in chapter.rows.values()} == set(shares)
 
@@ -209,13 +208,10 @@ def test_gains_are_shown_over_co_occurrence(held: tuple[Work, measure.Traces], m
         assert row(f"energy/{design}/{shares[-1]}") > row(f"energy/{design}/{shares[0]}")
 
 
-def test_sweeps_change_one_quantity_at_a_time(
-    held: tuple[Work, measure.Traces], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweeps_change_one_quantity_at_a_time(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "GROUPING", "fast")
     monkeypatch.setattr(measure, "SWEPT_GROUPING", "fast")
-    work, traces = held
-    found = measure.sweeps(work, traces, PRODUCTION)
+    found = measure.sweeps(measure.Subject(work, PRODUCTION))
     # What all sweeps have in common is the same in all of them.
     common = [found["batch"]["256"], found["budget"]["1.25"], found["port"]["512"], found["height"]["128"]]
     for each in common[1:]:
