@@ -42,8 +42,8 @@ class Builder:
         """Return what is made of a value, once for a key. The value is kept, so that nothing else comes to have its identity."""
         if key not in self._made:
             self._made[key] = value, make()
-        made: Made = self._made[key][1]
-        return made
+        result: Made = self._made[key][1]
+        return result
 
     def unique(self, name: str) -> str:
         """Return `name`, or `name_1`, `name_2` ... if it is taken."""

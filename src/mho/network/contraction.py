@@ -54,10 +54,10 @@ def _matmul(builder: Builder, left: str, right: str) -> str:
         return builder.product(left, right)
     left = left if len(a) > 1 else builder.reshape(left, (1, *a), "reshape")
     right = right if len(b) > 1 else builder.reshape(right, (*b, 1), "reshape")
-    made = builder.product(left, right, "product")
-    shape = builder.shape(made)
+    product = builder.product(left, right, "product")
+    shape = builder.shape(product)
     shape = shape if len(a) > 1 else (*shape[:-2], shape[-1])
-    return builder.reshape(made, shape if len(b) > 1 else shape[:-1])
+    return builder.reshape(product, shape if len(b) > 1 else shape[:-1])
 
 
 def einsum(builder: Builder, equation: str, values: Sequence[str | Array]) -> str:
@@ -85,22 +85,22 @@ def parse(equation: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labels
             raise NetworkError(f"equation {equation!r}: {term!r} is not made of letters and at most one ellipsis")
         return (*before, *middle, *behind)
 
-    read: list[Labels] = []
+    operands: list[Labels] = []
     for term, shape in zip(terms, shapes, strict=True):
         rest = len(shape) - len(term.replace("...", ""))
         if rest < 0 or (rest and "..." not in term):
             raise NetworkError(f"equation {equation!r}: {term!r} does not fit a tensor of shape {shape}")
-        read.append(labels(term, rest))
+        operands.append(labels(term, rest))
     if arrow:
         result = labels(right, longest)
     else:
-        every = [label for term in read for label in term]
+        every = [label for term in operands for label in term]
         once = sorted(label for label in set(every) if label[0] != "." and every.count(label) == 1)
         result = (*labels("...", longest), *once)
-    known = {label for term in read for label in term}
+    known = {label for term in operands for label in term}
     if len(set(result)) != len(result) or not known.issuperset(result):
         raise NetworkError(f"equation {equation!r}: each label of the result stands there once, and in an operand")
-    return read, result
+    return operands, result
 
 
 def contract(builder: Builder, operands: Sequence[Operand], result: Labels, bias: Array | None = None) -> str:
@@ -122,8 +122,8 @@ def contract(builder: Builder, operands: Sequence[Operand], result: Labels, bias
         wanted = set(result).union(*(each.labels for each in todo))
         last = not todo
         ordered = tuple(dict.fromkeys((*done.labels, *following.labels)))
-        made = result if last else tuple(label for label in ordered if label in wanted)
-        done = state.pair(done, following, made, bias if last else None)
+        kept = result if last else tuple(label for label in ordered if label in wanted)
+        done = state.pair(done, following, kept, bias if last else None)
         bias = None if last else bias
     return state.single(done, result)
 
@@ -194,8 +194,8 @@ class _Contraction:
             names = {label: i for i, label in enumerate(dict.fromkeys((*first.labels, *second.labels)))}
             axes = [[names[label] for label in each] for each in (first.labels, second.labels, result)]
             both = (first.value, second.value)
-            made = computed(lambda a, b: np.einsum(a, axes[0], b, axes[1], axes[2]), self.shape(result), *both)
-            return Operand(made, result)
+            values = computed(lambda a, b: np.einsum(a, axes[0], b, axes[1], axes[2]), self.shape(result), *both)
+            return Operand(values, result)
         summed = [label for label in first.labels if label in second.labels and label not in result]
         if not summed:
             return self._outer(first, second, result)
@@ -253,8 +253,8 @@ class _Contraction:
         a = self._reshaped(a, (*lead, sizes[0], sizes[1]))
         b = self._reshaped(b, (*lead, sizes[1], sizes[2]))
         order = (*batch, *rows, *columns)
-        made = self._reshaped(self.builder.product(a, b), self.shape(order))
-        return Operand(self.arranged(made, order, result), result)
+        product = self._reshaped(self.builder.product(a, b), self.shape(order))
+        return Operand(self.arranged(product, order, result), result)
 
     def _weighted(self, first: Operand, second: Operand, result: Labels, bias: Array | None) -> Operand:
         """A product with known weights: windows x (matrices K) by matrices of K x N."""
@@ -268,11 +268,11 @@ class _Contraction:
         order = (*windows, *matrices, *columns)
         offset = None if bias is None else self._offset(bias, result, (*matrices, *columns))
         added = bias is not None and offset is None
-        made = self.builder.linear(x, weight, offset, "product" if added else None, groups=count)
-        made = self.arranged(self._reshaped(made, self.shape(order)), order, result)
+        product = self.builder.linear(x, weight, offset, "product" if added else None, groups=count)
+        product = self.arranged(self._reshaped(product, self.shape(order)), order, result)
         if bias is not None and added:
-            made = self.builder.elementwise("add", made, self.builder.constant(bias, "bias"))
-        return Operand(made, result)
+            product = self.builder.elementwise("add", product, self.builder.constant(bias, "bias"))
+        return Operand(product, result)
 
     def _offset(self, bias: Array, result: Labels, order: Labels) -> Array | None:
         """A bias that broadcasts to the result as one number for each output, in the order of outputs; None where it is more."""

@@ -38,7 +38,7 @@ from mho.network.types import REAL
 
 
 @dataclass
-class _State:
+class _Folding:
     """The pass so far: finished layers, what each removed tensor is called now, and how often each is read."""
 
     layers: dict[str, Layer] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def fold(
     """Return simplified layers, the names of the outputs and the codes; see the module's text for the rules."""
     live = remove_dead(unjoined(layers, codes or ()), outputs)
     names = {layer.name for layer in live}
-    state = _State(codes={name: code for name, code in (codes or {}).items() if name in names})
+    state = _Folding(codes={name: code for name, code in (codes or {}).items() if name in names})
     state.types = tensor_types(live, state.codes)
     state.readers = dict.fromkeys(names, 0)
     for layer in live:
@@ -93,7 +93,7 @@ def remove_dead(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer,
     return tuple(reversed(kept))
 
 
-def _place(state: _State, layer: Layer) -> None:
+def _place(state: _Folding, layer: Layer) -> None:
     """Put a layer behind those already placed, or into one of them."""
     source = layer.inputs[0] if layer.inputs else ""
     same = source and state.types.get(layer.name, REAL) == state.types.get(source, REAL)
@@ -129,7 +129,7 @@ def _place(state: _State, layer: Layer) -> None:
     state.layers[layer.name] = layer
 
 
-def _before(state: _State, layer: Layer, woven: Interleave) -> None:
+def _before(state: _Folding, layer: Layer, woven: Interleave) -> None:
     """Place a pointwise layer on each phase before they are woven: a phase is then a convolution with all that belongs to it."""
     del state.layers[woven.name]
     names = []
@@ -143,13 +143,13 @@ def _before(state: _State, layer: Layer, woven: Interleave) -> None:
     state.layers[layer.name] = replace(woven, name=layer.name, inputs=tuple(names))
 
 
-def _skip(state: _State, layer: Layer, gone: str) -> None:
+def _skip(state: _Folding, layer: Layer, gone: str) -> None:
     """Place a layer that took over the input of the layer `gone`, which no longer exists."""
     del state.layers[gone]
     _place(state, layer)
 
 
-def _may_vanish(state: _State, name: str, source: str) -> bool:
+def _may_vanish(state: _Folding, name: str, source: str) -> bool:
     """A prescribed code may move to the tensor before only if nobody else reads that one."""
     return name not in state.codes or state.free(source)
 
@@ -161,7 +161,7 @@ AFFINE = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
 """Functions that with a constant scale, shift or clip."""
 
 
-def _as_affine(state: _State, layer: Layer) -> Layer:
+def _as_affine(state: _Folding, layer: Layer) -> Layer:
     """Write an element-wise operation with a constant that varies along one axis at most as an affine layer."""
     if not isinstance(layer, Elementwise) or layer.function not in AFFINE or state.types.get(layer.name, REAL) != REAL:
         return layer
@@ -190,10 +190,10 @@ def _flat_code(value: Array) -> Affine | None:
 
 def _scalar(layer: Elementwise, x: str, c: float, turned: bool) -> Layer:
     """X with one number: scale and shift, or a clip."""
-    made = with_number(layer.function, c, turned=turned)
-    if made is None or not np.isfinite(made[1].get("scale", 0.0)):
+    activation = with_number(layer.function, c, turned=turned)
+    if activation is None or not np.isfinite(activation[1].get("scale", 0.0)):
         return layer
-    return Activation(name=layer.name, inputs=(x,), shape=layer.shape, function=made[0], parameters=made[1])
+    return Activation(name=layer.name, inputs=(x,), shape=layer.shape, function=activation[0], parameters=activation[1])
 
 
 def _per_channel(layer: Elementwise, x: str, c: Array, axis: int, turned: bool) -> Layer:
@@ -214,7 +214,7 @@ def _per_channel(layer: Elementwise, x: str, c: Array, axis: int, turned: bool) 
     return ChannelAffine(name=layer.name, inputs=(x,), shape=layer.shape, scale=scale, offset=offset, axis=axis)
 
 
-def _fold_affine(state: _State, layer: ChannelAffine) -> bool:
+def _fold_affine(state: _Folding, layer: ChannelAffine) -> bool:
     """Fold an affine layer into the one before it; say whether that was possible."""
     source = layer.inputs[0]
     if not state.free(source):
@@ -252,7 +252,7 @@ def _fold_affine(state: _State, layer: ChannelAffine) -> bool:
     return True
 
 
-def _into_norm(state: _State, layer: ChannelAffine, before: Normalise) -> bool:
+def _into_norm(state: _Folding, layer: ChannelAffine, before: Normalise) -> bool:
     """(n * a + b) * scale + offset as the norm's own scale and offset."""
     fits = layer.axis == 1 if before.function == "group" else before.axes == 1 and layer.axis == len(layer.shape) - 1
     given = [array for array in (before.scale, before.offset, layer.scale, layer.offset) if array is not None]
@@ -269,7 +269,7 @@ def _into_norm(state: _State, layer: ChannelAffine, before: Normalise) -> bool:
     return True
 
 
-def _into_summand(state: _State, layer: ChannelAffine, before: Elementwise) -> bool:
+def _into_summand(state: _Folding, layer: ChannelAffine, before: Elementwise) -> bool:
     """(x + W y) + offset as x + (W y + offset): the offset becomes the bias of the linear layer."""
     if before.function != "add" or before.shape != layer.shape:
         return False
@@ -305,7 +305,7 @@ def _into_weights(layer: Convolution | Linear, scale: Array, offset: Array) -> C
     return replace(layer, weight=weight, bias=bias)
 
 
-def _hides_batch(state: _State, reshape: Reshape) -> bool:
+def _hides_batch(state: _Folding, reshape: Reshape) -> bool:
     """Return whether a reshape to (M, K) mixes the batch axis of its input with others."""
     source = state.layers[reshape.inputs[0]]
     batch = source.shape[0] if source.shape else 0
@@ -314,7 +314,7 @@ def _hides_batch(state: _State, reshape: Reshape) -> bool:
     )
 
 
-def _show_batch(state: _State, layer: Linear, before: Reshape) -> None:
+def _show_batch(state: _Folding, layer: Linear, before: Reshape) -> None:
     """Write a linear layer on (M, K) as one on (B, M / B, K), and the reshape to (M, N) behind it."""
     source = before.inputs[0]
     batch = state.layers[source].shape[0]

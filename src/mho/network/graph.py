@@ -88,7 +88,7 @@ class Network(Shown):
         for layer in self.layers:
             for name in dict.fromkeys(layer.inputs):
                 readers[name].append(layer.name)
-        return {name: tuple(found) for name, found in readers.items()}
+        return {name: tuple(names) for name, names in readers.items()}
 
     @cached_property
     def inputs(self) -> tuple[Input, ...]:

@@ -10,22 +10,22 @@ from mho.network.layers import Concatenate, Layer, Slice
 
 def unjoined(layers: Sequence[Layer], coded: Collection[str]) -> tuple[Layer, ...]:
     """Return the layers with slices moved before the joining that they read, unless what is joined has a code (`coded`)."""
-    made: dict[str, Layer] = {}
+    moved_layers: dict[str, Layer] = {}
     for layer in layers:
-        while isinstance(layer, Slice) and (moved := _moved(layer, made, coded)) is not None:
+        while isinstance(layer, Slice) and (moved := _moved(layer, moved_layers, coded)) is not None:
             layer = moved
-        made[layer.name] = layer
-    return tuple(made.values())
+        moved_layers[layer.name] = layer
+    return tuple(moved_layers.values())
 
 
-def _moved(layer: Slice, made: dict[str, Layer], coded: Collection[str]) -> Slice | None:
+def _moved(layer: Slice, layers: dict[str, Layer], coded: Collection[str]) -> Slice | None:
     """Return a slice of the one of the joined tensors that it lies in; None where there is none."""
-    joined = made[layer.inputs[0]]
+    joined = layers[layer.inputs[0]]
     if not isinstance(joined, Concatenate) or joined.axis != layer.axis or layer.step < 1 or joined.name in coded:
         return None
     first = 0
     for name in joined.inputs:
-        last = first + made[name].shape[layer.axis]
+        last = first + layers[name].shape[layer.axis]
         if first <= layer.start and layer.stop <= last:
             return replace(layer, inputs=(name,), start=layer.start - first, stop=layer.stop - first)
         first = last

@@ -55,19 +55,19 @@ def from_onnx(
 
 def _network(path: Path, builder: OnnxBuilder, outputs: Mapping[str, Value]) -> Network:
     """Simplify what was built; its outputs keep their names."""
-    made: list[str] = []
+    tensors: list[str] = []
     for name, value in outputs.items():
         builder.scope = name
         try:
-            made.append(builder.named(value))
+            tensors.append(builder.named(value))
         except (NetworkError, WeightError) as error:
             raise type(error)(f"{path}: output {name!r}: {error}") from error
     _check_widths(path, builder)
     try:
-        refuse_infinite(builder.layers.values(), dict(zip(outputs, made, strict=True)), builder.lowered)
+        refuse_infinite(builder.layers.values(), dict(zip(outputs, tensors, strict=True)), builder.lowered)
     except NetworkError as error:
         raise NetworkError(f"{path}: {error}") from None
-    layers, renamed, codes = simplify(tuple(builder.layers.values()), made, builder.codes)
+    layers, renamed, codes = simplify(tuple(builder.layers.values()), tensors, builder.codes)
     returned = dict(zip(outputs, renamed, strict=True))
     # A layer inside that bears the name of an output which it is not makes way.
     hidden = {name: f"{name}.inside" for name, tensor in returned.items() if name != tensor and name in builder.layers}

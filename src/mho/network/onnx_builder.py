@@ -67,7 +67,7 @@ class Node:
         """Return an input that must be known now, or None where it is absent."""
         value = self.get(index)
         if isinstance(value, str):
-            value = self.builder.held.get(value, value)
+            value = self.builder.constants.get(value, value)
         if isinstance(value, Array):
             return value.real()
         if value is None or isinstance(value, np.ndarray):
@@ -86,7 +86,7 @@ class Node:
     def depends(self, index: int) -> bool:
         """Say whether an input depends on the network's inputs."""
         value = self.get(index)
-        return isinstance(value, str) and value not in self.builder.held
+        return isinstance(value, str) and value not in self.builder.constants
 
     def integers(self, index: int, attribute: str) -> list[int] | None:
         """Return integers that are an attribute in old and an input in new operator sets."""
@@ -117,7 +117,7 @@ class OnnxBuilder(Builder):
     def __init__(self) -> None:
         """Start empty."""
         super().__init__()
-        self.held: dict[str, AnyArray] = {}
+        self.constants: dict[str, AnyArray] = {}
         self.stated: dict[str, Stated] = {}
         self.given: dict[str, Stated] = {}
         self.wide: dict[str, str] = {}
@@ -125,7 +125,7 @@ class OnnxBuilder(Builder):
     def array(self, value: Value) -> Array:
         """Return a known value as a weight, floats as float32."""
         if isinstance(value, str):
-            value = self.held.get(value, value)
+            value = self.constants.get(value, value)
         if isinstance(value, Array):
             return value
         if not isinstance(value, np.ndarray):

@@ -10,7 +10,7 @@ from mho.errors import NetworkError
 from mho.network.composites import local_response, pad, rearranged
 from mho.network.geometry import axis_of
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, text
-from mho.network.resize import Axis, Resizing, resize
+from mho.network.resize import ResizedAxis, Resizing, resize
 
 
 def _resize(builder: OnnxBuilder, node: Node) -> str:
@@ -25,7 +25,7 @@ def _resize(builder: OnnxBuilder, node: Node) -> str:
         raise NetworkError("neither scales nor sizes are given")
     have = [shape[n] for n in numbers]
     if sizes:
-        scales = [made / size for made, size in zip(sizes, have, strict=True)]
+        scales = [wanted / size for wanted, size in zip(sizes, have, strict=True)]
         policy = text(given.get("keep_aspect_ratio_policy", "stretch"))
         if policy != "stretch":
             common = (min if policy == "not_larger" else max)(scales)
@@ -52,7 +52,7 @@ def _resize(builder: OnnxBuilder, node: Node) -> str:
         exclude_outside=bool(given.get("exclude_outside", 0)),
         extrapolation=float(given.get("extrapolation_value", 0.0)),
     )
-    axes = [Axis(*each) for each in zip(numbers, have, sizes, scales, regions, strict=True)]
+    axes = [ResizedAxis(*each) for each in zip(numbers, have, sizes, scales, regions, strict=True)]
     return resize(builder, x, axes, how)
 
 

@@ -31,7 +31,7 @@ class _Known(OnnxBuilder):
     def named(self, value: Value) -> str:
         if isinstance(value, np.ndarray):
             name = self.input(value.shape, type=REAL if value.dtype.kind == "f" else value.dtype.name)
-            self.held[name] = value
+            self.constants[name] = value
             return name
         return super().named(value)
 
@@ -45,16 +45,15 @@ def folded(handler: Handler, node: Node) -> tuple[Value, ...]:
     names = tuple(None if value is None else builder.named(value) for value in given)
     result = handler(builder, replace(node, inputs=names, builder=builder))
     results = result if isinstance(result, tuple) else (result,)
-    held = {
-        name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in builder.held.items()
-    }
-    values = evaluate(builder.layers.values(), held)
+    known = builder.constants.items()
+    constants = {name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in known}
+    values = evaluate(builder.layers.values(), constants)
 
     def value(name: Value) -> Value:
         if not isinstance(name, str):
             return name
-        if name in builder.held:
-            return builder.held[name]
+        if name in builder.constants:
+            return builder.constants[name]
         with np.errstate(over="ignore"):  # beyond the file's type is infinity, as IEEE 754 says
             return values[name].astype(kind if builder.types[name] == REAL else builder.types[name])
 
@@ -83,12 +82,12 @@ def stored(tensor: Any, where: str) -> AnyArray:
 
 def dense(tensor: Any, where: str) -> AnyArray:
     """Return the values of a sparse tensor, whose indices count elements, or are coordinates."""
-    held, indices = stored(tensor.values, where), stored(tensor.indices, where)
-    values = np.zeros(tuple(tensor.dims), dtype=held.dtype)
+    stored_values, indices = stored(tensor.values, where), stored(tensor.indices, where)
+    values = np.zeros(tuple(tensor.dims), dtype=stored_values.dtype)
     if indices.ndim == 1:
-        values.reshape(-1)[indices] = held
+        values.reshape(-1)[indices] = stored_values
     else:
-        values[tuple(indices.T)] = held
+        values[tuple(indices.T)] = stored_values
     return values
 
 

@@ -173,11 +173,11 @@ def _softmax(builder: OnnxBuilder, node: Node) -> str:
     axis = axis_of(int(node.attributes.get("axis", -1 if node.opset >= 13 else 1)), len(shape))
     log = node.operator == "LogSoftmax"
     if node.opset >= 13 or axis == len(shape) - 1:
-        made = builder.softmax(x, axis, "softmax" if log else None)
+        result = builder.softmax(x, axis, "softmax" if log else None)
     else:
         flat = builder.reshape(x, (math.prod(shape[:axis]), math.prod(shape[axis:])), "flat")
-        made = builder.reshape(builder.softmax(flat, 1, "softmax"), shape, "reshape")
-    return builder.activation(made, "log") if log else made
+        result = builder.reshape(builder.softmax(flat, 1, "softmax"), shape, "reshape")
+    return builder.activation(result, "log") if log else result
 
 
 REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")

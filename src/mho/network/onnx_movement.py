@@ -89,7 +89,7 @@ def _gather(builder: OnnxBuilder, node: Node) -> str:
             return builder.embedding(node.tensor(1), table)
     x = node.tensor()
     index = None if node.depends(1) else node.known(1)
-    if index is None or index.ndim > 1 or not index.size or builder.held:
+    if index is None or index.ndim > 1 or not index.size or builder.constants:
         return builder.gather(x, node.tensor(1), "rows", axis)
     size = builder.shape(x)[axis]
     places = index.reshape(-1)

@@ -103,10 +103,10 @@ def _result(builder: OnnxBuilder, plain: Node, scale: AnyArray | None, zero: Any
     """Compute the float operator, and give its result a code; reals where the file gives none (QGemm)."""
     if plain.operator in ("Conv", "MatMul", "Gemm") and isinstance(plain.get(0), Array):
         raise NetworkError("a matrix operator on known integers alone is not known")
-    made = _only(_FLOAT[plain.operator](builder, plain))
+    result = _only(_FLOAT[plain.operator](builder, plain))
     if scale is None and node.operator == "QGemm":
-        return made
-    tensor = builder.convert(builder.named(made), REAL, "real")
+        return result
+    tensor = builder.convert(builder.named(result), REAL, "real")
     return coded(builder, tensor, Stated.of(scale, zero, "uint8", builder.shape(tensor)))
 
 
@@ -125,10 +125,10 @@ def _integer_product(builder: OnnxBuilder, node: Node) -> Value:
             raise NetworkError("codes are read with another zero point than they were written with")
         x, scale = value.tensor, float(stated.scale)
     else:
-        made = reals(builder, value, np.ones(()), node.known(2))
-        if not isinstance(made, str):
+        tensor = reals(builder, value, np.ones(()), node.known(2))
+        if not isinstance(tensor, str):
             raise NetworkError("a matrix operator on known integers alone is not known")
-        x, scale = made, 1.0
+        x, scale = tensor, 1.0
     operator = "Conv" if node.operator == "ConvInteger" else "MatMul"
     product = _only(_FLOAT[operator](builder, replace(node, operator=operator, inputs=(x, known))))
     counted = builder.scale_shift(builder.named(product), 1.0 / scale, 0.0, "counted")

@@ -21,7 +21,7 @@ from mho.network.onnx_codes import RANGES, Stated
 from mho.network.types import REAL
 
 
-class Coding(Protocol):
+class Coder(Protocol):
     """A handler that gives codes; `shared`: what it reads has readers that take no code."""
 
     def __call__(self, builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
@@ -65,10 +65,10 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
         return value
     if builder.types[value] == REAL:
         raise NetworkError("reals cannot be dequantised")
-    made = builder.reals_of(value, stated)
+    tensor = builder.reals_of(value, stated)
     if stated.kind in ("int16", "uint16"):
-        builder.wide[made] = stated.kind
-    return made
+        builder.wide[tensor] = stated.kind
+    return tensor
 
 
 def quantize(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
@@ -184,9 +184,9 @@ def quant(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     result = coded(builder, node.tensor(0), stated, shared=shared)
     if isinstance(result, Codes):
         return result.tensor
-    made = builder.reals_of(str(result), stated)
-    builder.wide[made] = f"{bits} bits"
-    return made
+    tensor = builder.reals_of(str(result), stated)
+    builder.wide[tensor] = f"{bits} bits"
+    return tensor
 
 
 def _whole(values: AnyArray) -> bool:
@@ -219,9 +219,9 @@ def bipolar(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     size = np.float32(scale.reshape(()))
     known = [builder.named(np.array(each, dtype=np.float32)) for each in (0.0, size, -size)]
     positive = builder.elementwise("greater_or_equal", node.tensor(0), known[0], "positive")
-    made = builder.select(positive, known[1], known[2])
-    builder.give_code(made, Stated(np.array(float(size)), np.array(0), "int8", -1, 1).affine)
-    return made
+    signs = builder.select(positive, known[1], known[2])
+    builder.give_code(signs, Stated(np.array(float(size)), np.array(0), "int8", -1, 1).affine)
+    return signs
 
 
 def _unknown(why: str) -> Handler:

@@ -25,13 +25,13 @@ from mho.network.onnx_known import STRUCTURE, folded, stored
 from mho.network.onnx_matrix import MATRIX
 from mho.network.onnx_movement import MOVEMENT, ON_CODES
 from mho.network.onnx_qoperator import QOPERATORS
-from mho.network.onnx_quantised import REFUSED, Coding, bipolar, clip_codes, dequantize, move_codes, quant, quantize
+from mho.network.onnx_quantised import REFUSED, Coder, bipolar, clip_codes, dequantize, move_codes, quant, quantize
 from mho.network.onnx_recurrent import RECURRENT
 from mho.network.onnx_window import WINDOW
 from mho.network.types import REAL
 from mho.plugins import Registry
 
-CODING: Mapping[str, Coding] = {"QuantizeLinear": quantize, "Quant": quant, "IntQuant": quant, "BipolarQuant": bipolar}
+CODING: Mapping[str, Coder] = {"QuantizeLinear": quantize, "Quant": quant, "IntQuant": quant, "BipolarQuant": bipolar}
 """Operators that give codes to what they read, or to a copy of it where that has other readers."""
 QUANTISED: Mapping[str, Handler] = {"DequantizeLinear": dequantize, **QOPERATORS, **REFUSED}
 DOMAINS = {

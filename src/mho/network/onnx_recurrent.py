@@ -12,7 +12,7 @@ from mho.errors import NetworkError, choices
 from mho.network.builder import Builder
 from mho.network.layers import Array
 from mho.network.onnx_builder import Handler, Node, OnnxBuilder, Value, text
-from mho.network.recurrent import Cell, Function, Gru, Lstm, Plain, joined, rows, unroll
+from mho.network.recurrent import Function, Gru, Lstm, PlainCell, RecurrentCell, joined, rows, unroll
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 """For each direction of a node whether it goes back in time."""
@@ -87,7 +87,7 @@ def _parted(array: Array, count: int) -> list[Array]:
     return [rows(array, place * size, (place + 1) * size) for place in range(count)]
 
 
-def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[Cell]:
+def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[RecurrentCell]:
     """Make the cell of each direction."""
     order, functions = ORDERS[node.operator], _functions(node, directions)
     clip = node.attributes.get("clip")
@@ -104,7 +104,7 @@ def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[Cell]:
     for name, array in (("W", weight), ("R", hidden), ("B", bias), ("P", peepholes)):
         if array is not None and array.shape != wanted[name]:
             raise NetworkError(f"{name} has shape {array.shape}; {directions} directions of {size} need {wanted[name]}")
-    cells: list[Cell] = []
+    cells: list[RecurrentCell] = []
     for direction in range(directions):
         biases = (None, None) if bias is None else _parted(_of(bias, direction), 2)
         given: dict[str, Any] = {
@@ -118,13 +118,13 @@ def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[Cell]:
         elif node.operator == "GRU":
             cells.append(Gru(**given, reset_after=bool(node.attributes.get("linear_before_reset", 0))))
         else:
-            cells.append(Plain(**given))
+            cells.append(PlainCell(**given))
     return cells
 
 
 def _state(builder: OnnxBuilder, value: Value) -> str | None:
     """Return the name of the states before the first step; None where there are none, or zeros."""
-    known = builder.held.get(value) if isinstance(value, str) else value
+    known = builder.constants.get(value) if isinstance(value, str) else value
     if known is None and not isinstance(value, str):
         return None
     known = known.real() if isinstance(known, Array) else known
@@ -144,7 +144,7 @@ def _recurrent(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
         raise NetworkError(f"X has shape {builder.shape(x)}; it needs three axes")
     _check_lengths(node, builder.shape(x)[time])
     cells = _cells(builder, node, len(sides))
-    before = [_state(builder, node.get(5 + place)) for place in range(cells[0].states)]
+    before = tuple(_state(builder, node.get(5 + place)) for place in range(cells[0].states))
     every, last = [], []
     for place, (cell, reverse) in enumerate(zip(cells, sides, strict=True)):
         part = "reverse." if reverse else ""

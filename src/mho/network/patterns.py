@@ -71,16 +71,16 @@ def recognise(layers: Sequence[Layer], outputs: Sequence[str], codes: Mapping[st
         network.order[layer.name] = index
         for name in layer.inputs:
             network.readers.setdefault(name, set()).add(layer.name)
-    found: dict[str, Layer] = {}
+    replacements: dict[str, Layer] = {}
     gone: set[str] = set()
     for layer in reversed(layers):
         if layer.name in gone or not isinstance(layer, Activation | Elementwise):
             continue
         replacement, inner = _replacement(network, layer)
         if replacement is not None:
-            found[layer.name] = replacement
+            replacements[layer.name] = replacement
             gone |= inner
-    return tuple(found.get(layer.name, layer) for layer in layers)
+    return tuple(replacements.get(layer.name, layer) for layer in layers)
 
 
 @dataclass(frozen=True)
@@ -179,12 +179,11 @@ def _evaluate(members: Sequence[Layer], source: str, x: Values) -> Values:
         for layer in members:
             operands = [values[name] for name in layer.inputs]
             mean = isinstance(layer, Reduce)
-            made = operands[0].mean(-1, keepdims=True) if mean else layer.compute(operands, 1)
-            values[layer.name] = made
+            result = operands[0].mean(-1, keepdims=True) if mean else layer.compute(operands, 1)
+            values[layer.name] = result
     return values[members[-1].name]
 
 
-def _same(found: Values, wanted: Values) -> bool:
-    return bool(
-        np.all(np.isfinite(found)) and np.max(np.abs(found - wanted)) <= TOLERANCE * max(1.0, np.abs(wanted).max())
-    )
+def _same(values: Values, expected: Values) -> bool:
+    bound = TOLERANCE * max(1.0, np.abs(expected).max())
+    return bool(np.all(np.isfinite(values)) and np.max(np.abs(values - expected)) <= bound)

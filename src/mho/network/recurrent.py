@@ -16,7 +16,7 @@ al. 2002 for the peepholes p; Cho et al. 2014):
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -44,7 +44,7 @@ def tanh(builder: Builder, x: str, part: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell(ABC):
+class RecurrentCell(ABC):
     """What happens in a step, in one direction.
 
     `inputs` (gates H, I) and `hidden` (gates H, P) are the weights of inputs and of hidden values, `input_bias` and `hidden_bias`
@@ -119,7 +119,7 @@ class Cell(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plain(Cell):
+class PlainCell(RecurrentCell):
     """The plain recurrent layer."""
 
     def step(self, given: str, states: States, part: str) -> States:
@@ -128,7 +128,7 @@ class Plain(Cell):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lstm(Cell):
+class Lstm(RecurrentCell):
     """Long short-term memory; gates i, f, g, o.
 
     `peepholes` (H,) by gate; `coupled`: the forget gate is 1 - i; `projection` (P, H): weights that make the hidden values of the
@@ -148,8 +148,8 @@ class Lstm(Cell):
         builder, (hidden, cell) = self.builder, states
         total = self.total(given, hidden, part)
         enter = self._gated(total, "i", cell, part)
-        made = self.apply(1, self.gate(total, "g", part), f"{part}g")
-        new = builder.elementwise("multiply", enter, made, f"{part}entering")
+        candidate = self.apply(1, self.gate(total, "g", part), f"{part}g")
+        new = builder.elementwise("multiply", enter, candidate, f"{part}entering")
         if cell is not None:
             forget = (
                 builder.scale_shift(enter, -1.0, 1.0, f"{part}f")
@@ -177,7 +177,7 @@ class Lstm(Cell):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gru(Cell):
+class Gru(RecurrentCell):
     """The gated recurrent unit; gates z and r, in either order, then n.
 
     `reset_after`: the reset gate is applied to the product with the hidden values, not to the hidden values.
@@ -189,7 +189,7 @@ class Gru(Cell):
 
     @cached_property
     def bias(self) -> Array | None:
-        """As `Cell.bias`; but what gate n adds to the hidden values' product is reset with it."""
+        """As `RecurrentCell.bias`; but what gate n adds to the hidden values' product is reset with it."""
         if not self.reset_after or self.hidden_bias is None:
             return _sum(self.input_bias, self.hidden_bias)
         return _sum(self.input_bias, _where(self.hidden_bias, 0, 2 * self.size))
@@ -223,10 +223,10 @@ class Gru(Cell):
         else:
             seen = builder.elementwise("multiply", reset, hidden, f"{part}n.reset")
             seen = builder.linear(seen, self._parts[1], None, f"{part}n.hidden")
-        made = self.apply(1, builder.elementwise("add", new, seen, f"{part}n.sum"), f"{part}n")
-        change = builder.elementwise("subtract", hidden, made, f"{part}change")
+        candidate = self.apply(1, builder.elementwise("add", new, seen, f"{part}n.sum"), f"{part}n")
+        change = builder.elementwise("subtract", hidden, candidate, f"{part}change")
         change = builder.elementwise("multiply", update, change, f"{part}kept")
-        return (builder.elementwise("add", made, change, f"{part}output"),)
+        return (builder.elementwise("add", candidate, change, f"{part}output"),)
 
     def _from_nothing(self, given: str, new: str, part: str) -> str:
         """Append a step whose hidden values before are zero."""
@@ -238,13 +238,13 @@ class Gru(Cell):
             nothing = Array.filled(bias.shape, known=bias.known)
             seen = builder.channel_affine(reset, bias, nothing, 1, f"{part}n.reset")
             new = builder.elementwise("add", new, seen, f"{part}n.sum")
-        made = self.apply(1, new, f"{part}n")
+        candidate = self.apply(1, new, f"{part}n")
         share = builder.scale_shift(update, -1.0, 1.0, f"{part}share")
-        return builder.elementwise("multiply", share, made, f"{part}output")
+        return builder.elementwise("multiply", share, candidate, f"{part}output")
 
 
 def unroll(
-    cell: Cell, x: str, axis: int, before: Sequence[str | None], place: int, along: int = 0, *, reverse: bool, part: str
+    cell: RecurrentCell, x: str, axis: int, before: States, place: int, along: int = 0, *, reverse: bool, part: str
 ) -> tuple[str, States]:
     """Append all steps of one direction over axis `axis` of x, (batch, time, I) or (time, batch, I).
 

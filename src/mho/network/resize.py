@@ -30,7 +30,7 @@ MODES = ("nearest", "linear", "cubic")
 
 
 @dataclass(frozen=True)
-class Axis:
+class ResizedAxis:
     """One axis to resize: its number, input and output length, scale (output / input), and the region that is shown.
 
     The scale may differ from the ratio of the lengths, as where a length was rounded; `region` is (0, 1) but for cropping.
@@ -38,7 +38,7 @@ class Axis:
 
     number: int
     size: int
-    made: int
+    outputs: int
     scale: float
     region: tuple[float, float] = (0.0, 1.0)
 
@@ -65,12 +65,12 @@ class Resizing:
                 raise NetworkError(f"resizing {value!r} is not known; {choices(value, known)}")
 
 
-def resize(builder: Builder, x: str, axes: Sequence[Axis], how: Resizing) -> str:
+def resize(builder: Builder, x: str, axes: Sequence[ResizedAxis], how: Resizing) -> str:
     """Append a resizing of several axes, one after the other."""
-    changed = [axis for axis in axes if axis.made != axis.size or axis.scale != 1.0 or axis.region != (0.0, 1.0)]
+    changed = [axis for axis in axes if axis.outputs != axis.size or axis.scale != 1.0 or axis.region != (0.0, 1.0)]
     outside: list[npt.NDArray[np.bool_]] = []
     for axis in changed:
-        bounded(axis.made, "a resized axis")
+        bounded(axis.outputs, "a resized axis")
         at = coordinates(axis, how.coordinates)
         outside.append((at < 0) | (at > axis.size - 1))
         if how.mode == "nearest":
@@ -83,11 +83,11 @@ def resize(builder: Builder, x: str, axes: Sequence[Axis], how: Resizing) -> str
     return x
 
 
-def _part(axis: Axis, axes: Sequence[Axis]) -> str | None:
+def _part(axis: ResizedAxis, axes: Sequence[ResizedAxis]) -> str | None:
     return None if axis is axes[-1] else f"axis_{axis.number}"
 
 
-def _outside(builder: Builder, x: str, axes: Sequence[Axis], outside: Sequence[Any], value: float) -> str:
+def _outside(builder: Builder, x: str, axes: Sequence[ResizedAxis], outside: Sequence[Any], value: float) -> str:
     """Put one value wherever a coordinate of any axis lies outside the input: keep * x + (1 - keep) * value."""
     shape = builder.shape(x)
     keep = np.ones([1] * len(shape), dtype=bool)
@@ -99,34 +99,35 @@ def _outside(builder: Builder, x: str, axes: Sequence[Axis], outside: Sequence[A
     return builder.elementwise("add", kept, builder.constant(Array.of((~keep * value).astype(np.float32)), "outside"))
 
 
-def coordinates(axis: Axis, mode: str) -> FloatArray:
+def coordinates(axis: ResizedAxis, mode: str) -> FloatArray:
     """Return the coordinate in the input of each output place; in float32 precision, as both runtimes compute it."""
-    place, scale, size, made = np.arange(axis.made, dtype=np.float32), np.float32(axis.scale), axis.size, axis.made
-    half = np.float32(0.5)
+    place, scale = np.arange(axis.outputs, dtype=np.float32), np.float32(axis.scale)
+    size, outputs, half = axis.size, axis.outputs, np.float32(0.5)
+    last_input, last_output = np.float32(size - 1), np.float32(outputs - 1)
     match mode:
         case "half_pixel":
             at = (place + half) / scale - half
         case "half_pixel_symmetric":
             shown = scale * np.float32(size)
-            at = np.float32(size / 2) * (1 - np.float32(made) / shown) + (place + half) / scale - half
+            at = np.float32(size / 2) * (1 - np.float32(outputs) / shown) + (place + half) / scale - half
         case "pytorch_half_pixel":
-            at = (place + half) / scale - half if made > 1 else np.zeros(1, dtype=np.float32)
+            at = (place + half) / scale - half if outputs > 1 else np.zeros(1, dtype=np.float32)
         case "align_corners":
-            at = place * np.float32(size - 1) / np.float32(made - 1) if made > 1 else np.zeros(1, dtype=np.float32)
+            at = place * last_input / last_output if outputs > 1 else np.zeros(1, dtype=np.float32)
         case "half_pixel_floor":
             at = (place + half) / scale
         case "tf_crop_and_resize":
             start, end = map(np.float32, axis.region)
-            if made > 1:
-                at = start * np.float32(size - 1) + place * (end - start) * np.float32(size - 1) / np.float32(made - 1)
+            if outputs > 1:
+                at = start * last_input + place * (end - start) * last_input / last_output
             else:
-                at = np.full(1, half * (start + end) * np.float32(size - 1), dtype=np.float32)
+                at = np.full(1, half * (start + end) * last_input, dtype=np.float32)
         case _:
             at = place / scale
     return np.asarray(at, dtype=np.float64)
 
 
-def nearest(axis: Axis, at: FloatArray, rounding: str) -> list[int]:
+def nearest(axis: ResizedAxis, at: FloatArray, rounding: str) -> list[int]:
     """Return the nearest element of each coordinate, within the axis."""
     match rounding:
         case "round_prefer_floor":
@@ -142,7 +143,7 @@ def nearest(axis: Axis, at: FloatArray, rounding: str) -> list[int]:
     return [int(n) for n in np.clip(place, 0, axis.size - 1)]
 
 
-def taps(axis: Axis, at: FloatArray, how: Resizing) -> tuple[list[list[int]], list[list[float]]]:
+def taps(axis: ResizedAxis, at: FloatArray, how: Resizing) -> tuple[list[list[int]], list[list[float]]]:
     """Return for each output place the elements that it is made of, and their weights.
 
     Linear: 1 - r and r for the elements on either side, r from the first. Cubic: Keys (1981), equation 15, with a the

@@ -61,20 +61,20 @@ class Samples(Shown):
 def synthetic(network: Network, count: int, seed: int = 0) -> Samples:
     """Draw `count` batches: standard normal reals, or uniform integers within the range of the code or table they index."""
     generator = np.random.default_rng(seed)
-    drawn: list[AnyArray] = []
+    arrays: list[AnyArray] = []
     for layer in network.inputs:
         shape = (count * layer.shape[0], *layer.shape[1:]) if layer.shape else ()
         code = network.codes.get(layer.name)
         if not layer.integers:
-            drawn.append(np.asarray(generator.standard_normal(shape)))
+            arrays.append(np.asarray(generator.standard_normal(shape)))
         elif code is not None:
-            drawn.append(np.asarray(generator.integers(code.low, code.high + 1, shape)))
+            arrays.append(np.asarray(generator.integers(code.low, code.high + 1, shape)))
         elif layer.type == BOOL:
-            drawn.append(np.asarray(generator.integers(0, 2, shape), dtype=bool))
+            arrays.append(np.asarray(generator.integers(0, 2, shape), dtype=bool))
         else:
             highest = _highest(network, layer)
-            drawn.append(np.asarray(generator.integers(0, 2 if highest is None else highest + 1, shape)))
-    return Samples(tuple(drawn), None, f"{count * network.batch} synthetic samples (seed {seed})")
+            arrays.append(np.asarray(generator.integers(0, 2 if highest is None else highest + 1, shape)))
+    return Samples(tuple(arrays), None, f"{count * network.batch} synthetic samples (seed {seed})")
 
 
 def _highest(network: Network, layer: Input) -> int | None:
@@ -101,10 +101,10 @@ def load_samples(path: str | Path, network: Network, *, key: str | Mapping[str, 
     a network that takes signed 8-bit integers. Labels are taken from `y` or `labels`. NetworkError where nothing fits an
     input, where several arrays do and none bears its name, and where one array is named for two.
     """
-    held = Npz(Path(path), NetworkError)
-    names = _assigned(path, network, held, _named(path, network, held, key))
-    labels = next((held[name] for name in LABELS if name in held and name not in names.values()), None)
-    inputs = tuple(_brought(path, network, layer, held, names[layer.name]) for layer in network.inputs)
+    arrays = Npz(Path(path), NetworkError)
+    names = _assigned(path, network, arrays, _named(path, network, arrays, key))
+    labels = next((arrays[name] for name in LABELS if name in arrays and name not in names.values()), None)
+    inputs = tuple(_brought(path, network, layer, arrays, names[layer.name]) for layer in network.inputs)
     lengths = [len(array) for array in (*inputs, *(() if labels is None else (np.atleast_1d(labels),)))]
     if len(set(lengths)) > 1:
         raise NetworkError(f"{path}: inputs and labels differ in their number of samples: {lengths}")
@@ -130,20 +130,20 @@ def read_keys(given: Sequence[str], network: Network) -> dict[str, str]:
     return keys
 
 
-def _named(path: str | Path, network: Network, held: Npz, key: str | Mapping[str, str] | None) -> dict[str, str]:
+def _named(path: str | Path, network: Network, arrays: Npz, key: str | Mapping[str, str] | None) -> dict[str, str]:
     """Return the arrays that are asked for by input, or bear an input's name."""
     inputs = [layer.name for layer in network.inputs]
     if isinstance(key, str):
         if len(inputs) != 1:
             raise NetworkError(f"{network.name} takes {len(inputs)} inputs ({_few(inputs)}); give the array of each")
         key = {inputs[0]: key}
-    asked = dict(key or {})
-    for name, array in asked.items():
+    requested = dict(key or {})
+    for name, array in requested.items():
         if name not in inputs:
             raise NetworkError(f"{network.name} has no input {name!r}; {choices(name, inputs)}")
-        if array not in held:
-            raise NetworkError(f"{path}: no array {array!r}; {choices(array, held)}")
-    names = {name: asked.get(name, name) for name in inputs if name in asked or name in held}
+        if array not in arrays:
+            raise NetworkError(f"{path}: no array {array!r}; {choices(array, arrays)}")
+    names = {name: requested.get(name, name) for name in inputs if name in requested or name in arrays}
     twice = next((array for array, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
         served = [name for name, array in names.items() if array == twice]
@@ -151,17 +151,17 @@ def _named(path: str | Path, network: Network, held: Npz, key: str | Mapping[str
     return names
 
 
-def _assigned(path: str | Path, network: Network, held: Npz, names: Mapping[str, str]) -> dict[str, str]:
+def _assigned(path: str | Path, network: Network, file: Npz, names: Mapping[str, str]) -> dict[str, str]:
     """Give every other input the only array that fits it and no other input needs."""
     names = dict(names)
     open_inputs = [layer for layer in network.inputs if layer.name not in names]
     while open_inputs:
-        free = [name for name in held if name not in LABELS and name not in names.values()]
-        fitting = {layer.name: [n for n in free if _layout(held.headers[n], layer)] for layer in open_inputs}
+        free = [name for name in file if name not in LABELS and name not in names.values()]
+        fitting = {layer.name: [n for n in free if _layout(file.headers[n], layer)] for layer in open_inputs}
         layer = min(open_inputs, key=lambda layer: len(fitting[layer.name]))
         arrays = fitting[layer.name]
         if not arrays:
-            raise _misfit(path, held, layer)
+            raise _misfit(path, file, layer)
         if len(arrays) > 1:
             raise NetworkError(
                 f"{path}: {len(arrays)} arrays fit input {layer.name!r}: {_few(arrays)}; say which one it is "
@@ -189,12 +189,12 @@ def _layout(header: Header, layer: Input) -> str:
     return "none" if wanted == (1, *given) else ""
 
 
-def _brought(path: str | Path, network: Network, layer: Input, held: Npz, name: str) -> AnyArray:
+def _brought(path: str | Path, network: Network, layer: Input, arrays: Npz, name: str) -> AnyArray:
     """Read an input's array and bring it into the input's layout."""
-    layout = _layout(held.headers[name], layer)
+    layout = _layout(arrays.headers[name], layer)
     if not layout:
-        raise _misfit(path, held, layer)
-    array = held[name]
+        raise _misfit(path, arrays, layer)
+    array = arrays[name]
     if layout == "last":
         array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
     elif layout == "none":
@@ -204,8 +204,8 @@ def _brought(path: str | Path, network: Network, layer: Input, held: Npz, name: 
     return array
 
 
-def _misfit(path: str | Path, held: Npz, layer: Input) -> NetworkError:
-    shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in held.headers.items())
+def _misfit(path: str | Path, arrays: Npz, layer: Input) -> NetworkError:
+    shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.headers.items())
     kind = {REAL: "numbers", BOOL: "truths"}.get(layer.type, "integers")
     wanted = ", ".join(["samples", *map(str, layer.shape[1:])])
     return NetworkError(

@@ -103,17 +103,17 @@ def _bind_inputs(builder: TorchBuilder, program: Any, environment: dict[fx.Node,
 
 def _outputs(builder: TorchBuilder, program: Any, environment: dict[fx.Node, Value], name: str) -> list[str]:
     nodes = {node.name: node for node in environment}
-    found: list[str] = []
+    tensors: list[str] = []
     for specification in program.graph_signature.output_specs:
         if specification.kind == OutputKind.BUFFER_MUTATION:
             raise NetworkError(f"{name} changes its buffer {specification.target}; call module.eval() first")
         node = nodes.get(getattr(specification.arg, "name", ""))
         if node is not None and isinstance(node.meta.get("val"), torch.Tensor):
             builder.scope = "output"
-            found.append(builder.tensor(environment[node]))
-    if not found:
+            tensors.append(builder.tensor(environment[node]))
+    if not tensors:
         raise NetworkError(f"{name} returns no tensor")
-    return found
+    return tensors
 
 
 def _call(builder: TorchBuilder, node: fx.Node, environment: dict[fx.Node, Value], name: str) -> Value:
@@ -227,10 +227,10 @@ def _check(builder: TorchBuilder, node: fx.Node, value: Value, where: str) -> No
     """Compare the shapes that the layers have with those that torch gave."""
     expected = node.meta.get("val")
     pairs: Any = zip(value, expected or (), strict=False) if isinstance(value, tuple) else ((value, expected),)
-    for found, wanted in pairs:
-        if not isinstance(found, str) or not isinstance(wanted, torch.Tensor):
+    for tensor, example in pairs:
+        if not isinstance(tensor, str) or not isinstance(example, torch.Tensor):
             continue
-        if not all(isinstance(n, int) for n in wanted.shape):
+        if not all(isinstance(n, int) for n in example.shape):
             raise NetworkError(f"{where}: its shape depends on values, which a program cannot; index by known integers")
-        if builder.shape(found) != tuple(wanted.shape):
-            raise NetworkError(f"{where}: made shape {builder.shape(found)} where torch has {tuple(wanted.shape)}")
+        if builder.shape(tensor) != tuple(example.shape):
+            raise NetworkError(f"{where}: made shape {builder.shape(tensor)} where torch has {tuple(example.shape)}")

@@ -39,8 +39,8 @@ def _activation(function: str, **parameters: float | tuple[str, float]) -> Handl
     def value(call: Call, given: float | tuple[str, float]) -> float:
         if not isinstance(given, tuple):
             return given
-        found = call.get(given[0])
-        return given[1] if found is None else float(found)
+        argument = call.get(given[0])
+        return given[1] if argument is None else float(argument)
 
     def handle(builder: TorchBuilder, call: Call) -> str:
         values = {key: value(call, given) for key, given in parameters.items()}
@@ -131,12 +131,12 @@ def _arithmetic(function: str, *, reverse: bool = False) -> Handler:
         left, right = (builder.convert(side, REAL, "real") if isinstance(side, str) else side for side in (left, right))
         a, b = _number(left), _number(right)
         if b is not None and isinstance(left, str):
-            made = _broadcast(builder, _with_number(builder, function, left, b, turned=False), call)
+            result = _broadcast(builder, _with_number(builder, function, left, b, turned=False), call)
         elif a is not None and isinstance(right, str):
-            made = _broadcast(builder, _with_number(builder, function, right, a, turned=True), call)
+            result = _broadcast(builder, _with_number(builder, function, right, a, turned=True), call)
         else:
-            made = builder.elementwise(function, builder.tensor(left), builder.tensor(right))
-        return made if rounding is None else _rounded(builder, made, rounding)
+            result = builder.elementwise(function, builder.tensor(left), builder.tensor(right))
+        return result if rounding is None else _rounded(builder, result, rounding)
 
     return handle
 
@@ -210,10 +210,10 @@ def _broadcast(builder: TorchBuilder, x: str, call: Call) -> str:
 def _with_number(builder: TorchBuilder, function: str, x: str, c: float, *, turned: bool) -> str:
     if function == "divide" and turned:
         return builder.scale_shift(builder.activation(x, "reciprocal", part="reciprocal"), c, 0.0)
-    made = with_number(function, c, turned=turned)
-    if made is None:
+    activation = with_number(function, c, turned=turned)
+    if activation is None:
         raise NetworkError("division by zero")
-    return builder.activation(x, *made)
+    return builder.activation(x, *activation)
 
 
 def _masked_fill(builder: TorchBuilder, call: Call) -> str:
@@ -225,8 +225,8 @@ def _chosen(builder: TorchBuilder, condition: Any, left: Any, right: Any, call: 
     """One operand where the condition is true, the other elsewhere; minus infinity is the lowest float32."""
     kind = type_name(call.meta.dtype)
     sides = [max(side, LOWEST) if isinstance(side, float) else side for side in (left, right)]
-    made = builder.select(_typed(builder, condition, BOOL), *(_typed(builder, side, kind) for side in sides))
-    return _broadcast(builder, made, call)
+    selected = builder.select(_typed(builder, condition, BOOL), *(_typed(builder, side, kind) for side in sides))
+    return _broadcast(builder, selected, call)
 
 
 def _cast(builder: TorchBuilder, call: Call) -> str:

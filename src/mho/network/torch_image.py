@@ -5,7 +5,7 @@ from __future__ import annotations
 from mho.errors import NetworkError
 from mho.network.composites import pad, rearranged
 from mho.network.geometry import axis_of
-from mho.network.resize import Axis, Resizing, resize
+from mho.network.resize import ResizedAxis, Resizing, resize
 from mho.network.torch_builder import Call, Handler, TorchBuilder, ranks
 
 
@@ -25,13 +25,13 @@ def _upsample(mode: str, nearest: str = "floor") -> Handler:
             how = Resizing(mode, "half_pixel")
         axes = []
         for place, number in enumerate(range(2, len(shape))):
-            size, made = shape[number], call.shape[number]
-            scale = factors[place] if len(factors) == len(shape) - 2 else made / size
+            size, outputs = shape[number], call.shape[number]
+            scale = factors[place] if len(factors) == len(shape) - 2 else outputs / size
             # Whatever the factor, torch copies a length that is kept (nearest, linear) and repeats one that is doubled (nearest).
             kept = {"asymmetric": (size, 2 * size), "half_pixel": (size,) if how.mode == "linear" else ()}
-            if made in kept.get(how.coordinates, ()):
-                scale = made / size
-            axes.append(Axis(number, size, made, scale))
+            if outputs in kept.get(how.coordinates, ()):
+                scale = outputs / size
+            axes.append(ResizedAxis(number, size, outputs, scale))
         return resize(builder, x, axes, how)
 
     return handle
@@ -84,8 +84,8 @@ def _unfold(builder: TorchBuilder, call: Call) -> str:
     shape = builder.shape(x)
     axis = axis_of(axis, len(shape))
     count = (shape[axis] - size) // step + 1
-    taken = builder.take(x, axis, [i * step + k for i in range(count) for k in range(size)], "windows")
-    apart = builder.reshape(taken, (*shape[:axis], count, size, *shape[axis + 1 :]), "apart")
+    windows = builder.take(x, axis, [i * step + k for i in range(count) for k in range(size)], "windows")
+    apart = builder.reshape(windows, (*shape[:axis], count, size, *shape[axis + 1 :]), "apart")
     rank = len(shape) + 1
     return builder.transpose(apart, [i for i in range(rank) if i != axis + 1] + [axis + 1])
 

@@ -28,22 +28,22 @@ def _index(builder: TorchBuilder, call: Call) -> str:
     apart = axes != list(range(axes[0], axes[-1] + 1))
     order = [*axes, *(axis for axis in range(len(builder.shape(x))) if axis not in axes)]
     front = builder.transpose(x, order, "front")
-    made = builder.gather(front, _coordinates(builder, [given[axis] for axis in axes]), "points")
-    rank, lead = len(builder.shape(made)), 0 if apart else axes[0]
+    points = builder.gather(front, _coordinates(builder, [given[axis] for axis in axes]), "points")
+    rank, lead = len(builder.shape(points)), 0 if apart else axes[0]
     count = rank - (len(builder.shape(x)) - len(axes))
     if not lead:
-        return made
+        return points
     # The places' axes stand where the first of the indexed ones was.
-    return builder.transpose(made, [*range(count, count + lead), *range(count), *range(count + lead, rank)], "back")
+    return builder.transpose(points, [*range(count, count + lead), *range(count), *range(count + lead, rank)], "back")
 
 
 def _places(item: Any) -> Any:
     """A mask that is known as its places; one that is not gives a tensor of no fixed size."""
     if isinstance(item, torch.Tensor) and item.dtype in (torch.bool, torch.uint8):
-        found = item.nonzero(as_tuple=True)
-        if len(found) != 1:
+        axes = item.nonzero(as_tuple=True)
+        if len(axes) != 1:
             raise NetworkError("only masks of one axis are known as an index")
-        return found[0]
+        return axes[0]
     return item
 
 

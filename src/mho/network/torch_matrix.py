@@ -35,15 +35,15 @@ def _scaled_product(builder: TorchBuilder, call: Call) -> str:
     if alpha == 1 and beta == 1:
         return _product(builder, left, right, added)
     if isinstance(left, torch.Tensor):
-        made = _product(builder, left * alpha, right, None)
+        product = _product(builder, left * alpha, right, None)
     elif isinstance(right, torch.Tensor):
-        made = _product(builder, left, right * alpha, None)
+        product = _product(builder, left, right * alpha, None)
     else:
-        made = builder.scale_shift(_product(builder, left, right, None), alpha, 0.0, "scale")
+        product = builder.scale_shift(_product(builder, left, right, None), alpha, 0.0, "scale")
     if beta == 0:
-        return made
+        return product
     scaled = builder.scale_shift(added, beta, 0.0, "scaled") if isinstance(added, str) else builder.tensor(added * beta)
-    return builder.elementwise("add", made, scaled, "sum")
+    return builder.elementwise("add", product, scaled, "sum")
 
 
 def _product(builder: TorchBuilder, left: Any, right: Any, bias: Any) -> str:
@@ -164,8 +164,8 @@ def _extreme(builder: TorchBuilder, call: Call) -> str | tuple[str, None]:
 
 
 def _softmax(builder: TorchBuilder, call: Call) -> str:
-    made = builder.softmax(call["self"], int(call["dim"]), "softmax" if "log" in call.operator else None)
-    return builder.activation(made, "log") if "log" in call.operator else made
+    result = builder.softmax(call["self"], int(call["dim"]), "softmax" if "log" in call.operator else None)
+    return builder.activation(result, "log") if "log" in call.operator else result
 
 
 MATRIX: dict[str, Handler] = {

@@ -9,7 +9,7 @@ import torch
 
 from mho.errors import NetworkError
 from mho.network.builder import Builder
-from mho.network.recurrent import Cell, Gru, Lstm, Plain, joined, tanh, unroll
+from mho.network.recurrent import Gru, Lstm, PlainCell, RecurrentCell, joined, tanh, unroll
 from mho.network.torch_builder import Call, Handler, TorchBuilder, Value
 
 
@@ -17,7 +17,7 @@ def _relu(builder: Builder, x: str, part: str) -> str:
     return builder.activation(x, "relu", part=part)
 
 
-def _cell(builder: TorchBuilder, operator: str, weights: Sequence[Value]) -> Cell:
+def _cell(builder: TorchBuilder, operator: str, weights: Sequence[Value]) -> RecurrentCell:
     """Make the cell of an operator: weights of inputs and hidden values, biases where there are any, a projection."""
     inputs, hidden = (builder.weight(each) for each in weights[:2])
     biases = [builder.array(each) for each in weights[2:4]] if len(weights) > 3 else [None, None]
@@ -28,7 +28,7 @@ def _cell(builder: TorchBuilder, operator: str, weights: Sequence[Value]) -> Cel
         return Lstm(**given, projection=projection)
     if operator.startswith("gru"):
         return Gru(**given)
-    return Plain(**given, functions=(_relu if "relu" in operator else tanh,))
+    return PlainCell(**given, functions=(_relu if "relu" in operator else tanh,))
 
 
 def _zero(value: Value) -> bool:
@@ -38,10 +38,10 @@ def _zero(value: Value) -> bool:
     return not isinstance(value, torch.nn.Parameter) if value.is_meta else not bool(value.any())
 
 
-def _states(builder: TorchBuilder, given: Value) -> list[Value]:
+def _states(builder: TorchBuilder, given: Value) -> tuple[Value, ...]:
     """Return the states as given, one tensor or several; None for those that are zero."""
     states = given if isinstance(given, list | tuple) else [given]
-    return [None if _zero(each) else builder.tensor(each) for each in states]
+    return tuple(None if _zero(state) else builder.tensor(state) for state in states)
 
 
 def _layers(builder: TorchBuilder, call: Call) -> tuple[Value, ...]:
@@ -53,19 +53,19 @@ def _layers(builder: TorchBuilder, call: Call) -> tuple[Value, ...]:
     layers, both = int(call["num_layers"]), bool(call["bidirectional"])
     axis = 1 if call["batch_first"] else 0
     weights, directions = list(call["params"]), 2 if both else 1
-    each = len(weights) // (layers * directions)
+    arrays = len(weights) // (layers * directions)
     states = _states(builder, call["hx"])
     x, last = builder.tensor(call["input"]), []
     for layer in range(layers):
-        made = []
+        outputs = []
         for side in range(directions):
             place = layer * directions + side
             part = f"l{layer}.{'reverse.' if side else ''}"
-            cell = _cell(builder, call.operator, weights[place * each : (place + 1) * each])
+            cell = _cell(builder, call.operator, weights[place * arrays : (place + 1) * arrays])
             hidden, after = unroll(cell, x, axis, states, place, reverse=side == 1, part=part)
-            made.append(hidden)
+            outputs.append(hidden)
             last.append(after)
-        x = made[0] if len(made) == 1 else builder.concatenate(made, 2, f"l{layer}.hidden")
+        x = outputs[0] if len(outputs) == 1 else builder.concatenate(outputs, 2, f"l{layer}.hidden")
     ends = zip(("hidden", "cell"), zip(*last, strict=True), strict=False)
     return x, *(joined(builder, [str(name) for name in names], 0, f"last.{kind}") for kind, names in ends)
 

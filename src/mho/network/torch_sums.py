@@ -38,8 +38,8 @@ def _deviation(builder: TorchBuilder, call: Call) -> str:
     if count <= correction:
         raise NetworkError(f"a variance of {count} elements with correction {correction:g} does not exist")
     square, root = variance(builder, x, axes, keep=call.keep)[1], call.operator == "std"
-    made = builder.scale_shift(square, count / (count - correction), 0.0, "corrected" if root else None)
-    return builder.activation(made, "sqrt") if root else made
+    result = builder.scale_shift(square, count / (count - correction), 0.0, "corrected" if root else None)
+    return builder.activation(result, "sqrt") if root else result
 
 
 def _cosine(builder: TorchBuilder, call: Call) -> str:
@@ -73,9 +73,9 @@ def _tensordot(builder: TorchBuilder, call: Call) -> str:
 def _combined(builder: TorchBuilder, call: Call) -> str:
     """Addcmul and addcdiv: x + value * a * b, or a / b."""
     function = "multiply" if call.operator == "addcmul" else "divide"
-    made = builder.elementwise(function, builder.tensor(call["tensor1"]), builder.tensor(call["tensor2"]), function)
+    result = builder.elementwise(function, builder.tensor(call["tensor1"]), builder.tensor(call["tensor2"]), function)
     return builder.elementwise(
-        "add", builder.tensor(call["self"]), builder.scale_shift(made, float(call["value"]), 0.0, "scale")
+        "add", builder.tensor(call["self"]), builder.scale_shift(result, float(call["value"]), 0.0, "scale")
     )
 
 

@@ -39,16 +39,16 @@ class Phase:
     after: int
 
 
-def phases(size: int, made: int, kernel: int, stride: int, padding: int, dilation: int) -> list[Phase]:
-    """Return the phases of an axis: `size` inputs, `made` outputs, `padding` outputs cut off in front.
+def phases(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> list[Phase]:
+    """Return the phases of an axis: `size` inputs, `outputs`, of which `padding` more are cut off in front.
 
     An output o = i stride + k dilation - padding sums over the inputs i and kernel places k. Taps is 0 where nothing is met.
     """
-    _check(stride, min(stride, made))
+    _check(stride, min(stride, outputs))
     shared = math.gcd(dilation, stride)
     result = []
-    for place in range(min(stride, made)):
-        count = -(-(made - place) // stride)
+    for place in range(min(stride, outputs)):
+        count = -(-(outputs - place) // stride)
         meeting = [k for k in range(kernel) if (place + padding - k * dilation) % stride == 0]
         if not meeting:
             result.append(Phase(count, 0, 1, 0, 1, 0, 0))

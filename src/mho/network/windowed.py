@@ -74,8 +74,8 @@ def convolution(builder: Builder, x: str, weight: Array, bias: Array | None, geo
     stride, padding, dilation = geometry.image
     if rank == 1:
         x, weight = lifted(builder, x), weight.arranged(range(3), (*weight.shape[:2], 1, weight.shape[2]))
-    made = builder.convolution(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return lowered(builder, made) if rank == 1 else made
+    output = builder.convolution(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return lowered(builder, output) if rank == 1 else output
 
 
 def _volume(builder: Builder, x: str, weight: Array, bias: Array | None, geometry: Geometry, groups: int) -> str:
@@ -96,9 +96,9 @@ def _volume(builder: Builder, x: str, weight: Array, bias: Array | None, geometr
     images = _images(builder, x, deep, count, step, apart)
     flat = weight.arranged(range(5), (outputs, inputs * deep, *kernel))
     stride, padding, dilation = geometry.of(1, 2).image
-    made = builder.convolution(images, flat, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    high, wide = builder.shape(made)[2:]
-    apart_again = builder.reshape(made, (batch, count, outputs, high, wide), "volume")
+    output = builder.convolution(images, flat, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    high, wide = builder.shape(output)[2:]
+    apart_again = builder.reshape(output, (batch, count, outputs, high, wide), "volume")
     return builder.transpose(apart_again, (0, 2, 1, 3, 4), "volume")
 
 
@@ -126,11 +126,11 @@ def transposed(
     stride, (top, left, _, _), dilation = geometry.image
     if rank == 1:
         x, weight = lifted(builder, x), _heightened(weight)
-    made = transposed_convolution(
+    output = transposed_convolution(
         builder, x, weight, bias, size=(1, size[0]) if rank == 1 else (size[0], size[1]), stride=stride,
         padding=(top, left), dilation=dilation, groups=groups,
     )  # fmt: skip
-    return lowered(builder, made) if rank == 1 else made
+    return lowered(builder, output) if rank == 1 else output
 
 
 def _transposed_volume(
@@ -153,11 +153,11 @@ def _transposed_volume(
         shape = (channels * phase.taps, weight.shape[1], *weight.shape[3:])
         taps = range(phase.first, phase.first + phase.step * phase.taps, phase.step)[::-1]
         values = None if weight.values is None else weight.values[:, :, list(taps)].swapaxes(1, 2).reshape(shape)
-        made = transposed_convolution(
+        image = transposed_convolution(
             builder, images, Array(shape, values, weight.code), bias, size=(high, wide), stride=stride,
             padding=(top, left), dilation=dilation, groups=groups,
         )  # fmt: skip
-        flat = builder.reshape(made, (batch, phase.count, outputs, high * wide), "columns")
+        flat = builder.reshape(image, (batch, phase.count, outputs, high * wide), "columns")
         parts.append(builder.transpose(flat, (0, 2, 1, 3), "columns"))
     woven = parts[0]
     if len(parts) > 1:
@@ -226,14 +226,14 @@ def pool(
         images = builder.reshape(
             builder.transpose(x, (0, 2, 1, 3, 4), "images"), (batch * depth, channels, height, width), "images"
         )
-        made = flat(images, kernel[1], kernel[2], geometry.of(1, 2), "image")
-        height, width = builder.shape(made)[2:]
+        pooled = flat(images, kernel[1], kernel[2], geometry.of(1, 2), "image")
+        height, width = builder.shape(pooled)[2:]
         x = builder.transpose(
-            builder.reshape(made, (batch, depth, channels, height, width), "volume"), (0, 2, 1, 3, 4), "volume"
+            builder.reshape(pooled, (batch, depth, channels, height, width), "volume"), (0, 2, 1, 3, 4), "volume"
         )
     columns = builder.reshape(x, (batch, channels, depth, height * width), "columns")
-    made = flat(columns, kernel[0], 1, geometry.of(0, -1), None)
-    return builder.reshape(made, (batch, channels, builder.shape(made)[2], height, width), "reshape")
+    pooled = flat(columns, kernel[0], 1, geometry.of(0, -1), None)
+    return builder.reshape(pooled, (batch, channels, builder.shape(pooled)[2], height, width), "reshape")
 
 
 def adaptive_pool(builder: Builder, x: str, function: str, size: Sequence[int | None]) -> str:
@@ -270,8 +270,8 @@ def _uneven(builder: Builder, x: str, function: str, axis: int, windows: Sequenc
         weights = [[1.0 / len(window) if i < len(window) else 0.0 for i in range(longest)] for window in windows]
         return builder.resample(x, axis, places, weights, part)
     shape = builder.shape(x)
-    taken = builder.take(x, axis, [place for row in places for place in row], "windows")
-    apart = builder.reshape(taken, (*shape[:axis], len(windows), longest, *shape[axis + 1 :]), "windows")
+    elements = builder.take(x, axis, [place for row in places for place in row], "windows")
+    apart = builder.reshape(elements, (*shape[:axis], len(windows), longest, *shape[axis + 1 :]), "windows")
     return builder.reduce(apart, "maximum", (axis + 1,), keep=False, part=part)
 
 

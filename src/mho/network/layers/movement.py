@@ -97,8 +97,8 @@ class Slice(AlongAxis):
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Slice one axis."""
         stop = self.stop if self.stop >= 0 else None
-        taken = operands[0][(slice(None),) * self.axis + (slice(self.start, stop, self.step),)]
-        return taken.reshape(taken.shape[: self.axis] + taken.shape[self.axis + 1 :]) if self.drop else taken
+        slices = operands[0][(slice(None),) * self.axis + (slice(self.start, stop, self.step),)]
+        return slices.reshape(slices.shape[: self.axis] + slices.shape[self.axis + 1 :]) if self.drop else slices
 
     def changes_nothing(self) -> bool:
         """Return True for all elements, in order."""

@@ -43,7 +43,7 @@ class LineOptions:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenColumns:
     """The columns that are read, by number from 0 on. `query` None: each line is a query. `rows`: one, or one for each table."""
 
     query: int | None
@@ -59,7 +59,7 @@ class Chosen:
         return tuple(each for each in (self.query, *self.rows, self.table, self.weight, self.time) if each is not None)
 
 
-def choose(options: LineOptions, columns: Sequence[str], header: bool, file: str) -> Chosen:
+def choose(options: LineOptions, columns: Sequence[str], header: bool, file: str) -> ChosenColumns:
     """Find the columns; TraceError where one is missing, twice there, or two things at once, with the option that helps."""
     ignored = tuple(_place(name, "to ignore", columns, file) for name in options.ignored)
     given = {"query": options.query, "table": options.table, "weight": options.weight, "time": options.time}
@@ -86,15 +86,16 @@ def choose(options: LineOptions, columns: Sequence[str], header: bool, file: str
         raise TraceError(f"{file}: several columns of rows are tables of their own, so that there is no --table")
     if len(rows) > 1 and "weight" in places:
         raise TraceError(f"{file}: look-ups of several columns have no one weight; leave it out (--ignore)")
-    taken = [*places.values(), *rows]
-    for at in taken:
-        if taken.count(at) > 1:
+    used = [*places.values(), *rows]
+    for at in used:
+        if used.count(at) > 1:
             raise TraceError(f"{file}: column {columns[at]!r} cannot be two things at once")
         if at in ignored:
             raise TraceError(f"{file}: column {columns[at]!r} is to be read and to be ignored")
-    _check_slips(columns, {*taken, *ignored}, places, file)
+    _check_slips(columns, {*used, *ignored}, places, file)
     names = tuple(columns[at] if header else f"column {columns[at]}" for at in rows) if len(rows) > 1 else ()
-    return Chosen(places.get("query"), rows, places.get("table"), places.get("weight"), places.get("time"), names)
+    query, table, weight, time = map(places.get, ("query", "table", "weight", "time"))
+    return ChosenColumns(query, rows, table, weight, time, names)
 
 
 def _listing(columns: Sequence[str]) -> str:
@@ -143,11 +144,11 @@ def _places(given: str, columns: Sequence[str], file: str) -> tuple[int, ...]:
     return tuple(place for part in given.split(",") for place in _places(part.strip(), columns, file))
 
 
-def _check_slips(columns: Sequence[str], taken: set[int], places: dict[str, int], file: str) -> None:
+def _check_slips(columns: Sequence[str], used: set[int], places: dict[str, int], file: str) -> None:
     """Refuse a column that is left unread for what looks like a slip of the pen."""
     wanted = [name for name in ("table", "weight") if name not in places]
     for at, name in enumerate(columns):
-        near = difflib.get_close_matches(name.lower(), wanted, n=1, cutoff=ALIKE) if at not in taken else []
+        near = difflib.get_close_matches(name.lower(), wanted, n=1, cutoff=ALIKE) if at not in used else []
         if near:
             raise TraceError(
                 f"{file}: column {name!r} is not read; did you mean {near[0]}? Give --{near[0]} {name} or --ignore {name}"

@@ -41,7 +41,7 @@ class Cooccurrence:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _meet(a: Integers, b: Integers, own: Integers, starts: Integers, bags: Integers, lengths: Integers) -> Reals:
     """Return m(a, b) without the own bag: both rows' bags rise, and are walked along together."""
-    found = np.zeros(len(a))
+    sums = np.zeros(len(a))
     for i in range(len(a)):
         left, right = starts[a[i]], starts[b[i]]
         left_end, right_end = starts[a[i] + 1], starts[b[i] + 1]
@@ -52,10 +52,10 @@ def _meet(a: Integers, b: Integers, own: Integers, starts: Integers, bags: Integ
                 right += 1
             else:
                 if bags[left] != own[i]:
-                    found[i] += 1.0 / (lengths[bags[left]] - 1)
+                    sums[i] += 1.0 / (lengths[bags[left]] - 1)
                 left += 1
                 right += 1
-    return found
+    return sums
 
 
 def cooccurrence(lengths: Integers, flat: npt.NDArray[np.int32], rows: int, seed: int = 0) -> Cooccurrence:
@@ -68,12 +68,12 @@ def cooccurrence(lengths: Integers, flat: npt.NDArray[np.int32], rows: int, seed
     if not len(partnered):
         return Cooccurrence(None, None, None, 0, 0)
     generator = np.random.default_rng(seed)
-    drawn = partnered[generator.integers(0, len(partnered), PAIRS)]
-    own = bag[drawn]
-    place = drawn - offsets[own]
+    samples = partnered[generator.integers(0, len(partnered), PAIRS)]
+    own = bag[samples]
+    place = samples - offsets[own]
     # Another place of the same bag, each as likely.
     other = offsets[own] + (place + 1 + generator.integers(0, lengths[own] - 1)) % lengths[own]
-    a, b = row[drawn], row[other]
+    a, b = row[samples], row[other]
     # Bags of one row hold no pair; they count neither in c nor in C.
     bag, row = bag[partnered], row[partnered]
     order = np.argsort(row, kind="stable")

@@ -14,7 +14,7 @@ from mho.files.text import check_regular
 from mho.network.trace.columns import LineOptions
 from mho.network.trace.lines import PARQUET, LineFile
 from mho.network.trace.npz import NpzFile
-from mho.network.trace.pieces import BLOCK, Known, Piece, Tables, as_trace, rows_in_tables, survey, whole_queries
+from mho.network.trace.pieces import BLOCK, KnownTables, Piece, Tables, as_trace, rows_in_tables, survey, whole_queries
 from mho.network.trace.trace import Trace, join
 from mho.network.trace.values import Untidy
 
@@ -68,7 +68,7 @@ def _source(path: str | Path, options: Options) -> Source:
     return LineFile(path, LineOptions(**given))  # type: ignore[arg-type]
 
 
-def _known(source: Source, rows: int | Sequence[int] | None, compact: bool) -> Known:
+def _known(source: Source, rows: int | Sequence[int] | None, compact: bool) -> KnownTables:
     known = source.known
     if compact:
         if rows is not None:
@@ -79,9 +79,9 @@ def _known(source: Source, rows: int | Sequence[int] | None, compact: bool) -> K
 
 
 def _surveyed(
-    source: Source, rows: int | Sequence[int] | None, compact: bool, block: int = BLOCK, held: list[Piece] | None = None
+    source: Source, rows: int | Sequence[int] | None, compact: bool, block: int = BLOCK, sink: list[Piece] | None = None
 ) -> tuple[Source, Tables]:
-    """Find the tables, and how the file is to be read, by reading it; pieces are put into `held`, where it is given."""
+    """Find the tables, and how the file is to be read, by reading it; pieces are put into `sink`, where it is given."""
     while True:
         text = isinstance(source, LineFile) and "row" in source.text
         if text and rows is not None:
@@ -90,12 +90,12 @@ def _surveyed(
             )
         known = _known(source, rows, compact)
         pieces = source.pieces(block)
-        if held is not None:
-            held.clear()
-            pieces = _kept(pieces, held)
+        if sink is not None:
+            sink.clear()
+            pieces = _kept(pieces, sink)
         try:
             tables = survey(pieces, known, compact=compact or text, file=str(source.path))
-            if held is not None or isinstance(source, LineFile):
+            if sink is not None or isinstance(source, LineFile):
                 # Even where its tables are known: lines show only as a whole how they are to be read.
                 for _ in pieces:
                     pass
@@ -108,9 +108,9 @@ def _surveyed(
             return source, tables
 
 
-def _kept(pieces: Iterator[Piece], held: list[Piece]) -> Iterator[Piece]:
+def _kept(pieces: Iterator[Piece], sink: list[Piece]) -> Iterator[Piece]:
     for piece in pieces:
-        held.append(piece)
+        sink.append(piece)
         yield piece
 
 
@@ -124,7 +124,7 @@ def read(
     them. `options`: see `Options` and docs/trace.md. Raises TraceError with file, and line or bag or look-up.
     """
     pieces: list[Piece] = []
-    source, tables = _surveyed(_source(path, options), rows, compact, held=pieces)
+    source, tables = _surveyed(_source(path, options), rows, compact, sink=pieces)
     if not pieces:
         raise TraceError(f"{source.path}: has no bags")
     return replace(

@@ -37,7 +37,7 @@ def minimum_frequency(trace: Trace, least: int, *, keep_empty: bool = False) -> 
     numbers = np.concatenate([np.cumsum(each) - 1 for each in of_table])
     stays = kept[trace.flat]
     ends = np.concatenate([[0], np.cumsum(stays)])[trace.offsets]
-    found = replace(
+    filtered = replace(
         trace,
         rows=rows,
         offsets=ends.astype(np.int64),
@@ -47,13 +47,13 @@ def minimum_frequency(trace: Trace, least: int, *, keep_empty: bool = False) -> 
         origin=f"{trace.origin}, rows seen {least} times or more",
     )
     if keep_empty:
-        return found
-    left = (found.lengths > 0) | (trace.lengths == 0)
-    return found if left.all() else found.select(np.flatnonzero(left))
+        return filtered
+    left = (filtered.lengths > 0) | (trace.lengths == 0)
+    return filtered if left.all() else filtered.select(np.flatnonzero(left))
 
 
 def minimum_length(trace: Trace, least: int) -> Trace:
     """Leave out bags with less than `least` look-ups. Raises TraceError where `least` is below 1."""
     _check_least(least, "minimum length")
-    found = trace.select(np.flatnonzero(trace.lengths >= least))
-    return replace(found, origin=f"{trace.origin}, bags of {least} look-ups or more")
+    filtered = trace.select(np.flatnonzero(trace.lengths >= least))
+    return replace(filtered, origin=f"{trace.origin}, bags of {least} look-ups or more")

@@ -21,11 +21,11 @@ import numpy.typing as npt
 from mho.errors import TraceError
 from mho.network.trace import values
 from mho.network.trace.baskets import baskets
-from mho.network.trace.columns import Chosen, LineOptions, choose
-from mho.network.trace.order import Lines, in_order, joined
-from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, Tables, bag_starts, falling, whole_weights
+from mho.network.trace.columns import ChosenColumns, LineOptions, choose
+from mho.network.trace.order import Lookups, in_order, joined
+from mho.network.trace.pieces import BLOCK, Integers, KnownTables, Piece, Tables, bag_starts, falling, whole_weights
 from mho.network.trace.text import TextFile
-from mho.network.trace.values import Codes, Untidy
+from mho.network.trace.values import TextNumbers, Untidy
 
 PARQUET = (".parquet", ".pq")
 MOST_SORTED = 1 << 27
@@ -56,7 +56,7 @@ class LineFile:
     options: LineOptions
     text: frozenset[str] = frozenset()
     sorted: bool = False
-    codes: dict[str, Codes] = field(default_factory=dict, compare=False, repr=False)
+    codes: dict[str, TextNumbers] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def parquet(self) -> bool:
@@ -79,7 +79,7 @@ class LineFile:
         return f"{self.path}: record {record}" if self.parquet else f"{self.path}: line {self.source.line(record)}"
 
     @cached_property
-    def chosen(self) -> Chosen:
+    def chosen(self) -> ChosenColumns:
         """The columns that are read."""
         if self.parquet:
             return choose(self.options, self._schema.names, True, str(self.path))
@@ -87,22 +87,22 @@ class LineFile:
         return choose(self.options, form.columns, form.header, str(self.path))
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> KnownTables:
         """What the file says of its tables: their names, where each is a column; and what it was taken for, where nobody said."""
         with self._refusing():
             names = () if self.options.basket else self.chosen.names
-            return Known(names=names, origin=f"{self.path.name}{self._told()}")
+            return KnownTables(names=names, origin=f"{self.path.name}{self._told()}")
 
     def _told(self) -> str:
         """Say what was guessed or done, in brackets; nothing of a file that is as docs/trace.md describes it."""
-        told = []
+        notes = []
         if not self.parquet:
             form = self.source.form
             usual = "\t" if ".tsv" in self.path.suffixes else ","
-            told += [f"separator {form.separator!r}"] if form.separator != usual else []
-            told += ["one basket a line"] if self.options.basket else ["no header"] if not form.header else []
-        told += ["what is missing left out"] if self.options.skip_missing else []
-        return f" ({', '.join(told)})" if told else ""
+            notes += [f"separator {form.separator!r}"] if form.separator != usual else []
+            notes += ["one basket a line"] if self.options.basket else ["no header"] if not form.header else []
+        notes += ["what is missing left out"] if self.options.skip_missing else []
+        return f" ({', '.join(notes)})" if notes else ""
 
     def named(self, tables: Tables) -> Tables:
         """Give tables what this file calls their rows, and themselves, where these are text."""
@@ -131,8 +131,8 @@ class LineFile:
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise TraceError(f"{self.path}: its compressed text is cut short or damaged; get the file again") from None
         except OSError as error:
-            said = error.strerror if error.errno and error.strerror else "it is damaged, or cut short"
-            raise TraceError(f"{self.path}: cannot be read: {said}") from None
+            reason = error.strerror if error.errno and error.strerror else "it is damaged, or cut short"
+            raise TraceError(f"{self.path}: cannot be read: {reason}") from None
         except (ArrowException, UnicodeDecodeError):
             kind = "Parquet" if self.parquet else "text"
             raise TraceError(f"{self.path}: not a whole {kind} file: it is damaged, or cut short") from None
@@ -154,9 +154,9 @@ class LineFile:
             return
         chosen = self.chosen
         count = max(block // len(chosen.rows), 1)
-        read = self._parquet(count) if self.parquet else self.source.batches(chosen.all, count)
+        batches = self._parquet(count) if self.parquet else self.source.batches(chosen.all, count)
         roles = {"query": chosen.query, "table": chosen.table, "weight": chosen.weight, "time": chosen.time}
-        for batch, first in read:
+        for batch, first in batches:
             at = dict(zip(chosen.all, batch.columns, strict=True))
             columns = {role: at[place] for role, place in roles.items() if place is not None}
             yield _cut(columns, [at[place] for place in chosen.rows], first)
@@ -172,7 +172,7 @@ class LineFile:
                 yield batch.select(names), first
                 first += batch.num_rows
 
-    def _lines(self, block: int) -> Iterator[Lines]:
+    def _lines(self, block: int) -> Iterator[Lookups]:
         first = 0
         for records in self._records(block):
             lines = self._converted(records, first)
@@ -182,7 +182,7 @@ class LineFile:
         if not first:
             raise TraceError(f"{self.path}: has no look-ups")
 
-    def _converted(self, records: Records, first: int) -> Lines:
+    def _converted(self, records: Records, first: int) -> Lookups:
         """Turn columns into numbers; what is missing is refused, or left out where that is asked for."""
         columns = {
             role: column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
@@ -218,7 +218,7 @@ class LineFile:
         }
         return Records(columns, records.first, records.of[kept])
 
-    def _numbers(self, records: Records, first: int) -> Lines:
+    def _numbers(self, records: Records, first: int) -> Lookups:
         def place(at: int) -> str:
             return self.place(records.record(at))
 
@@ -227,7 +227,7 @@ class LineFile:
             if isinstance(column, np.ndarray):
                 return column
             if role in self.text:
-                return self.codes.setdefault(role, Codes()).of(values.texts(column, role, place))
+                return self.codes.setdefault(role, TextNumbers()).of(values.texts(column, role, place))
             return values.numbers(column, role, place)
 
         columns = records.columns
@@ -238,13 +238,13 @@ class LineFile:
         if "weight" in columns:
             weight = whole_weights(values.reals(columns["weight"], "weight", place), place)
         time = values.times(columns["time"], place) if "time" in columns else None
-        return Lines(query, table, row, weight, time, records.of, first)
+        return Lookups(query, table, row, weight, time, records.of, first)
 
-    def _bags(self, blocks: Iterable[Lines]) -> Iterator[Piece]:
+    def _bags(self, blocks: Iterable[Lookups]) -> Iterator[Piece]:
         """Make bags of lines; the last query of a block waits for the next one, which may go on with it."""
         if self.options.time is not None:
             raise Untidy("order")
-        waiting: list[Lines] = []
+        waiting: list[Lookups] = []
         bag = 0
         for lines in blocks:
             if len(falling(lines.query, int(waiting[-1].query[-1]) if waiting else None)):
@@ -265,18 +265,18 @@ class LineFile:
     @cached_property
     def _sorted(self) -> tuple[Piece]:
         """All look-ups, those of a query together."""
-        held, count = [], 0
+        blocks, count = [], 0
         for lines in self._lines(BLOCK):
-            held.append(lines)
+            blocks.append(lines)
             count += len(lines.row)
             if count > MOST_SORTED:
                 raise TraceError(
                     f"{self.path}: has more than {MOST_SORTED} look-ups, too many to be sorted in memory; sort the file by query "
                     "first, such as by the program sort"
                 )
-        return (self._piece(in_order(joined(held), str(self.path), timed=self.options.time is not None), 0),)
+        return (self._piece(in_order(joined(blocks), str(self.path), timed=self.options.time is not None), 0),)
 
-    def _piece(self, lines: Lines, bag: int) -> Piece:
+    def _piece(self, lines: Lookups, bag: int) -> Piece:
         starts = bag_starts(lines.query, lines.table)
         queries, tables = lines.query[starts], lines.table[starts]
         order = np.lexsort((tables, queries))

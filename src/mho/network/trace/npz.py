@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mho.errors import TraceError, choices
 from mho.files.archive import opened, read_header
 from mho.network.trace.columns import ALIKE
-from mho.network.trace.pieces import BLOCK, Integers, Known, Piece, bag_starts, falling, whole_weights
+from mho.network.trace.pieces import BLOCK, Integers, KnownTables, Piece, bag_starts, falling, whole_weights
 
 AnyArray = npt.NDArray[Any]
 OFFSETS = ("offsets", "indptr")
@@ -89,63 +89,63 @@ class NpzFile:
     def names(self) -> frozenset[str]:
         """The arrays that it holds; TraceError where those that are needed are not among them."""
         with opened(self.path, TraceError) as archive:
-            found = frozenset(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
-        wanted = [name for name in (self.bag, self.row, self.table, self.weight) if name is not None]
-        for name in wanted:
-            if name not in found:
-                raise TraceError(f"{self.path}: no array {name!r}; {choices(name, found)}")
-        if wanted:
-            return found
-        self._check(found)
-        return found
+            arrays = frozenset(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
+        needed = [name for name in (self.bag, self.row, self.table, self.weight) if name is not None]
+        for name in needed:
+            if name not in arrays:
+                raise TraceError(f"{self.path}: no array {name!r}; {choices(name, arrays)}")
+        if needed:
+            return arrays
+        self._check(arrays)
+        return arrays
 
-    def _check(self, found: frozenset[str]) -> None:
-        listing = ", ".join(sorted(found)) or "nothing"
-        if "indices" not in found or not found.intersection(OFFSETS):
+    def _check(self, arrays: frozenset[str]) -> None:
+        listing = ", ".join(sorted(arrays)) or "nothing"
+        if "indices" not in arrays or not arrays.intersection(OFFSETS):
             raise TraceError(
                 f"{self.path}: needs arrays offsets (or indptr) and indices, or the arrays of bags and rows named; it "
                 f"holds {listing}"
             )
-        if found.issuperset(OFFSETS):
+        if arrays.issuperset(OFFSETS):
             raise TraceError(f"{self.path}: has both offsets and indptr; one of them")
-        for name in sorted(found.difference(KNOWN)):
+        for name in sorted(arrays.difference(KNOWN)):
             near = difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=ALIKE)
             if near:
                 raise TraceError(
                     f"{self.path}: array {name!r} is not known; did you mean {near[0]}? (known: {', '.join(KNOWN)})"
                 )
-        if "tables" in found and "queries" not in found:
+        if "tables" in arrays and "queries" not in arrays:
             raise TraceError(f"{self.path}: with array tables it needs queries too: which bags are of one query")
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> KnownTables:
         """What the file says of its tables."""
         if self.bag is not None or not self.names.intersection(KNOWN[5:]):
-            return Known()
-        held = self.names
+            return KnownTables()
+        arrays = self.names
         with opened(self.path, TraceError) as archive:
             rows: tuple[int, ...] | None = None
-            if "n_items" in held and "rows" not in held:
+            if "n_items" in arrays and "rows" not in arrays:
                 rows = (int(Member(archive, "n_items").one()),)
-            if "rows" in held:
+            if "rows" in arrays:
                 rows = tuple(Member(archive, "rows").integers().tolist())
             if rows is not None and (not rows or min(rows) < 1):
                 raise TraceError(f"{self.path}: tables have at least 1 row each, not {rows}")
             names: tuple[str, ...] = ()
-            if "names" in held:
+            if "names" in arrays:
                 names = tuple(map(str, Member(archive, "names", "U").all()))
-            origin = str(Member(archive, "origin", "U").one()) if "origin" in held else None
-            synthetic = "synthetic" in held and bool(Member(archive, "synthetic", "b").one())
+            origin = str(Member(archive, "origin", "U").one()) if "origin" in arrays else None
+            synthetic = "synthetic" in arrays and bool(Member(archive, "synthetic", "b").one())
             ids = None
-            if "ids" in held:
+            if "ids" in arrays:
                 if rows is None:
                     raise TraceError(f"{self.path}: with array ids it needs rows too")
-                ids_held = Member(archive, "ids", "iuU")
-                every = ids_held.all() if ids_held.type.kind == "U" else ids_held.integers()
+                ids_array = Member(archive, "ids", "iuU")
+                every = ids_array.all() if ids_array.type.kind == "U" else ids_array.integers()
                 if len(every) != sum(rows):
                     raise TraceError(f"{self.path}: {len(every)} ids of {sum(rows)} rows")
                 ids = tuple(np.split(every, np.cumsum(rows)[:-1]))
-        return Known(rows, names, origin, synthetic, ids)
+        return KnownTables(rows, names, origin, synthetic, ids)
 
     def pieces(self, block: int = BLOCK) -> Iterator[Piece]:
         """Read bags with about `block` look-ups at a time; in the second form, all at once, since they must be sorted."""
@@ -155,11 +155,11 @@ class NpzFile:
             yield from self._pairs(archive) if self.bag is not None else self._rows(archive, block)
 
     def _rows(self, archive: zipfile.ZipFile, block: int) -> Iterator[Piece]:
-        held = self.names
-        offsets = Member(archive, next(name for name in OFFSETS if name in held))
+        names = self.names
+        offsets = Member(archive, next(name for name in OFFSETS if name in names))
         indices = Member(archive, "indices")
-        of_bags = {name: Member(archive, name) for name in ("tables", "queries") if name in held}
-        weights = Member(archive, "weights", "iuf") if "weights" in held else None
+        of_bags = {name: Member(archive, name) for name in ("tables", "queries") if name in names}
+        weights = Member(archive, "weights", "iuf") if "weights" in names else None
         bags = offsets.length - 1
         if bags < 0:
             raise TraceError(f"{self.path}: {offsets.name} is empty; it starts with 0")

@@ -13,7 +13,7 @@ from mho.network.trace.pieces import Integers
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
+class Lookups:
     """Some look-ups: each one's query, table and row (int64), weight (uint8) and time, where there are any.
 
     `of`: the record in which each stands. `first`: the number of the first in the whole file, from 0 on.
@@ -31,26 +31,26 @@ class Lines:
         """Return the columns that there are, by name."""
         return {name: column for name, column in vars(self).items() if isinstance(column, np.ndarray)}
 
-    def at(self, places: slice | Integers) -> Lines:
+    def at(self, places: slice | Integers) -> Lookups:
         """Return the look-ups at some places, in their order."""
         return replace(self, **{name: column[places] for name, column in self.columns().items()})  # type: ignore[arg-type]
 
-    def between(self, low: int, high: int) -> Lines:
+    def between(self, low: int, high: int) -> Lookups:
         """Return look-ups that follow each other."""
         return replace(self.at(slice(low, high)), first=self.first + low)
 
 
-def joined(parts: list[Lines]) -> Lines:
+def joined(parts: list[Lookups]) -> Lookups:
     """Put look-ups that follow each other into one; where some times are dates and some numbers, it has none."""
     if len(parts) == 1:
         return parts[0]
     if len({part.time.dtype.kind == "M" for part in parts if part.time is not None}) > 1:
         parts = [replace(part, time=None) for part in parts]
-    held = [part.columns() for part in parts]
-    return replace(parts[0], **{name: np.concatenate([each[name] for each in held]) for name in held[0]})  # type: ignore[arg-type]
+    columns = [part.columns() for part in parts]
+    return replace(parts[0], **{name: np.concatenate([each[name] for each in columns]) for name in columns[0]})  # type: ignore[arg-type]
 
 
-def in_order(lines: Lines, file: str, *, timed: bool) -> Lines:
+def in_order(lines: Lookups, file: str, *, timed: bool) -> Lookups:
     """Sort look-ups: queries by their first time, or, without times, as they first come; in a query by table, time and line.
 
     Where queries do not rise in that order they are numbered by it, from 0 on. TraceError where some times are dates, some numbers.

@@ -49,7 +49,7 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownTables:
     """What a file says about itself as a whole: rows of the tables, their names and original ids, origin; None if it does not."""
 
     rows: tuple[int, ...] | None = None
@@ -68,7 +68,7 @@ class Tables:
     """
 
     rows: tuple[int, ...]
-    known: Known
+    known: KnownTables
     renumbered: tuple[Integers, ...] | None = None
     texts: tuple[Ids, ...] | None = None
     turned: tuple[Integers, ...] | None = None
@@ -116,11 +116,11 @@ def sorted_distinct(values: Integers) -> Integers:
 
 
 def rows_in_tables(
-    given: int | tuple[int, ...] | None, said: tuple[int, ...] | None, file: str
+    given: int | tuple[int, ...] | None, stated: tuple[int, ...] | None, file: str
 ) -> tuple[int, ...] | None:
     """Return the rows of the tables as an option gives them or the file says; TraceError where these differ."""
     if given is None:
-        return said
+        return stated
     rows = (given,) if isinstance(given, int | np.integer) else tuple(given)
     whole = all(isinstance(count, int | np.integer) and not isinstance(count, bool) for count in rows)
     if not rows or not whole or min(rows) < 1 or sum(rows) > MOST_ROWS:
@@ -128,12 +128,12 @@ def rows_in_tables(
             f"{file}: rows must be whole numbers of at least 1, one for each table, at most {MOST_ROWS} together, not {given!r}"
         )
     rows = tuple(map(int, rows))
-    if said is not None and rows != said:
-        raise TraceError(f"{file}: has tables of {said} rows, not of {rows} as given")
+    if stated is not None and rows != stated:
+        raise TraceError(f"{file}: has tables of {stated} rows, not of {rows} as given")
     return rows
 
 
-def survey(pieces: Iterable[Piece], known: Known, *, compact: bool, file: str) -> Tables:
+def survey(pieces: Iterable[Piece], known: KnownTables, *, compact: bool, file: str) -> Tables:
     """Find the rows of each table: as known, else up to the highest looked up; with `compact`, those that are looked up.
 
     Takes memory for the distinct rows of a table with `compact`, else only for one piece. TraceError where a table is looked up

@@ -36,8 +36,8 @@ class Uniform:
 
     def shares(self, rows: int) -> Shares:
         """Return each row's share of the look-ups: (rows,)."""
-        found: Shares = np.full(rows, 1 / rows)
-        return found
+        weights: Shares = np.full(rows, 1 / rows)
+        return weights
 
     def __str__(self) -> str:
         """Say which law."""
@@ -57,9 +57,9 @@ class Zipf:
 
     def shares(self, rows: int) -> Shares:
         """Return each row's share of the look-ups: (rows,)."""
-        found: Shares = np.arange(1, rows + 1, dtype=np.float64) ** -self.exponent
-        found /= found.sum()
-        return found
+        weights: Shares = np.arange(1, rows + 1, dtype=np.float64) ** -self.exponent
+        weights /= weights.sum()
+        return weights
 
     def __str__(self) -> str:
         """Say which law."""
@@ -93,9 +93,9 @@ class Reuse:
 
     def row_shares(self) -> Shares:
         """Return the share of the rows looked up that each bin holds: look-ups over mean reuse."""
-        held = np.asarray(self.lookups) / [_mean(a, b) for a, b in zip(self.above, self._ends, strict=True)]
-        found: Shares = held / held.sum()
-        return found
+        rows = np.asarray(self.lookups) / [_mean(a, b) for a, b in zip(self.above, self._ends, strict=True)]
+        shares: Shares = rows / rows.sum()
+        return shares
 
     def shares(self, rows: int) -> Shares:
         """Return each row's share of the look-ups: (rows,)."""
@@ -104,9 +104,9 @@ class Reuse:
         bins = np.clip(np.searchsorted(ends, at, side="right") - 1, 0, len(self.above) - 1)
         within = (at - ends[bins]) / (ends[bins + 1] - ends[bins])
         low, high = np.maximum(self.above, 1)[bins], np.asarray(self._ends)[bins]
-        found: Shares = np.maximum(np.ceil(low * (high / low) ** within), low + (np.asarray(self.above)[bins] > 0))
-        found /= found.sum()
-        return found
+        weights: Shares = np.maximum(np.ceil(low * (high / low) ** within), low + (np.asarray(self.above)[bins] > 0))
+        weights /= weights.sum()
+        return weights
 
     def __str__(self) -> str:
         """Say which law."""
@@ -133,8 +133,8 @@ def _mean(above: int, to: int) -> float:
 
 @cache
 def _known() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((files("mho.network.trace") / "reuse.yaml").read_text(encoding="utf-8"))
-    return found
+    laws: dict[str, Any] = yaml.safe_load((files("mho.network.trace") / "reuse.yaml").read_text(encoding="utf-8"))
+    return laws
 
 
 def read_locality(path: str | Path, section: str | None = None) -> Reuse:
@@ -163,13 +163,13 @@ def read_locality(path: str | Path, section: str | None = None) -> Reuse:
     above: list[int] = []
     lookups: list[float] = []
     for number in range(start + 1, stop):
-        found = re.fullmatch(r"\((\d+)(?:, (\d+)\]|\+): (\d+(?:\.\d+)?)", lines[number].strip())
-        if found is None:
+        match = re.fullmatch(r"\((\d+)(?:, (\d+)\]|\+): (\d+(?:\.\d+)?)", lines[number].strip())
+        if match is None:
             if not above or lines[number].startswith("("):
                 raise TraceError(f"{path}: line {number + 1}: no bin such as '(1, 2]: 0.044'")
             break
-        above.append(int(found[1]))
-        lookups.append(float(found[3]))
+        above.append(int(match[1]))
+        lookups.append(float(match[3]))
     return Reuse(tuple(above), tuple(lookups), f"{path.name} {name}")
 
 

@@ -72,10 +72,10 @@ def _likeliest(count: int, logs: float, least: int) -> float:
     from scipy.optimize import minimize_scalar
     from scipy.special import zeta
 
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda alpha: count * np.log(zeta(alpha, least)) + alpha * logs,
         bounds=EXPONENTS,
         method="bounded",
         options={"xatol": 1e-6},
     )
-    return float(found.x)
+    return float(optimum.x)

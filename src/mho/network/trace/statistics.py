@@ -71,14 +71,14 @@ class Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Return as plain data, for JSON."""
-        found = {"schema": SCHEMA, **asdict(self)}
-        found["rows"] = list(self.rows)
-        found["reuse"] = [asdict(each) for each in self.reuse]
-        found["length_percentiles"] = {str(key): value for key, value in self.length_percentiles.items()}
-        found["head"] = {str(key): value for key, value in self.head.items()}
+        data = {"schema": SCHEMA, **asdict(self)}
+        data["rows"] = list(self.rows)
+        data["reuse"] = [asdict(each) for each in self.reuse]
+        data["length_percentiles"] = {str(key): value for key, value in self.length_percentiles.items()}
+        data["head"] = {str(key): value for key, value in self.head.items()}
         if self.power_law is not None:
-            found["power_law"]["zipf"] = self.power_law.zipf
-        return found
+            data["power_law"]["zipf"] = self.power_law.zipf
+        return data
 
 
 @dataclass

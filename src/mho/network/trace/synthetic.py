@@ -64,19 +64,19 @@ def synthesise(
     means = (mean_length,) * len(tables) if isinstance(mean_length, int | float) else tuple(mean_length)
     law = _checked(queries, tables, means, popularity, lengths)
     generator = np.random.default_rng(seed)
-    made = [
+    bags = [
         _table(queries, count, mean, law, communities, lengths, distinct, generator)
         for count, mean in zip(tables, means, strict=True)
     ]
-    of_bags = np.stack([each[0] for each in made], axis=1)
+    of_bags = np.stack([each[0] for each in bags], axis=1)
     offsets = np.concatenate([[0], np.cumsum(of_bags.ravel())])
-    if len(made) == 1:
-        indices = made[0][1]
+    if len(bags) == 1:
+        indices = bags[0][1]
     else:
         indices = np.empty(offsets[-1], dtype=np.int32)
-        for table, (size, drawn) in enumerate(made):
-            starts = offsets[table : -1 : len(made)]
-            indices[np.repeat(starts - (np.cumsum(size) - size), size) + np.arange(len(drawn))] = drawn
+        for table, (size, numbers) in enumerate(bags):
+            starts = offsets[table : -1 : len(bags)]
+            indices[np.repeat(starts - (np.cumsum(size) - size), size) + np.arange(len(numbers))] = numbers
     words = [
         f"{queries} queries", f"{law}", str(communities) if communities else "no communities",
         f"lengths {lengths} of mean {', '.join(f'{mean:g}' for mean in means)}", *(["distinct"] if distinct else []),
@@ -138,16 +138,16 @@ def _table(
     numbers = generator.permutation(rows).astype(np.int32)
     ends = np.cumsum(law.shares(rows)[generator.permutation(rows)])
     ends /= ends[-1]
-    drawn = generator.random(int(size.sum()))
+    chances = generator.random(int(size.sum()))
     if communities is not None:
         edges = np.append(np.arange(0, rows, min(communities.size, rows)), rows)
         bounds = np.concatenate([[0.0], ends])[edges]
         bounds[-1] = 1.0
         mine = np.clip(np.searchsorted(bounds, generator.random(queries), side="right") - 1, 0, len(edges) - 2)
-        stays = generator.random(len(drawn)) < communities.cohesion
+        stays = generator.random(len(chances)) < communities.cohesion
         of = np.repeat(mine, size)[stays]
-        drawn[stays] = bounds[of] + drawn[stays] * (bounds[of + 1] - bounds[of])
-    places = np.minimum(np.searchsorted(ends, drawn, side="right"), rows - 1)
+        chances[stays] = bounds[of] + chances[stays] * (bounds[of + 1] - bounds[of])
+    places = np.minimum(np.searchsorted(ends, chances, side="right"), rows - 1)
     indices = numbers[places]
     if distinct:
         keys = np.repeat(np.arange(queries), size) * rows + indices

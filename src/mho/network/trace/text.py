@@ -219,9 +219,9 @@ class TextFile:
         if not first:
             raise TraceError(f"{self.path}: has no look-ups")
 
-    def _refusal(self, said: str) -> str:
+    def _refusal(self, message: str) -> str:
         """Say what the reader could not read, from what it says of it."""
-        form, wrong = self.form, RAGGED.search(said)
+        form, wrong = self.form, RAGGED.search(message)
         if wrong is None:
             if sum(1 for line in self._head if line.strip()) == form.header:
                 return f"{self.path}: has no look-ups"
@@ -242,8 +242,8 @@ class TextFile:
             yield str(self.path)
             return
         with self.open() as stream:
-            read = _Translated(stream, self.form.separator.encode()) if translated else stream
-            yield pa.PythonFile(read, mode="r")
+            source = _Translated(stream, self.form.separator.encode()) if translated else stream
+            yield pa.PythonFile(source, mode="r")
 
     def _text(self) -> io.TextIOWrapper:
         return io.TextIOWrapper(self.open(), encoding="utf-8-sig", errors="replace")
@@ -252,13 +252,13 @@ class TextFile:
         """Read whole lines but blank ones and the header, some `block` characters at once, and the number of the first."""
         first, header = 0, self.form.header
         with self._text() as stream:
-            while held := stream.read(max(block, LEAST_BLOCK)):
-                held += stream.readline(LONGEST_LINE)
-                if len(held) > LONGEST_LINE and "\n" not in held[-LONGEST_LINE:]:
+            while characters := stream.read(max(block, LEAST_BLOCK)):
+                characters += stream.readline(LONGEST_LINE)
+                if len(characters) > LONGEST_LINE and "\n" not in characters[-LONGEST_LINE:]:
                     raise TraceError(
                         f"{self.path}: has a line of more than {LONGEST_LINE} characters, which is no basket"
                     )
-                kept = [line for each in held.split("\n") if (line := each.strip())]
+                kept = [line for each in characters.split("\n") if (line := each.strip())]
                 kept, header = (kept[1:], False) if header and kept else (kept, header)
                 if kept:
                     yield kept, first
@@ -275,13 +275,13 @@ class _Translated:
 
     def read(self, size: int) -> bytes:
         """Read whole lines, of at most so many bytes together; a line of more than half of that in parts."""
-        held = self.stream.read(max(size // 2 - 16, 1))
-        held += self.stream.readline(size // 2)
-        while held.endswith(self.separator[:1]) and (more := self.stream.read(1)):
-            held += more
+        characters = self.stream.read(max(size // 2 - 16, 1))
+        characters += self.stream.readline(size // 2)
+        while characters.endswith(self.separator[:1]) and (more := self.stream.read(1)):
+            characters += more
         if self.separator == b" ":
-            return re.sub(rb"(?m)^ | $| (?=\r)", b"", re.sub(rb"[ \t]+", b" ", held))
-        return held.replace(self.separator, INSIDE.encode())
+            return re.sub(rb"(?m)^ | $| (?=\r)", b"", re.sub(rb"[ \t]+", b" ", characters))
+        return characters.replace(self.separator, INSIDE.encode())
 
     def close(self) -> None:
         """Be closed; whoever opened the file closes it."""

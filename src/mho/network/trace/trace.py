@@ -53,8 +53,8 @@ class Trace(Shown):
 
     def headline(self) -> str:
         """Say what it is in a line."""
-        made = ", SYNTHETIC" if self.synthetic else ""
-        return f"Trace({self.origin}: {len(self.rows)} tables, {self.bags} bags, {self.lookups} look-ups{made})"
+        mark = ", SYNTHETIC" if self.synthetic else ""
+        return f"Trace({self.origin}: {len(self.rows)} tables, {self.bags} bags, {self.lookups} look-ups{mark})"
 
     def __post_init__(self) -> None:
         """Check that everything fits together."""
@@ -156,8 +156,8 @@ class Trace(Shown):
         if not 0 < count < queries:
             raise TraceError(f"{self.origin}: a share of {share} of {queries} queries leaves a part of the trace empty")
         history = np.zeros(queries, dtype=np.bool_)
-        drawn = np.arange(queries) if seed is None else np.random.default_rng(seed).permutation(queries)
-        history[drawn[:count]] = True
+        order = np.arange(queries) if seed is None else np.random.default_rng(seed).permutation(queries)
+        history[order[:count]] = True
         of_bags = np.repeat(history, np.diff(first, append=self.bags))
         how = "" if seed is None else f" at random (seed {seed})"
         words = ("the first", "the last") if seed is None else ("history,", "test,")

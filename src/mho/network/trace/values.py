@@ -33,7 +33,7 @@ class Untidy(Exception):  # noqa: N818 - no mistake of anybody's: what was read 
 
 
 @dataclass(frozen=True)
-class Codes:
+class TextNumbers:
     """Numbers, from 0 on, of texts in the order in which they first come."""
 
     known: dict[str, int] = field(default_factory=dict)
@@ -101,22 +101,22 @@ def texts(column: Any, role: str, place: Place) -> Any:
     import pyarrow.compute as pc
 
     try:
-        held = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+        values = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
     except pa.ArrowInvalid:
         at = first_failing(column, lambda part: pc.cast(part, pa.string()))
         raise TraceError(
             f"{place(at)}: the {role} holds bytes that are not UTF-8; convert the file to UTF-8 first"
         ) from None
-    long = pc.greater(pc.utf8_length(held), LONGEST)
+    long = pc.greater(pc.utf8_length(values), LONGEST)
     if pc.any(long).as_py():
         at = int(np.flatnonzero(np.asarray(long))[0])
         raise TraceError(
             f"{place(at)}: the {role} has more than {LONGEST} characters, too many for an id; is it another column (--{role})?"
         )
-    broken = pc.match_substring(held, "\n")
+    broken = pc.match_substring(values, "\n")
     if pc.any(broken).as_py():
         raise TraceError(f"{place(int(np.flatnonzero(np.asarray(broken))[0]))}: a quote does not end in its line")
-    return held
+    return values
 
 
 def first_failing(column: Any, attempt: Callable[[Any], object]) -> int:
@@ -164,41 +164,41 @@ def numbers(column: Any, role: str, place: Place) -> Integers:
     return _written(texts(column, role, place), role, place)
 
 
-def _written(held: Any, role: str, place: Place) -> Integers:
+def _written(strings: Any, role: str, place: Place) -> Integers:
     """Return whole numbers however they are written."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     try:
-        return np.asarray(converted(held, pa.int64()))
+        return np.asarray(converted(strings, pa.int64()))
     except pa.ArrowInvalid:
         pass
-    plain = np.asarray(pc.match_substring_regex(held, r"^[+-]?\d+$"))
-    values = np.zeros(len(held), dtype=np.int64)
+    plain = np.asarray(pc.match_substring_regex(strings, r"^[+-]?\d+$"))
+    values = np.zeros(len(strings), dtype=np.int64)
     try:
-        signless = pc.replace_substring_regex(held.filter(pa.array(plain)), r"^\+", "")
+        signless = pc.replace_substring_regex(strings.filter(pa.array(plain)), r"^\+", "")
         values[plain] = np.asarray(converted(signless, pa.int64()))
         others = np.flatnonzero(~plain)
-        real = np.asarray(converted(held.take(pa.array(others)), pa.float64()))
+        real = np.asarray(converted(strings.take(pa.array(others)), pa.float64()))
     except pa.ArrowInvalid:
         raise Untidy(role) from None
     if not np.isfinite(real).all():
         raise Untidy(role)
-    values[others] = _whole(real, lambda at: held[int(others[at])].as_py(), role, lambda at: place(int(others[at])))
+    values[others] = _whole(real, lambda at: strings[int(others[at])].as_py(), role, lambda at: place(int(others[at])))
     return values
 
 
-def _whole(values: npt.NDArray[np.float64], said: Callable[[int], str], role: str, place: Place) -> Integers:
+def _whole(values: npt.NDArray[np.float64], shown: Callable[[int], str], role: str, place: Place) -> Integers:
     """Return floating-point numbers as the whole numbers that they are."""
     bad = np.flatnonzero((np.floor(values) != values) | ~np.isfinite(values))
     if len(bad):
         raise TraceError(
-            f"{place(int(bad[0]))}: {role} {said(int(bad[0]))!r} is no whole number; is it another column (--{role})?"
+            f"{place(int(bad[0]))}: {role} {shown(int(bad[0]))!r} is no whole number; is it another column (--{role})?"
         )
     large = np.flatnonzero(np.abs(values) > EXACT)
     if len(large):
         raise TraceError(
-            f"{place(int(large[0]))}: {role} {said(int(large[0]))!r} was a floating-point number beyond {EXACT}, which no longer "
+            f"{place(int(large[0]))}: {role} {shown(int(large[0]))!r} was a floating-point number beyond {EXACT}, which no longer "
             "tells the id; write ids as integers or text"
         )
     return values.astype(np.int64)
@@ -213,12 +213,12 @@ def reals(column: Any, role: str, place: Place) -> npt.NDArray[Any]:
         return np.asarray(column)
     if not is_text(column.type):
         raise TraceError(f"{place(0)}: the {role} is of type {column.type}; it must be a number")
-    held = texts(column, role, place)
+    values = texts(column, role, place)
     try:
-        return np.asarray(pc.cast(held, pa.float64()))
+        return np.asarray(pc.cast(values, pa.float64()))
     except pa.ArrowInvalid:
-        at = first_failing(held, lambda part: pc.cast(part, pa.float64()))
-        raise TraceError(f"{place(at)}: {role} {held[at].as_py()!r} is no number") from None
+        at = first_failing(values, lambda part: pc.cast(part, pa.float64()))
+        raise TraceError(f"{place(at)}: {role} {values[at].as_py()!r} is no number") from None
 
 
 def times(column: Any, place: Place) -> npt.NDArray[Any]:
@@ -233,13 +233,13 @@ def times(column: Any, place: Place) -> npt.NDArray[Any]:
         return np.asarray(pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)), safe=False))
     if not is_text(column.type):
         return reals(column, "time", place)
-    held = texts(column, "time", place)
+    values = texts(column, "time", place)
     for kind in (pa.int64(), pa.float64()):
         try:
-            return np.asarray(converted(held, kind))
+            return np.asarray(converted(values, kind))
         except pa.ArrowInvalid:
             pass
-    zoned = pc.replace_substring_regex(held, r" ?(UTC|GMT)$", "Z")
+    zoned = pc.replace_substring_regex(values, r" ?(UTC|GMT)$", "Z")
     for zone in (None, "UTC"):
         try:
             return np.asarray(converted(zoned, pa.timestamp("us", zone)))
@@ -249,6 +249,6 @@ def times(column: Any, place: Place) -> npt.NDArray[Any]:
     # It is of the kind that fails last, but for this one.
     at = max(first_failing(zoned, partial(pc.cast, target_type=kind)) for kind in kinds)
     raise TraceError(
-        f"{place(at)}: time {held[at].as_py()!r} is neither a number nor a date and time of ISO 8601 "
+        f"{place(at)}: time {values[at].as_py()!r} is neither a number nor a date and time of ISO 8601 "
         "(2014-04-07T10:51:09.277Z), or is written in another way than those before"
     )

@@ -208,7 +208,7 @@ class DenseLayer(nn.Module):
         return new
 
 
-class DenseBlock(nn.ModuleDict):
+class DenseNetBlock(nn.ModuleDict):
     """Layers that each read the concatenation of all before."""
 
     def __init__(self, channels: int, growth: int, depth: int) -> None:
@@ -235,7 +235,7 @@ class DenseNet(nn.Module):
             pool0=nn.MaxPool2d(3, 2, 1),
         )
         for index, depth in enumerate(depths):
-            features[f"denseblock{index + 1}"] = DenseBlock(channels, growth, depth)
+            features[f"denseblock{index + 1}"] = DenseNetBlock(channels, growth, depth)
             channels += depth * growth
             if index < len(depths) - 1:
                 features[f"transition{index + 1}"] = nn.Sequential(

@@ -115,10 +115,10 @@ def decoder(
     """
     if batch < 1:
         raise OptionError(f"batch must be at least 1, not {batch}")
-    made = _Decoder(configuration, _weights(configuration, weights, seed), known=str(weights) != "none")
-    output, origin = made.logits(batch), origin_of(weights, seed)
+    model = _Decoder(configuration, _weights(configuration, weights, seed), known=str(weights) != "none")
+    output, origin = model.logits(batch), origin_of(weights, seed)
     return Network(
-        name=configuration.name, layers=tuple(made.builder.layers.values()), outputs=(output,), origin=origin
+        name=configuration.name, layers=tuple(model.builder.layers.values()), outputs=(output,), origin=origin
     )
 
 
@@ -265,10 +265,10 @@ def _check_memory(configuration: DecoderConfiguration) -> None:
     """Refuse to draw weights that this machine cannot hold, rather than be killed half-way."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return
-    held, needed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), 4 * configuration.parameters
-    if needed > held:
+    memory, needed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), 4 * configuration.parameters
+    if needed > memory:
         raise OptionError(
-            f"seeded weights of {configuration.name} take {needed / 1e9:.1f} GB, this machine has {held / 1e9:.1f} GB; "
+            f"seeded weights of {configuration.name} take {needed / 1e9:.1f} GB, this machine has {memory / 1e9:.1f} GB; "
             "by shapes alone (weights 'none') it can be timed, not executed"
         )
 

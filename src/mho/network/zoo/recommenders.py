@@ -133,25 +133,25 @@ def in_steps(sizes: DenseSizes, weights: Mapping[str, FloatArray], steps: FloatA
     Weights of a vector are multiplied by its step, those of a product by both steps: vector j of (1 ... vectors - 1) has its
     products with the vectors before it in places j (j - 1) / 2 and following.
     """
-    found = dict(weights)
+    result = dict(weights)
     columns = np.repeat(steps.astype(np.float64), sizes.dimension)
-    found["from_vectors.weight"] = (weights["from_vectors.weight"] * columns).astype(np.float32)
+    result["from_vectors.weight"] = (weights["from_vectors.weight"] * columns).astype(np.float32)
     if sizes.products:
         later, earlier = np.tril_indices(sizes.vectors, -1)
         both = steps[later].astype(np.float64) * steps[earlier]
-        found["from_pairs.weight"] = (weights["from_pairs.weight"] * both).astype(np.float32)
-    return found
+        result["from_pairs.weight"] = (weights["from_pairs.weight"] * both).astype(np.float32)
+    return result
 
 
 def seeded(sizes: DenseSizes, seed: int) -> dict[str, FloatArray]:
     """Draw synthetic weights: normal, of the variance that keeps the size of vectors whose numbers have variance 1."""
-    found = {}
+    weights = {}
     for name, shape in tensors(sizes).items():
         random = generator(seed, name)
         inputs = shape[-1] * (sizes.dimension if name == "from_pairs.weight" else 1)
         deviation = 0.1 if name.endswith("bias") else math.sqrt(2.0 / inputs)
-        found[name] = (random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)).astype(np.float32)
-    return found
+        weights[name] = (random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)).astype(np.float32)
+    return weights
 
 
 def load_dense(name: str, *, weights: str | Path, seed: int, batch: int) -> Network:
@@ -167,14 +167,14 @@ def load_dense(name: str, *, weights: str | Path, seed: int, batch: int) -> Netw
 
 def weights_of(network: Network) -> dict[str, FloatArray] | None:
     """Return the weights of a dense part by the names of `tensors`, None where it is known by shapes alone."""
-    found = {}
+    weights = {}
     for layer in network.matrix_layers:
         for part, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array is not None and array.values is None:
                 return None
             if array is not None:
-                found[f"{layer.name}.{part}"] = np.asarray(array.values, dtype=np.float32)
-    return found
+                weights[f"{layer.name}.{part}"] = np.asarray(array.values, dtype=np.float32)
+    return weights
 
 
 def _arrays(sizes: DenseSizes, weights: Mapping[str, FloatArray] | None, name: str) -> dict[str, Array]:

@@ -128,8 +128,8 @@ def fill_seeded(module: nn.Module, seed: int) -> None:
 
 def _values(part: nn.Module, key: str, shape: tuple[int, ...], gain: float, random: np.random.Generator) -> FloatArray:
     def normal(deviation: float) -> FloatArray:
-        drawn: FloatArray = random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
-        return drawn
+        numbers: FloatArray = random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
+        return numbers
 
     if key == "running_var" or (key == "weight" and len(shape) == 1):
         return (0.8 + 0.4 * random.random(shape, dtype=np.float32)).astype(np.float32)
