@@ -161,7 +161,7 @@ class Array:
             return self.values.astype(np.float64)
         scale, zero = self.code.scale, self.code.zero
         if self.code.axis is not None:
-            scale, zero = (along(each, self.code.axis, len(self.shape)) for each in (scale, zero))
+            scale, zero = (along(array, self.code.axis, len(self.shape)) for array in (scale, zero))
         return scale * (self.values.astype(np.int64) - zero)
 
 

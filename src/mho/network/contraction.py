@@ -119,11 +119,11 @@ def contract(builder: Builder, operands: Sequence[Operand], result: Labels, bias
     done = todo.pop(0)
     while todo:
         following = todo.pop(0)
-        wanted = set(result).union(*(each.labels for each in todo))
+        needed = set(result).union(*(operand.labels for operand in todo))
         last = not todo
         ordered = tuple(dict.fromkeys((*done.labels, *following.labels)))
-        kept = result if last else tuple(label for label in ordered if label in wanted)
-        done = state.pair(done, following, kept, bias if last else None)
+        remaining = result if last else tuple(label for label in ordered if label in needed)
+        done = state.pair(done, following, remaining, bias if last else None)
         bias = None if last else bias
     return state.single(done, result)
 
@@ -149,17 +149,17 @@ class _Contraction:
             label = next(label for label in operand.labels if operand.labels.count(label) > 1)
             operand = self._diagonal(operand, label)
         shape = self.builder.shape_of(operand.value)
-        kept = tuple(i for i, label in enumerate(operand.labels) if shape[i] == self.sizes[label])
-        if len(kept) == len(shape):
+        axes = tuple(i for i, label in enumerate(operand.labels) if shape[i] == self.sizes[label])
+        if len(axes) == len(shape):
             return operand
-        labels, small = tuple(operand.labels[i] for i in kept), tuple(shape[i] for i in kept)
+        labels, small = tuple(operand.labels[i] for i in axes), tuple(shape[i] for i in axes)
         if isinstance(operand.value, str):
             return Operand(self.builder.reshape(operand.value, small, "reshape"), labels)
-        return Operand(_squeezed(operand.value, kept), labels)
+        return Operand(_squeezed(operand.value, axes), labels)
 
     def _diagonal(self, operand: Operand, label: str) -> Operand:
         """Take the elements with equal places along the first two axes called `label`."""
-        first, second = [i for i, each in enumerate(operand.labels) if each == label][:2]
+        first, second = [i for i, other in enumerate(operand.labels) if other == label][:2]
         others = [i for i in range(len(operand.labels)) if i not in (first, second)]
         labels = (*(operand.labels[i] for i in others), label)
         if isinstance(operand.value, Array):
@@ -192,7 +192,7 @@ class _Contraction:
         first, second = self._alone(first, second, result), self._alone(second, first, result)
         if isinstance(first.value, Array) and isinstance(second.value, Array):
             names = {label: i for i, label in enumerate(dict.fromkeys((*first.labels, *second.labels)))}
-            axes = [[names[label] for label in each] for each in (first.labels, second.labels, result)]
+            axes = [[names[label] for label in labels] for labels in (first.labels, second.labels, result)]
             both = (first.value, second.value)
             values = computed(lambda a, b: np.einsum(a, axes[0], b, axes[1], axes[2]), self.shape(result), *both)
             return Operand(values, result)
@@ -249,7 +249,7 @@ class _Contraction:
         assert isinstance(first.value, str) and isinstance(second.value, str)
         a = self.arranged(first.value, first.labels, (*batch, *rows, *inner))
         b = self.arranged(second.value, second.labels, (*batch, *inner, *columns))
-        lead, sizes = self.shape(batch), [self.size(part) for part in (rows, inner, columns)]
+        lead, sizes = self.shape(batch), [self.size(labels) for labels in (rows, inner, columns)]
         a = self._reshaped(a, (*lead, sizes[0], sizes[1]))
         b = self._reshaped(b, (*lead, sizes[1], sizes[2]))
         order = (*batch, *rows, *columns)
@@ -285,22 +285,22 @@ class _Contraction:
             return bias if bias.shape == (self.size(order),) and result[-1:] == order else None
         if bias.values is None:
             return Array((self.size(order),))
-        kept = tuple(label for label in result if label in order)
+        labels = tuple(label for label in result if label in order)
         values = bias.values.reshape([n for n, label in zip(shape, result, strict=True) if label in order])
-        values = np.broadcast_to(values, self.shape(kept)).transpose([kept.index(label) for label in order])
+        values = np.broadcast_to(values, self.shape(labels)).transpose([labels.index(label) for label in order])
         return replace(bias, shape=(self.size(order),), values=values.reshape(-1))
 
     def _reshaped(self, x: str, shape: tuple[int, ...]) -> str:
         return x if self.builder.shape(x) == shape else self.builder.reshape(x, shape, "reshape")
 
 
-def _squeezed(array: Array, kept: Sequence[int]) -> Array:
+def _squeezed(array: Array, axes: Sequence[int]) -> Array:
     """Drop axes of length 1, or keep the first of several elements that are alike."""
-    shape = tuple(array.shape[i] for i in kept)
+    shape = tuple(array.shape[i] for i in axes)
     code = array.code
     if code is not None and code.axis is not None:
-        if code.axis in kept:
-            code = replace(code, axis=list(kept).index(code.axis))
+        if code.axis in axes:
+            code = replace(code, axis=list(axes).index(code.axis))
         else:
             code = replace(code, axis=None, scale=code.scale.reshape(()), zero=code.zero.reshape(()))
     return Array(shape, None if array.values is None else array.values.reshape(shape), code)

@@ -77,20 +77,20 @@ def fold(
         layer = replace(layer, inputs=tuple(state.alias.get(name, name) for name in layer.inputs))
         _place(state, _as_affine(state, layer))
     renamed = tuple(state.alias.get(name, name) for name in outputs)
-    kept = reshared(live, remove_dead(tuple(state.layers.values()), renamed))
-    present = {layer.name for layer in kept}
-    return kept, renamed, {name: code for name, code in state.codes.items() if name in present}
+    folded = reshared(live, remove_dead(tuple(state.layers.values()), renamed))
+    present = {layer.name for layer in folded}
+    return folded, renamed, {name: code for name, code in state.codes.items() if name in present}
 
 
 def remove_dead(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer, ...]:
     """Drop the layers that no output depends on; inputs stay."""
-    wanted = set(outputs)
-    kept: list[Layer] = []
+    live = set(outputs)
+    remaining: list[Layer] = []
     for layer in reversed(layers):
-        if layer.name in wanted or isinstance(layer, Input):
-            kept.append(layer)
-            wanted.update(layer.inputs)
-    return tuple(reversed(kept))
+        if layer.name in live or isinstance(layer, Input):
+            remaining.append(layer)
+            live.update(layer.inputs)
+    return tuple(reversed(remaining))
 
 
 def _place(state: _Folding, layer: Layer) -> None:
@@ -255,8 +255,8 @@ def _fold_affine(state: _Folding, layer: ChannelAffine) -> bool:
 def _into_norm(state: _Folding, layer: ChannelAffine, before: Normalise) -> bool:
     """(n * a + b) * scale + offset as the norm's own scale and offset."""
     fits = layer.axis == 1 if before.function == "group" else before.axes == 1 and layer.axis == len(layer.shape) - 1
-    given = [array for array in (before.scale, before.offset, layer.scale, layer.offset) if array is not None]
-    if not fits or _coded(*given):
+    arrays = [array for array in (before.scale, before.offset, layer.scale, layer.offset) if array is not None]
+    if not fits or _coded(*arrays):
         return False
     scale = layer.scale if before.scale is None else _combined(lambda a, s: a * s, before.scale, layer.scale)
     offset: Array | None = layer.offset

@@ -41,7 +41,7 @@ def replaced(shape: Shape, axis: int, *lengths: int) -> Shape:
 
 def along(values: npt.NDArray[Any], axis: int, rank: int) -> npt.NDArray[Any]:
     """Arrange values (n,) along one axis of so many, so that they broadcast."""
-    return values.reshape([-1 if each == axis else 1 for each in range(rank)])
+    return values.reshape([-1 if place == axis else 1 for place in range(rank)])
 
 
 def bounded(size: int, what: str) -> int:

@@ -43,28 +43,28 @@ class Network(Shown):
     def __post_init__(self) -> None:
         """Refuse names used twice, tensors that are read before they are made or empty, and outputs that do not exist."""
         object.__setattr__(self, "returned", {name: self.returned.get(name, name) for name in self.outputs})
-        seen: set[str] = set()
+        names: set[str] = set()
         for layer in self.layers:
             for name in layer.inputs:
-                if name not in seen:
+                if name not in names:
                     raise NetworkError(
                         f"layer {layer.name!r} of {self.name} reads {name!r}, which no earlier layer makes"
                     )
-            if layer.name in seen:
+            if layer.name in names:
                 raise NetworkError(f"two layers of {self.name} are called {layer.name!r}")
             if min(layer.shape, default=1) < 1:
                 raise NetworkError(
                     f"layer {layer.name!r} of {self.name} ({layer.kind}) has an empty shape {layer.shape}"
                 )
-            seen.add(layer.name)
-        missing = [name for name in (*self.returned.values(), *self.codes) if name not in seen]
+            names.add(layer.name)
+        missing = [name for name in (*self.returned.values(), *self.codes) if name not in names]
         if missing:
             raise NetworkError(f"{self.name} has no tensor {missing[0]!r}")
         if not self.outputs:
             raise NetworkError(f"{self.name} has no outputs")
         if len(self.returned) < len(self.outputs):
             raise NetworkError(f"{self.name} has two outputs of one name: {', '.join(self.outputs)}")
-        hidden = [name for name, tensor in self.returned.items() if name != tensor and name in seen]
+        hidden = [name for name, tensor in self.returned.items() if name != tensor and name in names]
         if hidden:
             raise NetworkError(f"output {hidden[0]!r} of {self.name} bears the name of another tensor")
 

@@ -48,7 +48,7 @@ def from_onnx(
     for tensor in graph.sparse_initializer:
         environment[tensor.values.name] = dense(tensor, f"{path}: tensor {tensor.values.name!r}")
     _bind_inputs(builder, graph, environment, shapes or {}, values or {}, path)
-    reader = Reader(builder, opset, {(each.domain, each.name): each for each in model.functions}, str(path))
+    reader = Reader(builder, opset, {(item.domain, item.name): item for item in model.functions}, str(path))
     reader.run(graph.node, environment, [value.name for value in graph.output])
     return _network(path, builder, {value.name: environment.get(value.name) for value in graph.output})
 
@@ -122,7 +122,7 @@ def _bind_inputs(
                 f"{path}: input {value.name!r} is no tensor; sequences, maps and optional values are not known"
             )
         if value.name in values:
-            environment[value.name] = _held(path, value, values[value.name])
+            environment[value.name] = _input_values(path, value, values[value.name])
             continue
         stated = _stated(kind)
         shape = shapes.get(value.name)
@@ -154,17 +154,17 @@ def _stated(kind: Any) -> list[int | None]:
     return [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
 
 
-def _held(path: Path, value: Any, given: npt.ArrayLike) -> AnyArray:
+def _input_values(path: Path, value: Any, values: npt.ArrayLike) -> AnyArray:
     """Return an input's value in the file's type; NetworkError where it does not fit."""
     kind = value.type.tensor_type
-    array = np.asarray(given)
+    array = np.asarray(values)
     stated = _stated(kind)
     fits = not kind.HasField("shape") or (
         array.ndim == len(stated) and all(n in (None, m) for n, m in zip(stated, array.shape, strict=True))
     )
-    wanted = np.dtype(np.float32) if kind.elem_type == onnx.TensorProto.BFLOAT16 else numpy_type(kind.elem_type)
-    if not fits or not np.can_cast(array.dtype, wanted, "same_kind"):
+    dtype = np.dtype(np.float32) if kind.elem_type == onnx.TensorProto.BFLOAT16 else numpy_type(kind.elem_type)
+    if not fits or not np.can_cast(array.dtype, dtype, "same_kind"):
         raise NetworkError(
-            f"{path}: input {value.name!r} is {wanted} of shape {stated}; {array.dtype} of shape {array.shape} does not fit"
+            f"{path}: input {value.name!r} is {dtype} of shape {stated}; {array.dtype} of shape {array.shape} does not fit"
         )
-    return array.astype(wanted)
+    return array.astype(dtype)

@@ -27,8 +27,8 @@ def type_name(kind: int) -> str:
     known = kind in TensorProto.DataType.values()
     name = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name if known else str(kind)
     if name not in TYPES:
-        given = TensorProto.DataType.Name(kind) if known else f"number {kind}"
-        raise NetworkError(f"tensors of type {given} are not known; known: floats, {', '.join(TYPES[1:])}")
+        description = TensorProto.DataType.Name(kind) if known else f"number {kind}"
+        raise NetworkError(f"tensors of type {description} are not known; known: floats, {', '.join(TYPES[1:])}")
     return name
 
 
@@ -91,8 +91,8 @@ class Node:
     def integers(self, index: int, attribute: str) -> list[int] | None:
         """Return integers that are an attribute in old and an input in new operator sets."""
         if attribute in self.attributes:
-            given = self.attributes[attribute]
-            return [int(n) for n in given] if isinstance(given, list | tuple) else [int(given)]
+            stated = self.attributes[attribute]
+            return [int(n) for n in stated] if isinstance(stated, list | tuple) else [int(stated)]
         value = self.known(index)
         return None if value is None else [int(n) for n in value.reshape(-1)]
 
@@ -130,10 +130,10 @@ class OnnxBuilder(Builder):
             return value
         if not isinstance(value, np.ndarray):
             raise NetworkError("weights must be known when the file is read; give their values (`values`)")
-        known = value
-        if known.dtype.kind in "fb" and known.dtype != np.float32:
-            return self.once(id(known), known, lambda: Array.of(known.astype(np.float32)))
-        return Array.of(known)
+        values = value
+        if values.dtype.kind in "fb" and values.dtype != np.float32:
+            return self.once(id(values), values, lambda: Array.of(values.astype(np.float32)))
+        return Array.of(values)
 
     def operand(self, value: Value) -> str | Array:
         """Return the name of a tensor of the network, or a known weight."""

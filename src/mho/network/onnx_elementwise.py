@@ -95,8 +95,8 @@ def _gelu(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _selu(builder: OnnxBuilder, node: Node) -> str:
-    given = {key: float(node.attributes[key]) for key in ("alpha", "gamma") if key in node.attributes}
-    return selu(builder, node.tensor(), **given)
+    parameters = {key: float(node.attributes[key]) for key in ("alpha", "gamma") if key in node.attributes}
+    return selu(builder, node.tensor(), **parameters)
 
 
 def _prelu(builder: OnnxBuilder, node: Node) -> str:

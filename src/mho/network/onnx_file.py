@@ -63,8 +63,8 @@ def _complete(model: Any) -> bool:
     inputs = {value.name for value in graph.input}
     if model.ir_version < 4 and any(tensor.name not in inputs for tensor in graph.initializer):
         model.ir_version = 4  # the first in which initializers need not be inputs
-    known = {item.domain for item in model.opset_import}
-    for domain in sorted({node.domain for node in graph.node} - known - set(STANDARD)):
+    domains = {item.domain for item in model.opset_import}
+    for domain in sorted({node.domain for node in graph.node} - domains - set(STANDARD)):
         model.opset_import.append(helper.make_opsetid(domain, 1))
     graph.name = graph.name or "graph"
     bare = _shapeless(graph.output)
@@ -84,7 +84,7 @@ def _in_order(graph: Any) -> bool:
     """Sort nodes so that each stands behind those that it reads; say whether they were not."""
     maker = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
     before = {i: [maker[name] for name in _reads(node) if name in maker] for i, node in enumerate(graph.node)}
-    if all(each < i for i, makers in before.items() for each in makers):
+    if all(maker < i for i, makers in before.items() for maker in makers):
         return False
     try:
         order = list(TopologicalSorter(before).static_order())
@@ -110,11 +110,11 @@ def _without_values(model: Any) -> Any:
     graph = onnx.GraphProto(name=model.graph.name)
     for key in ("node", "input", "output", "value_info"):
         getattr(graph, key).extend(getattr(model.graph, key))
-    given = {value.name for value in graph.input}
+    inputs = {value.name for value in graph.input}
     graph.input.extend(
         helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
         for tensor in model.graph.initializer
-        if tensor.name not in given
+        if tensor.name not in inputs
     )
     graph.sparse_initializer.extend(model.graph.sparse_initializer)
     bare = onnx.ModelProto(ir_version=model.ir_version, graph=graph)

@@ -15,18 +15,18 @@ from mho.network.resize import ResizedAxis, Resizing, resize
 
 def _resize(builder: OnnxBuilder, node: Node) -> str:
     """Resize of all operator sets, and Upsample: scales or sizes, of all axes or of some."""
-    x, given = node.tensor(), node.attributes
+    x, attributes = node.tensor(), node.attributes
     shape, old = builder.shape(x), node.opset < 11 or node.operator == "Upsample"
-    if given.get("antialias", 0):
+    if attributes.get("antialias", 0):
         raise NetworkError("resizing with antialias is not known; resize without it, or before the network")
-    numbers = [axis_of(int(n), len(shape)) for n in given.get("axes", range(len(shape)))]
+    numbers = [axis_of(int(n), len(shape)) for n in attributes.get("axes", range(len(shape)))]
     scales, sizes = _factors(node, old)
     if not scales and not sizes:
         raise NetworkError("neither scales nor sizes are given")
     have = [shape[n] for n in numbers]
     if sizes:
         scales = [wanted / size for wanted, size in zip(sizes, have, strict=True)]
-        policy = text(given.get("keep_aspect_ratio_policy", "stretch"))
+        policy = text(attributes.get("keep_aspect_ratio_policy", "stretch"))
         if policy != "stretch":
             common = (min if policy == "not_larger" else max)(scales)
             scales = [common] * len(have)
@@ -34,25 +34,25 @@ def _resize(builder: OnnxBuilder, node: Node) -> str:
     else:
         # In float32, as the runtime multiplies.
         sizes = [math.floor(np.float32(scale) * np.float32(size)) for scale, size in zip(scales, have, strict=True)]
-        _check_scales(text(given.get("coordinate_transformation_mode", "")), scales, have, sizes)
+        _check_scales(text(attributes.get("coordinate_transformation_mode", "")), scales, have, sizes)
     region = None if old else node.known(1)
     count = len(numbers)
     regions = [(0.0, 1.0)] * count
-    mode = text(given.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel"))
+    mode = text(attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel"))
     if mode == "tf_crop_and_resize" and region is not None:
         regions = [(float(region[i]), float(region[i + count])) for i in range(count)]
-    rounding = text(given.get("nearest_mode", "round_prefer_floor"))
+    rounding = text(attributes.get("nearest_mode", "round_prefer_floor"))
     if mode == "tf_half_pixel_for_nn":  # operator sets 11 and 12
         mode = "half_pixel_floor"
     how = Resizing(
-        mode=text(given.get("mode", "nearest")),
+        mode=text(attributes.get("mode", "nearest")),
         coordinates=mode,
         nearest="simple" if old else rounding,
-        cubic=float(given.get("cubic_coeff_a", -0.75)),
-        exclude_outside=bool(given.get("exclude_outside", 0)),
-        extrapolation=float(given.get("extrapolation_value", 0.0)),
+        cubic=float(attributes.get("cubic_coeff_a", -0.75)),
+        exclude_outside=bool(attributes.get("exclude_outside", 0)),
+        extrapolation=float(attributes.get("extrapolation_value", 0.0)),
     )
-    axes = [ResizedAxis(*each) for each in zip(numbers, have, sizes, scales, regions, strict=True)]
+    axes = [ResizedAxis(*axis) for axis in zip(numbers, have, sizes, scales, regions, strict=True)]
     return resize(builder, x, axes, how)
 
 
@@ -104,11 +104,11 @@ def _centre(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _local_response(builder: OnnxBuilder, node: Node) -> str:
-    given = node.attributes
+    attributes = node.attributes
     alpha, beta, bias = (
-        float(given.get(key, default)) for key, default in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
+        float(attributes.get(key, default)) for key, default in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
     )
-    return local_response(builder, node.tensor(), int(given["size"]), alpha, beta, bias, more_before=False)
+    return local_response(builder, node.tensor(), int(attributes["size"]), alpha, beta, bias, more_before=False)
 
 
 def _depth_to_space(builder: OnnxBuilder, node: Node) -> str:

@@ -39,10 +39,10 @@ class _Known(OnnxBuilder):
 def folded(handler: Handler, node: Node) -> tuple[Value, ...]:
     """Compute a node from known values by the layers that its handler makes of them."""
     builder = _Known()
-    given = tuple(_plain(value) for value in node.inputs)
-    floats = [value.dtype for value in given if value is not None and value.dtype.kind == "f"]
+    inputs = tuple(_plain(value) for value in node.inputs)
+    floats = [value.dtype for value in inputs if value is not None and value.dtype.kind == "f"]
     kind = floats[0] if floats else np.dtype(np.float32)
-    names = tuple(None if value is None else builder.named(value) for value in given)
+    names = tuple(None if value is None else builder.named(value) for value in inputs)
     result = handler(builder, replace(node, inputs=names, builder=builder))
     results = result if isinstance(result, tuple) else (result,)
     known = builder.constants.items()

@@ -18,15 +18,15 @@ from mho.network.types import REAL
 
 def _gemm(builder: OnnxBuilder, node: Node) -> str:
     """Alpha A B + beta C."""
-    given = node.attributes
+    attributes = node.attributes
     sides: list[str | Array] = []
     for index, key in enumerate(("transA", "transB")):
         side = builder.operand(node.get(index))
-        if given.get(key, 0):
+        if attributes.get(key, 0):
             side = builder.swap(side, 0, 1, "transpose") if isinstance(side, str) else turned(side)
         sides.append(side)
     left, right = sides
-    alpha, beta, added = float(given.get("alpha", 1.0)), float(given.get("beta", 1.0)), node.get(2)
+    alpha, beta, added = float(attributes.get("alpha", 1.0)), float(attributes.get("beta", 1.0)), node.get(2)
     if alpha != 1.0:
         left, right = (
             (_scaled(builder, left, alpha), right)
@@ -123,8 +123,8 @@ def _reduce(builder: OnnxBuilder, node: Node) -> str:
         x = builder.reduce(x, function, axes, keep=keep, part=function if after else None)
     if after is None:
         return x
-    kept = builder.types[x]
-    return builder.convert(builder.activation(x, after), kept, "whole")
+    type_before = builder.types[x]
+    return builder.convert(builder.activation(x, after), type_before, "whole")
 
 
 def _place(builder: OnnxBuilder, node: Node) -> str:

@@ -123,10 +123,10 @@ def _triangle(builder: OnnxBuilder, node: Node) -> str:
     offset = node.known(1)
     k = 0 if offset is None else int(offset.reshape(()))
     upper = bool(node.attributes.get("upper", 1))
-    kept = np.triu(np.ones((rows, columns), bool), k) if upper else np.tril(np.ones((rows, columns), bool), k)
+    mask = np.triu(np.ones((rows, columns), bool), k) if upper else np.tril(np.ones((rows, columns), bool), k)
     kind = builder.types[x]
     zero = np.zeros((), dtype=np.float32 if kind == REAL else kind)
-    return builder.select(builder.named(kept), x, builder.named(zero))
+    return builder.select(builder.named(mask), x, builder.named(zero))
 
 
 def _cumulative_sum(builder: OnnxBuilder, node: Node) -> str:

@@ -116,12 +116,12 @@ def _integer_product(builder: OnnxBuilder, node: Node) -> Value:
     if not isinstance(weight, np.ndarray):
         raise NetworkError("the second operand must be known when the file is read")
     zero, axis = node.known(3), 0 if node.operator == "ConvInteger" else -1
-    one = np.ones(() if zero is None or zero.size == 1 else zero.shape)
-    known = Stated.of(one, zero, weight.dtype.name, weight.shape, axis).weight(weight)
+    ones = np.ones(() if zero is None or zero.size == 1 else zero.shape)
+    weights = Stated.of(ones, zero, weight.dtype.name, weight.shape, axis).weight(weight)
     if isinstance(value, Codes):
         stated = value.stated
-        given = node.known(2)
-        if not np.array_equal(stated.zero, 0 if given is None else given.astype(np.int64).reshape(())):
+        value_zero = node.known(2)
+        if not np.array_equal(stated.zero, 0 if value_zero is None else value_zero.astype(np.int64).reshape(())):
             raise NetworkError("codes are read with another zero point than they were written with")
         x, scale = value.tensor, float(stated.scale)
     else:
@@ -130,7 +130,7 @@ def _integer_product(builder: OnnxBuilder, node: Node) -> Value:
             raise NetworkError("a matrix operator on known integers alone is not known")
         x, scale = tensor, 1.0
     operator = "Conv" if node.operator == "ConvInteger" else "MatMul"
-    product = _only(_FLOAT[operator](builder, replace(node, operator=operator, inputs=(x, known))))
+    product = _only(_FLOAT[operator](builder, replace(node, operator=operator, inputs=(x, weights))))
     counted = builder.scale_shift(builder.named(product), 1.0 / scale, 0.0, "counted")
     return builder.convert(builder.activation(counted, "round", part="whole"), "int32", "sums")
 

@@ -55,8 +55,8 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
     kind = source.type if isinstance(source, Input) else builder.types[value]
     stated = Stated.of(scale, zero, kind, builder.shape(value), axis)
     if isinstance(source, Input) and stated.coded and source.type in ("int8", "uint8"):
-        known = builder.given.setdefault(source.name, stated)
-        if not stated.same(known):
+        earlier = builder.given.setdefault(source.name, stated)
+        if not stated.same(earlier):
             raise NetworkError(f"input {source.name!r} is read with two different codes")
         if stated.scale <= 0:
             raise NetworkError(f"input {source.name!r} has a scale of {float(stated.scale)}; known: positive ones")
@@ -95,8 +95,8 @@ def coded(builder: OnnxBuilder, tensor: str, stated: Stated, *, shared: bool = F
         raise NetworkError("a scale of 0 leaves no steps to round to")
     if not stated.coded:
         return builder.integers_of(tensor, stated)
-    known = builder.stated.get(tensor)
-    if known is not None and known.same(stated) and (known.low, known.high) == (stated.low, stated.high):
+    earlier = builder.stated.get(tensor)
+    if earlier is not None and earlier.same(stated) and (earlier.low, earlier.high) == (stated.low, stated.high):
         return Codes(tensor, stated)
     if shared or tensor in builder.codes:
         tensor = builder.scale_shift(tensor, 1.0, 0.0)
@@ -127,7 +127,7 @@ def move_codes(builder: OnnxBuilder, handler: Handler, node: Node) -> tuple[Valu
     """
     codes = [value for value in node.inputs if isinstance(value, Codes)]
     stated = codes[0].stated
-    same = all(each.stated.same(stated) and each.stated.kind == stated.kind for each in codes)
+    same = all(value.stated.same(stated) and value.stated.kind == stated.kind for value in codes)
     if not same or (node.operator == "Concat" and len(codes) < len(node.inputs)):
         return ()
     if node.operator in ("Resize", "Upsample") and text(node.attributes.get("mode", "nearest")) != "nearest":
@@ -179,8 +179,8 @@ def quant(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     shape = value.shape if isinstance(value, np.ndarray | Array) else builder.shape(node.tensor(0))
     stated = _quant_code(scale, zero.astype(np.int64), low, high, shape)
     if isinstance(value, np.ndarray | Array):
-        known = value.real() if isinstance(value, Array) else value
-        return stated.weight(stated.integers(known))
+        values = value.real() if isinstance(value, Array) else value
+        return stated.weight(stated.integers(values))
     result = coded(builder, node.tensor(0), stated, shared=shared)
     if isinstance(result, Codes):
         return result.tensor
@@ -200,7 +200,7 @@ def _quant_code(scale: AnyArray, zero: AnyArray, low: int, high: int, shape: tup
     varying = [axis for axis, n in enumerate(full) if n > 1]
     if len(varying) > 1:
         raise NetworkError(f"scales of shape {scale.shape} vary along more than one axis")
-    flat = [np.broadcast_to(each, both).reshape(-1) for each in (scale, zero)]
+    flat = [np.broadcast_to(array, both).reshape(-1) for array in (scale, zero)]
     axis = varying[0] if varying else 0
     stated = Stated.of(flat[0], None, "int32", shape, axis)
     return replace(stated, zero=flat[1].reshape(stated.scale.shape), low=low, high=high)
@@ -217,9 +217,9 @@ def bipolar(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
     if scale.size != 1:
         raise NetworkError("activations have one scale")
     size = np.float32(scale.reshape(()))
-    known = [builder.named(np.array(each, dtype=np.float32)) for each in (0.0, size, -size)]
-    positive = builder.elementwise("greater_or_equal", node.tensor(0), known[0], "positive")
-    signs = builder.select(positive, known[1], known[2])
+    constants = [builder.named(np.array(number, dtype=np.float32)) for number in (0.0, size, -size)]
+    positive = builder.elementwise("greater_or_equal", node.tensor(0), constants[0], "positive")
+    signs = builder.select(positive, constants[1], constants[2])
     builder.give_code(signs, Stated(np.array(float(size)), np.array(0), "int8", -1, 1).affine)
     return signs
 

@@ -74,7 +74,7 @@ class Reader:
         readers.update(outputs)
         coded = Counter(name for node in nodes if node.op_type in CODING for name in node.input[:1])
         for proto in nodes:
-            name = self.scope + (proto.name or next((each for each in proto.output if each), proto.op_type))
+            name = self.scope + (proto.name or next((output for output in proto.output if output), proto.op_type))
             where = f"{self.where}: node {name!r} ({proto.op_type})"
             try:
                 first = proto.input[0] if proto.input else ""
@@ -93,7 +93,7 @@ class Reader:
     def _node(self, proto: Any, name: str, environment: dict[str, Value], *, shared: bool) -> tuple[Value, ...]:
         """Compute a node whose inputs are known, let its handler append layers, or read its definition."""
         operator, builder = proto.op_type, self.builder
-        values = tuple(environment[each] for each in proto.input)
+        values = tuple(environment[source] for source in proto.input)
         own = (proto.domain, operator)
         if own in self.functions:
             return self._defined(self.functions[own], proto, name, values)
@@ -141,7 +141,7 @@ class Reader:
             if not versions:
                 return None
             text = schema.get_context_dependent_function_with_opset_version(
-                max(versions), proto.SerializeToString(), [each.SerializeToString() for each in types]
+                max(versions), proto.SerializeToString(), [kind.SerializeToString() for kind in types]
             )
             return onnx.FunctionProto.FromString(text) if text else None
         return schema.function_body if schema.has_function else None
@@ -163,7 +163,7 @@ class Reader:
         """Read a function's nodes, its inputs and attributes bound to those of the node that calls it."""
         if self.depth == DEEPEST:
             raise NetworkError(f"functions lie more than {DEEPEST} deep within functions")
-        given = {item.name: item for item in function.attribute_proto} | {item.name: item for item in proto.attribute}
+        attributes = {item.name: item for item in (*function.attribute_proto, *proto.attribute)}
         nodes = []
         for inner in function.node:
             bound = onnx.NodeProto()
@@ -172,16 +172,16 @@ class Reader:
             for item in inner.attribute:
                 if not item.ref_attr_name:
                     bound.attribute.append(item)
-                elif item.ref_attr_name in given:
-                    bound.attribute.append(given[item.ref_attr_name])
+                elif item.ref_attr_name in attributes:
+                    bound.attribute.append(attributes[item.ref_attr_name])
                     bound.attribute[-1].name = item.name
             nodes.append(bound)
-        opset = next((each.version for each in function.opset_import if each.domain in ("", "ai.onnx")), self.opset)
+        opset = next((item.version for item in function.opset_import if item.domain in ("", "ai.onnx")), self.opset)
         environment: dict[str, Value] = dict.fromkeys(("", *function.input))
         environment.update(zip(function.input, values, strict=False))
         inside = replace(self, opset=opset, scope=f"{name}.", depth=self.depth + 1)
         inside.run(nodes, environment, function.output)
-        return tuple(environment.get(each) for each in function.output)
+        return tuple(environment.get(output) for output in function.output)
 
     def _branch(self, node: Node, name: str, environment: Mapping[str, Value]) -> tuple[Value, ...]:
         """Read the branch of an If whose condition is known."""
@@ -193,7 +193,7 @@ class Reader:
             inside[tensor.name] = stored(tensor, f"{self.where}: tensor {tensor.name!r}")
         outputs = [value.name for value in graph.output]
         replace(self, scope=f"{name}.").run(graph.node, inside, outputs)
-        return tuple(inside[each] for each in outputs)
+        return tuple(inside[output] for output in outputs)
 
 
 def _handled(builder: OnnxBuilder, handler: Handler, node: Node, *, shared: bool) -> tuple[Value, ...]:

@@ -55,17 +55,17 @@ def _functions(node: Node, directions: int) -> list[tuple[Function, ...]]:
     names = [text(name) for name in node.attributes.get("activations", defaults * directions)]
     if len(names) != len(defaults) * directions:
         raise NetworkError(f"{len(defaults) * directions} activations are needed, not {len(names)}")
-    given = {key: iter(node.attributes.get(f"activation_{key}", ())) for key in ("alpha", "beta")}
-    functions = [_function(name, dict(_parameters(name, given))) for name in names]
+    values = {key: iter(node.attributes.get(f"activation_{key}", ())) for key in ("alpha", "beta")}
+    functions = [_function(name, dict(_parameters(name, values))) for name in names]
     return [tuple(functions[first : first + len(defaults)]) for first in range(0, len(names), len(defaults))]
 
 
-def _parameters(name: str, given: Mapping[str, Iterator[Any]]) -> Iterator[tuple[str, float]]:
+def _parameters(name: str, values: Mapping[str, Iterator[Any]]) -> Iterator[tuple[str, float]]:
     """Yield alpha and beta as the activation calls them, as far as a function has them."""
     if name not in FUNCTIONS:
         raise NetworkError(f"unknown activation {name!r}; {choices(name, FUNCTIONS)}")
     for key, (parameter, default) in FUNCTIONS[name][1].items():
-        value = next(given[key], default)
+        value = next(values[key], default)
         if value is None:
             raise NetworkError(f"activation {name} needs activation_{key}, for which the standard has no other value")
         yield parameter, float(value)
@@ -97,38 +97,38 @@ def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[RecurrentC
     bias, peepholes = builder.optional(node.get(3)), builder.optional(node.get(7))
     size = int(node.attributes.get("hidden_size", hidden.shape[-1]))
     gates = len(order) * size
-    wanted = {
+    shapes = {
         "W": (directions, gates, weight.shape[-1]), "R": (directions, gates, size), "B": (directions, 2 * gates),
         "P": (directions, len(PEEPHOLES) * size),
     }  # fmt: skip
     for name, array in (("W", weight), ("R", hidden), ("B", bias), ("P", peepholes)):
-        if array is not None and array.shape != wanted[name]:
-            raise NetworkError(f"{name} has shape {array.shape}; {directions} directions of {size} need {wanted[name]}")
+        if array is not None and array.shape != shapes[name]:
+            raise NetworkError(f"{name} has shape {array.shape}; {directions} directions of {size} need {shapes[name]}")
     cells: list[RecurrentCell] = []
     for direction in range(directions):
         biases = (None, None) if bias is None else _parted(_of(bias, direction), 2)
-        given: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "builder": builder, "inputs": _of(weight, direction), "hidden": _of(hidden, direction), "order": order,
             "input_bias": biases[0], "hidden_bias": biases[1], "functions": functions[direction], "clip": clip,
         }  # fmt: skip
         if node.operator == "LSTM":
             parts = () if peepholes is None else _parted(_of(peepholes, direction), len(PEEPHOLES))
-            seen = dict(zip(PEEPHOLES, parts, strict=False))
-            cells.append(Lstm(**given, peepholes=seen, coupled=bool(node.attributes.get("input_forget", 0))))
+            by_gate = dict(zip(PEEPHOLES, parts, strict=False))
+            cells.append(Lstm(**arguments, peepholes=by_gate, coupled=bool(node.attributes.get("input_forget", 0))))
         elif node.operator == "GRU":
-            cells.append(Gru(**given, reset_after=bool(node.attributes.get("linear_before_reset", 0))))
+            cells.append(Gru(**arguments, reset_after=bool(node.attributes.get("linear_before_reset", 0))))
         else:
-            cells.append(PlainCell(**given))
+            cells.append(PlainCell(**arguments))
     return cells
 
 
 def _state(builder: OnnxBuilder, value: Value) -> str | None:
     """Return the name of the states before the first step; None where there are none, or zeros."""
-    known = builder.constants.get(value) if isinstance(value, str) else value
-    if known is None and not isinstance(value, str):
+    constant = builder.constants.get(value) if isinstance(value, str) else value
+    if constant is None and not isinstance(value, str):
         return None
-    known = known.real() if isinstance(known, Array) else known
-    return None if isinstance(known, np.ndarray) and not known.any() else builder.named(value)
+    constant = constant.real() if isinstance(constant, Array) else constant
+    return None if isinstance(constant, np.ndarray) and not constant.any() else builder.named(value)
 
 
 def _recurrent(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
@@ -154,7 +154,7 @@ def _recurrent(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
     # The axis of directions stands behind time in both layouts; time is gone from the last states.
     outputs: list[Value] = [joined(builder, every, time + 1, "Y")]
     for states_of, name in zip(zip(*last, strict=True), ("Y_h", "Y_c"), strict=False):
-        outputs.append(joined(builder, [str(each) for each in states_of], time, name))
+        outputs.append(joined(builder, [str(state) for state in states_of], time, name))
     return tuple(outputs)
 
 

@@ -42,28 +42,28 @@ def _convolution(builder: OnnxBuilder, node: Node) -> str:
 
 def _transposed(builder: OnnxBuilder, node: Node) -> str:
     """ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
-    x, weight, given = node.tensor(), builder.array(node.get(1)), node.attributes
+    x, weight, attributes = node.tensor(), builder.array(node.get(1)), node.attributes
     rank, have = len(weight.shape) - 2, builder.shape(x)[2:]
     stated = _stated(node, rank)
-    more = [int(n) for n in given.get("output_padding", [0] * rank)]
-    automatic = text(given.get("auto_pad", "NOTSET"))
-    whole = [
+    more = [int(n) for n in attributes.get("output_padding", [0] * rank)]
+    automatic = text(attributes.get("auto_pad", "NOTSET"))
+    full = [
         s * (n - 1) + m + (k - 1) * d + 1
         for s, n, m, k, d in zip(stated.stride, have, more, weight.shape[2:], stated.dilation, strict=True)
     ]
-    size = [int(n) for n in given.get("output_shape", [])][-rank:]
+    size = [int(n) for n in attributes.get("output_shape", [])][-rank:]
     if not size and automatic.startswith("SAME"):
         size = [n * s for n, s in zip(have, stated.stride, strict=True)]
     if size:
-        total = [max(0, n - m) for n, m in zip(whole, size, strict=True)]
+        total = [max(0, n - m) for n, m in zip(full, size, strict=True)]
         before = tuple(n // 2 if automatic == "SAME_UPPER" else n - n // 2 for n in total)
     else:
         before = stated.before
-        size = [n - a - b for n, a, b in zip(whole, before, stated.after, strict=True)]
+        size = [n - a - b for n, a, b in zip(full, before, stated.after, strict=True)]
     if min(size) < 1:
         raise NetworkError(f"an output of {size} is empty")
     geometry = replace(stated, before=before, after=before)
-    groups = int(given.get("group", 1))
+    groups = int(attributes.get("group", 1))
     return windowed.transposed(builder, x, weight, builder.optional(node.get(2)), geometry, size, groups)
 
 

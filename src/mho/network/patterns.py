@@ -97,16 +97,16 @@ class _View:
         layer = self.layers[name]
         match layer:
             case Activation():
-                known = layer.function in _UNARY
+                evaluable = layer.function in _UNARY
             case Elementwise():
-                known = layer.function in _BINARY
+                evaluable = layer.function in _BINARY
             case Reduce():
                 rank = len(self.layers[layer.inputs[0]].shape)
                 trailing = layer.axes == tuple(range(rank - len(layer.axes), rank))
-                known = layer.function == "mean" and layer.keep and trailing
+                evaluable = layer.function == "mean" and layer.keep and trailing
             case _:
-                known = False
-        return known and name not in self.fixed and self.readers[name] <= group
+                evaluable = False
+        return evaluable and name not in self.fixed and self.readers[name] <= group
 
 
 def _replacement(network: _View, last: Layer) -> tuple[Layer | None, set[str]]:

@@ -66,14 +66,14 @@ def _convolve(layer: Convolution, x: AnyArray, weight: AnyArray) -> AnyArray:
     per_sample = layer.groups * layer.rows * height * (width + layer.kernel[1]) * weight.dtype.itemsize
     step = max(1, BLOCK // per_sample)
     for start in range(0, samples, step):
-        part = x[start : start + step]
+        block = x[start : start + step]
         target = result[start : start + step]
         if layer.columns == 1 and layer.rows == math.prod(layer.kernel):
-            _by_channel(layer, part, weight, target)
+            _by_channel(layer, block, weight, target)
         elif layer.stride == (1, 1):
-            _shifted(layer, part, weight, target)
+            _shifted(layer, block, weight, target)
         else:
-            _unrolled(layer, part, weight, target)
+            _unrolled(layer, block, weight, target)
     return result
 
 

@@ -94,7 +94,7 @@ class RecurrentCell(ABC):
         return self.builder.linear(x, self.inputs, self.bias, f"{part}input")
 
     @abstractmethod
-    def step(self, given: str, states: States, part: str) -> States:
+    def step(self, projected: str, states: States, part: str) -> States:
         """Append a step: the inputs' part (batch, gates H) and the states before to those after."""
 
     def gate(self, x: str, letter: str, part: str) -> str:
@@ -110,21 +110,21 @@ class RecurrentCell(ABC):
             x = self.builder.activation(x, "clip", {"low": -self.clip, "high": self.clip}, f"{part}.clip")
         return self.functions[which](self.builder, x, part)
 
-    def total(self, given: str, hidden: str | None, part: str) -> str:
+    def total(self, projected: str, hidden: str | None, part: str) -> str:
         """Append the sum of the inputs' part and the product with the hidden values."""
         if hidden is None:
-            return given
+            return projected
         product = self.builder.linear(hidden, self.hidden, None, f"{part}hidden")
-        return self.builder.elementwise("add", given, product, f"{part}sum")
+        return self.builder.elementwise("add", projected, product, f"{part}sum")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainCell(RecurrentCell):
     """The plain recurrent layer."""
 
-    def step(self, given: str, states: States, part: str) -> States:
+    def step(self, projected: str, states: States, part: str) -> States:
         """See the module's text."""
-        return (self.apply(0, self.total(given, states[0], part), f"{part}h"),)
+        return (self.apply(0, self.total(projected, states[0], part), f"{part}h"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +143,10 @@ class Lstm(RecurrentCell):
 
     states: ClassVar[int] = 2
 
-    def step(self, given: str, states: States, part: str) -> States:
+    def step(self, projected: str, states: States, part: str) -> States:
         """See the module's text."""
         builder, (hidden, cell) = self.builder, states
-        total = self.total(given, hidden, part)
+        total = self.total(projected, hidden, part)
         enter = self._gated(total, "i", cell, part)
         candidate = self.apply(1, self.gate(total, "g", part), f"{part}g")
         new = builder.elementwise("multiply", enter, candidate, f"{part}entering")
@@ -156,8 +156,8 @@ class Lstm(RecurrentCell):
                 if self.coupled
                 else self._gated(total, "f", cell, part)
             )
-            kept = builder.elementwise("multiply", forget, cell, f"{part}kept")
-            new = builder.elementwise("add", kept, new, f"{part}cell")
+            remembered = builder.elementwise("multiply", forget, cell, f"{part}kept")
+            new = builder.elementwise("add", remembered, new, f"{part}cell")
         leave = self._gated(total, "o", new, part)
         shown = self.functions[2](builder, new, f"{part}shown")
         out = builder.elementwise("multiply", leave, shown, f"{part}output")
@@ -171,8 +171,8 @@ class Lstm(RecurrentCell):
         weights = self.peepholes.get(letter)
         if cell is not None and weights is not None:
             nothing = Array.filled(weights.shape, known=weights.known)
-            seen = self.builder.channel_affine(cell, weights, nothing, 1, f"{part}{letter}.peephole")
-            values = self.builder.elementwise("add", values, seen, f"{part}{letter}.sum")
+            peephole = self.builder.channel_affine(cell, weights, nothing, 1, f"{part}{letter}.peephole")
+            values = self.builder.elementwise("add", values, peephole, f"{part}{letter}.sum")
         return self.apply(0, values, f"{part}{letter}")
 
 
@@ -203,41 +203,41 @@ class Gru(RecurrentCell):
         """The hidden weights of gates z and r, and those of n."""
         return rows(self.hidden, 0, 2 * self.size), rows(self.hidden, 2 * self.size, 3 * self.size)
 
-    def step(self, given: str, states: States, part: str) -> States:
+    def step(self, projected: str, states: States, part: str) -> States:
         """See the module's text."""
         builder, (hidden,) = self.builder, states
-        new = self.gate(given, "n", part)
+        new = self.gate(projected, "n", part)
         if hidden is None:
-            return (self._from_nothing(given, new, part),)
-        both = builder.slice(given, 1, 0, 2 * self.size, part=f"{part}part")
+            return (self._from_nothing(projected, new, part),)
+        both = builder.slice(projected, 1, 0, 2 * self.size, part=f"{part}part")
         if self.reset_after:
             product = builder.linear(hidden, self.hidden, self._reset_bias, f"{part}hidden")
             more = builder.slice(product, 1, 0, 2 * self.size, part=f"{part}hidden.part")
         else:
             more = builder.linear(hidden, self._parts[0], None, f"{part}hidden")
         total = builder.elementwise("add", both, more, f"{part}sum")
-        update, reset = (self.apply(0, self.gate(total, each, part), f"{part}{each}") for each in "zr")
+        update, reset = (self.apply(0, self.gate(total, letter, part), f"{part}{letter}") for letter in "zr")
         if self.reset_after:
             product = builder.slice(product, 1, 2 * self.size, 3 * self.size, part=f"{part}n.hidden")
-            seen = builder.elementwise("multiply", reset, product, f"{part}n.reset")
+            reset_hidden = builder.elementwise("multiply", reset, product, f"{part}n.reset")
         else:
-            seen = builder.elementwise("multiply", reset, hidden, f"{part}n.reset")
-            seen = builder.linear(seen, self._parts[1], None, f"{part}n.hidden")
-        candidate = self.apply(1, builder.elementwise("add", new, seen, f"{part}n.sum"), f"{part}n")
+            reset_hidden = builder.elementwise("multiply", reset, hidden, f"{part}n.reset")
+            reset_hidden = builder.linear(reset_hidden, self._parts[1], None, f"{part}n.hidden")
+        candidate = self.apply(1, builder.elementwise("add", new, reset_hidden, f"{part}n.sum"), f"{part}n")
         change = builder.elementwise("subtract", hidden, candidate, f"{part}change")
         change = builder.elementwise("multiply", update, change, f"{part}kept")
         return (builder.elementwise("add", candidate, change, f"{part}output"),)
 
-    def _from_nothing(self, given: str, new: str, part: str) -> str:
+    def _from_nothing(self, projected: str, new: str, part: str) -> str:
         """Append a step whose hidden values before are zero."""
         builder = self.builder
-        update = self.apply(0, self.gate(given, "z", part), f"{part}z")
+        update = self.apply(0, self.gate(projected, "z", part), f"{part}z")
         if self.reset_after and self.hidden_bias is not None:
-            reset = self.apply(0, self.gate(given, "r", part), f"{part}r")
+            reset = self.apply(0, self.gate(projected, "r", part), f"{part}r")
             bias = rows(self.hidden_bias, 2 * self.size, 3 * self.size)
             nothing = Array.filled(bias.shape, known=bias.known)
-            seen = builder.channel_affine(reset, bias, nothing, 1, f"{part}n.reset")
-            new = builder.elementwise("add", new, seen, f"{part}n.sum")
+            reset_bias = builder.channel_affine(reset, bias, nothing, 1, f"{part}n.reset")
+            new = builder.elementwise("add", new, reset_bias, f"{part}n.sum")
         candidate = self.apply(1, new, f"{part}n")
         share = builder.scale_shift(update, -1.0, 1.0, f"{part}share")
         return builder.elementwise("multiply", share, candidate, f"{part}output")
@@ -257,14 +257,14 @@ def unroll(
     if len(shape) != 3:
         raise NetworkError(f"a recurrent layer reads (batch, time, values) or (time, batch, values), not {shape}")
     states: States = tuple(
-        None if each is None else builder.slice(each, along, place, place + 1, drop=True, part=f"{part}before")
-        for each in before
+        None if state is None else builder.slice(state, along, place, place + 1, drop=True, part=f"{part}before")
+        for state in before
     )
-    given = cell.project(x, part)
+    projected = cell.project(x, part)
     hidden: dict[int, str] = {}
     for step in range(shape[axis])[:: -1 if reverse else 1]:
-        here = builder.slice(given, axis, step, step + 1, drop=True, part=f"{part}{step}.given")
-        states = cell.step(here, states, f"{part}{step}.")
+        current = builder.slice(projected, axis, step, step + 1, drop=True, part=f"{part}{step}.given")
+        states = cell.step(current, states, f"{part}{step}.")
         assert states[0] is not None
         hidden[step] = states[0]
     return joined(builder, [hidden[step] for step in sorted(hidden)], axis, f"{part}hidden"), states
@@ -274,7 +274,7 @@ def joined(builder: Builder, tensors: list[str], axis: int, part: str) -> str:
     """Append tensors stacked along a new axis."""
     shape = builder.shape(tensors[0])
     wide = (*shape[:axis], 1, *shape[axis:])
-    return builder.concatenate([builder.reshape(each, wide, f"{part}.part") for each in tensors], axis, part)
+    return builder.concatenate([builder.reshape(tensor, wide, f"{part}.part") for tensor in tensors], axis, part)
 
 
 def _sum(one: Array | None, other: Array | None) -> Array | None:

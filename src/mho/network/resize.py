@@ -60,9 +60,9 @@ class Resizing:
 
     def __post_init__(self) -> None:
         """Refuse what is not known."""
-        for value, known in ((self.mode, MODES), (self.coordinates, COORDINATES), (self.nearest, NEAREST)):
-            if value not in known:
-                raise NetworkError(f"resizing {value!r} is not known; {choices(value, known)}")
+        for value, allowed in ((self.mode, MODES), (self.coordinates, COORDINATES), (self.nearest, NEAREST)):
+            if value not in allowed:
+                raise NetworkError(f"resizing {value!r} is not known; {choices(value, allowed)}")
 
 
 def resize(builder: Builder, x: str, axes: Sequence[ResizedAxis], how: Resizing) -> str:
@@ -93,10 +93,10 @@ def _outside(builder: Builder, x: str, axes: Sequence[ResizedAxis], outside: Seq
     keep = np.ones([1] * len(shape), dtype=bool)
     for axis, mask in zip(axes, outside, strict=True):
         keep = keep & ~along(mask, axis.number, len(shape))
-    kept = builder.elementwise("multiply", x, builder.constant(Array.of(keep.astype(np.float32)), "keep"), "kept")
+    inside = builder.elementwise("multiply", x, builder.constant(Array.of(keep.astype(np.float32)), "keep"), "kept")
     if value == 0.0:
-        return kept
-    return builder.elementwise("add", kept, builder.constant(Array.of((~keep * value).astype(np.float32)), "outside"))
+        return inside
+    return builder.elementwise("add", inside, builder.constant(Array.of((~keep * value).astype(np.float32)), "outside"))
 
 
 def coordinates(axis: ResizedAxis, mode: str) -> FloatArray:

@@ -113,16 +113,16 @@ def load_samples(path: str | Path, network: Network, *, key: str | Mapping[str, 
     return Samples(inputs, labels, Path(path).name)
 
 
-def read_keys(given: Sequence[str], network: Network) -> dict[str, str]:
+def read_keys(words: Sequence[str], network: Network) -> dict[str, str]:
     """Read what --key asks for: `ARRAY` for a network of one input, `INPUT=ARRAY` for any; NetworkError for other words."""
     names = [layer.name for layer in network.inputs]
     keys: dict[str, str] = {}
-    for each in given:
-        name = max((name for name in names if each.startswith(f"{name}=")), key=len, default=None)
-        array = each if name is None else each[len(name) + 1 :]
+    for word in words:
+        name = max((name for name in names if word.startswith(f"{name}=")), key=len, default=None)
+        array = word if name is None else word[len(name) + 1 :]
         if name is None and len(names) > 1:
             raise NetworkError(
-                f"--key {each}: {network.name} takes {len(names)} inputs; give INPUT=ARRAY for {_few(names)}"
+                f"--key {word}: {network.name} takes {len(names)} inputs; give INPUT=ARRAY for {_few(names)}"
             )
         if (name or names[0]) in keys:
             raise NetworkError(f"--key names two arrays for input {name or names[0]!r}")
@@ -179,14 +179,14 @@ def _few(names: Sequence[str]) -> str:
 
 def _layout(header: Header, layer: Input) -> str:
     """Say how an array fits an input: "as it is", with its channels "last", with "none"; "" where it does not."""
-    wanted, given = layer.shape[1:], header.shape[1:]
+    expected, shape = layer.shape[1:], header.shape[1:]
     if header.ndim == 0 or header.dtype.kind not in {REAL: "fiu", BOOL: "b"}.get(layer.type, "iu"):
         return ""
-    if given == wanted:
+    if shape == expected:
         return "as it is"
-    if len(given) == 3 and (given[2], *given[:2]) == wanted:
+    if len(shape) == 3 and (shape[2], *shape[:2]) == expected:
         return "last"
-    return "none" if wanted == (1, *given) else ""
+    return "none" if expected == (1, *shape) else ""
 
 
 def _brought(path: str | Path, network: Network, layer: Input, arrays: Npz, name: str) -> AnyArray:
@@ -207,9 +207,9 @@ def _brought(path: str | Path, network: Network, layer: Input, arrays: Npz, name
 def _misfit(path: str | Path, arrays: Npz, layer: Input) -> NetworkError:
     shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.headers.items())
     kind = {REAL: "numbers", BOOL: "truths"}.get(layer.type, "integers")
-    wanted = ", ".join(["samples", *map(str, layer.shape[1:])])
+    expected = ", ".join(["samples", *map(str, layer.shape[1:])])
     return NetworkError(
-        f"{path}: no array fits input {layer.name!r}, {kind} of shape ({wanted}); it holds {shapes or 'nothing'}"
+        f"{path}: no array fits input {layer.name!r}, {kind} of shape ({expected}); it holds {shapes or 'nothing'}"
     )
 
 

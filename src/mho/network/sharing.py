@@ -13,18 +13,18 @@ from mho.network.layers import Array, Layer, MatrixLayer
 def reshared(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Layer, ...]:
     """Let layers that had one weight before folding have one still, where what was folded into it was the same."""
     origin = {layer.name: layer.weight.key for layer in before if isinstance(layer, MatrixLayer)}
-    known: dict[tuple[object, ...], list[Array]] = {}
-    kept: list[Layer] = []
+    by_origin: dict[tuple[object, ...], list[Array]] = {}
+    result: list[Layer] = []
     for layer in after:
         if isinstance(layer, MatrixLayer) and layer.name in origin:
-            firsts = known.setdefault(origin[layer.name], [])
-            first = next((each for each in firsts if _same(each, layer.weight)), None)
+            firsts = by_origin.setdefault(origin[layer.name], [])
+            first = next((weight for weight in firsts if _same(weight, layer.weight)), None)
             if first is None:
                 firsts.append(layer.weight)
             elif first is not layer.weight:
                 layer = replace(layer, weight=first)
-        kept.append(layer)
-    return tuple(kept)
+        result.append(layer)
+    return tuple(result)
 
 
 def _same(one: Array, other: Array) -> bool:

@@ -62,7 +62,7 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, origin: st
     if origin is None:
         meta = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
         origin = "none (shapes only)" if meta else "torch module"
-    refuse_infinite(builder.layers.values(), {each: each for each in outputs}, builder.lowered)
+    refuse_infinite(builder.layers.values(), {tensor: tensor for tensor in outputs}, builder.lowered)
     layers, renamed, _ = simplify(tuple(builder.layers.values()), outputs)
     # Each output bears its tensor's name; one that is returned once more has a number behind it.
     names = [tensor if tensor not in renamed[:i] else f"{tensor}.{i}" for i, tensor in enumerate(renamed)]

@@ -47,9 +47,9 @@ class Call:
 
     def axes(self, rank: int) -> list[int]:
         """Return the axes that `dim` tells, counted from 0: one, several, or all where none are given."""
-        given = self.get("dim")
-        given = [given] if isinstance(given, int) else given
-        return [axis_of(int(axis), rank) for axis in given] if given else list(range(rank))
+        dim = self.get("dim")
+        dim = [dim] if isinstance(dim, int) else dim
+        return [axis_of(int(axis), rank) for axis in dim] if dim else list(range(rank))
 
     @property
     def keep(self) -> bool:

@@ -36,14 +36,14 @@ def _first(call: Call) -> str:
 def _activation(function: str, **parameters: float | tuple[str, float]) -> Handler:
     """A handler whose parameters are numbers, or come from arguments: parameter=(argument, default)."""
 
-    def value(call: Call, given: float | tuple[str, float]) -> float:
-        if not isinstance(given, tuple):
-            return given
-        argument = call.get(given[0])
-        return given[1] if argument is None else float(argument)
+    def value(call: Call, parameter: float | tuple[str, float]) -> float:
+        if not isinstance(parameter, tuple):
+            return parameter
+        argument = call.get(parameter[0])
+        return parameter[1] if argument is None else float(argument)
 
     def handle(builder: TorchBuilder, call: Call) -> str:
-        values = {key: value(call, given) for key, given in parameters.items()}
+        values = {key: value(call, parameter) for key, parameter in parameters.items()}
         return builder.activation(_first(call), function, values)
 
     return handle

@@ -15,8 +15,8 @@ def _upsample(mode: str, nearest: str = "floor") -> Handler:
     def handle(builder: TorchBuilder, call: Call) -> str:
         x: str = call.get("input", call.get("self"))
         shape = builder.shape(x)
-        given = call.get("scale_factors") or [call.get(key) for key in ("scales_d", "scales_h", "scales_w", "scales")]
-        factors = [float(n) for n in given if n is not None]
+        scales = call.get("scale_factors") or [call.get(key) for key in ("scales_d", "scales_h", "scales_w", "scales")]
+        factors = [float(n) for n in scales if n is not None]
         if call.get("align_corners", False):
             how = Resizing(mode, "align_corners")
         elif mode == "nearest":
@@ -28,8 +28,8 @@ def _upsample(mode: str, nearest: str = "floor") -> Handler:
             size, outputs = shape[number], call.shape[number]
             scale = factors[place] if len(factors) == len(shape) - 2 else outputs / size
             # Whatever the factor, torch copies a length that is kept (nearest, linear) and repeats one that is doubled (nearest).
-            kept = {"asymmetric": (size, 2 * size), "half_pixel": (size,) if how.mode == "linear" else ()}
-            if outputs in kept.get(how.coordinates, ()):
+            exact = {"asymmetric": (size, 2 * size), "half_pixel": (size,) if how.mode == "linear" else ()}
+            if outputs in exact.get(how.coordinates, ()):
                 scale = outputs / size
             axes.append(ResizedAxis(number, size, outputs, scale))
         return resize(builder, x, axes, how)
@@ -62,11 +62,11 @@ _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "ci
 def _pad(builder: TorchBuilder, call: Call) -> str:
     """Padding is given from the last axis to the first."""
     x: str = call["self"]
-    rank, given = len(builder.shape(x)), [int(n) for n in call.get("pad", call.get("padding"))]
+    rank, amounts = len(builder.shape(x)), [int(n) for n in call.get("pad", call.get("padding"))]
     mode = call.get("mode", next((mode for mode in _MODES if call.operator.startswith(mode[:7])), "constant"))
     before, after = [0] * rank, [0] * rank
-    for i in range(len(given) // 2):
-        before[rank - 1 - i], after[rank - 1 - i] = given[2 * i], given[2 * i + 1]
+    for i in range(len(amounts) // 2):
+        before[rank - 1 - i], after[rank - 1 - i] = amounts[2 * i], amounts[2 * i + 1]
     return pad(builder, x, before, after, _MODES.get(str(mode), str(mode)), float(call.get("value") or 0.0))
 
 

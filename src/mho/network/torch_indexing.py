@@ -16,19 +16,19 @@ from mho.network.types import BOOL
 def _index(builder: TorchBuilder, call: Call) -> str:
     """x[a, b, ...] and index_select: places along one axis or several, broadcast against each other."""
     x: str = builder.tensor(call["self"])
-    given: Any = call.get("index", call.get("indices"))
-    if not isinstance(given, list | tuple):
-        given = [None] * axis_of(call["dim"], len(builder.shape(x))) + [given]
-    given = [_places(item) for item in given]
-    axes = [axis for axis, item in enumerate(given) if item is not None]
+    indices: Any = call.get("index", call.get("indices"))
+    if not isinstance(indices, list | tuple):
+        indices = [None] * axis_of(call["dim"], len(builder.shape(x))) + [indices]
+    indices = [_places(item) for item in indices]
+    axes = [axis for axis, item in enumerate(indices) if item is not None]
     if len(axes) == 1:
-        return _along(builder, x, axes[0], given[axes[0]])
+        return _along(builder, x, axes[0], indices[axes[0]])
     if not axes:
         return x
     apart = axes != list(range(axes[0], axes[-1] + 1))
     order = [*axes, *(axis for axis in range(len(builder.shape(x))) if axis not in axes)]
     front = builder.transpose(x, order, "front")
-    points = builder.gather(front, _coordinates(builder, [given[axis] for axis in axes]), "points")
+    points = builder.gather(front, _coordinates(builder, [indices[axis] for axis in axes]), "points")
     rank, lead = len(builder.shape(points)), 0 if apart else axes[0]
     count = rank - (len(builder.shape(x)) - len(axes))
     if not lead:
@@ -62,12 +62,12 @@ def _integers(builder: TorchBuilder, index: Any) -> str:
     return name
 
 
-def _coordinates(builder: TorchBuilder, given: list[Any]) -> str:
+def _coordinates(builder: TorchBuilder, indices: list[Any]) -> str:
     """Places along several axes, broadcast, as coordinates in a last axis of their own."""
-    if all(isinstance(item, torch.Tensor) for item in given):
-        together = np.broadcast_shapes(*(tuple(item.shape) for item in given))
-        return builder.tensor(torch.stack([item.expand(together) for item in given], dim=-1).to(torch.int64))
-    names = [builder.convert(_integers(builder, item), "int64", "index") for item in given]
+    if all(isinstance(item, torch.Tensor) for item in indices):
+        together = np.broadcast_shapes(*(tuple(item.shape) for item in indices))
+        return builder.tensor(torch.stack([item.expand(together) for item in indices], dim=-1).to(torch.int64))
+    names = [builder.convert(_integers(builder, item), "int64", "index") for item in indices]
     shape = np.broadcast_shapes(*(builder.shape(name) for name in names))
     columns = []
     for name in names:
@@ -109,8 +109,8 @@ def _truth(builder: TorchBuilder, call: Call) -> str:
 def _triangle(builder: TorchBuilder, call: Call) -> str:
     """Triu and tril: the elements above or below a diagonal, 0 elsewhere."""
     x, diagonal = call["self"], int(call["diagonal"])
-    kept = getattr(torch.ones(builder.shape(x)[-2:], dtype=torch.bool), call.operator)(diagonal)
-    return builder.select(builder.tensor(kept), x, builder.tensor(torch.zeros((), dtype=call.meta.dtype)))
+    mask = getattr(torch.ones(builder.shape(x)[-2:], dtype=torch.bool), call.operator)(diagonal)
+    return builder.select(builder.tensor(mask), x, builder.tensor(torch.zeros((), dtype=call.meta.dtype)))
 
 
 def _one_hot(builder: TorchBuilder, call: Call) -> str:

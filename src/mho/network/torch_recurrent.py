@@ -19,16 +19,16 @@ def _relu(builder: Builder, x: str, part: str) -> str:
 
 def _cell(builder: TorchBuilder, operator: str, weights: Sequence[Value]) -> RecurrentCell:
     """Make the cell of an operator: weights of inputs and hidden values, biases where there are any, a projection."""
-    inputs, hidden = (builder.weight(each) for each in weights[:2])
-    biases = [builder.array(each) for each in weights[2:4]] if len(weights) > 3 else [None, None]
-    given: dict[str, Any] = {"builder": builder, "inputs": inputs, "hidden": hidden}
-    given |= {"input_bias": biases[0], "hidden_bias": biases[1]}
+    inputs, hidden = (builder.weight(weight) for weight in weights[:2])
+    biases = [builder.array(bias) for bias in weights[2:4]] if len(weights) > 3 else [None, None]
+    arguments: dict[str, Any] = {"builder": builder, "inputs": inputs, "hidden": hidden}
+    arguments |= {"input_bias": biases[0], "hidden_bias": biases[1]}
     if operator.startswith("lstm"):
         projection = builder.weight(weights[-1]) if len(weights) in (3, 5) else None
-        return Lstm(**given, projection=projection)
+        return Lstm(**arguments, projection=projection)
     if operator.startswith("gru"):
-        return Gru(**given)
-    return PlainCell(**given, functions=(_relu if "relu" in operator else tanh,))
+        return Gru(**arguments)
+    return PlainCell(**arguments, functions=(_relu if "relu" in operator else tanh,))
 
 
 def _zero(value: Value) -> bool:
@@ -38,9 +38,9 @@ def _zero(value: Value) -> bool:
     return not isinstance(value, torch.nn.Parameter) if value.is_meta else not bool(value.any())
 
 
-def _states(builder: TorchBuilder, given: Value) -> tuple[Value, ...]:
+def _states(builder: TorchBuilder, value: Value) -> tuple[Value, ...]:
     """Return the states as given, one tensor or several; None for those that are zero."""
-    states = given if isinstance(given, list | tuple) else [given]
+    states = value if isinstance(value, list | tuple) else [value]
     return tuple(None if _zero(state) else builder.tensor(state) for state in states)
 
 

@@ -71,8 +71,8 @@ def _pool(builder: TorchBuilder, call: Call) -> str:
 
 def _adaptive_pool(builder: TorchBuilder, call: Call) -> str:
     rank = int(call.operator[-2])
-    given = call["output_size"]
-    want = [given] * rank if isinstance(given, int) else list(given)
+    size = call["output_size"]
+    want = [size] * rank if isinstance(size, int) else list(size)
     want = want * rank if len(want) == 1 else want
     return windowed.adaptive_pool(builder, call["self"], "maximum" if "max" in call.operator else "average", want)
 

@@ -34,7 +34,7 @@ class Geometry:
     def of(self, *axes: int) -> Geometry:
         """Return the geometry of some axes; -1 is one without any window."""
         parts = ((self.stride, 1), (self.before, 0), (self.after, 0), (self.dilation, 1))
-        return Geometry(*(tuple(none if i < 0 else part[i] for i in axes) for part, none in parts))
+        return Geometry(*(tuple(none if i < 0 else values[i] for i in axes) for values, none in parts))
 
     @property
     def image(self) -> tuple[Pair, tuple[int, int, int, int], Pair]:
@@ -108,8 +108,8 @@ def _images(builder: Builder, x: str, deep: int, count: int, step: int, apart: i
     slices = []
     for tap in range(deep):
         start = tap * apart
-        part = builder.slice(x, 2, start, start + (count - 1) * step + 1, step, part="slices")
-        slices.append(builder.reshape(part, (batch, channels, 1, count, height, width), "slices"))
+        window = builder.slice(x, 2, start, start + (count - 1) * step + 1, step, part="slices")
+        slices.append(builder.reshape(window, (batch, channels, 1, count, height, width), "slices"))
     joined = builder.concatenate(slices, 2, "kernel") if deep > 1 else slices[0]
     turned = builder.transpose(joined, (0, 3, 1, 2, 4, 5), "images")
     return builder.reshape(turned, (batch * count, channels * deep, height, width), "images")
@@ -148,8 +148,8 @@ def _transposed_volume(
             )
             continue
         none = (0, 0)
-        part = pad(builder, x, (*none, phase.before, *none), (*none, phase.after, *none))
-        images = _images(builder, part, phase.taps, phase.count, 1, phase.dilation)
+        padded = pad(builder, x, (*none, phase.before, *none), (*none, phase.after, *none))
+        images = _images(builder, padded, phase.taps, phase.count, 1, phase.dilation)
         shape = (channels * phase.taps, weight.shape[1], *weight.shape[3:])
         taps = range(phase.first, phase.first + phase.step * phase.taps, phase.step)[::-1]
         values = None if weight.values is None else weight.values[:, :, list(taps)].swapaxes(1, 2).reshape(shape)
@@ -210,8 +210,8 @@ def pool(
     rank = len(kernel)
     _check(builder, x, rank, "pooling")
 
-    def flat(image: str, high: int, wide: int, part: Geometry, name: str | None) -> str:
-        stride, padding, dilation = part.image
+    def flat(image: str, high: int, wide: int, window: Geometry, name: str | None) -> str:
+        stride, padding, dilation = window.image
         return builder.pool(
             image, function, (high, wide), stride, padding, dilation=dilation, count_padding=count_padding, ceil=ceil, part=name,
         )  # fmt: skip

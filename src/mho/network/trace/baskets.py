@@ -34,8 +34,8 @@ def baskets(source: TextFile, options: LineOptions, block: int) -> Iterator[tupl
         columns: dict[str, Any] = {}
         if at is not None:
             _check_query(fields, at, first, source)
-            columns["query"] = pa.array([each.pop(at).encode() for each in fields], pa.binary())
-        yield columns, pa.array([[field.encode() for field in each] for each in fields], pa.list_(pa.binary())), first
+            columns["query"] = pa.array([line.pop(at).encode() for line in fields], pa.binary())
+        yield columns, pa.array([[field.encode() for field in line] for line in fields], pa.list_(pa.binary())), first
 
 
 def _fields(line: str, separator: str) -> list[str]:
@@ -46,9 +46,9 @@ def _fields(line: str, separator: str) -> list[str]:
 
 
 def _check_query(fields: Sequence[Sequence[str]], at: int, first: int, source: TextFile) -> None:
-    for number, each in enumerate(fields):
-        if len(each) <= at:
+    for number, basket in enumerate(fields):
+        if len(basket) <= at:
             line = source.line(first + number)
             raise TraceError(
-                f"{source.path}: line {line}: has {len(each)} fields, and so none that is its query ({at + 1})"
+                f"{source.path}: line {line}: has {len(basket)} fields, and so none that is its query ({at + 1})"
             )

@@ -56,24 +56,24 @@ class ChosenColumns:
     @property
     def all(self) -> tuple[int, ...]:
         """Every column that is read, once."""
-        return tuple(each for each in (self.query, *self.rows, self.table, self.weight, self.time) if each is not None)
+        return tuple(at for at in (self.query, *self.rows, self.table, self.weight, self.time) if at is not None)
 
 
 def choose(options: LineOptions, columns: Sequence[str], header: bool, file: str) -> ChosenColumns:
     """Find the columns; TraceError where one is missing, twice there, or two things at once, with the option that helps."""
     ignored = tuple(_place(name, "to ignore", columns, file) for name in options.ignored)
-    given = {"query": options.query, "table": options.table, "weight": options.weight, "time": options.time}
-    places = {role: _place(name, f"for the {role}", columns, file) for role, name in given.items() if name is not None}
+    roles = {"query": options.query, "table": options.table, "weight": options.weight, "time": options.time}
+    places = {role: _place(name, f"for the {role}", columns, file) for role, name in roles.items() if name is not None}
     rows: tuple[int, ...] = ()
     if options.row is not None:
         named = (options.row,) if isinstance(options.row, str) else options.row
-        rows = tuple(place for each in named for place in _places(each, columns, file))
+        rows = tuple(place for name in named for place in _places(name, columns, file))
     for name in BY_NAME:
         # What is given takes precedence over what has the name.
-        there = [
-            at for at, each in enumerate(columns) if each == name and at not in (*ignored, *places.values(), *rows)
+        matches = [
+            at for at, column in enumerate(columns) if column == name and at not in (*ignored, *places.values(), *rows)
         ]
-        if not there or name in places or (name == "row" and rows):
+        if not matches or name in places or (name == "row" and rows):
             continue
         at = _place(name, f"for the {name}", columns, file)
         if name == "row":
@@ -119,11 +119,11 @@ def _unnamed(columns: Sequence[str], header: bool, role: str, file: str) -> str:
 
 def _place(name: str, what: str, columns: Sequence[str], file: str) -> int:
     """Return the column of a name, or of a number from 1 on."""
-    there = [at for at, each in enumerate(columns) if each == name]
-    if len(there) > 1:
+    matches = [at for at, column in enumerate(columns) if column == name]
+    if len(matches) > 1:
         raise TraceError(f"{file}: column {name!r} is there twice; give its number; columns: {_listing(columns)}")
-    if there:
-        return there[0]
+    if matches:
+        return matches[0]
     if name.isdecimal() and 1 <= int(name) <= len(columns):
         return int(name) - 1
     if name.isdecimal():
@@ -131,24 +131,24 @@ def _place(name: str, what: str, columns: Sequence[str], file: str) -> int:
     raise TraceError(f"{file}: no column {name!r} {what}; {choices(name, columns)}")
 
 
-def _places(given: str, columns: Sequence[str], file: str) -> tuple[int, ...]:
+def _places(text: str, columns: Sequence[str], file: str) -> tuple[int, ...]:
     """Return columns of rows: a name, a number, a range of numbers, or several with commas between."""
-    if given in columns or "," not in given:
-        ends = re.fullmatch(r"(\d{1,6})-(\d{1,6})", given)
-        if given in columns or ends is None:
-            return (_place(given, "for the row", columns, file),)
+    if text in columns or "," not in text:
+        ends = re.fullmatch(r"(\d{1,6})-(\d{1,6})", text)
+        if text in columns or ends is None:
+            return (_place(text, "for the row", columns, file),)
         low, high = (_place(end, "for the row", columns, file) for end in ends.groups())
         if low > high:
-            raise TraceError(f"{file}: columns {given} run backwards")
+            raise TraceError(f"{file}: columns {text} run backwards")
         return tuple(range(low, high + 1))
-    return tuple(place for part in given.split(",") for place in _places(part.strip(), columns, file))
+    return tuple(place for column in text.split(",") for place in _places(column.strip(), columns, file))
 
 
 def _check_slips(columns: Sequence[str], used: set[int], places: dict[str, int], file: str) -> None:
     """Refuse a column that is left unread for what looks like a slip of the pen."""
-    wanted = [name for name in ("table", "weight") if name not in places]
+    unread = [name for name in ("table", "weight") if name not in places]
     for at, name in enumerate(columns):
-        near = difflib.get_close_matches(name.lower(), wanted, n=1, cutoff=ALIKE) if at not in used else []
+        near = difflib.get_close_matches(name.lower(), unread, n=1, cutoff=ALIKE) if at not in used else []
         if near:
             raise TraceError(
                 f"{file}: column {name!r} is not read; did you mean {near[0]}? Give --{near[0]} {name} or --ignore {name}"

@@ -47,25 +47,25 @@ class Options(TypedDict, total=False):
 
 def _source(path: str | Path, options: Options) -> Source:
     path = Path(path)
-    given = {name: value for name, value in options.items() if value not in (None, (), [], False) or name == "header"}
-    given = {name: value for name, value in given.items() if value is not None}
+    stated = {name: value for name, value in options.items() if value not in (None, (), [], False) or name == "header"}
+    arguments = {name: value for name, value in stated.items() if value is not None}
     if path.is_dir():
         raise TraceError(f"{path}: is a folder; a trace is a file")
     if not path.exists():
         raise TraceError(f"{path}: there is no such file")
     check_regular(path, TraceError)
     kind = "a .npz" if path.suffix == NPZ else "a Parquet" if path.suffix in PARQUET else "a text"
-    allowed = ARRAYS if path.suffix == NPZ else tuple(each.name for each in fields(LineOptions))
+    allowed = ARRAYS if path.suffix == NPZ else tuple(item.name for item in fields(LineOptions))
     if path.suffix in PARQUET:
         allowed = tuple(name for name in allowed if name not in ("separator", "header"))
-    for name in given:
+    for name in arguments:
         if name not in allowed:
             raise TraceError(f"{path}: {name!r} says nothing for {kind} file; there are {', '.join(allowed)}")
     if path.suffix == NPZ:
-        if not isinstance(given.get("row", ""), str):
+        if not isinstance(arguments.get("row", ""), str):
             raise TraceError(f"{path}: in a .npz file one array tells the rows, not several")
-        return NpzFile(path, **given)  # type: ignore[arg-type]
-    return LineFile(path, LineOptions(**given))  # type: ignore[arg-type]
+        return NpzFile(path, **arguments)  # type: ignore[arg-type]
+    return LineFile(path, LineOptions(**arguments))  # type: ignore[arg-type]
 
 
 def _known(source: Source, rows: int | Sequence[int] | None, compact: bool) -> KnownTables:
@@ -74,8 +74,8 @@ def _known(source: Source, rows: int | Sequence[int] | None, compact: bool) -> K
         if rows is not None:
             raise TraceError(f"{source.path}: --rows is not for rows that are renumbered (--compact)")
         return known
-    given = rows if rows is None or isinstance(rows, int | np.integer) else tuple(rows)
-    return replace(known, rows=rows_in_tables(given, known.rows, str(source.path)))
+    counts = rows if rows is None or isinstance(rows, int | np.integer) else tuple(rows)
+    return replace(known, rows=rows_in_tables(counts, known.rows, str(source.path)))
 
 
 def _surveyed(

@@ -28,14 +28,14 @@ def minimum_frequency(trace: Trace, least: int, *, keep_empty: bool = False) -> 
     Raises TraceError where a table would have no rows, or `least` is below 1.
     """
     _check_least(least, "minimum frequency")
-    kept = row_counts(trace) >= least
-    of_table = np.split(kept, trace.base[1:-1])
-    rows = tuple(int(each.sum()) for each in of_table)
+    frequent = row_counts(trace) >= least
+    of_table = np.split(frequent, trace.base[1:-1])
+    rows = tuple(int(mask.sum()) for mask in of_table)
     if not all(rows):
         name = trace.names[rows.index(0)]
         raise TraceError(f"{trace.origin}: no row of table {name} is looked up {least} times or more")
-    numbers = np.concatenate([np.cumsum(each) - 1 for each in of_table])
-    stays = kept[trace.flat]
+    numbers = np.concatenate([np.cumsum(mask) - 1 for mask in of_table])
+    stays = frequent[trace.flat]
     ends = np.concatenate([[0], np.cumsum(stays)])[trace.offsets]
     filtered = replace(
         trace,
@@ -43,13 +43,13 @@ def minimum_frequency(trace: Trace, least: int, *, keep_empty: bool = False) -> 
         offsets=ends.astype(np.int64),
         indices=numbers[trace.flat[stays]].astype(np.int32),
         weights=None if trace.weights is None else trace.weights[stays],
-        ids=tuple(trace.original(table)[each] for table, each in enumerate(of_table)),
+        ids=tuple(trace.original(table)[mask] for table, mask in enumerate(of_table)),
         origin=f"{trace.origin}, rows seen {least} times or more",
     )
     if keep_empty:
         return filtered
-    left = (filtered.lengths > 0) | (trace.lengths == 0)
-    return filtered if left.all() else filtered.select(np.flatnonzero(left))
+    nonempty = (filtered.lengths > 0) | (trace.lengths == 0)
+    return filtered if nonempty.all() else filtered.select(np.flatnonzero(nonempty))
 
 
 def minimum_length(trace: Trace, least: int) -> Trace:

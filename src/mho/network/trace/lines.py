@@ -199,7 +199,7 @@ class LineFile:
             raise
 
     def _without_missing(self, records: Records) -> Records:
-        kept: npt.NDArray[np.bool_] | None = None
+        complete: npt.NDArray[np.bool_] | None = None
         for role, column in records.columns.items():
             missing = None if isinstance(column, np.ndarray) else values.blanks(column)
             if missing is None:
@@ -209,14 +209,14 @@ class LineFile:
                 raise TraceError(
                     f"{self.place(record)}: the {role} is missing; --skip-missing leaves such look-ups out"
                 )
-            kept = ~missing if kept is None else kept & ~missing
-        if kept is None:
+            complete = ~missing if complete is None else complete & ~missing
+        if complete is None:
             return records
         columns = {
-            role: column[kept] if isinstance(column, np.ndarray) else column.filter(kept)
+            role: column[complete] if isinstance(column, np.ndarray) else column.filter(complete)
             for role, column in records.columns.items()
         }
-        return Records(columns, records.first, records.of[kept])
+        return Records(columns, records.first, records.of[complete])
 
     def _numbers(self, records: Records, first: int) -> Lookups:
         def place(at: int) -> str:
@@ -297,7 +297,7 @@ def _cut(columns: dict[str, Any], rows: list[Any], first: int) -> Records:
     count = len(rows[0])
     if len(rows) > 1:
         order = np.arange(count * len(rows)).reshape(len(rows), count).T.ravel()
-        alike = rows if len({column.type for column in rows}) == 1 else [pc.cast(each, pa.string()) for each in rows]
+        alike = rows if len({ids.type for ids in rows}) == 1 else [pc.cast(ids, pa.string()) for ids in rows]
         row = pa.concat_arrays(alike).take(pa.array(order))
         lengths = np.full(count, len(rows))
         columns = {**columns, "table": None}

@@ -43,9 +43,9 @@ class Member:
 
     def take(self, count: int) -> AnyArray:
         """Read the next `count` values, which must be there."""
-        wanted = count * self.type.itemsize
-        data = self._stream.read(wanted)
-        if len(data) < wanted:
+        size = count * self.type.itemsize
+        data = self._stream.read(size)
+        if len(data) < size:
             raise TraceError(f"{self.file}: array {self.name!r} ends early")
         return np.frombuffer(data, dtype=self.type)
 
@@ -164,7 +164,7 @@ class NpzFile:
         if bags < 0:
             raise TraceError(f"{self.path}: {offsets.name} is empty; it starts with 0")
         for member, length, what in (
-            *((each, bags, "bags") for each in of_bags.values()),
+            *((member, bags, "bags") for member in of_bags.values()),
             *(((weights, indices.length, "look-ups"),) if weights else ()),
         ):
             if member.length != length:

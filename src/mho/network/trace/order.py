@@ -44,10 +44,10 @@ def joined(parts: list[Lookups]) -> Lookups:
     """Put look-ups that follow each other into one; where some times are dates and some numbers, it has none."""
     if len(parts) == 1:
         return parts[0]
-    if len({part.time.dtype.kind == "M" for part in parts if part.time is not None}) > 1:
-        parts = [replace(part, time=None) for part in parts]
-    columns = [part.columns() for part in parts]
-    return replace(parts[0], **{name: np.concatenate([each[name] for each in columns]) for name in columns[0]})  # type: ignore[arg-type]
+    if len({lines.time.dtype.kind == "M" for lines in parts if lines.time is not None}) > 1:
+        parts = [replace(lines, time=None) for lines in parts]
+    columns = [lines.columns() for lines in parts]
+    return replace(parts[0], **{name: np.concatenate([block[name] for block in columns]) for name in columns[0]})  # type: ignore[arg-type]
 
 
 def in_order(lines: Lookups, file: str, *, timed: bool) -> Lookups:

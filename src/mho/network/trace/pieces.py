@@ -77,10 +77,10 @@ class Tables:
         """Return the same tables whose rows are called by texts: `names` by the numbers that they had so far."""
         assert self.renumbered is not None, "text has no numbers of its own"
         called = [names[numbers] for numbers in self.renumbered]
-        orders = [np.argsort(each, kind="stable") for each in called]
+        orders = [np.argsort(texts, kind="stable") for texts in called]
         turned = tuple(np.argsort(order, kind="stable") for order in orders)
         return replace(
-            self, texts=tuple(each[order] for each, order in zip(called, orders, strict=True)), turned=turned
+            self, texts=tuple(names[order] for names, order in zip(called, orders, strict=True)), turned=turned
         )
 
 
@@ -142,7 +142,7 @@ def survey(pieces: Iterable[Piece], known: KnownTables, *, compact: bool, file: 
     if known.rows is not None and not compact:
         return Tables(known.rows, known)
     highest: dict[int, int] = {}
-    seen: dict[int, Integers] = {}
+    distinct: dict[int, Integers] = {}
     for piece in pieces:
         if not len(piece.rows):
             continue
@@ -154,7 +154,7 @@ def survey(pieces: Iterable[Piece], known: KnownTables, *, compact: bool, file: 
             rows = piece.rows if mine.all() else piece.rows[piece.of_lookups(mine)]
             if compact:
                 rows = sorted_distinct(rows)
-                seen[table] = sorted_distinct(np.concatenate([seen.get(table, rows[:0]), rows]))
+                distinct[table] = sorted_distinct(np.concatenate([distinct.get(table, rows[:0]), rows]))
             highest[table] = max(highest.get(table, 0), int(rows.max()))
     if not highest:
         raise TraceError(f"{file}: has no look-ups")
@@ -164,7 +164,7 @@ def survey(pieces: Iterable[Piece], known: KnownTables, *, compact: bool, file: 
         what = "rows cannot be renumbered" if compact else "its rows must be given"
         raise TraceError(f"{file}: table {empty} of {count} is looked up nowhere: {what}")
     if compact:
-        renumbered = tuple(seen[table] for table in range(count))
+        renumbered = tuple(distinct[table] for table in range(count))
         return Tables(tuple(map(len, renumbered)), known, renumbered)
     for table, last in highest.items():
         if last >= MOST_ROWS:
@@ -244,7 +244,7 @@ def whole_queries(traces: Iterable[Trace], chunk: int) -> Iterator[Trace]:
         # Until a query ends, nothing can be cut off, and what waits need not be put together.
         if size > chunk and new:
             yield from _cut(waiting, chunk, last=False)
-            size = sum(max(each.lookups, each.bags) for each in waiting)
+            size = sum(max(trace.lookups, trace.bags) for trace in waiting)
     if waiting:
         yield from _cut(waiting, chunk, last=True)
 

@@ -73,7 +73,7 @@ class Statistics:
         """Return as plain data, for JSON."""
         data = {"schema": SCHEMA, **asdict(self)}
         data["rows"] = list(self.rows)
-        data["reuse"] = [asdict(each) for each in self.reuse]
+        data["reuse"] = [asdict(share) for share in self.reuse]
         data["length_percentiles"] = {str(key): value for key, value in self.length_percentiles.items()}
         data["head"] = {str(key): value for key, value in self.head.items()}
         if self.power_law is not None:
@@ -106,10 +106,10 @@ class _Gathered:
         numbers = np.arange(self.bags, self.bags + trace.bags)
         self.bags += trace.bags
         self.kept.append(_every(self.stride, numbers, trace.lengths, trace.flat))
-        while sum(len(each[2]) for each in self.kept) > KEPT_LOOKUPS:
+        while sum(len(sample[2]) for sample in self.kept) > KEPT_LOOKUPS:
             # The bags kept are those whose number the stride divides, so that they do not depend on the chunks.
             self.stride *= 2
-            self.kept = [_every(self.stride, *each) for each in self.kept]
+            self.kept = [_every(self.stride, *sample) for sample in self.kept]
 
 
 def _every(
@@ -134,12 +134,12 @@ def statistics(trace: Trace | Iterable[Trace], seed: int = 0) -> Statistics:
     """
     gathered: _Gathered | None = None
     first: Trace | None = None
-    for part in [trace] if isinstance(trace, Trace) else trace:
+    for chunk in [trace] if isinstance(trace, Trace) else trace:
         if first is None or gathered is None:
-            first, gathered = part, _Gathered(np.zeros(part.total_rows, dtype=np.int64))
-        elif part.rows != first.rows:
-            raise TraceError(f"{part.origin}: its tables are not those of the chunks before")
-        gathered.add(part)
+            first, gathered = chunk, _Gathered(np.zeros(chunk.total_rows, dtype=np.int64))
+        elif chunk.rows != first.rows:
+            raise TraceError(f"{chunk.origin}: its tables are not those of the chunks before")
+        gathered.add(chunk)
     if first is None or gathered is None or not gathered.counts.any():
         raise TraceError(f"{'the trace' if first is None else first.origin}: has no look-ups")
     return _statistics(first, gathered, seed)
@@ -150,9 +150,9 @@ def _statistics(first: Trace, gathered: _Gathered, seed: int) -> Statistics:
     lookups = int(used.sum())
     values, number = np.unique(used, return_counts=True)
     below = np.cumsum(gathered.lengths)
-    percentiles = {each: int(np.searchsorted(below, each / 100 * gathered.bags)) for each in PERCENTILES}
-    lengths = np.concatenate([each[1] for each in gathered.kept])
-    flat = np.concatenate([each[2] for each in gathered.kept])
+    percentiles = {percent: int(np.searchsorted(below, percent / 100 * gathered.bags)) for percent in PERCENTILES}
+    lengths = np.concatenate([sample[1] for sample in gathered.kept])
+    flat = np.concatenate([sample[2] for sample in gathered.kept])
     return Statistics(
         origin=first.origin,
         synthetic=first.synthetic,

@@ -68,7 +68,7 @@ def synthesise(
         _table(queries, count, mean, law, communities, lengths, distinct, generator)
         for count, mean in zip(tables, means, strict=True)
     ]
-    of_bags = np.stack([each[0] for each in bags], axis=1)
+    of_bags = np.stack([bag[0] for bag in bags], axis=1)
     offsets = np.concatenate([[0], np.cumsum(of_bags.ravel())])
     if len(bags) == 1:
         indices = bags[0][1]
@@ -151,8 +151,8 @@ def _table(
     indices = numbers[places]
     if distinct:
         keys = np.repeat(np.arange(queries), size) * rows + indices
-        kept = np.zeros(len(keys), dtype=np.bool_)
-        kept[np.unique(keys, return_index=True)[1]] = True
-        size = np.diff(np.concatenate([[0], np.cumsum(kept)])[np.concatenate([[0], np.cumsum(size)])])
-        indices = indices[kept]
+        first = np.zeros(len(keys), dtype=np.bool_)
+        first[np.unique(keys, return_index=True)[1]] = True
+        size = np.diff(np.concatenate([[0], np.cumsum(first)])[np.concatenate([[0], np.cumsum(size)])])
+        indices = indices[first]
     return size, indices

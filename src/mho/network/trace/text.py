@@ -46,12 +46,12 @@ KINDS = (
 )
 
 
-def separator_of(given: str, file: str) -> str:
+def separator_of(option: str, file: str) -> str:
     """Return the separator that an option means: a word (tab, space ...) or the characters themselves."""
-    separator = WORDS.get(given, given)
+    separator = WORDS.get(option, option)
     if not separator or len(separator) > 8 or re.search(r'[\w"\r\n]', separator) or not separator.isascii():
         raise TraceError(
-            f"{file}: --separator {given!r} separates nothing; give one to 8 characters that are no letters or digits, "
+            f"{file}: --separator {option!r} separates nothing; give one to 8 characters that are no letters or digits, "
             f"or one of {', '.join(sorted(WORDS))}"
         )
     return separator
@@ -120,65 +120,65 @@ class TextFile:
         header = not self.wanted.basket and self._header(fields) if self.wanted.header is None else self.wanted.header
         data = fields[1:] if header else fields
         # Lines that all end in a separator have a field more than their header, and nothing in it.
-        trailing = bool(data) and header and all(len(each) == len(fields[0]) + 1 and not each[-1] for each in data)
+        trailing = bool(data) and header and all(len(line) == len(fields[0]) + 1 and not line[-1] for line in data)
         width = len(fields[0]) + trailing
         names = (*fields[0], *[""] * trailing) if header else tuple(str(at + 1) for at in range(width))
-        ragged = any(len(each) != width for each in data)
+        ragged = any(len(line) != width for line in data)
         return Form(separator, tuple(name.strip() for name in names), header, blank + header, ragged)
 
     def _separator(self, lines: Sequence[str]) -> str:
         if self.wanted.separator is not None:
             return separator_of(self.wanted.separator, str(self.path))
         usual = "\t" if ".tsv" in self.path.suffixes else "," if ".csv" in self.path.suffixes else None
-        candidates = sorted(SEPARATORS, key=lambda each: each != usual)
+        candidates = sorted(SEPARATORS, key=lambda mark: mark != usual)
         if self.wanted.basket:
-            uses = {each: sum(each in line.strip() for line in lines) for each in candidates[:-1]}
-            best = max(uses, key=lambda each: uses[each])
+            uses = {mark: sum(mark in line.strip() for line in lines) for mark in candidates[:-1]}
+            best = max(uses, key=lambda mark: uses[mark])
             return best if uses[best] else " "
         names = {name for name in self.wanted.names() if not name.isdecimal()} or {"query", "row"}
-        widths = {each: [len(split(line, each)) for line in lines] for each in candidates}
-        for each in candidates:
-            if names <= {name.strip() for name in split(lines[0], each)}:
-                return each
-        even = [each for each in candidates if len(set(widths[each])) == 1 and widths[each][0] > 1]
-        chosen = [each for each in even if each != " "] or even
+        widths = {mark: [len(split(line, mark)) for line in lines] for mark in candidates}
+        for mark in candidates:
+            if names <= {name.strip() for name in split(lines[0], mark)}:
+                return mark
+        even = [mark for mark in candidates if len(set(widths[mark])) == 1 and widths[mark][0] > 1]
+        chosen = [mark for mark in even if mark != " "] or even
         if chosen:
-            return max(chosen, key=lambda each: widths[each][0])
-        return max((each for each in candidates if each != " "), key=lambda each: sum(widths[each]))
+            return max(chosen, key=lambda mark: widths[mark][0])
+        return max((mark for mark in candidates if mark != " "), key=lambda mark: sum(widths[mark]))
 
     def _header(self, fields: Sequence[Sequence[str]]) -> bool:
         """Tell whether the first line names columns."""
-        first, rest = [each.strip() for each in fields[0]], fields[1:]
-        given = self.wanted.names()
-        if any(not name.isdecimal() and not re.fullmatch(r"[\d,-]+", name) for name in given):
+        first, rest = [field.strip() for field in fields[0]], fields[1:]
+        requested = self.wanted.names()
+        if any(not name.isdecimal() and not re.fullmatch(r"[\d,-]+", name) for name in requested):
             return True
-        if not given and {"query", "row"} <= set(first):
+        if not requested and {"query", "row"} <= set(first):
             return True
         shown = ", ".join(first)[:60]
         unsure = f"{self.path}: its first line may name columns or be a look-up ({shown}); give --header or --no-header"
         if len(first) > 1 and first == [str(at) for at in range(len(first))]:
             raise TraceError(unsure)
-        if any(NUMBER.fullmatch(each) for each in first):
+        if any(NUMBER.fullmatch(field) for field in first):
             return False
         columns = zip(*rest, strict=False)
-        if any(all(NUMBER.fullmatch(each.strip()) for each in column) for column in columns) and rest:
+        if any(all(NUMBER.fullmatch(field.strip()) for field in column) for column in columns) and rest:
             return True
-        if given:
+        if requested:
             raise TraceError(unsure)
         return False
 
     def line(self, record: int) -> int:
         """Return the line, from 1 on, in which a record (from 0 on) begins. Reads the file again."""
         blank = self.form.skipped - self.form.header
-        wanted, seen, within = record + self.form.header, -1, False
+        target, current, within = record + self.form.header, -1, False
         with self._text() as stream:
             for number, line in enumerate(stream, 1):
                 if not within and number > blank and line.strip("\n"):
-                    seen += 1
-                    if seen == wanted:
+                    current += 1
+                    if current == target:
                         return number
                 within ^= line.count('"') % 2 == 1
-        return wanted + 1
+        return target + 1
 
     def batches(self, columns: Sequence[int], block: int) -> Iterator[tuple[Any, int]]:
         """Read columns, by number from 0 on, as arrow arrays of bytes: record batches of up to `block`, and the first one's number.
@@ -211,9 +211,9 @@ class TextFile:
                 for batch in reader:
                     # A block of text is many times larger than `block` lines where lines are short.
                     for start in range(0, batch.num_rows, block):
-                        part = batch.slice(start, block)
-                        yield part, first
-                        first += part.num_rows
+                        lines = batch.slice(start, block)
+                        yield lines, first
+                        first += lines.num_rows
         except pa.ArrowInvalid as error:
             raise TraceError(self._refusal(str(error))) from None
         if not first:
@@ -258,11 +258,11 @@ class TextFile:
                     raise TraceError(
                         f"{self.path}: has a line of more than {LONGEST_LINE} characters, which is no basket"
                     )
-                kept = [line for each in characters.split("\n") if (line := each.strip())]
-                kept, header = (kept[1:], False) if header and kept else (kept, header)
-                if kept:
-                    yield kept, first
-                    first += len(kept)
+                lines = [line for text in characters.split("\n") if (line := text.strip())]
+                lines, header = (lines[1:], False) if header and lines else (lines, header)
+                if lines:
+                    yield lines, first
+                    first += len(lines)
 
 
 class _Translated:

@@ -162,11 +162,11 @@ class Trace(Shown):
         how = "" if seed is None else f" at random (seed {seed})"
         words = ("the first", "the last") if seed is None else ("history,", "test,")
 
-        def part(chosen: npt.NDArray[np.bool_], word: str, size: int) -> Trace:
+        def selection(chosen: npt.NDArray[np.bool_], word: str, size: int) -> Trace:
             bags = self.select(np.flatnonzero(chosen))
             return replace(bags, origin=f"{word} {size} of the {queries} queries{how} of {self.origin}")
 
-        return part(of_bags, words[0], count), part(~of_bags, words[1], queries - count)
+        return selection(of_bags, words[0], count), selection(~of_bags, words[1], queries - count)
 
     def save(self, path: str | Path) -> None:
         """Write to a .npz file, whole or not at all; the same trace gives the same bytes. OutputError names the path."""
@@ -205,28 +205,28 @@ def join(traces: Iterable[Trace]) -> Trace:
     if not parts:
         raise TraceError("nothing to join: there is no trace")
     first = parts[0]
-    for part in parts:
-        if (part.rows, part.names) != (first.rows, first.names):
-            raise TraceError(f"{part.origin}: its tables are not those of {first.origin}")
+    for trace in parts:
+        if (trace.rows, trace.names) != (first.rows, first.names):
+            raise TraceError(f"{trace.origin}: its tables are not those of {first.origin}")
     if len(parts) == 1:
         return first
     weights = None
-    if any(part.weights is not None for part in parts):
+    if any(trace.weights is not None for trace in parts):
         weights = np.concatenate(
-            [np.ones(part.lookups, dtype=np.uint8) if part.weights is None else part.weights for part in parts]
+            [np.ones(trace.lookups, dtype=np.uint8) if trace.weights is None else trace.weights for trace in parts]
         )
-    starts = np.cumsum([0, *(part.lookups for part in parts)])
+    starts = np.cumsum([0, *(trace.lookups for trace in parts)])
     return replace(
         first,
         offsets=np.concatenate(
             [
                 np.zeros(1, dtype=np.int64),
-                *(part.offsets[1:] + start for part, start in zip(parts, starts, strict=False)),
+                *(trace.offsets[1:] + start for trace, start in zip(parts, starts, strict=False)),
             ]
         ),
-        indices=np.concatenate([part.indices for part in parts]),
-        tables=np.concatenate([part.tables for part in parts]),
-        queries=np.concatenate([part.queries for part in parts]),
+        indices=np.concatenate([trace.indices for trace in parts]),
+        tables=np.concatenate([trace.tables for trace in parts]),
+        queries=np.concatenate([trace.queries for trace in parts]),
         weights=weights,
-        synthetic=any(part.synthetic for part in parts),
+        synthetic=any(trace.synthetic for trace in parts),
     )

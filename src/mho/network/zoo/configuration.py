@@ -56,5 +56,5 @@ def _value(path: Path, key: str, kind: str, value: Any) -> Any:
     types = {"int": int, "bool": bool, "str": str}
     if kind in types and type(value) is types[kind] and value != "":
         return value
-    wanted = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a word"}[kind]
-    raise NetworkError(f"{path}: {key}: must be {wanted}, not {value!r}")
+    expected = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a word"}[kind]
+    raise NetworkError(f"{path}: {key}: must be {expected}, not {value!r}")

@@ -177,7 +177,7 @@ class _Decoder:
         builder.scope = f"{block}.self_attn"
         x = builder.elementwise("add", x, attended, "residual")
         normal = self.norm(f"{block}.post_attention_layernorm", x)
-        gate, up = (self.project(f"{block}.mlp.{part}_proj", normal) for part in ("gate", "up"))
+        gate, up = (self.project(f"{block}.mlp.{name}_proj", normal) for name in ("gate", "up"))
         builder.scope = f"{block}.mlp"
         gated = builder.elementwise("multiply", builder.activation(gate, "silu", part="silu"), up, "gated")
         down = self.project(f"{block}.mlp.down_proj", gated)

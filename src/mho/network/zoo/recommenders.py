@@ -169,11 +169,11 @@ def weights_of(network: Network) -> dict[str, FloatArray] | None:
     """Return the weights of a dense part by the names of `tensors`, None where it is known by shapes alone."""
     weights = {}
     for layer in network.matrix_layers:
-        for part, array in (("weight", layer.weight), ("bias", layer.bias)):
+        for kind, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array is not None and array.values is None:
                 return None
             if array is not None:
-                weights[f"{layer.name}.{part}"] = np.asarray(array.values, dtype=np.float32)
+                weights[f"{layer.name}.{kind}"] = np.asarray(array.values, dtype=np.float32)
     return weights
 
 

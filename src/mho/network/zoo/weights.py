@@ -95,38 +95,38 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.
     return tensors
 
 
-def _check_shapes(path: Path, given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse tensors of other names or shapes, by the file's header alone."""
-    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    missing = [key for key in expected if key not in shapes and not key.endswith("num_batches_tracked")]
     if missing:
         raise WeightError(f"{path}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
-    unexpected = [key for key in given if key not in wanted]
+    unexpected = [key for key in shapes if key not in expected]
     if unexpected:
         raise WeightError(f"{path}: tensor {unexpected[0]!r} is not part of the model ({len(unexpected)} in all)")
-    for key, shape in given.items():
-        if shape != wanted[key]:
-            raise WeightError(f"{path}: tensor {key!r} has shape {shape}, not {wanted[key]}")
+    for key, shape in shapes.items():
+        if shape != expected[key]:
+            raise WeightError(f"{path}: tensor {key!r} has shape {shape}, not {expected[key]}")
 
 
 def fill_seeded(module: nn.Module, seed: int) -> None:
     """Fill every parameter and running statistic of a module with seeded values."""
-    gain = 2.0 if any(isinstance(part, nn.ReLU | nn.ReLU6) for part in module.modules()) else 1.0
-    damped = {id(part.last_normalisation) for part in module.modules() if hasattr(part, "last_normalisation")}
+    gain = 2.0 if any(isinstance(child, nn.ReLU | nn.ReLU6) for child in module.modules()) else 1.0
+    damped = {id(child.last_normalisation) for child in module.modules() if hasattr(child, "last_normalisation")}
     filled: set[int] = set()
     with torch.no_grad():
-        for path, part in module.named_modules():
-            for key, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
+        for path, child in module.named_modules():
+            for key, tensor in (*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)):
                 if id(tensor) in filled or not tensor.is_floating_point():
                     continue
                 filled.add(id(tensor))
                 name = f"{path}.{key}" if path else key
-                values = _values(part, key, tuple(tensor.shape), gain, generator(seed, name))
-                if key == "weight" and id(part) in damped:
+                values = _values(child, key, tuple(tensor.shape), gain, generator(seed, name))
+                if key == "weight" and id(child) in damped:
                     values *= np.float32(RESIDUE)
                 tensor.copy_(torch.from_numpy(values))
 
 
-def _values(part: nn.Module, key: str, shape: tuple[int, ...], gain: float, random: np.random.Generator) -> FloatArray:
+def _values(child: nn.Module, key: str, shape: tuple[int, ...], gain: float, random: np.random.Generator) -> FloatArray:
     def normal(deviation: float) -> FloatArray:
         numbers: FloatArray = random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
         return numbers
@@ -135,11 +135,11 @@ def _values(part: nn.Module, key: str, shape: tuple[int, ...], gain: float, rand
         return (0.8 + 0.4 * random.random(shape, dtype=np.float32)).astype(np.float32)
     if key in ("running_mean", "bias"):
         return normal(0.1)
-    if key == "weight" and isinstance(part, nn.Conv2d | nn.Linear):
+    if key == "weight" and isinstance(child, nn.Conv2d | nn.Linear):
         return normal(math.sqrt(gain / math.prod(shape[1:])))
-    if key == "weight" and type(part).__name__ == "Conv1D":
+    if key == "weight" and type(child).__name__ == "Conv1D":
         return normal(math.sqrt(gain / shape[0]))
-    if key == "weight" and isinstance(part, nn.Embedding):
+    if key == "weight" and isinstance(child, nn.Embedding):
         return normal(1.0)
     return normal(0.02)
 
