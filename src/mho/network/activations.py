@@ -16,12 +16,12 @@ Function = Callable[..., AnyArray]
 
 
 def _softplus(x: AnyArray) -> AnyArray:
-    """log(1 + exp(x)), without overflow."""
+    """Return log(1 + exp(x)), without overflow."""
     return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def _clip(x: AnyArray, low: float, high: float) -> AnyArray:
-    """min(max(x, low), high); integers stay integers."""
+    """Return min(max(x, low), high); integers stay integers."""
     if x.dtype.kind in "iu":
         limits = np.iinfo(x.dtype)
         low, high = (int(max(low, limits.min)), int(min(high, limits.max)))

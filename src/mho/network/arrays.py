@@ -22,7 +22,7 @@ WIDEST = 2**32
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """How integers stand for real numbers: real = scale * (code - zero), low <= code <= high.
+    """An affine code, by which integers stand for real numbers: real = scale * (code - zero), low <= code <= high.
 
     `scale` and `zero` have shape () for one code per tensor, or (n,) for one per channel along `axis`.
     """
@@ -98,12 +98,12 @@ class Array:
 
     @property
     def known(self) -> bool:
-        """True if it has values."""
+        """Return whether the values are known."""
         return self.values is not None
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
         return math.prod(self.shape)
 
     def equals(self, value: float) -> bool:
@@ -112,7 +112,7 @@ class Array:
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        """What tells weights apart: those of equal keys are one, the same view of the same memory with the same code.
+        """Return what tells weights apart: those of equal keys are one, the same view of the same memory with the same code.
 
         Equal numbers elsewhere in memory are another weight, and so are others of which only the shape is known.
         """

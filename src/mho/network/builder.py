@@ -79,11 +79,11 @@ class Builder:
         return layer.name
 
     def shape(self, tensor: str) -> Shape:
-        """Shape of a tensor."""
+        """Return the shape of a tensor."""
         return self.layers[tensor].shape
 
     def shape_of(self, value: str | Array) -> Shape:
-        """Shape of a tensor, or of a known array."""
+        """Return the shape of a tensor, or of a known array."""
         return self.shape(value) if isinstance(value, str) else value.shape
 
     def axis(self, x: str, axis: int) -> int:

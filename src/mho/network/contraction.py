@@ -218,7 +218,7 @@ class _Contraction:
         return Operand(self.builder.reduce(operand.value, "sum", gone, keep=False, part="sum"), labels)
 
     def _outer(self, first: Operand, second: Operand, result: Labels) -> Operand:
-        """Nothing to sum: an element-wise product, broadcast."""
+        """Append an element-wise product, broadcast, where there is nothing to sum."""
         names = []
         for operand in (first, second):
             order = tuple(label for label in result if label in operand.labels)
@@ -244,7 +244,7 @@ class _Contraction:
         )
 
     def _product(self, first: Operand, second: Operand, result: Labels) -> Operand:
-        """A product of two tensors of the network."""
+        """Append a product of two tensors of the network."""
         batch, rows, columns, inner = self._parts(first, second, result)
         assert isinstance(first.value, str) and isinstance(second.value, str)
         a = self.arranged(first.value, first.labels, (*batch, *rows, *inner))
@@ -257,7 +257,7 @@ class _Contraction:
         return Operand(self.arranged(product, order, result), result)
 
     def _weighted(self, first: Operand, second: Operand, result: Labels, bias: Array | None) -> Operand:
-        """A product with known weights: windows x (matrices K) by matrices of K x N."""
+        """Append a product with known weights: windows x (matrices K) by matrices of K x N."""
         matrices, windows, columns, inner = self._parts(first, second, result)
         assert isinstance(first.value, str) and isinstance(second.value, Array)
         count, rows, outputs = self.size(matrices), self.size(inner), self.size(columns)
@@ -275,7 +275,7 @@ class _Contraction:
         return Operand(product, result)
 
     def _offset(self, bias: Array, result: Labels, order: Labels) -> Array | None:
-        """A bias that broadcasts to the result as one number for each output, in the order of outputs; None where it is more."""
+        """Return a bias that broadcasts to the result as one number for each output, in their order; None where it is more."""
         shape = (1,) * (len(result) - len(bias.shape)) + bias.shape
         if len(shape) != len(result) or any(
             n > 1 and label not in order for n, label in zip(shape, result, strict=True)

@@ -150,7 +150,7 @@ def _skip(state: _Folding, layer: Layer, gone: str) -> None:
 
 
 def _may_vanish(state: _Folding, name: str, source: str) -> bool:
-    """A prescribed code may move to the tensor before only if nobody else reads that one."""
+    """Return whether a tensor may vanish: its code moves to the tensor before only if nobody else reads that one."""
     return name not in state.codes or state.free(source)
 
 
@@ -189,7 +189,7 @@ def _flat_code(value: Array) -> Affine | None:
 
 
 def _scalar(layer: Elementwise, x: str, c: float, turned: bool) -> Layer:
-    """X with one number: scale and shift, or a clip."""
+    """Return x combined with one number: scale and shift, or a clip."""
     activation = with_number(layer.function, c, turned=turned)
     if activation is None or not np.isfinite(activation[1].get("scale", 0.0)):
         return layer
@@ -253,7 +253,7 @@ def _fold_affine(state: _Folding, layer: ChannelAffine) -> bool:
 
 
 def _into_norm(state: _Folding, layer: ChannelAffine, before: Normalise) -> bool:
-    """(n * a + b) * scale + offset as the norm's own scale and offset."""
+    """Fold (n * a + b) * scale + offset into the norm's own scale and offset; return whether that was possible."""
     fits = layer.axis == 1 if before.function == "group" else before.axes == 1 and layer.axis == len(layer.shape) - 1
     arrays = [array for array in (before.scale, before.offset, layer.scale, layer.offset) if array is not None]
     if not fits or _coded(*arrays):
@@ -270,7 +270,7 @@ def _into_norm(state: _Folding, layer: ChannelAffine, before: Normalise) -> bool
 
 
 def _into_summand(state: _Folding, layer: ChannelAffine, before: Elementwise) -> bool:
-    """(x + W y) + offset as x + (W y + offset): the offset becomes the bias of the linear layer."""
+    """Fold (x + W y) + offset into x + (W y + offset), the linear layer's bias; return whether that was possible."""
     if before.function != "add" or before.shape != layer.shape:
         return False
     for name in reversed(before.inputs):
@@ -286,7 +286,7 @@ def _into_summand(state: _Folding, layer: ChannelAffine, before: Elementwise) ->
 
 
 def _into_weights(layer: Convolution | Linear, scale: Array, offset: Array) -> Convolution | Linear | None:
-    """(W x + b) * scale + offset as another W and b; None where codes forbid it."""
+    """Return (W x + b) * scale + offset as another W and b; None where codes forbid it."""
     weight, bias = layer.weight, layer.bias
     if not scale.equals(1.0):
         if _coded(weight, scale) or (bias is not None and bias.code is not None):

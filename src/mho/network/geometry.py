@@ -17,7 +17,7 @@ LONGEST = 1 << 22
 
 
 class ShapeError(ValueError):
-    """Operands do not fit a layer; the text says why, where their shapes alone do not."""
+    """Raised where operands do not fit a layer; the text says why, where their shapes alone do not."""
 
 
 def need(condition: bool, why: str = "") -> None:
@@ -59,7 +59,7 @@ def axis_of(axis: int, rank: int) -> int:
 
 
 def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Windows along one axis: floor((n + padding - dilation (k - 1) - 1) / stride) + 1."""
+    """Return the number of windows along one axis: floor((n + padding - dilation (k - 1) - 1) / stride) + 1."""
     return (size + padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
@@ -79,7 +79,7 @@ def windows_of(
 
 
 def overhang(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
-    """Extra padding behind an axis that makes floor division count the windows of `ceil_mode`.
+    """Return the extra padding behind an axis that makes floor division count the windows of `ceil_mode`.
 
     The last window must start inside the axis or its front padding (torch.nn.MaxPool2d, note on ceil_mode).
     """

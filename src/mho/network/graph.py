@@ -15,7 +15,7 @@ from mho.shown import Columns, Shown, columns
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(Shown):
-    """What is to be run.
+    """The network that is to be run.
 
     Network.from_torch(module, example)         any torch module, by torch.export
     Network.from_onnx("model.onnx")             an ONNX file, float or quantised (QuantizeLinear / DequantizeLinear)
@@ -38,7 +38,7 @@ class Network(Shown):
 
     from_torch: ClassVar[Callable[..., Network]]
     from_onnx: ClassVar[Callable[..., Network]]
-    """The importers stand above what they build: the package `mho.network` hangs them here."""
+    """The importers stand above what they build: the package `mho.network` sets them here."""
 
     def __post_init__(self) -> None:
         """Refuse names used twice, tensors that are read before they are made or empty, and outputs that do not exist."""
@@ -78,12 +78,12 @@ class Network(Shown):
 
     @cached_property
     def by_name(self) -> Mapping[str, Layer]:
-        """Layers by name."""
+        """Return the layers by name."""
         return {layer.name: layer for layer in self.layers}
 
     @cached_property
     def consumers(self) -> Mapping[str, tuple[str, ...]]:
-        """For each tensor the layers that read it, in order."""
+        """Return for each tensor the layers that read it, in order."""
         readers: dict[str, list[str]] = {layer.name: [] for layer in self.layers}
         for layer in self.layers:
             for name in dict.fromkeys(layer.inputs):
@@ -92,27 +92,27 @@ class Network(Shown):
 
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
-        """The tensors given from outside, in order."""
+        """Return the tensors given from outside, in order."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
     @cached_property
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:
-        """The layers that sit in crossbars, in order."""
+        """Return the layers that sit in crossbars, in order."""
         return tuple(layer for layer in self.layers if isinstance(layer, MatrixLayer))
 
     @cached_property
     def types(self) -> Mapping[str, str]:
-        """The type of each tensor (see `types`); one with a code stands for reals."""
+        """Return the type of each tensor (see `types`); one with a code stands for reals."""
         return tensor_types(self.layers, self.codes)
 
     @cached_property
     def results(self) -> frozenset[str]:
-        """The tensors that are returned, under whatever names."""
+        """Return the tensors that the network returns, under whatever names."""
         return frozenset(self.returned.values())
 
     @cached_property
     def owners(self) -> Mapping[str, str]:
-        """For each matrix layer the first one whose weights it has, arranged as the same matrices (`Array.key`).
+        """Return for each matrix layer the first one whose weights it has, arranged as the same matrices (`Array.key`).
 
         A module that is called twice has one weight, and so has a recurrent layer unrolled in time.
         """
@@ -124,17 +124,17 @@ class Network(Shown):
 
     @cached_property
     def weighted(self) -> tuple[MatrixLayer, ...]:
-        """The matrix layers that own their weights, in order: each weight belongs to one of them."""
+        """Return the matrix layers that own their weights, in order: each weight belongs to one of them."""
         return tuple(layer for layer in self.matrix_layers if self.owners[layer.name] == layer.name)
 
     @cached_property
     def batch(self) -> int:
-        """Samples per run: the first axis of the first input that has axes."""
+        """Return the samples per run: the first axis of the first input that has axes."""
         return next((layer.shape[0] for layer in self.inputs if layer.shape), 1)
 
     @property
     def weights(self) -> int:
-        """Number of weights of the matrix layers, those that layers share counted once, biases not counted."""
+        """Return the number of weights of the matrix layers, those that layers share counted once, biases not counted."""
         return sum(layer.weight.size for layer in self.weighted)
 
     @property
@@ -144,7 +144,7 @@ class Network(Shown):
 
     @cached_property
     def has_values(self) -> bool:
-        """Whether every weight and constant has values, so that the network can be executed."""
+        """Return whether every weight and constant has values, so that the network can be executed."""
         return all(array.values is not None for layer in self.layers for array in arrays(layer))
 
     def renamed(self, name: str) -> Network:

@@ -25,7 +25,7 @@ AnyArray = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """What every layer has: a name, the names of the tensors it reads, the shape of the one it makes.
+    """The base of all layers: a name, the names of the tensors that it reads, the shape of the one that it makes.
 
     A new kind gives `kind` and overrides `made_shape` and `compute`; the other methods where their default does not fit.
     """
@@ -89,7 +89,7 @@ class Layer:
 
     @property
     def size(self) -> int:
-        """Number of elements of the output."""
+        """Return the number of elements of the output."""
         return math.prod(self.shape)
 
 
@@ -142,7 +142,7 @@ class Input(Layer):
 
     @property
     def integers(self) -> bool:
-        """True if it is given as integers or truths."""
+        """Return whether this input is given as integers or truths."""
         return self.type != REAL
 
     def result_type(self, operands: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ CODED_BITS = 8
 
 @dataclass(frozen=True, eq=False)
 class Stated:
-    """What a file says of integers of a `kind`; `scale` and `zero` () or (n,) along `axis`; low <= integer <= high."""
+    """The code that a file states for integers of a `kind`; `scale` and `zero` () or (n,) along `axis`; low <= integer <= high."""
 
     scale: npt.NDArray[np.float64]
     zero: npt.NDArray[np.int64]
@@ -69,12 +69,12 @@ class Stated:
 
     @property
     def coded(self) -> bool:
-        """Whether a tensor can be stored as these codes: one code for the whole tensor, of few bits."""
+        """Return whether a tensor can be stored as these codes: one code for the whole tensor, of few bits."""
         return self.axis is None and self.high - self.low < 2**CODED_BITS
 
     @property
     def affine(self) -> Affine:
-        """The code with positive scales."""
+        """Return the code with positive scales."""
         turned = self.low + self.high - self.zero
         zero = np.where(self.scale < 0, turned, self.zero)
         return Affine(np.where(self.scale == 0, 1.0, np.abs(self.scale)), zero, self.low, self.high, self.axis)

@@ -15,7 +15,7 @@ from mho.network.types import REAL
 
 
 def _plain(function: str, **attributes: tuple[str, float]) -> Handler:
-    """A handler of an activation whose parameters are attributes: parameter=(attribute, default)."""
+    """Return the handler of an activation whose parameters are attributes: parameter=(attribute, default)."""
 
     def handle(builder: OnnxBuilder, node: Node) -> str:
         values = {key: float(node.attributes.get(name, default)) for key, (name, default) in attributes.items()}
@@ -25,7 +25,7 @@ def _plain(function: str, **attributes: tuple[str, float]) -> Handler:
 
 
 def _binary(function: str) -> Handler:
-    """Two operands, or more for those that may be chained."""
+    """Return the handler of two operands, or of more where the operator may be chained."""
 
     def handle(builder: OnnxBuilder, node: Node) -> Value:
         if len(node.inputs) == 1:
@@ -45,7 +45,7 @@ def _known_number(node: Node, index: int) -> float | None:
 
 
 def _power(builder: OnnxBuilder, node: Node) -> str:
-    """One known exponent, or exponents of any kind; integers stay integers."""
+    """Append a power: one known exponent, or exponents of any kind; integers stay integers."""
     x, exponent = node.tensor(), _known_number(node, 1)
     if exponent is None or builder.types[x] != REAL:
         return builder.elementwise("power", x, node.tensor(1))
@@ -70,7 +70,7 @@ def _mean(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _swish(builder: OnnxBuilder, node: Node) -> str:
-    """X sigmoid(alpha x)."""
+    """Append x sigmoid(alpha x)."""
     x, alpha = node.tensor(), float(node.attributes.get("alpha", 1.0))
     if alpha == 1.0:
         return builder.activation(x, "silu")
@@ -79,7 +79,7 @@ def _swish(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _clip(builder: OnnxBuilder, node: Node) -> str:
-    """min(max(x, low), high), where the limits are given, as numbers or as tensors."""
+    """Append min(max(x, low), high), where the limits are given, as numbers or as tensors."""
     x = node.tensor()
     if not node.depends(1) and not node.depends(2):
         low, high = node.number(1, "min", -math.inf), node.number(2, "max", math.inf)
@@ -100,7 +100,7 @@ def _selu(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _prelu(builder: OnnxBuilder, node: Node) -> str:
-    """max(x, 0) + slope * min(x, 0)."""
+    """Append max(x, 0) + slope * min(x, 0)."""
     x, slope = node.tensor(), _known_number(node, 1)
     if slope is not None and builder.types[x] == REAL:
         return builder.activation(x, "leaky_relu", {"slope": slope})
@@ -113,7 +113,7 @@ def _prelu(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _cast(builder: OnnxBuilder, node: Node) -> str:
-    """To reals, integers or truths; integers of 8 bits read as reals are codes with scale 1."""
+    """Append a conversion to reals, integers or truths; integers of 8 bits read as reals are codes with scale 1."""
     x = node.tensor()
     to = builder.types[node.tensor(1)] if node.operator == "CastLike" else type_name(int(node.attributes["to"]))
     layer = builder.layers[x]

@@ -14,7 +14,7 @@ from mho.network.resize import ResizedAxis, Resizing, resize
 
 
 def _resize(builder: OnnxBuilder, node: Node) -> str:
-    """Resize of all operator sets, and Upsample: scales or sizes, of all axes or of some."""
+    """Append Resize of all operator sets, or Upsample: scales or sizes, of all axes or of some."""
     x, attributes = node.tensor(), node.attributes
     shape, old = builder.shape(x), node.opset < 11 or node.operator == "Upsample"
     if attributes.get("antialias", 0):
@@ -69,7 +69,7 @@ def _check_scales(mode: str, scales: list[float], have: list[int], sizes: list[i
 
 
 def _factors(node: Node, old: bool) -> tuple[list[float], list[int]]:
-    """Scales and sizes of a node, one of which is empty."""
+    """Return the scales and sizes of a node, one of which is empty."""
     if "scales" in node.attributes:  # Upsample 7
         return [float(n) for n in node.attributes["scales"]], []
     scales, sizes = node.known(1 if old else 2), None if old else node.known(3)
@@ -91,7 +91,7 @@ def _pad(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _centre(builder: OnnxBuilder, node: Node) -> str:
-    """CenterCropPad: each axis cut or padded with zeros on both sides to the given length."""
+    """Append CenterCropPad: each axis cut or padded with zeros on both sides to the given length."""
     x, sizes = node.tensor(), node.listed(1, "", "the shape")
     shape = builder.shape(x)
     before, after = [0] * len(shape), [0] * len(shape)

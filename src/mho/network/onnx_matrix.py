@@ -17,7 +17,7 @@ from mho.network.types import REAL
 
 
 def _gemm(builder: OnnxBuilder, node: Node) -> str:
-    """Alpha A B + beta C."""
+    """Append alpha A B + beta C."""
     attributes = node.attributes
     sides: list[str | Array] = []
     for index, key in enumerate(("transA", "transB")):
@@ -108,7 +108,7 @@ def _axes(builder: OnnxBuilder, node: Node) -> list[int]:
 
 
 def _reduce(builder: OnnxBuilder, node: Node) -> str:
-    """A reduction, of the elements, their magnitudes, squares or exponentials, and what is made of it."""
+    """Append a reduction of the elements, their magnitudes, squares or exponentials, and what is made of it."""
     x, axes = node.tensor(), _axes(builder, node)
     keep = bool(node.attributes.get("keepdims", 1))
     kind = node.operator.removeprefix("Reduce")
@@ -167,7 +167,7 @@ def _mean_variance(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _softmax(builder: OnnxBuilder, node: Node) -> str:
-    """Over one axis; before operator set 13 over all axes from one on."""
+    """Append a softmax over one axis; before operator set 13 over all axes from one on."""
     x = node.tensor()
     shape = builder.shape(x)
     axis = axis_of(int(node.attributes.get("axis", -1 if node.opset >= 13 else 1)), len(shape))

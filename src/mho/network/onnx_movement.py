@@ -14,7 +14,7 @@ from mho.network.types import REAL, type_of
 
 
 def _reshape(builder: OnnxBuilder, node: Node) -> str:
-    """0 keeps an axis (unless allowzero), -1 is worked out."""
+    """Append Reshape: 0 keeps an axis (unless allowzero), -1 is worked out."""
     x, sizes = node.tensor(), node.listed(1, "shape", "the shape")
     shape = builder.shape(x)
     if not node.attributes.get("allowzero", 0):
@@ -80,7 +80,7 @@ def _slice(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _gather(builder: OnnxBuilder, node: Node) -> str:
-    """Rows of a known table by indices; elements of an axis at known places; or at places computed from inputs."""
+    """Append rows of a known table by indices; elements of an axis at known places; or at places computed from inputs."""
     axis = int(node.attributes.get("axis", 0))
     data = node.get(0)
     if node.depends(1) and not node.depends(0):
@@ -102,13 +102,13 @@ def _gather(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _gather_places(builder: OnnxBuilder, node: Node) -> str:
-    """GatherElements, GatherND."""
+    """Append GatherElements or GatherND."""
     function, key = ("elements", "axis") if node.operator == "GatherElements" else ("points", "batch_dims")
     return builder.gather(node.tensor(0), node.tensor(1), function, int(node.attributes.get(key, 0)))
 
 
 def _compress(builder: OnnxBuilder, node: Node) -> str:
-    """Elements of an axis, or of the flattened tensor, where a known condition is true."""
+    """Append the elements of an axis, or of the flattened tensor, where a known condition is true."""
     x, condition = node.tensor(), node.needed(1, "the condition")
     if "axis" not in node.attributes:
         x = builder.reshape(x, (-1,), "flat")
@@ -117,7 +117,7 @@ def _compress(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _triangle(builder: OnnxBuilder, node: Node) -> str:
-    """Trilu: the elements above or below a diagonal, 0 elsewhere."""
+    """Append Trilu: the elements above or below a diagonal, 0 elsewhere."""
     x = node.tensor()
     rows, columns = builder.shape(x)[-2:]
     offset = node.known(1)
@@ -136,7 +136,7 @@ def _cumulative_sum(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _one_hot(builder: OnnxBuilder, node: Node) -> str:
-    """The second of two values where a new axis has the place that an index says, the first elsewhere."""
+    """Append the second of two values where a new axis has the place that an index says, the first elsewhere."""
     count, index = int(node.needed(1, "the depth").reshape(())), node.tensor(0)
     rank = len(builder.shape(index)) + 1
     axis = axis_of(int(node.attributes.get("axis", -1)), rank)

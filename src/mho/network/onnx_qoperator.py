@@ -27,7 +27,7 @@ from mho.network.types import REAL
 
 @dataclass(frozen=True)
 class _Form:
-    """Where an operator has what: `operands` are places of integers, followed by scale and zero point; `output` that of the
+    """The places of an operator's inputs: `operands` are places of integers, followed by scale and zero point; `output` that of the
     result's scale; `plain` inputs are passed on as they are, in front.
     """
 
@@ -58,7 +58,7 @@ _BIAS = {"QLinearConv": 8, "QGemm": 6}
 
 
 def _by_form(builder: OnnxBuilder, node: Node) -> Value:
-    """An operator of one of the `FORMS`."""
+    """Append an operator of one of the `FORMS`."""
     form = FORMS[node.operator]
     if node.attributes.get("channels_last", 0):
         raise NetworkError("channels last are not known")
@@ -80,7 +80,7 @@ def _by_form(builder: OnnxBuilder, node: Node) -> Value:
 
 
 def _bias(node: Node, operands: Sequence[Value]) -> list[Value]:
-    """The bias, integers of 32 bits whose scale is that of the sums: input scale x weight scale."""
+    """Return the bias, integers of 32 bits whose scale is that of the sums: input scale x weight scale."""
     place = _BIAS.get(node.operator)
     bias = None if place is None else node.known(place)
     if bias is None:
@@ -90,7 +90,7 @@ def _bias(node: Node, operands: Sequence[Value]) -> list[Value]:
 
 
 def _concatenate(builder: OnnxBuilder, node: Node) -> Value:
-    """QLinearConcat: scale and zero point of the result, then integers, scale and zero point of each part."""
+    """Append QLinearConcat: scale and zero point of the result, then integers, scale and zero point of each part."""
     parts = [
         reals(builder, node.get(place), node.known(place + 1), node.known(place + 2))
         for place in range(2, len(node.inputs), 3)
@@ -111,7 +111,7 @@ def _result(builder: OnnxBuilder, plain: Node, scale: AnyArray | None, zero: Any
 
 
 def _integer_product(builder: OnnxBuilder, node: Node) -> Value:
-    """MatMulInteger, ConvInteger: sums of (a - a zero) (b - b zero) as integers; codes of a that a file prescribes."""
+    """Append MatMulInteger or ConvInteger: sums of (a - a zero) (b - b zero) as integers; codes of a that a file prescribes."""
     value, weight = node.get(0), node.get(1)
     if not isinstance(weight, np.ndarray):
         raise NetworkError("the second operand must be known when the file is read")

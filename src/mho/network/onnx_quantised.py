@@ -29,7 +29,7 @@ class Coder(Protocol):
 
 
 def dequantize(builder: OnnxBuilder, node: Node) -> Value:
-    """Integers to reals: a weight with a code, or the tensor that codes stand for."""
+    """Turn integers into reals: a weight with a code, or the tensor that codes stand for."""
     value, scale, zero = node.get(0), node.known(1), node.known(2)
     _refuse_blocks(node)
     return reals(builder, value, scale, zero, int(node.attributes.get("axis", 1)))
@@ -72,7 +72,7 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
 
 
 def quantize(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
-    """Reals to integers: the code goes to the tensor, or to a copy of it if `shared` with readers of the reals."""
+    """Turn reals into integers: the code goes to the tensor, or to a copy of it if `shared` with readers of the reals."""
     scale, zero, axis = node.known(1), node.known(2), int(node.attributes.get("axis", 1))
     _refuse_blocks(node)
     kind = "uint8"
@@ -161,7 +161,7 @@ def _numpy(kind: str) -> Any:
 
 
 def quant(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
-    """Quant of QONNX and Brevitas: reals rounded to codes of any number of bits, and read as reals again."""
+    """Append Quant of QONNX and Brevitas: reals rounded to codes of any number of bits, and read as reals again."""
     mode = text(node.attributes.get("rounding_mode", "ROUND")).upper()
     if mode not in ("ROUND", "HALF_EVEN"):
         raise NetworkError(f"rounding mode {mode} is not known; known: ROUND")
@@ -194,7 +194,7 @@ def _whole(values: AnyArray) -> bool:
 
 
 def _quant_code(scale: AnyArray, zero: AnyArray, low: int, high: int, shape: tuple[int, ...]) -> Stated:
-    """A code whose scale and zero point broadcast to the tensor, and vary along one axis at most."""
+    """Return a code whose scale and zero point broadcast to the tensor, and vary along one axis at most."""
     both = np.broadcast_shapes(scale.shape, zero.shape)
     full = (*(1,) * (len(shape) - len(both)), *both)
     varying = [axis for axis, n in enumerate(full) if n > 1]
@@ -207,7 +207,7 @@ def _quant_code(scale: AnyArray, zero: AnyArray, low: int, high: int, shape: tup
 
 
 def bipolar(builder: OnnxBuilder, node: Node, *, shared: bool) -> Value:
-    """BipolarQuant: scale where a value is at least 0, -scale elsewhere."""
+    """Append BipolarQuant: scale where a value is at least 0, -scale elsewhere."""
     value, scale = node.get(0), node.needed(1, "the scale")
     if isinstance(value, Array):
         value = value.real()

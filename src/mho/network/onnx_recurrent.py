@@ -82,7 +82,7 @@ def _of(array: Array, direction: int) -> Array:
 
 
 def _parted(array: Array, count: int) -> list[Array]:
-    """Part an array into equal runs of rows."""
+    """Split an array into equal runs of rows."""
     size = array.shape[0] // count
     return [rows(array, place * size, (place + 1) * size) for place in range(count)]
 
@@ -132,7 +132,7 @@ def _state(builder: OnnxBuilder, value: Value) -> str | None:
 
 
 def _recurrent(builder: OnnxBuilder, node: Node) -> tuple[Value, ...]:
-    """One layer in one or both directions: the hidden values of all steps, the last ones, and an LSTM's last cell."""
+    """Append one layer in one or both directions; return the hidden values of all steps, the last ones, an LSTM's last cell."""
     direction = text(node.attributes.get("direction", "forward"))
     if direction not in DIRECTIONS:
         raise NetworkError(f"unknown direction {direction!r}; {choices(direction, DIRECTIONS)}")

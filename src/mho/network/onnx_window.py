@@ -12,7 +12,7 @@ from mho.network.windowed import Geometry
 
 
 def _geometry(builder: OnnxBuilder, node: Node, x: str, kernel: list[int]) -> Geometry:
-    """Stride, padding and dilation of a window, whose padding may follow from sizes."""
+    """Return stride, padding and dilation of a window, whose padding may follow from sizes."""
     stated, automatic = _stated(node, len(kernel)), text(node.attributes.get("auto_pad", "NOTSET"))
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         sizes, upper = builder.shape(x)[2:], automatic == "SAME_UPPER"
@@ -24,7 +24,7 @@ def _geometry(builder: OnnxBuilder, node: Node, x: str, kernel: list[int]) -> Ge
 
 
 def _stated(node: Node, rank: int) -> Geometry:
-    """Stride, padding and dilation over some axes as a node states them."""
+    """Return stride, padding and dilation over some axes as a node states them."""
 
     def numbers(key: str, default: int, count: int) -> tuple[int, ...]:
         return tuple(int(n) for n in node.attributes.get(key, [default] * count))
@@ -41,7 +41,7 @@ def _convolution(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _transposed(builder: OnnxBuilder, node: Node) -> str:
-    """ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
+    """Append ConvTranspose; `output_shape` and SAME say how large the output is, and padding follows."""
     x, weight, attributes = node.tensor(), builder.array(node.get(1)), node.attributes
     rank, have = len(weight.shape) - 2, builder.shape(x)[2:]
     stated = _stated(node, rank)
@@ -89,7 +89,7 @@ def _global_pool(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _power_pool(builder: OnnxBuilder, node: Node) -> str:
-    """The p-th root of the sum of |x|^p over windows (LpPool), or over the whole image (GlobalLpPool)."""
+    """Append the p-th root of the sum of |x|^p over windows (LpPool), or over the whole image (GlobalLpPool)."""
     x, p = node.tensor(), float(node.attributes.get("p", 2))
     if node.attributes.get("ceil_mode", 0):
         raise NetworkError("a pooling by powers with ceil_mode is not known")
@@ -106,7 +106,7 @@ def _power_pool(builder: OnnxBuilder, node: Node) -> str:
 
 
 def _fold(builder: OnnxBuilder, node: Node) -> str:
-    """Col2Im."""
+    """Append Col2Im."""
     image, kernel = node.listed(1, "", "the image's shape"), node.listed(2, "", "the block's shape")
     return windowed.fold(builder, node.tensor(), image, kernel, _stated(node, len(kernel)))
 

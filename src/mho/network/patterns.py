@@ -132,7 +132,7 @@ def _replacement(network: _View, last: Layer) -> tuple[Layer | None, set[str]]:
 
 
 def _known(network: _View, group: list[str], source: str, last: Layer) -> Layer | None:
-    """The one layer that does the same as a group, if there is one."""
+    """Return the one layer that does the same as a group; None where there is none."""
     members = [network.layers[name] for name in group]
     if network.layers[source].shape != last.shape:
         return None
@@ -163,7 +163,7 @@ def _known(network: _View, group: list[str], source: str, last: Layer) -> Layer 
 
 
 def _shifts(members: Sequence[Layer]) -> list[float]:
-    """What may be epsilon: the positive numbers added in a group."""
+    """Return what may be epsilon: the positive numbers added in a group."""
     added = [
         float(layer.parameters["shift"])
         for layer in members

@@ -89,7 +89,7 @@ def _surround(layer: Convolution, x: AnyArray, dtype: np.dtype[Any], extra: int)
 
 
 def _shifted(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray) -> None:
-    """Stride 1: a kernel place is a shift of the flattened padded image, so unrolling copies long runs of memory.
+    """Convolve with stride 1: a kernel place is a shift of the flattened padded image, so unrolling copies long runs of memory.
 
     The products at the right edge, whose windows wrap into the next row, are computed and dropped.
     """
@@ -117,7 +117,7 @@ def _shifted(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray
 
 
 def _unrolled(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray) -> None:
-    """Any stride: unroll the windows and multiply."""
+    """Convolve with any stride: unroll the windows and multiply."""
     groups, rows, _ = weight.shape
     view = window_view(layer, padded(layer, x.astype(weight.dtype, copy=False), 0.0))
     unrolled = view.reshape(x.shape[0], groups, rows, -1)
@@ -125,7 +125,7 @@ def _unrolled(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArra
 
 
 def _by_channel(layer: Convolution, x: AnyArray, weight: AnyArray, target: AnyArray) -> None:
-    """One input channel a group (depthwise): add up place by place of the kernel."""
+    """Convolve one input channel a group (depthwise): add up place by place of the kernel."""
     groups, rows, columns = weight.shape
     view = window_view(layer, padded(layer, x.astype(weight.dtype, copy=False), 0.0))
     height, width = layer.shape[2:]

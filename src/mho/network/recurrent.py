@@ -45,7 +45,7 @@ def tanh(builder: Builder, x: str, part: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentCell(ABC):
-    """What happens in a step, in one direction.
+    """A recurrent cell of one direction, which appends one step at a time.
 
     `inputs` (gates H, I) and `hidden` (gates H, P) are the weights of inputs and of hidden values, `input_bias` and `hidden_bias`
     (gates H,); gates follow one another as `order` says, a letter each. `functions` as in the module's text. `clip`: what the
@@ -77,12 +77,12 @@ class RecurrentCell(ABC):
 
     @property
     def size(self) -> int:
-        """H, the values of a gate."""
+        """Return H, the number of values of a gate."""
         return self.inputs.shape[0] // len(self.order)
 
     @cached_property
     def bias(self) -> Array | None:
-        """What is added to the inputs' part: both biases."""
+        """Return what is added to the inputs' part: both biases."""
         return _sum(self.input_bias, self.hidden_bias)
 
     def project(self, x: str, part: str) -> str:
@@ -189,7 +189,7 @@ class Gru(RecurrentCell):
 
     @cached_property
     def bias(self) -> Array | None:
-        """As `RecurrentCell.bias`; but what gate n adds to the hidden values' product is reset with it."""
+        """Return both biases as `RecurrentCell.bias` does, but what gate n adds to the hidden values' product is reset with it."""
         if not self.reset_after or self.hidden_bias is None:
             return _sum(self.input_bias, self.hidden_bias)
         return _sum(self.input_bias, _where(self.hidden_bias, 0, 2 * self.size))
@@ -200,7 +200,7 @@ class Gru(RecurrentCell):
 
     @cached_property
     def _parts(self) -> tuple[Array, Array]:
-        """The hidden weights of gates z and r, and those of n."""
+        """Return the hidden weights of gates z and r, and those of n."""
         return rows(self.hidden, 0, 2 * self.size), rows(self.hidden, 2 * self.size, 3 * self.size)
 
     def step(self, projected: str, states: States, part: str) -> States:

@@ -45,7 +45,7 @@ class ResizedAxis:
 
 @dataclass(frozen=True)
 class Resizing:
-    """How to resize: mode, coordinates, rounding to the nearest, cubic coefficient, and what lies outside.
+    """The rule of resizing: mode, coordinates, rounding to the nearest, cubic coefficient, and what lies outside.
 
     `exclude_outside` gives elements beyond an edge no weight; `extrapolation` is the value of places outside the input
     where a region is cropped.

@@ -161,7 +161,7 @@ def operator_name(target: Any) -> str:
 
 
 def _module(node: fx.Node) -> tuple[str, bool]:
-    """Path of the module that made a node, and whether it is one of torch.nn."""
+    """Return the path of the module that made a node, and whether it is one of torch.nn."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     if not stack:
         return "", False

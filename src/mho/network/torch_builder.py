@@ -38,11 +38,11 @@ class Call:
     meta: Any
 
     def __getitem__(self, key: str) -> Value:
-        """Value of an argument."""
+        """Return the value of an argument."""
         return self.arguments[key]
 
     def get(self, key: str, default: Value = None) -> Value:
-        """Value of an argument that not every overload has."""
+        """Return the value of an argument that not every overload has."""
         return self.arguments.get(key, default)
 
     def axes(self, rank: int) -> list[int]:
@@ -53,12 +53,12 @@ class Call:
 
     @property
     def keep(self) -> bool:
-        """Whether axes that are reduced are kept with length 1."""
+        """Return whether axes that are reduced are kept with length 1."""
         return bool(self.get("keepdim", False))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the output."""
+        """Return the shape of the output."""
         return tuple(int(n) for n in self.meta.shape)
 
 
@@ -66,11 +66,11 @@ class TorchBuilder(Builder):
     """A builder that takes torch tensors where a weight or constant is wanted."""
 
     def array(self, tensor: torch.Tensor | None) -> Array | None:
-        """A weight: a view of the tensor's memory where that is float32, its shape alone on the meta device."""
+        """Return a weight: a view of the tensor's memory where that is float32, its shape alone on the meta device."""
         return None if tensor is None else self.weight(tensor)
 
     def weight(self, tensor: torch.Tensor) -> Array:
-        """Like `array`, for a weight that must be there. The same view of the same memory is the same weight."""
+        """Return what `array` does, for a weight that must be there. The same view of the same memory is the same weight."""
         if not isinstance(tensor, torch.Tensor):
             raise NetworkError("a weight is computed from an input, which is not known for this operator")
         memory = tensor.untyped_storage()._cdata

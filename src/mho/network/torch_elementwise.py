@@ -18,7 +18,7 @@ from mho.network.types import BOOL, REAL, promoted
 
 
 def _number(value: Any) -> float | None:
-    """A Python number, or a tensor of one known element; None for anything else."""
+    """Return a Python number, or the one known element of a tensor, as a number; None for anything else."""
     if isinstance(value, bool | int | float):
         return float(value)
     if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_meta and value.dim() == 0:
@@ -34,7 +34,7 @@ def _first(call: Call) -> str:
 
 
 def _activation(function: str, **parameters: float | tuple[str, float]) -> Handler:
-    """A handler whose parameters are numbers, or come from arguments: parameter=(argument, default)."""
+    """Return a handler whose parameters are numbers, or come from arguments: parameter=(argument, default)."""
 
     def value(call: Call, parameter: float | tuple[str, float]) -> float:
         if not isinstance(parameter, tuple):
@@ -76,7 +76,7 @@ def _round(builder: TorchBuilder, call: Call) -> str:
 
 
 def _prelu(builder: TorchBuilder, call: Call) -> str:
-    """max(x, 0) + slope[c] * min(x, 0)."""
+    """Append max(x, 0) + slope[c] * min(x, 0)."""
     x, weight = call["self"], call["weight"]
     slope = _number(weight.reshape(())) if weight.numel() == 1 and not weight.is_meta else None
     if slope is not None:
@@ -114,7 +114,7 @@ def _clamp(builder: TorchBuilder, call: Call) -> str:
 
 
 def _arithmetic(function: str, *, reverse: bool = False) -> Handler:
-    """Two operands, one of which may be a number: add and subtract scale the second by `alpha`."""
+    """Return the handler of two operands, one of which may be a number: add and subtract scale the second by `alpha`."""
 
     def handle(builder: TorchBuilder, call: Call) -> str:
         left, right, alpha = call["self"], call["other"], call.get("alpha", 1)
@@ -148,7 +148,7 @@ def _rounded(builder: TorchBuilder, x: str, rounding: str) -> str:
 
 
 def _exact(builder: TorchBuilder, function: str, left: Any, right: Any, kind: str, rounding: str | None) -> str:
-    """Arithmetic of integers and truths, in the type of the result; a quotient is rounded down or cut off."""
+    """Append arithmetic of integers and truths, in the type of the result; a quotient is rounded down or cut off."""
     a, b = (_typed(builder, side, kind) for side in (left, right))
     if function == "divide" and rounding == "floor":
         rest = builder.elementwise("modulo", a, b, "rest")
@@ -159,7 +159,7 @@ def _exact(builder: TorchBuilder, function: str, left: Any, right: Any, kind: st
 
 
 def _typed(builder: TorchBuilder, value: Any, kind: str) -> str:
-    """An operand in a type: a tensor converted, a number as a constant."""
+    """Return an operand in a type: a tensor converted, a number as a constant."""
     if isinstance(value, str):
         return builder.convert(value, kind, kind)
     number = value if isinstance(value, torch.Tensor) else torch.tensor(value)
@@ -167,7 +167,7 @@ def _typed(builder: TorchBuilder, value: Any, kind: str) -> str:
 
 
 def _paired(function: str, kind: Callable[[TorchBuilder, Call], str]) -> Handler:
-    """Two operands, one of which may be a number, in a type."""
+    """Return the handler of two operands, one of which may be a number, in a type."""
 
     def handle(builder: TorchBuilder, call: Call) -> str:
         meeting = kind(builder, call)
@@ -189,7 +189,7 @@ def _bits(function: str) -> Handler:
 
 
 def _common(builder: TorchBuilder, call: Call) -> str:
-    """The type in which torch compares operands: reals where one is real; a number takes the tensor's kind."""
+    """Return the type in which torch compares operands: reals where one is real; a number takes the tensor's kind."""
     sides = [call["self"], call["other"]]
     tensors = [side for side in sides if not isinstance(side, bool | int | float)]
     types = [builder.types[side] if isinstance(side, str) else type_name(side.dtype) for side in tensors]
@@ -217,12 +217,12 @@ def _with_number(builder: TorchBuilder, function: str, x: str, c: float, *, turn
 
 
 def _masked_fill(builder: TorchBuilder, call: Call) -> str:
-    """X where the mask is false, a number elsewhere."""
+    """Append x where the mask is false, and a number elsewhere."""
     return _chosen(builder, call["mask"], call["value"], call["self"], call)
 
 
 def _chosen(builder: TorchBuilder, condition: Any, left: Any, right: Any, call: Call) -> str:
-    """One operand where the condition is true, the other elsewhere; minus infinity is the lowest float32."""
+    """Append one operand where the condition is true, the other elsewhere; minus infinity is the lowest float32."""
     kind = type_name(call.meta.dtype)
     sides = [max(side, LOWEST) if isinstance(side, float) else side for side in (left, right)]
     selected = builder.select(_typed(builder, condition, BOOL), *(_typed(builder, side, kind) for side in sides))
@@ -230,7 +230,7 @@ def _chosen(builder: TorchBuilder, condition: Any, left: Any, right: Any, call: 
 
 
 def _cast(builder: TorchBuilder, call: Call) -> str:
-    """To reals, integers or truths; floating types are all reals."""
+    """Append a conversion to reals, integers or truths; floating types are all reals."""
     return builder.convert(call["self"], type_name(getattr(call.meta, "dtype", torch.float32)))
 
 
@@ -240,13 +240,13 @@ def _floor_divide(builder: TorchBuilder, call: Call) -> Value:
 
 
 def _truncate(builder: TorchBuilder, call: Call) -> str:
-    """Sign times the floor of the magnitude."""
+    """Append the sign times the floor of the magnitude."""
     size = builder.activation(builder.activation(_first(call), "absolute", part="size"), "floor", part="floor")
     return builder.elementwise("multiply", builder.activation(_first(call), "sign", part="sign"), size)
 
 
 def _threshold(builder: TorchBuilder, call: Call) -> str:
-    """X above the threshold, else a value."""
+    """Append x above the threshold, and a value elsewhere."""
     x, limit, value = call["self"], float(call["threshold"]), float(call["value"])
     if value == 0.0:
         return builder.activation(x, "threshold", {"threshold": limit})

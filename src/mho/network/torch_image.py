@@ -10,7 +10,7 @@ from mho.network.torch_builder import Call, Handler, TorchBuilder, ranks
 
 
 def _upsample(mode: str, nearest: str = "floor") -> Handler:
-    """Upsample_nearest, _linear, _bilinear, _trilinear, _bicubic: torch says how large the output is."""
+    """Return the handler of upsample_nearest, _linear, _bilinear, _trilinear or _bicubic: torch says how large the output is."""
 
     def handle(builder: TorchBuilder, call: Call) -> str:
         x: str = call.get("input", call.get("self"))
@@ -79,7 +79,7 @@ def _channel_shuffle(builder: TorchBuilder, call: Call) -> str:
 
 
 def _unfold(builder: TorchBuilder, call: Call) -> str:
-    """Windows of one axis, their elements as a last axis."""
+    """Append the windows of one axis, their elements as a last axis."""
     x, axis, size, step = call["self"], call["dimension"], int(call["size"]), int(call["step"])
     shape = builder.shape(x)
     axis = axis_of(axis, len(shape))
@@ -91,7 +91,7 @@ def _unfold(builder: TorchBuilder, call: Call) -> str:
 
 
 def _windows(builder: TorchBuilder, call: Call) -> str:
-    """im2col: windows of an image as columns, (B, C kh kw, windows)."""
+    """Append the windows of an image as columns (im2col): (B, C kh kw, windows)."""
     x: str = call["self"]
     batch, channels, *_ = builder.shape(x)
     (kh, kw), (sy, sx), (py, px), (dy, dx) = (

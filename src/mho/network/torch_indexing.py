@@ -14,7 +14,7 @@ from mho.network.types import BOOL
 
 
 def _index(builder: TorchBuilder, call: Call) -> str:
-    """x[a, b, ...] and index_select: places along one axis or several, broadcast against each other."""
+    """Append x[a, b, ...] or index_select: places along one axis or several, broadcast against each other."""
     x: str = builder.tensor(call["self"])
     indices: Any = call.get("index", call.get("indices"))
     if not isinstance(indices, list | tuple):
@@ -38,7 +38,7 @@ def _index(builder: TorchBuilder, call: Call) -> str:
 
 
 def _places(item: Any) -> Any:
-    """A mask that is known as its places; one that is not gives a tensor of no fixed size."""
+    """Return a known mask as its places; one that is not known gives a tensor of no fixed size."""
     if isinstance(item, torch.Tensor) and item.dtype in (torch.bool, torch.uint8):
         axes = item.nonzero(as_tuple=True)
         if len(axes) != 1:
@@ -48,7 +48,7 @@ def _places(item: Any) -> Any:
 
 
 def _along(builder: TorchBuilder, x: str, axis: int, index: Any) -> str:
-    """Elements of one axis."""
+    """Append elements of one axis."""
     if isinstance(index, torch.Tensor) and not index.is_meta and index.dim() == 1 and index.numel():
         size = builder.shape(x)[axis]
         return builder.take(x, axis, [int(i) % size for i in index])
@@ -63,7 +63,7 @@ def _integers(builder: TorchBuilder, index: Any) -> str:
 
 
 def _coordinates(builder: TorchBuilder, indices: list[Any]) -> str:
-    """Places along several axes, broadcast, as coordinates in a last axis of their own."""
+    """Append places along several axes, broadcast, as coordinates in a last axis of their own."""
     if all(isinstance(item, torch.Tensor) for item in indices):
         together = np.broadcast_shapes(*(tuple(item.shape) for item in indices))
         return builder.tensor(torch.stack([item.expand(together) for item in indices], dim=-1).to(torch.int64))
@@ -100,21 +100,21 @@ def _product(builder: TorchBuilder, call: Call) -> str:
 
 
 def _truth(builder: TorchBuilder, call: Call) -> str:
-    """All and any: the least and the largest of truths."""
+    """Append all or any: the least or the largest of truths."""
     x = builder.convert(call["self"], BOOL, "truth")
     function = "minimum" if call.operator == "all" else "maximum"
     return builder.reduce(x, function, call.axes(len(builder.shape(x))), keep=call.keep)
 
 
 def _triangle(builder: TorchBuilder, call: Call) -> str:
-    """Triu and tril: the elements above or below a diagonal, 0 elsewhere."""
+    """Append triu or tril: the elements above or below a diagonal, 0 elsewhere."""
     x, diagonal = call["self"], int(call["diagonal"])
     mask = getattr(torch.ones(builder.shape(x)[-2:], dtype=torch.bool), call.operator)(diagonal)
     return builder.select(builder.tensor(mask), x, builder.tensor(torch.zeros((), dtype=call.meta.dtype)))
 
 
 def _one_hot(builder: TorchBuilder, call: Call) -> str:
-    """A new last axis with 1 at the place that an index says."""
+    """Append a new last axis with 1 at the place that an index says."""
     count, x = call.shape[-1], call["self"]
     apart = builder.reshape(x, (*builder.shape(x), 1), "apart")
     hot = builder.elementwise("equal", apart, builder.tensor(torch.arange(count)), "equal")
@@ -122,7 +122,7 @@ def _one_hot(builder: TorchBuilder, call: Call) -> str:
 
 
 def _filled(builder: TorchBuilder, call: Call) -> torch.Tensor:
-    """A tensor of one number, of the shape of one that depends on inputs."""
+    """Return a tensor of one number, of the shape of one that depends on inputs."""
     value = {"zeros": 0, "ones": 1}.get(
         call.operator.removeprefix("new_").removesuffix("_like"), call.get("fill_value")
     )

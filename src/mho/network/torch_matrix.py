@@ -16,7 +16,7 @@ from mho.network.types import BOOL
 
 
 def _linear(builder: TorchBuilder, call: Call) -> str:
-    """Input @ weight.T + bias."""
+    """Append input @ weight.T + bias."""
     weight = call["weight"]
     right = builder.swap(weight, -1, -2, "transpose") if isinstance(weight, str) else weight.t()
     return _product(builder, call["input"], right, call["bias"])
@@ -28,7 +28,7 @@ def _matmul(builder: TorchBuilder, call: Call) -> str:
 
 
 def _scaled_product(builder: TorchBuilder, call: Call) -> str:
-    """Beta * self + alpha * (left @ right): addmm, addmv, baddbmm."""
+    """Append beta * self + alpha * (left @ right): addmm, addmv, baddbmm."""
     left = call.get("mat1", call.get("batch1", call.get("mat")))
     right = call.get("mat2", call.get("batch2", call.get("vec")))
     alpha, beta, added = call["alpha"], call["beta"], call["self"]
@@ -47,7 +47,7 @@ def _scaled_product(builder: TorchBuilder, call: Call) -> str:
 
 
 def _product(builder: TorchBuilder, left: Any, right: Any, bias: Any) -> str:
-    """Left @ right + bias, either side and the bias known or not."""
+    """Append left @ right + bias, either side and the bias known or not."""
     a, b = builder.operand(left), builder.operand(right)
     if bias is None or (not isinstance(bias, str) and not (isinstance(a, str) and isinstance(b, str))):
         return contraction.matmul(builder, a, b, builder.array(bias))
@@ -59,7 +59,7 @@ def _einsum(builder: TorchBuilder, call: Call) -> str:
 
 
 def _attention(builder: TorchBuilder, call: Call) -> str:
-    """softmax(Q K^T * scale + mask) V (torch.nn.functional.scaled_dot_product_attention)."""
+    """Append softmax(Q K^T * scale + mask) V (torch.nn.functional.scaled_dot_product_attention)."""
     if call["dropout_p"]:
         raise NetworkError("attention with dropout is not known; call module.eval() first")
     query, key, value = (builder.tensor(call[name]) for name in ("query", "key", "value"))
@@ -99,7 +99,7 @@ def _batch_norm(builder: TorchBuilder, call: Call) -> str:
 
 
 def _statistics(builder: TorchBuilder, call: Call) -> tuple[Array, Array]:
-    """Scale and offset of a batch normalisation: (x - mean) / sqrt(variance + eps) * weight + bias, in float64."""
+    """Return scale and offset of a batch normalisation: (x - mean) / sqrt(variance + eps) * weight + bias, in float64."""
     mean, variance = call["running_mean"].detach(), call["running_var"].detach()
     if mean.is_meta:
         return Array(tuple(mean.shape)), Array(tuple(mean.shape))
@@ -113,7 +113,7 @@ def _statistics(builder: TorchBuilder, call: Call) -> tuple[Array, Array]:
 
 
 def _norm(builder: TorchBuilder, call: Call, function: str, *, axes: int = 1, groups: int = 1) -> str:
-    """A normalisation from the input's own statistics."""
+    """Append a normalisation from the input's own statistics."""
     scale, offset = builder.array(call["weight"]), builder.array(call.get("bias"))
     epsilon = torch.finfo(call.meta.dtype).eps if call["eps"] is None else call["eps"]
     return builder.normalise(call["input"], function, float(epsilon), scale, offset, axes=axes, groups=groups)
@@ -130,7 +130,7 @@ def _instance_norm(builder: TorchBuilder, call: Call) -> str:
 
 
 def _embedding_bag(builder: TorchBuilder, call: Call) -> tuple[str, None, None, None]:
-    """Bags of one length each: rows looked up and summed, averaged or compared over the bag."""
+    """Append bags of one length each: rows looked up and summed, averaged or compared over the bag."""
     indices, offsets = call["indices"], call["offsets"]
     bags = call.meta[0].shape[0]
     if call["per_sample_weights"] is not None or call.get("padding_idx", -1) not in (None, -1):
@@ -155,7 +155,7 @@ def _reduce(builder: TorchBuilder, call: Call) -> str:
 
 
 def _extreme(builder: TorchBuilder, call: Call) -> str | tuple[str, None]:
-    """Max and min: of two tensors, or over one axis with the places (which are not known)."""
+    """Append max or min: of two tensors, or over one axis with the places (which are not known)."""
     function = {"max": "maximum", "min": "minimum"}[call.operator]
     if "other" in call.arguments:
         return builder.elementwise(function, builder.tensor(call["self"]), builder.tensor(call["other"]))

@@ -24,7 +24,7 @@ def _dropout(builder: TorchBuilder, call: Call) -> str:
 
 
 def _reshape(builder: TorchBuilder, call: Call) -> str:
-    """view, reshape, flatten, unflatten, squeeze, unsqueeze: torch says what the shape becomes."""
+    """Append view, reshape, flatten, unflatten, squeeze or unsqueeze: torch says what the shape becomes."""
     return builder.reshape(call["self"], call.shape)
 
 
@@ -85,7 +85,7 @@ def _narrow(builder: TorchBuilder, call: Call) -> str:
 
 
 def _split(builder: TorchBuilder, call: Call) -> tuple[str, ...]:
-    """split, split_with_sizes, chunk: torch says how long the pieces are."""
+    """Append the pieces of split, split_with_sizes or chunk: torch says how long they are."""
     axis, start, pieces = call["dim"], 0, []
     for piece in call.meta:
         size = int(piece.shape[axis])

@@ -45,7 +45,7 @@ def _states(builder: TorchBuilder, value: Value) -> tuple[Value, ...]:
 
 
 def _layers(builder: TorchBuilder, call: Call) -> tuple[Value, ...]:
-    """Several layers in one or both directions. Returns the hidden values of all steps, then the last states."""
+    """Append several layers in one or both directions; return the hidden values of all steps, then the last states."""
     if call.get("batch_sizes") is not None:
         raise NetworkError("packed sequences are not known; give sequences of one length")
     if call["train"] and call["dropout"]:
@@ -71,7 +71,7 @@ def _layers(builder: TorchBuilder, call: Call) -> tuple[Value, ...]:
 
 
 def _single(builder: TorchBuilder, call: Call) -> Value:
-    """One step of one layer."""
+    """Append one step of one layer."""
     weights = [call["w_ih"], call["w_hh"]]
     if call["b_ih"] is not None:
         weights += [call["b_ih"], call["b_hh"]]

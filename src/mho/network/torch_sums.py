@@ -11,7 +11,7 @@ from mho.network.torch_builder import Call, Handler, TorchBuilder
 
 
 def _norm(builder: TorchBuilder, call: Call) -> str:
-    """The 1-norm, the 2-norm, or the largest magnitude."""
+    """Append the 1-norm, the 2-norm, or the largest magnitude."""
     x: str = call["self"]
     order, axes = call.get("ord", call.get("p", 2)), call.axes(len(builder.shape(x)))
     order = 2.0 if order is None else float(order)
@@ -29,7 +29,7 @@ def _log_sum_exp(builder: TorchBuilder, call: Call) -> str:
 
 
 def _deviation(builder: TorchBuilder, call: Call) -> str:
-    """The mean square of x - mean, times n / (n - correction); std is its root."""
+    """Append the mean square of x - mean, times n / (n - correction); std is its root."""
     x: str = call["self"]
     axes = call.axes(len(builder.shape(x)))
     count = math.prod(builder.shape(x)[axis] for axis in axes)
@@ -43,7 +43,7 @@ def _deviation(builder: TorchBuilder, call: Call) -> str:
 
 
 def _cosine(builder: TorchBuilder, call: Call) -> str:
-    """X . y / (max(|x|, eps) max(|y|, eps)) along an axis."""
+    """Append x . y / (max(|x|, eps) max(|y|, eps)) along an axis."""
     x, y = builder.tensor(call["x1"]), builder.tensor(call["x2"])
     axis, eps = int(call["dim"]), float(call["eps"])
     lengths = []
@@ -56,7 +56,7 @@ def _cosine(builder: TorchBuilder, call: Call) -> str:
 
 
 def _tensordot(builder: TorchBuilder, call: Call) -> str:
-    """Sums over pairs of axes: those that tensordot tells, the last ones of inner, none of outer."""
+    """Append sums over pairs of axes: those that tensordot tells, the last ones of inner, none of outer."""
     sides = [builder.operand(call[key]) for key in ("self", "vec2" if "vec2" in call.arguments else "other")]
     first, second = ([f"{side} {i}" for i in range(len(builder.shape_of(x)))] for side, x in enumerate(sides))
     pairs = (
@@ -71,7 +71,7 @@ def _tensordot(builder: TorchBuilder, call: Call) -> str:
 
 
 def _combined(builder: TorchBuilder, call: Call) -> str:
-    """Addcmul and addcdiv: x + value * a * b, or a / b."""
+    """Append addcmul or addcdiv: x + value * a * b, or a / b."""
     function = "multiply" if call.operator == "addcmul" else "divide"
     result = builder.elementwise(function, builder.tensor(call["tensor1"]), builder.tensor(call["tensor2"]), function)
     return builder.elementwise(
@@ -80,7 +80,7 @@ def _combined(builder: TorchBuilder, call: Call) -> str:
 
 
 def _lerp(builder: TorchBuilder, call: Call) -> str:
-    """X + weight * (end - x)."""
+    """Append x + weight * (end - x)."""
     x, weight = builder.tensor(call["self"]), call["weight"]
     apart = builder.elementwise("subtract", builder.tensor(call["end"]), x, "apart")
     if isinstance(weight, int | float):

@@ -13,13 +13,13 @@ from mho.network.windowed import Geometry
 
 
 def _sizes(value: Any, rank: int) -> tuple[int, ...]:
-    """A number for each axis, given for all at once or for each."""
+    """Return a number for each axis, given for all at once or for each."""
     sizes = [value] if isinstance(value, int) else [int(n) for n in value]
     return tuple(sizes * rank if len(sizes) == 1 else sizes)
 
 
 def _known(call: Call) -> tuple[str, torch.Tensor]:
-    """The input, which depends on the network's inputs, and the weights, which do not."""
+    """Return the input, which depends on the network's inputs, and the weights, which do not."""
     x, weight = call["input"], call["weight"]
     if not isinstance(x, str) or not isinstance(weight, torch.Tensor):
         raise NetworkError("a convolution whose weights are computed from an input is not known")
@@ -42,7 +42,7 @@ def _convolution(builder: TorchBuilder, call: Call) -> str:
 
 
 def _transposed(builder: TorchBuilder, call: Call) -> str:
-    """Torch says how large the output is."""
+    """Append a transposed convolution; torch says how large the output is."""
     x, weight = _known(call)
     rank = weight.dim() - 2
     before = _sizes(call["padding"], rank)
@@ -78,7 +78,7 @@ def _adaptive_pool(builder: TorchBuilder, call: Call) -> str:
 
 
 def _fold(builder: TorchBuilder, call: Call) -> str:
-    """Windows added up to the image that they lie in (torch.nn.functional.fold)."""
+    """Append the image in which windows lie, added up (torch.nn.functional.fold)."""
     kernel, stride, pad, dilation = (_sizes(call[key], 2) for key in ("kernel_size", "stride", "padding", "dilation"))
     image = [int(n) for n in call["output_size"]]
     return windowed.fold(builder, call["self"], image, kernel, Geometry(stride, pad, pad, dilation))

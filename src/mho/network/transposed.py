@@ -24,7 +24,7 @@ MOST_PHASES = 1024
 
 @dataclass(frozen=True)
 class Phase:
-    """What the outputs r, r + stride, ... of one axis read.
+    """One phase of an axis: what the outputs r, r + stride, ... read.
 
     `taps` of the kernel starting at `first`, `step` apart, meet inputs `dilation` apart; `before` and `after` are the zeros
     around the input, or where negative the inputs left out.

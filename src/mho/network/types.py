@@ -33,7 +33,7 @@ def promoted(types: Sequence[str]) -> str:
 
 
 def element_bytes(kind: str) -> int:
-    """Bytes that a tensor of this type takes an element where it is not coded: truths and integers of 8 bits 1, of 16 bits 2,
+    """Return the bytes of an element of this type where it is not coded: truths and integers of 8 bits take 1, of 16 bits 2,
     others and reals 4 (indices of 64 bits travel as 32).
     """
     return {BOOL: 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2}.get(kind, 4)

@@ -24,7 +24,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """Stride, padding in front and behind, and dilation, one number for each axis."""
+    """The geometry of windows: stride, padding in front and behind, and dilation, one number for each axis."""
 
     stride: tuple[int, ...]
     before: tuple[int, ...]
@@ -38,7 +38,7 @@ class Geometry:
 
     @property
     def image(self) -> tuple[Pair, tuple[int, int, int, int], Pair]:
-        """Stride, padding (top, left, bottom, right) and dilation over two axes, or over one and a height of 1."""
+        """Return stride, padding (top, left, bottom, right) and dilation over two axes, or over one and a height of 1."""
         whole = self if len(self.stride) == 2 else self.of(-1, 0)
         (top, left), (bottom, right) = whole.before, whole.after
         return (whole.stride[0], whole.stride[1]), (top, left, bottom, right), (whole.dilation[0], whole.dilation[1])
@@ -136,7 +136,7 @@ def transposed(
 def _transposed_volume(
     builder: Builder, x: str, weight: Array, bias: Array | None, geometry: Geometry, size: Sizes, groups: int
 ) -> str:
-    """Each phase of depth is a transposed convolution of images, the slices that it reads being channels."""
+    """Append a transposed convolution of images for each phase of depth; the slices that a phase reads are its channels."""
     batch, channels, depth = builder.shape(x)[:3]
     deep, (high, wide), outputs = weight.shape[2], size[1:], weight.shape[1] * groups
     stride, (top, left, _, _), dilation = geometry.of(1, 2).image

@@ -94,7 +94,7 @@ class Elementwise(Pointwise):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Select(Pointwise):
-    """Of three tensors, broadcast: elements of the second where the first is true, of the third elsewhere."""
+    """Elements of the second of three broadcast tensors where the first is true, and of the third elsewhere."""
 
     kind: ClassVar[str] = "select"
     arity: ClassVar[tuple[int, int]] = (3, 3)

@@ -35,7 +35,7 @@ class Resample(AlongAxis):
 
     @property
     def taps(self) -> int:
-        """Elements that make one output."""
+        """Return the number of elements that make one output."""
         return len(self.places[0])
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:

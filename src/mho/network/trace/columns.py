@@ -17,7 +17,7 @@ BY_NAME = ("query", "row", "table", "weight")
 
 @dataclass(frozen=True)
 class LineOptions:
-    """How a text or Parquet file is read; None: as the file shows.
+    """The options by which a text or Parquet file is read; None: as the file shows.
 
     `query`, `table`, `row`, `weight`, `time`: columns, by name or by number from 1 on. `row` may be several, each a table of its
     own (names, or "15-40"). `ignored`: columns that are not read though they have such a name. `separator`, `header`: of a text
@@ -55,7 +55,7 @@ class ChosenColumns:
 
     @property
     def all(self) -> tuple[int, ...]:
-        """Every column that is read, once."""
+        """Return every column that is read, once."""
         return tuple(at for at in (self.query, *self.rows, self.table, self.weight, self.time) if at is not None)
 
 

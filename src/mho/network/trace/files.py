@@ -26,7 +26,7 @@ ARRAYS = ("bag", "row", "table", "weight")
 
 
 class Options(TypedDict, total=False):
-    """How a file is read, beyond its name. Of text and Parquet files: see `LineOptions`; what is not given, the file shows.
+    """The options by which a file is read. Of text and Parquet files: see `LineOptions`; what is not given, the file shows.
 
     Of .npz files: `bag` and `row` (`table`, `weight`) name arrays with the bag and the row of each look-up, in any order; without
     them it has arrays offsets (or indptr) and indices.

@@ -60,12 +60,12 @@ class LineFile:
 
     @property
     def parquet(self) -> bool:
-        """Whether it is a Parquet file."""
+        """Return whether this is a Parquet file."""
         return self.path.suffix in PARQUET
 
     @cached_property
     def source(self) -> TextFile:
-        """The file as text."""
+        """Return the file as text."""
         return TextFile(self.path, self.options)
 
     def otherwise(self, untidy: Untidy) -> LineFile:
@@ -80,7 +80,7 @@ class LineFile:
 
     @cached_property
     def chosen(self) -> ChosenColumns:
-        """The columns that are read."""
+        """Return the columns that are read."""
         if self.parquet:
             return choose(self.options, self._schema.names, True, str(self.path))
         form = self.source.form
@@ -88,7 +88,7 @@ class LineFile:
 
     @cached_property
     def known(self) -> KnownTables:
-        """What the file says of its tables: their names, where each is a column; and what it was taken for, where nobody said."""
+        """Return what the file says of its tables: their names, where each is a column; and what was guessed of its form."""
         with self._refusing():
             names = () if self.options.basket else self.chosen.names
             return KnownTables(names=names, origin=f"{self.path.name}{self._told()}")
@@ -264,7 +264,7 @@ class LineFile:
 
     @cached_property
     def _sorted(self) -> tuple[Piece]:
-        """All look-ups, those of a query together."""
+        """Return all look-ups, those of a query together."""
         blocks, count = [], 0
         for lines in self._lines(BLOCK):
             blocks.append(lines)

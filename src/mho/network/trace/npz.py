@@ -87,7 +87,7 @@ class NpzFile:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The arrays that it holds; TraceError where those that are needed are not among them."""
+        """Return the names of the arrays in the file. Raises TraceError where one that is needed is missing."""
         with opened(self.path, TraceError) as archive:
             arrays = frozenset(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
         needed = [name for name in (self.bag, self.row, self.table, self.weight) if name is not None]
@@ -119,7 +119,7 @@ class NpzFile:
 
     @cached_property
     def known(self) -> KnownTables:
-        """What the file says of its tables."""
+        """Return what the file says of its tables."""
         if self.bag is not None or not self.names.intersection(KNOWN[5:]):
             return KnownTables()
         arrays = self.names

@@ -50,7 +50,7 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class KnownTables:
-    """What a file says about itself as a whole: rows of the tables, their names and original ids, origin; None if it does not."""
+    """The tables as a file describes them: their rows, names and original ids, and its origin; None where it says nothing."""
 
     rows: tuple[int, ...] | None = None
     names: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ class Popularity(Protocol):
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every row as likely."""
+    """The law by which every row is equally popular."""
 
     def shares(self, rows: int) -> Shares:
         """Return each row's share of the look-ups: (rows,)."""
@@ -46,7 +46,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Zipf:
-    """The row of rank r (from 1 on) in proportion to r ** -exponent. TraceError where the exponent is not finite, or below 0."""
+    """The law of Zipf: the row of rank r (from 1 on) in proportion to r ** -exponent. TraceError if not finite, or below 0."""
 
     exponent: float = 1.0
 

@@ -31,7 +31,7 @@ class PowerLaw:
 
     @property
     def zipf(self) -> float:
-        """The exponent of frequency over rank that goes with it, 1 / (alpha - 1)."""
+        """Return the exponent of frequency over rank that belongs to alpha: 1 / (alpha - 1)."""
         return 1 / (self.alpha - 1)
 
 

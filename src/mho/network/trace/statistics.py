@@ -38,7 +38,7 @@ class ReuseBin:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a trace is like; shares are of 1.
+    """The statistics of a trace; shares are of 1.
 
     `distinct`: rows that are looked up. `repeats`: look-ups whose row stood in the bag before. `length_percentiles`: by percentage
     the least length that so many of the bags do not exceed. `reuse`: bins of rows by how often they are looked up. `head`: for
@@ -66,7 +66,7 @@ class Statistics:
 
     @property
     def lift(self) -> float | None:
-        """How much more often rows occur together than their popularity makes them: the one number of co-occurrence."""
+        """Return how much more often rows occur together than their popularity makes them: the one number of co-occurrence."""
         return self.cooccurrence.lift
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Statistics:
 
 @dataclass
 class _Gathered:
-    """What is kept while chunks go by: counts of rows and lengths, and evenly spread bags."""
+    """The counts of rows and lengths, and the evenly spread bags, that are kept while chunks go by."""
 
     counts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
@@ -187,7 +187,7 @@ def _reuse(values: npt.NDArray[np.int64], number: npt.NDArray[np.int64]) -> tupl
 
 @dataclass(frozen=True)
 class Unseen:
-    """How much of a test the history knows nothing of: shares of its look-ups, of its bags with such a look-up, of its rows."""
+    """The part of a test that its history never looks up: shares of its look-ups, of its bags with such a look-up, of its rows."""
 
     lookups: float
     bags: float

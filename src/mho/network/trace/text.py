@@ -59,7 +59,7 @@ def separator_of(option: str, file: str) -> str:
 
 @dataclass(frozen=True)
 class Form:
-    """How a text file is laid out.
+    """The layout of a text file.
 
     `columns`: the names in its header, or numbers from 1 on where it has none. `header`: whether its first line names columns.
     `skipped`: lines before the first record, blank ones included. `ragged`: lines do not have the same number of fields.
@@ -81,7 +81,7 @@ class TextFile:
 
     @cached_property
     def zipped(self) -> bool:
-        """Whether it is gzip-compressed: by its first bytes, not its name."""
+        """Return whether the file is gzip-compressed, by its first bytes, not its name."""
         with open(self.path, "rb") as stream:
             return stream.read(2) == b"\x1f\x8b"
 
@@ -91,7 +91,7 @@ class TextFile:
 
     @cached_property
     def _head(self) -> list[str]:
-        """The first lines, without their ends; TraceError for what is no text."""
+        """Return the first lines, without their ends. Raises TraceError for what is no text."""
         with self.open() as stream:
             head = stream.read(HEAD)
             whole = len(head) < HEAD
@@ -110,7 +110,7 @@ class TextFile:
 
     @cached_property
     def form(self) -> Form:
-        """How the file is laid out; TraceError where that cannot be told, with the option that says it."""
+        """Return how the file is laid out. Raises TraceError where that cannot be told, with the option that says it."""
         blank = next((at for at, line in enumerate(self._head) if line.strip()), None)
         if blank is None:
             raise TraceError(f"{self.path}: is empty")
@@ -284,7 +284,7 @@ class _Translated:
         return characters.replace(self.separator, INSIDE.encode())
 
     def close(self) -> None:
-        """Be closed; whoever opened the file closes it."""
+        """Do nothing: whoever opened the file closes it."""
         self.closed = True
 
 

@@ -94,12 +94,12 @@ class Trace(Shown):
 
     @property
     def bags(self) -> int:
-        """Number of bags."""
+        """Return the number of bags."""
         return len(self.offsets) - 1
 
     @property
     def lookups(self) -> int:
-        """Number of look-ups."""
+        """Return the number of look-ups."""
         return len(self.indices)
 
     @cached_property
@@ -109,17 +109,17 @@ class Trace(Shown):
 
     @cached_property
     def base(self) -> npt.NDArray[np.int64]:
-        """Where the rows of each table begin when those of all tables are counted through, and their number."""
+        """Return where the rows of each table begin when those of all tables are counted through, and their number."""
         return np.concatenate([[0], np.cumsum(self.rows)]).astype(np.int64)
 
     @property
     def total_rows(self) -> int:
-        """Rows of all tables."""
+        """Return the number of rows of all tables."""
         return sum(self.rows)
 
     @cached_property
     def flat(self) -> Indices:
-        """Each look-up's row, counted through all tables: int32 (look-ups,)."""
+        """Return each look-up's row, counted through all tables: int32 (look-ups,)."""
         if len(self.rows) == 1:
             return self.indices
         return (self.indices + np.repeat(self.base[self.tables], self.lengths)).astype(np.int32)

@@ -51,7 +51,7 @@ class TextNumbers:
 
     @property
     def names(self) -> npt.NDArray[np.str_]:
-        """The texts by number."""
+        """Return the texts by number."""
         return np.array(list(self.known), dtype=np.str_)
 
 

@@ -71,12 +71,12 @@ class DecoderConfiguration:
 
     @property
     def depth(self) -> int:
-        """Features of one head."""
+        """Return the number of features of one head."""
         return self.hidden // self.heads
 
     @property
     def parameters(self) -> int:
-        """Number of parameters: weights, embedding and normalisations."""
+        """Return the number of parameters: weights, embedding and normalisations."""
         return sum(math.prod(shape) for shape in tensors(self).values())
 
 

@@ -51,7 +51,7 @@ class DenseSizes:
 
     @property
     def products(self) -> int:
-        """Products of two vectors that the first hidden layer reads."""
+        """Return the number of products of two vectors that the first hidden layer reads."""
         return self.vectors * (self.vectors - 1) // 2 if self.pairs else 0
 
 

@@ -29,7 +29,7 @@ RESIDUE = 0.2
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a .safetensors file says besides its tensors; images are normalised as (pixel / 255 - mean) / deviation."""
+    """The metadata of a .safetensors file besides its tensors; images are normalised as (pixel / 255 - mean) / deviation."""
 
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
