@@ -88,11 +88,11 @@ class Core(Shown):
                 "give Core a wider one: inputs=(low, high)"
             )
         vectors = np.moveaxis(columns, -2, -1)
-        made = np.empty((*vectors.shape[:-1], self.shape[0]))
+        outputs = np.empty((*vectors.shape[:-1], self.shape[0]))
         if given.size:
             flat = np.ascontiguousarray(vectors.reshape(-1, self.shape[1]))
-            made = self._executor.run(flat)["product"].reshape(made.shape)
-        products = np.moveaxis(made, -1, -2)
+            outputs = self._executor.run(flat)["product"].reshape(outputs.shape)
+        products = np.moveaxis(outputs, -1, -2)
         return products[:, 0] if given.ndim == 1 else products
 
     def __rmatmul__(self, x: Any) -> NoReturn:

@@ -38,7 +38,7 @@ which no stream takes."""
 
 def printable(text: str, *, lines: bool = False) -> str:
     """Return a text with characters that a terminal would obey as their escapes; with `lines`, ends of lines stay."""
-    return _COMMANDS.sub(lambda found: "\n" if lines and found[0] == "\n" else ascii(found[0])[1:-1], text)
+    return _COMMANDS.sub(lambda match: "\n" if lines and match[0] == "\n" else ascii(match[0])[1:-1], text)
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:

@@ -297,11 +297,11 @@ def mark_of(field: FieldInfo) -> Mark:
 @cache
 def marks(model: type[BaseModel], prefix: str = "") -> Mapping[str, Mark]:
     """Return every dotted key of a model with its mark."""
-    found: dict[str, Mark] = {}
+    result: dict[str, Mark] = {}
     for name, field in model.model_fields.items():
         part = part_of(field)
-        found |= {f"{prefix}{name}": mark_of(field)} if part is None else marks(part, f"{prefix}{name}.")
-    return found
+        result |= {f"{prefix}{name}": mark_of(field)} if part is None else marks(part, f"{prefix}{name}.")
+    return result
 
 
 def varied(
@@ -385,9 +385,9 @@ def one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "literal", "int")))
     text = first["msg"].removeprefix("Value error, ")
-    told = f"{place}: {text[0].lower()}{text[1:]}"
+    message = f"{place}: {text[0].lower()}{text[1:]}"
     # A rule of our own says itself what is wrong.
-    return f"{place}: {text}" if "error" in first.get("ctx", {}) else f"{told}, not {first['input']!r}"
+    return f"{place}: {text}" if "error" in first.get("ctx", {}) else f"{message}, not {first['input']!r}"
 
 
 def shown(raw: Any) -> str:

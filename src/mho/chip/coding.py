@@ -123,13 +123,13 @@ class Coding:
         codes = np.arange(1 << self.weight_bits)
         signed = codes - self.base
         if self.name == "differential":
-            held = [np.maximum(np.sign(each) * signed, 0) // abs(each) for each in self.significance]
+            digits = [np.maximum(np.sign(each) * signed, 0) // abs(each) for each in self.significance]
         elif self.name == "twos_complement":
             low = signed & (self.base - 1)
-            held = [(signed < 0).astype(np.int64), *(low // each for each in self.significance[1:])]
+            digits = [(signed < 0).astype(np.int64), *(low // each for each in self.significance[1:])]
         else:
-            held = [codes // each for each in self.significance]
-        return (np.stack(held, axis=-1) & self.highest).astype(np.uint8)
+            digits = [codes // each for each in self.significance]
+        return (np.stack(digits, axis=-1) & self.highest).astype(np.uint8)
 
     def levels(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Return the levels that stand for codes, shape (*codes.shape, cells), the most significant cell first.

@@ -49,11 +49,11 @@ def digest(chip: Chip) -> str:
 def assumptions(chip: Chip) -> tuple[str, ...]:
     """Return every assumption in effect, each once."""
     texts: dict[str, None] = {}
-    for key, found in chip.provenance.items():
-        if found.value == "ideal":
-            texts[f"{key} is ideal (takes no time): {found.source.removeprefix('assumption:').strip()}"] = None
-        elif found.assumed:
-            texts[found.source] = None
+    for key, provenance in chip.provenance.items():
+        if provenance.value == "ideal":
+            texts[f"{key} is ideal (takes no time): {provenance.source.removeprefix('assumption:').strip()}"] = None
+        elif provenance.assumed:
+            texts[provenance.source] = None
     for use in chip.uses.values():
         if not use.named:
             texts[f"no component is named for {use.role}: it costs neither energy nor area"] = None
@@ -67,8 +67,8 @@ def assumptions(chip: Chip) -> tuple[str, ...]:
 def _values(chip: Chip) -> list[dict[str, Any]]:
     """Return one record a value: key, value and unit as the file gives them, and the source."""
     return [
-        {"key": key, "value": found.value, "unit": found.unit, "source": found.source}
-        for key, found in chip.provenance.items()
+        {"key": key, "value": provenance.value, "unit": provenance.unit, "source": provenance.source}
+        for key, provenance in chip.provenance.items()
     ]
 
 
@@ -130,7 +130,7 @@ def describe(chip: Chip) -> dict[str, Any]:
         "leakage_w": total.leakage_w.to_dict(),
         "notes": list(chip.notes),
         "sources": {
-            **{key: found.source for key, found in chip.provenance.items()},
+            **{key: provenance.source for key, provenance in chip.provenance.items()},
             **{f"components.{role}": "; ".join(use.source_texts) for role, use in chip.uses.items()},
         },
     }

@@ -34,12 +34,12 @@ class Banks(Mark):
         sources: dict[str, None] = {}
         for index, entry in enumerate(raw):
             where = f"{key}.{index}"
-            number, found = document.quantity(where, entry, "bytes", optional=("count",))
+            number, provenance = document.quantity(where, entry, "bytes", optional=("count",))
             count = entry.get("count", 1)
             if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:
                 raise document.fail(f"{where}.count", f"must be a whole number from 1 on, not {count!r}")
             sizes += [document.whole(where, number, "byte")] * count
-            sources[found.source] = None
+            sources[provenance.source] = None
         return tuple(sizes), Provenance(tuple(sizes), "byte", "; ".join(sources))
 
     def write(self, value: Any, source: str) -> Any:

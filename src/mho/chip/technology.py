@@ -72,13 +72,13 @@ class Component:
             number: float = raw["value"]
         elif "entries" in raw:
             given = self._argument(where, raw["by"], context)
-            found = {
+            values = {
                 _entry(self.document, f"{self.key}.{name}", entry): value for entry, value in raw["entries"].items()
             }
-            if given not in found:
-                there = ", ".join(f"{entry:g}" for entry in sorted(found))
+            if given not in values:
+                there = ", ".join(f"{entry:g}" for entry in sorted(values))
                 raise ChipError(f"{where}: no entry for {raw['by']} = {given:g}; there are entries for {there}")
-            number = found[given]
+            number = values[given]
         else:
             try:
                 number = self._formula(where, raw, context)
@@ -217,8 +217,8 @@ def _component(document: Document, key: str, raw: Any) -> Component:
         dimension = UNITS[unit][0] if isinstance(unit, str) and unit in UNITS else "number"
         if dimension not in PARAMETERS:
             raise document.fail(where, f"unit {unit!r} measures {dimension}; allowed: {', '.join(PARAMETERS)}")
-        parameters[name], found = document.quantity(where, entry, dimension)
-        texts.append(found.source)
+        parameters[name], provenance = document.quantity(where, entry, dimension)
+        texts.append(provenance.source)
     figures = {name: document.mapping(f"{key}.{name}", mapping[name]) for name in FIGURES if name in mapping}
     for name, figure in figures.items():
         _check_figure(document, f"{key}.{name}", figure, FIGURES[name])

@@ -70,9 +70,9 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
     packed = next((m for m in members if m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)), None)
     if packed is not None:
         raise ValueError(f"member {packed.filename!r} is compressed by another method than deflate")
-    held, most = sum(each.file_size for each in members), max(FREE, EXPANSION * size)
-    if held > most:
-        raise ValueError(f"its {size:,} bytes unpack to {held:,}; at most {most:,} are unpacked")
+    unpacked, most = sum(each.file_size for each in members), max(FREE, EXPANSION * size)
+    if unpacked > most:
+        raise ValueError(f"its {size:,} bytes unpack to {unpacked:,}; at most {most:,} are unpacked")
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ def read_array(archive: zipfile.ZipFile, name: str) -> AnyArray:
 def check_memory(size: float, what: str) -> None:
     """Refuse what this machine cannot hold, rather than be killed half-way: MemoryError says how much is needed."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if size > held:
-            raise MemoryError(f"({what} takes {size / 1e9:.1f} GB, this machine has {held / 1e9:.1f} GB)")
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if size > memory:
+            raise MemoryError(f"({what} takes {size / 1e9:.1f} GB, this machine has {memory / 1e9:.1f} GB)")
 
 
 class Npz(Mapping[str, AnyArray]):

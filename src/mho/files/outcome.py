@@ -38,9 +38,9 @@ class Outcome(Shown):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Rebuild what `to_dict` gave. OptionError where it is of another schema, or not whole."""
-        found = content.get("schema") if isinstance(content, Mapping) else None
-        if found != cls.schema:
-            raise OptionError(f"this is no outcome of schema {cls.schema!r}: its schema is {found!r}")
+        schema = content.get("schema") if isinstance(content, Mapping) else None
+        if schema != cls.schema:
+            raise OptionError(f"this is no outcome of schema {cls.schema!r}: its schema is {schema!r}")
         try:
             return cls._read(content)
         except KeyError as lacking:

@@ -173,16 +173,16 @@ def _used(module: str, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
 
 def _attributes(tree: ast.AST) -> set[tuple[str, ...]]:
     """Return what is taken from the package itself: "number", "quantise" for `mho.number.quantise`."""
-    found = set()
+    chains = set()
     for node in ast.walk(tree):
         chain: list[str] = []
         while isinstance(node, ast.Attribute):
             chain.insert(0, node.attr)
             node = node.value
         if chain and isinstance(node, ast.Name) and node.id == _PACKAGE:
-            found.add(tuple(chain))
+            chains.add(tuple(chain))
     # A longer chain says more than its beginning.
-    return {chain for chain in found if not any(other[: len(chain)] == chain != other for other in found)}
+    return {chain for chain in chains if not any(other[: len(chain)] == chain != other for other in chains)}
 
 
 def _bound(statement: ast.stmt) -> set[str]:

@@ -178,7 +178,7 @@ def json_text(content: Any, **layout: Any) -> str:
         raise OutputError(
             f"the result is beyond the range of numbers: {place} is not finite; some value of the chip or an option is out of reach"
         ) from None
-    return _NOT_SHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _NOT_SHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 _NOT_SHOWN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

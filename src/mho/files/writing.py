@@ -143,15 +143,15 @@ def _remove(path: Path) -> None:
 
 def _make(folder: Path) -> list[Path]:
     """Make a folder and those above it; return those that were made, innermost last."""
-    made: list[Path] = []
+    folders: list[Path] = []
     try:
         for each in reversed(_missing(folder)):
             each.mkdir(exist_ok=True)
-            made.append(each)
+            folders.append(each)
     except OSError as error:
-        _unmake(made)
+        _unmake(folders)
         raise refusal(folder, error) from None
-    return made
+    return folders
 
 
 def _missing(folder: Path) -> list[Path]:
@@ -166,8 +166,8 @@ def _missing(folder: Path) -> list[Path]:
     return missing
 
 
-def _unmake(made: list[Path]) -> None:
-    for folder in reversed(made):
+def _unmake(folders: list[Path]) -> None:
+    for folder in reversed(folders):
         with contextlib.suppress(OSError):
             folder.rmdir()
 
@@ -195,12 +195,12 @@ def save_files(files: Mapping[str, str | bytes], folder: str | Path) -> tuple[Pa
     """
     folder = Path(folder)
     paths = {folder / name: _text(content) for name, content in files.items()}
-    made: list[Path] = []
+    new_folders: list[Path] = []
     try:
         for place in dict.fromkeys([folder, *(path.parent for path in paths)]):
-            made += _make(place)
+            new_folders += _make(place)
         _write_all(paths)
     except BaseException:
-        _unmake(made)
+        _unmake(new_folders)
         raise
     return tuple(paths)

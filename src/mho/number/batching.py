@@ -14,11 +14,11 @@ def fixed(network: Network) -> frozenset[str]:
     """Return the names of the tensors that depend on no input: constants and what is computed from them
     alone.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for layer in network.layers:
-        if not isinstance(layer, Input) and all(name in found for name in layer.inputs):
-            found.add(layer.name)
-    return frozenset(found)
+        if not isinstance(layer, Input) and all(name in names for name in layer.inputs):
+            names.add(layer.name)
+    return frozenset(names)
 
 
 def batchable(network: Network) -> bool:

@@ -59,34 +59,34 @@ def calibrate(
 
     def extremes(name: str, values: npt.NDArray[Any]) -> None:
         if name in groups:
-            found = seen[groups[name]]
-            found.low = min(found.low, float(values.min()))
-            found.high = max(found.high, float(values.max()))
+            extent = seen[groups[name]]
+            extent.low = min(extent.low, float(values.min()))
+            extent.high = max(extent.high, float(values.max()))
 
     run_float(network, samples, chunk=chunk, observe=extremes)
-    for name, found in seen.items():
-        if not (np.isfinite(found.low) and np.isfinite(found.high)):
+    for name, extent in seen.items():
+        if not (np.isfinite(extent.low) and np.isfinite(extent.high)):
             raise NumberError(f"tensor {name!r} of {network.name} is not finite on the calibration samples")
     exact = set(whole)
     if range != "minmax":
 
         def count(name: str, values: npt.NDArray[Any]) -> None:
             if name in groups and groups[name] not in exact:
-                found = seen[groups[name]]
-                if found.low < found.high:
-                    counts, _ = np.histogram(values, bins=BINS, range=(found.low, found.high))
-                    found.counts = counts if found.counts is None else found.counts + counts
+                extent = seen[groups[name]]
+                if extent.low < extent.high:
+                    counts, _ = np.histogram(values, bins=BINS, range=(extent.low, extent.high))
+                    extent.counts = counts if extent.counts is None else extent.counts + counts
 
         run_float(network, samples, chunk=chunk, observe=count)
-    return {name: _code(found, bits, range) for name, found in seen.items()}
+    return {name: _code(extent, bits, range) for name, extent in seen.items()}
 
 
-def _code(found: _Seen, bits: int, range: str) -> Affine:
+def _code(extent: _Seen, bits: int, range: str) -> Affine:
     """Choose the code of one tensor from what was seen of it."""
-    low, high = found.low, found.high
-    if found.counts is not None:
+    low, high = extent.low, extent.high
+    if extent.counts is not None:
         chosen = _percentile if range == "percentile" else _least_squares
-        low, high = chosen(found.counts, low, high, bits)
+        low, high = chosen(extent.counts, low, high, bits)
     return fit(float(np.float32(low)), float(np.float32(high)), bits)
 
 

@@ -147,16 +147,16 @@ class QuantisedNetwork(Shown):
     def __post_init__(self) -> None:
         """Refuse codes whose shapes are not those of the network's layers, and names that it does not have."""
         layers = self.network.by_name
-        wanted: dict[str, tuple[int, ...]] = {}
+        expected: dict[str, tuple[int, ...]] = {}
         for layer in self.network.layers:
             if isinstance(layer, MatrixLayer):
-                wanted[layer.name] = (layer.groups, layer.rows, layer.columns)
+                expected[layer.name] = (layer.groups, layer.rows, layer.columns)
             elif isinstance(layer, Embedding):
-                wanted[layer.name] = layer.table.shape
-        held = {name: each.codes.shape for weights in (self.matrices, self.tables) for name, each in weights.items()}
-        if held != wanted:
-            name = next(name for name in (*wanted, *held) if held.get(name) != wanted.get(name))
-            raise NumberError(f"layer {name!r} has weights {wanted.get(name)}; codes {held.get(name)} were given")
+                expected[layer.name] = layer.table.shape
+        given = {name: each.codes.shape for weights in (self.matrices, self.tables) for name, each in weights.items()}
+        if given != expected:
+            name = next(name for name in (*expected, *given) if given.get(name) != expected.get(name))
+            raise NumberError(f"layer {name!r} has weights {expected.get(name)}; codes {given.get(name)} were given")
         for name, code in self.codes.items():
             if name not in layers or code.axis is not None or code.low != 0:
                 raise NumberError(f"{name!r} is no tensor of {self.network.name} that one code from 0 on can describe")

@@ -59,8 +59,8 @@ class Grid:
         if not 1 <= significant <= bits - 1:
             raise NumberError(f"a window in weights of {bits} bits has 1 to {bits - 1} places, not {significant}")
         places = bits - significant
-        found = {kept << place for place in range(places) for kept in range(2**significant)}
-        return cls(f"window:{bits}:{significant}", bits, tuple(sorted(found)))
+        magnitudes = {kept << place for place in range(places) for kept in range(2**significant)}
+        return cls(f"window:{bits}:{significant}", bits, tuple(sorted(magnitudes)))
 
     @classmethod
     def uniform(cls, bits: int) -> Grid:
@@ -87,8 +87,8 @@ class Grid:
         if not 1 <= terms <= bits - 1:
             raise NumberError(f"weights of {bits} bits are sums of 1 to {bits - 1} terms, not {terms}")
         powers = [(0, *(1 << place for place in range(bits - 2 - term, -1, -terms))) for term in range(terms)]
-        found = {sum(chosen) for chosen in product(*powers)}
-        return cls(f"additive-power-of-two:{bits}:{terms}", bits, tuple(sorted(found)))
+        magnitudes = {sum(chosen) for chosen in product(*powers)}
+        return cls(f"additive-power-of-two:{bits}:{terms}", bits, tuple(sorted(magnitudes)))
 
     @classmethod
     def parse(cls, text: str) -> Grid:

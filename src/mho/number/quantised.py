@@ -96,10 +96,10 @@ def _calibrated(
         for name, value in fixed_reals(network, samples, fixed(network) & names).items()
     }
     calibrated = {name: group for name, group in groups.items() if name not in constant}
-    found = calibrate(network, samples, calibrated, whole, bits, range, chunk)
-    codes = {name: constant[name] if name in constant else found[group] for name, group in groups.items()}
+    fitted = calibrate(network, samples, calibrated, whole, bits, range, chunk)
+    codes = {name: constant[name] if name in constant else fitted[group] for name, group in groups.items()}
     how = f"{range} over {runs * network.batch} samples"
-    return codes, f"codes given by the file; {len(found)} others {how}" if network.codes else how
+    return codes, f"codes given by the file; {len(fitted)} others {how}" if network.codes else how
 
 
 def _given(name: str, code: Affine) -> Affine:

@@ -216,21 +216,21 @@ class _Recoding:
         """Recode a layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
         matrix = self.matrices[layer.name]
         rounding, step, target = self._rounding(layer, seen)
-        found = rounded(target, rounding, seen, tile=self.tile, damping=self.damping)
+        integers = rounded(target, rounding, seen, tile=self.tile, damping=self.damping)
         if isinstance(rounding, OnGrid) and rounding.top:
             self.squeezes[layer.name] = Squeeze(rounding.top, self.tile, rounding.shifts, rounding.dropped)
         bias = matrix.bias
         if seen is not None:
             gain, rows = 1.0, by_output(step)
             if wanted is not None:
-                gain = _gain(wanted.spread(target * rows), seen.spread(found * rows))
+                gain = _gain(wanted.spread(target * rows), seen.spread(integers * rows))
             step = step * gain
             mean = np.matmul((wanted or seen).first[:, None, :], target / gain)
-            change = (mean - np.matmul(seen.first[:, None, :], found))[:, 0] * step
+            change = (mean - np.matmul(seen.first[:, None, :], integers))[:, 0] * step
             if change.any():
                 bias = change if bias is None else bias + change
         zero = np.zeros(step.shape, dtype=np.int64)
-        self.matrices[layer.name] = replace(matrix, scale=step, zero=zero, bias=bias).with_integers(found)
+        self.matrices[layer.name] = replace(matrix, scale=step, zero=zero, bias=bias).with_integers(integers)
         return self.matrices[layer.name]
 
     def _rounding(self, layer: MatrixLayer, seen: Moments | None) -> tuple[Rounding, FloatArray, FloatArray]:
@@ -289,9 +289,9 @@ class OnGrid:
         return np.asarray(np.copysign(magnitude, values), dtype=np.float64)
 
 
-def _gain(wanted: FloatArray, found: FloatArray) -> float:
+def _gain(wanted: FloatArray, reached: FloatArray) -> float:
     """The factor, one for a layer, after which the variances of outputs add up to those wanted; both (groups, N)."""
-    total = float(found.sum())
+    total = float(reached.sum())
     return float(np.clip(np.sqrt(wanted.sum() / total), 1 / GAIN, GAIN)) if total > 0 else 1.0
 
 

@@ -51,8 +51,8 @@ def changed_in_order(
             (name,) = layer.inputs
             if layer.name in names:
                 rows = -(-windows // (runs * network.by_name[name].shape[0]))
-                found, wanted = _seen(layer, pairs, rows, (seed, places[layer.name]))
-                done[layer.name] = matrices[layer.name] = change(layer, found, wanted)
+                moments, float_moments = _seen(layer, pairs, rows, (seed, places[layer.name]))
+                done[layer.name] = matrices[layer.name] = change(layer, moments, float_moments)
                 matrices.update(tied(network, matrices))
             weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
             for values, reals, _ in pairs:

@@ -65,13 +65,13 @@ def squeeze(
     outside 0..bits - 2, weights beyond the bits, names that are no matrix layer, and layers that are squeezed or aligned
     already.
     """
-    asked = by_owner(quantised.network, top)
-    for planes in asked.values():
+    planes_of = by_owner(quantised.network, top)
+    for planes in planes_of.values():
         check_planes(planes, tile, bits)
     if quantised.alignment is not None:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: squeeze before aligning")
     matrices, squeezes = dict(quantised.matrices), dict(quantised.squeezes)
-    for name, planes in asked.items():
+    for name, planes in planes_of.items():
         if name in squeezes:
             raise NumberError(f"layer {name!r} is squeezed already, by {squeezes[name].top} planes")
         weights = matrices[name].centred.astype(np.int64)
@@ -81,11 +81,11 @@ def squeeze(
                 f"layer {name!r} has weights up to {magnitude.max()}, beyond {bits} bits and sign: recode it"
             )
         shifts = np.where(largest_of_tiles(magnitude, tile) >> (bits - 1 - planes) > 0, planes, 0).astype(np.uint8)
-        each = np.repeat(shifts, tile, axis=2)[:, :, : weights.shape[2]]
-        kept = np.sign(weights) * ((magnitude >> each) << each)
+        column_shifts = np.repeat(shifts, tile, axis=2)[:, :, : weights.shape[2]]
+        kept = np.sign(weights) * ((magnitude >> column_shifts) << column_shifts)
         matrices[name] = matrices[name].with_integers(kept)
         squeezes[name] = Squeeze(planes, tile, shifts, int(np.count_nonzero(kept != weights)))
-    lost = sum(squeezes[name].dropped for name in asked)
+    lost = sum(squeezes[name].dropped for name in planes_of)
     note = f"{said(top)} squeezed out by dropping bits of rows that need them ({lost} weights changed)"
     return replace(
         quantised,

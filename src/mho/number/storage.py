@@ -21,26 +21,26 @@ def aside(network: Network) -> frozenset[str]:
     """Return the tensors that carry no coded values: fixed ones, integers and truths (indices, masks), and what vector
     layers make of these alone.
     """
-    found = set(fixed(network))
+    uncoded = set(fixed(network))
     for layer in network.layers:
         if network.types[layer.name] != REAL or (
             not isinstance(layer, Input | MatrixLayer | MatrixProduct | Embedding)
-            and all(n in found for n in layer.inputs)
+            and all(n in uncoded for n in layer.inputs)
         ):
-            found.add(layer.name)
-    return frozenset(found)
+            uncoded.add(layer.name)
+    return frozenset(uncoded)
 
 
 def read_by_matrices(network: Network) -> dict[str, str]:
     """Return the tensors that matrix layers and matrix products read, which must be codes, each with one
     such reader.
     """
-    found: dict[str, str] = {}
+    readers: dict[str, str] = {}
     for layer in network.layers:
         if isinstance(layer, MatrixLayer | MatrixProduct):
             for name in layer.inputs:
-                found.setdefault(name, layer.name)
-    return found
+                readers.setdefault(name, layer.name)
+    return readers
 
 
 def stored(network: Network) -> frozenset[str]:
@@ -55,15 +55,15 @@ def stored(network: Network) -> frozenset[str]:
     apart = aside(network)
     flow = [layer for layer in network.layers if layer.name not in apart]
     following = {layer.name: after for layer, after in pairwise(flow)}
-    found = set(needed)
+    coded = set(needed)
     for layer in reversed(flow):
         readers = network.consumers[layer.name]
         after = following.get(layer.name)
         alone = after is not None and readers == (after.name,) and layer.name not in network.results
-        passes = after is not None and (after.passes or (isinstance(after, Reshape) and after.name not in found))
+        passes = after is not None and (after.passes or (isinstance(after, Reshape) and after.name not in coded))
         if isinstance(layer, Input) or (readers and not (alone and passes)):
-            found.add(layer.name)
-    return frozenset(found)
+            coded.add(layer.name)
+    return frozenset(coded)
 
 
 def shared(network: Network, names: frozenset[str]) -> dict[str, str]:

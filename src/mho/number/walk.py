@@ -99,11 +99,11 @@ def releases(network: Network, keep: Iterable[str]) -> Mapping[str, tuple[str, .
     for layer in network.layers:
         for name in layer.inputs:
             last[name] = layer.name
-    found: dict[str, list[str]] = {layer.name: [] for layer in network.layers}
+    released: dict[str, list[str]] = {layer.name: [] for layer in network.layers}
     for name, reader in last.items():
         if name not in staying:
-            found[reader].append(name)
-    return {name: tuple(names) for name, names in found.items()}
+            released[reader].append(name)
+    return {name: tuple(names) for name, names in released.items()}
 
 
 def kept(network: Network, keep: Iterable[str]) -> dict[str, str]:

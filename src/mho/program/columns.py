@@ -148,8 +148,8 @@ def _columns(
     totals, moved, index = _runs(program, runs)
     writes, activations = kind == WRITE, kind == ACTIVATE
     order_bytes_of = np.zeros(len(rows))
-    for place, held in orders.items():
-        order_bytes_of[place] = order_bytes(held, program.mapping.shape)
+    for place, order in orders.items():
+        order_bytes_of[place] = order_bytes(order, program.mapping.shape)
     sums = totals[:, run] * (writes | activations)
     return InstructionColumns(
         kind=kind.astype(np.int8),
@@ -183,8 +183,8 @@ def _runs(program: Program, runs: list[Run]) -> tuple[Integers, Floats, Floats]:
     totals, moved, index = np.zeros((len(TOTALS) + len(LATE), len(runs)), np.int64), [0.0], [0.0]
     for number, each in enumerate(runs[1:], 1):
         blocks, run = mapping.located(each)
-        found = blocks.totals(run)
-        totals[:, number] = *_TOTALS(found), *_LATE(found.late)
+        run_totals = blocks.totals(run)
+        totals[:, number] = *_TOTALS(run_totals), *_LATE(run_totals.late)
         moved.append(write_bytes(blocks, run, chip))
         index.append(index_bytes(blocks, run, chip))
     return totals, np.array(moved), np.array(index)

@@ -150,9 +150,9 @@ class Deltas:
 
     def under(self, group: int, place: Rectangle) -> Codes:
         """Return the codes that a group holds where a rectangle would sit, shape (height, width)."""
-        held = self.held[group]
-        if len(held) == 1 and held[0].in_place and place.in_place and held[0].hides(place):
-            return self._codes(held[0])[place.index]
+        rectangles = self.held[group]
+        if len(rectangles) == 1 and rectangles[0].in_place and place.in_place and rectangles[0].hides(place):
+            return self._codes(rectangles[0])[place.index]
         return self.codes(group)[place.index].copy()
 
     def codes(self, group: int) -> Codes:

@@ -34,12 +34,12 @@ def once(measure: Callable[Concatenate[Subject, More], Found]) -> Callable[Conca
     """
 
     @wraps(measure)
-    def asked(subject: Subject, /, *more: More.args, **named: More.kwargs) -> Found:
-        key = (asked, *more, *named.items()) if more or named else asked
+    def remembered(subject: Subject, /, *more: More.args, **named: More.kwargs) -> Found:
+        key = (remembered, *more, *named.items()) if more or named else remembered
         findings = known(subject)
         if key not in findings:
             findings[key] = measure(subject, *more, **named)
-        found: Found = findings[key]
-        return found
+        result: Found = findings[key]
+        return result
 
-    return asked
+    return remembered

@@ -79,7 +79,7 @@ class Program(Shown):
     @property
     def papers(self) -> tuple[str, ...]:
         """The keys of the papers that it rests on: of the techniques chosen, and of the figures of the chip."""
-        sources = {held.source for held in self.chip.provenance.values()}
+        sources = {figure.source for figure in self.chip.provenance.values()}
         return tuple(dict.fromkeys((*self.strategy.papers, *cited(sources))))
 
     @property
@@ -94,11 +94,11 @@ class Program(Shown):
         The last is None where weights are not known.
         """
         quantised = self.quantised
-        held: dict[int, int] = {}
+        levels: dict[int, int] = {}
         if quantised is not None:
             for weight in self.mapping.weights:
-                held[weight.first] = weight.blocks.held_levels(quantised.matrices[weight.name])
-        return tuple((layer.name, layer.blocks.fullest(), held.get(layer.run[0])) for layer in self.mapping.layers)
+                levels[weight.first] = weight.blocks.held_levels(quantised.matrices[weight.name])
+        return tuple((layer.name, layer.blocks.fullest(), levels.get(layer.run[0])) for layer in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""

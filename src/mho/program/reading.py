@@ -93,10 +93,10 @@ def _read_affine(record: Any, what: str) -> Affine:
         typed(record[key], many if isinstance(record[key], list) else one, f"the code of {what}, {key},")
         for key, one, many in (("scale", float, tuple[float, ...]), ("zero", int, tuple[int, ...]))
     )
-    held = {key: record[key] for key in ("low", "high", "axis")}
+    rest = {key: record[key] for key in ("low", "high", "axis")}
     hints = get_type_hints(Affine)
-    held = {key: typed(value, hints[key], f"the code of {what}, {key},") for key, value in held.items()}
-    return Affine(np.array(scale, dtype=np.float64), np.array(zero, dtype=np.int64), **held)
+    rest = {key: typed(value, hints[key], f"the code of {what}, {key},") for key, value in rest.items()}
+    return Affine(np.array(scale, dtype=np.float64), np.array(zero, dtype=np.int64), **rest)
 
 
 def _read_codes(record: Mapping[str, Any]) -> dict[str, Affine]:
@@ -108,8 +108,8 @@ def _read_array(record: Any, what: str, arrays: _Reader) -> Array:
         return arrays.weight(record, what)
     _exactly(record, {"shape", "values", "code"}, what)
     code = None if record["code"] is None else _read_affine(record["code"], what)
-    held = None if record["values"] is None else arrays.get(record["values"], what)
-    return Array(typed(record["shape"], tuple[int, ...], f"{what}, shape,"), held, code)
+    values = None if record["values"] is None else arrays.get(record["values"], what)
+    return Array(typed(record["shape"], tuple[int, ...], f"{what}, shape,"), values, code)
 
 
 def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
@@ -122,12 +122,12 @@ def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
     plain = dict(_exactly(record, names | {"kind"}, what))
     del plain["kind"]
     hints = get_type_hints(kind)
-    held = {
+    arrays_of = {
         key: _read_array(plain.pop(key), f"{what}, {key},", arrays)
         for key in names
         if hints[key] in (Array, Array | None) and plain[key] is not None
     }
-    layer: Layer = _built(kind, plain, what, **held)
+    layer: Layer = _built(kind, plain, what, **arrays_of)
     if isinstance(layer, MatrixLayer):
         arrays.weights[layer.name] = layer.weight
     return layer
@@ -150,9 +150,9 @@ def _read_table(record: Any, what: str, arrays: _Reader) -> QuantisedTable:
 
 
 def _read_squeeze(record: Any, what: str, arrays: _Reader) -> Squeeze:
-    held = dict(_exactly(record, {"top", "tile", "shifts", "dropped"}, what))
-    shifts = arrays.get(held.pop("shifts"), f"{what}, shifts,")
-    squeeze: Squeeze = _built(Squeeze, held, what, shifts=shifts)
+    content = dict(_exactly(record, {"top", "tile", "shifts", "dropped"}, what))
+    shifts = arrays.get(content.pop("shifts"), f"{what}, shifts,")
+    squeeze: Squeeze = _built(Squeeze, content, what, shifts=shifts)
     return squeeze
 
 
@@ -237,9 +237,9 @@ def _decode(record: Any, arrays: _Reader) -> Program:
     _exactly(record, PROGRAM_KEYS, "a program")
     chip = Chip.from_dict(record["chip"])
     network = _read_network(record["network"], arrays)
-    held = record["quantised"]
+    coded = record["quantised"]
     strategy = Strategy.from_dict(_named(record["strategy"], "its strategy"))
-    quantised = None if held is None else _read_quantised(held, network, arrays)
+    quantised = None if coded is None else _read_quantised(coded, network, arrays)
     if quantised is not None:
         quantised = replace(quantised, coding=strategy.coding)
     program: Program = _built(

@@ -63,21 +63,21 @@ def _least_s(work: Floats, blocks: Floats, most: Floats, groups: float, begin: f
     """Bound the time from `begin` to `end` with `groups` written blocks; infinite where these do not suffice."""
     if relaxed(work, blocks, most, begin, end, np.inf)[1] > groups * (1 + 1e-12):
         return np.inf
-    found, used = relaxed(work, blocks, most, begin, end, 0.0)
+    bound, used = relaxed(work, blocks, most, begin, end, 0.0)
     if used <= groups:
-        return float(found)
+        return float(bound)
     low, high = 0.0, 1.0
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         # Prices from 0 to infinity, evenly enough for any units.
         price = (work[int(begin)] + 1e-300) * middle / (1.0 - middle)
         least, used = relaxed(work, blocks, most, begin, end, price)
-        found = max(found, least - price * groups)
+        bound = max(bound, least - price * groups)
         if used > groups:
             low = middle
         else:
             high = middle
-    return float(found)
+    return float(bound)
 
 
 least_s = njit(cache=True)(_least_s)
@@ -130,9 +130,9 @@ def turnover_bound(
     high = low + step
     for _ in range(REFINEMENTS if low < write_s else 0):
         middle = 0.5 * (low + high)
-        found = bound(middle)
-        if found > best:
-            best, low = found, middle
+        value = bound(middle)
+        if value > best:
+            best, low = value, middle
         else:
             high = middle
     return best

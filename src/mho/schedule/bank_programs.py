@@ -73,16 +73,16 @@ def select_banks(problem: BankProblem, start: Choice | None = None, horizon: int
     while len(settled) < len(problem.tensors):
         first = len(settled)
         ahead = range(first, min(first + horizon, len(problem.tensors)))
-        found = solver.choose(ahead, holder)
-        while found is None and len(ahead) > 1:
+        banks = solver.choose(ahead, holder)
+        while banks is None and len(ahead) > 1:
             ahead = ahead[: len(ahead) // 2]
-            found = solver.choose(ahead, holder)
-        if found is None:
+            banks = solver.choose(ahead, holder)
+        if banks is None:
             settled.append(greedily(problem, first, holder))
             continue
         settle = len(ahead) if ahead.stop == len(problem.tensors) else max(1, len(ahead) // 2)
         for tensor in ahead[:settle]:
-            settled.append(found[tensor - first])
+            settled.append(banks[tensor - first])
             holder.update(dict.fromkeys(settled[-1], tensor))
     choice = tuple(settled)
     return min(start, choice, key=problem.cost)
@@ -178,8 +178,8 @@ class _Solver:
         tensors = [self.problem.tensors[tensor] for tensor in ahead]
         first = [kind[0] for kind in self.problem.kinds]
         capacity = np.array([self.problem.banks[number] for number in first])
-        held = np.array([tensor.held_s for tensor in tensors])
-        static = np.multiply.outer(held, [self.problem.watts[number] for number in first])
+        seconds = np.array([tensor.held_s for tensor in tensors])
+        static = np.multiply.outer(seconds, [self.problem.watts[number] for number in first])
         sizes = np.array([max(tensor.size, 1) for tensor in tensors])
         rates = np.array([[tensor.read, tensor.written] for tensor in tensors]) / sizes[:, None]
         byte = rates @ np.array(
@@ -255,17 +255,17 @@ class _Solver:
             bounds = Bounds(0.0, np.concatenate([np.tile(most, count), np.repeat(sizes, kinds), spill]))
             # Coming back from its presolved form the solver at times prints a line, which nothing can silence.
             options = {"presolve": False, "mip_rel_gap": 0.0, "node_limit": NODES}
-            found = milp(
+            solution = milp(
                 cost, integrality=whole, bounds=bounds, constraints=[lies, fits, shares, *more], options=options
             )
-            if found.x is None:
+            if solution.x is None:
                 return None
-            counts: IntArray = np.rint(found.x[:cells]).astype(np.int64).reshape(count, kinds)
+            counts: IntArray = np.rint(solution.x[:cells]).astype(np.int64).reshape(count, kinds)
             return counts
 
-        held = solve(energy, np.zeros(count))
-        if held is not None:
-            return held
+        unspilled = solve(energy, np.zeros(count))
+        if unspilled is not None:
+            return unspilled
         # Not everything has room: the least traffic first, then the least energy at that traffic.
         least = solve(traffic, sizes)
         if least is None:

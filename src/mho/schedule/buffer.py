@@ -59,21 +59,21 @@ def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
     users: dict[int, int] = {}
     loads: dict[int, int] = {}
     for i, layer in enumerate(network.layers):
-        for made in {source[name] for name in layer.inputs}:
-            users[made] = users.get(made, 0) | 1 << i
+        for maker in {source[name] for name in layer.inputs}:
+            users[maker] = users.get(maker, 0) | 1 << i
             if not layer.moves_only:
-                loads[made] = loads.get(made, 0) + 1
+                loads[maker] = loads.get(maker, 0) + 1
     for name in network.results:
         users[source[name]] = users.get(source[name], 0) | 1 << len(network.layers)
-    found: list[Life] = []
-    held = buffer_bytes(network, coded)
+    stored: list[Life] = []
+    sizes = buffer_bytes(network, coded)
     for i, layer in enumerate(network.layers):
-        if layer.name not in held:
+        if layer.name not in sizes:
             continue
         # An input is in main memory already and is not loaded first; an output goes there in any case.
         extra = -1 if isinstance(layer, Input) else 0 if layer.name in network.results else 1
-        found.append(Life(i, held[layer.name], users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
-    return tuple(found)
+        stored.append(Life(i, sizes[layer.name], users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
+    return tuple(stored)
 
 
 @once
@@ -117,7 +117,7 @@ def estimated_s(
 
 
 def _estimated_holds(
-    network: Network, found: Sequence[Life], layer_order: str, seconds: Sequence[float]
+    network: Network, stored: Sequence[Life], layer_order: str, seconds: Sequence[float]
 ) -> tuple[float, ...]:
     """Estimate how long each tensor is held if each layer starts as soon as the order allows."""
     place = {layer.name: i for i, layer in enumerate(network.layers)}
@@ -127,7 +127,7 @@ def _estimated_holds(
         ends.append(max((ends[other] for other in waits), default=0.0) + seconds[i])
     ends.append(max(ends))
     return tuple(
-        max(ends[user] for user in _members(life.users)) - (ends[life.layer] - seconds[life.layer]) for life in found
+        max(ends[user] for user in _members(life.users)) - (ends[life.layer] - seconds[life.layer]) for life in stored
     )
 
 
@@ -139,27 +139,27 @@ def _members(bits: int) -> Iterator[int]:
         bits ^= lowest
 
 
-def _after_in_sequence(found: Sequence[Life]) -> tuple[int, ...]:
+def _after_in_sequence(stored: Sequence[Life]) -> tuple[int, ...]:
     """For each tensor those whose last user comes before its maker, as bits, where layers run one after another."""
-    by_end = sorted(range(len(found)), key=lambda j: found[j].users.bit_length())
+    by_end = sorted(range(len(stored)), key=lambda j: stored[j].users.bit_length())
     after, ended, passed = [], 0, 0
-    for life in found:
-        while passed < len(by_end) and found[by_end[passed]].users.bit_length() <= life.layer:
+    for life in stored:
+        while passed < len(by_end) and stored[by_end[passed]].users.bit_length() <= life.layer:
             ended |= 1 << by_end[passed]
             passed += 1
         after.append(ended)
     return tuple(after)
 
 
-def _problem(network: Network, found: Sequence[Life], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
+def _problem(network: Network, stored: Sequence[Life], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
     """State which banks are to be chosen for the tensors of these lives."""
     if chip.spec.layer_order == "sequential":
-        after = _after_in_sequence(found)
+        after = _after_in_sequence(stored)
     else:
         before = ended_before(network, chip.spec.layer_order)
         after = tuple(
-            sum(1 << j for j, old in enumerate(found[:i]) if not old.users & ~before[life.layer])
-            for i, life in enumerate(found)
+            sum(1 << j for j, old in enumerate(stored[:i]) if not old.users & ~before[life.layer])
+            for i, life in enumerate(stored)
         )
     return BankProblem(
         tuple(tensors),
@@ -171,11 +171,11 @@ def _problem(network: Network, found: Sequence[Life], chip: Chip, tensors: Seque
     )
 
 
-def _uses(network: Network, found: Sequence[Life], problem: BankProblem, choice: Choice) -> tuple[BufferUse, ...]:
+def _uses(network: Network, stored: Sequence[Life], problem: BankProblem, choice: Choice) -> tuple[BufferUse, ...]:
     last = len(network.layers) - 1
     return tuple(
         BufferUse(life.layer, life.size, chosen, spilled, min(life.users.bit_length() - 1, last))
-        for life, chosen, spilled in zip(found, choice, problem.spilled(choice), strict=True)
+        for life, chosen, spilled in zip(stored, choice, problem.spilled(choice), strict=True)
     )
 
 
@@ -188,16 +188,16 @@ def place_tensors(
     crosses the memory for want of room and the banks leak little; what they are accessed is not known yet. On a chip of
     data-flow order a bank is only taken over by a layer that depends on all readers of the tensor before.
     """
-    found = lives(network, coded)
-    held = [0.0] * len(found)
+    stored = lives(network, coded)
+    durations = [0.0] * len(stored)
     if seconds is not None:
-        held = list(_estimated_holds(network, found, chip.spec.layer_order, seconds))
-    tensors = [Tensor(life.size, lasts, life.moves) for life, lasts in zip(found, held, strict=True)]
-    problem = _problem(network, found, chip, tensors)
+        durations = list(_estimated_holds(network, stored, chip.spec.layer_order, seconds))
+    tensors = [Tensor(life.size, lasts, life.moves) for life, lasts in zip(stored, durations, strict=True)]
+    problem = _problem(network, stored, chip, tensors)
     choice = greedy_banks(problem)
     if seconds is not None and problem.cost(choice)[0]:
         choice = select_banks(problem, choice)
-    return _uses(network, found, problem, choice)
+    return _uses(network, stored, problem, choice)
 
 
 def bank_problem(program: Program) -> BankProblem:
@@ -206,22 +206,22 @@ def bank_problem(program: Program) -> BankProblem:
     Of each tensor the bytes that have room, for as long as the machine measures, accessed as often as it counts.
     """
     old = {use.layer: use for use in program.buffers}
-    held = held_s(program, time_program(program))
+    durations = held_s(program, time_program(program))
     bytes_of: dict[tuple[int, str], float] = defaultdict(float)
     for access, size in count_accesses(program, program.setup, len(program.instructions)).items():
         bytes_of[access.tensor, access.event] += size
-    found = _lives(program)
+    stored = _lives(program)
     tensors = [
         Tensor(
             life.size - old[life.layer].spilled,
-            held[life.layer],
+            durations[life.layer],
             life.moves,
             bytes_of[life.layer, READ],
             bytes_of[life.layer, WRITE],
         )
-        for life in found
+        for life in stored
     ]
-    return _problem(program.network, found, program.chip, tensors)
+    return _problem(program.network, stored, program.chip, tensors)
 
 
 def settle_banks(program: Program) -> tuple[BufferUse, ...]:
@@ -235,12 +235,12 @@ def settle_banks(program: Program) -> tuple[BufferUse, ...]:
         # There is nothing to gain, or no time to go by: the machine does not time shapes alone on such a chip.
         return program.buffers
     old = {use.layer: use for use in program.buffers}
-    found = _lives(program)
+    stored = _lives(program)
     problem = bank_problem(program)
-    choice = select_banks(problem, tuple(old[life.layer].banks for life in found))
+    choice = select_banks(problem, tuple(old[life.layer].banks for life in stored))
     return tuple(
         BufferUse(use.layer, life.size, use.banks, old[use.layer].spilled, use.last)
-        for life, use in zip(found, _uses(program.network, found, problem, choice), strict=True)
+        for life, use in zip(stored, _uses(program.network, stored, problem, choice), strict=True)
     )
 
 

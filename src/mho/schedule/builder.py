@@ -183,9 +183,9 @@ class Builder:
         if step not in self._gates:
             before = tuple(self.finish[other] for other in self.task.waits[step])
             loads = tuple(
-                self.add(Transfer("load", made, self._spilled[made], tuple(sorted({self._stores[made], *before}))))
-                for made in self.task.reads[step]
-                if made in self._spilled
+                self.add(Transfer("load", maker, self._spilled[maker], tuple(sorted({self._stores[maker], *before}))))
+                for maker in self.task.reads[step]
+                if maker in self._spilled
             )
             self._gates[step] = tuple(sorted({*before, *loads}))
         return self._gates[step]

@@ -124,12 +124,12 @@ def choose_centre(
 def _ordered(candidates: list[Candidate]) -> list[Candidate]:
     """Order from the fewest pulses up, those alike in pulses from the fewest clipped weights up (so no shift comes first)."""
     alike = ALIKE * next(each.pulses for each in candidates if each.centre is None)
-    left, found = sorted(candidates, key=lambda each: each.pulses), []
+    left, ordered = sorted(candidates, key=lambda each: each.pulses), []
     while left:
         limit = left[0].pulses + alike
-        found += sorted((each for each in left if each.pulses <= limit), key=lambda each: each.clipped_share)
+        ordered += sorted((each for each in left if each.pulses <= limit), key=lambda each: each.clipped_share)
         left = [each for each in left if each.pulses > limit]
-    return found
+    return ordered
 
 
 def prepared(quantised: QuantisedNetwork, centre: int | None, low_cell: str, cell_bits: int) -> QuantisedNetwork:

@@ -65,8 +65,8 @@ class _Quantising(Coding):
     @property
     def needs_weights(self) -> tuple[str, ...]:
         """The settings that go by the values of weights; the stage where the weights are recoded."""
-        asked = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
-        return (*asked, *super().needs_weights)
+        paths = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
+        return (*paths, *super().needs_weights)
 
     def quantised(self, subject: Sampled) -> QuantisedNetwork:
         """Return the network in 8-bit codes, activations calibrated on the samples where there are any."""

@@ -84,13 +84,13 @@ def _resident_end(
     fixed: tuple[float, int, float, bool],
 ) -> float:
     """Return the planned end in s where all weights stay on the chip, or NEVER where they do not fit."""
-    end, held = 0.0, 0
+    end, taken = 0.0, 0
     for layer in range(len(blocks)):
         if writer[layer] == layer:
-            held += blocks[layer] * copies[layer]
+            taken += blocks[layer] * copies[layer]
         count = copies[writer[layer]]
         end += gap_s[layer] + (windows[layer] + count - 1) // count * window_s[layer]
-    return end + fixed[0] if held <= fixed[1] else NEVER
+    return end + fixed[0] if taken <= fixed[1] else NEVER
 
 
 def _planned_end(

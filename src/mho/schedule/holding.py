@@ -23,18 +23,18 @@ def held_blocks(mapping: Mapping, groups: int) -> frozenset[Run]:
     Some group is always left for a layer whose blocks do not stay.
     """
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
-    held = np.zeros(len(mapping.layers), dtype=np.int64)
+    occupied = np.zeros(len(mapping.layers), dtype=np.int64)
     written = np.array([layer.count for layer in mapping.layers], dtype=np.int64)
     stay: set[Run] = set()
     shared = [layer for layer in mapping.first_users if len(mapping.users[layer.run]) > 1]
     for layer in sorted(shared, key=lambda layer: (-_saved(mapping, layer), layer.index)):
         users = [place[each.index] for each in mapping.users[layer.run]]
         span = slice(users[0], users[-1] + 1)
-        most = int(held[span].max()) + layer.count
+        most = int(occupied[span].max()) + layer.count
         others = int(written[span].sum()) - layer.count * len(users)
         if most + (others > 0) <= groups and others * groups <= (others + layer.count * len(users)) * (groups - most):
             stay.add(layer.run)
-            held[span] += layer.count
+            occupied[span] += layer.count
             written[users] = 0
     return frozenset(stay)
 

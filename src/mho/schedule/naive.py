@@ -17,7 +17,7 @@ def naive(task: Task) -> Builder:
     """Return the naive schedule."""
     builder = Builder(task)
     # For each run of blocks where it is, and the last instruction that had to do with them.
-    held = (
+    located = (
         {layer.run: (groups, written) for layer, _, groups, written in builder.write_all({})} if task.resident else {}
     )
     # The layers after which, of all with weights, comes one that has the same.
@@ -30,13 +30,13 @@ def naive(task: Task) -> Builder:
             continue
         whole, windows = (0, layer.count), (0, layer.windows)
         activations: list[int] = []
-        if layer.run in held:
-            groups, before = held[layer.run]
+        if layer.run in located:
+            groups, before = located[layer.run]
             release = not task.resident and step not in followed
             activations.append(builder.activate(layer, whole, 0, windows, groups, before, release=release))
-            held[layer.run] = groups, activations[-1]
+            located[layer.run] = groups, activations[-1]
         else:
-            held.clear()
+            located.clear()
             for first in range(0, layer.count, task.chip.groups):
                 blocks = (first, min(first + task.chip.groups, layer.count))
                 groups = ((0, blocks[1] - blocks[0]),)
@@ -45,7 +45,7 @@ def naive(task: Task) -> Builder:
                 stays = blocks == whole and step in followed
                 activations.append(builder.activate(layer, blocks, 0, windows, groups, written, release=not stays))
                 if stays:
-                    held[layer.run] = groups, activations[-1]
+                    located[layer.run] = groups, activations[-1]
         previous = builder.combine(layer, tuple(activations))
     return builder
 

@@ -81,21 +81,21 @@ class _Group:
     def left(self) -> Levels:
         """Return the levels that an inference leaves, shape (rows, columns, cells)."""
         shape = self.shape
-        held = np.zeros((shape.rows, shape.columns, shape.cells), dtype=np.uint8)
+        levels = np.zeros((shape.rows, shape.columns, shape.cells), dtype=np.uint8)
         for k in range(len(self.blocks)):
-            held[self.sittings[k].index()] = self.shown(k)
-        return held
+            levels[self.sittings[k].index()] = self.shown(k)
+        return levels
 
     def cost(self, objective: str) -> float:
         """Sum what the writes of an inference cost in steady state."""
-        held, total = self.left(), 0.0
+        levels, total = self.left(), 0.0
         for k, sitting in enumerate(self.sittings):
-            change = self.shown(k).astype(np.int16) - held[sitting.index()]
+            change = self.shown(k).astype(np.int16) - levels[sitting.index()]
             if objective == "pulses":
                 total += float(np.abs(change).sum())
             else:
                 total += self._slowest(change, self.array(k))
-            held[sitting.index()] = self.shown(k)
+            levels[sitting.index()] = self.shown(k)
         return total
 
     def _slowest(self, change: np.ndarray, array: Places) -> float:
@@ -112,61 +112,61 @@ class _Group:
         before = best = self.cost(objective)
         kept = list(self.sittings)
         for sweep in range(SWEEPS):
-            held = self.left()
+            levels = self.left()
             for k in range(len(self.blocks)):
-                (self._place_for_time if objective == "time" else self._place_for_pulses)(k, held, sweep > 0)
-                held[self.sittings[k].index()] = self.shown(k)
+                (self._place_for_time if objective == "time" else self._place_for_pulses)(k, levels, sweep > 0)
+                levels[self.sittings[k].index()] = self.shown(k)
             cost = self.cost(objective)
             if cost < best:
                 best, kept = cost, list(self.sittings)
         self.sittings = kept
         return best < before
 
-    def _place_for_time(self, k: int, held: Levels, settled: bool) -> None:
+    def _place_for_time(self, k: int, levels: Levels, settled: bool) -> None:
         """Spread the columns of block k, choose its digits and rows; `settled`: the block that follows has been placed, too."""
         chip, block = self.chip, self.blocks[k]
         free = spread(block.shape[1], chip.group.arrays, self.shape.per_array)
-        self.sittings[k] = replace(self.sittings[k], columns=free, cells=self._digits(k, held, free, settled))
+        self.sittings[k] = replace(self.sittings[k], columns=free, cells=self._digits(k, levels, free, settled))
         sitting, shown = self.sittings[k], self.shown(k)
-        costs = row_steps(held[:, sitting.columns], shown, self.array(k), chip.levels, chip.array.write_phases)
+        costs = row_steps(levels[:, sitting.columns], shown, self.array(k), chip.levels, chip.array.write_phases)
         demands = [Demand(costs, np.zeros(len(costs)))]
         after = self._after(k, settled)
         if after is not None:
             demands.append(
                 following_steps(
-                    held, shown, sitting.columns, self.sittings[after], self.shown(after), self.array(after), chip.levels,
+                    levels, shown, sitting.columns, self.sittings[after], self.shown(after), self.array(after), chip.levels,
                     chip.array.write_phases,
                 )
             )  # fmt: skip
         self.sittings[k] = replace(sitting, rows=balanced(demands))
 
-    def _place_for_pulses(self, k: int, held: Levels, settled: bool) -> None:
+    def _place_for_pulses(self, k: int, levels: Levels, settled: bool) -> None:
         """Choose rows, columns, and rows again. Columns stay in the arrays that they need: others are not to be read."""
         per_array = self.shape.per_array
         free = np.arange(-(-self.blocks[k].shape[1] // per_array) * per_array)
-        self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, held, settled)))
-        self._columns(k, held, free, settled)
-        self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, held, settled)))
+        self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, levels, settled)))
+        self._columns(k, levels, free, settled)
+        self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, levels, settled)))
 
     def _after(self, k: int, settled: bool) -> int | None:
         """Return the block that follows block k, if it is another one and has its place."""
         after = (k + 1) % len(self.blocks)
         return after if settled and after != k else None
 
-    def _digits(self, k: int, held: Levels, columns: Places, settled: bool) -> Places:
+    def _digits(self, k: int, levels: Levels, columns: Places, settled: bool) -> Places:
         """Choose the cells of block k's digits, by shares of levels."""
         block, after = self.blocks[k], self._after(k, settled)
         if not self.digits_move:
             return np.arange(block.shape[-1])
-        meetings = [(held[:, columns], block)]
+        meetings = [(levels[:, columns], block)]
         if after is not None:
             meetings.append((self.shown(after), block))
         return digit_order(meetings, self.steep)
 
-    def _columns(self, k: int, held: Levels, free: Places, settled: bool) -> None:
+    def _columns(self, k: int, levels: Levels, free: Places, settled: bool) -> None:
         """Choose, of the weight columns that are free to take, those of block k, by pulses in rows as they are."""
         sitting, after = self.sittings[k], self._after(k, settled)
-        turned, block = held.transpose(1, 0, 2), self.shown(k).transpose(1, 0, 2)
+        turned, block = levels.transpose(1, 0, 2), self.shown(k).transpose(1, 0, 2)
         costs = distances(turned[free][:, sitting.rows], block, self.pulses)
         if after is not None:
             other, shown = self.sittings[after], self.shown(after).transpose(1, 0, 2)
@@ -174,13 +174,13 @@ class _Group:
             costs += following_distances(turned, block, sitting.rows, flipped, shown, self.pulses)[:, free]
         self.sittings[k] = replace(sitting, columns=free[cheapest(costs)])
 
-    def _row_distances(self, k: int, held: Levels, settled: bool) -> Costs:
+    def _row_distances(self, k: int, levels: Levels, settled: bool) -> Costs:
         """Return the pulses, in level steps, of each row of block k in each row of the group."""
         sitting, shown, after = self.sittings[k], self.shown(k), self._after(k, settled)
-        costs = distances(held[:, sitting.columns], shown, self.pulses)
+        costs = distances(levels[:, sitting.columns], shown, self.pulses)
         if after is not None:
             costs += following_distances(
-                held, shown, sitting.columns, self.sittings[after], self.shown(after), self.pulses
+                levels, shown, sitting.columns, self.sittings[after], self.shown(after), self.pulses
             )
         return costs
 
@@ -195,9 +195,9 @@ def place(program: Program, objective: str) -> Program:
     # Digits that change places slow fewer rows but take more pulses, and do not always win time: both ways are tried.
     for digits_move in (False, True) if objective == "time" and movable else (False,):
         placed = _placed(program, objective, digits_move)
-        found = _measured(placed, objective)
-        if found < least:
-            best, least = placed, found
+        cost = _measured(placed, objective)
+        if cost < least:
+            best, least = placed, cost
     note = NOTE if best is not program else f"placement for {objective} won nothing: all blocks sit in place"
     return replace(best, notes=(*program.notes, note))
 

@@ -207,8 +207,8 @@ class Choice:
     def __str__(self) -> str:
         """Say it in a few words: the name, and settings that are not the usual ones."""
         default = {item.name: item.default for item in fields(self)}  # type: ignore[arg-type]
-        told = [f"{key} {_said(value)}" for key in self.settings() if (value := getattr(self, key)) != default[key]]
-        return f"{self.name} ({', '.join(told)})" if told else self.name
+        changed = [f"{key} {_said(value)}" for key in self.settings() if (value := getattr(self, key)) != default[key]]
+        return f"{self.name} ({', '.join(changed)})" if changed else self.name
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

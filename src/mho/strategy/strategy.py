@@ -179,24 +179,24 @@ class Strategy(Shown):
         if not isinstance(chip, Chip):
             raise OptionError(f"a strategy is checked for a Chip, not {chip!r}; mho.Chip.load makes one")
         if isinstance(subject, Trace):
-            found = [
+            reasons = [
                 self._strange(stage, "says how a network is compiled; a trace of look-ups is served without it")
                 for stage in self.network_stages
             ]
-            return (*found, *self._refused(TABLE_STAGES, subject, chip))
+            return (*reasons, *self._refused(TABLE_STAGES, subject, chip))
         sampled = Sampled.of(subject)
         lays_out = f"lays out embedding tables that a trace looks up; {sampled.net.name} is compiled without it"
-        found = [self._strange(stage, lays_out) for stage in self.table_stages]
+        reasons = [self._strange(stage, lays_out) for stage in self.table_stages]
         if not sampled.has_values:
             for where in self.needs_weights:
                 stage, _, name = where.partition(".")
-                found.append(
+                reasons.append(
                     getattr(self, stage).refuse(
                         f"goes by the values of weights, but {sampled.net.name} is known by shapes alone",
                         field=name, helps="load it with weights",
                     )
                 )  # fmt: skip
-        return (*found, *self._refused(STAGES, sampled, chip))
+        return (*reasons, *self._refused(STAGES, sampled, chip))
 
     def _strange(self, stage: str, demanded: str) -> StrategyError:
         """Return the refusal of a stage that is not for what is asked."""
@@ -287,12 +287,12 @@ def place_of(key: str, value: object = None) -> tuple[str, str | None]:
 
 def keys() -> tuple[str, ...]:
     """Return the stages and, by stage and name, all settings of their choices."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for stage in ALL_STAGES:
-        found[stage] = None
+        names[stage] = None
         for kind in registered(stage).values():
-            found.update({f"{stage}.{name}": None for name in kind.settings()})
-    return tuple(found)
+            names.update({f"{stage}.{name}": None for name in kind.settings()})
+    return tuple(names)
 
 
 def strategies(*, networks: bool = True, tables: bool = True) -> tuple[str, ...]:
@@ -300,7 +300,9 @@ def strategies(*, networks: bool = True, tables: bool = True) -> tuple[str, ...]
     if networks and tables:
         return PRESETS.names()
     loaded = {name: Strategy.load(name) for name in PRESETS.names()}
-    return tuple(name for name, held in loaded.items() if not (held.table_stages if networks else held.network_stages))
+    return tuple(
+        name for name, preset in loaded.items() if not (preset.table_stages if networks else preset.network_stages)
+    )
 
 
 def about(name: str) -> Mapping[str, Any]:

@@ -21,15 +21,15 @@ def choices_table() -> str:
     ]
     for stage, declared in ALL_STAGES.items():
         for name, kind in registered(stage).items():
-            settings = "; ".join(_setting(key, *found, kind) for key, found in kind.settings().items())
+            settings = "; ".join(_setting(key, *setting, kind) for key, setting in kind.settings().items())
             mark = " (usual)" if name == declared.default else ""
             lines.append(
                 f"| {stage} | `{name}`{mark} | {kind.summary()} | {settings or '–'} | {', '.join(kind.papers) or '–'} |"
             )
     lines += ["", "| preset | what it is | papers |", "|---|---|---|"]
     for name in strategies():
-        told = about(name)
-        lines.append(f"| `{name}` | {told['description']} | {', '.join(told['papers']) or '–'} |")
+        preset = about(name)
+        lines.append(f"| `{name}` | {preset['description']} | {', '.join(preset['papers']) or '–'} |")
     return "\n".join(lines)
 
 

@@ -46,8 +46,8 @@ def _stage(stage: str, chosen: Choice) -> Iterator[str]:
         for name, (kind, declared) in other.settings().items():
             if name not in settings:
                 others.setdefault(name, []).append(f"of {other.name}: {declared.demanded(kind)}")
-    for name, told in others.items():
-        yield f"  # {name}: ...  # {'; '.join(told)}"
+    for name, takers in others.items():
+        yield f"  # {name}: ...  # {'; '.join(takers)}"
 
 
 def _plain(value: object) -> str:

@@ -33,11 +33,11 @@ def violations(program: Program, times: tuple[Times, Times] | None = None) -> tu
     Structure first: where runs of blocks or groups are out of bounds, the rules that build on them are not looked at.
     """
     facts = Facts(program)
-    found = list(shape_rules(facts))
-    if found:
-        return tuple(found)
+    broken = list(shape_rules(facts))
+    if broken:
+        return tuple(broken)
     for rules in (group_rules, flow_rules, buffer_rules):
-        found.extend(rules(facts))
+        broken.extend(rules(facts))
     if times is not None:
-        found.extend(time_rules(program, *times))
-    return tuple(found)
+        broken.extend(time_rules(program, *times))
+    return tuple(broken)

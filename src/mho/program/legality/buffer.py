@@ -22,26 +22,26 @@ def buffer_rules(facts: Facts) -> Iterator[Violation]:
 
 def _views(facts: Facts) -> dict[int, int]:
     """For each layer the one whose stored values it shows: a layer that only moves values makes no tensor of its own."""
-    found: dict[int, int] = {}
+    shown: dict[int, int] = {}
     for i, layer in enumerate(facts.layers):
-        found[i] = found[facts.place[layer.inputs[0]]] if layer.moves_only else i
-    return found
+        shown[i] = shown[facts.place[layer.inputs[0]]] if layer.moves_only else i
+    return shown
 
 
 def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
     """For each stored tensor the layers that read it, itself or through views (which are among them)."""
-    found: dict[int, list[int]] = {}
+    readers: dict[int, list[int]] = {}
     for i, layer in enumerate(facts.layers):
         for name in layer.inputs:
-            found.setdefault(views[facts.place[name]], []).append(i)
-    return found
+            readers.setdefault(views[facts.place[name]], []).append(i)
+    return readers
 
 
 def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     """Each tensor that is stored as codes has one place that is large enough."""
     banks = facts.program.chip.buffer.banks
-    held = buffer_bytes(facts.program.network, coded_tensors(facts.program.network, facts.program.quantised))
-    needed = {i for i, layer in enumerate(facts.layers) if layer.name in held}
+    sizes = buffer_bytes(facts.program.network, coded_tensors(facts.program.network, facts.program.quantised))
+    needed = {i for i, layer in enumerate(facts.layers) if layer.name in sizes}
     places: dict[int, list[BufferUse]] = {}
     for use in facts.program.buffers:
         places.setdefault(use.layer, []).append(use)
@@ -51,7 +51,7 @@ def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
             yield Violation(-1, f"tensor {name} has {len(places.get(index, []))} places, not {int(index in needed)}")
             continue
         (use,) = places[index]
-        name, size = facts.layers[index].name, held[facts.layers[index].name]
+        name, size = facts.layers[index].name, sizes[facts.layers[index].name]
         if len(set(use.banks)) != len(use.banks) or any(not 0 <= bank < len(banks) for bank in use.banks):
             yield Violation(-1, f"{name} lives in banks {use.banks}, but there are {len(banks)} different ones")
         elif use.size != size or not 0 <= use.spilled <= size or sum(banks[b] for b in use.banks) + use.spilled < size:
@@ -115,10 +115,10 @@ def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
         """Return True if the tensor of layer `new` may be made while that of `old` is still used."""
         used = [done for each in (old, *readers.get(old, [])) for done in facts.finishes.get(each, [])]
         used += stores.get(old, [])
-        return any(not facts.order.before(done, made) for made in makers.get(new, []) for done in used)
+        return any(not facts.order.before(done, maker) for maker in makers.get(new, []) for done in used)
 
-    for bank, held in holders.items():
-        for old, new in pairwise(sorted(held)):
+    for bank, tensors in holders.items():
+        for old, new in pairwise(sorted(tensors)):
             if together(old, new):
                 names = f"{facts.layers[old].name} and {facts.layers[new].name}"
                 yield Violation(-1, f"bank {bank} holds the tensors of {names} at once")

@@ -49,17 +49,17 @@ class Facts:
     @cached_property
     def finishes(self) -> dict[int, list[int]]:
         """For each layer the instructions that finish it: combine, vector, or the (first) load of an input."""
-        found: dict[int, list[int]] = {}
+        finishers: dict[int, list[int]] = {}
         for i, instruction in enumerate(self.instructions):
             layer = self.layers[instruction.layer]
             if isinstance(layer, Input):
                 ends = isinstance(instruction, Transfer) and instruction.direction == "load"
-                ends = ends and instruction.layer not in found
+                ends = ends and instruction.layer not in finishers
             else:
                 ends = isinstance(instruction, finisher(layer))
             if ends:
-                found.setdefault(instruction.layer, []).append(i)
-        return found
+                finishers.setdefault(instruction.layer, []).append(i)
+        return finishers
 
 
 def finisher(layer: Layer) -> type[Combine] | type[Vector]:

@@ -105,7 +105,7 @@ def group_rules(facts: Facts) -> Iterator[Violation]:
 
 def _holding(facts: Facts) -> Iterator[Violation]:
     """Every group holds what is read from it, and does one thing at a time."""
-    held = Held()
+    groups = Held()
     for i, instruction in enumerate(facts.instructions):
         if not isinstance(instruction, Write | Activate):
             continue
@@ -113,14 +113,14 @@ def _holding(facts: Facts) -> Iterator[Violation]:
         block = instruction.blocks[0]
         for first, last in instruction.groups:
             content = (instruction.copy, block - first)
-            for begin, end, holding in held.within(first, last):
+            for begin, end, holding in groups.within(first, last):
                 broken = _broken(facts, i, instruction, holding, content)
                 for group in range(begin, end) if broken else ():
                     texts.update(dict.fromkeys(text.format(group=group, block=group + content[1]) for text in broken))
             if isinstance(instruction, Write):
-                held.set(first, last, Holding(i, content, i, False))
+                groups.set(first, last, Holding(i, content, i, False))
             else:
-                held.used(first, last, i, instruction.release)
+                groups.used(first, last, i, instruction.release)
             block += last - first
         yield from (Violation(i, text) for text in texts)
 

@@ -25,13 +25,13 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     table, layers = columns(program), program.network.layers
     count = len(table.kind)
     least, moved, vector = np.zeros(count), table.size.astype(np.float64), np.zeros(count)
-    writes, activations, made = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
+    writes, activations, vectors = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
     written = least_write_s(program)
     least[writes] = [written[number] for number in writes.tolist()]
     moved[writes] = _fetched_bytes(program, writes)
     least[activations] = table.windows[activations] * _window_s(program)[table.layer[activations]]
-    seconds = {index: _vector_seconds(program, layers[index]) for index in set(table.layer[made].tolist())}
-    vector[made] = [seconds[index] for index in table.layer[made].tolist()]
+    seconds = {index: _vector_seconds(program, layers[index]) for index in set(table.layer[vectors].tolist())}
+    vector[vectors] = [seconds[index] for index in table.layer[vectors].tolist()]
     slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)
     late, waits = np.full(count, -np.inf), np.flatnonzero(np.diff(table.after_starts))
     if len(waits):
