@@ -18,7 +18,7 @@ from mho.network.layers import Activation
 from mho.network.samples import load_samples, synthetic
 from mho.number import Grid, Planes, QuantisedNetwork, run_float, run_reference
 from mho.number.accuracy import classified
-from mho.number.moments import Sums
+from mho.number.moments import MomentSums
 from mho.number.planes import allocated, levelled
 from tests.strategies import Sketch, networks
 
@@ -199,7 +199,7 @@ def test_in_sequence_outputs_spread_as_in_the_float_network(form: Grid | Planes)
 def test_spread_is_the_variance_of_outputs() -> None:
     generator = np.random.default_rng(2)
     x, matrix = generator.standard_normal((2, 50, 7)) + 3.0, generator.standard_normal((2, 7, 4))
-    sums = Sums()
+    sums = MomentSums()
     sums.add(x[:, :20])
     sums.add(x[:, 20:])
     assert np.allclose(sums.moments().spread(matrix), np.matmul(x, matrix).var(axis=1))

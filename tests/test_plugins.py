@@ -20,9 +20,9 @@ from mho.strategy import registered, unregister
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path, as pip installs into; plugins are looked for afresh."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(plugins._State, "started", False)
-    monkeypatch.setattr(plugins._State, "error", None)
-    monkeypatch.setattr(plugins._State, "brought", ())
+    monkeypatch.setattr(plugins._PluginState, "started", False)
+    monkeypatch.setattr(plugins._PluginState, "error", None)
+    monkeypatch.setattr(plugins._PluginState, "brought", ())
     yield tmp_path
     sys.modules.pop("mho_toys", None)
 

@@ -21,7 +21,7 @@ from mho.program.work import sources
 from mho.schedule import bank_programs as solver
 from mho.schedule.bank_programs import layer_banks, select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
-from mho.schedule.buffer import bank_problem, lives
+from mho.schedule.buffer import bank_problem, stored_tensors
 from tests.strategies import Sketch, chips, networks
 
 few = settings(max_examples=30)
@@ -281,9 +281,11 @@ def test_what_has_no_room_crosses_the_memory_as_often_as_counted(network: Networ
     for name in ("greedy", "ilp"):
         program = compiled(network, chip, banks=name)
         coded = frozenset(network.layers[use.layer].name for use in program.buffers)
-        spills = [(life, use.spilled) for life, use in zip(lives(network, coded), program.buffers, strict=True)]
-        counted.append(sum(life.moves * spilled for life, spilled in spills))
-        once = sum(spilled for life, spilled in spills if read_once(network, life.layer))
+        spills = [
+            (tensor, use.spilled) for tensor, use in zip(stored_tensors(network, coded), program.buffers, strict=True)
+        ]
+        counted.append(sum(tensor.moves * spilled for tensor, spilled in spills))
+        once = sum(spilled for tensor, spilled in spills if read_once(network, tensor.layer))
         assert moved(program) == ample + counted[-1] - once
     assert counted[1] <= counted[0]
 

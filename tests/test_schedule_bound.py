@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.program.bound import Demand, bound_of
+from mho.program.bound import Workload, bound_of
 from mho.program.turnover import turnover_bound
 from mho.schedule.evaluate import planned_end, room
 
@@ -99,10 +99,10 @@ def demand(
     before: float = 0.0,
     other: float = 0.0,
     owners: tuple[int, ...] | None = None,
-) -> Demand:
+) -> Workload:
     blocks, windows = np.array(layers, dtype=float).T
     times = float(write), 1.0, sequential, resident, float(before), float(other)
-    return Demand(blocks, windows, groups, *times, owners=None if owners is None else np.array(owners))
+    return Workload(blocks, windows, groups, *times, owners=None if owners is None else np.array(owners))
 
 
 tiny = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 4)), min_size=1, max_size=3).map(tuple)
@@ -210,7 +210,7 @@ def test_search_finds_that_a_copy_pays() -> None:
     assert optimum(((1, 8),), 2, 1) == 1 + 4
 
 
-def closed(need: Demand) -> float:
+def closed(need: Workload) -> float:
     """Return the largest argument but that of turnover: the best of some stretches' lengths, it is valid, not monotone."""
     arguments = bound_of(need).arguments
     return max(seconds for name, seconds in arguments.items() if name != "turnover of groups")

@@ -76,7 +76,7 @@ def folders(kind: str) -> tuple[Path, ...]:
     return tuple(folder for name, folder in FOLDERS.items() if name.partition("/")[0] == kind)
 
 
-class _State:
+class _PluginState:
     """What was done about plugins in this process: nothing yet, called once, or failed with an error that stays."""
 
     started = False
@@ -86,24 +86,24 @@ class _State:
 
 def load() -> None:
     """Call every plugin once; raise PluginError, naming package and plugin, if one cannot be imported or fails."""
-    if not _State.started:
-        _State.started = True  # a plugin may read registries while it registers
+    if not _PluginState.started:
+        _PluginState.started = True  # a plugin may read registries while it registers
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
             try:
                 point.load()()
-                _State.brought += (_named(point),)
+                _PluginState.brought += (_named(point),)
             except Exception as error:  # whatever foreign code raises is reported under its name
-                _State.error = PluginError(f"plugin {_named(point)} failed: {type(error).__name__}: {error}")
-                _State.error.__cause__ = error
+                _PluginState.error = PluginError(f"plugin {_named(point)} failed: {type(error).__name__}: {error}")
+                _PluginState.error.__cause__ = error
                 break
-    if _State.error is not None:
-        raise _State.error
+    if _PluginState.error is not None:
+        raise _PluginState.error
 
 
 def brought() -> tuple[str, ...]:
     """Name the plugins that are loaded, with packages and versions: what is computed rests on their code too."""
     load()
-    return _State.brought
+    return _PluginState.brought
 
 
 def _named(point: EntryPoint) -> str:

@@ -56,7 +56,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Known(Generic[Model]):
+class KnownModel(Generic[Model]):
     """A model that was read before, from what, and where each of its values comes from."""
 
     raw: Mapping[str, Any]
@@ -169,7 +169,7 @@ class Document:
         return int(number)
 
     def model(
-        self, model: type[Model], raw: Mapping[str, Any], key: str = "", like: Known[Model] | None = None
+        self, model: type[Model], raw: Mapping[str, Any], key: str = "", like: KnownModel[Model] | None = None
     ) -> tuple[Model, dict[str, Provenance]]:
         """Read all fields of a model, which stand at `key`, and where each of its values comes from, by dotted key.
 
@@ -188,7 +188,7 @@ class Document:
         raw: Mapping[str, Any],
         model: type[BaseModel],
         provenance: dict[str, Provenance],
-        like: Known[Any] | None = None,
+        like: KnownModel[Any] | None = None,
     ) -> dict[str, Any]:
         optional = [name for name, field in model.model_fields.items() if not field.is_required()]
         self.check_keys(prefix, raw, [name for name in model.model_fields if name not in optional], optional)

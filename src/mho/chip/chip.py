@@ -22,7 +22,7 @@ from mho.chip.rollup import RollUp, roll_up
 from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, LookupSpec, MemorySpec, SparseSpec, TileSpec
 from mho.chip.technology import Technology, checked
 from mho.errors import ChipError
-from mho.quantity import Document, Known, Provenance
+from mho.quantity import Document, KnownModel, Provenance
 from mho.shown import Columns, Shown
 from mho.units import exact
 
@@ -120,8 +120,8 @@ class Chip(Shown):
         return chip
 
     @cached_property
-    def _known_spec(self) -> Known[ChipSpec]:
-        return Known(self.raw, self.spec, self.provenance)
+    def _known_spec(self) -> KnownModel[ChipSpec]:
+        return KnownModel(self.raw, self.spec, self.provenance)
 
     def override(self, values: Mapping[str, Override], source: str, name: str | None = None) -> Chip:
         """Return a varied chip, checked anew. Keys are dotted ("array.rows", "components.adc"), values in SI units.

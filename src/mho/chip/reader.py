@@ -7,14 +7,14 @@ from typing import Any
 
 from mho.chip.coding import Coding
 from mho.chip.spec import ArraySpec, ChipSpec
-from mho.quantity import Document, Known, Provenance
+from mho.quantity import Document, KnownModel, Provenance
 
 INPUT_BITS = 8
 WEIGHT_BITS = 8
 
 
 def read_spec(
-    document: Document, raw: Mapping[str, Any], like: Known[ChipSpec] | None = None
+    document: Document, raw: Mapping[str, Any], like: KnownModel[ChipSpec] | None = None
 ) -> tuple[ChipSpec, dict[str, Provenance]]:
     """Read the quantities of a chip (`raw` holds the fields of ChipSpec and nothing else), and where each comes from.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class ChipPart:
     """Equal components at one place of the hierarchy. Areas and powers are of one instance.
 
     `count` is per unit of `level` (per array, group, tile or chip), `total` on the whole chip.
@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Totals:
+class Breakdown:
     """One quantity of the whole chip, and the same split by component and by level."""
 
     total: float
@@ -60,11 +60,11 @@ class RollUp:
     `write_power_w` is the same chip with all arrays being written instead.
     """
 
-    parts: tuple[Part, ...]
-    area_m2: Totals
-    peak_power_w: Totals
-    write_power_w: Totals
-    leakage_w: Totals
+    parts: tuple[ChipPart, ...]
+    area_m2: Breakdown
+    peak_power_w: Breakdown
+    write_power_w: Breakdown
+    leakage_w: Breakdown
 
     def to_dict(self) -> dict[str, Any]:
         """Return parts and totals, safe for JSON."""
@@ -89,7 +89,7 @@ def roll_up(chip: Chip) -> RollUp:
     )
 
 
-def _parts(chip: Chip) -> Iterable[Part]:
+def _parts(chip: Chip) -> Iterable[ChipPart]:
     costs = chip.costs
     energy = chip.energy_per_event
     for name, role in costs.roles.items():
@@ -102,7 +102,7 @@ def _parts(chip: Chip) -> Iterable[Part]:
                 yield from _banks(chip, source)
             continue
         per_event = max((energy[event] for event in role.events), default=0.0)
-        yield Part(
+        yield ChipPart(
             component=name,
             detail=chip.uses[name].name,
             level=level,
@@ -116,11 +116,11 @@ def _parts(chip: Chip) -> Iterable[Part]:
         )
 
 
-def _banks(chip: Chip, source: str) -> Iterable[Part]:
+def _banks(chip: Chip, source: str) -> Iterable[ChipPart]:
     """Yield a part for each size of bank; at the peak each bank is accessed every cycle."""
     rate = ROLES["global_buffer"].rate(chip)
     for size, count in sorted(Counter(chip.buffer.banks).items()):
-        yield Part(
+        yield ChipPart(
             component="global_buffer",
             detail=f"{chip.uses['global_buffer'].name}, bank of {size} bytes",
             level="chip",
@@ -134,13 +134,13 @@ def _banks(chip: Chip, source: str) -> Iterable[Part]:
         )
 
 
-def _totals(parts: tuple[Part, ...], each: Callable[[Part], float]) -> Totals:
+def _totals(parts: tuple[ChipPart, ...], each: Callable[[ChipPart], float]) -> Breakdown:
     by_component: dict[str, list[float]] = {}
     by_level: dict[str, list[float]] = {level: [] for level in LEVELS}
     for part in parts:
         by_component.setdefault(part.component, []).append(each(part) * part.total)
         by_level[part.level].append(each(part) * part.total)
-    return Totals(
+    return Breakdown(
         math.fsum(value for values in by_component.values() for value in values),
         {name: math.fsum(values) for name, values in by_component.items()},
         {level: math.fsum(values) for level, values in by_level.items()},

@@ -18,7 +18,7 @@ from mho.units import SI_UNIT
 IN_TILES = "in_tiles"
 
 
-class Banks(Mark):
+class BankSizes(Mark):
     """Marks the sizes of a buffer's banks: a list, with a `count` where there are several of one size, or the word `in_tiles`."""
 
     unit = SI_UNIT["bytes"]
@@ -45,7 +45,7 @@ class Banks(Mark):
     def write(self, value: Any, source: str) -> Any:
         """Write a list of sizes in bytes, or a word."""
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return [super(Banks, self).write(item, source) for item in value]
+            return [super(BankSizes, self).write(item, source) for item in value]
         return super().write(value, source)
 
     def allowed(self, field: FieldInfo) -> str:
@@ -116,7 +116,7 @@ class BufferSpec(Part):
     each.
     """
 
-    banks: Annotated[tuple[Bytes, ...] | None, Banks(), Field(min_length=1, max_length=1_000_000)]
+    banks: Annotated[tuple[Bytes, ...] | None, BankSizes(), Field(min_length=1, max_length=1_000_000)]
     port_bits: PortBits
 
 

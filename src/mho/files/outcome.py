@@ -106,7 +106,7 @@ class Recorded(Outcome):
         raise AttributeError(f"a {type(self).__name__}{which} no {name!r}")
 
 
-class Measured(Recorded):
+class MeasuredOutcome(Recorded):
     """A recorded outcome whose data are gathered from what was measured, by `_content`, when they are first asked for."""
 
     @cached_property

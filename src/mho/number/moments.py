@@ -72,7 +72,7 @@ def moments(
         if network.owners[layer.name] in names:
             readers[layer.inputs[0]].append((place, layer))
     seen: dict[str, int] = defaultdict(int)
-    sums: dict[str, Sums] = defaultdict(Sums)
+    sums: dict[str, MomentSums] = defaultdict(MomentSums)
 
     def observe(name: str, value: AnyArray) -> None:
         for place, layer in readers.get(name, ()):
@@ -85,7 +85,7 @@ def moments(
     return {name: each.moments() for name, each in sums.items()}
 
 
-class Sums:
+class MomentSums:
     """Input vectors summed up part by part."""
 
     def __init__(self) -> None:
@@ -134,4 +134,4 @@ def drawn(layer: MatrixLayer, value: AnyArray, each: int, seed: tuple[int, int, 
     return np.asarray(vectors.reshape(len(entries), layer.groups, layer.rows).transpose(1, 0, 2), dtype=np.float64)
 
 
-__all__ = ["Moments", "Sums", "drawn", "moments"]
+__all__ = ["MomentSums", "Moments", "drawn", "moments"]

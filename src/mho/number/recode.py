@@ -217,7 +217,7 @@ class _Recoding:
         matrix = self.matrices[layer.name]
         rounding, step, target = self._rounding(layer, seen)
         integers = rounded(target, rounding, seen, tile=self.tile, damping=self.damping)
-        if isinstance(rounding, OnGrid) and rounding.top:
+        if isinstance(rounding, GridRounding) and rounding.top:
             self.squeezes[layer.name] = Squeeze(rounding.top, self.tile, rounding.shifts, rounding.dropped)
         bias = matrix.bias
         if seen is not None:
@@ -249,7 +249,7 @@ class _Recoding:
             step = fitted(real, form, self.per_channel, importance)
             target = real / by_output(step)
         tiles = -(-target.shape[2] // self.tile)
-        return OnGrid(form, self.tops.get(layer.name, 0), self.tile, (*target.shape[:2], tiles)), step, target
+        return GridRounding(form, self.tops.get(layer.name, 0), self.tile, (*target.shape[:2], tiles)), step, target
 
 
 def _real(layer: MatrixLayer, matrix: QuantisedMatrix) -> FloatArray:
@@ -259,7 +259,7 @@ def _real(layer: MatrixLayer, matrix: QuantisedMatrix) -> FloatArray:
     return np.asarray(layer.matrix(layer.weight.real()), dtype=np.float64)
 
 
-class OnGrid:
+class GridRounding:
     """Rounds rows to the nearest of a grid, and shifts rows whose magnitudes reach into planes that are squeezed out.
 
     Keeps the shifts (groups, K, tiles) of the rows that it rounded, and counts weights that a shift took a bit from.

@@ -14,7 +14,7 @@ from mho.network.layers import Input, MatrixLayer
 from mho.network.products import multiply
 from mho.number.batching import chunks, fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
-from mho.number.moments import Moments, Sums, drawn
+from mho.number.moments import Moments, MomentSums, drawn
 from mho.number.reference import Values, fixed_values, matrix_step, per_output, vector_step
 from mho.number.sharing import tied
 from mho.number.walk import Inputs, as_real, checked, fixed_reals, part, releases
@@ -89,7 +89,7 @@ def _entered(running: QuantisedNetwork, samples: Inputs) -> list[Pair]:
 def _seen(layer: MatrixLayer, pairs: list[Pair], rows: int, key: tuple[int, int]) -> tuple[Moments, Moments]:
     """Return the moments of a layer's inputs as the integers give them, and as the float network does, from drawn rows."""
     (name,) = layer.inputs
-    integers, floats, seen = Sums(), Sums(), 0
+    integers, floats, seen = MomentSums(), MomentSums(), 0
     for values, reals, _ in pairs:
         integers.add(drawn(layer, values.real(name), rows, (*key, seen)))
         floats.add(drawn(layer, reals[name], rows, (*key, seen)))

@@ -38,7 +38,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Demand:
+class Workload:
     """What must be done, per matrix layer in order: blocks, windows, the time of a window (one, or an array). Times in s."""
 
     blocks: FloatArray
@@ -102,7 +102,7 @@ class Demand:
         return self.windows * self.each_s
 
 
-def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Demand:
+def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Workload:
     """Gather what the bound needs."""
     sequential = chip.spec.layer_order == "sequential"
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
@@ -116,7 +116,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         behind = sum(vector_seconds(each, network, chip) for each in running if each.name in later)
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.first_users)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
-    return Demand(
+    return Workload(
         np.array([layer.count for layer in mapping.layers], dtype=np.float64),
         np.array([layer.windows for layer in mapping.layers], dtype=np.float64),
         chip.groups,
@@ -151,7 +151,7 @@ def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float
     return 0.0
 
 
-def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
+def _replicated(need: Workload, count: int, other_s: float = 0.0) -> float:
     """Bound the start of layer `count` (or the end of all) by the trade between copies and writes; see docs/bound.md.
 
     With c copies of a layer, computing lasts at least M t / c and the groups are busy for b (c W + M t). Minimising
@@ -188,12 +188,12 @@ def _replicated(need: Demand, count: int, other_s: float = 0.0) -> float:
     return max(sides(high)[0], sides(low)[1])
 
 
-def _least_compute(need: Demand) -> FloatArray:
+def _least_compute(need: Workload) -> FloatArray:
     """For each layer a bound on its computing time: all groups share its block windows, none takes less than a window."""
     return np.maximum(np.ceil(need.blocks * need.windows / need.groups), 1.0) * need.each_s
 
 
-def bound_of(need: Demand) -> Bound:
+def bound_of(need: Workload) -> Bound:
     """Bound the time of any legal schedule of `need`."""
     count = len(need.blocks)
     if not count:
@@ -233,7 +233,7 @@ def _prefixes(count: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(1, count - 1, min(count - 1, PREFIXES))}) if count > 1 else []
 
 
-def _after_prefix(need: Demand, least: FloatArray, count: int) -> float:
+def _after_prefix(need: Workload, least: FloatArray, count: int) -> float:
     """Bound the end by the start of layer `count` and what the chip cannot hold by then.
 
     When it starts, at most G blocks of it and later layers are written or being written; the others' writes start

@@ -2,12 +2,12 @@
 
 from mho.schedule import adaptive, aras, centre, coding, naive, overlap, placement, residency
 from mho.schedule.buffer import place_tensors
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.compile import coded, compile
 from mho.schedule.stages import Schedule
 
 __all__ = [
-    "Builder",
+    "InstructionBuilder",
     "Schedule",
     "Task",
     "adaptive",

@@ -23,7 +23,7 @@ from mho.machine.timing import time_program
 from mho.number import Sampled
 from mho.program import Write
 from mho.schedule.aras import aras
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.climb import Climber, Copies
 from mho.schedule.overlap import overlap
 from mho.schedule.stages import Schedule
@@ -90,7 +90,7 @@ class Adaptive(Schedule):
         """Whether it searches."""
         return self.effort != 0
 
-    def plan(self, task: Task) -> Builder:
+    def plan(self, task: Task) -> InstructionBuilder:
         """Return the best schedule found."""
         return adaptive(task, self)
 
@@ -103,7 +103,7 @@ class Adaptive(Schedule):
             )
 
 
-def measured(task: Task, builder: Builder, objective: str) -> tuple[float, float]:
+def measured(task: Task, builder: InstructionBuilder, objective: str) -> tuple[float, float]:
     """Return what the machine measures of a plan: time in s and, unless time is all that counts, energy in J."""
     program = task.program(builder)
     timing = time_program(program)
@@ -111,7 +111,7 @@ def measured(task: Task, builder: Builder, objective: str) -> tuple[float, float
     return timing.latency_s, joules
 
 
-def value(task: Task, builder: Builder, objective: str) -> float:
+def value(task: Task, builder: InstructionBuilder, objective: str) -> float:
     """Return what is minimised, as the machine measures it."""
     seconds, joules = measured(task, builder, objective)
     return {"time": seconds, "energy": joules, "edp": seconds * joules}[objective]
@@ -129,7 +129,7 @@ def _starts(task: Task) -> Iterator[Integers]:
         yield np.minimum(copies, np.maximum(task.chip.groups // blocks, 1))
 
 
-def _score(task: Task, plain: Builder, objective: str) -> tuple[float, npt.NDArray[np.float64], float]:
+def _score(task: Task, plain: InstructionBuilder, objective: str) -> tuple[float, npt.NDArray[np.float64], float]:
     """Model energy from the schedule without copies: W of all that leaks, J of each layer's one copy, J of the rest."""
     layers = task.mapping.layers
     if objective == "time":
@@ -152,7 +152,9 @@ def _score(task: Task, plain: Builder, objective: str) -> tuple[float, npt.NDArr
     return power_w, copy_j, booked.total() - power_w * timing.latency_s - float(copy_j.sum())
 
 
-def _searched(task: Task, search: Adaptive, plain: Builder, expired: Callable[[], bool]) -> Builder:
+def _searched(
+    task: Task, search: Adaptive, plain: InstructionBuilder, expired: Callable[[], bool]
+) -> InstructionBuilder:
     """Search for copies; return the plan with the best."""
     # Compiled code takes a while to import, and only this schedule needs it.
     from mho.schedule.anneal import Annealer, Score
@@ -192,7 +194,7 @@ def _searched(task: Task, search: Adaptive, plain: Builder, expired: Callable[[]
     return climber.builder
 
 
-def adaptive(task: Task, search: Adaptive) -> Builder:
+def adaptive(task: Task, search: Adaptive) -> InstructionBuilder:
     """Return the best schedule found; never one that the machine measures to be worse than `overlap` or `aras`.
 
     Plans are measured with the weights and the banks that the task has: what compile does to the chosen plan comes later.

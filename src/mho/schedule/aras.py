@@ -21,7 +21,7 @@ from functools import cached_property
 
 from mho.mapping import LayerMapping
 from mho.network.layers import Convolution
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.planner import Planner
 from mho.schedule.stages import Schedule
 from mho.strategy.choice import choice
@@ -111,7 +111,7 @@ class _Replicating(Planner):
                 first += 1
 
 
-def aras(task: Task) -> Builder:
+def aras(task: Task) -> InstructionBuilder:
     """Return ARAS's schedule; where the whole network fits the chip, all groups are given to the slowest layers."""
     planner = _Replicating(task)
     if task.resident and task.writers:
@@ -124,6 +124,6 @@ def aras(task: Task) -> Builder:
 class Replicated(Schedule):
     """The overlapped schedule, with the copies of layers that ARAS's Algorithm 1 gives."""
 
-    def plan(self, task: Task) -> Builder:
+    def plan(self, task: Task) -> InstructionBuilder:
         """Return ARAS's schedule."""
         return aras(task)

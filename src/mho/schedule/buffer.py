@@ -35,7 +35,7 @@ from mho.strategy.choice import choice
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class StoredTensor:
     """A stored tensor: the layer that makes it, bytes, and who uses it.
 
     `users` are layers as bits: its maker, those that read it, itself or a view of it, and, where the network returns it, a
@@ -50,10 +50,10 @@ class Life:
 
 
 @once
-def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
+def stored_tensors(network: Network, coded: frozenset[str]) -> tuple[StoredTensor, ...]:
     """Return the tensors that take room in the buffer, in the order in which they are made.
 
-    A layer that only moves values is a view of its input: it takes no banks and prolongs its input's life.
+    A layer that only moves values is a view of its input: it takes no banks and keeps its input's tensor in use for longer.
     """
     source = sources(network)
     users: dict[int, int] = {}
@@ -65,14 +65,14 @@ def lives(network: Network, coded: frozenset[str]) -> tuple[Life, ...]:
                 loads[maker] = loads.get(maker, 0) + 1
     for name in network.results:
         users[source[name]] = users.get(source[name], 0) | 1 << len(network.layers)
-    stored: list[Life] = []
+    stored: list[StoredTensor] = []
     sizes = buffer_bytes(network, coded)
     for i, layer in enumerate(network.layers):
         if layer.name not in sizes:
             continue
         # An input is in main memory already and is not loaded first; an output goes there in any case.
         extra = -1 if isinstance(layer, Input) else 0 if layer.name in network.results else 1
-        stored.append(Life(i, sizes[layer.name], users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
+        stored.append(StoredTensor(i, sizes[layer.name], users.get(i, 0) | 1 << i, max(1, loads.get(i, 0) + extra)))
     return tuple(stored)
 
 
@@ -117,7 +117,7 @@ def estimated_s(
 
 
 def _estimated_holds(
-    network: Network, stored: Sequence[Life], layer_order: str, seconds: Sequence[float]
+    network: Network, stored: Sequence[StoredTensor], layer_order: str, seconds: Sequence[float]
 ) -> tuple[float, ...]:
     """Estimate how long each tensor is held if each layer starts as soon as the order allows."""
     place = {layer.name: i for i, layer in enumerate(network.layers)}
@@ -127,7 +127,8 @@ def _estimated_holds(
         ends.append(max((ends[other] for other in waits), default=0.0) + seconds[i])
     ends.append(max(ends))
     return tuple(
-        max(ends[user] for user in _members(life.users)) - (ends[life.layer] - seconds[life.layer]) for life in stored
+        max(ends[user] for user in _members(tensor.users)) - (ends[tensor.layer] - seconds[tensor.layer])
+        for tensor in stored
     )
 
 
@@ -139,27 +140,27 @@ def _members(bits: int) -> Iterator[int]:
         bits ^= lowest
 
 
-def _after_in_sequence(stored: Sequence[Life]) -> tuple[int, ...]:
+def _after_in_sequence(stored: Sequence[StoredTensor]) -> tuple[int, ...]:
     """For each tensor those whose last user comes before its maker, as bits, where layers run one after another."""
     by_end = sorted(range(len(stored)), key=lambda j: stored[j].users.bit_length())
     after, ended, passed = [], 0, 0
-    for life in stored:
-        while passed < len(by_end) and stored[by_end[passed]].users.bit_length() <= life.layer:
+    for tensor in stored:
+        while passed < len(by_end) and stored[by_end[passed]].users.bit_length() <= tensor.layer:
             ended |= 1 << by_end[passed]
             passed += 1
         after.append(ended)
     return tuple(after)
 
 
-def _problem(network: Network, stored: Sequence[Life], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
-    """State which banks are to be chosen for the tensors of these lives."""
+def _problem(network: Network, stored: Sequence[StoredTensor], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
+    """State which banks are to be chosen for these stored tensors."""
     if chip.spec.layer_order == "sequential":
         after = _after_in_sequence(stored)
     else:
         before = ended_before(network, chip.spec.layer_order)
         after = tuple(
-            sum(1 << j for j, old in enumerate(stored[:i]) if not old.users & ~before[life.layer])
-            for i, life in enumerate(stored)
+            sum(1 << j for j, old in enumerate(stored[:i]) if not old.users & ~before[tensor.layer])
+            for i, tensor in enumerate(stored)
         )
     return BankProblem(
         tuple(tensors),
@@ -171,11 +172,13 @@ def _problem(network: Network, stored: Sequence[Life], chip: Chip, tensors: Sequ
     )
 
 
-def _uses(network: Network, stored: Sequence[Life], problem: BankProblem, choice: Choice) -> tuple[BufferUse, ...]:
+def _uses(
+    network: Network, stored: Sequence[StoredTensor], problem: BankProblem, choice: Choice
+) -> tuple[BufferUse, ...]:
     last = len(network.layers) - 1
     return tuple(
-        BufferUse(life.layer, life.size, chosen, spilled, min(life.users.bit_length() - 1, last))
-        for life, chosen, spilled in zip(stored, choice, problem.spilled(choice), strict=True)
+        BufferUse(tensor.layer, tensor.size, chosen, spilled, min(tensor.users.bit_length() - 1, last))
+        for tensor, chosen, spilled in zip(stored, choice, problem.spilled(choice), strict=True)
     )
 
 
@@ -188,11 +191,11 @@ def place_tensors(
     crosses the memory for want of room and the banks leak little; what they are accessed is not known yet. On a chip of
     data-flow order a bank is only taken over by a layer that depends on all readers of the tensor before.
     """
-    stored = lives(network, coded)
+    stored = stored_tensors(network, coded)
     durations = [0.0] * len(stored)
     if seconds is not None:
         durations = list(_estimated_holds(network, stored, chip.spec.layer_order, seconds))
-    tensors = [Tensor(life.size, lasts, life.moves) for life, lasts in zip(stored, durations, strict=True)]
+    tensors = [Tensor(tensor.size, lasts, tensor.moves) for tensor, lasts in zip(stored, durations, strict=True)]
     problem = _problem(network, stored, chip, tensors)
     choice = greedy_banks(problem)
     if seconds is not None and problem.cost(choice)[0]:
@@ -210,16 +213,16 @@ def bank_problem(program: Program) -> BankProblem:
     bytes_of: dict[tuple[int, str], float] = defaultdict(float)
     for access, size in count_accesses(program, program.setup, len(program.instructions)).items():
         bytes_of[access.tensor, access.event] += size
-    stored = _lives(program)
+    stored = _stored(program)
     tensors = [
         Tensor(
-            life.size - old[life.layer].spilled,
-            durations[life.layer],
-            life.moves,
-            bytes_of[life.layer, READ],
-            bytes_of[life.layer, WRITE],
+            tensor.size - old[tensor.layer].spilled,
+            durations[tensor.layer],
+            tensor.moves,
+            bytes_of[tensor.layer, READ],
+            bytes_of[tensor.layer, WRITE],
         )
-        for life in stored
+        for tensor in stored
     ]
     return _problem(program.network, stored, program.chip, tensors)
 
@@ -235,17 +238,17 @@ def settle_banks(program: Program) -> tuple[BufferUse, ...]:
         # There is nothing to gain, or no time to go by: the machine does not time shapes alone on such a chip.
         return program.buffers
     old = {use.layer: use for use in program.buffers}
-    stored = _lives(program)
+    stored = _stored(program)
     problem = bank_problem(program)
-    choice = select_banks(problem, tuple(old[life.layer].banks for life in stored))
+    choice = select_banks(problem, tuple(old[tensor.layer].banks for tensor in stored))
     return tuple(
-        BufferUse(use.layer, life.size, use.banks, old[use.layer].spilled, use.last)
-        for life, use in zip(stored, _uses(program.network, stored, problem, choice), strict=True)
+        BufferUse(use.layer, tensor.size, use.banks, old[use.layer].spilled, use.last)
+        for tensor, use in zip(stored, _uses(program.network, stored, problem, choice), strict=True)
     )
 
 
-def _lives(program: Program) -> tuple[Life, ...]:
-    return lives(program.network, frozenset(program.network.layers[use.layer].name for use in program.buffers))
+def _stored(program: Program) -> tuple[StoredTensor, ...]:
+    return stored_tensors(program.network, frozenset(program.network.layers[use.layer].name for use in program.buffers))
 
 
 @choice("banks", "ilp", papers=("aras",))

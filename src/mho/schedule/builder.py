@@ -40,7 +40,7 @@ class Task:
     quantised: QuantisedNetwork | None = None
     strategy: Strategy = field(default_factory=Strategy)
 
-    def program(self, builder: Builder, notes: Iterable[str] = ()) -> Program:
+    def program(self, builder: InstructionBuilder, notes: Iterable[str] = ()) -> Program:
         """Return a plan as a program, with notes of what was assumed."""
         return Program(
             chip=self.chip,
@@ -161,7 +161,7 @@ def _waits(network: Network, layer_order: str) -> dict[int, tuple[int, ...]]:
     return {i: tuple(sorted({place[name] for name in network.layers[i].inputs}.intersection(steps))) for i in steps}
 
 
-class Builder:
+class InstructionBuilder:
     """Collects instructions. Every method returns the number of the instruction that it adds."""
 
     def __init__(self, task: Task) -> None:

@@ -45,7 +45,7 @@ MOST_CLIPPED = 0.0005
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CentreCandidate:
     """A centre (None: no shift) and what came of it.
 
     `pulses` and `skip_ratio` (the share of addressed cells that keep their level) are of one inference in steady state;
@@ -60,11 +60,11 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Choice:
+class CentreChoice:
     """The candidate taken, and all candidates in the order in which they are tried. `by` says by what losses were judged."""
 
-    taken: Candidate
-    candidates: tuple[Candidate, ...]
+    taken: CentreCandidate
+    candidates: tuple[CentreCandidate, ...]
     by: str
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ def choose_centre(
     samples: Samples | None = None,
     tolerance: float = TOLERANCE,
     most_clipped: float = MOST_CLIPPED,
-) -> Choice:
+) -> CentreChoice:
     """Choose a centre for a program whose weights are known and not yet aligned, by the rule above.
 
     `samples` with labels judge by accuracy of the integers, which needs calibrated activations; else the share of clipped
@@ -102,26 +102,26 @@ def choose_centre(
     for centre in dict.fromkeys((None, *centres)):
         codes = prepared(quantised, centre, low_cell, program.chip.array.cell_bits)
         share = codes.alignment.clipped_share if codes.alignment and centre is not None else 0.0
-        candidates.append(Candidate(centre, *overwriting(replace(program, quantised=codes)), share))
+        candidates.append(CentreCandidate(centre, *overwriting(replace(program, quantised=codes)), share))
     candidates = _ordered(candidates)
     if samples is None:
         taken = next(each for each in candidates if each.centre is None or each.clipped_share <= most_clipped)
-        return Choice(taken, tuple(candidates), f"clipped weights (at most {most_clipped:.2%})")
+        return CentreChoice(taken, tuple(candidates), f"clipped weights (at most {most_clipped:.2%})")
 
     by = f"accuracy on {samples.origin} ({len(samples)} samples, at most {tolerance:.2%} of them lost)"
     untouched = int(np.count_nonzero(classified(quantised, samples)))
-    tried: list[tuple[int, Candidate]] = []
+    tried: list[tuple[int, CentreCandidate]] = []
     for place, each in enumerate(candidates):
         codes = prepared(quantised, each.centre, low_cell, program.chip.array.cell_bits)
         right = untouched if codes is quantised else int(np.count_nonzero(classified(codes, samples)))
         candidates[place] = replace(each, right=right)
         tried.append((right, candidates[place]))
         if untouched - right <= tolerance * len(samples):
-            return Choice(candidates[place], tuple(candidates), by)
-    return Choice(max(tried, key=lambda pair: pair[0])[1], tuple(candidates), by)
+            return CentreChoice(candidates[place], tuple(candidates), by)
+    return CentreChoice(max(tried, key=lambda pair: pair[0])[1], tuple(candidates), by)
 
 
-def _ordered(candidates: list[Candidate]) -> list[Candidate]:
+def _ordered(candidates: list[CentreCandidate]) -> list[CentreCandidate]:
     """Order from the fewest pulses up, those alike in pulses from the fewest clipped weights up (so no shift comes first)."""
     alike = ALIKE * next(each.pulses for each in candidates if each.centre is None)
     left, ordered = sorted(candidates, key=lambda each: each.pulses), []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.planner import Planner
 
 REACH = 4
@@ -36,7 +36,7 @@ class Climber:
         """Whether effort or time is used up."""
         return self.left <= 0 or self.expired()
 
-    def _plan(self, copies: Copies) -> tuple[float, Builder]:
+    def _plan(self, copies: Copies) -> tuple[float, InstructionBuilder]:
         planner = Planner(self.task, copies)
         builder = planner.run()
         self.left -= len(builder.instructions)

@@ -13,7 +13,7 @@ from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, Sampled
 from mho.program import Program, Write
 from mho.program.work import coded_tensors
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.stages import Banks, Changing, Coding, Residency, Say, Schedule
 from mho.strategy.stages import STAGES
 from mho.strategy.strategy import Strategy
@@ -83,7 +83,7 @@ def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy
     return replace(task, buffers=strategy.get(Banks).placed(task))
 
 
-def _sharing(task: Task, builder: Builder) -> Iterator[str]:
+def _sharing(task: Task, builder: InstructionBuilder) -> Iterator[str]:
     """Say which layers use the blocks of others, and which of these are written anew."""
     sharing = {layer.index for layers in task.mapping.users.values() for layer in layers[1:]}
     anew = len(sharing & {write.layer for write in builder.instructions if isinstance(write, Write)})
@@ -99,7 +99,7 @@ def _sharing(task: Task, builder: Builder) -> Iterator[str]:
         )
 
 
-def _notes(task: Task, builder: Builder) -> Iterator[str]:
+def _notes(task: Task, builder: InstructionBuilder) -> Iterator[str]:
     """State every assumption made on the way to a program."""
     network, chip, codes, strategy = task.network, task.chip, task.quantised, task.strategy
     for stage in STAGES:

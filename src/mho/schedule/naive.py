@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.stages import Schedule
 from mho.strategy.choice import choice
 
 
-def naive(task: Task) -> Builder:
+def naive(task: Task) -> InstructionBuilder:
     """Return the naive schedule."""
-    builder = Builder(task)
+    builder = InstructionBuilder(task)
     # For each run of blocks where it is, and the last instruction that had to do with them.
     located = (
         {layer.run: (groups, written) for layer, _, groups, written in builder.write_all({})} if task.resident else {}
@@ -54,6 +54,6 @@ def naive(task: Task) -> Builder:
 class Naive(Schedule):
     """A layer is written, then computed, then the next."""
 
-    def plan(self, task: Task) -> Builder:
+    def plan(self, task: Task) -> InstructionBuilder:
         """Return the naive schedule."""
         return naive(task)

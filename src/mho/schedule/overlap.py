@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.planner import Planner
 from mho.schedule.stages import Schedule
 from mho.strategy.choice import choice
 
 
-def overlap(task: Task) -> Builder:
+def overlap(task: Task) -> InstructionBuilder:
     """Return the overlapped schedule."""
     return Planner(task).run()
 
@@ -17,6 +17,6 @@ def overlap(task: Task) -> Builder:
 class Overlap(Schedule):
     """Writing overlaps computing, no layer is replicated."""
 
-    def plan(self, task: Task) -> Builder:
+    def plan(self, task: Task) -> InstructionBuilder:
         """Return the overlapped schedule."""
         return overlap(task)

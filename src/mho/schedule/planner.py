@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from mho.mapping import LayerMapping
 from mho.program.instructions import Groups
-from mho.schedule.builder import Builder, Task
-from mho.schedule.pool import Pool
+from mho.schedule.builder import InstructionBuilder, Task
+from mho.schedule.pool import GroupPool
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class BoundBlocks:
     ready_s: float
 
 
-class Run(NamedTuple):
+class PieceRun(NamedTuple):
     """A layer's windows through a piece; `release`: the last that it serves."""
 
     layer: LayerMapping
@@ -77,8 +77,8 @@ class Planner:
         self.task = task
         self.copies = dict(copies or {})
         self.end_s = 0.0
-        self.builder = Builder(task)
-        self.pool = Pool(task.chip.groups)
+        self.builder = InstructionBuilder(task)
+        self.pool = GroupPool(task.chip.groups)
         self.progress = {layer.index: Progress() for layer in task.mapping.layers}
         # For each layer that blocks are written for, the pieces bound so far, and the layers that have started to use them.
         self.bound: dict[int, list[BoundBlocks]] = {layer.index: [] for layer in task.writers}
@@ -91,14 +91,14 @@ class Planner:
         for step, before in task.waits.items():
             for other in before:
                 self.followers[other].append(step)
-        self.ends: list[tuple[float, int, Run | Written | int]] = []
+        self.ends: list[tuple[float, int, PieceRun | Written | int]] = []
         self.always_fed, self.write_s = task.always_fed, task.chip.array_write_time_s
         # Bytes a second that writes under way take from the memory; writes that ended while others waited for them.
         self.taken = 0.0
         self.blocked = False
         self.opened: list[int] = []
 
-    def run(self) -> Builder:
+    def run(self) -> InstructionBuilder:
         """Plan until every step has finished."""
         if self.task.resident:
             for layer, copy, groups, written in self.builder.write_all(self.copies):
@@ -111,7 +111,7 @@ class Planner:
             # Groups that come free together are bound together, so that layers are not cut up without need.
             while self.ends and self.ends[0][0] == now:
                 _, instruction, ended = heapq.heappop(self.ends)
-                if isinstance(ended, Run):
+                if isinstance(ended, PieceRun):
                     self._served(ended, instruction, now)
                 elif isinstance(ended, Written):
                     self.taken -= ended.rate
@@ -206,9 +206,9 @@ class Planner:
         self.progress[layer.index].activations.append(instruction)
         piece.last = instruction
         piece.ready_s = max(started, piece.ready_s) + (windows[1] - windows[0]) * layer.window_s
-        heapq.heappush(self.ends, (piece.ready_s, instruction, Run(layer, piece, release)))
+        heapq.heappush(self.ends, (piece.ready_s, instruction, PieceRun(layer, piece, release)))
 
-    def _served(self, run: Run, instruction: int, now: float) -> None:
+    def _served(self, run: PieceRun, instruction: int, now: float) -> None:
         """Free the groups of a piece that has served all its layers; finish a layer if the piece was its last."""
         layer, piece = run.layer, run.piece
         if run.release:

@@ -7,7 +7,7 @@ from bisect import insort
 from mho.program.instructions import Groups
 
 
-class Pool:
+class GroupPool:
     """Free groups as disjoint ranges, lowest first, so that the same demands always get the same groups."""
 
     def __init__(self, groups: int) -> None:

@@ -12,7 +12,7 @@ from mho.mapping import Mapper
 from mho.number import QuantisedNetwork, Sampled
 from mho.program import Program
 from mho.program.program import BufferUse
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.strategy.choice import Choice
 from mho.strategy.strategy import Strategy
 
@@ -121,7 +121,7 @@ class Schedule(Choice):
                 helps="load it with weights",
             )
 
-    def plan(self, task: Task) -> Builder:
+    def plan(self, task: Task) -> InstructionBuilder:
         """Return the instructions, in order."""
         raise NotImplementedError
 

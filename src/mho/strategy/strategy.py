@@ -300,9 +300,7 @@ def strategies(*, networks: bool = True, tables: bool = True) -> tuple[str, ...]
     if networks and tables:
         return PRESETS.names()
     loaded = {name: Strategy.load(name) for name in PRESETS.names()}
-    return tuple(
-        name for name, preset in loaded.items() if not (preset.table_stages if networks else preset.network_stages)
-    )
+    return tuple(name for name, plan in loaded.items() if not (plan.table_stages if networks else plan.network_stages))
 
 
 def about(name: str) -> Mapping[str, Any]:

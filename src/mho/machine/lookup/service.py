@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.chip.lookup import SAR_NOTE, Reading
 from mho.errors import OptionError, TraceError
-from mho.files.outcome import Measured
+from mho.files.outcome import MeasuredOutcome
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
@@ -38,7 +38,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Service(BatchTimes, Measured):
+class Service(BatchTimes, MeasuredOutcome):
     """All that was measured of a trace that was served by a layout on a chip. Energies in J, areas in m2.
 
     Times are those of `BatchTimes`; batches follow each other without overlap.

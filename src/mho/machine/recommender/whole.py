@@ -18,7 +18,7 @@ from mho.chip import Chip
 from mho.chip.lookup import Reading
 from mho.engineering import count, quantity
 from mho.errors import MappingError, OptionError
-from mho.files.outcome import Measured
+from mho.files.outcome import MeasuredOutcome
 from mho.machine.functional import execute
 from mho.machine.lookup import reduce
 from mho.machine.lookup.dispatch import dispatch
@@ -40,7 +40,7 @@ Compile = Callable[[QuantisedNetwork, Chip], Program]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Whole(Measured):
+class Whole(MeasuredOutcome):
     """What a recommender takes: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
 
     `verified`: what comparing with the integer reference found, None where that was not asked.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from mho.engineering import quantity
-from mho.files.outcome import Measured
+from mho.files.outcome import MeasuredOutcome
 from mho.machine.record import model_record
 from mho.machine.systolic.folds import Dataflow, Folding
 from mho.machine.systolic.spec import COMPONENTS, Systolic
@@ -78,7 +78,7 @@ class Totals:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Run(Measured):
+class Run(MeasuredOutcome):
     """What one inference of a network costs on a systolic array.
 
     result = mho.machine.systolic.run(network, "tpu-like", "best")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from mho.network.layers import Constant, Input
 from mho.program.instructions import Activate, Combine, Groups, Transfer, Vector, Write, members, size
 from mho.program.legality.facts import Facts, Violation, finisher
-from mho.program.legality.holding import Content, Held, Holding
+from mho.program.legality.holding import Content, HeldRanges, Holding
 
 
 def shape_rules(facts: Facts) -> Iterator[Violation]:
@@ -105,7 +105,7 @@ def group_rules(facts: Facts) -> Iterator[Violation]:
 
 def _holding(facts: Facts) -> Iterator[Violation]:
     """Every group holds what is read from it, and does one thing at a time."""
-    groups = Held()
+    groups = HeldRanges()
     for i, instruction in enumerate(facts.instructions):
         if not isinstance(instruction, Write | Activate):
             continue

@@ -20,7 +20,7 @@ class Holding:
     released: bool
 
 
-class Held:
+class HeldRanges:
     """Ranges of groups, and what they hold. A group that no range covers has not been used."""
 
     def __init__(self) -> None:
