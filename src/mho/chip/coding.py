@@ -123,12 +123,12 @@ class Coding:
         codes = np.arange(1 << self.weight_bits)
         signed = codes - self.base
         if self.name == "differential":
-            digits = [np.maximum(np.sign(each) * signed, 0) // abs(each) for each in self.significance]
+            digits = [np.maximum(np.sign(value) * signed, 0) // abs(value) for value in self.significance]
         elif self.name == "twos_complement":
             low = signed & (self.base - 1)
-            digits = [(signed < 0).astype(np.int64), *(low // each for each in self.significance[1:])]
+            digits = [(signed < 0).astype(np.int64), *(low // value for value in self.significance[1:])]
         else:
-            digits = [codes // each for each in self.significance]
+            digits = [codes // value for value in self.significance]
         return (np.stack(digits, axis=-1) & self.highest).astype(np.uint8)
 
     def levels(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -44,8 +44,8 @@ def _between(table: Mapping[float, float], node: float) -> float:
         raise ChipError(
             f"scaling: the rule reaches from {nodes[0] * 1e9:g} to {nodes[-1] * 1e9:g} nm, not to {node * 1e9:g} nm"
         )
-    upper = next(each for each in nodes if each >= node)
-    lower = max((each for each in nodes if each <= node), default=upper)
+    upper = next(known for known in nodes if known >= node)
+    lower = max((known for known in nodes if known <= node), default=upper)
     if lower == upper:
         return table[upper]
     share = math.log(node / lower) / math.log(upper / lower)

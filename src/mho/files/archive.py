@@ -65,12 +65,12 @@ def opened(path: Path, error: Kind, what: str = ".npz file") -> Iterator[zipfile
 
 def _check_members(archive: zipfile.ZipFile, size: int) -> None:
     members = archive.infolist()
-    if len(members) > MOST_MEMBERS or len({each.filename for each in members}) < len(members):
+    if len(members) > MOST_MEMBERS or len({member.filename for member in members}) < len(members):
         raise ValueError(f"it has more than {MOST_MEMBERS:,} members, or two of one name")
     packed = next((m for m in members if m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)), None)
     if packed is not None:
         raise ValueError(f"member {packed.filename!r} is compressed by another method than deflate")
-    unpacked, most = sum(each.file_size for each in members), max(FREE, EXPANSION * size)
+    unpacked, most = sum(member.file_size for member in members), max(FREE, EXPANSION * size)
     if unpacked > most:
         raise ValueError(f"its {size:,} bytes unpack to {unpacked:,}; at most {most:,} are unpacked")
 

@@ -166,7 +166,7 @@ def _depths(content: Any) -> Iterator[int]:
         if isinstance(part, list | dict):
             yield depth
             inner = part.values() if isinstance(part, dict) else part
-            waiting.extend((each, depth + 1) for each in inner if isinstance(each, list | dict))
+            waiting.extend((value, depth + 1) for value in inner if isinstance(value, list | dict))
 
 
 def json_text(content: Any, **layout: Any) -> str:

@@ -145,9 +145,9 @@ def _make(folder: Path) -> list[Path]:
     """Make a folder and those above it; return those that were made, innermost last."""
     folders: list[Path] = []
     try:
-        for each in reversed(_missing(folder)):
-            each.mkdir(exist_ok=True)
-            folders.append(each)
+        for directory in reversed(_missing(folder)):
+            directory.mkdir(exist_ok=True)
+            folders.append(directory)
     except OSError as error:
         _unmake(folders)
         raise refusal(folder, error) from None

@@ -56,7 +56,7 @@ def rebatched(network: Network, batch: int) -> Network:
     if batch == network.batch:
         return network
     constant, before = fixed(network), network.batch
-    odd = (each for each in network.layers if each.name not in constant and each.shape and each.shape[0] % before)
+    odd = (layer for layer in network.layers if layer.name not in constant and layer.shape and layer.shape[0] % before)
     culprit = obstacle(network) or next(odd, None)
     if culprit is not None:
         raise NetworkError(

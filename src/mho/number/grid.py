@@ -43,7 +43,7 @@ class Grid:
         """Raise NumberError for bits outside 2..8 and for magnitudes that are no such list."""
         _check_bits(self.bits)
         given = self.magnitudes
-        if not given or any(isinstance(each, bool) or not isinstance(each, int) for each in given):
+        if not given or any(isinstance(magnitude, bool) or not isinstance(magnitude, int) for magnitude in given):
             raise NumberError(f"the magnitudes of grid {self.name!r} are whole numbers from 0 on, not {given}")
         if given[0] != 0 or list(given) != sorted(set(given)):
             raise NumberError(f"the magnitudes of grid {self.name!r} start at 0 and rise, not {given}")
@@ -97,7 +97,7 @@ class Grid:
         if kind not in KINDS:
             raise OptionError(f"no grid {text!r}: {choices(kind, KINDS)}, as in 'window:8:3' or 'uniform:4'")
         make, least, most = KINDS[kind]
-        if not least <= len(numbers) <= most or not all(each.isascii() and each.isdigit() for each in numbers):
+        if not least <= len(numbers) <= most or not all(number.isascii() and number.isdigit() for number in numbers):
             wanted = "bits" if most == 1 else "bits and places" if kind == "window" else "bits and terms"
             raise OptionError(f"no grid {text!r}: {kind} takes {wanted}, whole numbers behind colons")
         try:
@@ -147,7 +147,7 @@ class Grid:
                 f"more, not by {top} and {shift}"
             )
         bound = 2 ** (self.bits - 1 - top + shift)
-        kept = tuple(each for each in self.magnitudes if each % 2**shift == 0 and each < bound)
+        kept = tuple(magnitude for magnitude in self.magnitudes if magnitude % 2**shift == 0 and magnitude < bound)
         return Grid(f"{self.name} shifted by {shift} of {top}", self.bits, kept)
 
     @cached_property

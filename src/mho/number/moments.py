@@ -101,7 +101,7 @@ class MomentSums:
 
     def moments(self) -> Moments:
         """Divide by the vectors that were added. Raises NumberError where there are none."""
-        first, second = (np.asarray(each / max(self.windows, 1)) for each in (self.first, self.second))
+        first, second = (np.asarray(total / max(self.windows, 1)) for total in (self.first, self.second))
         return Moments(first, second, self.windows)
 
 

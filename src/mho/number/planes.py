@@ -127,7 +127,7 @@ def levelled(real: FloatArray, form: Planes, importance: FloatArray) -> Levels:
             fits[(slice(None), planes, part[0], slice(None), part[1])] = _fitted(weights, squares, planes)
     total = math.floor(form.planes * groups * blocks * N)
     counts = allocated(fits[2].reshape(most + 1, -1), total).reshape(groups, blocks, N)
-    step, low, error = (np.take_along_axis(each, counts[None], axis=0)[0] for each in fits)
+    step, low, error = (np.take_along_axis(fit, counts[None], axis=0)[0] for fit in fits)
     scale, shift = _common(step, low, error, counts)
     # Where the step is not the one that was fitted, the levels keep their middle, then low is fitted again.
     top = np.exp2(counts) - 1

@@ -112,7 +112,7 @@ def recode(
         raise OptionError("weights in planes have scales of their own, fitted, one an output")
     recoding = _Recoding(quantised, grids, tops, tile, scale, per_channel, damping)
     recoding.run(method, samples, windows, seed)
-    names = " or ".join(sorted({str(each) for each in grids.values()}))
+    names = " or ".join(sorted({str(form) for form in grids.values()}))
     note = f"weights of {len(grids)} layers recoded to {names}, {SAID[method]}, scale {'kept' if scale == 'keep' else 'fitted'}"
     if any(tops.values()):
         note += f"; {said(squeeze)} squeezed out in tiles of {tile} outputs"
@@ -270,7 +270,7 @@ class GridRounding:
         self.tables = np.stack([grid.table, *(grid.shifted(top, shift).table for shift in range(1, top + 1))])
         # The smallest shift after which a magnitude is below 2^(bits - 1 - top).
         free = 2 ** (grid.bits - 1 - top)
-        self.needed = np.array([(each // free).bit_length() for each in range(grid.limit + 1)], dtype=np.uint8)
+        self.needed = np.array([(value // free).bit_length() for value in range(grid.limit + 1)], dtype=np.uint8)
         self.shifts = np.zeros(shape, dtype=np.uint8)
         self.dropped = 0
 

@@ -62,7 +62,7 @@ def changed_in_order(
         else:
             for values, reals, count in pairs:
                 vector_step(running, layer, values, count)
-                reals[layer.name] = apply(layer, [reals[each] for each in layer.inputs], count, network.batch)
+                reals[layer.name] = apply(layer, [reals[operand] for operand in layer.inputs], count, network.batch)
         for values, reals, _ in pairs:
             values.drop(free[layer.name])
             for name in free[layer.name]:

@@ -113,7 +113,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
     if sequential and mapping.layers:
         first = mapping.layers[0].index
         later = {layer.name for layer in network.layers[first:]}
-        behind = sum(vector_seconds(each, network, chip) for each in running if each.name in later)
+        behind = sum(vector_seconds(layer, network, chip) for layer in running if layer.name in later)
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.first_users)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Workload(
@@ -127,7 +127,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         _first_input_s(network, chip, coded),
         behind + (leaving if sequential else 0.0),
         moved / chip.memory.bandwidth,
-        sum(vector_seconds(each, network, chip) for each in running),
+        sum(vector_seconds(layer, network, chip) for layer in running),
         np.array([place[mapping.users[layer.run][0].index] for layer in mapping.layers], dtype=np.int64),
     )
 

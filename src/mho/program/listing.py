@@ -13,7 +13,7 @@ def span(bounds: tuple[int, int]) -> str:
 
 
 def _groups(groups: Groups) -> str:
-    return ",".join(span(each) for each in groups)
+    return ",".join(span(pair) for pair in groups)
 
 
 def _orders(orders: Orders) -> str:

@@ -122,15 +122,15 @@ class Program(Shown):
             "instructions": lambda: columns(
                 {
                     "instruction": number,
-                    "kind": type(each).__name__.lower(),
-                    "layer": names[each.layer],
-                    "after": each.after,
+                    "kind": type(instruction).__name__.lower(),
+                    "layer": names[instruction.layer],
+                    "after": instruction.after,
                 }
-                for number, each in enumerate(self.instructions)
+                for number, instruction in enumerate(self.instructions)
             ),
             "layers": lambda: columns(
-                {"layer": each.name, "groups": each.count, "windows": each.windows, "window_s": each.window_s}
-                for each in self.mapping.layers
+                {"layer": layer.name, "groups": layer.count, "windows": layer.windows, "window_s": layer.window_s}
+                for layer in self.mapping.layers
             ),
         }
 

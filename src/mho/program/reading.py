@@ -252,9 +252,9 @@ def _decode(record: Any, arrays: _Reader) -> Program:
         mapping=strategy.get(Mapper).mapped(quantised or network, chip),
         strategy=strategy,
         instructions=tuple(
-            _read_instruction(each, i) for i, each in enumerate(_listed(record["instructions"], "its instructions"))
+            _read_instruction(entry, i) for i, entry in enumerate(_listed(record["instructions"], "its instructions"))
         ),
-        buffers=tuple(_read_use(each) for each in _listed(record["buffers"], "its buffers")),
+        buffers=tuple(_read_use(use) for use in _listed(record["buffers"], "its buffers")),
     )
     return program
 

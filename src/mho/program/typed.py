@@ -47,7 +47,7 @@ def _tuple(value: Any, parts: tuple[Any, ...], what: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise ProgramError(f"{what} needs a list, not {shown(value)}")
     if parts[-1] is Ellipsis:
-        return tuple(typed(each, parts[0], what) for each in value)
+        return tuple(typed(item, parts[0], what) for item in value)
     if len(value) != len(parts):
         raise ProgramError(f"{what} needs a list of {len(parts)}, not {shown(value)}")
     return tuple(typed(each, part, what) for each, part in zip(value, parts, strict=True))

@@ -175,7 +175,7 @@ class Annealer:
             if expired():
                 break
             end = min(begin + PORTION, count)
-            heat = tuple(first * (last / first) ** (each / count) for each in (begin, end))
+            heat = tuple(first * (last / first) ** (step / count) for step in (begin, end))
             self.work += steps(
                 given.blocks, given.windows, given.window_s, given.gap_s, given.most, self.uses, self.written, self.fixed,
                 self.worth, copies, self.best, scores, self.state, heat, end - begin, *self.room,

@@ -39,8 +39,8 @@ class Candidate:
 def _shared_out(candidates: Sequence[Candidate], free: int) -> list[int]:
     """Give the groups that one copy of each candidate leaves to the slowest, a copy at a time (Algorithm 1, line 10)."""
     copies = [1] * len(candidates)
-    left = free - sum(each.blocks for each in candidates)
-    slowest: list[tuple[float, int]] = [(-each.windows, place) for place, each in enumerate(candidates)]
+    left = free - sum(candidate.blocks for candidate in candidates)
+    slowest: list[tuple[float, int]] = [(-candidate.windows, place) for place, candidate in enumerate(candidates)]
     heapq.heapify(slowest)
     while left and slowest:
         place = slowest[0][1]

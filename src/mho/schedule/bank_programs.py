@@ -163,7 +163,7 @@ class _Solver:
             return None
         moves = np.array([float(self.problem.tensors[tensor].moves) for tensor in ahead])
         prices = self._prices(ahead)
-        key = tuple(each.tobytes() for each in (sizes, moves, *prices, rows, room))
+        key = tuple(array.tobytes() for array in (sizes, moves, *prices, rows, room))
         if key not in self.answers:
             self.answers[key] = self._counts(sizes, moves, prices, rows, room)
         counts = self.answers[key]

@@ -95,11 +95,11 @@ class Task:
     @cached_property
     def writer(self) -> dict[int, int]:
         """For each matrix layer the one that its blocks are written for."""
-        return {each.index: index for index, users in self.served.items() for each in users}
+        return {user.index: index for index, users in self.served.items() for user in users}
 
     def served_windows(self, layer: LayerMapping) -> int:
         """Count the windows that the blocks written for a layer serve."""
-        return sum(each.windows for each in self.served[layer.index])
+        return sum(user.windows for user in self.served[layer.index])
 
     def most_copies(self, layer: LayerMapping) -> int:
         """The most copies that the blocks written for a layer may have.
@@ -108,7 +108,7 @@ class Task:
         that does not hold the whole network: groups that copies fill would be missing for as long.
         """
         users = self.served[layer.index]
-        return 1 if len(users) > 1 and not self.resident else max(1, *(each.windows for each in users))
+        return 1 if len(users) > 1 and not self.resident else max(1, *(user.windows for user in users))
 
     @cached_property
     def always_fed(self) -> bool:

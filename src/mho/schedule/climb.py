@@ -98,4 +98,4 @@ class Climber:
 def _changes(count: int, most: int) -> list[int]:
     """Return other numbers of copies to try for one layer."""
     near = (count + 1, count - 1, count * 2, count // 2, count + max(1, count // 4), count - max(1, count // 4))
-    return [each for each in dict.fromkeys(near) if 1 <= each <= most and each != count]
+    return [copies for copies in dict.fromkeys(near) if 1 <= copies <= most and copies != count]

@@ -165,7 +165,7 @@ class UnderBudget(_Quantising):
     def codings(self) -> tuple[tuple[Form, int], ...]:
         """Return every grid with every number of planes squeezed out; planes with none."""
         forms = [form(text) for text in self.grid]
-        return tuple((each, top) for each in forms for top in (self.squeeze if isinstance(each, Grid) else (0,)))
+        return tuple((grid, top) for grid in forms for top in (self.squeeze if isinstance(grid, Grid) else (0,)))
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Quantise, round to every coding, measure what each layer costs in each, and choose."""
@@ -242,7 +242,7 @@ def _within(
 def _error(first: QuantisedNetwork, changed: QuantisedNetwork, samples: Samples) -> float:
     """Return the squared change of the first output over its variance, which that of single layers only adds up to about."""
     name = first.network.outputs[0]
-    wanted, given = (run_reference(each, samples.inputs)[name] for each in (first, changed))
+    wanted, given = (run_reference(codes, samples.inputs)[name] for codes in (first, changed))
     return float(((given - wanted) ** 2).mean() / max(wanted.var(), sys.float_info.min))
 
 

@@ -28,7 +28,7 @@ def held_blocks(mapping: Mapping, groups: int) -> frozenset[Run]:
     stay: set[Run] = set()
     shared = [layer for layer in mapping.first_users if len(mapping.users[layer.run]) > 1]
     for layer in sorted(shared, key=lambda layer: (-_saved(mapping, layer), layer.index)):
-        users = [place[each.index] for each in mapping.users[layer.run]]
+        users = [place[user.index] for user in mapping.users[layer.run]]
         span = slice(users[0], users[-1] + 1)
         most = int(occupied[span].max()) + layer.count
         others = int(written[span].sum()) - layer.count * len(users)

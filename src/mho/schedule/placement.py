@@ -100,8 +100,8 @@ class _Group:
 
     def _slowest(self, change: np.ndarray, array: Places) -> float:
         most = 0
-        for each in np.unique(array):
-            rows = change[:, array == each].reshape(len(change), -1)
+        for number in np.unique(array):
+            rows = change[:, array == number].reshape(len(change), -1)
             up, down = rows.max(axis=1, initial=0), (-rows).max(axis=1, initial=0)
             took = up + down if self.chip.array.write_phases > 1 else np.maximum(up, down)
             most = max(most, int(took.sum()))
@@ -266,7 +266,7 @@ def _ordered(program: Program, sittings: Mapping[Key, Sitting]) -> Program:
         if not any(given):
             continue
         orders = {
-            key: tuple(() if each is None else _order(getattr(each, key)) for each in given)
+            key: tuple(() if sitting is None else _order(getattr(sitting, key)) for sitting in given)
             for key in ("rows", "columns", "cells")
         }
         rows, columns, cells = (orders[key] if any(orders[key]) else () for key in ("rows", "columns", "cells"))

@@ -322,9 +322,7 @@ def _of_no_use(stage: str, kind: type[Choice], name: str, value: object) -> Stra
         known = choices(str(name), kind.settings()) if kind.settings() else f"{kind.name} has no settings"
         return StrategyError(f"{stage}.{name}", value, f"no choice of {stage} has it; {known}")
     by = [other.by for other in having if other.by is not None]
-    helps = (
-        f"leave `{stage}` out" if name in by else f"give {' or '.join(f'`{each}`' for each in by)} too" if by else ""
-    )
+    helps = f"leave `{stage}` out" if name in by else f"give {' or '.join(f'`{key}`' for key in by)} too" if by else ""
     return StrategyError(
         f"{stage}.{name}",
         value,

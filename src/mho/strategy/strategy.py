@@ -275,7 +275,7 @@ def place_of(key: str, value: object = None) -> tuple[str, str | None]:
     stage, dot, name = key.partition(".")
     if dot and stage in ALL_STAGES and any(name in kind.settings() for kind in registered(stage).values()):
         return stage, name
-    homes = [each for each in ALL_STAGES if any(key in kind.settings() for kind in registered(each).values())]
+    homes = [home for home in ALL_STAGES if any(key in kind.settings() for kind in registered(home).values())]
     if len(homes) == 1:
         return homes[0], key
     if homes:

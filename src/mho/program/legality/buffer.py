@@ -86,7 +86,7 @@ def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
             if i not in ready and any(facts.order.before(j, i) for j in ready)
         ]
         for places in reading.get(use.layer, {}).values():
-            own = next((each for each in reversed(loads) if all(facts.order.before(each, i) for i in places)), None)
+            own = next((load for load in reversed(loads) if all(facts.order.before(load, i) for i in places)), None)
             if own is None:
                 name = facts.layers[use.layer].name
                 yield Violation(places[0], f"reads {name!r}, part of which is in main memory and not loaded for it")
@@ -113,7 +113,7 @@ def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     @cache
     def together(old: int, new: int) -> bool:
         """Return True if the tensor of layer `new` may be made while that of `old` is still used."""
-        used = [done for each in (old, *readers.get(old, [])) for done in facts.finishes.get(each, [])]
+        used = [done for layer in (old, *readers.get(old, [])) for done in facts.finishes.get(layer, [])]
         used += stores.get(old, [])
         return any(not facts.order.before(done, maker) for maker in makers.get(new, []) for done in used)
 

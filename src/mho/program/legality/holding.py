@@ -72,4 +72,4 @@ class HeldRanges:
             if after[1] > last:
                 ranges = [*ranges, (last, after[1], after[2])]
         self._ranges[low:high] = ranges
-        self._begins[low:high] = [each[0] for each in ranges]
+        self._begins[low:high] = [begin for begin, _, _ in ranges]
