@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import mho
+from mho.cli.app import command
 from mho.errors import DeviceError
 from mho.explore.evaluation import draws
 from mho.machine.analog.devices import Device
@@ -30,8 +31,10 @@ NOISY = {"telegraph.share": 0.3, "telegraph.amplitude": 0.1}
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
     LAWS.add("telegraph", Telegraph)  # the one line
+    command.cache_clear()  # a process that has run the command line before
     yield
     LAWS.remove("telegraph")
+    command.cache_clear()
 
 
 def test_streams_of_laws_differ() -> None:
