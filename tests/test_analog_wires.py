@@ -19,7 +19,7 @@ from mho.machine.analog import wires_fast
 from mho.machine.analog.wires import DRIVES, SENSES, Wiring
 from mho.machine.analog.wires_direct import direct
 from mho.machine.analog.wires_fast import LOAD, STATED
-from mho.machine.analog.wires_lines import LANES, Relaxation
+from mho.machine.analog.wires_lines import LANES, LineRelaxation
 from mho.machine.analog.wires_modes import approximate
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -243,7 +243,7 @@ def test_relaxation_is_within_the_tolerance_that_it_claims(
     exact = nodal.currents(conductances, inputs, wiring)
     allowed = tolerance * np.abs(exact).max(axis=1, keepdims=True) * (1 + 2 * tolerance) + 1e-15
     for limit in (1, 2, 5, 60):
-        found, reached = Relaxation(conductances, wiring).currents(inputs, tolerance, limit)
+        found, reached = LineRelaxation(conductances, wiring).currents(inputs, tolerance, limit)
         assert reached[0]
         assert (np.abs(found - exact)[reached] <= np.broadcast_to(allowed, found.shape)[reached]).all()
     found = wires_fast.currents(conductances, inputs, wiring, tolerance)
@@ -254,14 +254,14 @@ def test_relaxation_converges_on_common_arrays_and_says_so_where_it_does_not() -
     generator = np.random.default_rng(1)
     conductances = generator.uniform(1e-6, 1e-4, (64, 64))
     inputs = generator.random((5, 64))
-    common = Relaxation(conductances, Wiring(2.0, 2.0))
+    common = LineRelaxation(conductances, Wiring(2.0, 2.0))
     _, reached = common.currents(inputs, 1e-6, 12)
     assert reached.all()
     _, reached = common.currents(inputs, 1e-6, 2)
     assert not reached.any()
     # Hopeless for relaxation: what is returned is solved directly.
     harsh = Wiring(1e6, 1e6)
-    assert Relaxation(conductances, harsh).steps(1e-6) > 100
+    assert LineRelaxation(conductances, harsh).steps(1e-6) > 100
     exact = inputs @ nodal.effective(conductances, harsh)
     assert np.allclose(wires_fast.currents(conductances, inputs, harsh), exact, rtol=1e-9)
 

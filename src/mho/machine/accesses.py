@@ -89,14 +89,14 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
     buffer as it was loaded. What has no place in the buffer (token indices, real outputs) goes past it.
     """
     table, operands, layers = columns(program), _operands(program.network), len(program.network.layers)
-    held = np.zeros(layers + 1, dtype=np.bool_)
-    held[[use.layer for use in program.buffers]] = True
+    in_buffer = np.zeros(layers + 1, dtype=np.bool_)
+    in_buffer[[use.layer for use in program.buffers]] = True
 
     def here(*kinds: int) -> Integers:
         places = table.of(*kinds)
         return places[(places >= first) & (places < last)]
 
-    activations, loads, stores, vectors, made = (
+    activations, loads, stores, vectors, results = (
         here(ACTIVATE),
         here(LOAD),
         here(STORE),
@@ -111,21 +111,21 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
         (WRITE, "memory", loads, operands.source[table.layer[loads]], table.size[loads]),
         (READ, "memory", stores, operands.source[table.layer[stores]], table.size[stores]),
         (READ, "compute", reads, operands.tensor[which], operands.size[which]),
-        (WRITE, "compute", made, operands.source[table.layer[made]], operands.written[table.layer[made]]),
+        (WRITE, "compute", results, operands.source[table.layer[results]], operands.written[table.layer[results]]),
     )
     flow = np.repeat(np.arange(len(flows)), [len(places) for _, _, places, _, _ in flows])
     places, tensors, sizes = (np.concatenate(side) for side in zip(*(each[2:] for each in flows), strict=True))
-    tensors = np.where(held[tensors], tensors, NOWHERE)
+    tensors = np.where(in_buffer[tensors], tensors, NOWHERE)
     counts = (sizes > 0) & ((flow == 0) | (tensors != NOWHERE))
     # As they come in the program, each layer's reads before its result.
     order = np.flatnonzero(counts)[np.argsort(places[counts], kind="stable")]
     layer, flow, tensors = table.layer[places[order]], flow[order], tensors[order]
-    keys = (layer * len(flows) + flow) * len(held) + tensors
+    keys = (layer * len(flows) + flow) * len(in_buffer) + tensors
     _, begins, which = np.unique(keys, return_index=True, return_inverse=True)
     sums, rank = np.bincount(which, sizes[order], len(begins)), np.argsort(begins)
     begins = begins[rank]
-    found = zip(*(side.tolist() for side in (layer[begins], flow[begins], tensors[begins], sums[rank])), strict=True)
-    return {Access(layer, *flows[flow][:2], tensor): size for layer, flow, tensor, size in found}
+    totals = zip(*(side.tolist() for side in (layer[begins], flow[begins], tensors[begins], sums[rank])), strict=True)
+    return {Access(layer, *flows[flow][:2], tensor): size for layer, flow, tensor, size in totals}
 
 
 def byte_prices(

@@ -29,7 +29,7 @@ def converted_sums(
     products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield, input step by input step, the slice and the sums (windows, columns) that ADCs convert; x as for `Products.sums`."""
-    mask, columns = np.uint8(2**products.dac_bits - 1), products.maker.columns(job.held)
+    mask, columns = np.uint8(2**products.dac_bits - 1), products.maker.columns(job.stored)
     for drive in mapped.blocks.drives(job.block, x[:, :, slice(*job.windows)]):
         converted = columns if drive.turn.columns is None else columns.only(drive.turn.columns)
         for inputs, bits in zip(drive.inputs, (products.input_bits, drive.turn.late), strict=False):
@@ -64,11 +64,11 @@ class _Watching(Products):
 
     def limits(self, share: float, per: str) -> dict[str, tuple[float, ...]]:
         """Return for each layer the limit of each slice."""
-        found = {}
+        limits = {}
         for name, slices in self.seen.items():
             parts = slices if per == "slice" else [np.sum(slices, axis=0)] * len(slices)
-            found[name] = tuple(_percentile(counts, share) * self.width[name] for counts in parts)
-        return found
+            limits[name] = tuple(_percentile(counts, share) * self.width[name] for counts in parts)
+        return limits
 
 
 def _percentile(counts: npt.NDArray[np.int64], share: float) -> float:

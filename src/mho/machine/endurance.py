@@ -121,21 +121,21 @@ class Endurance:
 
     def notes(self) -> tuple[str, ...]:
         """Say what the lifetimes rest on."""
-        told = [
+        notes = [
             "lifetimes: every cell survives as many writes as were given; levelled means that the groups take turns, one "
             "place on every N inferences, which adds at most 1 / N writes to a cell and inference"
         ]
         if not self.attainable:
-            told.append(
+            notes.append(
                 f"lifetimes are for {self.rate_per_s:.4g} inferences a second, but this program reaches "
                 f"{self.reached_per_s:.4g}: on this chip no such rate is possible"
             )
         if not self.exact:
-            told.append(
+            notes.append(
                 "lifetimes by level changes of the worst cell, levelled or not, are lower bounds: every other block that "
                 "comes to a group is taken to change the cell"
             )
-        return tuple(told)
+        return tuple(notes)
 
 
 def checked_positive(name: str, value: object) -> float:
@@ -160,7 +160,7 @@ def endurance(program: Program, worn: Wear, latency_s: float, cycles: float, rat
     if isinstance(rate, str) and rate != MAXIMUM:
         raise OptionError(f"the rate must be a positive number of inferences per second or {MAXIMUM!r}, not {rate!r}")
     reached = 1 / latency_s
-    found = Endurance(
+    lifetime = Endurance(
         checked_positive("the endurance", cycles),
         reached if isinstance(rate, str) else checked_positive("the rate", rate),
         reached,
@@ -168,12 +168,12 @@ def endurance(program: Program, worn: Wear, latency_s: float, cycles: float, rat
         addressed_writes(program),
         worn.exact,
     )
-    least = min((each for each in (found.changed.mean, found.addressed.mean) if each), default=1.0)
-    if not isfinite(found.years(least)):
+    least = min((each for each in (lifetime.changed.mean, lifetime.addressed.mean) if each), default=1.0)
+    if not isfinite(lifetime.years(least)):
         raise OptionError(
-            f"an endurance of {cycles:g} writes at {found.rate_per_s:g}/s is too long a lifetime to be told"
+            f"an endurance of {cycles:g} writes at {lifetime.rate_per_s:g}/s is too long a lifetime to be told"
         )
-    return found
+    return lifetime
 
 
 def _shifted(groups: Groups, by: int, count: int) -> Groups:

@@ -164,7 +164,7 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
     def by_layer(places: Integers, counts: Floats) -> Floats:
         return np.bincount(table.layer[places], counts, layers).astype(np.float64, copy=False)
 
-    activations, writes, moves, made = here(ACTIVATE), here(WRITE), here(LOAD, STORE), here(VECTOR, COMBINE)
+    activations, writes, moves, results = here(ACTIVATE), here(WRITE), here(LOAD, STORE), here(VECTOR, COMBINE)
     counts: Counts = {
         (event, "compute"): by_layer(activations, count) for event, count in _activations(program, activations).items()
     }
@@ -175,8 +175,8 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
     operated, products = operations(program.network)
     # A layer that only moves values is not computed; a product of activations is one operation of the matrix unit each.
     counts |= {
-        ("vector_element", "compute"): by_layer(made, operated[table.layer[made]]),
-        ("matrix_mac", "compute"): by_layer(made, products[table.layer[made]]),
+        ("vector_element", "compute"): by_layer(results, operated[table.layer[results]]),
+        ("matrix_mac", "compute"): by_layer(results, products[table.layer[results]]),
         ("memory_byte", "memory"): changed + orders + moved,
         ("noc_byte", "memory"): moved,
         ("noc_byte", "write"): changed + orders,
@@ -206,12 +206,12 @@ def finished_s(program: Program, timing: Timing) -> Floats:
     table = columns(program)
     ends = np.full(len(program.network.layers), np.nan)
     inputs = np.array([isinstance(layer, Input) for layer in program.network.layers])
-    loads, made = table.of(LOAD), table.of(COMBINE, VECTOR)
+    loads, results = table.of(LOAD), table.of(COMBINE, VECTOR)
     # Of several loads the first counts, of several other instructions the last: where places repeat, the last one is kept.
     first = loads[inputs[table.layer[loads]] & (loads >= program.setup)][::-1]
     ends[table.layer[first]] = timing.ends[first]
-    made = made[made >= program.setup]
-    ends[table.layer[made]] = timing.ends[made]
+    results = results[results >= program.setup]
+    ends[table.layer[results]] = timing.ends[results]
     return ends
 
 
@@ -231,12 +231,12 @@ def _static(program: Program, timing: Timing) -> Booked:
     booked: Booked = [
         (order, component, "static", watts * lasting) for component, watts in chip.leakage_w.items() if watts
     ]
-    held = held_s(program, timing)
+    durations = held_s(program, timing)
     watts = [sum(chip.costs.bank_leakage_w[bank] for bank in use.banks) for use in program.buffers]
     layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
     return [
         *booked,
-        (layers, "global_buffer", "static", np.array(watts) * np.array([held[i] for i in layers.tolist()])),
+        (layers, "global_buffer", "static", np.array(watts) * np.array([durations[i] for i in layers.tolist()])),
     ]
 
 
@@ -257,8 +257,8 @@ def held_s(program: Program, timing: Timing) -> dict[int, float]:
     freed[read] = 0.0
     np.maximum.at(freed, read, ends[readers])
     freed[[sources(network)[name] for name in network.results]] = timing.latency_s
-    held = np.maximum(freed - begins, 0.0)
-    return {use.layer: float(held[use.layer]) for use in program.buffers}
+    durations = np.maximum(freed - begins, 0.0)
+    return {use.layer: float(durations[use.layer]) for use in program.buffers}
 
 
 @once

@@ -54,7 +54,7 @@ class Content:
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class StoredBlock:
     """A block as it is read from its group: `levels` (height, width, cells), digits in order, the most significant first.
 
     `content` is the whole group, and `index` where the block sits in it. `inverted` says which columns of cells are stored
@@ -144,7 +144,7 @@ class Fabric:
         origins[: old[0], : old[1]] = before.origins
         return levels, origins
 
-    def read(self, group: int, height: int, width: int) -> Held:
+    def read(self, group: int, height: int, width: int) -> StoredBlock:
         """Return the block in a group; ProgramError where it holds none of this size."""
         place = self.places.get(group)
         if place is None or (len(place.rows), len(place.columns)) != (height, width):
@@ -153,7 +153,7 @@ class Fabric:
             )
         if place.block not in self._inverted:
             self._inverted[place.block] = self.deltas.inverted(place)
-        return Held(group, self.held[group], place, self._inverted[place.block])
+        return StoredBlock(group, self.held[group], place, self._inverted[place.block])
 
 
 def _digest(array: npt.NDArray[np.generic]) -> bytes:

@@ -57,8 +57,8 @@ class _Machine:
         mapped = self.program.mapping.by_index[instruction.layer]
         jobs = self.jobs.setdefault(instruction.layer, [])
         for index, group in zip(range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True):
-            held = self.fabric.read(group, int(mapped.blocks.heights[index]), int(mapped.blocks.widths[index]))
-            jobs.append(Job(index, instruction.windows, held))
+            block = self.fabric.read(group, int(mapped.blocks.heights[index]), int(mapped.blocks.widths[index]))
+            jobs.append(Job(index, instruction.windows, block))
 
     def combine(self, instruction: Combine, signals: Signals | None) -> None:
         """Add the partial sums, correct zero points, scale, add the bias; stored as codes if the tensor has a code."""

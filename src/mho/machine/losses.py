@@ -91,9 +91,9 @@ class Watch:
             for k, sums in converted_sums(self.ideal, mapped, few, np.ascontiguousarray(x[:, :, here])):
                 step = convert.steps[k]
                 gain = np.full(sums.shape[1], 1 / step, dtype=np.float32)
-                made, _ = codes(sums, gain, np.zeros_like(gain), convert.low, convert.high)
+                converted, _ = codes(sums, gain, np.zeros_like(gain), convert.low, convert.high)
                 self.conversions += sums.size
-                self.rounded += int(np.count_nonzero(made * step != sums))
+                self.rounded += int(np.count_nonzero(converted * step != sums))
                 self.clipped += int(np.count_nonzero((sums > convert.high) | (sums < convert.low)))
 
     def losses(self, samples: int) -> Losses:

@@ -72,10 +72,10 @@ def occupancy(program: Program, timing: Timing) -> Occupancy:
         np.add.at(change, np.searchsorted(times, np.maximum(begin[within], 0.0)), count[within])
         np.add.at(change, np.searchsorted(times, end[within]), -count[within])
         steps[kind] = np.cumsum(change[:-1])
-    held, writing = steps["held"], steps["write"]
+    in_use, writing = steps["held"], steps["write"]
     # Several activations may run on one group at once only where they serve the same block: count the group once.
-    computing = np.minimum(steps["compute"], held - writing)
+    computing = np.minimum(steps["compute"], in_use - writing)
     lasting = np.diff(times)
-    area = float((held[:-1] * lasting).sum())
+    area = float((in_use[:-1] * lasting).sum())
     mean = area / (program.chip.groups * timing.latency_s) if timing.latency_s else 0.0
-    return Occupancy(times, writing, computing, held - writing - computing, int(held.max(initial=0)), mean)
+    return Occupancy(times, writing, computing, in_use - writing - computing, int(in_use.max(initial=0)), mean)

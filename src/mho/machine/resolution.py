@@ -95,8 +95,8 @@ class Resolution:
         needs = f"{worst.bits} bits in {worst.name!r}: sums up to {worst.largest} in {worst.rows} rows"
         if self.complete:
             return f"{name} converters resolve every sum of {count} layer{plural} (at most {needs})"
-        held = self.resolved_as_held
-        by_weights = "" if held is None else f"; {held} of {count} if their range were set for these weights"
+        as_held = self.resolved_as_held
+        by_weights = "" if as_held is None else f"; {as_held} of {count} if their range were set for these weights"
         return (
             f"{name} converters fall short in {len(self.short)} of {count} layer{plural} (at most {needs}){by_weights}"
         )
@@ -141,8 +141,8 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
     coding, drive = program.mapping.shape.coding, 2**program.chip.array.dac_bits - 1
     layers = []
     for name, column, levels in program.column_levels:
-        largest, held = column.levels * drive, None if levels is None else levels * drive
-        by_weights = (None, None) if held is None else (held, coding.adc_bits(held))
+        largest, largest_held = column.levels * drive, None if levels is None else levels * drive
+        by_weights = (None, None) if largest_held is None else (largest_held, coding.adc_bits(largest_held))
         layers.append(LayerSum(name, column.rows, largest, coding.adc_bits(largest), *by_weights))
     return Resolution(adc_bits(analog or Analog(), program.chip), tuple(layers))
 

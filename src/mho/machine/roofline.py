@@ -77,7 +77,7 @@ MEMORIES: Mapping[str, Memory] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Measured:
+class EmbeddingBagTime:
     """What `torch.nn.functional.embedding_bag` took on this machine: seconds a batch, the median of the batches run."""
 
     batch_s: float
@@ -85,7 +85,7 @@ class Measured:
     threads: int
 
 
-def measure_cpu(trace: Trace, dimension: int, batch: int, *, most_batches: int = 50) -> Measured:
+def measure_cpu(trace: Trace, dimension: int, batch: int, *, most_batches: int = 50) -> EmbeddingBagTime:
     """Time embedding_bag (mode sum, float32 tables of random values) on the first batches of a trace of one table.
 
     A batch is of `batch` queries, the last may be smaller. OptionError for a trace of several tables: each would be a call of its
@@ -112,4 +112,4 @@ def measure_cpu(trace: Trace, dimension: int, batch: int, *, most_batches: int =
         with torch.no_grad():
             torch.nn.functional.embedding_bag(indices, table, offsets, mode="sum", per_sample_weights=weights)
         times.append(time.perf_counter() - begun)
-    return Measured(float(np.median(times[1:])), len(times) - 1, torch.get_num_threads())
+    return EmbeddingBagTime(float(np.median(times[1:])), len(times) - 1, torch.get_num_threads())

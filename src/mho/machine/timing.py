@@ -62,13 +62,13 @@ def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], T
     window_s = np.zeros(len(program.network.layers))
     for layer in program.mapping.layers:
         window_s[layer.index] = layer.window_s
-    writes, activations, made = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
+    writes, activations, results = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
     lasts[writes] = floor_s(chip, worn, writes)
     lasts[activations] = table.windows[activations] * window_s[table.layer[activations]]
-    lasts[made] = seconds[table.layer[made]]
+    lasts[results] = seconds[table.layer[results]]
     role = np.full(len(lasts), FIXED, dtype=np.int8)
     role[table.of(WRITE, LOAD, STORE)] = FLOW
-    role[made[lasts[made] > 0]] = VECTOR_UNIT
+    role[results[lasts[results] > 0]] = VECTOR_UNIT
     return role, lasts, table.moved_bytes + table.order_bytes + table.size
 
 

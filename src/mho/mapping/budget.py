@@ -63,12 +63,12 @@ class Frontier:
         """Return the budgets at which a step more is taken, each with the codings of all layers; the first is 0."""
         picks = [0] * len(self.names)
         used = 0.0
-        found = [(used, tuple(picks))]
+        points = [(used, tuple(picks))]
         for layer, coding, error in self._steps():
             used += error
             picks[layer] = coding
-            found.append((used, tuple(picks)))
-        return tuple(found)
+            points.append((used, tuple(picks)))
+        return tuple(points)
 
     def total(self, picks: Sequence[int]) -> tuple[int, float]:
         """Return the arrays and the error of a choice of codings."""

@@ -84,11 +84,11 @@ def _steps(old: Levels, new: Levels, levels: int) -> tuple[npt.NDArray[np.uint8]
             above = [_packed(to >= t) for t in range(1, levels)]
             below = [_packed(by <= a) for a in range(levels - 1)]
             for d in range(1, levels):
-                found = np.zeros((len(to), len(by)), dtype=np.uint64)
+                apart = np.zeros((len(to), len(by)), dtype=np.uint64)
                 for a in range(levels - d):
                     for high, low in zip(above[a + d - 1], below[a], strict=True):
-                        found |= high[:, None] & low[None, :]
-                steps += (found if to is new else found.T) != 0
+                        apart |= high[:, None] & low[None, :]
+                steps += (apart if to is new else apart.T) != 0
     return up, down
 
 
@@ -113,18 +113,18 @@ def row_steps(old: Levels, new: Levels, array: Places, levels: int, phases: int)
 
 
 def following_steps(
-    held: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, array: Places, levels: int, phases: int
-) -> Demand:
+    old: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, array: Places, levels: int, phases: int
+) -> WriteCosts:
     """Level steps of the write that follows a block, for each row of that block (H) in each row of the group (R).
 
-    `held` are the levels of the group before the block, (R, C, cells), `block` its levels as shown, `columns` where its columns
+    `old` are the levels of the group before the block, (R, C, cells), `block` its levels as shown, `columns` where its columns
     sit; `shown` are those of the block that follows, which sits as `after` says. What a row costs where the block
     does not come is `always` there, and the costs say how much more or less it is.
     """
-    mine = np.full(held.shape[1], -1)
+    mine = np.full(old.shape[1], -1)
     mine[columns] = np.arange(len(columns))
     mine = mine[after.columns]
-    before = held[after.rows[:, None], after.columns[None, :]]
+    before = old[after.rows[:, None], after.columns[None, :]]
     costs, always = [], []
     for each in np.unique(array):
         shared, rest = (mine >= 0) & (array == each), (mine < 0) & (array == each)
@@ -134,11 +134,11 @@ def following_steps(
             np.float64
         )
         without = _took(*_changes(before[:, array == each], shown[:, array == each]), phases)
-        cost = np.zeros((len(block), len(held)))
+        cost = np.zeros((len(block), len(old)))
         cost[:, after.rows] = took.T - without
         costs.append(cost)
         always.append(without.sum())
-    return Demand(np.array(costs), np.array(always, dtype=np.float64))
+    return WriteCosts(np.array(costs), np.array(always, dtype=np.float64))
 
 
 def _flat(levels: Levels) -> Levels:
@@ -152,16 +152,16 @@ def _changes(old: Levels, new: Levels) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def following_distances(
-    held: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, price: Costs
+    old: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, price: Costs
 ) -> Costs:
     """As following_steps, in the price of the changes of all cells, less that where the block does not come: (H, R)."""
-    mine = np.full(held.shape[1], -1)
+    mine = np.full(old.shape[1], -1)
     mine[columns] = np.arange(len(columns))
     mine = mine[after.columns]
     shared = mine >= 0
-    before = held[after.rows[:, None], after.columns[None, shared]]
+    before = old[after.rows[:, None], after.columns[None, shared]]
     without = price[np.abs(_flat(shown[:, shared]).astype(np.int64) - _flat(before))].sum(axis=1)
-    cost = np.zeros((len(block), len(held)))
+    cost = np.zeros((len(block), len(old)))
     cost[:, after.rows] = distances(block[:, mine[shared]], shown[:, shared], price).T - without
     return cost
 
@@ -183,19 +183,19 @@ def distances(old: Levels, new: Levels, price: Costs) -> Costs:
 def cheapest(costs: Costs) -> Places:
     """Return for each row of costs (H, R), H <= R, the column that it takes, so that the sum is least."""
     rows, places = linear_sum_assignment(costs)
-    found: Places = places[np.argsort(rows)]
-    return found
+    columns: Places = places[np.argsort(rows)]
+    return columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Demand:
+class WriteCosts:
     """What one write costs, by array: `costs`, shape (arrays, H, R), of each row in each place, and `always`, (arrays,)."""
 
     costs: Costs
     always: Costs
 
 
-def balanced(writes: list[Demand]) -> Places:
+def balanced(writes: list[WriteCosts]) -> Places:
     """Assign rows to places so that the sum over writes of the costs of their slowest array is small.
 
     The means over arrays are assigned first; then, in turns, slow arrays weigh more. The best turn counts.
@@ -230,7 +230,7 @@ def digit_order(meetings: list[tuple[Levels, Levels]], price: Costs) -> Places:
     return cheapest(np.asarray(total))
 
 
-def _shares(held: Levels, levels: int) -> Costs:
+def _shares(old: Levels, levels: int) -> Costs:
     """Return how often each cell of a weight is at each level, shape (cells, levels)."""
-    flat = held.reshape(-1, held.shape[-1])
+    flat = old.reshape(-1, old.shape[-1])
     return np.array([np.bincount(flat[:, cell], minlength=levels) / len(flat) for cell in range(flat.shape[1])])

@@ -243,7 +243,7 @@ def _heights(matrices: Integers, width: int, cell_bits: int, weight_bits: int, o
     shifts = np.arange(0, weight_bits - 1, cell_bits)[::-1]
     total = outputs * len(shifts) * 2
     strips = -(-total // width)
-    found = np.zeros((number, strips), dtype=np.int64)
+    heights = np.zeros((number, strips), dtype=np.int64)
     step = max(1, CELLS // (number * inputs * width))
     for first in range(0, strips, step):
         last = min(first + step, strips)
@@ -257,8 +257,8 @@ def _heights(matrices: Integers, width: int, cell_bits: int, weight_bits: int, o
         part = matrices[:, :, output].astype(np.int32) * np.where(sign, -1, 1).astype(np.int32)
         on = ((np.maximum(part, 0) >> shifts[digit]) & ((1 << cell_bits) - 1)) != 0
         row_on = np.logical_or.reduceat(on, np.arange(0, len(column), width), axis=2)
-        found[:, first:last] = row_on.sum(axis=1)
-    return found
+        heights[:, first:last] = row_on.sum(axis=1)
+    return heights
 
 
 def _placed(heights: npt.NDArray[np.int64], rows: int, lanes: int, unit_rows: int) -> tuple[int, int, int]:
@@ -281,8 +281,8 @@ def _index_bits(number: int) -> int:
 def _checked(matrices: Integers) -> Integers:
     """Return integer matrices as (matrices, K, N)."""
     if not isinstance(matrices, np.ndarray) or matrices.dtype.kind not in "iu" or matrices.ndim not in (2, 3):
-        told = f"{matrices.dtype} {matrices.shape}" if isinstance(matrices, np.ndarray) else type(matrices).__name__
-        raise NumberError(f"weights are a numpy array of integers, (K, N) or (matrices, K, N), not {told}")
+        given = f"{matrices.dtype} {matrices.shape}" if isinstance(matrices, np.ndarray) else type(matrices).__name__
+        raise NumberError(f"weights are a numpy array of integers, (K, N) or (matrices, K, N), not {given}")
     if not matrices.size:
         raise NumberError(f"weights of shape {matrices.shape} are none")
     return matrices if matrices.ndim == 3 else matrices[None]

@@ -25,10 +25,10 @@ from mho.machine.timing import time_program
 from mho.mapping.coding import block_levels
 from mho.mapping.placement import (
     Costs,
-    Demand,
     Levels,
     Places,
     Sitting,
+    WriteCosts,
     balanced,
     cheapest,
     digit_order,
@@ -129,7 +129,7 @@ class _Group:
         self.sittings[k] = replace(self.sittings[k], columns=free, cells=self._digits(k, levels, free, settled))
         sitting, shown = self.sittings[k], self.shown(k)
         costs = row_steps(levels[:, sitting.columns], shown, self.array(k), chip.levels, chip.array.write_phases)
-        demands = [Demand(costs, np.zeros(len(costs)))]
+        demands = [WriteCosts(costs, np.zeros(len(costs)))]
         after = self._after(k, settled)
         if after is not None:
             demands.append(

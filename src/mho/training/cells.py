@@ -84,7 +84,7 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Tiling:
     """`matrices` matrices K x N in units of `packed`, each cut into `blocks` blocks of `height` rows."""
 
     matrices: int
@@ -95,7 +95,7 @@ class Layout:
     height: int
 
     @classmethod
-    def of(cls, chain: Chain, matrices: int, rows: int, columns: int) -> Layout:
+    def of(cls, chain: Chain, matrices: int, rows: int, columns: int) -> Tiling:
         """Lay out a layer as `mho.compile` does by default (packing "diagonal")."""
         chip = chain.chip
         cut = dense_blocks(matrices, rows, columns, weights_shape(chip), True)
@@ -177,7 +177,7 @@ class Cells:
     read_variance: Tensor | None
 
 
-def program(chain: Chain, layout: Layout, codes: Tensor, layer: int, number: int | None, dtype: torch.dtype) -> Cells:
+def program(chain: Chain, layout: Tiling, codes: Tensor, layer: int, number: int | None, dtype: torch.dtype) -> Cells:
     """Bring weight codes (matrices, K, N) into cells; `number` None for ideal ones, else the pass that they are drawn for."""
     coding = chain.chip.coding
     laid = layout.weights(codes.detach(), coding.base).cpu().numpy().astype(np.uint8)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from mho.machine.analog.converter import Converter
-from mho.training.cells import Cells, Chain, Layout
+from mho.training.cells import Cells, Chain, Tiling
 
 Observe = Callable[[Tensor], None]
 EXACT_FLOAT32 = 2**24
@@ -33,11 +33,11 @@ EXACT_FLOAT32 = 2**24
 
 
 @dataclass(frozen=True)
-class Setting:
+class ProductSetting:
     """All that a product is told beside its codes: zeros of the inputs' and the weights' code, and how it is to be computed."""
 
     chain: Chain
-    layout: Layout
+    layout: Tiling
     converter: Converter
     x_zero: int
     w_zero: int
@@ -49,7 +49,7 @@ class Crossbar(torch.autograd.Function):
     """sum over k of (x - x zero) (w - w zero) of codes x (matrices, W, K) and w (matrices, K, N), through crossbars."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, cells: Cells, setting: Setting) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor, cells: Cells, setting: ProductSetting) -> Tensor:
         """Return (matrices, W, N)."""
         layout, base = setting.layout, setting.chain.chip.coding.base
         laid = layout.inputs(x)
@@ -65,7 +65,7 @@ class Crossbar(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         """Pass the gradient as the module says."""
-        setting: Setting = ctx.setting
+        setting: ProductSetting = ctx.setting
         layout = setting.layout
         laid, weights = ctx.saved_tensors
         flow = layout.outputs_back(gradient)[:, None]
@@ -85,7 +85,7 @@ class Crossbar(torch.autograd.Function):
         return to_x, to_w, None, None
 
 
-def linear(cells: Cells, setting: Setting) -> Tensor:
+def linear(cells: Cells, setting: ProductSetting) -> Tensor:
     """Return the weights less their zero that the cells show, shape (units, blocks, height, columns), 0 off the diagonal."""
     chain, layout = setting.chain, setting.layout
     coding = chain.chip.coding
@@ -98,7 +98,7 @@ def linear(cells: Cells, setting: Setting) -> Tensor:
     return weights + (coding.base - setting.w_zero) * layout.weights(one, 0)
 
 
-def converted(cells: Cells, setting: Setting) -> Tensor:
+def converted(cells: Cells, setting: ProductSetting) -> Tensor:
     """Return what of the weights goes through the ADC, (units, blocks, height, columns), inverted columns negative."""
     significance = cells.seen.new_tensor(setting.chain.sensing.significance)[:, None]
     if cells.inverted is None:
@@ -106,7 +106,7 @@ def converted(cells: Cells, setting: Setting) -> Tensor:
     return (cells.seen * torch.where(cells.inverted, -significance, significance)[:, :, None]).sum(dim=3)
 
 
-def convert(x: Tensor, cells: Cells, setting: Setting) -> tuple[Tensor, Tensor | None]:
+def convert(x: Tensor, cells: Cells, setting: ProductSetting) -> tuple[Tensor, Tensor | None]:
     """Convert codes x (units, blocks, W, height): sums (units, W, columns), and shares that clipped (units, blocks, W, columns).
 
     Shares are None where the gradient does not ask for them, or where nothing clipped.
@@ -177,6 +177,6 @@ def _upright(values: Tensor, driven: Tensor, inverted: Tensor, adc: Converter, c
     return torch.where(inverted[:, :, None], whole - values, values)
 
 
-def _normal(like: Tensor, setting: Setting) -> Tensor:
+def _normal(like: Tensor, setting: ProductSetting) -> Tensor:
     """Draw standard normal numbers."""
     return torch.randn(like.shape, generator=setting.generator, dtype=like.dtype, device=like.device)

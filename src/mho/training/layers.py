@@ -10,8 +10,8 @@ from torch.nn import functional
 from mho.errors import NumberError
 from mho.machine.analog.converter import converter
 from mho.number.affine import fit
-from mho.training.cells import TRAINING, Chain, Layout, program
-from mho.training.crossbar import Crossbar, Observe, Setting
+from mho.training.cells import TRAINING, Chain, Tiling, program
+from mho.training.crossbar import Crossbar, Observe, ProductSetting
 from mho.training.modules import Matrix, attributes, built, through
 
 
@@ -46,7 +46,7 @@ class CrossbarLayer(nn.Module):
         self.convolution = isinstance(matrix, nn.Conv2d)
         self.groups = matrix.groups if isinstance(matrix, nn.Conv2d) else 1
         columns = matrix.weight.shape[0] // self.groups
-        self.layout = Layout.of(chain, self.groups, matrix.weight[0].numel(), columns)
+        self.layout = Tiling.of(chain, self.groups, matrix.weight[0].numel(), columns)
         device = matrix.weight.device
         for buffer, dtype in (("low", torch.float64), ("high", torch.float64), ("passes", torch.int64)):
             self.register_buffer(buffer, torch.zeros((), dtype=dtype, device=device))
@@ -91,7 +91,7 @@ class CrossbarLayer(nn.Module):
         unknown = self.chain.calibrates and limits is None
         column, sensing = self.layout.fullest(self.chain.chip.coding), self.chain.sensing
         adc = converter(sensing, self.name, column, [1.0] * sensing.slices if unknown else limits)
-        setting = Setting(self.chain, self.layout, adc, x_zero, w_zero, self._generator(number, x), self.observe)
+        setting = ProductSetting(self.chain, self.layout, adc, x_zero, w_zero, self._generator(number, x), self.observe)
         sums: Tensor = Crossbar.apply(windows, w, cells, setting)  # type: ignore[no-untyped-call]
         return self._assembled(sums * (x_scale * w_scale), x)
 
@@ -114,8 +114,8 @@ class CrossbarLayer(nn.Module):
             return codes.reshape(1, -1, self.layout.rows)
         top, left = self.shape["padding"]
         padded = functional.pad(codes, (left, left, top, top), value=fill)
-        found = functional.unfold(padded, self.shape["kernel_size"], self.shape["dilation"], 0, self.shape["stride"])
-        parts = found.reshape(len(codes), self.groups, self.layout.rows, -1)
+        unfolded = functional.unfold(padded, self.shape["kernel_size"], self.shape["dilation"], 0, self.shape["stride"])
+        parts = unfolded.reshape(len(codes), self.groups, self.layout.rows, -1)
         return parts.permute(1, 0, 3, 2).reshape(self.groups, -1, self.layout.rows)
 
     def _assembled(self, y: Tensor, x: Tensor) -> Tensor:

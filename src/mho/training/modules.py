@@ -77,12 +77,12 @@ def built(kind: Any, arguments: Mapping[str, Any], weight: Tensor, bias: Tensor 
     return layer.train(training)
 
 
-def swapped(model: nn.Module, made: Mapping[int, nn.Module]) -> nn.Module:
+def swapped(model: nn.Module, replacements: Mapping[int, nn.Module]) -> nn.Module:
     """Put new modules in the places of old ones, told by their ids, in place; return the model, or what replaces it."""
     for part in list(model.modules()):
         for key, child in part._modules.items():
-            part._modules[key] = child if child is None else made.get(id(child), child)
-    return made.get(id(model), model)
+            part._modules[key] = child if child is None else replacements.get(id(child), child)
+    return replacements.get(id(model), model)
 
 
 def fold(model: nn.Module) -> nn.Module:

@@ -63,11 +63,11 @@ def prepare(
         raise NetworkError(
             f"{type(module).__name__} has no nn.Linear and no nn.Conv2d: there is nothing for crossbars to compute"
         )
-    made = {
+    replacements = {
         key: CrossbarLayer(part, chain, index, name, momentum)
         for index, (key, (name, part)) in enumerate(matrices.items())
     }
-    model = swapped(model, made)
+    model = swapped(model, replacements)
     calibrate(model, example)
     return model
 
@@ -153,8 +153,8 @@ def _calibrate_adcs(model: nn.Module, layers: list[CrossbarLayer], arguments: tu
             layer.observe = None
         values = torch.cat(kept, dim=1).double().cpu().numpy()
         adc = layer.chain.analog.adc
-        found = np.percentile(values, adc.share, axis=1 if adc.per == "slice" else None)
-        limits = np.broadcast_to(np.maximum(found, np.finfo(np.float32).tiny), (layer.chain.sensing.slices,))
+        percentiles = np.percentile(values, adc.share, axis=1 if adc.per == "slice" else None)
+        limits = np.broadcast_to(np.maximum(percentiles, np.finfo(np.float32).tiny), (layer.chain.sensing.slices,))
         layer.limits.copy_(torch.from_numpy(np.array(limits)))
 
 

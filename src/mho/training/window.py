@@ -166,7 +166,7 @@ def constrain(
         raise NumberError(f"grid {grid} holds nothing but 0")
     check_planes(squeeze, tile, grid.bits)
     model = fold(copy.deepcopy(module))
-    made: dict[int, nn.Module] = {}
+    replacements: dict[int, nn.Module] = {}
     for name, layer in _chosen(model, layers).items():
         if layer.weight.is_meta or not torch.isfinite(layer.weight).all():
             raise NetworkError(f"the weights of layer {name!r} are not there or not finite")
@@ -174,9 +174,9 @@ def constrain(
             raise NetworkError(f"the weights of layer {name!r} are {layer.weight.dtype}, not float32 or float64")
         rounding = OnGrid(layer, grid, squeeze, tile, per_channel)
         kind = GridConv2d if isinstance(layer, nn.Conv2d) else GridLinear
-        made[id(layer)] = built(kind, attributes(layer), layer.weight, layer.bias, layer.training)
-        made[id(layer)].rounding = rounding
-    return swapped(model, made)
+        replacements[id(layer)] = built(kind, attributes(layer), layer.weight, layer.bias, layer.training)
+        replacements[id(layer)].rounding = rounding
+    return swapped(model, replacements)
 
 
 def release(model: nn.Module) -> nn.Module:
@@ -186,12 +186,12 @@ def release(model: nn.Module) -> nn.Module:
     """
     _constrained(model)
     plain = copy.deepcopy(model)
-    made: dict[int, nn.Module] = {}
+    replacements: dict[int, nn.Module] = {}
     for layer in _constrained(plain).values():
         weight = nn.Parameter(layer.rounding(layer.weight).detach(), layer.weight.requires_grad)
         kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Linear
-        made[id(layer)] = built(kind, attributes(layer), weight, layer.bias, layer.training)
-    return swapped(plain, made)
+        replacements[id(layer)] = built(kind, attributes(layer), weight, layer.bias, layer.training)
+    return swapped(plain, replacements)
 
 
 def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwork:
@@ -212,11 +212,11 @@ def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwor
         old = matrices[known]
         if old.codes.shape != integers.shape:
             raise NumberError(f"layer {known!r} has weights {old.codes.shape}, in the model {integers.shape}")
-        made = replace(old, scale=scale, zero=np.zeros(scale.shape, dtype=np.int64)).with_integers(integers)
+        matrix = replace(old, scale=scale, zero=np.zeros(scale.shape, dtype=np.int64)).with_integers(integers)
         # A code of the old matrix is off by half a step of its own, and by as much again where its zero was rounded.
-        if np.any(np.abs(made.real() - old.real()) > 1.001 * by_output(old.scale)):
+        if np.any(np.abs(matrix.real() - old.real()) > 1.001 * by_output(old.scale)):
             raise NumberError(f"layer {known!r} was not quantised from these weights; use mho.training.release(model)")
-        matrices[known] = made
+        matrices[known] = matrix
         if rounding.squeeze:
             squeezes[known] = Squeeze(rounding.squeeze, rounding.tile, shifts, 0)
     return replace(
@@ -248,8 +248,8 @@ def _matrices(layer: GridLayer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.f
 
 def _nearest(units: Tensor, levels: Tensor) -> Tensor:
     """Round to the nearest of the magnitudes with the sign; ties to the smaller magnitude, as Grid.nearest."""
-    found = torch.bucketize(units.abs(), (levels[1:] + levels[:-1]) / 2)
-    return levels[found] * units.sign() + 0.0  # no -0.0
+    nearest = torch.bucketize(units.abs(), (levels[1:] + levels[:-1]) / 2)
+    return levels[nearest] * units.sign() + 0.0  # no -0.0
 
 
 def _few_bits(scale: Tensor) -> Tensor:

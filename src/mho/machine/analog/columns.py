@@ -23,7 +23,7 @@ from mho.machine.analog.sensing import FloatArray, Sensing
 from mho.machine.analog.spec import Analog
 from mho.machine.analog.wires import Wiring
 from mho.machine.analog.wires_fast import effective
-from mho.machine.fabric import Content, Held
+from mho.machine.fabric import Content, StoredBlock
 from mho.mapping import GroupShape
 
 LARGEST = 127 * 256 + 127
@@ -129,31 +129,31 @@ class Maker:
         self.exact = analog.device.exact and analog.wires is None
         self.alike = self.exact and not (analog.adc.gain_error or analog.adc.offset_error)
 
-    def key(self, held: Held) -> tuple[object, ...]:
+    def key(self, block: StoredBlock) -> tuple[object, ...]:
         """Return what tells blocks apart whose columns may differ."""
-        return held.key if self.alike else (*held.key, held.group, held.content.origin_digest)
+        return block.key if self.alike else (*block.key, block.group, block.content.origin_digest)
 
-    def columns(self, held: Held) -> Columns:
+    def columns(self, block: StoredBlock) -> Columns:
         """Return the columns of a block."""
-        return self._kept.get(self.key(held), lambda: self._make(held))
+        return self._kept.get(self.key(block), lambda: self._make(block))
 
-    def _make(self, held: Held) -> Columns:
+    def _make(self, block: StoredBlock) -> Columns:
         sensing = self.sensing
         if self.exact:
-            above = held.levels.astype(np.float64)
+            above = block.levels.astype(np.float64)
         else:
-            conductances = programmed(held.content, held.group, sensing)
+            conductances = programmed(block.content, block.group, sensing)
             if sensing.analog.wires is not None:
                 conductances = self._through_wires(conductances)
-            above = np.asarray(held.seen(conductances), dtype=np.float64) - sensing.below
+            above = np.asarray(block.seen(conductances), dtype=np.float64) - sensing.below
         seen, variance = sensing.seen(above)
         weights, shift = fixed_point(seen, 0 if self.exact and sensing.pedestal == 0 else None)
-        gain, offset = sensing.adc_errors(held.group, held.place.columns, sensing.chip.group.arrays)
+        gain, offset = sensing.adc_errors(block.group, block.place.columns, sensing.chip.group.arrays)
         return Columns(
             np.ascontiguousarray(weights.transpose(2, 0, 1)),
             shift,
             np.array(sensing.significance, dtype=np.float64),
-            np.zeros(gain.T.shape, dtype=bool) if held.inverted is None else np.ascontiguousarray(held.inverted.T),
+            np.zeros(gain.T.shape, dtype=bool) if block.inverted is None else np.ascontiguousarray(block.inverted.T),
             sensing.shape.coding.highest,
             # What is subtracted lies on the grid on which every cell was rounded, or their rounding would add up.
             float(np.ldexp(np.rint(np.ldexp(sensing.pedestal, shift)), -shift)),

@@ -30,10 +30,10 @@ WORD = 8
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _copy(x: Any, first: Any, count: Any, held: Any) -> None:
+def _copy(x: Any, first: Any, count: Any, copies: Any) -> None:
     """Copy rows of bytes, to be seen as words."""
     for w in range(count):
-        source, target = x[first + w], held[w]
+        source, target = x[first + w], copies[w]
         for i in range(x.shape[1]):
             target[i] = source[i]
 
@@ -90,10 +90,10 @@ def _scratch(quads: Any, planes: Any, most: Any) -> Any:
     Windows as bytes, and the same as words; rows as words; the window that each is of; where its sums go; driven digits.
     """
     length, room = -(-quads * QUAD // WORD), most + SPARE
-    held = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
+    copies = np.zeros((TOGETHER, length * WORD), dtype=np.uint8)
     rows = np.zeros((room, length), dtype=np.uint64)
     owner, targets = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
-    return held, held.view(np.uint64), rows, owner, targets, np.zeros((TOGETHER, planes), dtype=np.int32)
+    return copies, copies.view(np.uint64), rows, owner, targets, np.zeros((TOGETHER, planes), dtype=np.int32)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -114,7 +114,7 @@ def clip(x: Any, weights: Any, chunks: Any, safe: Any, bits: Any, planes: Any, l
     sums, int32 (windows, vectors x 16).
     """
     windows = len(x)
-    held, words, rows, owner, targets, driven = _scratch(weights.shape[1], planes, planes * TOGETHER)
+    copies, words, rows, owner, targets, driven = _scratch(weights.shape[1], planes, planes * TOGETHER)
     lows, highs = np.zeros(len(rows), dtype=np.int32), np.zeros(len(rows), dtype=np.int32)
     nowhere = np.zeros(sums.shape[1], dtype=np.int32)
     ones = np.uint64(0x0101010101010101)
@@ -122,7 +122,7 @@ def clip(x: Any, weights: Any, chunks: Any, safe: Any, bits: Any, planes: Any, l
     clipped, count = 0, 0
     for begin in range(0, windows, TOGETHER):
         together = min(TOGETHER, windows - begin)
-        _copy(x, begin, together, held)
+        _copy(x, begin, together, copies)
         _driven(words, together, bits, planes, driven)
         before = np.int32(-1)
         for c in range(chunks.shape[0]):
@@ -233,7 +233,7 @@ def convert(
     (vectors x 16,). Adds codes times their plane's significance to sums, int32 (windows, vectors x 16).
     """
     windows = len(x)
-    held, words, rows, owner, targets, driven = _scratch(lower.shape[1], planes, TOGETHER)
+    copies, words, rows, owner, targets, driven = _scratch(lower.shape[1], planes, TOGETHER)
     scaled = np.zeros(gain.size, dtype=np.float32)
     nowhere = np.zeros(sums.shape[1], dtype=np.int32)
     # A row that is not driven gives 0, and 0 gives code 0 where no column has an offset.
@@ -243,7 +243,7 @@ def convert(
     clipped = 0
     for begin in range(0, windows, TOGETHER):
         together = min(TOGETHER, windows - begin)
-        _copy(x, begin, together, held)
+        _copy(x, begin, together, copies)
         _driven(words, together, bits, planes, driven)
         for p in range(planes):
             count = _plane(words, together, idle, driven, p, bits, rows, owner, begin)

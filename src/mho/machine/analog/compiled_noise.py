@@ -26,15 +26,15 @@ def _products(
     lows: Any,
     highs: Any,
     targets: Any,
-    made: Any,
+    products: Any,
     more: Any,
 ) -> None:
-    """Multiply rows with weights of two bytes: made (rows, 16 x vectors) in one row after another; `more` is scratch."""
+    """Multiply rows with weights of two bytes: `products` (rows, 16 x vectors) in one row after another; `more` is scratch."""
     width = vectors * LANES
     data, stride, out = rows.ctypes.data, rows.strides[0], targets.ctypes.data
-    made[: (count + SPARE) * width] = 0
+    products[: (count + SPARE) * width] = 0
     for r in range(count + SPARE):
-        targets[r] = made.ctypes.data + r * width * 4
+        targets[r] = products.ctypes.data + r * width * 4
     _clip_rows(data, count, stride, lower, first, vectors, lows, highs, out)
     if upper.shape[0] > 0:
         more[: (count + SPARE) * width] = 0
@@ -42,7 +42,7 @@ def _products(
             targets[r] = more.ctypes.data + r * width * 4
         _clip_rows(data, count, stride, upper, first, vectors, lows, highs, out)
         for j in range(count * width):
-            made[j] += more[j] << 8
+            products[j] += more[j] << 8
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -58,10 +58,10 @@ def noisy(
     (windows,), the number of each window's first conversion of its first step. Adds to sums, int32 (windows, vectors x 16).
     """
     windows = len(x)
-    held, words, rows, owner, targets, driven = _scratch(lower.shape[1], planes, TOGETHER)
+    copies, words, rows, owner, targets, driven = _scratch(lower.shape[1], planes, TOGETHER)
     room = len(rows)
     lows, highs = np.full(room, -NEVER, np.int32), np.full(room, NEVER, np.int32)
-    made, spread, more = (
+    products, spread, more = (
         np.zeros(room * 64, dtype=np.int32), np.zeros(room * 64, dtype=np.int32), np.zeros(room * 64, dtype=np.int32)
     )  # fmt: skip
     idle = True
@@ -70,7 +70,7 @@ def noisy(
     clipped = 0
     for begin in range(0, windows, TOGETHER):
         together = min(TOGETHER, windows - begin)
-        _copy(x, begin, together, held)
+        _copy(x, begin, together, copies)
         _driven(words, together, 1, planes, driven)
         for p in range(planes):
             count = _plane(words, together, idle, driven, p, 1, rows, owner, begin)
@@ -78,7 +78,7 @@ def noisy(
             for c in range(chunks.shape[0]):
                 first, vectors = chunks[c]
                 width = vectors * LANES
-                _products(rows, count, lower, upper, first, vectors, lows, highs, targets, made, more)
+                _products(rows, count, lower, upper, first, vectors, lows, highs, targets, products, more)
                 if variance_lower.shape[0] > 0:
                     _products(
                         rows, count, variance_lower, variance_upper, first, vectors, lows, highs, targets, spread, more
@@ -90,7 +90,7 @@ def noisy(
                     for j in range(last):
                         k = first * LANES + j
                         variance = floor[k] + spread[r * width + j] * scale * variance_unit
-                        value = made[r * width + j] * scale
+                        value = products[r * width + j] * scale
                         value += np.sqrt(variance) / unit * normal(number + np.uint64(j), key, table)
                         code = np.rint(np.float32(value) * gain[k] + offset[k])
                         kept = min(max(code, low), high)

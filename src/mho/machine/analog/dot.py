@@ -93,7 +93,7 @@ def _sums(
 ) -> list[list[list[ir.Value]]]:  # fmt: skip
     """Multiply a tile with each of the byte planes of its weights; return sums by row, vector and plane."""
     zero = ir.Constant(_SUMS, [0] * LANES)
-    held = [[[cgutils.alloca_once_value(builder, zero) for _ in planes] for _ in range(vectors)] for _ in range(rows)]
+    sums = [[[cgutils.alloca_once_value(builder, zero) for _ in planes] for _ in range(vectors)] for _ in range(rows)]
     with cgutils.for_range(builder, quads, intp=_WORD) as loop:
         step = builder.mul(loop.index, ir.Constant(_WORD, LANES * QUAD))
         columns = []
@@ -106,9 +106,9 @@ def _sums(
             four = builder.load(_at(builder, inputs, offset, _LANE), align=1)
             driven = builder.bitcast(_spread(builder, four, _SUMS), _BYTES)
             for v in range(vectors):
-                for place, weights in zip(held[r][v], columns[v], strict=True):
+                for place, weights in zip(sums[r][v], columns[v], strict=True):
                     builder.store(_multiply_add(builder, builder.load(place), driven, weights), place)
-    return [[[builder.load(place) for place in vector] for vector in row] for row in held]
+    return [[[builder.load(place) for place in vector] for vector in row] for row in sums]
 
 
 def _count(builder: ir.IRBuilder, counter: ir.Value, different: ir.Value) -> None:
@@ -118,11 +118,11 @@ def _count(builder: ir.IRBuilder, counter: ir.Value, different: ir.Value) -> Non
 
 
 def _finish(
-    builder: ir.IRBuilder, made: list[list[list[ir.Value]]], targets: ir.Value,
+    builder: ir.IRBuilder, tile_sums: list[list[list[ir.Value]]], targets: ir.Value,
     convert: Callable[[int, int, list[ir.Value]], ir.Value],
 ) -> None:  # fmt: skip
     """Convert the sums of a tile, and add them to their targets."""
-    for r, row in enumerate(made):
+    for r, row in enumerate(tile_sums):
         target = builder.load(_at(builder, targets, 8 * r, _WORD))
         for v, sums in enumerate(row):
             place = _at(builder, target, v * LANES * 4, _SUMS)
@@ -169,9 +169,8 @@ def clip_rows(
         counter = cgutils.alloca_once_value(builder, ir.Constant(_WORD, 0))
 
         def tile(rows: int, width: int, first: ir.Value) -> None:
-            made = _sums(
-                builder, rows, width, _further(builder, inputs, first, stride), stride, [weights], apart, quads
-            )
+            start = _further(builder, inputs, first, stride)
+            tile_sums = _sums(builder, rows, width, start, stride, [weights], apart, quads)
             limits = [_further(builder, ends, first, 4) for ends in (lows, highs)]
 
             def convert(r: int, v: int, sums: list[ir.Value]) -> ir.Value:
@@ -180,7 +179,7 @@ def clip_rows(
                 _count(builder, counter, builder.icmp_signed("!=", kept, sums[0]))
                 return kept
 
-            _finish(builder, made, _further(builder, targets, first, 8), convert)
+            _finish(builder, tile_sums, _further(builder, targets, first, 8), convert)
 
         _tiles(builder, count, vectors, 1, tile)
         return builder.load(counter)
@@ -212,7 +211,8 @@ def convert_rows(
         to_nearest = cgutils.get_or_insert_function(builder.module, kind, f"llvm.rint.v{LANES}f32")
 
         def tile(rows: int, width: int, first: ir.Value) -> None:
-            made = _sums(builder, rows, width, _further(builder, inputs, first, stride), stride, planes, apart, quads)
+            start = _further(builder, inputs, first, stride)
+            tile_sums = _sums(builder, rows, width, start, stride, planes, apart, quads)
             gain, offset = (
                 [builder.load(_at(builder, each, v * LANES * 4, _REALS), align=4) for v in range(width)]
                 for each in (gains, offsets)
@@ -227,7 +227,7 @@ def convert_rows(
                 _count(builder, counter, builder.fcmp_ordered("!=", kept, code))
                 return builder.mul(builder.fptosi(kept, _SUMS), scales)
 
-            _finish(builder, made, _further(builder, targets, first, 8), convert)
+            _finish(builder, tile_sums, _further(builder, targets, first, 8), convert)
 
         _tiles(builder, count, vectors, len(planes), tile)
         return builder.load(counter)

@@ -59,8 +59,8 @@ def lossless(columns: Columns, converter: Converter, dac_bits: int) -> bool:
 class Kernel(ABC):
     """A block's columns behind a converter. `convert` gives the block's part of the layer's sums, tile by tile of windows."""
 
-    held: tuple[Any, ...]
-    """The arrays that are kept of the columns' weights."""
+    operands: tuple[Any, ...]
+    """The arrays made of the columns' weights, which inputs are multiplied with."""
 
     def __init__(self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int) -> None:
         self.converter = converter
@@ -86,7 +86,7 @@ class Kernel(ABC):
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
-        return sum(each.nbytes for each in self.held)
+        return sum(each.nbytes for each in self.operands)
 
     def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         """Add to out (windows, width) what windows x (windows, height) give; return how many conversions clipped."""
@@ -101,11 +101,11 @@ class Kernel(ABC):
         """Return what drives the rows in an input step."""
         return ((x >> np.uint8(step * self.dac_bits)) & np.uint8(2**self.dac_bits - 1)).astype(np.float64)
 
-    def _collect(self, found: npt.NDArray[Any], x: Bytes, out: FloatArray) -> None:
-        """Shift and add the codes found (windows, slices x width) of the slices, and what the inputs themselves add."""
+    def _collect(self, slice_codes: npt.NDArray[Any], x: Bytes, out: FloatArray) -> None:
+        """Shift and add the codes of the slices (windows, slices x width), and add what the inputs themselves give."""
         if self.per_input.any():
             out += x.sum(axis=1, dtype=np.int64)[:, None] * self.per_input
-        parts = found.reshape(len(found), self.slices, self.width)
+        parts = slice_codes.reshape(len(slice_codes), self.slices, self.width)
         for k in range(self.slices):
             out += parts[:, k] * self.factor[k]
 
@@ -124,15 +124,16 @@ class PlainKernel(Kernel):
     """
 
     def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
-        self.held = (np.ascontiguousarray(flat),)
+        self.operands = (np.ascontiguousarray(flat),)
 
     def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         low, high = self.converter.low, self.converter.high
         assert high is not None
-        weights, total, clipped = self.held[0].astype(np.float64), np.zeros((len(x), len(self.gain)), dtype=np.int64), 0
+        weights, clipped = self.operands[0].astype(np.float64), 0
+        total = np.zeros((len(x), len(self.gain)), dtype=np.int64)
         for step in range(self.steps):
-            found, over = codes(self._digits(x, step) @ weights, self.gain, self.offset, low, high)
-            total += found << (step * self.dac_bits)
+            step_codes, over = codes(self._digits(x, step) @ weights, self.gain, self.offset, low, high)
+            total += step_codes << (step * self.dac_bits)
             clipped += over
         self._collect(total, x, out)
         return clipped
@@ -142,10 +143,10 @@ class LinearKernel(Kernel):
     """One product of whole inputs, where no conversion loses anything; float64 adds fixed-point weights exactly."""
 
     def _prepare(self, columns: Columns, flat: npt.NDArray[np.int16]) -> None:
-        self.held = (columns.linear(),)
+        self.operands = (columns.linear(),)
 
     def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
-        out += x.astype(np.float64) @ self.held[0]
+        out += x.astype(np.float64) @ self.operands[0]
         return 0
 
 
@@ -169,15 +170,15 @@ class NoisyKernel(Kernel):
         # What the ADC leaves out is noise of its input.
         self.floor = (self.converter.noise * np.repeat(np.array(self.converter.steps), self.width)) ** 2
         if self.compiled:
-            self.held = (*_two(flat), *_two(variance))
+            self.operands = (*_two(flat), *_two(variance))
         else:
-            self.held = (flat.astype(np.float64), variance.astype(np.float64))
+            self.operands = (flat.astype(np.float64), variance.astype(np.float64))
 
     def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         assert numbers is not None
         if self.compiled:
             return self._convert_compiled(x, numbers, out)
-        weights, variances = self.held
+        weights, variances = self.operands
         table, clipped, columns = noise.quantiles(), 0, weights.shape[1]
         total = np.zeros((len(x), columns))
         for step in range(self.steps):
@@ -191,8 +192,8 @@ class NoisyKernel(Kernel):
             if self.converter.high is None:
                 total += np.ldexp(sums * self.unit, step * self.dac_bits)
                 continue
-            found, over = codes(sums, self.gain, self.offset, self.converter.low, self.converter.high)
-            total += found << (step * self.dac_bits)
+            step_codes, over = codes(sums, self.gain, self.offset, self.converter.low, self.converter.high)
+            total += step_codes << (step * self.dac_bits)
             clipped += over
         self._collect(total, x, out)
         return clipped
@@ -202,11 +203,11 @@ class NoisyKernel(Kernel):
         from mho.machine.analog.compiled_noise import noisy
 
         assert self.converter.high is not None
-        columns, vectors = len(self.gain), len(self.held[0])
+        columns, vectors = len(self.gain), len(self.operands[0])
         filled = (_filled(each, vectors) for each in (self.gain, self.offset, self.floor))
         sums = np.zeros((len(x), vectors * 16), dtype=np.int32)
         clipped: int = noisy(
-            x, *self.held, runs(vectors), *filled, self.unit, self.variance_unit, self.input_bits,
+            x, *self.operands, runs(vectors), *filled, self.unit, self.variance_unit, self.input_bits,
             np.float32(self.converter.low), np.float32(self.converter.high), columns,
             numbers.windows * np.uint64(self.input_bits * columns), numbers.key, noise.quantiles(), sums,
         )  # fmt: skip
@@ -222,8 +223,8 @@ class CompiledKernel(Kernel):
 
         one = bool(flat.min(initial=0) >= -128 and flat.max(initial=0) <= 127)
         whole = not columns.shift and columns.accurate and all(step == 1 for step in self.converter.steps)
-        self.held = _two(flat)
-        vectors = len(self.held[0])
+        self.operands = _two(flat)
+        vectors = len(self.operands[0])
         self.runs = runs(vectors)
         self.gains, self.offsets = _filled(self.gain, vectors), _filled(self.offset, vectors)
         self.clips = one and whole
@@ -233,7 +234,7 @@ class CompiledKernel(Kernel):
     def _convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         from mho.machine.analog import compiled
 
-        lower, upper = self.held
+        lower, upper = self.operands
         low, high = self.converter.low, self.converter.high
         assert high is not None
         sums = np.zeros((len(x), len(lower) * 16), dtype=np.int32)
@@ -256,7 +257,7 @@ class TorchKernel(Kernel):
         import torch
 
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.held = (self._there(flat.astype(np.float64)),)
+        self.operands = (self._there(flat.astype(np.float64)),)
         self.gains, self.offsets = self._there(self.gain), self._there(self.offset)
 
     def _there(self, array: npt.NDArray[Any]) -> torch.Tensor:
@@ -269,7 +270,7 @@ class TorchKernel(Kernel):
 
         assert self.converter.high is not None
         low, high = float(self.converter.low), float(self.converter.high)
-        (weights,) = self.held
+        (weights,) = self.operands
         windows, clipped = self._there(x), 0
         total = torch.zeros((len(x), weights.shape[1]), dtype=torch.float64, device=self.device)
         for step in range(self.steps):

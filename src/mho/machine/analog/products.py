@@ -20,8 +20,8 @@ from mho.machine.analog.columns import Kept, Maker
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
-from mho.machine.analog.whole import Whole, make_whole
-from mho.machine.fabric import Held
+from mho.machine.analog.whole import WholeMatrix, make_whole
+from mho.machine.fabric import StoredBlock
 from mho.mapping import Drive, LayerMapping
 from mho.program import Program
 
@@ -35,11 +35,11 @@ FEW = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Windows [first, last) of each inference through a block, which sits in a group as `held`."""
+    """Windows [first, last) of each inference through a block, which is stored in a group as `stored`."""
 
     block: int
     windows: tuple[int, int]
-    held: Held
+    stored: StoredBlock
 
 
 class Products:
@@ -58,8 +58,8 @@ class Products:
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
         self.maker = Maker(program.chip, program.mapping.shape, analog, FEW)
         self._kernels: Kept[Kernel] = Kept(room)
-        self._wholes: dict[tuple[object, ...], Whole] = {}
-        self._exact: dict[tuple[str, int, int, int], Whole] = {}
+        self._wholes: dict[tuple[object, ...], WholeMatrix] = {}
+        self._exact: dict[tuple[str, int, int, int], WholeMatrix] = {}
         self._lossless: dict[tuple[object, ...], bool] = {}
         self._converters: dict[str, Converter] = {}
 
@@ -77,21 +77,21 @@ class Products:
         conversions = [(steps * total.columns + total.late.columns) * self.maker.sensing.slices for total in totals]
         return sum(conversions[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
 
-    def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> Whole | None:
+    def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> WholeMatrix | None:
         """Return the layer's matrix as its cells hold it, where one product with it gives the layer's sums; else None.
 
         None where a conversion may lose something, or where its blocks do not serve all windows once, all alike.
         """
-        blocks: dict[int, Held] = {}
+        blocks: dict[int, StoredBlock] = {}
         served: dict[int, int] = {}
         for job in sorted(jobs, key=lambda job: (job.block, job.windows)):
-            known = blocks.setdefault(job.block, job.held)
-            if job.windows[0] != served.get(job.block, 0) or self.maker.key(known) != self.maker.key(job.held):
+            known = blocks.setdefault(job.block, job.stored)
+            if job.windows[0] != served.get(job.block, 0) or self.maker.key(known) != self.maker.key(job.stored):
                 return None
             served[job.block] = job.windows[1]
         if len(served) != mapped.count or any(last != mapped.windows for last in served.values()):
             return None
-        if not all(self._loses_nothing(mapped.name, held) for held in blocks.values()):
+        if not all(self._loses_nothing(mapped.name, block) for block in blocks.values()):
             return None
         key = (*self._read(mapped), *(self.maker.key(blocks[index]) for index in sorted(blocks)))
         if key not in self._wholes:
@@ -103,7 +103,7 @@ class Products:
                 del self._wholes[next(iter(self._wholes))]
         return self._wholes[key]
 
-    def exact(self, mapped: LayerMapping) -> Whole:
+    def exact(self, mapped: LayerMapping) -> WholeMatrix:
         """Return the layer's matrix as it should be."""
         key = self._read(mapped)
         if key not in self._exact:
@@ -116,7 +116,7 @@ class Products:
         code = self.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
         return self.program.network.owners[mapped.name], int(code.zero), code.low, code.high
 
-    def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, Held]) -> tuple[FloatArray, int] | None:
+    def _assembled(self, mapped: LayerMapping, blocks: Mapping[int, StoredBlock]) -> tuple[FloatArray, int] | None:
         """Put what was read from blocks together: (matrices, K, N), and the finest fixed point of any.
 
         None where matrices that share a block reach one another.
@@ -125,26 +125,26 @@ class Products:
 
         def read() -> Iterator[tuple[int, FloatArray]]:
             nonlocal finest
-            for index, held in blocks.items():
-                columns = self.maker.columns(held)
+            for index, block in blocks.items():
+                columns = self.maker.columns(block)
                 finest = max(finest, columns.shift)
                 yield index, columns.linear()
 
         weights = mapped.blocks.assembled(read(), self.quantised.matrices[mapped.name])
         return None if weights is None else (weights, finest)
 
-    def _prepared(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> Whole:
+    def _prepared(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> WholeMatrix:
         """Prepare a layer's matrix for its products."""
         wanted = self.quantised.matrices[mapped.name]
         code = self.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
         whole = bool((matrix == np.rint(matrix)).all())
         return make_whole(matrix, 0 if whole else shift, wanted.codes, wanted.zero, code)
 
-    def _loses_nothing(self, name: str, held: Held) -> bool:
+    def _loses_nothing(self, name: str, block: StoredBlock) -> bool:
         convert = self.converter(name)
-        key = (convert, self.maker.key(held))
+        key = (convert, self.maker.key(block))
         if key not in self._lossless:
-            self._lossless[key] = lossless(self.maker.columns(held), convert, self.dac_bits)
+            self._lossless[key] = lossless(self.maker.columns(block), convert, self.dac_bits)
         return self._lossless[key]
 
     def sums(
@@ -162,7 +162,7 @@ class Products:
             served, out = x[:, :, slice(*job.windows)], raw[:, :, slice(*job.windows)]
             numbers = self._numbers(mapped, job, x.shape[1], first_run)
             for drive in blocks.drives(job.block, served):
-                sums, clips = self._converted(mapped.name, job.held, drive, numbers)
+                sums, clips = self._converted(mapped.name, job.stored, drive, numbers)
                 blocks.splice(job.block, drive.number, sums, served, out)
                 clipped += clips
         beside = blocks.beside(self.quantised.matrices[mapped.name])
@@ -170,31 +170,31 @@ class Products:
             raw += beside[:, None, None, :] * inputs.reshape(x.shape[:3])[..., None]
         return raw, clipped
 
-    def _converted(self, name: str, held: Held, drive: Drive, numbers: Numbers) -> tuple[FloatArray, int]:
+    def _converted(self, name: str, block: StoredBlock, drive: Drive, numbers: Numbers) -> tuple[FloatArray, int]:
         """Return the sums that one turn of a block gives, (vectors, columns), and how many conversions clipped."""
-        made = np.zeros((len(drive.inputs), len(drive.inputs[0]), drive.width))
+        sums = np.zeros((len(drive.inputs), len(drive.inputs[0]), drive.width))
         clipped = 0
         # Inputs that are shifted have no more bits than that, and so no more steps.
-        for byte, bits in zip(range(len(made)), (self.input_bits, drive.turn.late), strict=False):
+        for byte, bits in zip(range(len(sums)), (self.input_bits, drive.turn.late), strict=False):
             draws = numbers
             if drive.number is not None:
                 draws = Numbers(noise.following(numbers.key, 2 * drive.number + byte), numbers.windows)
-            clipped += self._kernel(name, held, drive, bits).convert(drive.inputs[byte], draws, made[byte])
-        return (made[0] if len(made) == 1 else made[0] + 256.0 * made[1]), clipped
+            clipped += self._kernel(name, block, drive, bits).convert(drive.inputs[byte], draws, sums[byte])
+        return (sums[0] if len(sums) == 1 else sums[0] + 256.0 * sums[1]), clipped
 
     def _numbers(self, mapped: LayerMapping, job: Job, runs: int, first_run: int) -> Numbers:
         first, last = job.windows
-        key = noise.key(self.analog.seed, mapped.index, job.block, job.held.group)
+        key = noise.key(self.analog.seed, mapped.index, job.block, job.stored.group)
         windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(first, last)
         return Numbers(key, windows.ravel().astype(np.uint64))
 
-    def _kernel(self, name: str, held: Held, drive: Drive, bits: int) -> Kernel:
+    def _kernel(self, name: str, block: StoredBlock, drive: Drive, bits: int) -> Kernel:
         """Return the kernel of those columns of a block that one turn converts, for inputs of so many bits."""
         convert, chosen = self.converter(name), drive.turn.columns
-        key = (convert, self.maker.key(held), None if chosen is None else (drive.number, chosen.tobytes()), bits)
+        key = (convert, self.maker.key(block), None if chosen is None else (drive.number, chosen.tobytes()), bits)
 
         def make() -> Kernel:
-            columns = self.maker.columns(held)
+            columns = self.maker.columns(block)
             only = columns if chosen is None else columns.only(chosen)
             return make_kernel(only, convert, self.dac_bits, bits, self.backend)
 

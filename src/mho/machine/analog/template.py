@@ -44,8 +44,8 @@ def _keys(model: type[BaseModel], indent: str, only: tuple[str, ...] | None = No
         value = json.dumps(EXAMPLES[key] if open_ else field.default).strip('"')
         out = "# " if open_ and not field.is_required() else ""
         words = _words(field.annotation)
-        told = [text for text in (_described(model, key), f"one of: {', '.join(words)}" if words else "") if text]
-        yield f"{indent}{out}{key}: {value}  # {'; '.join(told)}"
+        comments = [text for text in (_described(model, key), f"one of: {', '.join(words)}" if words else "") if text]
+        yield f"{indent}{out}{key}: {value}  # {'; '.join(comments)}"
 
 
 def _words(annotation: Any) -> tuple[str, ...]:

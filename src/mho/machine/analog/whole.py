@@ -26,7 +26,7 @@ LONGEST = (2**31 - 1) // (255 * HALF)
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class WholeMatrix:
     """A layer's matrix of K x N weights, or one for each group of a grouped convolution; see `make_whole`.
 
     `planes`: signed bytes of (weight - HALF) x 2^shift, the lowest first, laid out for products of bytes; or, where there are
@@ -45,8 +45,8 @@ class Whole:
         if self.weights is None:
             return self._by_bytes(layer, codes, zero, samples)
         centred = np.subtract(np.ascontiguousarray(codes), zero, dtype=self.weights.dtype)
-        found = multiply(layer, centred, self.weights)
-        return found + per_output(layer, self.added) if self.added.any() else found
+        sums = multiply(layer, centred, self.weights)
+        return sums + per_output(layer, self.added) if self.added.any() else sums
 
     def _by_bytes(self, layer: MatrixLayer, codes: npt.NDArray[Any], zero: int, samples: int) -> FloatArray:
         from mho.machine.analog.compiled import multiply as multiply_bytes
@@ -56,12 +56,12 @@ class Whole:
         cut = runs(len(self.planes[0]))
         raw: npt.NDArray[Any] | None = None
         for place, plane in enumerate(self.planes):
-            made = np.zeros((x.shape[1], len(plane) * 16), dtype=np.int32)
-            multiply_bytes(x[0], plane, cut, made)
+            products = np.zeros((x.shape[1], len(plane) * 16), dtype=np.int32)
+            multiply_bytes(x[0], plane, cut, products)
             if len(self.planes) == 1 and not self.shift:
-                raw = made
+                raw = products
             else:
-                part = made * 2.0 ** (8 * place - self.shift)
+                part = products * 2.0 ** (8 * place - self.shift)
                 raw = part if raw is None else np.add(raw, part, out=raw)
         assert raw is not None
         columns = self.zeros.shape[1]
@@ -70,7 +70,7 @@ class Whole:
 
 def make_whole(
     matrix: FloatArray, shift: int, wanted: npt.NDArray[np.uint8], zeros: npt.NDArray[np.int64], code: Affine
-) -> Whole:
+) -> WholeMatrix:
     """Prepare the matrix (matrices, K, N) that a layer's cells hold, in whole 2^-shift.
 
     wanted (matrices, K, N): the codes that should be there, by which the digital side corrects the input's zero point; zeros () or
@@ -83,12 +83,12 @@ def make_whole(
     drift = zero * (matrix.sum(axis=1) - wanted.sum(axis=1, dtype=np.int64))
     planes = _planes(matrix, shift) if code_dtype(code) == np.uint8 else ()
     if planes:
-        return Whole(planes, None, shift, zero * (rows * zeros - matrix.sum(axis=1)) + drift, zeros)
+        return WholeMatrix(planes, None, shift, zero * (rows * zeros - matrix.sum(axis=1)) + drift, zeros)
     centred = matrix - zeros[:, None, :]
     reach = max(zero - code.low, code.high - zero, 1)
     # Fixed-point weights take 2^-15 of a level at the finest, so that their sums are exact in float64.
     dtype = np.float64 if shift else exact_type(float(np.abs(centred).sum(axis=1).max()) * reach)
-    return Whole((), centred.astype(dtype), shift, drift, zeros)
+    return WholeMatrix((), centred.astype(dtype), shift, drift, zeros)
 
 
 def _planes(matrix: FloatArray, shift: int) -> tuple[npt.NDArray[np.int8], ...]:

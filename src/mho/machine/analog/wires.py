@@ -92,19 +92,19 @@ def _numbers(given: npt.ArrayLike, what: str) -> Floats:
 
 def checked(conductances: npt.ArrayLike) -> Floats:
     """Return conductances as float64 (R, C); AnalogError unless they are a matrix of finite numbers of at least 0."""
-    found = _numbers(conductances, "conductances")
-    if found.ndim != 2 or 0 in found.shape:
-        raise AnalogError(f"wires: conductances: must be a matrix of rows x columns, not of shape {found.shape}")
-    if not np.isfinite(found).all() or found.min() < 0:
+    matrix = _numbers(conductances, "conductances")
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise AnalogError(f"wires: conductances: must be a matrix of rows x columns, not of shape {matrix.shape}")
+    if not np.isfinite(matrix).all() or matrix.min() < 0:
         raise AnalogError("wires: conductances: must be finite and at least 0")
-    return np.ascontiguousarray(found)
+    return np.ascontiguousarray(matrix)
 
 
 def checked_inputs(voltages: npt.ArrayLike, rows: int) -> Floats:
     """Return inputs as float64 (..., R); AnalogError unless they are finite and one for each row."""
-    found = _numbers(voltages, "inputs")
-    if found.ndim == 0 or found.shape[-1] != rows:
-        raise AnalogError(f"wires: inputs: must be of shape (..., {rows}), one for each row, not {found.shape}")
-    if not np.isfinite(found).all():
+    inputs = _numbers(voltages, "inputs")
+    if inputs.ndim == 0 or inputs.shape[-1] != rows:
+        raise AnalogError(f"wires: inputs: must be of shape (..., {rows}), one for each row, not {inputs.shape}")
+    if not np.isfinite(inputs).all():
         raise AnalogError("wires: inputs: must be finite")
-    return found
+    return inputs

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mho.errors import AnalogError, choices
 from mho.machine.analog.wires import Floats, Wiring, checked, checked_inputs
 from mho.machine.analog.wires_direct import direct, least_operations
-from mho.machine.analog.wires_lines import LANES, Relaxation
+from mho.machine.analog.wires_lines import LANES, LineRelaxation
 from mho.machine.analog.wires_modes import approximate
 
 METHODS = ("exact", "fast")
@@ -42,14 +42,14 @@ def effective(conductances: npt.ArrayLike, wiring: Wiring, method: str = "exact"
     """
     if method not in METHODS:
         raise AnalogError(f"wires: method: {method!r}; {choices(str(method), METHODS)}")
-    found = checked(conductances)
+    matrix = checked(conductances)
     if wiring.ideal:
-        return found.copy()
-    if method == "fast" and min(found.shape) > SMALL:
-        answer, load = approximate(found, wiring)
+        return matrix.copy()
+    if method == "fast" and min(matrix.shape) > SMALL:
+        answer, load = approximate(matrix, wiring)
         if load <= LOAD:
             return answer
-    return direct(found, wiring)
+    return direct(matrix, wiring)
 
 
 def currents(conductances: npt.ArrayLike, inputs: npt.ArrayLike, wiring: Wiring, tolerance: float = 1e-6) -> Floats:
@@ -59,21 +59,21 @@ def currents(conductances: npt.ArrayLike, inputs: npt.ArrayLike, wiring: Wiring,
     does not bring within it in as many steps as its bound calls for is solved directly, so nothing unconverged is returned.
     To run an array more than a few times, take `effective` once instead. AnalogError for bad values or shapes.
     """
-    found = checked(conductances)
-    rows, columns = found.shape
+    matrix = checked(conductances)
+    rows, columns = matrix.shape
     given = checked_inputs(inputs, rows)
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 1e-12 <= tolerance <= 1:
         raise AnalogError(f"wires: tolerance: must be a number between 1e-12 and 1, not {tolerance!r}")
     if wiring.ideal:
-        return given @ found
+        return given @ matrix
     flat = given.reshape(-1, rows)
-    relaxation = Relaxation(found, wiring)
+    relaxation = LineRelaxation(matrix, wiring)
     steps = relaxation.steps(tolerance)
     lanes = LANES * math.ceil(len(flat) / LANES)
     if steps * lanes * rows * columns * RELAXED_S > least_operations(rows, columns, wiring) * DIRECT_S:
-        answer = flat @ direct(found, wiring)
+        answer = flat @ direct(matrix, wiring)
     else:
         answer, reached = relaxation.currents(flat, tolerance, math.ceil(steps) + SPARE)
         if not reached.all():
-            answer[~reached] = flat[~reached] @ direct(found, wiring)
+            answer[~reached] = flat[~reached] @ direct(matrix, wiring)
     return answer.reshape(*given.shape[:-1], columns)

@@ -160,7 +160,7 @@ def ladders(cells: Floats, resistance: float, first: float, last: float, shapes:
     return answer
 
 
-class Relaxation:
+class LineRelaxation:
     """The ladders of an array, factorised, to be relaxed for any number of inputs."""
 
     def __init__(self, conductances: Floats, wiring: Wiring) -> None:

@@ -43,8 +43,8 @@ def modes(nodes: int, first: float, last: float) -> Floats:
     both = bool(first and last)
     wave = np.pi * (order - (0.0 if both else 0.5)) / (nodes + (1.0 if both else 0.5))
     place = np.arange(1, nodes + 1) if first else np.arange(nodes, 0, -1)
-    found = np.sin(place[:, None] * wave)
-    return np.ascontiguousarray(found / np.linalg.norm(found, axis=0))
+    vectors = np.sin(place[:, None] * wave)
+    return np.ascontiguousarray(vectors / np.linalg.norm(vectors, axis=0))
 
 
 def whitened(matrix: Floats) -> Floats:

@@ -81,7 +81,7 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     converted = columns // 2 if chip.coding.pairs else columns
     whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
     selected = int(counted.by_rows @ selection_bytes(reading))
-    found = {
+    counts = {
         "noc_byte": selected * seats.span + counted.crossed * dimension * reading.sum_bytes,
         "tile_buffer_byte": 2 * selected * seats.span + counted.served * dimension * result_bytes,
         "input_register_byte": selected * arrays,
@@ -94,8 +94,8 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
         "accumulate": (counted.parts - counted.served) * dimension,
     }
     if "adc_mode_byte" in chip.energy_per_event and chip.costs.count("adc_mode"):
-        found["adc_mode_byte"] = activations * arrays * chip.array.adcs
-    return found | {event: found[other] for event, other in chip.costs.followers.items() if other in found}
+        counts["adc_mode_byte"] = activations * arrays * chip.array.adcs
+    return counts | {event: counts[other] for event, other in chip.costs.followers.items() if other in counts}
 
 
 def energy(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) -> dict[tuple[str, str], float]:

@@ -80,9 +80,9 @@ class Service(BatchTimes, MeasuredOutcome):
 
     def headline(self) -> str:
         """Say what was served where, in a line."""
-        trace, told = self.content["trace"], self.content
-        done = f"{trace['queries']} queries, {trace['lookups']} look-ups in {told['seconds']:.4g} s"
-        return f"Service({done} and {told['energy_j']['total']:.4g} J, on {told['chip']['name']!r})"
+        trace, content = self.content["trace"], self.content
+        done = f"{trace['queries']} queries, {trace['lookups']} look-ups in {content['seconds']:.4g} s"
+        return f"Service({done} and {content['energy_j']['total']:.4g} J, on {content['chip']['name']!r})"
 
     @property
     def layout(self) -> Layout:
@@ -152,18 +152,18 @@ class Service(BatchTimes, MeasuredOutcome):
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once."""
         layout = self.layout
-        found = [
+        notes = [
             f"synthetic: {self.origin}" if self.synthetic else f"look-ups from {self.origin}",
             "batches follow each other without overlap; all queries of a batch are there when it starts",
             "rows are addressed by group and wordline; whoever sends queries has renumbered its ids once",
             "tables are written into the cells once; neither time nor energy of that is counted",
         ]
         if layout.options.get("synthetic"):
-            found.append("synthetic: the layout was made from a history that was made up")
+            notes.append("synthetic: the layout was made from a history that was made up")
         modes = "fixed" if self.chip.lookup is None else self.chip.lookup.adc_modes
         return tuple(
             dict.fromkeys(
-                (*found, *([SAR_NOTE] if modes != "fixed" else []), READ_NOTE, FREE_NOTE, MEMORY_NOTE, *self.chip.notes)
+                (*notes, *([SAR_NOTE] if modes != "fixed" else []), READ_NOTE, FREE_NOTE, MEMORY_NOTE, *self.chip.notes)
             )
         )
 

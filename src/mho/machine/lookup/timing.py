@@ -104,7 +104,7 @@ class BatchTimes:
 
 # Compiled functions take these tuples once a batch and unpack them; in the inner loop an array in a tuple would be counted anew
 # at each use, which makes it five times slower.
-class Work(NamedTuple):
+class Activations(NamedTuple):
     """What the activations of a program do: see `mho.program.lookups` and `mho.program.shares`."""
 
     batches: Ints
@@ -128,7 +128,7 @@ class Parts(NamedTuple):
     write_s: float
 
 
-class Measured(NamedTuple):
+class RunTimes(NamedTuple):
     """What a run fills in: when each bag is done, from the start of its batch, and how long each part is busy, in s.
 
     Counted down: `left`, sums that each share waits for, and `shares_left`, shares that each bag waits for.
@@ -235,11 +235,11 @@ def _leave(head: Ints, following: Ints, part: int, activation: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _batch(low: int, work: Work, parts: Parts, measured: Measured, state: State) -> int:
+def _batch(low: int, work: Activations, parts: Parts, run_times: RunTimes, state: State) -> int:
     """Let the events of a batch happen, whose first activation is `low`; return how many shares went through a port."""
     sizes, bags, instances, share, share_sizes, home = work[1:]
     tile_of, adc_set, settle_s, convert_s, port_s, adder_s, write_s = parts
-    bag_done, array_busy, adc_busy, port_busy, adder_busy, left, shares_left = measured
+    bag_done, array_busy, adc_busy, port_busy, adder_busy, left, shares_left = run_times
     arrays, sets, ports, adders, begun, merging, times, keys, count = state
     (array_head, _, array_next), (set_head, set_tail, set_next) = arrays, sets
     (port_head, port_tail, port_next), (adder_head, adder_tail, adder_next) = ports, adders
@@ -302,17 +302,17 @@ def _line(parts: int, activations: int) -> Line:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _run(work: Work, parts: Parts, measured: Measured) -> int:
+def _run(work: Activations, parts: Parts, run_times: RunTimes) -> int:
     """Run all batches, one after another; return how many shares went through a port."""
     longest = 0
     for b in range(len(work.batches) - 1):
         longest = max(longest, work.batches[b + 1] - work.batches[b])
     # Of each activation at most one event is known.
     state = State(
-        _line(len(measured.array_s), longest),
-        _line(len(measured.adc_s), longest),
-        _line(len(measured.port_s), longest),
-        _line(len(measured.adder_s), longest),
+        _line(len(run_times.array_s), longest),
+        _line(len(run_times.adc_s), longest),
+        _line(len(run_times.port_s), longest),
+        _line(len(run_times.adder_s), longest),
         np.zeros(longest, dtype=np.float64),
         np.zeros(longest, dtype=np.bool_),
         np.empty(longest, dtype=np.float64),
@@ -328,7 +328,7 @@ def _run(work: Work, parts: Parts, measured: Measured) -> int:
             if _join(state.arrays.head, state.arrays.tail, state.arrays.following, work.instances[low + a], a):
                 state.begun[a] = 0.0
                 _push(state.times, state.keys, state.known, parts.settle_s, a, SETTLED)
-        crossed += _batch(low, work, parts, measured, state)
+        crossed += _batch(low, work, parts, run_times, state)
     return crossed
 
 
@@ -351,7 +351,7 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
     chip, services = seats.chip, Services.of(lookups)
     settle_s, convert_s = reading.steps * chip.array.step_overhead_s, reading.steps * reading.conversion_s
     shares, instances = lookups.shares, lookups.instances
-    measured = Measured(
+    run_times = RunTimes(
         np.zeros(trace.bags),
         np.zeros(lookups.layout.instances),
         np.zeros(seats.adc_sets),
@@ -361,11 +361,11 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
         shares.counts.copy(),
     )
     crossed = _run(
-        Work(lookups.batches, lookups.sizes, lookups.bags, instances, shares.of, shares.sizes, shares.home),
+        Activations(lookups.batches, lookups.sizes, lookups.bags, instances, shares.of, shares.sizes, shares.home),
         Parts(seats.tile, seats.adc_set, settle_s, convert_s, services.port_s, services.adder_s, services.write_s),
-        measured,
+        run_times,
     )
-    done = measured.bag_done
+    done = run_times.bag_done
     begins = np.flatnonzero(np.concatenate([[True], np.diff(trace.queries) != 0])) if trace.bags else np.zeros(0, int)
     empty = np.zeros(0)
     query_s = np.maximum.reduceat(done, begins) if trace.bags else empty
@@ -386,5 +386,5 @@ def time_lookups(lookups: Lookups) -> BatchTimes:
         merged = shortest + parts / seats.tiles * services.adder_s
         bound_s[used] = np.maximum(bound_s[used] + services.adder_s, merged) + services.write_s
     counted = Counted.of(lookups, int(crossed), float(batch_s.sum()))
-    busy = measured.array_s, measured.adc_s, measured.port_s, measured.adder_s
+    busy = run_times.array_s, run_times.adc_s, run_times.port_s, run_times.adder_s
     return BatchTimes(batch_s, query_s, bound_s, lookups.loads, *busy, counted)

@@ -36,10 +36,10 @@ def make_trace(
     lengths = np.stack([each for each, _ in fields], axis=1)
     offsets = np.concatenate([[0], np.cumsum(lengths.reshape(-1))]).astype(np.int64)
     indices = np.empty(int(offsets[-1]), dtype=np.int32)
-    for place, (size, held) in enumerate(fields):
+    for place, (size, field_rows) in enumerate(fields):
         starts = offsets[place:-1:tables]
         before = np.cumsum(size) - size
-        indices[np.repeat(starts - before, size) + np.arange(len(held))] = held
+        indices[np.repeat(starts - before, size) + np.arange(len(field_rows))] = field_rows
     return Trace(
         tuple(int(n) for n in rows),
         offsets,
@@ -55,18 +55,18 @@ def make_trace(
 def _ragged(name: str, field: Field, origin: str) -> tuple[npt.NDArray[np.int64], AnyArray]:
     """Return a field as lengths (queries,) and rows."""
     if isinstance(field, tuple):
-        offsets, held = (np.asarray(each) for each in field)
-        whole = offsets.ndim == held.ndim == 1 and {offsets.dtype.kind, held.dtype.kind} <= set("iu") and len(offsets)
-        if not whole or offsets[0] != 0 or offsets[-1] != len(held) or (np.diff(offsets) < 0).any():
+        offsets, rows = (np.asarray(each) for each in field)
+        whole = offsets.ndim == rows.ndim == 1 and {offsets.dtype.kind, rows.dtype.kind} <= set("iu") and len(offsets)
+        if not whole or offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
             raise TraceError(
                 f"{origin}: {name!r}: offsets (queries + 1,) rise from 0 to the number of rows, as integers"
             )
-        return np.diff(offsets).astype(np.int64), held
-    held = np.asarray(field)
-    if held.ndim != 1 or held.dtype.kind not in "iu" or (held.size and held.min() < -1):
+        return np.diff(offsets).astype(np.int64), rows
+    rows = np.asarray(field)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows.size and rows.min() < -1):
         raise TraceError(f"{origin}: {name!r}: one row a query, an integer from 0, or -1 for none")
-    present = held >= 0
-    return present.astype(np.int64), held[present]
+    present = rows >= 0
+    return present.astype(np.int64), rows[present]
 
 
 def add_up(trace: Trace, tables: Sequence[AnyArray], dtype: type[np.int64] | type[np.float64]) -> AnyArray:

@@ -110,8 +110,8 @@ class Recommender(Shown):
 
     def for_batch(self, batch: int) -> QuantisedNetwork:
         """Return the dense part for `batch` queries a run, of the same integers."""
-        held = self.dense.network
-        built = dense(self.sizes, weights_of(held), name=held.name, origin=held.origin, batch=batch)
+        network = self.dense.network
+        built = dense(self.sizes, weights_of(network), name=network.name, origin=network.origin, batch=batch)
         return replace(self.dense, network=built)
 
 
@@ -165,8 +165,8 @@ class RealRecommender:
 
     def predict(self, trace: Trace) -> FloatArray:
         """Score a trace's queries in real numbers: (queries,), before the sigmoid."""
-        found: FloatArray = run_float(self.network, self.vectors(trace))[OUTPUT][:, 0]
-        return found
+        scores: FloatArray = run_float(self.network, self.vectors(trace))[OUTPUT][:, 0]
+        return scores
 
     def quantise(self, calibration: Trace, **options: Any) -> Recommender:
         """Return the integer form, calibrated on a trace's queries.

@@ -59,18 +59,18 @@ class Whole(MeasuredOutcome):
 
     def headline(self) -> str:
         """Say what ran where."""
-        told = self.content
-        chip = told["tables"]["chip"]["name"]
-        return f"Whole: {told['recommender']['name']} on {chip}, batches of {told['batch']} queries"
+        content = self.content
+        chip = content["tables"]["chip"]["name"]
+        return f"Whole: {content['recommender']['name']} on {chip}, batches of {content['batch']} queries"
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time and energy of both parts together."""
-        told = self.content
+        content = self.content
         return (
-            ("latency", quantity(told["latency_s"], "s")),
-            ("queries", f"{count(told['queries_per_s'])}/s"),
-            ("energy", f"{quantity(told['energy_per_query_j']['total'], 'J')} per query"),
-            ("executed", told["verified"] or "no"),
+            ("latency", quantity(content["latency_s"], "s")),
+            ("queries", f"{count(content['queries_per_s'])}/s"),
+            ("energy", f"{quantity(content['energy_per_query_j']['total'], 'J')} per query"),
+            ("executed", content["verified"] or "no"),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
@@ -229,21 +229,21 @@ def compare(recommender: Recommender, trace: Trace, seats: Seats, program: Progr
         raise OptionError(f"verifying takes a whole batch of {batch} queries; {min(queries, len(first))} were to be")
     some = trace.select(slice(0, int(first[whole]) if whole < len(first) else trace.bags))
     reading = Reading(seats.chip, seats.dimension, weight_bits(trace, known=True), int(trace.lengths.max()))
-    made = reduce(dispatch(some, seats, reading, batch), np.concatenate([table.codes for table in recommender.tables]))
+    sums = reduce(dispatch(some, seats, reading, batch), np.concatenate([table.codes for table in recommender.tables]))
     wanted = recommender.reduce(some)
-    found = np.zeros_like(wanted)
+    vectors = np.zeros_like(wanted)
     query = np.unique(some.queries, return_inverse=True)[1]
-    np.add.at(found, (query, some.tables), made.vectors)
-    inputs = recommender.vectors(found)
+    np.add.at(vectors, (query, some.tables), sums.vectors)
+    inputs = recommender.vectors(vectors)
     starts = range(0, whole, batch)
     scores = np.concatenate([execute(program, inputs[start : start + batch])[OUTPUT][:, 0] for start in starts])
     expected = recommender.predict(wanted)
     dense = verify(program, inputs[:batch])
     if not dense.ok:
         return str(dense)
-    wrong = int((found != wanted).any(axis=2).sum()), int((scores != expected).sum())
+    wrong = int((vectors != wanted).any(axis=2).sum()), int((scores != expected).sum())
     if any(wrong):
-        return f"not exact: {wrong[0]} of {found.shape[0] * found.shape[1]} vectors and {wrong[1]} of {whole} scores differ"
+        return f"not exact: {wrong[0]} of {vectors.shape[0] * vectors.shape[1]} vectors and {wrong[1]} of {whole} scores differ"
     return (
         f"bit-exact on {whole} queries, vectors and scores, and legal, {dense.resolution.condition} of the dense part"
     )

@@ -37,7 +37,7 @@ from typing import Literal
 
 from mho.errors import OptionError, choices
 from mho.machine.systolic.folds import DATAFLOWS, Dataflow, Folding, Product, fold_counts, foldings
-from mho.machine.systolic.residency import Residency, reside
+from mho.machine.systolic.residency import Buffered, reside
 from mho.machine.systolic.result import Record, Run, Totals
 from mho.machine.systolic.spec import EVENTS, Systolic
 from mho.network.graph import Network
@@ -80,7 +80,7 @@ def run(network: Network, systolic: Systolic | str = "tpu-like", dataflow: str =
 
 
 def _records(
-    network: Network, systolic: Systolic, residency: Residency, dataflow: Dataflow, products: Products
+    network: Network, systolic: Systolic, residency: Buffered, dataflow: Dataflow, products: Products
 ) -> tuple[Record, ...]:
     """Account for each layer that costs something."""
     return tuple(
@@ -93,7 +93,7 @@ def _records(
 
 
 def _record(
-    network: Network, i: int, systolic: Systolic, residency: Residency, dataflow: Dataflow, products: Products
+    network: Network, i: int, systolic: Systolic, residency: Buffered, dataflow: Dataflow, products: Products
 ) -> Record:
     layer, spec = network.layers[i], systolic.spec
     events: Events = defaultdict(float)
@@ -138,7 +138,7 @@ def _record(
     return Record(layer.name, layer.kind, folding, macs, work, memory, seconds, moved, events, energy)
 
 
-def _product(network: Network, i: int, systolic: Systolic, residency: Residency, products: Products) -> Product | None:
+def _product(network: Network, i: int, systolic: Systolic, residency: Buffered, products: Products) -> Product | None:
     """Describe what a layer does on the array, and what of its operands is in main memory; None where it is not there."""
     layer = network.layers[i]
     # Half of what is free keeps what another visit needs; the other half is being filled meanwhile.

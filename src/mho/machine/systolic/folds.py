@@ -66,7 +66,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Grid:
+class SystolicGrid:
     """What carries out a product: rows and columns of the array, bytes a partial sum and of the buffer that holds them."""
 
     rows: int
@@ -97,26 +97,26 @@ class Folding:
         return self.input_load_bytes + self.operand_load_bytes + self.sum_load_bytes
 
 
-def fold_overhead(grid: Grid, dataflow: Dataflow) -> int:
+def fold_overhead(grid: SystolicGrid, dataflow: Dataflow) -> int:
     """Return the cycles of a fold beyond the T that are streamed (module docstring)."""
     fill = 0 if dataflow == "output" else grid.rows
     return fill + grid.rows + grid.columns - 2
 
 
-def fold_counts(product: Product, grid: Grid, dataflow: Dataflow) -> tuple[int, int]:
+def fold_counts(product: Product, grid: SystolicGrid, dataflow: Dataflow) -> tuple[int, int]:
     """Return into how many folds the rows' and the columns' dimension of one group are cut."""
     rows, columns, _ = (int(getattr(product, name)) for name in _PLACES[dataflow])
     return -(-rows // grid.rows), -(-columns // grid.columns)
 
 
-def cycles(product: Product, grid: Grid, dataflow: Dataflow, pieces: int = 1) -> int:
+def cycles(product: Product, grid: SystolicGrid, dataflow: Dataflow, pieces: int = 1) -> int:
     """Return the cycles of a product, its streamed dimension in so many pieces: groups x folds x (T + pieces x overhead)."""
     row_folds, column_folds = fold_counts(product, grid, dataflow)
     streamed = int(getattr(product, _PLACES[dataflow][2]))
     return product.groups * row_folds * column_folds * (streamed + pieces * fold_overhead(grid, dataflow))
 
 
-def foldings(product: Product, grid: Grid, dataflow: Dataflow) -> Iterator[Folding]:
+def foldings(product: Product, grid: SystolicGrid, dataflow: Dataflow) -> Iterator[Folding]:
     """Yield the ways to carry out a product: either loop outside, T whole or in the fewest pieces whose sums fit.
 
     Loads: an operand is visited by the loops (pieces outermost, then outer, then inner fold loop). A visit of what lies in

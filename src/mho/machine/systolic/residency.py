@@ -17,7 +17,7 @@ from mho.program.work import coded_tensors, sources, transfer_bytes
 
 
 @dataclass(frozen=True)
-class Residency:
+class Buffered:
     """Per layer (its place in the network): bytes moved outside the matrix products, and bytes of buffer left free.
 
     `read` holds the places of the layers whose values a layer reads, one for each of its inputs.
@@ -36,7 +36,7 @@ class Residency:
         return layer.name in self.coded and not isinstance(layer, Constant)
 
 
-def reside(network: Network, capacity: int) -> Residency:
+def reside(network: Network, capacity: int) -> Buffered:
     """Place each tensor, in the order of layers, in what is free of `capacity` bytes."""
     coded, source = coded_tensors(network, None), sources(network)
     last = {i: i for i in range(len(network.layers))}
@@ -45,18 +45,18 @@ def reside(network: Network, capacity: int) -> Residency:
             last[source[name]] = max(last[source[name]], i)
     kept = {source[name] for name in network.results}
     last.update(dict.fromkeys(kept, len(network.layers)))
-    held: dict[int, int] = {}
+    resident: dict[int, int] = {}
     spilled: dict[int, int] = {}
     free: list[int] = []
     loads: list[float] = []
     stores: list[float] = []
     for i, layer in enumerate(network.layers):
-        held = {place: size for place, size in held.items() if last[place] >= i}
+        resident = {place: size for place, size in resident.items() if last[place] >= i}
         load = store = 0.0
         own = source[layer.name] == i and not isinstance(layer, Constant)
         if own and layer.name in coded:
-            held[i] = min(layer.size, capacity - sum(held.values()))
-            spilled[i] = layer.size - held[i]
+            resident[i] = min(layer.size, capacity - sum(resident.values()))
+            spilled[i] = layer.size - resident[i]
         size = transfer_bytes(layer, network, coded)
         over = spilled.get(i, 0)
         if isinstance(layer, Input):
@@ -67,8 +67,8 @@ def reside(network: Network, capacity: int) -> Residency:
             store += over
         if layer.name in network.results:
             store += size - over
-        free.append(capacity - sum(held.values()))
+        free.append(capacity - sum(resident.values()))
         loads.append(load)
         stores.append(store)
     reads = tuple(tuple(source[name] for name in layer.inputs) for layer in network.layers)
-    return Residency(coded, spilled, tuple(free), reads, tuple(loads), tuple(stores))
+    return Buffered(coded, spilled, tuple(free), reads, tuple(loads), tuple(stores))

@@ -73,8 +73,8 @@ class Totals:
     @classmethod
     def of(cls, records: Iterable[Record]) -> Totals:
         """Sum records."""
-        found = tuple(records)
-        return cls(sum(record.seconds for record in found), sum(record.energy_j for record in found))
+        listed = tuple(records)
+        return cls(sum(record.seconds for record in listed), sum(record.energy_j for record in listed))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,18 +103,16 @@ class Run(MeasuredOutcome):
 
     def headline(self) -> str:
         """Say what ran where."""
-        told = self.content
-        return (
-            f"Run: {told['model']['name']} on {told['systolic']['name']}, what stays in the array: {told['dataflow']}"
-        )
+        content = self.content
+        return f"Run: {content['model']['name']} on {content['systolic']['name']}, what stays in the array: {content['dataflow']}"
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time, energy and area."""
-        told = self.content
+        content = self.content
         return (
-            ("latency", quantity(told["latency_s"], "s")),
-            ("energy", quantity(told["energy_j"]["total"], "J")),
-            ("area", quantity(told["systolic"]["area_m2"]["total"], "m²")),
+            ("latency", quantity(content["latency_s"], "s")),
+            ("energy", quantity(content["energy_j"]["total"], "J")),
+            ("area", quantity(content["systolic"]["area_m2"]["total"], "m²")),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:

@@ -20,7 +20,7 @@ from mho.chip.parts import Use, read_uses
 from mho.chip.spec import Bandwidth, Bytes, Columns, ElementRate, Frequency, Lanes, PortBits, Rows
 from mho.errors import ChipError
 from mho.files.text import read_yaml
-from mho.machine.systolic.folds import Grid
+from mho.machine.systolic.folds import SystolicGrid
 from mho.plugins import Presets
 from mho.quantity import Dimension, Document, Part, Provenance, Words, digest_of, varied
 
@@ -138,7 +138,7 @@ class Systolic:
         # What lies beside a preset are the other presets, not technologies.
         beside = None if folder == PRESETS.folder else folder
         uses = read_uses(document, raw["components"], COMPONENTS, {}, beside, needed=COMPONENTS)
-        found = cls(
+        systolic = cls(
             name,
             " ".join(description.split()),
             spec,
@@ -148,8 +148,8 @@ class Systolic:
             folder,
         )
         # Every cost once, so that a figure out of its table or range is refused here.
-        _ = found.energy_per_event, found.leakage_w, found.area_m2
-        return found
+        _ = systolic.energy_per_event, systolic.leakage_w, systolic.area_m2
+        return systolic
 
     def override(self, values: Mapping[str, Value], source: str, name: str | None = None) -> Systolic:
         """Return a variant, checked anew. Keys are dotted ("buffer.sum_banks", "components.mac"), values in SI units.
@@ -188,10 +188,10 @@ class Systolic:
         return self.spec.buffer.activation_banks * self.spec.buffer.bank_bytes
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> SystolicGrid:
         """What carries out a product."""
         spec = self.spec
-        return Grid(spec.rows, spec.columns, spec.sum_bytes, spec.buffer.sum_banks * spec.buffer.bank_bytes)
+        return SystolicGrid(spec.rows, spec.columns, spec.sum_bytes, spec.buffer.sum_banks * spec.buffer.bank_bytes)
 
     @property
     def weight_bytes(self) -> int:
@@ -199,8 +199,8 @@ class Systolic:
         return self.spec.buffer.weight_banks * self.spec.buffer.bank_bytes
 
     def _figure(self, component: str, name: str) -> float:
-        found = self.uses[component].component
-        if found is None:
+        model = self.uses[component].component
+        if model is None:
             return 0.0
         buffer = self.spec.buffer
         context = {"bytes": buffer.bank_bytes, "port_bits": buffer.port_bits}
@@ -208,7 +208,7 @@ class Systolic:
             # Two operands of a byte each, and a partial sum.
             context = {"bytes": 2 + self.spec.sum_bytes}
         try:
-            return found.figure(name, context)
+            return model.figure(name, context)
         except ChipError as error:
             raise ChipError(f"components.{component}: {error}") from None
 
@@ -247,7 +247,7 @@ class Systolic:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Every assumption in effect, for reports."""
-        texts = [found.source for found in self.provenance.values() if found.assumed]
+        texts = [entry.source for entry in self.provenance.values() if entry.assumed]
         for use in self.uses.values():
             texts += [text for text in use.source_texts if text.startswith("assumption:")]
         return tuple(dict.fromkeys(texts))

@@ -32,7 +32,7 @@ STRANGE = 0.1
 Counts = npt.NDArray[np.unsignedinteger[Any]]
 
 
-class Seating(NamedTuple):
+class RowSeats(NamedTuple):
     """The group of each row, the row on each wordline of a group, the wordline of each row, and the rows of each group."""
 
     group: Indices
@@ -61,7 +61,7 @@ def _count_moved(row: int, to: int, home: int, history: History, count: Counts) 
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _sit(row: int, to: int, wordline: int, seating: Seating) -> None:
+def _sit(row: int, to: int, wordline: int, seating: RowSeats) -> None:
     group, resident, place, _ = seating
     resident[to, wordline] = row
     place[row] = wordline
@@ -75,7 +75,7 @@ def _anneal(
     hot: float,
     cold: float,
     rows: Indices,
-    seating: Seating,
+    seating: RowSeats,
     history: History,
     count: Counts,
 ) -> float:
@@ -181,7 +181,7 @@ def anneal(
         HOT * scale,
         COLD * scale,
         rows,
-        Seating(group, resident, place, size),
+        RowSeats(group, resident, place, size),
         History.of(bags, chance),
         count,
     )

@@ -105,9 +105,9 @@ class Fast(Grouping):
     def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
         """Refine the paper's groups, rows of one group after those of another."""
         bags = Bags.of(history, least=2)
-        found = greedy(bags, height)
-        found, _ = refine(bags, found, groups, height, chance=self.chance, passes=1, seed=seed, near=True)
-        return _filled(found, bags.frequency, groups, height)
+        assignment = greedy(bags, height)
+        assignment, _ = refine(bags, assignment, groups, height, chance=self.chance, passes=1, seed=seed, near=True)
+        return _filled(assignment, bags.frequency, groups, height)
 
 
 @choice("grouping", "refine")
@@ -120,8 +120,8 @@ class Refine(Grouping):
     def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
         """Begin with the paper's groups, or with the rows' numbers where those are trusted."""
         bags = _hinted(history, self.hint)
-        found = _begun(history, bags, height, groups, self.hint, self.passes, seed)
-        return _filled(found, bags.frequency, groups, height)
+        assignment = _begun(history, bags, height, groups, self.hint, self.passes, seed)
+        return _filled(assignment, bags.frequency, groups, height)
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class Hypergraph(Grouping):
         """Refine the parts."""
         bags = Bags.of(history, least=2)
         start = np.maximum(partitioner.partition(bags, groups, height, seed), 0)
-        found = _refined(bags, start, groups, height, CHANCES[2:], self.passes, seed)
-        return _filled(found, bags.frequency, groups, height)
+        assignment = _refined(bags, start, groups, height, CHANCES[2:], self.passes, seed)
+        return _filled(assignment, bags.frequency, groups, height)
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,9 @@ class Anneal(Grouping):
     def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
         """Anneal the refined groups. OptionError where the trace is too large for that."""
         bags = _hinted(history, self.hint)
-        found = _begun(history, bags, height, groups, self.hint, 60, seed)
-        found, _ = anneal(bags, found, groups, height, chance=self.chance, moves=self.moves, seed=seed)
-        return _filled(found, bags.frequency, groups, height)
+        assignment = _begun(history, bags, height, groups, self.hint, 60, seed)
+        assignment, _ = anneal(bags, assignment, groups, height, chance=self.chance, moves=self.moves, seed=seed)
+        return _filled(assignment, bags.frequency, groups, height)
 
 
 @choice("grouping", "best")
@@ -183,10 +183,10 @@ class Best(Grouping):
             ways.append(Anneal(hint=hint, moves=self.moves))
             scores.append(score(ways[-1]))
         chosen = ways[scores.index(min(scores))]
-        told = {"hint": chosen.hint} if isinstance(chosen, Refine | Anneal) else {}
+        settings = {"hint": chosen.hint} if isinstance(chosen, Refine | Anneal) else {}
         names = [f"{way.name} {way.hint}" if isinstance(way, Refine | Anneal) else way.name for way in ways]
-        held = {name: round(value, 4) for name, value in zip(names, scores, strict=True)}
-        return chosen, {"chosen": chosen.name, **told, "held_out": held}
+        scores_by_name = {name: round(value, 4) for name, value in zip(names, scores, strict=True)}
+        return chosen, {"chosen": chosen.name, **settings, "held_out": scores_by_name}
 
 
 def group(
@@ -218,30 +218,30 @@ def group(
         )
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise OptionError(f"a seed is a whole number from 0, not {seed!r}")
-    asked = built("grouping", method, settings)
-    assert isinstance(asked, Grouping)
+    grouping = built("grouping", method, settings)
+    assert isinstance(grouping, Grouping)
     sizes = int(height), least if groups is None else int(groups), int(seed)
-    way, told = asked.settled(history, *sizes)
+    way, chosen = grouping.settled(history, *sizes)
     # What is made from a synthetic history says so wherever it serves.
     label = {"synthetic": True} if history.synthetic else {}
-    options = {key: getattr(asked, key) for key in asked.settings()} | told | {"seed": int(seed)} | label
-    return Layout.of(way.group(history, *sizes), int(height), asked.name, options)
+    options = {key: getattr(grouping, key) for key in grouping.settings()} | chosen | {"seed": int(seed)} | label
+    return Layout.of(way.group(history, *sizes), int(height), grouping.name, options)
 
 
 def _in_order(order: npt.NDArray[np.int64], height: int) -> Group:
-    found = np.empty(len(order), dtype=np.int32)
-    found[order] = np.arange(len(order)) // height
-    return found
+    assignment = np.empty(len(order), dtype=np.int32)
+    assignment[order] = np.arange(len(order)) // height
+    return assignment
 
 
-def _filled(found: Group, frequency: npt.NDArray[np.int64], groups: int, height: int) -> Group:
+def _filled(assignment: Group, frequency: npt.NDArray[np.int64], groups: int, height: int) -> Group:
     """Put rows that no bag has where there is room, in the order of their numbers."""
     new = np.flatnonzero(frequency == 0)
-    size = np.bincount(found[frequency > 0], minlength=groups)
+    size = np.bincount(assignment[frequency > 0], minlength=groups)
     room = np.repeat(np.arange(groups, dtype=np.int32), height - size)
-    found = found.copy()
-    found[new] = room[: len(new)]
-    return found
+    assignment = assignment.copy()
+    assignment[new] = room[: len(new)]
+    return assignment
 
 
 def _refined(

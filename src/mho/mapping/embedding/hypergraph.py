@@ -49,8 +49,8 @@ def partition(bags: Bags, groups: int, height: int, seed: int) -> npt.NDArray[np
     context.set_individual_target_block_weights([height] * groups)
     context.logging = False
     graph = started.create_hypergraph(context, len(rows), len(edges), edges, [1] * len(rows), [1] * len(edges))
-    found = graph.partition(context)
-    group[rows] = [found.block_id(node) for node in range(len(rows))]
+    parts = graph.partition(context)
+    group[rows] = [parts.block_id(node) for node in range(len(rows))]
     return _repaired(group, rows, bags.frequency, groups, height)
 
 

@@ -124,8 +124,8 @@ def shared_out(weights: Loads, copies: npt.NDArray[np.int32], more: int) -> npt.
     """Return the copies of groups with `more` given out one by one, each to the largest weight per copy."""
     copies = copies.copy()
     heap = [
-        (-weight / held, g)
-        for g, (weight, held) in enumerate(zip(weights.tolist(), copies.tolist(), strict=True))
+        (-weight / count, g)
+        for g, (weight, count) in enumerate(zip(weights.tolist(), copies.tolist(), strict=True))
         if weight > 0
     ]
     heapq.heapify(heap)

@@ -72,10 +72,10 @@ class Seating:
         if not isinstance(row, kind):
             called = "texts" if kind is str else "whole numbers"
             raise MappingError(f"rows of table {self.names[number]!r} are called by {called}, not {row!r}")
-        found = np.flatnonzero(self.ids[number] == row)
-        if not len(found):
+        matches = np.flatnonzero(self.ids[number] == row)
+        if not len(matches):
             raise MappingError(f"table {self.names[number]!r} has no row {row} in this layout")
-        flat = sum(len(ids) for ids in self.ids[:number]) + int(found[0])
+        flat = sum(len(ids) for ids in self.ids[:number]) + int(matches[0])
         group, first = int(self.layout.group[flat]), self.layout.first
         instances = range(int(first[group]), int(first[group + 1]))
         tiles = tuple(self.tile[instances.start : instances.stop].tolist())
@@ -105,11 +105,11 @@ class Seating:
     def load(cls, path: str | Path) -> Seating:
         """Read a file. MappingError names the file, and the array that is missing, unknown, or does not fit."""
         source = Path(path)
-        held = Npz(source, MappingError)
-        odd = sorted(set(held) ^ set(ARRAYS))
+        archive = Npz(source, MappingError)
+        odd = sorted(set(archive) ^ set(ARRAYS))
         if odd:
             raise MappingError(f"{source}: a layout has arrays {', '.join(ARRAYS)}; check {', '.join(odd)}")
-        arrays = {name: held[name] for name in ARRAYS}
+        arrays = {name: archive[name] for name in ARRAYS}
         try:
             return _unpacked(arrays)
         except MappingError as error:

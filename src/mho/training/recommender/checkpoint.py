@@ -58,9 +58,9 @@ def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None = N
         for name, parameter in training.model.named_parameters():
             part, _, rest = name.partition(".")
             key = f"real.tables.{rest.removesuffix('.weight')}" if part == "tables" else f"real.dense.{rest}"
-            held = state[f"model.{name}"] = torch.from_numpy(arrays[key])
-            if held.shape != parameter.shape:
-                raise WeightError(f"tensor of {name!r} has shape {tuple(held.shape)}")
+            tensor = state[f"model.{name}"] = torch.from_numpy(arrays[key])
+            if tensor.shape != parameter.shape:
+                raise WeightError(f"tensor of {name!r} has shape {tuple(tensor.shape)}")
         training.restore(state, [float(loss) for loss in about["losses"]])
         training.model.eval()
         return training

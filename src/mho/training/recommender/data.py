@@ -112,18 +112,18 @@ class Interactions:
         absent = [name for name in ARRAYS if name not in every]
         if absent:
             raise TraceError(f"{path}: array {absent[0]!r} is missing; interactions have {', '.join(ARRAYS)}")
-        held = {name: every[name] for name in ARRAYS}
-        user, item = (held[name].astype(np.int64) - 1 for name in ("user", "item"))
-        people, count = len(held["user_attr"]) - 1, int(held["n_train"])
+        arrays = {name: every[name] for name in ARRAYS}
+        user, item = (arrays[name].astype(np.int64) - 1 for name in ("user", "item"))
+        people, count = len(arrays["user_attr"]) - 1, int(arrays["n_train"])
         last = user[count:]
         if (
-            held["user_attr"].ndim != 2
+            arrays["user_attr"].ndim != 2
             or user.shape != item.shape
             or not np.array_equal(np.sort(last), np.arange(people))
         ):
             raise TraceError(f"{path}: behind n_train {count} there must be one interaction of each of {people} users")
-        values = [np.unique(column, return_inverse=True)[1] for column in held["user_attr"][1:].T]
-        attribute = np.unique(held["item_attr"][1:], return_inverse=True)[1]
+        values = [np.unique(column, return_inverse=True)[1] for column in arrays["user_attr"][1:].T]
+        attribute = np.unique(arrays["item_attr"][1:], return_inverse=True)[1]
         hidden = np.random.default_rng([seed, 1]).permutation(people) < round(unseen * people)
         return cls(
             user[:count], item[:count], item[count:][np.argsort(last)], np.stack(values, axis=1).astype(np.int64),
@@ -145,9 +145,9 @@ class Interactions:
     @cached_property
     def seen(self) -> npt.NDArray[np.bool_]:
         """Which items are in each user's history: (users, items)."""
-        found = np.zeros((len(self.held), self.item_count), dtype=np.bool_)
-        found[self.users, self.items] = True
-        return found
+        seen = np.zeros((len(self.held), self.item_count), dtype=np.bool_)
+        seen[self.users, self.items] = True
+        return seen
 
     @cached_property
     def trained(self) -> Integers:

@@ -174,8 +174,8 @@ class Training:
         """Sum up the bags of queries: (queries, dimension) for each table, with gradients."""
         rows = self.data.one_row(batch)
         sums = {}
-        for name, held in rows.items():
-            sums[name] = nn.functional.embedding(torch.from_numpy(np.maximum(held, 0)), self.model.table(name))
+        for name, indices in rows.items():
+            sums[name] = nn.functional.embedding(torch.from_numpy(np.maximum(indices, 0)), self.model.table(name))
         kept = torch.from_numpy(((rows["user"] >= 0) & ~forgotten).astype(np.float32))
         sums["user"] = sums["user"] * kept[:, None]
         users, place = np.unique(batch.users, return_inverse=True)

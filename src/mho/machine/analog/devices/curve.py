@@ -61,16 +61,16 @@ class Curve:
     def __call__(self, state: FloatArray, window: Window) -> FloatArray:
         """Return the numbers at states of any shape: conductances as shares of the range, others as they are."""
         if self.form == "constant":
-            found = np.full(state.shape, self.values[0])
+            numbers = np.full(state.shape, self.values[0])
         elif self.form == "points":
-            found = np.interp(self.argument(state, window), self.at, self.values)
+            numbers = np.interp(self.argument(state, window), self.at, self.values)
         else:
-            found = np.polynomial.polynomial.polyval(self.argument(state, window), self.values)
+            numbers = np.polynomial.polynomial.polyval(self.argument(state, window), self.values)
         if self.unit == "conductance":
-            found = found * (state + window.pedestal)
+            numbers = numbers * (state + window.pedestal)
         elif self.unit == "siemens":
-            found = found * (self.factor / window.range_s)
-        return np.asarray(found, dtype=np.float64)
+            numbers = numbers * (self.factor / window.range_s)
+        return np.asarray(numbers, dtype=np.float64)
 
 
 NO_SHARE, NOTHING = Curve("constant", (0.0,), "range"), Curve("constant", (0.0,), "number")
