@@ -71,7 +71,7 @@ def speed() -> list[dict[str, Any]]:
 
     from benchmarks.nodal import NodalSolver
     from mho.machine.analog import wires, wires_fast
-    from mho.machine.analog.wires_lines import Relaxation
+    from mho.machine.analog.wires_lines import LineRelaxation
     from mho.machine.analog.wires_modes import approximate
 
     inputs = np.random.default_rng(6).random((BATCH, 128))
@@ -89,11 +89,11 @@ def speed() -> list[dict[str, Any]]:
                     "array": name,
                     "ohm": ohm,
                     "load": approximate(cells, wiring)[1],
-                    "steps": Relaxation(cells, wiring).steps(GOAL_ERROR),
+                    "steps": LineRelaxation(cells, wiring).steps(GOAL_ERROR),
                     "factor_s": least_s(lambda c=cells, w=wiring: NodalSolver(c, w)),  # type: ignore[misc]
                     "solve_s": least_s(lambda s=solver: s.currents(inputs)),  # type: ignore[misc]
                     "relaxed_s": least_s(
-                        lambda c=cells, w=wiring: Relaxation(c, w).currents(inputs, GOAL_ERROR, 100)  # type: ignore[misc]
+                        lambda c=cells, w=wiring: LineRelaxation(c, w).currents(inputs, GOAL_ERROR, 100)  # type: ignore[misc]
                     ),
                     "direct_s": least_s(lambda c=cells, w=wiring: inputs @ wires_fast.effective(c, w)),  # type: ignore[misc]
                     "currents_s": least_s(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import mho
 from mho.machine.systolic import DATAFLOWS, Run, Systolic, run
-from mho.machine.systolic.folds import Dataflow, Grid, Product, cycles, foldings
+from mho.machine.systolic.folds import Dataflow, Product, SystolicGrid, cycles, foldings
 from mho.network.graph import Network
 from mho.network.layers import Activation, Convolution, Input, Layer, MatrixProduct
 from mho.network.layers import Array as Weights
@@ -44,7 +44,7 @@ def test_a_simulated_array_computes_the_product_in_as_many_cycles_as_the_closed_
     inputs, weights = draw.integers(-9, 10, (m, k)), draw.integers(-9, 10, (k, n))
     told = simulate(inputs, weights, rows, columns, dataflow)
     assert np.array_equal(told.result, inputs @ weights)
-    assert told.cycles == cycles(Product(1, m, k, n), Grid(rows, columns, 4, 4096), dataflow)
+    assert told.cycles == cycles(Product(1, m, k, n), SystolicGrid(rows, columns, 4, 4096), dataflow)
     assert told.macs == m * k * n
 
     array = small_array(rows, columns)
@@ -55,7 +55,7 @@ def test_a_simulated_array_computes_the_product_in_as_many_cycles_as_the_closed_
         assert events["register_byte", "compute"] == told.stationary_hops + told.macs * 5
 
 
-FIGURE_GRID = Grid(64, 64, 4, 1 << 20)
+FIGURE_GRID = SystolicGrid(64, 64, 4, 1 << 20)
 
 
 def figure_product(layer: str) -> Product:
@@ -99,18 +99,20 @@ def products(room: st.SearchStrategy[float]) -> st.SearchStrategy[Product]:
     )
 
 
-grids = st.builds(Grid, st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 4]), st.integers(1, 2000))
+grids = st.builds(SystolicGrid, st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 4]), st.integers(1, 2000))
 
 
 @given(product=products(st.just(math.inf)), grid=grids, dataflow=flows)
-def test_what_there_is_room_for_is_loaded_once(product: Product, grid: Grid, dataflow: Dataflow) -> None:
+def test_what_there_is_room_for_is_loaded_once(product: Product, grid: SystolicGrid, dataflow: Dataflow) -> None:
     for folding in foldings(product, grid, dataflow):
         assert folding.input_load_bytes == product.input_bytes
         assert folding.operand_load_bytes == product.operand_bytes
 
 
 @given(product=products(st.just(-1.0)), grid=grids, dataflow=flows)
-def test_without_room_every_fold_loads_what_it_works_on(product: Product, grid: Grid, dataflow: Dataflow) -> None:
+def test_without_room_every_fold_loads_what_it_works_on(
+    product: Product, grid: SystolicGrid, dataflow: Dataflow
+) -> None:
     sizes = {"windows": product.windows, "inner": product.inner, "outputs": product.outputs}
     row, column, streamed = {
         "weight": ("inner", "outputs", "windows"),
@@ -134,7 +136,7 @@ def test_without_room_every_fold_loads_what_it_works_on(product: Product, grid: 
 
 
 @given(product=products(st.floats(0, 2000)), grid=grids, dataflow=flows, more=st.floats(0, 500))
-def test_more_room_never_loads_more(product: Product, grid: Grid, dataflow: Dataflow, more: float) -> None:
+def test_more_room_never_loads_more(product: Product, grid: SystolicGrid, dataflow: Dataflow, more: float) -> None:
     larger = dataclasses.replace(
         product, input_room=product.input_room + more, operand_room=product.operand_room + more
     )
@@ -143,7 +145,9 @@ def test_more_room_never_loads_more(product: Product, grid: Grid, dataflow: Data
 
 
 @given(product=products(st.just(0.0)), grid=grids, dataflow=flows)
-def test_sums_leave_the_chip_only_where_they_do_not_fit(product: Product, grid: Grid, dataflow: Dataflow) -> None:
+def test_sums_leave_the_chip_only_where_they_do_not_fit(
+    product: Product, grid: SystolicGrid, dataflow: Dataflow
+) -> None:
     inner_folds = 1 if dataflow == "output" else -(-product.inner // grid.rows)
     for folding in foldings(product, grid, dataflow):
         assert folding.sum_store_bytes == folding.sum_load_bytes
@@ -163,7 +167,7 @@ def test_sums_leave_the_chip_only_where_they_do_not_fit(product: Product, grid: 
 def test_weights_are_fetched_again_for_each_strip_of_windows_unless_they_fit() -> None:
     # Output-stationary, 6 windows in 3 folds of 2, 4 outputs in 2 folds of 2: the strips of a column of folds share weights.
     product = Product(1, 6, 5, 4, 30.0, 20.0, 30.0, 10.0)
-    grid = Grid(2, 2, 4, 64)
+    grid = SystolicGrid(2, 2, 4, 64)
     by_outer = {folding.outer: folding for folding in foldings(product, grid, "output")}
     assert by_outer["outputs"].operand_load_bytes == 20  # the 10 bytes of one column of folds are kept
     assert by_outer["windows"].operand_load_bytes == 60  # all 20 would have to be
@@ -266,7 +270,7 @@ def test_a_layer_is_carried_out_in_the_way_that_is_done_first(m: int, k: int, n:
     record = run(network(entry(m, k), linear("y", "x", m, k, n)), array, dataflow).records[-1]
     spilled, free = max(0, m * k - array.activation_bytes), max(0, array.activation_bytes - m * k)
     product = Product(1, m, k, n, float(spilled), float(k * n), free / 2, array.weight_bytes / 2)
-    grid = Grid(4, 8, array.spec.sum_bytes, array.grid.sum_buffer_bytes)
+    grid = SystolicGrid(4, 8, array.spec.sum_bytes, array.grid.sum_buffer_bytes)
     bandwidth, out = array.spec.memory.bandwidth, 4 * m * n
     assert record.seconds == min(
         max(way.cycles / 1e9, (way.load_bytes + way.sum_store_bytes + out) / bandwidth)

@@ -21,8 +21,8 @@ from mho.machine import time_program, wear
 from mho.machine.energy import count_events
 from mho.mapping.placement import (
     PACKED_LEVELS,
-    Demand,
     Sitting,
+    WriteCosts,
     balanced,
     digit_order,
     distances,
@@ -293,7 +293,7 @@ def test_rows_are_assigned_so_that_the_slowest_arrays_are_fast(seed: int, arrays
     generator = np.random.default_rng(seed)
     height = int(generator.integers(1, 5))
     rows = height + int(generator.integers(0, 2))
-    demand = Demand(generator.integers(0, 7, (arrays, height, rows)).astype(float), np.zeros(arrays))
+    demand = WriteCosts(generator.integers(0, 7, (arrays, height, rows)).astype(float), np.zeros(arrays))
     places = balanced([demand])
     assert len(set(places.tolist())) == height
 

@@ -114,7 +114,7 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
         (WRITE, "compute", results, operands.source[table.layer[results]], operands.written[table.layer[results]]),
     )
     flow = np.repeat(np.arange(len(flows)), [len(places) for _, _, places, _, _ in flows])
-    places, tensors, sizes = (np.concatenate(side) for side in zip(*(each[2:] for each in flows), strict=True))
+    places, tensors, sizes = (np.concatenate(side) for side in zip(*(entry[2:] for entry in flows), strict=True))
     tensors = np.where(in_buffer[tensors], tensors, NOWHERE)
     counts = (sizes > 0) & ((flow == 0) | (tensors != NOWHERE))
     # As they come in the program, each layer's reads before its result.

@@ -20,7 +20,7 @@ from mho.program.once import once
 
 
 class _Cells:
-    """What writes do to the cells, from the very level changes that they carry, and how often each cell has changed."""
+    """Counts of what writes do to the cells, from the very level changes that they carry, and of each cell's changes."""
 
     def __init__(self, program: Program) -> None:
         chip, shape = program.chip, program.mapping.shape
@@ -55,8 +55,8 @@ class _Cells:
         rise, fall = (table.take(by_column) for table in self.steepest)
         array = place.columns // self.shape.per_array
         most = 0
-        for each in range(int(array.max()) + 1):
-            inside = array == each
+        for number in range(int(array.max()) + 1):
+            inside = array == number
             if inside.any():
                 up, down = (phase[inside].max(axis=0).astype(np.int64) for phase in (rise, fall))
                 rows = up + down if self.chip.array.write_phases > 1 else np.maximum(up, down)
@@ -95,7 +95,7 @@ def overwritten(program: Program) -> WriteCount:
 def _exact(program: Program) -> Wear:
     """Count one inference in steady state, every cell followed."""
     counts, worn = cell_changes(program)
-    changed = sum(each.changed for i, each in counts.items() if i >= program.setup)
+    changed = sum(count.changed for i, count in counts.items() if i >= program.setup)
     worst = float(worn.max())
     # Shape (cells per weight, rows, columns): what a place in a group sees when the groups take turns.
     levelled = float(worn.sum(axis=1, dtype=np.int64).max()) / program.chip.groups

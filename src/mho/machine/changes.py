@@ -14,7 +14,7 @@ from mho.shown import Shown
 
 @dataclass(frozen=True, slots=True)
 class WriteCount:
-    """What one write (or all of them) does: cells addressed, cells whose level changes, level steps in all.
+    """The effect of one write, or of all: cells addressed, cells whose level changes, level steps in all.
 
     `slowest` is what its time follows from where the chip writes no longer than it must (`write_latency: actual`): the level
     steps of each row's slowest cell in each phase (ARAS section III-B), summed over the rows of the slowest array. It is known

@@ -55,7 +55,7 @@ class CellWrites:
 
     @property
     def gain(self) -> float | None:
-        """How many times longer the worst cell lives where the groups take turns; None where nothing is written."""
+        """Return how many times longer the worst cell lives where the groups take turns; None where nothing is written."""
         return self.most / self.levelled if self.levelled else None
 
 
@@ -112,7 +112,7 @@ class Endurance:
 
     @property
     def attainable(self) -> bool:
-        """Whether the program is fast enough for the rate."""
+        """Say whether the program is fast enough for the rate."""
         return self.rate_per_s <= self.reached_per_s * (1 + 1e-9)
 
     def years(self, writes: float) -> float:
@@ -168,7 +168,7 @@ def endurance(program: Program, worn: Wear, latency_s: float, cycles: float, rat
         addressed_writes(program),
         worn.exact,
     )
-    least = min((each for each in (lifetime.changed.mean, lifetime.addressed.mean) if each), default=1.0)
+    least = min((mean for mean in (lifetime.changed.mean, lifetime.addressed.mean) if mean), default=1.0)
     if not isfinite(lifetime.years(least)):
         raise OptionError(
             f"an endurance of {cycles:g} writes at {lifetime.rate_per_s:g}/s is too long a lifetime to be told"

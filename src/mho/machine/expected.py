@@ -78,11 +78,11 @@ def _shown(share: Floats, rows: int) -> Floats:
 @once
 def _block_table(mapping: Mapping) -> Floats:
     """Return height, width and share of weights of all blocks of a mapping, shape (blocks, 3)."""
-    each = [
+    layers = [
         np.stack([weight.blocks.heights, weight.blocks.widths, weight.blocks.fills], axis=1)
         for weight in mapping.weights
     ]
-    return np.concatenate([np.zeros((0, 3)), *each])
+    return np.concatenate([np.zeros((0, 3)), *layers])
 
 
 def expected_wear(program: Program) -> Wear:
@@ -110,7 +110,7 @@ def expected_wear(program: Program) -> Wear:
     steps = places @ np.array([weight[1], blank[1]])
     counts = {
         i: WriteCount(*count)
-        for i, *count in zip(*(each.tolist() for each in (writes, addressed, changed, steps)), strict=True)
+        for i, *count in zip(*(column.tolist() for column in (writes, addressed, changed, steps)), strict=True)
     }
     total = float(changed[writes >= program.setup].sum())
     return Wear(counts, total / chip.cells, float(worn.max(initial=0.0)), float(worn.mean()), False)

@@ -29,7 +29,7 @@ Origins = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What was ever written of a group: levels (rows, weight columns, cells), never changed once made.
+    """The part of a group that was ever written: levels (rows, weight columns, cells), never changed once made.
 
     `origin`: the instruction that programmed each cell last, one for all or (rows, weight columns, cells); -1 for cells that no
     write has ever touched. `places`: where the block of each of these instructions sits.
@@ -49,7 +49,7 @@ class Content:
 
     @cached_property
     def origin_digest(self) -> bytes:
-        """What tells different origins apart."""
+        """Return bytes that differ where the origins differ."""
         return str(self.origin).encode() if isinstance(self.origin, int) else _digest(self.origin)
 
 
@@ -78,7 +78,7 @@ class StoredBlock:
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        """What tells blocks apart whose columns may differ, devices left out."""
+        """Return a key that differs between blocks whose columns may differ, devices left out."""
         place = self.place
         sits = () if place.in_place else (place.rows.tobytes(), place.columns.tobytes())
         flips = b"" if self.inverted is None else self.inverted.tobytes()

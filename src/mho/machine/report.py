@@ -99,7 +99,7 @@ class Report(Outcome):
 
     @property
     def worn(self) -> Wear:
-        """What writing does to the cells."""
+        """Return what writing does to the cells."""
         return wear(self.program)
 
     @cached_property
@@ -116,17 +116,17 @@ class Report(Outcome):
 
     @cached_property
     def occupancy(self) -> Occupancy:
-        """How many groups are in use over time."""
+        """Return how many groups are in use over time."""
         return occupancy(self.program, self.timing)
 
     @cached_property
     def resolution(self) -> Resolution:
-        """Which sums the chip's converters resolve, layer by layer."""
+        """Return which sums the chip's converters resolve, layer by layer."""
         return resolution(self.program)
 
     @cached_property
     def endurance(self) -> Endurance | None:
-        """How long the cells live, where `simulate` was asked for it."""
+        """Return how long the cells live; None where `simulate` was not asked for it."""
         return None if self._program is None or self._lifetime is None else self.lifetimes(*self._lifetime)
 
     def lifetimes(self, cycles: float, rate: float | str = MAXIMUM) -> Endurance:

@@ -38,7 +38,7 @@ class LayerSum:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What the `bits` of a chip's ADCs resolve of the layers of a program; None for ideal ones, which resolve everything."""
+    """The layers of a program whose sums ADCs of so many `bits` resolve; None for ideal ADCs, which resolve everything."""
 
     bits: int | None
     layers: tuple[LayerSum, ...]
@@ -55,12 +55,12 @@ class Resolution:
 
     @property
     def resolved(self) -> int:
-        """How many layers are resolved."""
+        """Count the layers that are resolved."""
         return len(self.layers) - len(self.short)
 
     @property
     def complete(self) -> bool:
-        """Whether every sum of every layer is resolved."""
+        """Say whether every sum of every layer is resolved."""
         return not self.short
 
     @cached_property
@@ -70,7 +70,7 @@ class Resolution:
 
     @property
     def resolved_as_held(self) -> int | None:
-        """How many layers would be resolved by ADCs whose range is set for the weights; None where these are not known."""
+        """Count the layers that ADCs with a range set for the weights would resolve; None where these are not known."""
         if any(layer.bits_held is None for layer in self.layers):
             return None
         return sum(self.bits is None or layer.bits_held <= self.bits for layer in self.layers if layer.bits_held)

@@ -78,7 +78,7 @@ MEMORIES: Mapping[str, Memory] = MappingProxyType(
 
 @dataclass(frozen=True)
 class EmbeddingBagTime:
-    """What `torch.nn.functional.embedding_bag` took on this machine: seconds a batch, the median of the batches run."""
+    """The time of `torch.nn.functional.embedding_bag` on this machine: seconds a batch, the median of the batches run."""
 
     batch_s: float
     batches: int

@@ -51,12 +51,12 @@ class Verification(Outcome):
 
     @property
     def exact(self) -> bool:
-        """Whether tensors were compared, and all are equal."""
+        """Say whether tensors were compared, and all are equal."""
         return self.compared > 0 and not self.mismatches
 
     @property
     def ok(self) -> bool:
-        """Whether the program is exact and legal."""
+        """Say whether the program is exact and legal."""
         return self.exact and not self.illegal
 
     def __str__(self) -> str:
@@ -66,12 +66,12 @@ class Verification(Outcome):
             on = f"{self.compared} tensors on {self.samples} sample{'s' * (self.samples != 1)}"
             return f"bit-exact{comma} {self.resolution.condition}; {on}, and legal"
         parts = [f"{name}: {wrong} of {size} elements differ" for name, wrong, size in self.mismatches[:3]]
-        parts += [f"instruction {each.instruction}: {each.text}" for each in self.illegal[:3]]
+        parts += [f"instruction {violation.instruction}: {violation.text}" for violation in self.illegal[:3]]
         return "NOT verified: " + "; ".join(parts)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What this chip's own converters make of the sums: what they resolve, and what was measured."""
+        """Say what this chip's own converters resolve of the sums, and what they were measured to lose."""
         return (str(self.resolution), *(() if self.losses is None else (str(self.losses),)))
 
     def headline(self) -> str:
@@ -112,8 +112,8 @@ class Verification(Outcome):
             "accuracy": None if self.accuracy is None else self.accuracy.to_dict(),
             "notes": list(self.notes),
             "compared": self.compared,
-            "mismatches": [list(each) for each in self.mismatches],
-            "violations": [asdict(each) for each in self.illegal],
+            "mismatches": [list(mismatch) for mismatch in self.mismatches],
+            "violations": [asdict(violation) for violation in self.illegal],
             "layers": [{"name": layer.name, **record(layer)} for layer in self.resolution.layers],
         }
 
@@ -124,7 +124,7 @@ class Verification(Outcome):
             samples=content["samples"],
             compared=content["compared"],
             mismatches=tuple((name, wrong, size) for name, wrong, size in content["mismatches"]),
-            illegal=tuple(Violation(**each) for each in content["violations"]),
+            illegal=tuple(Violation(**violation) for violation in content["violations"]),
             resolution=Resolution.from_records(content["converters"]["adc_bits"], content["layers"]),
             losses=None if measured is None else Losses.from_dict(measured),
             about={name: content[name] for name in OF_PROGRAM},

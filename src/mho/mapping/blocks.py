@@ -32,7 +32,7 @@ Run = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What happens in steps beyond those of a plain input, each count times its number of such steps (see `Totals`)."""
+    """Counts of events in steps beyond those of a plain input, each times its number of such steps (see `Totals`)."""
 
     arrays: int = 0
     drives: int = 0
@@ -76,7 +76,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drive:
-    """What drives the rows of a block in one of its turns: inputs as one byte each, or as two, the lower first.
+    """The inputs that drive the rows of a block in one of its turns, as one byte each, or as two, the lower first.
 
     `inputs`: uint8 (vectors, height) each, the second of `turn.late` bits. `number` tells turns apart; None where there is one.
     """

@@ -26,7 +26,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
-    """What each weight of a network costs in each of its codings, the first of which is the one that errors are measured against.
+    """The cost of each weight of a network in each of its codings; errors are measured against the first of these.
 
     `arrays` int64 and `errors` float64, shape (layers, codings): arrays of one copy; squared change of the network's first output
     over its variance, 0 where a coding saves no arrays and was not measured. `names`: the layers
@@ -135,9 +135,9 @@ def frontier(
         [
             [
                 int(layer.blocks.arrays.sum())
-                for layer in map_network(each, chip, mapping="squeezed", packing=packing, turns=turns).weights
+                for layer in map_network(coded, chip, mapping="squeezed", packing=packing, turns=turns).weights
             ]
-            for each in codings
+            for coded in codings
         ]
     ).T
     wanted = output(first)
@@ -164,7 +164,7 @@ def mixed(
     """
     first = codings[0]
     layers = [layer.name for layer in first.network.weighted]
-    if len(picks) != len(layers) or not all(0 <= each < len(codings) for each in picks):
+    if len(picks) != len(layers) or not all(0 <= coding < len(codings) for coding in picks):
         raise OptionError(
             f"picks are one of {len(codings)} codings for each of {len(layers)} layers, not {tuple(picks)!r}"
         )

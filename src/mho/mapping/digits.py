@@ -84,12 +84,12 @@ class Digits:
 
     @property
     def behind(self) -> int:
-        """What its sums count for where all its rows are shifted alike: they are shifted behind the array."""
+        """Return the factor of its sums where all its rows are shifted alike: they are shifted behind the array."""
         return 1 if self.late or not self.height else 1 << int(self.shifts[0])
 
     @property
     def factors(self) -> IntArray:
-        """What a unit of each column's sum counts for in its output, shape (width,)."""
+        """Return the weight of each column's sum in its output, shape (width,)."""
         factors: IntArray = np.where(self.signs < 0, -1, 1).astype(np.int64) << self.positions
         return factors
 

@@ -73,7 +73,7 @@ Cut = Callable[[MatrixLayer], Blocks]
 
 @dataclass(frozen=True, repr=False)
 class Mapping(Shown):
-    """Where the weights of a network sit: their blocks, in groups of this `shape`, and the layers that drive them.
+    """The places of a network's weights: their blocks, in groups of this `shape`, and the layers that drive them.
 
     The runs of two layers are the same or have no block in common. `kind` is the
     name of the choice that made it.

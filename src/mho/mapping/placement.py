@@ -35,7 +35,7 @@ PACKED_LEVELS = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sitting:
-    """Where the rows, columns and digits of a block sit in its group."""
+    """The places of the rows, columns and digits of a block in its group."""
 
     rows: Places
     columns: Places
@@ -126,14 +126,14 @@ def following_steps(
     mine = mine[after.columns]
     before = old[after.rows[:, None], after.columns[None, :]]
     costs, always = [], []
-    for each in np.unique(array):
-        shared, rest = (mine >= 0) & (array == each), (mine < 0) & (array == each)
+    for number in np.unique(array):
+        shared, rest = (mine >= 0) & (array == number), (mine < 0) & (array == number)
         rises, falls = _steps(_flat(block[:, mine[shared]]), _flat(shown[:, shared]), levels)
         left = _changes(before[:, rest], shown[:, rest])
         took = _took(np.maximum(rises, left[0][:, None]), np.maximum(falls, left[1][:, None]), phases).astype(
             np.float64
         )
-        without = _took(*_changes(before[:, array == each], shown[:, array == each]), phases)
+        without = _took(*_changes(before[:, array == number], shown[:, array == number]), phases)
         cost = np.zeros((len(block), len(old)))
         cost[:, after.rows] = took.T - without
         costs.append(cost)
@@ -154,7 +154,7 @@ def _changes(old: Levels, new: Levels) -> tuple[npt.NDArray[np.int64], npt.NDArr
 def following_distances(
     old: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, price: Costs
 ) -> Costs:
-    """As following_steps, in the price of the changes of all cells, less that where the block does not come: (H, R)."""
+    """Return (H, R) as following_steps does, in the price of all cells' changes, less that where the block does not come."""
     mine = np.full(old.shape[1], -1)
     mine[columns] = np.arange(len(columns))
     mine = mine[after.columns]
@@ -189,7 +189,7 @@ def cheapest(costs: Costs) -> Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteCosts:
-    """What one write costs, by array: `costs`, shape (arrays, H, R), of each row in each place, and `always`, (arrays,)."""
+    """The costs of one write, by array: `costs`, shape (arrays, H, R), of each row in each place, and `always`, (arrays,)."""
 
     costs: Costs
     always: Costs
@@ -200,19 +200,19 @@ def balanced(writes: list[WriteCosts]) -> Places:
 
     The means over arrays are assigned first; then, in turns, slow arrays weigh more. The best turn counts.
     """
-    weights = [np.ones(len(each.always)) / len(each.always) for each in writes]
+    weights = [np.ones(len(write.always)) / len(write.always) for write in writes]
     best, least = None, np.inf
-    for _ in range(TURNS if any(len(each.always) > 1 for each in writes) else 1):
-        total = sum(np.tensordot(weight, each.costs, axes=1) for weight, each in zip(weights, writes, strict=True))
+    for _ in range(TURNS if any(len(write.always) > 1 for write in writes) else 1):
+        total = sum(np.tensordot(weight, write.costs, axes=1) for weight, write in zip(weights, writes, strict=True))
         places = cheapest(np.asarray(total))
-        taken = [each.always + each.costs[:, np.arange(len(places)), places].sum(axis=1) for each in writes]
-        slowest = float(sum(each.max() for each in taken))
+        taken = [write.always + write.costs[:, np.arange(len(places)), places].sum(axis=1) for write in writes]
+        slowest = float(sum(write.max() for write in taken))
         if slowest < least:
             best, least = places, slowest
-        for weight, each in zip(weights, taken, strict=True):
-            mean = each.mean()
+        for weight, write in zip(weights, taken, strict=True):
+            mean = write.mean()
             if mean > 0:
-                weight *= np.exp(SHARPNESS * (each - mean) / mean)
+                weight *= np.exp(SHARPNESS * (write - mean) / mean)
                 weight /= weight.sum()
     assert best is not None
     return best

@@ -36,7 +36,7 @@ CELLS = 1 << 24
 
 @dataclass(frozen=True)
 class CompressedRows:
-    """What matrices take as strips of cell columns without their empty rows.
+    """The strips of cell columns that matrices take without their empty rows.
 
     `strips` strips hold `kept_rows` rows in `crossbars` arrays, strips side by side, and in `stacked` arrays where strips also
     follow one another down a lane. `units`: operation units read in one step of the inputs' bits, for one window. `cycles`: the
@@ -174,8 +174,8 @@ def prune(matrices: Integers, ratio: float, rows: int, columns: int, *, segments
     widths, depths = np.diff(column_starts, append=whole.shape[2]), np.diff(row_starts, append=whole.shape[1])
     row_strength = np.add.reduceat(square, column_starts, axis=2) / widths
     column_strength = np.add.reduceat(square, row_starts, axis=1) / depths[:, None]
-    ranked = [each.reshape(-1) for each in (row_strength, column_strength)]
-    rank = np.full(sum(each.size for each in ranked), np.iinfo(np.int64).max)
+    ranked = [strength.reshape(-1) for strength in (row_strength, column_strength)]
+    rank = np.full(sum(strength.size for strength in ranked), np.iinfo(np.int64).max)
     allowed = {
         "rows": slice(0, row_strength.size),
         "columns": slice(row_strength.size, None),

@@ -61,12 +61,12 @@ class Chain:
 
     @cached_property
     def sensing(self) -> Sensing:
-        """How the ADCs see the cells."""
+        """Return how the ADCs see the cells."""
         return Sensing(self.chip, weights_shape(self.chip), self.analog)
 
     @property
     def calibrates(self) -> bool:
-        """Whether the range of the ADC depends on what columns give."""
+        """Say whether the range of the ADC depends on the sums of the columns."""
         return self.analog.adc.bits != "ideal" and self.analog.adc.range == "calibrated"
 
     def seen(
@@ -167,7 +167,7 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Cells:
-    """What the columns of a layer hold: `seen` (units, blocks, height, slices, columns) as the ADC sees it, in levels.
+    """The cells of the columns of a layer: `seen` (units, blocks, height, slices, columns) as the ADC sees it, in levels.
 
     `inverted` (units, blocks, slices, columns), or None; `read_variance` as `seen`, or None for no read noise.
     """

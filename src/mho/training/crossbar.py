@@ -34,7 +34,7 @@ EXACT_FLOAT32 = 2**24
 
 @dataclass(frozen=True)
 class ProductSetting:
-    """All that a product is told beside its codes: zeros of the inputs' and the weights' code, and how it is to be computed."""
+    """The settings of a product beside its codes: zeros of the inputs' and the weights' code, and how to compute it."""
 
     chain: Chain
     layout: Tiling

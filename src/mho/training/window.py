@@ -52,7 +52,7 @@ class OnGrid(nn.Module):
         self.grid, self.squeeze, self.tile = grid, squeeze, tile
         self.groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
         left = [grid] + ([grid.shifted(squeeze, shift) for shift in range(squeeze + 1)] if squeeze else [])
-        self.levels = tuple(torch.tensor(each.magnitudes, dtype=torch.float64) for each in left)
+        self.levels = tuple(torch.tensor(shifted.magnitudes, dtype=torch.float64) for shifted in left)
         self.register_buffer("scale", self._search(layer.weight.detach().double(), per_channel))
 
     def extra_repr(self) -> str:
@@ -223,7 +223,7 @@ def keep_codes(model: nn.Module, quantised: QuantisedNetwork) -> QuantisedNetwor
         quantised,
         matrices=matrices,
         squeezes=squeezes,
-        per_channel=any(each.scale.ndim > 0 for each in matrices.values()),
+        per_channel=any(one.scale.ndim > 0 for one in matrices.values()),
         notes=(*quantised.notes, "weights as trained on a grid"),
     )
 

@@ -52,7 +52,7 @@ class Columns:
 
     @property
     def accurate(self) -> bool:
-        """Whether the ADCs have no errors of their own."""
+        """Say whether the ADCs are free of errors of their own."""
         return bool((self.gain == 1).all() and (self.offset == 0).all())
 
     @property
@@ -90,7 +90,7 @@ class Columns:
 
 
 class Sized(Protocol):
-    """What knows how many bytes it takes."""
+    """An object that knows how many bytes it takes."""
 
     @property
     def nbytes(self) -> int:

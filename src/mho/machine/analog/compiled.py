@@ -66,7 +66,7 @@ def _mask(source: Any, target: Any, mask: Any) -> None:
         target[i] = source[i] & mask
 
 
-TALL = np.array([[0, *(tile_rows(vectors, each) for vectors in range(1, WIDEST + 1))] for each in (1, 2)])
+TALL = np.array([[0, *(tile_rows(vectors, planes) for vectors in range(1, WIDEST + 1))] for planes in (1, 2)])
 """Rows of a tile, by the bytes of a weight less 1 and by vectors."""
 
 

@@ -39,13 +39,13 @@ _REALS = ir.VectorType(_REAL, LANES)
 
 @lru_cache(maxsize=1)
 def has_instruction() -> bool:
-    """Whether this processor multiplies bytes by fours (AVX-512 VNNI)."""
+    """Say whether this processor multiplies bytes by fours (AVX-512 VNNI)."""
     return bool(llvm.get_host_cpu_features().get("avx512vnni", False))
 
 
 @lru_cache(maxsize=1)
 def _takes_bytes() -> bool:
-    """Whether the compiler's instruction takes vectors of bytes; older ones take them as 32-bit words."""
+    """Say whether the compiler's instruction takes vectors of bytes; older ones take them as 32-bit words."""
     try:
         llvm.parse_assembly(f"declare {_SUMS} @{INSTRUCTION}({_SUMS}, {_BYTES}, {_BYTES})").verify()
     except RuntimeError:
@@ -205,7 +205,7 @@ def convert_rows(
         )
         planes = [lower, upper] if two else [lower]
         counter = cgutils.alloca_once_value(builder, ir.Constant(_WORD, 0))
-        lowest, highest = (_spread(builder, each, _REALS) for each in (low, high))
+        lowest, highest = (_spread(builder, limit, _REALS) for limit in (low, high))
         scales, eight = _spread(builder, scale, _SUMS), ir.Constant(_SUMS, [8] * LANES)
         kind = ir.FunctionType(_REALS, [_REALS])
         to_nearest = cgutils.get_or_insert_function(builder.module, kind, f"llvm.rint.v{LANES}f32")
@@ -214,8 +214,8 @@ def convert_rows(
             start = _further(builder, inputs, first, stride)
             tile_sums = _sums(builder, rows, width, start, stride, planes, apart, quads)
             gain, offset = (
-                [builder.load(_at(builder, each, v * LANES * 4, _REALS), align=4) for v in range(width)]
-                for each in (gains, offsets)
+                [builder.load(_at(builder, values, v * LANES * 4, _REALS), align=4) for v in range(width)]
+                for values in (gains, offsets)
             )
 
             def convert(r: int, v: int, sums: list[ir.Value]) -> ir.Value:

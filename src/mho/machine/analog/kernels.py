@@ -39,7 +39,7 @@ class Numbers:
 
 
 def lossless(columns: Columns, converter: Converter, dac_bits: int) -> bool:
-    """Whether no conversion can lose anything: nothing is rounded, and no column can clip, whatever its inputs.
+    """Say that no conversion can lose anything: nothing is rounded, and no column can clip, whatever its inputs.
 
     With steps of 1, exact levels, no errors and no noise, a column that adds at most `high` (and at least `low`) when all its
     rows are driven highest gives its sum. An ideal ADC loses nothing of whatever is static.
@@ -86,7 +86,7 @@ class Kernel(ABC):
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
-        return sum(each.nbytes for each in self.operands)
+        return sum(array.nbytes for array in self.operands)
 
     def convert(self, x: Bytes, numbers: Numbers | None, out: FloatArray) -> int:
         """Add to out (windows, width) what windows x (windows, height) give; return how many conversions clipped."""
@@ -204,7 +204,7 @@ class NoisyKernel(Kernel):
 
         assert self.converter.high is not None
         columns, vectors = len(self.gain), len(self.operands[0])
-        filled = (_filled(each, vectors) for each in (self.gain, self.offset, self.floor))
+        filled = (_filled(values, vectors) for values in (self.gain, self.offset, self.floor))
         sums = np.zeros((len(x), vectors * 16), dtype=np.int32)
         clipped: int = noisy(
             x, *self.operands, runs(vectors), *filled, self.unit, self.variance_unit, self.input_bits,

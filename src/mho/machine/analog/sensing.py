@@ -23,7 +23,7 @@ ADC_ERRORS = 0x0ADC
 
 @dataclass(frozen=True, eq=False)
 class Sensing:
-    """How the ADCs of a chip see the cells of groups of this `shape`."""
+    """The view that the ADCs of a chip have of the cells of groups of this `shape`."""
 
     chip: Chip
     shape: GroupShape
@@ -36,12 +36,12 @@ class Sensing:
 
     @property
     def pairs(self) -> bool:
-        """Whether differences of two cells are converted, so that codes have a sign."""
+        """Say whether the ADCs convert differences of two cells, so that codes have a sign."""
         return self.shape.coding.pairs
 
     @cached_property
     def significance(self) -> tuple[int, ...]:
-        """What a level of each slice counts for, the most significant first."""
+        """Return the weight of a level of each slice in the sum, the most significant slice first."""
         return self.shape.coding.significance[:: 2 if self.pairs else 1]
 
     @property
@@ -51,12 +51,12 @@ class Sensing:
 
     @cached_property
     def below(self) -> float:
-        """What a cell at level 0 conducts, in levels."""
+        """Return the conductance of a cell at level 0, in levels."""
         return self.analog.device.pedestal(self.chip.array.cell_bits)
 
     @property
     def pedestal(self) -> float:
-        """What the ADC sees of it: nothing where a reference column or the other cell of a pair takes it away."""
+        """Return what the ADC sees of it: 0 where a reference column or the other cell of a pair takes it away."""
         return 0.0 if self.pairs or self.analog.pedestal == "analog" else self.below
 
     def faults(self, shape: tuple[int, ...], key: tuple[int, ...]) -> npt.NDArray[np.uint8]:

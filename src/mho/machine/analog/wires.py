@@ -59,7 +59,7 @@ class Wiring:
 
     @property
     def ideal(self) -> bool:
-        """Whether no segment has resistance, so that the effective conductances are those of the cells."""
+        """Say that no segment has resistance, so that the effective conductances are those of the cells."""
         return self.row == 0 and self.column == 0
 
     @property

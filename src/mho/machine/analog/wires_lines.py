@@ -174,11 +174,11 @@ class LineRelaxation:
         alpha = ladders(conductances, wiring.row, *wiring.driven, nothing[0])[:, :, 0]
         beta = ladders(np.ascontiguousarray(conductances.T), wiring.column, *wiring.sensed, nothing[1])[:, :, 0].T
         self.fall = min(max(1.0 - float(alpha.min()), 0.0), 1.0)
-        """How far word-line voltages can fall where the bit lines hold 0 V, as a share."""
+        """Return how far word-line voltages can fall where the bit lines hold 0 V, as a share."""
         self.contraction = self.fall * min(max(1.0 - float(beta.min()), 0.0), 1.0)
         """The bound p: what one step leaves of an error, at the most."""
         self.weights = np.ascontiguousarray(conductances * beta)
-        """What a word-line voltage adds to the current of its column."""
+        """Return what a word-line voltage adds to the current of its column."""
 
     def steps(self, tolerance: float) -> float:
         """Return how many steps the bound says are needed for this tolerance: Chebyshev's rate for [0, p]."""

@@ -33,7 +33,7 @@ MEMORY_NOTE = "main memory is not used while look-ups are served; what it draws 
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """What energy follows from: `by_rows` int64 (most rows + 1,), the activations of n rows; partial sums; sums of
+    """The counts that energy follows from: `by_rows` int64 (most rows + 1,), the activations of n rows; partial sums; sums of
     tiles that went through a port; bags with any part at all; and seconds in which the chip was powered. Counts add up.
     """
 
@@ -51,7 +51,7 @@ class Counted:
 
     def __add__(self, other: Counted) -> Counted:
         """Add the counts of two runs, one after the other."""
-        return Counted(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counted)))
+        return Counted(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Counted)))
 
     @property
     def activations(self) -> int:

@@ -277,12 +277,12 @@ def serve(
     reading = Reading(chip, dimension, weight_bits(first, known=whole), most)
     runs: list[BatchTimes] = []
     lookups = bags = 0
-    for each in _chunks(first, parts, batch):
-        if (each.weights is None) != (first.weights is None):
+    for part in _chunks(first, parts, batch):
+        if (part.weights is None) != (first.weights is None):
             raise OptionError("parts of a trace have weights all or none")
-        synthetic |= each.synthetic
-        runs.append(time_lookups(dispatch(each, seats, reading, batch)))
-        lookups, bags = lookups + each.lookups, bags + each.bags
+        synthetic |= part.synthetic
+        runs.append(time_lookups(dispatch(part, seats, reading, batch)))
+        lookups, bags = lookups + part.lookups, bags + part.bags
         if say is not None:
             say(f"served {bags:,} bags, {lookups:,} look-ups")
     return Service(

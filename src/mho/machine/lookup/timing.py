@@ -73,7 +73,7 @@ def adders(chip: Chip) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchTimes:
-    """What was measured. Times in s.
+    """The times that a run took, in s.
 
     `batch_s` (batches,): how long each batch took; `query_s` (queries,): each query, from the start of its batch. `bound_s`
     (batches,): no choice of copies could be faster. `loads` and `array_busy_s` (instances,), `adc_busy_s` (sets,), `port_busy_s`
@@ -94,7 +94,7 @@ class BatchTimes:
     @classmethod
     def joined(cls, runs: Sequence[BatchTimes]) -> dict[str, Any]:
         """Return the fields for runs that follow each other: their times one after another, and all else summed."""
-        columns = {each.name: [getattr(run, each.name) for run in runs] for each in fields(BatchTimes)}
+        columns = {field.name: [getattr(run, field.name) for run in runs] for field in fields(BatchTimes)}
         one_by_one = ("batch_s", "query_s", "bound_s")
         return {
             name: np.concatenate(column) if name in one_by_one else sum(column[1:], start=column[0])
@@ -105,7 +105,7 @@ class BatchTimes:
 # Compiled functions take these tuples once a batch and unpack them; in the inner loop an array in a tuple would be counted anew
 # at each use, which makes it five times slower.
 class Activations(NamedTuple):
-    """What the activations of a program do: see `mho.program.lookups` and `mho.program.shares`."""
+    """The activations of a program as columns: see `mho.program.lookups` and `mho.program.shares`."""
 
     batches: Ints
     sizes: Ints
@@ -129,7 +129,7 @@ class Parts(NamedTuple):
 
 
 class RunTimes(NamedTuple):
-    """What a run fills in: when each bag is done, from the start of its batch, and how long each part is busy, in s.
+    """Times that a run fills in, in s: when each bag is done, from the start of its batch, and how long each part is busy.
 
     Counted down: `left`, sums that each share waits for, and `shares_left`, shares that each bag waits for.
     """

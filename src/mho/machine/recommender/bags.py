@@ -33,7 +33,7 @@ def make_trace(
     if len(counts) != 1:
         raise TraceError(f"{origin}: fields have unequal numbers of queries: {sorted(counts)}")
     count, tables = counts.pop(), len(names)
-    lengths = np.stack([each for each, _ in fields], axis=1)
+    lengths = np.stack([field for field, _ in fields], axis=1)
     offsets = np.concatenate([[0], np.cumsum(lengths.reshape(-1))]).astype(np.int64)
     indices = np.empty(int(offsets[-1]), dtype=np.int32)
     for place, (size, field_rows) in enumerate(fields):
@@ -55,7 +55,7 @@ def make_trace(
 def _ragged(name: str, field: Field, origin: str) -> tuple[npt.NDArray[np.int64], AnyArray]:
     """Return a field as lengths (queries,) and rows."""
     if isinstance(field, tuple):
-        offsets, rows = (np.asarray(each) for each in field)
+        offsets, rows = (np.asarray(array) for array in field)
         whole = offsets.ndim == rows.ndim == 1 and {offsets.dtype.kind, rows.dtype.kind} <= set("iu") and len(offsets)
         if not whole or offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
             raise TraceError(

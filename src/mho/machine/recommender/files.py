@@ -139,8 +139,8 @@ def opened(
 
 
 def _real(arrays: Arrays, record: Mapping[str, Any]) -> RealRecommender:
-    tables = {each["name"]: arrays[f"real.tables.{each['name']}"] for each in record["tables"]}
-    poolings = {each["name"]: each["pooling"] for each in record["tables"]}
+    tables = {table["name"]: arrays[f"real.tables.{table['name']}"] for table in record["tables"]}
+    poolings = {table["name"]: table["pooling"] for table in record["tables"]}
     weights = _named(arrays, "real.dense.")
     return RealRecommender(
         record["name"], tables, weights, _sizes(record), record["origin"], poolings, bool(record["synthetic"])
@@ -153,8 +153,8 @@ def _named(arrays: Arrays, prefix: str) -> Arrays:
 
 def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
     tables = tuple(
-        Table(each["name"], arrays[f"tables.{each['name']}"], each["scale"], each["pooling"], each["step"])
-        for each in record["tables"]
+        Table(entry["name"], arrays[f"tables.{entry['name']}"], entry["scale"], entry["pooling"], entry["step"])
+        for entry in record["tables"]
     )
     sizes = _sizes(record)
     weights = _named(arrays, "dense.")
@@ -168,9 +168,9 @@ def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
         matrices[name] = QuantisedMatrix(arrays[f"codes.{name}"], arrays[f"scale.{name}"], arrays[f"zero.{name}"], bias)
     codes = {
         name: Affine(
-            np.asarray(each["scale"], np.float64), np.asarray(each["zero"], np.int64), each["low"], each["high"]
+            np.asarray(entry["scale"], np.float64), np.asarray(entry["zero"], np.int64), entry["low"], entry["high"]
         )
-        for name, each in record["codes"].items()
+        for name, entry in record["codes"].items()
     }
     part = QuantisedNetwork(
         network, matrices, {}, codes, bool(record["per_channel"]), record["calibration"],

@@ -59,7 +59,7 @@ class Table:
 
     @property
     def worth(self) -> float:
-        """What 1 in the input of the dense part is worth."""
+        """Return the real value of a step of 1 in the input of the dense part."""
         return self.scale if self.step is None else self.step
 
     @classmethod

@@ -41,7 +41,7 @@ Compile = Callable[[QuantisedNetwork, Chip], Program]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Whole(MeasuredOutcome):
-    """What a recommender takes: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
+    """The costs of a recommender: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
 
     `verified`: what comparing with the integer reference found, None where that was not asked.
     """
@@ -93,7 +93,7 @@ class Whole(MeasuredOutcome):
 
     @property
     def right(self) -> bool:
-        """Whether it was found exact, or not looked at."""
+        """Say whether executing was exact; True where it was not verified."""
         return self.verified is None or self.verified.startswith("bit-exact")
 
     @property

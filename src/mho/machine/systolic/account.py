@@ -70,12 +70,12 @@ def run(network: Network, systolic: Systolic | str = "tpu-like", dataflow: str =
     residency = reside(network, systolic.activation_bytes)
     chosen = systolic.spec.products
     tried = {
-        each: {products: _records(network, systolic, residency, each, products) for products in PRODUCTS}
-        for each in DATAFLOWS
-        if dataflow in (BEST, each)
+        flow: {products: _records(network, systolic, residency, flow, products) for products in PRODUCTS}
+        for flow in DATAFLOWS
+        if dataflow in (BEST, flow)
     }
-    totals = {each: {products: Totals.of(tried[each][products]) for products in PRODUCTS} for each in tried}
-    best = min(tried, key=lambda each: (totals[each][chosen].latency_s, totals[each][chosen].energy_j))
+    totals = {flow: {products: Totals.of(tried[flow][products]) for products in PRODUCTS} for flow in tried}
+    best = min(tried, key=lambda flow: (totals[flow][chosen].latency_s, totals[flow][chosen].energy_j))
     return Run(network, systolic, best, tried[best][chosen], totals)
 
 

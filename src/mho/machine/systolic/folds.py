@@ -67,7 +67,7 @@ class Product:
 
 @dataclass(frozen=True)
 class SystolicGrid:
-    """What carries out a product: rows and columns of the array, bytes a partial sum and of the buffer that holds them."""
+    """The part that carries out a product: rows and columns of the array, bytes of a partial sum and of the buffer for them."""
 
     rows: int
     columns: int

@@ -79,7 +79,7 @@ class Totals:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run(MeasuredOutcome):
-    """What one inference of a network costs on a systolic array.
+    """The costs of one inference of a network on a systolic array.
 
     result = mho.machine.systolic.run(network, "tpu-like", "best")
     result.latency_s, result.energy_j          the two numbers most asked for
@@ -171,7 +171,7 @@ class Run(MeasuredOutcome):
         return sums
 
     def notes(self) -> tuple[str, ...]:
-        """What the numbers rest on: every assumption of the systolic array."""
+        """Return every assumption of the systolic array, which the numbers rest on."""
         return self.systolic.notes
 
     def _content(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Run(MeasuredOutcome):
                 "by_kind": self.energy_by_kind(),
             },
             "memory_bytes": self.memory_bytes,
-            "memory_bound_s": sum(each.seconds for each in self.records if each.memory_s > each.work_s),
+            "memory_bound_s": sum(record.seconds for record in self.records if record.memory_s > record.work_s),
             "totals": {
                 dataflow: {products: asdict(total) for products, total in by_products.items()}
                 for dataflow, by_products in self.totals.items()

@@ -189,7 +189,7 @@ class Systolic:
 
     @property
     def grid(self) -> SystolicGrid:
-        """What carries out a product."""
+        """Return the part of the array that carries out a product."""
         spec = self.spec
         return SystolicGrid(spec.rows, spec.columns, spec.sum_bytes, spec.buffer.sum_banks * spec.buffer.bank_bytes)
 
@@ -246,7 +246,7 @@ class Systolic:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """Every assumption in effect, for reports."""
+        """Return every assumption in effect, for reports."""
         texts = [entry.source for entry in self.provenance.values() if entry.assumed]
         for use in self.uses.values():
             texts += [text for text in use.source_texts if text.startswith("assumption:")]

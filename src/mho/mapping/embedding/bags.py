@@ -77,7 +77,7 @@ class Bags:
 
     @cached_property
     def frequency(self) -> npt.NDArray[np.int64]:
-        """In how many bags each row is: int64 (rows,)."""
+        """Count the bags that each row is in: int64 (rows,)."""
         return np.bincount(self.members, minlength=self.rows).astype(np.int64)
 
     @cached_property

@@ -75,7 +75,7 @@ def _fill(starts: Offsets, members: Indices, group: Indices, counts: Counts) -> 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def cost_of_move(row: int, to: int, group: Indices, history: History, counts: Counts) -> float:
-    """What moving a row costs; negative is a gain."""
+    """Return what moving a row costs; negative is a gain."""
     starts, _, weights, row_starts, row_bags, steps = history
     slots, slot_group, slot_rows = counts
     home = group[row]
@@ -137,5 +137,5 @@ def objective(bags: Bags, group: npt.NDArray[np.int32], chance: float = 1.0) -> 
     cost = np.concatenate([[0.0], np.cumsum(History.of(bags, chance).steps)])
     lengths = np.diff(bags.starts)
     used = np.arange(len(bags.members)) - np.repeat(bags.starts[:-1], lengths) < np.repeat(counts.slots, lengths)
-    each = np.where(used, cost[np.where(used, counts.rows, 0)], 0.0)
-    return float((each * np.repeat(bags.weights, lengths)).sum())
+    costs = np.where(used, cost[np.where(used, counts.rows, 0)], 0.0)
+    return float((costs * np.repeat(bags.weights, lengths)).sum())

@@ -17,7 +17,7 @@ from mho.shown import Shown
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Layout(Shown):
-    """Which rows each group holds, and how many copies of each group there are.
+    """The rows that each group holds, and the number of copies of each group.
 
     A group is what one activation can add up: at most `height` rows, each on a wordline of its own. `starts` int64
     (groups + 1,) and `members` int32: group g holds rows members[starts[g]:starts[g + 1]] on its wordlines 0, 1 ... Rows are

@@ -38,7 +38,7 @@ class Aims(NamedTuple):
 
 
 class Mind(NamedTuple):
-    """Of each group EVICTED rows that are cheap to put elsewhere, and at most what that costs."""
+    """EVICTED rows of each group that are cheap to put elsewhere, and the most that it costs to put one there."""
 
     row: Indices
     cost: Floats

@@ -31,11 +31,11 @@ class Copies(Choice):
 
     stage = "copies"
     makes: ClassVar[bool] = True
-    """Whether any group gets more than one."""
+    """True where a group may get more than one copy."""
 
     @property
     def timed(self) -> bool:
-        """Whether loads are the times for which groups are busy, not their activations."""
+        """Say whether loads are the times for which groups are busy, not their activations."""
         return False
 
     def weights(self, loads: Loads, batches: float) -> Loads:
@@ -80,7 +80,7 @@ class ByLoad(Copies):
 
     @property
     def timed(self) -> bool:
-        """Whether it goes by time."""
+        """Say whether it goes by time."""
         return self.load == "time"
 
     def weights(self, loads: Loads, batches: float) -> Loads:

@@ -74,7 +74,7 @@ class Seats:
 
     @cached_property
     def blocks(self) -> BundleBlocks:
-        """What fills the groups of one copy of the layout."""
+        """Return the blocks that fill the groups of one copy of the layout."""
         return BundleBlocks(self.layout, self.dimension, weights_shape(self.chip))
 
     @property

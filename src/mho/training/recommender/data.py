@@ -144,7 +144,7 @@ class Interactions:
 
     @cached_property
     def seen(self) -> npt.NDArray[np.bool_]:
-        """Which items are in each user's history: (users, items)."""
+        """Return which items are in each user's history: bool (users, items)."""
         seen = np.zeros((len(self.held), self.item_count), dtype=np.bool_)
         seen[self.users, self.items] = True
         return seen
@@ -156,7 +156,7 @@ class Interactions:
 
     @cached_property
     def popularity(self) -> Integers:
-        """How many of the interactions that are trained on each item has."""
+        """Count the interactions of each item that are trained on."""
         return np.bincount(self.items[self.trained], minlength=self.item_count)
 
     def negatives(self, users: Integers, random: np.random.Generator, *, test: bool = False) -> Integers:

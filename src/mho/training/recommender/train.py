@@ -30,7 +30,7 @@ Progress = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. `batch`: queries of a step. `rate`: of Adam (Kingma and Ba 2015), falling in a line to a tenth of it over the
+    """Settings. `batch`: queries of a step. `rate`: of Adam (Kingma and Ba 2015), falling in a line to a tenth of it over the
     epochs. `decay`: decoupled weight decay. `forget`: the share of queries whose user's row is left out, so that the model can
     do without. `seed`: of everything drawn. Raises OptionError out of range.
     """

@@ -20,7 +20,7 @@ class Window:
 
     @property
     def range_s(self) -> float:
-        """What lies between on and off, in siemens."""
+        """Return the range of conductances between off and on, in siemens."""
         return self.on_s - self.off_s
 
     @property
@@ -49,7 +49,7 @@ class Curve:
 
     @property
     def zero(self) -> bool:
-        """Whether the number is 0 in every state."""
+        """Say whether the number is 0 in every state."""
         return not any(self.values)
 
     def argument(self, state: FloatArray, window: Window) -> FloatArray:

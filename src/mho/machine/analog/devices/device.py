@@ -86,12 +86,12 @@ class Device(Shown):
 
     @property
     def g_on_s(self) -> float:
-        """What a cell at the highest level conducts, in siemens."""
+        """Return the conductance of a cell at the highest level, in siemens."""
         return self.window.on_s
 
     @property
     def g_off_s(self) -> float:
-        """What a cell at level 0 conducts, in siemens."""
+        """Return the conductance of a cell at level 0, in siemens."""
         return self.window.off_s
 
     @property

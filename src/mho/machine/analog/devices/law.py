@@ -59,7 +59,7 @@ class Draws:
 
     def _stream(self, number: int, turn: int = 0) -> np.random.Generator:
         # Two words a number: a SeedSequence gives numbers of 2^32 and above two words of its own, and places would coincide.
-        words = [word for each in self.key for word in (int(each) % _WORD, int(each) // _WORD)]
+        words = [word for part in self.key for word in (int(part) % _WORD, int(part) // _WORD)]
         source = np.random.SeedSequence(int(self.seed), spawn_key=(number, turn, *words))
         return np.random.Generator(np.random.Philox(source))
 
@@ -83,7 +83,7 @@ class Cells:
 
     @cached_property
     def targets(self) -> FloatArray:
-        """What each level is to conduct, in level units, shape (steps + 1,)."""
+        """Return the conductance that each level aims at, in level units, shape (steps + 1,)."""
         return np.asarray(np.arange(self.steps + 1) + float(self.steps * self.window.pedestal), dtype=np.float64)
 
 

@@ -20,7 +20,7 @@ SPREAD, SHIFT = Curved(share=True), Curved(signed=True)
 
 
 class Point(Part):
-    """What was measured at one time."""
+    """A measurement at one time."""
 
     time_s: Annotated[float, Amount("time", above=True)]
     sigma: Annotated[Curve, SPREAD]
