@@ -49,7 +49,7 @@ class Wear(Shown):
 def level_changes(
     coding: Coding,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8 | np.uint16]]:
-    """For each pair of codes as shown (old x number of codes + new): cells changed, level steps, the changed cells as bits."""
+    """Return by pair of codes as shown (old x number of codes + new): cells changed, level steps, the changed cells as bits."""
     levels = coding.table.astype(np.int64)
     apart = np.abs(levels[:, None, :] - levels[None, :, :])
     mask = ((apart > 0) << np.arange(coding.cells)).sum(axis=-1)
@@ -62,7 +62,7 @@ def level_changes(
 
 @lru_cache(maxsize=8)
 def steepest_changes(coding: Coding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """For each pair of codes as cells show them (old x number of codes + new): the largest rise and fall among their cells."""
+    """Return by pair of codes as cells show them (old x number of codes + new) the largest rise and fall among their cells."""
     levels = coding.table.astype(np.int64)
     rise = levels[None, :, :] - levels[:, None, :]
     steepest = (np.maximum(change.max(axis=-1), 0).astype(np.uint8).ravel() for change in (rise, -rise))

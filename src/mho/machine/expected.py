@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 @lru_cache(maxsize=8)
 def expected_change(coding: Coding, rows: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Expect (cells changed, level steps) of a weight overwritten by another weight, and of level 0 overwritten by one.
+    """Return the expected (cells changed, level steps) of a weight that overwrites another weight, and level 0.
 
     Weights are independent, so that a cell's two levels are, too. Where the coding inverts columns, they are taken to be
     `rows` cells high.

@@ -73,8 +73,8 @@ class StoredBlock:
 
     def seen(self, cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Take the block's part of an array of its group's cells (rows, weight columns, cells)."""
-        part = cells[self.place.index]
-        return part[..., list(self.place.cells)] if self.place.cells else part
+        rectangle = cells[self.place.index]
+        return rectangle[..., list(self.place.cells)] if self.place.cells else rectangle
 
     @cached_property
     def key(self) -> tuple[object, ...]:

@@ -192,18 +192,18 @@ class Blocks(ABC):
         return 0, 0
 
     def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
-        """Bits that tell the groups of a run of blocks where inputs come from and where columns go.
+        """Return the bits that tell the groups of a run of blocks where inputs come from and where columns go.
 
         `index_bits` name an input or an output, `shift_bits` the shift of a row.
         """
         return 0
 
     def after(self, run: Run) -> int:
-        """Digital operations that one window asks for after the sums of a run of blocks have been added up."""
+        """Return the digital operations that one window takes after the sums of a run of blocks have been added up."""
         return 0
 
     def steps(self, plain: int) -> int:
-        """Input steps of one window, of the slowest block: `plain` a turn, and those that prolonged inputs add."""
+        """Return the input steps of one window, of the slowest block: `plain` a turn, and those that prolonged inputs add."""
         return plain
 
     @cached_property

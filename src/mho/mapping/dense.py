@@ -153,7 +153,7 @@ class DenseBlocks(WholeBlocks):
         return int(self.weights.sum())
 
     def inputs(self, run: Run, height: int) -> int:
-        """A run of at least row_blocks blocks reads each input of its matrices once; a shorter one reads its own rows."""
+        """Count inputs: a run of at least row_blocks blocks reads each input of its matrices once, a shorter one its own rows."""
         if self.packed > 1 or run[1] - run[0] < self.row_blocks:
             return height
         blocks_of_one = self.row_blocks * self.column_blocks
@@ -162,19 +162,19 @@ class DenseBlocks(WholeBlocks):
     def laid(self, index: int, matrix: QuantisedMatrix) -> Bytes:
         """Return the weight codes of a block as they sit in its group."""
         block = self.block(index)
-        part = matrix.codes[block.matrices, slice(*block.rows), slice(*block.columns)]
+        matrices = matrix.codes[block.matrices, slice(*block.rows), slice(*block.columns)]
         codes: Bytes = np.full((block.height, block.width), self.shape.coding.base, dtype=np.uint8)
-        for place, weights in zip(block.diagonal(codes), part, strict=True):
+        for place, weights in zip(block.diagonal(codes), matrices, strict=True):
             place[...] = weights
         return codes
 
     def drives(self, index: int, x: Bytes) -> Iterator[Drive]:
         """Yield the inputs of a block's rows, matrix after matrix."""
         block = self.block(index)
-        part = x[block.matrices, :, :, slice(*block.rows)]
+        inputs = x[block.matrices, :, :, slice(*block.rows)]
         if block.count > 1:
-            part = np.ascontiguousarray(part.transpose(1, 2, 0, 3))
-        yield Drive(WHOLE[0], (part.reshape(x.shape[1] * x.shape[2], block.height),), block.width)
+            inputs = np.ascontiguousarray(inputs.transpose(1, 2, 0, 3))
+        yield Drive(WHOLE[0], (inputs.reshape(x.shape[1] * x.shape[2], block.height),), block.width)
 
     def splice(self, index: int, number: int | None, sums: FloatArray, x: Bytes, out: FloatArray) -> None:
         """Add the sums of weight columns to the outputs that they belong to."""

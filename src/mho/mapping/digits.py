@@ -95,15 +95,15 @@ class Digits:
 
     def of(self, weights: npt.NDArray[np.int16]) -> Bytes:
         """Return the digits, (height, width), of signed weights (matrices, K, N)."""
-        part = weights[self.matrix][self.rows[:, None], self.outputs[None, :]] >> self.shifts[:, None]
-        magnitude = np.abs(part)
-        low = np.sign(part) * (magnitude & ((1 << self.low) - 1)) + self.offsets
-        shown = np.where(self.signs == 0, low, np.where(np.sign(part) == self.signs, magnitude, 0))
+        shifted = weights[self.matrix][self.rows[:, None], self.outputs[None, :]] >> self.shifts[:, None]
+        magnitude = np.abs(shifted)
+        low = np.sign(shifted) * (magnitude & ((1 << self.low) - 1)) + self.offsets
+        shown = np.where(self.signs == 0, low, np.where(np.sign(shifted) == self.signs, magnitude, 0))
         digits: Bytes = ((shown >> self.positions) & self.masks).astype(np.uint8)
         return digits
 
     def at(self, top: int, left: int, turn: int) -> Digits:
-        """Return it elsewhere."""
+        """Return the same digits at another place and turn."""
         return replace(self, top=top, left=left, turn=turn)
 
     def add_sums(self, sums: FloatArray, x: Bytes, out: FloatArray) -> None:
@@ -124,10 +124,10 @@ class Digits:
 
     def add_weights(self, read: FloatArray, out: FloatArray) -> None:
         """Add the weights that its cells, read as (height, width), stand for to `out` (matrices, K, N)."""
-        part = read * self.factors
+        scaled = read * self.factors
         outputs, which = np.unique(self.outputs, return_inverse=True)
         weights = np.zeros((self.height, len(outputs)))
-        np.add.at(weights.T, which, part.T)
+        np.add.at(weights.T, which, scaled.T)
         assert not len(np.setdiff1d(self.corrected[0], outputs))
         weights[:, np.searchsorted(outputs, self.corrected[0])] -= self.corrected[1]
         out[self.matrix][np.ix_(self.rows, outputs)] += weights * (1 << self.shifts.astype(np.int64))[:, None]
@@ -151,7 +151,7 @@ class DigitBlock:
 
     @cached_property
     def turns(self) -> tuple[tuple[Digits, ...], ...]:
-        """Its rectangles turn by turn."""
+        """Return its rectangles turn by turn."""
         last = max(part.turn for part in self.parts)
         return tuple(tuple(part for part in self.parts if part.turn == turn) for turn in range(last + 1))
 
@@ -188,7 +188,7 @@ class DigitBlocks(Blocks):
 
     @property
     def fills(self) -> FloatArray:
-        """Every place counts as one that holds a digit: which do not is known to nobody but the weights."""
+        """Return 1 for each block: places without a digit are known from the weights alone, and count as full."""
         return np.ones(self.count)
 
     @property
@@ -197,16 +197,16 @@ class DigitBlocks(Blocks):
         return int(self.places.sum())
 
     def steps(self, plain: int) -> int:
-        """Input steps of one window: `plain` a turn, and more where rows of different shifts meet; of the slowest block."""
+        """Return the slowest block's input steps of one window: `plain` a turn, and more where rows of different shifts meet."""
         return max((sum(plain + self._extra(turn) for turn in block.turns) for block in self._blocks), default=plain)
 
     def _extra(self, turn: Sequence[Digits]) -> int:
-        """Steps that shifted rows take beyond those of a plain input."""
+        """Return the steps that shifted rows take beyond those of a plain input."""
         return max(-(-part.late // self.dac_bits) for part in turn)
 
     @cached_property
     def _counts(self) -> IntArray:
-        """For each block: rows, columns, sums, array reads, drives, the last four weighted by extra steps, and shifted rows."""
+        """Count by block: rows, columns, sums, array reads, drives, the last four weighted by extra steps, and shifted rows."""
         counts = np.zeros((self.count, 10), dtype=np.int64)
         for i, block in enumerate(self._blocks):
             counts[i, [3, 4, 7, 8]] = self.reads(i)
@@ -219,7 +219,7 @@ class DigitBlocks(Blocks):
         return counts
 
     def _arrays(self, part: Digits, order: Sequence[int] = ()) -> range | set[int]:
-        """Arrays of the group that columns lie in; `order` says where each column of the block sits, if not in place."""
+        """Return the arrays of the group that columns lie in; `order` says where each column of the block sits, if not in place."""
         if order:
             return {place // self.shape.per_array for place in order[part.across]}
         return range(part.left // self.shape.per_array, -(-(part.left + part.width) // self.shape.per_array))
@@ -236,18 +236,18 @@ class DigitBlocks(Blocks):
         return counts
 
     def entries(self, index: int) -> tuple[int, int]:
-        """Every row of every rectangle names an input, every column an output."""
+        """Count entries: every row of every rectangle names an input, every column an output."""
         parts = self.block(index).parts
         return sum(part.height for part in parts), sum(part.width for part in parts)
 
     def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
-        """Bits of the entries of a run of blocks: an input and a shift a row, an output, position and sign a column."""
+        """Return the bits of the entries of a run of blocks: an input and a shift a row, an output, position and sign a column."""
         rows, columns = (self._running[run[1], :2] - self._running[run[0], :2]).tolist()
         return int(rows * (index_bits + shift_bits) + columns * (index_bits + POSITION_BITS + SIGN_BITS))
 
     @cached_property
     def _running(self) -> IntArray:
-        """Running sums over blocks of `_counts` and places, before each block and at the end."""
+        """Return running sums over blocks of `_counts` and places, before each block and at the end."""
         table = np.zeros((self.count + 1, 11), dtype=np.int64)
         np.cumsum(np.column_stack([self._counts, self.places]), axis=0, out=table[1:])
         return table

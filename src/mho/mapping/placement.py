@@ -51,7 +51,7 @@ class Sitting:
 
 
 def in_place(height: int, width: int, cells: int) -> Sitting:
-    """Sit where the mapping says."""
+    """Return the places that the mapping gives, without change."""
     return Sitting(np.arange(height), np.arange(width), np.arange(cells))
 
 
@@ -70,7 +70,7 @@ def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
 
 
 def _steps(old: Levels, new: Levels, levels: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """For rows of cells, (R, cells) and (H, cells), the largest rise and fall of each new one over each old one, (H, R)."""
+    """Return the largest rise and fall, (H, R), of each new row of cells (H, cells) over each old one (R, cells)."""
     up = np.zeros((len(new), len(old)), dtype=np.uint8)
     down = up.copy()
     if levels > PACKED_LEVELS:
@@ -93,13 +93,13 @@ def _steps(old: Levels, new: Levels, levels: int) -> tuple[npt.NDArray[np.uint8]
 
 
 def _took(up: npt.NDArray[Any], down: npt.NDArray[Any], phases: int) -> npt.NDArray[Any]:
-    """Steps that a row takes: one phase after the other, or both at once."""
+    """Return the steps that a row takes: one phase after the other, or both at once."""
     took: npt.NDArray[Any] = up + down if phases > 1 else np.maximum(up, down)
     return took
 
 
 def row_steps(old: Levels, new: Levels, array: Places, levels: int, phases: int) -> Costs:
-    """Level steps that writing each row of a block over each row of cells takes, in each array, shape (arrays, H, R).
+    """Return the level steps of writing each row of a block over each row of cells, in each array, shape (arrays, H, R).
 
     `old` are the levels of all rows in the block's columns, (R, W, cells), `new` the block's, (H, W, cells), `array` the array
     that each column sits in.
@@ -115,20 +115,20 @@ def row_steps(old: Levels, new: Levels, array: Places, levels: int, phases: int)
 def following_steps(
     old: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, array: Places, levels: int, phases: int
 ) -> WriteCosts:
-    """Level steps of the write that follows a block, for each row of that block (H) in each row of the group (R).
+    """Return the level steps of the write that follows a block, for each row of that block (H) in each row of the group (R).
 
     `old` are the levels of the group before the block, (R, C, cells), `block` its levels as shown, `columns` where its columns
     sit; `shown` are those of the block that follows, which sits as `after` says. What a row costs where the block
     does not come is `always` there, and the costs say how much more or less it is.
     """
-    mine = np.full(old.shape[1], -1)
-    mine[columns] = np.arange(len(columns))
-    mine = mine[after.columns]
+    place = np.full(old.shape[1], -1)
+    place[columns] = np.arange(len(columns))
+    place = place[after.columns]
     before = old[after.rows[:, None], after.columns[None, :]]
     costs, always = [], []
     for number in np.unique(array):
-        shared, rest = (mine >= 0) & (array == number), (mine < 0) & (array == number)
-        rises, falls = _steps(_flat(block[:, mine[shared]]), _flat(shown[:, shared]), levels)
+        shared, rest = (place >= 0) & (array == number), (place < 0) & (array == number)
+        rises, falls = _steps(_flat(block[:, place[shared]]), _flat(shown[:, shared]), levels)
         left = _changes(before[:, rest], shown[:, rest])
         took = _took(np.maximum(rises, left[0][:, None]), np.maximum(falls, left[1][:, None]), phases).astype(
             np.float64
@@ -155,19 +155,19 @@ def following_distances(
     old: Levels, block: Levels, columns: Places, after: Sitting, shown: Levels, price: Costs
 ) -> Costs:
     """Return (H, R) as following_steps does, in the price of all cells' changes, less that where the block does not come."""
-    mine = np.full(old.shape[1], -1)
-    mine[columns] = np.arange(len(columns))
-    mine = mine[after.columns]
-    shared = mine >= 0
+    place = np.full(old.shape[1], -1)
+    place[columns] = np.arange(len(columns))
+    place = place[after.columns]
+    shared = place >= 0
     before = old[after.rows[:, None], after.columns[None, shared]]
     without = price[np.abs(_flat(shown[:, shared]).astype(np.int64) - _flat(before))].sum(axis=1)
     cost = np.zeros((len(block), len(old)))
-    cost[:, after.rows] = distances(block[:, mine[shared]], shown[:, shared], price).T - without
+    cost[:, after.rows] = distances(block[:, place[shared]], shown[:, shared], price).T - without
     return cost
 
 
 def distances(old: Levels, new: Levels, price: Costs) -> Costs:
-    """Price of all changes where each new row of cells (H, ...) comes over each old one (R, ...), shape (H, R).
+    """Return the price of all changes where each new row of cells (H, ...) comes over each old one (R, ...), shape (H, R).
 
     `price` is that of a change by 0, 1, .. levels.
     """

@@ -187,7 +187,7 @@ def prune(matrices: Integers, ratio: float, rows: int, columns: int, *, segments
     column_rank = rank[row_strength.size :].reshape(column_strength.shape)
 
     def gone(number: int) -> int:
-        """Weights in the first so many segments, those in a row and a column once."""
+        """Count the weights in the first so many segments, those in a row and a column once."""
         left_rows = np.add.reduceat((row_rank >= number).astype(np.int64), row_starts, axis=1)
         left_columns = np.add.reduceat((column_rank >= number).astype(np.int64), column_starts, axis=2)
         return whole.size - int((left_rows * left_columns).sum())
@@ -254,8 +254,8 @@ def _heights(matrices: Integers, width: int, cell_bits: int, weight_bits: int, o
         else:
             (cell, output) = np.divmod(column, outputs)
             (digit, sign) = np.divmod(cell, 2)
-        part = matrices[:, :, output].astype(np.int32) * np.where(sign, -1, 1).astype(np.int32)
-        on = ((np.maximum(part, 0) >> shifts[digit]) & ((1 << cell_bits) - 1)) != 0
+        signed = matrices[:, :, output].astype(np.int32) * np.where(sign, -1, 1).astype(np.int32)
+        on = ((np.maximum(signed, 0) >> shifts[digit]) & ((1 << cell_bits) - 1)) != 0
         row_on = np.logical_or.reduceat(on, np.arange(0, len(column), width), axis=2)
         heights[:, first:last] = row_on.sum(axis=1)
     return heights

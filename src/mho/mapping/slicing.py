@@ -135,13 +135,13 @@ def _planned(
     """Return the digits of one matrix (K, N) whose outputs are cut into sections."""
     parts: list[Digits] = []
     for outputs in sections:
-        part = weights[:, outputs]
-        by_row = np.zeros(len(part), dtype=np.uint8) if shifts is None else shifts[:, outputs[0] // tile]
-        rows = np.flatnonzero(part.any(axis=1))
+        values = weights[:, outputs]
+        by_row = np.zeros(len(values), dtype=np.uint8) if shifts is None else shifts[:, outputs[0] // tile]
+        rows = np.flatnonzero(values.any(axis=1))
         if len(rows):
             rows = rows[np.argsort(by_row[rows], kind="stable")]
             moved = by_row[rows]
-            kept = part[rows] >> moved[:, None].astype(np.int16)
+            kept = values[rows] >> moved[:, None].astype(np.int16)
             section = _Section(m, outputs, rows, moved, _edges(moved, shape.rows), kept)
             parts.extend(_section_digits(section, shape))
     return parts
@@ -161,8 +161,8 @@ def _section_digits(section: _Section, shape: GroupShape) -> Iterator[Digits]:
     bits = shape.coding.cell_bits
     highest = int(np.abs(section.weights).max()).bit_length()
     signs = [np.maximum(section.weights, 0), np.maximum(-section.weights, 0)]
-    across = [np.bitwise_or.reduce(part, axis=1) for part in signs]
-    down = [np.bitwise_or.reduce(part, axis=0) for part in signs]
+    across = [np.bitwise_or.reduce(magnitudes, axis=1) for magnitudes in signs]
+    down = [np.bitwise_or.reduce(magnitudes, axis=0) for magnitudes in signs]
     best, split = _low_columns(section, highest, bits), highest
     fewest = _groups(best, shape)
     for low in range(highest - 1, -1, -1):
@@ -201,14 +201,14 @@ def _low_columns(section: _Section, low: int, bits: int) -> _Columns:
     for first in range(0, shape[0], together):
         here = slice(first, min(first + together, shape[0]))
         rows = slice(limits[here.start], limits[here.stop])
-        part, edges = section.weights[rows], section.edges[here] - limits[here.start]
-        if low < 8 and int(np.abs(part).max(initial=0)) > mask:
-            part = np.sign(part) * (np.abs(part) & np.int16(mask))
-        least = np.minimum.reduceat(part, edges, axis=0)
-        above = part - np.repeat(least, np.diff(np.append(edges, len(part))), axis=0)
+        weights, edges = section.weights[rows], section.edges[here] - limits[here.start]
+        if low < 8 and int(np.abs(weights).max(initial=0)) > mask:
+            weights = np.sign(weights) * (np.abs(weights) & np.int16(mask))
+        least = np.minimum.reduceat(weights, edges, axis=0)
+        above = weights - np.repeat(least, np.diff(np.append(edges, len(weights))), axis=0)
         raised = np.bitwise_or.reduceat(above, edges, axis=0)
-        positive = np.bitwise_or.reduceat(np.maximum(part, 0), edges, axis=0)
-        negative = np.bitwise_or.reduceat(np.maximum(-part, 0), edges, axis=0)
+        positive = np.bitwise_or.reduceat(np.maximum(weights, 0), edges, axis=0)
+        negative = np.bitwise_or.reduceat(np.maximum(-weights, 0), edges, axis=0)
         # An output whose weights are all one number other than 0 keeps columns: an offset alone is not held by any cell.
         offset_cost = np.where(raised == 0, NEVER, table[raised])
         pair_cost = table[positive] + table[negative]
@@ -254,11 +254,11 @@ def _low_digits(section: _Section, columns: _Columns, low: int, shape: GroupShap
         begins = np.diff(which, prepend=-1) > 0
         rows = slice(limits[i], limits[i + 1])
         for first in range(0, len(which), shape.columns):
-            part = slice(first, first + shape.columns)
-            corrected = which[part][begins[part] & by_offset[part]]
+            here = slice(first, first + shape.columns)
+            corrected = which[here][begins[here] & by_offset[here]]
             yield Digits(
-                section.matrix, section.rows[rows], section.shifts[rows], section.outputs[which[part]].astype(np.int32),
-                signs[part], positions[part], masks[part], low, columns.offset[i][which[part]],
+                section.matrix, section.rows[rows], section.shifts[rows], section.outputs[which[here]].astype(np.int32),
+                signs[here], positions[here], masks[here], low, columns.offset[i][which[here]],
                 (section.outputs[corrected].astype(np.int32), columns.offset[i][corrected]),
             )  # fmt: skip
 

@@ -26,7 +26,7 @@ class WholeBlocks(Blocks):
 
     @cached_property
     def _sums(self) -> list[tuple[int, int, int, int, int]]:
-        """Running sums over blocks of (height, width, places, arrays, height x arrays), before each block and at the end."""
+        """Return running sums over blocks of (height, width, places, arrays, height x arrays), before each block and at the end."""
         table = np.zeros((self.count + 1, 5), dtype=np.int64)
         columns = (self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays)
         np.cumsum(np.stack(columns, axis=1), axis=0, out=table[1:])
@@ -56,7 +56,7 @@ class WholeBlocks(Blocks):
         return height
 
     def turns(self, index: int) -> tuple[Turn, ...]:
-        """All rows and columns of a block at once."""
+        """Return the only turn, all rows and columns of a block at once."""
         return WHOLE
 
     def beside(self, matrix: QuantisedMatrix) -> IntArray:

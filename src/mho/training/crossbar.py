@@ -150,10 +150,10 @@ def convert(x: Tensor, cells: Cells, setting: ProductSetting) -> tuple[Tensor, T
             if chain.gradient == "unclipped":
                 over = values != wanted
                 if over.any():
-                    part = torch.einsum(
+                    clipped = torch.einsum(
                         "ubwsc,s->ubwc", (sums * over).abs().to(x.dtype), significance.abs().to(x.dtype)
                     )
-                    lost = part * 2**step if lost is None else lost + part * 2**step
+                    lost = clipped * 2**step if lost is None else lost + clipped * 2**step
         if cells.inverted is not None:
             values = _upright(values, driven, cells.inverted, adc, chain)
         total += torch.einsum("ubwsc,s->uwc", values.to(x.dtype), worth) * 2**step

@@ -79,9 +79,9 @@ def built(kind: Any, arguments: Mapping[str, Any], weight: Tensor, bias: Tensor 
 
 def swapped(model: nn.Module, replacements: Mapping[int, nn.Module]) -> nn.Module:
     """Put new modules in the places of old ones, told by their ids, in place; return the model, or what replaces it."""
-    for part in list(model.modules()):
-        for key, child in part._modules.items():
-            part._modules[key] = child if child is None else replacements.get(id(child), child)
+    for module in list(model.modules()):
+        for key, child in module._modules.items():
+            module._modules[key] = child if child is None else replacements.get(id(child), child)
     return replacements.get(id(model), model)
 
 

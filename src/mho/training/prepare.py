@@ -54,18 +54,18 @@ def prepare(
         raise OptionError(f"seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
     hardware = chip if isinstance(chip, Chip) else Chip.load(chip)
     chain = Chain(hardware, analog, gradient, seed)
-    if any(isinstance(part, CrossbarLayer) for part in module.modules()):
+    if any(isinstance(layer, CrossbarLayer) for layer in module.modules()):
         raise NetworkError("the module is prepared already; give back a plain one with mho.training.finish first")
     _followed(module)
     model = fold(copy.deepcopy(module))
-    matrices = {id(part): (name, part) for name, part in model.named_modules() if type(part) in MATRICES}
+    matrices = {id(layer): (name, layer) for name, layer in model.named_modules() if type(layer) in MATRICES}
     if not matrices:
         raise NetworkError(
             f"{type(module).__name__} has no nn.Linear and no nn.Conv2d: there is nothing for crossbars to compute"
         )
     replacements = {
-        key: CrossbarLayer(part, chain, index, name, momentum)
-        for index, (key, (name, part)) in enumerate(matrices.items())
+        key: CrossbarLayer(layer, chain, index, name, momentum)
+        for index, (key, (name, layer)) in enumerate(matrices.items())
     }
     model = swapped(model, replacements)
     calibrate(model, example)
@@ -160,7 +160,7 @@ def _calibrate_adcs(model: nn.Module, layers: list[CrossbarLayer], arguments: tu
 
 def _run(model: nn.Module, arguments: tuple[Any, ...]) -> None:
     """Run a module in eval mode without gradients, leaving modes as they were."""
-    modes = {part: part.training for part in model.modules()}
+    modes = {layer: layer.training for layer in model.modules()}
     model.eval()
     try:
         with torch.no_grad():
@@ -169,8 +169,8 @@ def _run(model: nn.Module, arguments: tuple[Any, ...]) -> None:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise NetworkError(f"{type(model).__name__} cannot be called on the samples: {lines[0]}") from error
     finally:
-        for part, mode in modes.items():
-            part.training = mode
+        for layer, mode in modes.items():
+            layer.training = mode
 
 
 def prepared(model: nn.Module) -> list[CrossbarLayer]:
@@ -180,24 +180,24 @@ def prepared(model: nn.Module) -> list[CrossbarLayer]:
 
 def _unfollowed(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Find modules of torch.nn whose weights would sit in cells, or be used unseen."""
-    for name, part in module.named_modules():
-        if type(part) is nn.Conv2d:
-            if part.padding_mode != "zeros":
-                yield name, part, f"padding_mode {part.padding_mode!r} is not followed; allowed: zeros"
-            elif isinstance(part.padding, str) and (part.padding == "same"):
-                yield name, part, "padding 'same' is not followed; give it as numbers"
-        elif type(part) is nn.Linear or isinstance(part, DIGITAL):
+    for name, layer in module.named_modules():
+        if type(layer) is nn.Conv2d:
+            if layer.padding_mode != "zeros":
+                yield name, layer, f"padding_mode {layer.padding_mode!r} is not followed; allowed: zeros"
+            elif isinstance(layer.padding, str) and (layer.padding == "same"):
+                yield name, layer, "padding 'same' is not followed; give it as numbers"
+        elif type(layer) is nn.Linear or isinstance(layer, DIGITAL):
             continue
-        elif isinstance(part, nn.Linear | nn.Conv2d):
-            yield name, part, "only nn.Linear and nn.Conv2d themselves are followed, no classes made of them"
-        elif type(part).__module__.startswith("torch.nn.") and part._parameters:
-            yield name, part, "training follows the weights of nn.Linear and nn.Conv2d only"
+        elif isinstance(layer, nn.Linear | nn.Conv2d):
+            yield name, layer, "only nn.Linear and nn.Conv2d themselves are followed, no classes made of them"
+        elif type(layer).__module__.startswith("torch.nn.") and layer._parameters:
+            yield name, layer, "training follows the weights of nn.Linear and nn.Conv2d only"
 
 
 def _followed(module: nn.Module) -> None:
     """Refuse modules with weights that would be computed otherwise than on the chip."""
-    for name, part, why in _unfollowed(module):
-        raise NetworkError(f"module {name or 'the top level'!r} ({type(part).__name__}): {why}")
+    for name, layer, why in _unfollowed(module):
+        raise NetworkError(f"module {name or 'the top level'!r} ({type(layer).__name__}): {why}")
     parameters = (*module.parameters(), *module.buffers())
     if any(parameter.is_meta for parameter in parameters):
         raise NetworkError(f"{type(module).__name__} is on the meta device and has no weights to train")

@@ -108,8 +108,8 @@ class OnGrid(nn.Module):
         levels = self.levels[0].to(weight.device)
         best = torch.full_like(widest, torch.inf)
         chosen = _few_bits(widest)
-        for part in range(CANDIDATES, 0, -1):
-            scale = _few_bits(widest * (part / CANDIDATES))
+        for step in range(CANDIDATES, 0, -1):
+            scale = _few_bits(widest * (step / CANDIDATES))
             error = (_nearest(flat / scale, levels) * scale - flat).square().sum(dim=1, keepdim=True)
             better = error < best
             chosen, best = torch.where(better, scale, chosen), torch.where(better, error, best)
@@ -260,30 +260,30 @@ def _few_bits(scale: Tensor) -> Tensor:
 
 def _chosen(model: nn.Module, layers: Iterable[str] | None) -> Mapping[str, Matrix]:
     """Return the layers to constrain by name; refuse names not known, and weights that would stay off the grid unseen."""
-    parts = dict(model.named_modules())
-    if not any(isinstance(part, nn.Linear | nn.Conv2d) for part in parts.values()):
+    modules = dict(model.named_modules())
+    if not any(isinstance(layer, nn.Linear | nn.Conv2d) for layer in modules.values()):
         raise NetworkError(
             f"{type(model).__name__} has no nn.Linear and no nn.Conv2d: there are no weights to constrain"
         )
     if layers is not None:
         names = [layers] if isinstance(layers, str) else list(layers)
-        known = [name for name, part in parts.items() if isinstance(part, nn.Linear | nn.Conv2d)]
+        known = [name for name, layer in modules.items() if isinstance(layer, nn.Linear | nn.Conv2d)]
         for name in names:
             if name not in known:
                 raise NetworkError(f"no nn.Linear or nn.Conv2d is called {name!r}; {choices(name, known)}")
-        parts = {name: parts[name] for name in names}
+        modules = {name: modules[name] for name in names}
     chosen: dict[str, Matrix] = {}
-    for name, part in parts.items():
-        where = f"module {name or 'the top level'!r} ({type(part).__name__})"
-        if isinstance(part, GridLinear | GridConv2d):
+    for name, layer in modules.items():
+        where = f"module {name or 'the top level'!r} ({type(layer).__name__})"
+        if isinstance(layer, GridLinear | GridConv2d):
             raise NetworkError(f"{where} is constrained already; mho.training.release gives plain layers back")
-        if type(part) is nn.Linear or type(part) is nn.Conv2d:
-            chosen[name] = part
-        elif isinstance(part, nn.Linear | nn.Conv2d):
+        if type(layer) is nn.Linear or type(layer) is nn.Conv2d:
+            chosen[name] = layer
+        elif isinstance(layer, nn.Linear | nn.Conv2d):
             raise NetworkError(
                 f"{where}: only nn.Linear and nn.Conv2d themselves are followed, no classes made of them"
             )
-        elif type(part).__module__.startswith("torch.nn.") and part._parameters and not isinstance(part, DIGITAL):
+        elif type(layer).__module__.startswith("torch.nn.") and layer._parameters and not isinstance(layer, DIGITAL):
             raise NetworkError(
                 f"{where}: only weights of nn.Linear and nn.Conv2d come onto a grid; name the layers that do"
             )

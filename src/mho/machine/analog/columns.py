@@ -172,12 +172,12 @@ class Maker:
         result = np.empty_like(whole)
         rows, columns = whole.shape[:2]
         for first in range(0, columns, shape.per_array):
-            part = whole[:, first : first + shape.per_array]
+            tile = whole[:, first : first + shape.per_array]
             full = np.full((chip.array.rows, chip.array.columns), self.sensing.below)
-            width = part.shape[1] * shape.cells
-            full[:rows, :width] = part.reshape(rows, width)
+            width = tile.shape[1] * shape.cells
+            full[:rows, :width] = tile.reshape(rows, width)
             conductances = effective(full * siemens, wiring, wires.method) / siemens
-            result[:, first : first + shape.per_array] = conductances[:rows, :width].reshape(part.shape)
+            result[:, first : first + shape.per_array] = conductances[:rows, :width].reshape(tile.shape)
         return result
 
 
@@ -193,8 +193,8 @@ def programmed(content: Content, group: int, sensing: Sensing) -> FloatArray:
     result = np.full(content.levels.shape, sensing.below)
     for instruction, place in content.places.items():
         drawn = sensing.programmed(content.levels[place.index], (group, instruction), faults=faults[place.index])
-        own = True if isinstance(content.origin, int) else content.origin[place.index] == instruction
-        result[place.index] = np.where(own, drawn, result[place.index])
+        written = True if isinstance(content.origin, int) else content.origin[place.index] == instruction
+        result[place.index] = np.where(written, drawn, result[place.index])
     return result
 
 

@@ -40,7 +40,7 @@ def _copy(x: Any, first: Any, count: Any, copies: Any) -> None:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _driven(words: Any, count: Any, bits: Any, planes: Any, driven: Any) -> None:
-    """For each window and plane the sum of the driven digits, of words (windows, words) of eight bytes."""
+    """Sum the driven digits of each window and plane, of words (windows, words) of eight bytes."""
     pairs = np.uint64(0x00FF00FF00FF00FF)
     digit = np.uint64(0x0101010101010101) * np.uint64((1 << bits) - 1)
     # Bytes add up without carry while there are few; then they are added in pairs.

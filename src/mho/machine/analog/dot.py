@@ -54,7 +54,7 @@ def _takes_bytes() -> bool:
 
 
 def tile_rows(vectors: int, bytes_each: int) -> int:
-    """Rows of a tile of so many vectors of columns of one- or two-byte weights: as many sums as stay in registers."""
+    """Return the rows of a tile of so many vectors of columns of one- or two-byte weights: as many sums as stay in registers."""
     if not has_instruction():
         return 4 if vectors == 1 and bytes_each == 1 else 2
     return {1: 12, 2: 12, 3: 8, 4: 6}[vectors] if bytes_each == 1 else {1: 12, 2: 6, 3: 4, 4: 3}[vectors]

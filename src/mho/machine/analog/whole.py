@@ -61,8 +61,8 @@ class WholeMatrix:
             if len(self.planes) == 1 and not self.shift:
                 raw = products
             else:
-                part = products * 2.0 ** (8 * place - self.shift)
-                raw = part if raw is None else np.add(raw, part, out=raw)
+                scaled = products * 2.0 ** (8 * place - self.shift)
+                raw = scaled if raw is None else np.add(raw, scaled, out=raw)
         assert raw is not None
         columns = self.zeros.shape[1]
         return settled(layer, raw[None, :, :columns], inputs, self.zeros - HALF, self.added, samples)

@@ -82,10 +82,10 @@ def add_up(trace: Trace, tables: Sequence[AnyArray], dtype: type[np.int64] | typ
     sums = np.zeros((len(numbers), len(tables), tables[0].shape[1]), dtype=dtype)
     for number, table in enumerate(tables):
         bags = np.flatnonzero(trace.tables == number)
-        part = trace.select(bags)
-        weights = np.ones(part.lookups, dtype=dtype) if part.weights is None else part.weights.astype(dtype)
+        in_table = trace.select(bags)
+        weights = np.ones(in_table.lookups, dtype=dtype) if in_table.weights is None else in_table.weights.astype(dtype)
         # Only rows that are looked up are brought to the wide type: tables may have many more.
-        used, indices = np.unique(part.indices, return_inverse=True)
-        look_ups = sparse.csr_matrix((weights, indices, part.offsets), shape=(part.bags, len(used)))
+        used, indices = np.unique(in_table.indices, return_inverse=True)
+        look_ups = sparse.csr_matrix((weights, indices, in_table.offsets), shape=(in_table.bags, len(used)))
         np.add.at(sums[:, number], place[bags], look_ups @ table[used].astype(dtype))
     return sums

@@ -53,14 +53,14 @@ def write_file(path: str | Path, arrays: Arrays, metadata: Mapping[str, str]) ->
 
 def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
     """Describe a recommender's integers: arrays, and a record for JSON. WeightError for weights squeezed, aligned or unknown."""
-    part, weights = recommender.dense, weights_of(recommender.dense.network)
-    if part.squeezes or part.alignment is not None or weights is None:
+    quantised, weights = recommender.dense, weights_of(recommender.dense.network)
+    if quantised.squeezes or quantised.alignment is not None or weights is None:
         raise WeightError(
             f"{recommender.name}: only plain quantised weights can be saved; save before aligning or squeezing"
         )
     arrays: Arrays = {f"tables.{table.name}": table.codes for table in recommender.tables}
     arrays |= {f"dense.{name}": values for name, values in weights.items()}
-    for name, matrix in part.matrices.items():
+    for name, matrix in quantised.matrices.items():
         arrays |= {f"codes.{name}": matrix.codes, f"scale.{name}": matrix.scale, f"zero.{name}": matrix.zero}
     tables = [{"name": t.name, "scale": t.scale, "pooling": t.pooling, "step": t.step} for t in recommender.tables]
     return arrays, {
@@ -72,11 +72,11 @@ def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
         # JSON keeps the scales to the last bit.
         "codes": {
             name: {"scale": float(code.scale), "zero": int(code.zero), "low": code.low, "high": code.high}
-            for name, code in part.codes.items()
+            for name, code in quantised.codes.items()
         },
-        "per_channel": part.per_channel,
-        "calibration": part.calibration,
-        "notes": list(part.notes),
+        "per_channel": quantised.per_channel,
+        "calibration": quantised.calibration,
+        "notes": list(quantised.notes),
     }
 
 
@@ -172,13 +172,13 @@ def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
         )
         for name, entry in record["codes"].items()
     }
-    part = QuantisedNetwork(
+    quantised = QuantisedNetwork(
         network, matrices, {}, codes, bool(record["per_channel"]), record["calibration"],
         notes=tuple(record["notes"]),
     )  # fmt: skip
-    if part.uncoded:
-        raise WeightError(f"tensor {part.uncoded[0]!r} has no code")
-    return Recommender(record["name"], tables, part, sizes, record["origin"], bool(record["synthetic"]))
+    if quantised.uncoded:
+        raise WeightError(f"tensor {quantised.uncoded[0]!r} has no code")
+    return Recommender(record["name"], tables, quantised, sizes, record["origin"], bool(record["synthetic"]))
 
 
 def _sizes(record: Mapping[str, Any]) -> DenseSizes:

@@ -196,15 +196,15 @@ def fitted(
     steps = np.asarray([table.worth for table in tables])
     network = dense(sizes, in_steps(sizes, weights, steps), name=name, origin=origin)
     vectors = np.stack([table.vectors(reduced[:, place]) for place, table in enumerate(tables)], axis=1)
-    part = quantise(network, vectors, **{"per_channel": True, **options})
+    quantised = quantise(network, vectors, **{"per_channel": True, **options})
     # Where the input only moves it keeps its code: one step each, so that sums within -128 to 127 steps are exact.
     whole = Affine(np.asarray(1.0), np.asarray(128), 0, 255)
     carried = {INPUT}
     for layer in network.layers:
         if layer.moves_only and layer.inputs[0] in carried:
             carried.add(layer.name)
-    codes = {key: whole if key in carried else code for key, code in part.codes.items()}
-    return Recommender(name, tables, replace(part, codes=codes), sizes, origin, synthetic)
+    codes = {key: whole if key in carried else code for key, code in quantised.codes.items()}
+    return Recommender(name, tables, replace(quantised, codes=codes), sizes, origin, synthetic)
 
 
 def seeded_recommender(

@@ -57,7 +57,7 @@ class BundleBlocks(WholeBlocks):
 
     @property
     def fills(self) -> FloatArray:
-        """Every place holds a number, shape (count,)."""
+        """Return 1 for each block, shape (count,): every place holds a number."""
         return np.ones(self.count)
 
     @property
@@ -80,7 +80,7 @@ class BundleBlocks(WholeBlocks):
         return range(group * self.span, (group + 1) * self.span)
 
     def inputs(self, run: Run, height: int) -> int:
-        """Blocks of one bundle read its rows once."""
+        """Count inputs: the blocks of one bundle read its rows once."""
         return int(np.diff(self.layout.starts)[run[0] // self.span : -(-run[1] // self.span)].sum()) if height else 0
 
     def laid(self, index: int, matrix: QuantisedMatrix) -> Bytes:

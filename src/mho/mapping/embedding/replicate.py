@@ -50,7 +50,7 @@ class NoCopies(Copies):
     makes: ClassVar[bool] = False
 
     def weights(self, loads: Loads, batches: float) -> Loads:
-        """Nothing weighs anything."""
+        """Return zeros: no group weighs anything."""
         return np.zeros(len(loads))
 
 

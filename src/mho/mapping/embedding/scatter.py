@@ -42,7 +42,7 @@ class Scattered(NewRows):
     )
 
     def moved(self, layout: Layout, history: Trace) -> Layout:
-        """Scatter them."""
+        """Return the layout with the rows that the history never looks up scattered over its groups."""
         return scatter(layout, history, self.run)
 
 
@@ -89,9 +89,9 @@ def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
             else:
                 # Nowhere is room for the whole run: where there is most.
                 place = int(free.argmax())
-            part, rows = rows[: free[place]], rows[free[place] :]
-            new[part] = place
-            free[place] -= len(part)
+            seated, rows = rows[: free[place]], rows[free[place] :]
+            new[seated] = place
+            free[place] -= len(seated)
     # Rows that were given up stay where they were as far as there is room left, the most frequent first.
     cold = np.flatnonzero(given & (counts > 0))
     cold = cold[np.lexsort((cold, -counts[cold], group[cold]))]

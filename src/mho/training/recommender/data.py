@@ -167,10 +167,10 @@ class Interactions:
         drawn = random.integers(0, self.item_count, len(users))
         open_ = np.arange(len(users))
         while len(open_):
-            mine = users[open_]
-            wrong = self.seen[mine, drawn[open_]]
+            open_users = users[open_]
+            wrong = self.seen[open_users, drawn[open_]]
             if test:
-                wrong |= self.held[mine] == drawn[open_]
+                wrong |= self.held[open_users] == drawn[open_]
             open_ = open_[wrong]
             drawn[open_] = random.integers(0, self.item_count, len(open_))
         return drawn

@@ -120,7 +120,7 @@ class Training:
         return tensors_, list(self.losses)
 
     def restore(self, tensors_: dict[str, Tensor], losses: list[float]) -> None:
-        """Go back to a state."""
+        """Restore a state that was saved."""
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(tensors_[f"model.{name}"])

@@ -25,7 +25,7 @@ class Window:
 
     @property
     def pedestal(self) -> float:
-        """Conductance of a cell that is off, as share of the range."""
+        """Return the conductance of a cell that is off, as a share of the range."""
         return self.off_s / self.range_s
 
 
