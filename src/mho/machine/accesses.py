@@ -47,7 +47,7 @@ class Access(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Operands:
-    """What a network's layers read from the buffer and write to it, if all tensors live there.
+    """Tensors that a network's layers read from the buffer and write to it, if all tensors live there.
 
     source: the layer whose values each layer shows; given: that of its first input; written: bytes of its result, 0 where none is
     written as it is computed. Layer i of the vector unit reads `size[starts[i] : starts[i + 1]]` bytes of `tensor[...]` likewise.

@@ -96,7 +96,7 @@ def _taken(program: Program, groups: npt.NDArray[np.int64], writers: npt.NDArray
 
 @dataclass(frozen=True, slots=True)
 class Endurance:
-    """How long a chip lives that runs one program at a rate until its cells have taken as many writes as they survive.
+    """The lifetime of a chip that runs one program at a rate until its cells have taken as many writes as they survive.
 
     cycles: writes that a cell survives; rate_per_s: inferences per second (an inference is one run of the program, of as
     many samples as its batch); reached_per_s: those that the program reaches, one after another; changed, addressed: writes

@@ -145,7 +145,7 @@ class Fabric:
         return levels, origins
 
     def read(self, group: int, height: int, width: int) -> StoredBlock:
-        """Return the block in a group; ProgramError where it holds none of this size."""
+        """Return the block in a group; raise ProgramError where it holds none of this size."""
         place = self.places.get(group)
         if place is None or (len(place.rows), len(place.columns)) != (height, width):
             raise ProgramError(

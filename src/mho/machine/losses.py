@@ -23,7 +23,7 @@ weights ask for."""
 
 @dataclass(frozen=True)
 class Losses:
-    """Conversions looked at, of `samples` samples, and how many of them the chip's ADCs would not give exactly.
+    """Counts of the conversions of `samples` samples, and of those that the chip's ADCs would not give exactly.
 
     `rounded`: at full range, where the highest code stands for the largest possible sum. `clipped`: with steps of 1, where sums
     above the highest code are cut off. The layers before are taken to be exact.

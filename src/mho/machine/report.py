@@ -32,7 +32,7 @@ SCHEMA = "mho.report/1"
 
 
 class Report(Outcome):
-    """One design measured: a program, and what the machine finds of it.
+    """One design measured: a program and its costs on the machine.
 
     report = mho.simulate(program)
     report.latency_s, report.energy_j          the two numbers most asked for
@@ -69,7 +69,7 @@ class Report(Outcome):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Report:
-        """Return the report that `to_dict` gave as data. OptionError where it is no report, or one of another version."""
+        """Return the report that `to_dict` gave as data. Raises OptionError where it is no report, or one of another version."""
         schema = content.get("schema") if isinstance(content, Mapping) else None
         if schema != SCHEMA:
             raise OptionError(f"this is no report: its schema is {schema!r}, not {SCHEMA!r}")
@@ -85,7 +85,7 @@ class Report(Outcome):
 
     @property
     def program(self) -> Program:
-        """The program that was measured. ProgramError for a report that was read back."""
+        """The program that was measured. Raises ProgramError for a report that was read back."""
         if self._program is None:
             raise ProgramError(
                 "a report that was read back holds figures, not the program that they are of; mho.simulate(program) measures it"
@@ -217,7 +217,7 @@ class Report(Outcome):
         return records
 
     def field(self, name: str) -> Any:
-        """Return one field of the report's data. OptionError for one that there is not."""
+        """Return one field of the report's data. Raises OptionError for one that there is not."""
         if name not in FIELDS:
             raise OptionError(f"a report has no field {name!r}; docs/report.md lists them")
         return FIELDS[name](self) if self._content is None else deepcopy(self._content[name])
@@ -277,10 +277,10 @@ def simulate(
     """Return the report on a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
 
     Nothing is measured yet but lifetimes, where they are asked for: every part is when it is first asked for. `verified` is
-    mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a
-    cell survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which
-    it is where none is given: as fast as the program runs. OptionError for numbers that are not positive, and for a rate alone.
-    ProgramError where the chip times writes by the levels of cells and the program has no weights.
+    mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a cell
+    survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which it is
+    where none is given: as fast as the program runs. Raises OptionError for numbers that are not positive, and for a rate
+    alone. Raises ProgramError where the chip times writes by the levels of cells and the program has no weights.
     """
     if not isinstance(program, Program):
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")

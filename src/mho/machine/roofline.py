@@ -88,8 +88,8 @@ class EmbeddingBagTime:
 def measure_cpu(trace: Trace, dimension: int, batch: int, *, most_batches: int = 50) -> EmbeddingBagTime:
     """Time embedding_bag (mode sum, float32 tables of random values) on the first batches of a trace of one table.
 
-    A batch is of `batch` queries, the last may be smaller. OptionError for a trace of several tables: each would be a call of its
-    own; and for a trace without bags, and numbers below 1.
+    A batch is of `batch` queries, the last may be smaller. Raises OptionError for a trace of several tables: each would be a
+    call of its own; and for a trace without bags, and numbers below 1.
     """
     import torch
 

@@ -22,12 +22,12 @@ from mho.version import __version__
 
 SCHEMA = "mho.verification/1"
 OF_PROGRAM = ("model", "weights_origin", "chip", "schedule", "strategy")
-"""What the data say of the program that was verified."""
+"""Keys of the data that describe the verified program."""
 
 
 @dataclass(frozen=True, repr=False)
 class Verification(Outcome):
-    """What verifying found.
+    """The result of verifying a program.
 
     `exact` says that every compared tensor is equal bit for bit: the outputs and the output of every matrix layer, with
     converters that resolve every sum; `resolution` says of which layers this chip's do. `mismatches` names tensors that are not

@@ -42,7 +42,7 @@ class Frontier:
 
         Steps from a coding to the next one on the lower convex hull of a layer are taken in the order of arrays saved per error,
         which is the best for the budget that the steps taken use up (Lagrange), and then as many more as still fit.
-        OptionError for a negative budget.
+        Raises OptionError for a negative budget.
         """
         if not budget >= 0:
             raise OptionError(f"a budget of error is 0 or more, not {budget!r}")
@@ -160,7 +160,7 @@ def mixed(
     """Return the first coding with each weight taken from the coding that `picks` names, one for each layer that owns one.
 
     A note counts the layers of each coding, by `names` of the codings where they are given, else by their numbers.
-    OptionError for picks or names that do not fit the codings.
+    Raises OptionError for picks or names that do not fit the codings.
     """
     first = codings[0]
     layers = [layer.name for layer in first.network.weighted]

@@ -216,7 +216,7 @@ class Dense(Packed):
     """Whole weights side by side: each in as many adjacent cells of a row as its bits need."""
 
     def group(self, chip: Chip) -> GroupShape:
-        """Return a group with a weight in each place. MappingError where an array cannot hold a single one."""
+        """Return a group with a weight in each place. Raises MappingError where an array cannot hold a single one."""
         if chip.array_weights_per_row < 1:
             raise MappingError(f"chip {chip.name}: {_too_narrow(chip)}; no group can hold a block")
         return weights_shape(chip)

@@ -29,7 +29,7 @@ PACKINGS = ("diagonal", "separate")
 
 
 class Mapper(Choice):
-    """A way to map a network: what every choice of stage mapping is."""
+    """A way to map a network, which every choice of stage mapping is."""
 
     stage = "mapping"
     whole: ClassVar[bool] = True
@@ -44,7 +44,7 @@ class Mapper(Choice):
         raise NotImplementedError
 
     def mapped(self, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
-        """Return where the weights of a network sit. MappingError where a group cannot hold a block."""
+        """Return where the weights of a network sit. Raises MappingError where a group cannot hold a block."""
         net = network.network if isinstance(network, QuantisedNetwork) else network
 
         def cut(layer: MatrixLayer) -> Blocks:
@@ -78,8 +78,8 @@ def map_network(
     map_network(network, chip, packing="separate")              settings of the choice, as a strategy has them
     map_network(quantised, chip, mapping="squeezed", turns=4)   by the bits of the weights
 
-    StrategyError for unknown names and settings out of range; MappingError where a group cannot hold a block, or where the
-    network's weights are not known. Layers that have one weight, as the same codes, have the same blocks.
+    Raises StrategyError for unknown names and settings out of range; MappingError where a group cannot hold a block, or where
+    the network's weights are not known. Layers that have one weight, as the same codes, have the same blocks.
     """
     mapper = built("mapping", mapping, settings)
     assert isinstance(mapper, Mapper)

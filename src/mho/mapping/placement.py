@@ -24,10 +24,10 @@ Places = npt.NDArray[np.intp]
 Costs = npt.NDArray[np.float64]
 
 TURNS = 5
-"""How often arrays are weighed anew."""
+"""Turns in which arrays are weighed anew."""
 
 SHARPNESS = 8.0
-"""How fast a slow array gains weight."""
+"""Rate at which a slow array gains weight."""
 
 PACKED_LEVELS = 8
 """Up to so many levels, changes are found by comparing bits of thresholds; beyond, by subtracting levels."""

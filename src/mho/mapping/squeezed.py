@@ -46,8 +46,8 @@ class Squeezed(Packed):
     def mapped(self, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
         """Map every matrix layer by the digits of its weights, those that layers share once.
 
-        MappingError where the weights are not known, the chip lacks what `refusals` names, or has no row registers that shift as
-        far as the network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
+        Raises MappingError where the weights are not known, the chip lacks what `refusals` names, or has no row registers that
+        shift as far as the network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
         """
         if not isinstance(network, QuantisedNetwork):
             raise MappingError(

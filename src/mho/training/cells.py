@@ -27,14 +27,14 @@ from mho.mapping.dense import dense_blocks
 from mho.mapping.shape import weights_shape
 
 GRADIENTS = ("unclipped", "plain")
-"""How gradients pass the ADC; see `crossbar`."""
+"""Ways in which gradients pass the ADC; see `crossbar`."""
 TRAINING = 0x7EA1
-"""What the draws of training are keyed by: three numbers, so that no draw is one of `mho.execute`, whose keys have two."""
+"""First of the three numbers that key the random draws of training; keys of `mho.execute` have two, so that none coincide."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A chip and its analog side. AnalogError naming the key where training cannot follow them."""
+    """A chip and its analog side. Raises AnalogError, naming the key, where training cannot follow them."""
 
     chip: Chip
     analog: Analog

@@ -54,7 +54,7 @@ def check_module(module: Any) -> None:
 
 
 def require(model: Any, kind: type[Kind] | tuple[type[Kind], ...], state: str, maker: str) -> dict[str, Kind]:
-    """Return the layers of a kind by name; NetworkError for a module that has none: it is not in that `state`."""
+    """Return the layers of a kind by name; raise NetworkError for a module that has none: it is not in that `state`."""
     check_module(model)
     layers = {name: part for name, part in model.named_modules() if isinstance(part, kind)}
     if not layers:

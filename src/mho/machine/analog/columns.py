@@ -101,7 +101,7 @@ Item = TypeVar("Item", bound=Sized)
 
 
 class Kept(Generic[Item]):
-    """Items by key, as many as `most` bytes hold, the last ones asked for, and one always."""
+    """Items by key: those that were used last, as many as `most` bytes hold, and one always."""
 
     def __init__(self, most: int) -> None:
         self.most, self._bytes = most, 0
@@ -130,7 +130,7 @@ class Maker:
         self.alike = self.exact and not (analog.adc.gain_error or analog.adc.offset_error)
 
     def key(self, block: StoredBlock) -> tuple[object, ...]:
-        """Return what tells blocks apart whose columns may differ."""
+        """Return a key that differs between blocks whose columns may differ."""
         return block.key if self.alike else (*block.key, block.group, block.content.origin_digest)
 
     def columns(self, block: StoredBlock) -> Columns:

@@ -47,7 +47,7 @@ def whole_sums(sensing: Sensing) -> bool:
 
 
 def converter(sensing: Sensing, layer: str, column: Fullest, limits: Sequence[float] | None) -> Converter:
-    """Return the converter that a layer's columns meet; AnalogError where its range has not been calibrated.
+    """Return the converter that a layer's columns meet; raise AnalogError where its range has not been calibrated.
 
     `column`: the layer's fullest one, whose largest sum is the full range. `limits`: its calibrated range, one a slice.
     Where all sums are whole levels, steps of a full or calibrated range are never finer than 1, which would tell nothing more

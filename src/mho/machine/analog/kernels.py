@@ -32,7 +32,7 @@ LIMIT = 2**22
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """The numbers of a block's conversions: its key, and of each window (rows of x) which it is, over all samples."""
+    """The numbers of a block's conversions: its key, and the number of each window (row of x) over all samples."""
 
     key: np.uint64
     windows: npt.NDArray[np.uint64]
@@ -288,7 +288,7 @@ BACKENDS: dict[str, type[Kernel]] = {"compiled": CompiledKernel, "plain": PlainK
 
 
 def make_kernel(columns: Columns, converter: Converter, dac_bits: int, input_bits: int, backend: str) -> Kernel:
-    """Return the kernel of a block; OptionError for an unknown backend."""
+    """Return the kernel of a block; raise OptionError for an unknown backend."""
     if backend not in BACKENDS:
         raise OptionError(f"unknown backend {backend!r}; {choices(backend, BACKENDS)}")
     # Sums of a plane times its significance, and codes times theirs, are held in 32 bits.

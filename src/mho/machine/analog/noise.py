@@ -20,7 +20,7 @@ from scipy.special import ndtri
 QUANTILES = 1 << 12
 HALF_ROOT = float(np.sqrt(0.5))
 CONVERSIONS = 0x0C0
-"""What the draws of conversions are keyed by."""
+"""Key of the random draws of conversions."""
 
 
 @lru_cache(maxsize=1)

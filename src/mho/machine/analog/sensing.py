@@ -18,7 +18,7 @@ from mho.mapping import GroupShape
 
 FloatArray = npt.NDArray[np.float64]
 ADC_ERRORS = 0x0ADC
-"""What the draws of ADCs are keyed by."""
+"""Key of the random draws of ADCs."""
 
 
 @dataclass(frozen=True, eq=False)

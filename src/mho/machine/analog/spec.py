@@ -20,7 +20,7 @@ from mho.quantity import Document, Part, one_line, part_of
 
 SCHEMA = "mho.analog/1"
 DEVICE = "device."
-"""What the keys of the device begin with."""
+"""Prefix of the keys of the device."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 

@@ -37,8 +37,8 @@ SENSES = ("top", "bottom", "both")
 class Wiring:
     """Resistance of one segment of a row and of a column, and the ends of the lines that are driven and sensed.
 
-    `row`, `column`: finite, at least 0, in the inverse of the unit of the conductances (module docstring). `drive`: left,
-    right or both ends of the word lines; `sense`: top (row 0), bottom or both ends of the bit lines. AnalogError for anything
+    `row`, `column`: finite, at least 0, in the inverse of the unit of the conductances (module docstring). `drive`: left, right
+    or both ends of the word lines; `sense`: top (row 0), bottom or both ends of the bit lines. Raises AnalogError for anything
     else.
     """
 
@@ -83,7 +83,7 @@ class Wiring:
 
 
 def _numbers(given: npt.ArrayLike, what: str) -> Floats:
-    """Return numbers as float64; AnalogError for what is none."""
+    """Return numbers as float64; raise AnalogError for what is none."""
     try:
         return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
@@ -91,7 +91,7 @@ def _numbers(given: npt.ArrayLike, what: str) -> Floats:
 
 
 def checked(conductances: npt.ArrayLike) -> Floats:
-    """Return conductances as float64 (R, C); AnalogError unless they are a matrix of finite numbers of at least 0."""
+    """Return conductances as float64 (R, C); raise AnalogError unless they are a matrix of finite numbers of at least 0."""
     matrix = _numbers(conductances, "conductances")
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise AnalogError(f"wires: conductances: must be a matrix of rows x columns, not of shape {matrix.shape}")
@@ -101,7 +101,7 @@ def checked(conductances: npt.ArrayLike) -> Floats:
 
 
 def checked_inputs(voltages: npt.ArrayLike, rows: int) -> Floats:
-    """Return inputs as float64 (..., R); AnalogError unless they are finite and one for each row."""
+    """Return inputs as float64 (..., R); raise AnalogError unless they are finite and one for each row."""
     inputs = _numbers(voltages, "inputs")
     if inputs.ndim == 0 or inputs.shape[-1] != rows:
         raise AnalogError(f"wires: inputs: must be of shape (..., {rows}), one for each row, not {inputs.shape}")

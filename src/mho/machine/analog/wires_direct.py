@@ -98,7 +98,7 @@ def least_operations(rows: int, columns: int, wiring: Wiring) -> int:
 
 
 def direct(conductances: Floats, wiring: Wiring) -> Floats:
-    """Return the effective conductances (R, C) of checked conductances (R, C); AnalogError where they overflow."""
+    """Return the effective conductances (R, C) of checked conductances (R, C); raise AnalogError where they overflow."""
     rows, columns = conductances.shape
     if least_operations(rows, columns, wiring) < operations(rows, columns, wiring):
         turned = one_way(np.ascontiguousarray(conductances.T), wiring.transposed())

@@ -37,7 +37,7 @@ def effective(conductances: npt.ArrayLike, wiring: Wiring, method: str = "exact"
 
     `exact`: within 1e-12 of the nodal solve, relative to the largest conductance. `fast`: approximate, by currents within
     `STATED` of them on every array measured, at most 2% of the largest ideal current and mostly below 0.1%; an array whose
-    load is beyond `LOAD` (`wires_modes.approximate`) is solved exactly instead. AnalogError for an unknown method, and for
+    load is beyond `LOAD` (`wires_modes.approximate`) is solved exactly instead. Raises AnalogError for an unknown method, and for
     conductances that are no matrix of finite numbers of at least 0.
     """
     if method not in METHODS:
@@ -57,7 +57,7 @@ def currents(conductances: npt.ArrayLike, inputs: npt.ArrayLike, wiring: Wiring,
 
     The tolerance, between 1e-12 and 1, is relative to the largest current of the same input. An input that relaxation
     does not bring within it in as many steps as its bound calls for is solved directly, so nothing unconverged is returned.
-    To run an array more than a few times, take `effective` once instead. AnalogError for bad values or shapes.
+    To run an array more than a few times, take `effective` once instead. Raises AnalogError for bad values or shapes.
     """
     matrix = checked(conductances)
     rows, columns = matrix.shape

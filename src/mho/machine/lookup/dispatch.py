@@ -61,8 +61,8 @@ def _copies(batches: Ints, starts: Ints, groups: Places, first: Ints, seconds: T
 def dispatch(trace: Trace, seats: Seats, reading: Reading, batch: int) -> Lookups:
     """Return the program of a trace in batches of `batch` queries; the last may be smaller.
 
-    OptionError for a batch below 1, for a trace of other rows than the layout's, for a `reading` of another chip or dimension than
-    the seats', and for weights that it has too few bits for.
+    Raises OptionError for a batch below 1, for a trace of other rows than the layout's, for a `reading` of another chip or
+    dimension than the seats', and for weights that it has too few bits for.
     """
     layout = seats.layout
     if batch < 1:

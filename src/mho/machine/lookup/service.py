@@ -39,7 +39,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Service(BatchTimes, MeasuredOutcome):
-    """All that was measured of a trace that was served by a layout on a chip. Energies in J, areas in m2.
+    """The measurements of a trace that was served by a layout on a chip. Energies in J, areas in m2.
 
     Times are those of `BatchTimes`; batches follow each other without overlap.
     """
@@ -259,8 +259,8 @@ def serve(
 
     Rows have `dimension` features of 8 bits. `placed`: the tile of each instance (see `Seats`); else they go round the tiles. A
     trace in parts is never held whole; the parts hold whole queries, each goes into batches of its own, the last of them smaller,
-    and sums are as wide as bags of up to `longest` look-ups need (65,536 if not given; only for parts). OptionError for what does
-    not fit together, or is no trace, TraceError for a trace without bags, MappingError where the chip has no room.
+    and sums are as wide as bags of up to `longest` look-ups need (65,536 if not given; only for parts). Raises OptionError for what
+    does not fit together, or is no trace, TraceError for a trace without bags, MappingError where the chip has no room.
     """
     _check(trace, layout, batch)
     if isinstance(chip, str):

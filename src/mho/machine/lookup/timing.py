@@ -170,7 +170,7 @@ class State(NamedTuple):
 
 
 SETTLED, CONVERTED, CROSSED, ADDED, MERGED = range(5)
-"""What happens to an activation. ADDED: in its tile; CROSSED: through the port; MERGED: added at its bag's home."""
+"""Events of an activation. ADDED: in its tile; CROSSED: through the port; MERGED: added at its bag's home."""
 KNOWN = 32
 """Bits of a heap's key below the number that says how early the event was known; they hold 8 x activation + what happens."""
 

@@ -32,7 +32,7 @@ ZERO = 128
 CELLS = 1 << 22
 """Cells that are added up at once, at most, but for those of a single activation."""
 READ = 0x0EAD
-"""What the draws of read noise are keyed by."""
+"""Key of the random draws of read noise."""
 
 
 @dataclass(frozen=True, eq=False)

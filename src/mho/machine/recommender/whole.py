@@ -180,10 +180,10 @@ def run_whole(
 ) -> Whole:
     """Serve a trace by the tables of a recommender, and compile and simulate its dense part for the same batches.
 
-    `compiling` turns the dense part for a batch into a program for the tiles that the tables leave. `placed`: the
-    tile of each instance of the layout, see `Seats`. `verified`: so many of the
-    first queries, in whole batches, are executed from cells to scores and compared with the integer reference. OptionError for
-    a trace of other tables, or of fewer queries than a batch; MappingError where the tables fill the chip.
+    `compiling` turns the dense part for a batch into a program for the tiles that the tables leave. `placed`: the tile of each
+    instance of the layout, see `Seats`. `verified`: so many of the first queries, in whole batches, are executed from cells to
+    scores and compared with the integer reference. Raises OptionError for a trace of other tables, or of fewer queries than a
+    batch; MappingError where the tables fill the chip.
     """
     check_tables(recommender, trace)
     check_batch(trace, batch)

@@ -77,7 +77,7 @@ class SystolicGrid:
 
 @dataclass(frozen=True)
 class Folding:
-    """One way to carry out a product: the outer of the two fold loops, pieces of the streamed dimension, what follows.
+    """One way to carry out a product: the outer of the two fold loops, pieces of the streamed dimension, and the costs of these.
 
     `outer` is the dimension ("inner", "outputs" or "windows") whose folds the outer loop counts. Bytes are moved from
     (loads) and to (stores) main memory; those of the outputs themselves are not in them.

@@ -20,7 +20,7 @@ from mho.mapping.embedding.fanout import History
 from mho.network.trace.trace import Indices, Offsets
 
 MOST_BYTES = 1 << 30
-"""Of the counts of each bag's rows in each group, which are all kept: beyond it a trace is too large to be annealed."""
+"""Most memory for the counts of each bag's rows in each group: beyond it a trace is too large to be annealed."""
 
 HOT, COLD = 0.06, 0.004
 """First and last temperature over the mean number of bags of a row: what a move costs goes with that number."""
@@ -155,7 +155,7 @@ def anneal(
 ) -> tuple[npt.NDArray[np.int32], float]:
     """Return other groups of the rows that bags have, and what the objective changed by.
 
-    `moves`: how many are drawn, at most MOST_MOVES for each row. OptionError where the trace is too large (`fits`).
+    `moves`: how many are drawn, at most MOST_MOVES for each row. Raises OptionError where the trace is too large (`fits`).
     """
     if not fits(bags, groups, height):
         raise OptionError(

@@ -44,7 +44,7 @@ _HINT = (
 
 
 class Grouping(Choice):
-    """A way to group the rows of tables: what every choice of stage grouping is."""
+    """A way to group the rows of tables, which every choice of stage grouping is."""
 
     stage = "grouping"
 
@@ -149,7 +149,7 @@ class Anneal(Grouping):
     moves: int = setting(default=MOVES, least=0, most=10**12, help=_MOVES, metavar="N")
 
     def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
-        """Anneal the refined groups. OptionError where the trace is too large for that."""
+        """Anneal the refined groups. Raises OptionError where the trace is too large for that."""
         bags = _hinted(history, self.hint)
         assignment = _begun(history, bags, height, groups, self.hint, 60, seed)
         assignment, _ = anneal(bags, assignment, groups, height, chance=self.chance, moves=self.moves, seed=seed)
@@ -204,7 +204,7 @@ def group(
     group(history, 128, "best", moves=10**6)           minutes; settings of the choice, as a strategy has them
     group(history, 128, strategy.grouping, seed=7)     the choice of a strategy
 
-    `groups`: as many groups may be used; the fewest that hold all rows where it is not given. Same seed, same layout.
+    `groups`: as many groups may be used; the fewest that hold all rows where it is not given. Same seed, same layout. Raises
     MappingError where the height or the number of groups does not do, StrategyError for unknown methods and settings out of range.
     """
     if not isinstance(history, Trace):

@@ -16,7 +16,7 @@ _MODES = "The resolutions between which ADCs switch, activation by activation; c
 
 
 class Serving(Choice):
-    """How rows are read: what every choice of stage reading is. It changes the part `lookup` of a chip, and nothing else."""
+    """A way to read rows, which every choice of stage reading is. It changes the part `lookup` of a chip, and nothing else."""
 
     stage = "reading"
     changes: ClassVar[Mapping[str, Any]] = {}

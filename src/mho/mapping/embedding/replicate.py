@@ -27,7 +27,7 @@ MOST_INSTANCES = 1 << 24
 
 
 class Copies(Choice):
-    """A rule of how many copies each group gets: what every choice of stage copies is."""
+    """A rule for the number of copies of each group, which every choice of stage copies is."""
 
     stage = "copies"
     makes: ClassVar[bool] = True
@@ -89,7 +89,7 @@ class ByLoad(Copies):
 
 
 def instances_within(layout: Layout, budget: float) -> int:
-    """Return the most instances that a budget allows; OptionError where the layout takes more, or for no number from 1."""
+    """Return the most instances that a budget allows; raise OptionError where the layout takes more, or for no number from 1."""
     if isinstance(budget, bool) or not isinstance(budget, int | float) or not math.isfinite(budget) or budget < 1:
         raise OptionError(f"an area budget is a number from 1, not {budget!r}")
     # The decimal that was written, not the binary number next to it: 1.15 of 100 groups are 115.
@@ -149,11 +149,11 @@ def replicate(
     """Return the layout with more copies of its groups.
 
     `budget`: instances over the fewest groups that hold every row once, at most; `most`: instances, at most, such as a chip has
-    seats for, but always one copy of each group. `rule`: a choice of stage copies. `batch`: bags that are served together, for rule
-    "log". `loads` float (groups,), of at least 0: what each group is asked for, where that is not the number of its activations
-    in the history, such as the time that they take. Copies that the layout has are taken back first. OptionError for an unknown
-    rule, a batch below 1, a budget below one copy of each group, a history of other rows, or loads that are not one number for
-    each group.
+    seats for, but always one copy of each group. `rule`: a choice of stage copies. `batch`: bags that are served together, for
+    rule "log". `loads` float (groups,), of at least 0: what each group is asked for, where that is not the number of its
+    activations in the history, such as the time that they take. Copies that the layout has are taken back first. Raises
+    OptionError for an unknown rule, a batch below 1, a budget below one copy of each group, a history of other rows, or loads
+    that are not one number for each group.
     """
     copies = built("copies", rule, {})
     assert isinstance(copies, Copies)

@@ -19,7 +19,7 @@ RUN = 8
 
 
 class NewRows(Choice):
-    """Where rows sit that the history never looks up: what every choice of stage new_rows is."""
+    """A rule for the rows that the history never looks up, which every choice of stage new_rows is."""
 
     stage = "new_rows"
 
@@ -51,7 +51,7 @@ def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
     whose least used rows are used least.
 
     Groups keep their sizes. Runs take the wordlines of these rows, which go where runs came from. A layout of which
-    the history looks up every row, or none, is returned as it is. OptionError for a run
+    the history looks up every row, or none, is returned as it is. Raises OptionError for a run
     below 1, and for a history of other rows.
     """
     if isinstance(run, bool) or not isinstance(run, int) or run < 1:

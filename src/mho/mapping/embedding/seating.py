@@ -20,7 +20,7 @@ Tiles = npt.NDArray[np.int32]
 
 
 class TileOrder(Choice):
-    """Which tile each instance sits in: what every choice of stage seating is."""
+    """A rule for the tile of each instance, which every choice of stage seating is."""
 
     stage = "seating"
 

@@ -66,7 +66,7 @@ class Seating:
                 raise MappingError(f"table {name!r} has row {ordered[same[0]]} twice")
 
     def where(self, row: int | str, table: int | str = 0) -> Place:
-        """Return the place of a row. MappingError where there is no such table or row."""
+        """Return the place of a row. Raises MappingError where there is no such table or row."""
         number = self._table(table)
         kind = str if self.ids[number].dtype.kind == "U" else (int, np.integer)
         if not isinstance(row, kind):

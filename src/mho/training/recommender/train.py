@@ -68,7 +68,7 @@ class Settings:
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> Settings:
-        """Read what `asdict` wrote; OptionError for keys that are unknown."""
+        """Read what `asdict` wrote; raise OptionError for keys that are unknown."""
         unknown = record.keys() - {item.name for item in fields(cls)}
         if unknown:
             raise OptionError(f"unknown settings {sorted(unknown)}")

@@ -58,7 +58,7 @@ class Device(Shown):
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Device:
-        """Read a preset by name, or a file by path; DeviceError for an unknown name and for what is wrong in a file."""
+        """Read a preset by name, or a file by path; raise DeviceError for an unknown name and for what is wrong in a file."""
         path = _PRESETS.path(name_or_path)
         return cls.from_dict(read_yaml(path, DeviceError), str(path))
 
@@ -75,7 +75,7 @@ class Device(Shown):
         """Return a variant, checked anew: dotted keys to numbers or words, or to whole quantities and curves.
 
         {"programming.sigma": 0.1} is 10 % of the range; a number for `g_on_s` is in siemens, for times in seconds. `source` is what
-        the new numbers cite. DeviceError for an unknown key and for what the values make inconsistent or invalid.
+        the new numbers cite. Raises DeviceError for an unknown key and for what the values make inconsistent or invalid.
         """
         return Device.from_dict(varied(self.content, values, source), f"{self.name} (override)")
 

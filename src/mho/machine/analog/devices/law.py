@@ -22,7 +22,7 @@ from mho.machine.analog.devices.validity import Validity
 from mho.quantity import Part
 
 WORKS, STUCK_OFF, STUCK_ON = 0, 1, 2
-"""What a fault map holds for each cell."""
+"""Values of a fault map, one for each cell."""
 _WORD = 1 << 32
 Faults = npt.NDArray[np.uint8]
 Writes = float | npt.ArrayLike | None
