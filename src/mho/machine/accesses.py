@@ -140,11 +140,11 @@ def byte_prices(
         largest = max(range(len(banks)), key=banks.__getitem__)
         return read_j[largest], write_j[largest]
     read = write = 0.0
-    left = size
+    remaining = size
     for bank in sorted(chosen, key=lambda bank: (read_j[bank] + write_j[bank], bank)):
-        here = min(left, banks[bank])
-        read, write, left = read + here * read_j[bank], write + here * write_j[bank], left - here
-    return read / (size - left), write / (size - left)
+        here = min(remaining, banks[bank])
+        read, write, remaining = read + here * read_j[bank], write + here * write_j[bank], remaining - here
+    return read / (size - remaining), write / (size - remaining)
 
 
 def access_prices(program: Program) -> dict[int, dict[str, float]]:

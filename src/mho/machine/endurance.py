@@ -87,8 +87,8 @@ def _taken(program: Program, groups: npt.NDArray[np.int64], writers: npt.NDArray
     """
     shape = program.mapping.shape
     taken = np.zeros((program.chip.groups, shape.rows, shape.columns), dtype=np.int64)
-    which = np.arange(len(writers)) - np.searchsorted(writers, writers)
-    for group, writer, block in zip(groups.tolist(), writers.tolist(), which.tolist(), strict=True):
+    blocks = np.arange(len(writers)) - np.searchsorted(writers, writers)
+    for group, writer, block in zip(groups.tolist(), writers.tolist(), blocks.tolist(), strict=True):
         place = rectangle(program, writer, block)
         taken[group][np.ix_(place.rows, place.columns)] += 1
     return taken.reshape(program.chip.groups, -1)

@@ -113,11 +113,11 @@ def _beyond(program: Program, activations: Integers) -> Integers:
     for number in table.of(WRITE, ACTIVATE).tolist() if table.order_bytes.any() else ():
         blocks, (first, _) = program.mapping.located((int(table.first_block[number]), int(table.last_block[number])))
         written, across = table.kind[number] == WRITE, table.ordered(number)[1]
-        for which, group in enumerate(members(table.ranges_of(number))):
+        for index, group in enumerate(members(table.ranges_of(number))):
             if written:
-                orders[group] = across[which] if across else ()
+                orders[group] = across[index] if across else ()
             elif orders.get(group):
-                beyond[:, number] += blocks.reads(first + which, orders[group]) - blocks.reads(first + which)
+                beyond[:, number] += blocks.reads(first + index, orders[group]) - blocks.reads(first + index)
     return beyond[:, activations]
 
 

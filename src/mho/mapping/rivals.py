@@ -136,17 +136,17 @@ def compress_rows(
         raise NumberError(f"weights of {weight_bits} bits, sign and magnitude, are from {-most} to {most}")
     heights = _heights(matrices, unit_columns, cell_bits, weight_bits, order)
     inputs, lanes = matrices.shape[1], columns // unit_columns
-    kept = int(heights.sum())
+    kept_rows = int(heights.sum())
     crossbars, units, cycles = _placed(heights, rows, lanes, unit_rows)
     dense = _placed(np.full_like(heights, inputs), rows, lanes, unit_rows)
     return CompressedRows(
         strips=heights.size,
-        kept_rows=kept,
+        kept_rows=kept_rows,
         crossbars=crossbars,
-        stacked=-(-kept // (rows * lanes)),
+        stacked=-(-kept_rows // (rows * lanes)),
         units=units,
         cycles=cycles,
-        index_bits=kept * _index_bits(inputs),
+        index_bits=kept_rows * _index_bits(inputs),
         dense_crossbars=dense[0],
         dense_units=dense[1],
         dense_cycles=dense[2],
@@ -199,8 +199,8 @@ def prune(matrices: Integers, ratio: float, rows: int, columns: int, *, segments
         low, high = (low, middle) if gone(middle) >= wanted else (middle + 1, high)
     row_gone, column_gone = row_rank < low, column_rank < low
     hole = np.repeat(row_gone, widths, axis=2) | np.repeat(column_gone, depths, axis=1)
-    left = np.where(hole, whole.dtype.type(0), whole).reshape(matrices.shape)
-    return Pruned(left, row_gone, column_gone, gone(low) / whole.size)
+    pruned = np.where(hole, whole.dtype.type(0), whole).reshape(matrices.shape)
+    return Pruned(pruned, row_gone, column_gone, gone(low) / whole.size)
 
 
 def pack_blocks(matrices: Integers, rows: int, columns: int) -> PackedBlocks:
@@ -228,12 +228,12 @@ def pack_blocks(matrices: Integers, rows: int, columns: int) -> PackedBlocks:
     if packed > 1:
         used = int(on.any(axis=(1, 2)).sum())
         return PackedBlocks(-(-used // packed), "diagonal", 0, least, -(-number // packed))
-    up = int((-(-block_rows.sum(axis=1) // rows)).sum())
-    left = int((-(-block_columns.sum(axis=2) // columns)).sum())
+    by_rows = int((-(-block_rows.sum(axis=1) // rows)).sum())
+    by_columns = int((-(-block_columns.sum(axis=2) // columns)).sum())
     dense = number * len(row_starts) * len(column_starts)
-    if left < up:
-        return PackedBlocks(left, "columns", int(column_on.sum()) * _index_bits(outputs), least, dense)
-    return PackedBlocks(up, "rows", int(row_on.sum()) * _index_bits(inputs), least, dense)
+    if by_columns < by_rows:
+        return PackedBlocks(by_columns, "columns", int(column_on.sum()) * _index_bits(outputs), least, dense)
+    return PackedBlocks(by_rows, "rows", int(row_on.sum()) * _index_bits(inputs), least, dense)
 
 
 def _heights(matrices: Integers, width: int, cell_bits: int, weight_bits: int, order: Order) -> npt.NDArray[np.int64]:

@@ -244,21 +244,21 @@ def _low_digits(section: _Section, columns: _Columns, low: int, shape: GroupShap
     for i in range(len(section.edges)):
         # (outputs, signs, digits): which columns there are.
         occurs = (columns.bits[:, i].T[:, :, None] >> firsts & shape.coding.highest) > 0
-        which, side, digit = np.nonzero(occurs)
-        by_offset = columns.by_offset[i][which]
+        outputs, side, digit = np.nonzero(occurs)
+        by_offset = columns.by_offset[i][outputs]
         signs = np.where(by_offset, 0, 1 - 2 * side).astype(np.int8)
         positions = firsts[digit].astype(np.uint8)
         # Pairs of low digits end where the top digits begin.
         widths = np.where(by_offset, bits, np.minimum(bits, low - positions.astype(np.int64)))
         masks = ((1 << widths) - 1).astype(np.uint8)
-        begins = np.diff(which, prepend=-1) > 0
+        begins = np.diff(outputs, prepend=-1) > 0
         rows = slice(limits[i], limits[i + 1])
-        for first in range(0, len(which), shape.columns):
+        for first in range(0, len(outputs), shape.columns):
             here = slice(first, first + shape.columns)
-            corrected = which[here][begins[here] & by_offset[here]]
+            corrected = outputs[here][begins[here] & by_offset[here]]
             yield Digits(
-                section.matrix, section.rows[rows], section.shifts[rows], section.outputs[which[here]].astype(np.int32),
-                signs[here], positions[here], masks[here], low, columns.offset[i][which[here]],
+                section.matrix, section.rows[rows], section.shifts[rows], section.outputs[outputs[here]].astype(np.int32),
+                signs[here], positions[here], masks[here], low, columns.offset[i][outputs[here]],
                 (section.outputs[corrected].astype(np.int32), columns.offset[i][corrected]),
             )  # fmt: skip
 

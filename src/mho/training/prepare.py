@@ -140,18 +140,18 @@ def _calibrate_inputs(model: nn.Module, layers: list[CrossbarLayer], arguments: 
 def _calibrate_adcs(model: nn.Module, layers: list[CrossbarLayer], arguments: tuple[Any, ...]) -> None:
     """Take the percentile of the magnitudes of each layer's sums, layer by layer, so that each sees what the ones before give."""
     for layer in layers:
-        kept: list[Tensor] = []
+        samples: list[Tensor] = []
 
-        def look(sums: Tensor, kept: list[Tensor] = kept) -> None:
+        def look(sums: Tensor, samples: list[Tensor] = samples) -> None:
             flat = sums.detach().abs().transpose(0, 3).flatten(1)
-            kept.append(flat[:, :: max(1, flat.shape[1] // SAMPLED)])
+            samples.append(flat[:, :: max(1, flat.shape[1] // SAMPLED)])
 
         layer.observe = look
         try:
             _run(model, arguments)
         finally:
             layer.observe = None
-        values = torch.cat(kept, dim=1).double().cpu().numpy()
+        values = torch.cat(samples, dim=1).double().cpu().numpy()
         adc = layer.chain.analog.adc
         percentiles = np.percentile(values, adc.share, axis=1 if adc.per == "slice" else None)
         limits = np.broadcast_to(np.maximum(percentiles, np.finfo(np.float32).tiny), (layer.chain.sensing.slices,))

@@ -277,9 +277,9 @@ class TorchKernel(Kernel):
             digits = torch.bitwise_and(torch.bitwise_right_shift(windows, step * self.dac_bits), 2**self.dac_bits - 1)
             sums = (digits.to(torch.float64) @ weights).to(torch.float32)
             wanted = torch.round(sums * self.gains + self.offsets)
-            kept = wanted.clamp(low, high)
-            clipped += int((wanted != kept).sum())
-            total += kept.to(torch.float64) * 2.0 ** (step * self.dac_bits)
+            step_codes = wanted.clamp(low, high)
+            clipped += int((wanted != step_codes).sum())
+            total += step_codes.to(torch.float64) * 2.0 ** (step * self.dac_bits)
         self._collect(total.cpu().numpy(), x, out)
         return clipped
 

@@ -94,5 +94,5 @@ class Sensing:
         source = np.random.SeedSequence(self.analog.seed, spawn_key=(ADC_ERRORS, group))
         draws = np.random.Generator(np.random.Philox(source)).standard_normal((2, arrays, adcs))
         array, place = np.divmod(columns[:, None], per_array)
-        which = (place * self.slices + np.arange(self.slices)) * adcs // (per_array * self.slices)
-        return 1.0 + adc.gain_error * draws[0, array, which], adc.offset_error * draws[1, array, which]
+        converter = (place * self.slices + np.arange(self.slices)) * adcs // (per_array * self.slices)
+        return 1.0 + adc.gain_error * draws[0, array, converter], adc.offset_error * draws[1, array, converter]

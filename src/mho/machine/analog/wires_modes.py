@@ -86,7 +86,7 @@ def approximate(conductances: Floats, wiring: Wiring) -> tuple[Floats, float]:
     first, second = whitened(words), whitened(bits)
     x = first.T @ between.reshape(k * m, k * m) @ second
     block = first @ x @ np.linalg.inv(np.eye(second.shape[1]) - x.T @ x) @ second.T
-    given = np.matmul(alpha * down, psi).transpose(1, 0, 2).reshape(rows, k * m)
-    taken = np.matmul(phi.T, beta * across).transpose(2, 1, 0).reshape(columns, k * m)
-    answer += given @ (taken @ block).T
+    row_factors = np.matmul(alpha * down, psi).transpose(1, 0, 2).reshape(rows, k * m)
+    column_factors = np.matmul(phi.T, beta * across).transpose(2, 1, 0).reshape(columns, k * m)
+    answer += row_factors @ (column_factors @ block).T
     return answer, load

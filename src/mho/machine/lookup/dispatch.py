@@ -45,17 +45,17 @@ def _activations(place: Ints, height: int, most: int) -> tuple[Ints, Ints]:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _copies(batches: Ints, starts: Ints, groups: Places, first: Ints, seconds: Times, instances: Places) -> None:
     """Choose the copy of each activation."""
-    given = np.zeros(first[-1], dtype=np.float64)
+    busy_s = np.zeros(first[-1], dtype=np.float64)
     for b in range(len(batches) - 1):
         for a in range(batches[b], batches[b + 1]):
             best = first[groups[a]]
             for instance in range(best + 1, first[groups[a] + 1]):
-                if given[instance] < given[best]:
+                if busy_s[instance] < busy_s[best]:
                     best = instance
-            given[best] += seconds[starts[a + 1] - starts[a]]
+            busy_s[best] += seconds[starts[a + 1] - starts[a]]
             instances[a] = best
         for a in range(batches[b], batches[b + 1]):
-            given[instances[a]] = 0.0
+            busy_s[instances[a]] = 0.0
 
 
 def dispatch(trace: Trace, seats: Seats, reading: Reading, batch: int) -> Lookups:

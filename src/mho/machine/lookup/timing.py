@@ -335,14 +335,14 @@ def _run(work: Activations, parts: Parts, run_times: RunTimes) -> int:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _bounds(batches: Ints, sizes: Ints, groups: Places, copies: Places, seconds: Times, bounds: Times) -> None:
     """Fill in the time of the busiest group of each batch, its copies sharing the work evenly, and the longest activation's."""
-    given = np.zeros(len(copies), dtype=np.float64)
+    busy_s = np.zeros(len(copies), dtype=np.float64)
     for b in range(len(batches) - 1):
         for a in range(batches[b], batches[b + 1]):
-            given[groups[a]] += seconds[sizes[a]]
+            busy_s[groups[a]] += seconds[sizes[a]]
         for a in range(batches[b], batches[b + 1]):
-            bounds[b] = max(bounds[b], given[groups[a]] / copies[groups[a]], seconds[sizes[a]])
+            bounds[b] = max(bounds[b], busy_s[groups[a]] / copies[groups[a]], seconds[sizes[a]])
         for a in range(batches[b], batches[b + 1]):
-            given[groups[a]] = 0.0
+            busy_s[groups[a]] = 0.0
 
 
 def time_lookups(lookups: Lookups) -> BatchTimes:

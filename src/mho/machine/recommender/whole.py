@@ -189,15 +189,15 @@ def run_whole(
     check_batch(trace, batch)
     say("serving the look-ups")
     service = serve(trace, layout, chip, dimension=recommender.sizes.dimension, batch=batch, placed=placed)
-    left = chip.tiles - service.seats.tiles
-    if left < 1:
+    tiles = chip.tiles - service.seats.tiles
+    if tiles < 1:
         raise MappingError(
             f"the tables take all {chip.tiles} tiles of chip {chip.name!r}; none is left for the dense part"
         )
-    rest = chip.override({"tiles": left}, source="tiles that the tables leave", name=f"{chip.name} (dense part)")
+    remainder = chip.override({"tiles": tiles}, source="tiles that the tables leave", name=f"{chip.name} (dense part)")
     say("compiling the dense part")
     dense = recommender.for_batch(batch)
-    program = compiling(dense, rest)
+    program = compiling(dense, remainder)
     text = None
     if verified:
         say("executing look-ups and dense part, and the integer reference")

@@ -73,10 +73,10 @@ def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
     loss = np.bincount(group[order[least]], weights=counts[order[least]], minlength=layout.groups)
     chosen = np.sort(np.argsort(loss, kind="stable")[: -(-runs * run // share)])
     # Those give up their rows that are looked up least, and all groups their idle ones.
-    given = np.zeros(layout.rows, dtype=np.bool_)
-    given[order] = (least & np.isin(group[order], chosen)) | (counts[order] == 0)
-    free = np.bincount(group[given], minlength=layout.groups)
-    new = np.where(given, -1, group)
+    given_up = np.zeros(layout.rows, dtype=np.bool_)
+    given_up[order] = (least & np.isin(group[order], chosen)) | (counts[order] == 0)
+    free = np.bincount(group[given_up], minlength=layout.groups)
+    new = np.where(given_up, -1, group)
     turn = 0
     for low in range(0, len(idle), run):
         rows = idle[low : low + run]
@@ -89,11 +89,11 @@ def scatter(layout: Layout, history: Trace, run: int = RUN) -> Layout:
             else:
                 # Nowhere is room for the whole run: where there is most.
                 place = int(free.argmax())
-            seated, rows = rows[: free[place]], rows[free[place] :]
-            new[seated] = place
-            free[place] -= len(seated)
+            fitting, rows = rows[: free[place]], rows[free[place] :]
+            new[fitting] = place
+            free[place] -= len(fitting)
     # Rows that were given up stay where they were as far as there is room left, the most frequent first.
-    cold = np.flatnonzero(given & (counts > 0))
+    cold = np.flatnonzero(given_up & (counts > 0))
     cold = cold[np.lexsort((cold, -counts[cold], group[cold]))]
     among = np.arange(len(cold)) - np.searchsorted(group[cold], group[cold])
     stay = among < free[group[cold]]

@@ -47,8 +47,8 @@ def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None = N
     """
 
     def build(arrays: Arrays, about: dict[str, Any]) -> Training:
-        given = [data.seed, int(data.unseen.sum()), list(data.rows)]
-        if [about["seed"], about["unseen"], about["rows"]] != given:
+        expected = [data.seed, int(data.unseen.sum()), list(data.rows)]
+        if [about["seed"], about["unseen"], about["rows"]] != expected:
             raise WeightError(f"trained on other data ({about['data']}, seed {about['seed']}), not on {data.origin}")
         settings = Settings.of(about["settings"])
         training = Training(data, settings if epochs is None else replace(settings, epochs=epochs))
