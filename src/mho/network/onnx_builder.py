@@ -119,7 +119,7 @@ class OnnxBuilder(Builder):
         super().__init__()
         self.constants: dict[str, AnyArray] = {}
         self.stated: dict[str, Stated] = {}
-        self.given: dict[str, Stated] = {}
+        self.input_codes: dict[str, Stated] = {}
         self.wide: dict[str, str] = {}
 
     def array(self, value: Value) -> Array:

@@ -90,7 +90,7 @@ class Stated:
         if np.any(scale == 0) and not (self.low <= self.zero.min() and self.zero.max() <= self.high):
             raise NetworkError("a scale is 0")
         wide = np.where(scale < 0, self.low + self.high - wide, np.where(scale == 0, zero, wide))
-        return Array.of(np.asarray(wide).astype(_held(self.low, self.high)), self.affine)
+        return Array.of(np.asarray(wide).astype(_integer_type(self.low, self.high)), self.affine)
 
     def integers(self, reals: AnyArray) -> AnyArray:
         """Round to the nearest integers, halves to even, and saturate, as QuantizeLinear is defined (in float32)."""
@@ -99,7 +99,7 @@ class Stated:
             ratio = np.rint(reals.astype(np.float32) / scale.astype(np.float32))
         if np.isnan(ratio).any():
             raise NetworkError("a value that is not a number cannot be quantised")
-        return np.asarray(np.clip(ratio + zero, self.low, self.high)).astype(_held(self.low, self.high))
+        return np.asarray(np.clip(ratio + zero, self.low, self.high)).astype(_integer_type(self.low, self.high))
 
     def along(self, values: AnyArray, rank: int) -> AnyArray:
         """Arrange scales or zero points so that they broadcast along their axis."""
@@ -118,7 +118,7 @@ class Stated:
         )
 
 
-def _held(low: int, high: int) -> str:
+def _integer_type(low: int, high: int) -> str:
     """Return the smallest type of numpy's that holds all integers."""
     return next(
         kind for kind in ("int8", "uint8", "int16", "uint16", "int32", "int64")

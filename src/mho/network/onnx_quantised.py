@@ -55,7 +55,7 @@ def reals(builder: OnnxBuilder, value: Value, scale: AnyArray | None, zero: AnyA
     kind = source.type if isinstance(source, Input) else builder.types[value]
     stated = Stated.of(scale, zero, kind, builder.shape(value), axis)
     if isinstance(source, Input) and stated.coded and source.type in ("int8", "uint8"):
-        earlier = builder.given.setdefault(source.name, stated)
+        earlier = builder.input_codes.setdefault(source.name, stated)
         if not stated.same(earlier):
             raise NetworkError(f"input {source.name!r} is read with two different codes")
         if stated.scale <= 0:

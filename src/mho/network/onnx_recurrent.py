@@ -81,7 +81,7 @@ def _of(array: Array, direction: int) -> Array:
     return Array(array.shape[1:], None if array.values is None else array.values[direction], code)
 
 
-def _parted(array: Array, count: int) -> list[Array]:
+def _split_rows(array: Array, count: int) -> list[Array]:
     """Split an array into equal runs of rows."""
     size = array.shape[0] // count
     return [rows(array, place * size, (place + 1) * size) for place in range(count)]
@@ -106,13 +106,13 @@ def _cells(builder: OnnxBuilder, node: Node, directions: int) -> list[RecurrentC
             raise NetworkError(f"{name} has shape {array.shape}; {directions} directions of {size} need {shapes[name]}")
     cells: list[RecurrentCell] = []
     for direction in range(directions):
-        biases = (None, None) if bias is None else _parted(_of(bias, direction), 2)
+        biases = (None, None) if bias is None else _split_rows(_of(bias, direction), 2)
         arguments: dict[str, Any] = {
             "builder": builder, "inputs": _of(weight, direction), "hidden": _of(hidden, direction), "order": order,
             "input_bias": biases[0], "hidden_bias": biases[1], "functions": functions[direction], "clip": clip,
         }  # fmt: skip
         if node.operator == "LSTM":
-            parts = () if peepholes is None else _parted(_of(peepholes, direction), len(PEEPHOLES))
+            parts = () if peepholes is None else _split_rows(_of(peepholes, direction), len(PEEPHOLES))
             by_gate = dict(zip(PEEPHOLES, parts, strict=False))
             cells.append(Lstm(**arguments, peepholes=by_gate, coupled=bool(node.attributes.get("input_forget", 0))))
         elif node.operator == "GRU":

@@ -102,9 +102,9 @@ def load_samples(path: str | Path, network: Network, *, key: str | Mapping[str, 
     input, where several arrays do and none bears its name, and where one array is named for two.
     """
     arrays = Npz(Path(path), NetworkError)
-    names = _assigned(path, network, arrays, _named(path, network, arrays, key))
+    names = _assigned(path, network, arrays, _requested(path, network, arrays, key))
     labels = next((arrays[name] for name in LABELS if name in arrays and name not in names.values()), None)
-    inputs = tuple(_brought(path, network, layer, arrays, names[layer.name]) for layer in network.inputs)
+    inputs = tuple(_read_input(path, network, layer, arrays, names[layer.name]) for layer in network.inputs)
     lengths = [len(array) for array in (*inputs, *(() if labels is None else (np.atleast_1d(labels),)))]
     if len(set(lengths)) > 1:
         raise NetworkError(f"{path}: inputs and labels differ in their number of samples: {lengths}")
@@ -130,7 +130,7 @@ def read_keys(words: Sequence[str], network: Network) -> dict[str, str]:
     return keys
 
 
-def _named(path: str | Path, network: Network, arrays: Npz, key: str | Mapping[str, str] | None) -> dict[str, str]:
+def _requested(path: str | Path, network: Network, arrays: Npz, key: str | Mapping[str, str] | None) -> dict[str, str]:
     """Return the arrays that are asked for by input, or bear an input's name."""
     inputs = [layer.name for layer in network.inputs]
     if isinstance(key, str):
@@ -189,7 +189,7 @@ def _layout(header: Header, layer: Input) -> str:
     return "none" if expected == (1, *shape) else ""
 
 
-def _brought(path: str | Path, network: Network, layer: Input, arrays: Npz, name: str) -> AnyArray:
+def _read_input(path: str | Path, network: Network, layer: Input, arrays: Npz, name: str) -> AnyArray:
     """Read an input's array and bring it into the input's layout."""
     layout = _layout(arrays.headers[name], layer)
     if not layout:

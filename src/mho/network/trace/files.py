@@ -92,7 +92,7 @@ def _surveyed(
         pieces = source.pieces(block)
         if sink is not None:
             sink.clear()
-            pieces = _kept(pieces, sink)
+            pieces = _collected(pieces, sink)
         try:
             tables = survey(pieces, known, compact=compact or text, file=str(source.path))
             if sink is not None or isinstance(source, LineFile):
@@ -108,7 +108,7 @@ def _surveyed(
             return source, tables
 
 
-def _kept(pieces: Iterator[Piece], sink: list[Piece]) -> Iterator[Piece]:
+def _collected(pieces: Iterator[Piece], sink: list[Piece]) -> Iterator[Piece]:
     for piece in pieces:
         sink.append(piece)
         yield piece

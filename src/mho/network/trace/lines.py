@@ -91,9 +91,9 @@ class LineFile:
         """Return what the file says of its tables: their names, where each is a column; and what was guessed of its form."""
         with self._refusing():
             names = () if self.options.basket else self.chosen.names
-            return KnownTables(names=names, origin=f"{self.path.name}{self._told()}")
+            return KnownTables(names=names, origin=f"{self.path.name}{self._notes()}")
 
-    def _told(self) -> str:
+    def _notes(self) -> str:
         """Say what was guessed or done, in brackets; nothing of a file that is as docs/trace.md describes it."""
         notes = []
         if not self.parquet:

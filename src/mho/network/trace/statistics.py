@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mho.errors import TraceError
 from mho.network.trace.cooccurrence import Cooccurrence, cooccurrence
 from mho.network.trace.filters import row_counts
-from mho.network.trace.pieces import sorted_distinct
+from mho.network.trace.pieces import Integers, sorted_distinct
 from mho.network.trace.power_law import PowerLaw, fit
 from mho.network.trace.trace import Trace
 
@@ -92,7 +92,7 @@ class _Gathered:
     repeats: int = 0
     last_query: int | None = None
     stride: int = 1
-    kept: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]] = field(default_factory=list)
+    samples: list[tuple[Integers, Integers, npt.NDArray[np.int32]]] = field(default_factory=list)
 
     def add(self, trace: Trace) -> None:
         self.counts += row_counts(trace)
@@ -105,14 +105,14 @@ class _Gathered:
         self.repeats += _repeats(trace)
         numbers = np.arange(self.bags, self.bags + trace.bags)
         self.bags += trace.bags
-        self.kept.append(_every(self.stride, numbers, trace.lengths, trace.flat))
-        while sum(len(sample[2]) for sample in self.kept) > KEPT_LOOKUPS:
+        self.samples.append(_sampled(self.stride, numbers, trace.lengths, trace.flat))
+        while sum(len(sample[2]) for sample in self.samples) > KEPT_LOOKUPS:
             # The bags kept are those whose number the stride divides, so that they do not depend on the chunks.
             self.stride *= 2
-            self.kept = [_every(self.stride, *sample) for sample in self.kept]
+            self.samples = [_sampled(self.stride, *sample) for sample in self.samples]
 
 
-def _every(
+def _sampled(
     stride: int, numbers: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], flat: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     chosen = numbers % stride == 0
@@ -151,8 +151,8 @@ def _statistics(first: Trace, gathered: _Gathered, seed: int) -> Statistics:
     values, number = np.unique(used, return_counts=True)
     below = np.cumsum(gathered.lengths)
     percentiles = {percent: int(np.searchsorted(below, percent / 100 * gathered.bags)) for percent in PERCENTILES}
-    lengths = np.concatenate([sample[1] for sample in gathered.kept])
-    flat = np.concatenate([sample[2] for sample in gathered.kept])
+    lengths = np.concatenate([sample[1] for sample in gathered.samples])
+    flat = np.concatenate([sample[2] for sample in gathered.samples])
     return Statistics(
         origin=first.origin,
         synthetic=first.synthetic,

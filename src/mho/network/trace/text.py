@@ -74,10 +74,10 @@ class Form:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file whose lines are records of fields, gzip-compressed or not; `wanted`: what is told of its form."""
+    """A text file whose lines are records of fields, gzip-compressed or not; `options`: what is told of its form."""
 
     path: Path
-    wanted: LineOptions
+    options: LineOptions
 
     @cached_property
     def zipped(self) -> bool:
@@ -117,7 +117,8 @@ class TextFile:
         lines = [line for line in self._head if line.strip()][:HEAD_LINES]
         separator = self._separator(lines)
         fields = [split(line, separator) for line in lines]
-        header = not self.wanted.basket and self._header(fields) if self.wanted.header is None else self.wanted.header
+        header = self.options.header
+        header = not self.options.basket and self._header(fields) if header is None else header
         data = fields[1:] if header else fields
         # Lines that all end in a separator have a field more than their header, and nothing in it.
         trailing = bool(data) and header and all(len(line) == len(fields[0]) + 1 and not line[-1] for line in data)
@@ -127,15 +128,15 @@ class TextFile:
         return Form(separator, tuple(name.strip() for name in names), header, blank + header, ragged)
 
     def _separator(self, lines: Sequence[str]) -> str:
-        if self.wanted.separator is not None:
-            return separator_of(self.wanted.separator, str(self.path))
+        if self.options.separator is not None:
+            return separator_of(self.options.separator, str(self.path))
         usual = "\t" if ".tsv" in self.path.suffixes else "," if ".csv" in self.path.suffixes else None
         candidates = sorted(SEPARATORS, key=lambda mark: mark != usual)
-        if self.wanted.basket:
+        if self.options.basket:
             uses = {mark: sum(mark in line.strip() for line in lines) for mark in candidates[:-1]}
             best = max(uses, key=lambda mark: uses[mark])
             return best if uses[best] else " "
-        names = {name for name in self.wanted.names() if not name.isdecimal()} or {"query", "row"}
+        names = {name for name in self.options.names() if not name.isdecimal()} or {"query", "row"}
         widths = {mark: [len(split(line, mark)) for line in lines] for mark in candidates}
         for mark in candidates:
             if names <= {name.strip() for name in split(lines[0], mark)}:
@@ -149,7 +150,7 @@ class TextFile:
     def _header(self, fields: Sequence[Sequence[str]]) -> bool:
         """Tell whether the first line names columns."""
         first, rest = [field.strip() for field in fields[0]], fields[1:]
-        requested = self.wanted.names()
+        requested = self.options.names()
         if any(not name.isdecimal() and not re.fullmatch(r"[\d,-]+", name) for name in requested):
             return True
         if not requested and {"query", "row"} <= set(first):
