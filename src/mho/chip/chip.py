@@ -335,7 +335,7 @@ class Chip(Shown):
         return 0.0 if self.write_latency == "actual" else self.array_write_time_s
 
     def write_time_s(self, steps: int) -> float:
-        """Time to write an array whose rows take `steps` level steps in all: of each row the slowest cell in each phase.
+        """Return the time in s to write an array whose rows take `steps` level steps: of each row the slowest cell in each phase.
 
         ARAS section III-B. All rows at full range in each phase take array_write_time_s, and no array takes longer.
         """

@@ -58,7 +58,7 @@ class Coding:
 
     @property
     def signed(self) -> bool:
-        """Whether cells hold the code less half its range."""
+        """True if cells hold the code less half its range."""
         return self.name in ("differential", "twos_complement")
 
     @property
@@ -68,12 +68,12 @@ class Coding:
 
     @property
     def pairs(self) -> bool:
-        """Whether cells 2k and 2k + 1 of a weight are a pair, a positive and a negative one that are converted at once."""
+        """True if cells 2k and 2k + 1 of a weight are a pair, a positive and a negative one that are converted at once."""
         return self.name == "differential"
 
     @property
     def inverts(self) -> bool:
-        """Whether columns of cells may be stored inverted, so that each array has a unit column."""
+        """True if columns of cells may be stored inverted, so that each array has a unit column."""
         return self.name == "flipped"
 
     @property
@@ -82,7 +82,7 @@ class Coding:
         return int(self.inverts)
 
     def conversions(self, columns: int) -> int:
-        """Conversions that an array of so many columns of weights needs in an input-bit step."""
+        """Return the conversions that an array of so many columns of weights needs in an input-bit step."""
         return -(-columns // 2) if self.pairs else columns + self.unit_columns
 
     def fullest(self, rows: int, driven: int | None = None) -> int:
@@ -100,12 +100,12 @@ class Coding:
 
     @property
     def movable(self) -> bool:
-        """Whether the cells of a weight are alike, digits of its code that fill them, so that they may change places."""
+        """True if the cells of a weight are alike, digits of its code that fill them, so that they may change places."""
         return self.name == "offset" and self.weight_bits % self.cell_bits == 0
 
     @property
     def low_digit(self) -> bool:
-        """Whether the least significant cell of a weight is to hold the lowest digit of its code."""
+        """True if the least significant cell of a weight is to hold the lowest digit of its code."""
         return bool((self.table[:, -1] == np.arange(len(self.table)) % (self.highest + 1)).all())
 
     @cached_property

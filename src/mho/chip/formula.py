@@ -32,7 +32,7 @@ def adc_survey_energy(
     log_bits_slope: float,
     log_residual: float,
 ) -> float:
-    """Energy per conversion in J of a survey-best ADC (Andrulis et al., arXiv 2404.06553).
+    """Return the energy per conversion in J of a survey-best ADC (Andrulis et al., arXiv 2404.06553).
 
     The Schreier figure of merit (dB) is bounded by a line in ln(rate) and by one in the resolution; with the
     signal-to-noise ratio of an ideal quantiser it gives an energy, corrected by a regression on node (nm) and
@@ -58,7 +58,7 @@ def adc_survey_area(
     log_rate_slope: float,
     log_energy_slope: float,
 ) -> float:
-    """Area in m2 of a survey-best ADC from node, rate and energy per conversion (regression in nm, Hz, pJ,
+    """Return the area in m2 of a survey-best ADC from node, rate and energy per conversion (regression in nm, Hz, pJ,
     um2).
     """
     logarithm = (
@@ -80,13 +80,13 @@ def sar_conversion(
     column_slope: float,
     time_per_step: float,
 ) -> float:
-    """Energy per conversion in J of NeuroSim's SAR ADC: power(bits, column resistance) for bits + 1 steps."""
+    """Return the energy per conversion in J of NeuroSim's SAR ADC: power(bits, column resistance) for bits + 1 steps."""
     power = power_per_bit * bits + power_offset + power_column * math.exp(column_slope * math.log10(column_resistance))
     return power * (bits + 1) * time_per_step
 
 
 def write_pulse(*, voltage: float, on_conductance: float, off_conductance: float, pulse_s: float) -> float:
-    """Mean energy in J of one programming pulse of one cell: V^2 (G_on + G_off) / 2 t (NeuroSim, conduction
+    """Return the mean energy in J of one programming pulse of one cell: V^2 (G_on + G_off) / 2 t (NeuroSim, conduction
     part).
     """
     return voltage**2 * (on_conductance + off_conductance) / 2 * pulse_s
@@ -102,12 +102,12 @@ def array_read(
     read_time: float,
     active_rows: float,
 ) -> float:
-    """Energy in J of one step: a fraction `active_rows` of the rows driven, cells at mean conductance."""
+    """Return the energy in J of one step: a fraction `active_rows` of the rows driven, cells at mean conductance."""
     return active_rows * rows * columns * voltage**2 * (on_conductance + off_conductance) / 2 * read_time
 
 
 def cell_area(*, rows: float, columns: float, width_features: float, height_features: float, node: float) -> float:
-    """Area in m2 of the cells of an array, each width x height in units of the feature size."""
+    """Return the area in m2 of the cells of an array, each width x height in units of the feature size."""
     return rows * columns * width_features * height_features * node**2
 
 

@@ -50,18 +50,18 @@ def _steps(chip: Chip) -> float:
 
 
 def _conversions(chip: Chip) -> float:
-    """Conversions per second of one ADC: of those of a step it makes its share, rounded up."""
+    """Return the conversions per second of one ADC: of those of a step it makes its share, rounded up."""
     return math.ceil(chip.conversions_per_step / chip.array.adcs) / chip.step_time_s
 
 
 def _group_sums(chip: Chip) -> float:
-    """Partial sums per second that the groups of a tile deliver when all compute."""
+    """Return the partial sums per second that the groups of a tile deliver when all compute."""
     return chip.tile.groups * chip.group_columns / chip.window_time_s
 
 
 def _accumulators(chip: Chip) -> int:
-    """Adders that keep up with all groups of a tile. Where rows of tables are added up, a group delivers its sums each step, or as
-    often as its ADCs, where they switch, can read single cells.
+    """Return how many adders keep up with all groups of a tile. Where rows of tables are added up, a group delivers its sums
+    each step, or as often as its ADCs, where they switch, can read single cells.
     """
     if chip.lookup is None:
         time = exact(chip.window_time_s)
@@ -89,18 +89,18 @@ def _bytes(count: Callable[[Chip], int]) -> Callable[[Chip], Mapping[str, float]
 
 
 def _write_register_bytes(chip: Chip) -> int:
-    """Bytes of an array's write register: a signed level change for each cell of a row."""
+    """Return the bytes of an array's write register: a signed level change for each cell of a row."""
     return math.ceil(chip.array.columns * chip.write_bits_per_cell / 8)
 
 
 def _index_memory(chip: Chip) -> Mapping[str, float]:
-    """Bytes and port of a group's index memory; an access moves its longest entry, in whole bytes."""
+    """Return the bytes and the port of a group's index memory; an access moves its longest entry, in whole bytes."""
     entry = max(chip.sparse.row_bits, chip.sparse.column_bits) if chip.sparse else 0
     return {"bytes": chip.index_bytes, "bits": 8 * chip.index_bytes, "port_bits": 8 * math.ceil(entry / 8)}
 
 
 def _row_shift(chip: Chip) -> Mapping[str, float]:
-    """An input as long as the furthest shift makes it."""
+    """Return the width of an input, in bytes and in bits, that the furthest shift makes."""
     bits = chip.input_bits + (chip.sparse.most_shift if chip.sparse else 0)
     return {"bytes": math.ceil(bits / 8), "bits": bits}
 
@@ -110,7 +110,7 @@ def _tile_buffer(chip: Chip) -> Mapping[str, float]:
 
 
 def _port_rate(bits: Callable[[Chip], int]) -> Callable[[Chip], float]:
-    """Bytes per second through a port that moves its width every clock cycle."""
+    """Return the bytes per second through a port that moves its width every clock cycle."""
     return lambda chip: bits(chip) / 8 * chip.frequency_hz
 
 

@@ -183,7 +183,7 @@ class Npz(Mapping[str, AnyArray]):
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
+        """Yield the names."""
         return iter(self.headers)
 
     def __len__(self) -> int:

@@ -69,7 +69,7 @@ class Store:
         return key in self._records
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Go through the records, in the order in which their keys first came."""
+        """Yield the records, in the order in which their keys first came."""
         return iter(self._records.values())
 
     def get(self, key: str, fields: Sequence[str]) -> dict[str, Any] | None:

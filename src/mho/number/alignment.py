@@ -141,7 +141,7 @@ def _narrowed(matrix: QuantisedMatrix, cell_bits: int) -> tuple[QuantisedMatrix,
 
 
 def _nearest(codes: npt.NDArray[np.int32], levels: int, kept: int) -> npt.NDArray[np.int32]:
-    """The nearest codes whose lowest digit in base `levels` is below `kept`; halfway, to the even next digit."""
+    """Return the nearest codes whose lowest digit in base `levels` is below `kept`; halfway, to the even next digit."""
     digit = codes % levels
     below = codes - np.maximum(digit - (kept - 1), 0)
     above = codes - digit + levels
@@ -166,7 +166,7 @@ def _shifted(
 
 
 def _to_digit_zero(matrix: QuantisedMatrix, cell_bits: int) -> int:
-    """The smallest shift that brings the lowest digit of a layer's one zero point to 0; none where there are several."""
+    """Return the smallest shift that brings the lowest digit of a layer's one zero point to 0; none where there are several."""
     if matrix.zero.ndim:
         return 0
     levels = 1 << cell_bits
@@ -181,7 +181,7 @@ def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
 def skip_probability(
     first: npt.NDArray[Any], second: npt.NDArray[Any], *, cell_bits: int = 2, weight_bits: int = 8
 ) -> FloatArray:
-    """The probability that a cell keeps its level when independent weights `second` overwrite weights `first`.
+    """Return the probability that a cell keeps its level when independent weights `second` overwrite weights `first`.
 
     P_i = sum over levels v of P_first,i(v) * P_second,i(v) for each cell i of a weight (ARAS equation 3), where P(v) is the
     share of the codes whose i-th digit is v. `first` and `second` are codes of any shape, 0 to 2**weight_bits - 1. Returns

@@ -83,14 +83,14 @@ class QuantisedMatrix(Shown):
         return int(np.abs(self.centred).sum(axis=1, dtype=np.int64).max())
 
     def with_integers(self, integers: npt.NDArray[Any]) -> QuantisedMatrix:
-        """The same matrix with other integer weights, codes less a zero of 128: (groups, K, N), each -128 to 127."""
+        """Return the same matrix with other integer weights, codes less a zero of 128: (groups, K, N), each -128 to 127."""
         if integers.size and (integers.min() < -MIDDLE or integers.max() >= MIDDLE):
             raise NumberError(f"integer weights from {integers.min()} to {integers.max()} do not fit 8 bits and sign")
         codes = (integers.astype(np.int16) + MIDDLE).astype(np.uint8)
         return replace(self, codes=codes, zero=np.full(self.zero.shape, MIDDLE, dtype=np.int64))
 
     def real(self) -> FloatArray:
-        """The weights as real numbers, (groups, K, N)."""
+        """Return the weights as real numbers, (groups, K, N)."""
         return np.asarray(by_output(self.scale) * self.centred)
 
 
@@ -112,7 +112,7 @@ class QuantisedTable(Shown):
             raise NumberError(f"{self.code.scale.shape} scales along axis {axis} do not fit a table {self.codes.shape}")
 
     def real(self, indices: npt.NDArray[np.int64]) -> FloatArray:
-        """Rows by index, as real numbers: indices (...) give (..., features)."""
+        """Return rows by index, as real numbers: indices (...) give (..., features)."""
         scale, zero = self.code.scale, self.code.zero
         if self.code.axis == 0:
             scale, zero = scale[indices][..., None], zero[indices][..., None]
@@ -210,5 +210,5 @@ class QuantisedNetwork(Shown):
 
     @property
     def executable(self) -> bool:
-        """Whether every tensor that a matrix reads has a code."""
+        """True if every tensor that a matrix reads has a code."""
         return not self.uncoded

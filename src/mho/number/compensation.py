@@ -64,7 +64,7 @@ def rounded(
 
 
 def _factor(second: FloatArray, order: npt.NDArray[np.intp], damping: float) -> FloatArray:
-    """U (groups, K, K), upper triangular, with U' U = (H + damping)^-1, rows and columns of H in the given order."""
+    """Return U (groups, K, K), upper triangular, with U' U = (H + damping)^-1, rows and columns of H in the given order."""
     places = np.arange(order.shape[1])
     damped = second.copy()
     mean = np.diagonal(second, axis1=1, axis2=2).mean(axis=1)

@@ -54,7 +54,7 @@ class Grid:
 
     @classmethod
     def window(cls, bits: int, significant: int) -> Grid:
-        """Magnitudes whose set bits lie within `significant` consecutive places, 1 to bits - 1 (SME)."""
+        """Return the magnitudes whose set bits lie within `significant` consecutive places, 1 to bits - 1 (SME)."""
         _check_bits(bits)
         if not 1 <= significant <= bits - 1:
             raise NumberError(f"a window in weights of {bits} bits has 1 to {bits - 1} places, not {significant}")
@@ -64,19 +64,19 @@ class Grid:
 
     @classmethod
     def uniform(cls, bits: int) -> Grid:
-        """Every magnitude."""
+        """Return every magnitude."""
         _check_bits(bits)
         return cls(f"uniform:{bits}", bits, tuple(range(2 ** (bits - 1))))
 
     @classmethod
     def power_of_two(cls, bits: int) -> Grid:
-        """0 and the powers of two."""
+        """Return 0 and the powers of two."""
         _check_bits(bits)
         return cls(f"power-of-two:{bits}", bits, (0, *(1 << place for place in range(bits - 1))))
 
     @classmethod
     def additive_power_of_two(cls, bits: int, terms: int = 2) -> Grid:
-        """Sums of `terms` terms, each 0 or a power of two from a set of its own.
+        """Return the sums of `terms` terms, each 0 or a power of two from a set of its own.
 
         Term i takes the places i, i + terms, i + 2 terms and so on, counted from the most significant one down, as the powers
         of each term are in additive powers-of-two quantisation (Li, Dong, Wang, ICLR 2020, equation 5); there the number of
@@ -106,7 +106,7 @@ class Grid:
             raise OptionError(f"no grid {text!r}: {error}") from None
 
     def __str__(self) -> str:
-        """The name, from which `parse` makes the same grid."""
+        """Return the name, from which `parse` makes the same grid."""
         return self.name
 
     @property
@@ -136,8 +136,8 @@ class Grid:
         return bool(np.isin(np.abs(values), self.magnitudes).all())
 
     def shifted(self, top: int, shift: int) -> Grid:
-        """What is left of the grid where magnitudes are stored shifted right by `shift` in planes of which the top `top` are
-        squeezed out: multiples of 2^shift below 2^(bits - 1 - top + shift).
+        """Return what is left of the grid where magnitudes are stored shifted right by `shift` in planes of which the top
+        `top` are squeezed out: multiples of 2^shift below 2^(bits - 1 - top + shift).
 
         Raises NumberError unless 0 <= shift <= top <= bits - 2.
         """

@@ -42,7 +42,7 @@ class Moments:
             raise NumberError("moments are taken over at least one input vector")
 
     def spread(self, weights: FloatArray) -> FloatArray:
-        """Variances (groups, N) of the outputs of weights (groups, K, N) over the input vectors."""
+        """Return the variances (groups, N) of the outputs of weights (groups, K, N) over the input vectors."""
         second = (weights * np.matmul(self.second, weights)).sum(axis=1)
         mean = np.matmul(self.first[:, None, :], weights)[:, 0]
         return np.asarray(np.maximum(second - mean**2, 0.0))

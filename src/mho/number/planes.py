@@ -71,11 +71,11 @@ class Planes:
             raise OptionError(f"no planes {text!r}: {error}") from None
 
     def __str__(self) -> str:
-        """The name, from which `parse` makes the same."""
+        """Return the name, from which `parse` makes the same."""
         return f"planes:{self.planes:g}" + ("" if self.rows == 128 else f":{self.rows}")
 
     def blocks(self, K: int) -> int:
-        """Blocks of K rows."""
+        """Return how many blocks K rows make."""
         return -(-K // self.rows)
 
 
@@ -164,7 +164,7 @@ def allocated(errors: FloatArray, total: int) -> IntegerArray:
 
 
 def _parts(groups: int, K: int, N: int) -> list[tuple[slice, slice]]:
-    """Groups and outputs that are fitted at once."""
+    """Return the groups and outputs that are fitted at once."""
     wide = max(BLOCK // K, 1)
     high = max(wide // N, 1)
     return [
@@ -229,7 +229,7 @@ def _low(weights: FloatArray, squares: FloatArray, step: FloatArray, low: FloatA
 
 
 def _level(weights: FloatArray, step: FloatArray, low: FloatArray, top: FloatArray | int) -> FloatArray:
-    """The number of the nearest level of each weight, 0 to top."""
+    """Return the number of the nearest level of each weight, 0 to top."""
     level = weights - low[:, :, None]
     level /= step[:, :, None]
     np.rint(level, out=level)

@@ -121,7 +121,7 @@ def _matrices(network: Network, per_channel: bool, bits: int, symmetric: bool) -
 
 
 def _bias(layer: MatrixLayer) -> FloatArray | None:
-    """The bias of a matrix layer in real numbers, (groups, N)."""
+    """Return the bias of a matrix layer in real numbers, (groups, N)."""
     return None if layer.bias is None else layer.bias.real().reshape(layer.groups, layer.columns)
 
 

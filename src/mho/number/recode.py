@@ -290,7 +290,7 @@ class GridRounding:
 
 
 def _gain(wanted: FloatArray, reached: FloatArray) -> float:
-    """The factor, one for a layer, after which the variances of outputs add up to those wanted; both (groups, N)."""
+    """Return the factor, one for a layer, after which the variances of outputs add up to those wanted; both (groups, N)."""
     total = float(reached.sum())
     return float(np.clip(np.sqrt(wanted.sum() / total), 1 / GAIN, GAIN)) if total > 0 else 1.0
 

@@ -74,7 +74,7 @@ def per_output(layer: MatrixLayer, values: npt.NDArray[Any]) -> npt.NDArray[Any]
 def _scaled(
     acc: npt.NDArray[Any], scale: FloatArray, bias: FloatArray | None, out: FloatArray | None = None
 ) -> FloatArray:
-    """The order of operations that every path shares: one multiplication, then one addition."""
+    """Scale and shift in the order of operations that every path shares: one multiplication, then one addition."""
     real = np.asarray(np.multiply(acc, scale, out=out, dtype=np.float64))
     if bias is not None:
         real += bias
@@ -108,12 +108,12 @@ class Values:
                 self.put(layer.name, array.astype(np.float64, copy=False))
 
     def real(self, name: str) -> AnyArray:
-        """The tensor as real numbers, or as the integers or truths that it holds."""
+        """Return the tensor as real numbers, or as the integers or truths that it holds."""
         code = self.quantised.codes.get(name)
         return self.held[name] if code is None else decode(self.held[name], code)
 
     def codes(self, name: str) -> AnyArray:
-        """The tensor's codes; NumberError where it has none."""
+        """Return the tensor's codes. Raises NumberError where it has none."""
         if name not in self.quantised.codes:
             raise NumberError(f"tensor {name!r} of {self.quantised.network.name} is not stored as codes")
         return self.held[name]
@@ -177,7 +177,7 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
 
 
 def product(layer: MatrixProduct, values: Values) -> FloatArray:
-    """Product of two coded activations: exact integers (a - a zero) * (b - b zero) summed, then * (a scale
+    """Return the product of two coded activations: exact integers (a - a zero) * (b - b zero) summed, then * (a scale
     * b scale).
     """
     first, second = (values.quantised.codes.get(name) for name in layer.inputs)
@@ -193,12 +193,12 @@ def product(layer: MatrixProduct, values: Values) -> FloatArray:
 
 
 def _centred(codes: AnyArray, code: Affine, dtype: type[np.float32] | type[np.float64]) -> AnyArray:
-    """Codes less their zero, in row-major order."""
+    """Return codes less their zero, in row-major order."""
     return np.asarray(np.subtract(np.ascontiguousarray(codes), int(code.zero), dtype=dtype))
 
 
 def _reach(code: Affine) -> int:
-    """The largest |code - zero| of a code per tensor."""
+    """Return the largest |code - zero| of a code per tensor."""
     return max(int(code.zero) - code.low, code.high - int(code.zero), 1)
 
 

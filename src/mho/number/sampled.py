@@ -51,5 +51,5 @@ class Sampled:
 
     @property
     def has_values(self) -> bool:
-        """Whether the weights are known."""
+        """True if the weights are known."""
         return self.quantised is not None or self.net.has_values

@@ -96,7 +96,7 @@ def squeeze(
 
 
 def largest_of_tiles(magnitude: npt.NDArray[Any], tile: int) -> npt.NDArray[Any]:
-    """The largest magnitude of each row of each tile: (..., K, N) gives (..., K, tiles)."""
+    """Return the largest magnitude of each row of each tile: (..., K, N) gives (..., K, tiles)."""
     return np.asarray(np.maximum.reduceat(magnitude, np.arange(0, magnitude.shape[-1], tile), axis=-1))
 
 

@@ -91,7 +91,7 @@ def part(network: Network, arrays: Sequence[AnyArray], start: int, stop: int) ->
 
 
 def releases(network: Network, keep: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """For each layer, the tensors that no later layer reads and that are not kept. Fixed tensors are never
+    """Return for each layer the tensors that no later layer reads and that are not kept. Fixed tensors are never
     released.
     """
     staying = {*network.results, *keep, *fixed(network)}

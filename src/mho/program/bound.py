@@ -88,7 +88,7 @@ class Workload:
 
     @property
     def shares(self) -> bool:
-        """Whether any layers share blocks."""
+        """True if any layers share blocks."""
         return bool(np.any(self.owner != np.arange(len(self.blocks))))
 
     def different(self, first: int = 0) -> float:
@@ -133,7 +133,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
 
 
 def _fetched(layer: LayerMapping, chip: Chip) -> float:
-    """Bytes that must be fetched to write a layer once: what its cells change by, no more than its weights' own cells."""
+    """Return the bytes to be fetched to write a layer once: what its cells change by, no more than its weights' own cells."""
     cells = layer.blocks.occupied * layer.blocks.shape.cells
     return cells * chip.write_bits_per_cell / 8 + index_bytes(layer.blocks, (0, layer.count), chip)
 
@@ -189,7 +189,7 @@ def _replicated(need: Workload, count: int, other_s: float = 0.0) -> float:
 
 
 def _least_compute(need: Workload) -> FloatArray:
-    """For each layer a bound on its computing time: all groups share its block windows, none takes less than a window."""
+    """Return for each layer a bound on its computing time: all groups share its block windows, none takes less than a window."""
     return np.maximum(np.ceil(need.blocks * need.windows / need.groups), 1.0) * need.each_s
 
 

@@ -65,12 +65,12 @@ class InstructionColumns:
 
     @property
     def windows(self) -> Integers:
-        """How many windows an activation serves."""
+        """The number of windows that an activation serves."""
         return self.last_window - self.first_window
 
     @cached_property
     def group_counts(self) -> Integers:
-        """How many groups an instruction names."""
+        """The number of groups that an instruction names."""
         ends = np.concatenate([[0], np.cumsum(self.ranges[:, 1] - self.ranges[:, 0])])
         return np.diff(ends[self.range_starts])
 

@@ -97,7 +97,7 @@ def _places(orders: Orders, which: int, size: int) -> Places:
 
 @lru_cache(maxsize=64)
 def recoded(order: tuple[int, ...], bits: int) -> Codes:
-    """For each code the one that its cells show when digit k sits on cell order[k], shape (256,)."""
+    """Return for each code the one that its cells show when digit k sits on cell order[k], shape (256,)."""
     levels = Coding("offset", bits * len(order), bits).table.astype(np.int16)
     shifts = bits * (len(order) - 1 - np.array(order))
     codes: Codes = (levels << shifts).sum(axis=1).astype(np.uint8)

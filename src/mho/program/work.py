@@ -72,7 +72,7 @@ def _stored(network: Network) -> frozenset[str]:
 
 
 def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int:
-    """Bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else those of its type."""
+    """Return the bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else those of its type."""
     kind = network.types[layer.name]
     arrives = isinstance(layer, Input) and kind == REAL
     return layer.size * (1 if layer.name in coded or arrives else element_bytes(kind))
@@ -80,7 +80,7 @@ def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int
 
 @once
 def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
-    """Bytes of each tensor that lives in the buffer: codes, and integers and truths that vector layers read.
+    """Return the bytes of each tensor that lives in the buffer: codes, and integers and truths that vector layers read.
 
     Constants, what depends on no input, indices that only embeddings look up (they address main memory) and real numbers
     go past it; a view is where its tensor is.
@@ -101,30 +101,30 @@ def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
 
 
 def operand_width(network: Network, name: str) -> int:
-    """Bytes of an element that a layer reads from the buffer: 1 of codes and their views, those of its type of others."""
+    """Return the bytes of an element that a layer reads from the buffer: 1 for codes and their views, else those of its type."""
     kind = network.types[name]
     return 1 if kind == REAL else element_bytes(kind)
 
 
 def write_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:
-    """Bytes that writing a run of blocks fetches: level changes, cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a weight for
-    ARAS), and the index, if they have one, that says where their inputs come from and where their columns go.
+    """Return the bytes that writing a run of blocks fetches: level changes, cells x (cell bits + 1) / 8 (facts 1.2: 12 bits a
+    weight for ARAS), and the index, if they have one, that says where their inputs come from and where their columns go.
     """
     cells = blocks.totals(run).places * blocks.shape.cells
     return cells * chip.write_bits_per_cell / 8 + index_bytes(blocks, run, chip)
 
 
 def index_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:
-    """Bytes of the index of a run of blocks: an input and a shift for each row, an output, position and sign for each column."""
+    """Return the bytes of the index of a run of blocks: input and shift of each row, output, position and sign of each column."""
     if chip.sparse is None:
         return 0.0
     return blocks.index_bits(run, chip.sparse.index_bits, chip.sparse.shift_bits) / 8
 
 
 def order_bytes(orders: tuple[Orders, Orders, Orders], shape: GroupShape) -> float:
-    """Bytes of the orders of rows, columns and cells that come with a write: a number for each row, weight column and digit of
-    a block that is not in place, as wide as the rows of a group, its weight columns, or the cells of a weight ask for (ARAS: 7,
-    7 and 2 bits).
+    """Return the bytes of the orders of rows, columns and cells that come with a write: a number for each row, weight column and
+    digit of a block that is not in place, as wide as the rows of a group, its weight columns, or the cells of a weight ask for
+    (ARAS: 7, 7 and 2 bits).
     """
     sides = zip(orders, (shape.rows, shape.columns, shape.cells), strict=True)
     return sum(sum(map(len, order)) * (places - 1).bit_length() for order, places in sides) / 8
@@ -132,7 +132,7 @@ def order_bytes(orders: tuple[Orders, Orders, Orders], shape: GroupShape) -> flo
 
 @once
 def sources(network: Network) -> dict[str, int]:
-    """For each tensor the layer (its place in network.layers) whose values it shows: itself, or what it is a view of.
+    """Return for each tensor the layer (its place in network.layers) whose values it shows: itself, or what it is a view of.
 
     A layer that only moves values makes a view: it takes no room in the buffer.
     """

@@ -87,7 +87,7 @@ class Adaptive(Schedule):
 
     @property
     def draws(self) -> bool:
-        """Whether it searches."""
+        """True if it searches."""
         return self.effort != 0
 
     def plan(self, task: Task) -> InstructionBuilder:

@@ -152,7 +152,7 @@ class Annealer:
         self.value = self.at(start)
 
     def at(self, copies: Integers) -> float:
-        """Score given copies."""
+        """Return the score of given copies."""
         given = self.given
         seconds, placed = planned_end(
             given.blocks, given.windows, given.window_s, given.gap_s, copies, self.uses, self.fixed, *self.room

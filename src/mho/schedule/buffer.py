@@ -141,7 +141,7 @@ def _members(bits: int) -> Iterator[int]:
 
 
 def _after_in_sequence(stored: Sequence[StoredTensor]) -> tuple[int, ...]:
-    """For each tensor those whose last user comes before its maker, as bits, where layers run one after another."""
+    """Return for each tensor those whose last user comes before its maker, as bits, where layers run one after another."""
     by_end = sorted(range(len(stored)), key=lambda j: stored[j].users.bit_length())
     after, ended, passed = [], 0, 0
     for tensor in stored:

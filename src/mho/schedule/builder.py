@@ -102,7 +102,7 @@ class Task:
         return sum(user.windows for user in self.served[layer.index])
 
     def most_copies(self, layer: LayerMapping) -> int:
-        """The most copies that the blocks written for a layer may have.
+        """Return the most copies that the blocks written for a layer may have.
 
         Copies beyond the most windows of a layer have none to serve. Blocks that stay for several layers have one copy on a chip
         that does not hold the whole network: groups that copies fill would be missing for as long.
@@ -112,14 +112,14 @@ class Task:
 
     @cached_property
     def always_fed(self) -> bool:
-        """Whether the memory can feed level changes to all groups at once, as fast as the arrays allow."""
+        """True if the memory can feed level changes to all groups at once, as fast as the arrays allow."""
         chip = self.chip
         shape = self.mapping.shape
         cells = chip.groups * shape.rows * shape.columns * shape.cells
         return cells * chip.write_bits_per_cell / 8 <= chip.memory.bandwidth * chip.array_write_time_s
 
     def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:
-        """Bytes a second that blocks take from the memory while they are written as fast as the arrays allow."""
+        """Return the bytes a second that blocks take from the memory while they are written as fast as the arrays allow."""
         return write_bytes(layer.blocks, blocks, self.chip) / self.chip.array_write_time_s
 
     def write_estimate_s(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:

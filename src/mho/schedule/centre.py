@@ -178,7 +178,7 @@ class Centred(Alignment):
     centre: int = setting(default=CENTRES[0], least=0, most=HIGHEST, help="The mean that codes are shifted to.")
 
     def before(self, quantised: QuantisedNetwork, chip: Chip, strategy: Strategy) -> QuantisedNetwork:
-        """Shift the codes."""
+        """Return the network with its codes shifted."""
         return align(quantised, self.centre)
 
 

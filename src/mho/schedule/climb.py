@@ -33,7 +33,7 @@ class Climber:
 
     @property
     def done(self) -> bool:
-        """Whether effort or time is used up."""
+        """True if effort or time is used up."""
         return self.left <= 0 or self.expired()
 
     def _plan(self, copies: Copies) -> tuple[float, InstructionBuilder]:

@@ -104,7 +104,7 @@ class Bytes(_Quantising):
     symmetric: bool = setting(default=False, help=_SYMMETRIC)
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
-        """Quantise."""
+        """Return the quantised network."""
         return self.quantised(subject)
 
 
@@ -119,7 +119,7 @@ class OnGrid(_Quantising):
 
     @property
     def by_samples(self) -> bool:
-        """Whether weights are rounded by calibration samples."""
+        """True if weights are rounded by calibration samples."""
         return self.rounding != "nearest"
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
@@ -159,7 +159,7 @@ class UnderBudget(_Quantising):
 
     @property
     def by_samples(self) -> bool:
-        """Whether codings are chosen by calibration samples: always."""
+        """True: codings are always chosen by calibration samples."""
         return True
 
     def codings(self) -> tuple[tuple[Form, int], ...]:

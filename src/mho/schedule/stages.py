@@ -27,7 +27,7 @@ class Coding(Choice):
 
     @property
     def by_samples(self) -> bool:
-        """Whether it goes by calibration samples."""
+        """True if it goes by calibration samples."""
         return False
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
@@ -99,7 +99,7 @@ class Schedule(Choice):
 
     @property
     def draws(self) -> bool:
-        """Whether anything is drawn, so that a seed matters."""
+        """True if anything is drawn, so that a seed matters."""
         return False
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:

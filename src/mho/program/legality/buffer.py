@@ -21,7 +21,7 @@ def buffer_rules(facts: Facts) -> Iterator[Violation]:
 
 
 def _views(facts: Facts) -> dict[int, int]:
-    """For each layer the one whose stored values it shows: a layer that only moves values makes no tensor of its own."""
+    """Return for each layer the one whose stored values it shows: a layer that only moves values makes no tensor of its own."""
     shown: dict[int, int] = {}
     for i, layer in enumerate(facts.layers):
         shown[i] = shown[facts.place[layer.inputs[0]]] if layer.moves_only else i
@@ -29,7 +29,7 @@ def _views(facts: Facts) -> dict[int, int]:
 
 
 def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
-    """For each stored tensor the layers that read it, itself or through views (which are among them)."""
+    """Return for each stored tensor the layers that read it, itself or through views (which are among them)."""
     readers: dict[int, list[int]] = {}
     for i, layer in enumerate(facts.layers):
         for name in layer.inputs:
@@ -38,7 +38,7 @@ def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
 
 
 def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
-    """Each tensor that is stored as codes has one place that is large enough."""
+    """Check that each tensor that is stored as codes has one place that is large enough."""
     banks = facts.program.chip.buffer.banks
     sizes = buffer_bytes(facts.program.network, coded_tensors(facts.program.network, facts.program.quantised))
     needed = {i for i, layer in enumerate(facts.layers) if layer.name in sizes}
@@ -63,7 +63,7 @@ def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
 
 
 def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
-    """Each layer that reads a spilled tensor waits for a load of its own, after the store."""
+    """Check that each layer that reads a spilled tensor waits for a load of its own, after the store."""
     if not any(use.spilled for use in facts.program.buffers):
         return
     moved: dict[tuple[str, int, int], list[int]] = {}
@@ -95,7 +95,7 @@ def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
 
 
 def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
-    """A bank takes a tensor only when all that used the one before it has ended."""
+    """Check that a bank takes a tensor only when all that used the one before it has ended."""
     readers = _readers(facts, views)
     makers: dict[int, list[int]] = {}
     stores: dict[int, list[int]] = {}

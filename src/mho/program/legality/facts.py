@@ -48,7 +48,7 @@ class Facts:
 
     @cached_property
     def finishes(self) -> dict[int, list[int]]:
-        """For each layer the instructions that finish it: combine, vector, or the (first) load of an input."""
+        """Return for each layer the instructions that finish it: combine, vector, or the (first) load of an input."""
         finishers: dict[int, list[int]] = {}
         for i, instruction in enumerate(self.instructions):
             layer = self.layers[instruction.layer]

@@ -18,7 +18,7 @@ def flow_rules(facts: Facts) -> Iterator[Violation]:
 
 
 def _dependencies(facts: Facts) -> Iterator[Violation]:
-    """Layers start after those whose tensors they read, and finish once."""
+    """Check that layers start after those whose tensors they read, and finish once."""
     for index in facts.steps:
         count = len(facts.finishes.get(index, []))
         if count != 1:
@@ -33,7 +33,7 @@ def _dependencies(facts: Facts) -> Iterator[Violation]:
 
 
 def _layer_order(facts: Facts) -> Iterator[Violation]:
-    """On a sequential chip a layer runs only when the one before it, in the network's order, has finished."""
+    """Check that on a sequential chip a layer runs only when the one before it, in the network's order, has finished."""
     if facts.program.chip.spec.layer_order != "sequential":
         return
     running = [index for index in facts.steps if not isinstance(facts.layers[index], Input)]
@@ -46,7 +46,7 @@ def _layer_order(facts: Facts) -> Iterator[Violation]:
 
 
 def _transfers(facts: Facts) -> Iterator[Violation]:
-    """Inputs and looked-up rows are loaded whole, outputs stored whole, and nothing else crosses the memory but spills."""
+    """Check that inputs and looked-up rows are loaded whole, outputs stored whole, and only spills cross the memory beside them."""
     coded = coded_tensors(facts.program.network, facts.program.quantised)
     spilled = {use.layer: use.spilled for use in facts.program.buffers}
     moved: dict[tuple[str, int], list[int]] = {}

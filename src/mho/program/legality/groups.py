@@ -69,7 +69,7 @@ def _overlap(groups: Groups) -> bool:
 
 
 def _orders(facts: Facts, number: int, write: Write) -> Iterator[Violation]:
-    """Each row, each column and each digit of a block has a place of its own."""
+    """Check that each row, each column and each digit of a block has a place of its own."""
     chip, offered = facts.program.chip, facts.program.mapping.shape
     blocks, (first, _) = facts.program.mapping.located(write.blocks)
     rooms = {"rows": offered.rows, "columns": offered.columns, "cells": offered.cells}
@@ -104,7 +104,7 @@ def group_rules(facts: Facts) -> Iterator[Violation]:
 
 
 def _holding(facts: Facts) -> Iterator[Violation]:
-    """Every group holds what is read from it, and does one thing at a time."""
+    """Check that every group holds what is read from it, and does one thing at a time."""
     groups = HeldRanges()
     for i, instruction in enumerate(facts.instructions):
         if not isinstance(instruction, Write | Activate):
@@ -148,7 +148,7 @@ def _broken(
 
 
 def _serving(facts: Facts) -> Iterator[Violation]:
-    """Every window goes through every block exactly once, before the layer is combined."""
+    """Check that every window goes through every block exactly once, before the layer is combined."""
     served: dict[int, list[tuple[int, Activate]]] = {layer.index: [] for layer in facts.program.mapping.layers}
     for i, instruction in enumerate(facts.instructions):
         if isinstance(instruction, Activate):

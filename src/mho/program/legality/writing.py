@@ -9,7 +9,7 @@ from mho.program.program import Program
 
 
 def least_write_s(program: Program) -> dict[int, float]:
-    """For each write the least time in s that its cells take, with nobody else on the memory.
+    """Return for each write the least time in s that its cells take, with nobody else on the memory.
 
     Worst case: that of all rows at full range. Actual: of each row of an array its slowest cell in each phase (ARAS section
     III-B), summed over rows, the slowest array; an inference starts on the levels that the one before it left.
