@@ -183,7 +183,7 @@ def test_a_machine_that_steps_by_windows_agrees_bit_for_bit(build: Any) -> None:
             x = windows(layer, values.codes(layer.inputs[0]), int(x_code.zero)).astype(np.int64)
             acc = np.matmul(x - x_code.zero, matrix.centred.astype(np.int64))
             values.put(layer.name, complete(layer, matrix, x_code, assemble(layer, acc, 4)))
-        elif layer.name not in values.held:
+        elif layer.name not in values.arrays:
             vector_step(quantised, layer, values, 4)
     assert np.array_equal(values.real(net.outputs[0]), run_reference(quantised, given_)[net.outputs[0]])
 

@@ -149,21 +149,21 @@ class Costs:
     def energy_per_event(self) -> Mapping[str, float]:
         """Event of this chip to energy in J, by name."""
         energies: dict[str, float] = {}
-        for role, part in self.roles.items():
-            if part.per == "access":
+        for role, definition in self.roles.items():
+            if definition.per == "access":
                 read, write = self.byte_energies(role)
                 # The machine counts bytes in and out of a tile buffer together; each is written once and read
                 # once. An index is written once and read in every window.
                 by_event = {"global_buffer_read_byte": read, "global_buffer_write_byte": write, "index_byte": read}
-                energies |= {event: by_event.get(event, (read + write) / 2) for event in part.events}
+                energies |= {event: by_event.get(event, (read + write) / 2) for event in definition.events}
             else:
-                energies |= {event: self.figure(role, "energy") for event in part.events}
+                energies |= {event: self.figure(role, "energy") for event in definition.events}
         return MappingProxyType({event: energies[event] for event in sorted(energies)})
 
     @cached_property
     def event_component(self) -> Mapping[str, str]:
         """Event to role."""
-        return MappingProxyType({event: role for role, part in self.roles.items() for event in part.events})
+        return MappingProxyType({event: role for role, definition in self.roles.items() for event in definition.events})
 
     @cached_property
     def followers(self) -> Mapping[str, str]:

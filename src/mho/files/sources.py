@@ -68,8 +68,8 @@ def _taken(module: str) -> dict[str, tuple[str, str]]:
         return {}
     names = {}
     for source, several, one in _FROM.findall(_text(path)):
-        for part in re.sub(r"#.*", "", several or one).split(","):
-            name, _, alias = part.strip().partition(" as ")
+        for clause in re.sub(r"#.*", "", several or one).split(","):
+            name, _, alias = clause.strip().partition(" as ")
             if name:
                 names[alias or name] = (source, name)
     if path.name == "__init__.py":
@@ -91,13 +91,13 @@ def _defining(module: str, name: str) -> str:
     return module
 
 
-def _reached(parts: Sequence[str]) -> str:
+def _reached(names: Sequence[str]) -> str:
     """Return the module that defines what mho.PART.PART names: through packages as far as they go, then the name in the last."""
     module = _PACKAGE
-    for part in parts:
-        if _path(f"{module}.{part}") is None or part in _taken(module):
-            return _defining(module, part)
-        module = f"{module}.{part}"
+    for name in names:
+        if _path(f"{module}.{name}") is None or name in _taken(module):
+            return _defining(module, name)
+        module = f"{module}.{name}"
     return module
 
 

@@ -162,10 +162,10 @@ def _depths(content: Any) -> Iterator[int]:
     """Yield how deep each list and object lies, without recursion."""
     waiting = [(content, 1)]
     while waiting:
-        part, depth = waiting.pop()
-        if isinstance(part, list | dict):
+        node, depth = waiting.pop()
+        if isinstance(node, list | dict):
             yield depth
-            inner = part.values() if isinstance(part, dict) else part
+            inner = node.values() if isinstance(node, dict) else node
             waiting.extend((value, depth + 1) for value in inner if isinstance(value, list | dict))
 
 

@@ -72,17 +72,17 @@ def check_file(path: str | Path) -> None:
 def _write_beside(path: Path, fill: Fill) -> Path:
     """Write a new file in the folder of `path` and return its path; on failure (OSError, or what `fill` raises) nothing is left."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:SHOWN]}.", suffix=".part", dir=path.parent)
-    part = Path(name)
+    draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
             fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        part.chmod(_permissions(path))
+        draft.chmod(_permissions(path))
     except BaseException:
-        _remove(part)
+        _remove(draft)
         raise
-    return part
+    return draft
 
 
 def _permissions(path: Path) -> int:
@@ -115,21 +115,22 @@ def _write_all(fills: Mapping[Path, Fill]) -> None:
     """Write several files: all beside their places first, then each renamed into place."""
     for path in fills:
         refuse_others(path)
-    parts: dict[Path, Path] = {}
+    drafts: dict[Path, Path] = {}
     placed: list[Path] = []
     new = [path for path in fills if _mode(path) is None]
     current = next(iter(fills), Path())
     try:
         for path, fill in fills.items():
             current = path
-            parts[path] = _write_beside(path, fill)
-        for path, part in parts.items():
+            drafts[path] = _write_beside(path, fill)
+        for path, draft in drafts.items():
             current = path
-            part.replace(path)
+            draft.replace(path)
             placed.append(path)
     except BaseException as error:
         # What is not complete is not left lying about; what stood there before is not taken away.
-        for path in [*(part for path, part in parts.items() if path not in placed), *(p for p in placed if p in new)]:
+        unfinished = [draft for path, draft in drafts.items() if path not in placed]
+        for path in [*unfinished, *(path for path in placed if path in new)]:
             _remove(path)
         if isinstance(error, OSError):
             raise refusal(current, error) from None

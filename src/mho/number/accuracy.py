@@ -64,10 +64,10 @@ def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[i
             f"{network.name} holds codes alone; the accuracy in float needs the model itself, not a program"
         )
     counts = [0, 0]
-    for part, wanted in _parts(network, samples, labels, progress):
+    for inputs, classes in _parts(network, samples, labels, progress):
         name = network.outputs[0]
-        for i, scores in enumerate((run_float(network, part)[name], run_reference(quantised, part)[name])):
-            counts[i] += int(right(scores, wanted, samples.origin).sum())
+        for i, scores in enumerate((run_float(network, inputs)[name], run_reference(quantised, inputs)[name])):
+            counts[i] += int(right(scores, classes, samples.origin).sum())
     return Accuracy(len(samples), counts[0], counts[1])
 
 
@@ -79,8 +79,8 @@ def classified(
     labels = checked_labels(network, samples)
     return np.concatenate(
         [
-            right(run_reference(quantised, part)[network.outputs[0]], wanted, samples.origin)
-            for part, wanted in _parts(network, samples, labels, progress)
+            right(run_reference(quantised, inputs)[network.outputs[0]], classes, samples.origin)
+            for inputs, classes in _parts(network, samples, labels, progress)
         ]
     )
 

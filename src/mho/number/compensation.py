@@ -45,12 +45,12 @@ def rounded(
         factor = _factor(moments.second, order, damping)
     result = np.empty_like(target)
     for first in range(0, N, step):
-        part = target[:, :, first : first + step]
-        work = np.take_along_axis(part, order[:, :, None], axis=1)
+        outputs = target[:, :, first : first + step]
+        work = np.take_along_axis(outputs, order[:, :, None], axis=1)
         done = np.empty_like(work)
         for start in range(0, K, BLOCK):
             stop = min(start + BLOCK, K)
-            errors = np.zeros((groups, stop - start, part.shape[2]))
+            errors = np.zeros((groups, stop - start, outputs.shape[2]))
             for k in range(start, stop):
                 done[:, k] = rounding(order[:, k], first, work[:, k])
                 if factor is not None:

@@ -104,9 +104,9 @@ class Levels:
 
     def __call__(self, rows: npt.NDArray[np.intp], first: int, values: FloatArray) -> FloatArray:
         """Round one row of every group to the nearest level of its block and output: see `compensation.Rounding`."""
-        part = np.arange(len(rows)), rows // self.rows, slice(first, first + values.shape[1])
-        low, step = self.low[part], np.exp2(self.shift[part])
-        return np.asarray(low + step * np.clip(np.rint((values - low) / step), 0, np.exp2(self.planes[part]) - 1))
+        place = np.arange(len(rows)), rows // self.rows, slice(first, first + values.shape[1])
+        low, step = self.low[place], np.exp2(self.shift[place])
+        return np.asarray(low + step * np.clip(np.rint((values - low) / step), 0, np.exp2(self.planes[place]) - 1))
 
 
 def levelled(real: FloatArray, form: Planes, importance: FloatArray) -> Levels:
@@ -120,11 +120,11 @@ def levelled(real: FloatArray, form: Planes, importance: FloatArray) -> Levels:
     most = min(MOST, math.ceil(form.planes) + BEYOND)
     blocks = form.blocks(K)
     fits = np.zeros((3, most + 1, groups, blocks, N))
-    parts = _parts(groups, K, N)
-    for part in parts:
-        weights, squares = _blocked(real[part[0], :, part[1]], importance[part[0]], form)
+    tiles = _parts(groups, K, N)
+    for tile in tiles:
+        weights, squares = _blocked(real[tile[0], :, tile[1]], importance[tile[0]], form)
         for planes in range(most + 1):
-            fits[(slice(None), planes, part[0], slice(None), part[1])] = _fitted(weights, squares, planes)
+            fits[(slice(None), planes, tile[0], slice(None), tile[1])] = _fitted(weights, squares, planes)
     total = math.floor(form.planes * groups * blocks * N)
     counts = allocated(fits[2].reshape(most + 1, -1), total).reshape(groups, blocks, N)
     step, low, error = (np.take_along_axis(fit, counts[None], axis=0)[0] for fit in fits)
@@ -133,10 +133,10 @@ def levelled(real: FloatArray, form: Planes, importance: FloatArray) -> Levels:
     top = np.exp2(counts) - 1
     wanted = scale[:, None] * np.exp2(shift)
     low = low + (step - wanted) * top / 2
-    for part in parts:
-        weights, squares = _blocked(real[part[0], :, part[1]], importance[part[0]], form)
-        each = part[0], slice(None), part[1]
-        low[each] = _low(weights, squares, wanted[each], low[each], top[each])
+    for tile in tiles:
+        weights, squares = _blocked(real[tile[0], :, tile[1]], importance[tile[0]], form)
+        place = tile[0], slice(None), tile[1]
+        low[place] = _low(weights, squares, wanted[place], low[place], top[place])
     most_low = LIMIT - ((1 << counts) - 1 << shift)
     whole = np.clip(np.rint(low / scale[:, None]), -LIMIT, most_low).astype(np.int64)
     return Levels(scale, whole, shift, counts, form.rows)

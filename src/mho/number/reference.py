@@ -91,7 +91,7 @@ class Values:
     def __init__(self, quantised: QuantisedNetwork, base: Mapping[str, AnyArray] | None = None) -> None:
         """Start with the fixed tensors: those of `base`, or freshly computed."""
         self.quantised = quantised
-        self.held: dict[str, AnyArray] = dict(fixed_values(quantised) if base is None else base)
+        self.arrays: dict[str, AnyArray] = dict(fixed_values(quantised) if base is None else base)
 
     def enter(self, arrays: Sequence[AnyArray]) -> None:
         """Take the network's inputs, as given from outside and checked: integers are shifted to their
@@ -101,31 +101,31 @@ class Values:
             code = self.quantised.codes.get(layer.name)
             if layer.integers and code is not None:
                 shifted = array.astype(np.int64) - self.quantised.offsets.get(layer.name, 0)
-                self.held[layer.name] = shifted.astype(code_dtype(code))
+                self.arrays[layer.name] = shifted.astype(code_dtype(code))
             elif layer.integers:
-                self.held[layer.name] = array.astype(layer.type)
+                self.arrays[layer.name] = array.astype(layer.type)
             else:
                 self.put(layer.name, array.astype(np.float64, copy=False))
 
     def real(self, name: str) -> AnyArray:
         """Return the tensor as real numbers, or as the integers or truths that it holds."""
         code = self.quantised.codes.get(name)
-        return self.held[name] if code is None else decode(self.held[name], code)
+        return self.arrays[name] if code is None else decode(self.arrays[name], code)
 
     def codes(self, name: str) -> AnyArray:
         """Return the tensor's codes. Raises NumberError where it has none."""
         if name not in self.quantised.codes:
             raise NumberError(f"tensor {name!r} of {self.quantised.network.name} is not stored as codes")
-        return self.held[name]
+        return self.arrays[name]
 
     def put(self, name: str, real: AnyArray) -> None:
         """Store a real result, as codes where the tensor has a code."""
         code = self.quantised.codes.get(name)
         if code is None:
-            self.held[name] = real.astype(np.float64, copy=False) if real.dtype.kind == "f" else real
+            self.arrays[name] = real.astype(np.float64, copy=False) if real.dtype.kind == "f" else real
             return
         try:
-            self.held[name] = encode(real, code)
+            self.arrays[name] = encode(real, code)
         except NumberError as error:
             raise NumberError(f"tensor {name!r} of {self.quantised.network.name}: {error}") from None
 
@@ -133,12 +133,12 @@ class Values:
         """Store a result that is already in the tensor's codes."""
         if name not in self.quantised.codes:
             raise NumberError(f"tensor {name!r} of {self.quantised.network.name} is not stored as codes")
-        self.held[name] = codes
+        self.arrays[name] = codes
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget tensors that nobody reads any more."""
         for name in names:
-            del self.held[name]
+            del self.arrays[name]
 
 
 def fixed_values(quantised: QuantisedNetwork) -> dict[str, AnyArray]:
@@ -152,7 +152,7 @@ def fixed_values(quantised: QuantisedNetwork) -> dict[str, AnyArray]:
                 matrix_step(quantised, layer, values)
             else:
                 vector_step(quantised, layer, values, network.batch)
-    return values.held
+    return values.arrays
 
 
 def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, samples: int) -> None:
@@ -161,7 +161,7 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
     batch = quantised.network.batch
     if isinstance(layer, Embedding) and name in quantised.tables:
         table = quantised.tables[name]
-        rows = layer.indices(values.held[layer.inputs[0]])
+        rows = layer.indices(values.arrays[layer.inputs[0]])
         if code is not None and same_code(code, table.code):
             values.put_codes(name, table.codes[rows])
         else:
@@ -169,7 +169,7 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
     elif isinstance(layer, MatrixProduct):
         values.put(name, product(layer, values))
     elif layer.moves_only and code is None and layer.inputs[0] not in quantised.codes:
-        values.put(name, apply(layer, [values.held[layer.inputs[0]]], samples, batch))
+        values.put(name, apply(layer, [values.arrays[layer.inputs[0]]], samples, batch))
     elif layer.moves_only and same_code(code, quantised.codes.get(layer.inputs[0])):
         values.put_codes(name, apply(layer, [values.codes(layer.inputs[0])], samples, batch))
     else:

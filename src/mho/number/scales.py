@@ -32,14 +32,14 @@ def fitted(real: FloatArray, grid: Grid, per_channel: bool, importance: FloatArr
     wide, high = max(BLOCK // K, 1), max(BLOCK // (K * N), 1)
     for group in range(0, groups, high):
         for first in range(0, N, wide):
-            part = slice(group, group + high), slice(first, first + wide)
-            weights = real[part[0], :, part[1]]
-            weighing = None if importance is None else importance[part[0], :, None]
+            tile = slice(group, group + high), slice(first, first + wide)
+            weights = real[tile[0], :, tile[1]]
+            weighing = None if importance is None else importance[tile[0], :, None]
             for place, factor in enumerate(FACTORS):
-                scale = np.maximum(base[part] * factor, SMALLEST)[:, None, :]
+                scale = np.maximum(base[tile] * factor, SMALLEST)[:, None, :]
                 magnitude = np.abs(weights) / scale
                 squares = ((magnitude - grid.table[halves(magnitude, grid.limit)]) * scale) ** 2
-                errors[place][part] = (squares if weighing is None else squares * weighing).sum(axis=1)
+                errors[place][tile] = (squares if weighing is None else squares * weighing).sum(axis=1)
     if per_channel:
         best = FACTORS[errors.argmin(axis=0)]
         return np.asarray(np.where(largest > 0, np.maximum(base * best, SMALLEST), 1.0))

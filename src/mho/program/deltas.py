@@ -133,7 +133,7 @@ class Deltas:
         self.program = program
         self.matrices = program.quantised.matrices
         self.shape = program.mapping.shape
-        self.held: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
+        self.rectangles: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
         self._paper = np.zeros((self.shape.rows, self.shape.columns), dtype=np.uint8)
 
     def write(self, number: int) -> Iterator[Change]:
@@ -150,7 +150,7 @@ class Deltas:
 
     def under(self, group: int, place: Rectangle) -> Codes:
         """Return the codes that a group holds where a rectangle would sit, shape (height, width)."""
-        rectangles = self.held[group]
+        rectangles = self.rectangles[group]
         if len(rectangles) == 1 and rectangles[0].in_place and place.in_place and rectangles[0].hides(place):
             return self._codes(rectangles[0])[place.index]
         return self.codes(group)[place.index].copy()
@@ -160,7 +160,7 @@ class Deltas:
         until the next call.
         """
         self._paper[...] = self.shape.coding.base
-        for rectangle in self.held[group]:
+        for rectangle in self.rectangles[group]:
             self._paper[rectangle.index] = self._codes(rectangle)
         return self._paper
 
@@ -178,7 +178,7 @@ class Deltas:
             yield group, rectangle(self.program, number, which)
 
     def _put(self, group: int, place: Rectangle) -> None:
-        self.held[group] = (*(older for older in self.held[group] if not place.hides(older)), place)
+        self.rectangles[group] = (*(older for older in self.rectangles[group] if not place.hides(older)), place)
 
     def _laid(self, place: Rectangle) -> Codes:
         weight = self.program.mapping.weight_of(place.block)

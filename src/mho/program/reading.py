@@ -136,9 +136,9 @@ def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
 def _read_matrix(record: Any, what: str, arrays: _Reader) -> QuantisedMatrix:
     """Read a matrix; those of equal numbers are one object."""
     _exactly(record, {"codes", "scale", "zero", "bias"}, what)
-    key = tuple(typed(record[part], int | None, f"{what}, {part},") for part in ("codes", "scale", "zero", "bias"))
+    key = tuple(typed(record[field], int | None, f"{what}, {field},") for field in ("codes", "scale", "zero", "bias"))
     if key not in arrays.matrices:
-        codes, scale, zero = (arrays.get(record[part], f"{what}, {part},") for part in ("codes", "scale", "zero"))
+        codes, scale, zero = (arrays.get(record[field], f"{what}, {field},") for field in ("codes", "scale", "zero"))
         bias = None if record["bias"] is None else arrays.get(record["bias"], f"{what}, bias,")
         arrays.matrices[key] = QuantisedMatrix(codes, scale, zero, bias)
     return arrays.matrices[key]

@@ -18,18 +18,18 @@ def typed(value: Any, hint: Any, what: str) -> Any:
 
     Known: int, float (whole numbers too; no NaN), bool, str, None, tuples, mappings from str, and unions of these with None.
     """
-    origin, parts = get_origin(hint), get_args(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        if value is None and NoneType in parts:
+        if value is None and NoneType in arguments:
             return None
-        (hint,) = (part for part in parts if part is not NoneType)
+        (hint,) = (argument for argument in arguments if argument is not NoneType)
         return typed(value, hint, what)
     if origin is tuple:
-        return _tuple(value, parts, what)
+        return _tuple(value, arguments, what)
     if origin is Mapping:
         if not isinstance(value, dict):
             raise ProgramError(f"{what} needs named values, not {shown(value)}")
-        return {key: typed(each, parts[1], f"{what}, {key}") for key, each in value.items()}
+        return {key: typed(item, arguments[1], f"{what}, {key}") for key, item in value.items()}
     wanted = (int, float) if hint is float else (hint,)
     if type(value) not in wanted:
         raise ProgramError(f"{what} needs {_WORDS.get(hint, hint)}, not {shown(value)}")
@@ -43,14 +43,14 @@ def typed(value: Any, hint: Any, what: str) -> Any:
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
-def _tuple(value: Any, parts: tuple[Any, ...], what: str) -> tuple[Any, ...]:
+def _tuple(value: Any, types: tuple[Any, ...], what: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise ProgramError(f"{what} needs a list, not {shown(value)}")
-    if parts[-1] is Ellipsis:
-        return tuple(typed(item, parts[0], what) for item in value)
-    if len(value) != len(parts):
-        raise ProgramError(f"{what} needs a list of {len(parts)}, not {shown(value)}")
-    return tuple(typed(each, part, what) for each, part in zip(value, parts, strict=True))
+    if types[-1] is Ellipsis:
+        return tuple(typed(item, types[0], what) for item in value)
+    if len(value) != len(types):
+        raise ProgramError(f"{what} needs a list of {len(types)}, not {shown(value)}")
+    return tuple(typed(item, kind, what) for item, kind in zip(value, types, strict=True))
 
 
 def shown(value: Any) -> str:

@@ -69,7 +69,7 @@ class Setting:
         if value is None:
             return optional
         if listed:
-            return isinstance(value, tuple) and bool(value) and all(self._one(inner, part) for part in value)
+            return isinstance(value, tuple) and bool(value) and all(self._one(inner, item) for item in value)
         return self._one(inner, value)
 
     def _one(self, inner: type, value: Any) -> bool:
@@ -91,10 +91,10 @@ class Setting:
         if optional and (value is None or value == "none"):
             return None
         if listed:
-            parts = (
+            items = (
                 value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
             )
-            return tuple(_read_one(inner, part) for part in parts)
+            return tuple(_read_one(inner, item) for item in items)
         return _read_one(inner, value)
 
 
@@ -126,7 +126,7 @@ def _declared(kind: Any) -> Mapping[str, tuple[Any, Setting]]:
 def _kinds(kind: Any) -> tuple[type, bool, bool]:
     """Return the type of one value of a field, whether it takes several, and whether it may be None."""
     optional = isinstance(kind, UnionType) and NoneType in get_args(kind)
-    inner = next(part for part in get_args(kind) if part is not NoneType) if optional else kind
+    inner = next(argument for argument in get_args(kind) if argument is not NoneType) if optional else kind
     arguments = get_args(inner)
     return (arguments[0], True, optional) if arguments else (inner, False, optional)
 
