@@ -38,7 +38,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Service(BatchTimes, MeasuredOutcome):
+class Service(MeasuredOutcome, BatchTimes):
     """The measurements of a trace that was served by a layout on a chip. Energies in J, areas in m2.
 
     Times are those of `BatchTimes`; batches follow each other without overlap.
