@@ -18,7 +18,7 @@ from mho.machine.systolic import Systolic
 from mho.network.samples import Samples
 from mho.network.trace.synthetic import synthesise
 from mho.shown import Shown, columns, csv_text
-from mho.studies.rows import Part, Row, Study
+from mho.studies.rows import Row, Study, StudyPart
 from tests.strategies import GREEDY
 
 
@@ -33,7 +33,7 @@ def shown() -> dict[str, Any]:
     trace = synthesise(300, 200, 4.0)
     recommendation = mho.explore.recommend(trace, batch=32)
     study = Study(
-        "tiny", "0", "a paper", {}, {}, (), (Part("a", "A", "s", "t"),), (Row("a/b", "q", "s", None, 1.0, 1.0),)
+        "tiny", "0", "a paper", {}, {}, (), (StudyPart("a", "A", "s", "t"),), (Row("a/b", "q", "s", None, 1.0, 1.0),)
     )
     made = {
         "chip": program.chip,

@@ -24,7 +24,7 @@ from mho.studies.layout import lay_out
 from mho.studies.numbers import figure, plain
 from mho.studies.page import html, markdown
 from mho.studies.printed import Paper
-from mho.studies.rows import DERIVED, Bar, Part, Plot, Row, Study, Table, mean
+from mho.studies.rows import DERIVED, Plot, PlotBar, Row, Study, StudyPart, StudyTable, mean
 from mho.studies.sme.measure import PRUNED
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
@@ -39,8 +39,8 @@ def row(name: str = "part/series/net", paper: float | None = None, ours: float |
     return Row(name, "a quantity", "s", None, paper, ours, note)
 
 
-def a_study(rows: tuple[Row, ...], tables: tuple[Table, ...] = (), drawn: tuple[Plot, ...] = ()) -> Study:
-    part = Part("part", "A part", "Section I", "What was measured.", tables, drawn)
+def a_study(rows: tuple[Row, ...], tables: tuple[StudyTable, ...] = (), drawn: tuple[Plot, ...] = ()) -> Study:
+    part = StudyPart("part", "A part", "Section I", "What was measured.", tables, drawn)
     return Study(
         "test", "0", "Somebody, some title", {"chip": "0" * 64}, {"quick": True}, ("taken for granted",), (part,), rows
     )
@@ -107,11 +107,11 @@ def test_a_study_refuses_what_does_not_belong_together() -> None:
     with pytest.raises(ValueError, match="belongs to no part"):
         a_study((row("elsewhere/net"),))
     with pytest.raises(ValueError, match="not there"):
-        a_study((row(),), (Table("t", "network", ("c",), (("net", ("part/none",)),)),))
+        a_study((row(),), (StudyTable("t", "network", ("c",), (("net", ("part/none",)),)),))
     with pytest.raises(ValueError, match="not there"):
-        a_study((row(),), (), (Plot("p", "t", "s", (Bar("g", "l", (("l", "part/none"),)),)),))
+        a_study((row(),), (), (Plot("p", "t", "s", (PlotBar("g", "l", (("l", "part/none"),)),)),))
     with pytest.raises(ValueError, match=r"2 of 1|1 of 2"):
-        Table("t", "network", ("c", "d"), (("net", ("x",)),))
+        StudyTable("t", "network", ("c", "d"), (("net", ("x",)),))
     chapter = Chapter("part", "A part", "Section I", "")
     chapter.add("series", "net", "a quantity", "s", 1.0)
     with pytest.raises(ValueError, match="there already"):

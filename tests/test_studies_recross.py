@@ -211,7 +211,7 @@ def test_gains_are_shown_over_co_occurrence(work: Work, monkeypatch: pytest.Monk
 def test_sweeps_change_one_quantity_at_a_time(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "GROUPING", "fast")
     monkeypatch.setattr(measure, "SWEPT_GROUPING", "fast")
-    found = measure.sweeps(measure.Subject(work, PRODUCTION))
+    found = measure.sweeps(measure.StudiedTrace(work, PRODUCTION))
     # What all sweeps have in common is the same in all of them.
     common = [found["batch"]["256"], found["budget"]["1.25"], found["port"]["512"], found["height"]["128"]]
     for each in common[1:]:

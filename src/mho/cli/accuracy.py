@@ -11,7 +11,7 @@ import typer
 
 from mho.cli.analog import KEPT, following
 from mho.cli.inputs import ModelOptions
-from mho.cli.judging import Asked, JudgeOptions, Prepared
+from mho.cli.judging import JudgeOptions, JudgingTask, Prepared
 from mho.cli.outputs import Target
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
@@ -55,32 +55,32 @@ def accuracy(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
-    asked = judge.asked(context, model_or_program, reading, strategy)
-    kept, given = asked.opened(target, out)
-    over = _parameter(find, asked, loss, target.csv_to)
+    task = judge.task(context, model_or_program, reading, strategy)
+    kept, given = task.opened(target, out)
+    over = _parameter(find, task, loss, target.csv_to)
 
     import mho
     from mho.report.views import save
 
     with following(quiet=target.quiet, keeping=None if out is None else out / KEPT) as follow:
-        prepared = asked.prepare(follow.say)
+        prepared = task.prepare(follow.say)
         how = prepared.how(judge, follow, kept)
-        found: Any
+        result: Any
         if over is None:
             follow.say("compiling")
-            found = _evaluated(asked, prepared, given, how, quiet=target.quiet)
+            result = _evaluated(task, prepared, given, how, quiet=target.quiet)
         else:
-            prepared.check(asked, given, {over.key: (over.values[0], over.values[-1])}, "--find")
+            prepared.check(task, given, {over.key: (over.values[0], over.values[-1])}, "--find")
             points = 1.0 if loss is None else loss
-            found = mho.explore.find(prepared.build, prepared.given, given, over=over, loss=points, **how)
+            result = mho.explore.find(prepared.build, prepared.given, given, over=over, loss=points, **how)
         if out is not None:
-            save(found, out)
+            save(result, out)
     names = "accuracy.html, accuracy.json, layers.svg" if over is None else "finding.html, finding.json"
     written = "" if out is None else f"written to {out / names} and {KEPT}"
-    target.deliver(found, "layers" if over is None else None, written)
+    target.deliver(result, "layers" if over is None else None, written)
 
 
-def _evaluated(asked: Asked, prepared: Prepared, given: Analog, how: dict[str, Any], *, quiet: bool) -> Accuracy:
+def _evaluated(task: JudgingTask, prepared: Prepared, given: Analog, how: dict[str, Any], *, quiet: bool) -> Accuracy:
     """Evaluate, and try what would help where converters lose accuracy."""
     import mho
     from mho.explore.advice import advise, lossy
@@ -89,15 +89,15 @@ def _evaluated(asked: Asked, prepared: Prepared, given: Analog, how: dict[str, A
     program = prepared.build({})
     if not quiet:
         _tell_converters(program, given)
-    found = mho.explore.evaluate(program, prepared.given, given, **how)
-    if not lossy(found):
-        return found
-    build = only(program) if asked.kept else prepared.build
+    evaluation = mho.explore.evaluate(program, prepared.given, given, **how)
+    if not lossy(evaluation):
+        return evaluation
+    build = only(program) if task.kept else prepared.build
     without_seeds = {name: value for name, value in how.items() if name != "seeds"}
-    return replace(found, remedies=advise(program, build, prepared.given, found, **without_seeds))
+    return replace(evaluation, remedies=advise(program, build, prepared.given, evaluation, **without_seeds))
 
 
-def _parameter(text: str | None, asked: Asked, loss: float | None, csv_to: str | None) -> Ordered | None:
+def _parameter(text: str | None, task: JudgingTask, loss: float | None, csv_to: str | None) -> Ordered | None:
     """Read what --find asks for. OptionError for what cannot be read, is set too, or would change nothing."""
     from mho.explore.parameters import ordered
 
@@ -112,7 +112,7 @@ def _parameter(text: str | None, asked: Asked, loss: float | None, csv_to: str |
     key, equals, given = (part.strip() for part in text.partition("="))
     if not key or (equals and not given):
         raise OptionError(f"{FIND}, not {text!r}")
-    asked.refuse_set(key, "sought by --find")
+    task.refuse_set(key, "sought by --find")
     parts = given.split(":") if given else []
     if len(parts) not in (0, 2, 3):
         raise OptionError(f"{FIND}, not {text!r}")

@@ -51,8 +51,8 @@ app.command("list", cls=Command)(spread(listings.list_program))
 app.command(cls=Command, epilog=init.EPILOG)(spread(init.init))
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         sys.stdout.write(f"mho {__version__}\n")
         raise typer.Exit
 
@@ -76,13 +76,13 @@ def command() -> Any:
 
 def _with_bare_json(arguments: list[str]) -> list[str]:
     """Give a --json that nothing follows its file: standard output."""
-    found = []
+    words = []
     for place, word in enumerate(arguments):
-        found.append(word)
+        words.append(word)
         following = arguments[place + 1] if place + 1 < len(arguments) else "--"
         if word == "--json" and following.startswith("--"):
-            found.append("-")
-    return found
+            words.append("-")
+    return words
 
 
 def _run(arguments: list[str]) -> int:

@@ -234,10 +234,10 @@ class SampleOptions:
         count = execution_count(network, count)
         if self.data is None:
             return synthetic(network, count // network.batch, self.seed + 1)
-        found = load_samples(self.data, network, key=read_keys(self.key or (), network))
-        if count > len(found):
-            raise OptionError(f"{self.data} holds {len(found)} samples; {count} are asked for")
-        return found
+        samples = load_samples(self.data, network, key=read_keys(self.key or (), network))
+        if count > len(samples):
+            raise OptionError(f"{self.data} holds {len(samples)} samples; {count} are asked for")
+        return samples
 
     def measured(self, network: Network) -> Samples:
         """Return the samples that activations are calibrated on."""
@@ -246,8 +246,8 @@ class SampleOptions:
         path = self.calibration or self.data
         if path is None:
             return synthetic(network, SYNTHETIC_CALIBRATION, self.seed)
-        found = load_samples(path, network, key=read_keys(self.key or (), network))
-        return found.first(min(CALIBRATED_ON, len(found)) // network.batch * network.batch or network.batch)
+        samples = load_samples(path, network, key=read_keys(self.key or (), network))
+        return samples.first(min(CALIBRATED_ON, len(samples)) // network.batch * network.batch or network.batch)
 
 
 def execution_count(network: Network, count: int | None) -> int:

@@ -41,17 +41,17 @@ class JudgeOptions:
     key: list[str] | None = None
     chip: str = "aras"
 
-    def asked(self, context: typer.Context, model: str, reading: ModelOptions, options: StrategyOptions) -> Asked:
+    def task(self, context: typer.Context, model: str, reading: ModelOptions, options: StrategyOptions) -> JudgingTask:
         """Return what is compiled and judged."""
         chip_changes, changes = read_settings(self.settings)
         files = SampleOptions(self.data, self.calibration, self.key)
         # A program brings its strategy: options of one are refused as such, not for what they say.
         strategy = (replace(options, given={}) if is_program(model) else options).strategy()
-        return Asked(context, model, self, chip_changes, changes, reading, strategy, files)
+        return JudgingTask(context, model, self, chip_changes, changes, reading, strategy, files)
 
 
 @dataclass(frozen=True)
-class Asked:
+class JudgingTask:
     """The options that say what is compiled, for which chip, on which analog side, and on which samples it is judged."""
 
     context: typer.Context
@@ -143,15 +143,15 @@ class Asked:
         """Return the samples that are classified: all of the file, or some that are spread evenly over it."""
         from mho.number.accuracy import checked_labels
 
-        found, count = self.samples.executed(network, None), self.judge.samples
+        samples, count = self.samples.executed(network, None), self.judge.samples
         if count is not None and count % network.batch:
             raise OptionError(f"--samples {count} is no multiple of the {network.batch} samples of an inference")
-        if count is not None and count > len(found):
-            raise OptionError(f"{self.samples.data} holds {len(found)} samples; {count} are asked for")
+        if count is not None and count > len(samples):
+            raise OptionError(f"{self.samples.data} holds {len(samples)} samples; {count} are asked for")
         if count is not None:
-            found = found.spread(count)
-        checked_labels(network, found)
-        return found
+            samples = samples.spread(count)
+        checked_labels(network, samples)
+        return samples
 
 
 def _needs_data(chip_keys: Sequence[str]) -> str:
@@ -187,17 +187,19 @@ class Prepared:
             "backend": judge.backend,
         }
 
-    def check(self, asked: Asked, analog: Analog, over: Mapping[str, Sequence[Value]], option: str = "--over") -> None:
+    def check(
+        self, task: JudgingTask, analog: Analog, over: Mapping[str, Sequence[Value]], option: str = "--over"
+    ) -> None:
         """Refuse values of an option that a chip, the strategy or the analog side cannot take, before anything is executed."""
         from mho.explore.sweeps import combinations, split
 
         for values in combinations(list(over.items())):
             compiled, changes = split(values)
             of_chip, of_plan = parted(compiled)
-            if compiled and asked.kept:
+            if compiled and task.kept:
                 first = next(key for key in values if key not in changes)
                 brings = "for a chip of its own" if of_chip else "by a strategy of its own"
-                raise OptionError(f"{option} {first}: {asked.model} is compiled already, {brings}")
+                raise OptionError(f"{option} {first}: {task.model} is compiled already, {brings}")
             varied = vary_chip(self.chip, of_chip, option)
             if compiled:
                 self._check_fits(varied, of_plan, values, option)

@@ -17,15 +17,15 @@ Value = int | float | str
 
 def read_over(given: Sequence[str]) -> dict[str, tuple[Value, ...]]:
     """Read every --over KEY=VALUES. OptionError where one cannot be read, or names a key again."""
-    found: dict[str, tuple[Value, ...]] = {}
-    for each in given:
-        key, equals, text = (part.strip() for part in each.partition("="))
+    values_of: dict[str, tuple[Value, ...]] = {}
+    for option in given:
+        key, equals, text = (part.strip() for part in option.partition("="))
         if not (key and equals and text):
-            raise OptionError(f"--over takes KEY=VALUES, such as {EXAMPLE}, not {each!r}")
-        if key in found:
+            raise OptionError(f"--over takes KEY=VALUES, such as {EXAMPLE}, not {option!r}")
+        if key in values_of:
             raise OptionError(f"--over {key} is given twice")
-        found[key] = tuple(value for part in text.split(",") for value in _values(key, part.strip()))
-    return found
+        values_of[key] = tuple(value for part in text.split(",") for value in _values(key, part.strip()))
+    return values_of
 
 
 def _values(key: str, text: str) -> list[Value]:

@@ -101,10 +101,10 @@ def recommend(
     on = load_chip(chip, overrides)
     with progress(target.quiet) as say:
         say(f"reading {trace}")
-        known, asked = _read(trace, split.test, rows, reading, minimum_frequency)
-        found = recommended(
+        known, test = _read(trace, split.test, rows, reading, minimum_frequency)
+        recommendation = recommended(
             known,
-            asked,
+            test,
             history=SHARE if split.history is None else split.history,
             split_seed=(serving.seed or 0) if split.split_by == "seed" else None,
             chip=on,
@@ -122,11 +122,11 @@ def recommend(
             say(f"writing {out}")
             from mho.report.views import save
 
-            written = save(found, out)
+            written = save(recommendation, out)
     text = f"\nwritten to {', '.join(map(str, written))}" if written else ""
-    target.deliver(found, "designs", text)
+    target.deliver(recommendation, "designs", text)
     if cite:
-        print_papers(found.papers, target)
+        print_papers(recommendation.papers, target)
 
 
 def _read(
@@ -139,14 +139,14 @@ def _read(
     if test is None:
         return (known if least is None else minimum_frequency(known, least)), None
     # Each file knows of its tables only the rows that it looks up, or those up to the highest.
-    known, asked = align(known, read(test, rows=rows, **reading.given()))
+    known, tested = align(known, read(test, rows=rows, **reading.given()))
     if least is None:
-        return known, asked
+        return known, tested
     last = int(known.queries[-1]) if known.bags else 0
-    behind = asked.queries - int(asked.queries[0]) + last + 1 if asked.bags else asked.queries
-    kept = minimum_frequency(join((known, replace(asked, queries=behind))), least)
+    behind = tested.queries - int(tested.queries[0]) + last + 1 if tested.bags else tested.queries
+    kept = minimum_frequency(join((known, replace(tested, queries=behind))), least)
     cut = int((kept.queries <= last).sum())
     return (
         replace(kept.select(slice(0, cut)), origin=f"{known.origin}, rows seen {least} times or more"),
-        replace(kept.select(slice(cut, kept.bags)), origin=f"{asked.origin}, rows seen {least} times or more"),
+        replace(kept.select(slice(cut, kept.bags)), origin=f"{tested.origin}, rows seen {least} times or more"),
     )

@@ -41,7 +41,7 @@ class RecommenderOptions:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecommenderTask:
     """What is run: everything that a whole recommender takes of `mho run`."""
 
     model: str
@@ -62,20 +62,20 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
             raise OptionError(f"{option} is not for --trace")
 
 
-def run_recommender(asked: Asked, *, out: Path | None, target: Target) -> bool:
+def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) -> bool:
     """Run it and show what it takes; return whether it was found right, or not looked at."""
     import mho
     from mho.explore import Request
     from mho.machine.recommender.whole import run_whole
     from mho.report.views import save
 
-    reading, options = asked.reading, asked.whole
+    reading, options = task.reading, task.whole
     seed = SEED if reading.seed is None else reading.seed
-    strategy = seeded(asked.strategy, seed)
+    strategy = seeded(task.strategy, seed)
     assert options.trace is not None
     target.check(out=out)
     with progress(target.quiet) as say:
-        chip = load_chip(asked.chip, asked.overrides)
+        chip = load_chip(task.chip, task.overrides)
         _check_weights(reading.weights, options.dimension)
         say(f"reading {options.trace}")
         trace, recommender = _opened(options.trace, reading.weights, options.dimension, seed)
@@ -95,7 +95,7 @@ def run_recommender(asked: Asked, *, out: Path | None, target: Target) -> bool:
             lambda network, chip: mho.compile(network, chip, dense),
             batch=batch,
             placed=tables.placed,
-            verified=batch if asked.verify else 0,
+            verified=batch if task.verify else 0,
             say=say,
         )
         if out is not None:

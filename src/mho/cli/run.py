@@ -10,7 +10,7 @@ from mho.cli.compiling import Compiling, opened
 from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
 from mho.cli.options import Lifetime, SampleFiles, given
 from mho.cli.outputs import Target, print_papers, progress
-from mho.cli.recommender import CHIP, Asked, RecommenderOptions, refuse, run_recommender
+from mho.cli.recommender import CHIP, RecommenderOptions, RecommenderTask, refuse, run_recommender
 from mho.cli.strategy import StrategyOptions, check_sampled
 
 EPILOG = (
@@ -48,8 +48,8 @@ def run(
         later = {"--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
         of_networks = given(reading, "input_size", "sequence", "shape")
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
-        asked = Asked(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
-        raise typer.Exit(int(not run_recommender(asked, out=out, target=target)))
+        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
+        raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
     chosen = strategy.strategy()
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")
     life.check()

@@ -27,23 +27,23 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command)
     parameters: list[Parameter] = []
     groups: dict[str, type[Any]] = {}
-    asked = next((name for name, kind in hints.items() if kind is StrategyOptions), None)
+    strategy = next((name for name, kind in hints.items() if kind is StrategyOptions), None)
     for parameter in signature(command).parameters.values():
         kind = hints[parameter.name]
-        if parameter.name == asked:
+        if parameter.name == strategy:
             continue
         if is_dataclass(kind) and isinstance(kind, type):
             groups[parameter.name] = kind
             kinds, owners = get_type_hints(kind), (command.__name__, parameter.name)
-            for each in fields(kind):
-                default = Parameter.empty if each.default is MISSING else each.default
-                parameters.append(_parameter(each.name, kinds[each.name], default, owners, argument=False))
+            for option in fields(kind):
+                default = Parameter.empty if option.default is MISSING else option.default
+                parameters.append(_parameter(option.name, kinds[option.name], default, owners, argument=False))
         else:
             argument = parameter.kind is not Parameter.KEYWORD_ONLY
             owner = (command.__name__,)
             parameters.append(_parameter(parameter.name, kind, parameter.default, owner, argument=argument))
     context = next((name for name, kind in hints.items() if kind is typer.Context), None)
-    if asked is not None and context is None:
+    if strategy is not None and context is None:
         parameters.append(Parameter(CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context))
     names = [parameter.name for parameter in parameters]
     if len(set(names)) < len(names):
@@ -53,8 +53,8 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         built: dict[str, Any] = {
             name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
         }
-        if asked is not None:
-            built[asked] = given_in(given.pop(CONTEXT) if context is None else given[context])
+        if strategy is not None:
+            built[strategy] = given_in(given.pop(CONTEXT) if context is None else given[context])
         command(**given, **built)
 
     called.__name__, called.__doc__ = command.__name__, command.__doc__

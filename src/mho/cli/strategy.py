@@ -61,16 +61,16 @@ class StrategyOptions:
             raise OptionError(f"--{stage} names {twice} twice")
         shared = {key: value for key, value in self.given.items() if not key.startswith(f"{stage}.")}
         own = {key: value for key, value in self.given.items() if key.startswith(f"{stage}.")}
-        found, used = [], set()
+        strategies, used = [], set()
         for name in names:
             strategy = base.with_({**shared, stage: name})
             fits = {key: own[key] for key in own if key.partition(".")[2] in getattr(strategy, stage).settings()}
             used |= set(fits)
-            found.append(strategy.with_(fits))
+            strategies.append(strategy.with_(fits))
         for key, value in own.items():
             if key not in used:
-                found[0].with_({key: value})  # Says which choices have it.
-        return found
+                strategies[0].with_({key: value})  # Says which choices have it.
+        return strategies
 
     def of_codes(self) -> dict[str, bool]:
         """Say of each option of weights' codes that is given that it is."""
@@ -104,24 +104,24 @@ def check_sampled(given: Mapping[str, bool], strategy: Strategy, *, executed: st
 
 def written(strategy: Strategy) -> tuple[str, ...]:
     """Name the options that go by the values of weights, as they are written."""
-    found = []
+    options = []
     for where in strategy.needs_weights:
         stage, _, name = where.partition(".")
         chosen: Choice = getattr(strategy, stage)
         by = name or chosen.by
-        found.append(f"--{by.replace('_', '-')}" if by else f"--{stage.replace('_', '-')} {chosen.spelled()}")
-    return tuple(dict.fromkeys(found))
+        options.append(f"--{by.replace('_', '-')}" if by else f"--{stage.replace('_', '-')} {chosen.spelled()}")
+    return tuple(dict.fromkeys(options))
 
 
 def needs_weights(weights: str | None, strategy: Strategy) -> bool:
     """Return whether a strategy goes by the values of weights; refuse that where --weights none asks for none."""
-    asked = written(strategy)
-    if asked and weights == "none":
-        needs = "need" if len(asked) > 1 else "needs"
+    options = written(strategy)
+    if options and weights == "none":
+        needs = "need" if len(options) > 1 else "needs"
         raise OptionError(
-            f"--weights none gives shapes alone; {' and '.join(asked)} {needs} weights: give seeded or a file"
+            f"--weights none gives shapes alone; {' and '.join(options)} {needs} weights: give seeded or a file"
         )
-    return bool(asked)
+    return bool(options)
 
 
 def options(stages: Iterable[str], several: tuple[str, ...] = ()) -> list[Any]:
@@ -175,10 +175,10 @@ def _built(declared: Mapping[str, tuple[str, Any, str, str, str]]) -> list[Any]:
     stand_in.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app = typer.Typer(add_completion=False)
     app.command()(stand_in)
-    made = typer.main.get_command(app).params[: len(parameters)]
-    for key, parameter in zip(declared, made, strict=True):
+    options = typer.main.get_command(app).params[: len(parameters)]
+    for key, parameter in zip(declared, options, strict=True):
         parameter.expose_value, parameter.callback = False, _keeping(key)
-    return list(made)
+    return list(options)
 
 
 def _keeping(key: str) -> Callable[[Any, Any, Any], Any]:
@@ -194,11 +194,11 @@ def _keeping(key: str) -> Callable[[Any, Any, Any], Any]:
 
 def _settings(known: Mapping[str, type[Choice]]) -> Mapping[str, tuple[Any, Setting]]:
     """Return the settings of all choices of a stage by name, each as the first choice that has it declares it."""
-    found: dict[str, tuple[Any, Setting]] = {}
+    settings: dict[str, tuple[Any, Setting]] = {}
     for kind in known.values():
         for name, declared in kind.settings().items():
-            found.setdefault(name, declared)
-    return found
+            settings.setdefault(name, declared)
+    return settings
 
 
 def given_in(context: typer.Context) -> StrategyOptions:

@@ -49,10 +49,12 @@ def study(
         _print_standing(studies.standing(name, out, quick=quick, data=data))
         return
     with progress(target.quiet) as say:
-        found = studies.run(name, out, quick=quick, data=data, say=say, workers=workers)
-    told, view = _told(found)
-    left = f"{len(found.rows) - told} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
-    target.present(found.to_dict(), lambda: found.frame("rows"), lambda: view, left)
+        result = studies.run(name, out, quick=quick, data=data, say=say, workers=workers)
+    shown, view = _shown(result)
+    left = (
+        f"{len(result.rows) - shown} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
+    )
+    target.present(result.to_dict(), lambda: result.frame("rows"), lambda: view, left)
 
 
 def _print_standing(standing: Standing) -> None:
@@ -64,21 +66,21 @@ def _print_standing(standing: Standing) -> None:
             typer.echo("\n".join(f"  {name}" for name in names))
 
 
-def _networks(found: Study) -> str:
-    names = sorted({row.network for row in found.rows if row.network is not None})
+def _networks(result: Study) -> str:
+    names = sorted({row.network for row in result.rows if row.network is not None})
     return ", ".join(names) if 0 < len(names) <= NAMED else "these networks"
 
 
-def _told(found: Study) -> tuple[int, View]:
+def _shown(result: Study) -> tuple[int, View]:
     """Return how many rows are shown, and them: those with a figure of the paper; where none has, the first measured."""
     from dataclasses import replace
 
     from mho.report.sections import View
     from mho.studies.layout import listed
 
-    told = [row for row in found.rows if row.paper is not None]
-    title = f"{found.name}: what the paper gives a figure for"
-    if not told:
-        told = [row for row in found.rows if row.ours is not None][:MEASURED]
-        title = f"{found.name}: the paper has no figure for {_networks(found)}; the first of what was measured"
-    return len(told), View(title, [replace(listed(told), wrapped=True)])
+    rows = [row for row in result.rows if row.paper is not None]
+    title = f"{result.name}: what the paper gives a figure for"
+    if not rows:
+        rows = [row for row in result.rows if row.ours is not None][:MEASURED]
+        title = f"{result.name}: the paper has no figure for {_networks(result)}; the first of what was measured"
+    return len(rows), View(title, [replace(listed(rows), wrapped=True)])

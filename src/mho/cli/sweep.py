@@ -41,18 +41,18 @@ def sweep(
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
     values = read_over(over)
-    asked = judge.asked(context, model_or_program, reading, strategy)
+    task = judge.task(context, model_or_program, reading, strategy)
     for key in values:
-        asked.refuse_set(key, "swept by --over")
-    kept, given = asked.opened(target, out, values)
+        task.refuse_set(key, "swept by --over")
+    kept, given = task.opened(target, out, values)
 
     import mho
     from mho.report.views import save
 
     with following(quiet=target.quiet, keeping=out / KEPT) as follow:
-        prepared = asked.prepare(follow.say, values)
-        prepared.check(asked, given, values)
+        prepared = task.prepare(follow.say, values)
+        prepared.check(task, given, values)
         how = prepared.how(judge, follow, kept)
-        found = mho.explore.sweep(prepared.build, prepared.given, given, over=values, **how)
-        save(found, out)
-    target.deliver(found, "points", f"\nwritten to {out / 'sweep.html'}, sweep.json, sweep.svg and {KEPT}")
+        swept = mho.explore.sweep(prepared.build, prepared.given, given, over=values, **how)
+        save(swept, out)
+    target.deliver(swept, "points", f"\nwritten to {out / 'sweep.html'}, sweep.json, sweep.svg and {KEPT}")

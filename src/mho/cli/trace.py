@@ -64,21 +64,21 @@ def trace(
             from mho.network.trace import stream
 
             say(f"reading {file}")
-            found = statistics(stream(file, rows=rows, **reading.given()), seed)
+            result = statistics(stream(file, rows=rows, **reading.given()), seed)
         else:
             say("making a trace up" if file is None else f"reading {file}")
             changed = _changed(_given(file, rows, reading, making, seed), minimum_frequency, minimum_length)
             say("measuring")
-            found = statistics(changed, seed)
+            result = statistics(changed, seed)
             unseen = None if history is None else describe(*changed.split(history))
             if save is not None:
                 changed.save(save)
-    data = found.to_dict() | ({} if unseen is None else {"unseen": {"history": history, **asdict(unseen)}})
-    if not target.emit(data, lambda: _by_reuse(found)):
+    data = result.to_dict() | ({} if unseen is None else {"unseen": {"history": history, **asdict(unseen)}})
+    if not target.emit(data, lambda: _by_reuse(result)):
         from mho.report.console import terminal
 
         console = terminal(highlight=False)
-        _show(found, console, unseen, history)
+        _show(result, console, unseen, history)
         if save is not None:
             console.print(f"\nwritten to {save}", markup=False, soft_wrap=True)
 
@@ -125,32 +125,32 @@ def _changed(given: Trace, frequency: int | None, length: int | None) -> Trace:
     return given if length is None else traces.minimum_length(given, length)
 
 
-def _by_reuse(found: Statistics) -> Columns:
+def _by_reuse(result: Statistics) -> Columns:
     """Return a row for each bin of how often rows are looked up, with its shares of the rows and of the look-ups."""
-    return columns(asdict(each) for each in found.reuse)
+    return columns(asdict(reuse_bin) for reuse_bin in result.reuse)
 
 
-def _show(found: Statistics, console: Console, unseen: Unseen | None, history: float | None) -> None:
+def _show(result: Statistics, console: Console, unseen: Unseen | None, history: float | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from mho.engineering import count, percent
 
-    console.print(Text(found.origin, style="bold"))
-    if found.synthetic:
+    console.print(Text(result.origin, style="bold"))
+    if result.synthetic:
         console.print(Text("made up, not measured", style="yellow"))
-    company = found.cooccurrence
-    lengths = ", ".join(f"{value} for {share} %" for share, value in found.length_percentiles.items())
-    law = found.power_law
+    company = result.cooccurrence
+    lengths = ", ".join(f"{value} for {share} %" for share, value in result.length_percentiles.items())
+    law = result.power_law
     lines = [
-        ("tables", count(len(found.rows)), f"of {count(sum(found.rows))} rows, {count(found.distinct)} looked up"),
-        ("queries", count(found.queries), ""),
-        ("bags", count(found.bags), f"{count(found.empty_bags)} of them empty"),
-        ("look-ups", count(found.lookups), f"{count(found.repeats)} of a row that its bag had already"),
-        ("bag length", f"{found.length_mean:.1f}", f"up to {lengths}; at most {found.length_max}"),
+        ("tables", count(len(result.rows)), f"of {count(sum(result.rows))} rows, {count(result.distinct)} looked up"),
+        ("queries", count(result.queries), ""),
+        ("bags", count(result.bags), f"{count(result.empty_bags)} of them empty"),
+        ("look-ups", count(result.lookups), f"{count(result.repeats)} of a row that its bag had already"),
+        ("bag length", f"{result.length_mean:.1f}", f"up to {lengths}; at most {result.length_max}"),
         *(
             (f"top {percent(share, 1)} of rows", percent(part, 1), "of the look-ups")
-            for share, part in found.head.items()
+            for share, part in result.head.items()
         ),
     ]
     if law is not None:
@@ -174,10 +174,10 @@ def _show(found: Statistics, console: Console, unseen: Unseen | None, history: f
     table = Table("looked up", box=None, pad_edge=False, header_style="bold")
     table.add_column("rows", justify="right")
     table.add_column("look-ups", justify="right")
-    for each in found.reuse:
-        if each.rows:
-            name = _times(each.above + 1, each.to)
-            table.add_row(name, percent(each.rows, 1), percent(each.lookups, 1))
+    for reuse_bin in result.reuse:
+        if reuse_bin.rows:
+            name = _times(reuse_bin.above + 1, reuse_bin.to)
+            table.add_row(name, percent(reuse_bin.rows, 1), percent(reuse_bin.lookups, 1))
     console.print()
     console.print(table)
 

@@ -149,8 +149,10 @@ class Accuracy(Outcome):
     @property
     def seed_interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the mean over all chips of this kind, on these samples; None where one chip is all."""
-        found = self.over_seeds
-        return None if found.half is None else (max(found.mean - found.half, 0.0), min(found.mean + found.half, 1.0))
+        spread = self.over_seeds
+        if spread.half is None:
+            return None
+        return max(spread.mean - spread.half, 0.0), min(spread.mean + spread.half, 1.0)
 
     @property
     def sample_interval(self) -> tuple[float, float]:
@@ -164,10 +166,10 @@ class Accuracy(Outcome):
 
     def on_chips(self) -> dict[str, Any]:
         """Return the accuracies of the chips as JSON-ready data, shares from 0 to 1."""
-        found = self.over_seeds
+        spread = self.over_seeds
         return {
-            "mean": found.mean,
-            "deviation": found.deviation,
+            "mean": spread.mean,
+            "deviation": spread.deviation,
             "least": min(self.accuracies),
             "most": max(self.accuracies),
             "by_seed": list(self.accuracies),

@@ -35,16 +35,16 @@ NOTICED = 0.01
 Judge = Callable[[Mapping[str, Value]], Accuracy]
 
 
-def lossy(found: Accuracy) -> bool:
+def lossy(evaluation: Accuracy) -> bool:
     """Return whether converters that are not ideal lose accuracy worth looking for remedies."""
-    return found.analog.adc.bits != "ideal" and found.in_integers - found.accuracy > NOTICED
+    return evaluation.analog.adc.bits != "ideal" and evaluation.in_integers - evaluation.accuracy > NOTICED
 
 
 def advise(
     program: Program,
     build: Build,
     samples: Samples,
-    found: Accuracy,
+    evaluation: Accuracy,
     *,
     calibration: Samples | None = None,
     progress: Progress | None = None,
@@ -62,7 +62,7 @@ def advise(
     def judge(changes: Mapping[str, Value]) -> Accuracy:
         chip, side = split(changes)
         varied_program = build(chip) if chip else program
-        analog = varied(found.analog, side) if side else found.analog
+        analog = varied(evaluation.analog, side) if side else evaluation.analog
 
         def tell(what: str, now: int, of_all: int) -> None:
             if progress is not None:
@@ -72,7 +72,7 @@ def advise(
             varied_program, few, analog, seeds=1, calibration=calibration, progress=tell, done=kept, backend=backend
         )
 
-    return tuple(_tried(program, found.analog, judge))
+    return tuple(_tried(program, evaluation.analog, judge))
 
 
 def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:

@@ -16,7 +16,7 @@ from mho.explore.accuracy import Subject, chip_record
 from mho.explore.evaluation import SEEDS, draws, few, synthetic, without_seed
 from mho.explore.finding import Boundary, Finding, Loss, bisect, sentence
 from mho.explore.intervals import CONFIDENCE, paired_loss
-from mho.explore.judge import Progress, Run
+from mho.explore.judge import Judge, Progress
 from mho.explore.parameters import CHIP, Number, Ordered
 from mho.explore.sweeps import Build, only
 from mho.files.store import Store, key_of
@@ -52,7 +52,7 @@ def looks(samples: int, batch: int) -> tuple[int, ...]:
 class _Bench:
     """Measures what is lost at one value after another, on samples in one order."""
 
-    def __init__(self, build: Build, key: str, run: Callable[[Program], Run], measured: Samples, seeds: int) -> None:
+    def __init__(self, build: Build, key: str, run: Callable[[Program], Judge], measured: Samples, seeds: int) -> None:
         self.build, self.key, self.run, self.measured, self.seeds = build, key, run, measured, seeds
         self.programs: dict[Number | None, Program] = {}
 
@@ -95,7 +95,7 @@ class _Bench:
                 break
         return loss
 
-    def _by_integers(self, run: Run, first: int, last: int, where: str) -> Flags:
+    def _by_integers(self, run: Judge, first: int, last: int, where: str) -> Flags:
         key = key_of(
             __name__, "right in integers", digest(run.program, values_only=True), run.samples_digest, first, last
         )
@@ -104,7 +104,7 @@ class _Bench:
         return self._flags(run, key, lambda x, at: run_reference(quantised, x), (first, last), where)
 
     def _on_chip(
-        self, run: Run, analog: Analog, executors: dict[int, Executor], part: tuple[int, int], where: str
+        self, run: Judge, analog: Analog, executors: dict[int, Executor], part: tuple[int, int], where: str
     ) -> Flags:
         kind = [run.program_digest, run.samples_digest, without_seed(analog), analog.seed]
         key = key_of(__name__, "right on the chip", *kind, *part)
@@ -117,17 +117,17 @@ class _Bench:
         return self._flags(run, key, scores, part, f"{where}, seed {analog.seed}")
 
     def _flags(
-        self, run: Run, key: str, scores: Callable[[tuple[Any, ...], int], Any], part: tuple[int, int], where: str
+        self, run: Judge, key: str, scores: Callable[[tuple[Any, ...], int], Any], part: tuple[int, int], where: str
     ) -> Flags:
         """Return which samples are right, from what is finished or by computing scores."""
         record = run.done.get(key, RIGHT_FIELDS)
         if record is None:
-            found = []
+            flags = []
             for first, last, inputs in run.parts(*part):
                 run.say(where)
-                made = scores(inputs, first)[run.network.outputs[0]]
-                found.append(right(made, run.labels[first:last], run.samples.origin))
-            record = run.done.put(key, {"right": "".join("01"[int(each)] for each in np.concatenate(found))})
+                outputs = scores(inputs, first)[run.network.outputs[0]]
+                flags.append(right(outputs, run.labels[first:last], run.samples.origin))
+            record = run.done.put(key, {"right": "".join("01"[int(each)] for each in np.concatenate(flags))})
         return np.array([each == "1" for each in record["right"]])
 
 
@@ -162,11 +162,11 @@ def find(
     order = np.random.default_rng(ORDER).permutation(len(samples))
     mixed: Samples | None = None
 
-    def run(built: Program) -> Run:
+    def run(built: Program) -> Judge:
         nonlocal mixed
         if mixed is None:
             mixed = samples.take(order, samples.origin)
-        return Run(built, mixed, kept, progress, backend)
+        return Judge(built, mixed, kept, progress, backend)
 
     bench = _Bench(build, over.key, run, calibration or samples, seeds)
 
@@ -212,12 +212,12 @@ def _content(
 
 def _notes(program: Program, over: Ordered, seeds: int) -> tuple[str, ...]:
     """Say what a finding rests on."""
-    told = [
+    notes = [
         f"assumed: accuracy only rises or only falls along {over.key}; values lie in {over.resolution}",
         "a loss is against the 8-bit integers on the same samples; its 95 % interval is over samples and, where chips differ, over "
         "chips; samples are added until it lies on one side, with the 95 % shared out over these looks",
     ]
-    told += synthetic(program)
+    notes += synthetic(program)
     if seeds < 3:
-        told.append(f"{seeds} chips say little about the spread over chips, where they differ (more: --seeds)")
-    return (*told, *(note for note in program.notes if note not in program.chip.notes))
+        notes.append(f"{seeds} chips say little about the spread over chips, where they differ (more: --seeds)")
+    return (*notes, *(note for note in program.notes if note not in program.chip.notes))

@@ -39,7 +39,7 @@ BY_ACTIVATIONS = ByLoad(load="activations")
 
 
 @dataclass(frozen=True)
-class Known:
+class NamedDesign:
     """A design by name: the preset of its strategy, what is changed of that, what it does in a sentence, and what is assumed."""
 
     says: str
@@ -54,34 +54,34 @@ class Known:
 
 
 FIXED = {"reading": {"choice": "sums", "modes": "fixed"}}
-DESIGNS: Mapping[str, Known] = MappingProxyType(
+DESIGNS: Mapping[str, NamedDesign] = MappingProxyType(
     {
-        NAIVE: Known("rows in the order of their ids, ADCs of one resolution", "nmars", FIXED),
-        "frequency": Known(
+        NAIVE: NamedDesign("rows in the order of their ids, ADCs of one resolution", "nmars", FIXED),
+        "frequency": NamedDesign(
             "rows in the order of how often they are looked up, ADCs of one resolution",
             "nmars",
             {**FIXED, "grouping": "frequency"},
         ),
-        "nmars": Known(
+        "nmars": NamedDesign(
             "as we take nMARS to be: rows in the order of their ids, read one by one at the resolution of a cell",
             "nmars",
             notes=(NMARS,),
         ),
-        "nmars-copies": Known(
+        "nmars-copies": NamedDesign(
             "nmars, with busy groups copied into the area that designs with copies have",
             "nmars",
             {"copies": BY_ACTIVATIONS},
             (NMARS_COPIES,),
         ),
-        "nmars-whole": Known(
+        "nmars-whole": NamedDesign(
             "nmars, each row read at the whole resolution", "nmars", {"reading.modes": "fixed"}, (NMARS_WHOLE,)
         ),
-        "recross": Known(
+        "recross": NamedDesign(
             "as ReCross is published: rows that occur together in one group (greedy), copies by the logarithm of how often "
             "groups are asked for, ADCs of two modes",
             "recross",
         ),
-        OWN: Known(
+        OWN: NamedDesign(
             "mho's own: rows that occur together in one group (by --grouping), new rows scattered, copies by load, groups that "
             "bags touch together in one tile, ADCs of every mode",
             OWN,
@@ -211,7 +211,7 @@ def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
     last = DESIGNS["recross"].strategy if published else request.strategy
     groups = f"{last.grouping.name} groups"
     copies = f"{groups}, {last.copies.name} copies"
-    made = added(
+    strategies = added(
         DESIGNS[NAIVE].strategy,
         {
             groups: {"grouping": last.grouping},
@@ -219,7 +219,7 @@ def ablation(request: Request, *, published: bool) -> tuple[Design, ...]:
             f"{copies}, ADC {last.get(Serving).modes}": {"reading": last.reading},
         },
     )
-    steps = tuple(request.design(name, strategy) for name, strategy in made)
+    steps = tuple(request.design(name, strategy) for name, strategy in strategies)
     return (design(NAIVE, request), *steps, *(() if published else (design(OWN, request),)))
 
 
@@ -247,12 +247,12 @@ def steps(request: Request, last: Design) -> tuple[Design, ...]:
         ),
         "tiles": ("groups that are touched together in one tile", {"seating": own.seating}),
     }
-    found = [replace(request.design(NAIVE, first), says="rows in the order of their ids, in one copy")]
+    designs = [replace(request.design(NAIVE, first), says="rows in the order of their ids, in one copy")]
     for name, strategy in added(first, {name: changes for name, (_, changes) in ideas.items()}):
-        if strategy != found[-1].strategy:
-            made = last if strategy == own else request.design(name, strategy)
-            found.append(replace(made, name=name, says=ideas[name][0]))
-    return tuple(found)
+        if strategy != designs[-1].strategy:
+            step = last if strategy == own else request.design(name, strategy)
+            designs.append(replace(step, name=name, says=ideas[name][0]))
+    return tuple(designs)
 
 
 def added(strategy: Strategy, ideas: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Strategy]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
 from mho.explore.accuracy import Accuracy, Subject, chip_record
-from mho.explore.judge import SEED_FIELDS, Progress, Run, samples_digest
+from mho.explore.judge import SEED_FIELDS, Judge, Progress, samples_digest
 from mho.files.store import Store, key_of
 from mho.machine.analog.signals import LayerSignal
 from mho.machine.analog.spec import Analog
@@ -61,7 +61,7 @@ def evaluate(
         raise OptionError(f"seeds must be at least 1, not {seeds}")
     analog = Analog() if analog is None else analog
     done = Store() if done is None else done
-    run = Run(program, samples, done, progress, backend)
+    run = Judge(program, samples, done, progress, backend)
     drawn = draws(analog, program.chip.array.adc_bits)
     count = seeds if drawn else 1
     measured = few(calibration or samples, program.network.batch)
@@ -85,7 +85,7 @@ def evaluate(
     )
 
 
-def _keys(run: Run, analog: Analog, measured: Samples, count: int) -> dict[int, str]:
+def _keys(run: Judge, analog: Analog, measured: Samples, count: int) -> dict[int, str]:
     """Return under what the record of each seed is kept: all that it follows from."""
     kind = without_seed(analog)
     if analog.adc.range == "calibrated" and analog.limits is None:
@@ -98,7 +98,7 @@ def _keys(run: Run, analog: Analog, measured: Samples, count: int) -> dict[int, 
 
 
 def _records(
-    run: Run, keys: dict[int, str], analog: Analog, measured: Samples, predictions: Any, drawn: bool
+    run: Judge, keys: dict[int, str], analog: Analog, measured: Samples, predictions: Any, drawn: bool
 ) -> list[dict[str, Any]]:
     """Return what each seed gave, executing those that are not kept."""
     ready: Analog | None = None
@@ -130,8 +130,8 @@ def _pooled(records: list[dict[str, Any]]) -> tuple[LayerSignal, ...]:
     sums: dict[str, list[Any]] = {}
     for record in records:
         for name, *counts in record["layers"]:
-            held = sums.setdefault(name, [0, 0, 0.0, 0.0])
-            sums[name] = [before + more for before, more in zip(held, counts, strict=True)]
+            so_far = sums.setdefault(name, [0, 0, 0.0, 0.0])
+            sums[name] = [before + more for before, more in zip(so_far, counts, strict=True)]
     return tuple(LayerSignal(name, *counts) for name, counts in sums.items())
 
 

@@ -136,8 +136,8 @@ class Finding(Exploration):
     @property
     def value(self) -> Number | None:
         """The value found; None where there is no boundary in the range."""
-        found: Number | None = self.content["value"]
-        return found
+        value: Number | None = self.content["value"]
+        return value
 
     @property
     def sentence(self) -> str:
@@ -172,18 +172,18 @@ def sentence(key: str, ends: tuple[Number, Number], allowed: float, boundary: Bo
     if upward is None and within is not None:
         return f"{key}: no more than {may} lost at either end of its range, {whole}"
     if upward is None:
-        told = " or ".join(f"{probe.value:g}" for probe in boundary.probes if probe.side == "open")
-        if told:
-            return f"{key}: at {told}, {samples} samples cannot decide whether no more than {may} lost"
+        undecided = " or ".join(f"{probe.value:g}" for probe in boundary.probes if probe.side == "open")
+        if undecided:
+            return f"{key}: at {undecided}, {samples} samples cannot decide whether no more than {may} lost"
         return f"{key}: more than {may} lost at both ends of its range, {whole}"
     assert within is not None and beyond is not None
     side = "at least" if upward else "at most"
-    found = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
+    statement = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
     if beyond.side == "beyond":
-        return f"{found}; at {beyond.value:g} more ({_told(beyond.loss)})"
+        return f"{statement}; at {beyond.value:g} more ({_told(beyond.loss)})"
     known = [probe.value for probe in boundary.probes if probe.side == "beyond"]
     nearest = "" if not known else f"; at {(max if upward else min)(known):g} more"
-    return f"{found}; at {beyond.value:g} {samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
+    return f"{statement}; at {beyond.value:g} {samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
 
 
 def _points(share: float) -> str:

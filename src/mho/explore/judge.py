@@ -37,14 +37,14 @@ Progress = Callable[[str, int, int], None]
 
 def samples_digest(samples: Samples) -> str:
     """Return the SHA-256 in hexadecimal of inputs and labels."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in (*samples.inputs, *(() if samples.labels is None else (samples.labels,))):
-        found.update(f"{array.dtype.str} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
-class Run:
+class Judge:
     """One evaluation under way. ProgramError for a program that cannot be executed, OptionError for samples without labels."""
 
     def __init__(
@@ -69,16 +69,16 @@ class Run:
         assert quantised is not None
         values = digest(self.program, values_only=True)
         key = key_of(__name__, "integers", values, self.samples_digest)
-        found = self.done.get(key, REFERENCE_FIELDS)
-        if found is None:
+        record = self.done.get(key, REFERENCE_FIELDS)
+        if record is None:
             classes: list[int] = []
             count = 0
             for first, part in self._parts("8-bit integers"):
                 scores = run_reference(quantised, part)[self.network.outputs[0]]
                 count += self._right(scores, first)
                 classes += predicted(scores).tolist()
-            found = self.done.put(key, {"right": count, "predictions": classes})
-        return found["predictions"], found["right"], self._in_float(values)
+            record = self.done.put(key, {"right": count, "predictions": classes})
+        return record["predictions"], record["right"], self._in_float(values)
 
     def _in_float(self, values: str) -> int | None:
         if not self.network.has_values:
@@ -90,12 +90,12 @@ class Run:
                 if array is not None and array.values is not None:
                     weights.update(np.ascontiguousarray(array.values).tobytes())
         key = key_of(__name__, "float", values, weights.hexdigest(), self.samples_digest)
-        found = self.done.get(key, FLOAT_FIELDS)
-        if found is None:
+        record = self.done.get(key, FLOAT_FIELDS)
+        if record is None:
             parts = self._parts("float network")
             count = sum(self._right(run_float(self.network, x)[self.network.outputs[0]], at) for at, x in parts)
-            found = self.done.put(key, {"right": count})
-        return int(found["right"])
+            record = self.done.put(key, {"right": count})
+        return int(record["right"])
 
     def seed(self, analog: Analog, predictions: list[int], what: str) -> dict[str, Any]:
         """Execute all samples on one chip."""
@@ -118,12 +118,12 @@ class Run:
         # What an ADC makes of a sum has no part in how large the sum is.
         content = analog.to_dict() | {"adc": {"percentile": analog.adc.share, "per": analog.adc.per}, "name": None}
         key = key_of(__name__, "limits", self.program_digest, samples_digest(measured), content)
-        found = self.done.get(key, LIMIT_FIELDS)
-        if found is None:
+        record = self.done.get(key, LIMIT_FIELDS)
+        if record is None:
             self.say("setting the ranges of the ADCs")
             limits = calibrate(self.program, measured.inputs, analog).limits
-            found = self.done.put(key, {"limits": limits})
-        return analog.model_copy(update={"limits": {name: tuple(each) for name, each in found["limits"].items()}})
+            record = self.done.put(key, {"limits": limits})
+        return analog.model_copy(update={"limits": {name: tuple(limit) for name, limit in record["limits"].items()}})
 
     def _parts(self, what: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield the samples that are executed together, and the number of the first."""

@@ -110,20 +110,20 @@ def _words(kinds: list[dict[str, Any]]) -> str:
 
 def _annotations() -> Mapping[str, Any]:
     """Return the type of each parameter that is no device's."""
-    found: dict[str, Any] = {}
+    annotations: dict[str, Any] = {}
     known = Analog.keys()
     for prefix, model in (("", Analog), ("adc.", Adc), ("wires.", Wires)):
         for key, field in model.model_fields.items():
             if f"{prefix}{key}" in known and key not in ("adc", "wires", "device", "seed"):
-                found[f"{prefix}{key}"] = field.rebuild_annotation()
-    _add_parts(found, CHIP, ChipSpec)
-    return found
+                annotations[f"{prefix}{key}"] = field.rebuild_annotation()
+    _add_parts(annotations, CHIP, ChipSpec)
+    return annotations
 
 
-def _add_parts(found: dict[str, Any], prefix: str, model: type[BaseModel]) -> None:
+def _add_parts(annotations: dict[str, Any], prefix: str, model: type[BaseModel]) -> None:
     for key, field in model.model_fields.items():
-        part = part_of(field)
-        if part is None:
-            found[f"{prefix}{key}"] = field.rebuild_annotation()
+        component = part_of(field)
+        if component is None:
+            annotations[f"{prefix}{key}"] = field.rebuild_annotation()
         else:
-            _add_parts(found, f"{prefix}{key}.", part)
+            _add_parts(annotations, f"{prefix}{key}.", component)

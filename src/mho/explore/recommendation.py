@@ -88,7 +88,7 @@ class Served:
     def papers(self) -> tuple[str, ...]:
         """The keys of the papers that it rests on: of the designs' techniques, and of the figures of the chip."""
         techniques = (key for each in self.designs.values() for key in each.strategy.papers)
-        sources = {held.source for held in self.request.chip.provenance.values()}
+        sources = {origin.source for origin in self.request.chip.provenance.values()}
         return tuple(dict.fromkeys((*techniques, *cited(sources))))
 
     @property
@@ -129,12 +129,12 @@ class Served:
 
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once; what is not true of all designs says of which."""
-        told: dict[str, list[str]] = {}
+        by_note: dict[str, list[str]] = {}
         for name, each in self.designs.items():
             for note in (*self.services[name].notes(), *each.notes):
-                told.setdefault(note, []).append(name)
-        everywhere = [note for note, names in told.items() if len(names) == len(self.designs)]
-        rest = [f"{', '.join(names)}: {note}" for note, names in told.items() if len(names) < len(self.designs)]
+                by_note.setdefault(note, []).append(name)
+        everywhere = [note for note, names in by_note.items() if len(names) == len(self.designs)]
+        rest = [f"{', '.join(names)}: {note}" for note, names in by_note.items() if len(names) < len(self.designs)]
         first = [f"synthetic: {self.request.history.origin}"] if self.request.history.synthetic else []
         if len(self.designs) > 1:
             first.append(
@@ -315,9 +315,9 @@ def recommend(
     on = Chip.load(chip) if isinstance(chip, str) else chip
     whole = trace if isinstance(trace, Trace) else read(trace)
     if test is None:
-        known, asked = whole.split(history, split_seed)
+        known, served_trace = whole.split(history, split_seed)
     else:
-        known, asked = align(whole, test if isinstance(test, Trace) else read(test))
+        known, served_trace = align(whole, test if isinstance(test, Trace) else read(test))
     request = Request(
         known,
         on,
@@ -329,31 +329,31 @@ def recommend(
         equal=areas == AREAS[0],
     )
     say("counting what the history looks up")
-    found = statistics(known)
-    unseen = describe(known, asked)
-    made: dict[str, Design] = {}
+    measured = statistics(known)
+    unseen = describe(known, served_trace)
+    drafts: dict[str, Design] = {}
     services: dict[str, Service] = {}
     for name in names:
         say(f"{name}: grouping rows")
-        made[name] = design(name, request)
+        drafts[name] = design(name, request)
         say(f"{name}: serving the test")
-        services[name] = made[name].serve(asked, dimension, batch)
-    taken = _steps(request, made, services, asked, say) if OWN in made else ()
-    served = Served(request, asked, found, unseen, made, services, taken)
+        services[name] = drafts[name].serve(served_trace, dimension, batch)
+    taken = _steps(request, drafts, services, served_trace, say) if OWN in drafts else ()
+    served = Served(request, served_trace, measured, unseen, drafts, services, taken)
     return Recommendation(served.content(), served)
 
 
 def _steps(
     request: Request,
-    made: Mapping[str, Design],
+    designs: Mapping[str, Design],
     services: Mapping[str, Service],
     test: Trace,
     say: Callable[[str], None],
 ) -> tuple[Taken, ...]:
     """Serve the test by each step from the naive mapping to the design mho, but for those that were served already."""
-    known = {each.strategy: services[name] for name, each in made.items()}
+    known = {each.strategy: services[name] for name, each in designs.items()}
     taken = []
-    for step in steps(request, made[OWN]):
+    for step in steps(request, designs[OWN]):
         if step.strategy not in known:
             say(f"{OWN}, step by step: {step.name}")
             known[step.strategy] = step.serve(test, request.dimension, request.batch)

@@ -153,27 +153,27 @@ def _measured(design: _Design) -> dict[str, Any]:
 
 def _digest(subject: Any) -> str:
     """Return the SHA-256 in hexadecimal of a network, its values included, and of the samples that its codes go by."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
 
     def feed(value: Any) -> None:
         if isinstance(value, np.ndarray):
-            found.update(f"{value.dtype.str} {value.shape}".encode())
-            found.update(np.ascontiguousarray(value).tobytes())
+            sha256.update(f"{value.dtype.str} {value.shape}".encode())
+            sha256.update(np.ascontiguousarray(value).tobytes())
         elif is_dataclass(value) and not isinstance(value, type):
-            found.update(type(value).__name__.encode())
+            sha256.update(type(value).__name__.encode())
             for item in fields(value):
                 feed(getattr(value, item.name))
         elif isinstance(value, Mapping):
             feed(tuple(value.items()))
         elif isinstance(value, tuple | list):
-            found.update(f"({len(value)}".encode())
+            sha256.update(f"({len(value)}".encode())
             for each in value:
                 feed(each)
         else:
-            found.update(f"{value!r};".encode())
+            sha256.update(f"{value!r};".encode())
 
     feed(subject)
-    return found.hexdigest()
+    return sha256.hexdigest()
 
 
 __all__ = ["Space", "explore"]

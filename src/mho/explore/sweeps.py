@@ -35,18 +35,18 @@ Build = Callable[[Mapping[str, Value]], Program]
 """Compiles with these values of the chip changed, and those of the strategy, which alone keep their prefix."""
 
 
-def point_of(values: Mapping[str, Value], found: Accuracy) -> dict[str, Any]:
+def point_of(values: Mapping[str, Value], evaluation: Accuracy) -> dict[str, Any]:
     """Return what a sweep keeps of an accuracy: those by seed, and of each layer its name, SNR in dB and share clipped."""
     return {
         "values": dict(values),
-        "chip": dict(found.chip),
-        "draws": found.draws,
-        "seeds": list(found.seeds),
-        "accuracy": {"integers": found.in_integers, **found.on_chips()},
-        "agreement": found.agreement,
-        "clip_rate": found.clip_rate,
+        "chip": dict(evaluation.chip),
+        "draws": evaluation.draws,
+        "seeds": list(evaluation.seeds),
+        "accuracy": {"integers": evaluation.in_integers, **evaluation.on_chips()},
+        "agreement": evaluation.agreement,
+        "clip_rate": evaluation.clip_rate,
         "layers": [
-            {"name": layer.name, "snr_db": decibels(layer), "clip_rate": layer.clip_rate} for layer in found.layers
+            {"name": layer.name, "snr_db": decibels(layer), "clip_rate": layer.clip_rate} for layer in evaluation.layers
         ],
     }
 
@@ -85,18 +85,18 @@ class Sweep(Exploration):
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `points`, one a row, and `layers`, one at each point a row."""
-        told = ("chip", "accuracy", "agreement", "clip_rate")
+        keys = ("chip", "accuracy", "agreement", "clip_rate")
         return {
-            "points": lambda: columns({**each["values"], **{key: each[key] for key in told}} for each in self.records),
+            "points": lambda: columns({**each["values"], **{key: each[key] for key in keys}} for each in self.records),
             "layers": lambda: columns({**each["values"], **layer} for each in self.records for layer in each["layers"]),
         }
 
 
-def _notes(found: Sequence[Accuracy]) -> tuple[str, ...]:
+def _notes(evaluations: Sequence[Accuracy]) -> tuple[str, ...]:
     """Return the notes of all points, each once; of a note that not all have, at how many points it holds."""
-    counts = Counter(each.converters["text"] for each in found if not each.resolved)
-    counts.update(note for each in found for note in each.notes)
-    points = len(found)
+    counts = Counter(evaluation.converters["text"] for evaluation in evaluations if not evaluation.resolved)
+    counts.update(note for evaluation in evaluations for note in evaluation.notes)
+    points = len(evaluations)
     return tuple(
         note if count == points else f"at {count} of {points} points: {note}" for note, count in counts.items()
     )
@@ -142,15 +142,15 @@ def sweep(
     build = program if callable(program) else only(program)
     done = Store() if done is None else done
     ahead = [len(samples) * (seeds if draws(variant) else 1) for variant in variants]
-    found: dict[int, Accuracy] = {}
+    evaluations: dict[int, Accuracy] = {}
     judge = partial(evaluate, seeds=seeds, calibration=calibration, done=done, backend=backend)
     built: tuple[str, Program] | None = None
     executed = 0
 
     def tell(place: int, what: str, now: int, of_point: int) -> None:
         if progress is not None:
-            rest = sum(ahead[other] for other in range(len(points)) if other not in found and other != place)
-            where = f"point {len(found) + 1} of {len(points)}"
+            rest = sum(ahead[other] for other in range(len(points)) if other not in evaluations and other != place)
+            where = f"point {len(evaluations) + 1} of {len(points)}"
             progress(f"{where}: {what} ({named(points[place])})", executed + now, executed + of_point + rest)
 
     # Chip by chip, so that one program at a time is enough.
@@ -165,9 +165,9 @@ def sweep(
             last[0] = of_point
             tell(place, what, now, of_point)
 
-        found[place] = judge(built[1], samples, variants[place], progress=follow)
+        evaluations[place] = judge(built[1], samples, variants[place], progress=follow)
         executed += last[0]
-    ordered = [found[place] for place in range(len(points))]
+    ordered = [evaluations[place] for place in range(len(points))]
     return Sweep(_content(base, swept, points, ordered))
 
 
@@ -175,16 +175,16 @@ def _content(
     analog: Analog,
     swept: Sequence[tuple[str, tuple[Value, ...]]],
     points: Sequence[Mapping[str, Value]],
-    found: Sequence[Accuracy],
+    evaluations: Sequence[Accuracy],
 ) -> dict[str, Any]:
     """Return what was found at each point as data."""
     return {
-        **found[0].subject.to_dict(),
+        **evaluations[0].subject.to_dict(),
         "analog": analog.to_dict(),
         "parameters": [{"key": key, "values": values} for key, values in swept],
-        "accuracy": {"float": found[0].in_float},
-        "points": list(map(point_of, points, found)),
-        "notes": _notes(found),
+        "accuracy": {"float": evaluations[0].in_float},
+        "points": list(map(point_of, points, evaluations)),
+        "notes": _notes(evaluations),
     }
 
 

@@ -111,37 +111,37 @@ def converters(resolved: Resolution, analog: Analog) -> Sentence:
     return Sentence(f"{resolved}. {rounds if analog.adc.range == 'full' else ''}".rstrip(), "warn")
 
 
-def _accuracies(found: Accuracy) -> Figures:
+def _accuracies(evaluation: Accuracy) -> Figures:
     rows = []
-    if found.in_float is not None:
-        rows.append(("float network", points(found.in_float), "the model as it was given"))
-    rows.append(("8-bit integers", points(found.in_integers), "the same program on an ideal chip"))
-    spread, strong = found.over_seeds, len(rows)
+    if evaluation.in_float is not None:
+        rows.append(("float network", points(evaluation.in_float), "the model as it was given"))
+    rows.append(("8-bit integers", points(evaluation.in_integers), "the same program on an ideal chip"))
+    spread, strong = evaluation.over_seeds, len(rows)
     if spread.deviation is None:
-        alone = "one chip drawn" if found.draws else "all chips are alike: nothing is drawn"
-        rows.append(("on the chip", points(found.accuracy), alone))
+        alone = "one chip drawn" if evaluation.draws else "all chips are alike: nothing is drawn"
+        rows.append(("on the chip", points(evaluation.accuracy), alone))
     else:
-        told = (
-            f"mean of {len(found.seeds)} chips, standard deviation {100 * spread.deviation:.2f}, "
-            f"worst {points(min(found.accuracies))}, best {points(max(found.accuracies))}"
+        chips = (
+            f"mean of {len(evaluation.seeds)} chips, standard deviation {100 * spread.deviation:.2f}, "
+            f"worst {points(min(evaluation.accuracies))}, best {points(max(evaluation.accuracies))}"
         )
-        rows.append(("on the chip", points(found.accuracy), told))
+        rows.append(("on the chip", points(evaluation.accuracy), chips))
         of_all = "the mean of all chips of this kind, on these samples"
-        rows.append(("  95 % over chips", interval(found.seed_interval), of_all))
-    like = f"these chips, on all samples like these {found.samples}"
+        rows.append(("  95 % over chips", interval(evaluation.seed_interval), of_all))
+    like = f"these chips, on all samples like these {evaluation.samples}"
     rows += [
-        ("  95 % over samples", interval(found.sample_interval), like),
-        ("agreement", points(found.agreement), "of the answers are those of the integers, right or wrong"),
-        ("ADC clipped", rate(found.clip_rate), "of all conversions"),
+        ("  95 % over samples", interval(evaluation.sample_interval), like),
+        ("agreement", points(evaluation.agreement), "of the answers are those of the integers, right or wrong"),
+        ("ADC clipped", rate(evaluation.clip_rate), "of all conversions"),
     ]
     return Figures(title="Accuracy", rows=rows, remark=UNCERTAINTY, tones={strong: "strong"})
 
 
-def _remedies(found: Accuracy) -> Figures:
+def _remedies(evaluation: Accuracy) -> Figures:
     """Lay out what was tried against the losses of converters: changes, how many samples are right, whether that is enough."""
     rows = []
     tones: dict[int, Tone] = {}
-    for number, remedy in enumerate(found.remedies or ()):
+    for number, remedy in enumerate(evaluation.remedies or ()):
         words = "keeps the accuracy" if remedy.enough else f"{remedy.right_in_integers} in 8-bit integers"
         if remedy.changes.get("adc.bits") == "ideal":
             words += "; so the converters are the reason" if remedy.enough else "; so other losses remain"
@@ -150,18 +150,18 @@ def _remedies(found: Accuracy) -> Figures:
     return Figures(title=REMEDIES, rows=rows, tones=tones)
 
 
-def layers(found: Accuracy, most: int | None = None) -> Bars:
+def layers(evaluation: Accuracy, most: int | None = None) -> Bars:
     """Draw the signal-to-noise ratio of each layer in the order of execution, of the `most` noisiest where there are more."""
-    loudest, marked = sorted(found.layers, key=loudness), noisiest(found.layers)
+    loudest, marked = sorted(evaluation.layers, key=loudness), noisiest(evaluation.layers)
     chosen = {layer.name for layer in loudest[:most]}
-    known = [ratio for layer in found.layers if (ratio := decibels(layer)) is not None]
-    title = f"{found.subject.model} on {found.chip['name']}: signal-to-noise ratio of each layer, in dB"
+    known = [ratio for layer in evaluation.layers if (ratio := decibels(layer)) is not None]
+    title = f"{evaluation.subject.model} on {evaluation.chip['name']}: signal-to-noise ratio of each layer, in dB"
     if most is not None:
-        chips = "" if len(found.seeds) == 1 else f", {len(found.seeds)} chips together"
-        which = f"the {most} noisiest of {len(found.layers)}, " if len(found.layers) > most else ""
+        chips = "" if len(evaluation.seeds) == 1 else f", {len(evaluation.seeds)} chips together"
+        which = f"the {most} noisiest of {len(evaluation.layers)}, " if len(evaluation.layers) > most else ""
         title = f"Layers   signal-to-noise ratio, ADC clipped, conversions; {which}in their order{chips}"
     bars = []
-    for layer in found.layers:
+    for layer in evaluation.layers:
         if layer.name not in chosen:
             continue
         ratio = decibels(layer)
@@ -180,33 +180,33 @@ def layers(found: Accuracy, most: int | None = None) -> Bars:
     )
 
 
-def side(found: Accuracy) -> str:
+def side(evaluation: Accuracy) -> str:
     """Write the name of the analog side, where it was given one."""
-    unnamed = type(found.analog).model_fields["name"].default
-    return "" if found.analog.name == unnamed else f", {found.analog.name}"
+    unnamed = type(evaluation.analog).model_fields["name"].default
+    return "" if evaluation.analog.name == unnamed else f", {evaluation.analog.name}"
 
 
-def view(found: Accuracy) -> View:
+def view(evaluation: Accuracy) -> View:
     """Return the view of an evaluation."""
-    subject = found.subject
-    sections: list[Section] = [_accuracies(found)]
-    if found.remedies:
-        sections.append(_remedies(found))
-    if len(found.seeds) > 1:
-        by_seed = zip(found.seeds, found.accuracies, found.agreeing, strict=True)
-        lines = [(str(seed), points(share), points(agreeing / found.samples)) for seed, share, agreeing in by_seed]
+    subject = evaluation.subject
+    sections: list[Section] = [_accuracies(evaluation)]
+    if evaluation.remedies:
+        sections.append(_remedies(evaluation))
+    if len(evaluation.seeds) > 1:
+        by_seed = zip(evaluation.seeds, evaluation.accuracies, evaluation.agreeing, strict=True)
+        lines = [(str(seed), points(share), points(agreeing / evaluation.samples)) for seed, share, agreeing in by_seed]
         sections.append(Table(title="Chip by chip", heads=("seed", "accuracy", "agreement"), lines=lines, where="page"))
-    if found.layers:
-        sections += [layers(found), layers(found, SHOWN)]
-    condition = [] if found.resolved else [Sentence(found.converters["text"], "warn", "page")]
+    if evaluation.layers:
+        sections += [layers(evaluation), layers(evaluation, SHOWN)]
+    condition = [] if evaluation.resolved else [Sentence(evaluation.converters["text"], "warn", "page")]
     return View(
-        f"{subject.model} on {found.chip['name']}{side(found)}",
-        (*sections, listing(found.analog.to_dict()), notes_of(found.notes)),
-        about({**subject.to_dict(), "version": found.version}, found.seeds),
+        f"{subject.model} on {evaluation.chip['name']}{side(evaluation)}",
+        (*sections, listing(evaluation.analog.to_dict()), notes_of(evaluation.notes)),
+        about({**subject.to_dict(), "version": evaluation.version}, evaluation.seeds),
         (*synthetic(subject.weights_origin), *condition),
     )
 
 
-def files(found: Accuracy) -> dict[str, Bars]:
+def files(evaluation: Accuracy) -> dict[str, Bars]:
     """Return what is also written as files of its own."""
-    return {"layers.svg": layers(found)} if found.layers else {}
+    return {"layers.svg": layers(evaluation)} if evaluation.layers else {}

@@ -130,10 +130,10 @@ def full_array(chip: Chip) -> Sentence:
     """Say what the largest sum of a full array asks of its ADCs, as a condition where they fall short."""
     array = chip.array
     largest, needed = full_column(chip)
-    held = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, {array.dac_bits}-bit input steps"
-    told = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({held}); those of this chip have"
+    conditions = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, {array.dac_bits}-bit input steps"
+    demand = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({conditions}); those of this chip have"
     if needed <= array.adc_bits:
-        return Sentence(f"{told} {array.adc_bits}", "good")
+        return Sentence(f"{demand} {array.adc_bits}", "good")
     return Sentence(
-        f"{told} {array.adc_bits}: they cannot resolve every sum (mho accuracy tells what that costs)", "warn"
+        f"{demand} {array.adc_bits}: they cannot resolve every sum (mho accuracy tells what that costs)", "warn"
     )

@@ -28,7 +28,7 @@ def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Tabl
     if any(lives):
         for heading, key in (("lifetime", "years_worst"), ("levelled", "years_levelled")):
             cells[heading] = [
-                "–" if lived is None else years(lived["changed"][key], least=not lived["exact"]) for lived in lives
+                "–" if life is None else years(life["changed"][key], least=not life["exact"]) for life in lives
             ]
     lines = [(label, *(values[row] for values in cells.values())) for row, label in enumerate(labels)]
     return Table(title="Schedules", heads=("schedule", *cells), lines=lines, cut=True)

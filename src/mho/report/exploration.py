@@ -18,22 +18,23 @@ def _line(record: Mapping[str, Any], keys: list[str]) -> tuple[str, ...]:
     return (*(str(record["values"].get(key, "")) for key in keys), *figures, record["refused"] or "")
 
 
-def view(found: Exploration) -> View:
+def view(exploration: Exploration) -> View:
     """Return the view of an exploration: points on the front stand out, refused ones say why."""
-    keys = list(dict.fromkeys(key for record in found.records for key in record["values"]))
-    front = {id(record) for record in found.front()}
-    tones: dict[int, Tone] = {place: "strong" for place, record in enumerate(found.records) if id(record) in front}
+    records = exploration.records
+    keys = list(dict.fromkeys(key for record in records for key in record["values"]))
+    front = {id(record) for record in exploration.front()}
+    tones: dict[int, Tone] = {place: "strong" for place, record in enumerate(records) if id(record) in front}
     points = Table(
         title="Points, those on the front of time, energy and area set off",
         heads=(*keys, "time", "energy", "area", "refused"),
-        lines=[_line(record, keys) for record in found.records],
+        lines=[_line(record, keys) for record in records],
         names=max(len(keys), 1),
         prose=True,
         tones=tones,
     )
     sections: list[Section] = [
-        Figures(title="What was found", rows=[(what, "", said) for what, said in found.facts()]),
+        Figures(title="What was found", rows=[(what, "", said) for what, said in exploration.facts()]),
         points,
     ]
-    content = found.content
-    return View(f"{content['network']} on {content['chip']}: {len(found.records)} designs", sections)
+    content = exploration.content
+    return View(f"{content['network']} on {content['chip']}: {len(records)} designs", sections)

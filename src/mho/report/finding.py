@@ -28,10 +28,10 @@ def _line(probe: Mapping[str, Any]) -> tuple[str, ...]:
     return at, lost, between, str(probe["samples"]), str(probe["chips"]), WORDS[probe["side"]][0]
 
 
-def view(found: Finding) -> View:
+def view(finding: Finding) -> View:
     """Return the view of a finding."""
-    content = found.content
-    probes = sorted(found.records, key=lambda probe: float(probe["value"]))
+    content = finding.content
+    probes = sorted(finding.records, key=lambda probe: float(probe["value"]))
     undecided = []
     if not content["decided"]:
         several = any(probe["chips"] > 1 for probe in probes)
@@ -50,5 +50,5 @@ def view(found: Finding) -> View:
         (table, listing(content["analog"]), notes_of(content["notes"])),
         about(content, most="up to "),
         (*synthetic(content["weights_origin"]), *undecided),
-        said=found.sentence,
+        said=finding.sentence,
     )

@@ -133,7 +133,7 @@ def _pieces(bar: see.Bar, y: float, x: Callable[[float], float], kinds: dict[str
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """Where values of an axis stand between two places on the drawing, and its round ticks."""
 
     axis: see.Axis
@@ -187,7 +187,7 @@ def _lines(chart: see.Lines) -> Iterator[str]:
     width = max(WIDTH, LEFT + right + apart / closest, width_of(chart.about) + 28)
     keys, at = legend(list(fills.items()) if len(fills) > 1 or not chart.about else [], width, 46)
     floor = HEIGHT + (at - 46)
-    x, y = Scale(chart.across, LEFT, width - right), Scale(chart.up, floor - BOTTOM, at + 18)
+    x, y = AxisScale(chart.across, LEFT, width - right), AxisScale(chart.up, floor - BOTTOM, at + 18)
     yield from _heading(chart, width, floor)
     yield from keys
     for tick in y.ticks(6):
@@ -206,7 +206,7 @@ def _lines(chart: see.Lines) -> Iterator[str]:
     yield label(14, (y.start + y.end) / 2, chart.up.title, "soft small", "middle", turned=True)
 
 
-def _series(series: see.Series, stroke: str, x: Scale, y: Scale) -> Iterator[str]:
+def _series(series: see.Series, stroke: str, x: AxisScale, y: AxisScale) -> Iterator[str]:
     # The line goes along the axis, in whatever order the values were given.
     path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in sorted(series.points))
     if len(series.points) > 1:
@@ -270,18 +270,18 @@ def _spans(chart: see.Spans) -> Iterator[str]:
         yield from _nothing(chart.title)
         return
     left, top = 22 + max(width_of(name) for name, _ in chart.spans), 40.0
-    x = Scale(see.Axis("", min(positive), max(positive), log=True), left + 6, WIDTH - 26)
+    x = AxisScale(see.Axis("", min(positive), max(positive), log=True), left + 6, WIDTH - 26)
     floor = top + ROW * len(chart.spans)
     yield from opened(WIDTH, floor + 44, chart.title)
     for tick in x.ticks(6):
         yield rule(x(tick), top, x(tick), floor)
         yield label(x(tick), floor + 16, quantity(tick, "s"), "soft small", "middle")
-    told = ("least", "lower quarter", "median", "upper quarter", "99th percentile", "most")
+    quantile_names = ("least", "lower quarter", "median", "upper quarter", "99th percentile", "most")
     for place, (name, quantiles) in enumerate(chart.spans):
         y = top + ROW * (place + 0.5)
         least, low, middle, high, late, most = (x(max(each, min(positive))) for each in quantiles)
         tip = f"{name}: " + ", ".join(
-            f"{what} {quantity(each, 's')}" for what, each in zip(told, quantiles, strict=True)
+            f"{what} {quantity(each, 's')}" for what, each in zip(quantile_names, quantiles, strict=True)
         )
         yield label(left - 8, y + 4, name, "", "end")
         yield f'<line stroke="{SERIES[0]}" stroke-width="2" x1="{least:.1f}" x2="{most:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'

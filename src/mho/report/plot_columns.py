@@ -18,7 +18,7 @@ NARROWEST = 420.0
 
 
 @dataclass(frozen=True)
-class Scale:
+class VerticalScale:
     """A vertical axis: ticks at round numbers, and where a value stands."""
 
     low: float
@@ -37,7 +37,7 @@ class Scale:
         return [number * self.step for number in range(first, last + 1)]
 
 
-def scale_of(values: Sequence[float], top: float, room: float) -> Scale:
+def scale_of(values: Sequence[float], top: float, room: float) -> VerticalScale:
     """Fit an axis to 0 and the values, with `room` pixels (at most half of the field) left above all of them."""
     low, high = min((0.0, *values)), max((0.0, *values))
     if low == high:
@@ -46,7 +46,7 @@ def scale_of(values: Sequence[float], top: float, room: float) -> Scale:
     below, above = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     while (above - high / step) * HEIGHT < room * (above - below):
         above += 1
-    return Scale(below * step, above * step, step, top)
+    return VerticalScale(below * step, above * step, step, top)
 
 
 def _height(column: Column) -> float | None:

@@ -27,9 +27,9 @@ Shares = dict[str, dict[str, float]]
 """For each design how much of each part."""
 
 
-def pair(found: Recommendation) -> tuple[str, ...]:
+def pair(outcome: Recommendation) -> tuple[str, ...]:
     """Return what is shown as before and after: the design that others are told against, and the one that is chosen."""
-    return tuple(dict.fromkeys((found.against, found.chosen)))
+    return tuple(dict.fromkeys((outcome.against, outcome.chosen)))
 
 
 def falling(name: str, values: npt.ArrayLike) -> see.Series:
@@ -52,12 +52,12 @@ def _curves(title: str, series: Sequence[see.Series], across: str, up: str, rema
     )  # fmt: skip
 
 
-def loads(found: Recommendation) -> see.Lines:
+def loads(outcome: Recommendation) -> see.Lines:
     """Draw the activations of each instance while the test was served, before and after."""
     return _curves(
-        "Load of each instance", [falling(name, found.services[name].loads) for name in pair(found)],
+        "Load of each instance", [falling(name, outcome.services[name].loads) for name in pair(outcome)],
         "instances, the busiest first", "activations in the test",
-        f"Activations while the test was served, {' and '.join(pair(found))}. The flatter, the less a batch waits for one array.",
+        f"Activations while the test was served, {' and '.join(pair(outcome))}. The flatter, the less a batch waits for one array.",
     )  # fmt: skip
 
 
@@ -66,25 +66,25 @@ def asked(layout: Layout, trace: Trace) -> Ints:
     return np.bincount(layout.touched(trace) % layout.groups, minlength=layout.groups)
 
 
-def expected(found: Recommendation) -> see.Lines:
+def expected(outcome: Recommendation) -> see.Lines:
     """Draw how often 1000 bags like those of the history touch each group of the chosen layout, and each of its copies."""
-    layout, history = found.designs[found.chosen].layout, found.request.history
+    layout, history = outcome.designs[outcome.chosen].layout, outcome.request.history
     touched = 1000 * asked(layout, history) / max(history.bags, 1)
     each = np.repeat(touched / layout.copies, layout.copies)
     return _curves(
         "Load that the history lets expect", (falling("each group", touched), falling("each copy", each)),
-        f"groups and copies of {found.chosen}, the busiest first", "of 1000 bags",
-        f"How many of 1000 bags touch each group of {found.chosen}, and what is left for each copy.",
+        f"groups and copies of {outcome.chosen}, the busiest first", "of 1000 bags",
+        f"How many of 1000 bags touch each group of {outcome.chosen}, and what is left for each copy.",
     )  # fmt: skip
 
 
 def _bins(most: int) -> list[tuple[int, int]]:
     """Return bins that double, from 1 on, up to one that holds `most`."""
-    found = [(1, 1)]
-    while found[-1][1] < most:
-        low = found[-1][1] + 1
-        found.append((low, 2 * low - 2 if low > 2 else 2))
-    return found
+    bins = [(1, 1)]
+    while bins[-1][1] < most:
+        low = bins[-1][1] + 1
+        bins.append((low, 2 * low - 2 if low > 2 else 2))
+    return bins
 
 
 def binned(counts: Sequence[tuple[str, Ints]]) -> Shares:
@@ -100,16 +100,16 @@ def binned(counts: Sequence[tuple[str, Ints]]) -> Shares:
     }
 
 
-def groups_touched(found: Recommendation) -> Shares:
+def groups_touched(outcome: Recommendation) -> Shares:
     """Return the shares of the test's bags, but for empty ones, by how many groups they touch, before and after."""
-    test = found.test
-    touched = {name: found.designs[name].layout.groups_per_bag(test) for name in pair(found)}
+    test = outcome.test
+    touched = {name: outcome.designs[name].layout.groups_per_bag(test) for name in pair(outcome)}
     return binned([(name, np.bincount(each, minlength=2)) for name, each in touched.items()])
 
 
-def rows_driven(found: Recommendation) -> Shares:
+def rows_driven(outcome: Recommendation) -> Shares:
     """Return the shares of activations by how many look-ups they serve, before and after."""
-    return binned([(name, found.services[name].counted.by_rows) for name in pair(found)])
+    return binned([(name, outcome.services[name].counted.by_rows) for name in pair(outcome)])
 
 
 def _histogram(title: str, shares: Shares, axis: str, remark: str) -> see.Columns:
@@ -118,12 +118,12 @@ def _histogram(title: str, shares: Shares, axis: str, remark: str) -> see.Column
     return see.Columns(title=title, columns=columns, axis=axis, remark=remark, where="page")
 
 
-def modes(found: Recommendation) -> Shares:
+def modes(outcome: Recommendation) -> Shares:
     """Return the shares of activations by the bits that their ADCs resolve, the fewest first."""
-    bits = sorted({bits for service in found.services.values() for bits in service.modes()})
+    bits = sorted({bits for service in outcome.services.values() for bits in service.modes()})
     return {
         name: {f"{each} bits": service.modes().get(each, 0) / max(service.activations, 1) for each in bits}
-        for name, service in found.services.items()
+        for name, service in outcome.services.items()
     }
 
 
@@ -132,26 +132,26 @@ def mean_bits(service: Service) -> float:
     return sum(bits * number for bits, number in service.modes().items()) / max(service.activations, 1)
 
 
-def energies(found: Recommendation) -> Shares:
+def energies(outcome: Recommendation) -> Shares:
     """Return the joules of a query by component, the component that takes most over all designs first."""
     sums: Shares = {}
-    for name, service in found.services.items():
+    for name, service in outcome.services.items():
         for (component, _), joules in service.energy.items():
             of_designs = sums.setdefault(component, {})
             of_designs[name] = of_designs.get(name, 0.0) + joules / max(service.queries, 1)
-    parts = sorted((each for each in sums if any(sums[each].values())), key=lambda each: -sum(sums[each].values()))
-    return {name: {part: sums[part].get(name, 0.0) for part in parts} for name in found.services}
+    components = sorted((each for each in sums if any(sums[each].values())), key=lambda each: -sum(sums[each].values()))
+    return {name: {part: sums[part].get(name, 0.0) for part in components} for name in outcome.services}
 
 
-def measures(found: Recommendation) -> list[tuple[str, list[str]]]:
+def measures(outcome: Recommendation) -> list[tuple[str, list[str]]]:
     """Return the table of designs, a line for each measure: what, and how much for each design."""
-    services = list(found.services.values())
+    services = list(outcome.services.values())
 
     def line(what: str, tell: Callable[[Service], str]) -> tuple[str, list[str]]:
         return what, [tell(service) for service in services]
 
-    gains = [found.gain(name) for name in found.designs]
-    against = found.against
+    gains = [outcome.gain(name) for name in outcome.designs]
+    against = outcome.against
     return [
         line("activations a bag", lambda each: count(each.activations / max(each.bags, 1))),
         line("look-ups an activation", lambda each: count(each.lookups / max(each.activations, 1))),
@@ -167,26 +167,26 @@ def measures(found: Recommendation) -> list[tuple[str, list[str]]]:
     ]
 
 
-def split_lines(found: Recommendation) -> list[tuple[str, str, str, str]]:
+def split_lines(outcome: Recommendation) -> list[tuple[str, str, str, str]]:
     """Return what each idea brings to the design mho: which, by how many times less time and energy, and what it is.
 
     Last comes the whole gain, and what copies alone bring to the naive mapping. Nothing where that design was not asked for.
     """
-    if not found.taken:
+    if not outcome.taken:
         return []
-    told = [(each, f"+ {each.name}") for each in found.split] + [(found.whole, "together")]
-    if found.copied is not None:
-        told.append((found.copied, f"{found.against}, copied"))
-    return [(name, ratio(each.time), ratio(each.energy), each.says) for each, name in told]
+    gains = [(each, f"+ {each.name}") for each in outcome.split] + [(outcome.whole, "together")]
+    if outcome.copied is not None:
+        gains.append((outcome.copied, f"{outcome.against}, copied"))
+    return [(name, ratio(each.time), ratio(each.energy), each.says) for each, name in gains]
 
 
-def split_verdict(found: Recommendation) -> str:
+def split_verdict(outcome: Recommendation) -> str:
     """Say in a sentence where the gain of the design mho comes from; nothing where it was not asked for."""
-    if not found.taken:
+    if not outcome.taken:
         return ""
 
     def most(what: str) -> str:
-        ordered = sorted(found.split, key=lambda each: -getattr(each, what))
+        ordered = sorted(outcome.split, key=lambda each: -getattr(each, what))
         gained = [
             f"{each.name} ({ratio(getattr(each, what))})" for each in ordered[:2] if getattr(each, what) > NOTHING
         ]
@@ -194,7 +194,7 @@ def split_verdict(found: Recommendation) -> str:
         said = f"less {what} comes from {' and '.join(gained)}" if gained else f"nothing makes it less {what}"
         return said + (f", against {' and '.join(lost)}" if lost else "")
 
-    whole = found.whole
+    whole = outcome.whole
     return (
         f"{OWN} takes {ratio(whole.time)} less time and {ratio(whole.energy)} less energy than the naive mapping of one copy: "
         f"{most('time')}; {most('energy')}."
@@ -206,15 +206,16 @@ def busiest(service: Service) -> str:
     return percent(service.utilisation()["arrays_most"], 1.0)
 
 
-def trace_lines(found: Recommendation) -> list[tuple[str, str, str]]:
+def trace_lines(outcome: Recommendation) -> list[tuple[str, str, str]]:
     """Return what history and test are like: what, how much, and a remark."""
-    known, test = found.statistics, found.test
+    known, test, unseen = outcome.statistics, outcome.test, outcome.unseen
+    queries = next(iter(outcome.services.values())).queries
     lengths = ", ".join(f"{value} for {share} %" for share, value in known.length_percentiles.items())
     lines = [
         ("rows", count(sum(known.rows)), f"in {_tables(len(known.rows))}; {count(known.distinct)} looked up"),
         ("history", f"{count(known.queries)} queries", f"{count(known.bags)} bags, {count(known.lookups)} look-ups"),
-        ("test", f"{count(_queries(found))} queries", f"{count(test.bags)} bags, {count(test.lookups)} look-ups"),
-        ("unseen", percent(found.unseen.lookups, 1.0), "of the test's look-ups are of rows that the history never has"),
+        ("test", f"{count(queries)} queries", f"{count(test.bags)} bags, {count(test.lookups)} look-ups"),
+        ("unseen", percent(unseen.lookups, 1.0), "of the test's look-ups are of rows that the history never has"),
         ("bag length", count(known.length_mean), f"up to {lengths}; at most {known.length_max}"),
     ]
     lines += [
@@ -233,15 +234,11 @@ def _tables(number: int) -> str:
     return "one table" if number == 1 else f"{number} tables"
 
 
-def _queries(found: Recommendation) -> int:
-    return int(next(iter(found.services.values())).queries)
-
-
-def cards(found: Recommendation) -> list[tuple[str, str, str]]:
+def cards(outcome: Recommendation) -> list[tuple[str, str, str]]:
     """Return the numbers on top of the page: what, how much, and a remark."""
-    name, against = found.chosen, found.against
-    service, layout = found.services[name], found.designs[name].layout
-    gains, times = found.gain(name), spread(service.batch_s)
+    name, against = outcome.chosen, outcome.against
+    service, layout, unseen = outcome.services[name], outcome.designs[name].layout, outcome.unseen
+    gains, times = outcome.gain(name), spread(service.batch_s)
 
     def beside(what: str, more: str) -> str:
         return more if name == against else f"{against} takes {ratio(gains[what])} that; {more}"
@@ -251,7 +248,7 @@ def cards(found: Recommendation) -> list[tuple[str, str, str]]:
         (
             "Design",
             name,
-            f"least time x energy of {len(found.designs)}" if len(found.designs) > 1 else "no other was asked for",
+            f"least time x energy of {len(outcome.designs)}" if len(outcome.designs) > 1 else "no other was asked for",
         ),
         (
             "Time of a batch",
@@ -271,11 +268,11 @@ def cards(found: Recommendation) -> list[tuple[str, str, str]]:
         (
             "Area",
             quantity(sum(service.area_m2.values()), "m²"),
-            f"{ratio(layout.area_ratio)} the least that holds every row; budget {ratio(found.request.budget)}",
+            f"{ratio(layout.area_ratio)} the least that holds every row; budget {ratio(outcome.request.budget)}",
         ),
         ("Groups", count(layout.groups), f"{count(copies)} more copies of groups"),
         ("Busiest array", busiest(service), "of the time busy; waiting for ADCs included"),
-        ("Unseen", percent(found.unseen.lookups, 1.0), "of the test's look-ups: the history never has their rows"),
+        ("Unseen", percent(unseen.lookups, 1.0), "of the test's look-ups: the history never has their rows"),
     ]
 
 
@@ -288,103 +285,103 @@ def _by_design(title: str, shares: Shares, chosen: str) -> see.Table:
     )
 
 
-def _example(found: Recommendation) -> str:
+def _example(outcome: Recommendation) -> str:
     """Return how the seat of the row that the history looks up most is asked for."""
-    history = found.request.history
+    history = outcome.request.history
     row = int(np.bincount(history.flat, minlength=1).argmax())
     table = int(np.searchsorted(history.base, row, side="right")) - 1
     called = history.original(table)[row - int(history.base[table])].item()
     return repr(called) if len(history.rows) == 1 else f"{called!r}, {history.names[table]!r}"
 
 
-def _seats(found: Recommendation) -> see.Listing:
+def _seats(outcome: Recommendation) -> see.Listing:
     return see.Listing(
         title="Where each row sits", where="page",
-        remark=f"{LAYOUT} holds, for each place of a row of design {found.chosen}: its table, what the trace's file calls the row, "
-        "the group, and the wordline there; and the copies of each group, with the tile of each (docs/recommend.md).",
-        text=f'from mho import Seating\nplace = Seating.load("{LAYOUT}").where({_example(found)})\n'
+        remark=f"{LAYOUT} holds, for each place of a row of design {outcome.chosen}: its table, what the trace's file calls the "
+        "row, the group, and the wordline there; and the copies of each group, with the tile of each (docs/recommend.md).",
+        text=f'from mho import Seating\nplace = Seating.load("{LAYOUT}").where({_example(outcome)})\n'
         "print(place.group, place.wordline, place.instances, place.tiles)",
     )  # fmt: skip
 
 
-def _notes(found: Recommendation) -> see.Notes:
+def _notes(outcome: Recommendation) -> see.Notes:
     """Return the notes, of which a terminal leaves out those of the chip, which are many and no news."""
-    chip = found.request.chip
-    brief = [note for note in found.notes() if note not in chip.notes]
-    left = len(found.notes()) - len(brief)
+    chip = outcome.request.chip
+    brief = [note for note in outcome.notes() if note not in chip.notes]
+    left = len(outcome.notes()) - len(brief)
     if left:
         brief.append(f"{left} assumptions of chip {chip.name}: in recommend.html (--out), or --json")
-    return see.Notes(title="Assumptions and notes", notes=found.notes(), brief=brief)
+    return see.Notes(title="Assumptions and notes", notes=outcome.notes(), brief=brief)
 
 
-def _drawings(found: Recommendation) -> list[see.Section]:
-    services = found.services.items()
+def _drawings(outcome: Recommendation) -> list[see.Section]:
+    services = outcome.services.items()
     spans = [(name, np.percentile(service.batch_s, QUANTILES).tolist()) for name, service in services]
-    bits = [see.Bar(name, of, f"mean {mean_bits(found.services[name]):.1f}") for name, of in modes(found).items()]
+    bits = [see.Bar(name, of, f"mean {mean_bits(outcome.services[name]):.1f}") for name, of in modes(outcome).items()]
     return [
-        loads(found),
-        expected(found),
-        _histogram("Groups touched by a bag", groups_touched(found), "% of bags",
+        loads(outcome),
+        expected(outcome),
+        _histogram("Groups touched by a bag", groups_touched(outcome), "% of bags",
                    "Of the test's bags. A group that is touched is an activation, or more where a row is asked for again."),
-        _histogram("Look-ups of an activation", rows_driven(found), "% of activations",
+        _histogram("Look-ups of an activation", rows_driven(outcome), "% of activations",
                    "One look-up alone is a plain read; more are summed in the array."),
         see.Spans(title="Batch times", spans=spans, across="time of a batch", where="page",
               remark="Line: least to most. Box: the middle half, with the median. Dot: 99th percentile."),
         see.Bars(title="ADC modes", bars=bits, unit="%", ordered=True, where="page",
              remark="Share of activations by the bits that their ADCs resolve; their mean at the end."),
-        see.Bars(title="Energy of a query by component", bars=[see.Bar(name, of) for name, of in energies(found).items()], unit="J",
-             remark="Compute and leakage together.", where="page"),
+        see.Bars(title="Energy of a query by component", bars=[see.Bar(name, of) for name, of in energies(outcome).items()],
+             unit="J", remark="Compute and leakage together.", where="page"),
     ]  # fmt: skip
 
 
-def view(found: Recommendation) -> see.View:
-    """Return the view of a recommendation."""
-    request, designs = found.request, list(found.designs)
+def view(outcome: Recommendation) -> see.View:
+    """Return the view of a outcome."""
+    request, designs = outcome.request, list(outcome.designs)
     areas = "in equal areas" if request.equal else "each in the area that it comes with"
     sections: list[see.Section] = [
-        see.Figures(rows=cards(found), cards=True, where="page"),
-        see.Table(title="Designs", heads=("", *designs), lines=[(what, *numbers) for what, numbers in measures(found)],
-              chosen=1 + designs.index(found.chosen),
+        see.Figures(rows=cards(outcome), cards=True, where="page"),
+        see.Table(title="Designs", heads=("", *designs), lines=[(what, *numbers) for what, numbers in measures(outcome)],
+              chosen=1 + designs.index(outcome.chosen),
               remark="Each made from the history alone, on the same parts and in the same costs; all serve the same test, "
               f"{areas}."),
-        see.Table(title="What they are", heads=("", ""), lines=[(name, each.says) for name, each in found.designs.items()],
-              prose=True, tones={designs.index(found.chosen): "strong"}),
+        see.Table(title="What they are", heads=("", ""), lines=[(name, each.says) for name, each in outcome.designs.items()],
+              prose=True, tones={designs.index(outcome.chosen): "strong"}),
     ]  # fmt: skip
-    if found.taken:
-        lines = split_lines(found)
+    if outcome.taken:
+        lines = split_lines(outcome)
         tones: dict[int, see.Tone] = {[name for name, *_ in lines].index("together"): "strong"}
-        told = (
+        remark = (
             "From the naive mapping of one copy to the design mho, one idea more in each line: how many times less time and "
             "energy than the line before."
         )
         title, heads = "Where the gain comes from", ("", "time", "energy", "")
-        sections.append(see.Table(title=title, heads=heads, lines=lines, prose=True, tones=tones, remark=told))
-    sections += _drawings(found)
+        sections.append(see.Table(title=title, heads=heads, lines=lines, prose=True, tones=tones, remark=remark))
+    sections += _drawings(outcome)
     sections += [
-        _by_design("ADC modes   share of activations", modes(found), found.chosen),
-        _by_design("Energy by component", energies(found), found.chosen),
+        _by_design("ADC modes   share of activations", modes(outcome), outcome.chosen),
+        _by_design("Energy by component", energies(outcome), outcome.chosen),
         see.Figures(
-            title="The trace", rows=trace_lines(found), remark="Of the history, but for the lines of the test."
+            title="The trace", rows=trace_lines(outcome), remark="Of the history, but for the lines of the test."
         ),
-        _seats(found),
-        _notes(found),
+        _seats(outcome),
+        _notes(outcome),
     ]
     synthetic = see.Sentence("SYNTHETIC: this trace was made up, not measured; so is every number below.", "warn")
     return see.View(
-        f"{found.chosen} on {request.chip.name}",
+        f"{outcome.chosen} on {request.chip.name}",
         sections,
         (
             f"rows of {request.dimension} features · batches of {request.batch} queries · area budget {request.budget:g} · "
             f"seed {request.seed}",
             f"history: {request.history.origin}",
-            f"test: {found.test.origin}",
+            f"test: {outcome.test.origin}",
         ),
-        [synthetic] if found.synthetic else [],
-        said=split_verdict(found),
+        [synthetic] if outcome.synthetic else [],
+        said=split_verdict(outcome),
         mark="mho recommend",
     )
 
 
-def files(found: Recommendation) -> dict[str, bytes]:
+def files(outcome: Recommendation) -> dict[str, bytes]:
     """Return what is kept beside data and page: where each row sits."""
-    return {LAYOUT: found.seating.packed()}
+    return {LAYOUT: outcome.seating.packed()}

@@ -29,11 +29,11 @@ def verdict(verified: str | None) -> Sentence:
     return Sentence(f"executed: {verified}", "good" if verified.startswith("bit-exact") else "bad")
 
 
-def converters(found: Mapping[str, Any]) -> list[Sentence]:
+def converters(resolution: Mapping[str, Any]) -> list[Sentence]:
     """Say what the chip's converters resolve, of which a report's data are given, as conditions where they fall short."""
-    sentences = [Sentence(found["text"], "warn" if found["short"] else "soft")]
-    if found["measured"] is not None:
-        losses = Losses.from_dict(found["measured"])
+    sentences = [Sentence(resolution["text"], "warn" if resolution["short"] else "soft")]
+    if resolution["measured"] is not None:
+        losses = Losses.from_dict(resolution["measured"])
         sentences.append(Sentence(str(losses), "warn" if losses.rounded or losses.clipped else "soft"))
     return sentences
 
@@ -201,19 +201,19 @@ def _timeline(report: Report, content: Mapping[str, Any]) -> Timeline:
 
 def _endurance(content: Mapping[str, Any]) -> Table:
     """Return lifetimes, a line for each way of counting writes."""
-    found, writes = content["endurance"], content["writes"]
-    slow = "" if found["attainable"] else f", but {count(found['reached_per_s'])}/s is reached"
-    title = f"Endurance   {count(found['cycles'])} writes a cell, {count(found['rate_per_s'])} inferences/s{slow}"
+    wear, writes = content["endurance"], content["writes"]
+    slow = "" if wear["attainable"] else f", but {count(wear['reached_per_s'])}/s is reached"
+    title = f"Endurance   {count(wear['cycles'])} writes a cell, {count(wear['rate_per_s'])} inferences/s{slow}"
     lines = []
     for way, words in COUNTINGS.items():
-        lived, prefix = found[way], "addressed_" if way == "addressed" else ""
-        least = way == "changed" and not found["exact"]
+        lifetime, prefix = wear[way], "addressed_" if way == "addressed" else ""
+        least = way == "changed" and not wear["exact"]
         per_cell = [count(writes[f"{prefix}per_cell_{name}"]) for name in ("mean", "max", "levelled")]
-        lives = [
-            years(lived[f"years_{name}"], least=least and name != "mean") for name in ("mean", "worst", "levelled")
+        lifetimes = [
+            years(lifetime[f"years_{name}"], least=least and name != "mean") for name in ("mean", "worst", "levelled")
         ]
-        gain = lived["levelling_gain"]
-        lines.append((words, *per_cell, *lives, "–" if gain is None else ratio(gain)))
+        gain = lifetime["levelling_gain"]
+        lines.append((words, *per_cell, *lifetimes, "–" if gain is None else ratio(gain)))
     heads = ("counting", "writes: average", "worst", "levelled", "lifetime: average", "worst", "levelled", "gain")
     remark = "Writes of a cell per inference. Levelled: the groups of the chip take turns. The worst cell dies first."
     return Table(title=title, heads=heads, lines=lines, remark=remark)
@@ -231,8 +231,8 @@ def _sources(content: Mapping[str, Any]) -> Table:
 def _choice(stage: str, settings: Mapping[str, Any]) -> str:
     """Write the choice at a stage of the strategy, with its settings: "banks: ilp, time limit s 60"."""
     more = [(name, value) for name, value in settings.items() if name != "choice" and value is not None]
-    told = "".join(f", {name.replace('_', ' ')} {value}" for name, value in more)
-    return f"{stage.replace('_', ' ')}: {settings['choice']}{told}"
+    written = "".join(f", {name.replace('_', ' ')} {value}" for name, value in more)
+    return f"{stage.replace('_', ' ')}: {settings['choice']}{written}"
 
 
 def view(report: Report) -> View:

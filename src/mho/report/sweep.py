@@ -65,8 +65,8 @@ def unit(key: str) -> str:
 
 def axis(key: str) -> str:
     """Name an axis: "adc.bits in bits"."""
-    told = unit(key)
-    return f"{key} {told}" if told.startswith("as ") else f"{key} in {told}" if told else key
+    unit_name = unit(key)
+    return f"{key} {unit_name}" if unit_name.startswith("as ") else f"{key} in {unit_name}" if unit_name else key
 
 
 def places(values: Sequence[Any]) -> tuple[list[float], str]:
@@ -93,33 +93,33 @@ def uneven(values: Sequence[Any]) -> bool:
     return bool(max(gaps) - min(gaps) > 1e-9 * max(abs(gap) for gap in gaps))
 
 
-def conclusion(found: Sweep) -> str:
+def conclusion(sweep: Sweep) -> str:
     """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
-    good = [mean(each) >= integers(each) - LOSS for each in found.records]
-    ordered = sorted(found.records, key=mean)
+    good = [mean(each) >= integers(each) - LOSS for each in sweep.records]
+    ordered = sorted(sweep.records, key=mean)
     least, most = (f"{points(mean(each))} at {headline(each['values'])}" for each in (ordered[0], ordered[-1]))
     best = ordered[-1]
-    reference = set(map(integers, found.records))
+    reference = set(map(integers, sweep.records))
     goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
     if all(good):
         said = f"Everywhere here accuracy stays within {goal}; the least is {least}."
     elif not any(good):
         said = f"Nowhere here does accuracy come within {goal}; the most is {most}."
-    elif len(found.over) == 1:
-        said = f"{_where(found, good)} accuracy is within {goal}; the least is {least}."
+    elif len(sweep.over) == 1:
+        said = f"{_where(sweep, good)} accuracy is within {goal}; the least is {least}."
     else:
         said = f"At {sum(good)} of {len(good)} points accuracy is within {goal}; the most is {most}, the least {least}."
     low, high = best["accuracy"]["interval_over_samples"]
     left = (high - low) / 2
     if left > LOSS:
-        said += f" {found.content['samples']} samples leave ± {100 * left:.1f} points open, "
+        said += f" {sweep.content['samples']} samples leave ± {100 * left:.1f} points open, "
         said += "too much to be sure of one; more samples narrow it."
     return said
 
 
-def _where(found: Sweep, good: Sequence[bool]) -> str:
+def _where(sweep: Sweep, good: Sequence[bool]) -> str:
     """Say at which values of one parameter points are good: "From adc.bits 7 on", "Up to age_s 3600", "At adc.bits 5, 7"."""
-    ((key, values),) = found.over
+    ((key, values),) = sweep.over
     if all(isinstance(each, int | float) for each in values):
         ranked = sorted(zip(values, good, strict=True))
         flags = [flag for _, flag in ranked]
@@ -136,21 +136,21 @@ def headline(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value(given)}" for key, given in values.items())
 
 
-def _title(found: Sweep) -> str:
-    return f"{found.content['model']} on {found.records[0]['chip']['name']}: top-1 accuracy in %"
+def _title(sweep: Sweep) -> str:
+    return f"{sweep.content['model']} on {sweep.records[0]['chip']['name']}: top-1 accuracy in %"
 
 
-def _remark(found: Sweep) -> str:
+def _remark(sweep: Sweep) -> str:
     """Say under a drawing what its numbers rest on."""
-    content, chips = found.content, max(len(each["seeds"]) for each in found.records)
+    content, chips = sweep.content, max(len(each["seeds"]) for each in sweep.records)
     known = [f"{content['samples']} samples"]
-    if len(found.over) > 1 and any(uneven(values) for _, values in found.over):
+    if len(sweep.over) > 1 and any(uneven(values) for _, values in sweep.over):
         known.append("cells of one size, not to scale")
     if chips > 1:
         known.append(f"± half of the 95 % interval over {chips} chips")
     if content["accuracy"]["float"] is not None:
         known.append(f"float {100 * content['accuracy']['float']:.2f}")
-    if len(reference := set(map(integers, found.records))) == 1:
+    if len(reference := set(map(integers, sweep.records))) == 1:
         known.append(f"8-bit integers {100 * reference.pop():.2f}")
     if "synthetic" in content["weights_origin"]:
         known.append("SYNTHETIC WEIGHTS")
@@ -165,77 +165,77 @@ def _tip(each: Point) -> str:
     )
 
 
-def _heat_map(found: Sweep) -> HeatMap:
-    (down, rows), (across, columns) = found.over
+def _heat_map(sweep: Sweep) -> HeatMap:
+    (down, rows), (across, columns) = sweep.over
     cells = [
-        Cell(100 * mean(each), f"{100 * mean(each):.2f}", half_points(half(each)), _tip(each)) for each in found.records
+        Cell(100 * mean(each), f"{100 * mean(each):.2f}", half_points(half(each)), _tip(each)) for each in sweep.records
     ]
     return HeatMap(
-        title=_title(found), about=_remark(found), down=axis(down), across=axis(across), where="page",
+        title=_title(sweep), about=_remark(sweep), down=axis(down), across=axis(across), where="page",
         rows=[value(each) for each in rows], columns=[value(each) for each in columns],
         cells=[cells[first : first + len(columns)] for first in range(0, len(cells), len(columns))],
     )  # fmt: skip
 
 
-def _line(found: Sweep) -> Lines:
-    ((key, values),) = found.over
+def _line(sweep: Sweep) -> Lines:
+    ((key, values),) = sweep.over
     shares, scale = places(values)
-    reference = 100 * integers(found.records[0])
-    ends = [each["accuracy"]["interval_over_seeds"] for each in found.records]
-    seen = [100 * end for pair, each in zip(ends, found.records, strict=True) for end in pair or [mean(each)]]
+    reference = 100 * integers(sweep.records[0])
+    ends = [each["accuracy"]["interval_over_seeds"] for each in sweep.records]
+    seen = [100 * end for pair, each in zip(ends, sweep.records, strict=True) for end in pair or [mean(each)]]
     seen.append(reference)
     step = round_step(max(max(seen) - min(seen), 1.0), 5)
     low, high = step * math.floor(min(seen) / step + 1e-9), step * math.ceil(max(seen) / step - 1e-9)
     series = Series(
         "accuracy",
-        [(share, 100 * mean(each)) for share, each in zip(shares, found.records, strict=True)],
-        [f"{100 * mean(each):.2f}" for each in found.records],
+        [(share, 100 * mean(each)) for share, each in zip(shares, sweep.records, strict=True)],
+        [f"{100 * mean(each):.2f}" for each in sweep.records],
         [None if pair is None else (100 * pair[0], 100 * pair[1]) for pair in ends],
-        [_tip(each) for each in found.records],
+        [_tip(each) for each in sweep.records],
     )
     return Lines(
-        title=_title(found), about=_remark(found), where="page", series=[series],
+        title=_title(sweep), about=_remark(sweep), where="page", series=[series],
         across=Axis(f"{axis(key)} ({scale})" if scale else axis(key), 0.0, 1.0,
                     ticks=[(share, value(each)) for share, each in zip(shares, values, strict=True)]),
         up=Axis("accuracy in %", low, max(high, low + step)), reference=(reference, "8-bit integers"),
     )  # fmt: skip
 
 
-def drawing(found: Sweep) -> HeatMap | Lines:
+def drawing(sweep: Sweep) -> HeatMap | Lines:
     """Draw a sweep: the first parameter down, the second across; a line where there is one parameter."""
-    return _heat_map(found) if len(found.over) > 1 else _line(found)
+    return _heat_map(sweep) if len(sweep.over) > 1 else _line(sweep)
 
 
-def files(found: Sweep) -> dict[str, HeatMap | Lines]:
+def files(sweep: Sweep) -> dict[str, HeatMap | Lines]:
     """Return what is also written as files of its own."""
-    return {"sweep.svg": drawing(found)}
+    return {"sweep.svg": drawing(sweep)}
 
 
-def _grid(found: Sweep, title: str, cells: Sequence[str]) -> Table:
+def _grid(sweep: Sweep, title: str, cells: Sequence[str]) -> Table:
     """Lay out a text of every point: the first parameter down, the second across."""
-    (key, values), *rest = found.over
+    (key, values), *rest = sweep.over
     across: tuple[Any, ...] = rest[0][1] if rest else ("",)
     corner = f"{key} ↓   {rest[0][0]} →" if rest else key
     lines = [(value(each), *cells[row * len(across) : (row + 1) * len(across)]) for row, each in enumerate(values)]
     return Table(title=title, heads=(corner, *(value(each) for each in across)), lines=lines, where="terminal")
 
 
-def _grids(found: Sweep) -> list[Table]:
+def _grids(sweep: Sweep) -> list[Table]:
     def accuracy(each: Point) -> str:
         around = half(each)
         return f"{100 * mean(each):.2f}" + ("" if around is None else f" ±{100 * around:.2f}"[:6].rstrip("."))
 
-    tables = [_grid(found, "Accuracy", [accuracy(each) for each in found.records])]
-    if any(each["clip_rate"] for each in found.records):
+    tables = [_grid(sweep, "Accuracy", [accuracy(each) for each in sweep.records])]
+    if any(each["clip_rate"] for each in sweep.records):
         tables.append(
-            _grid(found, "ADC clipped, of all conversions", [rate(each["clip_rate"]) for each in found.records])
+            _grid(sweep, "ADC clipped, of all conversions", [rate(each["clip_rate"]) for each in sweep.records])
         )
     return tables
 
 
-def _points(found: Sweep) -> Table:
+def _points(sweep: Sweep) -> Table:
     heads = (
-        *(axis(key) for key, _ in found.over), "accuracy", "95 % over chips", "95 % over samples", "worst chip",
+        *(axis(key) for key, _ in sweep.over), "accuracy", "95 % over chips", "95 % over samples", "worst chip",
         "agreement", "ADC clipped", "chips",
     )  # fmt: skip
     lines = [
@@ -244,19 +244,19 @@ def _points(found: Sweep) -> Table:
             interval(each["accuracy"]["interval_over_seeds"]), interval(each["accuracy"]["interval_over_samples"]),
             points(each["accuracy"]["least"]), points(each["agreement"]), rate(each["clip_rate"]), str(len(each["seeds"])),
         )
-        for each in found.records
+        for each in sweep.records
     ]  # fmt: skip
     return Table(title="Point by point", heads=heads, lines=lines, remark=UNCERTAINTY, where="page")
 
 
-def view(found: Sweep) -> View:
+def view(sweep: Sweep) -> View:
     """Return the view of a sweep."""
-    content, seeds = found.content, max((each["seeds"] for each in found.records), key=len)
-    sections: list[Section] = [drawing(found), *_grids(found), _points(found)]
+    content, seeds = sweep.content, max((each["seeds"] for each in sweep.records), key=len)
+    sections: list[Section] = [drawing(sweep), *_grids(sweep), _points(sweep)]
     return View(
-        f"{content['model']}: accuracy over {' and '.join(key for key, _ in found.over)}",
+        f"{content['model']}: accuracy over {' and '.join(key for key, _ in sweep.over)}",
         (*sections, listing(content["analog"]), notes_of(content["notes"])),
-        (*about(content, seeds), f"top-1 in %; {_remark(found)}"),
+        (*about(content, seeds), f"top-1 in %; {_remark(sweep)}"),
         synthetic(content["weights_origin"]),
-        said=conclusion(found),
+        said=conclusion(sweep),
     )

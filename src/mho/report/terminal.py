@@ -167,7 +167,7 @@ def _bars(section: see.Bars, width: int) -> Grid:
         drawn.append(
             ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[reached % 8], style=drawn.spans[-1].style if drawn.spans else ""
         )
-        told = Text(bar.end or quantity(bar.length, section.unit))
+        amount = Text(bar.end or quantity(bar.length, section.unit))
         share = percent(bar.length, total) if add_up else bar.beside
-        grid.add_row(Text(shortened(bar.name, 22)), told, Text(share), drawn)
+        grid.add_row(Text(shortened(bar.name, 22)), amount, Text(share), drawn)
     return grid

@@ -36,7 +36,7 @@ def short(value: float) -> float:
 
 
 @dataclass(slots=True)
-class Bar:
+class TimelineBar:
     """A stretch of the timeline: `count` instructions of one kind in one row; `layer` -1: of several.
 
     `detail` of a single instruction: (bytes) of a transfer, (first block, last, copy) of a write, these and
@@ -52,7 +52,7 @@ class Bar:
     detail: tuple[int, ...] = ()
 
 
-def _bars(program: Program, timing: Timing) -> Iterator[Bar]:
+def _bars(program: Program, timing: Timing) -> Iterator[TimelineBar]:
     """Yield a bar for each instruction, in order."""
     table = columns(program)
     sides = (
@@ -68,17 +68,17 @@ def _bars(program: Program, timing: Timing) -> Iterator[Bar]:
             detail += tuple(windows) if kind == ACTIVATE else ()
         elif kind in (LOAD, STORE):
             detail = (size,)
-        yield Bar(BARS_OF[kind], layer, start, end, groups=groups, detail=detail)
+        yield TimelineBar(BARS_OF[kind], layer, start, end, groups=groups, detail=detail)
 
 
-def _unite(bars: Iterable[Bar], gap: float) -> list[Bar]:
+def _unite(bars: Iterable[TimelineBar], gap: float) -> list[TimelineBar]:
     """Unite bars of one row that touch, or are less than `gap` seconds apart. They come sorted by start."""
-    united: list[Bar] = []
+    united: list[TimelineBar] = []
     for bar in bars:
         last = united[-1] if united else None
         if last is not None and bar.start - last.end <= gap:
             layer = last.layer if bar.layer == last.layer else -1
-            united[-1] = Bar(
+            united[-1] = TimelineBar(
                 bar.kind,
                 layer,
                 last.start,
@@ -91,25 +91,25 @@ def _unite(bars: Iterable[Bar], gap: float) -> list[Bar]:
     return united
 
 
-def bars(report: Report, most: int = BARS) -> tuple[list[Bar], float | None]:
+def bars(report: Report, most: int = BARS) -> tuple[list[TimelineBar], float | None]:
     """Return the bars of a timeline by start, and the gap in s below which neighbours are united, or None.
 
     Instructions that start and end together for one layer (the copies of a replicated one) are one anyway.
     """
     program, timing = report.program, report.timing
-    together: dict[tuple[int, int, float, float], Bar] = {}
+    together: dict[tuple[int, int, float, float], TimelineBar] = {}
     for bar in _bars(program, timing):
         same = together.setdefault((bar.kind, bar.layer, bar.start, bar.end), bar)
         if same is not bar:
             same.count, same.groups, same.detail = same.count + 1, same.groups + bar.groups, ()
-    found = sorted(together.values(), key=lambda bar: (bar.start, bar.end, bar.kind, bar.layer))
-    if len(found) <= most:
-        return found, None
-    rows: dict[tuple[int, int], list[Bar]] = {}
-    for bar in found:
+    distinct = sorted(together.values(), key=lambda bar: (bar.start, bar.end, bar.kind, bar.layer))
+    if len(distinct) <= most:
+        return distinct, None
+    rows: dict[tuple[int, int], list[TimelineBar]] = {}
+    for bar in distinct:
         rows.setdefault((bar.kind, bar.layer if bar.kind < 2 else -1), []).append(bar)
     gap = (timing.latency_s + timing.setup_s) / FINEST
-    united = found
+    united = distinct
     # Each row is one bar in the end, so this ends; it stops where all fit or nothing is left to unite.
     while len(united) > max(most, len(rows)):
         united = [bar for row in rows.values() for bar in _unite(row, gap)]
@@ -144,15 +144,15 @@ def steps(times: npt.NDArray[np.float64], series: dict[str, npt.NDArray[Any]], m
     return Steps([short(t) for t in times.tolist()], shown, averaged)
 
 
-def _columns(found: Sequence[Bar]) -> dict[str, list[Any]]:
+def _columns(shown: Sequence[TimelineBar]) -> dict[str, list[Any]]:
     return {
-        "kind": [bar.kind for bar in found],
-        "layer": [bar.layer for bar in found],
-        "start": [short(bar.start) for bar in found],
-        "end": [short(bar.end) for bar in found],
-        "count": [bar.count for bar in found],
-        "groups": [bar.groups for bar in found],
-        "detail": [list(bar.detail) for bar in found],
+        "kind": [bar.kind for bar in shown],
+        "layer": [bar.layer for bar in shown],
+        "start": [short(bar.start) for bar in shown],
+        "end": [short(bar.end) for bar in shown],
+        "count": [bar.count for bar in shown],
+        "groups": [bar.groups for bar in shown],
+        "detail": [list(bar.detail) for bar in shown],
     }
 
 
@@ -197,7 +197,7 @@ def _by_layer(report: Report, records: Sequence[dict[str, Any]]) -> dict[str, An
 def page_data(report: Report, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Gather everything that the page's charts draw, and under "notes" what was united or averaged for it."""
     program, timing, filled = report.program, report.timing, report.occupancy
-    found, gap = bars(report)
+    shown, gap = bars(report)
     occupied = steps(
         filled.times_s,
         {"computing": filled.computing, "writing": filled.writing, "waiting": filled.waiting},
@@ -208,7 +208,7 @@ def page_data(report: Report, records: Sequence[dict[str, Any]]) -> dict[str, An
         "latency": timing.latency_s,
         "setup": timing.setup_s,
         "names": [layer.name for layer in program.network.layers],
-        "bars": _columns(found),
+        "bars": _columns(shown),
         "gap": gap,
         "instructions": len(program.instructions),
         "occupancy": {"times": occupied.times, **occupied.series, "groups": program.chip.groups},

@@ -9,15 +9,15 @@ INDENT = "    "
 """Before what stands under the verdict in a terminal."""
 
 
-def view(found: Verification) -> View:
+def view(verification: Verification) -> View:
     """Return the view of a verification."""
-    condition: Tone = "good" if found.resolution.complete else "warn"
+    condition: Tone = "good" if verification.resolution.complete else "warn"
     return View(
-        f"{'ok' if found.ok else 'WRONG'}  {found.headline()}",
+        f"{'ok' if verification.ok else 'WRONG'}  {verification.headline()}",
         (),
         sentences=[
-            *(Sentence(f"{INDENT}{remark}", condition) for remark in found.remarks),
-            *(Sentence(f"{INDENT}{name}: {said}") for name, said in found.facts()),
+            *(Sentence(f"{INDENT}{remark}", condition) for remark in verification.remarks),
+            *(Sentence(f"{INDENT}{name}: {said}") for name, said in verification.facts()),
         ],
-        tone="good" if found.ok else "bad",
+        tone="good" if verification.ok else "bad",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mho.studies.numbers import counted
-from mho.studies.rows import TOLERANCE, Bar, Part, Plot, Row, Table, mean
+from mho.studies.rows import TOLERANCE, Plot, PlotBar, Row, StudyPart, StudyTable, mean
 
 Measured = Mapping[str, Mapping[str, Any]]
 """What was measured of each network, by its name."""
@@ -30,7 +30,7 @@ class Chapter:
         """Name the part, say where it is in the paper, and what was measured."""
         self.part, self.title, self.source, self.text = part, title, source, text
         self.rows: dict[str, Row] = {}
-        self._tables: list[Table] = []
+        self._tables: list[StudyTable] = []
         self._plots: list[Plot] = []
 
     def add(
@@ -100,10 +100,10 @@ class Chapter:
         }
         if turned and series:
             lines = tuple((label, tuple(self.id(name, each) for each in named)) for name, label in series.items())
-            self._tables.append(Table(title, head, tuple(named.values()), lines))
+            self._tables.append(StudyTable(title, head, tuple(named.values()), lines))
         elif series:
             lines = tuple((label, tuple(self.id(name, each) for name in series)) for each, label in named.items())
-            self._tables.append(Table(title, head, tuple(series.values()), lines))
+            self._tables.append(StudyTable(title, head, tuple(series.values()), lines))
 
     def tables(self, titles: Mapping[str, str], head: str, members: Sequence[str], columns: Mapping[str, str]) -> None:
         """Lay out a table for each kind of figure (kind to title), whose columns are the series kind/column."""
@@ -129,10 +129,10 @@ class Chapter:
                 }
                 drawn = tuple((piece, row) for piece, row in stack.items() if row is not None)
                 if drawn:
-                    bars.append(Bar(member, label, drawn, self.id(each, member) if pieces else None))
+                    bars.append(PlotBar(member, label, drawn, self.id(each, member) if pieces else None))
         if bars:
             self._plots.append(Plot(name, title, axis, tuple(bars), reference=reference))
 
-    def finished(self) -> Part:
+    def finished(self) -> StudyPart:
         """Return the part."""
-        return Part(self.part, self.title, self.source, self.text, tuple(self._tables), tuple(self._plots))
+        return StudyPart(self.part, self.title, self.source, self.text, tuple(self._tables), tuple(self._plots))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mho.engineering import plain
 from mho.report import sections as see
 from mho.studies.numbers import SCALED, figure
-from mho.studies.rows import Part, Plot, Row, Study, Table
+from mho.studies.rows import Plot, Row, Study, StudyPart, StudyTable
 
 
 @dataclass
@@ -39,13 +39,13 @@ def ratio_text(row: Row) -> str:
     return "–" if row.ratio is None else plain(row.ratio)
 
 
-def _columns(table: Table, study: Study) -> list[bool]:
+def _columns(table: StudyTable, study: Study) -> list[bool]:
     """Say of each column whether the paper gives any of its figures."""
     columns = [[cells[place] for _, cells in table.lines] for place in range(len(table.columns))]
     return [any(each is not None and study.by_id[each].paper is not None for each in column) for column in columns]
 
 
-def _sheet(table: Table, study: Study, laid: Laid) -> see.Table:
+def _sheet(table: StudyTable, study: Study, laid: Laid) -> see.Table:
     given = _columns(table, study)
     heads = [table.head]
     for name, paper in zip(table.columns, given, strict=True):
@@ -82,7 +82,7 @@ def listed(rows: Iterable[Row], laid: Laid | None = None) -> see.Table:
     return see.Table(heads=("quantity", "network", "ours", "paper", "ours / paper"), lines=lines, names=2)
 
 
-def lay_out(study: Study, part: Part) -> Laid:
+def lay_out(study: Study, part: StudyPart) -> Laid:
     """Lay out a part: its tables, then a list of the rows that stand in none of them."""
     laid = Laid()
     shown: set[str] = set()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from mho.report import page
 from mho.report.sections import Group, Notes, Section, Table, View
 from mho.studies.layout import drawing, lay_out
-from mho.studies.rows import Part, Study
+from mho.studies.rows import Study, StudyPart
 
 PAPER_LINE = (
     "*Ours* is measured by mho, and a schedule, design or array that is called ours is mho's own; *paper* is what the paper "
@@ -31,7 +31,7 @@ def _markdown_table(table: Table) -> Iterator[str]:
     yield ""
 
 
-def _markdown_part(study: Study, part: Part, image: Callable[[str], str]) -> Iterator[str]:
+def _markdown_part(study: Study, part: StudyPart, image: Callable[[str], str]) -> Iterator[str]:
     yield f"## {part.title}\n"
     yield f"{part.source}. {part.text}\n"
     for plot in part.plots:
@@ -55,7 +55,7 @@ def markdown(study: Study, *, title: str, head: str, image: Callable[[str], str]
     return "\n".join(lines) + "\n"
 
 
-def _group(study: Study, part: Part) -> Group:
+def _group(study: Study, part: StudyPart) -> Group:
     laid = lay_out(study, part)
     sections: list[Section] = [*(drawing(plot, study) for plot in part.plots), *laid.sheets]
     if laid.notes:

@@ -95,7 +95,7 @@ def _read(key: str) -> BeforeValidator:
 
 
 @dataclass(frozen=True)
-class Table:
+class StudyTable:
     """Rows laid out in lines and columns; a cell is a row's id, or None."""
 
     title: str
@@ -116,7 +116,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Bar:
+class PlotBar:
     """A bar of a plot: it stands in a group, under a label, on pieces (what, row) that are stacked.
 
     `mark` is the row whose paper figure is drawn beside it; where it is None, that of the only piece.
@@ -137,18 +137,18 @@ class Plot:
     axis: str
     reference: float | None = field(default=None, kw_only=True)
     """A value that is drawn as a line across, such as 1 for a speed-up."""
-    bars: tuple[Bar, ...]
+    bars: tuple[PlotBar, ...]
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """A table or figure of the paper: where it is, what was measured and how, and how it is shown."""
 
     id: str
     title: str
     source: str
     text: str
-    tables: tuple[Table, ...] = ()
+    tables: tuple[StudyTable, ...] = ()
     plots: tuple[Plot, ...] = ()
 
 
@@ -165,7 +165,7 @@ class Study(Shown):
     chips: Mapping[str, str]
     settings: Mapping[str, Any]
     assumptions: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[StudyPart, ...]
     rows: tuple[Row, ...]
     by_id: Mapping[str, Row] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -199,7 +199,7 @@ class Study(Shown):
         """Name the tables: `rows`, the paper's figures and those measured here."""
         return {"rows": lambda: columns(row.to_dict() for row in self.rows)}
 
-    def of(self, part: Part) -> tuple[Row, ...]:
+    def of(self, part: StudyPart) -> tuple[Row, ...]:
         """Return the rows of a part."""
         return tuple(row for row in self.rows if row.id.split("/", 1)[0] == part.id)
 
@@ -240,7 +240,7 @@ class Study(Shown):
         )
 
 
-PARTS = TypeAdapter(tuple[Part, ...])
+PARTS = TypeAdapter(tuple[StudyPart, ...])
 """Reads and writes parts as JSON has them."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mho.studies.aras.accuracy import accuracy
 from mho.studies.aras.energy import energy
 from mho.studies.aras.lifetime import lifetime
-from mho.studies.aras.measure import Costs, Runs, Subject, costs_of, papers, systolic_cost, timed
+from mho.studies.aras.measure import Costs, Runs, ZooNetwork, costs_of, papers, systolic_cost, timed
 from mho.studies.aras.measure_real import real_costs_of
 from mho.studies.aras.overheads import overheads
 from mho.studies.aras.paper import PAPER
@@ -27,7 +27,7 @@ def measure_part(work: Work, name: str) -> None:
     """Measure one network."""
     if name in timed(work):
         costs_of(work, name)
-        systolic_cost(work, Subject(name))
+        systolic_cost(work, ZooNetwork(name))
     else:
         real_costs_of(work, name)
 
@@ -36,7 +36,7 @@ def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper."""
     check_data(work)
     found = {name: costs_of(work, name) for name in timed(work)}
-    arrays = {name: systolic_cost(work, Subject(name)) for name in timed(work)}
+    arrays = {name: systolic_cost(work, ZooNetwork(name)) for name in timed(work)}
     real = {each.name: real_costs_of(work, each.name) for each in chosen(work)}
     chapters = (
         pulses(work, found, real),

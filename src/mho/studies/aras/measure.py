@@ -98,7 +98,7 @@ def chip_of(work: Work, name: str) -> mho.Chip:
     return chip.override({"tiles": SMALL_TILES}, source="study: so small that the smallest network exceeds it")
 
 
-class Subject:
+class ZooNetwork:
     """A network, made when it is first needed: a study that goes on after an interruption may not need it at all."""
 
     def __init__(self, name: str) -> None:
@@ -116,7 +116,7 @@ class Subject:
         return mho.number.quantise(mho.zoo.load(self.name, weights="seeded"))
 
 
-def cost(work: Work, subject: Subject, configuration: Configuration, centre: int | None) -> dict[str, Any]:
+def cost(work: Work, subject: ZooNetwork, configuration: Configuration, centre: int | None) -> dict[str, Any]:
     """Measure a network in a configuration: with seeded weights, or by shapes alone, then without alignment."""
     values = subject.name not in LARGE
 
@@ -177,13 +177,13 @@ def spread(quantised: mho.number.QuantisedNetwork) -> float:
 
 def costs_of(work: Work, name: str) -> Runs:
     """Measure a network in every configuration that it has."""
-    subject, runs = Subject(name), dict[str, dict[str, Any]]()
+    subject, runs = ZooNetwork(name), dict[str, dict[str, Any]]()
     for each in ("banks", "replication", "adaptive") if name in LARGE else BY_NAME:
         runs[each] = cost(work, subject, BY_NAME[each], runs["reuse"]["centre"] if "reuse" in runs else None)
     return runs
 
 
-def systolic_cost(work: Work, subject: Subject) -> dict[str, Any]:
+def systolic_cost(work: Work, subject: ZooNetwork) -> dict[str, Any]:
     """Measure a network on the TPU-like systolic array, with the dataflow that takes the least time."""
 
     def compute() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from mho.explore.designs import NMARS, NMARS_COPIES, NMARS_WHOLE
 from mho.studies.recross.against import against, ideas, processors
 from mho.studies.recross.likeness import groups, law, sweeps, traces
 from mho.studies.recross.load import PRODUCTION, chip, names
-from mho.studies.recross.measure import Subject, designs, grouping, likeness
+from mho.studies.recross.measure import StudiedTrace, designs, grouping, likeness
 from mho.studies.recross.measure import ideas as measure_ideas
 from mho.studies.recross.measure import law as measure_law
 from mho.studies.recross.measure import processors as measure_processors
@@ -31,7 +31,7 @@ def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one trace; what is timed on this processor is left to be measured alone."""
     if name == MADE_UP:
         return measure_law(work)
-    subject = Subject(work, name)
+    subject = StudiedTrace(work, name)
     measured = {"like": likeness(subject), "groups": grouping(subject), "designs": designs(subject)}
     measured["ideas"] = measure_ideas(subject)
     return {**measured, "sweeps": measure_sweeps(subject)} if name in swept(work) else measured
@@ -50,7 +50,7 @@ def study(work: Work) -> Study:
         return {name: found[key] for name, found in measured.items() if key in found}
 
     made, real = of("designs"), tuple(name for name in measured if name != PRODUCTION)
-    timed = {name: measure_processors(Subject(work, name)) for name in measured}
+    timed = {name: measure_processors(StudiedTrace(work, name)) for name in measured}
     chapters = [
         traces(of("like")),
         groups(of("groups")),

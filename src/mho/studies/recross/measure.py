@@ -32,7 +32,7 @@ COMPARED = ("naive", "frequency", "nmars", "nmars-copies", "nmars-whole", "recro
 """Designs as the page calls them: ours is the design mho."""
 
 
-class Subject:
+class StudiedTrace:
     """A trace of the study. What one measurement of it grouped the next one finds."""
 
     def __init__(self, work: Work, name: str) -> None:
@@ -91,20 +91,20 @@ def told(service: Service) -> dict[str, Any]:
     }
 
 
-def served(subject: Subject, design: Design, batch: int = BATCH) -> dict[str, Any]:
+def served(subject: StudiedTrace, design: Design, batch: int = BATCH) -> dict[str, Any]:
     """Serve the test of a trace by a design."""
     return told(design.serve(subject.test, DIMENSION, batch))
 
 
 @measured("statistics")
-def likeness(subject: Subject) -> dict[str, Any]:
+def likeness(subject: StudiedTrace) -> dict[str, Any]:
     """Measure what a trace is like."""
     history, test = subject.history, subject.test
     return {"history": statistics(history).to_dict(), "unseen": asdict(describe(history, test)), "test": test.bags}
 
 
 @measured("groups")
-def grouping(subject: Subject) -> dict[str, Any]:
+def grouping(subject: StudiedTrace) -> dict[str, Any]:
     """Count the groups that an unseen bag touches, method by method."""
     request, test = subject.request(), subject.test
     touched = {str(method): float(request.mapped(method).groups_per_bag(test).mean()) for method in METHODS}
@@ -113,13 +113,13 @@ def grouping(subject: Subject) -> dict[str, Any]:
 
 
 @measured("designs")
-def designs(subject: Subject) -> dict[str, Any]:
+def designs(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test by every design."""
     return {each: served(subject, made(each, subject.request())) for each in COMPARED}
 
 
 @measured("one idea after another")
-def ideas(subject: Subject) -> dict[str, Any]:
+def ideas(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test while one idea after another is added, as published and as ours."""
     request = subject.request()
     return {
@@ -129,7 +129,7 @@ def ideas(subject: Subject) -> dict[str, Any]:
 
 
 @measured("processors")
-def processors(subject: Subject) -> dict[str, Any]:
+def processors(subject: StudiedTrace) -> dict[str, Any]:
     """Time embedding_bag on this processor, and what memories alone would take."""
     test = subject.test
     times: dict[str, Any] = {"cpu": {"batch_s": measure_cpu(test, DIMENSION, BATCH).batch_s}}
@@ -141,7 +141,7 @@ def processors(subject: Subject) -> dict[str, Any]:
 
 
 @measured("sweeps")
-def sweeps(subject: Subject) -> dict[str, Any]:
+def sweeps(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test over batch, area budget, port width and array height."""
 
     def each(request: Request) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def law(work: Work) -> dict[str, Any]:
     """Serve made-up traces of rising co-occurrence by nMARS, ReCross and ours."""
 
     def compute() -> dict[str, Any]:
-        subjects = {f"{cohesion:g}": Subject(work, f"{SMALLER} {cohesion:g}") for cohesion in COHESIONS}
+        subjects = {f"{cohesion:g}": StudiedTrace(work, f"{SMALLER} {cohesion:g}") for cohesion in COHESIONS}
         return {
             cohesion: {each: served(subject, made(each, subject.request())) for each in ("nmars", "recross", "ours")}
             for cohesion, subject in subjects.items()

@@ -12,8 +12,8 @@ from mho.studies.sme.cost import cost, layers
 from mho.studies.sme.crossbars import crossbars, planes, windows
 from mho.studies.sme.forms import beyond as write_beyond
 from mho.studies.sme.forms import cells, forms
-from mho.studies.sme.load import STAGES, Subject
-from mho.studies.sme.measure import ALIKE, COUNTED, Curve, counts, grid_accuracy, networks
+from mho.studies.sme.load import STAGES, StudiedNetwork
+from mho.studies.sme.measure import ALIKE, COUNTED, CodingCurve, counts, grid_accuracy, networks
 from mho.studies.sme.measure import windows as count_windows
 from mho.studies.sme.measure_cost import beyond, costs
 from mho.studies.sme.measure_forms import FORMS, form_accuracy
@@ -31,11 +31,11 @@ def parts(work: Work) -> tuple[str, ...]:
 
 def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one network: what each chapter shows of it, by name."""
-    subject = Subject(work, name)
+    subject = StudiedNetwork(work, name)
     found: dict[str, Any] = {"arrays": counts(subject), "windows": count_windows(subject)}
     few = None
     if subject.is_real and name not in COUNTED:
-        drawn = Curve(subject)
+        drawn = CodingCurve(subject)
         if name not in ALIKE:
             found |= {
                 "accuracy": grid_accuracy(subject),

@@ -31,7 +31,7 @@ SEEDED = ("resnet50", "mobilenet_v2")
 """The paper's networks, with seeded weights: sizes are theirs, bits are not."""
 
 
-class Subject(Real):
+class StudiedNetwork(Real):
     """A network of the study: a real one, the part of ResNet-50, or one of the zoo."""
 
     def measure(self, what: str, compute: Callable[[], Mapping[str, Any]], *rests: Any) -> dict[str, Any]:

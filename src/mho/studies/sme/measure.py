@@ -18,7 +18,7 @@ from mho.number import Planes
 from mho.number.accuracy import predicted
 from mho.studies.real import chosen
 from mho.studies.sme.chips import squeezing
-from mho.studies.sme.load import SEEDED, STAGES, Subject, spread
+from mho.studies.sme.load import SEEDED, STAGES, StudiedNetwork, spread
 from mho.studies.work import Work, measured
 
 WINDOWS = (1, 2, 3, 4)
@@ -96,7 +96,7 @@ def dense_arrays(quantised: mho.number.QuantisedNetwork, cells: int, packing: st
 
 
 @measured("arrays")
-def counts(subject: Subject) -> dict[str, Any]:
+def counts(subject: StudiedNetwork) -> dict[str, Any]:
     """Count arrays of one network in every way."""
     quantised = subject.quantised
     array = squeezing().array
@@ -148,7 +148,7 @@ def layers_of(quantised: mho.number.QuantisedNetwork, rows: int) -> list[dict[st
 
 
 @measured("windows")
-def windows(subject: Subject) -> dict[str, Any]:
+def windows(subject: StudiedNetwork) -> dict[str, Any]:
     """Count the arrays of one network for every window and every number of planes squeezed out, and bits of each plane."""
     quantised = subject.quantised
     found: dict[str, Any] = {"arrays": {}, "planes": {}}
@@ -201,19 +201,19 @@ def judged(quantised: mho.number.QuantisedNetwork, samples: Samples) -> dict[str
 
 
 @measured("accuracy, 8 bits")
-def eight_bits(subject: Subject) -> dict[str, Any]:
+def eight_bits(subject: StudiedNetwork) -> dict[str, Any]:
     """Judge the 8-bit network on few samples."""
     return judged(subject.quantised, subject.few)
 
 
 @measured("accuracy, S = {0}, x = {1}")
-def by_the_rules(subject: Subject, significant: int, top: int) -> dict[str, Any]:
+def by_the_rules(subject: StudiedNetwork, significant: int, top: int) -> dict[str, Any]:
     """Judge a window and planes squeezed out by the paper's rules."""
     return judged(squeezed(subject.quantised, significant, top), subject.few)
 
 
 @measured("accuracy, S = {0}, x = {1}, rounded for outputs")
-def for_outputs(subject: Subject, significant: int, top: int) -> dict[str, Any]:
+def for_outputs(subject: StudiedNetwork, significant: int, top: int) -> dict[str, Any]:
     """Judge a window and planes squeezed out by rounding for outputs, and count the arrays."""
     coded = mho.number.recode(
         subject.quantised, mho.number.Grid.window(BITS, significant), method="output",
@@ -222,7 +222,7 @@ def for_outputs(subject: Subject, significant: int, top: int) -> dict[str, Any]:
     return {**judged(coded, subject.few), "arrays": arrays_of(coded)}
 
 
-def grid_accuracy(subject: Subject) -> dict[str, dict[str, Any]]:
+def grid_accuracy(subject: StudiedNetwork) -> dict[str, dict[str, Any]]:
     """Judge the 8-bit network, and every window and number of planes by the paper's rules, and by rounding for outputs."""
     judgements = {"8-bit": eight_bits(subject)}
     for s, x in GRIDS:
@@ -233,7 +233,7 @@ def grid_accuracy(subject: Subject) -> dict[str, dict[str, Any]]:
 
 
 @lru_cache(maxsize=1)
-def recoded(subject: Subject, picks: tuple[int, ...]) -> mho.number.QuantisedNetwork:
+def recoded(subject: StudiedNetwork, picks: tuple[int, ...]) -> mho.number.QuantisedNetwork:
     """Recode the layers by the codings picked, one after another on what the recoded ones before them give."""
     names = [layer.name for layer in subject.network.matrix_layers]
     forms = {name: Planes(PLANES[k - 1]) for name, k in zip(names, picks, strict=True) if k}
@@ -243,10 +243,10 @@ def recoded(subject: Subject, picks: tuple[int, ...]) -> mho.number.QuantisedNet
     return mho.number.recode(subject.quantised, forms, method="sequence", samples=samples)
 
 
-class Curve:
+class CodingCurve:
     """The codings of one network, its frontier, and the points of its curve."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: StudiedNetwork) -> None:
         self.subject, self.name = subject, subject.name
 
     @cached_property

@@ -13,7 +13,7 @@ from typing import Any
 import mho
 from mho.mapping import map_network
 from mho.studies.sme.chips import dense, squeezing
-from mho.studies.sme.load import Subject
+from mho.studies.sme.load import StudiedNetwork
 from mho.studies.sme.measure import STRIP, TURNS, recoded, strips, whole
 from mho.studies.work import measured
 
@@ -24,7 +24,7 @@ COMPRESSED = ("adc", "sample_hold", "shift_add", "array", "dac")
 
 
 @measured("time and energy")
-def costs(subject: Subject, few: Sequence[int] | None) -> dict[str, Any]:
+def costs(subject: StudiedNetwork, few: Sequence[int] | None) -> dict[str, Any]:
     """Measure one network: dense, SRE, squeezed without loss, and squeezed in the codings `few` of its layers where there are."""
     eight = subject.quantised
     plain = simulated(eight, dense(), "dense")
@@ -44,7 +44,7 @@ def costs(subject: Subject, few: Sequence[int] | None) -> dict[str, Any]:
 
 
 @measured("beyond the chip")
-def beyond(subject: Subject, few: Sequence[int]) -> dict[str, Any]:
+def beyond(subject: StudiedNetwork, few: Sequence[int]) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
     found, eight = dict[str, Any](), subject.quantised
     groups = max(1, round(map_network(eight, dense()).arrays / EXCEEDS))

@@ -7,7 +7,7 @@ from typing import Any
 import mho
 from mho.mapping import map_network
 from mho.studies.sme.chips import squeezing
-from mho.studies.sme.load import Subject
+from mho.studies.sme.load import StudiedNetwork
 from mho.studies.sme.measure import BITS, arrays_of, dense_arrays, judged, squeezed
 from mho.studies.work import measured
 
@@ -20,7 +20,7 @@ SQUEEZED = ((3, 0), (3, 2), (3, 4))
 
 
 @measured("accuracy, {0}")
-def form_accuracy(subject: Subject, form: str) -> dict[str, Any]:
+def form_accuracy(subject: StudiedNetwork, form: str) -> dict[str, Any]:
     """Judge another quantiser, rounded for outputs, and count its arrays."""
     grid = mho.number.Grid.parse(form)
     coded = mho.number.recode(subject.quantised, grid, method="output", samples=subject.moments)
@@ -28,7 +28,7 @@ def form_accuracy(subject: Subject, form: str) -> dict[str, Any]:
 
 
 @measured("cells")
-def cells(subject: Subject) -> dict[str, Any]:
+def cells(subject: StudiedNetwork) -> dict[str, Any]:
     """Count the arrays of one network in cells of more bits, dense, squeezed without loss, and squeezed by the paper's rules."""
     quantised = subject.quantised
     coded = {f"{s}/{x}": squeezed(quantised, s, x) for s, x in SQUEEZED}
