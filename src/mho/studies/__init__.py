@@ -58,12 +58,12 @@ def run(
         for part in each(_measured, tasks, workers):
             say(f"{part}: measured")
     work = Work(name, settings, folder, say)
-    found: Study = module.study(work)
+    result: Study = module.study(work)
     say("writing the results")
     folder.mkdir(parents=True, exist_ok=True)
     paper: Paper = module.PAPER
-    save(found, folder, title=paper.title, head=f"{paper.what}, measured by `mho study {name}`. {paper.citation}.")
-    return found
+    save(result, folder, title=paper.title, head=f"{paper.what}, measured by `mho study {name}`. {paper.citation}.")
+    return result
 
 
 def _measured(task: tuple[str, Settings, Path, str]) -> str:

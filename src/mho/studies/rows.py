@@ -246,8 +246,8 @@ PARTS = TypeAdapter(tuple[StudyPart, ...])
 
 def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean, or None where a value is missing: a mean over fewer networks is another quantity."""
-    found = list(values)
-    numbers = [value for value in found if value is not None]
-    if not numbers or len(numbers) < len(found):
+    entries = list(values)
+    numbers = [value for value in entries if value is not None]
+    if not numbers or len(numbers) < len(entries):
         return None
     return math.fsum(numbers) / len(numbers)

@@ -23,17 +23,17 @@ def stages(folder: Path) -> Network:
 
     import mho
 
-    held = {name: tensor.float() for name, tensor in load_file(folder / FILE).items()}
+    tensors = {name: tensor.float() for name, tensor in load_file(folder / FILE).items()}
 
     def normal(name: str) -> nn.Module:
-        gamma = held[f"{name}_gamma"]
+        gamma = tensors[f"{name}_gamma"]
         layer = nn.BatchNorm2d(len(gamma), eps=1e-5)
         parts = {"weight": "gamma", "bias": "beta", "running_mean": "running_mean", "running_var": "running_var"}
-        layer.load_state_dict({key: held[f"{name}_{part}"] for key, part in parts.items()}, strict=False)
+        layer.load_state_dict({key: tensors[f"{name}_{part}"] for key, part in parts.items()}, strict=False)
         return layer
 
     def convolution(name: str, stride: int = 1) -> nn.Module:
-        weight = held[f"{name}_weight"]
+        weight = tensors[f"{name}_weight"]
         size = weight.shape[2]
         layer = nn.Conv2d(weight.shape[1], weight.shape[0], size, stride, size // 2, bias=False)
         layer.weight = nn.Parameter(weight)
@@ -74,7 +74,7 @@ def images(folder: Path, file: str, count: int) -> Any:
     """Read the first images, normalised, float32 (count, 3, 224, 224)."""
     import numpy as np
 
-    with np.load(folder / file) as held:
-        pixels = held["x" if "x" in held.files else next(k for k in held.files if held[k].ndim == 4)][:count]
+    with np.load(folder / file) as arrays:
+        pixels = arrays["x" if "x" in arrays.files else next(k for k in arrays.files if arrays[k].ndim == 4)][:count]
     scaled = (pixels / 255.0 - np.array(MEAN)) / np.array(SPREAD)
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), dtype=np.float32)

@@ -35,29 +35,29 @@ def measure_part(work: Work, name: str) -> None:
 def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper."""
     check_data(work)
-    found = {name: costs_of(work, name) for name in timed(work)}
+    costs = {name: costs_of(work, name) for name in timed(work)}
     arrays = {name: systolic_cost(work, ZooNetwork(name)) for name in timed(work)}
-    real = {each.name: real_costs_of(work, each.name) for each in chosen(work)}
+    real = {network.name: real_costs_of(work, network.name) for network in chosen(work)}
     chapters = (
-        pulses(work, found, real),
-        speed(work, found),
-        energy(work, found),
-        lifetime(work, found),
-        systolic_speed(work, found, arrays),
-        systolic_energy(work, found, arrays),
-        overheads(work, found),
+        pulses(work, costs, real),
+        speed(work, costs),
+        energy(work, costs),
+        lifetime(work, costs),
+        systolic_speed(work, costs, arrays),
+        systolic_energy(work, costs, arrays),
+        overheads(work, costs),
         accuracy(work, real),
     )
     settings = {
         "quick": work.settings.quick,
-        "networks": list(found),
+        "networks": list(costs),
         "means_over": list(papers(work)),
         "real_networks": list(real),
     }
-    return PAPER.study("aras", _chips(found, arrays), settings, chapters)
+    return PAPER.study("aras", _chips(costs, arrays), settings, chapters)
 
 
-def _chips(found: Costs, arrays: Runs) -> dict[str, str]:
+def _chips(costs: Costs, arrays: Runs) -> dict[str, str]:
     """Name the chips and their digests."""
-    chips = {run["chip"]: run["digest"] for runs in found.values() for run in runs.values()}
+    chips = {run["chip"]: run["digest"] for runs in costs.values() for run in runs.values()}
     return {**dict(sorted(chips.items())), "tpu-like": next(iter(arrays.values()))["digest"]}

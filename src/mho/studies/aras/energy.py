@@ -29,11 +29,11 @@ def energy(work: Work, costs: Costs) -> Chapter:
         base = runs["baseline"]["energy_j"]
         chapter.add("joules", name, "energy of an inference, baseline", "J", base, network=name)
         for configuration in ALL:
-            found = runs[configuration.name]
+            run = runs[configuration.name]
             what = f"energy of {configuration.label}, of the baseline's"
-            chapter.add(configuration.name, name, what, "", found["energy_j"] / base, network=name)
+            chapter.add(configuration.name, name, what, "", run["energy_j"] / base, network=name)
             for kind in KINDS:
-                series, part = f"{configuration.name}/{kind}", found["kinds_j"][kind] / base
+                series, part = f"{configuration.name}/{kind}", run["kinds_j"][kind] / base
                 chapter.add(series, name, f"{what}: {kind}", "", part, network=name)
         for step, (_, _, label) in STEPS.items():
             chapter.add(f"saving/{step}", name, f"saved by {label}", "%", _saved(runs, step), network=name)

@@ -52,17 +52,17 @@ def _years(row: str, schedule: str) -> str:
     return f"lifetime of the average cell, {CHIPS[schedule]}, {ROWS[row]}"
 
 
-def _network(chapter: Chapter, name: str, schedule: str, found: Mapping[str, Any]) -> None:
-    years, rate = found["years"], REAL_TIME_PER_S.get(name, REAL_TIME_ELSE_PER_S)
+def _network(chapter: Chapter, name: str, schedule: str, record: Mapping[str, Any]) -> None:
+    years, rate = record["years"], REAL_TIME_PER_S.get(name, REAL_TIME_ELSE_PER_S)
     # Lifetimes go with the endurance and against the rate.
-    scales = {"real-time": ENDURANCE_REAL_TIME / ENDURANCE * found["per_s"] / rate, "most": 1.0}
+    scales = {"real-time": ENDURANCE_REAL_TIME / ENDURANCE * record["per_s"] / rate, "most": 1.0}
     for row, scale in scales.items():
         ours = None if years["mean"] is None else years["mean"] * scale
         theirs = printed(f"lifetime-{row}").get(name) if schedule == "aras" else None
-        reason = _reason(row, name, found)
+        reason = _reason(row, name, record)
         notes = [why(ours, theirs, higher=reason, lower=reason)]
-        if row == "real-time" and rate > found["per_s"]:
-            notes.append(PAPER.says("slow", rate=rate, per_s=found["per_s"]))
+        if row == "real-time" and rate > record["per_s"]:
+            notes.append(PAPER.says("slow", rate=rate, per_s=record["per_s"]))
         if ours is None:
             notes.append(PAPER.says("fits"))
         note = " ".join(each for each in notes if each)
@@ -75,18 +75,18 @@ def _network(chapter: Chapter, name: str, schedule: str, found: Mapping[str, Any
             chapter.add(f"{which}/aras", name, quantity, "years", years[which], note=note, network=name)
 
 
-def _reason(row: str, name: str, found: Mapping[str, Any]) -> str:
+def _reason(row: str, name: str, record: Mapping[str, Any]) -> str:
     """Say what writes per cell the two figures mean: a lifetime is endurance / (writes x rate)."""
-    years, paper, reached = found["years"], printed(f"lifetime-{row}").get(name), printed("throughput").get(name)
+    years, paper, reached = record["years"], printed(f"lifetime-{row}").get(name), printed("throughput").get(name)
     if years["mean"] is None or paper is None or reached is None:
         return ""
     endurance = ENDURANCE_REAL_TIME if row == "real-time" else ENDURANCE
-    ours_per_s = REAL_TIME_PER_S[name] if row == "real-time" else found["per_s"]
+    ours_per_s = REAL_TIME_PER_S[name] if row == "real-time" else record["per_s"]
     # The paper's BERT-Large cannot run at the 100 inferences a second that its table is for.
     theirs_per_s = min(REAL_TIME_PER_S[name], reached) if row == "real-time" else reached
     implied = endurance / (paper * SECONDS_PER_YEAR * theirs_per_s)
-    writes = found["writes"]["addressed_per_cell_mean"]
-    scale = endurance / ENDURANCE * found["per_s"] / ours_per_s
+    writes = record["writes"]["addressed_per_cell_mean"]
+    scale = endurance / ENDURANCE * record["per_s"] / ours_per_s
     whole = years["levelled"] * scale
     texts = [PAPER.says("years", writes=writes, per_s=ours_per_s, implied=implied, theirs=theirs_per_s)]
     if abs(whole - years["mean"] * scale) > 0.05 * whole:

@@ -134,24 +134,24 @@ def cost(work: Work, subject: ZooNetwork, configuration: Configuration, centre: 
 
 def record(program: mho.Program, report: mho.Report) -> dict[str, Any]:
     """Keep of a report what the study shows."""
-    found = report.to_dict()
+    content = report.to_dict()
     chip = program.chip
     blocks = program.mapping.count
     alignment = None if program.quantised is None else program.quantised.alignment
     leaked = (e.joules for e in report.account.entries if e.component == "global_buffer" and e.kind == "static")
     return {
-        "latency_s": found["latency_s"],
-        "per_s": found["throughput_per_s"],
-        "bound_s": found["lower_bound_s"],
-        "energy_j": found["energy_j"]["total"],
-        "kinds_j": found["energy_j"]["by_kind"],
+        "latency_s": content["latency_s"],
+        "per_s": content["throughput_per_s"],
+        "bound_s": content["lower_bound_s"],
+        "energy_j": content["energy_j"]["total"],
+        "kinds_j": content["energy_j"]["by_kind"],
         "buffer_static_j": sum(leaked),
-        "writes": found["writes"],
-        "years": {name: found["endurance"]["addressed"][f"years_{name}"] for name in ("mean", "worst", "levelled")},
+        "writes": content["writes"],
+        "years": {name: content["endurance"]["addressed"][f"years_{name}"] for name in ("mean", "worst", "levelled")},
         "weights": program.network.weights,
         "exceeds": blocks / chip.groups,
         "write_once_s": blocks / chip.groups * chip.array_write_time_s,
-        "area_m2": found["area_m2"]["total"],
+        "area_m2": content["area_m2"]["total"],
         "buffer_bytes": sum(chip.buffer.banks),
         "chip": chip.name,
         "digest": chip.digest,
@@ -187,15 +187,15 @@ def systolic_cost(work: Work, subject: ZooNetwork) -> dict[str, Any]:
     """Measure a network on the TPU-like systolic array, with the dataflow that takes the least time."""
 
     def compute() -> dict[str, Any]:
-        found = systolic.run(subject.shapes, SYSTOLIC, "best").to_dict()
+        content = systolic.run(subject.shapes, SYSTOLIC, "best").to_dict()
         return {
-            "latency_s": found["latency_s"],
-            "energy_j": found["energy_j"]["total"],
-            "kinds_j": found["energy_j"]["by_kind"],
-            "dataflow": found["dataflow"],
-            "memory_bound": found["memory_bound_s"] / found["latency_s"],
-            "area_m2": found["systolic"]["area_m2"]["total"],
-            "digest": found["systolic"]["digest"],
+            "latency_s": content["latency_s"],
+            "energy_j": content["energy_j"]["total"],
+            "kinds_j": content["energy_j"]["by_kind"],
+            "dataflow": content["dataflow"],
+            "memory_bound": content["memory_bound_s"] / content["latency_s"],
+            "area_m2": content["systolic"]["area_m2"]["total"],
+            "digest": content["systolic"]["digest"],
         }
 
     return work.measure(f"{subject.name}, {SYSTOLIC}", compute, Systolic.load(SYSTOLIC))

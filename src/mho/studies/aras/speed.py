@@ -44,18 +44,18 @@ def speed(work: Work, costs: Costs) -> Chapter:
 
 def _network(chapter: Chapter, name: str, runs: Runs) -> None:
     for schedule, run in RUNS.items():
-        found, label = runs[run], SCHEDULES[schedule]
+        measured, label = runs[run], SCHEDULES[schedule]
         if schedule != "overlap":
-            factor = runs["banks"]["latency_s"] / found["latency_s"]
+            factor = runs["banks"]["latency_s"] / measured["latency_s"]
             theirs = printed("speed-up").get(name) if schedule == "aras" else None
             _speed_up(chapter, schedule, name, factor, theirs, network=name)
         theirs = None if schedule == "overlap" else printed("throughput").get(name)
-        rate, note = found["per_s"], why(found["per_s"], theirs, higher=_faster(schedule, runs))
+        rate, note = measured["per_s"], why(measured["per_s"], theirs, higher=_faster(schedule, runs))
         quantity = f"throughput of {label}"
         chapter.add(f"throughput/{schedule}", name, quantity, "1/s", rate, paper=theirs, note=note, network=name)
-        part = 100 * found["write_once_s"] / found["latency_s"]
+        part = 100 * measured["write_once_s"] / measured["latency_s"]
         chapter.add(f"fraction/{schedule}", name, FRACTION.format(label), "%", part, network=name)
-        ratio = found["latency_s"] / found["bound_s"]
+        ratio = measured["latency_s"] / measured["bound_s"]
         chapter.add(f"bound/{schedule}", name, BOUND.format(label), "", ratio, network=name)
 
 
@@ -83,9 +83,9 @@ def _means(work: Work, chapter: Chapter, costs: Costs, schedule: str, label: str
 
 def _faster(schedule: str, runs: Runs) -> str:
     """Say why throughput is higher than the paper's: lower, there is no reason known."""
-    plain, found = runs["banks"]["per_s"], runs[RUNS[schedule]]["per_s"]
+    plain, measured = runs["banks"]["per_s"], runs[RUNS[schedule]]["per_s"]
     text = PAPER.says("faster", per_s=plain)
-    return f"{text} {PAPER.says('faster-adaptive', times=found / plain)}" if schedule == "adaptive" else text
+    return f"{text} {PAPER.says('faster-adaptive', times=measured / plain)}" if schedule == "adaptive" else text
 
 
 def _fraction_notes(names: tuple[str, ...], costs: Costs) -> Mapping[str, str]:

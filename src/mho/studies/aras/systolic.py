@@ -19,16 +19,16 @@ def systolic_speed(work: Work, costs: Costs, arrays: Runs) -> Chapter:
         array = arrays[name]
         for schedule, run in RUNS.items():
             # A network known by shapes alone has no reuse, which takes no time either.
-            found = costs[name].get(run, costs[name]["replication"])
-            factor = array["latency_s"] / found["latency_s"]
+            cost = costs[name].get(run, costs[name]["replication"])
+            factor = array["latency_s"] / cost["latency_s"]
             chapter.add(f"speed-up/{schedule}", name, f"speed-up of {CHIPS[schedule]}", "", factor, network=name)
         quantity = f"latency of the systolic array, {array['dataflow']}-stationary"
         chapter.add("array", name, quantity, "s", array["latency_s"], network=name)
         quantity = "part of the systolic array's time in layers that memory holds up"
         chapter.add("bound", name, quantity, "%", 100 * array["memory_bound"], network=name)
-    held = math.fsum(100 * arrays[name]["memory_bound"] for name in papers(work)) / len(papers(work))
+    waiting = math.fsum(100 * arrays[name]["memory_bound"] for name in papers(work)) / len(papers(work))
     flows = ", ".join(f"{name} {arrays[name]['dataflow']}" for name in papers(work))
-    reason = PAPER.says("slower", flows=flows, held=held)
+    reason = PAPER.says("slower", flows=flows, held=waiting)
     _summary(work, chapter, "speed-up", "", "speed-up of {}", reason)
     series, members = {f"speed-up/{each}": CHIPS[each] for each in RUNS}, (*names, "mean", "largest")
     chapter.plot("figure-16", "Speed-up over the systolic array", "times as fast", members, series, 1.0)

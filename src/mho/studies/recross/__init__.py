@@ -47,16 +47,16 @@ def study(work: Work) -> Study:
     measured = {name: measure_part(work, name) for name in names(work)}
 
     def of(key: str) -> dict[str, Any]:
-        return {name: found[key] for name, found in measured.items() if key in found}
+        return {name: by_chapter[key] for name, by_chapter in measured.items() if key in by_chapter}
 
-    made, real = of("designs"), tuple(name for name in measured if name != PRODUCTION)
+    designs, real = of("designs"), tuple(name for name in measured if name != PRODUCTION)
     timed = {name: measure_processors(StudiedTrace(work, name)) for name in measured}
     chapters = [
         traces(of("like")),
         groups(of("groups")),
-        against(made, real),
+        against(designs, real),
         ideas(of("ideas")),
-        processors(timed, made),
+        processors(timed, designs),
     ]
     if not work.settings.quick:
         chapters += [law(measure_law(work)), sweeps(of("sweeps"))]

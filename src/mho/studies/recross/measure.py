@@ -75,19 +75,19 @@ def made(name: str, request: Request) -> Design:
 
 def told(service: Service) -> dict[str, Any]:
     """Return of a service what the tables show."""
-    found = service.to_dict()
+    content = service.to_dict()
     return {
-        "batch_s": found["batch_s"],
-        "query_j": found["energy_j"]["per_query"],
-        "by_component": found["energy_j"]["by_component"],
-        "per_bag": found["activations"]["per_bag"],
-        "rows_mean": found["activations"]["rows_mean"],
-        "by_bits": found["activations"]["by_bits"],
-        "area_m2": found["area_m2"]["total"],
-        "area_ratio": found["layout"]["area_ratio"],
-        "bound_ratio": found["bound_ratio"],
-        "busiest": found["utilisation"]["arrays_most"],
-        "ports": found["utilisation"]["ports_most"],
+        "batch_s": content["batch_s"],
+        "query_j": content["energy_j"]["per_query"],
+        "by_component": content["energy_j"]["by_component"],
+        "per_bag": content["activations"]["per_bag"],
+        "rows_mean": content["activations"]["rows_mean"],
+        "by_bits": content["activations"]["by_bits"],
+        "area_m2": content["area_m2"]["total"],
+        "area_ratio": content["layout"]["area_ratio"],
+        "bound_ratio": content["bound_ratio"],
+        "busiest": content["utilisation"]["arrays_most"],
+        "ports": content["utilisation"]["ports_most"],
     }
 
 
@@ -144,7 +144,7 @@ def processors(subject: StudiedTrace) -> dict[str, Any]:
 def sweeps(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test over batch, area budget, port width and array height."""
 
-    def each(request: Request) -> dict[str, Any]:
+    def of_designs(request: Request) -> dict[str, Any]:
         return {design: served(subject, made(design, request), request.batch) for design in SWEPT}
 
     request = subject.request()
@@ -154,7 +154,9 @@ def sweeps(subject: StudiedTrace) -> dict[str, Any]:
         "port": {bits: replace(request, chip=_changed({"tile.noc_port_bits": bits})) for bits in PORTS},
         "height": {rows: subject.request(_high(rows)) for rows in HEIGHTS},
     }
-    return {swept: {f"{value:g}": each(made) for value, made in over.items()} for swept, over in requests.items()}
+    return {
+        swept: {f"{value:g}": of_designs(varied) for value, varied in over.items()} for swept, over in requests.items()
+    }
 
 
 def _changed(values: Mapping[str, Any]) -> Chip:

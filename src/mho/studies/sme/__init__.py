@@ -32,19 +32,19 @@ def parts(work: Work) -> tuple[str, ...]:
 def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one network: what each chapter shows of it, by name."""
     subject = StudiedNetwork(work, name)
-    found: dict[str, Any] = {"arrays": counts(subject), "windows": count_windows(subject)}
+    measured: dict[str, Any] = {"arrays": counts(subject), "windows": count_windows(subject)}
     few = None
     if subject.is_real and name not in COUNTED:
         drawn = CodingCurve(subject)
         if name not in ALIKE:
-            found |= {
+            measured |= {
                 "accuracy": grid_accuracy(subject),
                 "forms": {form: form_accuracy(subject, form) for form in FORMS},
             }
-        found |= {"base": drawn.base(), "points": drawn.points(), "least": drawn.best()}
-        few = found["least"]["picks"]
-        found["beyond"] = beyond(subject, few)
-    return {**found, "cells": count_cells(subject), "cost": costs(subject, few)}
+        measured |= {"base": drawn.base(), "points": drawn.points(), "least": drawn.best()}
+        few = measured["least"]["picks"]
+        measured["beyond"] = beyond(subject, few)
+    return {**measured, "cells": count_cells(subject), "cost": costs(subject, few)}
 
 
 def study(work: Work) -> Study:
@@ -55,20 +55,20 @@ def study(work: Work) -> Study:
     measured = {name: measure_part(work, name) for name in names}
 
     def of(key: str) -> dict[str, Any]:
-        return {name: found[key] for name, found in measured.items() if key in found}
+        return {name: by_chapter[key] for name, by_chapter in measured.items() if key in by_chapter}
 
-    found, bits, judgements, points, prices = (of(key) for key in ("arrays", "windows", "accuracy", "points", "cost"))
+    arrays, bits, judgements, points, prices = (of(key) for key in ("arrays", "windows", "accuracy", "points", "cost"))
     least, outside = of("least"), of("beyond")
-    best = {name: found[name]["dense"] / least[name]["arrays"] for name in least}
+    best = {name: arrays[name]["dense"] / least[name]["arrays"] for name in least}
     seeded = [name for name in names if name not in real and name != STAGES]
-    chapters = [crossbars(found, seeded), windows(found, bits, seeded), planes(bits), cells(of("cells"))]
+    chapters = [crossbars(arrays, seeded), windows(arrays, bits, seeded), planes(bits), cells(of("cells"))]
     if judgements:
         chapters += [
             accuracy(judgements),
-            curve(found, of("base"), points, least),
-            forms(of("forms"), found, judgements),
+            curve(arrays, of("base"), points, least),
+            forms(of("forms"), arrays, judgements),
         ]
-    chapters += [origin(found, bits, best, compared=not work.settings.quick), layers(found, prices), cost(prices)]
+    chapters += [origin(arrays, bits, best, compared=not work.settings.quick), layers(arrays, prices), cost(prices)]
     if outside:
         chapters.append(write_beyond(outside))
     chips = {chip.name: chip.digest for chip in (squeezing(), dense())}

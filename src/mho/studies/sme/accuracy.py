@@ -10,10 +10,10 @@ from mho.studies.sme.measure import TOPS, WINDOWS, agreement, allowed
 from mho.studies.sme.paper import PAPER
 
 
-def accuracy(found: Mapping[str, Measured]) -> Chapter:
+def accuracy(measured: Mapping[str, Measured]) -> Chapter:
     """List what is lost for each window and number of planes."""
     chapter = PAPER.chapter("accuracy")
-    for name, runs in found.items():
+    for name, runs in measured.items():
         base = runs["8-bit"]
         for key, run in runs.items():
             if key == "8-bit":
@@ -24,7 +24,7 @@ def accuracy(found: Mapping[str, Measured]) -> Chapter:
             note = f"{run['right']} of {run['samples']} right, {base['right']} in 8 bits; {_same(base, run)}."
             series, quantity = f"{rule}/S{width}x{planes}", f"accuracy lost, S = {width}, x = {planes}, {words}"
             chapter.add(series, name, quantity, "points", lost, note=note, network=name)
-    names = list(found)
+    names = list(measured)
     for significant in WINDOWS:
         columns = {f"paper/S{significant}x{top}": f"x = {top}" for top in TOPS}
         chapter.table(f"Points lost, S = {significant}, the paper's rules", "network", names, columns)
@@ -39,10 +39,10 @@ def curve(
 ) -> Chapter:
     """Set arrays against accuracy, and name the fewest arrays within the limit."""
     chapter = PAPER.chapter("curve")
-    for name, found in points.items():
-        dense, first = counts[name]["dense"], found[0]
+    for name, curve_points in points.items():
+        dense, first = counts[name]["dense"], curve_points[0]
         members = []
-        for point in found:
+        for point in curve_points:
             fewer = dense / point["arrays"]
             member = f"{fewer:.2f} times"
             if member in members:

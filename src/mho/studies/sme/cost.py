@@ -10,10 +10,10 @@ from mho.studies.sme.paper import PAPER
 RUNS = PAPER.labels("runs")
 
 
-def layers(counts: Measured, found: Measured) -> Chapter:
+def layers(counts: Measured, costs: Measured) -> Chapter:
     """List the arrays of every layer."""
     chapter = PAPER.chapter("layers")
-    for name, runs in found.items():
+    for name, runs in costs.items():
         members, labels = [], {}
         for place, layer in enumerate(counts[name]["layers"]):
             member = f"{place + 1}"
@@ -33,19 +33,19 @@ def layers(counts: Measured, found: Measured) -> Chapter:
 TITLES = PAPER.labels("costs")
 
 
-def cost(found: Mapping[str, Measured]) -> Chapter:
+def cost(costs: Mapping[str, Measured]) -> Chapter:
     """Set arrays, time and energy side by side."""
-    chapter, names = PAPER.chapter("cost"), list(found)
-    for name, runs in found.items():
+    chapter, names = PAPER.chapter("cost"), list(costs)
+    for name, runs in costs.items():
         dense = runs["dense"]
         for run in (each for each in RUNS if each in runs):
-            made, shared = runs[run], runs[run]["shared_s"]
+            measured, shared = runs[run], runs[run]["shared_s"]
             for series, quantity, unit, figure in (
-                ("arrays", "arrays", "arrays", float(made["arrays"])),
-                ("time", "time, one copy", "s", made["latency_s"]),
-                ("energy", "energy of computing", "J", made["compute_j"]),
-                ("area", "area of the chip", "m²", made["area_m2"]),
-                ("less", "times less energy than dense", "times", dense["compute_j"] / made["compute_j"]),
+                ("arrays", "arrays", "arrays", float(measured["arrays"])),
+                ("time", "time, one copy", "s", measured["latency_s"]),
+                ("energy", "energy of computing", "J", measured["compute_j"]),
+                ("area", "area of the chip", "m²", measured["area_m2"]),
+                ("less", "times less energy than dense", "times", dense["compute_j"] / measured["compute_j"]),
                 (
                     "speed",
                     "speed-up with equal arrays",

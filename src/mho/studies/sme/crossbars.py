@@ -11,13 +11,13 @@ from mho.studies.sme.paper import PAPER
 COLUMNS = PAPER.labels("arrays")
 
 
-def crossbars(found: Measured, seeded: Sequence[str]) -> Chapter:
+def crossbars(measured: Measured, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network in every way."""
     chapter = PAPER.chapter("crossbars", pruned=PRUNED)
-    for name, each in found.items():
+    for name, arrays in measured.items():
         for series, label in COLUMNS.items():
-            chapter.add(series, name, f"arrays, {label}", "arrays", float(each[series]), network=name)
-    names = list(found)
+            chapter.add(series, name, f"arrays, {label}", "arrays", float(arrays[series]), network=name)
+    names = list(measured)
     chapter.table("Arrays", "network", names, COLUMNS, labels(seeded))
     chapter.plot(
         "crossbars", "Arrays of one copy of all weights", "arrays", [name for name in names if name not in seeded] or names,
@@ -31,13 +31,13 @@ def labels(seeded: Sequence[str]) -> dict[str, str]:
     return {name: f"{name} (seeded weights)" for name in seeded}
 
 
-def windows(found: Measured, bits: Measured, seeded: Sequence[str]) -> Chapter:
+def windows(counted: Measured, bits: Measured, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network for every window and number of planes."""
     chapter = PAPER.chapter("windows")
     for name, each in bits.items():
         for significant in windows_of(name):
             for top in TOPS:
-                share = each["arrays"][f"{significant}/{top}"] / found[name]["dense"]
+                share = each["arrays"][f"{significant}/{top}"] / counted[name]["dense"]
                 what = f"arrays / dense, S = {significant}, x = {top}"
                 chapter.add(f"S{significant}x{top}", name, what, "", share, network=name)
     for significant in WINDOWS:

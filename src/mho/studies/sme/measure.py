@@ -100,7 +100,7 @@ def counts(subject: StudiedNetwork) -> dict[str, Any]:
     """Count arrays of one network in every way."""
     quantised = subject.quantised
     array = squeezing().array
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "dense": dense_arrays(quantised, BITS),
         "separate": dense_arrays(quantised, BITS, "separate"),
         "pairs": dense_arrays(quantised, 2 * (BITS - 1)),
@@ -112,12 +112,12 @@ def counts(subject: StudiedNetwork) -> dict[str, Any]:
     }
     signed = {key: whole(matrix.centred) for key, matrix in quantised.matrices.items()}
     rows = [strips(weights) for weights in signed.values()]
-    found["sre"] = sum(each.crossbars for each in rows)
-    found["sre-stacked"] = sum(each.stacked for each in rows)
+    record["sre"] = sum(each.crossbars for each in rows)
+    record["sre-stacked"] = sum(each.stacked for each in rows)
     wide = array.columns // BITS
     pruned = {key: prune(weights, PRUNED, array.rows, wide).matrices for key, weights in signed.items()}
-    found["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
-    return found
+    record["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
+    return record
 
 
 def strips(weights: npt.NDArray[np.int16]) -> CompressedRows:
@@ -151,13 +151,13 @@ def layers_of(quantised: mho.number.QuantisedNetwork, rows: int) -> list[dict[st
 def windows(subject: StudiedNetwork) -> dict[str, Any]:
     """Count the arrays of one network for every window and every number of planes squeezed out, and bits of each plane."""
     quantised = subject.quantised
-    found: dict[str, Any] = {"arrays": {}, "planes": {}}
+    record: dict[str, Any] = {"arrays": {}, "planes": {}}
     for significant in windows_of(subject.name):
         window = squeezed(quantised, significant, 0)
-        found["arrays"] |= {f"{significant}/{top}": arrays_of(dropped(window, top)) for top in TOPS}
-        found["planes"][str(significant)] = planes_of(window)
-    found["planes"]["8-bit"] = planes_of(quantised)
-    return found
+        record["arrays"] |= {f"{significant}/{top}": arrays_of(dropped(window, top)) for top in TOPS}
+        record["planes"][str(significant)] = planes_of(window)
+    record["planes"]["8-bit"] = planes_of(quantised)
+    return record
 
 
 def windows_of(name: str) -> tuple[int, ...]:
@@ -196,8 +196,8 @@ def classified(quantised: mho.number.QuantisedNetwork, samples: Samples) -> npt.
 def judged(quantised: mho.number.QuantisedNetwork, samples: Samples) -> dict[str, Any]:
     """Count right answers, and keep the classes."""
     assert samples.labels is not None
-    found = classified(quantised, samples)
-    return {"right": int((found == samples.labels).sum()), "samples": len(samples), "classes": found.tolist()}
+    classes = classified(quantised, samples)
+    return {"right": int((classes == samples.labels).sum()), "samples": len(samples), "classes": classes.tolist()}
 
 
 @measured("accuracy, 8 bits")
@@ -266,11 +266,11 @@ class CodingCurve:
         def compute() -> dict[str, Any]:
             macs = max(self.subject.network.macs / self.subject.network.batch, 1)
             few = spread(self.subject.calibration, max(2, min(SEEN, int(MACS // macs))))
-            made = mho.mapping.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
-            return {"names": list(made.names), "arrays": made.arrays.tolist(), "errors": made.errors.tolist()}
+            costs = mho.mapping.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
+            return {"names": list(costs.names), "arrays": costs.arrays.tolist(), "errors": costs.errors.tolist()}
 
-        found = self.subject.measure("frontier", compute)
-        return Frontier(tuple(found["names"]), np.array(found["arrays"], dtype=np.int64), np.array(found["errors"]))
+        record = self.subject.measure("frontier", compute)
+        return Frontier(tuple(record["names"]), np.array(record["arrays"], dtype=np.int64), np.array(record["errors"]))
 
     def _say(self, text: str) -> None:
         self.subject.work.say(f"{self.name}: {text}")
@@ -296,9 +296,9 @@ class CodingCurve:
             return {**judged(coded, samples), "arrays": arrays_of(coded, TURNS), "alone": arrays_of(coded)}
 
         key = "".join(map(str, picks))
-        made = self.subject.measure(f"accuracy for {label}, codings {key}", compute)
+        record = self.subject.measure(f"accuracy for {label}, codings {key}", compute)
         error = None if self.name in ALIKE else self.frontier.total(picks)[1]
-        return {**made, "error": error, "picks": list(picks)}
+        return {**record, "error": error, "picks": list(picks)}
 
     def best(self) -> dict[str, Any]:
         """Return the point of fewest arrays that loses no more than may be lost, judged on all samples.
@@ -311,9 +311,9 @@ class CodingCurve:
             lost = small[0]["right"] - point["right"]
             if lost > max(3, HOPELESS * point["samples"]):
                 continue
-            found = self.judged(point["picks"], self.subject.all_samples, "all") if not self.subject.quick else point
-            if base["right"] - found["right"] <= allowed(base["samples"]):
-                return found
+            verdict = self.judged(point["picks"], self.subject.all_samples, "all") if not self.subject.quick else point
+            if base["right"] - verdict["right"] <= allowed(base["samples"]):
+                return verdict
         return {**base, **{key: small[0][key] for key in ("arrays", "alone", "error", "picks")}}
 
     def base(self) -> dict[str, Any]:

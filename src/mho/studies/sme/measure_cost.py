@@ -28,25 +28,25 @@ def costs(subject: StudiedNetwork, few: Sequence[int] | None) -> dict[str, Any]:
     """Measure one network: dense, SRE, squeezed without loss, and squeezed in the codings `few` of its layers where there are."""
     eight = subject.quantised
     plain = simulated(eight, dense(), "dense")
-    found = {
+    runs = {
         "dense": plain,
         "sre": compressed(eight, plain),
         "lossless": simulated(eight, squeezing(), "squeezed"),
     }
     if few is not None:
         coded = recoded(subject, tuple(few))
-        found["few"] = simulated(coded, squeezing(), "squeezed")
-        found["folded"] = simulated(coded, squeezing(TURNS), "squeezed", turns=TURNS)
+        runs["few"] = simulated(coded, squeezing(), "squeezed")
+        runs["folded"] = simulated(coded, squeezing(TURNS), "squeezed", turns=TURNS)
     budget = plain["arrays"]
-    for each in found.values():
-        each["shared_s"] = shared_out_s(each["layers"], budget)
-    return found
+    for run in runs.values():
+        run["shared_s"] = shared_out_s(run["layers"], budget)
+    return runs
 
 
 @measured("beyond the chip")
 def beyond(subject: StudiedNetwork, few: Sequence[int]) -> dict[str, Any]:
     """Measure one inference on chips of a third of the arrays that the dense network fills."""
-    found, eight = dict[str, Any](), subject.quantised
+    runs, eight = dict[str, Any](), subject.quantised
     groups = max(1, round(map_network(eight, dense()).arrays / EXCEEDS))
     for run, quantised, chip, mapping in (
         ("dense", eight, dense(), "dense"),
@@ -55,9 +55,9 @@ def beyond(subject: StudiedNetwork, few: Sequence[int]) -> dict[str, Any]:
         sized = chip.override({"tiles": 1, "tile.groups": groups}, source="study: a third of the dense network")
         program = mho.compile(quantised, sized, mho.Strategy().with_(schedule="overlap", mapping=mapping))
         report = mho.simulate(program).to_dict()
-        found[run] = {"latency_s": report["latency_s"], "groups": groups}
-        found[run] |= {name: report["writes"][name] for name in ("pulses", "addressed")}
-    return found
+        runs[run] = {"latency_s": report["latency_s"], "groups": groups}
+        runs[run] |= {name: report["writes"][name] for name in ("pulses", "addressed")}
+    return runs
 
 
 def simulated(quantised: mho.number.QuantisedNetwork, chip: mho.Chip, mapping: str, **options: Any) -> dict[str, Any]:
@@ -92,22 +92,22 @@ def compressed(quantised: mho.number.QuantisedNetwork, plain: dict[str, Any]) ->
     energy = {key: joules for key, joules in plain["by_component"].items() if key not in COMPRESSED}
     layers, arrays = [], 0
     for layer in quantised.network.matrix_layers:
-        found = strips(whole(quantised.matrices[layer.name].centred))
+        stripped = strips(whole(quantised.matrices[layer.name].centred))
         times = layer.windows * steps
-        conversions = found.units * STRIP * times
+        conversions = stripped.units * STRIP * times
         for component, event, count in (
             ("adc", "adc_conversion", conversions),
             ("sample_hold", "sample_hold", conversions),
             ("shift_add", "shift_add", conversions),
-            ("array", "array_read", found.units * STRIP / array.columns * times),
-            ("dac", "dac_drive", found.kept_rows * times),
+            ("array", "array_read", stripped.units * STRIP / array.columns * times),
+            ("dac", "dac_drive", stripped.kept_rows * times),
         ):
             energy[component] = energy.get(component, 0.0) + count * prices[event]
-        index = found.index_bits / 8 * layer.windows * squeezing().energy_per_event["index_byte"]
+        index = stripped.index_bits / 8 * layer.windows * squeezing().energy_per_event["index_byte"]
         energy["index_memory"] = energy.get("index_memory", 0.0) + index
-        window_s = steps * found.cycles * STRIP * array.adc_period_s
-        layers.append({"windows": layer.windows, "window_s": window_s, "arrays": found.crossbars})
-        arrays += found.crossbars
+        window_s = steps * stripped.cycles * STRIP * array.adc_period_s
+        layers.append({"windows": layer.windows, "window_s": window_s, "arrays": stripped.crossbars})
+        arrays += stripped.crossbars
     latency_s = plain["latency_s"] + sum(
         each["windows"] * (each["window_s"] - before["window_s"])
         for each, before in zip(layers, plain["layers"], strict=True)

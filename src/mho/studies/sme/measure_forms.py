@@ -32,13 +32,13 @@ def cells(subject: StudiedNetwork) -> dict[str, Any]:
     """Count the arrays of one network in cells of more bits, dense, squeezed without loss, and squeezed by the paper's rules."""
     quantised = subject.quantised
     coded = {f"{s}/{x}": squeezed(quantised, s, x) for s, x in SQUEEZED}
-    found: dict[str, Any] = {}
+    record: dict[str, Any] = {}
     for bits in CELLS:
         changes = {"array.cell_bits": bits, "array.pulses_full_range": max(3, 2**bits - 1)}
         chip = squeezing().override(changes, source="study: cells of more bits")
-        found[str(bits)] = {
+        record[str(bits)] = {
             "dense": dense_arrays(quantised, BITS // bits),
             "lossless": map_network(quantised, chip, mapping="squeezed").arrays,
-            **{key: map_network(each, chip, mapping="squeezed").arrays for key, each in coded.items()},
+            **{key: map_network(network, chip, mapping="squeezed").arrays for key, network in coded.items()},
         }
-    return found
+    return record
