@@ -26,7 +26,7 @@ SYNTHETIC_CALIBRATION = 4
 
 
 class Varied(Protocol):
-    """What --set changes: a chip, or another machine that is read from a file."""
+    """The machine that --set changes: a chip, or another one that is read from a file."""
 
     def override(self, values: Mapping[str, Any], source: str) -> Self:
         """Return a variant, checked anew."""
@@ -84,7 +84,7 @@ def _value(key: str, text: str) -> Any:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How a model is read."""
+    """The options that say how a model is read."""
 
     weights: str | None = None
     seed: int | None = None
@@ -207,7 +207,7 @@ def _decoder(model: str, options: ModelOptions, weights: str) -> Network:
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """Which samples are executed and which set the ranges of activations."""
+    """The options that say which samples are executed and which set the ranges of activations."""
 
     data: Path | None
     calibration: Path | None
@@ -224,7 +224,7 @@ class SampleOptions:
 
     @property
     def real(self) -> bool:
-        """Whether a file gives samples."""
+        """True where a file gives samples."""
         return self.data is not None or self.calibration is not None
 
     def executed(self, network: Network, count: int | None) -> Samples:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """What executes a model, and what it is judged on."""
+    """The options that say what executes a model, and what it is judged on."""
 
     data: Path | None = None
     analog: Path | None = None
@@ -65,7 +65,7 @@ class JudgingTask:
 
     @property
     def kept(self) -> bool:
-        """Whether the model is a program that was compiled before."""
+        """True where the model is a program that was compiled before."""
         return is_program(self.model)
 
     def refuse_set(self, key: str, doing: str) -> None:

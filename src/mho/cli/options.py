@@ -152,7 +152,7 @@ class SampleFiles:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """What the lives of cells are told by."""
+    """The options from which the lifetimes of cells are computed."""
 
     endurance: float | None = None
     rate: Any = None

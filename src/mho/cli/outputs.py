@@ -36,14 +36,14 @@ def progress(quiet: bool) -> Iterator[Say]:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a result goes as data: a table as CSV and everything as JSON, into files or to standard output."""
+    """The places that a result goes to as data: a table as CSV and everything as JSON, into files or to standard output."""
 
     csv_to: str | None = None
     json_to: str | None = None
 
     @property
     def quiet(self) -> bool:
-        """Whether standard output is taken by data."""
+        """True where standard output is taken by data."""
         return STANDARD_OUTPUT in (self.csv_to, self.json_to)
 
     def check(self, *, out: Path | None = None, save: Path | None = None) -> None:

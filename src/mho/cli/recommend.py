@@ -26,7 +26,7 @@ SHARE, ORDERS = 0.8, ("time", "seed")
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """Which queries are history, and which are the test."""
+    """The options that say which queries are history, and which are the test."""
 
     test: Path | None = None
     history: float | None = None
@@ -43,7 +43,7 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class DesignOptions:
-    """Which designs serve the test, and how."""
+    """The options that say which designs serve the test, and how."""
 
     dimension: int = 64
     batch: int = 256

@@ -25,7 +25,7 @@ HISTORY, SEED = 0.8, 0
 
 @dataclass(frozen=True)
 class RecommenderOptions:
-    """What a whole recommender is asked besides what any network is; None: not given."""
+    """The options that only a whole recommender takes; None: not given."""
 
     trace: Path | None = None
     dimension: int | None = None
@@ -42,7 +42,7 @@ class RecommenderOptions:
 
 @dataclass(frozen=True)
 class RecommenderTask:
-    """What is run: everything that a whole recommender takes of `mho run`."""
+    """A whole recommender to run, with every option of `mho run` that it takes."""
 
     model: str
     chip: str
@@ -63,7 +63,7 @@ def refuse(model: str, given: Mapping[str, bool]) -> None:
 
 
 def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) -> bool:
-    """Run it and show what it takes; return whether it was found right, or not looked at."""
+    """Run a recommender and show what it takes; return False where --verify finds it wrong, else True."""
     import mho
     from mho.explore import Request
     from mho.machine.recommender.whole import run_whole

@@ -27,7 +27,7 @@ NAMES = "{names}"
 
 @dataclass(frozen=True)
 class StrategyOptions:
-    """What is asked of a strategy: a preset or file to start from, and changes by stage, or stage and setting."""
+    """The options that say how to compile: a preset or file to start from, and changes by stage, or stage and setting."""
 
     base: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How a file is read; None: as where the option is not given."""
+    """The options that say how a file is read; None: as where the option is not given."""
 
     query: str | None = None
     table: str | None = None
@@ -38,7 +38,7 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class MakingOptions:
-    """What is made up; None where not given."""
+    """The options that say what is made up; None where not given."""
 
     queries: int | None = None
     mean_length: Any = None

@@ -29,7 +29,7 @@ SCHEMA = "mho.accuracy/1"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged, and on what: a program by what it was compiled from, and labelled samples."""
+    """A program, by what it was compiled from, and the labelled samples that it is judged on."""
 
     model: str
     weights_origin: str
@@ -98,12 +98,12 @@ class Accuracy(Outcome):
 
     @property
     def samples(self) -> int:
-        """How many samples were classified."""
+        """The number of samples that were classified."""
         return self.subject.samples
 
     @property
     def resolved(self) -> bool:
-        """Whether the converters resolve every sum."""
+        """True where the converters resolve every sum."""
         return not self.converters["short"]
 
     def headline(self) -> str:

@@ -49,7 +49,7 @@ class NamedDesign:
 
     @property
     def strategy(self) -> Strategy:
-        """Its strategy."""
+        """The strategy of the preset, changed."""
         return Strategy.load(self.preset).with_(self.changes)
 
 

@@ -45,7 +45,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found at one value of the parameter."""
+    """One value of the parameter, and what is lost there."""
 
     value: Number
     loss: Loss
@@ -67,7 +67,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where a bisection ended: the probes in the order in which they were made, and the last value within and the first not."""
+    """The end of a bisection: the probes in the order in which they were made, and the last value within and the first not."""
 
     probes: tuple[Probe, ...]
     within: Probe | None
@@ -75,12 +75,12 @@ class Boundary:
 
     @property
     def upward(self) -> bool | None:
-        """Whether what is found is the least value, beyond which all are within; None where there is no boundary."""
+        """True where the value is the least one, beyond which all are within; None where there is no boundary."""
         return None if self.within is None or self.beyond is None else self.within.value > self.beyond.value
 
     @property
     def decided(self) -> bool:
-        """Whether the samples decided at every value that the answer rests on."""
+        """True where the samples decided at every value that the answer rests on."""
         if self.within is None or self.beyond is None:
             return all(probe.side != "open" for probe in self.probes)
         return self.beyond.side == "beyond"

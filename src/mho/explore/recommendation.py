@@ -30,7 +30,7 @@ AREAS = ("equal", "own")
 
 @dataclass(frozen=True)
 class Taken:
-    """What it took to serve the test after one idea more, `name`, which `says` what it is. s and J."""
+    """The time (s) and energy (J) that serving the test takes after one idea more: its `name`, and what it `says`."""
 
     name: str
     says: str
@@ -40,7 +40,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Gain:
-    """By how many times less time and energy one idea makes it; less than 1 is more."""
+    """One idea, and the factors by which it lowers time and energy; a factor below 1 raises them."""
 
     name: str
     says: str
@@ -93,12 +93,12 @@ class Served:
 
     @property
     def synthetic(self) -> bool:
-        """Whether history or test was made up."""
+        """True where history or test was made up."""
         return self.request.history.synthetic or self.test.synthetic
 
     @cached_property
     def seating(self) -> Seating:
-        """Where each row sits by the chosen design, rows by what the trace's file calls them."""
+        """The seat of each row in the chosen design, rows by what the trace's file calls them."""
         history = self.request.history
         ids = tuple(history.original(table) for table in range(len(history.rows)))
         return Seating(self.designs[self.chosen].layout, history.names, ids, self.services[self.chosen].seats.tile)
@@ -111,7 +111,7 @@ class Served:
 
     @cached_property
     def split(self) -> tuple[Gain, ...]:
-        """What each idea brings to the design mho, over the naive mapping of one copy; their product is the whole gain."""
+        """The gain that each idea brings to the design mho, over the naive mapping of one copy; their product is the whole gain."""
         return tuple(Gain.of(after.name, after.says, before, after) for before, after in pairwise(self.taken))
 
     @property
@@ -121,7 +121,7 @@ class Served:
 
     @property
     def copied(self) -> Gain | None:
-        """What copies alone bring to the naive mapping in the same area, where that was served."""
+        """The gain that copies alone bring to the naive mapping in the same area, where that was served."""
         if not (self.taken and self.request.equal and NAIVE in self.services):
             return None
         says = "what copies in the same area bring where rows stay in the order of their ids"

@@ -21,7 +21,7 @@ class Remedy:
 
     @property
     def enough(self) -> bool:
-        """Whether hardly any sample is lost."""
+        """True where hardly any sample is lost."""
         return self.right >= self.right_in_integers - ENOUGH
 
     @classmethod

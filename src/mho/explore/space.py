@@ -120,7 +120,7 @@ def explore(
 
 @dataclass(frozen=True)
 class _Design:
-    """What a point stands for: a network on a chip, by a strategy, with an analog side."""
+    """The design that a point stands for: a network on a chip, by a strategy, with an analog side."""
 
     subject: Sampled
     chip: Chip

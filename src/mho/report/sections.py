@@ -25,7 +25,7 @@ class Sentence:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What all sections have: where they are shown, and a remark that the page puts under the title."""
+    """A section: where it is shown, and a remark that the page puts under the title."""
 
     title: str = ""
     remark: str = ""
@@ -108,7 +108,7 @@ class Bar:
 
     @property
     def length(self) -> float:
-        """What the pieces add up to."""
+        """The sum of the pieces."""
         return sum(self.pieces.values())
 
 

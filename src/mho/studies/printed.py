@@ -69,7 +69,7 @@ class Paper:
 
     @property
     def what(self) -> str:
-        """What is measured, as the page's head says it."""
+        """The measured subject, as the page's head names it."""
         return str(self._content["what"])
 
     def printed(self, quantity: str) -> Printed:

@@ -67,14 +67,14 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """Whether ours is further from the paper's than a tenth of it."""
+        """True where ours is further from the paper's than a tenth of it."""
         if self.paper is None or self.ours is None:
             return False
         return abs(self.ours - self.paper) > TOLERANCE * abs(self.paper)
 
     @property
     def derived(self) -> bool:
-        """Whether the paper's figure is not printed in it, but follows from what is."""
+        """True where the paper's figure is not printed in it, but follows from what is."""
         return self.note.startswith(DERIVED)
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class StudyPart:
 
 @dataclass(frozen=True, repr=False)
 class Study(Shown):
-    """All that a study found. `chips` maps the name of each chip to its digest; `settings` says how it was run.
+    """The results of a study. `chips` maps the name of each chip to its digest; `settings` says how it was run.
 
     Raises ValueError where two rows have one id, a row belongs to no part, or a table or plot shows a row that is not there.
     """

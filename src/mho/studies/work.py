@@ -26,7 +26,7 @@ FIELDS = ("name", "measured")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a study is run. `quick`: the smallest networks alone, and no long measurement. `data`: folder of real weights."""
+    """The settings of a study. `quick`: the smallest networks alone, and no long measurement. `data`: folder of real weights."""
 
     quick: bool = False
     data: Path | None = None

@@ -33,7 +33,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 levels."""
 
 
-class RealNetwork(Real):
+class ExceedingNetwork(Real):
     """A real network on a chip that it exceeds."""
 
     def __init__(self, work: Work, name: str) -> None:
@@ -86,7 +86,7 @@ class RealNetwork(Real):
 
 
 @measured("{0}: pulses")
-def pulses(subject: RealNetwork, variant: str) -> dict[str, Any]:
+def pulses(subject: ExceedingNetwork, variant: str) -> dict[str, Any]:
     """Count the pulses of a variant's whole program."""
     program = subject.program(variant)
     assert program.quantised is not None
@@ -109,7 +109,7 @@ def _written(program: mho.Program) -> dict[str, Any]:
 
 
 @measured("{0}: accuracy from sample {1}")
-def right(subject: RealNetwork, variant: str, start: int) -> dict[str, Any]:
+def right(subject: ExceedingNetwork, variant: str, start: int) -> dict[str, Any]:
     """Count the samples of a piece that the integers of a variant classify rightly."""
     samples, stop, quantised = subject.samples, start + PIECE, subject.program(variant).quantised
     assert samples.labels is not None and quantised is not None
@@ -118,7 +118,7 @@ def right(subject: RealNetwork, variant: str, start: int) -> dict[str, Any]:
 
 
 @measured("placed: pulses")
-def placed(subject: RealNetwork, centre: int | None) -> dict[str, Any]:
+def placed(subject: ExceedingNetwork, centre: int | None) -> dict[str, Any]:
     """Count the pulses of the narrowed codes where rows and columns are placed, too; what is computed stays the same."""
     strategy = mho.Strategy().with_(VARIANTS["narrow"], schedule="overlap", placement="pulses")
     strategy = strategy.with_(alignment="none" if centre is None else centre)
@@ -127,7 +127,7 @@ def placed(subject: RealNetwork, centre: int | None) -> dict[str, Any]:
 
 def real_costs_of(work: Work, name: str) -> Runs:
     """Measure one real network with each variant."""
-    subject, runs = RealNetwork(work, name), dict[str, dict[str, Any]]()
+    subject, runs = ExceedingNetwork(work, name), dict[str, dict[str, Any]]()
     for variant in VARIANTS:
         run = pulses(subject, variant)
         rights = [right(subject, variant, start)["right"] for start in range(0, run["samples"], PIECE)]

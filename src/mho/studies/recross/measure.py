@@ -144,7 +144,7 @@ def processors(subject: StudiedTrace) -> dict[str, Any]:
 def sweeps(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test over batch, area budget, port width and array height."""
 
-    def of_designs(request: Request) -> dict[str, Any]:
+    def serve(request: Request) -> dict[str, Any]:
         return {design: served(subject, made(design, request), request.batch) for design in SWEPT}
 
     request = subject.request()
@@ -154,9 +154,7 @@ def sweeps(subject: StudiedTrace) -> dict[str, Any]:
         "port": {bits: replace(request, chip=_changed({"tile.noc_port_bits": bits})) for bits in PORTS},
         "height": {rows: subject.request(_high(rows)) for rows in HEIGHTS},
     }
-    return {
-        swept: {f"{value:g}": of_designs(varied) for value, varied in over.items()} for swept, over in requests.items()
-    }
+    return {swept: {f"{value:g}": serve(varied) for value, varied in over.items()} for swept, over in requests.items()}
 
 
 def _changed(values: Mapping[str, Any]) -> Chip:

@@ -52,12 +52,12 @@ class StudiedNetwork(Real):
 
     @cached_property
     def samples(self) -> Samples:
-        """Those that a point of a curve is judged on."""
+        """The samples that a point of a curve is judged on."""
         return spread(self.all_samples, QUICK if self.quick else JUDGED)
 
     @cached_property
     def few(self) -> Samples:
-        """Those that one of many codings is judged on."""
+        """The samples that one of many codings is judged on."""
         return spread(self.all_samples, QUICK if self.quick else FEW)
 
     @property
@@ -84,7 +84,7 @@ class StudiedNetwork(Real):
 
     @cached_property
     def moments(self) -> Mapping[str, Moments]:
-        """What the layers' inputs are like on the samples by which rounding goes."""
+        """The statistics of the layers' inputs on the samples by which rounding goes."""
         network = self.quantised.network
         return moments(network, self.calibration.inputs, [layer.name for layer in network.weighted])
 

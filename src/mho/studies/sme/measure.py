@@ -261,7 +261,7 @@ class CodingCurve:
 
     @cached_property
     def frontier(self) -> Frontier:
-        """What each layer costs in each coding, blocks sharing arrays."""
+        """The cost of each layer in each coding, blocks sharing arrays."""
 
         def compute() -> dict[str, Any]:
             macs = max(self.subject.network.macs / self.subject.network.batch, 1)
