@@ -42,7 +42,7 @@ def vary_analog(analog: Analog, changes: Mapping[str, Any], option: str) -> Anal
     """Change values of the analog side that `option` names. OptionError, AnalogError or DeviceError naming the option."""
     for key in changes:
         known = sorted({*analog.keys(), "device", "device.KEY"})
-        if key.partition(".")[0] not in {each.partition(".")[0] for each in known}:
+        if key.partition(".")[0] not in {name.partition(".")[0] for name in known}:
             raise OptionError(f"{option} {key}: unknown key; {choices(key, known)}; keys of the chip follow {CHIP}")
     if not changes:
         return analog

@@ -43,9 +43,9 @@ def compare(
     with progress(target.quiet) as say:
         loaded, subject, _ = opened(work, chip, overrides, None, say)
         reports = []
-        for each in work.strategies:
-            say(f"compiling and simulating: {each.schedule.name}")
-            program = mho.compile(subject, loaded, each)
+        for chosen in work.strategies:
+            say(f"compiling and simulating: {chosen.schedule.name}")
+            program = mho.compile(subject, loaded, chosen)
             reports.append(mho.simulate(program, endurance=life.endurance, rate=life.rate))
         compared = Comparison.between(*reports)
         if out is not None:

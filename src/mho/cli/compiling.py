@@ -105,8 +105,8 @@ class Compiling:
 
         subject = self.sampled(network, given)
         measured = subject.calibration
-        for each in self.strategies:
-            each.check(subject, chip)
+        for strategy in self.strategies:
+            strategy.check(subject, chip)
         if not network.has_values:
             return subject
         say("quantising" if measured is None else f"quantising, calibrated on {measured.origin}")

@@ -58,10 +58,10 @@ def overridden(machine: Machine, changes: Mapping[str, Any], option: str) -> Mac
 def read_changes(overrides: Sequence[str] | None, example: str) -> dict[str, Any]:
     """Read what --set asks for: keys and their values, each key once."""
     changes: dict[str, Any] = {}
-    for each in overrides or ():
-        key, equals, text = (part.strip() for part in each.partition("="))
+    for override in overrides or ():
+        key, equals, text = (part.strip() for part in override.partition("="))
         if not (key and equals and text):
-            raise OptionError(f"--set takes KEY=VALUE, such as {example}, not {each!r}")
+            raise OptionError(f"--set takes KEY=VALUE, such as {example}, not {override!r}")
         if key in changes:
             raise OptionError(f"--set {key} is given twice")
         changes[key] = _value(key, text)

@@ -56,7 +56,7 @@ def devices(device: str | None = None, *, target: Target) -> None:
         target.deliver(Device.load(device), "values")
         return
     presets = [Device.load(name) for name in Device.presets()]
-    records = [views.record(each) for each in presets]
+    records = [views.record(preset) for preset in presets]
     content = {"schema": "mho.devices/1", "devices": records}
     target.present(content, lambda: columns(records), lambda: views.presets(presets))
 

@@ -134,7 +134,7 @@ def _reader(name: str, *bounds: float) -> Callable[[Any], Any]:
 
 def given(group: Any, *names: str) -> dict[str, bool]:
     """Say of each option of a group, or of some of them, as it is written, whether it is given."""
-    usual = {each.name: each.default for each in fields(group)}
+    usual = {option.name: option.default for option in fields(group)}
     return {
         table()[name].get("written", f"--{name.replace('_', '-')}").partition("/")[0]: value not in (usual[name], [])
         for name, value in ((name, getattr(group, name)) for name in names or usual)

@@ -237,7 +237,7 @@ class StrategyCommand(Command):
         state = tuple((stage, *registered(stage)) for stage in stages)
         if self._made[0] != state:
             # One list, since the option of help is put at its end and taken off again.
-            panels = [getattr(each, "rich_help_panel", None) for each in self._own]
+            panels = [getattr(parameter, "rich_help_panel", None) for parameter in self._own]
             after = max((place for place, panel in enumerate(panels) if panel == self.behind), default=-1) + 1
             self._made = state, [*self._own[:after], *options(stages, self.several), *self._own[after:]]
         return self._made[1]

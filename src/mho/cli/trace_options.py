@@ -25,7 +25,7 @@ class ReadingOptions:
 
     def given(self) -> dict[str, Any]:
         """Return what was given, as `mho.network.trace.read` takes it."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = {option.name: getattr(self, option.name) for option in fields(self)}
         given = {
             name: value
             for name, value in given.items()

@@ -127,8 +127,8 @@ class _Bench:
                 run.say(where)
                 outputs = scores(inputs, first)[run.network.outputs[0]]
                 flags.append(right(outputs, run.labels[first:last], run.samples.origin))
-            record = run.done.put(key, {"right": "".join("01"[int(each)] for each in np.concatenate(flags))})
-        return np.array([each == "1" for each in record["right"]])
+            record = run.done.put(key, {"right": "".join("01"[int(flag)] for flag in np.concatenate(flags))})
+        return np.array([digit == "1" for digit in record["right"]])
 
 
 def find(

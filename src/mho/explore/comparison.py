@@ -36,7 +36,7 @@ class Comparison(Exploration):
         """Return the time of each."""
         labels = named(self.records)[1]
         return tuple(
-            (label, quantity(each["latency_s"], "s")) for label, each in zip(labels, self.records, strict=True)
+            (label, quantity(record["latency_s"], "s")) for label, record in zip(labels, self.records, strict=True)
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:

@@ -162,7 +162,7 @@ def _notes(program: Program, analog: Analog, drawn: bool, seeds: int, measured: 
         notes.append(f"writes {analog.writes:g} change nothing: cells of device {device.name} never fail")
     notes.append(f"device {device.name}: {' '.join(device.description.split())}".rstrip(": "))
     notes += [
-        f"device {device.name}, source: {' '.join(str(each).split())}" for each in device.content["sources"].values()
+        f"device {device.name}, source: {' '.join(str(text).split())}" for text in device.content["sources"].values()
     ]
     # What the chip file assumes of time and energy has no say in accuracy.
     of_program = [note for note in program.notes if note not in program.chip.notes]

@@ -159,8 +159,8 @@ class Finding(Exploration):
         names = ("value", "loss", "side", "samples", "chips", "proven")
         return {
             "probes": lambda: columns(
-                {**{name: each[name] for name in names}, **dict(zip(("low", "high"), each["interval"], strict=True))}
-                for each in self.records
+                {**{name: probe[name] for name in names}, **dict(zip(("low", "high"), probe["interval"], strict=True))}
+                for probe in self.records
             )
         }
 

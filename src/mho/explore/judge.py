@@ -73,8 +73,8 @@ class Judge:
         if record is None:
             classes: list[int] = []
             count = 0
-            for first, part in self._parts("8-bit integers"):
-                scores = run_reference(quantised, part)[self.network.outputs[0]]
+            for first, inputs in self._parts("8-bit integers"):
+                scores = run_reference(quantised, inputs)[self.network.outputs[0]]
                 count += self._right(scores, first)
                 classes += predicted(scores).tolist()
             record = self.done.put(key, {"right": count, "predictions": classes})
@@ -108,7 +108,7 @@ class Judge:
             classes = predicted(scores)
             agreeing += int((classes == predictions[first : first + len(classes)]).sum())
             self.executed += len(classes)
-        layers = [[each.name, each.conversions, each.clipped, each.signal, each.noise] for each in signals.layers]
+        layers = [[layer.name, layer.conversions, layer.clipped, layer.signal, layer.noise] for layer in signals.layers]
         return {"right": count, "agreeing": agreeing, "layers": layers}
 
     def calibrated(self, analog: Analog, measured: Samples) -> Analog:

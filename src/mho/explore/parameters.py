@@ -67,7 +67,7 @@ def ordered(key: str, low: Number | None = None, high: Number | None = None, ste
 
 def _evenly(key: str, low: Number, high: Number, step: Number, whole: bool) -> Ordered:
     """Return values with a constant difference; whole ones where the parameter takes no others."""
-    if whole and not all(float(each).is_integer() for each in (low, high, step)):
+    if whole and not all(float(number).is_integer() for number in (low, high, step)):
         raise OptionError(f"{key} takes whole numbers, not {low:g}:{high:g}:{step:g}")
     if step <= 0 or (high - low) / step > MOST:
         raise OptionError(f"{key}: a step of {step:g} from {low:g} to {high:g} gives no grid of at most {MOST} values")
@@ -84,14 +84,14 @@ def _range(key: str) -> tuple[bool, Number | None, Number | None, bool]:
         name = key.removeprefix(DEVICE)
         known = keys()
         if name not in known:
-            raise OptionError(f"unknown key {key!r}; {choices(key, [DEVICE + each for each in known])}")
+            raise OptionError(f"unknown key {key!r}; {choices(key, [DEVICE + name for name in known])}")
         mark = known[name]
         if not mark.numbers:
             raise OptionError(f"{key} has no order: it takes words or whole quantities, not numbers")
         return mark.whole, 0, 1 if mark.share else None, False
     annotation = _annotations().get(key)
     if annotation is None:
-        every = [*_annotations(), *(DEVICE + each for each in keys())]
+        every = [*_annotations(), *(DEVICE + name for name in keys())]
         raise OptionError(f"unknown key {key!r}; {choices(key, every)}")
     schema = TypeAdapter(annotation).json_schema()
     kinds = schema.get("anyOf", [schema])

@@ -87,7 +87,7 @@ class Served:
     @property
     def papers(self) -> tuple[str, ...]:
         """The keys of the papers that it rests on: of the designs' techniques, and of the figures of the chip."""
-        techniques = (key for each in self.designs.values() for key in each.strategy.papers)
+        techniques = (key for design in self.designs.values() for key in design.strategy.papers)
         sources = {origin.source for origin in self.request.chip.provenance.values()}
         return tuple(dict.fromkeys((*techniques, *cited(sources))))
 
@@ -130,8 +130,8 @@ class Served:
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once; what is not true of all designs says of which."""
         by_note: dict[str, list[str]] = {}
-        for name, each in self.designs.items():
-            for note in (*self.services[name].notes(), *each.notes):
+        for name in self.designs:
+            for note in (*self.services[name].notes(), *self.designs[name].notes):
                 by_note.setdefault(note, []).append(name)
         everywhere = [note for note, names in by_note.items() if len(names) == len(self.designs)]
         rest = [f"{', '.join(names)}: {note}" for note, names in by_note.items() if len(names) < len(self.designs)]
@@ -150,7 +150,7 @@ class Served:
             notes.append(
                 "areas are equal: every design takes as many arrays, busy groups copied by load where it has no copies of its own"
             )
-        elif len({each.layout.instances for each in self.designs.values()}) > 1:
+        elif len({design.layout.instances for design in self.designs.values()}) > 1:
             notes.append("areas differ: each design takes as many arrays as it comes with")
         budget, most = self.request.budget, self.request.most
         allowed = budget * self.request.least_groups
@@ -195,8 +195,8 @@ class Served:
             "split": None
             if not self.taken
             else {
-                "taken": [asdict(each) for each in self.taken],
-                "gains": [asdict(each) for each in self.split],
+                "taken": [asdict(taken) for taken in self.taken],
+                "gains": [asdict(gain) for gain in self.split],
                 "whole": asdict(self.whole),
                 "copied": asdict(self.copied) if self.copied else None,
             },
@@ -224,7 +224,7 @@ class Recommendation(Exploration):
     @property
     def records(self) -> tuple[Mapping[str, Any], ...]:
         """The records of the designs, each with its name."""
-        return tuple({"design": name, **each} for name, each in self.content["designs"].items())
+        return tuple({"design": name, **content} for name, content in self.content["designs"].items())
 
     def headline(self) -> str:
         """Say what was compared, in a line."""
@@ -240,17 +240,17 @@ class Recommendation(Exploration):
         return {
             "designs": lambda: columns(
                 {
-                    "design": each["design"],
-                    "chosen": each["design"] == self.content["chosen"],
-                    "seconds": each["seconds"],
-                    "energy_j": each["energy_j"]["total"],
-                    "area_m2": each["area_m2"]["total"],
-                    "activations": each["activations"]["total"],
-                    "groups": each["layout"]["groups"],
-                    "instances": each["layout"]["instances"],
-                    "gain": each["gain"],
+                    "design": record["design"],
+                    "chosen": record["design"] == self.content["chosen"],
+                    "seconds": record["seconds"],
+                    "energy_j": record["energy_j"]["total"],
+                    "area_m2": record["area_m2"]["total"],
+                    "activations": record["activations"]["total"],
+                    "groups": record["layout"]["groups"],
+                    "instances": record["layout"]["instances"],
+                    "gain": record["gain"],
                 }
-                for each in self.records
+                for record in self.records
             )
         }
 
@@ -351,7 +351,7 @@ def _steps(
     say: Callable[[str], None],
 ) -> tuple[Taken, ...]:
     """Serve the test by each step from the naive mapping to the design mho, but for those that were served already."""
-    known = {each.strategy: services[name] for name, each in designs.items()}
+    known = {design.strategy: services[name] for name, design in designs.items()}
     taken = []
     for step in steps(request, designs[OWN]):
         if step.strategy not in known:

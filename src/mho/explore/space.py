@@ -167,8 +167,8 @@ def _digest(subject: Any) -> str:
             feed(tuple(value.items()))
         elif isinstance(value, tuple | list):
             sha256.update(f"({len(value)}".encode())
-            for each in value:
-                feed(each)
+            for item in value:
+                feed(item)
         else:
             sha256.update(f"{value!r};".encode())
 

@@ -69,7 +69,7 @@ class Sweep(Exploration):
     @property
     def over(self) -> tuple[tuple[str, tuple[Value, ...]], ...]:
         """The parameters and their values."""
-        return tuple((each["key"], tuple(each["values"])) for each in self.content["parameters"])
+        return tuple((parameter["key"], tuple(parameter["values"])) for parameter in self.content["parameters"])
 
     def headline(self) -> str:
         """Say what was swept."""

@@ -69,8 +69,8 @@ def view(comparison: Comparison) -> View:
     )
     pairs = list(zip(labels, contents, strict=True))
     bound = "no legal schedule is faster"
-    times = [Bar(label, {"": each["latency_s"]}, mark=(each["lower_bound_s"], bound)) for label, each in pairs]
-    energies = [Bar(label, {kind: each["energy_j"]["by_kind"][kind] for kind in KINDS}) for label, each in pairs]
+    times = [Bar(label, {"": record["latency_s"]}, mark=(record["lower_bound_s"], bound)) for label, record in pairs]
+    energies = [Bar(label, {kind: record["energy_j"]["by_kind"][kind] for kind in KINDS}) for label, record in pairs]
     notes = list(dict.fromkeys(note for content in contents for note in content["notes"]))
     conditions = dict.fromkeys(sentence for content in contents for sentence in converters(content["converters"]))
     return View(

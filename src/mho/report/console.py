@@ -24,7 +24,7 @@ class _Printable:
 
 class _Hook(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Printable(each) for each in renderables]
+        return [_Printable(renderable) for renderable in renderables]
 
 
 def terminal(*, file: IO[str] | None = None, stderr: bool = False, quiet: bool = False, **options: Any) -> Console:

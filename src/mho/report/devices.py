@@ -37,12 +37,12 @@ def record(device: Device) -> dict[str, Any]:
 def presets(devices: Sequence[Device]) -> View:
     """Return the view of `mho devices`: devices, one a line, then what each is."""
     lines = []
-    for each in devices:
-        known = record(each)
+    for device in devices:
+        known = record(device)
         lines.append(
             (
-                each.name,
-                f"{quantity(each.g_off_s, 'S')} to {quantity(each.g_on_s, 'S')}",
+                device.name,
+                f"{quantity(device.g_off_s, 'S')} to {quantity(device.g_on_s, 'S')}",
                 f"up to {known['cell_bits']}",
                 "any" if known["age_s"] is None else f"up to {_age(known['age_s'])}",
                 "any" if known["writes"] is None else f"up to {known['writes']:,.0f}",
@@ -52,7 +52,7 @@ def presets(devices: Sequence[Device]) -> View:
         "devices",
         (
             Table(heads=("device", "conductance", "bits a cell", "age", "writes a cell"), lines=lines),
-            Table(heads=("", ""), lines=[(each.name, each.description) for each in devices], prose=True),
+            Table(heads=("", ""), lines=[(device.name, device.description) for device in devices], prose=True),
             Listing(text=f"mho devices NAME shows every value with its source; {HOW_TO_USE}"),
         ),
     )

@@ -167,7 +167,7 @@ class AxisScale:
             inside = [power for power in powers if holds(power)]
             if len(inside) > most:
                 return inside[:: -(-len(inside) // most)]
-            finer = sorted(each * power for power in powers for each in (1, 2, 5) if holds(each * power))
+            finer = sorted(digit * power for power in powers for digit in (1, 2, 5) if holds(digit * power))
             if len(finer) >= 3:
                 return finer if len(finer) <= most else inside
         step = round_step(high - low, most)
@@ -228,7 +228,7 @@ def _heat_map(chart: see.HeatMap) -> Iterator[str]:
     width, top = max(left + cell * len(chart.columns) + LEGEND, width_of(chart.across) + left + 14), 90.0
     # A turned name may be longer than the rows are high.
     field = CELL_HEIGHT * len(chart.rows)
-    values = [each.value for line in chart.cells for each in line]
+    values = [cell.value for line in chart.cells for cell in line]
     low, high = min(values), max(values)
     yield from _heading(chart, width, top + max(field, width_of(chart.down)) + 22)
     yield label(left + cell * len(chart.columns) / 2, top - 26, chart.across, "soft", "middle")
@@ -238,17 +238,17 @@ def _heat_map(chart: see.HeatMap) -> Iterator[str]:
     for number, (name, line) in enumerate(zip(chart.rows, chart.cells, strict=True)):
         y = top + CELL_HEIGHT * number
         yield label(left - 8, y + CELL_HEIGHT / 2 + 4, name, "", "end")
-        for place, each in enumerate(line):
+        for place, drawn in enumerate(line):
             x = left + cell * place
-            fill, light = colour((each.value - low) / (high - low) if high > low else 0.5)
+            fill, light = colour((drawn.value - low) / (high - low) if high > low else 0.5)
             ink = "light" if light else "dark"
-            yield rectangle(x + 1, y + 1, cell - 2, CELL_HEIGHT - 2, fill, each.tip)
+            yield rectangle(x + 1, y + 1, cell - 2, CELL_HEIGHT - 2, fill, drawn.tip)
             # Nothing in a cell's text catches the pointer: the rectangle's title is shown.
             yield '<g pointer-events="none">'
             yield label(
-                x + cell / 2, y + (21 if each.small else CELL_HEIGHT / 2 + 4), each.text, f"large {ink}", "middle"
+                x + cell / 2, y + (21 if drawn.small else CELL_HEIGHT / 2 + 4), drawn.text, f"large {ink}", "middle"
             )
-            yield label(x + cell / 2, y + 36, each.small, f"small {ink}", "middle") if each.small else ""
+            yield label(x + cell / 2, y + 36, drawn.small, f"small {ink}", "middle") if drawn.small else ""
             yield "</g>"
     if high > low:
         yield from _scale_of_colours(left + cell * len(chart.columns) + 22, top, field, low, high)
@@ -265,7 +265,7 @@ def _scale_of_colours(x: float, top: float, height: float, low: float, high: flo
 
 
 def _spans(chart: see.Spans) -> Iterator[str]:
-    positive = [each for _, quantiles in chart.spans for each in quantiles if each > 0]
+    positive = [time for _, quantiles in chart.spans for time in quantiles if time > 0]
     if not positive:
         yield from _nothing(chart.title)
         return
@@ -279,9 +279,9 @@ def _spans(chart: see.Spans) -> Iterator[str]:
     quantile_names = ("least", "lower quarter", "median", "upper quarter", "99th percentile", "most")
     for place, (name, quantiles) in enumerate(chart.spans):
         y = top + ROW * (place + 0.5)
-        least, low, middle, high, late, most = (x(max(each, min(positive))) for each in quantiles)
+        least, low, middle, high, late, most = (x(max(time, min(positive))) for time in quantiles)
         tip = f"{name}: " + ", ".join(
-            f"{what} {quantity(each, 's')}" for what, each in zip(quantile_names, quantiles, strict=True)
+            f"{what} {quantity(time, 's')}" for what, time in zip(quantile_names, quantiles, strict=True)
         )
         yield label(left - 8, y + 4, name, "", "end")
         yield f'<line stroke="{SERIES[0]}" stroke-width="2" x1="{least:.1f}" x2="{most:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'

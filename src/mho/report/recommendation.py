@@ -43,7 +43,7 @@ def falling(name: str, values: npt.ArrayLike) -> see.Series:
 
 
 def _curves(title: str, series: Sequence[see.Series], across: str, up: str, remark: str) -> see.Lines:
-    ends = [point for each in series for point in each.points]
+    ends = [point for line in series for point in line.points]
     ranks, values = [rank for rank, _ in ends], [value for _, value in ends]
     return see.Lines(
         title=title, series=series, remark=remark, where="page",
@@ -104,7 +104,7 @@ def groups_touched(outcome: Recommendation) -> Shares:
     """Return the shares of the test's bags, but for empty ones, by how many groups they touch, before and after."""
     test = outcome.test
     touched = {name: outcome.designs[name].layout.groups_per_bag(test) for name in pair(outcome)}
-    return binned([(name, np.bincount(each, minlength=2)) for name, each in touched.items()])
+    return binned([(name, np.bincount(per_bag, minlength=2)) for name, per_bag in touched.items()])
 
 
 def rows_driven(outcome: Recommendation) -> Shares:
@@ -122,7 +122,7 @@ def modes(outcome: Recommendation) -> Shares:
     """Return the shares of activations by the bits that their ADCs resolve, the fewest first."""
     bits = sorted({bits for service in outcome.services.values() for bits in service.modes()})
     return {
-        name: {f"{each} bits": service.modes().get(each, 0) / max(service.activations, 1) for each in bits}
+        name: {f"{resolved} bits": service.modes().get(resolved, 0) / max(service.activations, 1) for resolved in bits}
         for name, service in outcome.services.items()
     }
 
@@ -139,8 +139,9 @@ def energies(outcome: Recommendation) -> Shares:
         for (component, _), joules in service.energy.items():
             of_designs = sums.setdefault(component, {})
             of_designs[name] = of_designs.get(name, 0.0) + joules / max(service.queries, 1)
-    components = sorted((each for each in sums if any(sums[each].values())), key=lambda each: -sum(sums[each].values()))
-    return {name: {part: sums[part].get(name, 0.0) for part in components} for name in outcome.services}
+    taking = [component for component, of_designs in sums.items() if any(of_designs.values())]
+    taking.sort(key=lambda component: -sum(sums[component].values()))
+    return {name: {component: sums[component].get(name, 0.0) for component in taking} for name in outcome.services}
 
 
 def measures(outcome: Recommendation) -> list[tuple[str, list[str]]]:
@@ -153,17 +154,17 @@ def measures(outcome: Recommendation) -> list[tuple[str, list[str]]]:
     gains = [outcome.gain(name) for name in outcome.designs]
     against = outcome.against
     return [
-        line("activations a bag", lambda each: count(each.activations / max(each.bags, 1))),
-        line("look-ups an activation", lambda each: count(each.lookups / max(each.activations, 1))),
-        line("time of a batch, mean", lambda each: quantity(spread(each.batch_s)["mean"], "s")),
-        line("median", lambda each: quantity(spread(each.batch_s)["p50"], "s")),
-        line("99th percentile", lambda each: quantity(spread(each.batch_s)["p99"], "s")),
-        line("energy of a query", lambda each: quantity(each.energy_j / max(each.queries, 1), "J")),
-        line("area", lambda each: quantity(sum(each.area_m2.values()), "m²")),
-        line("area, of the least", lambda each: ratio(each.layout.area_ratio)),
+        line("activations a bag", lambda service: count(service.activations / max(service.bags, 1))),
+        line("look-ups an activation", lambda service: count(service.lookups / max(service.activations, 1))),
+        line("time of a batch, mean", lambda service: quantity(spread(service.batch_s)["mean"], "s")),
+        line("median", lambda service: quantity(spread(service.batch_s)["p50"], "s")),
+        line("99th percentile", lambda service: quantity(spread(service.batch_s)["p99"], "s")),
+        line("energy of a query", lambda service: quantity(service.energy_j / max(service.queries, 1), "J")),
+        line("area", lambda service: quantity(sum(service.area_m2.values()), "m²")),
+        line("area, of the least", lambda service: ratio(service.layout.area_ratio)),
         line("busiest array", busiest),
-        (f"time of {against} / this", [ratio(each["time"]) for each in gains]),
-        (f"energy of {against} / this", [ratio(each["energy"]) for each in gains]),
+        (f"time of {against} / this", [ratio(gain["time"]) for gain in gains]),
+        (f"energy of {against} / this", [ratio(gain["energy"]) for gain in gains]),
     ]
 
 
@@ -174,10 +175,10 @@ def split_lines(outcome: Recommendation) -> list[tuple[str, str, str, str]]:
     """
     if not outcome.taken:
         return []
-    gains = [(each, f"+ {each.name}") for each in outcome.split] + [(outcome.whole, "together")]
+    gains = [(gain, f"+ {gain.name}") for gain in outcome.split] + [(outcome.whole, "together")]
     if outcome.copied is not None:
         gains.append((outcome.copied, f"{outcome.against}, copied"))
-    return [(name, ratio(each.time), ratio(each.energy), each.says) for each, name in gains]
+    return [(name, ratio(gain.time), ratio(gain.energy), gain.says) for gain, name in gains]
 
 
 def split_verdict(outcome: Recommendation) -> str:
@@ -186,11 +187,11 @@ def split_verdict(outcome: Recommendation) -> str:
         return ""
 
     def most(what: str) -> str:
-        ordered = sorted(outcome.split, key=lambda each: -getattr(each, what))
+        ordered = sorted(outcome.split, key=lambda gain: -getattr(gain, what))
         gained = [
-            f"{each.name} ({ratio(getattr(each, what))})" for each in ordered[:2] if getattr(each, what) > NOTHING
+            f"{gain.name} ({ratio(getattr(gain, what))})" for gain in ordered[:2] if getattr(gain, what) > NOTHING
         ]
-        lost = [f"{each.name} ({ratio(getattr(each, what))})" for each in ordered if getattr(each, what) < 1 / NOTHING]
+        lost = [f"{gain.name} ({ratio(getattr(gain, what))})" for gain in ordered if getattr(gain, what) < 1 / NOTHING]
         said = f"less {what} comes from {' and '.join(gained)}" if gained else f"nothing makes it less {what}"
         return said + (f", against {' and '.join(lost)}" if lost else "")
 
@@ -344,7 +345,7 @@ def view(outcome: Recommendation) -> see.View:
               chosen=1 + designs.index(outcome.chosen),
               remark="Each made from the history alone, on the same parts and in the same costs; all serve the same test, "
               f"{areas}."),
-        see.Table(title="What they are", heads=("", ""), lines=[(name, each.says) for name, each in outcome.designs.items()],
+        see.Table(title="What they are", heads=("", ""), lines=[(name, design.says) for name, design in outcome.designs.items()],
               prose=True, tones={designs.index(outcome.chosen): "strong"}),
     ]  # fmt: skip
     if outcome.taken:

@@ -109,4 +109,4 @@ def round_step(span: float, parts: int, steps: Sequence[float] = (1.0, 2.0, 5.0,
     """Return the round step (1, 2 or 5 times a power of ten) that cuts a span into at most so many parts."""
     raw = span / parts
     power = 10.0 ** math.floor(math.log10(raw))
-    return next(each * power for each in steps if each * power >= raw * (1 - 1e-9))
+    return next(step * power for step in steps if step * power >= raw * (1 - 1e-9))

@@ -95,9 +95,9 @@ def uneven(values: Sequence[Any]) -> bool:
 
 def conclusion(sweep: Sweep) -> str:
     """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
-    good = [mean(each) >= integers(each) - LOSS for each in sweep.records]
+    good = [mean(point) >= integers(point) - LOSS for point in sweep.records]
     ordered = sorted(sweep.records, key=mean)
-    least, most = (f"{points(mean(each))} at {headline(each['values'])}" for each in (ordered[0], ordered[-1]))
+    least, most = (f"{points(mean(point))} at {headline(point['values'])}" for point in (ordered[0], ordered[-1]))
     best = ordered[-1]
     reference = set(map(integers, sweep.records))
     goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
@@ -142,7 +142,7 @@ def _title(sweep: Sweep) -> str:
 
 def _remark(sweep: Sweep) -> str:
     """Say under a drawing what its numbers rest on."""
-    content, chips = sweep.content, max(len(each["seeds"]) for each in sweep.records)
+    content, chips = sweep.content, max(len(point["seeds"]) for point in sweep.records)
     known = [f"{content['samples']} samples"]
     if len(sweep.over) > 1 and any(uneven(values) for _, values in sweep.over):
         known.append("cells of one size, not to scale")
@@ -157,18 +157,19 @@ def _remark(sweep: Sweep) -> str:
     return " · ".join(known)
 
 
-def _tip(each: Point) -> str:
+def _tip(point: Point) -> str:
     return (
-        f"{headline(each['values'])}: {points(mean(each))} {half_points(half(each))}".rstrip()
-        + f"; 95 % over samples {interval(each['accuracy']['interval_over_samples'])}"
-        + f"; agreement {points(each['agreement'])}; ADC clipped {rate(each['clip_rate'])}"
+        f"{headline(point['values'])}: {points(mean(point))} {half_points(half(point))}".rstrip()
+        + f"; 95 % over samples {interval(point['accuracy']['interval_over_samples'])}"
+        + f"; agreement {points(point['agreement'])}; ADC clipped {rate(point['clip_rate'])}"
     )
 
 
 def _heat_map(sweep: Sweep) -> HeatMap:
     (down, rows), (across, columns) = sweep.over
     cells = [
-        Cell(100 * mean(each), f"{100 * mean(each):.2f}", half_points(half(each)), _tip(each)) for each in sweep.records
+        Cell(100 * mean(point), f"{100 * mean(point):.2f}", half_points(half(point)), _tip(point))
+        for point in sweep.records
     ]
     return HeatMap(
         title=_title(sweep), about=_remark(sweep), down=axis(down), across=axis(across), where="page",
@@ -181,17 +182,17 @@ def _line(sweep: Sweep) -> Lines:
     ((key, values),) = sweep.over
     shares, scale = places(values)
     reference = 100 * integers(sweep.records[0])
-    ends = [each["accuracy"]["interval_over_seeds"] for each in sweep.records]
-    seen = [100 * end for pair, each in zip(ends, sweep.records, strict=True) for end in pair or [mean(each)]]
+    ends = [point["accuracy"]["interval_over_seeds"] for point in sweep.records]
+    seen = [100 * end for pair, point in zip(ends, sweep.records, strict=True) for end in pair or [mean(point)]]
     seen.append(reference)
     step = round_step(max(max(seen) - min(seen), 1.0), 5)
     low, high = step * math.floor(min(seen) / step + 1e-9), step * math.ceil(max(seen) / step - 1e-9)
     series = Series(
         "accuracy",
-        [(share, 100 * mean(each)) for share, each in zip(shares, sweep.records, strict=True)],
-        [f"{100 * mean(each):.2f}" for each in sweep.records],
+        [(share, 100 * mean(point)) for share, point in zip(shares, sweep.records, strict=True)],
+        [f"{100 * mean(point):.2f}" for point in sweep.records],
         [None if pair is None else (100 * pair[0], 100 * pair[1]) for pair in ends],
-        [_tip(each) for each in sweep.records],
+        [_tip(point) for point in sweep.records],
     )
     return Lines(
         title=_title(sweep), about=_remark(sweep), where="page", series=[series],
@@ -221,14 +222,14 @@ def _grid(sweep: Sweep, title: str, cells: Sequence[str]) -> Table:
 
 
 def _grids(sweep: Sweep) -> list[Table]:
-    def accuracy(each: Point) -> str:
-        around = half(each)
-        return f"{100 * mean(each):.2f}" + ("" if around is None else f" ±{100 * around:.2f}"[:6].rstrip("."))
+    def accuracy(point: Point) -> str:
+        around = half(point)
+        return f"{100 * mean(point):.2f}" + ("" if around is None else f" ±{100 * around:.2f}"[:6].rstrip("."))
 
-    tables = [_grid(sweep, "Accuracy", [accuracy(each) for each in sweep.records])]
-    if any(each["clip_rate"] for each in sweep.records):
+    tables = [_grid(sweep, "Accuracy", [accuracy(point) for point in sweep.records])]
+    if any(point["clip_rate"] for point in sweep.records):
         tables.append(
-            _grid(sweep, "ADC clipped, of all conversions", [rate(each["clip_rate"]) for each in sweep.records])
+            _grid(sweep, "ADC clipped, of all conversions", [rate(point["clip_rate"]) for point in sweep.records])
         )
     return tables
 
@@ -240,18 +241,18 @@ def _points(sweep: Sweep) -> Table:
     )  # fmt: skip
     lines = [
         (
-            *(value(given) for given in each["values"].values()), points(mean(each)),
-            interval(each["accuracy"]["interval_over_seeds"]), interval(each["accuracy"]["interval_over_samples"]),
-            points(each["accuracy"]["least"]), points(each["agreement"]), rate(each["clip_rate"]), str(len(each["seeds"])),
+            *(value(given) for given in point["values"].values()), points(mean(point)),
+            interval(point["accuracy"]["interval_over_seeds"]), interval(point["accuracy"]["interval_over_samples"]),
+            points(point["accuracy"]["least"]), points(point["agreement"]), rate(point["clip_rate"]), str(len(point["seeds"])),
         )
-        for each in sweep.records
+        for point in sweep.records
     ]  # fmt: skip
     return Table(title="Point by point", heads=heads, lines=lines, remark=UNCERTAINTY, where="page")
 
 
 def view(sweep: Sweep) -> View:
     """Return the view of a sweep."""
-    content, seeds = sweep.content, max((each["seeds"] for each in sweep.records), key=len)
+    content, seeds = sweep.content, max((point["seeds"] for point in sweep.records), key=len)
     sections: list[Section] = [drawing(sweep), *_grids(sweep), _points(sweep)]
     return View(
         f"{content['model']}: accuracy over {' and '.join(key for key, _ in sweep.over)}",

@@ -57,7 +57,7 @@ def _dataflows(run: Run) -> Table:
 
 def _layers(run: Run, most: int | None) -> Table:
     """Lay out the layers in their order, or the slowest ones for a terminal."""
-    records = run.records if most is None else sorted(run.records, key=lambda each: -each.seconds)[:most]
+    records = run.records if most is None else sorted(run.records, key=lambda record: -record.seconds)[:most]
     lines = [
         (
             record.name, record.kind, quantity(record.seconds, "s"), quantity(record.work_s, "s"),

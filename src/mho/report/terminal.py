@@ -58,7 +58,7 @@ def _bodies(shown: Sequence[see.Section], width: int) -> Iterator[tuple[str, Ren
         after = left[0] if left else None
         if width >= WIDE and isinstance(section, see.Bars) and isinstance(after, see.Bars):
             left.pop(0)
-            pair = [Group(Text(each.title, style="bold"), _bars(each, 18)) for each in (section, after)]
+            pair = [Group(Text(bars.title, style="bold"), _bars(bars, 18)) for bars in (section, after)]
             yield "", SideBySide(pair, padding=(0, 4))
         elif (body := _body(section, width - INDENT)) is not None:
             yield section.title, body
@@ -104,7 +104,7 @@ def _fitting(section: see.Table, width: int) -> Iterator[list[int]]:
     left = list(range(section.names, len(widths)))
     while left:
         some: list[int] = []
-        used = sum(widths[each] + GAP for each in names)
+        used = sum(widths[name] + GAP for name in names)
         while left and (not some or used + widths[left[0]] <= width):
             used += widths[left[0]] + GAP
             some.append(left.pop(0))
@@ -124,7 +124,7 @@ def _table(section: see.Table, columns: Sequence[int], width: int) -> Grid:
             overflow="fold",
             style="bold" if place == section.chosen else "",
         )
-    room = max(width - sum(widths[each] + GAP for each in columns[1:]), LEAST) if section.cut else widths[0]
+    room = max(width - sum(widths[name] + GAP for name in columns[1:]), LEAST) if section.cut else widths[0]
     for number, line in enumerate(section.lines):
         style = STYLES[section.tones.get(number, "")]
         cells = [shortened(line[place], room) if place == 0 else line[place] for place in columns]

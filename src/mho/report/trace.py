@@ -66,7 +66,7 @@ def _metadata(threads: dict[int, int], setup: bool) -> list[dict[str, Any]]:
         events.append(event("M", "process_name", process, args={"name": name}))
         events.append(event("M", "process_sort_index", process, args={"sort_index": process}))
         numbers = range(1, threads.get(process, 0) + 1)
-        events += [event("M", "thread_name", process, each, args={"name": f"{name} {each}"}) for each in numbers]
+        events += [event("M", "thread_name", process, number, args={"name": f"{name} {number}"}) for number in numbers]
     if setup:
         events.append(event("M", "process_labels", 5, args={"labels": "setup comes first"}))
     return events
@@ -112,7 +112,7 @@ def render_trace(report: Report) -> str:
         *slices,
         *_counters(report, shift),
     ]
-    lines = ",\n".join(json_text(each) for each in events)
+    lines = ",\n".join(json_text(record) for record in events)
     about = {
         "model": program.network.name,
         "chip": program.chip.name,

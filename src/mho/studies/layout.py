@@ -42,7 +42,7 @@ def ratio_text(row: Row) -> str:
 def _columns(table: StudyTable, study: Study) -> list[bool]:
     """Say of each column whether the paper gives any of its figures."""
     columns = [[cells[place] for _, cells in table.lines] for place in range(len(table.columns))]
-    return [any(each is not None and study.by_id[each].paper is not None for each in column) for column in columns]
+    return [any(cell is not None and study.by_id[cell].paper is not None for cell in column) for column in columns]
 
 
 def _sheet(table: StudyTable, study: Study, laid: Laid) -> see.Table:

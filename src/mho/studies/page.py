@@ -50,7 +50,7 @@ def markdown(study: Study, *, title: str, head: str, image: Callable[[str], str]
     lines = [f"# {title}\n", f"{head}\n", f"{PAPER_LINE}\n"]
     for part in study.parts:
         lines += _markdown_part(study, part, image)
-    lines += ["## Assumptions\n", *(f"- {_escaped(each)}" for each in study.assumptions), ""]
+    lines += ["## Assumptions\n", *(f"- {_escaped(assumption)}" for assumption in study.assumptions), ""]
     lines.append("Chips: " + ", ".join(f"`{name}` ({digest[:12]})" for name, digest in study.chips.items()) + ".")
     return "\n".join(lines) + "\n"
 

@@ -98,7 +98,7 @@ class Paper:
         **values: Any,
     ) -> Study:
         """Put finished chapters together, under what the comparison takes for granted, with values in it."""
-        assumptions = tuple(each.format(**values) for each in self._content["assumptions"])
+        assumptions = tuple(text.format(**values) for text in self._content["assumptions"])
         parts = tuple(chapter.finished() for chapter in chapters)
         rows = tuple(row for chapter in chapters for row in chapter.rows.values())
         return Study(name, __version__, self.citation, chips, settings, assumptions, parts, rows)

@@ -70,7 +70,7 @@ def chosen(work: Work) -> tuple[RealNetwork, ...]:
     """Return the networks to measure; none where there is no real data."""
     if work.settings.data is None:
         return ()
-    return tuple(each for each in REAL if each.name == SMALL) if work.settings.quick else REAL
+    return tuple(network for network in REAL if network.name == SMALL) if work.settings.quick else REAL
 
 
 class Real:
@@ -79,12 +79,12 @@ class Real:
     def __init__(self, work: Work, name: str) -> None:
         """Name a network."""
         self.work, self.name, self.quick = work, name, work.settings.quick
-        self.is_real = name in {each.name for each in chosen(work)}
+        self.is_real = name in {network.name for network in chosen(work)}
 
     @property
     def real(self) -> RealNetwork:
         """Its files; StopIteration where it is no real network."""
-        return next(each for each in chosen(self.work) if each.name == self.name)
+        return next(network for network in chosen(self.work) if network.name == self.name)
 
     def path(self, file: str) -> Path:
         """Return a file of the folder of real data."""

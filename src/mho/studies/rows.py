@@ -112,7 +112,7 @@ class StudyTable:
     @property
     def ids(self) -> tuple[str, ...]:
         """The rows that it shows."""
-        return tuple(each for _, cells in self.lines for each in cells if each is not None)
+        return tuple(cell for _, cells in self.lines for cell in cells if cell is not None)
 
 
 @dataclass(frozen=True)
@@ -223,10 +223,10 @@ class Study(Shown):
         if content.get("schema") != SCHEMA:
             raise ValueError(f"schema {content.get('schema')!r} is no study; allowed: {SCHEMA}")
         rows = []
-        for each in content["rows"]:
-            row = Row(*(each[part.name] for part in fields(Row)))
-            if row.to_dict() != each:
-                raise ValueError(f"row {row.id}: its ratio is {each['ratio']}, but ours / paper is {row.ratio}")
+        for record in content["rows"]:
+            row = Row(*(record[part.name] for part in fields(Row)))
+            if row.to_dict() != record:
+                raise ValueError(f"row {row.id}: its ratio is {record['ratio']}, but ours / paper is {row.ratio}")
             rows.append(row)
         return cls(
             content["study"],

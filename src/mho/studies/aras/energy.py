@@ -39,7 +39,7 @@ def energy(work: Work, costs: Costs) -> Chapter:
             chapter.add(f"saving/{step}", name, f"saved by {label}", "%", _saved(runs, step), network=name)
     _means(work, chapter, costs)
     stacks, steps = (
-        {each.name: each.label for each in ALL},
+        {configuration.name: configuration.label for configuration in ALL},
         {f"saving/{step}": label for step, (_, _, label) in STEPS.items()},
     )
     of, members = "of the baseline's energy", (*names, "mean", "largest")

@@ -40,7 +40,7 @@ def lifetime(work: Work, costs: Costs) -> Chapter:
     members = (*names, "mean")
     for row, title in TITLES.items():
         columns = {f"{row}/{schedule}": CHIPS[schedule] for schedule in RUNS}
-        drawn = [each for each in members if None not in (chapter.ours(series, [each])[0] for series in columns)]
+        drawn = [member for member in members if None not in (chapter.ours(series, [member])[0] for series in columns)]
         chapter.plot(f"table-4-{row}", f"{title}: years of the average cell", "years", drawn, columns)
         chapter.table(f"{title}, average cell: years", "network", members, columns)
     worst = {"worst/aras": "as it is", "levelled/aras": "with wear levelling"}
@@ -65,7 +65,7 @@ def _network(chapter: Chapter, name: str, schedule: str, record: Mapping[str, An
             notes.append(PAPER.says("slow", rate=rate, per_s=record["per_s"]))
         if ours is None:
             notes.append(PAPER.says("fits"))
-        note = " ".join(each for each in notes if each)
+        note = " ".join(note for note in notes if note)
         quantity = _years(row, schedule)
         chapter.add(f"{row}/{schedule}", name, quantity, "years", ours, paper=theirs, note=note, network=name)
     if schedule == "aras":

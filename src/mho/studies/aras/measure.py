@@ -72,7 +72,7 @@ ALL = (
     _configuration("frugal", "ours, for energy", "aras", "adaptive", alignment=CENTRE, objective="energy"),
 )
 """The four of Section VI (baseline, B, BR, BRW), and ours, with copies searched for time and for energy."""
-BY_NAME = {each.name: each for each in ALL}
+BY_NAME = {configuration.name: configuration for configuration in ALL}
 
 
 def weighted(work: Work) -> tuple[str, ...]:

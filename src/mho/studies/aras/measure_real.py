@@ -113,7 +113,7 @@ def right(subject: ExceedingNetwork, variant: str, start: int) -> dict[str, Any]
     """Count the samples of a piece that the integers of a variant classify rightly."""
     samples, stop, quantised = subject.samples, start + PIECE, subject.program(variant).quantised
     assert samples.labels is not None and quantised is not None
-    piece = Samples(tuple(each[start:stop] for each in samples.inputs), samples.labels[start:stop], samples.origin)
+    piece = Samples(tuple(array[start:stop] for array in samples.inputs), samples.labels[start:stop], samples.origin)
     return {"right": int(classified(quantised, piece).sum())}
 
 

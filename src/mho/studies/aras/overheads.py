@@ -25,7 +25,7 @@ def overheads(work: Work, costs: Costs) -> Chapter:
         absent = PAPER.says("one-fits")
         chapter.mean(f"weights/{schedule}", papers(work), quantity, "%", paper=paper, because=because, absent=absent)
     _chip(work, chapter, costs[names[0]])
-    columns, members = {f"weights/{each}": SCHEDULES[each] for each in RUNS}, (*names, "mean")
+    columns, members = {f"weights/{schedule}": SCHEDULES[schedule] for schedule in RUNS}, (*names, "mean")
     chapter.plot("overheads-weights", "Weights written more than by overlap", "%", members, columns)
     chapter.table("Weights written more than by overlap, %", "network", members, columns)
     return chapter

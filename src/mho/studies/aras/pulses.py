@@ -47,7 +47,7 @@ def pulses(work: Work, costs: Costs, real: Costs) -> Chapter:
     _real(chapter, real)
     members = (*names, "mean")
     labels = {"alone": "reuse alone", "copies": "BRW / baseline", "ours": "ours / baseline"}
-    drawn = [each for each in members if None not in (chapter.ours(series, [each])[0] for series in SERIES)]
+    drawn = [member for member in members if None not in (chapter.ours(series, [member])[0] for series in SERIES)]
     chapter.plot("figure-13-synthetic", "Write pulses, synthetic weights", "of those without reuse", drawn, labels, 1.0)
     narrowed, placed = "and least cells narrowed (ours)", "and placed (ours)"
     trained, shown = {"real": "a common centre", "real-narrow": narrowed, "real-placed": placed}, (*real, "mean")

@@ -25,9 +25,9 @@ def speed(work: Work, costs: Costs) -> Chapter:
     for schedule, label in SCHEDULES.items():
         _means(work, chapter, costs, schedule, label)
     labels, members = {name: f"{name} (shapes alone)" for name in LARGE}, (*names, "mean")
-    both = {f"speed-up/{each}": SCHEDULES[each] for each in ("aras", "adaptive")}
+    both = {f"speed-up/{schedule}": SCHEDULES[schedule] for schedule in ("aras", "adaptive")}
     rates, parts, bounds = (
-        {f"{series}/{each}": label for each, label in SCHEDULES.items()}
+        {f"{series}/{schedule}": label for schedule, label in SCHEDULES.items()}
         for series in ("throughput", "fraction", "bound")
     )
     seen = [name for name in names if name not in LARGE]

@@ -30,7 +30,7 @@ def systolic_speed(work: Work, costs: Costs, arrays: Runs) -> Chapter:
     flows = ", ".join(f"{name} {arrays[name]['dataflow']}" for name in papers(work))
     reason = PAPER.says("slower", flows=flows, held=waiting)
     _summary(work, chapter, "speed-up", "", "speed-up of {}", reason)
-    series, members = {f"speed-up/{each}": CHIPS[each] for each in RUNS}, (*names, "mean", "largest")
+    series, members = {f"speed-up/{schedule}": CHIPS[schedule] for schedule in RUNS}, (*names, "mean", "largest")
     chapter.plot("figure-16", "Speed-up over the systolic array", "times as fast", members, series, 1.0)
     columns = {**series, "array": "systolic array", "bound": "its time in layers held up by memory, %"}
     labels = {name: f"{name} (shapes alone)" for name in LARGE}
@@ -51,7 +51,7 @@ def systolic_energy(work: Work, costs: Costs, arrays: Runs) -> Chapter:
             quantity = f"energy of the systolic array: {kind}"
             chapter.add(f"array/{kind}", name, quantity, "%", 100 * joules / whole, network=name)
     _summary(work, chapter, "saving", "%", "energy saved by {}", _dearer(papers(work), costs, arrays))
-    series, members = {f"saving/{each}": CHIPS[each] for each in RUNS}, (*names, "mean", "largest")
+    series, members = {f"saving/{schedule}": CHIPS[schedule] for schedule in RUNS}, (*names, "mean", "largest")
     chapter.plot("figure-17", "Energy saved against the systolic array", "% of its energy", members, series)
     columns = {
         "array": "systolic array",
@@ -65,7 +65,7 @@ def _summary(work: Work, chapter: Chapter, series: str, unit: str, text: str, re
     """Add mean and largest over the paper's networks; `reason` says why ours is lower."""
     for schedule in RUNS:
         values = chapter.ours(f"{series}/{schedule}", papers(work))
-        for which, ours in (("mean", mean(values)), ("largest", max(each for each in values if each is not None))):
+        for which, ours in (("mean", mean(values)), ("largest", max(value for value in values if value is not None))):
             theirs = given(work, f"systolic-{series}", which) if schedule == "aras" else None
             quantity = f"{text.format(CHIPS[schedule])}, {which} of {counted(len(values), 'network')}"
             note = why(ours, theirs, lower=reason)

@@ -63,7 +63,7 @@ def _gains(chapter: Chapter, measured: Measured, real: tuple[str, ...]) -> None:
                 chapter.add(series, name, quantity, "times", gain(runs, of, over, what), network=name)
             if real:
                 gains = [gain(measured[name], of, over, what) for name in real]
-                mean = float(np.exp(np.mean([np.log(each) for each in gains])))
+                mean = float(np.exp(np.mean([np.log(factor) for factor in gains])))
                 key = {"nmars": what, "nmars-whole": what, "naive": "energy_naive" if what == "energy" else ""}.get(
                     over
                 )

@@ -115,7 +115,7 @@ def grouping(subject: StudiedTrace) -> dict[str, Any]:
 @measured("designs")
 def designs(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test by every design."""
-    return {each: served(subject, made(each, subject.request())) for each in COMPARED}
+    return {name: served(subject, made(name, subject.request())) for name in COMPARED}
 
 
 @measured("one idea after another")
@@ -123,7 +123,7 @@ def ideas(subject: StudiedTrace) -> dict[str, Any]:
     """Serve the test while one idea after another is added, as published and as ours."""
     request = subject.request()
     return {
-        which: [{"name": each.name, **served(subject, each)} for each in ablation(request, published=published)]
+        which: [{"name": design.name, **served(subject, design)} for design in ablation(request, published=published)]
         for which, published in (("published", True), ("ours", False))
     }
 
@@ -173,7 +173,7 @@ def law(work: Work) -> dict[str, Any]:
     def compute() -> dict[str, Any]:
         subjects = {f"{cohesion:g}": StudiedTrace(work, f"{SMALLER} {cohesion:g}") for cohesion in COHESIONS}
         return {
-            cohesion: {each: served(subject, made(each, subject.request())) for each in ("nmars", "recross", "ours")}
+            cohesion: {name: served(subject, made(name, subject.request())) for name in ("nmars", "recross", "ours")}
             for cohesion, subject in subjects.items()
         }
 

@@ -51,7 +51,7 @@ def study(work: Work) -> Study:
     """Measure everything, and set it beside the paper where that says something."""
     check_data(work)
     names = networks(work)
-    real = {each.name for each in chosen(work)}
+    real = {network.name for network in chosen(work)}
     measured = {name: measure_part(work, name) for name in names}
 
     def of(key: str) -> dict[str, Any]:

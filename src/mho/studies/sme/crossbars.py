@@ -34,10 +34,10 @@ def labels(seeded: Sequence[str]) -> dict[str, str]:
 def windows(counted: Measured, bits: Measured, seeded: Sequence[str]) -> Chapter:
     """List the arrays of each network for every window and number of planes."""
     chapter = PAPER.chapter("windows")
-    for name, each in bits.items():
+    for name, counts in bits.items():
         for significant in windows_of(name):
             for top in TOPS:
-                share = each["arrays"][f"{significant}/{top}"] / counted[name]["dense"]
+                share = counts["arrays"][f"{significant}/{top}"] / counted[name]["dense"]
                 what = f"arrays / dense, S = {significant}, x = {top}"
                 chapter.add(f"S{significant}x{top}", name, what, "", share, network=name)
     for significant in WINDOWS:
@@ -51,12 +51,12 @@ def windows(counted: Measured, bits: Measured, seeded: Sequence[str]) -> Chapter
 def planes(bits: Measured) -> Chapter:
     """Show the bits of each plane."""
     chapter, members = PAPER.chapter("planes"), [f"bit {plane}" for plane in range(6, -1, -1)]
-    for name, each in bits.items():
+    for name, counts in bits.items():
         codings = {"8-bit": "8 bits", **{str(s): f"S = {s}" for s in reversed(windows_of(name))}}
         for place, member in enumerate(members):
             for coding, label in codings.items():
                 for kind, what in (("weights", "weights"), ("rows", "rows of arrays")):
-                    share = 100 * each["planes"][coding][place][kind]
+                    share = 100 * counts["planes"][coding][place][kind]
                     quantity = f"{what} with a bit in plane {6 - place}, {label}"
                     chapter.add(f"{name}/{kind}/{coding}", member, quantity, "%", share, network=name)
         columns = {f"{name}/weights/{coding}": label for coding, label in codings.items()}

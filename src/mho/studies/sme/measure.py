@@ -61,7 +61,7 @@ STEP = 100
 
 def networks(work: Work) -> tuple[str, ...]:
     """Return the networks that the study counts: real ones, a part of ResNet-50, and the paper's own with seeded weights."""
-    real = tuple(each.name for each in chosen(work) if each.name not in LEFT_OUT)
+    real = tuple(network.name for network in chosen(work) if network.name not in LEFT_OUT)
     if work.settings.quick:
         return real or SMALLEST
     return (*real, *((STAGES,) if real else ()), *SEEDED)
@@ -116,7 +116,7 @@ def counts(subject: StudiedNetwork) -> dict[str, Any]:
     record["sre-stacked"] = sum(each.stacked for each in rows)
     wide = array.columns // BITS
     pruned = {key: prune(weights, PRUNED, array.rows, wide).matrices for key, weights in signed.items()}
-    record["pruned"] = sum(pack_blocks(each, array.rows, wide).crossbars for each in pruned.values())
+    record["pruned"] = sum(pack_blocks(weights, array.rows, wide).crossbars for weights in pruned.values())
     return record
 
 
@@ -307,7 +307,7 @@ class CodingCurve:
         """
         base = self.base()
         small = self.points()
-        for point in sorted(small, key=lambda each: int(each["arrays"])):
+        for point in sorted(small, key=lambda point: int(point["arrays"])):
             lost = small[0]["right"] - point["right"]
             if lost > max(3, HOPELESS * point["samples"]):
                 continue

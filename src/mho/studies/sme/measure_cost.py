@@ -109,8 +109,8 @@ def compressed(quantised: mho.number.QuantisedNetwork, plain: dict[str, Any]) ->
         layers.append({"windows": layer.windows, "window_s": window_s, "arrays": stripped.crossbars})
         arrays += stripped.crossbars
     latency_s = plain["latency_s"] + sum(
-        each["windows"] * (each["window_s"] - before["window_s"])
-        for each, before in zip(layers, plain["layers"], strict=True)
+        layer["windows"] * (layer["window_s"] - before["window_s"])
+        for layer, before in zip(layers, plain["layers"], strict=True)
     )
     return {
         "arrays": arrays,
@@ -129,7 +129,7 @@ def shared_out_s(layers: Sequence[dict[str, Any]], budget: int) -> float | None:
     """
     import heapq
 
-    left = budget - sum(each["arrays"] for each in layers)
+    left = budget - sum(layer["arrays"] for layer in layers)
     if left < 0:
         return None
     copies = [1] * len(layers)
@@ -151,5 +151,5 @@ def shared_out_s(layers: Sequence[dict[str, Any]], budget: int) -> float | None:
             copies[place] += 1
             heapq.heappush(queue, (gain(place), place))
     return float(
-        sum(-(-each["windows"] // count) * each["window_s"] for each, count in zip(layers, copies, strict=True))
+        sum(-(-layer["windows"] // count) * layer["window_s"] for layer, count in zip(layers, copies, strict=True))
     )
