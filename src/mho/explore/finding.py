@@ -178,12 +178,12 @@ def sentence(key: str, ends: tuple[Number, Number], allowed: float, boundary: Bo
         return f"{key}: more than {may} lost at both ends of its range, {whole}"
     assert within is not None and beyond is not None
     side = "at least" if upward else "at most"
-    statement = f"{key} {side} {within.value:g}: no more than {may} lost ({_told(within.loss)})"
+    statement = f"{key} {side} {within.value:g}: no more than {may} lost ({_written(within.loss)})"
     if beyond.side == "beyond":
-        return f"{statement}; at {beyond.value:g} more ({_told(beyond.loss)})"
+        return f"{statement}; at {beyond.value:g} more ({_written(beyond.loss)})"
     known = [probe.value for probe in boundary.probes if probe.side == "beyond"]
     nearest = "" if not known else f"; at {(max if upward else min)(known):g} more"
-    return f"{statement}; at {beyond.value:g} {samples} samples cannot decide ({_told(beyond.loss)}){nearest}"
+    return f"{statement}; at {beyond.value:g} {samples} samples cannot decide ({_written(beyond.loss)}){nearest}"
 
 
 def _points(share: float) -> str:
@@ -191,7 +191,7 @@ def _points(share: float) -> str:
     return f"{points} point is" if points == "1" else f"{points} points are"
 
 
-def _told(loss: Loss) -> str:
+def _written(loss: Loss) -> str:
     if loss.proven:
         return "none: exact whatever the inputs"
     return f"{round(100 * loss.share, 2) + 0.0:.2f}, 95 % interval {100 * loss.low:.2f} to {100 * loss.high:.2f}"

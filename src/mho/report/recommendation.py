@@ -70,9 +70,9 @@ def expected(outcome: Recommendation) -> see.Lines:
     """Draw how often 1000 bags like those of the history touch each group of the chosen layout, and each of its copies."""
     layout, history = outcome.designs[outcome.chosen].layout, outcome.request.history
     touched = 1000 * asked(layout, history) / max(history.bags, 1)
-    each = np.repeat(touched / layout.copies, layout.copies)
+    of_copies = np.repeat(touched / layout.copies, layout.copies)
     return _curves(
-        "Load that the history lets expect", (falling("each group", touched), falling("each copy", each)),
+        "Load that the history lets expect", (falling("each group", touched), falling("each copy", of_copies)),
         f"groups and copies of {outcome.chosen}, the busiest first", "of 1000 bags",
         f"How many of 1000 bags touch each group of {outcome.chosen}, and what is left for each copy.",
     )  # fmt: skip
@@ -89,14 +89,14 @@ def _bins(most: int) -> list[tuple[int, int]]:
 
 def binned(counts: Sequence[tuple[str, Ints]]) -> Shares:
     """Return for each design the shares of numbers from 1 on, in bins that double, from how often each number occurs."""
-    most = max((int(np.flatnonzero(each).max(initial=1)) for _, each in counts), default=1)
+    most = max((int(np.flatnonzero(times).max(initial=1)) for _, times in counts), default=1)
     names = {(low, high): str(low) if low == high else f"{low}–{high}" for low, high in _bins(most)}
     return {
         design: {
-            name: float(each[low : high + 1].sum() / each[1:].sum()) if each[1:].sum() else 0.0
+            name: float(times[low : high + 1].sum() / times[1:].sum()) if times[1:].sum() else 0.0
             for (low, high), name in names.items()
         }
-        for design, each in counts
+        for design, times in counts
     }
 
 

@@ -94,21 +94,20 @@ class Chapter:
 
         `turned`: a line a series, a column a member; for series of which the paper gives the mean alone.
         """
-        series = {each: label for each, label in columns.items() if any(self.id(each, member) for member in members)}
-        named = {
-            each: (labels or {}).get(each, each) for each in members if any(self.id(name, each) for name in series)
-        }
+        series = {name: label for name, label in columns.items() if any(self.id(name, member) for member in members)}
+        shown = [member for member in members if any(self.id(name, member) for name in series)]
+        named = {member: (labels or {}).get(member, member) for member in shown}
         if turned and series:
-            lines = tuple((label, tuple(self.id(name, each) for each in named)) for name, label in series.items())
+            lines = tuple((label, tuple(self.id(name, member) for member in named)) for name, label in series.items())
             self._tables.append(StudyTable(title, head, tuple(named.values()), lines))
         elif series:
-            lines = tuple((label, tuple(self.id(name, each) for name in series)) for each, label in named.items())
+            lines = tuple((label, tuple(self.id(name, member) for name in series)) for member, label in named.items())
             self._tables.append(StudyTable(title, head, tuple(series.values()), lines))
 
     def tables(self, titles: Mapping[str, str], head: str, members: Sequence[str], columns: Mapping[str, str]) -> None:
         """Lay out a table for each kind of figure (kind to title), whose columns are the series kind/column."""
         for kind, title in titles.items():
-            self.table(title, head, members, {f"{kind}/{each}": label for each, label in columns.items()})
+            self.table(title, head, members, {f"{kind}/{column}": label for column, label in columns.items()})
 
     def plot(
         self,
@@ -123,13 +122,11 @@ class Chapter:
         """Draw bars: a group a member, a bar a series (series to label); with `pieces` stacked ones, of the series series/piece."""
         bars = []
         for member in members:
-            for each, label in series.items():
-                stack = {piece: self.id(f"{each}/{piece}", member) for piece in pieces} or {
-                    label: self.id(each, member)
-                }
+            for key, label in series.items():
+                stack = {piece: self.id(f"{key}/{piece}", member) for piece in pieces} or {label: self.id(key, member)}
                 drawn = tuple((piece, row) for piece, row in stack.items() if row is not None)
                 if drawn:
-                    bars.append(PlotBar(member, label, drawn, self.id(each, member) if pieces else None))
+                    bars.append(PlotBar(member, label, drawn, self.id(key, member) if pieces else None))
         if bars:
             self._plots.append(Plot(name, title, axis, tuple(bars), reference=reference))
 

@@ -53,11 +53,11 @@ def _sheet(table: StudyTable, study: Study, laid: Laid) -> see.Table:
     lines = []
     for label, ids in table.lines:
         cells = [label]
-        for each, paper in zip(ids, given, strict=True):
-            if each is None:
+        for row_id, paper in zip(ids, given, strict=True):
+            if row_id is None:
                 cells += [""] * (3 if paper else 1)
                 continue
-            row = study.by_id[each]
+            row = study.by_id[row_id]
             # A unit without a prefix is the same all over a column: its head or the title tells it.
             unit = row.unit if row.unit in SCALED else ""
             cells.append(laid.cell(row, unit))

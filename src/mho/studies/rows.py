@@ -182,13 +182,13 @@ class Study(Shown):
             if row.id.split("/", 1)[0] not in parts:
                 raise ValueError(f"study {self.name}: row {row.id} belongs to no part ({', '.join(parts)})")
         for part in self.parts:
-            shown = [each for table in part.tables for each in table.ids]
+            shown = [row_id for table in part.tables for row_id in table.ids]
             drawn = [bar for plot in part.plots for bar in plot.bars]
-            shown += [each for bar in drawn for _, each in bar.pieces]
+            shown += [row_id for bar in drawn for _, row_id in bar.pieces]
             shown += [bar.mark for bar in drawn if bar.mark is not None]
-            for each in shown:
-                if each not in known:
-                    raise ValueError(f"study {self.name}: {part.id} shows a row {each!r} that is not there")
+            for row_id in shown:
+                if row_id not in known:
+                    raise ValueError(f"study {self.name}: {part.id} shows a row {row_id!r} that is not there")
         object.__setattr__(self, "by_id", known)
 
     def headline(self) -> str:
@@ -224,7 +224,7 @@ class Study(Shown):
             raise ValueError(f"schema {content.get('schema')!r} is no study; allowed: {SCHEMA}")
         rows = []
         for record in content["rows"]:
-            row = Row(*(record[part.name] for part in fields(Row)))
+            row = Row(*(record[column.name] for column in fields(Row)))
             if row.to_dict() != record:
                 raise ValueError(f"row {row.id}: its ratio is {record['ratio']}, but ours / paper is {row.ratio}")
             rows.append(row)

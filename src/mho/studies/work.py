@@ -51,16 +51,16 @@ def _content_digest(path: Path, size: int, changed_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _told(part: Any) -> Any:
+def _plain(basis: Any) -> Any:
     """Return as plain data what a measurement rests on: the digest of a chip, a file, a function or a class, else what it is."""
-    if isinstance(part, Path):
-        status = part.stat()
-        return _content_digest(part, status.st_size, status.st_mtime_ns)
-    if callable(part):
-        return function_digest(part)
-    if isinstance(part, list | tuple):
-        return [_told(each) for each in part]
-    return getattr(part, "digest", part)
+    if isinstance(basis, Path):
+        status = basis.stat()
+        return _content_digest(basis, status.st_size, status.st_mtime_ns)
+    if callable(basis):
+        return function_digest(basis)
+    if isinstance(basis, list | tuple):
+        return [_plain(element) for element in basis]
+    return getattr(basis, "digest", basis)
 
 
 class Work:
@@ -91,7 +91,7 @@ class Work:
 
         `rests`: what else it rests on besides the code of `compute` and its name: chips, paths of data, functions, plain data.
         """
-        content = [self.name, name, self.settings.quick, function_digest(compute), brought(), *map(_told, rests)]
+        content = [self.name, name, self.settings.quick, function_digest(compute), brought(), *map(_plain, rests)]
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         record = self._store.get(key, FIELDS)
         if record is not None:

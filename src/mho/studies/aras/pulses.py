@@ -30,7 +30,7 @@ def pulses(work: Work, costs: Costs, real: Costs) -> Chapter:
     """Set the pulses that reuse saves beside the paper's mean."""
     chapter, names = PAPER.chapter("figure-13"), weighted(work)
     for name in names:
-        runs = {each: run["writes"]["pulses"] for each, run in costs[name].items()}
+        runs = {configuration: run["writes"]["pulses"] for configuration, run in costs[name].items()}
         for series, (after, before, what) in SERIES.items():
             # A network that fits the chip is written once, and no inference writes.
             part = runs[after] / runs[before] if runs[before] else None

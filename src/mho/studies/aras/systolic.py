@@ -73,7 +73,7 @@ def _summary(work: Work, chapter: Chapter, series: str, unit: str, text: str, re
 
 
 def _dearer(names: tuple[str, ...], costs: Costs, arrays: Runs) -> str:
-    def told(runs: Runs) -> str:
+    def shares_text(runs: Runs) -> str:
         parts = {
             kind: math.fsum(100 * runs[name]["kinds_j"][kind] / arrays[name]["energy_j"] for name in names) / len(names)
             for kind in next(iter(runs.values()))["kinds_j"]
@@ -83,4 +83,4 @@ def _dearer(names: tuple[str, ...], costs: Costs, arrays: Runs) -> str:
     array, chip = (
         {name: runs[name] for name in names} for runs in (arrays, {each: costs[each]["reuse"] for each in names})
     )
-    return PAPER.says("dearer", array=told(array), chip=told(chip))
+    return PAPER.says("dearer", array=shares_text(array), chip=shares_text(chip))

@@ -73,7 +73,7 @@ def made(name: str, request: Request) -> Design:
     return design("mho" if name == "ours" else name, request)
 
 
-def told(service: Service) -> dict[str, Any]:
+def service_record(service: Service) -> dict[str, Any]:
     """Return of a service what the tables show."""
     content = service.to_dict()
     return {
@@ -93,7 +93,7 @@ def told(service: Service) -> dict[str, Any]:
 
 def served(subject: StudiedTrace, design: Design, batch: int = BATCH) -> dict[str, Any]:
     """Serve the test of a trace by a design."""
-    return told(design.serve(subject.test, DIMENSION, batch))
+    return service_record(design.serve(subject.test, DIMENSION, batch))
 
 
 @measured("statistics")

@@ -20,17 +20,17 @@ def origin(counts: Measured, bits: Measured, best: Mapping[str, float], *, compa
     """Take the ratio apart for every network; `best` says how many times fewer arrays than dense lose fewer than 0.3 points."""
     chapter = PAPER.chapter("origin")
     names = list(counts)
-    for name, each in counts.items():
+    for name, arrays in counts.items():
         squeezed = bits[name]["arrays"]
-        factors = {series: (what, each[above] / each[below]) for series, what, above, below in STEPS}
+        factors = {series: (what, arrays[above] / arrays[below]) for series, what, above, below in STEPS}
         for top in TOPS[1:]:
-            share = each["lossless"] / squeezed[f"3/{top}"]
+            share = arrays["lossless"] / squeezed[f"3/{top}"]
             factors[f"squeezed/{top}"] = f"factor: S = 3, x = {top}, the paper's rules", share
-        whole = each["wide-pairs"] / squeezed[f"3/{TOPS[-1]}"]
+        whole = arrays["wide-pairs"] / squeezed[f"3/{TOPS[-1]}"]
         factors["whole"] = f"16 bits in pairs / S = 3, x = {TOPS[-1]}", whole
         if name in best:
             for pairs, width in (("wide-pairs", 16), ("pairs", 8)):
-                fewer = best[name] * each[pairs] / each["dense"]
+                fewer = best[name] * arrays[pairs] / arrays["dense"]
                 factors[f"best-{pairs}"] = f"{width} bits in pairs / our fewest within the limit", fewer
         for series, (quantity, factor) in factors.items():
             chapter.add(series, name, quantity, "times", factor, network=name)
