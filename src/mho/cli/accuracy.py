@@ -11,7 +11,7 @@ import typer
 
 from mho.cli.analog import KEPT, following
 from mho.cli.inputs import ModelOptions
-from mho.cli.judging import JudgeOptions, JudgingTask, Prepared
+from mho.cli.judging import JudgeOptions, JudgeTask, Prepared
 from mho.cli.outputs import Target
 from mho.cli.strategy import StrategyOptions
 from mho.errors import OptionError
@@ -80,7 +80,7 @@ def accuracy(
     target.deliver(result, "layers" if over is None else None, written)
 
 
-def _evaluated(task: JudgingTask, prepared: Prepared, given: Analog, how: dict[str, Any], *, quiet: bool) -> Accuracy:
+def _evaluated(task: JudgeTask, prepared: Prepared, given: Analog, how: dict[str, Any], *, quiet: bool) -> Accuracy:
     """Evaluate, and try what would help where converters lose accuracy."""
     import mho
     from mho.explore.advice import advise, lossy
@@ -97,7 +97,7 @@ def _evaluated(task: JudgingTask, prepared: Prepared, given: Analog, how: dict[s
     return replace(evaluation, remedies=advise(program, build, prepared.given, evaluation, **without_seeds))
 
 
-def _parameter(text: str | None, task: JudgingTask, loss: float | None, csv_to: str | None) -> Ordered | None:
+def _parameter(text: str | None, task: JudgeTask, loss: float | None, csv_to: str | None) -> Ordered | None:
     """Read what --find asks for. OptionError for what cannot be read, is set too, or would change nothing."""
     from mho.explore.parameters import ordered
 

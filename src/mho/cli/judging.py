@@ -41,17 +41,17 @@ class JudgeOptions:
     key: list[str] | None = None
     chip: str = "aras"
 
-    def task(self, context: typer.Context, model: str, reading: ModelOptions, options: StrategyOptions) -> JudgingTask:
+    def task(self, context: typer.Context, model: str, reading: ModelOptions, options: StrategyOptions) -> JudgeTask:
         """Return what is compiled and judged."""
         chip_changes, changes = read_settings(self.settings)
         files = SampleOptions(self.data, self.calibration, self.key)
         # A program brings its strategy: options of one are refused as such, not for what they say.
         strategy = (replace(options, given={}) if is_program(model) else options).strategy()
-        return JudgingTask(context, model, self, chip_changes, changes, reading, strategy, files)
+        return JudgeTask(context, model, self, chip_changes, changes, reading, strategy, files)
 
 
 @dataclass(frozen=True)
-class JudgingTask:
+class JudgeTask:
     """The options that say what is compiled, for which chip, on which analog side, and on which samples it is judged."""
 
     context: typer.Context
@@ -188,7 +188,7 @@ class Prepared:
         }
 
     def check(
-        self, task: JudgingTask, analog: Analog, over: Mapping[str, Sequence[Value]], option: str = "--over"
+        self, task: JudgeTask, analog: Analog, over: Mapping[str, Sequence[Value]], option: str = "--over"
     ) -> None:
         """Refuse values of an option that a chip, the strategy or the analog side cannot take, before anything is executed."""
         from mho.explore.sweeps import combinations, split

@@ -51,9 +51,8 @@ def study(
     with progress(target.quiet) as say:
         result = studies.run(name, out, quick=quick, data=data, say=say, workers=workers)
     shown, view = _shown(result)
-    left = (
-        f"{len(result.rows) - shown} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
-    )
+    rest = len(result.rows) - shown
+    left = f"{rest} more rows, and why each differs, in {out / 'study.html'}, study.md and study.json"
     target.present(result.to_dict(), lambda: result.frame("rows"), lambda: view, left)
 
 

@@ -116,10 +116,8 @@ def processors(measured: Measured, designs: Measured) -> Chapter:
             longer = runs[which]["batch_s"] / figure(ours, "time")
             chapter.add(f"time/{which}", name, f"times as long, {label}", "times", longer, network=name)
             if "query_j" in runs[which]:
-                more, quantity = (
-                    runs[which]["query_j"] / figure(ours, "energy"),
-                    f"times the energy of a query, {label}",
-                )
+                more = runs[which]["query_j"] / figure(ours, "energy")
+                quantity = f"times the energy of a query, {label}"
                 note = why(more, paper, **because)
                 chapter.add(f"energy/{which}", name, quantity, "times", more, paper=paper, note=note, network=name)
     chapter.tables(
