@@ -71,7 +71,7 @@ def adders(chip: Chip) -> int:
     return ROLES["accumulator"].count(chip)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BatchTimes:
     """The times that a run took, in s.
 
