@@ -135,7 +135,7 @@ def test_a_falling_curve_keeps_its_ends_and_never_rises(values: list[int]) -> No
 
 @given(st.floats(1e-12, 1e12), st.floats(1, 1e9), st.integers(2, 8))
 def test_a_logarithmic_axis_has_ticks_and_stays_within(low: float, span: float, most: int) -> None:
-    axis = plot.Scale(Axis("", low, low * span, log=True), 10.0, 200.0)
+    axis = plot.AxisScale(Axis("", low, low * span, log=True), 10.0, 200.0)
     places = [axis(tick) for tick in axis.ticks(most)]
     assert places == sorted(places) and len(places) <= most + 1
     assert all(10.0 <= place <= 200.0 for place in places)
