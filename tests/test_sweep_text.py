@@ -116,6 +116,11 @@ def test_a_sentence_says_where_the_accuracy_holds(values: Any, accuracies: list[
     assert "leave" not in said
 
 
+def test_points_that_are_all_alike_are_not_told_apart() -> None:
+    said = conclusion(a_sweep((("adc.bits", (4, 6)),), [0.2, 0.2]))
+    assert said.endswith("the most is 20.00 % at every point."), said
+
+
 def test_two_parameters_and_few_samples_are_told() -> None:
     said = conclusion(a_sweep((("adc.bits", (4, 6)), ("age_s", (0, 1))), [0.1, 0.2, 0.9, 0.9], samples=100))
     assert said.startswith("At 2 of 4 points accuracy is within") and "100 samples leave ± 6.0 points open" in said

@@ -97,8 +97,12 @@ def conclusion(sweep: Sweep) -> str:
     """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
     good = [mean(point) >= integers(point) - LOSS for point in sweep.records]
     ordered = sorted(sweep.records, key=mean)
-    least, most = (f"{points(mean(point))} at {headline(point['values'])}" for point in (ordered[0], ordered[-1]))
     best = ordered[-1]
+    alike = len(ordered) > 1 and mean(ordered[0]) == mean(best)
+    least, most = (
+        f"{points(mean(point))} at {'every point' if alike else headline(point['values'])}"
+        for point in (ordered[0], best)
+    )
     reference = set(map(integers, sweep.records))
     goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
     if all(good):
@@ -254,10 +258,11 @@ def view(sweep: Sweep) -> View:
     """Return the view of a sweep."""
     content, seeds = sweep.content, max((point["seeds"] for point in sweep.records), key=len)
     sections: list[Section] = [drawing(sweep), *_grids(sweep), _points(sweep)]
+    schedules = ", ".join(map(str, dict(sweep.over).get("strategy.schedule", (content["schedule"],))))
     return View(
         f"{content['model']}: accuracy over {' and '.join(key for key, _ in sweep.over)}",
         (*sections, listing(content["analog"]), notes_of(content["notes"])),
-        (*about(content, seeds), f"top-1 in %; {_remark(sweep)}"),
+        (*about({**content, "schedule": schedules}, seeds), f"top-1 in %; {_remark(sweep)}"),
         synthetic(content["weights_origin"]),
         said=conclusion(sweep),
     )
