@@ -416,6 +416,9 @@ def test_a_sweep_over_the_strategy_is_the_accuracy_of_each(shell: Shell, folder:
     swept = shell("sweep", *words, "--over", "strategy.grid=uniform:5,uniform:2", "--out", "o", "--json", "-").json()
     alone = shell("accuracy", *words, "--grid", "uniform:2", "--json", "-").json()
     assert swept["points"][1]["accuracy"]["by_seed"] == alone["accuracy"]["chip"]["by_seed"]
+    both = shell("sweep", *words, "--over", "strategy.schedule=naive,overlap", "--schedule", "aras", "--out", "p")
+    assert both.code == 2 and "strategy.schedule is swept by --over and given as an option" in both.err
+    assert "schedule naive, overlap" in (folder / "out" / "sweep.html").read_text()
     for over, told in {
         "strategy.nope=1": "no such stage",
         "strategy.schedule=nope": "strategy: ",

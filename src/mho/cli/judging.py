@@ -13,7 +13,7 @@ from mho.cli.analog import CHIP, KEPT, Follow, load_analog, read_settings, vary_
 from mho.cli.compiling import Compiling, is_program, kept_program, refuse_what_a_program_brings
 from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.outputs import Target
-from mho.cli.strategy import StrategyOptions, needs_weights
+from mho.cli.strategy import StrategyOptions, given_in, needs_weights
 from mho.errors import MappingError, OptionError, ProgramError, StrategyError, choices
 
 if TYPE_CHECKING:
@@ -69,9 +69,14 @@ class JudgeTask:
         return is_program(self.model)
 
     def refuse_set(self, key: str, doing: str) -> None:
-        """Refuse a key that is varied by an option and set by --set too; `doing` says by which."""
+        """Refuse a key that is varied by an option and set by --set or an option of the strategy too; `doing` says by which."""
+        from mho.explore.sweeps import STRATEGY
+
         if key in {*self.changes, *(f"{CHIP}{name}" for name in self.chip_changes)}:
             raise OptionError(f"{key} is {doing} and set by --set; one of them")
+        name = key.removeprefix(STRATEGY)
+        if name != key and name in given_in(self.context).given:
+            raise OptionError(f"{key} is {doing} and given as an option of its own; one of them")
 
     def opened(self, target: Target, out: Path | None, over: Iterable[str] = ()) -> tuple[Store, Analog]:
         """Refuse, before the long work, what contradicts itself or names what there is not; `over`: the keys that are swept.

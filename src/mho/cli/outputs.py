@@ -59,6 +59,7 @@ class Target:
             for option, text in (("--json", self.json_to), ("--csv", self.csv_to))
             if text is not None and text != STANDARD_OUTPUT
         ]
+        taken: dict[Path, str] = {}
         for option, path, check in (("--out", out, check_folder), ("--save", save, check_file), *files):
             if path is None:
                 continue
@@ -68,6 +69,10 @@ class Target:
                 check(path)
             except OutputError as error:
                 raise OutputError(f"{option} {error}") from None
+            if taken.setdefault(path.resolve(), option) != option:
+                raise OptionError(
+                    f"{taken[path.resolve()]} and {option} both write {path}; give one of them another file"
+                )
 
     def emit(self, data: Mapping[str, Any], table: Callable[[], Columns]) -> bool:
         """Write JSON, and a table as CSV, where asked, files whole or not at all; say whether standard output was taken."""
