@@ -288,3 +288,19 @@ def test_a_comparison_has_the_schedule_of_a_strategy_that_is_none_of_the_usual_o
     ]  # fmt: skip
     assert [each.schedule.name for each in asked.strategies("schedule", "naive", "overlap")] == ["naive"]
     assert [each.schedule.name for each in StrategyOptions().strategies("schedule", None, "naive")] == ["naive"]
+
+
+def test_two_outputs_of_one_file_are_refused_before_the_work(shell: Shell, tmp_path: Path) -> None:
+    for words in (
+        ("--json", "x", "--csv", "x"),
+        ("--json", "x.mho", "--save", "x.mho"),
+        ("--csv", "x", "--json", "./x"),
+    ):
+        assert "both write" in refused(shell, "run", "resnet20", *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stage_that_a_preset_brings_is_not_called_an_option(shell: Shell) -> None:
+    said = refused(shell, "run", "resnet20", "--strategy", "recross")
+    assert "mho: grouping 'greedy': lays out embedding tables" in said and "take a strategy for networks" in said
+    assert "--grouping id: lays out" in refused(shell, "run", "resnet20", "--grouping=id")

@@ -200,7 +200,7 @@ def _counts(trace: Trace) -> np.ndarray:
         (("--design", "recross", "--grouping", "fast"), "--grouping is for the design mho"),
         (("--design", "mho", "--grouping", "fats"), "--grouping fats: did you mean fast"),
         (("--design", "recross", "--strategy", "nmars"), "--strategy is for the design mho"),
-        (("--design", "mho", "--strategy", "aras"), "--schedule aras: says how a network is compiled"),
+        (("--design", "mho", "--strategy", "aras"), "mho: schedule 'aras': says how a network is compiled"),
         (("--design", "mho", "--grouping", "fast", "--moves", "3"), "--moves 3: is for grouping 'best', not 'fast'"),
         (("--batch", "0"), "from 1 to"),
         (("--history", "1"), "between 0 and 1"),

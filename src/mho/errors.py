@@ -102,6 +102,10 @@ class PluginError(MhoError):
     """A package that adds mappings, device laws, layers or operators to mho cannot be loaded."""
 
 
+SUBJECT = "subject"
+"""What bounds a choice that is for networks where tables are asked for, or the other way round."""
+
+
 class StrategyError(OptionError):
     """A choice of a strategy that does not exist, or that the network, the chip or another choice does not allow.
 

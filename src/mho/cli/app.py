@@ -17,7 +17,7 @@ from mho.cli import accuracy, baseline, compare, init, listings, recommend, run,
 from mho.cli.command import Command, InterruptedWorkError
 from mho.cli.spread import spread
 from mho.cli.strategy import ComparingCommand, StrategyCommand, TablesCommand, WholeCommand
-from mho.errors import LONGEST, MhoError, StrategyError, one_line
+from mho.errors import LONGEST, SUBJECT, MhoError, StrategyError, one_line
 from mho.version import __version__
 
 WRONG_REQUEST, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -99,7 +99,9 @@ def _run(arguments: list[str]) -> int:
     except UsageError as error:
         text, code = cast(typer.BadParameter, error).format_message(), WRONG_REQUEST
     except StrategyError as error:
-        text, code = error.written(), WRONG_REQUEST
+        # A stage that a command is not for comes from a preset or a file, and the command may have no option for it.
+        strange = error.bound == SUBJECT and not any(word.startswith(f"--{error.option}") for word in arguments)
+        text, code = str(error) if strange else error.written(), WRONG_REQUEST
     except MhoError as error:
         text, code = str(error), WRONG_REQUEST
     except BrokenPipeError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mho.errors import OptionError, StrategyError, choices
+from mho.errors import SUBJECT, OptionError, StrategyError, choices
 from mho.files.text import read_yaml
 from mho.number import QuantisedNetwork, Sampled
 from mho.plugins import Presets
@@ -200,9 +200,9 @@ class Strategy(Shown):
 
     def _strange(self, stage: str, demanded: str) -> StrategyError:
         """Return the refusal of a stage that is not for what is asked."""
-        return StrategyError(
-            stage, getattr(self, stage).spelled(), demanded, bound="subject", helps=f"leave `{stage}` as usual"
-        )
+        kind = "networks" if stage in TABLE_STAGES else "embedding tables"
+        helps = f"leave `{stage}` as usual, or take a strategy for {kind}"
+        return StrategyError(stage, getattr(self, stage).spelled(), demanded, bound=SUBJECT, helps=helps)
 
     def _refused(self, stages: Iterable[str], subject: Sampled | Trace, chip: Chip) -> Iterator[StrategyError]:
         for stage in stages:
