@@ -134,12 +134,12 @@ def _banks(chip: Chip, source: str) -> Iterable[ChipPart]:
         )
 
 
-def _totals(parts: tuple[ChipPart, ...], each: Callable[[ChipPart], float]) -> Breakdown:
+def _totals(parts: tuple[ChipPart, ...], figure: Callable[[ChipPart], float]) -> Breakdown:
     by_component: dict[str, list[float]] = {}
     by_level: dict[str, list[float]] = {level: [] for level in LEVELS}
     for part in parts:
-        by_component.setdefault(part.component, []).append(each(part) * part.total)
-        by_level[part.level].append(each(part) * part.total)
+        by_component.setdefault(part.component, []).append(figure(part) * part.total)
+        by_level[part.level].append(figure(part) * part.total)
     return Breakdown(
         math.fsum(value for values in by_component.values() for value in values),
         {name: math.fsum(values) for name, values in by_component.items()},

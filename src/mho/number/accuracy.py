@@ -74,7 +74,7 @@ def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[i
 def classified(
     quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[int], None] | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Say of each sample whether the integers alone classify it rightly, shape (samples,); see `top1`."""
+    """Return for each sample whether the integers alone classify it rightly, shape (samples,); see `top1`."""
     network = quantised.network
     labels = checked_labels(network, samples)
     return np.concatenate(
@@ -115,7 +115,7 @@ def _parts(
 
 
 def right(scores: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], origin: str) -> npt.NDArray[np.bool_]:
-    """Say of which samples the largest score (n, ...) is that of their label (n,)."""
+    """Return for each sample whether the largest score (n, ...) is that of its label (n,)."""
     flat = scores.reshape(len(labels), -1)
     classes = flat.shape[1] - int(flat.shape[1] == WITH_BACKGROUND)
     if labels.min() < 0 or labels.max() >= classes:

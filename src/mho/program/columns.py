@@ -175,7 +175,7 @@ def _columns(
 
 
 def _runs(program: Program, runs: list[Run]) -> tuple[Integers, Floats, Floats]:
-    """Return of runs of blocks their totals, shape (totals, runs), the bytes that writing each fetches, and those of its index.
+    """Return the totals of runs of blocks, shape (totals, runs), the bytes that writing each fetches, and those of its index.
 
     The first run is of no blocks, and has none of all that.
     """

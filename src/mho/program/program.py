@@ -89,7 +89,7 @@ class Program(Shown):
 
     @cached_property
     def column_levels(self) -> tuple[tuple[str, Fullest, int | None], ...]:
-        """Return of each layer with weights its name, what its fullest column can hold, and what its weights make one hold.
+        """Return the name of each layer with weights, what its fullest column can hold, and what its weights make one hold.
 
         The last is None where weights are not known.
         """

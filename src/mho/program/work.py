@@ -34,7 +34,7 @@ def vector_operations(layer: Layer, network: Network) -> int:
 
 @once
 def operations(network: Network) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return of each layer of a network the elementary vector operations, and the products of its matrix unit, shapes (layers,)."""
+    """Return the elementary vector operations of each layer of a network, and the products of its matrix unit, shapes (layers,)."""
     products = [layer.macs if isinstance(layer, MatrixProduct) else 0 for layer in network.layers]
     elementary = [vector_operations(layer, network) for layer in network.layers]
     return np.array(elementary, dtype=np.float64), np.array(products, dtype=np.float64)

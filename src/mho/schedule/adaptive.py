@@ -161,11 +161,8 @@ def _searched(
     from mho.schedule.evaluate import instance
 
     layers = task.mapping.layers
-    given = instance(task)
-    power_w, copy_j, fixed_j = _score(task, plain, search.objective)
-    annealer = Annealer(
-        given, Score(search.objective, power_w, copy_j, fixed_j), np.ones(len(layers), dtype=np.int64), search.seed
-    )
+    score = Score(search.objective, *_score(task, plain, search.objective))
+    annealer = Annealer(instance(task), score, np.ones(len(layers), dtype=np.int64), search.seed)
     for copies in _starts(task):
         if not expired():
             annealer.offer(copies)
@@ -182,7 +179,7 @@ def _searched(
 
     def worth(end_s: float, copies: Copies) -> float:
         counts = np.array([copies.get(layer.index, 1) for layer in layers])
-        joules = fixed_j + power_w * end_s + float(copy_j @ counts)
+        joules = score.fixed_j + score.power_w * end_s + float(score.copy_j @ counts)
         return {"time": end_s, "energy": joules, "edp": end_s * joules}[search.objective]
 
     climber = Climber(task, best, worth, round(PLANNED * search.effort), expired)
