@@ -54,7 +54,7 @@ def digests() -> dict[str, str]:
 def measure(study: Study) -> list[dict[str, Any]]:
     """Measure some of the throughputs and energies of the study of ARAS again."""
     import mho
-    from mho.studies.aras.measure import BY_NAME, Subject
+    from mho.studies.aras.measure import BY_NAME, ZooNetwork
 
     rows = []
     for network in NETWORKS:
@@ -68,7 +68,7 @@ def measure(study: Study) -> list[dict[str, Any]]:
     baseline = BY_NAME["baseline"]
     for network in WEIGHTED:
         program = mho.compile(
-            Subject(network).quantised, baseline.chip, mho.Strategy().with_(dict[str, Any](baseline.options))
+            ZooNetwork(network).quantised, baseline.chip, mho.Strategy().with_(dict[str, Any](baseline.options))
         )
         row = study.by_id[f"figure-15/joules/{network}"]
         rows.append({"id": row.id, "then": row.ours, "now": mho.simulate(program).energy_j})
