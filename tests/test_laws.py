@@ -18,7 +18,7 @@ from mho.network.layers import Affine, Array, Input, Linear
 from mho.network.products import exact_type, multiply
 from mho.network.samples import synthetic
 from mho.schedule import adaptive as adaptive_schedule
-from mho.schedule.builder import Builder, Task
+from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.naive import naive
 from tests.strategies import GREEDY, chips, networks
 
@@ -91,7 +91,7 @@ def test_blocks_one_by_one_give_what_the_whole_matrix_gives(network: Network, ch
 def test_a_search_that_was_misled_costs_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the search comes back with a bad plan (its estimate was wrong), the machine's measurement decides."""
 
-    def misled(task: Task, search: object, plain: Builder, expired: object) -> Builder:
+    def misled(task: Task, search: object, plain: InstructionBuilder, expired: object) -> InstructionBuilder:
         return naive(task)
 
     network = mho.zoo.load(name)
