@@ -31,7 +31,7 @@ GOALS = {"resnet18": 100.0, "resnet50": 60.0, "report": 0.15, "verified": 2.0}
 SCHEDULES = ("overlap", "aras")
 LAYERS = 128
 """Layers of the decoder, each as one of llama3-8b, whose program is proved: 59,278 instructions."""
-REPEATS = 5
+REPEATS = 12
 
 
 def least(once: Callable[[], object]) -> float:
