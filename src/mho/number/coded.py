@@ -17,6 +17,7 @@ from mho.network.arrays import LARGEST
 from mho.network.graph import Network
 from mho.network.layers import Affine, Embedding, Input, MatrixLayer
 from mho.number.alignment import Alignment
+from mho.number.bits import BYTES, Bits, LayerBits
 from mho.number.sharing import same_shifts
 from mho.number.squeeze import Squeeze
 from mho.number.storage import read_by_matrices
@@ -40,7 +41,7 @@ def by_output(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
 class QuantisedMatrix(Shown):
     """The weights of a matrix layer: real weight = scale * (code - zero), and the bias in real numbers.
 
-    `codes` uint8 (groups, K, N), in 0..255; `scale` float64 and `zero` int64, both () for one code a tensor
+    `codes` uint8 (groups, K, N), in 0..2^bits - 1; `scale` float64 and `zero` int64, both () for one code a tensor
     or (groups, N) for one an output; `bias` float64 (groups, N), or None.
     """
 
@@ -48,9 +49,10 @@ class QuantisedMatrix(Shown):
     scale: FloatArray
     zero: npt.NDArray[np.int64]
     bias: FloatArray | None = None
+    bits: int = BYTES.weights
 
     def __post_init__(self) -> None:
-        """Refuse arrays whose types or shapes do not fit one another."""
+        """Refuse arrays whose types or shapes do not fit one another, and codes of more than `bits` bits."""
         if self.codes.dtype != np.uint8 or self.codes.ndim != 3:
             raise NumberError(f"weight codes are uint8 (groups, K, N), not {self.codes.dtype} {self.codes.shape}")
         for what, array, kind in (
@@ -69,6 +71,9 @@ class QuantisedMatrix(Shown):
             raise NumberError(f"a bias of shape {self.bias.shape} was given for outputs of shape {outputs}")
         if np.any(self.scale <= 0):
             raise NumberError("weight scales are positive")
+        LayerBits(self.bits)
+        if self.bits < BYTES.weights and self.codes.size and int(self.codes.max()) >> self.bits:
+            raise NumberError(f"weight codes up to {self.codes.max()} do not fit {self.bits} bits")
         if np.any(self.zero > FARTHEST) or np.any(self.zero < -FARTHEST):
             raise NumberError(f"weight zero points beyond {FARTHEST} do not fit the 16 bits of a code less its zero")
 
@@ -130,6 +135,7 @@ class QuantisedNetwork(Shown):
     else a reader of the result should know. `alignment` says how weight codes were shifted towards one another,
     None where they were not. `squeezes` says by layer which rows are stored shifted (mapping "squeezed"); layers
     that it does not name have none. `coding` is the choice of a strategy that made the codes; None where they were made by hand.
+    `input_bits`: by tensor that a matrix layer reads, the bits that are streamed; 8 where it is not named.
     """
 
     network: Network
@@ -143,6 +149,7 @@ class QuantisedNetwork(Shown):
     alignment: Alignment | None = None
     squeezes: Mapping[str, Squeeze] = field(default_factory=dict)
     coding: object = None
+    input_bits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse codes whose shapes are not those of the network's layers, and names that it does not have."""
@@ -160,19 +167,24 @@ class QuantisedNetwork(Shown):
         for name, code in self.codes.items():
             if name not in layers or code.axis is not None or code.low != 0:
                 raise NumberError(f"{name!r} is no tensor of {self.network.name} that one code from 0 on can describe")
+        for name, bits in self.input_bits.items():
+            if name not in layers:
+                raise NumberError(f"{self.network.name} has no tensor {name!r}, which is to have {bits} bits")
+            LayerBits(inputs=bits)
+            if name in self.codes and self.codes[name].high >> bits:
+                raise NumberError(f"codes of {name!r} up to {self.codes[name].high} do not fit {bits} bits")
         for name in self.offsets:
             if name not in layers or not isinstance(layers[name], Input):
                 raise NumberError(f"{name!r} is no input of {self.network.name}, but has an offset")
 
-    @property
-    def input_bits(self) -> int:
-        """Bits of an input code of a crossbar."""
-        return 8
-
-    @property
-    def weight_bits(self) -> int:
-        """Bits of a weight code."""
-        return 8
+    @cached_property
+    def bits(self) -> Bits:
+        """The bits of each matrix layer that has other than 8 and 8."""
+        bits = {
+            layer.name: LayerBits(self.matrices[layer.name].bits, self.input_bits.get(layer.inputs[0], BYTES.inputs))
+            for layer in self.network.matrix_layers
+        }
+        return {name: each for name, each in bits.items() if each != BYTES}
 
     @cached_property
     def owners(self) -> Mapping[str, str]:
