@@ -1,0 +1,1 @@
+"""What published silicon and published simulators state of themselves, beside what mho says of the same chips."""
