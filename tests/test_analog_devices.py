@@ -645,7 +645,7 @@ def test_a_wrong_value_is_refused_with_its_key(path: tuple[Any, ...], value: Any
 def test_every_required_key_is_missed(name: str) -> None:
     content = Device.load(name).to_dict()
     optional = {"g_off_s", "on_off", "shift", "nu_spread", "sigma_per_log", "shift_per_log", "on_share", "off_share"}
-    parts = {"programming", "verify", "read", "stuck", "drift", "relaxation", "endurance", "argument"}
+    parts = {"programming", "verify", "read", "stuck", "drift", "relaxation", "flicker", "endurance", "argument"}
     for path in leaves(content):
         if not path or isinstance(path[-1], int) or path[-1] in optional | parts or path[0] == "sources":
             continue

@@ -13,13 +13,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mho.errors import choices
-from mho.machine.analog.devices.curve import Curve, Window
+from mho.machine.analog.devices.curve import CLOSED, Curve, Window
 from mho.quantity import Document, Mark, Provenance
 from mho.units import SI_UNIT, UNITS, to_si, units_of
 
 UNLIMITED = "unlimited"
 CONDUCTANCES = ("range", "conductance", "siemens")
 """Units of a curve that is a conductance; "siemens" stands for any unit of conductance."""
+FORMS = ("value", "polynomial", "points", *CLOSED)
+"""Keys of which a number that may depend on the state has one."""
 GRID = np.linspace(0.0, 1.0, 1025)
 """States at which curves are checked."""
 WHOLE = Window(1.0, 0.0)
@@ -197,16 +199,16 @@ class Curved(DeviceMark):
         """Say the units."""
         units = [unit for unit in self.units if unit != "siemens"]
         units += units_of("conductance") if "siemens" in self.units else ()
-        return f"{'any number' if self.signed else 'from 0 on'}, in {', '.join(units)}; or a polynomial, or points"
+        return f"{'any number' if self.signed else 'from 0 on'}, in {', '.join(units)}; or {', '.join(FORMS[1:])}"
 
     def value(self, document: DeviceDocument, key: str, raw: Any) -> Curve:
-        """Read a constant, `polynomial` or `points`."""
+        """Read a constant, `polynomial`, `points` or a closed form."""
         mapping = document.mapping(key, raw)
-        document.check_keys(key, mapping, (), ("value", "polynomial", "points", "argument", "unit", "source"))
+        document.check_keys(key, mapping, (), (*FORMS, "limits", "argument", "unit", "source"))
         document.source(key, mapping)
-        forms = [form for form in ("value", "polynomial", "points") if form in mapping]
+        forms = [form for form in FORMS if form in mapping]
         if len(forms) != 1:
-            raise document.fail(key, "give one of value, polynomial and points")
+            raise document.fail(key, f"give one of {', '.join(FORMS)}")
         unit, factor = self._unit(document, key, mapping)
         at: tuple[float, ...] = ()
         content = mapping[forms[0]]
@@ -216,6 +218,8 @@ class Curved(DeviceMark):
                 raise document.fail(f"{key}.argument", "a constant has none")
         elif forms[0] == "polynomial":
             values = document.numbers(key, content)
+        elif forms[0] in CLOSED:
+            values = document.numbers(f"{key}.{forms[0]}", content, 2)
         else:
             if not isinstance(content, list) or len(content) < 2:
                 raise document.fail(f"{key}.points", "must be at least two pairs [argument, value]")
@@ -224,7 +228,8 @@ class Curved(DeviceMark):
             if any(b <= a for a, b in pairwise(at)):
                 raise document.fail(f"{key}.points", "arguments must increase")
         form: Any = "constant" if forms[0] == "value" else forms[0]
-        curve = Curve(form, values, cast(Any, unit), at, _argument(document, key, mapping), factor)
+        limits = None if "limits" not in mapping else _limits(document, f"{key}.limits", mapping["limits"])
+        curve = Curve(form, values, cast(Any, unit), at, _argument(document, key, mapping), factor, limits)
         self._check(document, key, curve)
         return curve
 
@@ -235,7 +240,7 @@ class Curved(DeviceMark):
             if ends[0] < curve.at[0] - slack or ends[-1] > curve.at[-1] + slack:
                 reach = f"must reach from {ends[0]:g} to {ends[-1]:g}, the levels of the device"
                 raise document.fail(f"{key}.points", reach)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             values = curve(GRID, document.window)
         if not np.all(np.isfinite(values)):
             raise document.fail(key, "must be finite numbers")
@@ -257,6 +262,14 @@ class Curved(DeviceMark):
         if not isinstance(unit, str) or unit not in allowed:
             raise document.fail(f"{key}.unit", f"{unit!r} is not allowed; {choices(str(unit), allowed)}")
         return "siemens", float(UNITS[unit][1])
+
+
+def _limits(document: DeviceDocument, key: str, raw: Any) -> tuple[float, float]:
+    """Return the least and the most that a number may be."""
+    least, most = document.numbers(key, raw, 2)
+    if least > most:
+        raise document.fail(key, f"must be two numbers, the lower one first, not {raw!r}")
+    return least, most
 
 
 def _argument(document: DeviceDocument, key: str, mapping: Mapping[str, Any]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mho.machine.analog.devices.drift import Drift
 from mho.machine.analog.devices.endurance import Endurance
+from mho.machine.analog.devices.flicker import Flicker
 from mho.machine.analog.devices.law import Law
 from mho.machine.analog.devices.programming import Programming, Verify
 from mho.machine.analog.devices.read_noise import ReadNoise
@@ -20,6 +21,7 @@ LAWS: Registry[type[Law]] = Registry(
         "stuck": Stuck,
         "drift": Drift,
         "relaxation": Relaxation,
+        "flicker": Flicker,
         "endurance": Endurance,
     },
 )

@@ -16,7 +16,7 @@ import numpy as np
 
 from mho.errors import DeviceError, choices
 from mho.machine.analog.devices.curve import Window
-from mho.machine.analog.devices.fields import Amount, DeviceDocument, DeviceMark, Plain, Text
+from mho.machine.analog.devices.fields import FORMS, Amount, DeviceDocument, DeviceMark, Plain, Text
 from mho.machine.analog.devices.laws import LAWS
 from mho.machine.analog.devices.validity import Validity
 from mho.quantity import Mark, marks
@@ -25,7 +25,7 @@ SCHEMA = "mho.device/1"
 NEEDED = ("schema", "name", "description", "sources", "g_on_s", "validity")
 SOURCE = "override"
 """The name under which changed numbers cite their source."""
-NAMED = ("value", "minimum", "maximum", "polynomial", "points")
+NAMED = (*FORMS, "minimum", "maximum")
 """Keys of which every value has one."""
 UNTOLD = ("schema", "name", "description", "sources")
 HEAD: Mapping[str, DeviceMark] = {
@@ -156,4 +156,6 @@ def _written(leaf: Mapping[str, Any]) -> Any:
     of = "the state, 0 to 1" if not isinstance(argument, Mapping) else f"G / ({argument['per']} {argument['unit']})"
     if "points" in leaf:
         return f"{', '.join(f'{at}: {value}' for at, value in leaf['points'])} over {of}"
-    return f"polynomial {', '.join(map(str, leaf['polynomial']))} of {of}"
+    form = next(form for form in FORMS if form in leaf)
+    limits = f", within {leaf['limits'][0]} and {leaf['limits'][1]}" if "limits" in leaf else ""
+    return f"{form} {', '.join(map(str, leaf[form]))} of {of}{limits}"
