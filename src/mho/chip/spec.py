@@ -196,7 +196,8 @@ class ChipSpec(Part):
     """All quantities of a chip. A part that is None, as only `sparse` and `lookup` may be, is not on the chip.
 
     `scaling` is the rule by which digital components published at another node are brought to `node`; None leaves them
-    as published, and the chip's notes say which those are.
+    as published, and the chip's notes say which those are. `unused` and `external_io` say what is switched off: arrays, groups
+    and tiles that a program never uses (`gated`), links off the chip while nothing crosses them (`when_used`); None: nothing is.
     """
 
     node: Length
@@ -213,11 +214,14 @@ class ChipSpec(Part):
     sparse: SparseSpec | None = None
     lookup: LookupSpec | None = None
     scaling: Annotated[Literal["none", "stillmaker"] | None, Words(SCALINGS)] = None
+    unused: Annotated[Literal["powered", "gated"] | None, Words(("powered", "gated"))] = None
+    external_io: Annotated[Literal["always", "when_used"] | None, Words(("always", "when_used"))] = None
 
-    @field_validator("scaling")
+    @field_validator("scaling", "unused", "external_io")
     @classmethod
     def _plain(cls, value: str | None) -> str | None:
-        return None if value == "none" else value
+        """Take the word that says what a chip without the key does as no word at all."""
+        return None if value in ("none", "powered", "always") else value
 
     def to_dict(self) -> dict[str, Any]:
         """Return the quantities, safe for JSON; a part that is not on the chip is left out."""

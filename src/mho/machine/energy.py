@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.changes import Wear
+from mho.machine.powered import crossing_s, powered_w
 from mho.machine.timing import Timing
 from mho.network.graph import Network
 from mho.network.layers import Input
@@ -216,7 +217,7 @@ def finished_s(program: Program, timing: Timing) -> Floats:
 
 
 def _static(program: Program, timing: Timing) -> Booked:
-    """Book leakage: what is always powered over the whole inference, banks while they hold a tensor.
+    """Book leakage: what is powered over the whole inference (`powered_w`), links and banks while they are.
 
     The inference is divided among the layers at the times at which they are finished, so that every moment is booked
     once; what comes after the last (its output leaving) is the last one's.
@@ -228,9 +229,11 @@ def _static(program: Program, timing: Timing) -> Booked:
     until = ends[order]
     until[-1:] = timing.latency_s
     lasting = np.diff(until, prepend=0.0)
-    booked: Booked = [
-        (order, component, "static", watts * lasting) for component, watts in chip.leakage_w.items() if watts
-    ]
+    always, links = powered_w(program)
+    booked: Booked = [(order, component, "static", watts * lasting) for component, watts in always.items() if watts]
+    if links:
+        crossed = crossing_s(program, timing, program.setup, len(program.instructions), until)
+        booked.append((order, "external_io", "static", links * np.diff(crossed, prepend=0.0)))
     durations = held_s(program, timing)
     watts = [sum(chip.costs.bank_leakage_w[bank] for bank in use.banks) for use in program.buffers]
     layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
@@ -241,7 +244,24 @@ def _static(program: Program, timing: Timing) -> Booked:
 
 
 def held_s(program: Program, timing: Timing) -> dict[int, float]:
-    """Return for how long the tensor of each layer that has a place in the buffer is held, in s.
+    """Return for how long the tensor of each layer that has a place in the buffer is held, in s."""
+    begins, freed = _held(program, timing)
+    return {use.layer: float(freed[use.layer] - begins[use.layer]) for use in program.buffers}
+
+
+def most_held_bytes(program: Program, timing: Timing) -> int:
+    """Return the most bytes of tensors that are held in the buffer at once."""
+    begins, freed = _held(program, timing)
+    layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
+    sizes = np.array([use.size - use.spilled for use in program.buffers], dtype=np.int64)
+    times = np.concatenate([freed[layers], begins[layers]])
+    # What is freed at a time makes room for what begins then.
+    order = np.argsort(times, kind="stable")
+    return int(np.cumsum(np.concatenate([-sizes, sizes])[order]).max(initial=0))
+
+
+def _held(program: Program, timing: Timing) -> tuple[Floats, Floats]:
+    """Return from when and until when the tensor of each layer is held, in s, shape (layers,).
 
     From when its layer starts to compute until its last reader has finished, an output until the end.
     """
@@ -257,8 +277,7 @@ def held_s(program: Program, timing: Timing) -> dict[int, float]:
     freed[read] = 0.0
     np.maximum.at(freed, read, ends[readers])
     freed[[sources(network)[name] for name in network.results]] = timing.latency_s
-    durations = np.maximum(freed - begins, 0.0)
-    return {use.layer: float(durations[use.layer]) for use in program.buffers}
+    return begins, np.maximum(freed, begins)
 
 
 @once
@@ -297,7 +316,10 @@ def account(program: Program, timing: Timing, worn: Wear) -> Account:
 
     setup = entries(0, program.setup) if program.setup else []
     inference = [*entries(program.setup, len(program.instructions)), *_static(program, timing)]
-    leaked = sum(chip.leakage_w.values()) * timing.setup_s
+    always, links = powered_w(program)
+    leaked = sum(always.values()) * timing.setup_s
+    if links and program.setup:
+        leaked += links * float(crossing_s(program, timing, 0, program.setup, np.zeros(1))[0])
     components = tuple(dict.fromkeys(component for _, component, _, _ in inference))
     lengths = [len(layers) for layers, _, _, _ in inference]
     return Account(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from mho.chip import Chip
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import CellWrites, Endurance, addressed_writes, changed_writes
-from mho.machine.energy import KINDS, Account
+from mho.machine.energy import KINDS, Account, most_held_bytes
 from mho.machine.resolution import Resolution
 from mho.machine.timing import Timing
+from mho.machine.usage import usage
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
@@ -57,6 +59,31 @@ def area_record(chip: Chip) -> dict[str, Any]:
     """Return the chip's area in m2, in all and by component."""
     area = chip.roll_up().area_m2
     return {"total": area.total, "by_component": dict(area.by_component)}
+
+
+def leakage_record(chip: Chip) -> dict[str, Any]:
+    """Return what the whole chip leaks in W, in all and by component."""
+    leakage = chip.roll_up().leakage_w
+    return {"total": leakage.total, "by_component": dict(leakage.by_component)}
+
+
+def in_use_record(program: Program, timing: Timing) -> dict[str, Any]:
+    """Return what of its chip a program uses: units of what there are, area in m2 and leakage in W by component."""
+    chip, used = program.chip, usage(program)
+    units = {
+        "tiles": (used.tiles, chip.tiles),
+        "groups": (used.groups, chip.groups),
+        "arrays": (used.arrays, chip.arrays),
+        "banks": (len(used.banks), len(chip.buffer.banks)),
+        "buffer_bytes": (most_held_bytes(program, timing), chip.buffer.capacity),
+    }
+    area, leakage = used.of("area"), used.of("leakage")
+    return {
+        **{name: count for name, (count, _) in units.items()},
+        "of": {name: whole for name, (_, whole) in units.items()},
+        "area_m2": {"total": math.fsum(area.values()), "arrays": used.arrays_m2, "by_component": dict(area)},
+        "leakage_w": {"total": math.fsum(leakage.values()), "by_component": dict(leakage)},
+    }
 
 
 def writes_record(program: Program, worn: Wear) -> dict[str, Any]:

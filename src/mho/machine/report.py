@@ -247,6 +247,8 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     "setup": lambda report: record.setup_record(report.program, report.timing, report.worn, report.account),
     "energy_j": lambda report: record.energy_record(report.account),
     "area_m2": lambda report: record.area_record(report.program.chip),
+    "leakage_w": lambda report: record.leakage_record(report.program.chip),
+    "in_use": lambda report: record.in_use_record(report.program, report.timing),
     "writes": lambda report: record.writes_record(report.program, report.worn),
     "endurance": lambda report: None if report.endurance is None else record.endurance_record(report.endurance),
     "groups": lambda report: {

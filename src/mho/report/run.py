@@ -71,7 +71,7 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
     """Return the numbers that are most asked for: what, how much, and a remark."""
     energy, groups, writes = content["energy_j"]["total"], content["groups"], content["writes"]
     latency, memory, batch = content["latency_s"], content["memory"], content["model"]["batch"]
-    arguments, area = content["bound_arguments_s"], content["area_m2"]
+    arguments, area, used = content["bound_arguments_s"], content["area_m2"], content["in_use"]
     bound = "without a lower bound"
     if report.bound_ratio is not None:
         reason = max(arguments, key=lambda name: arguments[name])
@@ -85,6 +85,11 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
         ("Throughput", f"{count(content['throughput_per_s'])}/s", f"samples, one inference of {count(batch)} after another"),
         ("Energy", quantity(energy, "J"), f"per inference; {quantity(energy / latency, 'W')} on average" if latency else ""),
         ("Area", quantity(area["total"], "m²"), f"the most of it: {parts}" if parts else ""),
+        ("Area in use", quantity(used["area_m2"]["total"], "m²"),
+         f"{count(used['tiles'])} of {count(used['of']['tiles'])} tiles; {count(used['arrays'])} arrays in them take "
+         f"{quantity(used['area_m2']['arrays'], 'm²')}"),
+        ("Leakage", quantity(content["leakage_w"]["total"], "W"),
+         f"of the whole chip; {quantity(used['leakage_w']['total'], 'W')} of what is in use"),
         ("Groups in use", percent(groups["mean_occupancy"], 1.0),
          f"on average; at most {count(groups['peak'])} of {count(groups['total'])}"),
         ("Memory busy", percent(memory["busy_fraction"], 1.0), f"of {quantity(memory['bandwidth_bytes_per_s'], 'B')}/s"),

@@ -1,0 +1,46 @@
+"""What of a chip is powered when: all of it always, but for what its file says is switched off (`unused`, `external_io`)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.machine.timing import Timing
+from mho.machine.usage import usage
+from mho.program import Program
+from mho.program.columns import columns
+
+Floats = npt.NDArray[np.float64]
+LINKS = "external_io"
+
+
+def powered_w(program: Program) -> tuple[dict[str, float], float]:
+    """Return the W that each component draws all the time, and those of links that are powered only while data cross them.
+
+    All of the chip, main memory included, banks left out; where what is unused is gated, what the program uses of it.
+    """
+    chip, always = program.chip, dict(program.chip.leakage_w)
+    if chip.spec.unused == "gated":
+        used = usage(program)
+        always = {role: chip.costs.figure(role, "leakage") * used.count(role) for role in always}
+    links = always.pop(LINKS, 0.0) if chip.spec.external_io == "when_used" else 0.0
+    return always, links
+
+
+def crossing_s(program: Program, timing: Timing, first: int, last: int, until: Floats) -> Floats:
+    """Return for how long instructions [first, last) have moved data on or off the chip until each time, in s, shape of `until`.
+
+    A write fetches its level changes as long as it lasts; times in which several move data count once.
+    """
+    table = columns(program)
+    moved = (table.moved_bytes + table.order_bytes + table.size)[first:last]
+    places = first + np.flatnonzero((moved > 0) & (timing.ends > timing.starts)[first:last])
+    places = places[np.argsort(timing.starts[places], kind="stable")]
+    # Of each stretch what no earlier one has covered.
+    ends = np.maximum.accumulate(timing.ends[places])
+    covered = np.concatenate([[-np.inf], ends])
+    starts = np.maximum(timing.starts[places], covered[:-1])
+    lasted = np.concatenate([[0.0], np.cumsum(ends - starts)])
+    begun = np.searchsorted(starts, until, side="right")
+    # Of those that have begun, at most the last is not over.
+    return np.asarray(lasted[begun] - np.maximum(covered[begun] - until, 0.0))

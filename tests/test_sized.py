@@ -1,0 +1,145 @@
+"""What of a chip is used, what is switched off, and chips sized to their networks."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.chip import Chip
+from mho.machine.powered import crossing_s
+from mho.machine.usage import usage
+from mho.network.graph import Network
+from mho.program import Program, Transfer, Write
+from mho.program.columns import columns
+from mho.strategy import registered
+from tests.strategies import GREEDY, chips, networks
+
+some = settings(max_examples=25)
+schedules = st.sampled_from(sorted(registered("schedule")))
+residencies = st.sampled_from(["auto", "never"])
+anywhere = st.one_of(chips(), st.sampled_from([Chip.load(name) for name in Chip.presets() if name != "recross"]))
+OFF = {"unused": "gated", "external_io": "when_used"}
+
+
+def compiled(network: Network, chip: Chip, schedule: str = "overlap", residency: str = "auto") -> Program:
+    return mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
+
+
+def varied(chip: Chip, **values: Any) -> Chip:
+    return chip.override(values, source="test")
+
+
+@some
+@given(networks, anywhere, schedules, residencies)
+def test_of_no_component_more_is_used_than_there_is_and_the_parts_sum(
+    network: Network, chip: Chip, schedule: str, residency: str
+) -> None:
+    content = mho.simulate(compiled(network, chip, schedule, residency)).to_dict()
+    used = content["in_use"]
+    for key in ("area_m2", "leakage_w"):
+        whole, part = content[key], used[key]
+        assert whole["by_component"].keys() == part["by_component"].keys()
+        assert all(value <= whole["by_component"][name] * (1 + 1e-12) for name, value in part["by_component"].items())
+        for sums in (whole, part):
+            assert math.fsum(sums["by_component"].values()) == pytest.approx(sums["total"], rel=1e-12)
+    assert all(0 <= used[unit] <= most for unit, most in used["of"].items())
+    assert used["arrays"] >= used["groups"] >= content["groups"]["peak"]
+    assert used["area_m2"]["arrays"] <= used["area_m2"]["total"] * (1 + 1e-12)
+
+
+@some
+@given(networks, chips(), schedules, residencies)
+def test_units_in_use_are_those_that_the_writes_name(
+    network: Network, chip: Chip, schedule: str, residency: str
+) -> None:
+    program = compiled(network, chip, schedule, residency)
+    arrays: dict[int, int] = {}
+    for write in program.instructions:
+        if isinstance(write, Write):
+            groups = [group for first, last in write.groups for group in range(first, last)]
+            blocks, (first, _) = program.mapping.located(write.blocks)
+            for number, group in enumerate(groups):
+                arrays[group] = max(arrays.get(group, 0), int(blocks.arrays[first + number]))
+    banks = {bank for use in program.buffers for bank in use.banks}
+    tiles = {group // chip.tile.groups for group in arrays} | (banks if chip.buffer.in_tiles else set())
+    used = usage(program)
+    assert (used.arrays, used.groups, used.tiles) == (sum(arrays.values()), len(arrays), len(tiles))
+    assert set(used.banks) == banks
+
+
+@some
+@given(networks, anywhere, schedules, residencies)
+def test_gates_save_what_is_not_used_and_nothing_else(
+    network: Network, chip: Chip, schedule: str, residency: str
+) -> None:
+    program = compiled(network, chip, schedule, residency)
+    gated = compiled(network, varied(chip, unused="gated"), schedule, residency)
+    assert program.instructions == gated.instructions
+    before, after = (mho.simulate(each) for each in (program, gated))
+    assert after.latency_s == before.latency_s
+    whole, used = before.field("leakage_w")["by_component"], before.field("in_use")["leakage_w"]["by_component"]
+    saved = math.fsum(whole[name] - used[name] for name in whole if name != "global_buffer") * before.latency_s
+    assert before.energy_j - after.energy_j == pytest.approx(saved, rel=1e-6, abs=1e-9 * before.energy_j)
+    assert after.energy_j <= before.energy_j * (1 + 1e-12)
+    everything = all(before.field("in_use")[unit] == most for unit, most in before.field("in_use")["of"].items())
+    assert not everything or after.energy_j == pytest.approx(before.energy_j, rel=1e-12)
+
+
+@some
+@given(networks, schedules, residencies, st.sampled_from([1, 2, 168]))
+def test_links_draw_their_power_while_data_cross_them(
+    network: Network, schedule: str, residency: str, tiles: int
+) -> None:
+    chip = varied(Chip.load("isaac"), tiles=tiles, external_io="when_used")
+    program = compiled(network, chip, schedule, residency)
+    report, watts = mho.simulate(program), chip.leakage_w["external_io"]
+    timing, table = report.timing, columns(program)
+    moving = [
+        (timing.starts[number], timing.ends[number])
+        for number in range(program.setup, len(program.instructions))
+        if isinstance(program.instructions[number], Write | Transfer) and table.moved_bytes[number] + table.size[number]
+    ]
+    edges = sorted({time for span in moving for time in span})
+    crossed = sum(
+        end - start for start, end in pairwise(edges) if any(low <= start and end <= high for low, high in moving)
+    )
+    booked = report.field("energy_j")["by_component"]["external_io"]
+    assert booked == pytest.approx(watts * crossed, rel=1e-9)
+    assert crossed <= report.latency_s * (1 + 1e-12)
+    always = mho.simulate(compiled(network, varied(chip, external_io="always"), schedule, residency))
+    assert always.field("energy_j")["by_component"]["external_io"] == pytest.approx(watts * always.latency_s, rel=1e-9)
+    setup = crossing_s(program, timing, 0, program.setup, np.zeros(1))[0] if program.setup else 0.0
+    saved = watts * (timing.setup_s - setup)
+    assert always.account.setup_j - report.account.setup_j == pytest.approx(saved, rel=1e-6, abs=1e-12)
+
+
+@some
+@given(networks, anywhere, schedules)
+def test_energies_are_the_sums_of_their_parts_where_things_are_switched_off(
+    network: Network, chip: Chip, schedule: str
+) -> None:
+    content = mho.simulate(compiled(network, varied(chip, **OFF), schedule)).to_dict()
+    energy = content["energy_j"]
+    for parts in (energy["by_component"], energy["by_kind"]):
+        assert sum(parts.values()) == pytest.approx(energy["total"], rel=1e-9)
+    assert sum(layer["energy_j"] for layer in content["layers"]) == pytest.approx(energy["total"], rel=1e-9)
+    assert all(joules >= 0 for joules in energy["by_component"].values())
+
+
+@pytest.mark.parametrize("name", Chip.presets())
+def test_the_words_for_what_chips_do_without_the_keys_change_nothing(name: str) -> None:
+    chip = Chip.load(name)
+    assert varied(chip, unused="powered", external_io="always").digest == chip.digest
+    off = varied(chip, **OFF)
+    assert off.digest != chip.digest and Chip.from_dict(off.to_dict()) == off
+    new = [note for note in off.notes if note not in chip.notes and note.startswith("assumption:")]
+    assert len(new) == 2 and all("links" in note or "gates" in note for note in new)
+    with pytest.raises(mho.errors.ChipError, match=r"unused: 'off' is not allowed; .*powered"):
+        varied(chip, unused="off")
