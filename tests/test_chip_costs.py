@@ -306,3 +306,19 @@ def test_the_vector_unit_of_isaac_is_in_each_tile() -> None:
     assert chip.vector.elements_per_s == 168 * 2e9
     half = chip.override({"tiles": 84}, source="test")
     assert half.vector.elements_per_s == 84 * 2e9
+
+
+@pytest.mark.parametrize("level", ["array", "tile", "chip"])
+def test_what_nothing_else_models_is_area_and_power_alone_and_absent_where_it_is_not_named(level: str) -> None:
+    plain = Chip.load("isaac")
+    role = f"{level}_other"
+    assert role not in plain.uses and role not in plain.describe()["components"]
+    assert not any(role in note for note in plain.notes)
+    chip = plain.override({f"components.{role}": "isaac-32nm/external_io"}, source="as much as its links")
+    links, count = plain.roll_up(), {"array": plain.arrays, "tile": plain.tiles, "chip": 1}[level]
+    for total in ("area_m2", "leakage_w", "peak_power_w"):
+        before, after = getattr(links, total), getattr(chip.roll_up(), total)
+        assert after.by_component[role] == pytest.approx(count * before.by_component["external_io"])
+        assert after.total == pytest.approx(before.total + after.by_component[role])
+    assert chip.energy_per_event == plain.energy_per_event
+    assert Chip.from_dict(chip.to_dict()) == chip != plain

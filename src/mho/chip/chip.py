@@ -110,7 +110,7 @@ class Chip(Shown):
             " ".join(description.split()),
             spec,
             MappingProxyType(provenance),
-            MappingProxyType(uses),
+            MappingProxyType({role: use for role, use in uses.items() if use.named or not ROLES[role].spare}),
             MappingProxyType(dict(raw)),
         )
         try:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mho.chip.lookup import adc_sets, shares_adcs
-from mho.chip.roles import ROLES, Level, Role, roles_of
+from mho.chip.roles import ROLES, Level, Role
 from mho.chip.scaling import ENERGIES, stillmaker
 from mho.chip.technology import Component
 from mho.errors import ChipError
@@ -52,7 +52,7 @@ class Costs:
     @cached_property
     def roles(self) -> Mapping[str, Role]:
         """The roles that components play in this chip."""
-        return roles_of(self.chip.spec)
+        return MappingProxyType({name: ROLES[name] for name in self.chip.uses})
 
     def component(self, role: str) -> Component | None:
         """Return the component that pays for a role's events."""

@@ -27,7 +27,8 @@ class Role:
 
     `events` are the machine's events that it pays for; where it `follows` an event of another role, its own happen whenever that
     does. `rate` is the events per second of one instance while the chip computes at full speed; `write_rate` while it writes
-    cells. `part` is the optional part of a chip that has the role; a role without one is in every chip.
+    cells. `part` is the optional part of a chip that has the role; a role without one is in every chip, but for one that is
+    `spare`, which is only in a chip that names it.
     """
 
     level: Level
@@ -39,6 +40,7 @@ class Role:
     write_rate: Callable[[Chip], float] = lambda chip: 0.0
     part: str | None = None
     follows: str | None = None
+    spare: bool = False
 
 
 def _one(chip: Chip) -> int:
@@ -237,6 +239,10 @@ ROLES: Registry[Role] = Registry(
             rate=_port_rate(lambda chip: chip.buffer.port_bits),
         ),
         "external_io": Role("chip", "instance", (), _one),
+        # What a paper lists and nothing else here is: area, and power that is always drawn.
+        "array_other": Role("array", "instance", (), _one, spare=True),
+        "tile_other": Role("tile", "instance", (), _one, spare=True),
+        "chip_other": Role("chip", "instance", (), _one, spare=True),
         "memory": Role("board", "byte", ("memory_byte",), _one),
     },
 )
@@ -251,7 +257,7 @@ def events() -> tuple[str, ...]:
 
 
 def roles_of(spec: ChipSpec) -> Mapping[str, Role]:
-    """Return the roles that components play in a chip: all but those of optional parts that it has not."""
+    """Return the roles that components may play in a chip: all but those of optional parts that it has not."""
     return MappingProxyType(
         {name: role for name, role in ROLES.items() if role.part is None or getattr(spec, role.part) is not None}
     )
