@@ -322,3 +322,13 @@ def test_what_nothing_else_models_is_area_and_power_alone_and_absent_where_it_is
         assert after.total == pytest.approx(before.total + after.by_component[role])
     assert chip.energy_per_event == plain.energy_per_event
     assert Chip.from_dict(chip.to_dict()) == chip != plain
+
+
+def test_puma_comes_near_its_published_totals_from_components_alone() -> None:
+    total = Chip.load("puma").roll_up()
+    # ASPLOS 2019, Table 3: 90.638 mm2 and 62.5 W. A tile is 0.479 mm2 and 373.8 mW, a matrix unit (8 arrays) 0.012 mm2.
+    assert total.area_m2.total == pytest.approx(90.638e-6, rel=0.03)
+    assert total.peak_power_w.total == pytest.approx(62.5, rel=0.05)
+    assert total.area_m2.by_level["array"] / (138 * 16) == pytest.approx(0.012e-6, rel=0.01)
+    assert total.peak_power_w.by_component["noc"] == pytest.approx(0.57063, rel=0.01)
+    assert total.area_m2.by_component["noc"] == pytest.approx(1.622e-6, rel=0.01)
