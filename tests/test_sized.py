@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,18 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
+from mho.errors import OptionError
 from mho.machine.powered import crossing_s
 from mho.machine.usage import usage
 from mho.network.graph import Network
 from mho.program import Program, Transfer, Write
 from mho.program.columns import columns
+from mho.schedule import sized
 from mho.strategy import registered
+from tests.command_line import Shell, write_onnx, write_samples
 from tests.strategies import GREEDY, chips, networks
 
-some = settings(max_examples=25)
+some = settings(max_examples=15)
 schedules = st.sampled_from(sorted(registered("schedule")))
 residencies = st.sampled_from(["auto", "never"])
 anywhere = st.one_of(chips(), st.sampled_from([Chip.load(name) for name in Chip.presets() if name != "recross"]))
@@ -143,3 +147,86 @@ def test_the_words_for_what_chips_do_without_the_keys_change_nothing(name: str) 
     assert len(new) == 2 and all("links" in note or "gates" in note for note in new)
     with pytest.raises(mho.errors.ChipError, match=r"unused: 'off' is not allowed; .*powered"):
         varied(chip, unused="off")
+
+
+@some
+@given(networks, anywhere, schedules, st.integers(1, 3))
+def test_a_chip_sized_to_a_network_is_the_smallest_that_holds_it(
+    network: Network, chip: Chip, schedule: str, copies: int
+) -> None:
+    fit = sized(network, chip, GREEDY.with_(schedule=schedule), copies=copies)
+    program = compiled(network, fit, schedule)
+    count, of_tile = copies * program.mapping.count, fit.tile.groups
+    assert count <= fit.groups and not (fit.buffer.in_tiles and any(use.spilled for use in program.buffers))
+    assert program.setup or not program.mapping.layers
+    if fit.tiles > max(1, math.ceil(count / of_tile)):
+        # It is for activations that there are so many.
+        assert fit.buffer.in_tiles and "activations" in fit.provenance["tiles"].source
+        fewer = compiled(network, varied(fit, tiles=fit.tiles - 1), schedule)
+        assert any(use.spilled for use in fewer.buffers)
+    assert fit == varied(chip, tiles=fit.tiles)
+    assert f"sized to {network.name}" in fit.provenance["tiles"].source
+    assert any(note in mho.simulate(program).notes() for note in [fit.provenance["tiles"].source])
+
+
+@some
+@given(networks, anywhere)
+def test_a_network_uses_all_tiles_of_a_chip_sized_to_it_but_the_last_partly(network: Network, chip: Chip) -> None:
+    fit = sized(network, chip, GREEDY)
+    program = compiled(network, fit)
+    used = usage(program)
+    assert used.groups == program.mapping.count
+    assert used.tiles == fit.tiles or not program.mapping.layers
+    if program.mapping.count and fit.tiles == math.ceil(program.mapping.count / fit.tile.groups):
+        assert fit.groups - used.groups < fit.tile.groups
+    larger = mho.simulate(compiled(network, varied(fit, tiles=fit.tiles + 3))).field("in_use")
+    assert larger["arrays"] == used.arrays == program.mapping.arrays
+
+
+def test_an_exploration_takes_the_rule_where_tiles_may_stand() -> None:
+    network = mho.zoo.load("resnet20")
+    found = mho.explore(network, "isaac", {"chip.tiles": ["fit", "fit:2", 168], "strategy.schedule": ["overlap"]})
+    assert [record["values"]["chip.tiles"] for record in found.records] == ["fit", "fit:2", 168]
+    for record, chip in zip(found.records, (sized(network, "isaac"), sized(network, "isaac", copies=2)), strict=False):
+        report = mho.simulate(mho.compile(network, chip, "overlap"))
+        assert record["area_m2"] == chip.roll_up().area_m2.total < found.records[2]["area_m2"]
+        assert (record["energy_j"], record["latency_s"]) == (report.energy_j, report.latency_s)
+
+
+def test_a_rule_that_is_none_is_refused() -> None:
+    network = mho.zoo.load("resnet20")
+    for word in ("fit:0", "fit:", "fit:many"):
+        with pytest.raises(OptionError, match=f"fit or fit:COPIES, such as fit:2, not '{word}'"):
+            mho.explore(network, "isaac", {"chip.tiles": [word]})
+    with pytest.raises(OptionError, match="1 copy of a network or more, not 0"):
+        sized(network, "isaac", copies=0)
+
+
+def test_commands_size_a_chip(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = (
+        "run",
+        "resnet20",
+        "--chip",
+        "isaac",
+        "--schedule",
+        "overlap",
+        "--set",
+        "external_io=when_used",
+        "--json",
+        "-",
+    )
+    content = shell(*run, "--set", "tiles=fit").json()
+    fit = sized(mho.zoo.load("resnet20"), varied(Chip.load("isaac"), external_io="when_used"))
+    assert content["chip"]["digest"] == fit.digest and content["in_use"]["of"]["tiles"] == fit.tiles
+    assert fit.provenance["tiles"].source in content["notes"]
+    ended = shell("show", "isaac", "--set", "tiles=fit")
+    assert ended.code == 2 and "--set tiles=fit: a chip is sized to a network of layers alone" in ended.err
+    write_onnx(tmp_path / "net.onnx")
+    write_samples(tmp_path / "samples.npz")
+    words = ("--data", "samples.npz", "--schedule", "overlap", "--seeds", "1", "--json")
+    found = shell("sweep", "net.onnx", *words, "--over", "chip.tiles=fit,fit:100,96", "--out", "out").json()
+    digests = [point["chip"]["digest"] for point in found["points"]]
+    assert len(set(digests)) == 3 and digests[2] == Chip.load("aras").digest
+    alone = shell("accuracy", "net.onnx", *words, "--set", "chip.tiles=fit").json()
+    assert alone["chip"]["digest"] == digests[0]

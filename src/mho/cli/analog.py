@@ -53,8 +53,10 @@ def vary_analog(analog: Analog, changes: Mapping[str, Any], option: str) -> Anal
 
 
 def vary_chip(chip: Chip, changes: Mapping[str, Any], option: str) -> Chip:
-    """Change values of the chip that `option` names, without their prefix. ChipError naming the option."""
-    return overridden(chip, changes, f"{option}, chip")
+    """Change values of the chip that `option` names, without their prefix, but for a size to a network. ChipError naming it."""
+    from mho.chip.fit import unsized
+
+    return overridden(chip, unsized(changes), f"{option}, chip")
 
 
 class Follow:

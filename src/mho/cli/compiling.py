@@ -14,8 +14,9 @@ from mho.cli.inputs import (
     SampleOptions,
     checked_seed,
     draws_weights,
-    load_chip,
     load_network,
+    overridden,
+    read_changes,
 )
 from mho.cli.options import MODEL
 from mho.cli.outputs import PROGRAM_SUFFIX, Say
@@ -117,11 +118,17 @@ def opened(
     work: Compiling, chip: str, overrides: Sequence[str] | None, count: int | None, say: Say
 ) -> tuple[Chip, Sampled, Samples | None]:
     """Load chip and model, and the samples that are executed, if any; return the chip, the network in codes, the samples."""
+    from mho.chip import Chip
+    from mho.chip.fit import unsized
+    from mho.schedule.sizing import fitted
+
     say("loading the chip")
-    loaded = load_chip(chip, overrides)
+    changes = read_changes(overrides, "tiles=48")
+    loaded = overridden(Chip.load(chip), unsized(changes), "--set")
     network = work.network(say)
     given = work.samples.executed(network, count) if work.executes else None
-    return loaded, work.coded(network, loaded, given, say), given
+    subject = work.coded(network, loaded, given, say)
+    return fitted(loaded, changes, subject, work.strategies[0]), subject, given
 
 
 def is_program(model: str) -> bool:

@@ -36,10 +36,16 @@ Machine = TypeVar("Machine", bound=Varied)
 
 
 def load_chip(name: str, overrides: Sequence[str] | None) -> Chip:
-    """Load a chip and change what --set asks for."""
+    """Load a chip and change what --set asks for. OptionError where that is a size that goes by a network."""
     from mho.chip import Chip
+    from mho.chip.fit import copies_asked
 
-    return varied(Chip.load(name), overrides, "tiles=48")
+    changes = read_changes(overrides, "tiles=48")
+    if copies_asked(changes):
+        raise OptionError(
+            f"--set tiles={changes['tiles']}: a chip is sized to a network of layers alone (mho run, verify ...); give a number"
+        )
+    return overridden(Chip.load(name), changes, "--set")
 
 
 def varied(machine: Machine, overrides: Sequence[str] | None, example: str) -> Machine:

@@ -104,6 +104,7 @@ class JudgeTask:
         import mho
         from mho.mapping import Mapper
         from mho.program.legality import violations
+        from mho.schedule.sizing import fitted
 
         if self.kept:
             program = kept_program(self.model, say)
@@ -131,8 +132,9 @@ class JudgeTask:
         def build(changes: Mapping[str, Any]) -> Program:
             of_chip, of_plan = parted(changes)
             # Another strategy may ask for other codes.
-            source = work.sampled(network, given) if of_plan else subject
-            return mho.compile(source, vary_chip(chip, of_chip, "--over"), strategy_of(of_plan))
+            source, strategy = work.sampled(network, given) if of_plan else subject, strategy_of(of_plan)
+            varied = vary_chip(chip, of_chip, "--over")
+            return mho.compile(source, fitted(varied, {**self.chip_changes, **of_chip}, source, strategy), strategy)
 
         def fits(varied: Chip, changes: Mapping[str, Any]) -> None:
             strategy = strategy_of(changes)

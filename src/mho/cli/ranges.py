@@ -31,8 +31,8 @@ def read_over(given: Sequence[str]) -> dict[str, tuple[Value, ...]]:
 def _values(key: str, text: str) -> list[Value]:
     """Read a number, a word, or a range a:b:step of which b is part where a step meets it."""
     parts = text.split(":")
-    # A choice of a strategy may be spelled with its settings: window:8:3.
-    if len(parts) == 1 or (key.startswith("strategy.") and parts[0].isidentifier()):
+    # A choice of a strategy may be spelled with its settings, window:8:3, and the size of a chip with copies, fit:2.
+    if len(parts) == 1 or (key.startswith(("strategy.", "chip.tiles")) and parts[0].isidentifier()):
         return [_number(key, text)]
     try:
         first, last, step = (Decimal(part.strip()) for part in parts)

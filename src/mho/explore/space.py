@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mho.chip import Chip
+from mho.chip.fit import unsized
 from mho.errors import MappingError, OptionError, StrategyError, choices
 from mho.explore.evaluation import evaluate
 from mho.explore.exploration import Exploration, check_values
@@ -27,6 +29,7 @@ from mho.network.graph import Network
 from mho.network.samples import Samples
 from mho.number import QuantisedNetwork, Sampled
 from mho.schedule import compile
+from mho.schedule.sizing import fitted
 from mho.strategy import Strategy
 
 PARTS = ("chip", "strategy", "analog")
@@ -133,10 +136,15 @@ class _Design:
         for key, value in point.items():
             part, _, rest = key.partition(".")
             changes[part][rest] = value
+        strategy = self.strategy.with_(changes["strategy"]) if changes["strategy"] else self.strategy
+        of_chip = unsized(changes["chip"])
+        chip = self.chip.override(of_chip, SOURCE) if of_chip else self.chip
+        with suppress(StrategyError, MappingError):  # What cannot be mapped is refused when it is compiled.
+            chip = fitted(chip, changes["chip"], self.subject, strategy)
         return _Design(
             self.subject,
-            self.chip.override(changes["chip"], SOURCE) if changes["chip"] else self.chip,
-            self.strategy.with_(changes["strategy"]) if changes["strategy"] else self.strategy,
+            chip,
+            strategy,
             self.analog.override(changes["analog"]) if changes["analog"] else self.analog,
         )
 

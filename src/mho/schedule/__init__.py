@@ -4,6 +4,7 @@ from mho.schedule import adaptive, aras, centre, coding, naive, overlap, placeme
 from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.compile import coded, compile
+from mho.schedule.sizing import sized
 from mho.schedule.stages import Schedule
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "place_tensors",
     "placement",
     "residency",
+    "sized",
 ]

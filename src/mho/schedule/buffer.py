@@ -12,9 +12,10 @@ it counts. Nothing else in a program depends on which banks they are.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mho.chip import Chip
 from mho.machine.accesses import READ, WRITE, count_accesses
@@ -201,6 +202,24 @@ def place_tensors(
     if seconds is not None and problem.cost(choice)[0]:
         choice = select_banks(problem, choice)
     return _uses(network, stored, problem, choice)
+
+
+def fewest_banks(network: Network, coded: frozenset[str], chip: Chip, least: int) -> int:
+    """Return the fewest tile buffers, but `least`, in which no stored tensor lacks room where banks are chosen greedily."""
+    stored = stored_tensors(network, coded)
+    problem = _problem(network, stored, chip, [Tensor(tensor.size, 0.0, tensor.moves) for tensor in stored])
+
+    def enough(count: int) -> bool:
+        free = (0.0,) * count
+        banks = (chip.tile.buffer_bytes,) * count
+        alike = replace(problem, banks=banks, watts=free, read_j=free, write_j=free)
+        return not any(alike.spilled(greedy_banks(alike)))
+
+    most = least
+    while not enough(most):
+        most *= 2
+    counts = range(max(least, most // 2), most)
+    return counts.start + bisect_left(counts, True, key=enough)
 
 
 def bank_problem(program: Program) -> BankProblem:
