@@ -80,8 +80,9 @@ def cells(program: Program) -> list[float]:
     steps, weights = np.zeros(program.chip.cells_per_weight), 0
     for number in writes:
         for change in deltas.write(number) if number >= program.setup else ():
-            steps += np.abs(deltas.levels(change)).sum(axis=(0, 1))
-            weights += change.new.size
+            apart = np.abs(change.added).reshape(-1, len(steps))
+            steps += apart.sum(axis=0)
+            weights += len(apart)
     return [float(each / weights) for each in steps]
 
 

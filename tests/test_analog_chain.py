@@ -299,7 +299,7 @@ def rewritten(seed: int, analog: Analog) -> list[tuple[np.ndarray, ...]]:
             block, content = mapped.blocks.block(index), fabric.held[group]
             now = content.levels, programmed(content, group, sensing)
             if group in before:
-                at = np.s_[: min(sizes[group][0], block.height), : min(sizes[group][1], block.width)]
+                at = np.s_[: min(sizes[group][0], block.height), : min(sizes[group][1], block.width) * 4]
                 found.append((before[group][0][at], now[0][at], before[group][1][at], now[1][at]))
             before[group], sizes[group] = now, (block.height, block.width)
     return found

@@ -184,9 +184,7 @@ def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, sched
     inference = [count for i, count in counts.items() if i >= program.setup]
     changed = sum(each[1] for each in inference)
     assert int(cells.sum()) == changed
-    # Place by place: (cells of a weight, groups, rows, columns) here, cells beside each other there.
-    by_place = cell_changes(program)[1].transpose(1, 2, 3, 0).reshape(cells.shape)
-    np.testing.assert_array_equal(by_place, cells)
+    np.testing.assert_array_equal(cell_changes(program)[1], cells)
     assert worn.per_cell_max == cells.max()
     assert worn.per_cell_mean == pytest.approx(changed / (chip.arrays * chip.array.rows * chip.array.columns))
     charged = sum(each[2] for each in inference) * chip.array.pulses_full_range / (2**chip.array.cell_bits - 1)

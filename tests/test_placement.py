@@ -216,7 +216,7 @@ def test_a_wrong_idea_of_what_is_overwritten_gives_wrong_outputs_or_levels(monke
     program = mho.compile(mho.number.quantise(net, inputs), hand_chip(tiles=1), GREEDY.with_(schedule="naive"))
     assert mho.verify(program, inputs).ok
     monkeypatch.setattr(
-        Deltas, "under", lambda self, group, place: np.zeros((len(place.rows), len(place.columns)), np.uint8)
+        Deltas, "under", lambda self, group, place: np.zeros((len(place.rows), len(place.lines)), np.uint8)
     )
     with pytest.raises(ProgramError, match="outside 0 to 3"):
         mho.execute(program, inputs)

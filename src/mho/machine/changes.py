@@ -1,14 +1,9 @@
-"""What writes do to cells, as counts, and how far apart the levels of two weight codes are."""
+"""What writes do to cells, as counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
-from mho.chip.coding import Coding
 from mho.shown import Shown
 
 
@@ -43,27 +38,3 @@ class Wear(Shown):
     per_cell_max: float
     per_cell_levelled: float
     exact: bool
-
-
-@lru_cache(maxsize=8)
-def level_changes(
-    coding: Coding,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8 | np.uint16]]:
-    """Return by pair of codes as shown (old x number of codes + new): cells changed, level steps, the changed cells as bits."""
-    levels = coding.table.astype(np.int64)
-    apart = np.abs(levels[:, None, :] - levels[None, :, :])
-    mask = ((apart > 0) << np.arange(coding.cells)).sum(axis=-1)
-    return (
-        (apart > 0).sum(axis=-1).astype(np.uint8).ravel(),
-        apart.sum(axis=-1).astype(np.uint8).ravel(),
-        mask.astype(np.uint8 if coding.cells <= 8 else np.uint16).ravel(),
-    )
-
-
-@lru_cache(maxsize=8)
-def steepest_changes(coding: Coding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return by pair of codes as cells show them (old x number of codes + new) the largest rise and fall among their cells."""
-    levels = coding.table.astype(np.int64)
-    rise = levels[None, :, :] - levels[:, None, :]
-    steepest = (np.maximum(change.max(axis=-1), 0).astype(np.uint8).ravel() for change in (rise, -rise))
-    return next(steepest), next(steepest)

@@ -1,4 +1,4 @@
-"""The loops over instructions in compiled code: the clock of `timing`, and the groups' last two blocks of `expected`."""
+"""Loops in compiled code: the clock of `timing`, the cells that `cells` compares, and the groups' last two blocks of `expected`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numba import njit
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
 
 FIXED, VECTOR_UNIT, FLOW = range(3)
 """What an instruction takes: a time of its own, its turn on the vector unit for a time, or bytes through the memory."""
@@ -151,6 +152,31 @@ def clock(
             gone += 1
         ends[ended[:gone]] = now
         ready_count = _released(ended[:gone], first, waiting, begins, followers, ready)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def compared(old: Bytes, new: Bytes, ends: Integers, phases: int) -> tuple[int, int, int]:
+    """Return how many cells change their level, by how many steps in all, and the steps that the slowest array takes.
+
+    `old` and `new` are levels, (rows, columns of cells), of arrays side by side, the columns of which end before `ends`. A row takes
+    the steps of its slowest cell in each phase (ARAS section III-B); with one phase, of its slowest cell.
+    """
+    changed = steps = slowest = first = 0
+    for end in ends:
+        took = 0
+        for row in range(len(new)):
+            # One row of one array at a time, so that its cells are compared many at once.
+            before, after = old[row, first:end], new[row, first:end]
+            rise = fall = np.int32(0)
+            for column in range(len(after)):
+                change = np.int32(after[column]) - np.int32(before[column])
+                rise, fall = max(rise, change), max(fall, -change)
+                changed += change != 0
+                steps += abs(change)
+            took += rise + fall if phases > 1 else max(rise, fall)
+        slowest = max(slowest, took)
+        first = end
+    return changed, steps, slowest
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

@@ -76,21 +76,21 @@ def addressed_writes(program: Program) -> CellWrites:
         # Blocks in place all cover the first row and column of their groups: no cell is addressed more often.
         taken = np.bincount(groups, minlength=chip.groups)[:, None]
     turns = taken.sum(axis=0).max() / chip.groups
-    addressed = int(table.runs["places"][writes].sum()) * program.mapping.shape.cells
+    addressed = int((table.runs["places"][writes] * table.cells[writes]).sum())
     return CellWrites(addressed / chip.cells, float(taken.max()), float(turns))
 
 
 def _taken(program: Program, groups: npt.NDArray[np.int64], writers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Count how often each place is addressed, wherever the rows and columns of blocks sit: shape (groups, places).
+    """Count how often each cell is addressed, wherever the rows and columns of blocks sit: shape (groups, cells).
 
     `writers` are the writes, in order, beside the `groups` that they write.
     """
-    shape = program.mapping.shape
-    taken = np.zeros((program.chip.groups, shape.rows, shape.columns), dtype=np.int64)
+    grid = program.mapping.grid
+    taken = np.zeros((program.chip.groups, grid.rows, grid.columns), dtype=np.int64)
     blocks = np.arange(len(writers)) - np.searchsorted(writers, writers)
     for group, writer, block in zip(groups.tolist(), writers.tolist(), blocks.tolist(), strict=True):
         place = rectangle(program, writer, block)
-        taken[group][np.ix_(place.rows, place.columns)] += 1
+        taken[group][np.ix_(place.rows, place.lines)] += 1
     return taken.reshape(program.chip.groups, -1)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import ProgramError
+from mho.mapping.grid import CellGrid
 from mho.program import Program
 from mho.program.deltas import Deltas, Rectangle
 
@@ -29,9 +30,9 @@ Origins = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """The part of a group that was ever written: levels (rows, weight columns, cells), never changed once made.
+    """The part of a group that was ever written: levels (rows, columns of cells), never changed once made.
 
-    `origin`: the instruction that programmed each cell last, one for all or (rows, weight columns, cells); -1 for cells that no
+    `origin`: the instruction that programmed each cell last, one for all or (rows, columns of cells); -1 for cells that no
     write has ever touched. `places`: where the block of each of these instructions sits.
     """
 
@@ -39,6 +40,11 @@ class Content:
     origin: int | Origins
     digest: bytes
     places: Mapping[int, Rectangle]
+
+    @property
+    def grid(self) -> CellGrid:
+        """The cells of the whole group."""
+        return next(iter(self.places.values())).grid
 
     @cached_property
     def origins(self) -> Origins:
@@ -72,9 +78,9 @@ class StoredBlock:
         return np.asarray(self.seen(self.content.levels))
 
     def seen(self, cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Take the block's part of an array of its group's cells (rows, weight columns, cells)."""
-        rectangle = cells[self.place.index]
-        return rectangle[..., list(self.place.cells)] if self.place.cells else rectangle
+        """Take the block's part of an array of its group's cells (rows, columns of cells)."""
+        weights = self.place.weights(cells)
+        return weights[..., list(self.place.cells)] if self.place.cells else weights
 
     @cached_property
     def key(self) -> tuple[object, ...]:
@@ -82,7 +88,7 @@ class StoredBlock:
         place = self.place
         sits = () if place.in_place else (place.rows.tobytes(), place.columns.tobytes())
         flips = b"" if self.inverted is None else self.inverted.tobytes()
-        return self.content.digest, len(place.rows), len(place.columns), sits, place.cells, flips
+        return self.content.digest, len(place.rows), len(place.columns), sits, place.cells, flips, place.shape
 
 
 class Fabric:
@@ -107,7 +113,7 @@ class Fabric:
     def write(self, number: int) -> None:
         """Add a write's level changes to the cells."""
         for change in self.deltas.write(number):
-            added = self.deltas.levels(change)
+            added = change.added
             before = self.held.get(change.group)
             levels, origins = self._room(before, change.place)
             index = change.place.index
@@ -118,7 +124,7 @@ class Fabric:
                 )
             levels[index] = after.astype(np.uint8)
             origin: int | Origins = number
-            if before is not None or not change.place.in_place:
+            if before is not None or not isinstance(index[0], slice):
                 # Cells that nothing has touched yet are programmed, whatever their level.
                 old = origins[index]
                 origins[index] = np.where((added != 0) | (old < 0), np.int32(number), old)
@@ -132,13 +138,12 @@ class Fabric:
 
     def _room(self, before: Content | None, place: Rectangle) -> tuple[Levels, Origins]:
         """Copy what a group holds, with room for a rectangle."""
-        rows, columns = int(place.rows.max()) + 1, int(place.columns.max()) + 1
-        cells = self.program.mapping.shape.cells
+        rows, columns = int(place.rows.max()) + 1, int(place.lines.max()) + 1
         if before is None:
-            shape = (rows, columns, cells)
+            shape = (rows, columns)
             return np.zeros(shape, dtype=np.uint8), np.full(shape, -1, dtype=np.int32)
         old = before.levels.shape
-        shape = (max(rows, old[0]), max(columns, old[1]), cells)
+        shape = (max(rows, old[0]), max(columns, old[1]))
         levels, origins = np.zeros(shape, dtype=np.uint8), np.full(shape, -1, dtype=np.int32)
         levels[: old[0], : old[1]] = before.levels
         origins[: old[0], : old[1]] = before.origins

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 
 from mho.chip import Chip
 from mho.mapping.blocks import Blocks, Run
+from mho.mapping.grid import CellGrid, grid_of
 from mho.mapping.shape import GroupShape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
@@ -83,6 +84,16 @@ class Mapping(Shown):
     weights: tuple[WeightMapping, ...]
     layers: tuple[LayerMapping, ...]
     shape: GroupShape
+
+    @cached_property
+    def shapes(self) -> tuple[GroupShape, ...]:
+        """The different shapes of groups that blocks are cut for, in the order of the weights."""
+        return tuple(dict.fromkeys(weight.blocks.shape for weight in self.weights))
+
+    @cached_property
+    def grid(self) -> CellGrid:
+        """The cells of a group that blocks may use, one that another may overwrite."""
+        return grid_of(self.shapes)
 
     @cached_property
     def by_index(self) -> dict[int, LayerMapping]:

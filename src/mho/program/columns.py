@@ -38,8 +38,9 @@ class InstructionColumns:
     kind: WRITE ... STORE; layer; copy; first_block, last_block: a run of the mapping's blocks; first_window, last_window: a run
     of windows; the last ones excluded; release; size: bytes of a transfer. Instruction i names the ranges of groups
     `ranges[range_starts[i] : range_starts[i + 1]]`, shape (ranges, 2), and waits for those of `after` likewise (`after_starts`).
-    moved_bytes: what a write fetches, level changes and index; order_bytes: its orders; index_bytes: the index that each
-    window of an activation reads. runs, late: by name, the totals over the run of blocks (`mapping.blocks.Totals`).
+    cells: those of each place of its blocks. moved_bytes: what a write fetches, level changes and index; order_bytes: its orders;
+    index_bytes: the index that each window of an activation reads. runs, late: by name, the totals over the run of blocks
+    (`mapping.blocks.Totals`).
     orders: of each write whose blocks are not all in place, its orders of rows, of columns and of cells.
     """
 
@@ -56,6 +57,7 @@ class InstructionColumns:
     ranges: Integers
     after_starts: Integers
     after: Integers
+    cells: Integers
     moved_bytes: Floats
     order_bytes: Floats
     index_bytes: Floats
@@ -145,11 +147,11 @@ def _columns(
     """Turn what was read of each instruction into arrays; `runs` are the different runs of blocks, the first of none."""
     table = np.array(rows, dtype=np.int64).reshape(len(rows), 12).T.copy()
     kind, layer, copy, first_block, last_block, first_window, last_window, release, size, run, spans, waits = table
-    totals, moved, index = _runs(program, runs)
+    totals, cells, moved, index = _runs(program, runs)
     writes, activations = kind == WRITE, kind == ACTIVATE
     order_bytes_of = np.zeros(len(rows))
     for place, order in orders.items():
-        order_bytes_of[place] = order_bytes(order, program.mapping.shape)
+        order_bytes_of[place] = order_bytes(order, program.mapping.weight_of(int(first_block[place])).blocks.shape)
     sums = totals[:, run] * (writes | activations)
     return InstructionColumns(
         kind=kind.astype(np.int8),
@@ -165,6 +167,7 @@ def _columns(
         ranges=np.array(ranges, dtype=np.int64).reshape(-1, 2),
         after_starts=np.concatenate([[0], np.cumsum(waits)]),
         after=np.array(after, dtype=np.int64),
+        cells=cells[run] * (writes | activations),
         moved_bytes=moved[run] * writes,
         order_bytes=order_bytes_of,
         index_bytes=index[run] * activations,
@@ -174,17 +177,20 @@ def _columns(
     )
 
 
-def _runs(program: Program, runs: list[Run]) -> tuple[Integers, Floats, Floats]:
-    """Return the totals of runs of blocks, shape (totals, runs), the bytes that writing each fetches, and those of its index.
+def _runs(program: Program, runs: list[Run]) -> tuple[Integers, Integers, Floats, Floats]:
+    """Return the totals of runs of blocks, shape (totals, runs), the cells of a place of each, the bytes that writing each fetches,
+    and those of its index.
 
     The first run is of no blocks, and has none of all that.
     """
     mapping, chip = program.mapping, program.chip
     totals, moved, index = np.zeros((len(TOTALS) + len(LATE), len(runs)), np.int64), [0.0], [0.0]
+    cells = np.zeros(len(runs), np.int64)
     for number, each in enumerate(runs[1:], 1):
         blocks, run = mapping.located(each)
         run_totals = blocks.totals(run)
         totals[:, number] = *_TOTALS(run_totals), *_LATE(run_totals.late)
+        cells[number] = blocks.shape.cells
         moved.append(write_bytes(blocks, run, chip))
         index.append(index_bytes(blocks, run, chip))
-    return totals, np.array(moved), np.array(index)
+    return totals, cells, np.array(moved), np.array(index)

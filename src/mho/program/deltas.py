@@ -2,9 +2,9 @@
 
 Writes carry deltas, the new level less the current one, computed offline; the chip adds them (ARAS section III-B). Here
 they are computed by following in symbols which blocks each group holds, in the program's order: no cell is kept, only
-the rectangles that were written, newest last. A block leaves the rest of its group as it was. The codes that a write finds
+the rectangles that were written, newest last. A block leaves the rest of its group as it was. The levels that a write finds
 are painted from those rectangles when they are asked for, block by block, so that a network of any size takes little
-memory. Blank cells are at level 0.
+memory. Blank cells are at level 0. Blocks of weights of different bits follow one another cell by cell.
 
 Dependencies order all writes to one group (program/legality), so that the program's order is the chip's.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,14 @@ import numpy.typing as npt
 from mho.chip.coding import Coding
 from mho.errors import ProgramError
 from mho.mapping.coding import inverted_columns, shown_codes
+from mho.mapping.grid import CellGrid
+from mho.mapping.shape import GroupShape
 from mho.program.columns import columns
 from mho.program.instructions import Orders, members
 from mho.program.program import Program
 
 Codes = npt.NDArray[np.uint8]
-Levels = npt.NDArray[np.int16]
+Levels = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.intp]
 
 
@@ -35,18 +38,29 @@ def _in_place(size: int) -> Places:
     return np.arange(size)
 
 
+def _bits(places: slice | Places) -> int:
+    """Return a set of places as the bits of a number; a slice begins at 0."""
+    if isinstance(places, slice):
+        return (1 << int(places.stop)) - 1
+    mask = np.zeros(int(places.max()) + 1, dtype=np.bool_)
+    mask[places] = True
+    return int.from_bytes(np.packbits(mask, bitorder="little").tobytes(), "little")
+
+
 @dataclass(frozen=True, eq=False)
 class Rectangle:
-    """A block of the mapping in a group.
+    """A block of the mapping in a group, cut for groups of this `shape`; `grid` are the cells of any group.
 
-    Row i of the block sits on row rows[i] of the group, column j on weight column columns[j], digit k of each weight on cell
+    Row i of the block sits on row rows[i] of the group, column j on column of places columns[j], digit k of each weight on cell
     cells[k] of its cells (empty: in place).
     """
 
     block: int
     rows: Places
     columns: Places
-    cells: tuple[int, ...] = ()
+    cells: tuple[int, ...]
+    shape: GroupShape
+    grid: CellGrid
 
     @cached_property
     def in_place(self) -> bool:
@@ -57,18 +71,28 @@ class Rectangle:
         )
 
     @cached_property
+    def lines(self) -> Places:
+        """The columns of cells of the group that it covers, weight by weight, shape (width x cells,)."""
+        return self.grid.lines(self.shape, self.columns).ravel()
+
+    @cached_property
     def index(self) -> tuple[slice, slice] | tuple[Places, Places]:
-        """Where the block's codes sit in the codes of its group."""
-        if self.in_place:
-            return slice(len(self.rows)), slice(len(self.columns))
-        return self.rows[:, None], self.columns[None, :]
+        """Where the cells of the block sit among the cells of its group, (rows, columns of cells)."""
+        height, width = len(self.rows), len(self.columns)
+        full = self.shape.per_array * self.shape.cells == self.grid.per_array
+        if self.in_place and (full or width <= self.shape.per_array):
+            return slice(height), slice(width * self.shape.cells)
+        return self.rows[:, None], self.lines[None, :]
+
+    def weights(self, cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Take the block's part of an array of its group's cells, (rows, columns of cells): shape (height, width, cells)."""
+        return cells[self.index].reshape(len(self.rows), len(self.columns), self.shape.cells)
 
     @cached_property
     def extent(self) -> tuple[int, int]:
-        """The rows and the columns that it covers, as sets of bits."""
-        if self.in_place:
-            return (1 << len(self.rows)) - 1, (1 << len(self.columns)) - 1
-        return sum(1 << int(row) for row in self.rows), sum(1 << int(column) for column in self.columns)
+        """The rows and the columns of cells that it covers, as sets of bits."""
+        rows, lines = self.index
+        return _bits(rows), _bits(lines)
 
     def hides(self, other: Rectangle) -> bool:
         """Return True if nothing can be seen of another rectangle that was written before."""
@@ -77,16 +101,21 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """What writing one block does: the codes that its place in `group` held, and those that it brings, both (height, width).
+    """What writing one block does: the levels that its cells in `group` were at, and those that it brings.
 
-    Codes are as the cells show them: the first cell the most significant digit, whatever digit it really holds, and inverted
-    columns as they are stored. What is blank shows the code whose cells are at level 0 (`Coding.base`).
+    Both are (height, width x cells): the cells of a weight side by side as they are in the array, whatever digit each holds,
+    and inverted columns as they are stored.
     """
 
     group: int
     place: Rectangle
-    old: Codes
-    new: Codes
+    old: Levels
+    new: Levels
+
+    @property
+    def added(self) -> npt.NDArray[np.int16]:
+        """The level changes themselves."""
+        return self.new.astype(np.int16) - self.old
 
 
 def _places(orders: Orders, which: int, size: int) -> Places:
@@ -96,12 +125,18 @@ def _places(orders: Orders, which: int, size: int) -> Places:
 
 
 @lru_cache(maxsize=64)
-def recoded(order: tuple[int, ...], bits: int) -> Codes:
-    """Return for each code the one that its cells show when digit k sits on cell order[k], shape (256,)."""
-    levels = Coding("offset", bits * len(order), bits).table.astype(np.int16)
-    shifts = bits * (len(order) - 1 - np.array(order))
-    codes: Codes = (levels << shifts).sum(axis=1).astype(np.uint8)
-    return codes
+def _shown(coding: Coding, order: tuple[int, ...]) -> Levels:
+    """Return the levels of each code's cells, digit k on cell order[k] (empty: in place), shape (codes, cells)."""
+    levels = np.ascontiguousarray(coding.table[:, np.argsort(order)] if order else coding.table)
+    # A row is looked up as one number where it has the size of one.
+    size = levels.shape[1]
+    return levels.view(f"u{size}") if size in (2, 4, 8) else levels
+
+
+def _levels_of(codes: Codes, coding: Coding, order: tuple[int, ...]) -> Levels:
+    """Return the levels of the cells that hold codes (height, width), shape (height, width x cells)."""
+    taken: Levels = _shown(coding, order).take(codes, axis=0)
+    return taken.view(np.uint8).reshape(len(codes), -1)
 
 
 def rectangle(program: Program, number: int, which: int) -> Rectangle:
@@ -111,16 +146,16 @@ def rectangle(program: Program, number: int, which: int) -> Rectangle:
     weight = program.mapping.weight_of(block)
     height, width = (int(side[block - weight.first]) for side in (weight.blocks.heights, weight.blocks.widths))
     rows, across, cells = table.ordered(number)
-    return Rectangle(block, _places(rows, which, height), _places(across, which, width), cells[which] if cells else ())
+    sides = _places(rows, which, height), _places(across, which, width)
+    return Rectangle(block, *sides, cells[which] if cells else (), weight.blocks.shape, program.mapping.grid)
 
 
 class Deltas:
     """Follows what the groups of a chip hold, write by write, from blank cells on.
 
     deltas = Deltas(program)
-    for change in deltas.write(number): ...      each block's codes before and after, and the write is noted
+    for change in deltas.write(number): ...      each block's levels before and after, and the write is noted
     deltas.note(number)                          only noted
-    deltas.levels(change)                        the level changes themselves
 
     Writes are given by their places in the program.
 
@@ -132,14 +167,13 @@ class Deltas:
             raise ProgramError(f"{program.network.name} was compiled from shapes alone: there are no levels to follow")
         self.program = program
         self.matrices = program.quantised.matrices
-        self.shape = program.mapping.shape
         self.rectangles: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
-        self._paper = np.zeros((self.shape.rows, self.shape.columns), dtype=np.uint8)
+        self._paper = np.zeros((program.mapping.grid.rows, program.mapping.grid.columns), dtype=np.uint8)
 
     def write(self, number: int) -> Iterator[Change]:
         """Yield the change of each block of a write, in the order of its groups, and note it."""
         for group, place in self._places(number):
-            new = self._codes(place)
+            new = self._levels(place)
             yield Change(group, place, self.under(group, place), new)
             self._put(group, place)
 
@@ -148,30 +182,25 @@ class Deltas:
         for group, place in self._places(number):
             self._put(group, place)
 
-    def under(self, group: int, place: Rectangle) -> Codes:
-        """Return the codes that a group holds where a rectangle would sit, shape (height, width)."""
+    def under(self, group: int, place: Rectangle) -> Levels:
+        """Return the levels of the cells of a group where a rectangle would sit, shape (height, width x cells)."""
         rectangles = self.rectangles[group]
-        if len(rectangles) == 1 and rectangles[0].in_place and place.in_place and rectangles[0].hides(place):
-            return self._codes(rectangles[0])[place.index]
-        return self.codes(group)[place.index].copy()
+        if len(rectangles) == 1 and isinstance(rectangles[0].index[0], slice) and rectangles[0].hides(place):
+            return self._levels(rectangles[0])[place.index]
+        return self.levels(group)[place.index].copy()
 
-    def codes(self, group: int) -> Codes:
-        """Return all codes that a group holds, shape (rows, columns), blank where nothing was written; valid
+    def levels(self, group: int) -> Levels:
+        """Return the levels of all cells of a group, shape (rows, columns of cells), 0 where nothing was written; valid
         until the next call.
         """
-        self._paper[...] = self.shape.coding.base
+        self._paper[...] = 0
         for rectangle in self.rectangles[group]:
-            self._paper[rectangle.index] = self._codes(rectangle)
+            self._paper[rectangle.index] = self._levels(rectangle)
         return self._paper
-
-    def levels(self, change: Change) -> Levels:
-        """Return the level changes of a block's cells, shape (height, width, cells per weight)."""
-        coding = self.shape.coding
-        return coding.levels(change.new).astype(np.int16) - coding.levels(change.old)
 
     def inverted(self, place: Rectangle) -> npt.NDArray[np.bool_] | None:
         """Return which columns of cells a block stores inverted, shape (width, cells); None where the coding inverts none."""
-        return inverted_columns(self._laid(place), self.shape.coding)
+        return inverted_columns(self._laid(place), place.shape.coding)
 
     def _places(self, number: int) -> Iterator[tuple[int, Rectangle]]:
         for which, group in enumerate(members(columns(self.program).ranges_of(number))):
@@ -184,6 +213,6 @@ class Deltas:
         weight = self.program.mapping.weight_of(place.block)
         return weight.blocks.laid(place.block - weight.first, self.matrices[weight.name])
 
-    def _codes(self, place: Rectangle) -> Codes:
-        codes = shown_codes(self._laid(place), self.shape.coding)
-        return recoded(place.cells, self.program.chip.array.cell_bits)[codes] if place.cells else codes
+    def _levels(self, place: Rectangle) -> Levels:
+        coding = place.shape.coding
+        return _levels_of(shown_codes(self._laid(place), coding), coding, place.cells)

@@ -114,8 +114,7 @@ class Task:
     def always_fed(self) -> bool:
         """True if the memory can feed level changes to all groups at once, as fast as the arrays allow."""
         chip = self.chip
-        shape = self.mapping.shape
-        cells = chip.groups * shape.rows * shape.columns * shape.cells
+        cells = chip.groups * self.mapping.grid.rows * self.mapping.grid.columns
         return cells * chip.write_bits_per_cell / 8 <= chip.memory.bandwidth * chip.array_write_time_s
 
     def write_rate(self, layer: LayerMapping, blocks: tuple[int, int]) -> float:

@@ -144,7 +144,7 @@ class Maker:
         else:
             conductances = programmed(block.content, block.group, sensing)
             if sensing.analog.wires is not None:
-                conductances = self._through_wires(conductances)
+                conductances = self._through_wires(conductances, block.content.grid.per_array)
             above = np.asarray(block.seen(conductances), dtype=np.float64) - sensing.below
         seen, variance = sensing.seen(above)
         weights, shift = fixed_point(seen, 0 if self.exact and sensing.pedestal == 0 else None)
@@ -162,37 +162,38 @@ class Maker:
             None if variance is None else np.ascontiguousarray(variance.transpose(2, 0, 1)),
         )
 
-    def _through_wires(self, whole: FloatArray) -> FloatArray:
-        """Return the effective conductances of a group's cells, array by array; cells that were never written are off."""
-        chip, shape, analog = self.sensing.chip, self.sensing.shape, self.sensing.analog
+    def _through_wires(self, whole: FloatArray, per_array: int) -> FloatArray:
+        """Return the effective conductances of a group's cells, (rows, columns), of arrays of `per_array` columns; cells that were
+        never written are off.
+        """
+        chip, analog = self.sensing.chip, self.sensing.analog
         wires, device = analog.wires, analog.device
         assert wires is not None
         wiring = Wiring(wires.row_ohm, wires.column_ohm, wires.drive, wires.sense)
         siemens = (device.g_on_s - device.g_off_s) / (chip.levels - 1)
         result = np.empty_like(whole)
-        rows, columns = whole.shape[:2]
-        for first in range(0, columns, shape.per_array):
-            tile = whole[:, first : first + shape.per_array]
+        rows, columns = whole.shape
+        for first in range(0, columns, per_array):
+            tile = whole[:, first : first + per_array]
             full = np.full((chip.array.rows, chip.array.columns), self.sensing.below)
-            width = tile.shape[1] * shape.cells
-            full[:rows, :width] = tile.reshape(rows, width)
+            full[:rows, : tile.shape[1]] = tile
             conductances = effective(full * siemens, wiring, wires.method) / siemens
-            result[:, first : first + shape.per_array] = conductances[:rows, :width].reshape(tile.shape)
+            result[:, first : first + per_array] = conductances[:rows, : tile.shape[1]]
         return result
 
 
 def programmed(content: Content, group: int, sensing: Sensing) -> FloatArray:
-    """Return what the cells of a group conduct as programmed, in levels, shape (rows, weight columns, cells).
+    """Return what the cells of a group conduct as programmed, in levels, shape (rows, columns of cells).
 
     Each write draws for its block, and counts for the cells that it programmed last: keyed by group and instruction, so that
     nothing depends on when or how often it is asked for. A cell that is stuck is stuck for all writes. Cells that were never
     written are off.
     """
-    shape = sensing.shape
-    faults = sensing.faults((shape.rows, shape.columns, shape.cells), (group,))
     result = np.full(content.levels.shape, sensing.below)
+    faults = sensing.faults((content.grid.rows, content.grid.columns), (group,))
     for instruction, place in content.places.items():
-        drawn = sensing.programmed(content.levels[place.index], (group, instruction), faults=faults[place.index])
+        levels, stuck = place.weights(content.levels), place.weights(faults)
+        drawn = sensing.programmed(levels, (group, instruction), faults=stuck).reshape(len(place.rows), -1)
         written = True if isinstance(content.origin, int) else content.origin[place.index] == instruction
         result[place.index] = np.where(written, drawn, result[place.index])
     return result

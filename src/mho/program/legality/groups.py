@@ -70,8 +70,8 @@ def _overlap(groups: Groups) -> bool:
 
 def _orders(facts: Facts, number: int, write: Write) -> Iterator[Violation]:
     """Check that each row, each column and each digit of a block has a place of its own."""
-    chip, offered = facts.program.chip, facts.program.mapping.shape
     blocks, (first, _) = facts.program.mapping.located(write.blocks)
+    chip, offered = facts.program.chip, blocks.shape
     rooms = {"rows": offered.rows, "columns": offered.columns, "cells": offered.cells}
     for key, room in rooms.items():
         orders = getattr(write, key)

@@ -79,12 +79,13 @@ def _steps(chip: Chip, blocks: Blocks) -> int:
 
 def _fetched_bytes(program: Program, writes: npt.NDArray[np.int64]) -> Times:
     """Work out the bytes that writes fetch: level changes, where inputs come from, and the orders of what is not in place."""
-    chip, shape, table = program.chip, program.mapping.shape, columns(program)
+    chip, table = program.chip, columns(program)
     bits = np.concatenate([_block_bits(chip, weight.blocks) for weight in program.mapping.weights] or [np.zeros(0)])
     until = np.concatenate([[0], np.cumsum(bits)])
     fetched: Times = until[table.last_block[writes]] - until[table.first_block[writes]]
-    sides = (shape.rows, shape.columns, shape.cells)
     for place, number in enumerate(writes.tolist()):
+        shape = program.mapping.weight_of(int(table.first_block[number])).blocks.shape
+        sides = (shape.rows, shape.columns, shape.cells)
         for orders, places in zip(table.orders.get(number, ()), sides, strict=False):
             fetched[place] += sum(map(len, orders)) * ceil(log2(places))
     return fetched / 8

@@ -21,8 +21,8 @@ def least_write_s(program: Program) -> dict[int, float]:
     if program.quantised is None:
         return dict.fromkeys(writes, 0.0)
     step_s = chip.array.pulse_s * chip.array.pulses_full_range / (chip.levels - 1)
-    shape = program.mapping.shape
-    cells = np.zeros((chip.groups, shape.rows, shape.columns, shape.cells), dtype=np.int16)
+    grid = program.mapping.grid
+    cells = np.zeros((chip.groups, grid.rows, grid.columns), dtype=np.int16)
     least: dict[int, float] = {}
     for inference in range(2):
         for i, write in writes.items():
@@ -36,18 +36,24 @@ def least_write_s(program: Program) -> dict[int, float]:
 
 
 def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) -> int:
-    """Set the cells of a group to a block's levels, and return the steps of its slowest array."""
-    chip, shape = program.chip, program.mapping.shape
+    """Set the cells of a group, (rows, columns of cells), to a block's levels, and return the steps of its slowest array."""
+    chip, shape = program.chip, program.mapping.weight_of(write.blocks[0] + which).blocks.shape
     levels = _levels(program, write.blocks[0] + which)
     rows = list(write.rows[which] if write.rows else ()) or list(range(levels.shape[0]))
     columns = list(write.columns[which] if write.columns else ()) or list(range(levels.shape[1]))
     digits = list(write.cells[which] if write.cells else ()) or list(range(shape.cells))
+    wide = program.mapping.grid.per_array
+    lines = [
+        column // shape.per_array * wide + column % shape.per_array * shape.cells + digit
+        for column in columns
+        for digit in digits
+    ]
     before = cells.copy()
-    cells[np.ix_(rows, columns, digits)] = levels
+    cells[np.ix_(rows, lines)] = levels.reshape(len(rows), -1)
     change = cells - before
     slowest = 0
-    for first in range(0, shape.columns, shape.per_array):
-        array = change[:, first : first + shape.per_array].reshape(chip.array.rows, -1)
+    for first in range(0, cells.shape[1], wide):
+        array = change[:, first : first + wide]
         up, down = np.maximum(array.max(axis=1), 0), np.maximum(-array.min(axis=1), 0)
         took = up + down if chip.array.write_phases == 2 else np.maximum(up, down)
         slowest = max(slowest, int(took.sum()))
