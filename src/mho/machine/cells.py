@@ -39,13 +39,15 @@ class _Cells:
         # Compiled code takes a while to import.
         from mho.machine.compiled import compared
 
-        addressed = changed = steps = slowest = 0
+        counts, slowest = np.zeros(3, dtype=np.int64), 0
         for change in self.deltas.write(number):
             old, new, ends = _by_array(change)
             differ, apart, took = compared(old, new, ends, self.phases)
-            addressed, changed, steps, slowest = addressed + new.size, changed + differ, steps + apart, max(slowest, took)
+            counts += (new.size, differ, apart)
+            slowest = max(slowest, int(took))
             if wearing:
                 self.worn[change.group][change.place.index] += change.old != change.new
+        addressed, changed, steps = counts.tolist()
         return WriteCount(addressed, changed, steps, slowest)
 
 
@@ -83,8 +85,7 @@ def cell_changes(program: Program) -> tuple[dict[int, WriteCount], npt.NDArray[n
 
 
 def overwritten(program: Program) -> WriteCount:
-    """Count what the writes of one inference in steady state change in all; which cells are worn is left out.
-    """
+    """Count what the writes of one inference in steady state change in all; which cells are worn is left out."""
     cells, writes = _Cells(program), columns(program).of(WRITE).tolist()
     for number in writes:
         cells.deltas.note(number)

@@ -155,21 +155,22 @@ def clock(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def compared(old: Bytes, new: Bytes, ends: Integers, phases: int) -> tuple[int, int, int]:
+def compared(old: Bytes, new: Bytes, ends: Integers, phases: int) -> tuple[int, int, np.int64]:
     """Return how many cells change their level, by how many steps in all, and the steps that the slowest array takes.
 
-    `old` and `new` are levels, (rows, columns of cells), of arrays side by side, the columns of which end before `ends`. A row takes
-    the steps of its slowest cell in each phase (ARAS section III-B); with one phase, of its slowest cell.
+    `old` and `new` are levels, (rows, columns of cells), of arrays side by side, whose columns end before `ends`. A row takes the
+    steps of its slowest cell in each phase (ARAS section III-B); with one phase, of its slowest cell.
     """
-    changed = steps = slowest = first = 0
+    changed = steps = 0
+    slowest = first = np.int64(0)
     for end in ends:
-        took = 0
+        took = np.int64(0)
         for row in range(len(new)):
+            rise, fall = np.int64(0), np.int64(0)
             # One row of one array at a time, so that its cells are compared many at once.
             before, after = old[row, first:end], new[row, first:end]
-            rise = fall = np.int32(0)
             for column in range(len(after)):
-                change = np.int32(after[column]) - np.int32(before[column])
+                change = np.int64(after[column]) - np.int64(before[column])
                 rise, fall = max(rise, change), max(fall, -change)
                 changed += change != 0
                 steps += abs(change)
