@@ -155,18 +155,17 @@ def clock(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def compared(old: Bytes, new: Bytes, ends: Integers, phases: int) -> tuple[int, int, np.int64]:
+def compared(old: Bytes, new: Bytes, ends: Integers, phases: int) -> tuple[np.int64, np.int64, np.int64]:
     """Return how many cells change their level, by how many steps in all, and the steps that the slowest array takes.
 
     `old` and `new` are levels, (rows, columns of cells), of arrays side by side, whose columns end before `ends`. A row takes the
     steps of its slowest cell in each phase (ARAS section III-B); with one phase, of its slowest cell.
     """
-    changed = steps = 0
-    slowest = first = np.int64(0)
+    changed = steps = slowest = first = np.int64(0)
     for end in ends:
         took = np.int64(0)
         for row in range(len(new)):
-            rise, fall = np.int64(0), np.int64(0)
+            rise = fall = np.int64(0)
             # One row of one array at a time, so that its cells are compared many at once.
             before, after = old[row, first:end], new[row, first:end]
             for column in range(len(after)):
