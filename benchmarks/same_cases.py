@@ -70,6 +70,7 @@ DIRECT = {
     "trace-made-up": f"{MADE_UP} {JSON}",
     "study-aras": "study aras --quick --out study",
     "study-recross": "study recross --quick --out study",
+    "study-silicon": "study silicon --quick --out study",
     "study-sme": "study sme --quick --out study",
 }
 

@@ -1,11 +1,19 @@
-"""The study of silicon: the prediction of NeuRRAM follows from one row and its assumptions, and was frozen."""
+"""mho study silicon: what it states holds together, and is what the documentation shows; NeuRRAM's prediction was frozen."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
 
+import jsonschema
 import pytest
 
+import mho
+from benchmarks import study as pages
+from mho import studies
+from mho.studies.silicon.chips import WIDER, peak
 from mho.studies.silicon.neurram import Figures, Phase, content, halves, phases, predict
 
 PREDICTION = content()["prediction"]
@@ -44,3 +52,51 @@ def test_more_phases_take_the_sum_of_their_times_and_parts():
         first.input + second.input,
     )
     assert asdict(both) == pytest.approx(asdict(summed))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> studies.Study:
+    return studies.run("silicon", tmp_path_factory.mktemp("silicon") / "made")
+
+
+@pytest.fixture(scope="module")
+def published() -> studies.Study:
+    """The study that the documentation shows."""
+    return pages.kept("silicon")
+
+
+def test_the_published_study_is_this_versions(made: studies.Study, published: studies.Study) -> None:
+    schema = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(made.to_dict(), schema)
+    assert made.to_dict() == published.to_dict(), "run python -m benchmarks.study --only silicon"
+
+
+def test_the_page_and_its_plots_are_what_the_json_gives(published: studies.Study) -> None:
+    texts = pages.rendered(published)
+    for path, text in texts.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python -m benchmarks.study --render"
+    drawn = set((pages.DOCS / "images").glob("study-silicon-*.svg"))
+    assert drawn == set(texts) - {pages.DOCS / "study-silicon.md"}
+
+
+def test_what_is_not_held_against_silicon_says_so_and_what_was_given_is_not_counted(made: studies.Study) -> None:
+    for row in made.rows:
+        if row.id.startswith("neurram/") and row.paper is None and not row.id.split("/")[1].endswith(("free", "whole")):
+            assert row.note == "Frozen on 2026-11-30, not yet held against silicon."
+    held = [row for row in made.rows if row.ratio is not None and not row.note.startswith("Given")]
+    assert made.by_id["summary/compared/all"].ours == len(held)
+    assert made.by_id["summary/within/all"].ours == sum(not row.differs for row in held)
+    assert made.by_id["summary/open/all"].ours == 5 * len(PREDICTION)
+    furthest = max(max(row.ratio, 1 / row.ratio) for row in held if row.ratio)
+    assert made.by_id["summary/furthest/all"].ours == furthest
+
+
+def test_the_peak_of_isaac_is_that_of_its_paper() -> None:
+    chip = mho.Chip.load("isaac")
+    # 168 tiles of 12 units of 8 arrays: 128 x 16 products of 16 bits each in 16 steps of 100.8 ns (100 in the paper).
+    assert peak(chip) / WIDER == pytest.approx(2 * 168 * 12 * 8 * 128 * 16 / (16 * 100.78125e-9))
+
+
+def test_a_folder_gets_the_page(tmp_path: Path) -> None:
+    studies.run("silicon", tmp_path, quick=True)
+    assert "Frozen on" in (tmp_path / "study.html").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ An input of sign and magnitude takes 2^(n-1) - 1 integrations (one where there i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -86,3 +86,25 @@ def predict(phases: tuple[Phase, ...], opening: float = OPENING) -> Figures:
 def phases(output_bits: int, input_bits: int, count: int) -> tuple[Phase, ...]:
     """Return the phases of a precision: one, or the two halves, whose outputs together have `output_bits`."""
     return (Phase(input_bits, output_bits),) if count == 1 else halves(input_bits)
+
+
+def named(row: Mapping[str, Any]) -> str:
+    """Say which precision a row of the prediction is of."""
+    return f"{row['output_bits']} out, {row['input_bits']} in" + (", two phases" if row["phases"] == 2 else "")
+
+
+def frozen() -> dict[str, Figures]:
+    """Return the measured row and the frozen ones by precision."""
+    rows = {named({**content()["measured"]["phase"], "phases": 1}): Figures(**content()["measured"]["figures"])}
+    return rows | {
+        named(row): Figures(*(row[field.name] for field in fields(Figures))) for row in content()["prediction"]
+    }
+
+
+def ranges() -> dict[str, tuple[Figures, Figures]]:
+    """Return by precision what the prediction would be if the opening cycles took no time, and if they were two whole ones."""
+    found: dict[str, tuple[Figures, Figures]] = {}
+    for row in content()["prediction"]:
+        taken = phases(row["output_bits"], row["input_bits"], row["phases"])
+        found[named(row)] = predict(taken, 0.0), predict(taken, 2.0)
+    return found
