@@ -16,9 +16,10 @@ from mho.chip import Chip
 from mho.mapping import Mapper
 from mho.mapping.embedding import BundleBlocks, Layout
 from mho.mapping.embedding.seats import Seats
-from mho.mapping.shape import GroupShape, weights_shape
+from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
+from mho.number.bits import LayerBits
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from tests.lookup_oracle import chip_of
 from tests.strategies import GREEDY
@@ -64,15 +65,12 @@ class Bundled(Mapper):
 
     name: ClassVar[str] = "bundled"
 
-    def group(self, chip: Chip) -> GroupShape:
-        return weights_shape(chip)
-
-    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> BundleBlocks:
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> BundleBlocks:
         assert layer.groups == 1
         high = chip.array.rows
         groups = -(-layer.rows // high) + 1
         places = np.random.default_rng(layer.rows).permutation(groups * high)[: layer.rows] // high
-        return BundleBlocks(Layout.of(places, high, "drawn"), layer.columns, self.group(chip))
+        return BundleBlocks(Layout.of(places, high, "drawn"), layer.columns, weights_shape(chip, bits.weights))
 
 
 @settings(max_examples=10)

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import DenseBlocks, Drive, GroupShape, Mapper
+from mho.mapping import DenseBlocks, Drive, Mapper
 from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number import QuantisedMatrix, QuantisedNetwork
+from mho.number.bits import LayerBits
 
 
 class MirroredBlocks(DenseBlocks):
@@ -38,10 +39,8 @@ class MirroredBlocks(DenseBlocks):
 class Mirrored(Mapper):
     """Whole weights side by side, the last row first."""
 
-    def group(self, chip: Chip) -> GroupShape:
-        """Return a group with a weight in each place."""
-        return weights_shape(chip)
-
-    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> MirroredBlocks:
+    def cut(
+        self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits
+    ) -> MirroredBlocks:
         """Return the blocks of a layer."""
-        return MirroredBlocks(layer.groups, layer.rows, layer.columns, self.group(chip))
+        return MirroredBlocks(layer.groups, layer.rows, layer.columns, weights_shape(chip, bits.weights))

@@ -270,7 +270,8 @@ class Dimension(Mark):
         if self.words and isinstance(raw, dict) and isinstance(raw.get("value"), str) and "unit" not in raw:
             return None, document.word(key, raw, self.words)[1]
         number, provenance = document.quantity(key, raw, self.name)
-        value = document.whole(key, number, self.unit) if field.annotation is int else number
+        kinds = (field.annotation, *get_args(field.annotation))
+        value = document.whole(key, number, self.unit) if int in kinds else number
         check_limits(document, key, value, field)
         return value, provenance
 

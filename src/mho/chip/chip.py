@@ -17,6 +17,7 @@ from mho.chip.costs import Costs
 from mho.chip.describe import assumptions, definition, describe, digest, frames
 from mho.chip.parts import Buffer, Use, Vector, read_uses
 from mho.chip.reader import INPUT_BITS, WEIGHT_BITS, read_spec
+from mho.chip.readout import Readout
 from mho.chip.roles import ROLES, roles_of
 from mho.chip.rollup import RollUp, roll_up
 from mho.chip.spec import ArraySpec, ChipSpec, GroupSpec, LookupSpec, MemorySpec, SparseSpec, TileSpec
@@ -260,8 +261,12 @@ class Chip(Shown):
 
     @cached_property
     def coding(self) -> Coding:
-        """How the cells of a weight hold it."""
-        return Coding(self.array.coding, self.weight_bits, self.array.cell_bits)
+        """How the cells of a weight of all bits hold it."""
+        return self.coding_of(self.weight_bits)
+
+    def coding_of(self, bits: int) -> Coding:
+        """Return how the cells of a weight of so many bits hold it."""
+        return Coding(self.array.coding, bits, self.array.cell_bits)
 
     @cached_property
     def cells_per_weight(self) -> int:
@@ -280,8 +285,8 @@ class Chip(Shown):
 
     @cached_property
     def steps_per_window(self) -> int:
-        """Input-bit steps of one window."""
-        return -(-self.input_bits // self.array.dac_bits)
+        """Input steps of one window through a full array."""
+        return self.readout.all_steps
 
     @property
     def unit_columns(self) -> int:
@@ -295,8 +300,12 @@ class Chip(Shown):
 
     @property
     def partial_sum_bytes(self) -> int:
-        """Bytes that hold any sum of one array: input bits + weight bits + log2(rows), a sign of the weight included."""
-        return math.ceil((self.input_bits + self.weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
+        """Bytes that hold any sum of one array, of inputs and weights of all bits."""
+        return self.sum_bytes(self.input_bits, self.weight_bits)
+
+    def sum_bytes(self, input_bits: int, weight_bits: int) -> int:
+        """Return the bytes that hold any sum of one array: input bits + weight bits + log2(rows), a sign of the weight included."""
+        return math.ceil((input_bits + weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
 
     @property
     def index_bytes(self) -> int:
@@ -308,15 +317,25 @@ class Chip(Shown):
         return -(-self.sparse.turns * bits // 8)
 
     @cached_property
+    def readout(self) -> Readout:
+        """How a full array is read for inputs that are not negative, by conversions of all bits."""
+        turns = -(-self.array.rows // self.rows_at_once)
+        return Readout(self, self.input_bits, self.array.adc_bits, self.conversions_per_step, turns=turns)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of an array that are driven together at most."""
+        return min(self.array.rows, self.array.rows_parallel or self.array.rows)
+
+    @cached_property
     def step_time_s(self) -> float:
-        """Time of one input-bit step: ceil(conversions / ADCs) ADC periods and the array's overhead (ARAS, Table II)."""
-        conversions = -(-self.conversions_per_step // self.array.adcs)
-        return float(conversions * exact(self.array.adc_period_s) + exact(self.array.step_overhead_s))
+        """Time of one input step: ceil(conversions / ADCs) ADC periods and the array's overhead (ARAS, Table II)."""
+        return self.readout.step_s
 
     @cached_property
     def window_time_s(self) -> float:
-        """Time of one window on one copy of a layer: all input-bit steps (ARAS: 8 x 12 = 96 cycles)."""
-        return float(self.steps_per_window * exact(self.step_time_s))
+        """Time of one window on one copy of a layer: all input steps (ARAS: 8 x 12 = 96 cycles)."""
+        return self.readout.window_s
 
     @property
     def pulses_per_level(self) -> float:

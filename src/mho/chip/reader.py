@@ -43,6 +43,21 @@ def _check_array(document: Document, array: ArraySpec) -> None:
             f"{array.pulses_full_range} pulses cannot tell {2**array.cell_bits} levels apart; "
             f"at least {2**array.cell_bits - 1}",
         ),
+        (
+            "rows_parallel",
+            (array.rows_parallel or 1) > array.rows,
+            f"{array.rows_parallel} rows cannot be driven together, for an array has {array.rows}",
+        ),
+        (
+            "integrated_bits",
+            (array.integrated_bits or 8) < array.dac_bits,
+            f"a step integrates the {array.dac_bits} bits of a pulse at least, not {array.integrated_bits}",
+        ),
+        (
+            "drive",
+            array.drive == "unary" and array.dac_bits > 1,
+            "pulses that are all alike are of 1 bit (array.dac_bits)",
+        ),
     ):
         if wrong:
             raise document.fail(f"array.{key}", text)

@@ -5,7 +5,7 @@ Each field carries a mark, so that one walk over the models reads a file (`mho.q
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator
@@ -79,8 +79,20 @@ ElementRate = Annotated[float | None, Dimension("elements", ("ideal",)), Field(g
 MacRate = Annotated[float | None, Dimension("macs", ("ideal",)), Field(gt=0, allow_inf_nan=False)]
 
 
+InputCoding = Literal["offset", "two_passes", "twos_complement", "signed"]
+INPUT_CODINGS: tuple[InputCoding, ...] = get_args(InputCoding)
+
+
 class ArraySpec(Part):
-    """One crossbar with its drivers, sample-holds, ADCs and shift-adders."""
+    """One crossbar with its drivers, sample-holds, ADCs and shift-adders.
+
+    What a file need not name: `rows_parallel`, rows that are driven together at most (all); `convert`, whether all columns are
+    converted or those in use (all); `adc_modes`, whether conversions always take all bits or as many as a layer asks for
+    (fixed); `adc_kind`, what a conversion of fewer bits takes, fewer of the steps of a successive approximation or of a ramp (sar);
+    `input_coding`, how inputs are driven that may be negative (offset); `integrated_bits`, input bits whose charge is summed
+    before one conversion (as many as the DAC has); `drive`, pulses that count as the DAC's bits do, or all alike (binary). See
+    `mho.chip.readout`.
+    """
 
     rows: Rows
     columns: Columns
@@ -94,6 +106,13 @@ class ArraySpec(Part):
     write_phases: Phases
     pulses_full_range: Pulses
     pulse_s: Duration
+    rows_parallel: Annotated[int | None, Dimension("rows"), Field(ge=1, le=65536)] = None
+    convert: Annotated[Literal["all", "used"] | None, Words(("all", "used"))] = None
+    adc_modes: Annotated[Literal["fixed", "every"] | None, Words(("fixed", "every"))] = None
+    adc_kind: Annotated[Literal["sar", "ramp"] | None, Words(("sar", "ramp"))] = None
+    input_coding: Annotated[InputCoding | None, Words(INPUT_CODINGS)] = None
+    integrated_bits: Annotated[int | None, Dimension("bits"), Field(ge=1, le=8)] = None
+    drive: Annotated[Literal["binary", "unary"] | None, Words(("binary", "unary"))] = None
 
 
 class GroupSpec(Part):
@@ -224,10 +243,13 @@ class ChipSpec(Part):
         return None if value in ("none", "powered", "always") else value
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the quantities, safe for JSON; a part that is not on the chip is left out."""
-        absent = {
-            key
-            for key, field in type(self).model_fields.items()
-            if not field.is_required() and getattr(self, key) is None
-        }
-        return self.model_dump(mode="json", exclude=absent)
+        """Return the quantities, safe for JSON; a part that is not on the chip, and a key that is not named, is left out."""
+        absent: dict[str, Any] = dict.fromkeys(_unnamed(self), True)
+        return self.model_dump(mode="json", exclude={**absent, "array": set(_unnamed(self.array))})
+
+
+def _unnamed(part: Part) -> Iterator[str]:
+    """Yield the keys that a file need not name and does not."""
+    for key, field in type(part).model_fields.items():
+        if not field.is_required() and getattr(part, key) is None:
+            yield key

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import AnalogError
+from mho.machine.analog.driven import driven
 from mho.machine.analog.products import Job, Products
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.functional import Executor
@@ -29,14 +30,14 @@ def converted_sums(
     products: Products, mapped: LayerMapping, job: Job, x: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield, input step by input step, the slice and the sums (windows, columns) that ADCs convert; x as for `Products.sums`."""
-    mask, columns = np.uint8(2**products.dac_bits - 1), products.maker.columns(job.stored)
-    for drive in mapped.blocks.drives(job.block, x[:, :, slice(*job.windows)]):
-        converted = columns if drive.turn.columns is None else columns.only(drive.turn.columns)
-        for inputs, bits in zip(drive.inputs, (products.input_bits, drive.turn.late), strict=False):
-            for step in range(-(-bits // products.dac_bits)):
-                digits = ((inputs >> np.uint8(step * products.dac_bits)) & mask).astype(np.float64)
-                for k, weights in enumerate(converted.weights):
-                    yield k, np.ldexp(digits @ weights.astype(np.float64), -columns.shift)
+    columns, served = products.maker(mapped).columns(job.stored), x[:, :, slice(*job.windows)]
+    for part in driven(mapped.blocks, job.block, mapped.readout, served, products.zero(mapped)):
+        only = columns if part.columns is None else columns.only(part.columns)
+        converted = only.rows_of(part.rows, part.mirrored)
+        for first in range(0, part.bits, part.step_bits):
+            digits = ((part.inputs >> np.uint8(first)) & np.uint8(2**part.step_bits - 1)).astype(np.float64)
+            for k, weights in enumerate(converted.weights):
+                yield k, np.ldexp(digits @ weights.astype(np.float64), -columns.shift)
 
 
 class _Watching(Products):
@@ -49,14 +50,13 @@ class _Watching(Products):
 
     def watch(self, mapped: LayerMapping, jobs: Sequence[Job], x: npt.NDArray[np.uint8]) -> None:
         """Count the magnitudes of a layer's sums, slice by slice; x as for `sums`."""
-        chip = self.program.chip
-        digit = 2**self.dac_bits - 1
-        name = mapped.name
+        chip, name, sensing = self.program.chip, mapped.name, self.maker(mapped).sensing
+        digit = mapped.readout.highest
         # No column gives more than its rows driven highest through cells a little above their highest level.
-        highest = 2.0 * (chip.levels - 1 + self.maker.sensing.pedestal)
+        highest = 2.0 * (chip.levels - 1 + sensing.pedestal)
         width = self.width.setdefault(name, chip.array.rows * digit * highest / BINS)
         if not self.seen[name]:
-            self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(self.maker.sensing.slices)]
+            self.seen[name] = [np.zeros(BINS, dtype=np.int64) for _ in range(sensing.slices)]
         for job in jobs:
             for k, sums in converted_sums(self, mapped, job, x):
                 places = np.minimum(np.ceil(np.abs(sums) / width).astype(np.int64), BINS - 1)

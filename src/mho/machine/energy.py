@@ -6,7 +6,10 @@ bring them), `memory` (main memory), `static` (leakage over the time that things
 
 Counting rules, for one window through a run of blocks with s input-bit steps:
 - rows are driven in each array that uses them; every used array is read, and of it the used columns only are sampled,
-  converted and shift-added, each step, and its unit column where it has one; a pair of columns is converted once;
+  converted and shift-added, each step, and its unit column where it has one; a pair of columns is converted once, by a
+  conversion that takes its share of a whole one's energy where it resolves fewer bits;
+- rows that are not driven together take turns: columns are sampled and converted in each, while all turns together drive and
+  read the array once; steps of several pulses drive and read it once a pulse;
 - inputs: those that blocks of the run share are read from the global buffer once; each group gets its rows over the network
   on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers;
 - blocks of digits: each window reads their index once, and shifts the inputs of shifted rows; rows are driven, and columns
@@ -124,34 +127,53 @@ def _beyond(program: Program, activations: Integers) -> Integers:
 
 def _activations(program: Program, activations: Integers) -> dict[str, Floats]:
     """Count the events of windows through written blocks, by event, for each of these activations."""
-    chip, shape, table = program.chip, program.mapping.shape, columns(program)
+    chip, table = program.chip, columns(program)
     runs = {name: counts[activations] for name, counts in table.runs.items()}
     late = {name: counts[activations] for name, counts in table.late.items()}
     beyond = _beyond(program, activations)
-    base = chip.steps_per_window
+    read = _readings(program)[:, table.layer[activations]]
+    steps, pulses, passes, cells, share, sum_bytes, input_bytes = read
     # Of one window: what happens in the steps of a plain input, and in those by which shifted inputs prolong it.
-    arrays = (runs["arrays"] + beyond[0]) * base + late["arrays"] + beyond[2]
-    drives = (runs["drives"] + beyond[1]) * base + late["drives"] + beyond[3]
+    arrays = (runs["arrays"] + beyond[0]) * pulses + (late["arrays"] + beyond[2]) * passes
+    drives = (runs["drives"] + beyond[1]) * pulses + (late["drives"] + beyond[3]) * passes
     # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
-    sampled = (runs["columns"] * base + late["columns"]) * shape.cells + arrays * chip.unit_columns
-    converted = sampled // 2 if shape.coding.pairs else sampled
+    units = (runs["readings"] + beyond[0]) * steps + (late["arrays"] + beyond[2]) * passes
+    sampled = (runs["columns"] * steps + late["columns"] * passes) * cells + units * chip.unit_columns
+    converted = sampled / 2 if chip.coding.pairs else sampled
     index = table.index_bytes[activations]
     windows = table.windows[activations]
     counts = {
         "dac_drive": drives,
         "array_read": arrays,
         "sample_hold": sampled,
-        "adc_conversion": converted,
+        "adc_conversion": converted * share,
         "shift_add": converted,
-        "tile_buffer_byte": 2 * runs["rows"],
-        "input_register_byte": runs["drives"] + beyond[1],
-        "noc_byte": runs["rows"] + runs["sums"] * chip.partial_sum_bytes,
-        "output_register_byte": (runs["sums"] * base + late["sums"]) * chip.partial_sum_bytes,
+        "tile_buffer_byte": 2 * runs["rows"] * input_bytes,
+        "input_register_byte": (runs["drives"] + beyond[1]) * input_bytes,
+        "noc_byte": runs["rows"] * input_bytes + runs["sums"] * sum_bytes,
+        "output_register_byte": (runs["updates"] * steps + late["sums"] * passes) * sum_bytes,
         "accumulate": runs["sums"],
         "index_byte": index,
         "row_shift": runs["shifted"] * (index > 0),
     }
     return {event: (count * windows).astype(np.float64) for event, count in counts.items()}
+
+
+@once
+def _readings(program: Program) -> Floats:
+    """Return, for each layer of the network, what reading its blocks for one input vector asks for, shape (7, layers).
+
+    Input steps and pulses of a turn, passes, cells of a place, the share of a whole conversion that one takes, the bytes of a
+    partial sum, and those of an input.
+    """
+    table = np.zeros((7, len(program.network.layers)))
+    for layer in program.mapping.layers:
+        readout, bits, coding = layer.readout, layer.bits, layer.blocks.shape.coding
+        table[:, layer.index] = (
+            readout.steps, readout.pulses, len(readout.passes), coding.cells, float(readout.share),
+            program.chip.sum_bytes(bits.inputs, bits.weights), bits.inputs / 8,
+        )  # fmt: skip
+    return table
 
 
 def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:

@@ -80,7 +80,7 @@ class Watch:
 
     def __call__(self, mapped: LayerMapping, jobs: Sequence[Job], x: npt.NDArray[np.uint8]) -> None:
         """Look at the conversions of a layer's windows, x (matrices, runs, windows, K)."""
-        convert = self.own.converter(mapped.name)
+        convert = self.own.converter(mapped)
         assert convert.high is not None
         chosen = np.unique(np.linspace(0, mapped.windows - 1, min(WINDOWS, mapped.windows)).astype(np.int64))
         for job in jobs:

@@ -17,6 +17,7 @@ from typing import Any
 from mho.machine.analog.converter import adc_bits, whole_sums
 from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
+from mho.mapping.shape import weights_shape
 from mho.program import Program
 
 
@@ -25,7 +26,8 @@ class LayerSum:
     """The largest column sum of a layer, in level x input steps, and the bits of an ADC that resolves it.
 
     `rows`: the most rows that are driven at once. `largest` and `bits`: by mapping and coding alone; `largest_held` and
-    `bits_held`: of the levels that the weights bring, None where they are not known.
+    `bits_held`: of the levels that the weights bring, None where they are not known. `own`: the bits of this layer's conversions,
+    None where they are those of all.
     """
 
     name: str
@@ -34,6 +36,7 @@ class LayerSum:
     bits: int
     largest_held: int | None = None
     bits_held: int | None = None
+    own: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,18 @@ class Resolution:
     @classmethod
     def from_records(cls, bits: int | None, records: Sequence[Mapping[str, Any]]) -> Resolution:
         """Rebuild it from the bits of the ADCs and a record a layer, see `record`, with the layer's name."""
-        return cls(bits, tuple(LayerSum(each["name"], *(each[key] for key in SUMS)) for each in records))
+        return cls(
+            bits, tuple(LayerSum(each["name"], *map(each.__getitem__, SUMS), own=each.get(OWN)) for each in records)
+        )
+
+    def has(self, layer: LayerSum) -> int | None:
+        """Return the bits of a layer's conversions, None for ideal ones."""
+        return layer.own or self.bits
 
     @property
     def short(self) -> tuple[LayerSum, ...]:
         """The layers whose largest sum needs more bits than the ADCs have."""
-        return () if self.bits is None else tuple(layer for layer in self.layers if layer.bits > self.bits)
+        return tuple(layer for layer in self.layers if (bits := self.has(layer)) is not None and layer.bits > bits)
 
     @property
     def resolved(self) -> int:
@@ -73,7 +82,8 @@ class Resolution:
         """Count the layers that ADCs with a range set for the weights would resolve; None where these are not known."""
         if any(layer.bits_held is None for layer in self.layers):
             return None
-        return sum(self.bits is None or layer.bits_held <= self.bits for layer in self.layers if layer.bits_held)
+        known = [(self.has(layer), layer.bits_held) for layer in self.layers if layer.bits_held]
+        return sum(bits is None or held <= bits for bits, held in known)
 
     @property
     def condition(self) -> str:
@@ -89,7 +99,9 @@ class Resolution:
         """Say in a line what the converters have, what they resolve, and what the worst layer needs."""
         worst, count = self.worst, len(self.layers)
         plural = "s" * (count != 1)
-        name = "ideal" if self.bits is None else f"{self.bits}-bit"
+        bits = [bits for layer in self.layers if (bits := self.has(layer)) is not None]
+        bits = bits or ([] if self.bits is None else [self.bits])
+        name = "-to-".join(map(str, sorted({min(bits), max(bits)}))) + "-bit" if bits else "ideal"
         if worst is None:
             return f"{name} converters; no layer sits on crossbars"
         needs = f"{worst.bits} bits in {worst.name!r}: sums up to {worst.largest} in {worst.rows} rows"
@@ -124,11 +136,14 @@ SUMS = {
     "adc_bits_held": "bits_held",
 }
 """The keys of a record of a layer's sums, and what each holds of a `LayerSum`."""
+OWN = "adc_bits"
+"""The key of the bits of conversions in a layer where they are its own."""
 
 
 def record(layer: LayerSum) -> Mapping[str, int | None]:
     """Return what is known of a layer's sums, as its record in a report holds it."""
-    return {key: getattr(layer, name) for key, name in SUMS.items()}
+    own = {} if layer.own is None else {OWN: layer.own}
+    return {key: getattr(layer, name) for key, name in SUMS.items()} | own
 
 
 def resolution(program: Program, analog: Analog | None = None) -> Resolution:
@@ -138,13 +153,15 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
 
     `analog` says how many bits the ADCs have; None: as many as the chip file says.
     """
-    coding, drive = program.mapping.shape.coding, 2**program.chip.array.dac_bits - 1
+    chip, analog = program.chip, analog or Analog()
     layers = []
-    for name, column, levels in program.column_levels:
-        largest, largest_held = column.levels * drive, None if levels is None else levels * drive
-        by_weights = (None, None) if largest_held is None else (largest_held, coding.adc_bits(largest_held))
-        layers.append(LayerSum(name, column.rows, largest, coding.adc_bits(largest), *by_weights))
-    return Resolution(adc_bits(analog or Analog(), program.chip), tuple(layers))
+    for layer, column, levels in program.column_levels:
+        read, coding = layer.readout, layer.blocks.shape.coding
+        held = (None, None) if levels is None else (levels * read.highest, read.bits_for(coding, levels))
+        own = read.adc_bits if analog.adc.bits == "chip" and read.adc_bits != chip.array.adc_bits else None
+        needed = read.bits_for(coding, column.levels)
+        layers.append(LayerSum(layer.name, column.rows, column.levels * read.highest, needed, *held, own))
+    return Resolution(adc_bits(analog, chip), tuple(layers))
 
 
 def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool:
@@ -153,7 +170,7 @@ def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool
     So it is where cells hold whole levels for sure, ADCs have no errors, and these are ideal or resolve every sum at full range.
     """
     adc, bits = analog.adc, adc_bits(analog, program.chip)
-    if not whole_sums(Sensing(program.chip, program.mapping.shape, analog)) or adc.gain_error or adc.offset_error:
+    if not whole_sums(Sensing(program.chip, weights_shape(program.chip), analog)) or adc.gain_error or adc.offset_error:
         return False
     if bits is None:
         return True

@@ -6,11 +6,13 @@ from mho.mapping.dense import Dense, DenseBlocks
 from mho.mapping.digits import DigitBlocks, Digits
 from mho.mapping.mapper import Mapper, Packed, map_network
 from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping
+from mho.mapping.reading import Conversion
 from mho.mapping.shape import GroupShape
 from mho.mapping.squeezed import Squeezed
 
 __all__ = [
     "Blocks",
+    "Conversion",
     "Dense",
     "DenseBlocks",
     "DigitBlocks",

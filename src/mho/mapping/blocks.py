@@ -44,9 +44,11 @@ class Late:
 class Totals:
     """Sums over a run of blocks, of what one window asks for.
 
-    rows: driven rows; columns: converted columns of places; places: places set by a write; arrays: arrays read; drives: rows
-    driven, counted once for each array; inputs: distinct inputs that are read from the buffer; sums: partial sums; late: what
-    prolonged inputs add; shifted: rows whose inputs are shifted.
+    rows: driven rows; columns: columns of places, as often as they are converted in a step; places: places set by a write; arrays:
+    arrays read; drives: rows driven, counted once for each array; inputs: distinct inputs that are read from the buffer; sums:
+    partial sums; updates: how often these are added to in a step; readings: arrays, as often as their columns are converted in a
+    step; late: what prolonged inputs add; shifted: rows whose inputs
+    are shifted. Rows that are not driven together take turns, in each of which columns are converted.
     """
 
     blocks: int
@@ -57,6 +59,8 @@ class Totals:
     drives: int
     inputs: int
     sums: int
+    updates: int
+    readings: int
     late: Late = Late()
     shifted: int = 0
 
@@ -202,9 +206,13 @@ class Blocks(ABC):
         """Return the digital operations that one window takes after the sums of a run of blocks have been added up."""
         return 0
 
-    def steps(self, plain: int) -> int:
-        """Return the input steps of one window, of the slowest block: `plain` a turn, and those that prolonged inputs add."""
-        return plain
+    @abstractmethod
+    def slowest(self, plain: int) -> tuple[int, int]:
+        """Return the turns of the slowest block, and the steps that prolonged inputs add to them; `plain` are those of one."""
+
+    @abstractmethod
+    def converted(self) -> int:
+        """Return the most columns of places that one array converts in a turn."""
 
     @cached_property
     def places(self) -> IntArray:
@@ -223,7 +231,9 @@ class Blocks(ABC):
             levels, _ = block_levels(self.laid(index, matrix), self.shape.coding)
             for turn in self.turns(index):
                 driven = levels[turn.rows] if turn.columns is None else levels[turn.rows][:, turn.columns]
-                most = max(most, int(driven.sum(axis=0, dtype=np.uint32).max(initial=0)))
+                for first in range(0, len(driven), self.shape.rows_at_once):
+                    together = driven[first : first + self.shape.rows_at_once]
+                    most = max(most, int(together.sum(axis=0, dtype=np.uint32).max(initial=0)))
         return most
 
     def check(self, index: int) -> None:

@@ -27,6 +27,7 @@ from mho.mapping.shape import GroupShape, weights_shape
 from mho.mapping.whole import WHOLE, WholeBlocks
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
+from mho.number.bits import LayerBits
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.sampled import Sampled
 from mho.strategy.choice import choice
@@ -196,10 +197,11 @@ class DenseBlocks(WholeBlocks):
 
     def fullest(self) -> Fullest:
         """Return the most levels of a column of the highest block, and its rows."""
-        rows = min(self.rows, self.shape.rows)
+        rows, most = min(self.rows, self.shape.rows), self.shape.rows_at_once
         driven = rows * self.packed
         # Columns are inverted by what all rows of their block could hold, also where few of them hold weights.
-        return Fullest(self.shape.coding.fullest(rows, driven), driven)
+        levels = min(self.shape.coding.fullest(rows, driven), most * self.shape.coding.highest)
+        return Fullest(levels, min(driven, most))
 
 
 @lru_cache(maxsize=4096)
@@ -215,15 +217,12 @@ def dense_blocks(matrices: int, rows: int, columns: int, shape: GroupShape, pack
 class Dense(Packed):
     """Whole weights side by side: each in as many adjacent cells of a row as its bits need."""
 
-    def group(self, chip: Chip) -> GroupShape:
-        """Return a group with a weight in each place. Raises MappingError where an array cannot hold a single one."""
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> DenseBlocks:
+        """Return the blocks of a layer, which go by its shape alone. MappingError where an array cannot hold a single weight."""
         if chip.array_weights_per_row < 1:
             raise MappingError(f"chip {chip.name}: {_too_narrow(chip)}; no group can hold a block")
-        return weights_shape(chip)
-
-    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> DenseBlocks:
-        """Return the blocks of a layer, which go by its shape alone."""
-        return dense_blocks(layer.groups, layer.rows, layer.columns, self.group(chip), self.packing == "diagonal")
+        shape = weights_shape(chip, bits.weights)
+        return dense_blocks(layer.groups, layer.rows, layer.columns, shape, self.packing == "diagonal")
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse arrays that are too narrow for one weight."""

@@ -196,9 +196,22 @@ class DigitBlocks(Blocks):
         """Cells that are set."""
         return int(self.places.sum())
 
-    def steps(self, plain: int) -> int:
-        """Return the slowest block's input steps of one window: `plain` a turn, and more where rows of different shifts meet."""
-        return max((sum(plain + self._extra(turn) for turn in block.turns) for block in self._blocks), default=plain)
+    def slowest(self, plain: int) -> tuple[int, int]:
+        """Return the turns of the slowest block, and the steps that meeting rows of different shifts add to them."""
+        each = [
+            (sum(map(self._turns, block.turns)), sum(self._turns(turn) * self._extra(turn) for turn in block.turns))
+            for block in self._blocks
+        ]
+        return max(each, key=lambda slow: plain * slow[0] + slow[1], default=(1, 0))
+
+    def _turns(self, parts: Sequence[Digits]) -> int:
+        """Return how often columns are converted in a step for the rows of rectangles that share a turn."""
+        return -(-sum(part.height for part in parts) // self.shape.rows_at_once)
+
+    def converted(self) -> int:
+        """Return the most columns of a turn, no more than an array has."""
+        widths = (sum(part.width for part in parts) for block in self._blocks for parts in block.turns)
+        return min(max(widths, default=1), self.shape.per_array)
 
     def _extra(self, turn: Sequence[Digits]) -> int:
         """Return the steps that shifted rows take beyond those of a plain input."""
@@ -206,16 +219,19 @@ class DigitBlocks(Blocks):
 
     @cached_property
     def _counts(self) -> IntArray:
-        """Count by block: rows, columns, sums, array reads, drives, the last four weighted by extra steps, and shifted rows."""
-        counts = np.zeros((self.count, 10), dtype=np.int64)
+        """Count by block: rows, conversions, sums, array reads, drives, the last four weighted by extra steps, shifted rows,
+        updates of sums, index entries of columns, and arrays by turns.
+        """
+        counts = np.zeros((self.count, 13), dtype=np.int64)
         for i, block in enumerate(self._blocks):
             counts[i, [3, 4, 7, 8]] = self.reads(i)
             for turn in block.turns:
-                extra = self._extra(turn)
+                extra, often = self._extra(turn), self._turns(turn)
                 for part in turn:
-                    counts[i, :3] += (part.height, part.width, part.sums)
-                    counts[i, 5:7] += (extra * part.width, extra * part.sums)
-                    counts[i, 9] += int((part.shifts > 0).sum())
+                    counts[i, :3] += (part.height, often * part.width, part.sums)
+                    counts[i, 5:7] += (often * extra * part.width, often * extra * part.sums)
+                    counts[i, 9:12] += (int((part.shifts > 0).sum()), often * part.sums, part.width)
+                counts[i, 12] += often * len(set().union(*map(self._arrays, turn)))
         return counts
 
     def _arrays(self, part: Digits, order: Sequence[int] = ()) -> range | set[int]:
@@ -242,24 +258,27 @@ class DigitBlocks(Blocks):
 
     def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
         """Return the bits of the entries of a run of blocks: an input and a shift a row, an output, position and sign a column."""
-        rows, columns = (self._running[run[1], :2] - self._running[run[0], :2]).tolist()
+        rows, columns = (self._running[run[1], [0, 11]] - self._running[run[0], [0, 11]]).tolist()
         return int(rows * (index_bits + shift_bits) + columns * (index_bits + POSITION_BITS + SIGN_BITS))
 
     @cached_property
     def _running(self) -> IntArray:
         """Return running sums over blocks of `_counts` and places, before each block and at the end."""
-        table = np.zeros((self.count + 1, 11), dtype=np.int64)
+        table = np.zeros((self.count + 1, 14), dtype=np.int64)
         np.cumsum(np.column_stack([self._counts, self.places]), axis=0, out=table[1:])
         return table
 
     def totals(self, run: Run) -> Totals:
         """Sum over the blocks [first, last); the distinct inputs are those of the rows that drive any of them."""
         (
-            rows, columns, sums, arrays, drives, late_columns, late_sums, late_arrays, late_drives, shifted, places,
+            rows, columns, sums, arrays, drives, late_columns, late_sums, late_arrays, late_drives, shifted, updates, _,
+            readings, places,
         ) = (self._running[run[1]] - self._running[run[0]]).tolist()  # fmt: skip
         late = Late(late_arrays, late_drives, late_columns, late_sums)
         inputs = self._all_inputs if run == (0, self.count) else self._inputs(run)
-        return Totals(run[1] - run[0], rows, columns, places, arrays, drives, inputs, sums, late, shifted)
+        return Totals(
+            run[1] - run[0], rows, columns, places, arrays, drives, inputs, sums, updates, readings, late, shifted
+        )
 
     def _inputs(self, run: Run) -> int:
         """Count the inputs that drive any of the blocks."""
@@ -336,5 +355,6 @@ class DigitBlocks(Blocks):
     def fullest(self) -> Fullest:
         """Return the most levels of a rectangle's column, by the bits that digits may have, and the rows of the highest block."""
         parts = (part for block in self._blocks for part in block.parts)
-        levels = max((part.height * int(part.masks.max(initial=0)) for part in parts), default=0)
-        return Fullest(levels, int(self.heights.max(initial=0)))
+        most = self.shape.rows_at_once
+        levels = max((min(part.height, most) * int(part.masks.max(initial=0)) for part in parts), default=0)
+        return Fullest(levels, min(int(self.heights.max(initial=0)), most))

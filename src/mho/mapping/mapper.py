@@ -4,8 +4,7 @@
 class Mine(Mapper):
     "Says in a sentence what it does."
 
-    def group(self, chip): ...                    what a group of arrays offers
-    def cut(self, layer, network, chip): ...      the blocks of one layer
+    def cut(self, layer, network, chip, bits): ...      the blocks of one layer
 
 The class line registers it: strategies, the command line and explorations know it from then on.
 """
@@ -17,11 +16,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mho.chip import Chip
+from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks
 from mho.mapping.mapping import Mapping, map_layers
-from mho.mapping.shape import GroupShape
+from mho.mapping.reading import ChipBits, Conversion, driven_inputs, readout
+from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
+from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.strategy.choice import Choice, built, setting
 
@@ -35,22 +37,35 @@ class Mapper(Choice):
     whole: ClassVar[bool] = True
     """True if the cells of a weight hold its code as it is."""
 
-    def group(self, chip: Chip) -> GroupShape:
-        """Return what a group of the chip's arrays offers: rows, columns of places, and the cells of a place."""
-        raise NotImplementedError
-
-    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> Blocks:
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> Blocks:
         """Return the blocks of a layer that owns its weights."""
         raise NotImplementedError
 
-    def mapped(self, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
-        """Return where the weights of a network sit. Raises MappingError where a group cannot hold a block."""
+    def mapped(
+        self,
+        network: Network | QuantisedNetwork,
+        chip: Chip,
+        bits: Bits = ALL_BYTES,
+        conversion: Conversion | None = None,
+    ) -> Mapping:
+        """Return where the weights of a network sit, and how they are read. Raises MappingError where a group cannot hold a block.
+
+        `bits`: of the layers of a network without codes; those of codes are their own. `conversion`: the bits of conversions; None
+        for those that the chip's ADCs have.
+        """
         net = network.network if isinstance(network, QuantisedNetwork) else network
+        bits_of = network.bits if isinstance(network, QuantisedNetwork) else bits
+        resolve = (conversion or ChipBits()).bits
 
         def cut(layer: MatrixLayer) -> Blocks:
-            return self.cut(layer, network, chip)
+            return self.cut(layer, network, chip, bits_of.get(layer.name, BYTES))
 
-        return map_layers(self.name, net, network.owners, chip, cut, self.group(chip))
+        def read(layer: MatrixLayer, blocks: Blocks) -> tuple[LayerBits, Readout]:
+            own = bits_of.get(layer.name, BYTES)
+            driven = driven_inputs(layer, network, chip, own)
+            return own, readout(blocks, chip, *driven, resolve)
+
+        return map_layers(self.name, net, network.owners, cut, read, weights_shape(chip))
 
 
 @dataclass(frozen=True)

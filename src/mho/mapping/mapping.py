@@ -9,17 +9,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 
-from mho.chip import Chip
+from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks, Run
 from mho.mapping.grid import CellGrid, grid_of
 from mho.mapping.shape import GroupShape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
+from mho.number.bits import LayerBits
 from mho.shown import Shown
-from mho.units import exact
 
 Owners = Map[str, str]
 
@@ -46,8 +46,8 @@ class WeightMapping(Shown):
 class LayerMapping(Shown):
     """The run of the mapping's blocks that one matrix layer drives, and how it does: as `blocks`, which are numbered from 0.
 
-    `index` is its place in network.layers, `windows` its input vectors (batch included), `steps` the input-bit steps that
-    one of them takes, `window_s` the time in s that it takes.
+    `index` is its place in network.layers, `windows` its input vectors (batch included), `bits` those of its codes, and
+    `readout` how one input vector is driven and converted.
     """
 
     index: int
@@ -55,8 +55,18 @@ class LayerMapping(Shown):
     windows: int
     run: Run
     blocks: Blocks
-    steps: int
-    window_s: float
+    bits: LayerBits
+    readout: Readout
+
+    @property
+    def steps(self) -> int:
+        """Input steps that one input vector takes."""
+        return self.readout.all_steps
+
+    @property
+    def window_s(self) -> float:
+        """Time in s that one input vector takes."""
+        return self.readout.window_s
 
     @property
     def count(self) -> int:
@@ -70,11 +80,13 @@ class LayerMapping(Shown):
 
 Cut = Callable[[MatrixLayer], Blocks]
 """Cuts a layer into blocks."""
+Read = Callable[[MatrixLayer, Blocks], tuple[LayerBits, Readout]]
+"""Returns the bits of a layer, and how its blocks are read."""
 
 
 @dataclass(frozen=True, repr=False)
 class Mapping(Shown):
-    """The places of a network's weights: their blocks, in groups of this `shape`, and the layers that drive them.
+    """The places of a network's weights: their blocks, and the layers that drive them.
 
     The runs of two layers are the same or have no block in common. `kind` is the
     name of the choice that made it.
@@ -146,38 +158,26 @@ class Mapping(Shown):
         return sum(int(weight.blocks.arrays.sum()) for weight in self.weights)
 
 
-def window_time_s(chip: Chip, steps: int) -> float:
-    """Return the time in s of a window that takes `steps` input-bit steps."""
-    return _times(chip.step_time_s, steps)
-
-
-@lru_cache(maxsize=1024)
-def _times(seconds: float, steps: int) -> float:
-    """Multiply the decimal number that a time is printed as."""
-    return float(steps * exact(seconds))
-
-
-def map_layers(kind: str, network: Network, owners: Owners, chip: Chip, cut: Cut, shape: GroupShape) -> Mapping:
+def map_layers(kind: str, network: Network, owners: Owners, cut: Cut, read: Read, shape: GroupShape) -> Mapping:
     """Map every matrix layer: one that owns its weights as `cut` cuts it, the others onto the blocks of their owner.
 
-    `owners` names for each layer the one whose weights it has.
+    `owners` names for each layer the one whose weights it has; `read` says how each layer drives its blocks.
     """
     position = {layer.name: i for i, layer in enumerate(network.layers)}
-    weights: list[WeightMapping] = []
-    layers: dict[str, LayerMapping] = {}
+    weights: dict[str, WeightMapping] = {}
+    layers: list[LayerMapping] = []
     first = 0
     for layer in network.matrix_layers:
         name, owner = layer.name, owners[layer.name]
         if owner == name:
-            weight = WeightMapping(name, first, cut(layer))
-            first = weight.run[1]
-            weights.append(weight)
-            steps = weight.blocks.steps(chip.steps_per_window)
-            seconds = window_time_s(chip, steps)
-            layers[name] = LayerMapping(position[name], name, layer.windows, weight.run, weight.blocks, steps, seconds)
-        else:
-            layers[name] = replace(layers[owner], index=position[name], name=name, windows=layer.windows)
-    return Mapping(kind, tuple(weights), tuple(layers.values()), shape)
+            weights[name] = WeightMapping(name, first, cut(layer))
+            first = weights[name].run[1]
+        weight = weights[owner]
+        bits, readout = read(layer, weight.blocks)
+        layers.append(LayerMapping(position[name], name, layer.windows, weight.run, weight.blocks, bits, readout))
+    return Mapping(
+        kind, tuple(weights.values()), tuple(layers), next((w.blocks.shape for w in weights.values()), shape)
+    )
 
 
-__all__ = ["LayerMapping", "Mapping", "WeightMapping", "map_layers", "window_time_s"]
+__all__ = ["LayerMapping", "Mapping", "WeightMapping", "map_layers"]

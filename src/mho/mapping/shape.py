@@ -14,27 +14,38 @@ from mho.chip.coding import Coding
 
 @dataclass(frozen=True)
 class GroupShape:
-    """A group of `rows` x `columns` places, `per_array` of which lie in a row of one array; `coding` says what their cells hold."""
+    """A group of `rows` x `columns` places, `per_array` of which lie in a row of one array; `coding` says what their cells hold.
+
+    `rows_parallel`: rows that are driven together at most; None for all.
+    """
 
     coding: Coding
     rows: int
     columns: int
     per_array: int
+    rows_parallel: int | None = None
 
     @property
     def cells(self) -> int:
         """Cells of a place."""
         return self.coding.cells
 
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that are driven together at most."""
+        return min(self.rows, self.rows_parallel or self.rows)
 
-def weights_shape(chip: Chip) -> GroupShape:
-    """Return the shape of a group for mappings that keep all cells of a weight together."""
-    return GroupShape(chip.coding, chip.array.rows, chip.group_columns, chip.array_weights_per_row)
+
+def weights_shape(chip: Chip, bits: int = 8) -> GroupShape:
+    """Return the shape of a group for mappings that keep all cells of a weight, of so many bits, together."""
+    coding = chip.coding_of(bits)
+    per_array = chip.array.columns // coding.cells
+    return GroupShape(coding, chip.array.rows, chip.group.arrays * per_array, per_array, chip.array.rows_parallel)
 
 
 def digits_shape(chip: Chip) -> GroupShape:
     """Return the shape of a group for mappings that put one digit, of as many bits as a cell has, in each place."""
     bits = chip.array.cell_bits
-    return GroupShape(
-        Coding("offset", bits, bits), chip.array.rows, chip.group.arrays * chip.array.columns, chip.array.columns
-    )
+    columns = chip.array.columns
+    coding = Coding("offset", bits, bits)
+    return GroupShape(coding, chip.array.rows, chip.group.arrays * columns, columns, chip.array.rows_parallel)

@@ -14,10 +14,12 @@ from mho.errors import MappingError, StrategyError
 from mho.mapping.digits import DigitBlocks
 from mho.mapping.mapper import Packed
 from mho.mapping.mapping import Mapping
-from mho.mapping.shape import GroupShape, digits_shape
+from mho.mapping.reading import Conversion
+from mho.mapping.shape import digits_shape
 from mho.mapping.slicing import layer_blocks
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
+from mho.number.bits import ALL_BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.sampled import Sampled
 from mho.number.squeeze import Squeeze
@@ -43,7 +45,13 @@ class Squeezed(Packed):
         "squeezed.",
     )
 
-    def mapped(self, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
+    def mapped(
+        self,
+        network: Network | QuantisedNetwork,
+        chip: Chip,
+        bits: Bits = ALL_BYTES,
+        conversion: Conversion | None = None,
+    ) -> Mapping:
         """Map every matrix layer by the digits of its weights, those that layers share once.
 
         Raises MappingError where the weights are not known, the chip lacks what `refusals` names, or has no row registers that
@@ -56,18 +64,14 @@ class Squeezed(Packed):
             )
         for demanded, _, _, helps in self._lacking(chip):
             raise MappingError(f"mapping 'squeezed': {demanded}; {helps}")
-        return super().mapped(network, chip)
+        return super().mapped(network, chip, bits, conversion)
 
-    def group(self, chip: Chip) -> GroupShape:
-        """Return a group with a digit in each place."""
-        return digits_shape(chip)
-
-    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip) -> DigitBlocks:
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> DigitBlocks:
         """Return the digits of a layer's weights."""
         assert isinstance(network, QuantisedNetwork)
         matrix, squeeze = network.matrices[layer.name], network.squeezes.get(layer.name)
         _check(layer.name, matrix, squeeze, chip)
-        shape = self.group(chip)
+        shape = digits_shape(chip)
         blocks = layer_blocks(matrix, squeeze, shape, self.packing, self.turns)
         return DigitBlocks(layer.groups, layer.rows, layer.columns, blocks, shape, chip.array.dac_bits)
 

@@ -25,12 +25,17 @@ class WholeBlocks(Blocks):
     """Blocks whose places hold a weight each."""
 
     @cached_property
-    def _sums(self) -> list[tuple[int, int, int, int, int]]:
-        """Return running sums over blocks of (height, width, places, arrays, height x arrays), before each block and at the end."""
-        table = np.zeros((self.count + 1, 5), dtype=np.int64)
-        columns = (self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays)
+    def _sums(self) -> list[list[int]]:
+        """Return running sums over blocks of (height, width, places, arrays, height x arrays, width x turns, arrays x turns), from
+        0 before the first block on.
+        """
+        table = np.zeros((self.count + 1, 7), dtype=np.int64)
+        turns = -(-self.heights // self.shape.rows_at_once)
+        plain = (self.heights, self.widths, self.places, self.arrays, self.heights * self.arrays)
+        columns = (*plain, self.widths * turns, self.arrays * turns)
         np.cumsum(np.stack(columns, axis=1), axis=0, out=table[1:])
-        return [(a, b, c, d, e) for a, b, c, d, e in table.tolist()]
+        sums: list[list[int]] = table.tolist()
+        return sums
 
     def totals(self, run: Run) -> Totals:
         """Sum over the blocks [first, last) in constant time."""
@@ -46,10 +51,18 @@ class WholeBlocks(Blocks):
         return {}
 
     def _summed(self, run: Run) -> Totals:
-        before, until = self._sums[run[0]], self._sums[run[1]]
-        height, width, places = until[0] - before[0], until[1] - before[1], until[2] - before[2]
-        arrays, drives = until[3] - before[3], until[4] - before[4]
-        return Totals(run[1] - run[0], height, width, places, arrays, drives, self.inputs(run, height), width)
+        pairs = zip(self._sums[run[0]], self._sums[run[1]], strict=True)
+        height, width, places, arrays, drives, turned, readings = (until - before for before, until in pairs)
+        inputs = self.inputs(run, height)
+        return Totals(run[1] - run[0], height, turned, places, arrays, drives, inputs, width, turned, readings)
+
+    def slowest(self, plain: int) -> tuple[int, int]:
+        """Return the turns that the rows of the highest block take; no input is prolonged."""
+        return -(-int(self.heights.max()) // self.shape.rows_at_once), 0
+
+    def converted(self) -> int:
+        """Return the columns of the fullest array."""
+        return min(int(self.widths.max()), self.shape.per_array)
 
     def inputs(self, run: Run, height: int) -> int:
         """Return the distinct inputs of a run of blocks of this height together."""

@@ -24,7 +24,7 @@ WRITE, ACTIVATE, COMBINE, VECTOR, LOAD, STORE = range(6)
 KINDS = ("write", "activate", "combine", "vector", "load", "store")
 """What a kind is called, by its number."""
 
-TOTALS = ("rows", "columns", "places", "arrays", "drives", "inputs", "sums", "shifted")
+TOTALS = ("rows", "columns", "places", "arrays", "drives", "inputs", "sums", "updates", "readings", "shifted")
 LATE = ("arrays", "drives", "columns", "sums")
 _TOTALS, _LATE = attrgetter(*TOTALS), attrgetter(*LATE)
 NO_BLOCKS = (0, 0)

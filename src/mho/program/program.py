@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from mho.chip import Chip
 from mho.errors import ProgramError
-from mho.mapping import Mapping
+from mho.mapping import LayerMapping, Mapping
 from mho.mapping.blocks import Fullest
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork
@@ -88,8 +88,8 @@ class Program(Shown):
         return self.strategy.schedule.name
 
     @cached_property
-    def column_levels(self) -> tuple[tuple[str, Fullest, int | None], ...]:
-        """Return the name of each layer with weights, what its fullest column can hold, and what its weights make one hold.
+    def column_levels(self) -> tuple[tuple[LayerMapping, Fullest, int | None], ...]:
+        """Return each layer with weights, what its fullest column can hold, and what its weights make one hold.
 
         The last is None where weights are not known.
         """
@@ -98,7 +98,7 @@ class Program(Shown):
         if quantised is not None:
             for weight in self.mapping.weights:
                 levels[weight.first] = weight.blocks.held_levels(quantised.matrices[weight.name])
-        return tuple((layer.name, layer.blocks.fullest(), levels.get(layer.run[0])) for layer in self.mapping.layers)
+        return tuple((layer, layer.blocks.fullest(), levels.get(layer.run[0])) for layer in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""

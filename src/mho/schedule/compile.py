@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mho.chip import Chip
-from mho.mapping import Mapper
+from mho.mapping import Conversion, Mapper
 from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, Sampled
@@ -77,7 +77,7 @@ def coded(
 
 def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy: Strategy) -> Task:
     """Map the network, and say what stays on the chip and where tensors live."""
-    mapping = strategy.get(Mapper).mapped(codes or network, chip)
+    mapping = strategy.get(Mapper).mapped(codes or network, chip, conversion=strategy.get(Conversion))
     resident = strategy.get(Residency).stays and mapping.count <= chip.groups
     task = Task(chip, network, mapping, (), resident, coded_tensors(network, codes), codes, strategy)
     return replace(task, buffers=strategy.get(Banks).placed(task))

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of compiling: the choice that is taken where none is named, what is chosen, and what helps to choose."""
+    """One stage of compiling: the choice that is taken where none is named, what is chosen, and what helps to choose.
+
+    One that came `later` is left out of records of strategies that take the usual choice, so that these stay what they were.
+    """
 
     default: str
     help: str
     home: str = "mho.schedule"
     """The folder whose import registers the choices that come with mho."""
+    later: bool = False
 
 
 STAGES: Mapping[str, Stage] = {
@@ -23,6 +27,13 @@ STAGES: Mapping[str, Stage] = {
         "How weights sit in cells: whole ones side by side (dense), or digit by digit with what is empty left out (squeezed: "
         "needs weights, and a chip such as sme).",
         "mho.mapping",
+    ),
+    "conversion": Stage(
+        "chip",
+        "How many bits each conversion resolves: all that the chip's ADCs have, as many as the rows and levels of a layer ask for "
+        "(exact), or fewer (below).",
+        "mho.mapping",
+        later=True,
     ),
     "alignment": Stage(
         "none",

@@ -53,6 +53,7 @@ class Strategy(Shown):
 
     coding: Choice = field(default_factory=_usual("coding"))
     mapping: Choice = field(default_factory=_usual("mapping"))
+    conversion: Choice = field(default_factory=_usual("conversion"))
     alignment: Choice = field(default_factory=_usual("alignment"))
     low_cell: Choice = field(default_factory=_usual("low_cell"))
     schedule: Choice = field(default_factory=_usual("schedule"))
@@ -226,8 +227,12 @@ class Strategy(Shown):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """The stages by which it is told: those of networks, and those of embedding tables where one is not as usual."""
-        return (*STAGES, *(TABLE_STAGES if self.table_stages else ()))
+        """The stages by which it is told: those of networks, and those of embedding tables where one is not as usual.
+
+        One that came later is told where it is not as usual.
+        """
+        untold = {name for name, stage in STAGES.items() if stage.later and getattr(self, name) == _usual(name)()}
+        return (*(name for name in STAGES if name not in untold), *(TABLE_STAGES if self.table_stages else ()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return every choice with all its settings, as plain values by stage; see `told`."""
@@ -240,6 +245,8 @@ class Strategy(Shown):
             raise OptionError(f"a strategy is a mapping of stages, not {record!r}")
         stages: dict[str, Any] = {}
         for stage in ALL_STAGES if any(stage in record for stage in TABLE_STAGES) else STAGES:
+            if ALL_STAGES[stage].later and stage not in record:
+                continue
             given = record.get(stage)
             settings = dict(given) if isinstance(given, Mapping) else {}
             name = settings.pop("choice", None)

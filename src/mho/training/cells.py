@@ -55,6 +55,9 @@ class Chain:
                 raise AnalogError(
                     f"adc.{key}: training does not follow what differs between ADCs; it must be 0, not {value}"
                 )
+        for key in ("rows_parallel", "input_coding", "integrated_bits"):
+            if (value := getattr(self.chip.array, key)) not in (None, "offset"):
+                raise AnalogError(f"array.{key}: training does not follow it; leave {key} = {value} out of the chip")
         self.sensing.check()
         if self.chip.array_weights_per_row < 1:
             raise AnalogError(f"chip {self.chip.name}: an array has too few columns for a single weight")

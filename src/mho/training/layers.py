@@ -90,7 +90,8 @@ class CrossbarLayer(nn.Module):
         limits = self.limits.tolist() if self.chain.calibrates and self.observe is None else None
         unknown = self.chain.calibrates and limits is None
         column, sensing = self.layout.fullest(self.chain.chip.coding), self.chain.sensing
-        adc = converter(sensing, self.name, column, [1.0] * sensing.slices if unknown else limits)
+        read = self.chain.chip.readout
+        adc = converter(sensing, self.name, column, read, [1.0] * sensing.slices if unknown else limits)
         setting = ProductSetting(self.chain, self.layout, adc, x_zero, w_zero, self._generator(number, x), self.observe)
         sums: Tensor = Crossbar.apply(windows, w, cells, setting)  # type: ignore[no-untyped-call]
         return self._assembled(sums * (x_scale * w_scale), x)

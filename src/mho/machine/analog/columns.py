@@ -37,7 +37,8 @@ class Columns:
     `significance` (slices,): what a level of each slice counts for. `inverted` (slices, width): columns whose value is
     (L - 1) x sum of inputs less what is converted. `pedestal`: levels that the ADC sees of a cell at level 0. `gain` and `offset`
     float32 (slices, width): the errors of the columns' ADCs, gain 1 and offset 0 for none. `read_variance` (slices, height,
-    width), or None: the variance of a cell's read noise, in level^2.
+    width), or None: the variance of a cell's read noise, in level^2. `mirrored`: the second half of the rows are those of the
+    first, driven the other way.
     """
 
     weights: npt.NDArray[np.int16]
@@ -49,6 +50,7 @@ class Columns:
     gain: npt.NDArray[np.float32]
     offset: npt.NDArray[np.float32]
     read_variance: FloatArray | None
+    mirrored: bool = False
 
     @property
     def accurate(self) -> bool:
@@ -66,8 +68,28 @@ class Columns:
         The coding's base is not in them: off the diagonal of a packed block it does not count.
         """
         factor = self.significance[:, None] * np.where(self.inverted, -1.0, 1.0)
-        seen = np.einsum("sw,shw->hw", factor, self.weights.astype(np.float64))
-        return np.asarray(seen * 2.0**-self.shift + self.per_input())
+        rows = self.weights.shape[1] // (1 + self.mirrored)
+        seen = np.einsum("sw,shw->hw", factor, self.weights[:, :rows].astype(np.float64))
+        linear = np.asarray(seen * 2.0**-self.shift + self.per_input())
+        return np.concatenate([linear, -linear]) if self.mirrored else linear
+
+    def input_sums(self, x: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """Return the sum of the inputs of each window (windows,), those that drive rows the other way subtracted."""
+        rows = self.weights.shape[1] // (1 + self.mirrored)
+        sums: npt.NDArray[np.int64] = x[:, :rows].sum(axis=1, dtype=np.int64) - x[:, rows:].sum(axis=1, dtype=np.int64)
+        return sums
+
+    def rows_of(self, rows: npt.NDArray[np.intp] | None, mirrored: bool) -> Columns:
+        """Return them for some of the rows (None: all), and for inputs that drive rows either way."""
+        if rows is None and not mirrored:
+            return self
+        chosen = slice(None) if rows is None else rows
+        weights, variance = self.weights[:, chosen], self.read_variance
+        variance = None if variance is None else np.ascontiguousarray(variance[:, chosen])
+        if mirrored:
+            weights = np.concatenate([weights, -weights], axis=1)
+            variance = None if variance is None else np.concatenate([variance, variance], axis=1)
+        return replace(self, weights=np.ascontiguousarray(weights), read_variance=variance, mirrored=mirrored)
 
     def only(self, columns: slice | npt.NDArray[np.intp]) -> Columns:
         """Return some of the columns, by their places in the block."""

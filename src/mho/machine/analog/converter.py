@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
+from mho.chip.readout import Readout
 from mho.errors import AnalogError
 from mho.machine.analog.sensing import Sensing
 from mho.machine.analog.spec import Analog
@@ -46,19 +47,24 @@ def whole_sums(sensing: Sensing) -> bool:
     return device.exact and device.quiet and sensing.analog.wires is None and not sensing.pedestal
 
 
-def converter(sensing: Sensing, layer: str, column: Fullest, limits: Sequence[float] | None) -> Converter:
+def converter(
+    sensing: Sensing, layer: str, column: Fullest, read: Readout, limits: Sequence[float] | None
+) -> Converter:
     """Return the converter that a layer's columns meet; raise AnalogError where its range has not been calibrated.
 
-    `column`: the layer's fullest one, whose largest sum is the full range. `limits`: its calibrated range, one a slice.
+    `column`: the layer's fullest one, whose largest sum, as `read` drives it, is the full range. `limits`: its calibrated range,
+    one a slice.
     Where all sums are whole levels, steps of a full or calibrated range are never finer than 1, which would tell nothing more
     and miss whole numbers.
     """
-    analog, slices, signed = sensing.analog, sensing.slices, sensing.pairs
-    bits = adc_bits(analog, sensing.chip)
+    analog, slices, signed = sensing.analog, sensing.slices, sensing.pairs or read.both_signs
+    bits = read.adc_bits if analog.adc.bits == "chip" else adc_bits(analog, sensing.chip)
     if bits is None:
         return Converter(0, None, (1.0,) * slices)
     if signed and bits < 2:
-        raise AnalogError("adc.bits: the signed conversions of differential pairs need at least 2 bits")
+        raise AnalogError(
+            "adc.bits: conversions of differential pairs, or of inputs of both signs, need at least 2 bits"
+        )
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
     finest = 1.0 if whole_sums(sensing) else 0.0
     if analog.adc.range == "fixed":
@@ -66,7 +72,7 @@ def converter(sensing: Sensing, layer: str, column: Fullest, limits: Sequence[fl
         steps = (analog.adc.limit / high,) * slices
     elif analog.adc.range == "full":
         # All rows driven highest, cells as full as they can be.
-        most = float((2**sensing.chip.array.dac_bits - 1) * (column.levels + column.rows * sensing.pedestal))
+        most = float(read.highest * (column.levels + column.rows * sensing.pedestal))
         # A layer without digits gives no sums: any step will do.
         steps = (max(finest, (most or 1.0) / high),) * slices
     else:

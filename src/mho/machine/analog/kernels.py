@@ -38,11 +38,12 @@ class Numbers:
     windows: npt.NDArray[np.uint64]
 
 
-def lossless(columns: Columns, converter: Converter, dac_bits: int) -> bool:
+def lossless(columns: Columns, converter: Converter, driven: int) -> bool:
     """Say that no conversion can lose anything: nothing is rounded, and no column can clip, whatever its inputs.
 
-    With steps of 1, exact levels, no errors and no noise, a column that adds at most `high` (and at least `low`) when all its
-    rows are driven highest gives its sum. An ideal ADC loses nothing of whatever is static.
+    `driven` is the largest input of a row in a step. With steps of 1, exact levels, no errors and no noise, a column that adds at
+    most `high` (and at least `low`) when all its rows are driven highest gives its sum. An ideal ADC loses nothing of whatever is
+    static.
     """
     if columns.read_variance is not None or converter.noise:
         return False
@@ -50,7 +51,6 @@ def lossless(columns: Columns, converter: Converter, dac_bits: int) -> bool:
         return True
     if columns.shift or not columns.accurate or any(step != 1 for step in converter.steps):
         return False
-    driven = 2**dac_bits - 1
     most = np.maximum(columns.weights, 0).sum(axis=1, dtype=np.int64).max(initial=0) * driven
     least = np.minimum(columns.weights, 0).sum(axis=1, dtype=np.int64).min(initial=0) * driven
     return bool(most <= converter.high and least >= converter.low)
@@ -69,7 +69,8 @@ class Kernel(ABC):
         self.slices, _, self.width = columns.weights.shape
         steps = np.array(converter.steps)
         self.factor: FloatArray = (columns.significance * steps)[:, None] * np.where(columns.inverted, -1.0, 1.0)
-        self.per_input = columns.per_input()
+        self.per_input, self.input_sums = columns.per_input(), columns.input_sums
+        self.mirrored = columns.mirrored
         scale = columns.gain.astype(np.float64) / steps[:, None] * 2.0**-columns.shift
         self.gain: npt.NDArray[np.float32] = scale.astype(np.float32).ravel()
         self.offset: npt.NDArray[np.float32] = columns.offset.ravel()
@@ -104,7 +105,7 @@ class Kernel(ABC):
     def _collect(self, slice_codes: npt.NDArray[Any], x: Bytes, out: FloatArray) -> None:
         """Shift and add the codes of the slices (windows, slices x width), and add what the inputs themselves give."""
         if self.per_input.any():
-            out += x.sum(axis=1, dtype=np.int64)[:, None] * self.per_input
+            out += self.input_sums(x)[:, None] * self.per_input
         parts = slice_codes.reshape(len(slice_codes), self.slices, self.width)
         for k in range(self.slices):
             out += parts[:, k] * self.factor[k]
@@ -113,7 +114,10 @@ class Kernel(ABC):
         """Do so with sums whose columns fill up whole vectors."""
         from mho.machine.analog.compiled import collect
 
-        collect(sums, self.factor, self.per_input, bool(self.per_input.any()), x, out)
+        counts = bool(self.per_input.any())
+        collect(sums, self.factor, self.per_input, counts and not self.mirrored, x, out)
+        if counts and self.mirrored:
+            out += self.input_sums(x)[:, None] * self.per_input
 
 
 class PlainKernel(Kernel):
@@ -293,7 +297,7 @@ def make_kernel(columns: Columns, converter: Converter, dac_bits: int, input_bit
         raise OptionError(f"unknown backend {backend!r}; {choices(backend, BACKENDS)}")
     # Sums of a plane times its significance, and codes times theirs, are held in 32 bits.
     largest = int(np.abs(columns.weights.astype(np.int64)).sum(axis=1).max(initial=0)) * (2**input_bits - 1)
-    if lossless(columns, converter, dac_bits):
+    if lossless(columns, converter, 2 ** min(dac_bits, input_bits) - 1):
         return LinearKernel(columns, converter, dac_bits, input_bits)
     if columns.read_variance is not None or converter.noise or converter.high is None:
         fast = backend == "compiled" and largest < 2**31

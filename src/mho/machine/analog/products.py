@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,12 @@ from mho.errors import AnalogError
 from mho.machine.analog import noise
 from mho.machine.analog.columns import Kept, Maker
 from mho.machine.analog.converter import Converter, converter
+from mho.machine.analog.driven import Driven, driven, together
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
 from mho.machine.analog.spec import Analog
 from mho.machine.analog.whole import WholeMatrix, make_whole
 from mho.machine.fabric import StoredBlock
-from mho.mapping import Drive, LayerMapping
+from mho.mapping import GroupShape, LayerMapping
 from mho.program import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -53,28 +55,35 @@ class Products:
             if name not in {layer.name for layer in program.mapping.layers}:
                 raise AnalogError(f"limits: {program.network.name} has no layer {name!r} with weights")
         self.backend = backend
-        self.dac_bits, self.input_bits = program.chip.array.dac_bits, program.chip.input_bits
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
-        self.maker = Maker(program.chip, program.mapping.shape, analog, FEW)
+        self._makers: dict[GroupShape, Maker] = {}
         self._kernels: Kept[Kernel] = Kept(room)
         self._wholes: dict[tuple[object, ...], WholeMatrix] = {}
         self._exact: dict[tuple[str, int, int, int], WholeMatrix] = {}
         self._lossless: dict[tuple[object, ...], bool] = {}
         self._converters: dict[str, Converter] = {}
 
-    def converter(self, name: str) -> Converter:
+    def maker(self, mapped: LayerMapping) -> Maker:
+        """Return what makes the columns of a layer's blocks."""
+        shape = mapped.blocks.shape
+        if shape not in self._makers:
+            self._makers[shape] = Maker(self.program.chip, shape, self.analog, FEW)
+        return self._makers[shape]
+
+    def converter(self, mapped: LayerMapping) -> Converter:
         """Return the converter of a layer's columns."""
+        name, limits = mapped.name, (self.analog.limits or {}).get(mapped.name)
         if name not in self._converters:
-            column, limits = self.program.mapping.by_name[name].blocks.fullest(), (self.analog.limits or {}).get(name)
-            self._converters[name] = converter(self.maker.sensing, name, column, limits)
+            sensing, column = self.maker(mapped).sensing, mapped.blocks.fullest()
+            self._converters[name] = converter(sensing, name, column, mapped.readout, limits)
         return self._converters[name]
 
     def conversions(self, mapped: LayerMapping, jobs: Sequence[Job], runs: int) -> int:
         """Count the conversions of jobs over `runs` inferences."""
-        steps = -(-self.input_bits // self.dac_bits)
+        steps, passes, slices = mapped.readout.steps, len(mapped.readout.passes), self.maker(mapped).sensing.slices
         totals = [mapped.blocks.totals((index, index + 1)) for index in range(mapped.count)]
-        conversions = [(steps * total.columns + total.late.columns) * self.maker.sensing.slices for total in totals]
+        conversions = [(steps * total.columns + passes * total.late.columns) * slices for total in totals]
         return sum(conversions[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
 
     def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> WholeMatrix | None:
@@ -84,16 +93,17 @@ class Products:
         """
         blocks: dict[int, StoredBlock] = {}
         served: dict[int, int] = {}
+        maker = self.maker(mapped)
         for job in sorted(jobs, key=lambda job: (job.block, job.windows)):
             known = blocks.setdefault(job.block, job.stored)
-            if job.windows[0] != served.get(job.block, 0) or self.maker.key(known) != self.maker.key(job.stored):
+            if job.windows[0] != served.get(job.block, 0) or maker.key(known) != maker.key(job.stored):
                 return None
             served[job.block] = job.windows[1]
         if len(served) != mapped.count or any(last != mapped.windows for last in served.values()):
             return None
-        if not all(self._loses_nothing(mapped.name, block) for block in blocks.values()):
+        if not all(self._loses_nothing(mapped, index, block) for index, block in blocks.items()):
             return None
-        key = (*self._read(mapped), *(self.maker.key(blocks[index]) for index in sorted(blocks)))
+        key = (*self._read(mapped), *(maker.key(blocks[index]) for index in sorted(blocks)))
         if key not in self._wholes:
             matrix = self._assembled(mapped, blocks)
             if matrix is None:
@@ -121,12 +131,12 @@ class Products:
 
         None where matrices that share a block reach one another.
         """
-        finest = 0
+        finest, maker = 0, self.maker(mapped)
 
         def read() -> Iterator[tuple[int, FloatArray]]:
             nonlocal finest
             for index, block in blocks.items():
-                columns = self.maker.columns(block)
+                columns = maker.columns(block)
                 finest = max(finest, columns.shift)
                 yield index, columns.linear()
 
@@ -140,11 +150,15 @@ class Products:
         whole = bool((matrix == np.rint(matrix)).all())
         return make_whole(matrix, 0 if whole else shift, wanted.codes, wanted.zero, code)
 
-    def _loses_nothing(self, name: str, block: StoredBlock) -> bool:
-        convert = self.converter(name)
-        key = (convert, self.maker.key(block))
+    def _loses_nothing(self, mapped: LayerMapping, index: int, block: StoredBlock) -> bool:
+        convert, maker, read = self.converter(mapped), self.maker(mapped), mapped.readout
+        key = (convert, maker.sensing.shape, read.highest, read.both_signs, maker.key(block))
         if key not in self._lossless:
-            self._lossless[key] = lossless(self.maker.columns(block), convert, self.dac_bits)
+            columns, height = maker.columns(block), int(mapped.blocks.heights[index])
+            chunks = (rows for turn in mapped.blocks.turns(index) for rows in together(mapped.blocks, turn, height))
+            self._lossless[key] = all(
+                lossless(columns.rows_of(rows, read.both_signs), convert, read.highest) for rows in chunks
+            )
         return self._lossless[key]
 
     def sums(
@@ -155,32 +169,42 @@ class Products:
         x: uint8 (matrices, runs, windows, K); inputs int64 (matrices, runs x windows), the sum of each window. `first_run`
         numbers the first inference, for noise that is new at each conversion.
         """
-        blocks = mapped.blocks
+        blocks, matrix = mapped.blocks, self.quantised.matrices[mapped.name]
         raw = np.zeros((*x.shape[:3], blocks.columns))
-        clipped = 0
+        zero, clipped = self.zero(mapped), 0
+        # Of signed inputs, what the zero point of the codes adds is taken out by the drivers, not by the digital side.
+        above: npt.NDArray[Any] = x.astype(np.int16) - np.int16(zero) if zero else x
         for job in jobs:
-            served, out = x[:, :, slice(*job.windows)], raw[:, :, slice(*job.windows)]
-            numbers = self._numbers(mapped, job, x.shape[1], first_run)
-            for drive in blocks.drives(job.block, served):
-                sums, clips = self._converted(mapped.name, job.stored, drive, numbers)
-                blocks.splice(job.block, drive.number, sums, served, out)
+            windows = slice(*job.windows)
+            numbers, turns = self._numbers(mapped, job, x.shape[1], first_run), dict[int | None, FloatArray]()
+            for part in driven(blocks, job.block, mapped.readout, x[:, :, windows], zero):
+                sums, clips = self._converted(mapped, job.stored, part, numbers)
+                turns[part.number] = turns[part.number] + sums if part.number in turns else sums
                 clipped += clips
-        beside = blocks.beside(self.quantised.matrices[mapped.name])
+            for number, sums in turns.items():
+                blocks.splice(job.block, number, sums, above[:, :, windows], raw[:, :, windows])
+        beside = blocks.beside(matrix)
         if beside.any():
-            raw += beside[:, None, None, :] * inputs.reshape(x.shape[:3])[..., None]
+            raw += beside[:, None, None, :] * (inputs - x.shape[3] * zero).reshape(x.shape[:3])[..., None]
+        if zero:
+            raw += zero * matrix.codes.sum(axis=1, dtype=np.int64)[:, None, None, :]
         return raw, clipped
 
-    def _converted(self, name: str, block: StoredBlock, drive: Drive, numbers: Numbers) -> tuple[FloatArray, int]:
-        """Return the sums that one turn of a block gives, (vectors, columns), and how many conversions clipped."""
-        sums = np.zeros((len(drive.inputs), len(drive.inputs[0]), drive.width))
-        clipped = 0
-        # Inputs that are shifted have no more bits than that, and so no more steps.
-        for byte, bits in zip(range(len(sums)), (self.input_bits, drive.turn.late), strict=False):
-            draws = numbers
-            if drive.number is not None:
-                draws = Numbers(noise.following(numbers.key, 2 * drive.number + byte), numbers.windows)
-            clipped += self._kernel(name, block, drive, bits).convert(drive.inputs[byte], draws, sums[byte])
-        return (sums[0] if len(sums) == 1 else sums[0] + 256.0 * sums[1]), clipped
+    def zero(self, mapped: LayerMapping) -> int:
+        """Return the zero point that the drivers take out of a layer's inputs: 0 where they are driven as plain codes."""
+        code = self.quantised.codes[self.program.network.layers[mapped.index].inputs[0]]
+        return int(code.zero) if mapped.readout.signed else 0
+
+    def _converted(
+        self, mapped: LayerMapping, block: StoredBlock, part: Driven, numbers: Numbers
+    ) -> tuple[FloatArray, int]:
+        """Return what a part of the inputs of a turn adds to its sums, (vectors, columns), and how many conversions clipped."""
+        key = numbers.key if part.number is None else noise.following(numbers.key, 2 * part.number + part.byte)
+        numbers = Numbers(noise.following(key, part.again) if part.again else key, numbers.windows)
+        kernel = self._kernel(mapped, block, part)
+        sums = np.zeros((len(part.inputs), kernel.width))
+        clipped = kernel.convert(part.inputs, numbers, sums)
+        return (sums if part.factor == 1 else part.factor * sums), clipped
 
     def _numbers(self, mapped: LayerMapping, job: Job, runs: int, first_run: int) -> Numbers:
         first, last = job.windows
@@ -188,14 +212,18 @@ class Products:
         windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(first, last)
         return Numbers(key, windows.ravel().astype(np.uint64))
 
-    def _kernel(self, name: str, block: StoredBlock, drive: Drive, bits: int) -> Kernel:
-        """Return the kernel of those columns of a block that one turn converts, for inputs of so many bits."""
-        convert, chosen = self.converter(name), drive.turn.columns
-        key = (convert, self.maker.key(block), None if chosen is None else (drive.number, chosen.tobytes()), bits)
+    def _kernel(self, mapped: LayerMapping, block: StoredBlock, part: Driven) -> Kernel:
+        """Return the kernel of the rows and columns of a block that one part of its inputs drives."""
+        convert, maker = self.converter(mapped), self.maker(mapped)
+        chosen = None if part.columns is None else (part.number, part.columns.tobytes())
+        rows = None if part.rows is None else part.rows.tobytes()
+        read = part.bits, part.step_bits, part.mirrored
+        key = (convert, maker.sensing.shape, maker.key(block), chosen, rows, *read)
 
         def make() -> Kernel:
-            columns = self.maker.columns(block)
-            only = columns if chosen is None else columns.only(chosen)
-            return make_kernel(only, convert, self.dac_bits, bits, self.backend)
+            columns = maker.columns(block)
+            only = columns if part.columns is None else columns.only(part.columns)
+            driving = only.rows_of(part.rows, part.mirrored)
+            return make_kernel(driving, convert, part.step_bits, part.bits, self.backend)
 
         return self._kernels.get(key, make)

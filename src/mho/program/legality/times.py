@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import Blocks
+from mho.mapping import Blocks, LayerMapping
 from mho.network.layers import Layer, MatrixProduct
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.legality.facts import Violation
@@ -53,28 +53,60 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
 def _window_s(program: Program) -> Times:
     """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,)."""
     chip = program.chip
-    different = {id(layer.blocks): layer.blocks for layer in program.mapping.layers}
-    steps = {key: _steps(chip, blocks) for key, blocks in different.items()}
+    different = {
+        (id(layer.blocks), layer.readout.bits, layer.readout.signed, layer.readout.adc_bits): layer
+        for layer in program.mapping.layers
+    }
+    times = {key: _least_window_s(chip, layer) for key, layer in different.items()}
     seconds = np.zeros(len(program.network.layers))
     for layer in program.mapping.layers:
-        seconds[layer.index] = steps[id(layer.blocks)] * chip.step_time_s
+        read = layer.readout
+        seconds[layer.index] = times[id(layer.blocks), read.bits, read.signed, read.adc_bits]
     return seconds
 
 
-def _steps(chip: Chip, blocks: Blocks) -> int:
-    """Work out the input steps of a window from what reaches the rows, turn by turn, when all inputs are the highest: shifted ones
-    have more bits. Blocks of the same height that have the very same turns are driven alike.
+def _least_window_s(chip: Chip, layer: LayerMapping) -> float:
+    """Work out the time of a window from what reaches the rows, turn by turn, when all inputs are the highest: shifted ones have
+    more bits. Blocks of the same height that have the very same turns are driven alike.
     """
-    highest = np.full((blocks.matrices, 1, 1, blocks.rows), 2**chip.input_bits - 1, dtype=np.uint8)
+    blocks, array, read = layer.blocks, chip.array, layer.readout
+    highest = np.full((blocks.matrices, 1, 1, blocks.rows), 2**read.bits - 1, dtype=np.uint8)
     different = {(blocks.turns(block), height): block for block, height in enumerate(blocks.heights.tolist())}
+    together = min(array.rows_parallel or array.rows, array.rows)
+    passes = [read.bits]
+    if read.signed and array.input_coding in ("two_passes", "twos_complement"):
+        passes.append(read.bits if array.input_coding == "two_passes" else 1)
+    plain, pulses = _steps_and_pulses(chip, passes)
     most = 0
-    for block in different.values():
+    for block, height in ((block, int(blocks.heights[block])) for block in different.values()):
         steps = 0
         for drive in blocks.drives(block, highest):
-            bits = [int(driven.max(initial=0)).bit_length() for driven in drive.inputs]
-            steps += sum(ceil(count / chip.array.dac_bits) for count in (chip.input_bits, *bits[1:]))
+            late = [int(driven.max(initial=0)).bit_length() for driven in drive.inputs[1:]]
+            turns = ceil(len(np.arange(height)[drive.turn.rows]) / together)
+            steps += turns * (plain + len(passes) * sum(ceil(bits / array.dac_bits) for bits in late))
         most = max(most, steps)
-    return most
+    columns = array.columns
+    if array.convert == "used":
+        columns = min(columns, blocks.converted() * blocks.shape.cells)
+    cells = columns // 2 if chip.coding.pairs else columns + int(chip.coding.inverts)
+    part = read.adc_bits / array.adc_bits
+    if array.adc_kind == "ramp":
+        sign = int(chip.coding.pairs)
+        part = max(2 ** (read.adc_bits - sign) - 1, 1) / max(2 ** (array.adc_bits - sign) - 1, 1)
+    return most * (ceil(cells / array.adcs) * array.adc_period_s * part + array.step_overhead_s * pulses / plain)
+
+
+def _steps_and_pulses(chip: Chip, passes: list[int]) -> tuple[int, int]:
+    """Count the conversions of a column in one turn, and the pulses of the drivers, for passes of so many bits."""
+    array, steps, pulses = chip.array, 0, 0
+    for bits in passes:
+        size = array.dac_bits
+        if array.integrated_bits is not None:
+            size = ceil(bits / ceil(bits / array.integrated_bits))
+        parts = [min(size, bits - first) for first in range(0, bits, size)]
+        steps += len(parts)
+        pulses += sum(2**part - 1 if array.drive == "unary" else ceil(part / array.dac_bits) for part in parts)
+    return steps, pulses
 
 
 def _fetched_bytes(program: Program, writes: npt.NDArray[np.int64]) -> Times:
