@@ -49,8 +49,10 @@ class Resolution:
     @classmethod
     def from_records(cls, bits: int | None, records: Sequence[Mapping[str, Any]]) -> Resolution:
         """Rebuild it from the bits of the ADCs and a record a layer, see `record`, with the layer's name."""
+        keys = {name: key for key, name in SUMS.items()} | {"name": "name"}
+        layers = ({name: each[key] for name, key in keys.items()} for each in records)
         return cls(
-            bits, tuple(LayerSum(each["name"], *map(each.__getitem__, SUMS), own=each.get(OWN)) for each in records)
+            bits, tuple(LayerSum(**layer, own=each.get(OWN)) for layer, each in zip(layers, records, strict=True))
         )
 
     def has(self, layer: LayerSum) -> int | None:
@@ -157,7 +159,8 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
     layers = []
     for layer, column, levels in program.column_levels:
         read, coding = layer.readout, layer.blocks.shape.coding
-        held = (None, None) if levels is None else (levels * read.highest, read.bits_for(coding, levels))
+        held = None if levels is None else levels * read.highest
+        held_bits = None if levels is None else read.bits_for(coding, levels)
         own = read.adc_bits if analog.adc.bits == "chip" and read.adc_bits != chip.array.adc_bits else None
         needed = read.bits_for(coding, column.levels)
         layers.append(LayerSum(layer.name, column.rows, column.levels * read.highest, needed, *held, own))
