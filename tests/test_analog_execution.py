@@ -204,7 +204,7 @@ def test_conversions_are_those_that_energy_is_charged_for() -> None:
                     mapped = program.mapping.by_index[each.layer]
                     windows = each.windows[1] - each.windows[0]
                     arrays = mapped.blocks.totals(mapped.within(each.blocks)).arrays
-                    units += arrays * chip.unit_columns * windows * chip.steps_per_window
+                    units += arrays * chip.unit_columns * windows * chip.readout.all_steps
             assert layer.conversions == pytest.approx(runs * (counts[layer.name] - units), rel=1e-9)
 
 

@@ -116,7 +116,7 @@ def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
 
     x = generator.integers(0, 256, (3, block.height))
     raw = np.zeros((3, block.width), dtype=np.int64)
-    for step in range(chip.steps_per_window):
+    for step in range(chip.readout.all_steps):
         driven = x >> (step * dac_bits) & (2**dac_bits - 1)
         sums = np.tensordot(driven, levels.astype(np.int64), axes=1)
         if inverted is not None:
@@ -214,7 +214,7 @@ def test_inversions_that_are_not_undone_give_wrong_outputs(monkeypatch: pytest.M
 def test_the_time_of_a_step_follows_from_what_is_converted(coding: str, conversions: int, step: float) -> None:
     # 16 ADCs of 1 ns and 4 ns of overhead: ceil(conversions / 16) + 4.
     chip = Chip.load("aras").override({"array.coding": coding}, source="law")
-    assert chip.conversions_per_step == conversions
+    assert chip.readout.conversions == conversions
     assert chip.step_time_s == step
     # At the peak an ADC converts its share in each step.
     adc = next(part for part in chip.roll_up().parts if part.component == "adc")

@@ -283,20 +283,10 @@ class Chip(Shown):
         """Outputs of a group."""
         return self.group.arrays * self.array_weights_per_row
 
-    @cached_property
-    def steps_per_window(self) -> int:
-        """Input steps of one window through a full array."""
-        return self.readout.all_steps
-
     @property
     def unit_columns(self) -> int:
         """Columns that an array has besides those of its weights, to sum its inputs: one where columns may be inverted."""
         return self.coding.unit_columns
-
-    @property
-    def conversions_per_step(self) -> int:
-        """Conversions of an array in an input-bit step: one for each of its columns, or for each pair."""
-        return self.coding.conversions(self.array.columns)
 
     @property
     def partial_sum_bytes(self) -> int:
@@ -320,7 +310,9 @@ class Chip(Shown):
     def readout(self) -> Readout:
         """How a full array is read for inputs that are not negative, by conversions of all bits."""
         turns = -(-self.array.rows // self.rows_at_once)
-        return Readout(self, self.input_bits, self.array.adc_bits, self.conversions_per_step, turns=turns)
+        return Readout(
+            self, self.input_bits, self.array.adc_bits, self.coding.conversions(self.array.columns), turns=turns
+        )
 
     @property
     def rows_at_once(self) -> int:

@@ -116,7 +116,7 @@ def describe(chip: Chip) -> dict[str, Any]:
             "weights": chip.arrays * chip.array.rows * chip.array_weights_per_row,
             "buffer_capacity": chip.buffer.capacity,
             "cells_per_weight": chip.cells_per_weight,
-            "conversions_per_step": chip.conversions_per_step,
+            "conversions_per_step": chip.readout.conversions,
             **dict(zip(("largest_sum", "adc_bits_needed"), full_column(chip), strict=True)),
             "step_time_s": chip.step_time_s,
             "window_time_s": chip.window_time_s,

@@ -53,7 +53,7 @@ def _steps(chip: Chip) -> float:
 
 def _conversions(chip: Chip) -> float:
     """Return the conversions per second of one ADC: of those of a step it makes its share, rounded up."""
-    return math.ceil(chip.conversions_per_step / chip.array.adcs) / chip.step_time_s
+    return math.ceil(chip.readout.conversions / chip.array.adcs) / chip.step_time_s
 
 
 def _group_sums(chip: Chip) -> float:

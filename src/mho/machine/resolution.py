@@ -163,7 +163,8 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
         held_bits = None if levels is None else read.bits_for(coding, levels)
         own = read.adc_bits if analog.adc.bits == "chip" and read.adc_bits != chip.array.adc_bits else None
         needed = read.bits_for(coding, column.levels)
-        layers.append(LayerSum(layer.name, column.rows, column.levels * read.highest, needed, *held, own))
+        sums = column.levels * read.highest, needed, held, held_bits
+        layers.append(LayerSum(layer.name, column.rows, *sums, own))
     return Resolution(adc_bits(analog, chip), tuple(layers))
 
 

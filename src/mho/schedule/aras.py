@@ -91,7 +91,7 @@ class _Replicating(Planner):
     def _candidate(self, layer: LayerMapping) -> Candidate:
         replicated = isinstance(self.task.network.layers[layer.index], Convolution)
         # Windows that take more steps than a plain one count as so many more; those of all layers that use the blocks count.
-        windows = -(-self.task.served_windows(layer) * layer.steps // self.task.chip.steps_per_window)
+        windows = -(-self.task.served_windows(layer) * layer.steps // self.task.chip.readout.all_steps)
         return Candidate(layer.count, windows, self.task.most_copies(layer) if replicated else 1)
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:

@@ -88,7 +88,7 @@ def compressed(quantised: mho.number.QuantisedNetwork, plain: dict[str, Any]) ->
     """Work out what SRE takes, beside the dense program's measurement."""
     chip = dense()
     array, prices = chip.array, chip.energy_per_event
-    steps = chip.steps_per_window
+    steps = chip.readout.all_steps
     energy = {key: joules for key, joules in plain["by_component"].items() if key not in COMPRESSED}
     layers, arrays = [], 0
     for layer in quantised.network.matrix_layers:
