@@ -134,8 +134,8 @@ def events_of(block: DigitBlock, program: Program, columns: Sequence[int]) -> Co
             found["dac_drive"] += steps * piece.height * len(arrays)
             found["input_register_byte"] += piece.height * len(arrays)
             found["sample_hold"] += steps * piece.width
-            found["output_register_byte"] += steps * len(outputs) * chip.partial_sum_bytes
-            found["noc_byte"] += piece.height + len(outputs) * chip.partial_sum_bytes
+            found["output_register_byte"] += steps * len(outputs) * chip.sum_bytes()
+            found["noc_byte"] += piece.height + len(outputs) * chip.sum_bytes()
             found["tile_buffer_byte"] += 2 * piece.height
             found["accumulate"] += len(outputs)
             found["row_shift"] += sum(1 for shift in piece.shifts if shift)

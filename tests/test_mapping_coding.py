@@ -127,7 +127,7 @@ def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
             made = sums @ np.array(chip.coding.significance)
         raw += made << (step * dac_bits)
     # A sum of one array lies in its register, in two's complement where the coding has negative weights.
-    room = 8 * chip.partial_sum_bytes
+    room = 8 * chip.sum_bytes()
     low, high = (-(2 ** (room - 1)), 2 ** (room - 1)) if chip.coding.signed else (0, 2**room)
     assert low <= raw.min() <= raw.max() < high
     # Each matrix of the block has inputs of its own: the base counts for those alone.
@@ -144,7 +144,7 @@ def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
 def test_a_partial_sum_holds_the_largest_and_the_least_sum(coding: CodingName, rows: int) -> None:
     chip = coded_chip(coding, 2, array__rows=rows)
     weights = chip.coding.levels(CODES).astype(int) @ chip.coding.significance
-    room = 8 * chip.partial_sum_bytes
+    room = 8 * chip.sum_bytes()
     low, high = (-(2 ** (room - 1)), 2 ** (room - 1)) if weights.min() < 0 else (0, 2**room)
     assert low <= rows * 255 * weights.min() <= rows * 255 * weights.max() < high
 

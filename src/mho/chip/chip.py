@@ -288,12 +288,7 @@ class Chip(Shown):
         """Columns that an array has besides those of its weights, to sum its inputs: one where columns may be inverted."""
         return self.coding.unit_columns
 
-    @property
-    def partial_sum_bytes(self) -> int:
-        """Bytes that hold any sum of one array, of inputs and weights of all bits."""
-        return self.sum_bytes(self.input_bits, self.weight_bits)
-
-    def sum_bytes(self, input_bits: int, weight_bits: int) -> int:
+    def sum_bytes(self, input_bits: int = INPUT_BITS, weight_bits: int = WEIGHT_BITS) -> int:
         """Return the bytes that hold any sum of one array: input bits + weight bits + log2(rows), a sign of the weight included."""
         return math.ceil((input_bits + weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
 

@@ -164,8 +164,8 @@ ROLES: Registry[Role] = Registry(
             ("output_register_byte",),
             _one,
             # A partial sum for each weight of a row.
-            _bytes(lambda chip: chip.array_weights_per_row * chip.partial_sum_bytes),
-            lambda chip: chip.array_weights_per_row * chip.partial_sum_bytes / chip.step_time_s,
+            _bytes(lambda chip: chip.array_weights_per_row * chip.sum_bytes()),
+            lambda chip: chip.array_weights_per_row * chip.sum_bytes() / chip.step_time_s,
         ),
         "write_register": Role(
             "array",

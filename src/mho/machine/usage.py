@@ -90,5 +90,6 @@ def _arrays(program: Program) -> npt.NDArray[np.bool_]:
         first = int(table.first_block[place])
         for index, group in enumerate(members(table.ranges_of(place)) if across else ()):
             order = np.array(across[index], dtype=np.int64)
-            used[group, order // program.mapping.shape.per_array if len(order) else slice(needed[first + index])] = True
+            per_array = program.mapping.weight_of(first + index).blocks.shape.per_array
+            used[group, order // per_array if len(order) else slice(needed[first + index])] = True
     return used
