@@ -16,7 +16,7 @@ from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.machine.endurance import MAXIMUM, Endurance, endurance
 from mho.machine.energy import Account, account
-from mho.machine.expected import EXPECTED_NOTE
+from mho.machine.expected import expected_note
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.resolution import Resolution, resolution
@@ -201,7 +201,7 @@ class Report(Outcome):
         steady = "writes are counted in steady state: an inference finds the cells as the one before it left them; " + (
             "cell by cell" if self.worn.exact else "as expected values"
         )
-        expected = () if self.worn.exact else (EXPECTED_NOTE,)
+        expected = () if self.worn.exact else (expected_note(self.program.mapping),)
         verified = (
             "this program was not executed"
             if self.verified is None

@@ -7,6 +7,9 @@ array (objective "time"), or pulses ("pulses"). An inference begins on what the 
 ring, and it is gone round more than once. A group keeps what it had where nothing is won, and so does the program, measured
 on the machine.
 
+Where blocks whose weights have different bits meet in a group, rows alone change places: columns of cells are parts of weights,
+which go together.
+
 Which block of a run goes to which of the run's groups is left as it is: blocks of one layer are so much alike that choosing
 by how often their cells are at each level won less than 0.1 % on every network that it was tried on.
 """
@@ -19,10 +22,13 @@ from dataclasses import replace
 import numpy as np
 
 from mho.chip import Chip
+from mho.chip.coding import Coding
 from mho.errors import StrategyError
 from mho.machine.cells import wear
 from mho.machine.timing import time_program
+from mho.mapping import WeightMapping
 from mho.mapping.coding import block_levels
+from mho.mapping.grid import CellGrid
 from mho.mapping.placement import (
     Costs,
     Levels,
@@ -61,14 +67,21 @@ Key = tuple[int, int]
 
 
 class _Group:
-    """The blocks that one group receives in an inference, and where they sit."""
+    """The blocks that one group of `shape` receives in an inference, and where they sit."""
+
+    rows_alone = False
+    """True if neither columns nor digits move."""
 
     def __init__(self, chip: Chip, shape: GroupShape, blocks: list[Levels], digits_move: bool) -> None:
         self.chip, self.shape = chip, shape
-        self.digits_move = digits_move
+        self.digits_move = digits_move and shape.coding.movable and shape.cells > 1
         self.blocks = blocks
         self.sittings = [in_place(*block.shape) for block in blocks]
         self.pulses, self.steep = (_price(chip, objective) for objective in ("pulses", "time"))
+
+    def orders(self) -> list[Sitting]:
+        """Return where the rows, columns and digits of each block sit."""
+        return self.sittings
 
     def shown(self, k: int) -> Levels:
         """Return the levels of block k as its cells show them."""
@@ -125,7 +138,9 @@ class _Group:
     def _place_for_time(self, k: int, levels: Levels, settled: bool) -> None:
         """Spread the columns of block k, choose its digits and rows; `settled`: the block that follows has been placed, too."""
         chip, block = self.chip, self.blocks[k]
-        free = spread(block.shape[1], chip.group.arrays, self.shape.per_array)
+        free = self.sittings[k].columns
+        if not self.rows_alone:
+            free = spread(block.shape[1], chip.group.arrays, self.shape.per_array)
         self.sittings[k] = replace(self.sittings[k], columns=free, cells=self._digits(k, levels, free, settled))
         sitting, shown = self.sittings[k], self.shown(k)
         costs = row_steps(levels[:, sitting.columns], shown, self.array(k), chip.levels, chip.array.write_phases)
@@ -142,6 +157,9 @@ class _Group:
 
     def _place_for_pulses(self, k: int, levels: Levels, settled: bool) -> None:
         """Choose rows, columns, and rows again. Columns stay in the arrays that they need: others are not to be read."""
+        if self.rows_alone:
+            self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, levels, settled)))
+            return
         per_array = self.shape.per_array
         free = np.arange(-(-self.blocks[k].shape[1] // per_array) * per_array)
         self.sittings[k] = replace(self.sittings[k], rows=cheapest(self._row_distances(k, levels, settled)))
@@ -185,13 +203,36 @@ class _Group:
         return costs
 
 
+class _Mixed(_Group):
+    """The blocks of different shapes that one group receives, as cells: each column of cells is one of places with a cell each."""
+
+    rows_alone = True
+
+    def __init__(self, chip: Chip, grid: CellGrid, blocks: list[Levels], shapes: list[GroupShape]) -> None:
+        places = Coding("offset", chip.array.cell_bits, chip.array.cell_bits)
+        flat = [block.reshape(len(block), -1, 1) for block in blocks]
+        super().__init__(chip, GroupShape(places, grid.rows, grid.columns, grid.per_array), flat, False)
+        self.widths = [block.shape[1:] for block in blocks]
+        lines = [
+            grid.lines(shape, np.arange(width)).ravel() for shape, (width, _) in zip(shapes, self.widths, strict=True)
+        ]
+        self.sittings = [replace(each, columns=line) for each, line in zip(self.sittings, lines, strict=True)]
+
+    def orders(self) -> list[Sitting]:
+        """Return where the rows of each block sit; columns and digits sit in place."""
+        return [
+            Sitting(sitting.rows, np.arange(width), np.arange(cells))
+            for sitting, (width, cells) in zip(self.sittings, self.widths, strict=True)
+        ]
+
+
 def place(program: Program, objective: str) -> Program:
     """Return the program with its blocks placed for an objective, "time" or "pulses": never worse, by the machine's measure.
 
     Raises ProgramError where the program has no weights.
     """
     best, least = program, _measured(program, objective)
-    movable = program.mapping.shape.coding.movable and program.mapping.shape.cells > 1
+    movable = any(shape.coding.movable and shape.cells > 1 for shape in program.mapping.shapes)
     # Digits that change places slow fewer rows but take more pulses, and do not always win time: both ways are tried.
     for digits_move in (False, True) if objective == "time" and movable else (False,):
         placed = _placed(program, objective, digits_move)
@@ -215,10 +256,18 @@ def _placed(program: Program, objective: str, digits_move: bool) -> Program:
     for keys in _rings(program).values():
         if len(keys) < 2:
             continue
-        ring = _Group(program.chip, program.mapping.shape, [_levels(program, key) for key in keys], digits_move)
+        ring = _ring(program, keys, digits_move)
         if ring.improve(objective):
-            sittings.update(zip(keys, ring.sittings, strict=True))
+            sittings.update(zip(keys, ring.orders(), strict=True))
     return _ordered(program, sittings)
+
+
+def _ring(program: Program, keys: list[Key], digits_move: bool) -> _Group:
+    """Return the blocks that a group receives."""
+    shapes, blocks = [_weight(program, key)[0].blocks.shape for key in keys], [_levels(program, key) for key in keys]
+    if len(set(shapes)) == 1:
+        return _Group(program.chip, shapes[0], blocks, digits_move)
+    return _Mixed(program.chip, program.mapping.grid, blocks, shapes)
 
 
 def _price(chip: Chip, objective: str) -> Costs:
@@ -239,15 +288,20 @@ def _rings(program: Program) -> dict[int, list[Key]]:
     return rings
 
 
-def _levels(program: Program, key: Key) -> Levels:
-    """Return the levels of a block, shape (height, width, cells per weight)."""
-    assert program.quantised is not None
+def _weight(program: Program, key: Key) -> tuple[WeightMapping, int]:
+    """Return the weight that a block holds, and the number of the block among those of the weight."""
     instruction = program.instructions[key[0]]
     assert isinstance(instruction, Write)
     weight = program.mapping.weight_of(instruction.blocks[0])
-    block = instruction.blocks[0] + key[1] - weight.first
+    return weight, instruction.blocks[0] + key[1] - weight.first
+
+
+def _levels(program: Program, key: Key) -> Levels:
+    """Return the levels of a block, shape (height, width, cells per weight)."""
+    assert program.quantised is not None
+    weight, block = _weight(program, key)
     laid = weight.blocks.laid(block, program.quantised.matrices[weight.name])
-    return block_levels(laid, program.mapping.shape.coding)[0]
+    return block_levels(laid, weight.blocks.shape.coding)[0]
 
 
 def _order(places: Places) -> tuple[int, ...]:
