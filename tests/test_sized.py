@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,18 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.errors import OptionError
+from mho.machine import time_program
+from mho.machine.ports import busiest_ports
 from mho.machine.powered import crossing_s
 from mho.machine.usage import usage
 from mho.network.graph import Network
-from mho.program import Program, Transfer, Write
+from mho.program import Activate, Program, Transfer, Write
 from mho.program.columns import columns
+from mho.program.instructions import Instruction
 from mho.schedule import sized
 from mho.strategy import registered
 from tests.command_line import Shell, write_onnx, write_samples
-from tests.strategies import GREEDY, chips, networks
+from tests.strategies import GREEDY, Sketch, chips, networks
 
 some = settings(max_examples=15)
 schedules = st.sampled_from(sorted(registered("schedule")))
@@ -76,6 +81,62 @@ def test_units_in_use_are_those_that_the_writes_name(
     used = usage(program)
     assert (used.arrays, used.groups, used.tiles) == (sum(arrays.values()), len(arrays), len(tiles))
     assert set(used.banks) == banks
+
+
+@some
+@given(networks, chips(), schedules, residencies)
+def test_ports_are_asked_for_what_the_groups_of_a_tile_move_at_once(
+    network: Network, chip: Chip, schedule: str, residency: str
+) -> None:
+    """Summed by hand, tile by tile, at every time at which something begins."""
+    program = compiled(network, chip, schedule, residency)
+    timing, table = time_program(program), columns(program)
+    rates: list[dict[int, float]] = []
+    for number, each in enumerate(program.instructions):
+        size = 0.0
+        if isinstance(each, Activate):
+            blocks, run = program.mapping.located(each.blocks)
+            totals, windows = blocks.totals(run), each.windows[1] - each.windows[0]
+            size = (totals.rows + totals.sums * chip.partial_sum_bytes) * windows
+        elif isinstance(each, Write):
+            size = table.moved_bytes[number]
+        lasts, groups = timing.ends[number] - timing.starts[number], getattr(each, "groups", ())
+        count = sum(last - first for first, last in groups)
+        rates.append(defaultdict(float))
+        for group in (group for first, last in groups for group in range(first, last)):
+            if lasts > 0:
+                rates[-1][group // chip.tile.groups] += size / lasts / count
+    most = 0.0
+    for now in timing.starts:
+        under_way = [r for r, begin, end in zip(rates, timing.starts, timing.ends, strict=True) if begin <= now < end]
+        for tile in {tile for rate in under_way for tile in rate}:
+            most = max(most, sum(rate.get(tile, 0.0) for rate in under_way))
+    port = chip.tile.noc_port_bits / 8 * chip.frequency_hz
+    assert busiest_ports(program, timing)["noc"] == pytest.approx(most / port, rel=1e-6, abs=1e-12)
+
+
+def test_arrays_that_columns_were_moved_to_are_in_use() -> None:
+    chip = Chip.load("aras").override({"tiles": 2, "write_latency": "actual"}, source="few tiles")
+    sketch = Sketch(1, (1, 48))
+    for features in (40, 24, 32):
+        sketch.linear(sketch.layers[-1], features)
+    strategy = GREEDY.with_(schedule="naive", residency="never", placement="time")
+    program = mho.compile(sketch.network(), chip, strategy)
+    assert columns(program).orders
+    used: set[tuple[int, int]] = set()
+    for write in program.instructions:
+        if isinstance(write, Write):
+            blocks, (first, _) = program.mapping.located(write.blocks)
+            groups = [group for begin, end in write.groups for group in range(begin, end)]
+            for number, group in enumerate(groups):
+                places = (write.columns and write.columns[number]) or range(int(blocks.widths[first + number]))
+                used |= {(group, place // program.mapping.shape.per_array) for place in places}
+    assert usage(program).arrays == len(used) > usage(replace(program, instructions=stripped(program))).arrays
+
+
+def stripped(program: Program) -> tuple[Instruction, ...]:
+    """Return the instructions with all blocks in place."""
+    return tuple(replace(each, columns=()) if isinstance(each, Write) else each for each in program.instructions)
 
 
 @some

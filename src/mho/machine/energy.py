@@ -125,7 +125,7 @@ def _beyond(program: Program, activations: Integers) -> Integers:
     return beyond[:, activations]
 
 
-def _activations(program: Program, activations: Integers) -> dict[str, Floats]:
+def activation_events(program: Program, activations: Integers) -> dict[str, Floats]:
     """Count the events of windows through written blocks, by event, for each of these activations."""
     chip, table = program.chip, columns(program)
     runs = {name: counts[activations] for name, counts in table.runs.items()}
@@ -189,7 +189,8 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
 
     activations, writes, moves, results = here(ACTIVATE), here(WRITE), here(LOAD, STORE), here(VECTOR, COMBINE)
     counts: Counts = {
-        (event, "compute"): by_layer(activations, count) for event, count in _activations(program, activations).items()
+        (event, "compute"): by_layer(activations, count)
+        for event, count in activation_events(program, activations).items()
     }
     changed = by_layer(writes, table.moved_bytes[writes])
     orders = by_layer(writes, table.order_bytes[writes])

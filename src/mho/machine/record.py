@@ -12,6 +12,7 @@ from mho.chip import Chip
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import CellWrites, Endurance, addressed_writes, changed_writes
 from mho.machine.energy import KINDS, Account, most_held_bytes
+from mho.machine.ports import busiest_ports
 from mho.machine.resolution import Resolution
 from mho.machine.timing import Timing
 from mho.machine.usage import usage
@@ -81,6 +82,7 @@ def in_use_record(program: Program, timing: Timing) -> dict[str, Any]:
     return {
         **{name: count for name, (count, _) in units.items()},
         "of": {name: whole for name, (_, whole) in units.items()},
+        "ports": busiest_ports(program, timing),
         "area_m2": {"total": math.fsum(area.values()), "arrays": used.arrays_m2, "by_component": dict(area)},
         "leakage_w": {"total": math.fsum(leakage.values()), "by_component": dict(leakage)},
     }

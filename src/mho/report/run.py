@@ -90,6 +90,9 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
          f"{quantity(used['area_m2']['arrays'], 'm²')}"),
         ("Leakage", quantity(content["leakage_w"]["total"], "W"),
          f"of the whole chip; {quantity(used['leakage_w']['total'], 'W')} of what is in use"),
+        ("Buffer in use", quantity(used["buffer_bytes"], "B"),
+         f"at most, of {quantity(used['of']['buffer_bytes'], 'B')}; {count(used['banks'])} of {count(used['of']['banks'])} banks"),
+        ("Busiest port", percent(max(used["ports"].values()), 1.0), _busiest(used["ports"])),
         ("Groups in use", percent(groups["mean_occupancy"], 1.0),
          f"on average; at most {count(groups['peak'])} of {count(groups['total'])}"),
         ("Memory busy", percent(memory["busy_fraction"], 1.0), f"of {quantity(memory['bandwidth_bytes_per_s'], 'B')}/s"),
@@ -106,6 +109,13 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
         )
         cards.append(("Setup", quantity(setup["latency_s"], "s"), remark))
     return cards
+
+
+def _busiest(ports: Mapping[str, float]) -> str:
+    """Say of which tile port most is asked, and that no time waits for it where it is too much."""
+    name = max(ports, key=lambda port: ports[port])
+    waits = "; no time here waits for it" if ports[name] > 1 + 1e-9 else ""
+    return f"{name}: what the groups of a tile ask of it at once, of what it can move{waits}"
 
 
 def _components(report: Report) -> dict[str, dict[str, float]]:
