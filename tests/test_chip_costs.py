@@ -13,9 +13,11 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import mho
 import mho.chip
 from mho.chip import Chip, Technology, events
 from mho.chip.coding import CODINGS
+from mho.chip.roles import ROLES
 from mho.errors import ChipError
 
 FOLDER = Path(mho.chip.__file__).parent / "technologies"
@@ -240,6 +242,7 @@ def test_every_event_has_an_energy_and_a_component(name: str) -> None:
     chip = Chip.load(name)
     of_parts = {"sparse": {"index_byte", "row_shift"}, "lookup": {"adc_mode_byte"}}
     absent = {event for part, own in of_parts.items() if getattr(chip, part) is None for event in own}
+    absent |= {event for name, role in ROLES.items() if role.spare and name not in chip.uses for event in role.events}
     assert set(chip.energy_per_event) == set(chip.costs.event_component) == set(events()) - absent
     assert set(events()) - set.union(*of_parts.values()) == {
         "array_read", "dac_drive", "sample_hold", "adc_conversion", "shift_add", "input_register_byte",
@@ -332,3 +335,20 @@ def test_puma_comes_near_its_published_totals_from_components_alone() -> None:
     assert total.area_m2.by_level["array"] / (138 * 16) == pytest.approx(0.012e-6, rel=0.01)
     assert total.peak_power_w.by_component["noc"] == pytest.approx(0.57063, rel=0.01)
     assert total.area_m2.by_component["noc"] == pytest.approx(1.622e-6, rel=0.01)
+
+
+@given(st.sampled_from((1, 2, 3)))
+def test_a_flash_adc_is_its_comparators(bits: int) -> None:
+    adc = technology("flash-90nm").components["adc"]
+    for name, one in (("energy", 113e-15), ("area", 97.2e-12)):
+        assert adc.figure(name, {"bits": bits}) == pytest.approx((2**bits - 1) * one)
+    with pytest.raises(ChipError, match="there are entries for 1, 2, 3"):
+        adc.figure("energy", {"bits": bits + 3})
+
+
+def test_an_integrator_works_whenever_its_array_is_read() -> None:
+    chip = Chip.load("aras").override({"components.integrator": "neurram-130nm"}, source="as NeuRRAM's")
+    program = mho.compile(mho.zoo.load("resnet20"), chip)
+    joules = mho.simulate(program).to_dict()["energy_j"]["by_component"]
+    each = chip.energy_per_event["charge_integration"] / chip.energy_per_event["array_read"]
+    assert joules["integrator"] == pytest.approx(each * joules["array"]) and each > 0

@@ -239,6 +239,17 @@ ROLES: Registry[Role] = Registry(
             rate=_port_rate(lambda chip: chip.buffer.port_bits),
         ),
         "external_io": Role("chip", "instance", (), _one),
+        # Amplifiers that add the charge of a pulse up: they work whenever an array is read.
+        "integrator": Role(
+            "array",
+            "step",
+            ("charge_integration",),
+            _one,
+            _array_context,
+            _steps,
+            follows="array_read",
+            spare=True,
+        ),
         # What a paper lists and nothing else here is: area, and power that is always drawn.
         "array_other": Role("array", "instance", (), _one, spare=True),
         "tile_other": Role("tile", "instance", (), _one, spare=True),

@@ -9,7 +9,7 @@ from typing import Any
 import mho
 from mho.studies.chapter import Chapter
 from mho.studies.rows import Study
-from mho.studies.silicon.chips import CHIPS, chips, chips_chapter
+from mho.studies.silicon.chips import OUTSIDE, chips, chips_chapter
 from mho.studies.silicon.neurram import content
 from mho.studies.silicon.paper import PAPER
 from mho.studies.silicon.precision import neurram, neurram_chapter
@@ -17,7 +17,7 @@ from mho.studies.silicon.summary import summary
 from mho.studies.work import Work
 
 PARTS: dict[str, tuple[Callable[[], dict[str, dict[str, float]]], Callable[[Any], Chapter], tuple[str, ...]]] = {
-    "chips": (chips, chips_chapter, CHIPS),
+    "chips": (chips, chips_chapter, tuple(OUTSIDE)),
     "neurram": (neurram, neurram_chapter, ()),
 }
 """Part to what measures it, what makes a chapter of that, and the chips that it rests on."""
