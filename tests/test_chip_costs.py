@@ -248,7 +248,7 @@ def test_every_event_has_an_energy_and_a_component(name: str) -> None:
         "array_read", "dac_drive", "sample_hold", "adc_conversion", "shift_add", "input_register_byte",
         "output_register_byte", "write_register_byte", "tile_buffer_byte", "global_buffer_read_byte",
         "global_buffer_write_byte", "noc_byte", "accumulate", "vector_element", "matrix_mac", "cell_pulse",
-        "memory_byte",
+        "memory_byte", "charge_integration",
     }  # fmt: skip
     for event, energy in chip.energy_per_event.items():
         unpaid = chip.uses[chip.costs.event_component[event]].component is None
