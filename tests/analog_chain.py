@@ -19,7 +19,7 @@ from mho.mapping.dense import DenseBlock
 from mho.network.layers import Convolution, MatrixLayer
 from mho.program import Activate, Program, Write
 from mho.program.instructions import members
-from tests.coded_cells import weight_levels
+from tests.coded_cells import least, weight_levels
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Group:
     written: np.ndarray
 
 
-def significances(coding: str, cell_bits: int) -> list[int]:
+def significances(coding: str, levels: int) -> list[int]:
     """What a level of each converted column (cell or pair) of a weight counts for, the most significant first."""
-    bits = 7 if coding == "twos_complement" else 8
-    digits = [2**place for place in range(0, bits, cell_bits)][::-1]
+    most = {"twos_complement": 127, "sign_magnitude": 127, "differential": 128}.get(coding, 255)
+    digits = [levels**place for place in range(8) if levels**place <= most][::-1]
     return [-128, *digits] if coding == "twos_complement" else digits
 
 
@@ -74,9 +74,10 @@ class Chain:
         self.matrix = program.quantised.matrices[layer.name]
         self.code = program.quantised.codes[layer.inputs[0]]
         self.coding, self.cell_bits = self.chip.array.coding, self.chip.array.cell_bits
-        self.highest = 2**self.cell_bits - 1
-        self.pairs = self.coding == "differential"
-        self.significance = significances(self.coding, self.cell_bits)
+        self.levels = self.chip.array.cell_levels or 2**self.cell_bits
+        self.highest = self.levels - 1
+        self.pairs = self.coding in ("differential", "sign_magnitude")
+        self.significance = significances(self.coding, self.levels)
         self.cells = len(self.significance) * (2 if self.pairs else 1)
         self.per_array = self.chip.array.columns // self.cells
         ratio = analog.device.on_off
@@ -89,7 +90,9 @@ class Chain:
 
     def plain(self, block: DenseBlock) -> np.ndarray:
         """The levels of a block's cells before any column is inverted, (height, width, cells)."""
-        table = np.array([weight_levels(code, self.coding, self.cell_bits) for code in range(256)])
+        table = np.array(
+            [weight_levels(max(code, least(self.coding)), self.coding, self.levels) for code in range(256)]
+        )
         held = np.zeros((block.height, block.width, self.cells), dtype=np.int64)
         high, wide = block.height // block.count, block.width // block.count
         for m in range(block.count):
@@ -119,7 +122,7 @@ class Chain:
             at = np.s_[: block.height, : block.width]
             drawn = device.program(
                 levels, self.cell_bits, (group, number), seed=seed, age_s=self.analog.age_s, writes=self.analog.writes,
-                faults=device.faults(shape, (group,), seed=seed, writes=self.analog.writes)[at],
+                faults=device.faults(shape, (group,), seed=seed, writes=self.analog.writes)[at], steps=self.highest,
             )  # fmt: skip
             pulsed = (here.levels[at] != levels) | ~here.written[at]
             here.conductances[at] = np.where(pulsed, drawn, here.conductances[at])
@@ -155,7 +158,9 @@ class Chain:
         elif adc.range == "full":
             first = self.mapped.blocks.block(0)
             rows = first.rows[1] - first.rows[0]
-            most = rows * max(max(weight_levels(code, self.coding, self.cell_bits)) for code in range(256))
+            most = rows * max(
+                max(weight_levels(code, self.coding, self.levels)) for code in range(least(self.coding), 256)
+            )
             if self.coding == "flipped":
                 # Columns are inverted where they would be above half of what all cells of the block could hold.
                 most = min(most, first.height * self.highest // 2)
@@ -230,7 +235,7 @@ class Chain:
         columns = self.matrix.codes.shape[2]
         plain, slack = (np.zeros((matrices, samples, count, columns)) for _ in range(2))
         told = Sums(plain, slack)
-        base = 128 if self.coding in ("differential", "twos_complement") else 0
+        base = 128 if self.coding in ("differential", "sign_magnitude", "twos_complement") else 0
         for number in range(self.program.setup, len(self.program.instructions)):
             instruction = self.program.instructions[number]
             if isinstance(instruction, Write):

@@ -203,22 +203,30 @@ INDEX_MEMORY = {
 """What mapping by digits needs of a chip."""
 
 
+ALL_CODES = [name for name in CODINGS if not Coding(name, 8, 2).least_code]
+"""Codings that hold every code."""
+
+
 @st.composite
 def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = False) -> Chip:
-    """Chips whose arrays divide nothing, of every coding in cells of 1 to 4 or of 8 bits, often too small for one layer.
+    """Chips whose arrays divide nothing, of every coding that holds all codes in cells of 1 to 4 or of 8 bits, often too small
+    for one layer; without `index` also in cells of one level more than the bits below would name.
 
     Their memory is anything from far too slow to fast enough for all groups at once, their buffer holds from less than one
     small tensor to everything, and their vector unit is ideal or takes its time. `index`: often with index memory, and DACs of
     several bits.
     """
     base = Chip.load(draw(st.sampled_from(presets)))
-    coding = Coding(draw(st.sampled_from(CODINGS)), 8, draw(st.sampled_from([1, 2, 3, 4, 8])))
+    name, cell_bits = draw(st.sampled_from(ALL_CODES)), draw(st.sampled_from([1, 2, 3, 4, 8]))
+    fewer = draw(st.sampled_from([None, None, 2 ** (cell_bits - 1) + 1])) if not index and name != "flipped" else None
+    coding = Coding(name, 8, cell_bits, fewer)
     values = {
         "array.rows": draw(st.integers(1, 20)),
         "array.columns": draw(st.integers(coding.cells, 24)),
         "array.adcs": 1,
         "array.cell_bits": coding.cell_bits,
         "array.coding": coding.name,
+        "array.cell_levels": coding.highest + 1,
         "array.pulses_full_range": max(60, 2**coding.cell_bits - 1),
         "group.arrays": draw(st.integers(1, 3)),
         "tile.groups": draw(st.integers(1, 3)),

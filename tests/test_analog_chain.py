@@ -36,7 +36,9 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
 
 def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto") -> Program:
     return mho.compile(
-        mho.number.quantise(sketch.network(), x), chip, GREEDY.with_(schedule="overlap", residency=residency)
+        mho.number.quantise(sketch.network(), x, symmetric=chip.array.coding == "sign_magnitude"),
+        chip,
+        GREEDY.with_(schedule="overlap", residency=residency),
     )
 
 
@@ -90,9 +92,11 @@ def layers(draw: st.DrawFn, most: int = 40) -> tuple[Sketch, np.ndarray]:
 @st.composite
 def chips(draw: st.DrawFn, rows: st.SearchStrategy[int]) -> Chip:
     coding, cell_bits = draw(st.sampled_from(CODINGS)), draw(CELL_BITS)
-    cells = Coding(coding, 8, cell_bits).cells
+    levels = draw(st.integers(2 ** (cell_bits - 1) + 1, 2**cell_bits)) if coding != "flipped" else 2**cell_bits
+    cells = Coding(coding, 8, cell_bits, levels).cells
     return chip_of(
-        coding, cell_bits, draw(DAC_BITS), array__rows=draw(rows), array__columns=draw(st.integers(cells, 6 * cells + 1)),
+        coding, cell_bits, draw(DAC_BITS), array__cell_levels=levels, array__rows=draw(rows),
+        array__columns=draw(st.integers(cells, 6 * cells + 1)),
         group__arrays=draw(st.integers(1, 3)),
     )  # fmt: skip
 
@@ -114,7 +118,7 @@ def analog_of(adc: dict[str, object], program: Program, draw: st.DrawFn, **more:
     content: dict[str, object] = {"schema": "mho.analog/1", "adc": adc, "device": "generic", **more}
     if adc["range"] == "calibrated":
         (mapped,) = program.mapping.layers
-        slices = len(significances(program.chip.array.coding, program.chip.array.cell_bits))
+        slices = len(significances(program.chip.array.coding, program.chip.levels))
         content["limits"] = {mapped.name: draw(st.lists(st.floats(0.5, 300), min_size=slices, max_size=slices))}
     return Analog.from_dict(content)
 
@@ -199,7 +203,7 @@ def test_effective_bits_add_the_noise_that_is_stated(coding: str, dac_bits: int,
     got, signals = executed(program, x, GENERIC.override(values))
     assert signals.layers[0].clipped < 1e-3 * signals.layers[0].conversions
     step = limit / (127 if coding == "differential" else 255)
-    weights = sum(4.0 ** (dac_bits * p) * s**2 for p in range(8 // dac_bits) for s in significances(coding, 2))
+    weights = sum(4.0 ** (dac_bits * p) * s**2 for p in range(8 // dac_bits) for s in significances(coding, 4))
     wanted = step**2 * ((4.0 ** (8 - effective) - 1) / 12 + 1 / 12) * weights
     # The variance of n draws that are normal, or flatter, has a standard error of at most sqrt(2 / n) of itself; five of them.
     assert abs(np.mean((got - exact) ** 2) / wanted - 1) < 5 * np.sqrt(2 / got.size)
@@ -229,7 +233,7 @@ def test_read_noise_has_the_variance_that_is_stated(coding: str, dac_bits: int, 
         digits = driven // 2 ** (dac_bits * p) % 2**dac_bits
         cells = (digits**2).sum(axis=1) * (2 if coding == "differential" else 1)
         wanted += 4.0 ** (dac_bits * p) * (cells * (3 * sigma) ** 2 + step**2 / 12)
-    wanted *= sum(s**2 for s in significances(coding, 2))
+    wanted *= sum(s**2 for s in significances(coding, 4))
     ratios = (got - exact) ** 2 / wanted[:, None]
     # Each ratio is the square of a nearly normal deviate, of mean 1 and variance 2 (flatter ones less); five standard errors.
     assert abs(ratios.mean() - 1) < 5 * np.sqrt(2 / ratios.size)
@@ -258,7 +262,7 @@ def test_errors_belong_to_converters(kind: str, cell_bits: int) -> None:
     assert signals.layers[0].clipped == 0
     errors = got[0] - exact[0]
     # What the gain works on are the sums of plain codes; all slices of a weight meet the same ADC.
-    digits = sum(significances("offset", cell_bits))
+    digits = sum(significances("offset", 2**cell_bits))
     assert program.quantised is not None
     codes = program.quantised.matrices[program.mapping.layers[0].name].codes[0].astype(np.int64)
     size = 255.0 * codes.sum(axis=0) if kind == "gain" else np.full(len(codes[0]), step * digits)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
-from mho.chip.coding import CODINGS
 from mho.errors import AnalogError, DeviceError, OptionError
 from mho.machine import account, time_program, wear
 from mho.machine.analog import Analog, Signals
@@ -22,7 +21,7 @@ from mho.network.graph import Network
 from mho.network.layers import Array, Linear
 from mho.network.samples import synthetic
 from mho.program import Activate, Program
-from tests.strategies import GREEDY, Sketch, chips, networks
+from tests.strategies import ALL_CODES, GREEDY, Sketch, chips, networks
 
 few = settings(max_examples=25)
 GENERIC = Analog.from_dict({"schema": "mho.analog/1", "device": "generic"})
@@ -180,7 +179,7 @@ def test_balanced_coding_beats_offset_coding_at_equal_variation(cell_bits: int, 
 def programs() -> Iterator[tuple[Program, tuple[np.ndarray, ...]]]:
     network = mho.zoo.load("resnet20", weights="seeded", input_size=8)
     samples = synthetic(network, 2, seed=3).inputs
-    for coding in CODINGS:
+    for coding in ALL_CODES:
         chip = Chip.load("aras").override({"array.coding": coding, "tiles": 2}, source="hand")
         yield program_of(network, chip, samples), samples
 

@@ -187,7 +187,7 @@ def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, sched
     np.testing.assert_array_equal(cell_changes(program)[1], cells)
     assert worn.per_cell_max == cells.max()
     assert worn.per_cell_mean == pytest.approx(changed / (chip.arrays * chip.array.rows * chip.array.columns))
-    charged = sum(each[2] for each in inference) * chip.array.pulses_full_range / (2**chip.array.cell_bits - 1)
+    charged = sum(each[2] for each in inference) * chip.array.pulses_full_range / (chip.levels - 1)
     assert pulses(program, worn) == pytest.approx(charged, rel=1e-9)
     assert mho.simulate(program).to_dict()["writes"]["pulses"] == pytest.approx(charged, rel=1e-9)
 

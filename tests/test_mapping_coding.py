@@ -23,7 +23,7 @@ from mho.network.samples import synthetic
 from mho.number import QuantisedMatrix
 from mho.program.deltas import Deltas
 from mho.strategy import registered
-from tests.coded_cells import block_cells, weight_levels
+from tests.coded_cells import block_cells, least, weight_levels
 from tests.hand_sized import entry, hand_chip, linear, network
 from tests.strategies import GREEDY, Sketch
 
@@ -31,12 +31,24 @@ some = settings(max_examples=60)
 codings = st.sampled_from(CODINGS)
 every_coding = pytest.mark.parametrize("coding", CODINGS)
 every_cell = pytest.mark.parametrize("bits", range(1, 9))
+every_level = pytest.mark.parametrize("levels", [*range(2, 18), 23, 32, 37, 64, 100, 127, 128, 129, 200, 255, 256])
 CODES = np.arange(256, dtype=np.uint8)
 
 
 def coded_matrix(codes: np.ndarray) -> QuantisedMatrix:
     """A matrix of these codes (matrices, K, N), one scale for all."""
     return QuantisedMatrix(codes, np.ones(()), np.zeros((), dtype=np.int64))
+
+
+def held(coding: str) -> slice:
+    """The codes that a coding has cells for."""
+    return slice(least(coding), None)
+
+
+def coding_of(name: str, levels: int, weight_bits: int = 8) -> Coding:
+    """A coding in cells of so many levels; those that invert columns take the next power of two."""
+    bits = (levels - 1).bit_length()
+    return Coding(name, weight_bits, bits, None if name == "flipped" else levels)  # type: ignore[arg-type]
 
 
 def coded_chip(coding: str, bits: int, **values: Any) -> Chip:
@@ -47,29 +59,44 @@ def coded_chip(coding: str, bits: int, **values: Any) -> Chip:
 
 
 @every_coding
-@every_cell
-def test_levels_stand_for_their_code(coding: CodingName, bits: int) -> None:
-    code = Coding(coding, 8, bits)
-    levels = code.levels(CODES)
-    assert levels.tolist() == [weight_levels(each, coding, bits) for each in range(256)]
-    assert levels.max() <= code.highest == 2**bits - 1
-    assert (levels.astype(int) @ code.significance + code.base == CODES).all()
+@every_level
+def test_levels_stand_for_their_code(coding: CodingName, levels: int) -> None:
+    code = coding_of(coding, levels)
+    highest = (2**code.cell_bits if coding == "flipped" else levels) - 1
+    levels_of, codes = code.levels(CODES)[held(coding)], CODES[held(coding)]
+    assert levels_of.tolist() == [weight_levels(each, coding, highest + 1) for each in codes.tolist()]
+    assert levels_of.max() <= code.highest == highest
+    assert (levels_of.astype(int) @ code.significance + code.base == codes).all()
     # The code that is at level 0 in all cells is the only one, so that cells off a diagonal add nothing.
-    assert np.flatnonzero(~levels.any(axis=1)).tolist() == [code.base]
+    assert codes[~levels_of.any(axis=1)].tolist() == [code.base]
     magnitudes = np.abs(code.significance)
     assert (np.diff(magnitudes) <= 0).all()
+    # One digit fewer could not tell all codes apart: the highest digit is not always 0.
+    assert levels_of[:, : 1 + code.pairs].any()
+
+
+@every_coding
+@pytest.mark.parametrize("weight_bits", range(2, 9))
+@pytest.mark.parametrize("levels", [2, 3, 4, 5, 7, 8, 12, 16])
+def test_codes_of_any_bits_are_held(coding: CodingName, weight_bits: int, levels: int) -> None:
+    code = coding_of(coding, levels, weight_bits)
+    codes = np.arange(1 << weight_bits)[held(coding)]
+    assert (code.levels(codes).astype(int) @ code.significance + code.base == codes).all()
 
 
 @every_cell
 def test_cells_of_a_weight(bits: int) -> None:
     up, up7 = (8 + bits - 1) // bits, (7 + bits - 1) // bits
-    wanted = {"offset": up, "flipped": up, "differential": 2 * up, "twos_complement": 1 + up7}
+    wanted = {
+        "offset": up, "flipped": up, "differential": 2 * up, "sign_magnitude": 2 * up7, "twos_complement": 1 + up7
+    }  # fmt: skip
     assert {name: Coding(name, 8, bits).cells for name in CODINGS} == wanted
 
 
-@every_cell
-def test_a_pair_is_of_opposite_significance_and_one_of_it_is_at_level_0(bits: int) -> None:
-    code = Coding("differential", 8, bits)
+@every_level
+@pytest.mark.parametrize("coding", ["differential", "sign_magnitude"])
+def test_a_pair_is_of_opposite_significance_and_one_of_it_is_at_level_0(coding: CodingName, levels: int) -> None:
+    code = coding_of(coding, levels)
     levels, significance = code.levels(CODES), np.array(code.significance)
     assert code.pairs
     assert (significance[::2] == -significance[1::2]).all()
@@ -77,20 +104,30 @@ def test_a_pair_is_of_opposite_significance_and_one_of_it_is_at_level_0(bits: in
     assert not (levels[:, ::2] * levels[:, 1::2]).any()
 
 
-@pytest.mark.parametrize(("name", "weight", "cell"), [("ofset", 8, 2), ("offset", 9, 2), ("offset", 8, 0)])
-def test_what_is_no_coding_is_refused(name: Any, weight: int, cell: int) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("ofset", 8, 2),
+        ("offset", 9, 2),
+        ("offset", 8, 0),
+        ("offset", 8, 2, 5),
+        ("flipped", 8, 3, 6),
+    ],
+)
+def test_what_is_no_coding_is_refused(wrong: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="no coding"):
-        Coding(name, weight, cell)
+        Coding(*wrong)
+    assert Coding("offset", 8, 2, 4) == Coding("offset", 8, 2)
 
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 12))
 
 
 @some
-@given(codings, st.integers(1, 8), shapes, st.integers(1, 8), st.booleans(), st.integers(0, 2**16), st.data())
+@given(codings, st.integers(2, 256), shapes, st.integers(1, 8), st.booleans(), st.integers(0, 2**16), st.data())
 def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
     coding: CodingName,
-    bits: int,
+    levels: int,
     shape: tuple[int, int, int],
     dac_bits: int,
     pack: bool,
@@ -99,8 +136,16 @@ def test_sums_of_a_block_step_by_step_are_the_products_with_its_codes(
 ) -> None:
     """Column sums of what is stored, flips undone by the unit column, pairs subtracted, shifted and added, and the base put on."""
     generator = np.random.default_rng(seed)
-    chip = coded_chip(coding, bits, array__dac_bits=dac_bits)
-    codes = np.clip(generator.normal(generator.uniform(0, 255), 60, shape), 0, 255).astype(np.uint8)
+    code = coding_of(coding, levels)
+    chip = coded_chip(
+        coding,
+        code.cell_bits,
+        array__dac_bits=dac_bits,
+        array__cell_levels=code.highest + 1,
+        array__columns=4 * code.cells,
+    )
+    assert chip.coding == code and chip.levels == code.highest + 1
+    codes = np.clip(generator.normal(generator.uniform(0, 255), 60, shape), least(coding), 255).astype(np.uint8)
     cut = dense_blocks(*shape, weights_shape(chip), pack)
     index = data.draw(st.integers(0, cut.count - 1))
     block = cut.block(index)
@@ -180,19 +225,20 @@ def test_programs_are_bit_exact_and_legal(
     chip = coded_chip(coding, bits, array__dac_bits=dac_bits, write_latency=latency, tiles=tiles)
     net = small(seed)
     inputs = synthetic(net, 2, seed=seed).inputs
-    quantised = mho.number.quantise(net, inputs, per_channel=per_channel)
+    quantised = mho.number.quantise(net, inputs, per_channel=per_channel, symmetric=coding == "sign_magnitude")
     program = mho.compile(quantised, chip, GREEDY.with_(schedule=schedule, residency=residency, packing=packing))
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
 
 
-@pytest.mark.parametrize("coding", ["flipped", "differential", "twos_complement"])
+@pytest.mark.parametrize("coding", CODINGS[1:])
 @pytest.mark.parametrize("placement", ["pulses", "time"])
 def test_rows_and_columns_may_change_places_in_every_coding(coding: str, placement: str) -> None:
     net = small(3)
     inputs = synthetic(net, 2).inputs
     chip = coded_chip(coding, 2, write_latency="actual", tiles=1)
-    program = mho.compile(mho.number.quantise(net, inputs), chip, GREEDY.with_(residency="never", placement=placement))
+    quantised = mho.number.quantise(net, inputs, symmetric=coding == "sign_magnitude")
+    program = mho.compile(quantised, chip, GREEDY.with_(residency="never", placement=placement))
     assert any(getattr(each, "rows", ()) for each in program.instructions)
     assert not any(getattr(each, "cells", ()) for each in program.instructions)
     assert mho.verify(program, inputs).ok
@@ -209,7 +255,13 @@ def test_inversions_that_are_not_undone_give_wrong_outputs(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("coding", "conversions", "step"),
-    [("offset", 128, 12e-9), ("flipped", 129, 13e-9), ("differential", 64, 8e-9), ("twos_complement", 128, 12e-9)],
+    [
+        ("offset", 128, 12e-9),
+        ("flipped", 129, 13e-9),
+        ("differential", 64, 8e-9),
+        ("sign_magnitude", 64, 8e-9),
+        ("twos_complement", 128, 12e-9),
+    ],
 )
 def test_the_time_of_a_step_follows_from_what_is_converted(coding: str, conversions: int, step: float) -> None:
     # 16 ADCs of 1 ns and 4 ns of overhead: ceil(conversions / 16) + 4.
@@ -230,6 +282,7 @@ def test_the_time_of_a_step_follows_from_what_is_converted(coding: str, conversi
         ("offset", 3 * 4 * 8, 3 * 4 * 8),
         ("flipped", (3 * 4 + 1) * 8, (3 * 4 + 1) * 8),
         ("differential", 3 * 8 * 8, 3 * 4 * 8),
+        ("sign_magnitude", 3 * 8 * 8, 3 * 4 * 8),
         ("twos_complement", 3 * 5 * 8, 3 * 5 * 8),
     ],
 )
@@ -259,6 +312,17 @@ def test_every_coding_says_in_a_note_what_it_takes_for_granted() -> None:
         ({"array.coding": "twos_complement", "array.columns": 4, "array.adcs": 1}, ("array.columns", "at least 5")),
         ({"array.coding": "differential", "array.adcs": 65}, ("array.adcs", "pairs of columns (64)")),
         ({"array.adcs": 129}, ("array.adcs", "columns (128)")),
+        ({"array.cell_levels": 5}, ("array.cell_levels", "3 bits name 5 levels, not the 2 of array.cell_bits")),
+        ({"array.cell_levels": 3.5}, ("array.cell_levels", "must be a whole number of levels")),
+        ({"array.cell_levels": 257}, ("array.cell_levels", "must be 2 to 256")),
+        (
+            {"array.cell_levels": 6, "array.cell_bits": 3, "array.coding": "flipped"},
+            ("array.cell_levels", "inverts digits bit by bit", "take coding offset"),
+        ),
+        (
+            {"array.cell_levels": 200, "array.cell_bits": 8},
+            ("array.pulses_full_range", "60 pulses cannot tell 200 levels apart; at least 199"),
+        ),
     ],
 )
 def test_a_coding_that_does_not_fit_is_refused(values: dict[str, Any], words: tuple[str, ...]) -> None:

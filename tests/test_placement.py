@@ -49,7 +49,7 @@ def shuffled(program: Program, seed: int) -> Program:
     """Give some blocks of every write random orders of rows, columns and digits."""
     generator = np.random.default_rng(seed)
     chip = program.chip
-    full = chip.array.coding == "offset" and 8 % chip.array.cell_bits == 0
+    full = chip.array.coding == "offset" and 8 % chip.array.cell_bits == 0 and chip.array.cell_levels is None
 
     def drawn(room: int, size: int) -> tuple[int, ...]:
         return tuple(generator.permutation(room)[:size].tolist()) if generator.random() < 0.8 else ()

@@ -101,9 +101,10 @@ def test_a_layer_that_is_short_has_inputs_that_lose_and_one_bit_more_has_none(
         source="drawn",
     )  # fmt: skip
     x = ones_and_units(rows)
-    quantised = mho.number.quantise(linear(np.random.default_rng(seed).standard_normal((8, rows))), x)
+    net = linear(np.random.default_rng(seed).standard_normal((8, rows)))
+    quantised = mho.number.quantise(net, x, symmetric=coding == "sign_magnitude")
     (layer,) = resolution(mho.compile(quantised, chip, GREEDY.with_(schedule="naive"))).layers
-    signed = coding == "differential"
+    signed = coding in ("differential", "sign_magnitude")
     assert 2 ** (layer.bits - signed) - 1 >= layer.largest
     assert layer.largest > 2 ** (layer.bits - signed - 1) - 1 or layer.bits == 1 + signed
     assert layer.largest_held is not None
@@ -133,7 +134,8 @@ def test_a_layer_that_is_short_has_inputs_that_lose_and_one_bit_more_has_none(
 def test_no_weights_fill_a_column_more_than_is_said_and_some_fill_it_so(
     coding: str, weight_bits: int, cell_bits: int, rows: int, seed: int
 ) -> None:
-    code = Coding(coding, weight_bits, cell_bits)  # type: ignore[arg-type]
+    code = Coding(coding, max(weight_bits, 2) if coding == "sign_magnitude" else weight_bits, cell_bits)  # type: ignore[arg-type]
+    weight_bits = code.weight_bits
     generator = np.random.default_rng(seed)
     drawn = generator.integers(0, 2**weight_bits, (rows, 64))
     # Columns of the fullest code in some of their rows, and of nothing in the others.

@@ -27,7 +27,21 @@ _PREFIX = {
 }
 
 COUNTS = frozenset(
-    {"rows", "columns", "bits", "ADCs", "phases", "pulses", "arrays", "groups", "tiles", "lanes", "banks", "turns"}
+    {
+        "rows",
+        "columns",
+        "bits",
+        "ADCs",
+        "phases",
+        "pulses",
+        "arrays",
+        "groups",
+        "tiles",
+        "lanes",
+        "banks",
+        "turns",
+        "levels",
+    }
 )
 """Nouns that count something: each is a dimension of its own, so that rows cannot be given where columns are
 meant.

@@ -257,7 +257,7 @@ class Chip(Shown):
     @property
     def levels(self) -> int:
         """Conductance levels of a cell."""
-        return 1 << self.array.cell_bits
+        return self.array.cell_levels or 1 << self.array.cell_bits
 
     @cached_property
     def coding(self) -> Coding:
@@ -266,7 +266,7 @@ class Chip(Shown):
 
     def coding_of(self, bits: int) -> Coding:
         """Return how the cells of a weight of so many bits hold it."""
-        return Coding(self.array.coding, bits, self.array.cell_bits)
+        return Coding(self.array.coding, bits, self.array.cell_bits, self.array.cell_levels)
 
     @cached_property
     def cells_per_weight(self) -> int:

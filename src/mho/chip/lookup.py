@@ -60,7 +60,7 @@ class Reading:
         if not self.most_rows:
             raise OptionError(
                 f"chip {self.chip.name!r}: ADCs of {self.chip.array.adc_bits} bits cannot read a cell of "
-                f"{self.chip.array.cell_bits} bits driven by {self.drive}; at least {self.needed(1)} bits"
+                f"{self.chip.coding.cell_text} driven by {self.drive}; at least {self.needed(1)} bits"
             )
 
     @property

@@ -27,7 +27,13 @@ def read_spec(
 
 def _check_array(document: Document, array: ArraySpec) -> None:
     """Refuse arrays whose parts do not fit one another."""
-    coding = Coding(array.coding, WEIGHT_BITS, array.cell_bits)
+    if array.cell_levels is not None and (array.cell_levels - 1).bit_length() != array.cell_bits:
+        names = f"{(array.cell_levels - 1).bit_length()} bits name {array.cell_levels} levels"
+        raise document.fail("array.cell_levels", f"{names}, not the {array.cell_bits} of array.cell_bits")
+    if array.cell_levels is not None and array.coding == "flipped":
+        text = f"coding flipped inverts digits bit by bit, and {array.cell_levels} levels are no digit of whole bits"
+        raise document.fail("array.cell_levels", f"{text}; take coding offset")
+    coding = Coding(array.coding, WEIGHT_BITS, array.cell_bits, array.cell_levels)
     cells, conversions = coding.cells, coding.conversions(array.columns)
     converted = "pairs of columns" if coding.pairs else "columns"
     for key, wrong, text in (
@@ -39,9 +45,8 @@ def _check_array(document: Document, array: ArraySpec) -> None:
         ),
         (
             "pulses_full_range",
-            array.pulses_full_range < 2**array.cell_bits - 1,
-            f"{array.pulses_full_range} pulses cannot tell {2**array.cell_bits} levels apart; "
-            f"at least {2**array.cell_bits - 1}",
+            array.pulses_full_range < coding.highest,
+            f"{array.pulses_full_range} pulses cannot tell {coding.highest + 1} levels apart; at least {coding.highest}",
         ),
         (
             "rows_parallel",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from mho.chip.coding import CODINGS, CodingName
@@ -56,6 +56,7 @@ class BankSizes(Mark):
 Rows = Annotated[int, Dimension("rows"), Field(ge=1, le=65536)]
 Columns = Annotated[int, Dimension("columns"), Field(ge=1, le=65536)]
 CellBits = Annotated[int, Dimension("bits"), Field(ge=1, le=8)]
+CellLevels = Annotated[int | None, Dimension("levels"), Field(ge=2, le=256)]
 DacBits = Annotated[int, Dimension("bits"), Field(ge=1, le=8)]
 AdcBits = Annotated[int, Dimension("bits"), Field(ge=1, le=24)]
 PortBits = Annotated[int, Dimension("bits"), Field(ge=8, le=65536)]
@@ -90,8 +91,8 @@ class ArraySpec(Part):
     converted or those in use (all); `adc_modes`, whether conversions always take all bits or as many as a layer asks for
     (fixed); `adc_kind`, what a conversion of fewer bits takes, fewer of the steps of a successive approximation or of a ramp (sar);
     `input_coding`, how inputs are driven that may be negative (offset); `integrated_bits`, input bits whose charge is summed
-    before one conversion (as many as the DAC has); `drive`, pulses that count as the DAC's bits do, or all alike (binary). See
-    `mho.chip.readout`.
+    before one conversion (as many as the DAC has); `drive`, pulses that count as the DAC's bits do, or all alike (binary);
+    `cell_levels`, levels of a cell, which `cell_bits` name (all that these can). See `mho.chip.readout`.
     """
 
     rows: Rows
@@ -113,6 +114,15 @@ class ArraySpec(Part):
     input_coding: Annotated[InputCoding | None, Words(INPUT_CODINGS)] = None
     integrated_bits: Annotated[int | None, Dimension("bits"), Field(ge=1, le=8)] = None
     drive: Annotated[Literal["binary", "unary"] | None, Words(("binary", "unary"))] = None
+    cell_levels: CellLevels = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        """Leave out levels that the bits of a cell say already."""
+        if isinstance(values, dict) and values.get("cell_levels") == 2 ** values.get("cell_bits", 0):
+            return {key: value for key, value in values.items() if key != "cell_levels"}
+        return values
 
 
 class GroupSpec(Part):

@@ -10,10 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip.coding import Coding
+from mho.errors import MappingError
 
 Codes = npt.NDArray[np.uint8]
 Levels = npt.NDArray[np.uint8]
 Inverted = npt.NDArray[np.bool_]
+
+
+def check_codes(layer: str, codes: Codes, coding: Coding) -> None:
+    """Raise MappingError where a layer has a weight code that has no cells in a coding."""
+    if coding.least_code and codes.min(initial=coding.base) < coding.least_code:
+        raise MappingError(
+            f"layer {layer!r} has a weight of the lowest code, 0, which coding {coding.name} has no cells for: magnitudes go up to "
+            f"{coding.base - 1} on either side of code {coding.base}; code weights symmetrically (--symmetric), whose lowest code "
+            "is 1, or take coding differential"
+        )
 
 
 def inverted_columns(laid: Codes, coding: Coding) -> Inverted | None:
@@ -55,4 +66,4 @@ def block_levels(laid: Codes, coding: Coding) -> tuple[Levels, Inverted | None]:
     return levels, inverted
 
 
-__all__ = ["block_levels", "inverted_columns", "shown_codes"]
+__all__ = ["block_levels", "check_codes", "inverted_columns", "shown_codes"]

@@ -232,6 +232,6 @@ class Dense(Packed):
 
 def _too_narrow(chip: Chip) -> str:
     return (
-        f"one {chip.weight_bits}-bit weight needs {chip.cells_per_weight} cells of {chip.array.cell_bits} bits side by "
+        f"one {chip.weight_bits}-bit weight needs {chip.cells_per_weight} cells of {chip.coding.cell_text} side by "
         f"side, but an array of chip {chip.name} has {chip.array.columns} columns"
     )

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from mho.chip import Chip
 from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks
+from mho.mapping.coding import check_codes
 from mho.mapping.mapping import Mapping, map_layers
 from mho.mapping.reading import ChipBits, Conversion, driven_inputs, readout
 from mho.mapping.shape import weights_shape
@@ -48,7 +49,8 @@ class Mapper(Choice):
         bits: Bits = ALL_BYTES,
         conversion: Conversion | None = None,
     ) -> Mapping:
-        """Return where the weights of a network sit, and how they are read. Raises MappingError where a group cannot hold a block.
+        """Return where the weights of a network sit, and how they are read. Raises MappingError where a group cannot hold a block,
+        or cells a code.
 
         `bits`: of the layers of a network without codes; those of codes are their own. `conversion`: the bits of conversions; None
         for those that the chip's ADCs have.
@@ -58,7 +60,10 @@ class Mapper(Choice):
         resolve = (conversion or ChipBits()).bits
 
         def cut(layer: MatrixLayer) -> Blocks:
-            return self.cut(layer, network, chip, bits_of.get(layer.name, BYTES))
+            blocks = self.cut(layer, network, chip, bits_of.get(layer.name, BYTES))
+            if isinstance(network, QuantisedNetwork):
+                check_codes(layer.name, network.matrices[layer.name].codes, blocks.shape.coding)
+            return blocks
 
         def read(layer: MatrixLayer, blocks: Blocks) -> tuple[LayerBits, Readout]:
             own = bits_of.get(layer.name, BYTES)

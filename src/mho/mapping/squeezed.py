@@ -92,6 +92,11 @@ class Squeezed(Packed):
                 f"the index memories of chip {chip.name} hold the inputs of {chip.sparse.turns} turns (sparse.turns)",
                 "turns", "sparse.turns", "take fewer turns, or a chip with more",
             )  # fmt: skip
+        if chip.array.cell_levels is not None:
+            yield (
+                f"cells of chip {chip.name} have {chip.array.cell_levels} levels, and a digit of whole bits needs a power of two",
+                "", "array.cell_levels", f"take cells of {chip.array.cell_bits - 1} or {chip.array.cell_bits} bits",
+            )  # fmt: skip
         if chip.coding.pairs:
             yield (
                 f"chip {chip.name} converts the difference of two columns at once (array.coding {chip.coding.name}), and each "

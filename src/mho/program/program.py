@@ -13,6 +13,7 @@ from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.mapping import LayerMapping, Mapping
 from mho.mapping.blocks import Fullest
+from mho.mapping.coding import check_codes
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
@@ -73,6 +74,9 @@ class Program(Shown):
                 raise ProgramError(
                     f"a tensor's place names layers {use.layer} to {use.last}, but the network has {layers}"
                 )
+        matrices = {} if self.quantised is None else self.quantised.matrices
+        for weight in self.mapping.weights if matrices else ():
+            check_codes(weight.name, matrices[weight.name].codes, weight.blocks.shape.coding)
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
 

@@ -130,7 +130,8 @@ def full_array(chip: Chip) -> Sentence:
     """Say what the largest sum of a full array asks of its ADCs, as a condition where they fall short."""
     array = chip.array
     largest, needed = full_column(chip)
-    conditions = f"{array.rows} rows of {array.cell_bits}-bit cells, {array.coding}, {array.dac_bits}-bit input steps"
+    cell = chip.coding.cell_text.replace(" ", "-").removesuffix("s")
+    conditions = f"{array.rows} rows of {cell} cells, {array.coding}, {array.dac_bits}-bit input steps"
     demand = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({conditions}); those of this chip have"
     if needed <= array.adc_bits:
         return Sentence(f"{demand} {array.adc_bits}", "good")

@@ -200,7 +200,7 @@ class Lower(LowCell):
         yield from super().refusals(subject, chip, strategy)
         if not chip.coding.low_digit:
             yield self.refuse(
-                f"goes by the lowest digit of a weight code; coding {chip.coding.name} in cells of {chip.array.cell_bits} bits "
+                f"goes by the lowest digit of a weight code; coding {chip.coding.name} in cells of {chip.coding.cell_text} "
                 "has no cell that holds it",
                 bound="array.coding",
             )

@@ -64,8 +64,13 @@ class Alignment(Changing):
     """Whether codes are moved only once it is known what overwrites what, narrowed cells with them."""
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
-        """Refuse a mapping that stores no whole weights."""
+        """Refuse a mapping that stores no whole weights, and cells that hold no code but those around the middle."""
         yield from refuse_digits(self, strategy)
+        if self.weighted and chip.coding.least_code:
+            yield self.refuse(
+                f"moves codes away from their middle; coding {chip.coding.name} has magnitudes around it, and no cells for code 0",
+                bound="array.coding",
+            )
 
 
 class LowCell(Changing):

@@ -78,7 +78,8 @@ class CrossbarLayer(nn.Module):
             self._follow(x)
         x_code = fit(*self.range())
         weight = self.weight.reshape(self.groups, -1, self.layout.rows).transpose(1, 2)
-        w_code = fit(float(weight.detach().min()), float(weight.detach().max()))
+        symmetric = bool(self.chain.chip.coding.least_code)  # codes that such cells can hold
+        w_code = fit(float(weight.detach().min()), float(weight.detach().max()), symmetric=symmetric)
         x_scale, x_zero = float(x_code.scale), int(x_code.zero)
         w_scale, w_zero = float(w_code.scale), int(w_code.zero)
         w = _encode(weight, w_scale, w_zero).to(x.dtype)

@@ -52,7 +52,7 @@ class Sensing:
     @cached_property
     def below(self) -> float:
         """Return the conductance of a cell at level 0, in levels."""
-        return self.analog.device.pedestal(self.chip.array.cell_bits)
+        return self.analog.device.pedestal(self.chip.array.cell_bits, self.chip.levels - 1)
 
     @property
     def pedestal(self) -> float:
@@ -68,15 +68,15 @@ class Sensing:
     ) -> FloatArray:
         """Return what cells conduct after a write, in levels; see `Device.program`. `seed`: in place of the analog side's."""
         analog, bits = self.analog, self.chip.array.cell_bits
-        seed = analog.seed if seed is None else seed
-        return analog.device.program(levels, bits, key, seed=seed, age_s=analog.age_s, writes=analog.writes, **faults)
+        how = {"seed": analog.seed if seed is None else seed, "age_s": analog.age_s, "writes": analog.writes, **faults}
+        return analog.device.program(levels, bits, key, steps=self.chip.levels - 1, **how)
 
     def seen(self, above: FloatArray) -> tuple[FloatArray, FloatArray | None]:
         """Return what ADCs see, in levels (..., slices), of cells (..., cells) that conduct so many levels above off.
 
         The second is the variance of their read noise in level^2, None for none.
         """
-        sigma = self.analog.device.read_sigma(above + self.below, self.chip.array.cell_bits)
+        sigma = self.analog.device.read_sigma(above + self.below, self.chip.array.cell_bits, self.chip.levels - 1)
         variance = np.broadcast_to(np.square(sigma), above.shape) if np.any(sigma) else None
         if not self.pairs:
             return above + self.pedestal, variance

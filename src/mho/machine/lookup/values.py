@@ -161,6 +161,8 @@ class _Maker:
     def __init__(self, chip: Chip, lookups: Lookups, table: Table, analog: Analog | None) -> None:
         self.lookups = lookups
         codes = (table.astype(np.int16) + ZERO).astype(np.uint8)
+        if codes.min(initial=ZERO) < chip.coding.least_code:
+            raise NumberError(f"tables on a chip of coding {chip.coding.name} hold -127 to 127, not -128")
         self.matrix = QuantisedMatrix(codes[None], np.array(1.0), np.array(ZERO))
         self.analog = Analog(adc={"bits": "chip"}) if analog is None else analog  # type: ignore[arg-type]
         _refuse(self.analog)

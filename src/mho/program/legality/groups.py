@@ -71,7 +71,7 @@ def _overlap(groups: Groups) -> bool:
 def _orders(facts: Facts, number: int, write: Write) -> Iterator[Violation]:
     """Check that each row, each column and each digit of a block has a place of its own."""
     blocks, (first, _) = facts.program.mapping.located(write.blocks)
-    chip, offered = facts.program.chip, blocks.shape
+    offered = blocks.shape
     rooms = {"rows": offered.rows, "columns": offered.columns, "cells": offered.cells}
     for key, room in rooms.items():
         orders = getattr(write, key)
@@ -82,7 +82,7 @@ def _orders(facts: Facts, number: int, write: Write) -> Iterator[Violation]:
             continue
         if key == "cells" and any(orders) and not offered.coding.movable:
             why = (
-                f"{room} cells of {chip.array.cell_bits} bits are not used in full"
+                f"{room} cells of {offered.coding.cell_text} are not used in full"
                 if offered.coding.name == "offset"
                 else f"the cells of coding {offered.coding.name} are not alike"
             )

@@ -114,9 +114,9 @@ class Device(Shown):
         texts = (" ".join(text.split()) for text in self.content["sources"].values())
         return tuple(sorted({text for text in texts if text.startswith("assumption:")}))
 
-    def pedestal(self, cell_bits: int) -> float:
-        """Return what a cell at level 0 conducts, in level units: (2^cell_bits - 1) / (on_off - 1)."""
-        return float((2**cell_bits - 1) * self.window.pedestal)
+    def pedestal(self, cell_bits: int, steps: int | None = None) -> float:
+        """Return what a cell at level 0 conducts, in level units: (2^cell_bits - 1) / (on_off - 1); `steps` as in `program`."""
+        return float((steps or 2**cell_bits - 1) * self.window.pedestal)
 
     def check(
         self, cell_bits: int, *, age_s: float = 0.0, writes: Writes = None, temperature_k: float | None = None
@@ -134,18 +134,20 @@ class Device(Shown):
         age_s: float = 0.0,
         writes: Writes = None,
         faults: npt.NDArray[np.uint8] | None = None,
+        steps: int | None = None,
     ) -> FloatArray:
         """Return what cells conduct `age_s` seconds after they were written, in level units, pedestal included, at least 0.
 
         levels: integers below 2^cell_bits, of any shape, which is that of the result. key: where this is (group, instruction,
         ...); all draws follow from seed and key. writes: how often each cell was written before, None for fresh cells.
         faults: the cells that are stuck; where None, those of `faults(levels.shape, key, ...)`. Give it for cells that are
-        written more than once, for a cell that is stuck stays so.
+        written more than once, for a cell that is stuck stays so. steps: the highest level, where bits name levels that cells do
+        not have; None for 2^cell_bits - 1.
         """
         self.check(cell_bits, age_s=age_s, writes=writes)
         check_key(seed, key)
         given = np.asarray(levels)
-        steps = 2**cell_bits - 1
+        steps = steps or 2**cell_bits - 1
         if given.dtype.kind not in "iu":
             raise DeviceError(f"levels: must be integers, not {given.dtype}")
         if given.size and (int(given.min()) < 0 or int(given.max()) > steps):
@@ -177,13 +179,13 @@ class Device(Shown):
             faults = law.breaks(faults, Draws(seed, key, shape), writes)
         return faults
 
-    def read_sigma(self, conductance: npt.ArrayLike, cell_bits: int) -> FloatArray:
+    def read_sigma(self, conductance: npt.ArrayLike, cell_bits: int, steps: int | None = None) -> FloatArray:
         """Return the standard deviation of the noise of one read of each cell, in level units, of the conductances' shape.
 
-        conductance: what the cells conduct, in level units, pedestal included. Noise is new at each read.
+        conductance: what the cells conduct, in level units, pedestal included. Noise is new at each read. `steps` as in `program`.
         """
         given = np.asarray(conductance, dtype=np.float64)
-        steps = 2**cell_bits - 1
+        steps = steps or 2**cell_bits - 1
         states = given / steps - self.window.pedestal
         sigmas = [sigma for law in self.laws.values() if (sigma := law.read_sigma(states, self.window)) is not None]
         if not sigmas:
