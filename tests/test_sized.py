@@ -97,7 +97,7 @@ def test_ports_are_asked_for_what_the_groups_of_a_tile_move_at_once(
         if isinstance(each, Activate):
             blocks, run = program.mapping.located(each.blocks)
             totals, windows = blocks.totals(run), each.windows[1] - each.windows[0]
-            size = (totals.rows + totals.sums * chip.partial_sum_bytes) * windows
+            size = (totals.rows + totals.sums * chip.sum_bytes()) * windows
         elif isinstance(each, Write):
             size = table.moved_bytes[number]
         lasts, groups = timing.ends[number] - timing.starts[number], getattr(each, "groups", ())
@@ -130,7 +130,7 @@ def test_arrays_that_columns_were_moved_to_are_in_use() -> None:
             groups = [group for begin, end in write.groups for group in range(begin, end)]
             for number, group in enumerate(groups):
                 places = (write.columns and write.columns[number]) or range(int(blocks.widths[first + number]))
-                used |= {(group, place // program.mapping.shape.per_array) for place in places}
+                used |= {(group, place // blocks.shape.per_array) for place in places}
     assert usage(program).arrays == len(used) > usage(replace(program, instructions=stripped(program))).arrays
 
 
