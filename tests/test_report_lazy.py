@@ -17,6 +17,7 @@ import mho
 from mho.chip import Chip
 from mho.errors import OptionError, ProgramError
 from mho.machine import time_program, wear
+from mho.machine.energy import _readings
 from mho.machine.report import Report
 from mho.network.graph import Network
 from mho.network.samples import synthetic
@@ -44,7 +45,7 @@ def test_a_report_measures_nothing_until_it_is_asked(program: Program) -> None:
     assert list(known(fresh)) == [columns, time_program]
     assert not {"account", "bound", "occupancy"} & set(vars(report))
     assert report.energy_j > 0
-    assert set(known(fresh)) == {columns, time_program, wear}
+    assert set(known(fresh)) == {columns, time_program, wear, _readings}
     assert not {"bound", "occupancy"} & set(vars(report))
 
 
