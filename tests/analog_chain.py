@@ -45,11 +45,12 @@ class Group:
     written: np.ndarray
 
 
-def significances(coding: str, levels: int) -> list[int]:
+def significances(coding: str, levels: int, bits: int = 8) -> list[int]:
     """What a level of each converted column (cell or pair) of a weight counts for, the most significant first."""
-    most = {"twos_complement": 127, "sign_magnitude": 127, "differential": 128}.get(coding, 255)
+    half = 2 ** (bits - 1)
+    most = {"twos_complement": half - 1, "sign_magnitude": half - 1, "differential": half}.get(coding, 2 * half - 1)
     digits = [levels**place for place in range(8) if levels**place <= most][::-1]
-    return [-128, *digits] if coding == "twos_complement" else digits
+    return [-half, *digits] if coding == "twos_complement" else digits
 
 
 def finest(largest: float, height: int) -> int:
@@ -77,7 +78,11 @@ class Chain:
         self.levels = self.chip.array.cell_levels or 2**self.cell_bits
         self.highest = self.levels - 1
         self.pairs = self.coding in ("differential", "sign_magnitude")
-        self.significance = significances(self.coding, self.levels)
+        self.bits = self.matrix.bits
+        self.input_bits = program.quantised.bits[layer.name].inputs if layer.name in program.quantised.bits else 8
+        self.significance = significances(self.coding, self.levels, self.bits)
+        self.zero = int(self.code.zero) if (self.chip.array.input_coding or "offset") != "offset" else 0
+        self.rows_together = min(self.chip.array.rows_parallel or self.chip.array.rows, self.chip.array.rows)
         self.cells = len(self.significance) * (2 if self.pairs else 1)
         self.per_array = self.chip.array.columns // self.cells
         ratio = analog.device.on_off
@@ -88,11 +93,60 @@ class Chain:
             if isinstance(instruction, Write):
                 self.write(number, instruction)
 
+    def levels_of(self, code: int) -> list[int]:
+        """The levels of the cells of a weight code, before any column is inverted."""
+        return weight_levels(code, self.coding, self.levels, self.bits)
+
+    def passes(self, x: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
+        """What drives the rows, one pass after another, for plain codes x: integers, perhaps negative, their bits and factor."""
+        if not self.zero:
+            return [(x, self.input_bits, 1)]
+        signed, bits = x - self.zero, max(self.zero, self.code.high - self.zero).bit_length()
+        if self.chip.array.input_coding == "two_passes":
+            return [(np.maximum(signed, 0), bits, 1), (np.maximum(-signed, 0), bits, -1)]
+        if self.chip.array.input_coding == "twos_complement":
+            return [(signed % 2**bits, bits, 1), ((signed < 0).astype(np.int64), 1, -(2**bits))]
+        return [(signed, bits, 1)]
+
+    def step_bits(self, bits: int) -> int:
+        """Input bits that are converted at once."""
+        integrated = self.chip.array.integrated_bits
+        if integrated is None:
+            return int(self.chip.array.dac_bits)
+        steps = -(-bits // integrated)
+        return -(-bits // steps)
+
+    @property
+    def both_signs(self) -> bool:
+        """Whether sums have a sign because inputs have one."""
+        return bool(self.zero) and self.chip.array.input_coding == "signed"
+
+    def fullest(self) -> tuple[int, int]:
+        """The most levels that a column can hold in rows that are driven together, and the most such rows."""
+        first = self.mapped.blocks.block(0)
+        rows, together = first.rows[1] - first.rows[0], min(first.height, self.rows_together)
+        most = max(max(self.levels_of(code)) for code in range(least(self.coding), 2**self.bits))
+        if self.coding != "flipped":
+            return min(rows, together) * most, together
+        # Columns are inverted where they would be above half of what all cells of the block could hold.
+        return min(rows * most, first.height * self.highest // 2, together * self.highest), together
+
+    def adc_bits(self) -> int:
+        """The bits of a conversion: the ADC's, or what the strategy leaves of those that the largest sum needs."""
+        own, choice = int(self.chip.array.adc_bits), self.program.strategy.conversion
+        if choice.name == "chip":
+            return own
+        highest = (
+            2 ** max(min(bits, self.step_bits(bits)) for _, bits, _ in self.passes(np.zeros((1, 1), np.int64))) - 1
+        )
+        needed = max((self.fullest()[0] * highest).bit_length(), 1) + int(self.pairs or self.both_signs)
+        if choice.name == "below":
+            needed = max(needed - choice.fewer, 1 + int(self.pairs or self.both_signs))
+        return min(needed, own)
+
     def plain(self, block: DenseBlock) -> np.ndarray:
         """The levels of a block's cells before any column is inverted, (height, width, cells)."""
-        table = np.array(
-            [weight_levels(max(code, least(self.coding)), self.coding, self.levels) for code in range(256)]
-        )
+        table = np.array([self.levels_of(max(code, least(self.coding))) for code in range(2**self.bits)])
         held = np.zeros((block.height, block.width, self.cells), dtype=np.int64)
         high, wide = block.height // block.count, block.width // block.count
         for m in range(block.count):
@@ -146,31 +200,26 @@ class Chain:
 
     def converter(self) -> tuple[int, int, list[float]] | None:
         """The lowest and highest code of the ADC and the step of each column of a weight; None for an ideal ADC."""
-        adc, array, slices = self.analog.adc, self.chip.array, len(self.significance)
+        adc, slices = self.analog.adc, len(self.significance)
         if adc.bits == "ideal":
             return None
-        bits = array.adc_bits if adc.bits == "chip" else adc.bits
-        high = 2 ** (bits - 1) - 1 if self.pairs else 2**bits - 1
+        bits = self.adc_bits() if adc.bits == "chip" else adc.bits
+        signed = self.pairs or self.both_signs
+        high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
         whole = self.analog.device.exact and self.analog.wires is None and self.left == 0
         if adc.range == "fixed":
             assert adc.limit is not None
             steps = [adc.limit / high] * slices
         elif adc.range == "full":
-            first = self.mapped.blocks.block(0)
-            rows = first.rows[1] - first.rows[0]
-            most = rows * max(
-                max(weight_levels(code, self.coding, self.levels)) for code in range(least(self.coding), 256)
-            )
-            if self.coding == "flipped":
-                # Columns are inverted where they would be above half of what all cells of the block could hold.
-                most = min(most, first.height * self.highest // 2)
-            steps = [(2**array.dac_bits - 1) * (most + first.height * self.left) / high] * slices
+            most, together = self.fullest()
+            step_bits = max(min(bits, self.step_bits(bits)) for _, bits, _ in self.passes(np.zeros((1, 1), np.int64)))
+            steps = [(2**step_bits - 1) * (most + together * self.left) / high] * slices
         else:
             assert self.analog.limits is not None
             steps = [limit / high for limit in self.analog.limits[self.layer.name]]
         if whole and adc.range != "fixed":
             steps = [max(1.0, step) for step in steps]
-        return (-high if self.pairs else 0), high, steps
+        return (-high if signed else 0), high, steps
 
     def windows(self, x: np.ndarray) -> np.ndarray:
         """The input codes of a layer's windows, (matrices, samples, windows, K)."""
@@ -204,16 +253,25 @@ class Chain:
         unit = 2.0**-grid
         return np.rint(found / unit) * unit, float(np.rint(self.left / unit) * unit), grid
 
+    def steps(self, x: np.ndarray, height: int) -> Iterator[tuple[np.ndarray, slice, float]]:
+        """What drives which rows of a block, conversion by conversion, and what its sums count."""
+        for codes, bits, factor in self.passes(x):
+            size = self.step_bits(bits)
+            for first in range(0, height, self.rows_together):
+                rows = slice(first, min(first + self.rows_together, height))
+                for place in range(0, bits, size):
+                    digits = np.sign(codes) * (np.abs(codes) // 2**place % 2**size)
+                    yield digits[:, rows], rows, factor * 2.0**place
+
     def block(self, block: DenseBlock, group: int, x: np.ndarray, told: Sums) -> tuple[np.ndarray, np.ndarray]:
         """What a block adds to the sums of plain codes for inputs x (windows, height), (windows, width), and their slack."""
         weights, pedestal, grid = self.seen(block, group)
-        inverted, adc, dac = self.inverted(block), self.converter(), self.chip.array.dac_bits
+        inverted, adc = self.inverted(block), self.converter()
         found = np.zeros((len(x), block.width))
-        for step in range((8 + dac - 1) // dac):
-            digits = x // 2 ** (dac * step) % 2**dac
+        for digits, rows, counts in self.steps(x, block.height):
             driven = digits.sum(axis=1)[:, None]
             for k, significance in enumerate(self.significance):
-                sums = digits @ weights[:, :, k]
+                sums = digits @ weights[rows, :, k]
                 if adc is not None:
                     low, high, steps = adc
                     wanted = np.rint(sums.astype(np.float32) * np.float32(1 / steps[k]))
@@ -222,10 +280,12 @@ class Chain:
                 told.conversions += found.size
                 flipped = inverted[:, 0 if self.pairs else k]
                 level = np.where(flipped, (self.highest + pedestal) * driven - sums, sums - pedestal * driven)
-                found += significance * 2.0 ** (dac * step) * level
+                found += significance * counts * level
         # A cell is at most half a unit of the grid beside its conductance, and so is the pedestal that is subtracted.
         halves = 0.0 if grid is None else 2.0 ** -(grid + 1) * (2 if self.left else 1)
-        slack = np.broadcast_to(x.sum(axis=1)[:, None] * halves * sum(map(abs, self.significance)), found.shape)
+        slack = np.broadcast_to(
+            np.abs(x - self.zero).sum(axis=1)[:, None] * halves * sum(map(abs, self.significance)), found.shape
+        )
         return found, slack
 
     def sums(self, x: np.ndarray) -> Sums:
@@ -235,7 +295,7 @@ class Chain:
         columns = self.matrix.codes.shape[2]
         plain, slack = (np.zeros((matrices, samples, count, columns)) for _ in range(2))
         told = Sums(plain, slack)
-        base = 128 if self.coding in ("differential", "sign_magnitude", "twos_complement") else 0
+        base = 2 ** (self.bits - 1) if self.coding in ("differential", "sign_magnitude", "twos_complement") else 0
         for number in range(self.program.setup, len(self.program.instructions)):
             instruction = self.program.instructions[number]
             if isinstance(instruction, Write):
@@ -252,11 +312,16 @@ class Chain:
                 for into, values in zip((plain, slack), made, strict=True):
                     spread = values.reshape(samples, -1, block.count, block.width // block.count).transpose(2, 0, 1, 3)
                     into[which, :, served, slice(*block.columns)] += spread
-                plain[which, :, served, slice(*block.columns)] += base * part.sum(axis=3)[..., None]
+                plain[which, :, served, slice(*block.columns)] += base * (part - self.zero).sum(axis=3)[..., None]
         # sum (x - zx)(w - zw), with the weights that should be there.
         zero, codes = int(self.code.zero), self.matrix.codes.astype(np.int64)
         zeros = np.broadcast_to(self.matrix.zero, (matrices, columns)).astype(np.int64)[:, None, None, :]
-        plain -= zeros * windows.sum(axis=3)[..., None] + zero * (codes.sum(axis=1)[:, None, None, :] - rows * zeros)
+        if self.zero:
+            plain -= zeros * (windows - zero).sum(axis=3)[..., None]
+        else:
+            plain -= zeros * windows.sum(axis=3)[..., None] + zero * (
+                codes.sum(axis=1)[:, None, None, :] - rows * zeros
+            )
         told.values, told.slack = self.laid_out(plain), self.laid_out(slack)
         return told
 

@@ -15,13 +15,14 @@ def digits(value: int, most: int, levels: int) -> list[int]:
     return [value // levels**place % levels for place in reversed(range(count))]
 
 
-def weight_levels(code: int, coding: str, levels: int) -> list[int]:
-    """The levels of the cells of one 8-bit weight, before any column is inverted."""
+def weight_levels(code: int, coding: str, levels: int, bits: int = 8) -> list[int]:
+    """The levels of the cells of one weight of so many bits, before any column is inverted."""
+    half = 2 ** (bits - 1)
     if coding in ("offset", "flipped"):
-        return digits(code, 255, levels)
+        return digits(code, 2 * half - 1, levels)
     if coding == "twos_complement":
-        return [int(code < 128), *digits((code + 128) % 256 % 128, 127, levels)]
-    signed, most = code - 128, 127 if coding == "sign_magnitude" else 128
+        return [int(code < half), *(digits((code + half) % (2 * half) % half, half - 1, levels) if bits > 1 else [])]
+    signed, most = code - half, half - 1 if coding == "sign_magnitude" else half
     positive, negative = digits(max(signed, 0), most, levels), digits(max(-signed, 0), most, levels)
     return [level for pair in zip(positive, negative, strict=True) for level in pair]
 

@@ -208,6 +208,24 @@ ALL_CODES = [name for name in CODINGS if not Coding(name, 8, 2).least_code]
 
 
 @st.composite
+def readings(draw: st.DrawFn, rows: int, dac_bits: int) -> dict[str, Any]:
+    """Keys of an array that say how it is read, each often left out."""
+    values: dict[str, Any] = {}
+    for key, drawn in (
+        ("rows_parallel", st.integers(1, rows)),
+        ("convert", st.sampled_from(["all", "used"])),
+        ("adc_modes", st.just("every")),
+        ("adc_kind", st.sampled_from(["sar", "ramp"])),
+        ("input_coding", st.sampled_from(["offset", "two_passes", "twos_complement", "signed"])),
+        ("integrated_bits", st.integers(dac_bits, 8)),
+        ("drive", st.sampled_from(["binary", "unary"] if dac_bits == 1 else ["binary"])),
+    ):
+        if draw(st.booleans()):
+            values[f"array.{key}"] = draw(drawn)
+    return values
+
+
+@st.composite
 def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = False) -> Chip:
     """Chips whose arrays divide nothing, of every coding that holds all codes in cells of 1 to 4 or of 8 bits, often too small
     for one layer; without `index` also in cells of one level more than the bits below would name.
@@ -245,6 +263,7 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
         values |= {**INDEX_MEMORY, "array.dac_bits": draw(st.sampled_from([1, 2, 3, 4, 8]))}
     if index:
         values["write_latency"] = draw(st.sampled_from(["worst_case", "actual"]))
+        values |= draw(readings(values["array.rows"], values.get("array.dac_bits", base.array.dac_bits)))
     note(f"chip {base.name}: {values}")
     return base.override(values, source="drawn")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,9 @@ from mho.machine.analog import Analog, Signals
 from mho.machine.analog.columns import programmed
 from mho.machine.analog.sensing import Sensing
 from mho.machine.fabric import Fabric
+from mho.network.layers import Affine
+from mho.number import QuantisedNetwork
+from mho.number.bits import LayerBits
 from mho.program import Program, Write
 from mho.program.instructions import members
 from tests.analog_chain import Chain, Sums, homes, significances
@@ -34,12 +40,31 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
     return Chip.load("aras").override({**values, **{k.replace("__", "."): v for k, v in more.items()}}, source="hand")
 
 
-def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto") -> Program:
-    return mho.compile(
-        mho.number.quantise(sketch.network(), x, symmetric=chip.array.coding == "sign_magnitude"),
-        chip,
-        GREEDY.with_(schedule="overlap", residency=residency),
-    )
+def with_bits(quantised: QuantisedNetwork, bits: LayerBits, least: int = 0) -> QuantisedNetwork:
+    """The same network with the upper bits of its 8-bit codes alone, of weights (`least` at least) and of what matrix layers read."""
+    w, x = 8 - bits.weights, 8 - bits.inputs
+    matrices = {
+        name: replace(
+            matrix,
+            codes=np.maximum(matrix.codes >> w, least).astype(np.uint8),
+            zero=matrix.zero >> w,
+            scale=matrix.scale * 2.0**w,
+            bits=8 - w,
+        )
+        for name, matrix in quantised.matrices.items()
+    }
+    read = {layer.inputs[0] for layer in quantised.network.matrix_layers}
+    codes = {
+        name: Affine(code.scale * 2.0**x, code.zero >> x, 0, code.high >> x) if name in read else code
+        for name, code in quantised.codes.items()
+    }
+    return replace(quantised, matrices=matrices, codes=codes, input_bits=dict.fromkeys(read, 8 - x) if x else {})
+
+
+def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto", **more: Any) -> Program:
+    quantised = mho.number.quantise(sketch.network(), x, symmetric=chip.array.coding == "sign_magnitude")
+    quantised = with_bits(quantised, more.pop("bits", LayerBits()), chip.coding.least_code)
+    return mho.compile(quantised, chip, GREEDY.with_(schedule="overlap", residency=residency, **more))
 
 
 def executed(program: Program, x: np.ndarray, analog: Analog) -> tuple[np.ndarray, Signals]:

@@ -200,7 +200,8 @@ class DenseBlocks(WholeBlocks):
         rows, most = min(self.rows, self.shape.rows), self.shape.rows_at_once
         driven = rows * self.packed
         # Columns are inverted by what all rows of their block could hold, also where few of them hold weights.
-        levels = min(self.shape.coding.fullest(rows, driven), most * self.shape.coding.highest)
+        coding = self.shape.coding
+        levels = min(coding.fullest(rows if coding.inverts else min(rows, most), driven), most * coding.highest)
         return Fullest(levels, min(driven, most))
 
 

@@ -32,8 +32,8 @@ class Conversion(Choice):
 
     stage = "conversion"
 
-    def bits(self, chip: Chip, needed: int) -> int:
-        """Return the bits of conversions in a layer whose largest sum needs `needed`."""
+    def bits(self, chip: Chip, needed: int, least: int) -> int:
+        """Return the bits of conversions in a layer whose largest sum needs `needed`; no conversion has fewer than `least`."""
         raise NotImplementedError
 
 
@@ -41,7 +41,7 @@ class Conversion(Choice):
 class ChipBits(Conversion):
     """All bits that the chip's ADCs have."""
 
-    def bits(self, chip: Chip, needed: int) -> int:
+    def bits(self, chip: Chip, needed: int, least: int) -> int:
         """Return the bits of the chip."""
         return chip.array.adc_bits
 
@@ -63,7 +63,7 @@ class _Early(Conversion):
 class Exact(_Early):
     """As many bits as the rows and levels of each layer ask for, no more than the chip's ADCs have."""
 
-    def bits(self, chip: Chip, needed: int) -> int:
+    def bits(self, chip: Chip, needed: int, least: int) -> int:
         """Return the bits that tell every sum apart."""
         return min(needed, chip.array.adc_bits)
 
@@ -76,9 +76,9 @@ class Below(_Early):
         default=1, least=1, most=16, help="Bits that conversions leave out of those that sums ask for."
     )
 
-    def bits(self, chip: Chip, needed: int) -> int:
-        """Return the bits that are left, those of a sign and one more at the least."""
-        return min(max(needed - self.fewer, 1 + int(chip.coding.pairs)), chip.array.adc_bits)
+    def bits(self, chip: Chip, needed: int, least: int) -> int:
+        """Return the bits that are left, one and that of a sign at the least."""
+        return min(max(needed - self.fewer, least), chip.array.adc_bits)
 
 
 def driven_inputs(
@@ -110,14 +110,15 @@ def never_negative(network: Network, name: str) -> bool:
     return bool(passes and layer.inputs) and all(never_negative(network, each) for each in layer.inputs)
 
 
-def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, resolve: Callable[[Chip, int], int]) -> Readout:
+def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, resolve: Callable[[Chip, int, int], int]) -> Readout:
     """Return how blocks are read for inputs of so many bits; `resolve` chooses the bits of a conversion (`Conversion.bits`)."""
     coding = blocks.shape.coding
     cells = blocks.converted() * coding.cells if chip.array.convert == "used" else chip.array.columns
     plain = Readout(chip, bits, chip.array.adc_bits, coding.conversions(cells), signed)
     turns, late = blocks.slowest(plain.steps)
     needed = plain.bits_for(coding, blocks.fullest().levels)
-    return Readout(chip, bits, resolve(chip, needed), plain.conversions, signed, turns, late * len(plain.passes))
+    least = 1 + int(coding.pairs or plain.both_signs)
+    return Readout(chip, bits, resolve(chip, needed, least), plain.conversions, signed, turns, late * len(plain.passes))
 
 
 __all__ = ["Below", "ChipBits", "Conversion", "Exact", "driven_inputs", "never_negative", "readout"]
