@@ -41,7 +41,7 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
 
 
 def with_bits(quantised: QuantisedNetwork, bits: LayerBits, least: int = 0) -> QuantisedNetwork:
-    """The same network with the upper bits of its 8-bit codes alone, of weights (`least` at least) and of what matrix layers read."""
+    """The same network with the upper bits of its 8-bit codes alone, of weights (from `least` on) and of what layers read."""
     w, x = 8 - bits.weights, 8 - bits.inputs
     matrices = {
         name: replace(

@@ -19,8 +19,9 @@ from mho.machine.analog import Analog
 from mho.number.bits import LayerBits
 from mho.program import violations
 from tests.strategies import Sketch, readings
-from tests.test_analog_chain import DAC_BITS, (
+from tests.test_analog_chain import (
     CELL_BITS,
+    DAC_BITS,
     GENERIC,
     analog_of,
     check,
