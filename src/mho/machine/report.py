@@ -173,17 +173,24 @@ class Report(Outcome):
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `layers`, `energy` in J by component and kind, `area` in m2 by component.
+        """Name the tables: `layers`, `energy` in J by component and kind, `area` by component, with leakage, whole and in use.
 
         A report that was read back has no `energy`: its data hold sums by component and by kind, not by both.
         """
-        area = self.field("area_m2")["by_component"]
         energy = {} if self._program is None else {"energy": self._energy_frame}
         return {
             "layers": lambda: columns(self.layers()),
             **energy,
-            "area": lambda: columns({"component": name, "area_m2": value} for name, value in area.items()),
+            "area": self._area_frame,
         }
+
+    def _area_frame(self) -> Columns:
+        whole, leakage, in_use = self.field("area_m2"), self.field("leakage_w"), self.field("in_use")
+        sums = {"area_m2": whole, "in_use_m2": in_use["area_m2"], "leakage_w": leakage, "in_use_w": in_use["leakage_w"]}
+        return columns(
+            {"component": name, **{key: each["by_component"][name] for key, each in sums.items()}}
+            for name in whole["by_component"]
+        )
 
     def _energy_frame(self) -> Columns:
         sums: dict[tuple[str, str], float] = defaultdict(float)

@@ -143,6 +143,22 @@ def _energy(report: Report, content: Mapping[str, Any]) -> list[Bars]:
     ]  # fmt: skip
 
 
+def _in_use(content: Mapping[str, Any]) -> Table:
+    """Return area and leakage of each component, of the whole chip and of what is in use."""
+    sums = [(content["area_m2"], "m²"), (content["in_use"]["area_m2"], "m²")]
+    sums += [(content["leakage_w"], "W"), (content["in_use"]["leakage_w"], "W")]
+    names = sorted(content["area_m2"]["by_component"], key=lambda name: -content["area_m2"]["by_component"][name])
+    lines = [(name, *(quantity(each["by_component"][name], unit) for each, unit in sums)) for name in names]
+    used, whole = content["in_use"], content["in_use"]["of"]
+    return Table(
+        title="What of the chip is in use", where="page", tones={len(lines): "strong"},
+        heads=("component", "area", "in use", "leakage", "in use"),
+        lines=[*lines, ("total", *(quantity(each["total"], unit) for each, unit in sums))],
+        remark="At any time, setup included: " + ", ".join(f"{count(used[unit])} of {count(whole[unit])} {unit.replace('_', ' ')}"
+                                                           for unit in whole) + ".",
+    )  # fmt: skip
+
+
 def span(start: float | None, end: float | None, whole: float) -> str:
     """Write a stretch of time in the unit that suits the whole: "1.204 – 1.972"."""
     if start is None or end is None:
@@ -260,7 +276,7 @@ def view(report: Report) -> View:
         f"{count(model['macs'])} MACs, batch {model['batch']}; weights: {model['weights_origin']}"
     )
     sections: list[Section] = [Figures(rows=_cards(report, content), cards=True), _timeline(report, content)]
-    sections += _energy(report, content)
+    sections += [*_energy(report, content), _in_use(content)]
     if content["endurance"] is not None:
         sections.append(_endurance(content))
     sections += [_costliest(content), Notes(notes=content["notes"], brief=brief_notes([report])), _sources(content)]
