@@ -74,7 +74,7 @@ def test_where_nothing_is_clipped_outputs_stay_the_same_bit_for_bit(
 ) -> None:
     """Codes of 6 bits have room on either side: shifting them by anything up to 192 clips nothing."""
     inputs = synthetic(network, 2, seed=1).inputs
-    before = mho.number.quantise(network, inputs, per_channel=per_channel, bits=6)
+    before = mho.number.quantise(network, inputs, per_channel=per_channel, bits=6, weight_range="minmax")
     after = mho.number.align(before, 64 + shift)
     assert after.alignment is not None
     assert after.alignment.clipped_weights == 0

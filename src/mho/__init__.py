@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mho.network import Network, zoo
     from mho.network.samples import Samples
     from mho.network.trace import Trace
+    from mho.number import quantise
     from mho.program import Program
     from mho.report.views import save
     from mho.schedule import compile
@@ -59,6 +60,7 @@ _WHERE = {
     "errors": "mho.errors",
     "execute": "mho.machine",
     "explore": "mho.explore",
+    "quantise": "mho.number",
     "save": "mho.report.views",
     "simulate": "mho.machine.report",
     "verify": "mho.machine",
@@ -82,6 +84,7 @@ __all__ = [
     "errors",
     "execute",
     "explore",
+    "quantise",
     "save",
     "simulate",
     "verify",

@@ -102,8 +102,9 @@ def fit(minimum: float, maximum: float, bits: int = 8, symmetric: bool = False) 
     The range is first widened to contain 0. Then scale = (maximum - minimum) / (2^bits - 1) and zero =
     rint(-minimum / scale) (ARAS, equation 6). `symmetric`: zero = 2^(bits - 1) and scale = max(|minimum|,
     |maximum|) / (2^(bits - 1) - 1). A range of nothing but 0 takes scale 1; scales are never below the
-    smallest normal float32. Raise NumberError for a range that is empty or not finite, and for bits outside
-    2..8.
+    smallest normal float32. A code of 1 bit stands for 0 and for the end of the range that is farther from it: real 0 has a
+    code, and zeros are whole numbers, so that no such code has both signs. Raise NumberError for a range that is empty or not
+    finite, and for bits outside 1..8, or 2..8 where `symmetric`.
     """
     scale, zero = fit_many(np.asarray(minimum), np.asarray(maximum), bits, symmetric)
     return Affine(scale, zero, 0, 2**bits - 1)
@@ -113,14 +114,17 @@ def fit_many(
     minimum: npt.NDArray[Any], maximum: npt.NDArray[Any], bits: int = 8, symmetric: bool = False
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Choose the scales and zeros of `fit` for many ranges at once (arrays of one shape)."""
-    if not 2 <= bits <= 8:
-        raise NumberError(f"codes have 2 to 8 bits, not {bits}")
+    fewest = 2 if symmetric else 1
+    if not fewest <= bits <= 8:
+        raise NumberError(f"{'symmetric codes' if symmetric else 'codes'} have {fewest} to 8 bits, not {bits}")
     if not (np.isfinite(minimum).all() and np.isfinite(maximum).all()):
         raise NumberError("a range that is not finite cannot be coded")
     if np.any(minimum > maximum):
         raise NumberError(f"a range from {float(np.max(minimum))} to {float(np.min(maximum))} is empty")
     low = np.minimum(np.asarray(minimum, dtype=np.float64), 0.0)
     high = np.maximum(np.asarray(maximum, dtype=np.float64), 0.0)
+    if bits == 1:
+        low, high = np.where(high >= -low, 0.0, low), np.where(high >= -low, high, 0.0)
     if symmetric:
         middle = 2 ** (bits - 1)
         width, steps = np.maximum(-low, high), middle - 1

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import NumberError, OptionError
+from mho.number.bits import BYTES
 from mho.number.sharing import tied
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ CENTRES = (88, 104, 96, 160, 152, 168)
 cell after it (88, 104, 152, 168), those near the ends of the range left out.
 """
 HIGHEST = 255
-"""The highest 8-bit code."""
+"""The highest 8-bit code; centres are told in such codes."""
 HALF_OF_THEM, ONE_LEVEL = 0.003, 0.001
 """How large the squared changes of an output's weights may be, as a share of their squares, where the least significant cell
 keeps half of its levels, or one. Chosen on the real networks of docs/reuse.md: where half are kept at
@@ -43,7 +44,7 @@ class Alignment:
     """What aligning did to the codes of a network.
 
     `centre`: the common mean, None where codes were not shifted to one. `deltas`: by layer, what was added to its codes
-    and zero points. `clipped`: by layer, how many weights would have left 0..255. `moved`: by layer, how many weights
+    and zero points. `clipped`: by layer, how many weights would have left the codes of its bits. `moved`: by layer, how many weights
     `narrow` changed; None where it was not used. `weights`: all weights of the network's matrix layers.
     """
 
@@ -80,8 +81,8 @@ def align(quantised: QuantisedNetwork, centre: int) -> QuantisedNetwork:
     """Shift the codes of every matrix layer after the first so that their mean is `centre`.
 
     delta = round(centre - mean(codes)), codes' = clip(codes + delta, 0, 255), zero' = zero + delta (ARAS equations 4, 5
-    and 7; with one zero point an output, the same delta on all). Zero points may leave 0..255: they are no levels of
-    cells. Outputs stay the same, bit for bit, where no code is clipped; what was clipped is counted in `alignment`.
+    and 7; with one zero point an output, the same delta on all); codes of b bits go to centre >> 8 - b and stay below 2^b.
+    Zero points may leave 0..255: they are no levels of cells. Outputs stay the same, bit for bit, where no code is clipped; what was clipped is counted in `alignment`.
     Raises OptionError for a centre outside 0..255, NumberError for a network that is aligned already.
     """
     if isinstance(centre, bool) or not isinstance(centre, int) or not 0 <= centre <= HIGHEST:
@@ -90,8 +91,9 @@ def align(quantised: QuantisedNetwork, centre: int) -> QuantisedNetwork:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: {quantised.alignment}")
     deltas = {}
     for layer in quantised.network.weighted[1:]:
-        codes = quantised.matrices[layer.name].codes
-        deltas[layer.name] = round(centre - int(codes.sum(dtype=np.int64)) / codes.size)
+        matrix = quantised.matrices[layer.name]
+        mean = int(matrix.codes.sum(dtype=np.int64)) / matrix.codes.size
+        deltas[layer.name] = round((centre >> BYTES.weights - matrix.bits) - mean)
     matrices, clipped = _shifted(quantised, deltas)
     matrices = tied(quantised.network, matrices)
     record = Alignment(centre, quantised.network.weights, deltas, clipped)
@@ -134,20 +136,22 @@ def _narrowed(matrix: QuantisedMatrix, cell_bits: int) -> tuple[QuantisedMatrix,
     power = (matrix.centred.astype(np.int64) ** 2).sum(axis=1, keepdims=True)
     result = codes
     for kept, share in ((levels // 2, HALF_OF_THEM), (1, ONE_LEVEL)):
-        near = _nearest(codes, levels, kept)
+        near = _nearest(codes, levels, kept, 2**matrix.bits - 1)
         error = ((near - codes) ** 2).sum(axis=1, keepdims=True)
         result = np.where(error <= share * power, near, result)
     return replace(matrix, codes=result.astype(np.uint8)), int(np.count_nonzero(result != codes))
 
 
-def _nearest(codes: npt.NDArray[np.int32], levels: int, kept: int) -> npt.NDArray[np.int32]:
-    """Return the nearest codes whose lowest digit in base `levels` is below `kept`; halfway, to the even next digit."""
+def _nearest(codes: npt.NDArray[np.int32], levels: int, kept: int, highest: int) -> npt.NDArray[np.int32]:
+    """Return the nearest codes, up to the highest, whose lowest digit in base `levels` is below `kept`; halfway, to the even
+    next digit.
+    """
     digit = codes % levels
     below = codes - np.maximum(digit - (kept - 1), 0)
     above = codes - digit + levels
     down, up = codes - below, above - codes
     odd = codes // levels % 2 == 1
-    upwards = ((up < down) | ((up == down) & odd)) & (above <= HIGHEST)
+    upwards = ((up < down) | ((up == down) & odd)) & (above <= highest)
     return np.where(upwards, above, below)
 
 
@@ -159,7 +163,7 @@ def _shifted(
     for name, delta in deltas.items():
         matrix = matrices[name]
         wide = matrix.codes.astype(np.int16) + np.int16(delta)
-        codes = np.clip(wide, 0, HIGHEST)
+        codes = np.clip(wide, 0, 2**matrix.bits - 1)
         clipped[name] = int(np.count_nonzero(codes != wide))
         matrices[name] = replace(matrix, codes=codes.astype(np.uint8), zero=np.asarray(matrix.zero + delta))
     return matrices, clipped

@@ -35,3 +35,45 @@ BYTES = LayerBits()
 Bits = Mapping[str, LayerBits]
 """Bits by the name of a matrix layer; a layer that is not named has 8 and 8."""
 ALL_BYTES: Bits = MappingProxyType({})
+
+Asked = int | str | LayerBits | Mapping[str, "int | str | LayerBits"]
+"""What may be asked for: bits of all layers, or by name or pattern; see `asked`."""
+ALL = "*"
+"""The pattern of all layers."""
+
+
+def asked(bits: Asked) -> Mapping[str, LayerBits]:
+    """Return the bits that are asked for, by name or pattern of layers, in the order in which they are looked up.
+
+    asked(4)                                     weights and inputs of all layers
+    asked("4/6")                                 weights of 4 bits, inputs of 6
+    asked("conv1=8,layer3.*=4/6,*=4")            by name or pattern (* ? [abc]); what is not named has 8 and 8
+    asked({"conv1": 8, "layer3.*": "4/6"})       the same as a mapping
+
+    Raises NumberError for text that says no bits, and for bits outside 1..8.
+    """
+    if isinstance(bits, Mapping):
+        return {pattern: _one(each, f" of {pattern!r}") for pattern, each in bits.items()}
+    if not isinstance(bits, str) or "=" not in bits:
+        return {ALL: _one(bits, "")}
+    found: dict[str, LayerBits] = {}
+    for part in bits.split(","):
+        pattern, equals, text = part.strip().rpartition("=")
+        if not equals or not pattern:
+            raise NumberError(f"bits {bits!r}: {part.strip()!r} is no LAYER=BITS, as in conv1=8,layer3.*=4/6,*=4")
+        found.setdefault(pattern, _one(text, f" of {pattern!r}"))
+    return found
+
+
+def _one(bits: object, where: str) -> LayerBits:
+    """Return the bits that a number, a text or a LayerBits says."""
+    if isinstance(bits, LayerBits):
+        return bits
+    if isinstance(bits, str):
+        numbers = [number.strip() for number in bits.split("/")]
+        if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+            raise NumberError(f"bits{where} are a number, or two as weights/inputs (4/6), not {bits!r}")
+        return LayerBits(int(numbers[0]), int(numbers[-1]))
+    if isinstance(bits, bool) or not isinstance(bits, int):
+        raise NumberError(f"bits{where} are a number, or two as weights/inputs (4/6), not {bits!r}")
+    return LayerBits(bits, bits)

@@ -19,14 +19,33 @@ from mho.errors import NumberError, OptionError, choices
 from mho.network.graph import Network
 from mho.network.layers import Affine
 from mho.number.affine import fit
+from mho.number.bits import BYTES
 from mho.number.walk import Inputs, run_float
 
-RANGES = ("minmax", "percentile", "mse")
+MINMAX, LEAST_SQUARES = "minmax", "mse"
+RANGES = (MINMAX, "percentile", LEAST_SQUARES)
+"""Of activations."""
+WEIGHT_RANGES = (MINMAX, LEAST_SQUARES)
+"""Of weights."""
 BINS = 4096
 TAIL = 0.00005
 """Share of the values left out at either end by "percentile"."""
 CANDIDATES = 100
 """Thresholds tried by "mse"."""
+FEW = 2
+"""Bits up to which the best threshold may lie far below the largest value."""
+
+
+def way_of(asked: str | None, bits: int, known: tuple[str, ...] = RANGES) -> str:
+    """Return how a range is chosen: as asked, else by all values at 8 bits and by the least squared error at fewer.
+
+    With few bits the outermost values would cost most of the levels. OptionError for a way that is not known.
+    """
+    if asked is None:
+        return MINMAX if bits == BYTES.inputs else LEAST_SQUARES
+    if asked not in known:
+        raise OptionError(f"unknown calibration range {asked!r}: {choices(asked, known)}")
+    return asked
 
 
 @dataclass
@@ -43,19 +62,19 @@ def calibrate(
     samples: Inputs,
     groups: Mapping[str, str],
     whole: Iterable[str],
-    bits: int,
-    range: str,
+    bits: Mapping[str, int],
+    range: str | None,
     chunk: int | None,
 ) -> dict[str, Affine]:
     """Run the float network on `samples` and return a code for each representative in `groups` (tensor:
     representative).
 
-    Representatives in `whole` always take every value seen. Raise OptionError for an unknown `range`,
+    `bits` by tensor; representatives in `whole` always take every value seen. Raise OptionError for an unknown `range`,
     NumberError for samples that do not fit.
     """
-    if range not in RANGES:
-        raise OptionError(f"unknown calibration range {range!r}: {choices(range, RANGES)}")
     seen = {name: _Seen() for name in groups.values()}
+    ways = {name: way_of(range, bits[name]) for name in seen}
+    exact = {*whole, *(name for name, way in ways.items() if way == MINMAX)}
 
     def extremes(name: str, values: npt.NDArray[Any]) -> None:
         if name in groups:
@@ -67,8 +86,7 @@ def calibrate(
     for name, extent in seen.items():
         if not (np.isfinite(extent.low) and np.isfinite(extent.high)):
             raise NumberError(f"tensor {name!r} of {network.name} is not finite on the calibration samples")
-    exact = set(whole)
-    if range != "minmax":
+    if seen.keys() - exact:
 
         def count(name: str, values: npt.NDArray[Any]) -> None:
             if name in groups and groups[name] not in exact:
@@ -78,14 +96,14 @@ def calibrate(
                     extent.counts = counts if extent.counts is None else extent.counts + counts
 
         run_float(network, samples, chunk=chunk, observe=count)
-    return {name: _code(extent, bits, range) for name, extent in seen.items()}
+    return {name: _code(extent, bits[name], ways[name]) for name, extent in seen.items()}
 
 
-def _code(extent: _Seen, bits: int, range: str) -> Affine:
+def _code(extent: _Seen, bits: int, way: str) -> Affine:
     """Choose the code of one tensor from what was seen of it."""
     low, high = extent.low, extent.high
     if extent.counts is not None:
-        chosen = _percentile if range == "percentile" else _least_squares
+        chosen = _percentile if way == "percentile" else _least_squares
         low, high = chosen(extent.counts, low, high, bits)
     return fit(float(np.float32(low)), float(np.float32(high)), bits)
 
@@ -105,9 +123,11 @@ def _least_squares(counts: npt.NDArray[np.int64], low: float, high: float, bits:
     """
     edges = np.linspace(low, high, BINS + 1)
     centres = (edges[:-1] + edges[1:]) / 2
+    # A code holds 0, whatever was seen.
+    low, high = min(low, 0.0), max(high, 0.0)
     largest = max(-low, high)
     best, chosen = np.inf, (low, high)
-    for share in np.linspace(1.0, 0.2, CANDIDATES):
+    for share in np.linspace(1.0, 0.2 if bits > FEW else 0.05, CANDIDATES):
         lower, upper = max(low, -share * largest), min(high, share * largest)
         code = fit(lower, upper, bits)
         steps = np.clip(np.rint(centres / code.scale) + code.zero, code.low, code.high)

@@ -1,4 +1,4 @@
-"""A quantised network: the network, its weights as 8-bit codes, and the codes of the tensors stored in the
+"""A quantised network: the network, its weights as codes of up to 8 bits, and the codes of the tensors stored in the
 buffer.
 """
 
@@ -28,8 +28,6 @@ Codes = npt.NDArray[np.uint8]
 Number = TypeVar("Number", bound=np.generic)
 FARTHEST = 2**15 - 256
 """How far from 0 a zero point may lie; a code less its zero point is held in 16 bits."""
-MIDDLE = 128
-"""The code of weight 0 where integer weights are given their codes."""
 
 
 def by_output(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
@@ -88,11 +86,14 @@ class QuantisedMatrix(Shown):
         return int(np.abs(self.centred).sum(axis=1, dtype=np.int64).max())
 
     def with_integers(self, integers: npt.NDArray[Any]) -> QuantisedMatrix:
-        """Return the same matrix with other integer weights, codes less a zero of 128: (groups, K, N), each -128 to 127."""
-        if integers.size and (integers.min() < -MIDDLE or integers.max() >= MIDDLE):
-            raise NumberError(f"integer weights from {integers.min()} to {integers.max()} do not fit 8 bits and sign")
-        codes = (integers.astype(np.int16) + MIDDLE).astype(np.uint8)
-        return replace(self, codes=codes, zero=np.full(self.zero.shape, MIDDLE, dtype=np.int64))
+        """Return the same matrix with other integer weights, codes less their middle, of 8 bits -128 to 127: (groups, K, N)."""
+        middle = 1 << (self.bits - 1)
+        if integers.size and (integers.min() < -middle or integers.max() >= middle):
+            raise NumberError(
+                f"integer weights from {integers.min()} to {integers.max()} do not fit {self.bits} bits and sign"
+            )
+        codes = (integers.astype(np.int16) + middle).astype(np.uint8)
+        return replace(self, codes=codes, zero=np.full(self.zero.shape, middle, dtype=np.int64))
 
     def real(self) -> FloatArray:
         """Return the weights as real numbers, (groups, K, N)."""
@@ -126,8 +127,8 @@ class QuantisedTable(Shown):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantisedNetwork(Shown):
-    """A network whose weights, and whose stored activations where these are calibrated, are unsigned 8-bit
-    codes.
+    """A network whose weights, and whose stored activations where these are calibrated, are unsigned codes of
+    up to 8 bits.
 
     `codes`: the tensors stored as codes, each rebased to low = 0. `offsets`: for inputs given as integers
     with a code, the lowest integer of the given range, which is subtracted on entry. `calibration` says what

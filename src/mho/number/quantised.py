@@ -13,8 +13,11 @@ from mho.network.graph import Network
 from mho.network.layers import Affine, Array, Embedding, MatrixLayer
 from mho.number.affine import encode, fit, fit_many, rebase
 from mho.number.batching import fixed
-from mho.number.calibration import calibrate
+from mho.number.bits import Asked
+from mho.number.calibration import MINMAX, WEIGHT_RANGES, calibrate, way_of
 from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output
+from mho.number.precision import Precision
+from mho.number.scales import thresholds
 from mho.number.sharing import tied
 from mho.number.storage import read_by_matrices, shared, stored
 from mho.number.walk import Inputs, checked, fixed_reals, require_values
@@ -29,8 +32,9 @@ def quantise(
     *,
     per_channel: bool = False,
     symmetric: bool = False,
-    bits: int = 8,
-    range: str = "minmax",
+    bits: Asked = 8,
+    range: str | None = None,
+    weight_range: str | None = None,
     chunk: int | None = None,
 ) -> QuantisedNetwork:
     """Quantise a network that has weights.
@@ -40,20 +44,26 @@ def quantise(
     quantise(network, samples, per_channel=True)     one weight code for each output channel
     quantise(network, samples, symmetric=True)       weight codes whose middle stands for 0
     quantise(network, samples, range="mse")          activation ranges that minimise the squared error
+    quantise(network, samples, bits="4/6")           weights of 4 bits, inputs of 6
+    quantise(network, samples, bits={"conv1": 8, "layer3.*": "4/6", "*": 4})   the first pattern that a layer matches counts
 
-    Weights take the range of their own values, widened to contain 0, per tensor or per output channel; `bits`
-    (2 to 8) is the number of bits of the codes chosen here. `symmetric` puts 0 in the middle of the weight codes, as suits
-    cells in differential pairs: a weight of 0 then leaves both cells off. Codes that came with the network (a quantised
-    file) are kept exactly, signed ones shifted to start at 0. `samples` is one array, or one for each input;
-    `range` is "minmax", "percentile" or "mse" (see `calibration`); inputs always take the whole range. Raise
-    NumberError for a network without weights, samples that do not fit, and a file's tensor that a matrix
-    reads without a code where no samples are given; OptionError for an unknown range.
+    `bits`, 1 to 8, are those of the codes chosen here: of weights and of what is streamed into crossbars, and, where they are one
+    number, of tables (see `bits.asked`; who gets other bits than it asks for is told in `precision`, and noted). Layers that no
+    pattern matches, and stored tensors that no matrix layer reads, have 8.
+
+    Weights of 8 bits take the range of their own values, widened to contain 0, per tensor or per output channel
+    (`weight_range` "minmax"); those of fewer, the threshold of the least squared error ("mse"). `symmetric` puts 0 in the middle
+    of the weight codes, as suits cells in differential pairs: a weight of 0 then leaves both cells off. Codes that came with the
+    network (a quantised file) are kept exactly, signed ones shifted to start at 0. `samples` is one array, or one for each input;
+    `range` is "minmax", "percentile" or "mse" (see `calibration`), None for the first at 8 bits and the last at fewer; inputs
+    always take the whole range. Raise NumberError for a network without weights, samples that do not fit, a pattern that no
+    layer matches, and a file's tensor that a matrix reads without a code where no samples are given; OptionError for an unknown
+    range.
     """
     require_values(network)
-    if not 2 <= bits <= 8:
-        raise NumberError(f"codes have 2 to 8 bits, not {bits}")
-    matrices = _matrices(network, per_channel, bits, symmetric)
-    tables = {layer.name: _table(layer, bits) for layer in network.layers if isinstance(layer, Embedding)}
+    precision = Precision.of(network, bits)
+    matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
+    tables = {layer.name: _table(layer, precision.tables) for layer in network.layers if isinstance(layer, Embedding)}
     codes = {name: _given(name, code) for name, code in network.codes.items()}
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
     names = stored(network)
@@ -68,7 +78,7 @@ def quantise(
         )
     calibration = "codes given by the file" if network.codes else "none"
     if samples is not None and open_names:
-        measured, calibration = _calibrated(network, samples, open_names, bits, range, chunk)
+        measured, calibration = _calibrated(network, samples, open_names, precision, range, chunk)
         codes |= measured
     order = [layer.name for layer in network.layers if layer.name in codes]
     return QuantisedNetwork(
@@ -79,12 +89,18 @@ def quantise(
         per_channel=per_channel,
         calibration=calibration,
         offsets={name: network.codes[name].low for name in integers},
-        notes=("weight and activation codes as the file gives them",) if network.codes else (),
+        notes=(*(("weight and activation codes as the file gives them",) if network.codes else ()), *precision.notes),
+        input_bits=precision.inputs,
     )
 
 
 def _calibrated(
-    network: Network, samples: Inputs, names: frozenset[str], bits: int, range: str, chunk: int | None
+    network: Network,
+    samples: Inputs,
+    names: frozenset[str],
+    precision: Precision,
+    range: str | None,
+    chunk: int | None,
 ) -> tuple[dict[str, Affine], str]:
     """Return codes for the stored tensors `names` from what they hold on samples, and how that was done, in words."""
     _, runs = checked(network, samples)
@@ -92,13 +108,14 @@ def _calibrated(
     whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
     # Fixed tensors that matrices read are coded by their own values.
     constant = {
-        name: fit(float(value.min()), float(value.max()), bits)
+        name: fit(float(value.min()), float(value.max()), precision.tensors[name])
         for name, value in fixed_reals(network, samples, fixed(network) & names).items()
     }
     calibrated = {name: group for name, group in groups.items() if name not in constant}
-    fitted = calibrate(network, samples, calibrated, whole, bits, range, chunk)
+    fitted = calibrate(network, samples, calibrated, whole, precision.tensors, range, chunk)
     codes = {name: constant[name] if name in constant else fitted[group] for name, group in groups.items()}
-    how = f"{range} over {runs * network.batch} samples"
+    ways = dict.fromkeys(way_of(range, precision.tensors[group]) for group in fitted)
+    how = f"{' or '.join(ways) or MINMAX} over {runs * network.batch} samples"
     return codes, f"codes given by the file; {len(fitted)} others {how}" if network.codes else how
 
 
@@ -111,9 +128,14 @@ def _given(name: str, code: Affine) -> Affine:
     return rebase(code)
 
 
-def _matrices(network: Network, per_channel: bool, bits: int, symmetric: bool) -> dict[str, QuantisedMatrix]:
+def _matrices(
+    network: Network, precision: Precision, per_channel: bool, symmetric: bool, way: str | None
+) -> dict[str, QuantisedMatrix]:
     """Code the weights of all matrix layers, those that layers share once."""
-    owned = {layer.name: _matrix(layer, per_channel, bits, symmetric) for layer in network.weighted}
+    owned = {
+        layer.name: _matrix(layer, precision.weights[layer.name], per_channel, symmetric, way)
+        for layer in network.weighted
+    }
     biased = {
         layer.name: replace(owned[network.owners[layer.name]], bias=_bias(layer)) for layer in network.matrix_layers
     }
@@ -125,7 +147,7 @@ def _bias(layer: MatrixLayer) -> FloatArray | None:
     return None if layer.bias is None else layer.bias.real().reshape(layer.groups, layer.columns)
 
 
-def _matrix(layer: MatrixLayer, per_channel: bool, bits: int, symmetric: bool) -> QuantisedMatrix:
+def _matrix(layer: MatrixLayer, bits: int, per_channel: bool, symmetric: bool, way: str | None) -> QuantisedMatrix:
     """Code the weights of a matrix layer, keeping codes that it came with."""
     outputs, bias = (layer.groups, layer.columns), _bias(layer)
     weight = layer.weight
@@ -138,12 +160,15 @@ def _matrix(layer: MatrixLayer, per_channel: bool, bits: int, symmetric: bool) -
         scale, zero = (
             (code.scale, code.zero) if code.axis is None else (code.scale.reshape(outputs), code.zero.reshape(outputs))
         )
-        return QuantisedMatrix(np.ascontiguousarray(layer.matrix(codes)), scale, zero, bias)
+        return QuantisedMatrix(np.ascontiguousarray(layer.matrix(codes)), scale, zero, bias, bits)
     real = layer.matrix(weight.real())
-    axes = 1 if per_channel else None
-    scale, zero = fit_many(real.min(axis=axes), real.max(axis=axes), bits, symmetric)
+    if way_of(way, bits, WEIGHT_RANGES) == MINMAX:
+        axes = 1 if per_channel else None
+        scale, zero = fit_many(real.min(axis=axes), real.max(axis=axes), bits, symmetric)
+    else:
+        scale, zero = thresholds(real, bits, symmetric, per_channel)
     steps = np.rint(real / by_output(scale)) + by_output(zero)
-    return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(np.uint8), scale, zero, bias)
+    return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(np.uint8), scale, zero, bias, bits)
 
 
 def _table(layer: Embedding, bits: int) -> QuantisedTable:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from mho.errors import NumberError, OptionError, choices
 from mho.network.layers import MatrixLayer
 from mho.number.batching import fixed
+from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
 from mho.number.compensation import DAMPING, Rounding, rounded
-from mho.number.grid import KINDS, Grid, halves
+from mho.number.grid import FEWEST, KINDS, Grid, halves
 from mho.number.moments import WINDOWS, Moments, moments
 from mho.number.planes import Planes, levelled
 from mho.number.scales import fitted, kept
@@ -37,6 +38,8 @@ from mho.number.walk import Inputs
 FloatArray = npt.NDArray[np.float64]
 
 Form = Grid | Planes
+OWN = "uniform"
+"""The name of the grid of all magnitudes that the bits of a layer's codes hold."""
 PLANES = "planes"
 """What the names of planes start with."""
 METHODS = ("nearest", "output", "sequence")
@@ -51,8 +54,13 @@ GAIN = 2.0
 """The most that a layer's outputs are spread or narrowed by: where more is missing, what is left is error for the most part."""
 
 
-def form(text: str) -> Form:
-    """Return the grid ("window:8:3") or the planes ("planes:2.5") of that name. OptionError for a name that means neither."""
+def form(text: str) -> Form | str:
+    """Return the grid ("window:8:3") or the planes ("planes:2.5") of that name, or `OWN` itself.
+
+    OptionError for a name that means none of them.
+    """
+    if text == OWN:
+        return OWN
     kind = text.partition(":")[0]
     if kind == PLANES:
         return Planes.parse(text)
@@ -65,7 +73,7 @@ def form(text: str) -> Form:
 
 def recode(
     quantised: QuantisedNetwork,
-    grid: Form | Mapping[str, Form],
+    grid: Form | str | Mapping[str, Form | str],
     *,
     method: str = "nearest",
     samples: Inputs | Mapping[str, Moments] | None = None,
@@ -85,9 +93,11 @@ def recode(
     recode(quantised, Planes(2.5), method="sequence", samples=...)  in 2.5 bit planes on average (see `planes`)
     recode(quantised, grid, scale="keep")                           on the scale and from the integers that it has
     recode(quantised, {"conv1": Grid.uniform(8), "fc": grid})       layers that are not named keep their codes
+    recode(quantised, "uniform", method="sequence", samples=...)    each layer on all magnitudes that its bits hold
     recode(quantised, grid, squeeze=2)                              and two top planes squeezed out, in tiles of 128 outputs
 
-    Codes become 128 + the signed integer. `scale` "fit" starts from the real weights, those of the network where
+    Codes become 128 + the signed integer, or 2^(b - 1) + it where the layer's codes have b bits, which the grid must fit;
+    "uniform" stands for all magnitudes that these hold. `scale` "fit" starts from the real weights, those of the network where
     it holds them, else those of the codes, and takes the scale of the least squared error, one an output or (`per_channel`
     False) one a layer. "keep" starts from the integers; where these exceed the grid's bits, the scale is doubled until they
     do not.
@@ -106,7 +116,9 @@ def recode(
     kept or one for a layer, or with a squeeze.
     """
     _check(quantised, method, samples, scale, damping)
-    grids: dict[str, Form] = by_owner(quantised.network, grid)
+    grids = {
+        name: _fitting(name, each, quantised.matrices[name].bits) for name, each in by_owner(quantised.network, grid).items()
+    }
     tops = _tops(quantised, grids, squeeze, tile)
     if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
         raise OptionError("weights in planes have scales of their own, fitted, one an output")
@@ -145,6 +157,16 @@ def _check(quantised: QuantisedNetwork, method: str, samples: object, scale: str
         )
     if quantised.alignment is not None:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: recode before aligning")
+
+
+def _fitting(name: str, asked: Form | str, bits: int) -> Form:
+    """Return the grid or planes of a layer whose codes have so many bits. NumberError where they do not fit these."""
+    asked = form(asked) if isinstance(asked, str) else asked
+    given = Grid.uniform(max(bits, FEWEST)) if isinstance(asked, str) else asked
+    needed = given.bits if isinstance(given, Grid) else BYTES.weights
+    if needed > bits:
+        raise NumberError(f"layer {name!r} has weights of {bits} bits, too few for {given}, which has {needed}")
+    return given
 
 
 def _check_moments(quantised: QuantisedNetwork, seen: Mapping[str, Moments], grids: Mapping[str, Form]) -> None:

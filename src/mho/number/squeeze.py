@@ -58,7 +58,8 @@ def squeeze(
 ) -> QuantisedNetwork:
     """Squeeze `top` planes out of every matrix layer, or as many as a mapping gives the layers that it names (SME).
 
-    Integer weights are codes less their zero, below 2^(bits - 1) in magnitude. A row of a tile of `tile` outputs that has a
+    Integer weights are codes less their zero, below 2^(bits - 1) in magnitude; where the codes of a layer have fewer bits, these
+    count. A row of a tile of `tile` outputs that has a
     magnitude in the top x planes is shifted by x and loses its low x bits, W' = sign(W) ((|W| >> x) << x); other rows stay
     as they are. Nothing is rounded again and scales stay: `recode` with `squeeze` loses less. Weights change, so outputs
     do: measure the accuracy. `squeezes` records the shifts and how many weights lost a bit. Raises NumberError for planes
@@ -66,15 +67,16 @@ def squeeze(
     already.
     """
     planes_of = by_owner(quantised.network, top)
-    for planes in planes_of.values():
-        check_planes(planes, tile, bits)
+    bits_of = {name: min(bits, quantised.matrices[name].bits) for name in planes_of}
+    for name, planes in planes_of.items():
+        check_planes(planes, tile, bits_of[name])
     if quantised.alignment is not None:
         raise NumberError(f"the weights of {quantised.network.name} are aligned already: squeeze before aligning")
     matrices, squeezes = dict(quantised.matrices), dict(quantised.squeezes)
     for name, planes in planes_of.items():
         if name in squeezes:
             raise NumberError(f"layer {name!r} is squeezed already, by {squeezes[name].top} planes")
-        weights = matrices[name].centred.astype(np.int64)
+        weights, bits = matrices[name].centred.astype(np.int64), bits_of[name]
         magnitude = np.abs(weights)
         if magnitude.size and magnitude.max() >= 2 ** (bits - 1):
             raise NumberError(

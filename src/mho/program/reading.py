@@ -23,6 +23,7 @@ from mho.mapping import Conversion, Mapper
 from mho.network.graph import Network, check_shapes
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.number.alignment import Alignment
+from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
 from mho.number.squeeze import Squeeze
 from mho.program.instructions import KINDS, ORDERS, Instruction
@@ -55,8 +56,10 @@ class _Reader:
         return self.weights[owner]
 
 
-def _exactly(record: Any, keys: set[str], what: str) -> dict[str, Any]:
-    """Refuse a record with a key too many or too few."""
+def _exactly(record: Any, keys: set[str], what: str, *, optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Refuse a record with a key too many or too few; `optional` ones may be there or not."""
+    if isinstance(record, dict):
+        keys = keys | (optional & set(record))
     if not isinstance(record, dict) or set(record) != keys:
         odd = sorted(set(record) ^ keys) if isinstance(record, dict) else [type(record).__name__]
         raise ProgramError(f"{what} has keys {', '.join(sorted(keys))}; check {', '.join(map(str, odd))}")
@@ -135,12 +138,13 @@ def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
 
 def _read_matrix(record: Any, what: str, arrays: _Reader) -> QuantisedMatrix:
     """Read a matrix; those of equal numbers are one object."""
-    _exactly(record, {"codes", "scale", "zero", "bias"}, what)
-    key = tuple(typed(record[field], int | None, f"{what}, {field},") for field in ("codes", "scale", "zero", "bias"))
+    _exactly(record, {"codes", "scale", "zero", "bias"}, what, optional=frozenset({"bits"}))
+    bits = typed(record.get("bits", BYTES.weights), int, f"{what}, bits,")
+    key = *(typed(record[field], int | None, f"{what}, {field},") for field in ("codes", "scale", "zero", "bias")), bits
     if key not in arrays.matrices:
         codes, scale, zero = (arrays.get(record[field], f"{what}, {field},") for field in ("codes", "scale", "zero"))
         bias = None if record["bias"] is None else arrays.get(record["bias"], f"{what}, bias,")
-        arrays.matrices[key] = QuantisedMatrix(codes, scale, zero, bias)
+        arrays.matrices[key] = QuantisedMatrix(codes, scale, zero, bias, bits)
     return arrays.matrices[key]
 
 
@@ -159,7 +163,7 @@ def _read_squeeze(record: Any, what: str, arrays: _Reader) -> Squeeze:
 def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
     plain = ("per_channel", "calibration", "offsets", "notes")
     keys = {*plain, "alignment", "codes", "matrices", "squeezes", "tables"}
-    _exactly(record, keys, "its quantised network")
+    _exactly(record, keys, "its quantised network", optional=frozenset({"input_bits"}))
     matrices = {name: _read_matrix(each, f"matrix {name}", arrays) for name, each in _items(record, "matrices")}
     tables = {name: _read_table(each, f"table {name}", arrays) for name, each in _items(record, "tables")}
     squeezes = {name: _read_squeeze(each, f"squeeze {name}", arrays) for name, each in _items(record, "squeezes")}
@@ -172,7 +176,7 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         )
     quantised: QuantisedNetwork = _built(
         QuantisedNetwork,
-        {key: record[key] for key in plain},
+        {key: record[key] for key in (*plain, "input_bits") if key in record},
         "its quantised network",
         network=network,
         matrices=matrices,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mho.files.archive import write_arrays
 from mho.files.writing import write_whole
 from mho.network.layers import Affine, Array, Layer, MatrixLayer
+from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedTable
 from mho.number.squeeze import Squeeze
 from mho.program.instructions import NAMES, ORDERS, Instruction
@@ -96,6 +97,8 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "matrices": {name: _matrix(matrix, arrays) for name, matrix in quantised.matrices.items()},
             "squeezes": {name: _squeeze(squeeze, arrays) for name, squeeze in quantised.squeezes.items()},
             "tables": {name: _table(table, arrays) for name, table in quantised.tables.items()},
+            # Bits are written where they are not 8.
+            **({"input_bits": dict(quantised.input_bits)} if quantised.input_bits else {}),
         },
         "strategy": program.strategy.to_dict(),
         "setup": program.setup,
@@ -122,6 +125,7 @@ def _matrix(matrix: QuantisedMatrix, arrays: _Arrays) -> dict[str, Any]:
         "scale": arrays.put(matrix.scale),
         "zero": arrays.put(matrix.zero),
         "bias": None if matrix.bias is None else arrays.put(matrix.bias),
+        **({} if matrix.bits == BYTES.weights else {"bits": matrix.bits}),
     }
 
 

@@ -1,0 +1,132 @@
+"""Which bits the weights and the stored tensors of a network get where bits are asked of its layers.
+
+A weight that layers share is coded once, and a tensor that layers read is stored once, and so is what shares its code
+(`storage.shared`): each gets the most bits that any of these layers asks for, and every layer that reads it streams as many.
+Codes that come with a network keep their own bits, which their range tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from mho.errors import NumberError, choices
+from mho.network.graph import Network
+from mho.network.layers import Affine, Embedding
+from mho.number.bits import ALL, BYTES, Asked, Bits, LayerBits, asked
+from mho.number.storage import shared, stored
+
+
+def bits_of_code(code: Affine) -> int:
+    """Return the bits that a code's range takes."""
+    return int(code.high - code.low).bit_length()
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    """The bits of a `network` of which bits are asked: `wanted` by matrix layer, and those of the codes of `tables`."""
+
+    network: Network
+    wanted: Mapping[str, LayerBits | None]
+    tables: int = BYTES.inputs
+
+    @classmethod
+    def of(cls, network: Network, bits: Asked) -> Precision:
+        """Look up each layer in what is asked for: the first pattern that it matches counts.
+
+        One number is for tables too. Raises NumberError for bits out of range, and for a pattern that no matrix layer matches.
+        """
+        patterns = asked(bits)
+        names = [layer.name for layer in network.matrix_layers]
+        for pattern in patterns:
+            if pattern != ALL and not any(_matches(name, pattern) for name in names):
+                raise NumberError(f"{network.name} has no matrix layer {pattern!r}: {choices(pattern, names)}")
+        usual = patterns == {ALL: BYTES}
+        wanted = {name: next((patterns[p] for p in patterns if _matches(name, p) and not usual), None) for name in names}
+        of_all = patterns.get(ALL, BYTES) if len(patterns) == 1 else BYTES
+        return cls(network, wanted, of_all.weights if of_all.weights == of_all.inputs else BYTES.inputs)
+
+    @cached_property
+    def weights(self) -> Mapping[str, int]:
+        """The bits of each weight, by the layer that owns it."""
+        most: dict[str, int] = {}
+        for name, owner in self.network.owners.items():
+            code, wanted = self.network.by_name[owner].weight.code, self.wanted[name]  # type: ignore[attr-defined]
+            if code is not None:
+                most[owner] = bits_of_code(code)
+            elif wanted is not None:
+                most[owner] = max(most.get(owner, 0), wanted.weights)
+        return {layer.name: most.get(layer.name, BYTES.weights) for layer in self.network.weighted}
+
+    @cached_property
+    def tensors(self) -> Mapping[str, int]:
+        """The bits of each stored tensor; 8 where no matrix layer reads it, or one that shares its code."""
+        network, names = self.network, stored(self.network)
+        known = {name: bits_of_code(code) for name, code in network.codes.items()}
+        for layer in network.layers:
+            if layer.name in names and layer.name not in known:
+                sources = layer.carried()
+                if isinstance(layer, Embedding) and layer.table.code is None:
+                    known[layer.name] = self.tables
+                elif isinstance(layer, Embedding) and layer.table.code.axis is None:
+                    known[layer.name] = bits_of_code(layer.table.code)
+                elif len(sources) == 1 and sources[0] in known:
+                    known[layer.name] = known[sources[0]]
+        leaders = shared(network, frozenset(name for name in names if name not in known))
+        most: dict[str, int] = {}
+        for layer in network.matrix_layers:
+            leader = leaders.get(layer.inputs[0])
+            if leader is not None:
+                most[leader] = max(most.get(leader, 0), (self.wanted[layer.name] or BYTES).inputs)
+        return {**known, **{name: most.get(leader, BYTES.inputs) for name, leader in leaders.items()}}
+
+    @cached_property
+    def inputs(self) -> Mapping[str, int]:
+        """The bits of the tensors that matrix layers read, of those that have other than 8."""
+        read = dict.fromkeys(layer.inputs[0] for layer in self.network.matrix_layers)
+        return {name: self.tensors[name] for name in read if self.tensors[name] != BYTES.inputs}
+
+    @cached_property
+    def bits(self) -> Bits:
+        """The bits of each matrix layer that has other than 8 and 8."""
+        owners = self.network.owners
+        bits = {
+            layer.name: LayerBits(self.weights[owners[layer.name]], self.tensors[layer.inputs[0]])
+            for layer in self.network.matrix_layers
+        }
+        return {name: each for name, each in bits.items() if each != BYTES}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say which layers have other bits than were asked of them."""
+        others = [
+            name
+            for name, wanted in self.wanted.items()
+            if wanted is not None and self.bits.get(name, BYTES) != wanted
+        ]
+        if not others:
+            return ()
+        some = ", ".join(f"{name} {self.bits.get(name, BYTES)}" for name in others[:SAID])
+        more = f" and {len(others) - SAID} more" if len(others) > SAID else ""
+        return (
+            f"bits of {len(others)} layers are not as asked, as codes come with the network or are shared with layers of more "
+            f"bits: {some}{more}",
+        )
+
+
+SAID = 4
+"""Layers that a note names."""
+
+
+def bits_of(network: Network, bits: Asked) -> Bits:
+    """Return the bits that layers get, those other than 8 and 8, where `bits` are asked for: also of shapes alone."""
+    return Precision.of(network, bits).bits
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+__all__ = ["Precision", "bits_of", "bits_of_code"]
