@@ -96,7 +96,7 @@ def test_a_budget_chooses_what_the_library_chooses(rounding: str, folder: Path, 
     counted = ", ".join(f"{ours.picks.count(k)} of {names[k]}" for k in sorted(set(ours.picks)))
     said = "\n".join(found["notes"])
     assert f"codings of layers chosen one by one: {counted}\n" in said
-    assert f"{arrays} arrays in these codings, {ours.table.arrays[:, 0].sum()} with all layers in 8 bits" in said
+    assert f"{arrays} arrays in these codings, {ours.table.costs[:, 0].sum()} with all layers in 8 bits" in said
     assert f"sum to {error:.3g} of the output's variance (budget 0.02)" in said
     assert error <= 0.02
     # The error of all layers together is that of the network as it is compiled.
@@ -113,9 +113,9 @@ def test_a_budget_of_nothing_changes_no_output_and_one_without_end_takes_the_few
     words = ("run", "decoder.yaml", *SQUEEZED, *NARROW, *MANY, *IDS)
     table = chosen(0.0).table
     most = shell(*words, "--budget", "10000", "--json").json()["arrays"]["used"]
-    assert most == table.arrays.min(axis=1).sum()
+    assert most == table.costs.min(axis=1).sum()
     found = shell(*words, "--budget", "0", "--json").json()
-    assert most < found["arrays"]["used"] <= table.arrays[:, 0].sum()
+    assert most < found["arrays"]["used"] <= table.costs[:, 0].sum()
     assert "sum to 0 of the output's variance" in "\n".join(found["notes"])
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import mho
 from mho.errors import MappingError, OptionError
 from mho.mapping import map_network
-from mho.mapping.budget import Frontier, frontier, mixed
+from mho.mapping.budget import frontier, mixed
+from mho.number.frontier import Frontier
 
 
 @st.composite
@@ -28,7 +29,7 @@ def frontiers(draw: st.DrawFn) -> Frontier:
 
 def fewest(table: Frontier, budget: float) -> int:
     """Try every choice."""
-    choices = product(range(table.arrays.shape[1]), repeat=len(table.names))
+    choices = product(range(table.costs.shape[1]), repeat=len(table.names))
     return min(arrays for arrays, error in map(table.total, choices) if error <= budget)
 
 
@@ -46,13 +47,13 @@ def test_the_budget_is_kept_and_more_budget_never_takes_more_arrays(table: Front
 
 @given(frontiers())
 def test_a_budget_without_end_takes_the_fewest_arrays_of_every_layer(table: Frontier) -> None:
-    assert table.total(table.within(1e9))[0] == int(table.arrays.min(axis=1).sum())
+    assert table.total(table.within(1e9))[0] == int(table.costs.min(axis=1).sum())
 
 
 @given(frontiers(), st.integers(0, 60))
 def test_what_is_missed_is_less_than_the_largest_step(table: Frontier, budget: int) -> None:
     found = table.total(table.within(budget))[0]
-    largest = int((table.arrays[:, :1] - table.arrays).max())
+    largest = int((table.costs[:, :1] - table.costs).max())
     assert found - fewest(table, budget) < max(largest, 1)
 
 
@@ -79,9 +80,9 @@ def test_a_frontier_measures_each_layer_alone(codings: list[mho.number.Quantised
     assert (table.errors[:, 0] == 0).all() and (table.errors >= 0).all()
     for k, coding in enumerate(codings):
         layers = map_network(coding, chip, mapping="squeezed").layers
-        assert table.arrays[:, k].tolist() == [int(layer.blocks.arrays.sum()) for layer in layers]
+        assert table.costs[:, k].tolist() == [int(layer.blocks.arrays.sum()) for layer in layers]
     # What saves no arrays is never chosen, and not measured.
-    saves = table.arrays < table.arrays[:, :1]
+    saves = table.costs < table.costs[:, :1]
     assert (table.errors[~saves] == 0).all() and (table.errors[saves] > 0).all()
     layer = int(np.flatnonzero(saves[:, 2])[0])
     picks = [0] * len(table.names)

@@ -23,8 +23,8 @@ from mho.number.quantised import quantise
 from mho.number.storage import shared, stored
 from mho.program.storage import digest
 from tests.strategies import convolutional, networks
-from tests.test_number_reference import linear, network
 from tests.test_number_reference import convolutional as residual
+from tests.test_number_reference import linear, network
 
 layer_bits = st.builds(LayerBits, st.integers(1, 8), st.integers(1, 8))
 
@@ -54,7 +54,9 @@ def precise(draw: st.DrawFn) -> tuple[Network, dict[str, LayerBits], QuantisedNe
 
 @given(precise())
 @settings(max_examples=25)
-def test_codes_lie_within_the_bits_that_are_asked_for(drawn: tuple[Network, dict[str, LayerBits], QuantisedNetwork]) -> None:
+def test_codes_lie_within_the_bits_that_are_asked_for(
+    drawn: tuple[Network, dict[str, LayerBits], QuantisedNetwork],
+) -> None:
     net, wanted, codes = drawn
     for layer in net.matrix_layers:
         given_bits, least = codes.bits.get(layer.name, LayerBits()), wanted.get(layer.name, LayerBits())
@@ -67,7 +69,9 @@ def test_codes_lie_within_the_bits_that_are_asked_for(drawn: tuple[Network, dict
 
 @given(precise())
 @settings(max_examples=25)
-def test_shapes_alone_get_the_bits_that_codes_get(drawn: tuple[Network, dict[str, LayerBits], QuantisedNetwork]) -> None:
+def test_shapes_alone_get_the_bits_that_codes_get(
+    drawn: tuple[Network, dict[str, LayerBits], QuantisedNetwork],
+) -> None:
     net, wanted, codes = drawn
     assert bits_of(net, wanted) == codes.bits
     assert quantise(net, bits=wanted).bits == codes.bits, "without samples too"

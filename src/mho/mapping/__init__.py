@@ -1,7 +1,7 @@
 """Where values sit: matrices cut into blocks, a block for each group of arrays."""
 
 from mho.mapping.blocks import Blocks, Drive, Totals, Turn
-from mho.mapping.budget import Frontier, frontier, mixed
+from mho.mapping.budget import frontier, mixed
 from mho.mapping.dense import Dense, DenseBlocks
 from mho.mapping.digits import DigitBlocks, Digits
 from mho.mapping.mapper import Mapper, Packed, map_network
@@ -9,6 +9,7 @@ from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping
 from mho.mapping.reading import Conversion
 from mho.mapping.shape import GroupShape
 from mho.mapping.squeezed import Squeezed
+from mho.number.frontier import Frontier
 
 __all__ = [
     "Blocks",

@@ -7,104 +7,17 @@ all other layers stay as they are. Changes of several layers are taken to add up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError
 from mho.mapping.mapper import map_network
 from mho.number.coded import QuantisedNetwork
-from mho.number.reference import run_reference
+from mho.number.frontier import Frontier, measured
 from mho.number.walk import Inputs
-
-FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Frontier:
-    """The cost of each weight of a network in each of its codings; errors are measured against the first of these.
-
-    `arrays` int64 and `errors` float64, shape (layers, codings): arrays of one copy; squared change of the network's first output
-    over its variance, 0 where a coding saves no arrays and was not measured. `names`: the layers
-    that own the weights.
-    """
-
-    names: tuple[str, ...]
-    arrays: npt.NDArray[np.int64]
-    errors: FloatArray
-
-    def within(self, budget: float) -> tuple[int, ...]:
-        """Return the coding of each layer with the fewest arrays found whose errors sum to at most `budget`.
-
-        Steps from a coding to the next one on the lower convex hull of a layer are taken in the order of arrays saved per error,
-        which is the best for the budget that the steps taken use up (Lagrange), and then as many more as still fit.
-        Raises OptionError for a negative budget.
-        """
-        if not budget >= 0:
-            raise OptionError(f"a budget of error is 0 or more, not {budget!r}")
-        picks = [0] * len(self.names)
-        used = 0.0
-        stuck: set[int] = set()
-        for layer, coding, error in self._steps():
-            if layer in stuck:
-                continue
-            if used + error > budget:
-                stuck.add(layer)
-                continue
-            used += error
-            picks[layer] = coding
-        return tuple(picks)
-
-    def points(self) -> tuple[tuple[float, tuple[int, ...]], ...]:
-        """Return the budgets at which a step more is taken, each with the codings of all layers; the first is 0."""
-        picks = [0] * len(self.names)
-        used = 0.0
-        points = [(used, tuple(picks))]
-        for layer, coding, error in self._steps():
-            used += error
-            picks[layer] = coding
-            points.append((used, tuple(picks)))
-        return tuple(points)
-
-    def total(self, picks: Sequence[int]) -> tuple[int, float]:
-        """Return the arrays and the error of a choice of codings."""
-        layers = np.arange(len(self.names))
-        return int(self.arrays[layers, list(picks)].sum()), float(self.errors[layers, list(picks)].sum())
-
-    def _steps(self) -> Iterator[tuple[int, int, float]]:
-        """Yield steps (layer, coding, error added), the most arrays saved per error first; those of a layer in their order."""
-        steps: list[tuple[float, int, int, int, float]] = []
-        for layer in range(len(self.names)):
-            hull = _hull(self.arrays[layer], self.errors[layer])
-            for before, after in pairwise(hull):
-                saved = int(self.arrays[layer, before] - self.arrays[layer, after])
-                error = float(self.errors[layer, after] - self.errors[layer, before])
-                steps.append((-saved / error if error > 0 else -np.inf, layer, len(steps), after, error))
-        for _, layer, _, after, error in sorted(steps):
-            yield layer, after, error
-
-
-def _hull(arrays: npt.NDArray[np.int64], errors: FloatArray) -> list[int]:
-    """Return the codings on the lower convex hull, from the first coding on: ever fewer arrays for ever more error each."""
-    hull = [0]
-    order = sorted(range(1, len(arrays)), key=lambda coding: (errors[coding], arrays[coding]))
-    for coding in order:
-        if arrays[coding] >= arrays[hull[-1]]:
-            continue
-        while len(hull) > 1:
-            a, b = hull[-2], hull[-1]
-            # b stays if what it saves per error is more than what the step from it to the new one saves.
-            if (arrays[a] - arrays[b]) * (errors[coding] - errors[b]) > (arrays[b] - arrays[coding]) * (
-                errors[b] - errors[a]
-            ):
-                break
-            hull.pop()
-        hull.append(coding)
-    return hull
 
 
 def frontier(
@@ -124,12 +37,9 @@ def frontier(
         raise OptionError("a frontier needs codings of a network; none are given")
     first = codings[0]
     names = tuple(layer.name for layer in first.network.weighted)
-    for coding in codings[1:]:
-        if coding.network is not first.network:
-            raise MappingError(f"a coding is of {coding.network.name}, but another network than the first coding's")
-
-    def output(coded: QuantisedNetwork) -> FloatArray:
-        return run_reference(coded, samples)[coded.network.outputs[0]]
+    for other in codings[1:]:
+        if other.network is not first.network:
+            raise MappingError(f"a coding is of {other.network.name}, but another network than the first coding's")
 
     arrays = np.array(
         [
@@ -138,20 +48,14 @@ def frontier(
                 for layer in map_network(coded, chip, mapping="squeezed", packing=packing, turns=turns).weights
             ]
             for coded in codings
-        ]
+        ],
+        dtype=np.int64,
     ).T
-    wanted = output(first)
-    scale = max(float(wanted.var()), np.finfo(np.float64).tiny)
-    errors = np.zeros(arrays.shape)
-    for i, name in enumerate(names):
-        progress(f"layer {name}, {i + 1} of {len(names)}")
-        for k in range(1, len(codings)):
-            # What saves nothing is never chosen.
-            if arrays[i, k] >= arrays[i, 0]:
-                continue
-            picks = [k if j == i else 0 for j in range(len(names))]
-            errors[i, k] = float(np.square(output(mixed(codings, picks)) - wanted).mean()) / scale
-    return Frontier(names, arrays, errors)
+
+    def coding(i: int, k: int) -> QuantisedNetwork:
+        return mixed(codings, [k if j == i else 0 for j in range(len(names))])
+
+    return measured(first, names, arrays, coding, samples, lambda text: progress(f"layer {text}"))
 
 
 def mixed(

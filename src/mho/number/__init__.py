@@ -1,6 +1,8 @@
 """How values are coded: affine 8-bit integers, the one defined arithmetic, and the integer reference."""
 
 from mho.number.alignment import CENTRES, Alignment, align, narrow, skip_probability
+from mho.number.bits import LayerBits
+from mho.number.budget import Budget
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
 from mho.number.grid import Grid
 from mho.number.planes import Planes
@@ -14,7 +16,9 @@ from mho.number.walk import run_float
 __all__ = [
     "CENTRES",
     "Alignment",
+    "Budget",
     "Grid",
+    "LayerBits",
     "Planes",
     "QuantisedMatrix",
     "QuantisedNetwork",

@@ -44,8 +44,8 @@ class Alignment:
     """What aligning did to the codes of a network.
 
     `centre`: the common mean, None where codes were not shifted to one. `deltas`: by layer, what was added to its codes
-    and zero points. `clipped`: by layer, how many weights would have left the codes of its bits. `moved`: by layer, how many weights
-    `narrow` changed; None where it was not used. `weights`: all weights of the network's matrix layers.
+    and zero points. `clipped`: by layer, how many weights would have left the codes of its bits. `moved`: by layer, how many
+    weights `narrow` changed; None where it was not used. `weights`: all weights of the network's matrix layers.
     """
 
     centre: int | None
@@ -81,9 +81,10 @@ def align(quantised: QuantisedNetwork, centre: int) -> QuantisedNetwork:
     """Shift the codes of every matrix layer after the first so that their mean is `centre`.
 
     delta = round(centre - mean(codes)), codes' = clip(codes + delta, 0, 255), zero' = zero + delta (ARAS equations 4, 5
-    and 7; with one zero point an output, the same delta on all); codes of b bits go to centre >> 8 - b and stay below 2^b.
-    Zero points may leave 0..255: they are no levels of cells. Outputs stay the same, bit for bit, where no code is clipped; what was clipped is counted in `alignment`.
-    Raises OptionError for a centre outside 0..255, NumberError for a network that is aligned already.
+    and 7; with one zero point an output, the same delta on all); codes of b bits go to centre >> 8 - b and stay below 2^b. Zero
+    points may leave 0..255: they are no levels of cells. Outputs stay the same, bit for bit, where no code is clipped; what was
+    clipped is counted in `alignment`. Raises OptionError for a centre outside 0..255, NumberError for a network that is aligned
+    already.
     """
     if isinstance(centre, bool) or not isinstance(centre, int) or not 0 <= centre <= HIGHEST:
         raise OptionError(f"a centre is a whole number from 0 to {HIGHEST}, not {centre!r}")

@@ -44,7 +44,9 @@ class Precision:
             if pattern != ALL and not any(_matches(name, pattern) for name in names):
                 raise NumberError(f"{network.name} has no matrix layer {pattern!r}: {choices(pattern, names)}")
         usual = patterns == {ALL: BYTES}
-        wanted = {name: next((patterns[p] for p in patterns if _matches(name, p) and not usual), None) for name in names}
+        wanted = {
+            name: next((patterns[p] for p in patterns if _matches(name, p) and not usual), None) for name in names
+        }
         of_all = patterns.get(ALL, BYTES) if len(patterns) == 1 else BYTES
         return cls(network, wanted, of_all.weights if of_all.weights == of_all.inputs else BYTES.inputs)
 
@@ -61,26 +63,35 @@ class Precision:
         return {layer.name: most.get(layer.name, BYTES.weights) for layer in self.network.weighted}
 
     @cached_property
-    def tensors(self) -> Mapping[str, int]:
-        """The bits of each stored tensor; 8 where no matrix layer reads it, or one that shares its code."""
+    def _given(self) -> Mapping[str, int]:
+        """The bits of the stored tensors whose codes come with the network, or with a table."""
         network, names = self.network, stored(self.network)
         known = {name: bits_of_code(code) for name, code in network.codes.items()}
         for layer in network.layers:
             if layer.name in names and layer.name not in known:
                 sources = layer.carried()
-                if isinstance(layer, Embedding) and layer.table.code is None:
-                    known[layer.name] = self.tables
-                elif isinstance(layer, Embedding) and layer.table.code.axis is None:
-                    known[layer.name] = bits_of_code(layer.table.code)
+                code = layer.table.code if isinstance(layer, Embedding) else None
+                if isinstance(layer, Embedding) and (code is None or code.axis is None):
+                    known[layer.name] = self.tables if code is None else bits_of_code(code)
                 elif len(sources) == 1 and sources[0] in known:
                     known[layer.name] = known[sources[0]]
-        leaders = shared(network, frozenset(name for name in names if name not in known))
+        return known
+
+    @cached_property
+    def leaders(self) -> Mapping[str, str]:
+        """For each stored tensor whose code is chosen, the first of those that have one code with it."""
+        names = stored(self.network)
+        return shared(self.network, frozenset(name for name in names if name not in self._given))
+
+    @cached_property
+    def tensors(self) -> Mapping[str, int]:
+        """The bits of each stored tensor; 8 where no matrix layer reads it, or one that shares its code."""
         most: dict[str, int] = {}
-        for layer in network.matrix_layers:
-            leader = leaders.get(layer.inputs[0])
+        for layer in self.network.matrix_layers:
+            leader = self.leaders.get(layer.inputs[0])
             if leader is not None:
                 most[leader] = max(most.get(leader, 0), (self.wanted[layer.name] or BYTES).inputs)
-        return {**known, **{name: most.get(leader, BYTES.inputs) for name, leader in leaders.items()}}
+        return {**self._given, **{name: most.get(leader, BYTES.inputs) for name, leader in self.leaders.items()}}
 
     @cached_property
     def inputs(self) -> Mapping[str, int]:
@@ -102,9 +113,7 @@ class Precision:
     def notes(self) -> tuple[str, ...]:
         """Say which layers have other bits than were asked of them."""
         others = [
-            name
-            for name, wanted in self.wanted.items()
-            if wanted is not None and self.bits.get(name, BYTES) != wanted
+            name for name, wanted in self.wanted.items() if wanted is not None and self.bits.get(name, BYTES) != wanted
         ]
         if not others:
             return ()

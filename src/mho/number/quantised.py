@@ -5,6 +5,7 @@ equation 6).
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mho.network.layers import Affine, Array, Embedding, MatrixLayer
 from mho.number.affine import encode, fit, fit_many, rebase
 from mho.number.batching import fixed
 from mho.number.bits import Asked
+from mho.number.budget import Budget, within
 from mho.number.calibration import MINMAX, WEIGHT_RANGES, calibrate, way_of
 from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output
 from mho.number.precision import Precision
@@ -32,7 +34,7 @@ def quantise(
     *,
     per_channel: bool = False,
     symmetric: bool = False,
-    bits: Asked = 8,
+    bits: Asked | Budget = 8,
     range: str | None = None,
     weight_range: str | None = None,
     chunk: int | None = None,
@@ -46,6 +48,7 @@ def quantise(
     quantise(network, samples, range="mse")          activation ranges that minimise the squared error
     quantise(network, samples, bits="4/6")           weights of 4 bits, inputs of 6
     quantise(network, samples, bits={"conv1": 8, "layer3.*": "4/6", "*": 4})   the first pattern that a layer matches counts
+    quantise(network, samples, bits=Budget(0.01))    the bits of each layer that cost least within an error (see `budget`)
 
     `bits`, 1 to 8, are those of the codes chosen here: of weights and of what is streamed into crossbars, and, where they are one
     number, of tables (see `bits.asked`; who gets other bits than it asks for is told in `precision`, and noted). Layers that no
@@ -61,6 +64,11 @@ def quantise(
     range.
     """
     require_values(network)
+    if isinstance(bits, Budget):
+        if samples is None:
+            raise NumberError("a budget of error is measured on calibration samples: give some")
+        coded = partial(quantise, network, per_channel=per_channel, symmetric=symmetric, range=range, chunk=chunk)
+        return within(bits, network, samples, lambda on, each: coded(on, bits=each, weight_range=weight_range))
     precision = Precision.of(network, bits)
     matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
     tables = {layer.name: _table(layer, precision.tables) for layer in network.layers if isinstance(layer, Embedding)}

@@ -116,9 +116,8 @@ def recode(
     kept or one for a layer, or with a squeeze.
     """
     _check(quantised, method, samples, scale, damping)
-    grids = {
-        name: _fitting(name, each, quantised.matrices[name].bits) for name, each in by_owner(quantised.network, grid).items()
-    }
+    asked: Mapping[str, Form | str] = by_owner(quantised.network, grid)
+    grids = {name: _fitting(name, each, quantised.matrices[name].bits) for name, each in asked.items()}
     tops = _tops(quantised, grids, squeeze, tile)
     if any(isinstance(form, Planes) for form in grids.values()) and (scale == "keep" or not per_channel):
         raise OptionError("weights in planes have scales of their own, fitted, one an output")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 from mho.chip import Chip
@@ -14,15 +15,14 @@ from mho.mapping.budget import frontier, mixed
 from mho.network.graph import Network
 from mho.network.samples import Samples
 from mho.number import Grid, Planes, QuantisedNetwork, Sampled, quantise, recode, run_reference
-from mho.number.recode import METHODS, SAID, Form, form
+from mho.number.bits import BYTES, Bits, LayerBits, asked
+from mho.number.budget import MACS, SEEN, Budget
+from mho.number.precision import Precision, bits_of
+from mho.number.recode import METHODS, SAID, form
 from mho.schedule.stages import Coding, Say
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
 
-SEEN = 32
-"""Calibration samples on which a layer's error in a coding is measured, at most: it is measured for every layer and coding."""
-MACS = 4e9
-"""Multiplications of one such measurement, at most, as long as they are of two samples."""
 UNCHANGED = "8 bits"
 """The first coding that layers choose from under a budget: the network as it is quantised."""
 _PER_CHANNEL = "One weight scale for each output channel instead of one a tensor."
@@ -39,11 +39,17 @@ _SQUEEZE = (
     "Keep the X top bits of magnitudes empty (X up to 2 less than the grid's bits): rows that reach into them lose low bits "
     "and are stored shifted. Saves arrays with mapping squeezed. Several only with a budget."
 )
+_BITS = (
+    "Bits of weights and inputs, 1 to 8 each: 4, or 4/6 (weights/inputs), or by layer name or pattern, of which the first that "
+    "a layer matches counts: 'conv1=8,layer3.*=4/6,*=4'; else 8. Changes what is computed: see mho verify --accuracy."
+)
 _BUDGET = (
-    "Give each layer, of 8 bits and every grid with every squeeze, the coding of fewest arrays whose errors sum to at most E: "
-    "squared error of the network's output over its variance, of each layer alone, on calibration samples. For mapping squeezed."
+    "Give each layer, of 8 bits and every grid with every squeeze, the coding of fewest arrays (mapping squeezed), or, of 8 and "
+    "several --bits, those of fewest cells times input steps, whose errors sum to at most E: squared error of the network's output "
+    "over its variance, of each layer alone, on calibration samples."
 )
 _GIVE = "give some by `calibration` or `data`"
+_BITS_EXAMPLES = ("8", "4", "5/3", "*=2/6")
 _FORMS = ("window:8:3", "uniform:5", "power-of-two:8", "additive-power-of-two:8:2", "planes:2.5")
 
 
@@ -51,7 +57,12 @@ def _forms(texts: tuple[str, ...]) -> None:
     _once([str(form(text)) for text in texts])
 
 
-def _once(values: list[str] | tuple[int, ...]) -> None:
+def _several(texts: tuple[str, ...]) -> None:
+    _once(texts)
+    Budget(0.0, texts)
+
+
+def _once(values: Sequence[str] | Sequence[int]) -> None:
     twice = next((value for number, value in enumerate(values) if value in values[:number]), None)
     if twice is not None:
         raise OptionError(f"names {twice} twice")
@@ -63,33 +74,59 @@ class _Quantising(Coding):
     per_channel: bool
 
     @property
+    def wanted(self) -> str:
+        """The bits that are asked of layers, as text."""
+        return str(getattr(self, "bits", BYTES))
+
+    def bits_of(self, network: Network) -> Bits:
+        """Return the bits of each layer, which are known of shapes alone."""
+        return bits_of(network, self.wanted)
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse bits that a network's layers, or symmetric codes, cannot have, and those of a network that is coded already."""
+        yield from super().refusals(subject, chip, strategy)
+        if subject.quantised is not None:
+            return
+        try:
+            weights = Precision.of(subject.net, self.wanted).weights
+        except NumberError as error:
+            yield self.refuse(str(error), field="bits")
+            return
+        if getattr(self, "symmetric", False) and 1 in weights.values():
+            yield self.refuse(
+                "has weights of 1 bit, whose codes have no middle", field="bits", bound="coding.symmetric"
+            )
+
+    @property
     def needs_weights(self) -> tuple[str, ...]:
         """The settings that go by the values of weights; the stage where the weights are recoded."""
         paths = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
         return (*paths, *super().needs_weights)
 
-    def quantised(self, subject: Sampled) -> QuantisedNetwork:
-        """Return the network in 8-bit codes, activations calibrated on the samples where there are any."""
+    def quantised(self, subject: Sampled, bits: str | Budget) -> QuantisedNetwork:
+        """Return the network in codes, activations calibrated on the samples where there are any."""
         samples = subject.calibration
         inputs = None if samples is None else samples.inputs
-        codes = quantise(subject.net, inputs, per_channel=self.per_channel, symmetric=getattr(self, "symmetric", False))
+        codes = quantise(
+            subject.net, inputs, per_channel=self.per_channel, symmetric=getattr(self, "symmetric", False), bits=bits
+        )
         if samples is None:
             return codes
         return replace(codes, notes=(*codes.notes, f"activations calibrated on {samples.origin}"))
 
     def recoded(
-        self, quantised: QuantisedNetwork, samples: Samples | None, grid: Form, squeeze: int, rounding: str
+        self, quantised: QuantisedNetwork, samples: Samples | None, grid: str, squeeze: int, rounding: str
     ) -> QuantisedNetwork:
         """Return the network on a grid, or in planes."""
         by_samples = rounding != "nearest"
         try:
             return recode(
                 quantised,
-                grid,
+                form(grid),
                 method=rounding,
                 samples=samples.inputs if samples is not None and by_samples else None,
                 # Planes have no other scales than one an output.
-                per_channel=self.per_channel or isinstance(grid, Planes),
+                per_channel=self.per_channel or isinstance(form(grid), Planes),
                 squeeze=squeeze,
             )
         except NumberError as error:
@@ -98,14 +135,17 @@ class _Quantising(Coding):
 
 @choice("coding", "bytes", papers=("aras",))
 class Bytes(_Quantising):
-    """Affine 8-bit codes; codes that a network has already stay as they are."""
+    """Affine codes, of 8 bits if not told otherwise; codes that a network has already stay as they are."""
 
     per_channel: bool = setting(default=False, help=_PER_CHANNEL)
     symmetric: bool = setting(default=False, help=_SYMMETRIC)
+    bits: str = setting(
+        default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES, check=asked, commas=True, silent=True
+    )
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Return the quantised network."""
-        return self.quantised(subject)
+        return self.quantised(subject, self.bits)
 
 
 @choice("coding", "grid", weighted=True, by="grid")
@@ -116,6 +156,9 @@ class OnGrid(_Quantising):
     grid: str = setting(default="window:8:3", help=_GRID, metavar="GRID,...", examples=_FORMS, check=form)
     rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
     squeeze: int = setting(default=0, least=0, most=6, help=_SQUEEZE, metavar="X,...")
+    bits: str = setting(
+        default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES[:1], check=asked, commas=True, silent=True
+    )
 
     @property
     def by_samples(self) -> bool:
@@ -124,7 +167,9 @@ class OnGrid(_Quantising):
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Quantise, then round to the grid."""
-        return self.recoded(self.quantised(subject), subject.calibration, form(self.grid), self.squeeze, self.rounding)
+        return self.recoded(
+            self.quantised(subject, self.bits), subject.calibration, self.grid, self.squeeze, self.rounding
+        )
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse planes that cannot be squeezed out, and rounding by samples that are not there."""
@@ -148,33 +193,60 @@ class OnGrid(_Quantising):
 
 @choice("coding", "budget", weighted=True, by="budget")
 class UnderBudget(_Quantising):
-    """For each layer the coding of fewest arrays, of several, whose errors sum to at most a budget."""
+    """For each layer the coding, or the bits, of least cost, of several, whose errors sum to at most a budget."""
 
     per_channel: bool = setting(default=False, help=_PER_CHANNEL)
     symmetric: bool = setting(default=False, help=_SYMMETRIC)
-    grid: tuple[str, ...] = setting(default=(), help=_GRID, examples=(_FORMS[:2],), check=_forms)
+    grid: tuple[str, ...] = setting(default=(), help=_GRID, examples=(_FORMS[:2],), check=_forms, empty=True)
     rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
     squeeze: tuple[int, ...] = setting(default=(0,), least=0, most=6, help=_SQUEEZE, check=_once)
     budget: float = setting(default=0.01, least=0, most=10_000, help=_BUDGET, metavar="E")
+    bits: tuple[str, ...] = setting(
+        default=("8",), help=_BITS, examples=(("8",), ("8/5",)), check=_several, silent=True
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, and nothing to choose from."""
+        super().__post_init__()
+        if not self.grid and not self.of_bits:
+            raise self.refuse(
+                "is missing", field="grid", bound="coding.bits", helps="`budget` needs it, or several `bits`"
+            )
+
+    @property
+    def of_bits(self) -> bool:
+        """True if bits are chosen, not grids."""
+        return len(self.bits) > 1
+
+    @property
+    def wanted(self) -> str:
+        """The bits that are asked of layers that are put on grids."""
+        return str(BYTES) if self.of_bits else self.bits[0]
 
     @property
     def by_samples(self) -> bool:
         """True: codings are always chosen by calibration samples."""
         return True
 
-    def codings(self) -> tuple[tuple[Form, int], ...]:
+    def codings(self) -> tuple[tuple[str, int], ...]:
         """Return every grid with every number of planes squeezed out; planes with none."""
-        forms = [form(text) for text in self.grid]
-        return tuple((grid, top) for grid in forms for top in (self.squeeze if isinstance(grid, Grid) else (0,)))
+        return tuple(
+            (grid, top) for grid in self.grid for top in ((0,) if isinstance(form(grid), Planes) else self.squeeze)
+        )
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Quantise, round to every coding, measure what each layer costs in each, and choose."""
         samples = subject.calibration
         assert samples is not None
-        quantised = self.quantised(subject)
+        if self.of_bits:
+            budget = Budget(
+                self.budget, self.bits, self.rounding, partial(_work, chip), lambda text: say(f"measuring {text}")
+            )
+            return self.quantised(subject, budget)
+        quantised = self.quantised(subject, self.wanted)
         codings = {UNCHANGED: quantised}
         for grid, top in self.codings():
-            name = f"{grid} squeezed by {top}" if top else str(grid)
+            name = f"{grid} squeezed by {top}" if top else grid
             say(f"recoding to {name}")
             codings[name] = self.recoded(quantised, samples, grid, top, self.rounding)
         chosen = _within(self.budget, codings, samples, chip, mapper, say)
@@ -184,8 +256,11 @@ class UnderBudget(_Quantising):
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a mapping for which all codings are alike, planes that cannot be squeezed out, and samples that are not there."""
         yield from super().refusals(subject, chip, strategy)
+        if self.of_bits and (self.grid or self.squeeze != (0,)):
+            demanded = "takes one; a budget chooses the codings of layers, or their bits, not both"
+            yield self.refuse(demanded, field="bits", bound="coding.grid", helps="leave `grid` and `squeeze` out")
         grids = [grid for grid in map(form, self.grid) if isinstance(grid, Grid)]
-        if not grids and self.squeeze != (0,):
+        if self.grid and not grids and self.squeeze != (0,):
             yield self.refuse(
                 f"is for grids; weights of grid {self.grid[0]} take as many planes as they are given",
                 field="squeeze",
@@ -199,7 +274,7 @@ class UnderBudget(_Quantising):
                     bound="coding.grid",
                 )
                 break
-        if not isinstance(strategy.mapping, Squeezed):
+        if not self.of_bits and not isinstance(strategy.mapping, Squeezed):
             yield self.refuse(
                 f"is for `mapping` squeezed; with mapping {strategy.mapping.name!r} all codings take the same arrays",
                 field="budget",
@@ -207,6 +282,11 @@ class UnderBudget(_Quantising):
             )
         if subject.quantised is None and subject.calibration is None:
             yield self.refuse("goes by calibration samples", field="budget", helps=_GIVE)
+
+
+def _work(chip: Chip, bits: LayerBits) -> int:
+    """Return the cells of a weight, times the steps in which an input is streamed."""
+    return replace(chip.coding, weight_bits=bits.weights).cells * -(-bits.inputs // chip.array.dac_bits)
 
 
 def _within(
@@ -232,7 +312,7 @@ def _within(
     chosen = mixed(listed, picks, names=list(codings))
     arrays, error = table.total(picks)
     note = (
-        f"{arrays} arrays in these codings, {int(table.arrays[:, 0].sum())} with all layers in {next(iter(codings))}; errors "
+        f"{arrays} arrays in these codings, {int(table.costs[:, 0].sum())} with all layers in {next(iter(codings))}; errors "
         f"of layers, each alone, sum to {error:.3g} of the output's variance (budget {budget:g}), that of all together is "
         f"{_error(listed[0], chosen, seen):.3g}, measured on {seen.origin}"
     )

@@ -35,7 +35,9 @@ class Setting:
     """What a field of a choice takes: numbers from `least` to `most`, one `among` some words, or what `check` accepts.
 
     `above` excludes `least` itself. `option` is the name of its option on the command line where that is not the field's own;
-    `examples` are values to try it with, where the range does not tell any.
+    `examples` are values to try it with, where the range does not tell any. `commas`: text with = may hold commas. `empty`: a
+    list may have nothing in it. `silent`: data leave it out where it has its default, so that what was kept before there was such
+    a field is read, and has its digest, as ever.
     """
 
     help: str
@@ -48,6 +50,9 @@ class Setting:
     metavar: str | None = None
     examples: tuple[Any, ...] = ()
     check: Callable[[Any], object] | None = None
+    commas: bool = False
+    empty: bool = False
+    silent: bool = False
 
     def demanded(self, kind: Any) -> str:
         """Say what values it takes."""
@@ -69,7 +74,11 @@ class Setting:
         if value is None:
             return optional
         if listed:
-            return isinstance(value, tuple) and bool(value) and all(self._one(inner, item) for item in value)
+            return (
+                isinstance(value, tuple)
+                and (self.empty or bool(value))
+                and all(self._one(inner, item) for item in value)
+            )
         return self._one(inner, value)
 
     def _one(self, inner: type, value: Any) -> bool:
@@ -108,6 +117,8 @@ def _read_one(inner: type, value: Any) -> Any:
             return value
     if inner is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
+    if inner is str and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     return value.strip() if isinstance(value, str) else value
 
 
@@ -153,7 +164,8 @@ class Choice:
         """Refuse values out of range. StrategyError names the field."""
         for key, (kind, declared) in self.settings().items():
             value = getattr(self, key)
-            if isinstance(value, str) and "," in value and (others := _taking_several(self.stage, key)):
+            one = isinstance(value, str) and "," in value and not (declared.commas and "=" in value)
+            if one and (others := _taking_several(self.stage, key)):
                 raise self.refuse(f"names several; one, or several with {others}", field=key, bound=declared)
             if not declared.accepts(kind, value):
                 known = declared.among and isinstance(value, str)
@@ -201,8 +213,18 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the choice's name and its settings as plain values."""
-        plain = {key: getattr(self, key) for key in self.settings()}
+        plain = {key: getattr(self, key) for key in self.settings() if not self._unsaid(key)}
         return {"choice": self.name, **{key: list(v) if isinstance(v, tuple) else v for key, v in plain.items()}}
+
+    def _unsaid(self, key: str) -> bool:
+        """Return True if data leave a setting out, as it has its default."""
+        default = type(self).__dataclass_fields__[key].default  # type: ignore[attr-defined]
+        return self.settings()[key][1].silent and bool(getattr(self, key) == default)
+
+    @classmethod
+    def required(cls) -> frozenset[str]:
+        """Return the settings that data always name."""
+        return frozenset(key for key, (_, declared) in cls.settings().items() if not declared.silent)
 
     def __str__(self) -> str:
         """Say it in a few words: the name, and settings that are not the usual ones."""

@@ -251,7 +251,7 @@ class Strategy(Shown):
             settings = dict(given) if isinstance(given, Mapping) else {}
             name = settings.pop("choice", None)
             stages[stage] = built(stage, name, settings)
-            if settings.keys() != stages[stage].settings().keys():
+            if stages[stage].required() - settings.keys():
                 raise StrategyError(
                     stage, name, f"has the settings {', '.join(stages[stage].settings()) or 'none'}, all of them"
                 )

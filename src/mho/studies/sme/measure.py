@@ -267,7 +267,7 @@ class CodingCurve:
             macs = max(self.subject.network.macs / self.subject.network.batch, 1)
             few = spread(self.subject.calibration, max(2, min(SEEN, int(MACS // macs))))
             costs = mho.mapping.frontier(self.codings, squeezing(TURNS), few.inputs, turns=TURNS, progress=self._say)
-            return {"names": list(costs.names), "arrays": costs.arrays.tolist(), "errors": costs.errors.tolist()}
+            return {"names": list(costs.names), "arrays": costs.costs.tolist(), "errors": costs.errors.tolist()}
 
         record = self.subject.measure("frontier", compute)
         return Frontier(tuple(record["names"]), np.array(record["arrays"], dtype=np.int64), np.array(record["errors"]))
