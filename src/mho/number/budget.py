@@ -166,7 +166,7 @@ def within(budget: Budget, network: Network, samples: Inputs, quantise: Quantise
     error = changed(first_output(parts.base, few), first_output(chosen, few))
     said, summed = ", ".join(map(str, (BYTES.weights, *budget.bits))), table.total(picks)[1]
     note = (
-        f"bits of weights and inputs chosen one by one, of {said}, rounded {SAID[budget.rounding]}; errors of parts, each alone, sum "
+        f"bits of weights and inputs chosen one by one, of {said}, rounded {SAID[budget.rounding]}; errors of parts alone sum "
         f"to {summed:.3g} of the output's variance (budget {budget.error:g}), that of all together is {error:.3g}"
     )
     return replace(chosen, notes=(*chosen.notes, note))
