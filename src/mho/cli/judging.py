@@ -102,7 +102,7 @@ class JudgeTask:
     def prepare(self, say: Callable[[str], None], over: Mapping[str, Sequence[Value]] | None = None) -> Prepared:
         """Load everything but compile nothing yet. `over`: the values that are swept, of which some may be the strategy's."""
         import mho
-        from mho.mapping import Mapper
+        from mho.mapping import mapped_by
         from mho.program.legality import violations
         from mho.schedule.sizing import fitted
 
@@ -142,7 +142,7 @@ class JudgeTask:
                 strategy.check(work.sampled(network, given), varied)
             else:
                 strategy.check(subject, varied)
-                strategy.get(Mapper).mapped(subject.network, varied)
+                mapped_by(strategy, subject.network, varied)
 
         return Prepared(chip, given, self.samples.measured(network), build, fits)
 

@@ -4,7 +4,7 @@ from mho.mapping.blocks import Blocks, Drive, Totals, Turn
 from mho.mapping.budget import frontier, mixed
 from mho.mapping.dense import Dense, DenseBlocks
 from mho.mapping.digits import DigitBlocks, Digits
-from mho.mapping.mapper import Mapper, Packed, map_network
+from mho.mapping.mapper import Mapper, Packed, map_network, mapped_by
 from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping
 from mho.mapping.reading import Conversion
 from mho.mapping.shape import GroupShape
@@ -31,5 +31,6 @@ __all__ = [
     "WeightMapping",
     "frontier",
     "map_network",
+    "mapped_by",
     "mixed",
 ]

@@ -27,6 +27,8 @@ from mho.network.layers import MatrixLayer
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.strategy.choice import Choice, built, setting
+from mho.strategy.precise import Precise
+from mho.strategy.strategy import Strategy
 
 PACKINGS = ("diagonal", "separate")
 
@@ -106,4 +108,10 @@ def map_network(
     return mapper.mapped(network, chip)
 
 
-__all__ = ["PACKINGS", "Mapper", "Packed", "map_network"]
+def mapped_by(strategy: Strategy, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
+    """Map a network as the strategy's coding, mapping and conversion say. Raises MappingError where a group cannot hold a block."""
+    bits = ALL_BYTES if isinstance(network, QuantisedNetwork) else strategy.get(Precise).bits_of(network)
+    return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion))
+
+
+__all__ = ["PACKINGS", "Mapper", "Packed", "map_network", "mapped_by"]

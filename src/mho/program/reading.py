@@ -19,7 +19,7 @@ from mho.chip import Chip
 from mho.errors import MhoError, ProgramError
 from mho.files.archive import opened, read_array
 from mho.files.text import parse_json
-from mho.mapping import Conversion, Mapper
+from mho.mapping import mapped_by
 from mho.network.graph import Network, check_shapes
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.number.alignment import Alignment
@@ -253,7 +253,7 @@ def _decode(record: Any, arrays: _Reader) -> Program:
         chip=chip,
         network=network,
         quantised=quantised,
-        mapping=strategy.get(Mapper).mapped(quantised or network, chip, conversion=strategy.get(Conversion)),
+        mapping=mapped_by(strategy, quantised or network, chip),
         strategy=strategy,
         instructions=tuple(
             _read_instruction(entry, i) for i, entry in enumerate(_listed(record["instructions"], "its instructions"))

@@ -143,6 +143,14 @@ class Bytes(_Quantising):
         default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES, check=asked, commas=True, silent=True
     )
 
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse bits for a network that is coded otherwise already."""
+        yield from super().refusals(subject, chip, strategy)
+        codes = subject.quantised
+        if codes is not None and codes.coding != self and self.wanted != type(self).bits:
+            demanded = f"makes codes, but {subject.net.name} is coded already"
+            yield self.refuse(demanded, field="bits", helps="give the network itself, with its samples in a Sampled")
+
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Return the quantised network."""
         return self.quantised(subject, self.bits)

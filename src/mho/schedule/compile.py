@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mho.chip import Chip
-from mho.mapping import Conversion, Mapper, Mapping
+from mho.mapping import Mapper, mapped_by
 from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, Sampled
@@ -75,14 +75,9 @@ def coded(
     return replace(coding.coded(subject, chip, strategy.get(Mapper), say), coding=coding)
 
 
-def mapped(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy: Strategy) -> Mapping:
-    """Return where a strategy puts the weights of a network, as its codes say where it has any. MappingError as `Mapper.mapped`."""
-    return strategy.get(Mapper).mapped(codes or network, chip, conversion=strategy.get(Conversion))
-
-
 def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy: Strategy) -> Task:
     """Map the network, and say what stays on the chip and where tensors live."""
-    mapping = mapped(network, codes, chip, strategy)
+    mapping = mapped_by(strategy, codes or network, chip)
     resident = strategy.get(Residency).stays and mapping.count <= chip.groups
     task = Task(chip, network, mapping, (), resident, coded_tensors(network, codes), codes, strategy)
     return replace(task, buffers=strategy.get(Banks).placed(task))

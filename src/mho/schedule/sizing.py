@@ -14,11 +14,12 @@ from typing import Any
 from mho.chip import Chip
 from mho.chip.fit import TILES, copies_asked
 from mho.errors import OptionError
+from mho.mapping import mapped_by
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork, Sampled
 from mho.program.work import coded_tensors
 from mho.schedule.buffer import fewest_banks
-from mho.schedule.compile import coded, mapped
+from mho.schedule.compile import coded
 from mho.strategy.strategy import Strategy
 
 
@@ -42,7 +43,7 @@ def sized(
     chip = chip if isinstance(chip, Chip) else Chip.load(chip)
     strategy, subject = Strategy.of(strategy), Sampled.of(network)
     codes = coded(subject, chip, strategy) if subject.has_values else None
-    groups = copies * mapped(subject.net, codes, chip, strategy).count
+    groups = copies * mapped_by(strategy, codes or subject.net, chip).count
     tiles = needed = max(1, -(-groups // chip.tile.groups))
     held = f"one copy of its weights fills {groups}" if copies == 1 else f"{copies} copies of its weights fill {groups}"
     rule = f"{held} groups, {chip.tile.groups} a tile, rounded up to {needed} tiles"

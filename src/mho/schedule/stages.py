@@ -14,16 +14,15 @@ from mho.program import Program
 from mho.program.program import BufferUse
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.strategy.choice import Choice
+from mho.strategy.precise import Precise
 from mho.strategy.strategy import Strategy
 
 Say = Callable[[str], None]
 """Tells how far long work is."""
 
 
-class Coding(Choice):
+class Coding(Precise):
     """A way to make codes of weights."""
-
-    stage = "coding"
 
     @property
     def by_samples(self) -> bool:
