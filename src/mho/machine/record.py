@@ -166,6 +166,8 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
                 "n": matrix.columns if matrix else None,
                 "matrices": matrix.groups if matrix else None,
                 "windows": matrix.windows if matrix else None,
+                "weight_bits": mapped.bits.weights if mapped else None,
+                "input_bits": mapped.bits.inputs if mapped else None,
                 "macs": getattr(layer, "macs", 0),
                 "groups": mapped.count * filled if mapped else 0,
                 "arrays": int(mapped.blocks.arrays.sum()) * filled if mapped else 0,

@@ -22,6 +22,7 @@ from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.resolution import Resolution, resolution
 from mho.machine.timing import Timing, check_timed, time_program
 from mho.machine.verify import Verification
+from mho.mapping.told import bits_record, bits_said
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
 from mho.program.work import coded_tensors
@@ -168,6 +169,7 @@ class Report(Outcome):
             ("energy", quantity(self.energy_j, "J")),
             ("area", quantity(self.field("area_m2")["total"], "m²")),
             ("weights", self.field("model")["weights_origin"]),
+            *((("bits", bits_said(bits)),) if (bits := self.field("model").get("bits")) else ()),
             ("executed", self.verified or "no"),
             ("converters", self.field("converters")["text"]),
         )
@@ -237,7 +239,10 @@ class Report(Outcome):
 FIELDS: Mapping[str, Callable[[Report], Any]] = {
     "schema": lambda report: SCHEMA,
     "version": lambda report: __version__,
-    "model": lambda report: record.model_record(report.program.network),
+    "model": lambda report: {
+        **record.model_record(report.program.network),
+        "bits": bits_record(report.program.network, report.program.mapping),
+    },
     "chip": lambda report: {"name": report.program.chip.name, "digest": report.program.chip.digest},
     "schedule": lambda report: report.program.schedule,
     "strategy": lambda report: report.program.strategy.to_dict(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mho.engineering import count, percent, quantity, ratio, scaled
 from mho.machine.energy import KINDS
 from mho.machine.losses import Losses
+from mho.mapping.told import bits_said
 from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
 from mho.report.timeline import page_data
 from mho.report.trace import render_trace
@@ -274,6 +275,7 @@ def view(report: Report) -> View:
     about = (
         f"{count(model['layers'])} matrix layers, {count(model['weights'])} weights, "
         f"{count(model['macs'])} MACs, batch {model['batch']}; weights: {model['weights_origin']}"
+        f"{'; ' + bits_said(model['bits']) if model.get('bits') else ''}"
     )
     sections: list[Section] = [Figures(rows=_cards(report, content), cards=True), _timeline(report, content)]
     sections += [*_energy(report, content), _in_use(content)]

@@ -41,7 +41,8 @@ _SQUEEZE = (
 )
 _BITS = (
     "Bits of weights and inputs, 1 to 8 each: 4, or 4/6 (weights/inputs), or by layer name or pattern, of which the first that "
-    "a layer matches counts: 'conv1=8,layer3.*=4/6,*=4'; else 8. Changes what is computed: see mho verify --accuracy."
+    "a layer matches counts: 'conv1=8,layer3.*=4/6,*=4'; else 8. Several to choose from (2,3,4,6) only with a budget. Changes what "
+    "is computed: see mho verify --accuracy."
 )
 _BUDGET = (
     "Give each layer, of 8 bits and every grid with every squeeze, the coding of fewest arrays (mapping squeezed), or, of 8 and "
@@ -210,7 +211,7 @@ class UnderBudget(_Quantising):
     squeeze: tuple[int, ...] = setting(default=(0,), least=0, most=6, help=_SQUEEZE, check=_once)
     budget: float = setting(default=0.01, least=0, most=10_000, help=_BUDGET, metavar="E")
     bits: tuple[str, ...] = setting(
-        default=("8",), help=_BITS, examples=(("8",), ("8/5",)), check=_several, silent=True
+        default=("8",), help=_BITS, metavar="BITS", examples=(("8",), ("8/5",)), check=_several, silent=True
     )
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mho.chip import Chip
 from mho.mapping import Mapper, mapped_by
+from mho.mapping.told import bits_record, bits_said
 from mho.network.graph import Network
 from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, Sampled
@@ -105,6 +106,9 @@ def _notes(task: Task, builder: InstructionBuilder) -> Iterator[str]:
     for stage in STAGES:
         yield from getattr(strategy, stage).idle(task)
     yield f"weights: {network.origin}"
+    bits = bits_record(network, task.mapping)
+    if bits is not None:
+        yield f"bits: {bits_said(bits)}; other codes have 8"
     if codes is not None:
         yield f"activation codes: {codes.calibration}"
         yield from codes.notes
