@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 import mho
 from mho.errors import NetworkError, NumberError, WeightError
 from mho.network import Network
-from mho.number import run_float, run_reference
+from mho.number import LayerBits, run_float, run_reference
 from mho.number.quantised import quantise
 from tests.strategies import GREEDY
 from tests.test_network_onnx import session_of
@@ -251,6 +251,9 @@ def test_codes_of_4_bits_are_kept(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(made, wanted, rtol=1e-5, atol=1e-5)
     network = Network.from_onnx(path)
     assert network.codes["x"].high - network.codes["x"].low == 15
+    program = mho.compile(quantise(network), "aras")
+    assert [layer.bits for layer in program.mapping.layers] == [LayerBits(4, 4)]
+    assert mho.verify(program, x).ok
     blocked = [node("DequantizeLinear", "w bs", "v", axis=0, block_size=3), node("MatMul", "x v")]
     path = save(tmp_path / "b.onnx", blocked, {**stored, "bs": np.ones((2, 4), dtype=np.float32)}, (5, 6), opset=21)
     with pytest.raises(NetworkError, match="block_size"):

@@ -10,6 +10,9 @@ from mho.mapping.mapping import Mapping as Layout
 from mho.network.graph import Network
 from mho.number.bits import BYTES
 
+NOTE = "bits: weights of "
+"""How a note on the bits of a program's layers begins."""
+
 
 def bits_record(network: Network, layout: Layout) -> dict[str, Any] | None:
     """Return least, most and mean bits of weights and of inputs; None where all have 8.
@@ -43,4 +46,9 @@ def bits_said(record: Mapping[str, Any]) -> str:
     return f"{said('weights')}, {said('inputs')}"
 
 
-__all__ = ["bits_record", "bits_said"]
+def integers_said(notes: Iterable[str]) -> str:
+    """Name the integers of an outcome, of whose bits a note tells where they are not 8."""
+    return "integers" if any(NOTE in note for note in notes) else "8-bit integers"
+
+
+__all__ = ["NOTE", "bits_record", "bits_said", "integers_said"]

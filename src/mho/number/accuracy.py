@@ -24,11 +24,15 @@ WITH_BACKGROUND = 1001
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many of `samples` are classified rightly by the float network and by its 8-bit integers."""
+    """How many of `samples` are classified rightly by the float network and by its integers.
+
+    `few`: some layers have integers of fewer than 8 bits.
+    """
 
     samples: int
     right_in_float: int
     right_in_integers: int
+    few: bool = False
 
     def to_dict(self) -> dict[str, int | float]:
         """Return the counts as fractions of all samples."""
@@ -47,7 +51,7 @@ class Accuracy:
     def __str__(self) -> str:
         """Say it in one line."""
         whole, real = self.right_in_integers / self.samples, self.right_in_float / self.samples
-        return f"{whole:.4f} in 8-bit integers, {real:.4f} in float, on {self.samples} samples"
+        return f"{whole:.4f} in {'integers' if self.few else '8-bit integers'}, {real:.4f} in float, on {self.samples} samples"
 
 
 def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[int], None] | None = None) -> Accuracy:
@@ -68,7 +72,7 @@ def top1(quantised: QuantisedNetwork, samples: Samples, *, progress: Callable[[i
         name = network.outputs[0]
         for i, scores in enumerate((run_float(network, inputs)[name], run_reference(quantised, inputs)[name])):
             counts[i] += int(right(scores, classes, samples.origin).sum())
-    return Accuracy(len(samples), counts[0], counts[1])
+    return Accuracy(len(samples), counts[0], counts[1], few=bool(quantised.bits))
 
 
 def classified(

@@ -10,6 +10,7 @@ import yaml
 
 from mho.engineering import count
 from mho.explore.accuracy import decibels
+from mho.mapping.told import integers_said
 from mho.report.sections import Bar, Bars, Figures, Listing, Notes, Section, Sentence, Table, Tone, View, synthetic
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _accuracies(evaluation: Accuracy) -> Figures:
     rows = []
     if evaluation.in_float is not None:
         rows.append(("float network", points(evaluation.in_float), "the model as it was given"))
-    rows.append(("8-bit integers", points(evaluation.in_integers), "the same program on an ideal chip"))
+    rows.append((integers_said(evaluation.notes), points(evaluation.in_integers), "the same program on an ideal chip"))
     spread, strong = evaluation.over_seeds, len(rows)
     if spread.deviation is None:
         alone = "one chip drawn" if evaluation.draws else "all chips are alike: nothing is drawn"
@@ -142,7 +143,11 @@ def _remedies(evaluation: Accuracy) -> Figures:
     rows = []
     tones: dict[int, Tone] = {}
     for number, remedy in enumerate(evaluation.remedies or ()):
-        words = "keeps the accuracy" if remedy.enough else f"{remedy.right_in_integers} in 8-bit integers"
+        words = (
+            "keeps the accuracy"
+            if remedy.enough
+            else f"{remedy.right_in_integers} in {integers_said(evaluation.notes)}"
+        )
         if remedy.changes.get("adc.bits") == "ideal":
             words += "; so the converters are the reason" if remedy.enough else "; so other losses remain"
         rows.append((str(remedy), f"{remedy.right} of {remedy.samples}", words))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mho.chip.spec import ChipSpec
 from mho.explore.intervals import student
 from mho.machine.analog.devices.reader import keys
+from mho.mapping.told import integers_said
 from mho.quantity import marks
 from mho.report.accuracy import UNCERTAINTY, about, half_points, interval, listing, notes_of, points, rate, value
 from mho.report.sections import Axis, Cell, HeatMap, Lines, Section, Series, Table, View, synthetic
@@ -42,7 +43,7 @@ def mean(point: Point) -> float:
 
 
 def integers(point: Point) -> float:
-    """Return the accuracy of the 8-bit integers at a point."""
+    """Return the accuracy of the integers at a point."""
     return float(point["accuracy"]["integers"])
 
 
@@ -94,7 +95,7 @@ def uneven(values: Sequence[Any]) -> bool:
 
 
 def conclusion(sweep: Sweep) -> str:
-    """Say in a sentence or two where the accuracy stays within a point of the 8-bit integers, and how sure that is."""
+    """Say in a sentence or two where the accuracy stays within a point of the integers, and how sure that is."""
     good = [mean(point) >= integers(point) - LOSS for point in sweep.records]
     ordered = sorted(sweep.records, key=mean)
     best = ordered[-1]
@@ -104,7 +105,8 @@ def conclusion(sweep: Sweep) -> str:
         for point in (ordered[0], best)
     )
     reference = set(map(integers, sweep.records))
-    goal = "one point of the 8-bit integers" + (f", {points(reference.pop())}" if len(reference) == 1 else "")
+    alone = f", {points(reference.pop())}" if len(reference) == 1 else ""
+    goal = f"one point of the {integers_said(sweep.content['notes'])}{alone}"
     if all(good):
         said = f"Everywhere here accuracy stays within {goal}; the least is {least}."
     elif not any(good):
@@ -155,7 +157,7 @@ def _remark(sweep: Sweep) -> str:
     if content["accuracy"]["float"] is not None:
         known.append(f"float {100 * content['accuracy']['float']:.2f}")
     if len(reference := set(map(integers, sweep.records))) == 1:
-        known.append(f"8-bit integers {100 * reference.pop():.2f}")
+        known.append(f"{integers_said(content['notes'])} {100 * reference.pop():.2f}")
     if "synthetic" in content["weights_origin"]:
         known.append("SYNTHETIC WEIGHTS")
     return " · ".join(known)
@@ -202,7 +204,7 @@ def _line(sweep: Sweep) -> Lines:
         title=_title(sweep), about=_remark(sweep), where="page", series=[series],
         across=Axis(f"{axis(key)} ({scale})" if scale else axis(key), 0.0, 1.0,
                     ticks=[(share, value(each)) for share, each in zip(shares, values, strict=True)]),
-        up=Axis("accuracy in %", low, max(high, low + step)), reference=(reference, "8-bit integers"),
+        up=Axis("accuracy in %", low, max(high, low + step)), reference=(reference, integers_said(sweep.content["notes"])),
     )  # fmt: skip
 
 
