@@ -119,15 +119,15 @@ def test_budgets_that_make_no_sense_are_refused(make: Any, said: str) -> None:
     ("changes", "said"),
     [
         ({"bits": 9}, "1 to 8 bits, not 9"),
-        ({"bits": "2,3,4"}, "names several; one, or several with `budget`"),
+        ({"bits": "2,3,4"}, "names several; one, or several with budget"),
         ({"bits": "conv9=4"}, "no matrix layer 'conv9'"),
         ({"bits": 1, "symmetric": True}, "no middle"),
         ({"bits": "2,3", "budget": 0.1, "grid": "uniform:5"}, "not both"),
         ({"bits": "2,2", "budget": 0.1}, "names 2 twice"),
         ({"bits": "a=2,3", "budget": 0.1}, "names layers"),
-        ({"bits": 4, "budget": 0.1}, "`budget` needs it, or several `bits`"),
+        ({"bits": 4, "budget": 0.1}, "budget needs it, or several bits"),
         ({"bits": "2,4", "budget": 0.1}, "calibration samples"),
-        ({"bits": 4, "grid": "uniform:5"}, "weights of 4 bits, too few for uniform:5"),
+        ({"bits": 4, "grid": "uniform:5"}, "takes weights of 5 bits; layer 'conv1' has 4"),
     ],
 )
 def test_strategies_refuse_bits_that_make_no_sense(changes: dict[str, Any], said: str) -> None:

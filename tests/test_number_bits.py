@@ -252,7 +252,7 @@ def test_what_changes_codes_keeps_them_within_their_bits(net: Network, data: st.
         for name, wanted in run_reference(codes, x).items():
             assert np.array_equal(run_reference(aligned, x)[name], wanted)
     if bits < 8:
-        with pytest.raises(NumberError, match=f"weights of {bits} bits, too few for uniform:8"):
+        with pytest.raises(NumberError, match=f"weights of {bits} bits, and uniform:8 takes 8"):
             recode(codes, Grid.uniform(8))
 
 

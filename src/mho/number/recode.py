@@ -161,11 +161,16 @@ def _check(quantised: QuantisedNetwork, method: str, samples: object, scale: str
 def _fitting(name: str, asked: Form | str, bits: int) -> Form:
     """Return the grid or planes of a layer whose codes have so many bits. NumberError where they do not fit these."""
     asked = form(asked) if isinstance(asked, str) else asked
-    given = Grid.uniform(max(bits, FEWEST)) if isinstance(asked, str) else asked
-    needed = given.bits if isinstance(given, Grid) else BYTES.weights
-    if needed > bits:
-        raise NumberError(f"layer {name!r} has weights of {bits} bits, too few for {given}, which has {needed}")
-    return given
+    if bits < bits_needed(asked):
+        raise NumberError(f"layer {name!r} has weights of {bits} bits, and {asked} takes {bits_needed(asked)}")
+    return Grid.uniform(bits) if isinstance(asked, str) else asked
+
+
+def bits_needed(form: Form | str) -> int:
+    """Return the fewest bits of codes that hold what is on a grid, or in planes."""
+    if isinstance(form, str):
+        return FEWEST
+    return form.bits if isinstance(form, Grid) else BYTES.weights
 
 
 def _check_moments(quantised: QuantisedNetwork, seen: Mapping[str, Moments], grids: Mapping[str, Form]) -> None:
@@ -316,4 +321,4 @@ def _gain(wanted: FloatArray, reached: FloatArray) -> float:
     return float(np.clip(np.sqrt(wanted.sum() / total), 1 / GAIN, GAIN)) if total > 0 else 1.0
 
 
-__all__ = ["METHODS", "SAID", "SCALES", "Form", "form", "recode"]
+__all__ = ["METHODS", "OWN", "SAID", "SCALES", "Form", "bits_needed", "form", "recode"]

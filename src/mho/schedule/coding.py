@@ -18,7 +18,7 @@ from mho.number import Grid, Planes, QuantisedNetwork, Sampled, quantise, recode
 from mho.number.bits import BYTES, Bits, LayerBits, asked
 from mho.number.budget import MACS, SEEN, Budget
 from mho.number.precision import Precision, bits_of
-from mho.number.recode import METHODS, SAID, form
+from mho.number.recode import METHODS, SAID, bits_needed, form
 from mho.schedule.stages import Coding, Say
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
@@ -79,6 +79,12 @@ class _Quantising(Coding):
         """The bits that are asked of layers, as text."""
         return str(getattr(self, "bits", BYTES))
 
+    @property
+    def grids(self) -> tuple[str, ...]:
+        """The grids that weights are put on."""
+        given = getattr(self, "grid", ())
+        return (given,) if isinstance(given, str) else tuple(given)
+
     def bits_of(self, network: Network) -> Bits:
         """Return the bits of each layer, which are known of shapes alone."""
         return bits_of(network, self.wanted)
@@ -97,6 +103,14 @@ class _Quantising(Coding):
             yield self.refuse(
                 "has weights of 1 bit, whose codes have no middle", field="bits", bound="coding.symmetric"
             )
+        fewest = min(weights, key=weights.__getitem__, default=None)
+        for grid in self.grids:
+            if fewest is not None and weights[fewest] < bits_needed(form(grid)):
+                yield self.refuse(
+                    f"takes weights of {bits_needed(form(grid))} bits; layer {fewest!r} has {weights[fewest]}",
+                    field="grid",
+                    bound="coding.bits",
+                )
 
     @property
     def needs_weights(self) -> tuple[str, ...]:
