@@ -72,8 +72,34 @@ def quantise(
     precision = Precision.of(network, bits)
     matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
     tables = {layer.name: _table(layer, precision.tables) for layer in network.layers if isinstance(layer, Embedding)}
-    codes = {name: _given(name, code) for name, code in network.codes.items()}
+    codes, calibration = _tensors(network, samples, tables, precision, range, chunk)
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
+    given = ("weight and activation codes as the file gives them",) if network.codes else ()
+    return QuantisedNetwork(
+        network=network,
+        matrices=matrices,
+        tables=tables,
+        codes=codes,
+        per_channel=per_channel,
+        calibration=calibration,
+        offsets={name: network.codes[name].low for name in integers},
+        notes=(*given, *precision.notes),
+        input_bits=precision.inputs,
+    )
+
+
+def _tensors(
+    network: Network,
+    samples: Inputs | None,
+    tables: dict[str, QuantisedTable],
+    precision: Precision,
+    range: str | None,
+    chunk: int | None,
+) -> tuple[dict[str, Affine], str]:
+    """Return the codes of stored tensors, in network order: those given, those that tables pass on, and, where there are samples,
+    those calibrated; and how that was done, in words.
+    """
+    codes = {name: _given(name, code) for name, code in network.codes.items()}
     names = stored(network)
     _inherit(network, names, codes, tables)
     open_names = frozenset(name for name in names if name not in codes)
@@ -88,18 +114,7 @@ def quantise(
     if samples is not None and open_names:
         measured, calibration = _calibrated(network, samples, open_names, precision, range, chunk)
         codes |= measured
-    order = [layer.name for layer in network.layers if layer.name in codes]
-    return QuantisedNetwork(
-        network=network,
-        matrices=matrices,
-        tables=tables,
-        codes={name: codes[name] for name in order},
-        per_channel=per_channel,
-        calibration=calibration,
-        offsets={name: network.codes[name].low for name in integers},
-        notes=(*(("weight and activation codes as the file gives them",) if network.codes else ()), *precision.notes),
-        input_bits=precision.inputs,
-    )
+    return {layer.name: codes[layer.name] for layer in network.layers if layer.name in codes}, calibration
 
 
 def _calibrated(

@@ -127,13 +127,7 @@ def recode(
     note = f"weights of {len(grids)} layers recoded to {names}, {SAID[method]}, scale {'kept' if scale == 'keep' else 'fitted'}"
     if any(tops.values()):
         note += f"; {said(squeeze)} squeezed out in tiles of {tile} outputs"
-    return replace(
-        quantised,
-        matrices=tied(quantised.network, recoding.matrices),
-        squeezes=tied_squeezes(quantised.network, recoding.squeezes),
-        per_channel=any(matrix.scale.ndim > 0 for matrix in recoding.matrices.values()),
-        notes=(*quantised.notes, note),
-    )
+    return recoding.result(note)
 
 
 def _check(quantised: QuantisedNetwork, method: str, samples: object, scale: str, damping: float) -> None:
@@ -237,6 +231,16 @@ class _Recoding:
                 self.change(layer, None)
         start = replace(self.quantised, matrices=dict(self.matrices))
         changed_in_order(start, samples, self.grids, self.change, windows=windows, seed=seed)
+
+    def result(self, note: str) -> QuantisedNetwork:
+        """Return the network with what was changed, and a note on it."""
+        return replace(
+            self.quantised,
+            matrices=tied(self.quantised.network, self.matrices),
+            squeezes=tied_squeezes(self.quantised.network, self.squeezes),
+            per_channel=any(matrix.scale.ndim > 0 for matrix in self.matrices.values()),
+            notes=(*self.quantised.notes, note),
+        )
 
     def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
         """Recode a layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
