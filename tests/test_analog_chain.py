@@ -319,7 +319,7 @@ def rewritten(seed: int, analog: Analog) -> list[tuple[np.ndarray, ...]]:
     fabric, found, sizes = Fabric(program), [], {}
     before: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     (mapped,) = program.mapping.layers
-    sensing = Sensing(program.chip, program.mapping.shape, analog)
+    sensing = Sensing(program.chip, mapped.blocks.shape, analog)
     for number, instruction in enumerate(program.instructions):
         if not isinstance(instruction, Write):
             continue

@@ -327,7 +327,7 @@ def test_writes_change_and_wear_the_cells_that_differ(network: Network, chip: Ch
         recoded(data.draw, mho.number.quantise(network, inputs)), chip, GREEDY.with_(data.draw(options(chip)))
     )
     assert program.quantised is not None
-    room = program.mapping.shape
+    room = program.mapping.grid
     cells = np.zeros((chip.groups, room.rows, room.columns), dtype=np.int64)
     changed = np.zeros_like(cells)
     worn, steps = wear(program), {}

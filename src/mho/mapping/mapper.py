@@ -21,7 +21,6 @@ from mho.mapping.blocks import Blocks
 from mho.mapping.coding import check_codes
 from mho.mapping.mapping import Mapping, map_layers
 from mho.mapping.reading import ChipBits, Conversion, driven_inputs, readout
-from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
@@ -72,7 +71,7 @@ class Mapper(Choice):
             driven = driven_inputs(layer, network, chip, own)
             return own, readout(blocks, chip, *driven, resolve)
 
-        return map_layers(self.name, net, network.owners, cut, read, weights_shape(chip))
+        return map_layers(self.name, net, network.owners, cut, read)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,6 @@ class Mapping(Shown):
     kind: str
     weights: tuple[WeightMapping, ...]
     layers: tuple[LayerMapping, ...]
-    shape: GroupShape
 
     @cached_property
     def shapes(self) -> tuple[GroupShape, ...]:
@@ -158,7 +157,7 @@ class Mapping(Shown):
         return sum(int(weight.blocks.arrays.sum()) for weight in self.weights)
 
 
-def map_layers(kind: str, network: Network, owners: Owners, cut: Cut, read: Read, shape: GroupShape) -> Mapping:
+def map_layers(kind: str, network: Network, owners: Owners, cut: Cut, read: Read) -> Mapping:
     """Map every matrix layer: one that owns its weights as `cut` cuts it, the others onto the blocks of their owner.
 
     `owners` names for each layer the one whose weights it has; `read` says how each layer drives its blocks.
@@ -175,9 +174,7 @@ def map_layers(kind: str, network: Network, owners: Owners, cut: Cut, read: Read
         weight = weights[owner]
         bits, readout = read(layer, weight.blocks)
         layers.append(LayerMapping(position[name], name, layer.windows, weight.run, weight.blocks, bits, readout))
-    return Mapping(
-        kind, tuple(weights.values()), tuple(layers), next((w.blocks.shape for w in weights.values()), shape)
-    )
+    return Mapping(kind, tuple(weights.values()), tuple(layers))
 
 
 __all__ = ["LayerMapping", "Mapping", "WeightMapping", "map_layers"]

@@ -170,7 +170,8 @@ class Maker:
             above = np.asarray(block.seen(conductances), dtype=np.float64) - sensing.below
         seen, variance = sensing.seen(above)
         weights, shift = fixed_point(seen, 0 if self.exact and sensing.pedestal == 0 else None)
-        gain, offset = sensing.adc_errors(block.group, block.place.columns, sensing.chip.group.arrays)
+        converted = block.content.grid.per_array // (2 if sensing.pairs else 1)
+        gain, offset = sensing.adc_errors(block.group, block.place.columns, sensing.chip.group.arrays, converted)
         return Columns(
             np.ascontiguousarray(weights.transpose(2, 0, 1)),
             shift,

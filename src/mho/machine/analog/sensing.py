@@ -83,10 +83,13 @@ class Sensing:
         spread = None if variance is None else variance[..., 0::2] + variance[..., 1::2]
         return above[..., 0::2] - above[..., 1::2], spread
 
-    def adc_errors(self, group: int, columns: npt.NDArray[np.intp], arrays: int) -> tuple[FloatArray, FloatArray]:
+    def adc_errors(
+        self, group: int, columns: npt.NDArray[np.intp], arrays: int, converted: int | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Return gain and offset of the ADC behind each of the weight `columns` of a group, (columns, slices) each.
 
-        They are drawn once for each ADC of the group's `arrays`.
+        They are drawn once for each ADC of the group's `arrays`, which share the `converted` columns of an array; None for those of
+        full rows of weights.
         """
         adc, adcs, per_array = self.analog.adc, self.chip.array.adcs, self.shape.per_array
         if not (adc.gain_error or adc.offset_error):
@@ -94,5 +97,5 @@ class Sensing:
         source = np.random.SeedSequence(self.analog.seed, spawn_key=(ADC_ERRORS, group))
         draws = np.random.Generator(np.random.Philox(source)).standard_normal((2, arrays, adcs))
         array, place = np.divmod(columns[:, None], per_array)
-        converter = (place * self.slices + np.arange(self.slices)) * adcs // (per_array * self.slices)
+        converter = (place * self.slices + np.arange(self.slices)) * adcs // (converted or per_array * self.slices)
         return 1.0 + adc.gain_error * draws[0, array, converter], adc.offset_error * draws[1, array, converter]
