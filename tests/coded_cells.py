@@ -27,10 +27,10 @@ def weight_levels(code: int, coding: str, levels: int, bits: int = 8) -> list[in
     return [level for pair in zip(positive, negative, strict=True) for level in pair]
 
 
-def block_cells(chip: Chip, codes: npt.NDArray[np.uint8], block: DenseBlock) -> npt.NDArray[np.int64]:
+def block_cells(chip: Chip, codes: npt.NDArray[np.uint8], block: DenseBlock, bits: int = 8) -> npt.NDArray[np.int64]:
     """The levels of a block's cells, shape (height, width, cells); `codes` are those of its layer, (matrices, K, N)."""
     coding, levels = chip.array.coding, chip.levels
-    table = np.array([weight_levels(max(code, least(coding)), coding, levels) for code in range(256)])
+    table = np.array([weight_levels(max(code, least(coding)), coding, levels, bits) for code in range(2**bits)])
     held = np.zeros((block.height, block.width, table.shape[1]), dtype=np.int64)
     high, wide = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
     for m in range(block.count):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
-from mho.chip.coding import CODINGS
 from mho.machine import WriteCount, wear
 from mho.machine.analog.columns import programmed
 from mho.machine.analog.sensing import Sensing
@@ -30,7 +29,7 @@ from mho.program.legality.writing import least_write_s
 from mho.strategy import registered
 from tests.coded_cells import block_cells
 from tests.hand_sized import entry, hand_chip, linear, network, with_codes
-from tests.strategies import GREEDY, chips, networks
+from tests.strategies import ALL_CODES, GREEDY, chips, networks
 from tests.test_squeezed_execution import GENERIC
 
 some = settings(max_examples=25)
@@ -55,7 +54,7 @@ def fewer(quantised: QuantisedNetwork, bits: Sequence[int]) -> QuantisedNetwork:
 class Followed:
     """Every cell of a chip, column by column of its arrays, spare ones too, from blank through a setup and two inferences.
 
-    `levels`, `origin` (the write that programmed a cell last), `worn` and `addressed` (changes in the last inference, and writes that
+    `levels`, `origin` (the write that programmed a cell last), `worn`, `addressed` (changes in the last inference, and writes that
     meant the cell): (groups, rows, arrays, columns). `counts`: what each write does when it is last made.
     """
 
@@ -243,7 +242,7 @@ def test_a_stuck_cell_is_stuck_for_blocks_of_every_shape(columns: int) -> None:
     assert sum(other[:height, :width][both].sum() for other in after) > 4
 
 
-@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("coding", ALL_CODES)
 @pytest.mark.parametrize("bits", [(8, 4), (2, 6), (8, 5, 3)])
 def test_expected_changes_of_weights_of_different_bits_are_those_of_drawn_codes(
     coding: str, bits: tuple[int, ...]
