@@ -30,7 +30,6 @@ from mho.number import Grid, QuantisedNetwork
 from mho.program import Activate, Program, Write
 from mho.program.bound import lower_bound
 from mho.program.instructions import members
-from mho.program.work import coded_tensors
 from mho.strategy import registered
 from tests.hand_sized import entry, linear, network
 from tests.squeezed_oracle import Chain, events_of
@@ -117,7 +116,7 @@ def test_any_network_is_bit_exact_legal_and_above_the_bound(network: Network, ch
         program.mapping,
         chip,
         resident=resident,
-        coded=coded_tensors(program.network, program.quantised),
+        coded=program.coded,
     )
     assert time_program(program).latency_s >= bound.seconds * (1 - 1e-9)
 

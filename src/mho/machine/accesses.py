@@ -22,7 +22,7 @@ from mho.network.layers import Embedding
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, columns, counted
 from mho.program.once import once
-from mho.program.work import operand_width, sources
+from mho.program.work import CodedTensors, operand_width, sources
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -49,12 +49,14 @@ class Access(NamedTuple):
 class _Operands:
     """Tensors that a network's layers read from the buffer and write to it, if all tensors live there.
 
-    source: the layer whose values each layer shows; given: that of its first input; written: bytes of its result, 0 where none is
+    source: the layer whose values each layer shows; given: that of its first input, and `share` the bytes of an
+    element of it; written: bytes of its result, 0 where none is
     written as it is computed. Layer i of the vector unit reads `size[starts[i] : starts[i + 1]]` bytes of `tensor[...]` likewise.
     """
 
     source: Integers
     given: Integers
+    share: Floats
     written: Floats
     starts: Integers
     tensor: Integers
@@ -62,15 +64,22 @@ class _Operands:
 
 
 @once
-def _operands(network: Network) -> _Operands:
+def _operands(network: Network, coded: CodedTensors) -> _Operands:
     """Return what layers read and write; an embedding writes nothing, as its rows went into the buffer when they were loaded."""
     shown = sources(network)
     read = [() if layer.moves_only else layer.inputs for layer in network.layers]
-    widths = {layer.name: layer.size * operand_width(network, layer.name) for layer in network.layers}
+    widths = {layer.name: float(layer.size * operand_width(network, layer.name, coded)) for layer in network.layers}
     names = [name for inputs in read for name in inputs]
     return _Operands(
         np.array([shown[layer.name] for layer in network.layers], dtype=np.int64),
         np.array([shown[layer.inputs[0]] if layer.inputs else NOWHERE for layer in network.layers], dtype=np.int64),
+        np.array(
+            [
+                float(operand_width(network, layer.inputs[0], coded)) if layer.inputs else 0.0
+                for layer in network.layers
+            ],
+            dtype=np.float64,
+        ),
         np.array(
             [0 if layer.moves_only or isinstance(layer, Embedding) else widths[layer.name] for layer in network.layers],
             dtype=np.float64,
@@ -88,7 +97,7 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
     operands once; a result is written once, and once more whatever is loaded. What an embedding looks up went into the
     buffer as it was loaded. What has no place in the buffer (token indices, real outputs) goes past it.
     """
-    table, operands, layers = columns(program), _operands(program.network), len(program.network.layers)
+    table, operands, layers = columns(program), _operands(program.network, program.coded), len(program.network.layers)
     in_buffer = np.zeros(layers + 1, dtype=np.bool_)
     in_buffer[[use.layer for use in program.buffers]] = True
 
@@ -103,11 +112,12 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
         here(VECTOR),
         here(COMBINE, VECTOR),
     )
+    shares = operands.share[table.layer[activations]]
     inputs, computed = operands.given[table.layer[activations]], table.layer[vectors]
     which = counted(operands.starts[computed], operands.starts[computed + 1] - operands.starts[computed])
     reads = np.repeat(vectors, operands.starts[computed + 1] - operands.starts[computed])
     flows = (
-        (READ, "compute", activations, inputs, (table.runs["inputs"] * table.windows)[activations]),
+        (READ, "compute", activations, inputs, (table.runs["inputs"] * table.windows)[activations] * shares),
         (WRITE, "memory", loads, operands.source[table.layer[loads]], table.size[loads]),
         (READ, "memory", stores, operands.source[table.layer[stores]], table.size[stores]),
         (READ, "compute", reads, operands.tensor[which], operands.size[which]),

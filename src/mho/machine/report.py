@@ -25,7 +25,6 @@ from mho.machine.verify import Verification
 from mho.mapping.told import bits_record, bits_said
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
-from mho.program.work import coded_tensors
 from mho.shown import Columns, columns
 from mho.version import __version__
 
@@ -112,8 +111,9 @@ class Report(Outcome):
     def bound(self) -> Bound:
         """A time that no legal schedule of this network on this chip can beat."""
         program = self.program
-        coded = coded_tensors(program.network, program.quantised)
-        return lower_bound(program.network, program.mapping, program.chip, resident=program.setup > 0, coded=coded)
+        return lower_bound(
+            program.network, program.mapping, program.chip, resident=program.setup > 0, coded=program.coded
+        )
 
     @cached_property
     def occupancy(self) -> Occupancy:

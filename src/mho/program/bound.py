@@ -18,7 +18,7 @@ from mho.chip import Chip
 from mho.mapping import LayerMapping, Mapping
 from mho.network.graph import Network
 from mho.network.layers import Constant, Input, MatrixLayer
-from mho.program.work import index_bytes, transfer_bytes, vector_seconds
+from mho.program.work import CodedTensors, index_bytes, transfer_bytes, vector_seconds
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -102,7 +102,7 @@ class Workload:
         return self.windows * self.each_s
 
 
-def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Workload:
+def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors) -> Workload:
     """Gather what the bound needs."""
     sequential = chip.spec.layer_order == "sequential"
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
@@ -138,7 +138,7 @@ def _fetched(layer: LayerMapping, chip: Chip) -> float:
     return cells * chip.write_bits_per_cell / 8 + index_bytes(layer.blocks, (0, layer.count), chip)
 
 
-def _first_input_s(network: Network, chip: Chip, coded: frozenset[str]) -> float:
+def _first_input_s(network: Network, chip: Chip, coded: CodedTensors) -> float:
     """Return how long the smallest input takes to arrive that the first matrix layer depends on; 0 where there is none."""
     needed: dict[str, float] = {}
     for layer in network.layers:
@@ -249,6 +249,6 @@ def _after_prefix(need: Workload, least: FloatArray, count: int) -> float:
     return start + max(rounds * need.write_s + float(need.each_s[count:].min()), computing, busy / need.groups)
 
 
-def lower_bound(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: frozenset[str]) -> Bound:
+def lower_bound(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors) -> Bound:
     """Bound the time of any legal schedule of a mapped network on a chip, in s."""
     return bound_of(demand(network, mapping, chip, resident=resident, coded=coded))

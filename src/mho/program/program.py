@@ -18,6 +18,7 @@ from mho.network.graph import Network
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
 from mho.program.once import known
+from mho.program.work import CodedTensors, coded_tensors
 from mho.shown import Columns, Shown, columns
 from mho.strategy.papers import cited
 from mho.strategy.strategy import Strategy
@@ -85,6 +86,11 @@ class Program(Shown):
         """The keys of the papers that it rests on: of the techniques chosen, and of the figures of the chip."""
         sources = {figure.source for figure in self.chip.provenance.values()}
         return tuple(dict.fromkeys((*self.strategy.papers, *cited(sources))))
+
+    @cached_property
+    def coded(self) -> CodedTensors:
+        """The tensors that are stored as codes, and their bits."""
+        return coded_tensors(self.network, self.quantised, self.mapping.layers)
 
     @property
     def schedule(self) -> str:

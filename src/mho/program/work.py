@@ -11,11 +11,17 @@ and energy.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+
 import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.mapping import Blocks, GroupShape
+from mho.mapping import Blocks, GroupShape, LayerMapping
 from mho.mapping.blocks import Run
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
@@ -61,9 +67,41 @@ def vector_seconds(layer: Layer, network: Network, chip: Chip) -> float:
     return seconds
 
 
-def coded_tensors(network: Network, quantised: QuantisedNetwork | None) -> frozenset[str]:
-    """Return the tensors that are stored as 8-bit codes: those calibrated, else those that calibrating would code."""
-    return _stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+@dataclass(frozen=True)
+class CodedTensors:
+    """The tensors that are stored as codes, by name, and the bits of those that have fewer than 8. Codes are packed."""
+
+    names: frozenset[str]
+    fewer: tuple[tuple[str, int], ...] = ()
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a tensor is stored as codes."""
+        return name in self.names
+
+    def share(self, name: str) -> Fraction:
+        """Return the bytes of an element: a part of one where codes have fewer than 8 bits."""
+        return self._shares.get(name, Fraction(1))
+
+    @cached_property
+    def _shares(self) -> dict[str, Fraction]:
+        return {name: Fraction(bits, 8) for name, bits in self.fewer}
+
+
+def coded_tensors(
+    network: Network, quantised: QuantisedNetwork | None, layers: Iterable[LayerMapping] = ()
+) -> CodedTensors:
+    """Return the tensors that are stored as codes: those calibrated, else those that calibrating would code.
+
+    A tensor has as many bits as any of `layers` streams of it, 8 where none reads it.
+    """
+    names = _stored(network) if quantised is None or not quantised.executable else frozenset(quantised.codes)
+    bits: dict[int, int] = {}
+    place = sources(network)
+    for layer in layers:
+        source = place[network.layers[layer.index].inputs[0]]
+        bits[source] = max(bits.get(source, 0), layer.bits.inputs)
+    fewer = ((name, bits[place[name]]) for name in sorted(names) if bits.get(place[name], 8) < 8)
+    return CodedTensors(names, tuple(fewer))
 
 
 @once
@@ -71,15 +109,15 @@ def _stored(network: Network) -> frozenset[str]:
     return stored(network)
 
 
-def transfer_bytes(layer: Layer, network: Network, coded: frozenset[str]) -> int:
-    """Return the bytes of a tensor on its way from or to main memory: 1 an element if coded in 8 bits, else those of its type."""
+def transfer_bytes(layer: Layer, network: Network, coded: CodedTensors) -> int:
+    """Return the bytes of a tensor on its way from or to main memory: of its codes, 1 an element of 8 bits, else of its type."""
     kind = network.types[layer.name]
     arrives = isinstance(layer, Input) and kind == REAL
-    return layer.size * (1 if layer.name in coded or arrives else element_bytes(kind))
+    return ceil(layer.size * (coded.share(layer.name) if layer.name in coded or arrives else element_bytes(kind)))
 
 
 @once
-def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
+def buffer_bytes(network: Network, coded: CodedTensors) -> dict[str, int]:
     """Return the bytes of each tensor that lives in the buffer: codes, and integers and truths that vector layers read.
 
     Constants, what depends on no input, indices that only embeddings look up (they address main memory) and real numbers
@@ -96,14 +134,16 @@ def buffer_bytes(network: Network, coded: frozenset[str]) -> dict[str, int]:
     for place, layer in enumerate(network.layers):
         exact = network.types[layer.name] != REAL and layer.name not in constant and place in read
         if source[layer.name] == place and not isinstance(layer, Constant) and (layer.name in coded or exact):
-            sizes[layer.name] = layer.size * operand_width(network, layer.name)
+            sizes[layer.name] = ceil(layer.size * operand_width(network, layer.name, coded))
     return sizes
 
 
-def operand_width(network: Network, name: str) -> int:
-    """Return the bytes of an element that a layer reads from the buffer: 1 for codes and their views, else those of its type."""
+def operand_width(network: Network, name: str, coded: CodedTensors) -> Fraction | int:
+    """Return the bytes of an element that a layer reads from the buffer: of its code, 1 for codes of 8 bits and their views, else
+    those of its type.
+    """
     kind = network.types[name]
-    return 1 if kind == REAL else element_bytes(kind)
+    return coded.share(network.layers[sources(network)[name]].name) if kind == REAL else element_bytes(kind)
 
 
 def write_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:

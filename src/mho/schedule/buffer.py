@@ -27,7 +27,7 @@ from mho.network.layers import Embedding, Input
 from mho.number import Sampled
 from mho.program.once import once
 from mho.program.program import BufferUse, Program
-from mho.program.work import buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
+from mho.program.work import CodedTensors, buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.bank_programs import select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
 from mho.schedule.builder import Task
@@ -51,7 +51,7 @@ class StoredTensor:
 
 
 @once
-def stored_tensors(network: Network, coded: frozenset[str]) -> tuple[StoredTensor, ...]:
+def stored_tensors(network: Network, coded: CodedTensors) -> tuple[StoredTensor, ...]:
     """Return the tensors that take room in the buffer, in the order in which they are made.
 
     A layer that only moves values is a view of its input: it takes no banks and keeps its input's tensor in use for longer.
@@ -93,7 +93,7 @@ def ended_before(network: Network, layer_order: str) -> tuple[int, ...]:
 
 
 def estimated_s(
-    network: Network, coded: frozenset[str], chip: Chip, mapping: Mapping, resident: bool
+    network: Network, coded: CodedTensors, chip: Chip, mapping: Mapping, resident: bool
 ) -> tuple[float, ...]:
     """Estimate how long each layer lasts, in s, before there is a schedule.
 
@@ -184,7 +184,7 @@ def _uses(
 
 
 def place_tensors(
-    network: Network, coded: frozenset[str], chip: Chip, seconds: Sequence[float] | None = None
+    network: Network, coded: CodedTensors, chip: Chip, seconds: Sequence[float] | None = None
 ) -> tuple[BufferUse, ...]:
     """Give each stored tensor banks from the layer that makes it to the last that reads it, both included.
 
@@ -204,7 +204,7 @@ def place_tensors(
     return _uses(network, stored, problem, choice)
 
 
-def fewest_banks(network: Network, coded: frozenset[str], chip: Chip, least: int) -> int:
+def fewest_banks(network: Network, coded: CodedTensors, chip: Chip, least: int) -> int:
     """Return the fewest tile buffers, but `least`, in which no stored tensor lacks room where banks are chosen greedily."""
     stored = stored_tensors(network, coded)
     problem = _problem(network, stored, chip, [Tensor(tensor.size, 0.0, tensor.moves) for tensor in stored])
@@ -267,7 +267,8 @@ def settle_banks(program: Program) -> tuple[BufferUse, ...]:
 
 
 def _stored(program: Program) -> tuple[StoredTensor, ...]:
-    return stored_tensors(program.network, frozenset(program.network.layers[use.layer].name for use in program.buffers))
+    placed = frozenset(program.network.layers[use.layer].name for use in program.buffers)
+    return stored_tensors(program.network, CodedTensors(placed, program.coded.fewer))
 
 
 @choice("banks", "ilp", papers=("aras",))

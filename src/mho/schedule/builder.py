@@ -21,7 +21,7 @@ from mho.number import QuantisedNetwork
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.once import once
 from mho.program.program import BufferUse, Program
-from mho.program.work import sources, transfer_bytes, vector_seconds, write_bytes
+from mho.program.work import CodedTensors, sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.holding import held_blocks
 from mho.strategy.strategy import Strategy
 
@@ -35,7 +35,7 @@ class Task:
     mapping: Mapping
     buffers: tuple[BufferUse, ...]
     resident: bool
-    coded: frozenset[str]
+    coded: CodedTensors
     """Tensors that are stored as 8-bit codes."""
     quantised: QuantisedNetwork | None = None
     strategy: Strategy = field(default_factory=Strategy)

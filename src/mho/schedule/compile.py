@@ -80,7 +80,7 @@ def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy
     """Map the network, and say what stays on the chip and where tensors live."""
     mapping = mapped_by(strategy, codes or network, chip)
     resident = strategy.get(Residency).stays and mapping.count <= chip.groups
-    task = Task(chip, network, mapping, (), resident, coded_tensors(network, codes), codes, strategy)
+    task = Task(chip, network, mapping, (), resident, coded_tensors(network, codes, mapping.layers), codes, strategy)
     return replace(task, buffers=strategy.get(Banks).placed(task))
 
 

@@ -43,12 +43,13 @@ def sized(
     chip = chip if isinstance(chip, Chip) else Chip.load(chip)
     strategy, subject = Strategy.of(strategy), Sampled.of(network)
     codes = coded(subject, chip, strategy) if subject.has_values else None
-    groups = copies * mapped_by(strategy, codes or subject.net, chip).count
+    mapping = mapped_by(strategy, codes or subject.net, chip)
+    groups = copies * mapping.count
     tiles = needed = max(1, -(-groups // chip.tile.groups))
     held = f"one copy of its weights fills {groups}" if copies == 1 else f"{copies} copies of its weights fill {groups}"
     rule = f"{held} groups, {chip.tile.groups} a tile, rounded up to {needed} tiles"
     if chip.buffer.in_tiles:
-        tiles = fewest_banks(subject.net, coded_tensors(subject.net, codes), chip, needed)
+        tiles = fewest_banks(subject.net, coded_tensors(subject.net, codes, mapping.layers), chip, needed)
         if tiles > needed:
             rule += (
                 f"; {tiles} tiles give its activations room, in whole tile buffers of {chip.tile.buffer_bytes} bytes"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer
-from mho.program.work import coded_tensors, sources, transfer_bytes
+from mho.program.work import CodedTensors, coded_tensors, sources, transfer_bytes
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Buffered:
     `read` holds the places of the layers whose values a layer reads, one for each of its inputs.
     """
 
-    coded: frozenset[str]
+    coded: CodedTensors
     spilled: Mapping[int, int]
     free: tuple[int, ...]
     read: tuple[tuple[int, ...], ...]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from mho.program.instructions import Activate, Transfer, Vector
 from mho.program.legality.facts import Facts, Violation
 from mho.program.program import BufferUse
-from mho.program.work import buffer_bytes, coded_tensors
+from mho.program.work import buffer_bytes
 
 
 def buffer_rules(facts: Facts) -> Iterator[Violation]:
@@ -40,7 +40,7 @@ def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
 def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     """Check that each tensor that is stored as codes has one place that is large enough."""
     banks = facts.program.chip.buffer.banks
-    sizes = buffer_bytes(facts.program.network, coded_tensors(facts.program.network, facts.program.quantised))
+    sizes = buffer_bytes(facts.program.network, facts.program.coded)
     needed = {i for i, layer in enumerate(facts.layers) if layer.name in sizes}
     places: dict[int, list[BufferUse]] = {}
     for use in facts.program.buffers:

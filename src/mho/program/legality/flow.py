@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mho.network.layers import Constant, Embedding, Input
 from mho.program.instructions import Activate, Transfer, Vector
 from mho.program.legality.facts import Facts, Violation
-from mho.program.work import coded_tensors, transfer_bytes
+from mho.program.work import transfer_bytes
 
 
 def flow_rules(facts: Facts) -> Iterator[Violation]:
@@ -47,7 +47,7 @@ def _layer_order(facts: Facts) -> Iterator[Violation]:
 
 def _transfers(facts: Facts) -> Iterator[Violation]:
     """Check that inputs and looked-up rows are loaded whole, outputs stored whole, and only spills cross the memory beside them."""
-    coded = coded_tensors(facts.program.network, facts.program.quantised)
+    coded = facts.program.coded
     spilled = {use.layer: use.spilled for use in facts.program.buffers}
     moved: dict[tuple[str, int], list[int]] = {}
     for i, instruction in enumerate(facts.instructions):
