@@ -13,6 +13,7 @@ from mho.errors import OptionError
 from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.program import violations
+from mho.program.work import CodedTensors
 from mho.schedule.adaptive import OBJECTIVES, Adaptive
 from mho.schedule.builder import Task
 from mho.schedule.evaluate import instance, planned_end, room
@@ -55,7 +56,7 @@ def test_the_compiled_estimate_is_the_planners_end(
     ample = chip.override({"memory.bandwidth": 1e18, "layer_order": "sequential"}, source="law")
     mapping = map_network(network, ample)
     resident = residency == "auto" and mapping.count <= ample.groups
-    task = Task(ample, network, mapping, (), resident, frozenset())
+    task = Task(ample, network, mapping, (), resident, CodedTensors(frozenset()))
     # Copies that share the windows evenly: otherwise some of them end a window earlier than is reckoned.
     copies = [
         data.draw(st.sampled_from([n for n in range(1, min(layer.windows, 6) + 1) if layer.windows % n == 0]))

@@ -17,7 +17,7 @@ from mho.machine.report import Report
 from mho.network.graph import Network
 from mho.network.layers import Input
 from mho.program import Program, Transfer, violations
-from mho.program.work import sources
+from mho.program.work import CodedTensors, sources
 from mho.schedule import bank_programs as solver
 from mho.schedule.bank_programs import layer_banks, select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
@@ -280,7 +280,7 @@ def test_what_has_no_room_crosses_the_memory_as_often_as_counted(network: Networ
     counted: list[int] = []
     for name in ("greedy", "ilp"):
         program = compiled(network, chip, banks=name)
-        coded = frozenset(network.layers[use.layer].name for use in program.buffers)
+        coded = CodedTensors(frozenset(network.layers[use.layer].name for use in program.buffers))
         spills = [
             (tensor, use.spilled) for tensor, use in zip(stored_tensors(network, coded), program.buffers, strict=True)
         ]

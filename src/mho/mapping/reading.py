@@ -114,7 +114,7 @@ def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, resolve: Callab
     """Return how blocks are read for inputs of so many bits; `resolve` chooses the bits of a conversion (`Conversion.bits`)."""
     coding = blocks.shape.coding
     cells = blocks.converted() * coding.cells if chip.array.convert == "used" else chip.array.columns
-    plain = Readout(chip, bits, chip.array.adc_bits, coding.conversions(cells), signed)
+    plain = Readout(chip, bits, chip.array.adc_bits, chip.coding.conversions(cells), signed)
     turns, late = blocks.slowest(plain.steps)
     needed = plain.bits_for(coding, blocks.fullest().levels)
     least = 1 + int(coding.pairs or plain.both_signs)
