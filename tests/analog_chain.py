@@ -84,7 +84,10 @@ class Chain:
         self.zero = int(self.code.zero) if (self.chip.array.input_coding or "offset") != "offset" else 0
         self.rows_together = min(self.chip.array.rows_parallel or self.chip.array.rows, self.chip.array.rows)
         self.cells = len(self.significance) * (2 if self.pairs else 1)
-        self.per_array = self.chip.array.columns // self.cells
+        # Pairs in two rows of a column: half as many rows of weights, twice as many weights a row.
+        self.stacked = self.chip.array.pairs == "rows"
+        self.rows = self.chip.array.rows // (1 + self.stacked)
+        self.per_array = self.chip.array.columns // (self.cells // (1 + self.stacked))
         ratio = analog.device.on_off
         self.below = 0.0 if np.isinf(ratio) else self.highest / (ratio - 1)
         self.left = self.below if analog.pedestal == "digital" and not self.pairs else 0.0
@@ -169,7 +172,7 @@ class Chain:
         ):
             block = self.mapped.blocks.block(index)
             levels = np.where(self.inverted(block), self.highest - self.plain(block), self.plain(block))
-            shape = (self.chip.array.rows, self.chip.group.arrays * self.per_array, self.cells)
+            shape = (self.rows, self.chip.group.arrays * self.per_array, self.cells)
             here = self.groups.setdefault(
                 group, Group(np.zeros(shape, dtype=np.int64), np.full(shape, self.below), np.zeros(shape, dtype=bool))
             )
@@ -190,12 +193,19 @@ class Chain:
             return conductances
         siemens = (device.g_on_s - device.g_off_s) / self.highest
         wiring, found = Wiring(wires.row_ohm, wires.column_ohm, wires.drive, wires.sense), np.empty_like(conductances)
-        rows, used = self.chip.array.rows, self.per_array * self.cells
+        high = 1 + self.stacked
+        wide = self.cells // high
+        used = np.s_[: high * self.rows, : self.per_array * wide]
         for array in range(self.chip.group.arrays):
             at = np.s_[:, array * self.per_array : (array + 1) * self.per_array]
-            whole = np.full((rows, self.chip.array.columns), self.below * siemens)
-            whole[:, :used] = conductances[at].reshape(rows, used) * siemens
-            found[at] = effective(whole, wiring)[:, :used].reshape(rows, -1, self.cells) / siemens
+            whole = np.full((self.chip.array.rows, self.chip.array.columns), self.below * siemens)
+            # Each cell of a weight has a row and a column beside those of its neighbours: a pair's second one is below or beside.
+            places = [np.s_[cell % high :: high, cell // high :: wide] for cell in range(self.cells)]
+            for cell, place in enumerate(places):
+                whole[used][place] = conductances[at][..., cell] * siemens
+            through = effective(whole, wiring)[used] / siemens
+            for cell, place in enumerate(places):
+                found[at][..., cell] = through[place]
         return found
 
     def converter(self) -> tuple[int, int, list[float]] | None:

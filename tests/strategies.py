@@ -231,8 +231,8 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
     for one layer; without `index` also in cells of one level more than the bits below would name.
 
     Their memory is anything from far too slow to fast enough for all groups at once, their buffer holds from less than one
-    small tensor to everything, and their vector unit is ideal or takes its time. `index`: often with index memory, and DACs of
-    several bits.
+    small tensor to everything, and their vector unit is ideal or takes its time. `index`: often with index memory, DACs of
+    several bits, and pairs of cells in two rows.
     """
     base = Chip.load(draw(st.sampled_from(presets)))
     name, cell_bits = draw(st.sampled_from(ALL_CODES)), draw(st.sampled_from([1, 2, 3, 4, 8]))
@@ -261,6 +261,8 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
         values["buffer.banks"] = draw(st.lists(st.integers(6, 16).map(lambda power: 2**power), min_size=1, max_size=5))
     if index and draw(st.sampled_from([True, True, False])):
         values |= {**INDEX_MEMORY, "array.dac_bits": draw(st.sampled_from([1, 2, 3, 4, 8]))}
+    if index and coding.pairs and draw(st.booleans()):
+        values |= {"array.pairs": "rows", "array.rows": int(values["array.rows"]) + 1}
     if index:
         values["write_latency"] = draw(st.sampled_from(["worst_case", "actual"]))
         values |= draw(readings(values["array.rows"], values.get("array.dac_bits", base.array.dac_bits)))

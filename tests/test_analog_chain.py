@@ -118,11 +118,14 @@ def layers(draw: st.DrawFn, most: int = 40) -> tuple[Sketch, np.ndarray]:
 def chips(draw: st.DrawFn, rows: st.SearchStrategy[int]) -> Chip:
     coding, cell_bits = draw(st.sampled_from(CODINGS)), draw(CELL_BITS)
     levels = draw(st.integers(2 ** (cell_bits - 1) + 1, 2**cell_bits)) if coding != "flipped" else 2**cell_bits
-    cells = Coding(coding, 8, cell_bits, levels).cells
+    stacked = Coding(coding, 8, 2).pairs and draw(st.booleans())
+    cells, more = Coding(coding, 8, cell_bits, levels, stacked).cell_columns, {}
+    if stacked:
+        more, rows = {"array__pairs": "rows"}, rows.map(lambda rows: rows + 1)
     return chip_of(
         coding, cell_bits, draw(DAC_BITS), array__cell_levels=levels, array__rows=draw(rows),
         array__columns=draw(st.integers(cells, 6 * cells + 1)),
-        group__arrays=draw(st.integers(1, 3)),
+        group__arrays=draw(st.integers(1, 3)), **more,
     )  # fmt: skip
 
 
@@ -194,12 +197,14 @@ def test_drawn_devices_give_what_the_chain_gives(
 
 
 @pytest.mark.parametrize("drive", ["left", "both"])
-@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("coding", [*CODINGS, "differential in rows", "sign_magnitude in rows"])
 def test_wires_give_what_the_chain_gives(coding: str, drive: str) -> None:
-    # 50 rows in arrays of 32, 17 columns in groups of two arrays of 6 or fewer weights: blocks that fill arrays in part.
+    coding, _, stacked = coding.partition(" in ")
+    pairs = {"array__pairs": stacked} if stacked else {}
+    # 50 rows in arrays of 33, 17 columns in groups of two arrays of 6 or fewer weights: blocks that fill arrays in part.
     sketch, x = Sketch(3, (1, 50)), np.random.default_rng(1).uniform(-1, 1, (3, 50))
     sketch.linear(sketch.layers[0], 17)
-    program = program_of(sketch, x, chip_of(coding, 2, 2, array__rows=32, array__columns=25))
+    program = program_of(sketch, x, chip_of(coding, 2, 2, array__rows=33, array__columns=25, **pairs))
     values = {
         "adc.bits": "ideal", "wires.row_ohm": 20.0, "wires.column_ohm": 35.0, "wires.method": "exact", "wires.drive": drive,
         "device.on_off": 20.0, "device.programming.sigma": 0.05,

@@ -266,7 +266,13 @@ class Chip(Shown):
 
     def coding_of(self, bits: int) -> Coding:
         """Return how the cells of a weight of so many bits hold it."""
-        return Coding(self.array.coding, bits, self.array.cell_bits, self.array.cell_levels)
+        array = self.array
+        return Coding(array.coding, bits, array.cell_bits, array.cell_levels, array.pairs == "rows")
+
+    @property
+    def weight_rows(self) -> int:
+        """Rows of weights in an array: half of its rows where pairs of cells take two."""
+        return self.array.rows // self.coding.cell_rows
 
     @cached_property
     def cells_per_weight(self) -> int:
@@ -276,7 +282,7 @@ class Chip(Shown):
     @cached_property
     def array_weights_per_row(self) -> int:
         """Weights in one row of an array: its outputs."""
-        return self.array.columns // self.cells_per_weight
+        return self.array.columns // self.coding.cell_columns
 
     @cached_property
     def group_columns(self) -> int:
@@ -290,29 +296,24 @@ class Chip(Shown):
 
     def sum_bytes(self, input_bits: int = INPUT_BITS, weight_bits: int = WEIGHT_BITS) -> int:
         """Return the bytes that hold any sum of one array: input bits + weight bits + log2(rows), a sign of the weight included."""
-        return math.ceil((input_bits + weight_bits + math.ceil(math.log2(self.array.rows))) / 8)
+        return math.ceil((input_bits + weight_bits + math.ceil(math.log2(self.weight_rows))) / 8)
 
     @property
     def index_bytes(self) -> int:
         """Bytes of a group's index memory: for each turn, what it keeps for each row and each column of cells; 0 without one."""
-        if self.sparse is None:
-            return 0
         columns = self.group.arrays * self.array.columns
-        bits = self.array.rows * self.sparse.row_bits + columns * self.sparse.column_bits
-        return -(-self.sparse.turns * bits // 8)
+        return 0 if self.sparse is None else self.sparse.index_bytes(self.array.rows, columns)
 
     @cached_property
     def readout(self) -> Readout:
         """How a full array is read for inputs that are not negative, by conversions of all bits."""
-        turns = -(-self.array.rows // self.rows_at_once)
-        return Readout(
-            self, self.input_bits, self.array.adc_bits, self.coding.conversions(self.array.columns), turns=turns
-        )
+        turns, conversions = -(-self.weight_rows // self.rows_at_once), self.coding.conversions(self.array.columns)
+        return Readout(self, self.input_bits, self.array.adc_bits, conversions, turns=turns)
 
     @property
     def rows_at_once(self) -> int:
-        """Rows of an array that are driven together at most."""
-        return min(self.array.rows, self.array.rows_parallel or self.array.rows)
+        """Rows of weights of an array that are driven together at most."""
+        return min(self.array.rows, self.array.rows_parallel or self.array.rows) // self.coding.cell_rows
 
     @cached_property
     def step_time_s(self) -> float:
@@ -332,8 +333,9 @@ class Chip(Shown):
     @cached_property
     def array_write_time_s(self) -> float:
         """Time to write all rows of an array in the worst case (ARAS: 128 x 2 x 60 x 50 ns = 768 us)."""
-        pulses: Fraction | int = self.array.rows * self.array.write_phases * self.array.pulses_full_range
-        return float(pulses * exact(self.array.pulse_s))
+        return float(
+            self.array.rows * self.array.write_phases * self.array.pulses_full_range * exact(self.array.pulse_s)
+        )
 
     @property
     def least_array_write_time_s(self) -> float:

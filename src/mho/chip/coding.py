@@ -34,7 +34,8 @@ CODINGS: tuple[CodingName, ...] = get_args(CodingName)
 class Coding:
     """One coding, for weights of `weight_bits` (at most 8) in cells of `cell_bits` (at most 8).
 
-    `cell_levels`: levels of a cell, which `cell_bits` name; None where they are all that these bits can name.
+    `cell_levels`: levels of a cell, which `cell_bits` name; None where they are all that these bits can name. `stacked`: the cells
+    of a pair lie in one column, in rows side by side that are driven with opposite voltages (Wan et al., Nature 608, 2022).
 
     coding = Coding("differential", 8, 2)
     coding.cells, coding.significance, coding.base      8, (64, -64, 16, -16, 4, -4, 1, -1), 128
@@ -45,6 +46,7 @@ class Coding:
     weight_bits: int
     cell_bits: int
     cell_levels: int | None = None
+    stacked: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for what is no coding, and for sizes that a code or a level does not fit."""
@@ -56,11 +58,23 @@ class Coding:
             self.inverts or self.cell_levels < 2 or (self.cell_levels - 1).bit_length() != self.cell_bits
         ):
             raise ValueError(f"no coding {self.name!r} in {self.cell_bits}-bit cells of {self.cell_levels} levels")
+        if self.stacked and not self.pairs:
+            raise ValueError(f"coding {self.name!r} has no pairs")
 
     @property
     def cells(self) -> int:
         """Cells of a weight."""
         return len(self.significance)
+
+    @property
+    def cell_rows(self) -> int:
+        """Rows of an array that the cells of a weight take: two where pairs lie in adjacent rows."""
+        return 1 + self.stacked
+
+    @property
+    def cell_columns(self) -> int:
+        """Columns of an array that the cells of a weight take."""
+        return self.cells // self.cell_rows
 
     @property
     def highest(self) -> int:
@@ -102,9 +116,14 @@ class Coding:
         """Columns of an array besides those of its weights: one that sums its inputs, where others may be inverted."""
         return int(self.inverts)
 
+    @property
+    def columns_at_once(self) -> int:
+        """Columns that one conversion takes: the two of a pair that lies side by side, or one."""
+        return 2 if self.pairs and not self.stacked else 1
+
     def conversions(self, columns: int) -> int:
         """Return the conversions that an array of so many columns of weights needs in an input-bit step."""
-        return -(-columns // 2) if self.pairs else columns + self.unit_columns
+        return -(-columns // self.columns_at_once) + self.unit_columns
 
     def fullest(self, rows: int, driven: int | None = None) -> int:
         """Return the most levels that a column of cells, or either one of a pair, can hold together.

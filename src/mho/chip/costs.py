@@ -253,7 +253,12 @@ class Costs:
                 "assumption: the unit column of each array is set once when the chip is made; it is sampled and converted in every "
                 "step, but the array's own area and energy are those of the other columns"
             )
-        if self.chip.coding.pairs:
+        if self.chip.coding.stacked:
+            notes.append(
+                "assumption: both rows of a pair have drivers of their own, of opposite voltages, and a column's ADC converts what "
+                "they give together like the sum of one row"
+            )
+        elif self.chip.coding.pairs:
             notes.append(
                 "assumption: both columns of a pair are sampled, and an ADC converts their difference like the sum of one column"
             )

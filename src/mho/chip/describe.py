@@ -94,7 +94,7 @@ def frames(chip: Chip) -> dict[str, Callable[[], Columns]]:
 
 def full_column(chip: Chip) -> tuple[int, int]:
     """Return the largest sum of a column of a full array, in level x input steps, and the bits of an ADC that resolves it."""
-    largest = chip.coding.fullest(chip.array.rows) * (2**chip.array.dac_bits - 1)
+    largest = chip.coding.fullest(chip.weight_rows) * (2**chip.array.dac_bits - 1)
     return largest, chip.coding.adc_bits(largest)
 
 
@@ -113,7 +113,7 @@ def describe(chip: Chip) -> dict[str, Any]:
             "groups": chip.groups,
             "arrays": chip.arrays,
             "cells": chip.cells,
-            "weights": chip.arrays * chip.array.rows * chip.array_weights_per_row,
+            "weights": chip.arrays * chip.weight_rows * chip.array_weights_per_row,
             "buffer_capacity": chip.buffer.capacity,
             "cells_per_weight": chip.cells_per_weight,
             "conversions_per_step": chip.readout.conversions,

@@ -66,7 +66,7 @@ class Reading:
     @property
     def sum_bytes(self) -> int:
         """Bytes of a feature of a sum: they hold the longest bag's, of codes up to 255, with the largest weights."""
-        largest = 255 * ((1 << self.weight_bits) - 1) * max(self.longest, self.chip.array.rows)
+        largest = 255 * ((1 << self.weight_bits) - 1) * max(self.longest, self.chip.weight_rows)
         return -(-largest.bit_length() // 8)
 
     @property
@@ -74,7 +74,7 @@ class Reading:
         """Conversions of a step in the array that holds most features."""
         chip = self.chip
         features = min(self.dimension, chip.array_weights_per_row)
-        return chip.coding.conversions(features * chip.cells_per_weight)
+        return chip.coding.conversions(features * chip.coding.cell_columns)
 
     @property
     def drive(self) -> int:
@@ -100,7 +100,7 @@ class Reading:
     @cached_property
     def most_rows(self) -> int:
         """The most rows that are driven at once and whose sum the ADC always holds; more take several activations."""
-        limit = self.chip.array.rows
+        limit = self.chip.weight_rows
         if self.chip.lookup is not None:
             limit = min(limit, self.chip.lookup.most_rows)
         return max(n for n in range(limit + 1) if not n or self.needed(n) <= self.chip.array.adc_bits)

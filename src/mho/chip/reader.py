@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mho.chip.coding import Coding
@@ -33,9 +34,14 @@ def _check_array(document: Document, array: ArraySpec) -> None:
     if array.cell_levels is not None and array.coding == "flipped":
         text = f"coding flipped inverts digits bit by bit, and {array.cell_levels} levels are no digit of whole bits"
         raise document.fail("array.cell_levels", f"{text}; take coding offset")
-    coding = Coding(array.coding, WEIGHT_BITS, array.cell_bits, array.cell_levels)
-    cells, conversions = coding.cells, coding.conversions(array.columns)
-    converted = "pairs of columns" if coding.pairs else "columns"
+    stacked = array.pairs == "rows"
+    plain = Coding(array.coding, WEIGHT_BITS, array.cell_bits, array.cell_levels)
+    if stacked and not plain.pairs:
+        text = f"coding {array.coding} has no pairs of cells; differential and sign_magnitude have"
+        raise document.fail("array.pairs", text)
+    coding = replace(plain, stacked=stacked)
+    cells, conversions = coding.cell_columns, coding.conversions(array.columns)
+    converted = "pairs of columns" if coding.columns_at_once > 1 else "columns"
     for key, wrong, text in (
         ("adcs", array.adcs > conversions, f"more ADCs ({array.adcs}) than {converted} ({conversions})"),
         (
@@ -47,6 +53,12 @@ def _check_array(document: Document, array: ArraySpec) -> None:
             "pulses_full_range",
             array.pulses_full_range < coding.highest,
             f"{array.pulses_full_range} pulses cannot tell {coding.highest + 1} levels apart; at least {coding.highest}",
+        ),
+        ("rows", array.rows < coding.cell_rows, f"pairs of rows (array.pairs) need 2 rows, not {array.rows}"),
+        (
+            "rows_parallel",
+            (array.rows_parallel or 2) < coding.cell_rows,
+            f"both rows of a pair (array.pairs) are driven together, and so 2 rows at least, not {array.rows_parallel}",
         ),
         (
             "rows_parallel",

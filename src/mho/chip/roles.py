@@ -154,9 +154,9 @@ ROLES: Registry[Role] = Registry(
             "byte",
             ("input_register_byte",),
             _one,
-            # A DAC's bits for each row.
-            _bytes(lambda chip: math.ceil(chip.array.rows * chip.array.dac_bits / 8)),
-            lambda chip: chip.array.rows * chip.array.dac_bits / 8 / chip.step_time_s,
+            # A DAC's bits for each row of weights: both rows of a pair get the same input.
+            _bytes(lambda chip: math.ceil(chip.weight_rows * chip.array.dac_bits / 8)),
+            lambda chip: chip.weight_rows * chip.array.dac_bits / 8 / chip.step_time_s,
         ),
         "output_register": Role(
             "array",

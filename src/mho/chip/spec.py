@@ -92,7 +92,8 @@ class ArraySpec(Part):
     (fixed); `adc_kind`, what a conversion of fewer bits takes, fewer of the steps of a successive approximation or of a ramp (sar);
     `input_coding`, how inputs are driven that may be negative (offset); `integrated_bits`, input bits whose charge is summed
     before one conversion (as many as the DAC has); `drive`, pulses that count as the DAC's bits do, or all alike (binary);
-    `cell_levels`, levels of a cell, which `cell_bits` name (all that these can). See `mho.chip.readout`.
+    `cell_levels`, levels of a cell, which `cell_bits` name (all that these can); `pairs`, whether the cells of a pair lie in two
+    columns or in two rows (columns). See `mho.chip.readout`.
     """
 
     rows: Rows
@@ -115,13 +116,15 @@ class ArraySpec(Part):
     integrated_bits: Annotated[int | None, Dimension("bits"), Field(ge=1, le=8)] = None
     drive: Annotated[Literal["binary", "unary"] | None, Words(("binary", "unary"))] = None
     cell_levels: CellLevels = None
+    pairs: Annotated[Literal["columns", "rows"] | None, Words(("columns", "rows"))] = None
 
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
-        """Leave out levels that the bits of a cell say already."""
-        if isinstance(values, dict) and values.get("cell_levels") == 2 ** values.get("cell_bits", 0):
-            return {key: value for key, value in values.items() if key != "cell_levels"}
+        """Leave out levels that the bits of a cell say already, and pairs that lie as they always do."""
+        if isinstance(values, dict):
+            usual = {"cell_levels": 2 ** values.get("cell_bits", 0), "pairs": "columns"}
+            return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
         return values
 
 
@@ -197,6 +200,10 @@ class SparseSpec(Part):
     def column_bits(self) -> int:
         """Bits kept for a column of cells: the index of its output, 3 of its bit position, 1 of its sign."""
         return self.index_bits + 4
+
+    def index_bytes(self, rows: int, columns: int) -> int:
+        """Return the bytes of the index memory of a group of so many rows and columns of cells."""
+        return -(-self.turns * (rows * self.row_bits + columns * self.column_bits) // 8)
 
 
 ModesName = Literal["fixed", "switch", "every"]

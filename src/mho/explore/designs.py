@@ -142,15 +142,15 @@ class Request:
     @property
     def least_groups(self) -> int:
         """The fewest groups that hold every row once."""
-        return -(-self.history.total_rows // self.chip.array.rows)
+        return -(-self.history.total_rows // self.chip.weight_rows)
 
     def mapped(self, grouping: str | Grouping) -> Layout:
         """Return a grouping as high as the arrays, without copies; each is made once."""
         choice = built("grouping", grouping, {})
         assert isinstance(choice, Grouping)
-        key = self.history, self.chip.array.rows, choice, self.seed
+        key = self.history, self.chip.weight_rows, choice, self.seed
         if key not in self._layouts:
-            self._layouts[key] = group(self.history, self.chip.array.rows, choice, seed=self.seed)
+            self._layouts[key] = group(self.history, self.chip.weight_rows, choice, seed=self.seed)
         return self._layouts[key]
 
     def layout(self, strategy: Strategy) -> Layout:

@@ -28,6 +28,7 @@ class _Cells:
 
     def __init__(self, program: Program) -> None:
         chip, grid = program.chip, program.mapping.grid
+        self.stacked = chip.coding.stacked
         self.phases = chip.array.write_phases
         self.deltas = Deltas(program)
         # A cell changes at most once a write; a narrow counter keeps what is followed small.
@@ -42,6 +43,8 @@ class _Cells:
         counts, slowest = np.zeros(3, dtype=np.int64), 0
         for change in self.deltas.write(number):
             old, new, ends = _by_array(change)
+            if self.stacked:
+                old, new, ends = _row_by_row(old), _row_by_row(new), ends // 2
             differ, apart, took = compared(old, new, ends, self.phases)
             counts += (new.size, differ, apart)
             slowest = max(slowest, int(took))
@@ -55,6 +58,11 @@ class _Cells:
 def _ends(columns: int, per_array: int) -> Integers:
     """Return where the columns of each array end, of so many that stand one after another."""
     return np.minimum(np.arange(per_array, columns + per_array, per_array), columns)
+
+
+def _row_by_row(levels: Levels) -> Levels:
+    """Return levels (rows of weights, columns of cells) as rows of the array: negative cells of pairs below the positive ones."""
+    return np.concatenate([levels[:, 0::2], levels[:, 1::2]])
 
 
 def _by_array(change: Change) -> tuple[Levels, Levels, Integers]:

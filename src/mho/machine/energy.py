@@ -139,11 +139,11 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
     # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
     units = (runs["readings"] + beyond[0]) * steps + (late["arrays"] + beyond[2]) * passes
     sampled = (runs["columns"] * steps + late["columns"] * passes) * cells + units * chip.unit_columns
-    converted = sampled / 2 if chip.coding.pairs else sampled
+    converted = sampled / chip.coding.columns_at_once
     index = table.index_bytes[activations]
     windows = table.windows[activations]
     counts = {
-        "dac_drive": drives,
+        "dac_drive": drives * chip.coding.cell_rows,
         "array_read": arrays,
         "sample_hold": sampled,
         "adc_conversion": converted * share,
@@ -163,14 +163,14 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
 def _readings(program: Program) -> Floats:
     """Return, for each layer of the network, what reading its blocks for one input vector asks for, shape (7, layers).
 
-    Input steps and pulses of a turn, passes, cells of a place, the share of a whole conversion that one takes, the bytes of a
-    partial sum, and those of an input.
+    Input steps and pulses of a turn, passes, columns of cells of a place, the share of a whole conversion that one takes, the bytes
+    of a partial sum, and those of an input.
     """
     table = np.zeros((7, len(program.network.layers)))
     for layer in program.mapping.layers:
         readout, bits, coding = layer.readout, layer.bits, layer.blocks.shape.coding
         table[:, layer.index] = (
-            readout.steps, readout.pulses, len(readout.passes), coding.cells, float(readout.share),
+            readout.steps, readout.pulses, len(readout.passes), coding.cell_columns, float(readout.share),
             program.chip.sum_bytes(bits.inputs, bits.weights), bits.inputs / 8,
         )  # fmt: skip
     return table

@@ -233,6 +233,6 @@ class Dense(Packed):
 
 def _too_narrow(chip: Chip) -> str:
     return (
-        f"one {chip.weight_bits}-bit weight needs {chip.cells_per_weight} cells of {chip.coding.cell_text} side by "
+        f"one {chip.weight_bits}-bit weight needs {chip.coding.cell_columns} cells of {chip.coding.cell_text} side by "
         f"side, but an array of chip {chip.name} has {chip.array.columns} columns"
     )

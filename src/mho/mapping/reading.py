@@ -113,7 +113,7 @@ def never_negative(network: Network, name: str) -> bool:
 def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, resolve: Callable[[Chip, int, int], int]) -> Readout:
     """Return how blocks are read for inputs of so many bits; `resolve` chooses the bits of a conversion (`Conversion.bits`)."""
     coding = blocks.shape.coding
-    cells = blocks.converted() * coding.cells if chip.array.convert == "used" else chip.array.columns
+    cells = blocks.converted() * coding.cell_columns if chip.array.convert == "used" else chip.array.columns
     plain = Readout(chip, bits, chip.array.adc_bits, chip.coding.conversions(cells), signed)
     turns, late = blocks.slowest(plain.steps)
     needed = plain.bits_for(coding, blocks.fullest().levels)

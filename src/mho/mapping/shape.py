@@ -39,8 +39,9 @@ class GroupShape:
 def weights_shape(chip: Chip, bits: int = 8) -> GroupShape:
     """Return the shape of a group for mappings that keep all cells of a weight, of so many bits, together."""
     coding = chip.coding_of(bits)
-    per_array = chip.array.columns // coding.cells
-    return GroupShape(coding, chip.array.rows, chip.group.arrays * per_array, per_array, chip.array.rows_parallel)
+    per_array = chip.array.columns // coding.cell_columns
+    together = None if chip.array.rows_parallel is None else chip.rows_at_once
+    return GroupShape(coding, chip.weight_rows, chip.group.arrays * per_array, per_array, together)
 
 
 def digits_shape(chip: Chip) -> GroupShape:

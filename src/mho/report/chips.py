@@ -26,7 +26,7 @@ def chip_record(chip: Chip) -> dict[str, Any]:
     return {
         "chip": chip.name,
         "arrays": chip.arrays,
-        "weights": chip.groups * chip.array.rows * chip.group_columns,
+        "weights": chip.groups * chip.weight_rows * chip.group_columns,
         "window_s": chip.window_time_s,
         "write_s": chip.array_write_time_s,
         "area_m2": rolled.area_m2.total,
@@ -131,7 +131,7 @@ def full_array(chip: Chip) -> Sentence:
     array = chip.array
     largest, needed = full_column(chip)
     cell = chip.coding.cell_text.replace(" ", "-").removesuffix("s")
-    conditions = f"{array.rows} rows of {cell} cells, {array.coding}, {array.dac_bits}-bit input steps"
+    conditions = f"{chip.weight_rows} rows of {cell} cells, {array.coding}, {array.dac_bits}-bit input steps"
     demand = f"a full column sums up to {largest}, for which an ADC needs {needed} bits ({conditions}); those of this chip have"
     if needed <= array.adc_bits:
         return Sentence(f"{demand} {array.adc_bits}", "good")

@@ -102,7 +102,9 @@ class Tiling:
         """Lay out a layer as `mho.compile` does by default (packing "diagonal")."""
         chip = chain.chip
         cut = dense_blocks(matrices, rows, columns, weights_shape(chip), True)
-        return cls(matrices, rows, columns, cut.packed, cut.row_blocks, min(int(chip.array.rows), cut.packed * rows))
+        return cls(
+            matrices, rows, columns, cut.packed, cut.row_blocks, min(weights_shape(chip).rows, cut.packed * rows)
+        )
 
     def fullest(self, coding: Coding) -> Fullest:
         """Return what the fullest column can hold, as `Blocks.fullest`."""

@@ -199,8 +199,15 @@ class Maker:
         for first in range(0, columns, per_array):
             tile = whole[:, first : first + per_array]
             full = np.full((chip.array.rows, chip.array.columns), self.sensing.below)
-            full[:rows, : tile.shape[1]] = tile
+            if self.sensing.shape.coding.stacked:  # the cells of a pair in two rows of a column
+                full[0 : 2 * rows : 2, : tile.shape[1] // 2] = tile[:, 0::2]
+                full[1 : 2 * rows : 2, : tile.shape[1] // 2] = tile[:, 1::2]
+            else:
+                full[:rows, : tile.shape[1]] = tile
             conductances = effective(full * siemens, wiring, wires.method) / siemens
+            if self.sensing.shape.coding.stacked:
+                pairs = conductances[: 2 * rows, : tile.shape[1] // 2].reshape(rows, 2, -1)
+                conductances = pairs.transpose(0, 2, 1).reshape(rows, -1)
             result[:, first : first + per_array] = conductances[:rows, : tile.shape[1]]
         return result
 

@@ -61,7 +61,7 @@ class Counted:
 
 def selection_bytes(reading: Reading) -> npt.NDArray[np.int64]:
     """Return the bytes that tell an array which n rows to drive, and with which weights, (most rows + 1,): a mask or a list."""
-    rows, weight = reading.chip.array.rows, reading.weight_bits
+    rows, weight = reading.chip.weight_rows, reading.weight_bits
     number = max((rows - 1).bit_length(), 1)
     entry = number + (weight if weight > 1 else 0)
     only_reads = reading.chip.lookup is not None and reading.chip.lookup.most_rows == 1
@@ -77,16 +77,16 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     rows = np.arange(reading.most_rows + 1)
     activations = counted.activations
     driven = int(counted.by_rows @ rows) * steps * arrays
-    columns = dimension * seats.blocks.shape.cells + arrays * chip.unit_columns
-    converted = columns // 2 if chip.coding.pairs else columns
+    columns = dimension * chip.coding.cell_columns + arrays * chip.unit_columns
+    converted = columns // chip.coding.columns_at_once
     whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
     selected = int(counted.by_rows @ selection_bytes(reading))
     counts = {
         "noc_byte": selected * seats.span + counted.crossed * dimension * reading.sum_bytes,
         "tile_buffer_byte": 2 * selected * seats.span + counted.served * dimension * result_bytes,
         "input_register_byte": selected * arrays,
-        "dac_drive": driven,
-        "array_read": driven / chip.array.rows,
+        "dac_drive": driven * chip.coding.cell_rows,
+        "array_read": driven / chip.weight_rows,
         "sample_hold": activations * steps * columns,
         "adc_conversion": whole * converted,
         "shift_add": activations * steps * converted,

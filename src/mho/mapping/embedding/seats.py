@@ -45,9 +45,9 @@ class Seats:
             raise OptionError(
                 f"rows of embeddings have a whole number of features, at least 1 feature, not {self.dimension!r}"
             )
-        if layout.height > chip.array.rows:
+        if layout.height > chip.weight_rows:
             raise MappingError(
-                f"groups of up to {layout.height} rows do not fit the arrays of chip {chip.name!r}, of {chip.array.rows} rows"
+                f"groups of up to {layout.height} rows do not fit the arrays of chip {chip.name!r}, of {chip.weight_rows} rows"
             )
         if self.span > chip.tile.groups or (self.span > 1 and shares_adcs(chip)):
             most = chip.group_columns * (1 if shares_adcs(chip) else chip.tile.groups)

@@ -72,7 +72,9 @@ def _least_window_s(chip: Chip, layer: LayerMapping) -> float:
     blocks, array, read = layer.blocks, chip.array, layer.readout
     highest = np.full((blocks.matrices, 1, 1, blocks.rows), 2**read.bits - 1, dtype=np.uint8)
     different = {(blocks.turns(block), height): block for block, height in enumerate(blocks.heights.tolist())}
-    together = min(array.rows_parallel or array.rows, array.rows)
+    # Pairs of cells in two rows need two rows for an input, and one column for what two columns hold otherwise.
+    stacked = array.pairs == "rows"
+    together = min(array.rows_parallel or array.rows, array.rows) // (1 + stacked)
     passes = [read.bits]
     if read.signed and array.input_coding in ("two_passes", "twos_complement"):
         passes.append(read.bits if array.input_coding == "two_passes" else 1)
@@ -87,8 +89,8 @@ def _least_window_s(chip: Chip, layer: LayerMapping) -> float:
         most = max(most, steps)
     columns = array.columns
     if array.convert == "used":
-        columns = min(columns, blocks.converted() * blocks.shape.cells)
-    cells = columns // 2 if chip.coding.pairs else columns + int(chip.coding.inverts)
+        columns = min(columns, blocks.converted() * blocks.shape.cells // (1 + stacked))
+    cells = ceil(columns / 2) if chip.coding.pairs and not stacked else columns + int(chip.coding.inverts)
     part = read.adc_bits / array.adc_bits
     if array.adc_kind == "ramp":
         sign = int(chip.coding.pairs)

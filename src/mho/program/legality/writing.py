@@ -54,6 +54,9 @@ def _rewritten(program: Program, write: Write, which: int, cells: np.ndarray) ->
     slowest = 0
     for first in range(0, cells.shape[1], wide):
         array = change[:, first : first + wide]
+        if chip.array.pairs == "rows":
+            # The cells of a pair lie in two rows, which are written one after the other.
+            array = array.reshape(len(array), -1, 2).swapaxes(1, 2).reshape(2 * len(array), -1)
         up, down = np.maximum(array.max(axis=1), 0), np.maximum(-array.min(axis=1), 0)
         took = up + down if chip.array.write_phases == 2 else np.maximum(up, down)
         slowest = max(slowest, int(took.sum()))

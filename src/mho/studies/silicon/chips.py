@@ -37,7 +37,7 @@ def chips() -> dict[str, dict[str, float]]:
 
 def peak(chip: mho.Chip) -> float:
     """Return the operations a second of a chip whose arrays are all full and at work, two a multiply-accumulate."""
-    return 2 * chip.groups * chip.array.rows * chip.group_columns / chip.window_time_s
+    return 2 * chip.groups * chip.weight_rows * chip.group_columns / chip.window_time_s
 
 
 def chips_chapter(measured: Figures) -> Chapter:
