@@ -13,6 +13,7 @@ import pytest
 import mho
 from benchmarks import study as pages
 from mho import studies
+from mho.chip.readout import Readout
 from mho.studies.silicon.chips import WIDER, peak
 from mho.studies.silicon.neurram import Figures, Phase, content, halves, phases, predict
 
@@ -52,6 +53,27 @@ def test_more_phases_take_the_sum_of_their_times_and_parts():
         first.input + second.input,
     )
     assert asdict(both) == pytest.approx(asdict(summed))
+
+
+@pytest.mark.parametrize("row", PREDICTION, ids=lambda row: "-".join(str(row[key]) for key in PRECISION))
+def test_the_preset_reads_as_the_model_predicts(row):
+    chip, operations = mho.Chip.load("neurram"), 2 * 128 * 256
+    energy, time, parts = chip.energy_per_event, 0.0, dict.fromkeys(("word_lines", "input", "neurons"), 0.0)
+    for phase in phases(*(row[key] for key in PRECISION)):
+        magnitude = max(phase.input_bits - 1, 1)
+        at_once = chip.override({"array.integrated_bits": magnitude}, source="one phase")
+        read = Readout(at_once, magnitude, phase.output_bits, 256, signed=True)
+        time += read.window_s
+        parts["word_lines"] += read.pulses * 128 * energy["dac_drive"]
+        parts["input"] += read.pulses * energy["array_read"]
+        parts["neurons"] += read.pulses * energy["charge_integration"]
+        parts["neurons"] += read.steps * read.conversions * float(read.share) * energy["adc_conversion"]
+    assert chip.arrays * operations / time / 1e12 == pytest.approx(row["tops"], rel=1e-4)
+    assert operations / sum(parts.values()) / 1e12 == pytest.approx(row["efficiency"], rel=1e-4)
+    for part in ("word_lines", "input"):
+        assert parts[part] / operations * 1e15 == pytest.approx(row[part], rel=1e-4)
+    # Neurons and control, and what the measured parts leave of the total.
+    assert parts["neurons"] / operations * 1e15 == pytest.approx(row["neurons"] * (1 + 0.17898 / 12.387), rel=1e-4)
 
 
 @pytest.fixture(scope="module")

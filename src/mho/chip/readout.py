@@ -122,13 +122,11 @@ def _times(seconds: float, steps: int) -> float:
 
 def conversion_share(chip: Chip, bits: int) -> Fraction:
     """Return the part of a whole conversion's time and energy that one of `bits` takes: b of the B steps of a successive
-    approximation, or 2^b - 1 of the 2^B - 1 of a ramp (of conversions with a sign, 2^(b-1) - 1 of 2^(B-1) - 1).
+    approximation, or 2^b of the 2^B of a ramp. Of a ramp with a sign both are half as many, the first of which tells the sign
+    (Wan et al., Nature 608, 2022: 2^(b-1) - 1 steps take charge away).
     """
     array = chip.array
-    if array.adc_kind != "ramp":
-        return Fraction(bits, array.adc_bits)
-    sign = int(chip.coding.pairs)
-    return Fraction(max(2 ** (bits - sign) - 1, 1), max(2 ** (array.adc_bits - sign) - 1, 1))
+    return Fraction(bits, array.adc_bits) if array.adc_kind != "ramp" else Fraction(2**bits, 2**array.adc_bits)
 
 
 __all__ = ["Readout", "conversion_share"]

@@ -93,8 +93,8 @@ def _least_window_s(chip: Chip, layer: LayerMapping) -> float:
     cells = ceil(columns / 2) if chip.coding.pairs and not stacked else columns + int(chip.coding.inverts)
     part = read.adc_bits / array.adc_bits
     if array.adc_kind == "ramp":
-        sign = int(chip.coding.pairs)
-        part = max(2 ** (read.adc_bits - sign) - 1, 1) / max(2 ** (array.adc_bits - sign) - 1, 1)
+        # A ramp of half as many steps for each bit that is not resolved; a sign is told by the first one.
+        part = 2.0 ** (read.adc_bits - array.adc_bits)
     return most * (ceil(cells / array.adcs) * array.adc_period_s * part + array.step_overhead_s * pulses / plain)
 
 

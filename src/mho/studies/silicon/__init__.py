@@ -10,14 +10,19 @@ import mho
 from mho.studies.chapter import Chapter
 from mho.studies.rows import Study
 from mho.studies.silicon.chips import OUTSIDE, chips, chips_chapter
+from mho.studies.silicon.macro import CHIP, macro, macro_chapter
 from mho.studies.silicon.neurram import content
 from mho.studies.silicon.paper import PAPER
 from mho.studies.silicon.precision import neurram, neurram_chapter
+from mho.studies.silicon.simulators import TILES, mnsim, mnsim_chapter, raella, raella_chapter
 from mho.studies.silicon.summary import summary
 from mho.studies.work import Work
 
 PARTS: dict[str, tuple[Callable[[], dict[str, dict[str, float]]], Callable[[Any], Chapter], tuple[str, ...]]] = {
     "chips": (chips, chips_chapter, tuple(OUTSIDE)),
+    "raella": (raella, raella_chapter, tuple(TILES)),
+    "mnsim": (mnsim, mnsim_chapter, ("mnsim",)),
+    "macro": (macro, macro_chapter, (CHIP,)),
     "neurram": (neurram, neurram_chapter, ()),
 }
 """Part to what measures it, what makes a chapter of that, and the chips that it rests on."""

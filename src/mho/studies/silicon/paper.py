@@ -24,16 +24,17 @@ def said(key: str) -> str:
 def compared(chapter: Chapter, measured: Figures, notes: Mapping[str, str] | None = None) -> list[str]:
     """Add a row for each figure of ours, beside the stated one where there is one; return the members.
 
-    A note is that of the member, and where the two are further apart than a tenth the sentence part-quantity-member-higher of
-    paper.yaml, or -lower.
+    A note is that of quantity/member or of the member, and where the two are further apart than a tenth the sentence
+    part-quantity-member-higher of paper.yaml, or -lower.
     """
-    members: dict[str, None] = {}
+    members, told = dict[str, None](), notes or {}
     for quantity, figures in measured.items():
         printed, name = PAPER.printed(f"{chapter.part}-{quantity}"), PAPER.labels(chapter.part)[quantity]
         for member, ours in figures.items():
             stated, key = printed.get(member), f"{chapter.part}-{quantity}-{member}"
             reason = why(ours, stated, higher=said(f"{key}-higher"), lower=said(f"{key}-lower"))
-            note = printed.note(member, " ".join(filter(None, ((notes or {}).get(member), reason))))
+            own = told.get(f"{quantity}/{member}", told.get(member, ""))
+            note = printed.note(member, f"{own} {reason}".strip())
             chapter.add(quantity, member, f"{name}, {member}", printed.unit, ours, paper=stated, note=note)
             members[member] = None
     return list(members)
