@@ -260,9 +260,15 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
     if not base.buffer.in_tiles:
         values["buffer.banks"] = draw(st.lists(st.integers(6, 16).map(lambda power: 2**power), min_size=1, max_size=5))
     if index and draw(st.sampled_from([True, True, False])):
-        values |= {**INDEX_MEMORY, "array.dac_bits": draw(st.sampled_from([1, 2, 3, 4, 8]))}
+        # Pulses that are all alike are of one bit, and a step integrates those of a pulse at least.
+        most = 1 if base.array.drive == "unary" else base.array.integrated_bits or 8
+        values |= {**INDEX_MEMORY, "array.dac_bits": draw(st.sampled_from([n for n in (1, 2, 3, 4, 8) if n <= most]))}
+    if base.array.pairs is not None:
+        values["array.pairs"] = "columns"
     if index and coding.pairs and draw(st.booleans()):
         values |= {"array.pairs": "rows", "array.rows": int(values["array.rows"]) + 1}
+    if base.array.rows_parallel is not None:
+        values["array.rows_parallel"] = min(base.array.rows_parallel, int(values["array.rows"]))
     if index:
         values["write_latency"] = draw(st.sampled_from(["worst_case", "actual"]))
         values |= draw(readings(values["array.rows"], values.get("array.dac_bits", base.array.dac_bits)))
