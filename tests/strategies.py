@@ -208,11 +208,11 @@ ALL_CODES = [name for name in CODINGS if not Coding(name, 8, 2).least_code]
 
 
 @st.composite
-def readings(draw: st.DrawFn, rows: int, dac_bits: int) -> dict[str, Any]:
-    """Keys of an array that say how it is read, each often left out."""
+def readings(draw: st.DrawFn, rows: int, dac_bits: int, least: int = 1) -> dict[str, Any]:
+    """Keys of an array that say how it is read, each often left out; `least` rows are driven together."""
     values: dict[str, Any] = {}
     for key, drawn in (
-        ("rows_parallel", st.integers(1, rows)),
+        ("rows_parallel", st.integers(least, rows)),
         ("convert", st.sampled_from(["all", "used"])),
         ("adc_modes", st.just("every")),
         ("adc_kind", st.sampled_from(["sar", "ramp"])),
@@ -271,7 +271,9 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
         values["array.rows_parallel"] = min(base.array.rows_parallel, int(values["array.rows"]))
     if index:
         values["write_latency"] = draw(st.sampled_from(["worst_case", "actual"]))
-        values |= draw(readings(values["array.rows"], values.get("array.dac_bits", base.array.dac_bits)))
+        together = 2 if values.get("array.pairs") == "rows" else 1
+        driven = values.get("array.dac_bits", base.array.dac_bits)
+        values |= draw(readings(values["array.rows"], driven, together))
     note(f"chip {base.name}: {values}")
     return base.override(values, source="drawn")
 

@@ -64,7 +64,7 @@ def test_the_preset_reads_as_the_model_predicts(row):
         at_once = chip.override({"array.integrated_bits": magnitude}, source="one phase")
         read = Readout(at_once, magnitude, phase.output_bits, 256, signed=True)
         time += read.window_s
-        parts["word_lines"] += read.pulses * 128 * energy["dac_drive"]
+        parts["word_lines"] += read.pulses * 256 * energy["dac_drive"]
         parts["input"] += read.pulses * energy["array_read"]
         parts["neurons"] += read.pulses * energy["charge_integration"]
         parts["neurons"] += read.steps * read.conversions * float(read.share) * energy["adc_conversion"]
