@@ -186,11 +186,26 @@ class Chain:
             here.levels[at] = levels
             here.written[at] = True
 
-    def through_wires(self, conductances: np.ndarray) -> np.ndarray:
-        """What whole arrays of a group conduct effectively, array by array; what no weight uses is off."""
+    def references(self, group: int) -> np.ndarray:
+        """What the column of cells at level 0 of each array of a group conducts, (arrays, rows); exactly that, if it is ideal."""
+        shape = (self.chip.group.arrays, self.chip.array.rows)
+        found = np.full(shape, self.below)
+        for array in range(shape[0]) if self.analog.pedestal == "reference" else ():
+            found[array] = self.analog.device.program(
+                np.zeros(shape[1], dtype=np.uint8), self.cell_bits, (0x0EF, group, array, 0), seed=self.analog.seed,
+                age_s=self.analog.age_s, writes=self.analog.writes, steps=self.highest,
+            )  # fmt: skip
+        return found
+
+    def through_wires(self, conductances: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """What whole arrays of a group conduct effectively, array by array; what no weight uses is off.
+
+        Reference columns, the last of each array, become what they conduct so.
+        """
         wires, device = self.analog.wires, self.analog.device
         if wires is None:
             return conductances
+        more = int(self.analog.pedestal == "reference")
         siemens = (device.g_on_s - device.g_off_s) / self.highest
         wiring, found = Wiring(wires.row_ohm, wires.column_ohm, wires.drive, wires.sense), np.empty_like(conductances)
         high = 1 + self.stacked
@@ -198,12 +213,17 @@ class Chain:
         used = np.s_[: high * self.rows, : self.per_array * wide]
         for array in range(self.chip.group.arrays):
             at = np.s_[:, array * self.per_array : (array + 1) * self.per_array]
-            whole = np.full((self.chip.array.rows, self.chip.array.columns), self.below * siemens)
+            whole = np.full((self.chip.array.rows, self.chip.array.columns + more), self.below * siemens)
+            if more:
+                whole[:, -1] = references[array] * siemens
             # Each cell of a weight has a row and a column beside those of its neighbours: a pair's second one is below or beside.
             places = [np.s_[cell % high :: high, cell // high :: wide] for cell in range(self.cells)]
             for cell, place in enumerate(places):
                 whole[used][place] = conductances[at][..., cell] * siemens
-            through = effective(whole, wiring)[used] / siemens
+            solved = effective(whole, wiring) / siemens
+            through = solved[used]
+            if more:
+                references[array] = solved[:, -1]
             for cell, place in enumerate(places):
                 found[at][..., cell] = through[place]
         return found
@@ -252,8 +272,11 @@ class Chain:
 
     def seen(self, block: DenseBlock, group: int) -> tuple[np.ndarray, float, int | None]:
         """What the ADC sees of a block's cells, (height, width, slices); the pedestal left in it; and the grid of both."""
-        whole = self.through_wires(self.groups[group].conductances)
+        references = self.references(group)
+        whole = self.through_wires(self.groups[group].conductances, references)
         cells = whole[: block.height, : block.width] - self.below
+        taken = references[np.arange(block.width) // self.per_array, : block.height].T - self.below
+        cells = cells - taken[:, :, None] if self.analog.pedestal == "reference" else cells
         found = cells[..., 0::2] - cells[..., 1::2] if self.pairs else cells + self.left
         if self.analog.device.exact and self.analog.wires is None and self.left == 0:
             return np.rint(found), 0.0, None

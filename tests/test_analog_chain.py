@@ -175,10 +175,17 @@ def test_exact_devices_in_hundreds_of_rows(coding: str, bits: int) -> None:
 
 
 @some
-@given(layers(), chips(st.integers(1, 40)), st.data(), st.booleans(), st.sampled_from(["auto", "never"]))
+@given(
+    layers(), chips(st.integers(1, 40)), st.data(), st.sampled_from(["analog", "digital", "reference"]),
+    st.sampled_from(["auto", "never"]),
+)  # fmt: skip
 def test_drawn_devices_give_what_the_chain_gives(
-    layer: tuple[Sketch, np.ndarray], chip: Chip, data: st.DataObject, digital: bool, residency: str
+    layer: tuple[Sketch, np.ndarray], chip: Chip, data: st.DataObject, pedestal: str, residency: str
 ) -> None:
+    if pedestal == "reference" and chip.coding.pairs:
+        pedestal = "analog"
+    elif pedestal == "reference":
+        chip = chip.override({"array.reference": "column", "components.array": "none"}, source="drawn")
     if residency == "never":
         # Too small for the layer: groups are written again and again.
         chip = chip.override({"tiles": 1}, source="drawn")
@@ -186,7 +193,7 @@ def test_drawn_devices_give_what_the_chain_gives(
     analog = analog_of(data.draw(converters(chip)), program, data.draw, seed=data.draw(st.integers(0, 99)))
     analog = analog.override(
         {
-            "pedestal": "digital" if digital else "analog", "device.on_off": 8.0, "device.programming.sigma": 0.1,
+            "pedestal": pedestal, "device.on_off": 8.0, "device.programming.sigma": 0.1,
             "device.stuck.on_share": 0.05, "device.stuck.off_share": 0.05,
         }
     )  # fmt: skip
@@ -197,17 +204,21 @@ def test_drawn_devices_give_what_the_chain_gives(
 
 
 @pytest.mark.parametrize("drive", ["left", "both"])
-@pytest.mark.parametrize("coding", [*CODINGS, "differential in rows", "sign_magnitude in rows"])
+@pytest.mark.parametrize(
+    "coding",
+    [*CODINGS, "differential in rows", "sign_magnitude in rows", "offset with reference", "flipped with reference"],
+)
 def test_wires_give_what_the_chain_gives(coding: str, drive: str) -> None:
-    coding, _, stacked = coding.partition(" in ")
-    pairs = {"array__pairs": stacked} if stacked else {}
+    coding, _, word = coding.partition(" ")
+    more = {"": {}, "in rows": {"array__pairs": "rows"}, "with reference": {"array__reference": "column"}}[word]
     # 50 rows in arrays of 33, 17 columns in groups of two arrays of 6 or fewer weights: blocks that fill arrays in part.
     sketch, x = Sketch(3, (1, 50)), np.random.default_rng(1).uniform(-1, 1, (3, 50))
     sketch.linear(sketch.layers[0], 17)
-    program = program_of(sketch, x, chip_of(coding, 2, 2, array__rows=33, array__columns=25, **pairs))
+    program = program_of(sketch, x, chip_of(coding, 2, 2, array__rows=33, array__columns=25, **more))
     values = {
         "adc.bits": "ideal", "wires.row_ohm": 20.0, "wires.column_ohm": 35.0, "wires.method": "exact", "wires.drive": drive,
         "device.on_off": 20.0, "device.programming.sigma": 0.05,
+        "pedestal": "reference" if word == "with reference" else "analog",
     }  # fmt: skip
     analog = GENERIC.override(values)
     found = check(program, x, analog, within_slack=True)

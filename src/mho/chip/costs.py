@@ -102,7 +102,7 @@ class Costs:
                 self._figures[key] = (
                     0.0
                     if component is None
-                    else component.figure(name, self.context(role, bank)) * self._scale(role, name)
+                    else component.figure(name, self.context(role, bank)) * self._scale(role, name) * self._more(role)
                 )
             except ChipError as error:
                 raise ChipError(f"components.{role}: {error}") from None
@@ -116,6 +116,12 @@ class Costs:
     def _use(self, role: str) -> Use:
         """Return which component pays for a role's events, with its technology."""
         return self.chip.uses["tile_buffer" if role == "global_buffer" and self.chip.buffer.in_tiles else role]
+
+    def _more(self, role: str) -> float:
+        """Return what a figure of an array is multiplied by for its reference column, which costs what others do."""
+        if role != "array" or self.chip.array.reference is None:
+            return 1.0
+        return 1.0 + 1.0 / self.chip.array.columns
 
     def _scale(self, role: str, figure: str) -> float:
         """Return what a figure is multiplied by on its way to the chip's node."""
@@ -252,6 +258,11 @@ class Costs:
             notes.append(
                 "assumption: the unit column of each array is set once when the chip is made; it is sampled and converted in every "
                 "step, but the array's own area and energy are those of the other columns"
+            )
+        if self.chip.array.reference is not None:
+            notes.append(
+                "assumption: the reference column of each array costs the area and the reads of one column more, is set once when "
+                "the chip is made, and its current is subtracted before columns are sampled, at no cost"
             )
         if self.chip.coding.stacked:
             notes.append(

@@ -39,6 +39,9 @@ def _check_array(document: Document, array: ArraySpec) -> None:
     if stacked and not plain.pairs:
         text = f"coding {array.coding} has no pairs of cells; differential and sign_magnitude have"
         raise document.fail("array.pairs", text)
+    if array.reference is not None and plain.pairs:
+        text = f"the cells of a pair (array.coding {array.coding}) are each other's reference; leave it out"
+        raise document.fail("array.reference", text)
     coding = replace(plain, stacked=stacked)
     cells, conversions = coding.cell_columns, coding.conversions(array.columns)
     converted = "pairs of columns" if coding.columns_at_once > 1 else "columns"

@@ -93,7 +93,8 @@ class ArraySpec(Part):
     `input_coding`, how inputs are driven that may be negative (offset); `integrated_bits`, input bits whose charge is summed
     before one conversion (as many as the DAC has); `drive`, pulses that count as the DAC's bits do, or all alike (binary);
     `cell_levels`, levels of a cell, which `cell_bits` name (all that these can); `pairs`, whether the cells of a pair lie in two
-    columns or in two rows (columns). See `mho.chip.readout`.
+    columns or in two rows (columns); `reference`, whether each array has a column of cells at level 0 besides (none). See
+    `mho.chip.readout`.
     """
 
     rows: Rows
@@ -117,13 +118,14 @@ class ArraySpec(Part):
     drive: Annotated[Literal["binary", "unary"] | None, Words(("binary", "unary"))] = None
     cell_levels: CellLevels = None
     pairs: Annotated[Literal["columns", "rows"] | None, Words(("columns", "rows"))] = None
+    reference: Annotated[Literal["none", "column"] | None, Words(("none", "column"))] = None
 
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
-        """Leave out levels that the bits of a cell say already, and pairs that lie as they always do."""
+        """Leave out levels that the bits of a cell say already, and words that say what is so without them."""
         if isinstance(values, dict):
-            usual = {"cell_levels": 2 ** values.get("cell_bits", 0), "pairs": "columns"}
+            usual = {"cell_levels": 2 ** values.get("cell_bits", 0), "pairs": "columns", "reference": "none"}
             return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
         return values
 

@@ -58,6 +58,8 @@ class Chain:
         for key in ("rows_parallel", "input_coding", "integrated_bits"):
             if (value := getattr(self.chip.array, key)) not in (None, "offset"):
                 raise AnalogError(f"array.{key}: training does not follow it; leave {key} = {value} out of the chip")
+        if self.analog.pedestal == "reference":
+            raise AnalogError("pedestal: training does not follow reference columns; take analog")
         self.sensing.check()
         if self.chip.array_weights_per_row < 1:
             raise AnalogError(f"chip {self.chip.name}: an array has too few columns for a single weight")

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
+from mho.machine.analog.reference import Common, common_noise, reference_columns
 from mho.machine.analog.sensing import FloatArray, Sensing
 from mho.machine.analog.spec import Analog
 from mho.machine.analog.wires import Wiring
@@ -38,7 +39,7 @@ class Columns:
     (L - 1) x sum of inputs less what is converted. `pedestal`: levels that the ADC sees of a cell at level 0. `gain` and `offset`
     float32 (slices, width): the errors of the columns' ADCs, gain 1 and offset 0 for none. `read_variance` (slices, height,
     width), or None: the variance of a cell's read noise, in level^2. `mirrored`: the second half of the rows are those of the
-    first, driven the other way.
+    first, driven the other way. `common`: the read noise of reference columns, or None.
     """
 
     weights: npt.NDArray[np.int16]
@@ -51,6 +52,7 @@ class Columns:
     offset: npt.NDArray[np.float32]
     read_variance: FloatArray | None
     mirrored: bool = False
+    common: Common | None = None
 
     @property
     def accurate(self) -> bool:
@@ -89,7 +91,9 @@ class Columns:
         if mirrored:
             weights = np.concatenate([weights, -weights], axis=1)
             variance = None if variance is None else np.concatenate([variance, variance], axis=1)
-        return replace(self, weights=np.ascontiguousarray(weights), read_variance=variance, mirrored=mirrored)
+        common = None if self.common is None else self.common.rows_of(chosen, mirrored)
+        weights = np.ascontiguousarray(weights)
+        return replace(self, weights=weights, read_variance=variance, mirrored=mirrored, common=common)
 
     def only(self, columns: slice | npt.NDArray[np.intp]) -> Columns:
         """Return some of the columns, by their places in the block."""
@@ -102,6 +106,7 @@ class Columns:
             read_variance=None
             if self.read_variance is None
             else np.ascontiguousarray(self.read_variance[:, :, columns]),
+            common=None if self.common is None else self.common.only(columns),
         )
 
     def per_input(self) -> FloatArray:
@@ -161,14 +166,21 @@ class Maker:
 
     def _make(self, block: StoredBlock) -> Columns:
         sensing = self.sensing
+        arrays = block.place.columns // block.place.shape.per_array
+        references = reference_columns(sensing, block.group, int(arrays.max()) + 1) if sensing.reference else None
         if self.exact:
             above = block.levels.astype(np.float64)
         else:
             conductances = programmed(block.content, block.group, sensing)
             if sensing.analog.wires is not None:
-                conductances = self._through_wires(conductances, block.content.grid.per_array)
+                conductances = self._through_wires(conductances, block.content.grid.per_array, references)
             above = np.asarray(block.seen(conductances), dtype=np.float64) - sensing.below
         seen, variance = sensing.seen(above)
+        common = None
+        if references is not None:
+            own = references[:, block.place.rows]
+            seen = seen - (own[arrays] - sensing.below).T[:, :, None]
+            common = common_noise(sensing, own, arrays)
         weights, shift = fixed_point(seen, 0 if self.exact and sensing.pedestal == 0 else None)
         converted = block.content.grid.per_array // (2 if sensing.pairs else 1)
         gain, offset = sensing.adc_errors(block.group, block.place.columns, sensing.chip.group.arrays, converted)
@@ -183,11 +195,12 @@ class Maker:
             np.ascontiguousarray(gain.T, dtype=np.float32),
             np.ascontiguousarray(offset.T, dtype=np.float32),
             None if variance is None else np.ascontiguousarray(variance.transpose(2, 0, 1)),
+            common=common,
         )
 
-    def _through_wires(self, whole: FloatArray, per_array: int) -> FloatArray:
+    def _through_wires(self, whole: FloatArray, per_array: int, references: FloatArray | None) -> FloatArray:
         """Return the effective conductances of a group's cells, (rows, columns), of arrays of `per_array` columns; cells that were
-        never written are off.
+        never written are off. `references`, the last columns of the arrays, are replaced by theirs.
         """
         chip, analog = self.sensing.chip, self.sensing.analog
         wires, device = analog.wires, analog.device
@@ -198,13 +211,18 @@ class Maker:
         rows, columns = whole.shape
         for first in range(0, columns, per_array):
             tile = whole[:, first : first + per_array]
-            full = np.full((chip.array.rows, chip.array.columns), self.sensing.below)
+            number = first // per_array
+            full = np.full((chip.array.rows, chip.array.columns + (references is not None)), self.sensing.below)
+            if references is not None and number < len(references):
+                full[:, -1] = references[number]
             if self.sensing.shape.coding.stacked:  # the cells of a pair in two rows of a column
                 full[0 : 2 * rows : 2, : tile.shape[1] // 2] = tile[:, 0::2]
                 full[1 : 2 * rows : 2, : tile.shape[1] // 2] = tile[:, 1::2]
             else:
                 full[:rows, : tile.shape[1]] = tile
             conductances = effective(full * siemens, wiring, wires.method) / siemens
+            if references is not None and number < len(references):
+                references[number] = conductances[:, -1]
             if self.sensing.shape.coding.stacked:
                 pairs = conductances[: 2 * rows, : tile.shape[1] // 2].reshape(rows, 2, -1)
                 conductances = pairs.transpose(0, 2, 1).reshape(rows, -1)

@@ -18,6 +18,7 @@ from mho.errors import OptionError, choices
 from mho.machine.analog import noise
 from mho.machine.analog.columns import Columns, fixed_point
 from mho.machine.analog.converter import Converter, codes
+from mho.machine.analog.reference import Common
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,8 @@ Bytes = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float64]
 TILE = 1024
 """Windows whose sums are held at once."""
+SHARED = 1 << 31
+"""What sets the key of noise that columns share apart from those of further turns."""
 LIMIT = 2**22
 """Codes below this, times the significance of a plane, add up in 32 bits."""
 
@@ -160,6 +163,7 @@ class NoisyKernel(Kernel):
     def __init__(
         self, columns: Columns, converter: Converter, dac_bits: int, input_bits: int, *, compile: bool = True
     ) -> None:
+        compile = compile and columns.common is None
         self.compiled = compile and dac_bits == 1 and converter.high is not None and converter.high < LIMIT
         super().__init__(columns, converter, dac_bits, input_bits)
 
@@ -171,6 +175,7 @@ class NoisyKernel(Kernel):
             fixed, shift = fixed_point(columns.read_variance, None)
             variance = fixed.transpose(1, 0, 2).reshape(flat.shape)
         self.variance_unit = 2.0**-shift
+        self.common = columns.common
         # What the ADC leaves out is noise of its input.
         self.floor = (self.converter.noise * np.repeat(np.array(self.converter.steps), self.width)) ** 2
         if self.compiled:
@@ -193,6 +198,8 @@ class NoisyKernel(Kernel):
                 variance = variance + np.square(digits) @ variances * self.variance_unit
             first = (numbers.windows * np.uint64(self.steps) + np.uint64(step)) * np.uint64(columns)
             noise.add_normal(sums, np.sqrt(variance) / self.unit, first, numbers.key, table)
+            if self.common is not None:
+                sums += self._shared(digits, numbers, step, self.common)
             if self.converter.high is None:
                 total += np.ldexp(sums * self.unit, step * self.dac_bits)
                 continue
@@ -201,6 +208,14 @@ class NoisyKernel(Kernel):
             clipped += over
         self._collect(total, x, out)
         return clipped
+
+    def _shared(self, digits: FloatArray, numbers: Numbers, step: int, common: Common) -> FloatArray:
+        """Return the noise that the columns of an array have in common in a step, (windows, slices x width)."""
+        spread = np.sqrt(np.square(digits) @ common.variance.T) / self.unit
+        drawn, key = np.zeros_like(spread), noise.following(numbers.key, SHARED)
+        first = (numbers.windows * np.uint64(self.steps) + np.uint64(step)) * np.uint64(spread.shape[1])
+        noise.add_normal(drawn, spread, first, key, noise.quantiles())
+        return np.asarray(np.tile(drawn[:, common.arrays], self.slices))
 
     def _convert_compiled(self, x: Bytes, numbers: Numbers, out: FloatArray) -> int:
         from mho.machine.analog.compiled import runs

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
+from mho.errors import AnalogError
 from mho.machine.analog.spec import Analog
 from mho.mapping import GroupShape
 
@@ -30,8 +31,16 @@ class Sensing:
     analog: Analog
 
     def check(self) -> None:
-        """Raise DeviceError for ages, writes and cells about which the device says nothing."""
+        """Raise DeviceError for ages, writes and cells about which the device says nothing, AnalogError for no reference column."""
         analog = self.analog
+        if self.reference and self.pairs:
+            raise AnalogError(
+                "pedestal: the cells of a pair are each other's reference; reference is for other codings"
+            )
+        if self.reference and self.chip.array.reference is None:
+            raise AnalogError(
+                f"pedestal: chip {self.chip.name} has no reference column; give it one (array.reference: column), or take analog"
+            )
         analog.device.check(self.chip.array.cell_bits, age_s=analog.age_s, writes=analog.writes)
 
     @property
@@ -49,6 +58,11 @@ class Sensing:
         """Conversions for each weight and input step."""
         return len(self.significance)
 
+    @property
+    def reference(self) -> bool:
+        """Say whether a column of each array takes the pedestal away."""
+        return self.analog.pedestal == "reference"
+
     @cached_property
     def below(self) -> float:
         """Return the conductance of a cell at level 0, in levels."""
@@ -57,7 +71,7 @@ class Sensing:
     @property
     def pedestal(self) -> float:
         """Return what the ADC sees of it: 0 where a reference column or the other cell of a pair takes it away."""
-        return 0.0 if self.pairs or self.analog.pedestal == "analog" else self.below
+        return self.below if self.analog.pedestal == "digital" and not self.pairs else 0.0
 
     def faults(self, shape: tuple[int, ...], key: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         """Return which cells at a place are stuck; see `Device.faults`."""
@@ -71,12 +85,16 @@ class Sensing:
         how = {"seed": analog.seed if seed is None else seed, "age_s": analog.age_s, "writes": analog.writes, **faults}
         return analog.device.program(levels, bits, key, steps=self.chip.levels - 1, **how)
 
+    def read_sigma(self, conductances: FloatArray) -> FloatArray:
+        """Return the deviation of a read of cells that conduct so much, all in levels."""
+        return self.analog.device.read_sigma(conductances, self.chip.array.cell_bits, self.chip.levels - 1)
+
     def seen(self, above: FloatArray) -> tuple[FloatArray, FloatArray | None]:
         """Return what ADCs see, in levels (..., slices), of cells (..., cells) that conduct so many levels above off.
 
         The second is the variance of their read noise in level^2, None for none.
         """
-        sigma = self.analog.device.read_sigma(above + self.below, self.chip.array.cell_bits, self.chip.levels - 1)
+        sigma = self.read_sigma(above + self.below)
         variance = np.broadcast_to(np.square(sigma), above.shape) if np.any(sigma) else None
         if not self.pairs:
             return above + self.pedestal, variance

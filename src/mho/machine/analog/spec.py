@@ -110,8 +110,9 @@ class Analog(Part):
 
     `device`: a preset, a device file or a device's own keys; `generic` is ideal until one of its keys is set.
     `age_s`: time since programming. `writes`: how often each cell was written before (end of endurance). `pedestal`:
-    what is done about the current of cells at level 0 where the on/off ratio is finite: `analog`, a reference column
-    takes it away before the ADC; `digital`, the ADC converts it too, and its expected value is subtracted after.
+    what is done about the current of cells at level 0 where the on/off ratio is finite: `analog`, an exact reference
+    takes it away before the ADC; `reference`, a column of cells of the array does, as noisy as the others; `digital`, the ADC
+    converts it too, and its expected value is subtracted after.
     `wires`: None for wires without resistance. `seed`: all that is drawn follows from it. `limits`: the limits found
     by calibration: layer to one for each slice.
     """
@@ -126,8 +127,9 @@ class Analog(Part):
     writes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="how often each cell was written before; where it is not given, wear is not looked at"
     )
-    pedestal: Literal["analog", "digital"] = Field(
-        "analog", description="what takes away the current of cells at level 0: a reference column, or digital logic"
+    pedestal: Literal["analog", "reference", "digital"] = Field(
+        "analog",
+        description="what takes away the current of cells at level 0: an exact reference, a column of the array, or digital logic",
     )
     wires: Wires | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="all that is drawn follows from it")
