@@ -14,8 +14,10 @@ import mho
 from benchmarks import study as pages
 from mho import studies
 from mho.chip.readout import Readout
+from mho.studies.files import plots
 from mho.studies.silicon.chips import WIDER, peak
 from mho.studies.silicon.neurram import Figures, Phase, content, halves, phases, predict
+from tests.test_studies import texts_of
 
 PREDICTION = content()["prediction"]
 PRECISION = ("output_bits", "input_bits", "phases")
@@ -122,3 +124,12 @@ def test_the_peak_of_isaac_is_that_of_its_paper() -> None:
 def test_a_folder_gets_the_page(tmp_path: Path) -> None:
     studies.run("silicon", tmp_path, quick=True)
     assert "Frozen on" in (tmp_path / "study.html").read_text(encoding="utf-8")
+
+
+def test_no_label_of_its_plots_overlaps_another(published: studies.Study) -> None:
+    for svg in plots(published).values():
+        boxes = texts_of(svg)
+        for number, first in enumerate(boxes):
+            for second in boxes[number + 1 :]:
+                apart = first[2] <= second[0] or second[2] <= first[0] or first[3] <= second[1] or second[3] <= first[1]
+                assert apart, (first, second)
