@@ -48,8 +48,10 @@ class Group:
 def significances(coding: str, levels: int, bits: int = 8) -> list[int]:
     """What a level of each converted column (cell or pair) of a weight counts for, the most significant first."""
     half = 2 ** (bits - 1)
-    most = {"twos_complement": half - 1, "sign_magnitude": half - 1, "differential": half}.get(coding, 2 * half - 1)
-    digits = [levels**place for place in range(8) if levels**place <= most][::-1]
+    most = {"twos_complement": half - 1, "sign_magnitude": max(half - 1, 1), "differential": half}.get(
+        coding, 2 * half - 1
+    )
+    digits = [levels**place for place in range(17) if levels**place <= most][::-1]
     return [-half, *digits] if coding == "twos_complement" else digits
 
 

@@ -11,7 +11,7 @@ from mho.mapping.dense import DenseBlock
 
 def digits(value: int, most: int, levels: int) -> list[int]:
     """The digits of a number, up to the most that there is, in cells of so many levels, the most significant first."""
-    count = next(count for count in range(1, 9) if levels**count > most)
+    count = next(count for count in range(1, 18) if levels**count > most)
     return [value // levels**place % levels for place in reversed(range(count))]
 
 
@@ -22,7 +22,7 @@ def weight_levels(code: int, coding: str, levels: int, bits: int = 8) -> list[in
         return digits(code, 2 * half - 1, levels)
     if coding == "twos_complement":
         return [int(code < half), *(digits((code + half) % (2 * half) % half, half - 1, levels) if bits > 1 else [])]
-    signed, most = code - half, half - 1 if coding == "sign_magnitude" else half
+    signed, most = code - half, max(half - 1, 1) if coding == "sign_magnitude" else half
     positive, negative = digits(max(signed, 0), most, levels), digits(max(-signed, 0), most, levels)
     return [level for pair in zip(positive, negative, strict=True) for level in pair]
 

@@ -18,7 +18,7 @@ from mho.machine.analog.columns import programmed
 from mho.machine.analog.sensing import Sensing
 from mho.machine.fabric import Fabric
 from mho.network.layers import Affine
-from mho.number import QuantisedNetwork
+from mho.number import QuantisedMatrix, QuantisedNetwork
 from mho.number.bits import LayerBits
 from mho.program import Program, Write
 from mho.program.instructions import members
@@ -42,7 +42,7 @@ def chip_of(coding: str, cell_bits: int, dac_bits: int, **more: object) -> Chip:
 
 def with_bits(quantised: QuantisedNetwork, bits: LayerBits, least: int = 0) -> QuantisedNetwork:
     """The same network with the upper bits of its 8-bit codes alone, of weights (from `least` on) and of what layers read."""
-    w, x = 8 - bits.weights, 8 - bits.inputs
+    w, x = max(8 - bits.weights, 0), 8 - bits.inputs
     matrices = {
         name: replace(
             matrix,
@@ -53,12 +53,22 @@ def with_bits(quantised: QuantisedNetwork, bits: LayerBits, least: int = 0) -> Q
         )
         for name, matrix in quantised.matrices.items()
     }
+    if bits.weights > 8:
+        matrices = {name: widened(matrix, bits.weights) for name, matrix in quantised.matrices.items()}
     read = {layer.inputs[0] for layer in quantised.network.matrix_layers}
     codes = {
         name: Affine(code.scale * 2.0**x, code.zero >> x, 0, code.high >> x) if name in read else code
         for name, code in quantised.codes.items()
     }
     return replace(quantised, matrices=matrices, codes=codes, input_bits=dict.fromkeys(read, 8 - x) if x else {})
+
+
+def widened(matrix: QuantisedMatrix, bits: int) -> QuantisedMatrix:
+    """Codes of more than 8 bits, drawn bits behind those that are there."""
+    more = bits - 8
+    low = np.random.default_rng(bits).integers(0, 2**more, matrix.codes.shape, dtype=np.uint16)
+    codes, zero = (matrix.codes.astype(np.uint16) << more) + low, matrix.zero << more
+    return replace(matrix, codes=codes, zero=zero, scale=matrix.scale * 2.0**-more, bits=bits)
 
 
 def program_of(sketch: Sketch, x: np.ndarray, chip: Chip, residency: str = "auto", **more: Any) -> Program:

@@ -156,7 +156,7 @@ def test_weights_of_one_bit_take_the_side_and_the_step_that_lose_least() -> None
     matrix = quantise(net, bits="1/8").matrices["y"]
     assert int(matrix.zero) == 1, "codes 0 and 1 stand for -step and 0"
     assert float(matrix.scale) == pytest.approx(1.25, rel=0.03), "the mean of the four that round away from 0"
-    with pytest.raises(NumberError, match="symmetric codes have 2 to 8 bits"):
+    with pytest.raises(NumberError, match="symmetric codes have 2 to 16 bits"):
         quantise(net, bits=1, symmetric=True)
 
 
@@ -179,14 +179,14 @@ def test_the_first_pattern_that_a_layer_matches_counts() -> None:
 @pytest.mark.parametrize(
     ("bits", "said"),
     [
-        (0, "1 to 8 bits, not 0"),
+        (0, "1 to 16 bits, not 0"),
         (9, "1 to 8 bits, not 9"),
         (True, "not True"),
         ("4/6/8", "weights/inputs"),
         ("four", "not 'four'"),
         ("a=4,3", "LAYER=BITS"),
         ("=4", "LAYER=BITS"),
-        ({"a": 0}, "1 to 8"),
+        ({"a": 0}, "1 to 16"),
         ({"aa": 4}, "no matrix layer 'aa': did you mean a"),
         ({"conv*": 4}, r"no matrix layer 'conv\*': known: a, b"),
         ({"r": 4}, "no matrix layer 'r'"),

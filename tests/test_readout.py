@@ -31,7 +31,7 @@ from tests.test_analog_chain import (
     program_of,
 )
 
-BITS = st.builds(LayerBits, st.integers(1, 8), st.integers(1, 8))
+BITS = st.builds(LayerBits, st.one_of(st.integers(1, 8), st.integers(9, 16)), st.integers(1, 8))
 CONVERSIONS = st.sampled_from(["chip", "exact", {"choice": "below", "fewer": 1}, {"choice": "below", "fewer": 3}])
 
 
@@ -39,7 +39,7 @@ CONVERSIONS = st.sampled_from(["chip", "exact", {"choice": "below", "fewer": 1},
 def chips(draw: st.DrawFn) -> Chip:
     coding, cell_bits, dac_bits = draw(st.sampled_from(CODINGS)), draw(CELL_BITS), draw(DAC_BITS)
     levels = draw(st.integers(2 ** (cell_bits - 1) + 1, 2**cell_bits)) if coding != "flipped" else 2**cell_bits
-    cells, rows = Coding(coding, 8, cell_bits, levels).cells, draw(st.integers(1, 40))
+    cells, rows = Coding(coding, 16, cell_bits, levels).cells, draw(st.integers(1, 40))
     drawn = {key.replace(".", "__"): value for key, value in draw(readings(rows, dac_bits)).items()}
     values = {
         **drawn, "array__rows": rows, "array__columns": draw(st.integers(cells, 6 * cells + 1)), "array__adc_modes": "every",

@@ -32,7 +32,7 @@ CODINGS: tuple[CodingName, ...] = get_args(CodingName)
 
 @dataclass(frozen=True)
 class Coding:
-    """One coding, for weights of `weight_bits` (at most 8) in cells of `cell_bits` (at most 8).
+    """One coding, for weights of `weight_bits` (at most 16) in cells of `cell_bits` (at most 8).
 
     `cell_levels`: levels of a cell, which `cell_bits` name; None where they are all that these bits can name. `stacked`: the cells
     of a pair lie in one column, in rows side by side that are driven with opposite voltages (Wan et al., Nature 608, 2022).
@@ -50,7 +50,7 @@ class Coding:
 
     def __post_init__(self) -> None:
         """Raise ValueError for what is no coding, and for sizes that a code or a level does not fit."""
-        if self.name not in CODINGS or not 1 <= self.weight_bits <= 8 or not 1 <= self.cell_bits <= 8:
+        if self.name not in CODINGS or not 1 <= self.weight_bits <= 16 or not 1 <= self.cell_bits <= 8:
             raise ValueError(f"no coding {self.name!r} of {self.weight_bits}-bit weights in {self.cell_bits}-bit cells")
         if self.cell_levels == 1 << self.cell_bits:
             object.__setattr__(self, "cell_levels", None)

@@ -48,7 +48,7 @@ def shown_codes(laid: Codes, coding: Coding) -> Codes:
     inverted = inverted_columns(laid, coding)
     if inverted is None or not inverted.any():
         return laid
-    bits = (inverted * (coding.highest * np.array(coding.significance))).sum(axis=1).astype(np.uint8)
+    bits = (inverted * (coding.highest * np.array(coding.significance))).sum(axis=1).astype(laid.dtype)
     shown: Codes = laid ^ bits
     return shown
 

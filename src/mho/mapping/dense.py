@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
+from mho.chip.coding import Coding
 from mho.errors import MappingError, StrategyError
 from mho.mapping.blocks import Bytes, Drive, FloatArray, Fullest, IntArray, Run
 from mho.mapping.mapper import Packed
@@ -164,7 +165,7 @@ class DenseBlocks(WholeBlocks):
         """Return the weight codes of a block as they sit in its group."""
         block = self.block(index)
         matrices = matrix.codes[block.matrices, slice(*block.rows), slice(*block.columns)]
-        codes: Bytes = np.full((block.height, block.width), self.shape.coding.base, dtype=np.uint8)
+        codes: Bytes = np.full((block.height, block.width), self.shape.coding.base, dtype=matrix.codes.dtype)
         for place, weights in zip(block.diagonal(codes), matrices, strict=True):
             place[...] = weights
         return codes
@@ -220,19 +221,19 @@ class Dense(Packed):
 
     def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> DenseBlocks:
         """Return the blocks of a layer, which go by its shape alone. MappingError where an array cannot hold a single weight."""
-        if chip.array_weights_per_row < 1:
-            raise MappingError(f"chip {chip.name}: {_too_narrow(chip)}; no group can hold a block")
         shape = weights_shape(chip, bits.weights)
+        if shape.per_array < 1:
+            raise MappingError(f"chip {chip.name}: {_too_narrow(chip, shape.coding)}; no group can hold a block")
         return dense_blocks(layer.groups, layer.rows, layer.columns, shape, self.packing == "diagonal")
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse arrays that are too narrow for one weight."""
         if chip.array_weights_per_row < 1:
-            yield self.refuse(_too_narrow(chip), bound="array.columns")
+            yield self.refuse(_too_narrow(chip, chip.coding), bound="array.columns")
 
 
-def _too_narrow(chip: Chip) -> str:
+def _too_narrow(chip: Chip, coding: Coding) -> str:
     return (
-        f"one {chip.weight_bits}-bit weight needs {chip.coding.cell_columns} cells of {chip.coding.cell_text} side by "
+        f"one {coding.weight_bits}-bit weight needs {coding.cell_columns} cells of {coding.cell_text} side by "
         f"side, but an array of chip {chip.name} has {chip.array.columns} columns"
     )

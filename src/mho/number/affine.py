@@ -104,7 +104,7 @@ def fit(minimum: float, maximum: float, bits: int = 8, symmetric: bool = False) 
     |maximum|) / (2^(bits - 1) - 1). A range of nothing but 0 takes scale 1; scales are never below the
     smallest normal float32. A code of 1 bit stands for 0 and for the end of the range that is farther from it: real 0 has a
     code, and zeros are whole numbers, so that no such code has both signs. Raise NumberError for a range that is empty or not
-    finite, and for bits outside 1..8, or 2..8 where `symmetric`.
+    finite, and for bits outside 1..16, or 2..16 where `symmetric`.
     """
     scale, zero = fit_many(np.asarray(minimum), np.asarray(maximum), bits, symmetric)
     return Affine(scale, zero, 0, 2**bits - 1)
@@ -115,8 +115,8 @@ def fit_many(
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Choose the scales and zeros of `fit` for many ranges at once (arrays of one shape)."""
     fewest = 2 if symmetric else 1
-    if not fewest <= bits <= 8:
-        raise NumberError(f"{'symmetric codes' if symmetric else 'codes'} have {fewest} to 8 bits, not {bits}")
+    if not fewest <= bits <= 16:
+        raise NumberError(f"{'symmetric codes' if symmetric else 'codes'} have {fewest} to 16 bits, not {bits}")
     if not (np.isfinite(minimum).all() and np.isfinite(maximum).all()):
         raise NumberError("a range that is not finite cannot be coded")
     if np.any(minimum > maximum):

@@ -81,7 +81,7 @@ def align(quantised: QuantisedNetwork, centre: int) -> QuantisedNetwork:
     """Shift the codes of every matrix layer after the first so that their mean is `centre`.
 
     delta = round(centre - mean(codes)), codes' = clip(codes + delta, 0, 255), zero' = zero + delta (ARAS equations 4, 5
-    and 7; with one zero point an output, the same delta on all); codes of b bits go to centre >> 8 - b and stay below 2^b. Zero
+    and 7; with one zero point an output, the same delta on all); codes of b bits go to centre 2^b / 2^8 and stay below 2^b. Zero
     points may leave 0..255: they are no levels of cells. Outputs stay the same, bit for bit, where no code is clipped; what was
     clipped is counted in `alignment`. Raises OptionError for a centre outside 0..255, NumberError for a network that is aligned
     already.
@@ -94,7 +94,7 @@ def align(quantised: QuantisedNetwork, centre: int) -> QuantisedNetwork:
     for layer in quantised.network.weighted[1:]:
         matrix = quantised.matrices[layer.name]
         mean = int(matrix.codes.sum(dtype=np.int64)) / matrix.codes.size
-        deltas[layer.name] = round((centre >> BYTES.weights - matrix.bits) - mean)
+        deltas[layer.name] = round(centre * 2**matrix.bits // 2**BYTES.weights - mean)
     matrices, clipped = _shifted(quantised, deltas)
     matrices = tied(quantised.network, matrices)
     record = Alignment(centre, quantised.network.weights, deltas, clipped)
@@ -140,7 +140,7 @@ def _narrowed(matrix: QuantisedMatrix, cell_bits: int) -> tuple[QuantisedMatrix,
         near = _nearest(codes, levels, kept, 2**matrix.bits - 1)
         error = ((near - codes) ** 2).sum(axis=1, keepdims=True)
         result = np.where(error <= share * power, near, result)
-    return replace(matrix, codes=result.astype(np.uint8)), int(np.count_nonzero(result != codes))
+    return replace(matrix, codes=result.astype(matrix.codes.dtype)), int(np.count_nonzero(result != codes))
 
 
 def _nearest(codes: npt.NDArray[np.int32], levels: int, kept: int, highest: int) -> npt.NDArray[np.int32]:
@@ -163,10 +163,10 @@ def _shifted(
     matrices, clipped = dict(quantised.matrices), {}
     for name, delta in deltas.items():
         matrix = matrices[name]
-        wide = matrix.codes.astype(np.int16) + np.int16(delta)
+        wide = matrix.codes.astype(np.int32) + np.int32(delta)
         codes = np.clip(wide, 0, 2**matrix.bits - 1)
         clipped[name] = int(np.count_nonzero(codes != wide))
-        matrices[name] = replace(matrix, codes=codes.astype(np.uint8), zero=np.asarray(matrix.zero + delta))
+        matrices[name] = replace(matrix, codes=codes.astype(matrix.codes.dtype), zero=np.asarray(matrix.zero + delta))
     return matrices, clipped
 
 

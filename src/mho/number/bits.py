@@ -8,22 +8,22 @@ from types import MappingProxyType
 
 from mho.errors import NumberError
 
-FEWEST, MOST = 1, 8
-"""Bits of a code."""
+MOST_WEIGHTS, MOST_INPUTS = 16, 8
+"""The most bits of a code of a weight and of an input."""
 
 
 @dataclass(frozen=True)
 class LayerBits:
-    """The bits of one matrix layer: of `weights` and of `inputs`, 1 to 8 each."""
+    """The bits of one matrix layer: of `weights`, 1 to 16, and of `inputs`, 1 to 8."""
 
     weights: int = 8
     inputs: int = 8
 
     def __post_init__(self) -> None:
-        """Raise NumberError for bits outside 1..8."""
-        for what, bits in (("weights", self.weights), ("inputs", self.inputs)):
-            if isinstance(bits, bool) or not isinstance(bits, int) or not FEWEST <= bits <= MOST:
-                raise NumberError(f"{what} have {FEWEST} to {MOST} bits, not {bits!r}")
+        """Raise NumberError for bits outside these ranges."""
+        for what, bits, most in (("weights", self.weights, MOST_WEIGHTS), ("inputs", self.inputs, MOST_INPUTS)):
+            if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= most:
+                raise NumberError(f"{what} have 1 to {most} bits, not {bits!r} (weights/inputs: 16/8 is the most)")
 
     def __str__(self) -> str:
         """Return weight and input bits, as in "4/8"."""
@@ -50,7 +50,7 @@ def asked(bits: Asked) -> Mapping[str, LayerBits]:
     asked("conv1=8,layer3.*=4/6,*=4")            by name or pattern (* ? [abc]); what is not named has 8 and 8
     asked({"conv1": 8, "layer3.*": "4/6"})       the same as a mapping
 
-    Raises NumberError for text that says no bits, and for bits outside 1..8.
+    Raises NumberError for text that says no bits, and for bits out of range.
     """
     if isinstance(bits, Mapping):
         return {pattern: _one(each, f" of {pattern!r}") for pattern, each in bits.items()}

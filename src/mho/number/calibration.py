@@ -42,7 +42,7 @@ def way_of(asked: str | None, bits: int, known: tuple[str, ...] = RANGES) -> str
     With few bits the outermost values would cost most of the levels. OptionError for a way that is not known.
     """
     if asked is None:
-        return MINMAX if bits == BYTES.inputs else LEAST_SQUARES
+        return MINMAX if bits >= BYTES.inputs else LEAST_SQUARES
     if asked not in known:
         raise OptionError(f"unknown calibration range {asked!r}: {choices(asked, known)}")
     return asked

@@ -30,6 +30,11 @@ FARTHEST = 2**15 - 256
 """How far from 0 a zero point may lie; a code less its zero point is held in 16 bits."""
 
 
+def code_type(bits: int) -> np.dtype[Any]:
+    """Return the type of weight codes of so many bits."""
+    return np.dtype(np.uint8 if bits <= 8 else np.uint16)
+
+
 def by_output(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Arrange numbers () or (groups, N), one for each output, so that they broadcast over weights (groups, K, N)."""
     return values[:, None, :] if values.ndim else values
@@ -39,8 +44,8 @@ def by_output(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
 class QuantisedMatrix(Shown):
     """The weights of a matrix layer: real weight = scale * (code - zero), and the bias in real numbers.
 
-    `codes` uint8 (groups, K, N), in 0..2^bits - 1; `scale` float64 and `zero` int64, both () for one code a tensor
-    or (groups, N) for one an output; `bias` float64 (groups, N), or None.
+    `codes` uint8 (uint16 beyond 8 bits), (groups, K, N), in 0..2^bits - 1; `scale` float64 and `zero` int64, both () for one
+    code a tensor or (groups, N) for one an output; `bias` float64 (groups, N), or None.
     """
 
     codes: Codes
@@ -51,8 +56,10 @@ class QuantisedMatrix(Shown):
 
     def __post_init__(self) -> None:
         """Refuse arrays whose types or shapes do not fit one another, and codes of more than `bits` bits."""
-        if self.codes.dtype != np.uint8 or self.codes.ndim != 3:
-            raise NumberError(f"weight codes are uint8 (groups, K, N), not {self.codes.dtype} {self.codes.shape}")
+        LayerBits(self.bits)
+        needed = code_type(self.bits)
+        if self.codes.dtype != needed or self.codes.ndim != 3:
+            raise NumberError(f"weight codes are {needed} (groups, K, N), not {self.codes.dtype} {self.codes.shape}")
         for what, array, kind in (
             ("scales", self.scale, np.float64),
             ("zeros", self.zero, np.int64),
@@ -69,16 +76,17 @@ class QuantisedMatrix(Shown):
             raise NumberError(f"a bias of shape {self.bias.shape} was given for outputs of shape {outputs}")
         if np.any(self.scale <= 0):
             raise NumberError("weight scales are positive")
-        LayerBits(self.bits)
-        if self.bits < BYTES.weights and self.codes.size and int(self.codes.max()) >> self.bits:
+        if self.bits % 8 and self.codes.size and int(self.codes.max()) >> self.bits:
             raise NumberError(f"weight codes up to {self.codes.max()} do not fit {self.bits} bits")
-        if np.any(self.zero > FARTHEST) or np.any(self.zero < -FARTHEST):
-            raise NumberError(f"weight zero points beyond {FARTHEST} do not fit the 16 bits of a code less its zero")
+        most = FARTHEST if self.bits <= BYTES.weights else FARTHEST << 16
+        if np.any(self.zero > most) or np.any(self.zero < -most):
+            raise NumberError(f"weight zero points beyond {most} do not fit the type of a code less its zero")
 
     @cached_property
-    def centred(self) -> npt.NDArray[np.int16]:
-        """Codes less their zeros, (groups, K, N)."""
-        return np.asarray((self.codes.astype(np.int16) - by_output(self.zero)).astype(np.int16))
+    def centred(self) -> npt.NDArray[np.signedinteger[Any]]:
+        """Codes less their zeros, (groups, K, N), int16, or int32 beyond 8 bits."""
+        kind: np.dtype[Any] = np.dtype(np.int16 if self.codes.dtype == np.uint8 else np.int32)
+        return np.asarray((self.codes.astype(kind) - by_output(self.zero)).astype(kind))
 
     @cached_property
     def largest_sum(self) -> int:
@@ -92,7 +100,7 @@ class QuantisedMatrix(Shown):
             raise NumberError(
                 f"integer weights from {integers.min()} to {integers.max()} do not fit {self.bits} bits and sign"
             )
-        codes = (integers.astype(np.int16) + middle).astype(np.uint8)
+        codes = (integers.astype(np.int32) + middle).astype(code_type(self.bits))
         return replace(self, codes=codes, zero=np.full(self.zero.shape, middle, dtype=np.int64))
 
     def real(self) -> FloatArray:
@@ -205,6 +213,8 @@ class QuantisedNetwork(Shown):
     def _alike(self, first: str, second: str) -> bool:
         """Return whether two layers of one shape have the same codes, less the same zeros, in rows shifted alike."""
         one, other = self.matrices[first], self.matrices[second]
+        if one.bits != other.bits:
+            return False
         if one is not other and not (np.array_equal(one.codes, other.codes) and np.array_equal(one.zero, other.zero)):
             return False
         return same_shifts(self.squeezes.get(first), self.squeezes.get(second))

@@ -17,7 +17,7 @@ from mho.number.batching import fixed
 from mho.number.bits import Asked
 from mho.number.budget import Budget, within
 from mho.number.calibration import MINMAX, WEIGHT_RANGES, calibrate, way_of
-from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output
+from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output, code_type
 from mho.number.precision import Precision
 from mho.number.scales import thresholds
 from mho.number.sharing import tied
@@ -50,9 +50,9 @@ def quantise(
     quantise(network, samples, bits={"conv1": 8, "layer3.*": "4/6", "*": 4})   the first pattern that a layer matches counts
     quantise(network, samples, bits=Budget(0.01))    the bits of each layer that cost least within an error (see `budget`)
 
-    `bits`, 1 to 8, are those of the codes chosen here: of weights and of what is streamed into crossbars, and, where they are one
-    number, of tables (see `bits.asked`; who gets other bits than it asks for is told in `precision`, and noted). Layers that no
-    pattern matches, and stored tensors that no matrix layer reads, have 8.
+    `bits`, 1 to 8 (weights up to 16), are those of the codes chosen here: of weights and of what is streamed into crossbars, and,
+    where they are one number, of tables (see `bits.asked`; who gets other bits than it asks for is told in `precision`, and noted).
+    Layers that no pattern matches, and stored tensors that no matrix layer reads, have 8.
 
     Weights of 8 bits take the range of their own values, widened to contain 0, per tensor or per output channel
     (`weight_range` "minmax"); those of fewer, the threshold of the least squared error ("mse"). `symmetric` puts 0 in the middle
@@ -191,7 +191,7 @@ def _matrix(layer: MatrixLayer, bits: int, per_channel: bool, symmetric: bool, w
     else:
         scale, zero = thresholds(real, bits, symmetric, per_channel)
     steps = np.rint(real / by_output(scale)) + by_output(zero)
-    return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(np.uint8), scale, zero, bias, bits)
+    return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(code_type(bits)), scale, zero, bias, bits)
 
 
 def _table(layer: Embedding, bits: int) -> QuantisedTable:
