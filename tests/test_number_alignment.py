@@ -126,7 +126,7 @@ def test_exact_sums_reach_as_far_as_zero_points_outside_the_range_ask_for() -> N
 
 def test_zero_points_that_do_not_fit_are_refused() -> None:
     codes = np.zeros((1, 2, 2), dtype=np.uint8)
-    with pytest.raises(NumberError, match="16 bits"):
+    with pytest.raises(NumberError, match="beyond 32512"):
         QuantisedMatrix(codes, np.ones(()), np.asarray(2**15))
 
 
