@@ -16,6 +16,7 @@ from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
 from mho.errors import ChipError, StrategyError
 from mho.machine.analog import Analog
+from mho.network.samples import Samples
 from mho.number.bits import LayerBits
 from mho.program import violations
 from tests.strategies import Sketch, readings
@@ -171,3 +172,18 @@ def test_a_chip_that_names_none_of_this_keeps_its_digest() -> None:
     chip = Chip.load("aras")
     assert not any(key in chip.spec.to_dict()["array"] for key in ("rows_parallel", "convert", "adc_modes", "drive"))
     assert replace(chip.readout, adc_bits=3).share < 1
+
+
+@pytest.mark.parametrize(
+    ("coding", "steps"), [("offset", 8), ("two_passes", 14), ("twos_complement", 8), ("signed", 7)]
+)
+def test_inputs_that_may_be_negative_have_a_bit_less_on_chips_that_drive_signs(coding: str, steps: int) -> None:
+    sketch, x = Sketch(0, (1, 20)), np.random.default_rng(0).uniform(-1, 1, (20, 20))
+    sketch.linear(sketch.layers[0], 8)
+    samples = Samples((x,), None, "drawn")
+    chip = Chip.load("aras").override({"array.input_coding": coding}, source="by hand")
+    program = mho.compile(mho.number.Sampled(sketch.network(), calibration=samples), chip, "overlap")
+    assert program.mapping.layers[0].readout.steps == steps
+    assert mho.verify(program, x).ok
+    shapes = mho.compile(sketch.network(), chip, "overlap").mapping.layers[0].readout
+    assert shapes.steps == steps, "what is not calibrated yet is timed as what is"
