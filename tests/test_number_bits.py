@@ -147,6 +147,18 @@ def test_few_bits_lose_no_more_by_least_squares_than_over_the_whole_range(
     assert np.square(usual.real()[0] - weight.T).sum() == errors["mse"], "it is what is done where nothing is said"
 
 
+@given(st.integers(2, 8), st.booleans(), st.sampled_from(["minmax", "mse"]), st.integers(0, 2**32 - 1))
+@settings(max_examples=60)
+def test_symmetric_codes_never_take_the_lowest(bits: int, per_channel: bool, name: str, seed: int) -> None:
+    weight = rng(seed).laplace(size=(5, 300))
+    net = network(
+        Input(name="x", inputs=(), shape=(1, 300)),
+        Linear(name="y", inputs=("x",), shape=(1, 5), weight=Array.of(weight)),
+    )
+    how = {"per_channel": per_channel, "symmetric": True, "bits": f"{bits}/8"}
+    assert quantise(net, weight_range=name, **how).matrices["y"].codes.min() >= 1
+
+
 def test_weights_of_one_bit_take_the_side_and_the_step_that_lose_least() -> None:
     weight = np.array([[-2.0, -1.0, -1.0, -1.0, 0.5, 0.0]])
     net = network(

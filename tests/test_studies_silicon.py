@@ -8,12 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 import mho
 from benchmarks import study as pages
 from mho import studies
 from mho.chip.readout import Readout
+from mho.network.layers import Array, Input, Linear
 from mho.studies.files import plots
 from mho.studies.silicon.chips import WIDER, peak
 from mho.studies.silicon.neurram import Figures, Phase, content, halves, phases, predict
@@ -76,6 +78,28 @@ def test_the_preset_reads_as_the_model_predicts(row):
         assert parts[part] / operations * 1e15 == pytest.approx(row[part], rel=1e-4)
     # Neurons and control, and what the measured parts leave of the total.
     assert parts["neurons"] / operations * 1e15 == pytest.approx(row["neurons"] * (1 + 0.17898 / 12.387), rel=1e-4)
+
+
+@pytest.mark.parametrize("bits", [(4, 2), (3, 1), (5, 3), (6, 4)], ids=lambda bits: f"{bits[0]}-{bits[1]}")
+def test_a_layer_of_such_bits_on_the_preset_takes_the_predicted_time_and_energy(bits: tuple[int, int]) -> None:
+    outputs, inputs = bits
+    weight = np.random.default_rng(0).normal(size=(256, 128))
+    layers = [
+        Input(name="x", inputs=(), shape=(1, 128)),
+        Linear(name="y", inputs=("x",), shape=(1, 256), weight=Array.of(weight)),
+    ]
+    coded = mho.quantise(mho.Network("one", tuple(layers), ("y",), "drawn"), bits=f"4/{inputs}", symmetric=True)
+    values = {"array.adc_bits": outputs, "array.adc_period_s": 2 ** (outputs - 1) * 194.928e-9}
+    chip = mho.Chip.load("neurram").override(values, source="as many bits out")
+    content = mho.simulate(mho.compile(coded, chip, "naive")).to_dict()
+    (layer,) = (layer for layer in content["layers"] if layer["arrays"])
+    parts = content["energy_j"]["by_component"]
+    joules = sum(parts[part] for part in ("array", "dac", "adc", "integrator"))
+    predicted = predict((Phase(inputs, outputs),))
+    assert layer["arrays"] == 1
+    operations, time = 2 * 128 * 256, layer["compute_end_s"] - layer["compute_start_s"]
+    assert 48 * operations / time / 1e12 == pytest.approx(predicted.tops, rel=1e-4)
+    assert operations / joules / 1e12 == pytest.approx(predicted.efficiency, rel=1e-4)
 
 
 @pytest.fixture(scope="module")

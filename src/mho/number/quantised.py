@@ -194,7 +194,8 @@ def _matrix(layer: MatrixLayer, bits: int, per_channel: bool, symmetric: bool, w
     else:
         scale, zero = thresholds(real, bits, symmetric, per_channel)
     steps = np.rint(real / by_output(scale)) + by_output(zero)
-    return QuantisedMatrix(np.clip(steps, 0, 2**bits - 1).astype(code_type(bits)), scale, zero, bias, bits)
+    # Symmetric codes reach as far below their middle as above it: the lowest one is never taken.
+    return QuantisedMatrix(np.clip(steps, int(symmetric), 2**bits - 1).astype(code_type(bits)), scale, zero, bias, bits)
 
 
 def _table(layer: Embedding, bits: int) -> QuantisedTable:
