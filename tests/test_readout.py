@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
-from mho.errors import ChipError, StrategyError
+from mho.errors import AnalogError, ChipError, StrategyError
 from mho.machine.analog import Analog
+from mho.machine.analog.converter import Converter
+from mho.machine.analog.products import Products
+from mho.mapping import Dense
 from mho.network.samples import Samples
 from mho.number.bits import LayerBits
-from mho.program import violations
+from mho.program import Program, violations
 from tests.strategies import Sketch, readings
 from tests.test_analog_chain import (
     CELL_BITS,
@@ -187,3 +190,32 @@ def test_inputs_that_may_be_negative_have_a_bit_less_on_chips_that_drive_signs(c
     assert mho.verify(program, x).ok
     shapes = mho.compile(sketch.network(), chip, "overlap").mapping.layers[0].readout
     assert shapes.steps == steps, "what is not calibrated yet is timed as what is"
+
+
+def converter_of(program: Program, analog: Analog) -> Converter:
+    return Products(program, analog, "plain").converter(program.mapping.layers[0])
+
+
+def test_a_conversion_that_stops_early_has_the_noise_of_its_adc() -> None:
+    sketch, x = Sketch(0, (1, 20)), np.random.default_rng(0).uniform(0, 1, (2, 20))
+    sketch.linear(sketch.layers[0], 8)
+    chip = chip_of("offset", 2, 1, array__adc_modes="every", array__adc_bits=8)
+    analog = GENERIC.override({"adc.effective_bits": 6.5})
+    whole, early = (
+        converter_of(program_of(sketch, x, chip, conversion=choice), analog)
+        for choice in ("chip", {"choice": "below", "fewer": 2})
+    )
+    assert whole.noise == pytest.approx(np.sqrt((4**1.5 - 1) / 12))
+    assert early.high == 15 and early.noise == pytest.approx(whole.noise / 16)
+    with pytest.raises(AnalogError, match="more than the 8 bits"):
+        converter_of(program_of(sketch, x, chip), GENERIC.override({"adc.effective_bits": 8.5}))
+
+
+@given(st.integers(1, 300), st.integers(1, 80), st.integers(1, 16), st.sampled_from([1, 2, 4]))
+def test_arrays_are_those_of_the_bits(rows: int, columns: int, bits: int, cell_bits: int) -> None:
+    sketch = Sketch(0, (1, rows))
+    sketch.linear(sketch.layers[0], columns)
+    chip = chip_of("offset", cell_bits, 1, group__arrays=1, array__columns=16 * 9 * 5 * 7)
+    mapping = Dense().mapped(sketch.network(), chip, {"linear1": LayerBits(bits, 8)})
+    cells = ceil(bits / cell_bits)
+    assert mapping.arrays == ceil(rows / chip.array.rows) * ceil(columns * cells / chip.array.columns)
