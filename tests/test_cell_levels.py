@@ -55,19 +55,22 @@ def test_what_follows_from_the_levels_of_a_cell(levels: int) -> None:
 @given(
     st.sampled_from([name for name in CODINGS if name != "flipped"]), st.integers(2, 40), st.sampled_from([1, 2, 8]),
     st.sampled_from(["naive", "aras", "overlap"]), st.sampled_from(["worst_case", "actual"]), st.integers(1, 8),
-    st.integers(0, 2**16),
+    st.integers(2, 16), st.integers(1, 8), st.sampled_from(["minmax", "mse"]), st.integers(0, 2**16),
 )  # fmt: skip
 def test_programs_are_bit_exact_and_legal_at_any_number_of_levels(
-    coding: CodingName, levels: int, dac_bits: int, schedule: str, latency: str, tiles: int, seed: int
-) -> None:
+    coding: CodingName, levels: int, dac_bits: int, schedule: str, latency: str, tiles: int, weight_bits: int, input_bits: int,
+    weight_range: str, seed: int,
+) -> None:  # fmt: skip
     code = coding_of(coding, levels)
     chip = coded_chip(
-        coding, code.cell_bits, array__dac_bits=dac_bits, array__cell_levels=levels, array__columns=4 * code.cells,
-        write_latency=latency, tiles=tiles,
+        coding, code.cell_bits, array__dac_bits=dac_bits, array__cell_levels=levels,
+        array__columns=4 * coding_of(coding, levels, 16).cells, write_latency=latency, tiles=tiles,
     )  # fmt: skip
     net = small(seed)
     inputs = synthetic(net, 2, seed=seed).inputs
-    quantised = mho.number.quantise(net, inputs, symmetric=coding == "sign_magnitude")
+    quantised = mho.number.quantise(
+        net, inputs, symmetric=coding == "sign_magnitude", bits=f"{weight_bits}/{input_bits}", weight_range=weight_range
+    )
     program = mho.compile(quantised, chip, GREEDY.with_(schedule=schedule))
     result = mho.verify(program, inputs)
     assert result.ok, str(result)

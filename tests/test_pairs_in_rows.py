@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.chip.coding import Coding, CodingName
-from mho.errors import ChipError
+from mho.errors import ChipError, MappingError
 from mho.machine import wear
 from mho.machine.analog import Analog
 from mho.machine.energy import count_events
+from mho.machine.lookup import reduce, reference
+from mho.machine.lookup.energy import Counted
+from mho.machine.lookup.energy import events as lookup_events
 from mho.machine.timing import time_program
 from mho.network.samples import synthetic
 from mho.program import Program, violations
 from mho.program.instructions import Write
 from tests.hand_sized import entry, linear, network
+from tests.lookup_oracle import chip_of, layout_of, program_of, table_of, trace_of
 from tests.strategies import GREEDY
 from tests.test_mapping_coding import coded_chip, small
 
@@ -178,3 +182,29 @@ def test_what_does_not_fit_is_refused(values: dict[str, Any], words: tuple[str, 
     with pytest.raises(ChipError) as caught:
         ARAS.override(values, source="law")
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("coding", PAIRS)
+def test_look_ups_add_rows_of_weights(coding: CodingName) -> None:
+    """An array of 32 rows holds 16 rows of a table; a look-up drives two of them, and a column is converted once."""
+    found = {}
+    for pairs in ("columns", "rows"):
+        chip = chip_of(
+            tile__groups=12,
+            array__coding=coding,
+            array__pairs=pairs,
+            array__rows=32,
+            array__columns=64,
+            array__adc_bits=10,
+        )
+        trace = trace_of([[0], [1, 2], [3, 5, 9]], rows=(10,))
+        lookups = program_of(trace, layout_of([range(10)]), chip, 8)
+        table = np.maximum(table_of(10, 8, 3), -127)
+        assert np.array_equal(reduce(lookups, table).vectors, reference(trace, table))
+        found[pairs] = lookup_events(Counted.of(lookups, 0, 0.0), lookups.seats, lookups.reading, 4)
+        high = chip.weight_rows + 1
+        with pytest.raises(MappingError, match=f"do not fit the arrays of chip .* of {chip.weight_rows} rows"):
+            program_of(trace_of([[0]], rows=(high,)), layout_of([range(high)], height=high), chip, 8)
+    assert found["rows"]["dac_drive"] == 2 * found["columns"]["dac_drive"]
+    assert found["rows"]["sample_hold"] * 2 == found["columns"]["sample_hold"]
+    assert found["rows"]["adc_conversion"] == found["columns"]["adc_conversion"]
