@@ -41,8 +41,8 @@ _SQUEEZE = (
 )
 _BITS = (
     "Bits of weights (1 to 16) and inputs (1 to 8): 4, or 4/6 (weights/inputs), or by layer name or pattern, of which the first "
-    "that a layer matches counts: 'conv1=8,layer3.*=4/6,*=4'; else 8. Several (2,3,4,6) only with a budget. Changes what is computed: "
-    "see mho verify --accuracy."
+    "that a layer matches counts: 'conv1=8,layer3.*=4/6,*=4'; else 8. Several (2,3,4,6) only with a budget. Changes what is "
+    "computed: see mho verify --accuracy."
 )
 _BUDGET = (
     "Give each layer, of 8 bits and every grid with every squeeze, the coding of fewest arrays (mapping squeezed), or, of 8 and "
