@@ -129,6 +129,11 @@ class ArraySpec(Part):
             return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
         return values
 
+    @property
+    def drives_signs(self) -> bool:
+        """True if inputs that may be negative are driven otherwise than as plain codes."""
+        return self.input_coding not in (None, "offset")
+
 
 class GroupSpec(Part):
     """Arrays that share one input vector: the unit of allocation."""

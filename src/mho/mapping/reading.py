@@ -88,7 +88,7 @@ def driven_inputs(
 
     Where there are no codes yet, what comes from a rectifier and the like has none, and all else is coded symmetrically.
     """
-    if chip.array.input_coding in (None, "offset"):
+    if not chip.array.drives_signs:
         return bits.inputs, False
     code = network.codes.get(layer.inputs[0]) if isinstance(network, QuantisedNetwork) else None
     if code is not None:

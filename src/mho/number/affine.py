@@ -110,6 +110,18 @@ def fit(minimum: float, maximum: float, bits: int = 8, symmetric: bool = False) 
     return Affine(scale, zero, 0, 2**bits - 1)
 
 
+def fit_centred(minimum: float, maximum: float, bits: int = 8) -> Affine:
+    """Choose a code as `fit`, but one whose middle is 0 where the range has negative reals: -m to m, m = 2^(bits - 1) - 1 steps.
+
+    So each sign takes a bit less than the code, as suits chips that drive inputs with a sign. One bit has no such middle.
+    """
+    if bits < 2 or minimum >= 0:
+        return fit(minimum, maximum, bits)
+    scale, _ = fit_many(np.asarray(minimum), np.asarray(maximum), bits, symmetric=True)
+    middle = 2 ** (bits - 1) - 1
+    return Affine(scale, np.asarray(middle), 0, 2 * middle)
+
+
 def fit_many(
     minimum: npt.NDArray[Any], maximum: npt.NDArray[Any], bits: int = 8, symmetric: bool = False
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:

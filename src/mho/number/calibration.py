@@ -8,7 +8,7 @@ codes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,10 @@ def way_of(asked: str | None, bits: int, known: tuple[str, ...] = RANGES) -> str
     return asked
 
 
+Fit = Callable[[float, float, int], Affine]
+"""Makes a code of so many bits for a range of reals."""
+
+
 @dataclass
 class _Seen:
     """What was seen of the tensors that share one code."""
@@ -65,12 +69,13 @@ def calibrate(
     bits: Mapping[str, int],
     range: str | None,
     chunk: int | None,
+    choose: Fit = fit,
 ) -> dict[str, Affine]:
     """Run the float network on `samples` and return a code for each representative in `groups` (tensor:
     representative).
 
-    `bits` by tensor; representatives in `whole` always take every value seen. Raise OptionError for an unknown `range`,
-    NumberError for samples that do not fit.
+    `choose` makes a code of a range and bits; `bits` by tensor; representatives in `whole` always take every value seen. Raise
+    OptionError for an unknown `range`, NumberError for samples that do not fit.
     """
     seen = {name: _Seen() for name in groups.values()}
     ways = {name: way_of(range, bits[name]) for name in seen}
@@ -96,19 +101,19 @@ def calibrate(
                     extent.counts = counts if extent.counts is None else extent.counts + counts
 
         run_float(network, samples, chunk=chunk, observe=count)
-    return {name: _code(extent, bits[name], ways[name]) for name, extent in seen.items()}
+    return {name: _code(extent, bits[name], ways[name], choose) for name, extent in seen.items()}
 
 
-def _code(extent: _Seen, bits: int, way: str) -> Affine:
+def _code(extent: _Seen, bits: int, way: str, choose: Fit) -> Affine:
     """Choose the code of one tensor from what was seen of it."""
     low, high = extent.low, extent.high
     if extent.counts is not None:
         chosen = _percentile if way == "percentile" else _least_squares
-        low, high = chosen(extent.counts, low, high, bits)
-    return fit(float(np.float32(low)), float(np.float32(high)), bits)
+        low, high = chosen(extent.counts, low, high, bits, choose)
+    return choose(float(np.float32(low)), float(np.float32(high)), bits)
 
 
-def _percentile(counts: npt.NDArray[np.int64], low: float, high: float, bits: int) -> tuple[float, float]:
+def _percentile(counts: npt.NDArray[np.int64], low: float, high: float, bits: int, choose: Fit) -> tuple[float, float]:
     """Leave out TAIL of the values at either end."""
     edges = np.linspace(low, high, BINS + 1)
     below = np.cumsum(counts) / counts.sum()
@@ -117,7 +122,9 @@ def _percentile(counts: npt.NDArray[np.int64], low: float, high: float, bits: in
     return float(edges[first]), float(edges[min(last, BINS - 1) + 1])
 
 
-def _least_squares(counts: npt.NDArray[np.int64], low: float, high: float, bits: int) -> tuple[float, float]:
+def _least_squares(
+    counts: npt.NDArray[np.int64], low: float, high: float, bits: int, choose: Fit
+) -> tuple[float, float]:
     """Try thresholds t, the range being [max(low, -t), min(high, t)], and take the one with the least
     squared error.
     """
@@ -129,7 +136,7 @@ def _least_squares(counts: npt.NDArray[np.int64], low: float, high: float, bits:
     best, chosen = np.inf, (low, high)
     for share in np.linspace(1.0, 0.2 if bits > FEW else 0.05, CANDIDATES):
         lower, upper = max(low, -share * largest), min(high, share * largest)
-        code = fit(lower, upper, bits)
+        code = choose(lower, upper, bits)
         steps = np.clip(np.rint(centres / code.scale) + code.zero, code.low, code.high)
         error = float(np.dot(counts, (code.scale * (steps - code.zero) - centres) ** 2))
         if error < best:

@@ -12,11 +12,11 @@ import numpy as np
 from mho.errors import NumberError
 from mho.network.graph import Network
 from mho.network.layers import Affine, Array, Embedding, MatrixLayer
-from mho.number.affine import encode, fit, fit_many, rebase
+from mho.number.affine import encode, fit, fit_centred, fit_many, rebase
 from mho.number.batching import fixed
 from mho.number.bits import Asked
 from mho.number.budget import Budget, within
-from mho.number.calibration import MINMAX, WEIGHT_RANGES, calibrate, way_of
+from mho.number.calibration import MINMAX, WEIGHT_RANGES, Fit, calibrate, way_of
 from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output, code_type
 from mho.number.precision import Precision
 from mho.number.scales import thresholds
@@ -37,6 +37,7 @@ def quantise(
     bits: Asked | Budget = 8,
     range: str | None = None,
     weight_range: str | None = None,
+    signed_inputs: bool = False,
     chunk: int | None = None,
 ) -> QuantisedNetwork:
     """Quantise a network that has weights.
@@ -56,36 +57,36 @@ def quantise(
 
     Weights of 8 bits take the range of their own values, widened to contain 0, per tensor or per output channel
     (`weight_range` "minmax"); those of fewer, the threshold of the least squared error ("mse"). `symmetric` puts 0 in the middle
-    of the weight codes, as suits cells in differential pairs: a weight of 0 then leaves both cells off. Codes that came with the
-    network (a quantised file) are kept exactly, signed ones shifted to start at 0. `samples` is one array, or one for each input;
-    `range` is "minmax", "percentile" or "mse" (see `calibration`), None for the first at 8 bits and the last at fewer; inputs
-    always take the whole range. Raise NumberError for a network without weights, samples that do not fit, a pattern that no
-    layer matches, and a file's tensor that a matrix reads without a code where no samples are given; OptionError for an unknown
-    range.
+    of the weight codes, as suits cells in differential pairs: a weight of 0 then leaves both cells off. `signed_inputs` puts 0 in
+    the middle of the codes of stored tensors that may be negative, as suits chips that drive inputs with a sign
+    (`array.input_coding`). Codes that came with the network (a quantised file) are kept exactly, signed ones shifted to start at 0.
+    `samples` is one array, or one for each input; `range` is "minmax", "percentile" or "mse" (see `calibration`), None for
+    the first at 8 bits and the last at fewer; inputs always take the whole range. Raise NumberError for a network without
+    weights, samples that do not fit, a pattern that no layer matches, and a file's tensor that a matrix reads without a code where
+    no samples are given; OptionError for an unknown range.
     """
     require_values(network)
     if isinstance(bits, Budget):
         if samples is None:
             raise NumberError("a budget of error is measured on calibration samples: give some")
-        coded = partial(quantise, network, per_channel=per_channel, symmetric=symmetric, range=range, chunk=chunk)
-        return within(bits, network, samples, lambda on, each: coded(on, bits=each, weight_range=weight_range))
+        coded = partial(
+            quantise, network, per_channel=per_channel, symmetric=symmetric, range=range, weight_range=weight_range,
+            signed_inputs=signed_inputs, chunk=chunk,
+        )  # fmt: skip
+        return within(bits, network, samples, lambda on, each: coded(on, bits=each))
     precision = Precision.of(network, bits)
     matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
     tables = {layer.name: _table(layer, precision.tables) for layer in network.layers if isinstance(layer, Embedding)}
-    codes, calibration = _tensors(network, samples, tables, precision, range, chunk)
+    choose = fit_centred if signed_inputs else fit
+    codes, calibration = _tensors(network, samples, tables, precision, range, chunk, choose)
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
     given = ("weight and activation codes as the file gives them",) if network.codes else ()
     return QuantisedNetwork(
-        network=network,
-        matrices=matrices,
-        tables=tables,
-        codes=codes,
-        per_channel=per_channel,
-        calibration=calibration,
+        network, matrices, tables, codes, per_channel, calibration,
         offsets={name: network.codes[name].low for name in integers},
         notes=(*given, *precision.notes),
         input_bits=precision.inputs,
-    )
+    )  # fmt: skip
 
 
 def _tensors(
@@ -95,6 +96,7 @@ def _tensors(
     precision: Precision,
     range: str | None,
     chunk: int | None,
+    choose: Fit,
 ) -> tuple[dict[str, Affine], str]:
     """Return the codes of stored tensors, in network order: those given, those that tables pass on, and, where there are samples,
     those calibrated; and how that was done, in words.
@@ -112,7 +114,7 @@ def _tensors(
         )
     calibration = "codes given by the file" if network.codes else "none"
     if samples is not None and open_names:
-        measured, calibration = _calibrated(network, samples, open_names, precision, range, chunk)
+        measured, calibration = _calibrated(network, samples, open_names, precision, range, chunk, choose)
         codes |= measured
     return {layer.name: codes[layer.name] for layer in network.layers if layer.name in codes}, calibration
 
@@ -124,6 +126,7 @@ def _calibrated(
     precision: Precision,
     range: str | None,
     chunk: int | None,
+    choose: Fit,
 ) -> tuple[dict[str, Affine], str]:
     """Return codes for the stored tensors `names` from what they hold on samples, and how that was done, in words."""
     _, runs = checked(network, samples)
@@ -131,11 +134,11 @@ def _calibrated(
     whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
     # Fixed tensors that matrices read are coded by their own values.
     constant = {
-        name: fit(float(value.min()), float(value.max()), precision.tensors[name])
+        name: choose(float(value.min()), float(value.max()), precision.tensors[name])
         for name, value in fixed_reals(network, samples, fixed(network) & names).items()
     }
     calibrated = {name: group for name, group in groups.items() if name not in constant}
-    fitted = calibrate(network, samples, calibrated, whole, precision.tensors, range, chunk)
+    fitted = calibrate(network, samples, calibrated, whole, precision.tensors, range, chunk, choose)
     codes = {name: constant[name] if name in constant else fitted[group] for name, group in groups.items()}
     ways = dict.fromkeys(way_of(range, precision.tensors[group]) for group in fitted)
     how = f"{' or '.join(ways) or MINMAX} over {runs * network.batch} samples"
@@ -191,7 +194,7 @@ def _matrix(layer: MatrixLayer, bits: int, per_channel: bool, symmetric: bool, w
     else:
         scale, zero = thresholds(real, bits, symmetric, per_channel)
     steps = np.rint(real / by_output(scale)) + by_output(zero)
-    # Symmetric codes reach as far below their middle as above it.
+    # Symmetric codes reach as far below their middle as above it: the lowest one is never taken.
     return QuantisedMatrix(np.clip(steps, int(symmetric), 2**bits - 1).astype(code_type(bits)), scale, zero, bias, bits)
 
 

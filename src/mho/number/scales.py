@@ -82,7 +82,7 @@ def thresholds(
         weights = values[tile[0], :, tile[1]]
         for ends in _ranges(low[tile], high[tile], bits):
             scale, zero = fit_many(*ends, bits, symmetric)
-            steps = np.clip(np.rint(weights / scale[:, None]) + zero[:, None], 0, 2**bits - 1)
+            steps = np.clip(np.rint(weights / scale[:, None]) + zero[:, None], int(symmetric), 2**bits - 1)
             squares = (scale[:, None] * (steps - zero[:, None]) - weights) ** 2
             error = (squares if counts is None else squares * counts[:, None]).sum(axis=1)
             better = error < best[tile]

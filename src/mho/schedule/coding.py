@@ -118,13 +118,17 @@ class _Quantising(Coding):
         paths = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
         return (*paths, *super().needs_weights)
 
-    def quantised(self, subject: Sampled, bits: str | Budget) -> QuantisedNetwork:
-        """Return the network in codes, activations calibrated on the samples where there are any."""
+    def quantised(self, subject: Sampled, bits: str | Budget, chip: Chip) -> QuantisedNetwork:
+        """Return the network in codes, activations calibrated on the samples where there are any.
+
+        Where the chip drives inputs with a sign, codes of those that may be negative have 0 in the middle.
+        """
         samples = subject.calibration
         inputs = None if samples is None else samples.inputs
         codes = quantise(
-            subject.net, inputs, per_channel=self.per_channel, symmetric=getattr(self, "symmetric", False), bits=bits
-        )
+            subject.net, inputs, per_channel=self.per_channel, symmetric=getattr(self, "symmetric", False), bits=bits,
+            signed_inputs=chip.array.drives_signs,
+        )  # fmt: skip
         if samples is None:
             return codes
         return replace(codes, notes=(*codes.notes, f"activations calibrated on {samples.origin}"))
@@ -168,7 +172,7 @@ class Bytes(_Quantising):
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Return the quantised network."""
-        return self.quantised(subject, self.bits)
+        return self.quantised(subject, self.bits, chip)
 
 
 @choice("coding", "grid", weighted=True, by="grid")
@@ -191,7 +195,7 @@ class OnGrid(_Quantising):
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Quantise, then round to the grid."""
         return self.recoded(
-            self.quantised(subject, self.bits), subject.calibration, self.grid, self.squeeze, self.rounding
+            self.quantised(subject, self.bits, chip), subject.calibration, self.grid, self.squeeze, self.rounding
         )
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
@@ -265,8 +269,8 @@ class UnderBudget(_Quantising):
             budget = Budget(
                 self.budget, self.bits, self.rounding, partial(_work, chip), lambda text: say(f"measuring {text}")
             )
-            return self.quantised(subject, budget)
-        quantised = self.quantised(subject, self.wanted)
+            return self.quantised(subject, budget, chip)
+        quantised = self.quantised(subject, self.wanted, chip)
         codings = {UNCHANGED: quantised}
         for grid, top in self.codings():
             name = f"{grid} squeezed by {top}" if top else grid

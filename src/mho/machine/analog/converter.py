@@ -84,13 +84,20 @@ def converter(
         if len(limits) != slices:
             raise AnalogError(f"limits: layer {layer!r} has {slices} slices, but {len(limits)} limits")
         steps = tuple(max(finest, limit / high) for limit in limits)
-    effective = analog.adc.effective_bits
-    noise = 0.0
-    if effective is not None and effective < bits:
-        noise = float(np.sqrt((4.0 ** (bits - effective) - 1.0) / 12.0))
-    elif effective is not None and effective > bits:
-        raise AnalogError(f"adc.effective_bits: {effective:g} is more than the {bits} bits of the ADC")
-    return Converter(-high if signed else 0, high, steps, noise)
+    return Converter(-high if signed else 0, high, steps, _noise(sensing, bits))
+
+
+def _noise(sensing: Sensing, bits: int) -> float:
+    """Return the spread in steps of the noise of a conversion that resolves `bits`.
+
+    It is that of all bits of the ADC, as a share of its range: a conversion that stops early has larger steps, and the same noise.
+    """
+    effective, whole = sensing.analog.adc.effective_bits, adc_bits(sensing.analog, sensing.chip)
+    if effective is None or whole is None or effective == whole:
+        return 0.0
+    if effective > whole:
+        raise AnalogError(f"adc.effective_bits: {effective:g} is more than the {whole} bits of the ADC")
+    return float(np.sqrt((4.0 ** (whole - effective) - 1.0) / 12.0)) * 2.0 ** (bits - whole)
 
 
 def codes(
