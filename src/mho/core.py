@@ -19,6 +19,7 @@ from mho.machine.report import Report, simulate
 from mho.network import Network
 from mho.network.layers import Array, Input, Linear
 from mho.number import QuantisedNetwork, quantise
+from mho.number.bits import LayerBits
 from mho.schedule import compile
 from mho.shown import Shown
 
@@ -32,9 +33,10 @@ class Core(Shown):
     core @ x                                                  x: (inputs,), (inputs, vectors) or (..., inputs, vectors)
     mho.Core(weights, "aras", mho.machine.Analog(seed=7))     this chip's converters, devices, wires and noise
     mho.Core(weights, "aras", inputs=(0.0, 6.0))              another range of inputs
+    mho.Core(weights, "aras", bits="4/6")                     weights of 4 bits, inputs of 6
 
-    Weights are coded once, by `mho.number.quantise`, and written once; inputs are coded in 8 bits over the range `inputs` and
-    refused outside it. Ideal, `core @ x` is the exact integer product of these codes, dequantised. A seed says all that is
+    Weights are coded once, by `mho.number.quantise`, and written once; inputs are coded over the range `inputs`, and refused
+    outside it. Ideal, `core @ x` is the exact integer product of these codes, dequantised. A seed says all that is
     drawn: the same core gives the same answer, and noise that is new at each conversion differs from vector to vector of one x.
     There is no `core.T`: arrays are driven along their rows only, so `Core(weights.T, chip)` is another set of arrays.
 
@@ -51,6 +53,7 @@ class Core(Shown):
         analog: Analog | None = None,
         *,
         inputs: tuple[float, float] = (-1.0, 1.0),
+        bits: int | str | LayerBits = 8,
         per_channel: bool = False,
         symmetric: bool = False,
     ) -> None:
@@ -68,7 +71,15 @@ class Core(Shown):
         product = Linear(name="product", inputs=("x",), shape=(1, rows), weight=Array.of(matrix))
         network = Network("core", (source, product), ("product",), "a matrix")
         ends = np.repeat([[low], [high]], columns, axis=1)
-        self.quantised: QuantisedNetwork = quantise(network, ends, per_channel=per_channel, symmetric=symmetric)
+        chip = chip if isinstance(chip, Chip) else Chip.load(chip)
+        self.quantised: QuantisedNetwork = quantise(
+            network,
+            ends,
+            bits=bits,
+            per_channel=per_channel,
+            symmetric=symmetric,
+            signed_inputs=chip.array.drives_signs,
+        )
         self.program = compile(self.quantised, chip)
         self.shape, self.ndim, self.inputs, self.analog = matrix.shape, 2, (low, high), analog
         self._executor = Executor(self.program, analog)
