@@ -15,7 +15,17 @@ from mho.errors import NumberError, OptionError
 from mho.network.graph import Network
 from mho.network.layers import Activation, Affine, Array, Input, Linear
 from mho.network.samples import synthetic
-from mho.number import Grid, QuantisedNetwork, align, narrow, recode, run_reference, squeeze
+from mho.number import (
+    Grid,
+    QuantisedNetwork,
+    align,
+    narrow,
+    recode,
+    run_float,
+    run_reference,
+    squeeze,
+    uncoded,
+)
 from mho.number.affine import decode, encode, fit
 from mho.number.bits import LayerBits, asked
 from mho.number.precision import bits_of
@@ -240,6 +250,27 @@ def test_codes_that_come_with_a_network_keep_the_bits_of_their_range() -> None:
         codes = quantise(net, bits=bits)
         assert codes.bits == {"y": LayerBits(4, 6)}
         assert any("not as asked" in note for note in codes.notes) == (bits == 2)
+
+
+def test_weights_of_a_file_are_coded_anew_where_their_codes_are_taken_off() -> None:
+    code = Affine(np.array([0.5, 0.25, 0.125]), np.zeros(3, dtype=np.int64), -128, 127, axis=0)
+    weight = Array.of(rng(5).integers(-127, 128, (3, 3)).astype(np.int8), code)
+    net = network(
+        Input(name="x", inputs=(), shape=(1, 3), type="int8"),
+        Linear(name="a", inputs=("x",), shape=(1, 3), weight=weight),
+        Linear(name="b", inputs=("a",), shape=(1, 3), weight=weight),
+        codes={
+            "x": Affine(np.asarray(0.1), np.asarray(1), -128, 127),
+            "a": Affine(np.asarray(3.0), np.asarray(0), -128, 127),
+        },
+    )
+    real, x = uncoded(net), rng(6).integers(-128, 128, (4, 3)).astype(np.int8)
+    assert real.owners == net.owners, "a weight that is shared stays one"
+    assert real.codes is net.codes
+    assert np.array_equal(run_float(real, x)["b"], run_float(net, x)["b"])
+    assert quantise(net, bits="4/8").bits == {}
+    assert quantise(real, bits="4/8").bits == {"a": LayerBits(4, 8), "b": LayerBits(4, 8)}
+    assert uncoded(real) is real
 
 
 @given(convolutional(), st.data())

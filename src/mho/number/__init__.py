@@ -11,6 +11,7 @@ from mho.number.recode import recode
 from mho.number.reference import run_reference
 from mho.number.sampled import Sampled
 from mho.number.squeeze import Squeeze, squeeze
+from mho.number.uncoded import uncoded
 from mho.number.walk import run_float
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "run_reference",
     "skip_probability",
     "squeeze",
+    "uncoded",
 ]
