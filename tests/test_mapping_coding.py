@@ -108,7 +108,7 @@ def test_a_pair_is_of_opposite_significance_and_one_of_it_is_at_level_0(coding: 
     "wrong",
     [
         ("ofset", 8, 2),
-        ("offset", 9, 2),
+        ("offset", 17, 2),
         ("offset", 8, 0),
         ("offset", 8, 2, 5),
         ("flipped", 8, 3, 6),
