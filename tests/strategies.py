@@ -35,6 +35,7 @@ from mho.network.layers import (
     Softmax,
     Transpose,
 )
+from mho.number import Sampled
 
 # Hypothesis would print every field of a frozen description, weights and cost tables included.
 for place, name in (("mho.network.graph", "Network"), ("mho.chip.chip", "Chip")):
@@ -307,6 +308,20 @@ def _values(where: str, kind: Any, declared: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
+def bits_asked(draw: st.DrawFn, network: Any, coding: str) -> dict[str, Any]:
+    """Settings of a coding by which layers have different bits, often none: each named, or chosen under a budget."""
+    bits = st.integers(1, 8)
+    if coding == "bytes" and draw(st.sampled_from([True, True, False])):
+        names = [layer.name for layer in Sampled.of(network).net.matrix_layers]
+        named = draw(st.lists(st.sampled_from(names), min_size=1, max_size=len(names), unique=True))
+        return {"bits": ",".join(f"{name}={draw(bits)}/{draw(bits)}" for name in named)}
+    if coding == "budget" and draw(st.booleans()):
+        several = draw(st.lists(st.tuples(bits, bits), min_size=2, max_size=3, unique=True))
+        return {"bits": tuple(f"{weights}/{inputs}" for weights, inputs in several), "grid": (), "squeeze": (0,)}
+    return {}
+
+
+@st.composite
 def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strategy:
     """A choice of every stage with settings of its own; what is not allowed becomes the usual choice, a drawn stage's last."""
     usual, changes = Strategy(), dict(fixed)
@@ -317,6 +332,8 @@ def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strat
             changes[stage] = {"choice": name}
             for key, (kind, declared) in Strategy.choices(stage)[name].settings().items():
                 changes[stage][key] = draw(_values(f"{stage}.{key}", kind, declared))
+            if stage == "coding":
+                changes[stage] |= draw(bits_asked(network, name))
     chosen = usual.with_(changes)
     while refusals := chosen.refusals(network, chip):
         stage, _, setting = refusals[0].field.partition(".")
