@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 FAST := tests/test_shown.py tests/test_sweep_text.py tests/test_init.py tests/test_report_numbers.py tests/test_number_affine.py \
 	tests/test_schedule_aras.py tests/test_chip_files.py
 
-.PHONY: run test nightly check lint docs bench study clean
+.PHONY: run test nightly combinations check lint docs bench study clean
 
 run: $(STAMP)
 	$(BIN)/mho run resnet50 --chip aras --verify --out out/resnet50
@@ -22,6 +22,10 @@ test: $(STAMP)
 
 nightly: $(STAMP)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# A thousand designs and more over everything that can be chosen, exact and legal, and how many had what.
+combinations: $(STAMP)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/test_combinations.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ What is drawn has a short repr; a failing example says the rest in a note: each 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from mho.network.layers import (
     Transpose,
 )
 from mho.number import Sampled
+from mho.strategy import STAGES
 
 # Hypothesis would print every field of a frozen description, weights and cost tables included.
 for place, name in (("mho.network.graph", "Network"), ("mho.chip.chip", "Chip")):
@@ -275,6 +277,8 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
         together = 2 if values.get("array.pairs") == "rows" else 1
         driven = values.get("array.dac_bits", base.array.dac_bits)
         values |= draw(readings(values["array.rows"], driven, together))
+        if not coding.pairs and draw(st.booleans()):
+            values["array.reference"] = "column"
     note(f"chip {base.name}: {values}")
     return base.override(values, source="drawn")
 
@@ -308,16 +312,18 @@ def _values(where: str, kind: Any, declared: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def bits_asked(draw: st.DrawFn, network: Any, coding: str) -> dict[str, Any]:
+def bits_asked(draw: st.DrawFn, network: Any, chip: Chip, coding: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a coding by which layers have different bits, often none: each named, or chosen under a budget."""
-    bits = st.integers(1, 8)
-    if coding == "bytes" and draw(st.sampled_from([True, True, False])):
+    # Codes whose middle is 0 have 2 bits at least; weights of more than 8 ask for wider arrays.
+    most = 16 if chip.coding_of(16).cell_columns <= chip.array.columns and coding["choice"] == "bytes" else 8
+    bits = st.builds("{}/{}".format, st.integers(1 + coding.get("symmetric", False), most), st.integers(1, 8))
+    if coding["choice"] == "bytes" and draw(st.sampled_from([True] * 5 + [False])):
         names = [layer.name for layer in Sampled.of(network).net.matrix_layers]
         named = draw(st.lists(st.sampled_from(names), min_size=1, max_size=len(names), unique=True))
-        return {"bits": ",".join(f"{name}={draw(bits)}/{draw(bits)}" for name in named)}
-    if coding == "budget" and draw(st.booleans()):
-        several = draw(st.lists(st.tuples(bits, bits), min_size=2, max_size=3, unique=True))
-        return {"bits": tuple(f"{weights}/{inputs}" for weights, inputs in several), "grid": (), "squeeze": (0,)}
+        return {"bits": ",".join(f"{name}={draw(bits)}" for name in named)}
+    if coding["choice"] == "budget" and draw(st.booleans()):
+        several = draw(st.lists(bits, min_size=2, max_size=3, unique=True))
+        return {"bits": tuple(several), "grid": (), "squeeze": (0,)}
     return {}
 
 
@@ -325,15 +331,15 @@ def bits_asked(draw: st.DrawFn, network: Any, coding: str) -> dict[str, Any]:
 def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strategy:
     """A choice of every stage with settings of its own; what is not allowed becomes the usual choice, a drawn stage's last."""
     usual, changes = Strategy(), dict(fixed)
-    kept = draw(st.sampled_from(sorted(usual.to_dict())))
-    for stage in usual.to_dict():
+    kept = draw(st.sampled_from(sorted(STAGES)))
+    for stage in STAGES:
         if stage not in fixed:
             name = draw(choices(stage))
             changes[stage] = {"choice": name}
             for key, (kind, declared) in Strategy.choices(stage)[name].settings().items():
                 changes[stage][key] = draw(_values(f"{stage}.{key}", kind, declared))
             if stage == "coding":
-                changes[stage] |= draw(bits_asked(network, name))
+                changes[stage] |= draw(bits_asked(network, chip, changes[stage]))
     chosen = usual.with_(changes)
     while refusals := chosen.refusals(network, chip):
         stage, _, setting = refusals[0].field.partition(".")
@@ -341,7 +347,7 @@ def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strat
         if declared is not None and getattr(getattr(chosen, stage), setting) != declared.default:
             chosen = chosen.with_({f"{stage}.{setting}": declared.default})
             continue
-        unusual = [other for other in usual.to_dict() if getattr(chosen, other) != getattr(usual, other)]
+        unusual = [other for other in STAGES if getattr(chosen, other) != getattr(usual, other)]
         if stage == kept or stage not in unusual:
             stage = min(unusual, key=lambda other: (other == kept, unusual.index(other)), default=None)
         assume(stage is not None)

@@ -15,28 +15,52 @@ from hypothesis import strategies as st
 import mho
 from mho import Strategy
 from mho.chip import Chip
-from mho.chip.coding import CODINGS
+from mho.chip.coding import CODINGS, Coding
+from mho.chip.spec import ArraySpec
 from mho.mapping import LayerMapping, mapped_by
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.program import violations
+from mho.quantity import Words
+from mho.strategy import STAGES
 from tests.strategies import chips, networks, strategies
 
-READ = ("rows_parallel", "convert", "adc_modes", "adc_kind", "input_coding", "integrated_bits", "drive", "pairs")
+READ = (
+    "rows_parallel",
+    "convert",
+    "adc_modes",
+    "adc_kind",
+    "input_coding",
+    "integrated_bits",
+    "drive",
+    "pairs",
+    "reference",
+)
 """Keys of an array that say how it is read, and may be left out."""
+OF_LAYERS = (
+    "layers of different weight bits", "layers of different input bits", "conversions of fewer bits", "inputs of both signs",
+)  # fmt: skip
 
 
 def said(chip: Chip, strategy: Strategy, layers: Sequence[LayerMapping]) -> list[str]:
     """Say what a design has of what is told apart: bits of its layers, codings, cells, drivers, readings and choices."""
     array = chip.array
     told = [f"coding {array.coding}", f"cells of {array.cell_bits} bits", f"drivers of {array.dac_bits} bits"]
-    told += [f"{stage}: {choice['choice']}" for stage, choice in strategy.to_dict().items()]
+    told += [f"{stage}: {getattr(strategy, stage).name}" for stage in STAGES]
     told += [f"{key}: {getattr(array, key)}" for key in READ if isinstance(getattr(array, key), str)]
     told += [key for key in READ if isinstance(getattr(array, key), int)]
-    told += ["layers of different weight bits"] * (len({layer.bits.weights for layer in layers}) > 1)
-    told += ["layers of different input bits"] * (len({layer.bits.inputs for layer in layers}) > 1)
-    told += ["conversions of fewer bits"] * any(layer.readout.adc_bits < array.adc_bits for layer in layers)
-    return told + ["inputs of both signs"] * any(layer.readout.signed for layer in layers)
+    of_layers = (
+        len({layer.bits.weights for layer in layers}) > 1,
+        len({layer.bits.inputs for layer in layers}) > 1,
+        any(layer.readout.adc_bits < array.adc_bits for layer in layers),
+        any(layer.readout.signed for layer in layers),
+    )
+    return told + [text for text, has in zip(OF_LAYERS, of_layers, strict=True) if has]
+
+
+def _words(key: str) -> tuple[str, ...]:
+    """Return the words that a key of an array takes, none where it takes numbers."""
+    return next((each.words for each in ArraySpec.model_fields[key].metadata if isinstance(each, Words)), ())
 
 
 @settings(max_examples=100)
@@ -63,14 +87,27 @@ def test_whatever_is_not_refused_is_exact_legal_bounded_and_booked_in_full(
 def test_bits_of_layers_and_readings_are_among_what_is_drawn() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=100)
+    @settings(max_examples=250)
     @given(networks, chips(Chip.presets(), index=True), st.data())
     def draw(network: Network, chip: Chip, data: st.DataObject) -> None:
         strategy = data.draw(strategies(network, chip))
         seen.update(said(chip, strategy, mapped_by(strategy.with_(mapping="dense"), network, chip).layers))
 
     draw()
-    words = ["different weight bits", "different input bits", "conversions of fewer bits", "inputs of both signs"]
-    readings = ("two_passes", "twos_complement", "signed", "ramp", "unary", "used", "rows", *READ)
-    for word in (*words, *readings, *Strategy.choices("conversion"), *Strategy.choices("mapping"), *CODINGS):
-        assert any(word in text for text in seen), word
+    wanted = [*OF_LAYERS, "rows_parallel", "integrated_bits"]
+    # What is so without them is left out.
+    wanted += [f"{key}: {word}" for key in READ for word in _words(key) if word not in ("fixed", "columns", "none")]
+    wanted += [f"{stage}: {name}" for stage in ("conversion", "mapping") for name in Strategy.choices(stage)]
+    wanted += [f"coding {name}" for name in CODINGS if not Coding(name, 8, 2).least_code]
+    assert [text for text in wanted if text not in seen] == []
+
+
+def test_weights_of_more_bits_than_planes_or_an_array_can_hold_are_refused_before_any_work() -> None:
+    network = mho.zoo.load("resnet20", weights="seeded")
+    wide = Strategy().with_(coding={"choice": "bytes", "bits": "fc=16/8"})
+    (refusal,) = wide.with_(mapping="squeezed").refusals(network, Chip.load("sme"))
+    assert (refusal.field, refusal.bound) == ("mapping", "coding.bits") and "up to 8 bits, not 16" in str(refusal)
+    assert not wide.refusals(network, Chip.load("aras"))
+    narrow = Chip.load("aras").override({"array.columns": 7, "array.adcs": 1}, source="test")
+    (refusal,) = wide.refusals(network, narrow)
+    assert refusal.bound == "array.columns" and "16-bit weight needs 8 cells" in str(refusal)

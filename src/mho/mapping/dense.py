@@ -23,7 +23,7 @@ from mho.chip import Chip
 from mho.chip.coding import Coding
 from mho.errors import MappingError, StrategyError
 from mho.mapping.blocks import Bytes, Drive, FloatArray, Fullest, IntArray, Run
-from mho.mapping.mapper import Packed
+from mho.mapping.mapper import Packed, most_weight_bits
 from mho.mapping.shape import GroupShape, weights_shape
 from mho.mapping.whole import WHOLE, WholeBlocks
 from mho.network.graph import Network
@@ -228,8 +228,9 @@ class Dense(Packed):
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse arrays that are too narrow for one weight."""
-        if chip.array_weights_per_row < 1:
-            yield self.refuse(_too_narrow(chip, chip.coding), bound="array.columns")
+        widest = chip.coding_of(most_weight_bits(subject, strategy))
+        if widest.cell_columns > chip.array.columns:
+            yield self.refuse(_too_narrow(chip, widest), bound="array.columns")
 
 
 def _too_narrow(chip: Chip, coding: Coding) -> str:

@@ -25,11 +25,18 @@ from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
+from mho.number.sampled import Sampled
 from mho.strategy.choice import Choice, built, setting
 from mho.strategy.precise import Precise
 from mho.strategy.strategy import Strategy
 
 PACKINGS = ("diagonal", "separate")
+
+
+def most_weight_bits(subject: Sampled, strategy: Strategy) -> int:
+    """Return the bits of the widest weight of a network, as it is coded or is to be; 8 at the least."""
+    bits = strategy.get(Precise).bits_of(subject.net) if subject.quantised is None else subject.quantised.bits
+    return max((BYTES.weights, *(each.weights for each in bits.values())))
 
 
 class Mapper(Choice):
@@ -113,4 +120,4 @@ def mapped_by(strategy: Strategy, network: Network | QuantisedNetwork, chip: Chi
     return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion))
 
 
-__all__ = ["PACKINGS", "Mapper", "Packed", "map_network", "mapped_by"]
+__all__ = ["PACKINGS", "Mapper", "Packed", "map_network", "mapped_by", "most_weight_bits"]

@@ -12,14 +12,14 @@ import numpy as np
 from mho.chip import Chip
 from mho.errors import MappingError, StrategyError
 from mho.mapping.digits import DigitBlocks
-from mho.mapping.mapper import Packed
+from mho.mapping.mapper import Packed, most_weight_bits
 from mho.mapping.mapping import Mapping
 from mho.mapping.reading import Conversion
 from mho.mapping.shape import digits_shape
 from mho.mapping.slicing import layer_blocks
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.bits import ALL_BYTES, Bits, LayerBits
+from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.sampled import Sampled
 from mho.number.squeeze import Squeeze
@@ -76,9 +76,11 @@ class Squeezed(Packed):
         return DigitBlocks(layer.groups, layer.rows, layer.columns, blocks, shape, chip.array.dac_bits)
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
-        """Refuse a chip without the parts that it needs."""
+        """Refuse a chip without the parts that it needs, and weights of more bits than planes can be of."""
         for demanded, field, bound, helps in self._lacking(chip):
             yield self.refuse(demanded, field=field, bound=bound, helps=helps)
+        if (most := most_weight_bits(subject, strategy)) > BYTES.weights:
+            yield self.refuse(f"takes weights of up to {BYTES.weights} bits, not {most}", bound="coding.bits")
 
     def _lacking(self, chip: Chip) -> Iterator[tuple[str, str, str, str]]:
         """Yield what the chip lacks: what is demanded, the field that demands it, what bounds it, and what would help."""
