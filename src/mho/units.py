@@ -28,21 +28,9 @@ _PREFIX = {
 
 COUNTS = frozenset(
     {
-        "rows",
-        "columns",
-        "bits",
-        "ADCs",
-        "phases",
-        "pulses",
-        "arrays",
-        "groups",
-        "tiles",
-        "lanes",
-        "banks",
-        "turns",
-        "levels",
+        "rows", "columns", "bits", "ADCs", "phases", "pulses", "arrays", "groups", "tiles", "lanes", "banks", "turns", "levels",
     }
-)
+)  # fmt: skip
 """Nouns that count something: each is a dimension of its own, so that rows cannot be given where columns are
 meant.
 """

@@ -22,15 +22,6 @@ if TYPE_CHECKING:
 _WITH_ADCS = ("adc", "adc_mode", "shift_add")
 """Roles that follow the ADCs where groups share these."""
 
-GATED_NOTE = (
-    "assumption: arrays, groups and tiles that a program never uses are behind ideal power gates: they leak nothing, and gates "
-    "take neither time nor energy nor area"
-)
-LINKS_NOTE = (
-    "assumption: links off the chip are powered only while weights, inputs, outputs or activations without room cross them; "
-    "switching them takes neither time nor energy"
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Costs:
@@ -274,7 +265,13 @@ class Costs:
                 "assumption: both columns of a pair are sampled, and an ADC converts their difference like the sum of one column"
             )
         if self.chip.spec.unused is not None:
-            notes.append(GATED_NOTE)
+            notes.append(
+                "assumption: arrays, groups and tiles that a program never uses are behind ideal power gates: they leak nothing, "
+                "and gates take neither time nor energy nor area"
+            )
         if self.chip.spec.external_io is not None:
-            notes.append(LINKS_NOTE)
+            notes.append(
+                "assumption: links off the chip are powered only while weights, inputs, outputs or activations without room cross "
+                "them; switching them takes neither time nor energy"
+            )
         return tuple(notes)

@@ -82,8 +82,13 @@ class Readout:
 
     @cached_property
     def share(self) -> Fraction:
-        """The part of a whole conversion's time and energy that one of `adc_bits` takes."""
-        return conversion_share(self.chip, self.adc_bits)
+        """The part of a whole conversion's time and energy that one of `adc_bits` takes.
+
+        That is b of the B steps of a successive approximation, or 2^b of the 2^B of a ramp. Of a ramp with a sign both are half as
+        many, the first of which tells the sign (Wan et al., Nature 608, 2022: 2^(b-1) - 1 steps take charge away).
+        """
+        array, bits = self.chip.array, self.adc_bits
+        return Fraction(bits, array.adc_bits) if array.adc_kind != "ramp" else Fraction(2**bits, 2**array.adc_bits)
 
     @cached_property
     def step_s(self) -> float:
@@ -118,15 +123,3 @@ class Readout:
 def _times(seconds: float, steps: int) -> float:
     """Multiply the decimal number that a time is printed as."""
     return float(steps * exact(seconds))
-
-
-def conversion_share(chip: Chip, bits: int) -> Fraction:
-    """Return the part of a whole conversion's time and energy that one of `bits` takes: b of the B steps of a successive
-    approximation, or 2^b of the 2^B of a ramp. Of a ramp with a sign both are half as many, the first of which tells the sign
-    (Wan et al., Nature 608, 2022: 2^(b-1) - 1 steps take charge away).
-    """
-    array = chip.array
-    return Fraction(bits, array.adc_bits) if array.adc_kind != "ramp" else Fraction(2**bits, 2**array.adc_bits)
-
-
-__all__ = ["Readout", "conversion_share"]

@@ -87,7 +87,7 @@ def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
         return Remedy(changes, judged.right[0], judged.right_in_integers, judged.samples)
 
     calibrated: Mapping[str, Value] = {"adc.range": "calibrated"}
-    bits, worst = adc_bits(analog, program.chip), resolution(program, analog).worst
+    bits, worst = adc_bits(analog, program.chip.array.adc_bits), resolution(program, analog).worst
     assert bits is not None
     needed = bits if worst is None else worst.bits
     sliced: Mapping[str, Value] = {**calibrated, "adc.per": "slice", "adc.percentile": PERCENTILE}

@@ -49,14 +49,14 @@ class Access(NamedTuple):
 class _Operands:
     """Tensors that a network's layers read from the buffer and write to it, if all tensors live there.
 
-    source: the layer whose values each layer shows; given: that of its first input, and `share` the bytes of an
-    element of it; written: bytes of its result, 0 where none is
-    written as it is computed. Layer i of the vector unit reads `size[starts[i] : starts[i + 1]]` bytes of `tensor[...]` likewise.
+    source: the layer whose values each layer shows; given: that of its first input, and `width` the bytes of an element of it;
+    written: bytes of its result, 0 where none is written as it is computed. Layer i of the vector unit reads
+    `size[starts[i] : starts[i + 1]]` bytes of `tensor[...]` likewise.
     """
 
     source: Integers
     given: Integers
-    share: Floats
+    width: Floats
     written: Floats
     starts: Integers
     tensor: Integers
@@ -112,12 +112,12 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
         here(VECTOR),
         here(COMBINE, VECTOR),
     )
-    shares = operands.share[table.layer[activations]]
+    read = (table.runs["inputs"] * table.windows)[activations] * operands.width[table.layer[activations]]
     inputs, computed = operands.given[table.layer[activations]], table.layer[vectors]
     which = counted(operands.starts[computed], operands.starts[computed + 1] - operands.starts[computed])
     reads = np.repeat(vectors, operands.starts[computed + 1] - operands.starts[computed])
     flows = (
-        (READ, "compute", activations, inputs, (table.runs["inputs"] * table.windows)[activations] * shares),
+        (READ, "compute", activations, inputs, read),
         (WRITE, "memory", loads, operands.source[table.layer[loads]], table.size[loads]),
         (READ, "memory", stores, operands.source[table.layer[stores]], table.size[stores]),
         (READ, "compute", reads, operands.tensor[which], operands.size[which]),

@@ -49,11 +49,9 @@ class Resolution:
     @classmethod
     def from_records(cls, bits: int | None, records: Sequence[Mapping[str, Any]]) -> Resolution:
         """Rebuild it from the bits of the ADCs and a record a layer, see `record`, with the layer's name."""
-        keys = {name: key for key, name in SUMS.items()} | {"name": "name"}
-        layers = ({name: each[key] for name, key in keys.items()} for each in records)
-        return cls(
-            bits, tuple(LayerSum(**layer, own=each.get(OWN)) for layer, each in zip(layers, records, strict=True))
-        )
+        sums = ({name: each[key] for key, name in SUMS.items()} for each in records)
+        named = zip(records, sums, strict=True)
+        return cls(bits, tuple(LayerSum(each["name"], own=each.get(OWN), **own) for each, own in named))
 
     def has(self, layer: LayerSum) -> int | None:
         """Return the bits of a layer's conversions, None for ideal ones."""
@@ -155,17 +153,16 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
 
     `analog` says how many bits the ADCs have; None: as many as the chip file says.
     """
-    chip, analog = program.chip, analog or Analog()
-    layers = []
+    analog, layers = analog or Analog(), []
+    whole = adc_bits(analog, program.chip.array.adc_bits)
     for layer, column, levels in program.column_levels:
         read, coding = layer.readout, layer.blocks.shape.coding
         held = None if levels is None else levels * read.highest
         held_bits = None if levels is None else read.bits_for(coding, levels)
-        own = read.adc_bits if analog.adc.bits == "chip" and read.adc_bits != chip.array.adc_bits else None
-        needed = read.bits_for(coding, column.levels)
+        bits, needed = adc_bits(analog, read.adc_bits), read.bits_for(coding, column.levels)
         sums = column.levels * read.highest, needed, held, held_bits
-        layers.append(LayerSum(layer.name, column.rows, *sums, own))
-    return Resolution(adc_bits(analog, chip), tuple(layers))
+        layers.append(LayerSum(layer.name, column.rows, *sums, None if bits == whole else bits))
+    return Resolution(whole, tuple(layers))
 
 
 def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool:
@@ -173,7 +170,7 @@ def proven_exact(program: Program, analog: Analog, resolved: Resolution) -> bool
 
     So it is where cells hold whole levels for sure, ADCs have no errors, and these are ideal or resolve every sum at full range.
     """
-    adc, bits = analog.adc, adc_bits(analog, program.chip)
+    adc, bits = analog.adc, adc_bits(analog, program.chip.array.adc_bits)
     if not whole_sums(Sensing(program.chip, weights_shape(program.chip), analog)) or adc.gain_error or adc.offset_error:
         return False
     if bits is None:

@@ -57,8 +57,8 @@ class Usage(Shown):
     @property
     def arrays_m2(self) -> float:
         """The area of the arrays in use, with all components that sit in arrays."""
-        levels = self.program.chip.costs.level
-        return math.fsum(area for component, area in self.of("area").items() if levels(component) == "array")
+        costs = self.program.chip.costs
+        return math.fsum(area for component, area in self.of("area").items() if costs.level(component) == "array")
 
 
 def usage(program: Program) -> Usage:

@@ -47,8 +47,8 @@ class Totals:
     rows: driven rows; columns: columns of places, as often as they are converted in a step; places: places set by a write; arrays:
     arrays read; drives: rows driven, counted once for each array; inputs: distinct inputs that are read from the buffer; sums:
     partial sums; updates: how often these are added to in a step; readings: arrays, as often as their columns are converted in a
-    step; late: what prolonged inputs add; shifted: rows whose inputs
-    are shifted. Rows that are not driven together take turns, in each of which columns are converted.
+    step; late: what prolonged inputs add; shifted: rows whose inputs are shifted. Rows that are not driven together take turns, in
+    each of which columns are converted.
     """
 
     blocks: int

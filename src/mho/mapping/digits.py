@@ -24,6 +24,12 @@ from mho.number.coded import QuantisedMatrix
 POSITION_BITS = 3
 """Bits of an index entry that say which bit of a weight a digit begins at."""
 SIGN_BITS = 1
+LATE = ("arrays", "drives", "columns", "sums")
+COUNTS = (
+    "rows", "columns", "places", "arrays", "drives", "sums", "updates", "readings", "shifted", "entries",
+    *(f"late_{name}" for name in LATE),
+)  # fmt: skip
+"""What is counted of each block; see `DigitBlocks._counts`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,21 +223,22 @@ class DigitBlocks(Blocks):
         """Return the steps that shifted rows take beyond those of a plain input."""
         return max(-(-part.late // self.dac_bits) for part in turn)
 
-    @cached_property
-    def _counts(self) -> IntArray:
-        """Count by block: rows, conversions, sums, array reads, drives, the last four weighted by extra steps, shifted rows,
-        updates of sums, index entries of columns, and arrays by turns.
-        """
-        counts = np.zeros((self.count, 13), dtype=np.int64)
-        for i, block in enumerate(self._blocks):
-            counts[i, [3, 4, 7, 8]] = self.reads(i)
-            for turn in block.turns:
-                extra, often = self._extra(turn), self._turns(turn)
-                for part in turn:
-                    counts[i, :3] += (part.height, often * part.width, part.sums)
-                    counts[i, 5:7] += (often * extra * part.width, often * extra * part.sums)
-                    counts[i, 9:12] += (int((part.shifts > 0).sum()), often * part.sums, part.width)
-                counts[i, 12] += often * len(set().union(*map(self._arrays, turn)))
+    def _counts(self, index: int) -> dict[str, int]:
+        """Count what one window asks of a block, as `Totals` and `Late` name it; `entries`: of columns, in its index."""
+        counts = dict.fromkeys(COUNTS, 0) | {"places": int(self.places[index])}
+        counts |= zip(("arrays", "drives", "late_arrays", "late_drives"), self.reads(index).tolist(), strict=True)
+        for turn in self._blocks[index].turns:
+            extra, often = self._extra(turn), self._turns(turn)
+            for part in turn:
+                counts["rows"] += part.height
+                counts["shifted"] += int((part.shifts > 0).sum())
+                counts["entries"] += part.width
+                counts["columns"] += often * part.width
+                counts["late_columns"] += often * extra * part.width
+                counts["sums"] += part.sums
+                counts["updates"] += often * part.sums
+                counts["late_sums"] += often * extra * part.sums
+            counts["readings"] += often * len(set().union(*map(self._arrays, turn)))
         return counts
 
     def _arrays(self, part: Digits, order: Sequence[int] = ()) -> range | set[int]:
@@ -258,27 +265,30 @@ class DigitBlocks(Blocks):
 
     def index_bits(self, run: Run, index_bits: int, shift_bits: int) -> int:
         """Return the bits of the entries of a run of blocks: an input and a shift a row, an output, position and sign a column."""
-        rows, columns = (self._running[run[1], [0, 11]] - self._running[run[0], [0, 11]]).tolist()
-        return int(rows * (index_bits + shift_bits) + columns * (index_bits + POSITION_BITS + SIGN_BITS))
+        counts = self._counted(run)
+        return counts["rows"] * (index_bits + shift_bits) + counts["entries"] * (index_bits + POSITION_BITS + SIGN_BITS)
 
     @cached_property
     def _running(self) -> IntArray:
-        """Return running sums over blocks of `_counts` and places, before each block and at the end."""
-        table = np.zeros((self.count + 1, 14), dtype=np.int64)
-        np.cumsum(np.column_stack([self._counts, self.places]), axis=0, out=table[1:])
+        """Return running sums over blocks of their counts, before each block and at the end, shape (count + 1, len(COUNTS))."""
+        table = np.zeros((self.count + 1, len(COUNTS)), dtype=np.int64)
+        for index in range(self.count):
+            counts = self._counts(index)
+            table[index + 1] = [counts[name] for name in COUNTS]
+        np.cumsum(table, axis=0, out=table)
         return table
+
+    def _counted(self, run: Run) -> dict[str, int]:
+        """Return the sums of the counts of a run of blocks, by name."""
+        return dict(zip(COUNTS, (self._running[run[1]] - self._running[run[0]]).tolist(), strict=True))
 
     def totals(self, run: Run) -> Totals:
         """Sum over the blocks [first, last); the distinct inputs are those of the rows that drive any of them."""
-        (
-            rows, columns, sums, arrays, drives, late_columns, late_sums, late_arrays, late_drives, shifted, updates, _,
-            readings, places,
-        ) = (self._running[run[1]] - self._running[run[0]]).tolist()  # fmt: skip
-        late = Late(late_arrays, late_drives, late_columns, late_sums)
+        counts = self._counted(run)
+        late = Late(**{name: counts.pop(f"late_{name}") for name in LATE})
+        del counts["entries"]
         inputs = self._all_inputs if run == (0, self.count) else self._inputs(run)
-        return Totals(
-            run[1] - run[0], rows, columns, places, arrays, drives, inputs, sums, updates, readings, late, shifted
-        )
+        return Totals(blocks=run[1] - run[0], inputs=inputs, late=late, **counts)
 
     def _inputs(self, run: Run) -> int:
         """Count the inputs that drive any of the blocks."""

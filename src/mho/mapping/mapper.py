@@ -50,6 +50,9 @@ class Mapper(Choice):
         """Return the blocks of a layer that owns its weights."""
         raise NotImplementedError
 
+    def demand(self, network: Network | QuantisedNetwork, chip: Chip) -> None:
+        """Raise MappingError for a network, or a chip, that it maps no layer of, or onto."""
+
     def mapped(
         self,
         network: Network | QuantisedNetwork,
@@ -63,9 +66,9 @@ class Mapper(Choice):
         `bits`: of the layers of a network without codes; those of codes are their own. `conversion`: the bits of conversions; None
         for those that the chip's ADCs have.
         """
+        self.demand(network, chip)
         net = network.network if isinstance(network, QuantisedNetwork) else network
         bits_of = network.bits if isinstance(network, QuantisedNetwork) else bits
-        resolve = (conversion or ChipBits()).bits
 
         def cut(layer: MatrixLayer) -> Blocks:
             blocks = self.cut(layer, network, chip, bits_of.get(layer.name, BYTES))
@@ -76,7 +79,7 @@ class Mapper(Choice):
         def read(layer: MatrixLayer, blocks: Blocks) -> tuple[LayerBits, Readout]:
             own = bits_of.get(layer.name, BYTES)
             driven = driven_inputs(layer, network, chip, own)
-            return own, readout(blocks, chip, *driven, resolve)
+            return own, readout(blocks, chip, *driven, conversion or ChipBits())
 
         return map_layers(self.name, net, network.owners, cut, read)
 

@@ -9,7 +9,8 @@ The choices of stage conversion say how many bits each conversion resolves:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 from mho.chip import Chip
 from mho.chip.readout import Readout
@@ -110,15 +111,15 @@ def never_negative(network: Network, name: str) -> bool:
     return bool(passes and layer.inputs) and all(never_negative(network, each) for each in layer.inputs)
 
 
-def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, resolve: Callable[[Chip, int, int], int]) -> Readout:
-    """Return how blocks are read for inputs of so many bits; `resolve` chooses the bits of a conversion (`Conversion.bits`)."""
+def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, conversion: Conversion) -> Readout:
+    """Return how blocks are read for inputs of so many bits, driven with signs if `signed`."""
     coding = blocks.shape.coding
     cells = blocks.converted() * coding.cell_columns if chip.array.convert == "used" else chip.array.columns
     plain = Readout(chip, bits, chip.array.adc_bits, chip.coding.conversions(cells), signed)
     turns, late = blocks.slowest(plain.steps)
     needed = plain.bits_for(coding, blocks.fullest().levels)
     least = 1 + int(coding.pairs or plain.both_signs)
-    return Readout(chip, bits, resolve(chip, needed, least), plain.conversions, signed, turns, late * len(plain.passes))
+    return replace(plain, adc_bits=conversion.bits(chip, needed, least), turns=turns, late=late * len(plain.passes))
 
 
 __all__ = ["Below", "ChipBits", "Conversion", "Exact", "driven_inputs", "never_negative", "readout"]

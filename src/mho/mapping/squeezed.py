@@ -13,13 +13,11 @@ from mho.chip import Chip
 from mho.errors import MappingError, StrategyError
 from mho.mapping.digits import DigitBlocks
 from mho.mapping.mapper import Packed, most_weight_bits
-from mho.mapping.mapping import Mapping
-from mho.mapping.reading import Conversion
 from mho.mapping.shape import digits_shape
 from mho.mapping.slicing import layer_blocks
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
+from mho.number.bits import BYTES, LayerBits
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.sampled import Sampled
 from mho.number.squeeze import Squeeze
@@ -45,18 +43,8 @@ class Squeezed(Packed):
         "squeezed.",
     )
 
-    def mapped(
-        self,
-        network: Network | QuantisedNetwork,
-        chip: Chip,
-        bits: Bits = ALL_BYTES,
-        conversion: Conversion | None = None,
-    ) -> Mapping:
-        """Map every matrix layer by the digits of its weights, those that layers share once.
-
-        Raises MappingError where the weights are not known, the chip lacks what `refusals` names, or has no row registers that
-        shift as far as the network asks; and for weights beyond 8 bits, or that are no multiples of the shifts of their rows.
-        """
+    def demand(self, network: Network | QuantisedNetwork, chip: Chip) -> None:
+        """Raise MappingError where the weights are not known, or the chip lacks what `refusals` names."""
         if not isinstance(network, QuantisedNetwork):
             raise MappingError(
                 f"mapping 'squeezed' goes by the bits of the weights, but {network.name} is known by shapes alone; "
@@ -64,10 +52,13 @@ class Squeezed(Packed):
             )
         for demanded, _, _, helps in self._lacking(chip):
             raise MappingError(f"mapping 'squeezed': {demanded}; {helps}")
-        return super().mapped(network, chip, bits, conversion)
 
     def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> DigitBlocks:
-        """Return the digits of a layer's weights."""
+        """Return the digits of a layer's weights.
+
+        Raises MappingError where the chip has no row registers that shift as far as the layer asks, and for weights beyond 8 bits,
+        or that are no multiples of the shifts of their rows.
+        """
         assert isinstance(network, QuantisedNetwork)
         matrix, squeeze = network.matrices[layer.name], network.squeezes.get(layer.name)
         _check(layer.name, matrix, squeeze, chip)

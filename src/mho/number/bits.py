@@ -69,11 +69,9 @@ def _one(bits: object, where: str) -> LayerBits:
     """Return the bits that a number, a text or a LayerBits says."""
     if isinstance(bits, LayerBits):
         return bits
-    if isinstance(bits, str):
-        numbers = [number.strip() for number in bits.split("/")]
-        if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-            raise NumberError(f"bits{where} are a number, or two as weights/inputs (4/6), not {bits!r}")
-        return LayerBits(int(numbers[0]), int(numbers[-1]))
-    if isinstance(bits, bool) or not isinstance(bits, int):
+    if isinstance(bits, int) and not isinstance(bits, bool):
+        return LayerBits(bits, bits)
+    numbers = [number.strip() for number in bits.split("/")] if isinstance(bits, str) else []
+    if not 1 <= len(numbers) <= 2 or not all(number.isascii() and number.isdigit() for number in numbers):
         raise NumberError(f"bits{where} are a number, or two as weights/inputs (4/6), not {bits!r}")
-    return LayerBits(bits, bits)
+    return LayerBits(int(numbers[0]), int(numbers[-1]))

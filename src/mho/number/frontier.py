@@ -38,7 +38,7 @@ class Frontier:
     def within(self, budget: float) -> tuple[int, ...]:
         """Return the coding of each part with the least cost found whose errors sum to at most `budget`.
 
-        Steps from a coding to the next one on the lower convex hull of a layer are taken in the order of cost saved per error,
+        Steps from a coding to the next one on the lower convex hull of a part are taken in the order of cost saved per error,
         which is the best for the budget that the steps taken use up (Lagrange), and then as many more as still fit.
         Raises OptionError for a negative budget.
         """
@@ -47,14 +47,14 @@ class Frontier:
         picks = [0] * len(self.names)
         used = 0.0
         stuck: set[int] = set()
-        for layer, coding, error in self._steps():
-            if layer in stuck:
+        for part, coding, error in self._steps():
+            if part in stuck:
                 continue
             if used + error > budget:
-                stuck.add(layer)
+                stuck.add(part)
                 continue
             used += error
-            picks[layer] = coding
+            picks[part] = coding
         return tuple(picks)
 
     def points(self) -> tuple[tuple[float, tuple[int, ...]], ...]:
@@ -62,28 +62,28 @@ class Frontier:
         picks = [0] * len(self.names)
         used = 0.0
         points = [(used, tuple(picks))]
-        for layer, coding, error in self._steps():
+        for part, coding, error in self._steps():
             used += error
-            picks[layer] = coding
+            picks[part] = coding
             points.append((used, tuple(picks)))
         return tuple(points)
 
     def total(self, picks: Sequence[int]) -> tuple[int, float]:
         """Return the cost and the error of a choice of codings."""
-        layers = np.arange(len(self.names))
-        return int(self.costs[layers, list(picks)].sum()), float(self.errors[layers, list(picks)].sum())
+        parts = np.arange(len(self.names))
+        return int(self.costs[parts, list(picks)].sum()), float(self.errors[parts, list(picks)].sum())
 
     def _steps(self) -> Iterator[tuple[int, int, float]]:
-        """Yield steps (layer, coding, error added), the most cost saved per error first; those of a layer in their order."""
+        """Yield steps (part, coding, error added), the most cost saved per error first; those of a part in their order."""
         steps: list[tuple[float, int, int, int, float]] = []
-        for layer in range(len(self.names)):
-            hull = _hull(self.costs[layer], self.errors[layer])
+        for part in range(len(self.names)):
+            hull = _hull(self.costs[part], self.errors[part])
             for before, after in pairwise(hull):
-                saved = int(self.costs[layer, before] - self.costs[layer, after])
-                error = float(self.errors[layer, after] - self.errors[layer, before])
-                steps.append((-saved / error if error > 0 else -np.inf, layer, len(steps), after, error))
-        for _, layer, _, after, error in sorted(steps):
-            yield layer, after, error
+                saved = int(self.costs[part, before] - self.costs[part, after])
+                error = float(self.errors[part, after] - self.errors[part, before])
+                steps.append((-saved / error if error > 0 else -np.inf, part, len(steps), after, error))
+        for _, part, _, after, error in sorted(steps):
+            yield part, after, error
 
 
 def _hull(costs: npt.NDArray[np.int64], errors: FloatArray) -> list[int]:
@@ -96,9 +96,8 @@ def _hull(costs: npt.NDArray[np.int64], errors: FloatArray) -> list[int]:
         while len(hull) > 1:
             a, b = hull[-2], hull[-1]
             # b stays if what it saves per error is more than what the step from it to the new one saves.
-            if (costs[a] - costs[b]) * (errors[coding] - errors[b]) > (costs[b] - costs[coding]) * (
-                errors[b] - errors[a]
-            ):
+            saved, more = costs[a] - costs[b], costs[b] - costs[coding]
+            if saved * (errors[coding] - errors[b]) > more * (errors[b] - errors[a]):
                 break
             hull.pop()
         hull.append(coding)

@@ -78,12 +78,12 @@ class CodedTensors:
         """Return whether a tensor is stored as codes."""
         return name in self.names
 
-    def share(self, name: str) -> Fraction:
+    def width(self, name: str) -> Fraction:
         """Return the bytes of an element: a part of one where codes have fewer than 8 bits."""
-        return self._shares.get(name, Fraction(1))
+        return self._widths.get(name, Fraction(1))
 
     @cached_property
-    def _shares(self) -> dict[str, Fraction]:
+    def _widths(self) -> dict[str, Fraction]:
         return {name: Fraction(bits, 8) for name, bits in self.fewer}
 
 
@@ -113,7 +113,7 @@ def transfer_bytes(layer: Layer, network: Network, coded: CodedTensors) -> int:
     """Return the bytes of a tensor on its way from or to main memory: of its codes, 1 an element of 8 bits, else of its type."""
     kind = network.types[layer.name]
     arrives = isinstance(layer, Input) and kind == REAL
-    return ceil(layer.size * (coded.share(layer.name) if layer.name in coded or arrives else element_bytes(kind)))
+    return ceil(layer.size * (coded.width(layer.name) if layer.name in coded or arrives else element_bytes(kind)))
 
 
 @once
@@ -143,7 +143,7 @@ def operand_width(network: Network, name: str, coded: CodedTensors) -> Fraction 
     those of its type.
     """
     kind = network.types[name]
-    return coded.share(network.layers[sources(network)[name]].name) if kind == REAL else element_bytes(kind)
+    return coded.width(network.layers[sources(network)[name]].name) if kind == REAL else element_bytes(kind)
 
 
 def write_bytes(blocks: Blocks, run: Run, chip: Chip) -> float:

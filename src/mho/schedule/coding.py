@@ -159,7 +159,7 @@ class Bytes(_Quantising):
     per_channel: bool = setting(default=False, help=_PER_CHANNEL)
     symmetric: bool = setting(default=False, help=_SYMMETRIC)
     bits: str = setting(
-        default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES, check=asked, commas=True, silent=True
+        default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES, check=asked, commas=True, later=True
     )
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
@@ -184,7 +184,7 @@ class OnGrid(_Quantising):
     rounding: str = setting(default="nearest", among=METHODS, help=_ROUNDING)
     squeeze: int = setting(default=0, least=0, most=6, help=_SQUEEZE, metavar="X,...")
     bits: str = setting(
-        default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES[:1], check=asked, commas=True, silent=True
+        default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES[:1], check=asked, commas=True, later=True
     )
 
     @property
@@ -229,7 +229,7 @@ class UnderBudget(_Quantising):
     squeeze: tuple[int, ...] = setting(default=(0,), least=0, most=6, help=_SQUEEZE, check=_once)
     budget: float = setting(default=0.01, least=0, most=10_000, help=_BUDGET, metavar="E")
     bits: tuple[str, ...] = setting(
-        default=("8",), help=_BITS, metavar="BITS", examples=(("8",), ("8/5",)), check=_several, silent=True
+        default=("8",), help=_BITS, metavar="BITS", examples=(("8",), ("8/5",)), check=_several, later=True
     )
 
     def __post_init__(self) -> None:

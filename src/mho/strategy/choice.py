@@ -36,7 +36,7 @@ class Setting:
 
     `above` excludes `least` itself. `option` is the name of its option on the command line where that is not the field's own;
     `examples` are values to try it with, where the range does not tell any. `commas`: text with = may hold commas. `empty`: a
-    list may have nothing in it. `silent`: data leave it out where it has its default, so that what was kept before there was such
+    list may have nothing in it. `later`: data leave it out where it has its default, so that what was kept before there was such
     a field is read, and has its digest, as ever.
     """
 
@@ -52,7 +52,7 @@ class Setting:
     check: Callable[[Any], object] | None = None
     commas: bool = False
     empty: bool = False
-    silent: bool = False
+    later: bool = False
 
     def demanded(self, kind: Any) -> str:
         """Say what values it takes."""
@@ -219,12 +219,12 @@ class Choice:
     def _unsaid(self, key: str) -> bool:
         """Return True if data leave a setting out, as it has its default."""
         default = type(self).__dataclass_fields__[key].default  # type: ignore[attr-defined]
-        return self.settings()[key][1].silent and bool(getattr(self, key) == default)
+        return self.settings()[key][1].later and bool(getattr(self, key) == default)
 
     @classmethod
     def required(cls) -> frozenset[str]:
         """Return the settings that data always name."""
-        return frozenset(key for key, (_, declared) in cls.settings().items() if not declared.silent)
+        return frozenset(key for key, (_, declared) in cls.settings().items() if not declared.later)
 
     def __str__(self) -> str:
         """Say it in a few words: the name, and settings that are not the usual ones."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mho.chip import Chip
 from mho.chip.readout import Readout
 from mho.errors import AnalogError
 from mho.machine.analog.sensing import Sensing
@@ -34,11 +33,11 @@ class Converter:
     noise: float = 0.0
 
 
-def adc_bits(analog: Analog, chip: Chip) -> int | None:
-    """Return the bits of the ADC, None for an ideal one."""
+def adc_bits(analog: Analog, resolved: int) -> int | None:
+    """Return the bits of a conversion that resolves so many on the chip, None for an ideal one."""
     if analog.adc.bits == "ideal":
         return None
-    return chip.array.adc_bits if analog.adc.bits == "chip" else analog.adc.bits
+    return resolved if analog.adc.bits == "chip" else analog.adc.bits
 
 
 def whole_sums(sensing: Sensing) -> bool:
@@ -58,7 +57,7 @@ def converter(
     and miss whole numbers.
     """
     analog, slices, signed = sensing.analog, sensing.slices, sensing.pairs or read.both_signs
-    bits = read.adc_bits if analog.adc.bits == "chip" else adc_bits(analog, sensing.chip)
+    bits = adc_bits(analog, read.adc_bits)
     if bits is None:
         return Converter(0, None, (1.0,) * slices)
     if signed and bits < 2:
@@ -92,7 +91,7 @@ def _noise(sensing: Sensing, bits: int) -> float:
 
     It is that of all bits of the ADC, as a share of its range: a conversion that stops early has larger steps, and the same noise.
     """
-    effective, whole = sensing.analog.adc.effective_bits, adc_bits(sensing.analog, sensing.chip)
+    effective, whole = sensing.analog.adc.effective_bits, adc_bits(sensing.analog, sensing.chip.array.adc_bits)
     if effective is None or whole is None or effective == whole:
         return 0.0
     if effective > whole:

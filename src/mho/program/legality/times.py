@@ -52,16 +52,12 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
 
 def _window_s(program: Program) -> Times:
     """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,)."""
-    chip = program.chip
-    different = {
-        (id(layer.blocks), layer.readout.bits, layer.readout.signed, layer.readout.adc_bits): layer
-        for layer in program.mapping.layers
-    }
-    times = {key: _least_window_s(chip, layer) for key, layer in different.items()}
-    seconds = np.zeros(len(program.network.layers))
+    seconds, known = np.zeros(len(program.network.layers)), dict[tuple[int, int, bool, int], float]()
     for layer in program.mapping.layers:
-        read = layer.readout
-        seconds[layer.index] = times[id(layer.blocks), read.bits, read.signed, read.adc_bits]
+        key = id(layer.blocks), layer.readout.bits, layer.readout.signed, layer.readout.adc_bits
+        if key not in known:
+            known[key] = _least_window_s(program.chip, layer)
+        seconds[layer.index] = known[key]
     return seconds
 
 

@@ -16,14 +16,14 @@ INPUTS = {GIVEN: 1, "2 bits in": 2}
 def macro() -> dict[str, dict[str, float]]:
     """Return the time of a product in s and the TOPS/W of the macro, by bits of inputs."""
     chip = mho.Chip.load(CHIP)
-    energy, found = chip.energy_per_event, dict[str, dict[str, float]](time={}, efficiency={})
+    energy, times, efficiencies = chip.energy_per_event, dict[str, float](), dict[str, float]()
     operations = 2 * chip.rows_at_once * chip.readout.conversions
     for name, bits in INPUTS.items():
         read = Readout(chip, bits, chip.array.adc_bits, chip.readout.conversions)
         joules = read.pulses * energy["array_read"] + read.steps * read.conversions * energy["adc_conversion"]
-        found["time"][name] = read.window_s
-        found["efficiency"][name] = operations / joules / 1e12
-    return found
+        times[name] = read.window_s
+        efficiencies[name] = operations / joules / 1e12
+    return {"time": times, "efficiency": efficiencies}
 
 
 def macro_chapter(measured: Figures) -> Chapter:

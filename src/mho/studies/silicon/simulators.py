@@ -22,16 +22,8 @@ def vgg8() -> Network:
     from torch import nn
 
     layers: list[nn.Module] = []
-    read = 3
-    for channels, padding, pooled in (
-        (128, 1, 0),
-        (128, 1, 1),
-        (256, 1, 0),
-        (256, 1, 1),
-        (512, 1, 0),
-        (512, 1, 1),
-        (1024, 0, 1),
-    ):
+    read, plan = 3, ((128, 1, 0), (128, 1, 1), (256, 1, 0), (256, 1, 1), (512, 1, 0), (512, 1, 1), (1024, 0, 1))
+    for channels, padding, pooled in plan:
         layers += [nn.Conv2d(read, channels, 3, padding=padding), nn.ReLU(), *([nn.MaxPool2d(2)] * pooled)]
         read = channels
     model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(read, 10)).eval()
