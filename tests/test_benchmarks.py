@@ -21,6 +21,7 @@ from benchmarks import (
     gains,
     grouping,
     lookups,
+    pairs_accuracy,
     recommenders,
     squeezed,
     store,
@@ -41,6 +42,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (timing.PAGE, benchmark_tables(TIMES)),
         (analog.PAGE, analog.rendered(ANALOG)),
         (analog_accuracy.PAGE, analog_accuracy.rendered(read_json(analog_accuracy.RESULTS))),
+        (pairs_accuracy.PAGE, pairs_accuracy.rendered(read_json(pairs_accuracy.RESULTS))),
         (squeezed.PAGE, squeezed.table(read_json(squeezed.RESULTS))),
         (gains.PAGE, gains.table(read_json(gains.RESULTS))),
         (grouping.PAGE, grouping.table(read_json(grouping.RESULTS))),
@@ -55,6 +57,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "benchmarks",
         "analog",
         "analog accuracy",
+        "pairs accuracy",
         "squeezed",
         "gains",
         "grouping",
@@ -200,6 +203,16 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped_unless_the_code_cha
     assert computed[1:] == [("float", 0), ("float", 250), ("tensor", 0), ("tensor", 250)]
 
 
+def test_mho_and_the_model_beside_it_are_within_three_points() -> None:
+    results = read_json(pairs_accuracy.RESULTS)
+    for kind in pairs_accuracy.INPUTS:
+        for device in pairs_accuracy.DEVICES:
+            chips = [found for key, found in results[kind].items() if key.startswith(f"{device}/")]
+            assert len(chips) >= (10 if pairs_accuracy.SPREADS[device] else 1)
+            ours, model = (sum(side) / len(chips) / results["samples"] for side in zip(*chips, strict=True))
+            assert abs(ours - model) <= 0.03
+
+
 def test_ratios_and_goals_of_times_follow_from_what_was_measured() -> None:
     for each in TIMES["cases"]:
         goal = BY_NAME[each["name"]].goal
@@ -243,6 +256,7 @@ def test_a_measured_part_is_replaced_and_nothing_else() -> None:
         "benchmarks.accuracy",
         "benchmarks.analog",
         "benchmarks.analog_accuracy",
+        "benchmarks.pairs_accuracy",
         "benchmarks.squeezed",
         "benchmarks.placement",
         "benchmarks.reuse",
