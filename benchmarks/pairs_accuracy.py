@@ -227,6 +227,10 @@ def rendered(results: dict[str, Any]) -> str:
     return f"{samples} images of `test_a.npz`; ± is the deviation from chip to chip.\n\n{table(head, rows)}"
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(
@@ -235,14 +239,23 @@ def main(arguments: list[str] | None = None) -> int:
         "docs/analog-pairs.md and benchmarks/pairs_accuracy.json. Half an hour on one core; resumes when called again.",
     )
     parser.add_argument(
+        "--only",
+        metavar="KIND",
+        choices=INPUTS,
+        help="measure one kind of inputs, and write nothing but what is kept for later",
+    )
+    parser.add_argument(
         "--render", action="store_true", help="write the table again from benchmarks/pairs_accuracy.json"
     )
     asked = parser.parse_args(arguments)
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    if asked.only:
+        measure(asked.only, _say)
+        return 0
     if asked.render:
         results = read_json(RESULTS)
     else:
-        told = {kind: measure(kind, lambda text: print(text, file=sys.stderr, flush=True)) for kind in INPUTS}
+        told = {kind: measure(kind, _say) for kind in INPUTS}
         results = {"schema": SCHEMA, "samples": SAMPLES, **told}
         write_json(RESULTS, results)
     write_measured(PAGE, rendered(results))
