@@ -15,6 +15,7 @@ from mho.machine.lookup.energy import events
 from mho.machine.lookup.service import serve
 from mho.machine.lookup.timing import RESULT_BYTES
 from mho.mapping.embedding.seats import Seats
+from mho.network.trace import Trace
 from mho.program.lookups import Lookups
 from tests.lookup_oracle import (
     CHIPS,
@@ -127,3 +128,15 @@ def test_finer_modes_save_adc_energy_and_nothing_else(data: st.DataObject) -> No
     mode = ("adc_mode", "compute")
     assert mode not in found["fixed"]
     assert found["every"][mode] == found["switch"][mode]
+
+
+@settings(max_examples=30)
+@given(traces(), st.integers(1, 5), st.data())
+def test_rows_that_are_driven_together_bound_activations_as_rows_that_are_added_up_do(
+    trace: Trace, together: int, data: st.DataObject
+) -> None:
+    layout = data.draw(layouts(trace.total_rows))
+    chips = (chip_of(array__rows_parallel=together), chip_of(lookup__most_rows=together))
+    array, part = (serve(trace, layout, chip, dimension=8) for chip in chips)
+    assert array.batch_s.tolist() == part.batch_s.tolist()
+    assert array.energy == part.energy

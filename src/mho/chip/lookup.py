@@ -100,7 +100,7 @@ class Reading:
     @cached_property
     def most_rows(self) -> int:
         """The most rows that are driven at once and whose sum the ADC always holds; more take several activations."""
-        limit = self.chip.weight_rows
+        limit = self.chip.rows_at_once
         if self.chip.lookup is not None:
             limit = min(limit, self.chip.lookup.most_rows)
         return max(n for n in range(limit + 1) if not n or self.needed(n) <= self.chip.array.adc_bits)

@@ -64,7 +64,7 @@ def selection_bytes(reading: Reading) -> npt.NDArray[np.int64]:
     rows, weight = reading.chip.weight_rows, reading.weight_bits
     number = max((rows - 1).bit_length(), 1)
     entry = number + (weight if weight > 1 else 0)
-    only_reads = reading.chip.lookup is not None and reading.chip.lookup.most_rows == 1
+    only_reads = reading.chip.lookup is not None and min(reading.chip.lookup.most_rows, reading.chip.rows_at_once) == 1
     listed = np.arange(reading.most_rows + 1) * entry + (0 if only_reads else number)
     return np.asarray(-(-np.minimum(listed, rows * weight) // 8), dtype=np.int64)
 
@@ -73,7 +73,7 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     """Return how often each event of the chip happened; `result_bytes` are those of one feature."""
     chip, steps = seats.chip, reading.steps
     bundle = seats.blocks.totals((0, seats.span))
-    dimension, arrays = bundle.columns, bundle.arrays
+    dimension, arrays = bundle.sums, bundle.arrays
     rows = np.arange(reading.most_rows + 1)
     activations = counted.activations
     driven = int(counted.by_rows @ rows) * steps * arrays
