@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from mho.chip import store
-from mho.chip.coding import Coding
+from mho.chip.coding import Coding, coding_of
 from mho.chip.costs import Costs
 from mho.chip.describe import assumptions, definition, describe, digest, frames
 from mho.chip.parts import Buffer, Use, Vector, read_uses
@@ -267,7 +267,7 @@ class Chip(Shown):
     def coding_of(self, bits: int) -> Coding:
         """Return how the cells of a weight of so many bits hold it."""
         array = self.array
-        return Coding(array.coding, bits, array.cell_bits, array.cell_levels, array.pairs == "rows")
+        return coding_of(array.coding, bits, array.cell_bits, array.cell_levels, array.pairs == "rows")
 
     @property
     def weight_rows(self) -> int:

@@ -20,7 +20,7 @@ Codes are the unsigned numbers of the integer arithmetic, 0 to 2**bits - 1. A pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -184,3 +184,7 @@ class Coding:
         """
         levels: npt.NDArray[np.uint8] = self.table[codes]
         return levels
+
+
+coding_of = lru_cache(maxsize=256)(Coding)
+"""Equal codings are one, so that its table is made once, for all chips and layers."""

@@ -166,13 +166,19 @@ def _readings(program: Program) -> Floats:
     Input steps and pulses of a turn, passes, columns of cells of a place, the share of a whole conversion that one takes, the bytes
     of a partial sum, and those of an input.
     """
+    different: dict[tuple[object, ...], tuple[float, ...]] = {}
+    rows, layers = [], program.mapping.layers
+    for layer in layers:
+        read, bits, coding = layer.readout, layer.bits, layer.blocks.shape.coding
+        key = id(read), bits, coding.cell_columns
+        if key not in different:
+            different[key] = (
+                read.steps, read.pulses, len(read.passes), coding.cell_columns, float(read.share),
+                program.chip.sum_bytes(bits.inputs, bits.weights), bits.inputs / 8,
+            )  # fmt: skip
+        rows.append(different[key])
     table = np.zeros((7, len(program.network.layers)))
-    for layer in program.mapping.layers:
-        readout, bits, coding = layer.readout, layer.bits, layer.blocks.shape.coding
-        table[:, layer.index] = (
-            readout.steps, readout.pulses, len(readout.passes), coding.cell_columns, float(readout.share),
-            program.chip.sum_bytes(bits.inputs, bits.weights), bits.inputs / 8,
-        )  # fmt: skip
+    table[:, [layer.index for layer in layers]] = np.array(rows, dtype=np.float64).reshape(-1, 7).T
     return table
 
 

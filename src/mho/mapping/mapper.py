@@ -20,7 +20,7 @@ from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks
 from mho.mapping.coding import check_codes
 from mho.mapping.mapping import Mapping, map_layers
-from mho.mapping.reading import ChipBits, Conversion, driven_inputs, readout
+from mho.mapping.reading import ChipBits, Conversion, Readings, driven_inputs
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
@@ -69,6 +69,7 @@ class Mapper(Choice):
         self.demand(network, chip)
         net = network.network if isinstance(network, QuantisedNetwork) else network
         bits_of = network.bits if isinstance(network, QuantisedNetwork) else bits
+        readings = Readings(chip, conversion or ChipBits())
 
         def cut(layer: MatrixLayer) -> Blocks:
             blocks = self.cut(layer, network, chip, bits_of.get(layer.name, BYTES))
@@ -79,7 +80,7 @@ class Mapper(Choice):
         def read(layer: MatrixLayer, blocks: Blocks) -> tuple[LayerBits, Readout]:
             own = bits_of.get(layer.name, BYTES)
             driven = driven_inputs(layer, network, chip, own)
-            return own, readout(blocks, chip, *driven, conversion or ChipBits())
+            return own, readings.of(blocks, *driven)
 
         return map_layers(self.name, net, network.owners, cut, read)
 

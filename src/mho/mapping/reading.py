@@ -10,7 +10,7 @@ The choices of stage conversion say how many bits each conversion resolves:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field
 
 from mho.chip import Chip
 from mho.chip.readout import Readout
@@ -111,15 +111,32 @@ def never_negative(network: Network, name: str) -> bool:
     return bool(passes and layer.inputs) and all(never_negative(network, each) for each in layer.inputs)
 
 
-def readout(blocks: Blocks, chip: Chip, bits: int, signed: bool, conversion: Conversion) -> Readout:
-    """Return how blocks are read for inputs of so many bits, driven with signs if `signed`."""
-    coding = blocks.shape.coding
-    cells = blocks.converted() * coding.cell_columns if chip.array.convert == "used" else chip.array.columns
-    plain = Readout(chip, bits, chip.array.adc_bits, chip.coding.conversions(cells), signed)
-    turns, late = blocks.slowest(plain.steps)
-    needed = plain.bits_for(coding, blocks.fullest().levels)
-    least = 1 + int(coding.pairs or plain.both_signs)
-    return replace(plain, adc_bits=conversion.bits(chip, needed, least), turns=turns, late=late * len(plain.passes))
+@dataclass(eq=False)
+class Readings:
+    """How blocks are read on a chip. Layers that are read alike share one `Readout`.
+
+    `conversion` chooses the bits of conversions; `known`: what was asked for before.
+    """
+
+    chip: Chip
+    conversion: Conversion
+    known: dict[tuple[int | bool, ...], Readout] = field(default_factory=dict)
+
+    def of(self, blocks: Blocks, bits: int, signed: bool) -> Readout:
+        """Return how blocks are read for inputs of so many bits."""
+        chip, coding = self.chip, blocks.shape.coding
+        cells = blocks.converted() * coding.cell_columns if chip.array.convert == "used" else chip.array.columns
+        plain = self._one(bits, chip.array.adc_bits, chip.coding.conversions(cells), signed)
+        turns, late = blocks.slowest(plain.steps)
+        needed = plain.bits_for(coding, blocks.fullest().levels)
+        resolved = self.conversion.bits(chip, needed, 1 + int(coding.pairs or plain.both_signs))
+        return self._one(bits, resolved, plain.conversions, signed, turns, late * len(plain.passes))
+
+    def _one(self, bits: int, adc_bits: int, conversions: int, signed: bool, turns: int = 1, late: int = 0) -> Readout:
+        key = bits, adc_bits, conversions, signed, turns, late
+        if key not in self.known:
+            self.known[key] = Readout(self.chip, *key)
+        return self.known[key]
 
 
-__all__ = ["Below", "ChipBits", "Conversion", "Exact", "driven_inputs", "never_negative", "readout"]
+__all__ = ["Below", "ChipBits", "Conversion", "Exact", "Readings", "driven_inputs", "never_negative"]

@@ -7,6 +7,7 @@ Whatever is counted, written, worn or read cell by cell goes by the group shape 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from mho.chip import Chip
 from mho.chip.coding import Coding
@@ -25,7 +26,7 @@ class GroupShape:
     per_array: int
     rows_parallel: int | None = None
 
-    @property
+    @cached_property
     def cells(self) -> int:
         """Cells of a place."""
         return self.coding.cells
@@ -41,7 +42,11 @@ def weights_shape(chip: Chip, bits: int = 8) -> GroupShape:
     coding = chip.coding_of(bits)
     per_array = chip.array.columns // coding.cell_columns
     together = None if chip.array.rows_parallel is None else chip.rows_at_once
-    return GroupShape(coding, chip.weight_rows, chip.group.arrays * per_array, per_array, together)
+    return _shape(coding, chip.weight_rows, chip.group.arrays * per_array, per_array, together)
+
+
+_shape = lru_cache(maxsize=256)(GroupShape)
+"""Equal shapes are one, so that what is known of it is found once, for all chips and layers."""
 
 
 def digits_shape(chip: Chip) -> GroupShape:

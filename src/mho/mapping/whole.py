@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from operator import sub
 
 import numpy as np
 
@@ -51,8 +52,7 @@ class WholeBlocks(Blocks):
         return {}
 
     def _summed(self, run: Run) -> Totals:
-        pairs = zip(self._sums[run[0]], self._sums[run[1]], strict=True)
-        height, width, places, arrays, drives, turned, readings = (until - before for before, until in pairs)
+        height, width, places, arrays, drives, turned, readings = map(sub, self._sums[run[1]], self._sums[run[0]])
         inputs = self.inputs(run, height)
         return Totals(run[1] - run[0], height, turned, places, arrays, drives, inputs, width, turned, readings)
 

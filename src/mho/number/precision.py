@@ -15,7 +15,7 @@ from functools import cached_property
 from mho.errors import NumberError, choices
 from mho.network.graph import Network
 from mho.network.layers import Affine, Embedding
-from mho.number.bits import ALL, BYTES, Asked, Bits, LayerBits, asked
+from mho.number.bits import ALL, ALL_BYTES, BYTES, Asked, Bits, LayerBits, asked
 from mho.number.storage import shared, stored
 
 
@@ -131,6 +131,11 @@ SAID = 4
 
 def bits_of(network: Network, bits: Asked) -> Bits:
     """Return the bits that layers get, those other than 8 and 8, where `bits` are asked for: also of shapes alone."""
+    given = any(layer.weight.code for layer in network.weighted) or any(
+        isinstance(layer, Embedding) and layer.table.code for layer in network.layers
+    )
+    if asked(bits) == {ALL: BYTES} and not network.codes and not given:
+        return ALL_BYTES
     return Precision.of(network, bits).bits
 
 
