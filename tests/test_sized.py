@@ -38,7 +38,9 @@ OFF = {"unused": "gated", "external_io": "when_used"}
 
 
 def compiled(network: Network, chip: Chip, schedule: str = "overlap", residency: str = "auto") -> Program:
-    return mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
+    # Pairs of magnitudes have no cells for the lowest code, which symmetric codes never take.
+    coding = {"coding.symmetric": bool(chip.coding.least_code)}
+    return mho.compile(network, chip, GREEDY.with_(coding, schedule=schedule, residency=residency))
 
 
 def varied(chip: Chip, **values: Any) -> Chip:

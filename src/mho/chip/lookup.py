@@ -1,12 +1,13 @@
 """Activations that add up a few rows of an array: the resolution their sums need, and the time they take.
 
-An ADC that switches converts bit by bit (successive approximation): a conversion of b of its B bits takes b / B of a whole
-one's time and energy. That is an assumption on the safe side: left out are the first steps, which move the largest capacitors.
+An ADC that switches converts bit by bit (successive approximation; for a ramp see `Readout.share`): a conversion of b of its B bits
+takes b / B of a whole one's time and energy. That is an assumption on the safe side: left out are the first steps, which move the
+largest capacitors.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -118,12 +119,18 @@ class Reading:
         return bits
 
     @cached_property
+    def shares(self) -> tuple[Fraction, ...]:
+        """The part of a whole conversion's time and energy that one for n rows takes; 0 for none. See `Readout.share`."""
+        whole = self.chip.readout
+        return tuple(replace(whole, adc_bits=bits).share if bits else Fraction(0) for bits in self.bits.tolist())
+
+    @cached_property
     def conversion_s(self) -> npt.NDArray[np.float64]:
         """Time for which a set of ADCs is busy with one step of n rows."""
         chip = self.chip
         conversions = -(-self.fullest // chip.array.adcs)
         period = conversions * exact(chip.array.adc_period_s)
-        return np.array([float(period * Fraction(int(b), chip.array.adc_bits)) for b in self.bits])
+        return np.array([float(period * share) for share in self.shares])
 
     @cached_property
     def seconds(self) -> npt.NDArray[np.float64]:

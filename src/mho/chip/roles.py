@@ -241,14 +241,7 @@ ROLES: Registry[Role] = Registry(
         "external_io": Role("chip", "instance", (), _one),
         # Amplifiers that add the charge of a pulse up: they work whenever an array is read.
         "integrator": Role(
-            "array",
-            "step",
-            ("charge_integration",),
-            _one,
-            _array_context,
-            _steps,
-            follows="array_read",
-            spare=True,
+            "array", "step", ("charge_integration",), _one, _array_context, _steps, follows="array_read", spare=True
         ),
         # What a paper lists and nothing else here is: area, and power that is always drawn.
         "array_other": Role("array", "instance", (), _one, spare=True),

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from mho.chip import Chip
 from mho.chip.readout import Readout
+from mho.errors import NumberError
 from mho.mapping.blocks import Blocks
 from mho.mapping.coding import check_codes
 from mho.mapping.mapping import Mapping, map_layers
@@ -35,7 +36,10 @@ PACKINGS = ("diagonal", "separate")
 
 def most_weight_bits(subject: Sampled, strategy: Strategy) -> int:
     """Return the bits of the widest weight of a network, as it is coded or is to be; 8 at the least."""
-    bits = strategy.get(Precise).bits_of(subject.net) if subject.quantised is None else subject.quantised.bits
+    try:
+        bits = strategy.get(Precise).bits_of(subject.net) if subject.quantised is None else subject.quantised.bits
+    except NumberError:  # Bits that a network cannot have are the coding's to refuse.
+        return BYTES.weights
     return max((BYTES.weights, *(each.weights for each in bits.values())))
 
 

@@ -91,12 +91,12 @@ def driven_inputs(
     """
     if not chip.array.drives_signs:
         return bits.inputs, False
-    code = network.codes.get(layer.inputs[0]) if isinstance(network, QuantisedNetwork) else None
-    if code is not None:
-        zero = int(code.zero)
-        return (max(zero, code.high - zero).bit_length(), True) if zero > code.low else (bits.inputs, False)
-    net = network.network if isinstance(network, QuantisedNetwork) else network
-    signed = not never_negative(net, layer.inputs[0])
+    if isinstance(network, QuantisedNetwork):
+        code, network = network.codes.get(layer.inputs[0]), network.network
+        if code is not None:
+            zero = int(code.zero)
+            return (max(zero, code.high - zero).bit_length(), True) if zero > code.low else (bits.inputs, False)
+    signed = not never_negative(network, layer.inputs[0])
     return max(bits.inputs - signed, 1), signed
 
 

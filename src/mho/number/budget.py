@@ -172,12 +172,17 @@ def within(budget: Budget, network: Network, samples: Inputs, quantise: Quantise
     return replace(chosen, notes=(*chosen.notes, note))
 
 
+def seen_samples(network: Network) -> int:
+    """Return on how many samples errors are measured: at least two, and no more than takes long; whole batches."""
+    count = max(2, min(SEEN, int(MACS // max(network.macs / network.batch, 1))))
+    return -(-count // network.batch) * network.batch
+
+
 def _few(network: Network, samples: Inputs) -> Inputs:
-    """Return at least two of the samples, and no more than takes long, evenly spread; whole batches."""
+    """Return the samples on which errors are measured, evenly spread over all."""
     arrays = (samples,) if isinstance(samples, np.ndarray) else tuple(map(np.asarray, samples))
     given = max((len(array) for array, layer in zip(arrays, network.inputs, strict=False) if layer.shape), default=1)
-    count = max(2, min(SEEN, int(MACS // max(network.macs / network.batch, 1))))
-    count = min(-(-count // network.batch) * network.batch, given)
+    count = min(seen_samples(network), given)
     picked = np.unique(np.linspace(0, given - 1, count).astype(int)) if network.batch == 1 else np.arange(count)
     return tuple(array[picked] if layer.shape else array for array, layer in zip(arrays, network.inputs, strict=False))
 
@@ -189,4 +194,4 @@ def mean_weight_bits(quantised: QuantisedNetwork) -> float:
     return bits / max(sum(layer.weight.size for layer in owned), 1)
 
 
-__all__ = ["Budget", "mean_weight_bits", "operations", "within"]
+__all__ = ["Budget", "mean_weight_bits", "operations", "seen_samples", "within"]

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from mho.errors import NumberError, OptionError, choices
 from mho.network.graph import Network
 from mho.network.layers import Affine
-from mho.number.affine import fit
 from mho.number.bits import BYTES
 from mho.number.walk import Inputs, run_float
 
@@ -52,6 +51,19 @@ Fit = Callable[[float, float, int], Affine]
 """Makes a code of so many bits for a range of reals."""
 
 
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Samples, and how codes are chosen by what tensors hold on them: the range as `way_of` takes it, then `fit`.
+
+    `chunk`: inferences that are run at once; None for as many as fit.
+    """
+
+    samples: Inputs
+    range: str | None
+    chunk: int | None
+    fit: Fit
+
+
 @dataclass
 class _Seen:
     """What was seen of the tensors that share one code."""
@@ -62,23 +74,16 @@ class _Seen:
 
 
 def calibrate(
-    network: Network,
-    samples: Inputs,
-    groups: Mapping[str, str],
-    whole: Iterable[str],
-    bits: Mapping[str, int],
-    range: str | None,
-    chunk: int | None,
-    choose: Fit = fit,
+    network: Network, calibration: Calibration, groups: Mapping[str, str], whole: Iterable[str], bits: Mapping[str, int]
 ) -> dict[str, Affine]:
-    """Run the float network on `samples` and return a code for each representative in `groups` (tensor:
-    representative).
+    """Run the float network on samples and return a code for each representative in `groups` (tensor: representative).
 
-    `choose` makes a code of a range and bits; `bits` by tensor; representatives in `whole` always take every value seen. Raise
-    OptionError for an unknown `range`, NumberError for samples that do not fit.
+    `bits` by tensor; representatives in `whole` always take every value seen. Raise OptionError for an unknown range, NumberError
+    for samples that do not fit.
     """
+    samples, chunk = calibration.samples, calibration.chunk
     seen = {name: _Seen() for name in groups.values()}
-    ways = {name: way_of(range, bits[name]) for name in seen}
+    ways = {name: way_of(calibration.range, bits[name]) for name in seen}
     exact = {*whole, *(name for name, way in ways.items() if way == MINMAX)}
 
     def extremes(name: str, values: npt.NDArray[Any]) -> None:
@@ -101,7 +106,7 @@ def calibrate(
                     extent.counts = counts if extent.counts is None else extent.counts + counts
 
         run_float(network, samples, chunk=chunk, observe=count)
-    return {name: _code(extent, bits[name], ways[name], choose) for name, extent in seen.items()}
+    return {name: _code(extent, bits[name], ways[name], calibration.fit) for name, extent in seen.items()}
 
 
 def _code(extent: _Seen, bits: int, way: str, choose: Fit) -> Affine:

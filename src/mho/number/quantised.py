@@ -16,7 +16,7 @@ from mho.number.affine import encode, fit, fit_centred, fit_many, rebase
 from mho.number.batching import fixed
 from mho.number.bits import Asked
 from mho.number.budget import Budget, within
-from mho.number.calibration import MINMAX, WEIGHT_RANGES, Fit, calibrate, way_of
+from mho.number.calibration import MINMAX, WEIGHT_RANGES, Calibration, calibrate, way_of
 from mho.number.coded import FloatArray, QuantisedMatrix, QuantisedNetwork, QuantisedTable, by_output, code_type
 from mho.number.precision import Precision
 from mho.number.scales import thresholds
@@ -78,11 +78,11 @@ def quantise(
     matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
     tables = {layer.name: _table(layer, precision.tables) for layer in network.layers if isinstance(layer, Embedding)}
     choose = fit_centred if signed_inputs else fit
-    codes, calibration = _tensors(network, samples, tables, precision, range, chunk, choose)
+    codes, how = _tensors(precision, tables, None if samples is None else Calibration(samples, range, chunk, choose))
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
     given = ("weight and activation codes as the file gives them",) if network.codes else ()
     return QuantisedNetwork(
-        network, matrices, tables, codes, per_channel, calibration,
+        network, matrices, tables, codes, per_channel, how,
         offsets={name: network.codes[name].low for name in integers},
         notes=(*given, *precision.notes),
         input_bits=precision.inputs,
@@ -90,57 +90,45 @@ def quantise(
 
 
 def _tensors(
-    network: Network,
-    samples: Inputs | None,
-    tables: dict[str, QuantisedTable],
-    precision: Precision,
-    range: str | None,
-    chunk: int | None,
-    choose: Fit,
+    precision: Precision, tables: dict[str, QuantisedTable], calibration: Calibration | None
 ) -> tuple[dict[str, Affine], str]:
     """Return the codes of stored tensors, in network order: those given, those that tables pass on, and, where there are samples,
     those calibrated; and how that was done, in words.
     """
+    network = precision.network
     codes = {name: _given(name, code) for name, code in network.codes.items()}
     names = stored(network)
     _inherit(network, names, codes, tables)
     open_names = frozenset(name for name in names if name not in codes)
-    if open_names and samples is None and network.codes:
+    if open_names and calibration is None and network.codes:
         readers = read_by_matrices(network)
         name = next(layer.name for layer in network.layers if layer.name in open_names)
         raise NumberError(
             f"the file gives no code for tensor {name!r} of {network.name}, which {readers[name]!r} reads: "
             "give calibration samples"
         )
-    calibration = "codes given by the file" if network.codes else "none"
-    if samples is not None and open_names:
-        measured, calibration = _calibrated(network, samples, open_names, precision, range, chunk, choose)
+    how = "codes given by the file" if network.codes else "none"
+    if calibration is not None and open_names:
+        measured, how = _calibrated(precision, calibration, open_names)
         codes |= measured
-    return {layer.name: codes[layer.name] for layer in network.layers if layer.name in codes}, calibration
+    return {layer.name: codes[layer.name] for layer in network.layers if layer.name in codes}, how
 
 
-def _calibrated(
-    network: Network,
-    samples: Inputs,
-    names: frozenset[str],
-    precision: Precision,
-    range: str | None,
-    chunk: int | None,
-    choose: Fit,
-) -> tuple[dict[str, Affine], str]:
+def _calibrated(precision: Precision, calibration: Calibration, names: frozenset[str]) -> tuple[dict[str, Affine], str]:
     """Return codes for the stored tensors `names` from what they hold on samples, and how that was done, in words."""
+    network, samples = precision.network, calibration.samples
     _, runs = checked(network, samples)
     groups = shared(network, names)
     whole = {groups[layer.name] for layer in network.inputs if layer.name in groups}
     # Fixed tensors that matrices read are coded by their own values.
     constant = {
-        name: choose(float(value.min()), float(value.max()), precision.tensors[name])
+        name: calibration.fit(float(value.min()), float(value.max()), precision.tensors[name])
         for name, value in fixed_reals(network, samples, fixed(network) & names).items()
     }
     calibrated = {name: group for name, group in groups.items() if name not in constant}
-    fitted = calibrate(network, samples, calibrated, whole, precision.tensors, range, chunk, choose)
+    fitted = calibrate(network, calibration, calibrated, whole, precision.tensors)
     codes = {name: constant[name] if name in constant else fitted[group] for name, group in groups.items()}
-    ways = dict.fromkeys(way_of(range, precision.tensors[group]) for group in fitted)
+    ways = dict.fromkeys(way_of(calibration.range, precision.tensors[group]) for group in fitted)
     how = f"{' or '.join(ways) or MINMAX} over {runs * network.batch} samples"
     return codes, f"codes given by the file; {len(fitted)} others {how}" if network.codes else how
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,9 +13,10 @@ from mho.mapping import Mapper, Squeezed
 from mho.mapping.budget import frontier, mixed
 from mho.network.graph import Network
 from mho.network.samples import Samples
-from mho.number import Grid, Planes, QuantisedNetwork, Sampled, quantise, recode, run_reference
+from mho.number import Grid, Planes, QuantisedNetwork, Sampled, quantise, recode
 from mho.number.bits import BYTES, Bits, LayerBits, asked
-from mho.number.budget import MACS, SEEN, Budget
+from mho.number.budget import Budget, seen_samples
+from mho.number.frontier import changed, first_output
 from mho.number.precision import Precision, bits_of
 from mho.number.recode import METHODS, SAID, bits_needed, form
 from mho.schedule.stages import Coding, Say
@@ -326,7 +326,7 @@ def _within(
     """
     assert isinstance(mapper, Squeezed)
     listed = list(codings.values())
-    seen = _few(listed[0].network, samples)
+    seen = samples.spread(seen_samples(listed[0].network))
     table = frontier(
         listed,
         chip,
@@ -338,23 +338,10 @@ def _within(
     picks = table.within(budget)
     chosen = mixed(listed, picks, names=list(codings))
     arrays, error = table.total(picks)
+    together = changed(*(first_output(coded, seen.inputs) for coded in (listed[0], chosen)))
     note = (
         f"{arrays} arrays in these codings, {int(table.costs[:, 0].sum())} with all layers in {next(iter(codings))}; errors "
         f"of layers, each alone, sum to {error:.3g} of the output's variance (budget {budget:g}), that of all together is "
-        f"{_error(listed[0], chosen, seen):.3g}, measured on {seen.origin}"
+        f"{together:.3g}, measured on {seen.origin}"
     )
     return replace(chosen, notes=(*chosen.notes, note))
-
-
-def _error(first: QuantisedNetwork, changed: QuantisedNetwork, samples: Samples) -> float:
-    """Return the squared change of the first output over its variance, which that of single layers only adds up to about."""
-    name = first.network.outputs[0]
-    wanted, given = (run_reference(codes, samples.inputs)[name] for codes in (first, changed))
-    return float(((given - wanted) ** 2).mean() / max(wanted.var(), sys.float_info.min))
-
-
-def _few(network: Network, samples: Samples) -> Samples:
-    """Return at least two of the samples, and no more than takes long, evenly spread; whole batches."""
-    macs = max(network.macs / network.batch, 1)
-    count = max(2, min(SEEN, int(MACS // macs)))
-    return samples.spread(-(-count // network.batch) * network.batch)

@@ -208,25 +208,20 @@ class Maker:
         wiring = Wiring(wires.row_ohm, wires.column_ohm, wires.drive, wires.sense)
         siemens = (device.g_on_s - device.g_off_s) / (chip.levels - 1)
         result = np.empty_like(whole)
-        rows, columns = whole.shape
-        for first in range(0, columns, per_array):
-            tile = whole[:, first : first + per_array]
-            number = first // per_array
+        rows, deep = len(whole), self.sensing.shape.coding.cell_rows
+        for number, first in enumerate(range(0, whole.shape[1], per_array)):
+            # The cells of a pair may lie in two rows of a column.
+            tile = whole[:, first : first + per_array].reshape(rows, -1, deep).swapaxes(1, 2).reshape(deep * rows, -1)
+            reference = () if references is None else references[number : number + 1]
             full = np.full((chip.array.rows, chip.array.columns + (references is not None)), self.sensing.below)
-            if references is not None and number < len(references):
-                full[:, -1] = references[number]
-            if self.sensing.shape.coding.stacked:  # the cells of a pair in two rows of a column
-                full[0 : 2 * rows : 2, : tile.shape[1] // 2] = tile[:, 0::2]
-                full[1 : 2 * rows : 2, : tile.shape[1] // 2] = tile[:, 1::2]
-            else:
-                full[:rows, : tile.shape[1]] = tile
+            full[: len(tile), : tile.shape[1]] = tile
+            for cells in reference:
+                full[:, -1] = cells
             conductances = effective(full * siemens, wiring, wires.method) / siemens
-            if references is not None and number < len(references):
-                references[number] = conductances[:, -1]
-            if self.sensing.shape.coding.stacked:
-                pairs = conductances[: 2 * rows, : tile.shape[1] // 2].reshape(rows, 2, -1)
-                conductances = pairs.transpose(0, 2, 1).reshape(rows, -1)
-            result[:, first : first + per_array] = conductances[:rows, : tile.shape[1]]
+            for cells in reference:
+                cells[:] = conductances[:, -1]
+            seen = conductances[: len(tile), : tile.shape[1]].reshape(rows, deep, -1).swapaxes(1, 2)
+            result[:, first : first + per_array] = seen.reshape(rows, -1)
         return result
 
 

@@ -7,7 +7,8 @@ Counting rules, for an activation of n rows whose features lie in A arrays:
   told how many;
 - n rows are driven in each array and step. Current flows in driven rows only, so a read costs n / rows of `array_read`;
 - columns that hold features are sampled, converted and shift-added in each step, pairs converted once, a unit column too; a
-  conversion of b of the ADC's B bits costs b / B, and an ADC that switches gets its mode written, one byte;
+  conversion of fewer bits costs its share of a whole one (`Readout.share`), and an ADC that switches gets its mode written, one
+  byte;
 - the sum of an array is updated in the output register each step; of each bag one sum a tile goes through a port, but for the
   tile that merges it;
 - a bag of p parts takes p - 1 additions a feature; its vector, 4 bytes a feature, is written to a tile buffer once.
@@ -79,7 +80,7 @@ def events(counted: Counted, seats: Seats, reading: Reading, result_bytes: int) 
     driven = int(counted.by_rows @ rows) * steps * arrays
     columns = dimension * chip.coding.cell_columns + arrays * chip.unit_columns
     converted = columns // chip.coding.columns_at_once
-    whole = float(counted.by_rows @ (reading.bits / chip.array.adc_bits)) * steps
+    whole = float(counted.by_rows @ np.array(reading.shares, dtype=np.float64)) * steps
     selected = int(counted.by_rows @ selection_bytes(reading))
     counts = {
         "noc_byte": selected * seats.span + counted.crossed * dimension * reading.sum_bytes,
