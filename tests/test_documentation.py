@@ -101,6 +101,11 @@ def test_the_sentence_tells_how_much_has_moved() -> None:
     assert "a change of the machine**: sums take time. Of its figures, 1 times" in sentence("a", {"a": ruled})
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_no_page_holds_both_sides_of_a_merge(page: Path) -> None:
+    assert not [line for line in page.read_text("utf-8").splitlines() if line.startswith(("<<<<<<< ", ">>>>>>> "))]
+
+
 def test_no_page_counts_by_hand_what_a_command_lists() -> None:
     counted = {
         r"zoo of (\d+) ": len(mho.zoo.names()),
