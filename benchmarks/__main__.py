@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import json
 import os
@@ -84,10 +85,9 @@ def record(case: Case, measured: dict[str, Any], unit_s: float) -> dict[str, Any
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the tables."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["store"]:
-        from benchmarks import store
-
-        return store.main(arguments[1:])
+    if arguments[:1] in (["store"], ["precision"], ["precision-accuracy"]):
+        module = importlib.import_module(f"benchmarks.{arguments[0].replace('-', '_')}")
+        return int(module.main(arguments[1:]))
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Time compile and simulate, wear, execution and growth, each in a process of its own, as ratios to one float32 "

@@ -90,11 +90,20 @@ EXPLANATIONS: dict[str, str] = {}
 """Why a goal that is missed is missed, by file."""
 
 
+FOLDER = Path(os.environ.get("MHO_DATA", ROOT.parent / "shared" / "data"))
+"""Where the real data are: MHO_DATA, else ../shared/data beside the project."""
+
+
+def found_data() -> Path | None:
+    """Return the folder of the real data, None where there is none."""
+    return FOLDER if FOLDER.is_dir() else None
+
+
 def data_folder() -> Path:
-    """Find the real data: MHO_DATA, else ../shared/data beside the project. SystemExit where there is none."""
-    folder = Path(os.environ.get("MHO_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        raise SystemExit(f"benchmarks.accuracy: no real data: {folder} is not a folder (set MHO_DATA)")
+    """Return the folder of the real data. SystemExit where there is none."""
+    folder = found_data()
+    if folder is None:
+        raise SystemExit(f"benchmarks.accuracy: no real data: {FOLDER} is not a folder (set MHO_DATA)")
     return folder
 
 

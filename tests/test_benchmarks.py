@@ -22,6 +22,8 @@ from benchmarks import (
     grouping,
     lookups,
     pairs_accuracy,
+    precision,
+    precision_accuracy,
     recommenders,
     squeezed,
     store,
@@ -51,6 +53,8 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (recommenders.PAGE, recommenders.table(read_json(recommenders.RESULTS))),
         (store.PAGE, store.rendered(read_json(store.RESULTS))),
         (designs.PAGE, designs.rendered(read_json(designs.RESULTS))),
+        (precision.PAGE, precision.rendered(read_json(precision.RESULTS))),
+        (precision_accuracy.PAGE, precision_accuracy.rendered(read_json(precision_accuracy.RESULTS))),
     ],
     ids=[
         "accuracy",
@@ -66,6 +70,8 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "recommenders",
         "store",
         "designs",
+        "precision",
+        "precision accuracy",
     ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
@@ -112,6 +118,35 @@ def test_designs_are_judged_as_fast_as_they_should_be() -> None:
         assert each["goal"] == designs.GOALS[each["case"]]
         assert each["per_s"] >= each["goal"] if "per_s" in each else each["seconds"] <= each["goal"]
     assert cases[-1]["instructions"] > 59_000
+
+
+def test_fewer_bits_never_cost_more() -> None:
+    found = read_json(precision.RESULTS)
+    for kinds in found["shrunk"].values():
+        for designs_ in kinds.values():
+            for few in precision.BITS:
+                assert all(factor >= 1 - 1e-9 for factor in precision.gains(designs_, few).values())
+    assert precision.gains(found["shrunk"]["resnet50"]["all"], "4")["energy"] >= precision.GOALS["energy"]
+    for each in found["narrow"].values():
+        assert each["exact"]["energy"]["adc"] <= each["chip"]["energy"]["adc"] * (1 + 1e-9)
+        assert max(each["exact"]["matrices_s"], each["used"]["matrices_s"]) <= each["chip"]["matrices_s"] * (1 + 1e-9)
+    for schedules in found["rewritten"].values():
+        for each in schedules.values():
+            assert each["4"]["cells"] < each["8"]["cells"] and each["4"]["per_s"] > each["8"]["per_s"]
+
+
+def test_a_network_keeps_its_accuracy_with_as_few_bits_as_were_asked() -> None:
+    results = read_json(precision_accuracy.RESULTS)
+    found = results["networks"]["resnet20"]
+    chosen = precision_accuracy.best(found, mixed=True)
+    assert chosen is not None and found["points"][chosen]["weight_bits"] <= precision_accuracy.GOAL_BITS
+    assert precision_accuracy.lost(found, chosen) <= precision_accuracy.GOAL_POINTS
+    for name, each in results["networks"].items():
+        asked = [point for point, *_ in precision_accuracy.points(precision_accuracy.SUBJECTS[name])]
+        assert list(each["points"]) == asked
+        assert {len(point["right"]) for point in each["points"].values()} == {len(each["float"])}
+    for file, drawing in precision_accuracy.plots(results).items():
+        assert (precision_accuracy.IMAGES / file).read_text(encoding="utf-8") == drawing
 
 
 def test_recommenders_keep_what_they_were_trained_to() -> None:

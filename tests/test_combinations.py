@@ -111,3 +111,7 @@ def test_weights_of_more_bits_than_planes_or_an_array_can_hold_are_refused_befor
     narrow = Chip.load("aras").override({"array.columns": 7, "array.adcs": 1}, source="test")
     (refusal,) = wide.refusals(network, narrow)
     assert refusal.bound == "array.columns" and "16-bit weight needs 8 cells" in str(refusal)
+    few = Strategy().with_(coding={"choice": "budget", "grid": (), "bits": ("1/8", "4/8"), "symmetric": True})
+    samples = mho.number.Sampled(network, calibration=synthetic(network, 2, seed=1))
+    (refusal,) = few.refusals(samples, Chip.load("aras"))
+    assert (refusal.field, refusal.bound) == ("coding.bits", "coding.symmetric")

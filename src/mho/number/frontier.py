@@ -7,6 +7,7 @@ first output on samples while all other parts stay as they are. Changes of sever
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -111,7 +112,7 @@ def first_output(coded: QuantisedNetwork, samples: Inputs) -> FloatArray:
 
 def changed(wanted: FloatArray, given: FloatArray) -> float:
     """Return the squared change of an output over its variance."""
-    return float(np.square(given - wanted).mean()) / max(float(wanted.var()), np.finfo(np.float64).tiny)
+    return float(np.square(given - wanted).mean()) / max(float(wanted.var()), sys.float_info.min)
 
 
 def measured(

@@ -286,6 +286,10 @@ class UnderBudget(_Quantising):
         if self.of_bits and (self.grid or self.squeeze != (0,)):
             demanded = "takes one; a budget chooses the codings of layers, or their bits, not both"
             yield self.refuse(demanded, field="bits", bound="coding.grid", helps="leave `grid` and `squeeze` out")
+        if self.of_bits and self.symmetric and 1 in Budget(0.0, self.bits).of_weights:
+            yield self.refuse(
+                "has weights of 1 bit, whose codes have no middle", field="bits", bound="coding.symmetric"
+            )
         grids = [grid for grid in map(form, self.grid) if isinstance(grid, Grid)]
         if self.grid and not grids and self.squeeze != (0,):
             yield self.refuse(
