@@ -192,10 +192,17 @@ def test_inputs_behind_a_rectifier_are_unsigned_in_any_bits() -> None:
 def test_the_first_pattern_that_a_layer_matches_counts() -> None:
     net = chain()
     assert bits_of(net, "a=4/6,*=3") == {"a": LayerBits(4, 6), "b": LayerBits(3, 3)}
-    assert bits_of(net, {"*": 3, "a": 4}) == {"a": LayerBits(3, 3), "b": LayerBits(3, 3)}
+    assert bits_of(net, {"a*": 3, "[ab]": 4, "*": 2}) == {"a": LayerBits(3, 3), "b": LayerBits(4, 4)}
     assert bits_of(net, {"[b-z]": "2/8"}) == {"b": LayerBits(2, 8)}
     assert bits_of(net, 5) == bits_of(net, "5") == bits_of(net, "5/5") == bits_of(net, {"?": LayerBits(5, 5)})
     assert bits_of(net, 8) == bits_of(net, {}) == bits_of(net, "8/8") == {}
+    for shadowed in ({"*": 3, "a": 4}, {"[ab]": 8, "b": 4}):
+        with pytest.raises(NumberError, match=r"count for no layer, as .* stands before it"):
+            bits_of(net, shadowed)
+    with pytest.raises(NumberError, match="names or patterns of layers, not by 1"):
+        bits_of(net, {1: 4})  # type: ignore[dict-item]
+    with pytest.raises(NumberError, match="'a' stands twice"):
+        bits_of(net, "a=4,a=8")
 
 
 @pytest.mark.parametrize(

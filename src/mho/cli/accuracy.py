@@ -46,7 +46,7 @@ def accuracy(
 ) -> None:
     """Execute a model on the analog side of a chip and tell its accuracy.
 
-    It stands beside that of float and of 8-bit integers, with two intervals of
+    It stands beside that of float and of the integers, with two intervals of
     95 %: over chips (other chips of the same kind; more --seeds narrow it) and
     over samples (other samples of the same kind; more samples narrow it). Each
     layer has its signal-to-noise ratio and how often its ADCs clipped. Where

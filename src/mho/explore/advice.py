@@ -93,7 +93,7 @@ def _tried(program: Program, analog: Analog, judge: Judge) -> Iterator[Remedy]:
     sliced: Mapping[str, Value] = {**calibrated, "adc.per": "slice", "adc.percentile": PERCENTILE}
     candidates: list[Mapping[str, Value]] = [{}, {"adc.bits": "ideal", "adc.range": "full"}]
     candidates += [] if analog.adc.range == "calibrated" else [calibrated, sliced]
-    if program.chip.array.coding != "differential" and program.strategy.get(Mapper).whole:
+    if not program.chip.coding.pairs and program.strategy.get(Mapper).whole:
         candidates += [{"chip.array.coding": "differential", **sliced}]
     enough = False
     for changes in candidates:

@@ -23,6 +23,7 @@ from mho.files.store import Store, key_of
 from mho.machine.analog.spec import Analog
 from mho.machine.functional import Executor
 from mho.machine.resolution import proven_exact, resolution
+from mho.mapping.told import integers_said
 from mho.number.accuracy import right
 from mho.number.reference import run_reference
 from mho.program import Program
@@ -214,8 +215,8 @@ def _notes(program: Program, over: Ordered, seeds: int) -> tuple[str, ...]:
     """Say what a finding rests on."""
     notes = [
         f"assumed: accuracy only rises or only falls along {over.key}; values lie in {over.resolution}",
-        "a loss is against the 8-bit integers on the same samples; its 95 % interval is over samples and, where chips differ, over "
-        "chips; samples are added until it lies on one side, with the 95 % shared out over these looks",
+        f"a loss is against the {integers_said(program.notes)} on the same samples; its 95 % interval is over samples and, where "
+        "chips differ, over chips; samples are added until it lies on one side, with the 95 % shared out over these looks",
     ]
     notes += synthetic(program)
     if seeds < 3:

@@ -53,6 +53,9 @@ def asked(bits: Asked) -> Mapping[str, LayerBits]:
     Raises NumberError for text that says no bits, and for bits out of range.
     """
     if isinstance(bits, Mapping):
+        for pattern in bits:
+            if not isinstance(pattern, str):
+                raise NumberError(f"bits go by names or patterns of layers, not by {pattern!r}")
         return {pattern: _one(each, f" of {pattern!r}") for pattern, each in bits.items()}
     if not isinstance(bits, str) or "=" not in bits:
         return {ALL: _one(bits, "")}
@@ -61,7 +64,9 @@ def asked(bits: Asked) -> Mapping[str, LayerBits]:
         pattern, equals, text = part.strip().rpartition("=")
         if not equals or not pattern:
             raise NumberError(f"bits {bits!r}: {part.strip()!r} is no LAYER=BITS, as in conv1=8,layer3.*=4/6,*=4")
-        found.setdefault(pattern, _one(text, f" of {pattern!r}"))
+        if pattern in found:
+            raise NumberError(f"bits {bits!r}: {pattern!r} stands twice")
+        found[pattern] = _one(text, f" of {pattern!r}")
     return found
 
 

@@ -36,7 +36,8 @@ class Precision:
     def of(cls, network: Network, bits: Asked) -> Precision:
         """Look up each layer in what is asked for: the first pattern that it matches counts.
 
-        One number is for tables too. Raises NumberError for bits out of range, and for a pattern that no matrix layer matches.
+        One number is for tables too. Raises NumberError for bits out of range, for a pattern that no matrix layer matches, and for
+        one whose layers all match an earlier one.
         """
         patterns = asked(bits)
         names = [layer.name for layer in network.matrix_layers]
@@ -44,9 +45,14 @@ class Precision:
             if pattern != ALL and not any(_matches(name, pattern) for name in names):
                 raise NumberError(f"{network.name} has no matrix layer {pattern!r}: {choices(pattern, names)}")
         usual = patterns == {ALL: BYTES}
-        wanted = {
-            name: next((patterns[p] for p in patterns if _matches(name, p) and not usual), None) for name in names
-        }
+        first = {name: next((pattern for pattern in patterns if _matches(name, pattern)), None) for name in names}
+        for pattern in [pattern for pattern in patterns if pattern not in (ALL, *first.values())]:
+            taken = next(first[name] for name in names if _matches(name, pattern))
+            raise NumberError(
+                f"bits of {pattern!r} count for no layer, as {taken!r} stands before it and the first that a layer matches "
+                f"counts; put {pattern!r} first"
+            )
+        wanted = {name: None if usual or pattern is None else patterns[pattern] for name, pattern in first.items()}
         of_all = patterns.get(ALL, BYTES) if len(patterns) == 1 else BYTES
         return cls(network, wanted, of_all.weights if of_all.weights == of_all.inputs else BYTES.inputs)
 
