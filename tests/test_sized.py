@@ -26,7 +26,7 @@ from mho.program import Activate, Program, Transfer, Write
 from mho.program.columns import columns
 from mho.program.instructions import Instruction
 from mho.schedule import sized
-from mho.strategy import registered
+from mho.strategy import Strategy, registered
 from tests.command_line import Shell, write_onnx, write_samples
 from tests.strategies import GREEDY, Sketch, chips, networks
 
@@ -37,10 +37,13 @@ anywhere = st.one_of(chips(), st.sampled_from([Chip.load(name) for name in Chip.
 OFF = {"unused": "gated", "external_io": "when_used"}
 
 
+def greedy(chip: Chip, **choices: str) -> Strategy:
+    """Pairs of magnitudes have no cells for the lowest code, which symmetric codes never take."""
+    return GREEDY.with_({"coding.symmetric": bool(chip.coding.least_code)}, **choices)
+
+
 def compiled(network: Network, chip: Chip, schedule: str = "overlap", residency: str = "auto") -> Program:
-    # Pairs of magnitudes have no cells for the lowest code, which symmetric codes never take.
-    coding = {"coding.symmetric": bool(chip.coding.least_code)}
-    return mho.compile(network, chip, GREEDY.with_(coding, schedule=schedule, residency=residency))
+    return mho.compile(network, chip, greedy(chip, schedule=schedule, residency=residency))
 
 
 def varied(chip: Chip, **values: Any) -> Chip:
@@ -217,7 +220,7 @@ def test_the_words_for_what_chips_do_without_the_keys_change_nothing(name: str) 
 def test_a_chip_sized_to_a_network_is_the_smallest_that_holds_it(
     network: Network, chip: Chip, schedule: str, copies: int
 ) -> None:
-    fit = sized(network, chip, GREEDY.with_(schedule=schedule), copies=copies)
+    fit = sized(network, chip, greedy(chip, schedule=schedule), copies=copies)
     program = compiled(network, fit, schedule)
     count, of_tile = copies * program.mapping.count, fit.tile.groups
     assert count <= fit.groups and not (fit.buffer.in_tiles and any(use.spilled for use in program.buffers))
@@ -235,7 +238,7 @@ def test_a_chip_sized_to_a_network_is_the_smallest_that_holds_it(
 @some
 @given(networks, anywhere)
 def test_a_network_uses_all_tiles_of_a_chip_sized_to_it_but_the_last_partly(network: Network, chip: Chip) -> None:
-    fit = sized(network, chip, GREEDY)
+    fit = sized(network, chip, greedy(chip))
     program = compiled(network, fit)
     used = usage(program)
     assert used.groups == program.mapping.count

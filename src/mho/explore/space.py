@@ -142,10 +142,7 @@ class _Design:
         with suppress(StrategyError, MappingError):  # What cannot be mapped is refused when it is compiled.
             chip = fitted(chip, changes["chip"], self.subject, strategy)
         return _Design(
-            self.subject,
-            chip,
-            strategy,
-            self.analog.override(changes["analog"]) if changes["analog"] else self.analog,
+            self.subject, chip, strategy, self.analog.override(changes["analog"]) if changes["analog"] else self.analog
         )
 
 

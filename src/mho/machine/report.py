@@ -180,11 +180,7 @@ class Report(Outcome):
         A report that was read back has no `energy`: its data hold sums by component and by kind, not by both.
         """
         energy = {} if self._program is None else {"energy": self._energy_frame}
-        return {
-            "layers": lambda: columns(self.layers()),
-            **energy,
-            "area": self._area_frame,
-        }
+        return {"layers": lambda: columns(self.layers()), **energy, "area": self._area_frame}
 
     def _area_frame(self) -> Columns:
         whole, leakage, in_use = self.field("area_m2"), self.field("leakage_w"), self.field("in_use")

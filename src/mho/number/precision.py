@@ -123,15 +123,15 @@ class Precision:
         ]
         if not others:
             return ()
-        some = ", ".join(f"{name} {self.bits.get(name, BYTES)}" for name in others[:SAID])
-        more = f" and {len(others) - SAID} more" if len(others) > SAID else ""
+        some = ", ".join(f"{name} {self.bits.get(name, BYTES)}" for name in others[:NAMED])
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         return (
             f"bits of {len(others)} layers are not as asked, as codes come with the network or are shared with layers of more "
             f"bits: {some}{more}",
         )
 
 
-SAID = 4
+NAMED = 4
 """Layers that a note names."""
 
 

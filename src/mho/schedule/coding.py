@@ -73,6 +73,7 @@ class _Quantising(Coding):
     """What every coding that quantises has."""
 
     per_channel: bool
+    symmetric: bool = False
 
     @property
     def wanted(self) -> str:
@@ -99,7 +100,7 @@ class _Quantising(Coding):
         except NumberError as error:
             yield self.refuse(str(error), field="bits")
             return
-        if getattr(self, "symmetric", False) and 1 in weights.values():
+        if self.symmetric and 1 in weights.values():
             yield self.refuse(
                 "has weights of 1 bit, whose codes have no middle", field="bits", bound="coding.symmetric"
             )
@@ -112,10 +113,25 @@ class _Quantising(Coding):
                     bound="coding.bits",
                 )
 
+    def _too_tight(self, squeezes: Sequence[int]) -> Iterator[StrategyError]:
+        """Refuse numbers of planes that cannot be squeezed out of weights on any of its grids, the first that is too large."""
+        forms = [form(text) for text in self.grids]
+        grids = [grid for grid in forms if isinstance(grid, Grid)]
+        tight = next(((grid, grid.bits - 2) for grid, top in product(grids, squeezes) if top > grid.bits - 2), None)
+        if forms and not grids and any(squeezes):
+            demanded = f"is for grids; weights of grid {forms[0]} take as many planes as they are given"
+            yield self.refuse(demanded, field="squeeze", bound="coding.grid")
+        if tight is not None:
+            grid, most = tight
+            demanded = (
+                f"is too many: of weights of {grid.bits} bits (grid {grid}) 0 to {most} planes can be squeezed out"
+            )
+            yield self.refuse(demanded, field="squeeze", bound="coding.grid")
+
     @property
     def needs_weights(self) -> tuple[str, ...]:
         """The settings that go by the values of weights; the stage where the weights are recoded."""
-        paths = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name, False))
+        paths = tuple(f"coding.{name}" for name in ("per_channel", "symmetric") if getattr(self, name))
         return (*paths, *super().needs_weights)
 
     def quantised(self, subject: Sampled, bits: str | Budget, chip: Chip) -> QuantisedNetwork:
@@ -126,7 +142,7 @@ class _Quantising(Coding):
         samples = subject.calibration
         inputs = None if samples is None else samples.inputs
         codes = quantise(
-            subject.net, inputs, per_channel=self.per_channel, symmetric=getattr(self, "symmetric", False), bits=bits,
+            subject.net, inputs, per_channel=self.per_channel, symmetric=self.symmetric, bits=bits,
             signed_inputs=chip.array.drives_signs,
         )  # fmt: skip
         if samples is None:
@@ -201,19 +217,7 @@ class OnGrid(_Quantising):
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse planes that cannot be squeezed out, and rounding by samples that are not there."""
         yield from super().refusals(subject, chip, strategy)
-        grid = form(self.grid)
-        if isinstance(grid, Planes) and self.squeeze:
-            yield self.refuse(
-                f"is for grids; weights of grid {grid} take as many planes as they are given",
-                field="squeeze",
-                bound="coding.grid",
-            )
-        if isinstance(grid, Grid) and self.squeeze > grid.bits - 2:
-            yield self.refuse(
-                f"is too many: of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
-                field="squeeze",
-                bound="coding.grid",
-            )
+        yield from self._too_tight((self.squeeze,))
         if self.by_samples and subject.quantised is None and subject.calibration is None:
             yield self.refuse("goes by calibration samples", field="rounding", helps=_GIVE)
 
@@ -290,21 +294,7 @@ class UnderBudget(_Quantising):
             yield self.refuse(
                 "has weights of 1 bit, whose codes have no middle", field="bits", bound="coding.symmetric"
             )
-        grids = [grid for grid in map(form, self.grid) if isinstance(grid, Grid)]
-        if self.grid and not grids and self.squeeze != (0,):
-            yield self.refuse(
-                f"is for grids; weights of grid {self.grid[0]} take as many planes as they are given",
-                field="squeeze",
-                bound="coding.grid",
-            )
-        for grid, top in product(grids, self.squeeze):
-            if top > grid.bits - 2:
-                yield self.refuse(
-                    f"is too many: of weights of {grid.bits} bits (grid {grid}) 0 to {grid.bits - 2} planes can be squeezed out",
-                    field="squeeze",
-                    bound="coding.grid",
-                )
-                break
+        yield from self._too_tight(self.squeeze)
         if not self.of_bits and not isinstance(strategy.mapping, Squeezed):
             yield self.refuse(
                 f"is for `mapping` squeezed; with mapping {strategy.mapping.name!r} all codings take the same arrays",

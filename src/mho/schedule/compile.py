@@ -58,10 +58,7 @@ def compile(
 
 
 def coded(
-    network: Network | QuantisedNetwork | Sampled,
-    chip: Chip,
-    strategy: Strategy,
-    say: Say = lambda text: None,
+    network: Network | QuantisedNetwork | Sampled, chip: Chip, strategy: Strategy, say: Say = lambda text: None
 ) -> QuantisedNetwork:
     """Return a network's codes: those that it has, else as the strategy says for this chip; `compile` knows them as coded so.
 

@@ -78,9 +78,8 @@ class Curve:
         elif self.form == "points":
             numbers = np.interp(self.argument(state, window), self.at, self.values)
         elif self.form in CLOSED:
-            with np.errstate(
-                divide="ignore"
-            ):  # a cell that does not conduct: what is infinite then is cut to the limits
+            # What is infinite of a cell that does not conduct is cut to the limits.
+            with np.errstate(divide="ignore"):
                 numbers = CLOSED[self.form](self.argument(state, window), *self.values)
         else:
             numbers = np.polynomial.polynomial.polyval(self.argument(state, window), self.values)
