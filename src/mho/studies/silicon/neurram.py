@@ -103,8 +103,8 @@ def frozen() -> dict[str, Figures]:
 
 def ranges() -> dict[str, tuple[Figures, Figures]]:
     """Return by precision what the prediction would be if the opening cycles took no time, and if they were two whole ones."""
-    found: dict[str, tuple[Figures, Figures]] = {}
+    ends: dict[str, tuple[Figures, Figures]] = {}
     for row in content()["prediction"]:
         taken = phases(row["output_bits"], row["input_bits"], row["phases"])
-        found[named(row)] = predict(taken, 0.0), predict(taken, 2.0)
-    return found
+        ends[named(row)] = predict(taken, 0.0), predict(taken, 2.0)
+    return ends

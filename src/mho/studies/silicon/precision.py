@@ -11,15 +11,15 @@ from mho.studies.silicon.paper import PAPER, compared, laid_out
 
 def neurram() -> dict[str, dict[str, float]]:
     """Return what is predicted, by quantity and precision, the measured row first; and the range of time and efficiency."""
-    found: dict[str, dict[str, float]] = {}
+    predicted: dict[str, dict[str, float]] = {}
     for precision, figures in frozen().items():
         for quantity, value in asdict(figures).items():
-            found.setdefault(quantity, {})[precision] = value
+            predicted.setdefault(quantity, {})[precision] = value
     for precision, ends in ranges().items():
         for end, figures in zip(("free", "whole"), ends, strict=True):
             for quantity in ("tops", "efficiency"):
-                found.setdefault(f"{quantity}-{end}", {})[precision] = getattr(figures, quantity)
-    return found
+                predicted.setdefault(f"{quantity}-{end}", {})[precision] = getattr(figures, quantity)
+    return predicted
 
 
 def neurram_chapter(measured: dict[str, dict[str, float]]) -> Chapter:

@@ -30,17 +30,17 @@ def summary(chapters: Sequence[Chapter]) -> Chapter:
         held = [row for row in rows if row.ratio and not row.note.startswith(GIVEN)]
         name = "all" if part is None else part.title.partition(":")[0]
         members.append(name)
-        found = {
+        counted = {
             "compared": ("figures", float(len(held))),
             "within": ("figures", float(sum(not row.differs for row in held))),
             "open": ("figures", float(sum(row.paper is None and row.note.startswith(FROZEN) for row in rows))),
         }
         if held:
-            found |= {
+            counted |= {
                 "middle": ("times", statistics.median(map(off, held))),
                 "furthest": ("times", max(map(off, held))),
             }
-        for quantity, (unit, value) in found.items():
+        for quantity, (unit, value) in counted.items():
             chapter.add(quantity, name, f"{labels[quantity]}, {name}", unit, value)
     chapter.table("How far off", "part", members, labels)
     return chapter
