@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from math import ceil
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from mho.mapping import Dense
 from mho.network.samples import Samples
 from mho.number.bits import LayerBits
 from mho.program import Program, violations
+from mho.report.run import view
 from tests.strategies import Sketch, readings
 from tests.test_analog_chain import (
     CELL_BITS,
@@ -34,6 +37,7 @@ from tests.test_analog_chain import (
     layers,
     program_of,
 )
+from tests.test_report_data import SCHEMA
 
 BITS = st.builds(LayerBits, st.one_of(st.integers(1, 8), st.integers(9, 16)), st.integers(1, 8))
 CONVERSIONS = st.sampled_from(["chip", "exact", {"choice": "below", "fewer": 1}, {"choice": "below", "fewer": 3}])
@@ -219,3 +223,19 @@ def test_arrays_are_those_of_the_bits(rows: int, columns: int, bits: int, cell_b
     mapping = Dense().mapped(sketch.network(), chip, {"linear1": LayerBits(bits, 8)})
     cells = ceil(bits / cell_bits)
     assert mapping.arrays == ceil(rows / chip.array.rows) * ceil(columns * cells / chip.array.columns)
+
+
+def test_reports_tell_the_bits_of_each_layer_and_of_its_conversions() -> None:
+    sketch = Sketch(0, (1, 20))
+    sketch.linear(sketch.linear(sketch.layers[0], 40), 8)
+    chip = Chip.load("isaac").override({"array.adc_modes": "every"}, source="by hand")
+    strategy = mho.Strategy.load("overlap").with_({"coding.bits": "linear1=4/6", "conversion": "exact"})
+    report = mho.simulate(mho.compile(sketch.network(), chip, strategy))
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(report.to_dict())))
+    (_, first, second) = report.to_dict()["layers"]
+    assert [first[key] for key in ("weight_bits", "input_bits", "adc_bits")] == [4, 6, 5]
+    assert [second[key] for key in ("weight_bits", "input_bits", "adc_bits")] == [8, 8, 6]
+    heads, lines = next(
+        (part.heads, part.lines) for part in view(report).sections if "ADC bits" in getattr(part, "heads", ())
+    )
+    assert [line[-2:] for line in lines][-2:] == [("4/6", "5"), ("8/8", "6")] and heads[-2:] == ("bits", "ADC bits")

@@ -168,6 +168,7 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
                 "windows": matrix.windows if matrix else None,
                 "weight_bits": mapped.bits.weights if mapped else None,
                 "input_bits": mapped.bits.inputs if mapped else None,
+                "adc_bits": mapped.readout.adc_bits if mapped else None,
                 "macs": getattr(layer, "macs", 0),
                 "groups": mapped.count * filled if mapped else 0,
                 "arrays": int(mapped.blocks.arrays.sum()) * filled if mapped else 0,

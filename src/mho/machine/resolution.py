@@ -10,7 +10,7 @@ range was set for them (`adc.range` fixed or calibrated) may do with fewer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -123,7 +123,7 @@ class Resolution:
             "resolved": self.resolved,
             "short": len(self.short),
             "resolved_as_held": self.resolved_as_held,
-            "worst": None if worst is None else {"layer": worst.name, **record(worst)},
+            "worst": None if worst is None else {"layer": worst.name, **record(replace(worst, own=None))},
             "text": str(self),
         }
 

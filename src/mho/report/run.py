@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mho.engineering import count, percent, quantity, ratio, scaled
@@ -193,14 +193,33 @@ def _costliest(content: Mapping[str, Any]) -> Table:
     total, latency = content["energy_j"]["total"], content["latency_s"]
     unit = scaled(latency, "s")[1]
     costliest = sorted(content["layers"], key=lambda record: -record["energy_j"])[:COSTLIEST]
+    bits = _bits(content["layers"])
     lines = [
-        (record["name"], *_spent(record, latency, total), *_counts(record, ("groups", "copies")))
+        (record["name"], *_spent(record, latency, total), *_counts(record, ("groups", "copies")), *bits(record))
         for record in costliest
     ]
     return Table(
         title=f"Costliest layers   {len(lines)} of {len(content['layers'])}", lines=lines, cut=True, where="terminal",
-        heads=("layer", f"written, {unit}", f"computed, {unit}", "energy", "share", "groups", "copies"),
+        heads=("layer", f"written, {unit}", f"computed, {unit}", "energy", "share", "groups", "copies", *bits(None)),
     )  # fmt: skip
+
+
+def _bits(records: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any] | None], tuple[str, ...]]:
+    """Return what gives columns of bits: of weights/inputs where any are not 8, of conversions where layers differ.
+
+    It gives the heads for None, the words of a layer for its record.
+    """
+    own = [key for key in ("weight_bits", "input_bits") if any(record[key] not in (None, 8) for record in records)]
+    converted = len({record["adc_bits"] for record in records} - {None}) > 1
+
+    def words(record: Mapping[str, Any] | None) -> tuple[str, ...]:
+        if record is None:
+            return ("bits",) * bool(own) + ("ADC bits",) * converted
+        of_layer = "" if record["weight_bits"] is None else f"{record['weight_bits']}/{record['input_bits']}"
+        resolved = "" if record["adc_bits"] is None else str(record["adc_bits"])
+        return (of_layer,) * bool(own) + (resolved,) * converted
+
+    return words
 
 
 def _timeline(report: Report, content: Mapping[str, Any]) -> Timeline:
@@ -208,8 +227,9 @@ def _timeline(report: Report, content: Mapping[str, Any]) -> Timeline:
     latency, total, records = content["latency_s"], content["energy_j"]["total"], content["layers"]
     unit = scaled(latency, "s")[1]
     numbers = ("k", "n", "windows", "macs", "groups", "arrays", "copies")
+    bits = _bits(records)
     lines = [
-        (record["name"], record["kind"], *_counts(record, numbers), *_spent(record, latency, total))
+        (record["name"], record["kind"], *_counts(record, numbers), *_spent(record, latency, total), *bits(record))
         for record in records
     ]
     notes = []
@@ -225,7 +245,7 @@ def _timeline(report: Report, content: Mapping[str, Any]) -> Timeline:
     once = (
         "; weights are written once, before the first inference" if content["setup"]["latency_s"] and not writes else ""
     )
-    heads = (*LAYERS, f"written, {unit}", f"computed, {unit}", "energy", "share")
+    heads = (*LAYERS, f"written, {unit}", f"computed, {unit}", "energy", "share", *bits(None))
     return Timeline(
         data=data, heads=heads, lines=lines, timeline_notes=notes, time_note=once, writes=writes, where="page"
     )
