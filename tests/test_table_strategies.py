@@ -40,7 +40,8 @@ def of_tables(draw: st.DrawFn) -> Strategy:
 def test_a_strategy_of_tables_comes_back_from_its_data(strategy: Strategy) -> None:
     data = json.loads(json.dumps(strategy.to_dict()))
     assert Strategy.from_dict(data) == strategy
-    assert set(data) == {*STAGES, *(TABLE_STAGES if strategy.table_stages else ())}
+    told = (name for name, stage in STAGES.items() if not stage.later)
+    assert set(data) == {*told, *(TABLE_STAGES if strategy.table_stages else ())}
     assert strategy.of_networks() == Strategy() and strategy.of_tables() == strategy
     assert all(getattr(strategy, stage).name in Strategy.choices(stage) for stage in TABLE_STAGES)
 
