@@ -104,11 +104,11 @@ class Resolution:
         name = "-to-".join(map(str, sorted({min(bits), max(bits)}))) + "-bit" if bits else "ideal"
         if worst is None:
             return f"{name} converters; no layer sits on crossbars"
-        needs = f"{worst.bits} bits in {worst.name!r}: sums up to {worst.largest} in {worst.rows} rows"
+        needs = f"{worst.bits} bits in {worst.name!r}: sums up to {worst.largest} in {worst.rows} row{'s' * (worst.rows != 1)}"
         if self.complete:
             return f"{name} converters resolve every sum of {count} layer{plural} (at most {needs})"
         as_held = self.resolved_as_held
-        by_weights = "" if as_held is None else f"; {as_held} of {count} if their range were set for these weights"
+        by_weights = "" if as_held is None else f"; ranges set for these weights would resolve {as_held} of {count}"
         return (
             f"{name} converters fall short in {len(self.short)} of {count} layer{plural} (at most {needs}){by_weights}"
         )
