@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from mho.errors import OptionError, WeightError
 from mho.network import Network, zoo
 from mho.network.layers import Activation, ChannelAffine, Convolution, Embedding, Normalise
+from mho.network.zoo import modules
 from mho.network.zoo.decoder import PRESETS, DecoderConfiguration, decoder, tensors
+from mho.network.zoo.weights import Metadata
 from mho.number import run_float
 
 TINY = DecoderConfiguration(layers=2, hidden=32, heads=4, key_value_heads=2, intermediate=48, vocabulary=50, sequence=7)
@@ -43,6 +45,53 @@ def test_published_models_have_their_weights_and_windows(name: str, weights: flo
     assert not any(isinstance(layer, ChannelAffine) for layer in network.layers) or name == "densenet161"
 
 
+def parameters(name: str) -> int:
+    """Every parameter that is trained: weights, biases, scales and offsets of normalisations."""
+    module = modules._build(name, zoo.IMAGE_SIZES[name], Metadata(), shapes_only=True)
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+# Parameters and thousands of millions of multiply-accumulates, as torchvision states them of its models.
+@pytest.mark.parametrize(
+    ("name", "wanted", "macs"),
+    [
+        ("resnet18", 11_689_512, 1.814),
+        ("resnet34", 21_797_672, 3.664),
+        ("resnet50", 25_557_032, 4.089),
+        ("densenet121", 7_978_856, 2.834),
+        ("densenet161", 28_681_000, 7.728),
+    ],
+)
+def test_networks_for_imagenet_have_the_published_size(name: str, wanted: int, macs: float) -> None:
+    assert parameters(name) == wanted
+    assert round(zoo.load(name).macs / 1e9, 3) == macs
+
+
+# Millions of parameters: He et al. 2016, table 6; DenseNet-40: Liu et al. 2017 (network slimming), table 1 (Huang et al.
+# 2017, table 2: 1.0). Multiply-accumulates follow from the sizes of the layers in those papers.
+@pytest.mark.parametrize(
+    ("name", "depth", "wanted"), [("resnet20", 3, 0.27), ("resnet32", 5, 0.46), ("resnet56", 9, 0.85)]
+)
+def test_residual_networks_for_cifar_have_the_published_size(name: str, depth: int, wanted: float) -> None:
+    assert round(parameters(name) / 1e6, 2) == wanted
+    # Each stage halves the pixels of a side and doubles the channels; its first convolution reads half as many channels.
+    full = 16 * 16 * 9 * 32 * 32
+    assert zoo.load(name).macs == 3 * 16 * 9 * 32 * 32 + (6 * depth - 1) * full + 64 * 10
+
+
+def test_the_dense_network_for_cifar_is_the_plain_one_of_growth_12() -> None:
+    assert round(parameters("densenet40") / 1e6, 2) == 1.02
+    macs, channels = 3 * 16 * 9 * 32 * 32, 16
+    for pixels in (32, 16, 8):
+        macs += sum((channels + 12 * index) * 12 * 9 * pixels**2 for index in range(12))
+        channels += 12 * 12
+        macs += channels * channels * pixels**2 if pixels > 8 else channels * 10
+    network = zoo.load("densenet40")
+    assert network.macs == macs
+    assert 2 * macs == pytest.approx(5.33e8, rel=0.01)  # Operations, Liu et al. 2017, table 1.
+    assert len(network.matrix_layers) == 40
+
+
 @pytest.mark.parametrize(
     ("name", "options", "output"),
     [
@@ -52,6 +101,7 @@ def test_published_models_have_their_weights_and_windows(name: str, weights: flo
         pytest.param("densenet161", {"input_size": 32}, (1, 1000), marks=pytest.mark.nightly),  # with weights, below
         ("vgg16", {"input_size": 32}, (1, 1000)),
         ("resnet44", {}, (1, 10)),
+        ("densenet40", {"input_size": 16}, (1, 10)),
         ("bert-base", {"sequence": 16}, (1, 16, 768)),
         ("gpt2", {"sequence": 16, "batch": 2}, (2, 16, 768)),
         ("vit-b16", {"input_size": 32}, (1, 1000)),
@@ -81,7 +131,7 @@ def test_transformers_show_their_attention_and_their_activations() -> None:
 def test_seeded_weights_keep_activations_in_range(name: str, size: int) -> None:
     network = zoo.load(name, weights="seeded", seed=1, input_size=size)
     assert network.origin == "seeded 1 (synthetic)" and network.has_values
-    assert network.by_name[network.outputs[0]].shape == (1, 10 if name == "resnet56" else 1000)
+    assert network.by_name[network.outputs[0]].shape == (1, 10 if name in ("resnet56", "densenet40") else 1000)
     random = np.random.default_rng(0)
     x = random.standard_normal(network.inputs[0].shape)
     watched = [layer.name for layer in network.matrix_layers]

@@ -101,6 +101,7 @@ SHALLOW: dict[str, Callable[[int, object], nn.Module]] = {
         ("mobilenet_v2", {"input_size": 32}, 24, True),
         ("resnet50", {"input_size": 32}, 8, False),
         ("densenet161", {"input_size": 32}, 1, False),
+        ("densenet40", {"input_size": 8}, 1, True),
         ("bert-base", {"sequence": 16}, 2, False),
         *(
             pytest.param(name, options, 24, True, marks=pytest.mark.nightly)

@@ -1,8 +1,10 @@
 """Convolutional networks of the zoo, as small torch modules with the customary parameter names.
 
-VGG-16 (Simonyan and Zisserman 2015, configuration D), ResNet-18 and -50 (He et al. 2016; the stride of a
+VGG-16 (Simonyan and Zisserman 2015, configuration D), ResNet-18, -34 and -50 (He et al. 2016; the stride of a
 bottleneck is in its 3x3 convolution), ResNet-20 to -56 for CIFAR-10 (He et al. 2016, section 4.2, shortcuts
-of option A), DenseNet-161 (Huang et al. 2017, growth 48), MobileNet-v2 (Sandler et al. 2018).
+of option A), DenseNet-121 and -161 (Huang et al. 2017, table 1, growth 32 and 48), DenseNet-40 for CIFAR-10 (Huang et
+al. 2017, section 4.2, growth 12; the plain variant, without bottlenecks and compression), MobileNet-v2 (Sandler et al.
+2018).
 """
 
 from __future__ import annotations
@@ -208,12 +210,30 @@ class DenseLayer(nn.Module):
         return new
 
 
+class PlainDenseLayer(nn.Module):
+    """Normalise, 3x3 convolution to `growth` new channels."""
+
+    def __init__(self, channels: int, growth: int) -> None:
+        """The convolution reads all channels so far."""
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv1 = nn.Conv2d(channels, growth, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All channels so far to the new ones."""
+        new: Tensor = self.conv1(self.relu(self.norm1(x)))
+        return new
+
+
 class DenseNetBlock(nn.ModuleDict):
     """Layers that each read the concatenation of all before."""
 
-    def __init__(self, channels: int, growth: int, depth: int) -> None:
+    def __init__(
+        self, channels: int, growth: int, depth: int, layer: type[DenseLayer | PlainDenseLayer] = DenseLayer
+    ) -> None:
         """`depth` layers on `channels` channels."""
-        super().__init__({f"denselayer{i + 1}": DenseLayer(channels + i * growth, growth) for i in range(depth)})
+        super().__init__({f"denselayer{i + 1}": layer(channels + i * growth, growth) for i in range(depth)})
 
     def forward(self, x: Tensor) -> Tensor:
         """Input channels followed by the new channels of each layer."""
@@ -238,14 +258,7 @@ class DenseNet(nn.Module):
             features[f"denseblock{index + 1}"] = DenseNetBlock(channels, growth, depth)
             channels += depth * growth
             if index < len(depths) - 1:
-                features[f"transition{index + 1}"] = nn.Sequential(
-                    OrderedDict(
-                        norm=nn.BatchNorm2d(channels),
-                        relu=nn.ReLU(inplace=True),
-                        conv=nn.Conv2d(channels, channels // 2, 1, bias=False),
-                        pool=nn.AvgPool2d(2, 2),
-                    )
-                )
+                features[f"transition{index + 1}"] = _transition(channels, channels // 2)
                 channels //= 2
         features["norm5"] = nn.BatchNorm2d(channels)
         self.features = nn.Sequential(features)
@@ -256,6 +269,40 @@ class DenseNet(nn.Module):
         x = functional.relu(self.features(x))
         logits: Tensor = self.classifier(x.mean((2, 3)))
         return logits
+
+
+class CifarDenseNet(nn.Module):
+    """Plain DenseNet for 32x32 images: three blocks of `depth` layers, between them transitions that keep the channels."""
+
+    def __init__(self, growth: int, depth: int, channels: int = 16, classes: int = 10) -> None:
+        """A network of 3 `depth` + 4 layers; `channels` leave the first convolution."""
+        super().__init__()
+        features: OrderedDict[str, nn.Module] = OrderedDict(conv0=nn.Conv2d(3, channels, 3, padding=1, bias=False))
+        for index in range(1, 4):
+            features[f"denseblock{index}"] = DenseNetBlock(channels, growth, depth, PlainDenseLayer)
+            channels += depth * growth
+            if index < 3:
+                features[f"transition{index}"] = _transition(channels, channels)
+        features["norm4"] = nn.BatchNorm2d(channels)
+        self.features = nn.Sequential(features)
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 3, 32, 32) to logits."""
+        x = functional.relu(self.features(x))
+        logits: Tensor = self.classifier(x.mean((2, 3)))
+        return logits
+
+
+def _transition(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(
+        OrderedDict(
+            norm=nn.BatchNorm2d(channels),
+            relu=nn.ReLU(inplace=True),
+            conv=nn.Conv2d(channels, out, 1, bias=False),
+            pool=nn.AvgPool2d(2, 2),
+        )
+    )
 
 
 class InvertedResidual(nn.Module):

@@ -3,13 +3,16 @@
 IMAGE_SIZES = {
     "vgg16": 224,
     "resnet18": 224,
+    "resnet34": 224,
     "resnet50": 224,
+    "densenet121": 224,
     "densenet161": 224,
     "mobilenet_v2": 224,
     "resnet20": 32,
     "resnet32": 32,
     "resnet44": 32,
     "resnet56": 32,
+    "densenet40": 32,
     "vit-b16": 224,
 }
 """Models that read images, and the height and width they were published for."""
