@@ -1,6 +1,7 @@
 """How values are coded: affine 8-bit integers, the one defined arithmetic, and the integer reference."""
 
 from mho.number.alignment import CENTRES, Alignment, align, narrow, skip_probability
+from mho.number.basis import BasisCoding, fit_basis
 from mho.number.bits import LayerBits
 from mho.number.budget import Budget
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
@@ -17,6 +18,7 @@ from mho.number.walk import run_float
 __all__ = [
     "CENTRES",
     "Alignment",
+    "BasisCoding",
     "Budget",
     "Grid",
     "LayerBits",
@@ -27,6 +29,7 @@ __all__ = [
     "Sampled",
     "Squeeze",
     "align",
+    "fit_basis",
     "narrow",
     "quantise",
     "recode",

@@ -42,7 +42,7 @@ def rounded(
     factor: FloatArray | None = None
     if moments is not None:
         order = np.argsort(-np.diagonal(moments.second, axis1=1, axis2=2), axis=1, kind="stable")
-        factor = _factor(moments.second, order, damping)
+        factor = factored(moments.second, order, damping)
     result = np.empty_like(target)
     for first in range(0, N, step):
         outputs = target[:, :, first : first + step]
@@ -63,7 +63,7 @@ def rounded(
     return result
 
 
-def _factor(second: FloatArray, order: npt.NDArray[np.intp], damping: float) -> FloatArray:
+def factored(second: FloatArray, order: npt.NDArray[np.intp], damping: float) -> FloatArray:
     """Return U (groups, K, K), upper triangular, with U' U = (H + damping)^-1, rows and columns of H in the given order."""
     places = np.arange(order.shape[1])
     damped = second.copy()
@@ -74,4 +74,4 @@ def _factor(second: FloatArray, order: npt.NDArray[np.intp], damping: float) -> 
     return np.asarray(np.linalg.cholesky(inverse).transpose(0, 2, 1))
 
 
-__all__ = ["DAMPING", "Rounding", "rounded"]
+__all__ = ["DAMPING", "Rounding", "factored", "rounded"]

@@ -28,11 +28,15 @@ AnyArray = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Means over `windows` input vectors x of a layer, in real numbers: `first` (groups, K), `second` (groups, K, K) of x x'."""
+    """Means over `windows` input vectors x of a layer, in real numbers: `first` (groups, K), `second` (groups, K, K) of x x'.
+
+    `beside` (groups, K, K): of x y', where y are vectors that were seen together with them; None where there were none.
+    """
 
     first: FloatArray
     second: FloatArray
     windows: int
+    beside: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Raise NumberError for shapes that do not fit one another, and for means of nothing."""
@@ -91,10 +95,14 @@ class MomentSums:
     def __init__(self) -> None:
         self.first: FloatArray | float = 0.0
         self.second: FloatArray | float = 0.0
+        self.beside: FloatArray | None = None
         self.windows = 0
 
-    def add(self, x: FloatArray) -> None:
-        """Add vectors (groups, vectors, K)."""
+    def add(self, x: FloatArray, y: FloatArray | None = None) -> None:
+        """Add vectors (groups, vectors, K), and those seen together with them where these count."""
+        if y is not None:
+            both = np.matmul(x.transpose(0, 2, 1), y)
+            self.beside = both if self.beside is None else self.beside + both
         self.first = self.first + x.sum(axis=1)
         self.second = self.second + np.matmul(x.transpose(0, 2, 1), x)
         self.windows += x.shape[1]
@@ -102,7 +110,8 @@ class MomentSums:
     def moments(self) -> Moments:
         """Divide by the vectors that were added. Raises NumberError where there are none."""
         first, second = (np.asarray(total / max(self.windows, 1)) for total in (self.first, self.second))
-        return Moments(first, second, self.windows)
+        beside = None if self.beside is None else np.asarray(self.beside / self.windows)
+        return Moments(first, second, self.windows, beside)
 
 
 def drawn(layer: MatrixLayer, value: AnyArray, each: int, seed: tuple[int, int, int]) -> FloatArray:

@@ -253,7 +253,7 @@ class _Recoding:
         if seen is not None:
             gain, rows = 1.0, by_output(step)
             if wanted is not None:
-                gain = _gain(wanted.spread(target * rows), seen.spread(integers * rows))
+                gain = gain_of(wanted.spread(target * rows), seen.spread(integers * rows))
             step = step * gain
             mean = np.matmul((wanted or seen).first[:, None, :], target / gain)
             change = (mean - np.matmul(seen.first[:, None, :], integers))[:, 0] * step
@@ -268,21 +268,21 @@ class _Recoding:
         matrix, form = self.matrices[layer.name], self.grids[layer.name]
         importance = None if seen is None else np.diagonal(seen.second, axis1=1, axis2=2)
         if isinstance(form, Planes):
-            real = _real(layer, matrix)
+            real = real_weights(layer, matrix)
             levels = levelled(real, form, np.ones(real.shape[:2]) if importance is None else importance)
             return levels, levels.scale, real / by_output(levels.scale)
         if self.scale == "keep":
             step = kept(matrix, form.bits)
             target = matrix.centred / by_output(step / matrix.scale)
         else:
-            real = _real(layer, matrix)
+            real = real_weights(layer, matrix)
             step = fitted(real, form, self.per_channel, importance)
             target = real / by_output(step)
         tiles = -(-target.shape[2] // self.tile)
         return GridRounding(form, self.tops.get(layer.name, 0), self.tile, (*target.shape[:2], tiles)), step, target
 
 
-def _real(layer: MatrixLayer, matrix: QuantisedMatrix) -> FloatArray:
+def real_weights(layer: MatrixLayer, matrix: QuantisedMatrix) -> FloatArray:
     """Return the weights as real numbers (groups, K, N), those of the network where it holds real numbers."""
     if layer.weight.values is None or layer.weight.code is not None:
         return matrix.real()
@@ -319,10 +319,10 @@ class GridRounding:
         return np.asarray(np.copysign(magnitude, values), dtype=np.float64)
 
 
-def _gain(wanted: FloatArray, reached: FloatArray) -> float:
+def gain_of(wanted: FloatArray, reached: FloatArray) -> float:
     """Return the factor, one for a layer, after which the variances of outputs add up to those wanted; both (groups, N)."""
     total = float(reached.sum())
     return float(np.clip(np.sqrt(wanted.sum() / total), 1 / GAIN, GAIN)) if total > 0 else 1.0
 
 
-__all__ = ["METHODS", "OWN", "SAID", "SCALES", "Form", "bits_needed", "form", "recode"]
+__all__ = ["METHODS", "OWN", "SAID", "SCALES", "Form", "bits_needed", "form", "gain_of", "real_weights", "recode"]

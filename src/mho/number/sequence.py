@@ -25,15 +25,22 @@ Change = Callable[[MatrixLayer, Moments, Moments], QuantisedMatrix]
 
 
 def changed_in_order(
-    quantised: QuantisedNetwork, samples: Inputs, names: Collection[str], change: Change, *, windows: int, seed: int = 0
+    quantised: QuantisedNetwork,
+    samples: Inputs,
+    names: Collection[str],
+    change: Change,
+    *,
+    windows: int,
+    seed: int = 0,
+    beside: bool = False,
 ) -> dict[str, QuantisedMatrix]:
     """Change the matrix layers `names`, one after the other in network order, and return the matrices by name.
 
     The integers run beside the real numbers. `change` is told the moments of a layer's inputs as the integers give them, with
-    all layers before it changed, and those of the same inputs in the float network; the integers then run on with what it
-    returns. A weight that layers share is changed for the inputs of the first, which owns it. Layers whose inputs depend on no
-    sample are not changed, nor returned. Memory: all tensors of all samples that are still to be read, in both. Raises
-    NumberError for a network without activation codes.
+    all layers before it changed, and those of the same inputs in the float network (with `beside`, also of the products of the
+    two); the integers then run on with what it returns. A weight that layers share is changed for the inputs of the first, which
+    owns it. Layers whose inputs depend on no sample are not changed, nor returned. Memory: all tensors of all samples that are
+    still to be read, in both. Raises NumberError for a network without activation codes.
     """
     network = quantised.network
     quantised.require_codes("changed layer after layer")
@@ -51,7 +58,7 @@ def changed_in_order(
             (name,) = layer.inputs
             if layer.name in names:
                 rows = -(-windows // (runs * network.by_name[name].shape[0]))
-                moments, float_moments = _seen(layer, pairs, rows, (seed, places[layer.name]))
+                moments, float_moments = _seen(layer, pairs, rows, (seed, places[layer.name]), beside)
                 done[layer.name] = matrices[layer.name] = change(layer, moments, float_moments)
                 matrices.update(tied(network, matrices))
             weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
@@ -86,13 +93,16 @@ def _entered(running: QuantisedNetwork, samples: Inputs) -> list[Pair]:
     return pairs
 
 
-def _seen(layer: MatrixLayer, pairs: list[Pair], rows: int, key: tuple[int, int]) -> tuple[Moments, Moments]:
+def _seen(
+    layer: MatrixLayer, pairs: list[Pair], rows: int, key: tuple[int, int], beside: bool
+) -> tuple[Moments, Moments]:
     """Return the moments of a layer's inputs as the integers give them, and as the float network does, from drawn rows."""
     (name,) = layer.inputs
     integers, floats, seen = MomentSums(), MomentSums(), 0
     for values, reals, _ in pairs:
-        integers.add(drawn(layer, values.real(name), rows, (*key, seen)))
-        floats.add(drawn(layer, reals[name], rows, (*key, seen)))
+        real = drawn(layer, reals[name], rows, (*key, seen))
+        integers.add(drawn(layer, values.real(name), rows, (*key, seen)), real if beside else None)
+        floats.add(real)
         seen += len(reals[name])
     return integers.moments(), floats.moments()
 

@@ -1,0 +1,255 @@
+"""Sparse coefficients of a basis, compiled: orthogonal matching pursuit in reals, and descent in integers.
+
+A target w is met in a metric A by coefficients c of basis vectors B: (w - B'c)' A (w - B'c) is least. All that enters is the
+gram matrix B A B' and the projections B A w, so that a segment is as much work as it has basis vectors, whatever its height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from mho.number.affine import SMALLEST
+from mho.number.compensation import DAMPING, factored
+from mho.number.moments import Moments
+
+FloatArray = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.int64]
+
+DEPENDENT = 1e-9
+"""Share of a vector's square, below which what is left of it beside those chosen counts as nothing."""
+
+FLOOR = 1e-9
+"""Share of the mean square of inputs that is added to their covariance."""
+FACTORS = np.geomspace(1.0, 0.3, 9)
+"""Scales that are tried, as shares of the one that lays the largest coefficient on the largest integer."""
+TRIED, SWEEPS, AGAIN = 2, 12, 4
+"""Rounds of descent while scales are tried, and when they are chosen; how often all segments are gone through again."""
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _solve(factor: Any, wanted: Any, chosen: Any, size: int, values: Any) -> None:
+    """Solve L L' values = wanted[chosen] for the first `size`, forward and then back."""
+    for i in range(size):
+        term = wanted[chosen[i]]
+        for j in range(i):
+            term -= factor[i, j] * values[j]
+        values[i] = term / factor[i, i]
+    for i in range(size - 1, -1, -1):
+        term = values[i]
+        for j in range(i + 1, size):
+            term -= factor[j, i] * values[j]
+        values[i] = term / factor[i, i]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def pursue(gram: Any, projections: Any, nonzeros: int) -> Any:
+    """Return coefficients (n, N) of n targets, at most `nonzeros` each, of gram (N, N) and projections (n, N).
+
+    Orthogonal matching pursuit: the vector that takes most of the error joins, then all chosen are fitted anew by least
+    squares (Pati, Rezaiifar, Krishnaprasad, Asilomar 1993), by a Cholesky factor that grows row by row.
+    """
+    count, N = projections.shape
+    coefficients = np.zeros((count, N))
+    factor = np.zeros((nonzeros, nonzeros))
+    for target in range(count):
+        wanted = projections[target]
+        left = wanted.copy()
+        barred = np.zeros(N, dtype=np.bool_)
+        chosen = np.zeros(nonzeros, dtype=np.int64)
+        values = np.zeros(nonzeros)
+        size = 0
+        while size < nonzeros:
+            best, most = -1, 0.0
+            for m in range(N):
+                if not barred[m] and gram[m, m] > 0.0:
+                    taken = left[m] * left[m] / gram[m, m]
+                    if taken > most:
+                        best, most = m, taken
+            if best < 0:
+                break
+            barred[best] = True
+            rest = gram[best, best]
+            for i in range(size):
+                term = gram[chosen[i], best]
+                for j in range(i):
+                    term -= factor[i, j] * factor[size, j]
+                factor[size, i] = term / factor[i, i]
+                rest -= factor[size, i] ** 2
+            if rest <= DEPENDENT * gram[best, best]:
+                continue
+            factor[size, size] = np.sqrt(rest)
+            chosen[size] = best
+            size += 1
+            _solve(factor, wanted, chosen, size, values)
+            left[:] = wanted
+            for i in range(size):
+                left -= values[i] * gram[chosen[i]]
+        for i in range(size):
+            coefficients[target, chosen[i]] = values[i]
+    return coefficients
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def descend(
+    gram: Any, projections: Any, scale: Any, coefficients: Any, nonzeros: int, low: int, high: int, sweeps: int
+) -> Any:
+    """Improve integers `coefficients` (n, N), low..high and at most `nonzeros` of n, in place; returns the squares taken off (n,).
+
+    Coefficients stand for scale (n,) times themselves. One after the other is taken out and the integer of whichever vector
+    takes most of the error is put in its stead, until nothing changes or for `sweeps` rounds: the error never grows.
+    What is returned is w'Aw less the squared error.
+    """
+    count, N = projections.shape
+    taken = np.zeros(count)
+    for target in range(count):
+        c, s = coefficients[target], scale[target]
+        left = projections[target].copy()
+        for i in range(N):
+            if c[i] != 0:
+                left -= s * c[i] * gram[i]
+        for _ in range(sweeps):
+            changed = False
+            for place in range(N + 1):
+                size = np.count_nonzero(c) if place == N else 0
+                if (place < N and c[place] == 0) or size >= nonzeros:
+                    continue
+                old, most, best, value = 0, 0.0, -1, 0
+                if place < N:
+                    old = c[place]
+                    left += s * old * gram[place]
+                    most = s * old * (2 * left[place] - s * old * gram[place, place]) * (1 + 1e-12)
+                    best, value = place, old
+                    c[place] = 0
+                for m in range(N):
+                    if c[m] == 0 and gram[m, m] > 0.0:
+                        v = min(max(np.rint(left[m] / (s * gram[m, m])), low), high)
+                        gain = s * v * (2 * left[m] - s * v * gram[m, m])
+                        if gain > most:
+                            best, value, most = m, int(v), gain
+                if best >= 0:
+                    c[best] = value
+                    left -= s * value * gram[best]
+                    changed = changed or best != place or value != old
+            if not changed:
+                break
+        for i in range(N):
+            if c[i] != 0:
+                taken[target] += s * c[i] * (projections[target, i] + left[i])
+    return taken
+
+
+def asked_of(real: FloatArray, seen: Moments, wanted: Moments) -> tuple[FloatArray, FloatArray]:
+    """Return the weights (groups, K, N) to be met, and the metric (groups, K, K) of their errors.
+
+    The metric is the covariance of the inputs as they are `seen`: biases make up for means. The weights are those whose outputs
+    on these inputs lie nearest, by least squares, to the outputs of the real ones on the inputs that are `wanted`.
+    """
+    centre = seen.first[:, :, None]
+    mean = np.diagonal(seen.second, axis1=1, axis2=2).mean(axis=1)[:, None, None]
+    # Rounding in a difference of near numbers must not leave it indefinite.
+    unit = np.eye(seen.first.shape[1])
+    metric = seen.second - centre * seen.first[:, None, :] + FLOOR * mean * unit
+    if seen.beside is None:
+        return real, metric
+    spread = np.diagonal(metric, axis1=1, axis2=2).mean(axis=1)[:, None, None]
+    missing = seen.beside - centre * wanted.first[:, None, :] - metric
+    damped = metric + np.where(spread > 0, DAMPING * spread, 1.0) * unit
+    return np.asarray(real + np.linalg.solve(damped, missing @ real)), metric
+
+
+class Pursuit:
+    """One matrix (K, N) that is fitted to a basis, segment by segment."""
+
+    def __init__(
+        self, target: FloatArray, second: FloatArray, parts: list[slice], elements: FloatArray, bits: int, nonzeros: int
+    ) -> None:
+        self.target, self.parts, self.elements, self.nonzeros = target, parts, elements, nonzeros
+        self.most = (1 << (bits - 1)) - 1
+        self.upper = factored(second[None], np.arange(len(target))[None], DAMPING)[0]
+        self.second = second + np.eye(len(target)) * (DAMPING * np.diag(second).mean() or 1.0)
+        self.coefficients = np.zeros((len(self.parts), len(self.elements), target.shape[1]), dtype=np.int64)
+        self.scale = np.ones(target.shape[1])
+
+    def run(self) -> tuple[npt.NDArray[np.int8], FloatArray]:
+        """Choose scales, fit segment after segment, then go through all of them again."""
+        self.choose_scales()
+        self.in_order()
+        for _ in range(AGAIN):
+            self.again()
+        return self.coefficients.astype(np.int8), self.scale
+
+    def metrics(self) -> Iterator[tuple[int, slice, FloatArray, FloatArray]]:
+        """Yield segments, and the metric of their errors where all that follow make up for them, as basis x metric and its gram.
+
+        H less the part that later rows can make good is, of U' U = H^-1, (U_jj' U_jj)^-1 (see `compensation`).
+        """
+        for j, part in enumerate(self.parts):
+            inverse = np.linalg.inv(self.upper[part, part])
+            basis = self.elements[:, : part.stop - part.start]
+            projection = basis @ inverse @ inverse.T
+            yield j, part, projection, projection @ basis.T
+
+    def choose_scales(self) -> None:
+        """Choose each output's scale, of those tried, by the error of all its segments, each fitted by itself."""
+        fits = [
+            (gram, wanted, pursue(gram, wanted, self.nonzeros))
+            for _, part, projection, gram in self.metrics()
+            for wanted in [np.ascontiguousarray((projection @ self.target[part]).T)]
+        ]
+        largest = np.max([np.abs(real).max(axis=1) for _, _, real in fits], axis=0)
+        base = np.where(largest > 0, largest / self.most, 1.0)
+        taken = np.array([sum(self._integers(*fit, base * factor, TRIED)[1] for fit in fits) for factor in FACTORS])
+        self.scale = np.maximum(base * FACTORS[taken.argmax(axis=0)], SMALLEST)
+
+    def in_order(self) -> None:
+        """Fit segment after segment, what is left of each carried to those that follow."""
+        work = self.target.copy()
+        for j, part, projection, gram in self.metrics():
+            wanted = np.ascontiguousarray((projection @ work[part]).T)
+            integers, _ = self._integers(gram, wanted, pursue(gram, wanted, self.nonzeros), self.scale, SWEEPS)
+            self.coefficients[j] = integers.T
+            error = work[part] - self._part(j)
+            work[part.stop :] += np.linalg.solve(self.upper[part, part], self.upper[part, part.stop :]).T @ error
+
+    def again(self) -> None:
+        """Fit each segment for what the others leave, then the scales for all of them."""
+        error = self.target - np.concatenate([self._part(j) for j in range(len(self.parts))])
+        for j, part in enumerate(self.parts):
+            basis = self.elements[:, : part.stop - part.start]
+            own = self.second[part, part]
+            wanted = basis @ (self.second[part] @ error + own @ self._part(j))
+            integers = np.ascontiguousarray(self.coefficients[j].T)
+            self._descend(basis @ own @ basis.T, np.ascontiguousarray(wanted.T), self.scale, integers, SWEEPS)
+            self.coefficients[j] = integers.T
+            error[part] = self.target[part] - self._part(j)
+        weights = (self.target - error) / self.scale
+        weighed = self.second @ weights
+        square = (weights * weighed).sum(axis=0)
+        fitted = (self.target * weighed).sum(axis=0)
+        self.scale = np.where((square > 0) & (fitted > 0), fitted / np.where(square > 0, square, 1.0), self.scale)
+
+    def _part(self, j: int) -> FloatArray:
+        """Return the weights (rows of the segment, N) that its coefficients stand for."""
+        part = self.parts[j]
+        return np.asarray(self.elements[:, : part.stop - part.start].T @ self.coefficients[j] * self.scale)
+
+    def _integers(
+        self, gram: FloatArray, wanted: FloatArray, real: FloatArray, scale: FloatArray, sweeps: int
+    ) -> tuple[IntegerArray, FloatArray]:
+        """Round coefficients (N, vectors) and let them descend; returns them and what they take off the error (N,)."""
+        integers = np.clip(np.rint(real / scale[:, None]), -self.most - 1, self.most).astype(np.int64)
+        return integers, self._descend(gram, wanted, scale, integers, sweeps)
+
+    def _descend(
+        self, gram: FloatArray, wanted: FloatArray, scale: FloatArray, integers: IntegerArray, sweeps: int
+    ) -> FloatArray:
+        """Improve integers in place."""
+        return np.asarray(descend(gram, wanted, scale, integers, self.nonzeros, -self.most - 1, self.most, sweeps))
+
+
+__all__ = ["Pursuit", "asked_of", "descend", "pursue"]

@@ -1,0 +1,288 @@
+"""Weights on a basis that all layers share: sums are those of the basis first, fits keep what they promise, descent descends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.errors import MhoError, NumberError, OptionError
+from mho.network.graph import Network
+from mho.network.layers import Input, MatrixLayer
+from mho.network.samples import load_samples, synthetic
+from mho.network.windows import assemble, windows
+from mho.number import BasisCoding, QuantisedNetwork, fit_basis, run_float, run_reference
+from mho.number.accuracy import top1
+from mho.number.pursuit import descend, pursue
+from mho.number.reference import Values, complete, vector_step
+from tests.strategies import Sketch, networks
+
+few = settings(max_examples=25)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def quantised(network: Network) -> QuantisedNetwork:
+    return mho.number.quantise(network, synthetic(network, 2, seed=1).inputs)
+
+
+def drawn_coding(draw: st.DrawFn, network: Network) -> BasisCoding:
+    """Draw a basis of any size and any coefficients of it for all layers."""
+    vectors, height, levels = draw(st.integers(1, 20)), draw(st.integers(1, 40)), draw(st.integers(2, 16))
+    bits = draw(st.integers(2, 5))
+    nonzeros = draw(st.integers(1, 8))
+    generator = np.random.default_rng(draw(seeds))
+    coefficients = {}
+    for layer in network.matrix_layers:
+        shape = (layer.groups, -(-layer.rows // height), vectors, layer.columns)
+        values = generator.integers(-(1 << (bits - 1)), 1 << (bits - 1), shape).astype(np.int8)
+        rank = generator.random(shape).argsort(axis=2).argsort(axis=2)
+        coefficients[layer.name] = np.where(rank < nonzeros, values, 0).astype(np.int8)
+    cells = generator.integers(0, levels, (vectors, height)).astype(np.uint8)
+    return BasisCoding(cells, levels, bits, nonzeros, coefficients)
+
+
+def coded(before: QuantisedNetwork, coding: BasisCoding) -> QuantisedNetwork:
+    """Put the integers of a coding in the place of the weights of all layers, with scales an output."""
+    matrices = {}
+    for layer in before.network.matrix_layers:
+        outputs = (layer.groups, layer.columns)
+        scale = np.linspace(0.001, 0.002, layer.groups * layer.columns).reshape(outputs)
+        matrices[layer.name] = coding.matrix(layer, scale, before.matrices[layer.name].bias)
+    return replace(before, matrices=matrices, per_channel=True)
+
+
+def run_on_basis(network: QuantisedNetwork, coding: BasisCoding, inputs: Any) -> dict[str, npt.NDArray[Any]]:
+    """Run a network of one input whose matrix layers sum coefficients x (basis x inputs): all its tensors."""
+    values = Values(network)
+    values.enter(inputs)
+    for layer in network.network.layers:
+        if isinstance(layer, Input) or layer.name in values.arrays:
+            continue
+        if isinstance(layer, MatrixLayer):
+            (name,) = layer.inputs
+            code = network.codes[name]
+            x = values.codes(name).astype(np.int64) - int(code.zero)
+            sums = coding.sums(layer, windows(layer, x, 0))
+            matrix = network.matrices[layer.name]
+            values.put(layer.name, complete(layer, matrix, code, assemble(layer, sums, len(x))))
+        else:
+            vector_step(network, layer, values, network.network.batch)
+    return {layer.name: values.real(layer.name) for layer in network.network.layers}
+
+
+# Integers.
+
+
+@few
+@given(networks, st.data())
+def test_the_reference_computes_coefficients_times_basis_times_inputs_bit_for_bit(
+    network: Network, data: st.DataObject
+) -> None:
+    coding = data.draw(st.composite(lambda draw: drawn_coding(draw, network))())
+    after = coded(quantised(network), coding)
+    inputs = synthetic(network, network.batch, seed=3).inputs
+    names = [layer.name for layer in network.layers if layer.name not in after.network.outputs]
+    expected = run_on_basis(after, coding, inputs)
+    for name, tensor in run_reference(after, inputs, keep=names).items():
+        assert np.array_equal(tensor, expected[name])
+
+
+@few
+@given(networks, st.data())
+def test_integer_weights_are_coefficients_times_odd_or_even_elements(network: Network, data: st.DataObject) -> None:
+    coding = data.draw(st.composite(lambda draw: drawn_coding(draw, network))())
+    height = coding.cells.shape[1]
+    layer = data.draw(st.sampled_from(network.matrix_layers))
+    group, row = data.draw(st.integers(0, layer.groups - 1)), data.draw(st.integers(0, layer.rows - 1))
+    output = data.draw(st.integers(0, layer.columns - 1))
+    expected = sum(
+        int(coding.coefficients[layer.name][group, row // height, vector, output])
+        * (2 * int(coding.cells[vector, row % height]) - (coding.levels - 1))
+        for vector in range(len(coding.cells))
+    )
+    assert coding.integers(layer)[group, row, output] == expected
+    assert set(np.unique(coding.elements)) <= set(range(1 - coding.levels, coding.levels, 2))
+
+
+# Fits.
+
+
+@settings(max_examples=12)
+@given(
+    networks, st.integers(1, 24), st.integers(1, 6), st.integers(2, 5), st.integers(2, 5),
+    st.sampled_from(["learned", "universal"]), st.integers(1, 40), st.integers(0, 9),
+)  # fmt: skip
+def test_a_fit_keeps_its_numbers_and_is_what_the_network_holds(
+    network: Network, vectors: int, nonzeros: int, bits: int, levels: int, basis: str, height: int, seed: int
+) -> None:
+    samples = synthetic(network, 4, seed=2).inputs
+    asked: dict[str, Any] = {"height": height, "seed": seed}
+    after, coding = fit_basis(network, samples, vectors, nonzeros, bits, levels, basis, **asked)
+    assert coding.cells.shape == (vectors, height)
+    assert (coding.levels, coding.bits, coding.nonzeros) == (levels, bits, nonzeros)
+    assert set(coding.coefficients) == {layer.name for layer in network.matrix_layers}
+    for layer in network.matrix_layers:
+        matrix = after.matrices[layer.name]
+        assert np.array_equal(matrix.centred, coding.integers(layer))
+        assert matrix.scale.shape == (layer.groups, layer.columns)
+    assert f"{vectors} {basis} basis vectors" in after.notes[-1]
+    _, same = fit_basis(network, samples, basis=coding.elements, levels=levels, nonzeros=nonzeros, bits=bits, **asked)
+    assert np.array_equal(same.cells, coding.cells)
+    for name, each in coding.coefficients.items():
+        assert np.array_equal(same.coefficients[name], each)
+
+
+def wide(seed: int = 0, rows: int = 300, outputs: int = 40) -> Network:
+    """Build one linear layer."""
+    sketch = Sketch(seed, (1, rows))
+    sketch.linear(sketch.layers[0], outputs)
+    return sketch.network()
+
+
+def test_a_universal_basis_is_the_same_for_every_network() -> None:
+    cells = [
+        fit_basis(network, synthetic(network, 4, seed=2).inputs, 32, 2, basis="universal", seed=7)[1].cells
+        for network in (wide(0), wide(1, 150, 3))
+    ]
+    assert np.array_equal(*cells)
+    assert set(np.unique(cells[0])) == {0, 1}
+
+
+def share_lost(network: Network, **options: Any) -> float:
+    """Return the squared error of the outputs of a network that is fitted, as a share of their variance, on other samples."""
+    generator = np.random.default_rng(5)
+    mixing = generator.standard_normal((30, network.inputs[0].size))
+
+    def draw(count: int) -> npt.NDArray[np.float64]:
+        common = generator.standard_normal((count, 30)) @ mixing
+        return np.asarray(common + 2 * generator.standard_normal(common.shape))
+
+    after, _ = fit_basis(network, draw(400), **options)
+    inputs = draw(200)
+    (real,), (integer,) = run_float(network, inputs).values(), run_reference(after, inputs).values()
+    return float(np.mean((real - integer) ** 2) / np.var(real))
+
+
+def test_more_vectors_coefficients_and_bits_lose_less() -> None:
+    network = wide()
+    middle = share_lost(network, vectors=96, nonzeros=12)
+    assert middle < 0.15
+    assert share_lost(network, vectors=24, nonzeros=12) > 1.3 * middle
+    assert share_lost(network, vectors=96, nonzeros=6) > 1.3 * middle
+    assert share_lost(network, vectors=96, nonzeros=12, bits=2) > 1.3 * middle
+
+
+def test_weights_that_lie_on_the_basis_are_met() -> None:
+    network, generator = wide(rows=200, outputs=6), np.random.default_rng(1)
+    basis = generator.choice([-1, 1], (20, 128))
+    (layer,) = network.matrix_layers
+    integers = np.concatenate([7 * basis[:6, :], -5 * basis[6:12, :72]], axis=1)
+    network = replace(
+        network,
+        layers=(network.layers[0], replace(layer, weight=type(layer.weight).of((0.01 * integers).astype(np.float32)))),
+    )
+    assert share_lost(network, nonzeros=1, basis=basis) < 2e-4  # what 8-bit inputs leave
+
+
+# Pursuit and descent.
+
+
+@few
+@given(seeds, st.integers(1, 12), st.integers(1, 16), st.integers(1, 16))
+def test_descent_takes_off_what_it_says_and_never_gains_error(seed: int, height: int, vectors: int, most: int) -> None:
+    generator = np.random.default_rng(seed)
+    basis, target = generator.choice([-3.0, -1.0, 1.0, 3.0], (vectors, height)), generator.standard_normal((height, 3))
+    scale = np.array([0.05, 0.2, 1.0])
+    integers = np.zeros((3, vectors), dtype=np.int64)
+    integers[:, : min(most, vectors)] = generator.integers(-8, 8, (3, min(most, vectors)))
+
+    def error() -> npt.NDArray[np.float64]:
+        return np.asarray(((target - basis.T @ (scale * integers.T)) ** 2).sum(axis=0))
+
+    before = error()
+    taken = descend(basis @ basis.T, (basis @ target).T.copy(), scale, integers, most, -8, 7, 20)
+    assert (error() <= before * (1 + 1e-9)).all()
+    assert np.allclose((target**2).sum(axis=0) - taken, error(), rtol=1e-6, atol=1e-9)
+    assert np.count_nonzero(integers, axis=1).max() <= most
+    assert integers.min() >= -8
+    assert integers.max() <= 7
+
+
+@few
+@given(seeds, st.integers(1, 12), st.integers(1, 12))
+def test_pursuit_takes_the_largest_of_orthogonal_vectors_and_all_that_are_independent(
+    seed: int, vectors: int, most: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    wanted = generator.standard_normal((2, vectors))
+    kept = np.abs(wanted).argsort(axis=1).argsort(axis=1) >= vectors - most
+    assert np.allclose(pursue(np.eye(vectors), wanted, most), np.where(kept, wanted, 0.0))
+    basis = generator.standard_normal((vectors, vectors + 3))
+    gram = basis @ basis.T
+    assert np.allclose(pursue(gram, wanted, vectors) @ gram, wanted, atol=1e-6)
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"basis": "lerned"}, OptionError, "no basis 'lerned'"),
+        ({"levels": 17}, NumberError, "2 to 16 levels"),
+        ({"levels": 0}, NumberError, "2 to 16 levels"),
+        ({"bits": 1}, NumberError, "2 to 8 bits"),
+        ({"nonzeros": 0}, NumberError, "at least 1 coefficient"),
+        ({"vectors": 0}, NumberError, "at least one vector"),
+        ({"basis": np.array([[0.5, 1.0]])}, NumberError, "integers"),
+        ({"basis": np.array([[0, 1, 2]])}, NumberError, "evenly spaced"),
+        ({"basis": np.array([[1, 3]]), "levels": 2}, NumberError, "evenly spaced"),
+    ],
+)
+def test_what_is_no_basis_is_refused(options: dict[str, Any], error: type[MhoError], word: str) -> None:
+    network = wide(rows=9, outputs=2)
+    with pytest.raises(error, match=word):
+        fit_basis(network, synthetic(network, 2, seed=1).inputs, **options)
+
+
+def test_codings_are_checked_when_built() -> None:
+    (layer,) = wide(rows=9, outputs=2).matrix_layers
+    cells, coefficients = np.ones((3, 5), dtype=np.uint8), np.ones((1, 2, 3, 2), dtype=np.int8)
+    coding = BasisCoding(cells, 2, 2, 3, {layer.name: coefficients})
+    assert coding.integers(layer).tolist() == [[[3, 3]] * 9]
+    for changes, word in (
+        ({"cells": 2 * cells}, "cannot hold level 2"),
+        ({"cells": cells.astype(int)}, "uint8"),
+        ({"nonzeros": 2}, "3 coefficients in a segment"),
+        ({"coefficients": {layer.name: 2 * coefficients}}, "beyond 2 bits"),
+        ({"coefficients": {layer.name: coefficients[:, :, :2]}}, "of 3 vectors"),
+    ):
+        with pytest.raises(NumberError, match=word):
+            replace(coding, **changes)
+    with pytest.raises(NumberError, match="were given"):
+        replace(coding, coefficients={layer.name: coefficients[:, :1]}).integers(layer)
+    with pytest.raises(NumberError, match="none were given"):
+        replace(coding, coefficients={}).integers(layer)
+    large = BasisCoding(np.full((40, 9), 15, np.uint8), 16, 8, 40, {layer.name: np.full((1, 1, 40, 2), 127, np.int8)})
+    with pytest.raises(NumberError, match="16 at most"):
+        large.matrix(layer, np.ones((1, 2)), None)
+
+
+# Real data.
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("basis", "least"), [("learned", 0.908), ("universal", 0.903)])
+def test_resnet20_on_512_vectors_keeps_its_accuracy(data: Path, basis: str, least: float) -> None:
+    network = mho.Network.from_onnx(data / "cifar10" / "resnet20.onnx")
+    calibration = load_samples(data / "cifar10" / "train_calib.npz", network).inputs[0][:500]
+    after, _ = fit_basis(network, calibration, basis=basis)
+    accuracy = top1(after, load_samples(data / "cifar10" / "test_a.npz", network))
+    assert accuracy.right_in_integers >= least * accuracy.samples
