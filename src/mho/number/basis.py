@@ -326,9 +326,11 @@ class _Fitting:
         target, second = real, np.tile(np.eye(layer.rows), (layer.groups, 1, 1))
         if seen is not None:
             target, second = asked_of(real, seen, wanted or seen)
-        empty = self.empty
-        given = segments(layer.rows, empty.height), empty.elements.astype(np.float64), empty.bits, empty.nonzeros
-        found = [Pursuit(*each, *given).run() for each in zip(target, second, strict=True)]
+        parts, elements = segments(layer.rows, self.empty.height), self.empty.elements.astype(np.float64)
+        found = [
+            Pursuit(*each, parts, elements, self.empty.bits, self.empty.nonzeros).run()
+            for each in zip(target, second, strict=True)
+        ]
         coefficients = np.stack([each for each, _ in found])
         scale = np.stack([each for _, each in found])
         coding = replace(self.empty, coefficients={layer.name: coefficients})
