@@ -242,7 +242,20 @@ class DenseNetBlock(nn.ModuleDict):
         return x
 
 
-class DenseNet(nn.Module):
+class _DenseClassifier(nn.Module):
+    """What DenseNets end in: `classifier` reads the means of the rectified `features`."""
+
+    features: nn.Sequential
+    classifier: nn.Linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 3, H, W) to logits."""
+        x = functional.relu(self.features(x))
+        logits: Tensor = self.classifier(x.mean((2, 3)))
+        return logits
+
+
+class DenseNet(_DenseClassifier):
     """Dense blocks with halving transitions between them."""
 
     def __init__(self, growth: int, depths: Sequence[int], channels: int, classes: int = 1000) -> None:
@@ -264,14 +277,8 @@ class DenseNet(nn.Module):
         self.features = nn.Sequential(features)
         self.classifier = nn.Linear(channels, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, 3, H, W) to logits."""
-        x = functional.relu(self.features(x))
-        logits: Tensor = self.classifier(x.mean((2, 3)))
-        return logits
 
-
-class CifarDenseNet(nn.Module):
+class CifarDenseNet(_DenseClassifier):
     """Plain DenseNet for 32x32 images: three blocks of `depth` layers, between them transitions that keep the channels."""
 
     def __init__(self, growth: int, depth: int, channels: int = 16, classes: int = 10) -> None:
@@ -286,12 +293,6 @@ class CifarDenseNet(nn.Module):
         features["norm4"] = nn.BatchNorm2d(channels)
         self.features = nn.Sequential(features)
         self.classifier = nn.Linear(channels, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, 3, 32, 32) to logits."""
-        x = functional.relu(self.features(x))
-        logits: Tensor = self.classifier(x.mean((2, 3)))
-        return logits
 
 
 def _transition(channels: int, out: int) -> nn.Sequential:
