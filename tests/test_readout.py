@@ -239,3 +239,25 @@ def test_reports_tell_the_bits_of_each_layer_and_of_its_conversions() -> None:
         (part.heads, part.lines) for part in view(report).sections if "ADC bits" in getattr(part, "heads", ())
     )
     assert [line[-2:] for line in lines][-2:] == [("4/6", "5"), ("8/8", "6")] and heads[-2:] == ("bits", "ADC bits")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"array.adc_modes": "every"}, "takes b / B"),
+        ({"array.adc_modes": "every", "array.adc_kind": "ramp"}, "takes 2^b / 2^B"),
+        ({"array.rows_parallel": 32}, "rows that take turns"),
+        ({"array.input_coding": "signed"}, "with either sign"),
+        ({"array.input_coding": "two_passes"}, "each pass"),
+        ({"array.integrated_bits": 4}, "summing the charge"),
+    ],
+)
+def test_what_is_assumed_of_reading_is_told_in_every_report(values: dict[str, Any], words: str) -> None:
+    sketch = Sketch(0, (1, 20))
+    sketch.linear(sketch.layers[0], 8)
+    chips = Chip.load("isaac"), Chip.load("isaac").override(values, source="by hand")
+    told = [
+        any(words in note for note in mho.simulate(mho.compile(sketch.network(), chip)).to_dict()["notes"])
+        for chip in chips
+    ]
+    assert told == [False, True]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mho.chip.lookup import adc_sets, shares_adcs
+from mho.chip.readout import reading_notes
 from mho.chip.roles import ROLES, Level, Role
 from mho.chip.scaling import ENERGIES, stillmaker
 from mho.chip.technology import Component
@@ -264,6 +265,7 @@ class Costs:
             notes.append(
                 "assumption: both columns of a pair are sampled, and an ADC converts their difference like the sum of one column"
             )
+        notes += reading_notes(self.chip.array)
         if self.chip.spec.unused is not None:
             notes.append(
                 "assumption: arrays, groups and tiles that a program never uses are behind ideal power gates: they leak nothing, "

@@ -21,11 +21,6 @@ from mho.units import exact
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
 
-SAR_NOTE = (
-    "assumption: an ADC that converts b of its B bits takes b / B of the time and energy of a whole conversion "
-    "(successive approximation, one bit a step)"
-)
-
 
 def shares_adcs(chip: Chip) -> bool:
     """Return whether groups take turns at ADCs."""

@@ -11,6 +11,7 @@ counts negative in a pass of its own; `signed`, rows driven with either sign at 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -21,6 +22,7 @@ from mho.units import exact
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
     from mho.chip.coding import Coding
+    from mho.chip.spec import ArraySpec
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,29 @@ class Readout:
 def _times(seconds: float, steps: int) -> float:
     """Multiply the decimal number that a time is printed as."""
     return float(steps * exact(seconds))
+
+
+def early_note(array: ArraySpec) -> str:
+    """Say what is assumed of conversions that resolve fewer bits than the ADC has; see `Readout.share`."""
+    ramp = array.adc_kind == "ramp"
+    part, why = (
+        ("2^b / 2^B", "a ramp, a level a step") if ramp else ("b / B", "successive approximation, one bit a step")
+    )
+    return f"assumption: an ADC that converts b of its B bits takes {part} of the time and energy of a whole conversion ({why})"
+
+
+def reading_notes(array: ArraySpec) -> Iterator[str]:
+    """Yield what is assumed of how an array is read, where its file says that it is read otherwise than whole and plainly."""
+    if array.adc_modes == "every":
+        yield early_note(array)
+    if (array.rows_parallel or array.rows) < array.rows:
+        yield (
+            "assumption: rows that take turns are driven, and an array is read, once in all turns together; columns are sampled "
+            "and converted in each"
+        )
+    if array.input_coding == "signed":
+        yield "assumption: driving a row with either sign costs what driving it with one does"
+    elif array.drives_signs:
+        yield "assumption: each pass of inputs that may be negative drives, reads and converts as one of plain codes of its bits"
+    if array.integrated_bits is not None:
+        yield "assumption: summing the charge of several pulses before a conversion costs nothing beside component integrator"

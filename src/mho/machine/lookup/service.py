@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.chip.lookup import SAR_NOTE, Reading
+from mho.chip.lookup import Reading
+from mho.chip.readout import early_note
 from mho.errors import OptionError, TraceError
 from mho.files.outcome import MeasuredOutcome
 from mho.machine.lookup.dispatch import dispatch
@@ -161,11 +162,8 @@ class Service(MeasuredOutcome, BatchTimes):
         if layout.options.get("synthetic"):
             notes.append("synthetic: the layout was made from a history that was made up")
         modes = "fixed" if self.chip.lookup is None else self.chip.lookup.adc_modes
-        return tuple(
-            dict.fromkeys(
-                (*notes, *([SAR_NOTE] if modes != "fixed" else []), READ_NOTE, FREE_NOTE, MEMORY_NOTE, *self.chip.notes)
-            )
-        )
+        early = () if modes == "fixed" else (early_note(self.chip.array),)
+        return tuple(dict.fromkeys((*notes, *early, READ_NOTE, FREE_NOTE, MEMORY_NOTE, *self.chip.notes)))
 
     def _content(self) -> dict[str, Any]:
         """Return everything but single batches and queries."""
