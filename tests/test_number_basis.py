@@ -22,6 +22,7 @@ from mho.network.layers import Input, MatrixLayer
 from mho.network.samples import synthetic
 from mho.network.windows import assemble, windows
 from mho.number import BasisCoding, QuantisedNetwork, fit_basis, run_float, run_reference
+from mho.number.fitting import composed
 from mho.number.pursuit import descend, pursue
 from mho.number.reference import Values, complete, vector_step
 from tests.strategies import Sketch, networks
@@ -32,6 +33,11 @@ seeds = st.integers(0, 2**32 - 1)
 
 def quantised(network: Network) -> QuantisedNetwork:
     return mho.number.quantise(network, synthetic(network, 2, seed=1).inputs)
+
+
+def basis_of(quantised: QuantisedNetwork) -> BasisCoding:
+    assert quantised.basis is not None
+    return quantised.basis
 
 
 def drawn_coding(draw: st.DrawFn, network: Network) -> BasisCoding:
@@ -56,7 +62,7 @@ def coded(before: QuantisedNetwork, coding: BasisCoding) -> QuantisedNetwork:
     for layer in before.network.matrix_layers:
         outputs = (layer.groups, layer.columns)
         scale = np.linspace(0.001, 0.002, layer.groups * layer.columns).reshape(outputs)
-        matrices[layer.name] = coding.matrix(layer, scale, before.matrices[layer.name].bias)
+        matrices[layer.name] = composed(coding, layer, scale, before.matrices[layer.name].bias)
     return replace(before, matrices=matrices, per_channel=True)
 
 
@@ -126,7 +132,8 @@ def test_a_fit_keeps_its_numbers_and_is_what_the_network_holds(
 ) -> None:
     samples = synthetic(network, 4, seed=2).inputs
     asked: dict[str, Any] = {"height": height, "seed": seed}
-    after, coding = fit_basis(network, samples, vectors, nonzeros, bits, levels, basis, **asked)
+    after = fit_basis(network, samples, vectors, nonzeros, bits, levels, basis, **asked)
+    coding = basis_of(after)
     assert coding.cells.shape == (vectors, height)
     assert (coding.levels, coding.bits, coding.nonzeros) == (levels, bits, nonzeros)
     assert set(coding.coefficients) == {layer.name for layer in network.matrix_layers}
@@ -135,7 +142,8 @@ def test_a_fit_keeps_its_numbers_and_is_what_the_network_holds(
         assert np.array_equal(matrix.centred, coding.integers(layer))
         assert matrix.scale.shape == (layer.groups, layer.columns)
     assert f"{vectors} {basis} basis vectors" in after.notes[-1]
-    _, same = fit_basis(network, samples, basis=coding.elements, levels=levels, nonzeros=nonzeros, bits=bits, **asked)
+    again = fit_basis(network, samples, basis=coding.elements, levels=levels, nonzeros=nonzeros, bits=bits, **asked)
+    same = basis_of(again)
     assert np.array_equal(same.cells, coding.cells)
     for name, each in coding.coefficients.items():
         assert np.array_equal(same.coefficients[name], each)
@@ -150,7 +158,7 @@ def wide(seed: int = 0, rows: int = 300, outputs: int = 40) -> Network:
 
 def test_a_universal_basis_is_the_same_for_every_network() -> None:
     cells = [
-        fit_basis(network, synthetic(network, 4, seed=2).inputs, 32, 2, basis="universal", seed=7)[1].cells
+        basis_of(fit_basis(network, synthetic(network, 4, seed=2).inputs, 32, 2, basis="universal", seed=7)).cells
         for network in (wide(0), wide(1, 150, 3))
     ]
     assert np.array_equal(*cells)
@@ -166,7 +174,7 @@ def share_lost(network: Network, **options: Any) -> float:
         common = generator.standard_normal((count, 30)) @ mixing
         return np.asarray(common + 2 * generator.standard_normal(common.shape))
 
-    after, _ = fit_basis(network, draw(400), **options)
+    after = fit_basis(network, draw(400), **options)
     inputs = draw(200)
     (real,), (integer,) = run_float(network, inputs).values(), run_reference(after, inputs).values()
     return float(np.mean((real - integer) ** 2) / np.var(real))
@@ -274,7 +282,7 @@ def test_codings_are_checked_when_built() -> None:
         replace(coding, coefficients={}).integers(layer)
     large = BasisCoding(np.full((40, 9), 15, np.uint8), 16, 8, 40, {layer.name: np.full((1, 1, 40, 2), 127, np.int8)})
     with pytest.raises(NumberError, match="16 at most"):
-        large.matrix(layer, np.ones((1, 2)), None)
+        composed(large, layer, np.ones((1, 2)), None)
 
 
 # Real data.
@@ -289,7 +297,7 @@ from mho.number.accuracy import top1
 data, basis = sys.argv[1:]
 network = mho.Network.from_onnx(f"{data}/resnet20.onnx")
 calibration = load_samples(f"{data}/train_calib.npz", network).inputs[0][:500]
-after, _ = mho.number.fit_basis(network, calibration, basis=basis)
+after = mho.number.fit_basis(network, calibration, basis=basis)
 accuracy = top1(after, load_samples(f"{data}/test_a.npz", network))
 print(accuracy.right_in_integers, accuracy.samples)
 """

@@ -1,10 +1,11 @@
 """How values are coded: affine 8-bit integers, the one defined arithmetic, and the integer reference."""
 
 from mho.number.alignment import CENTRES, Alignment, align, narrow, skip_probability
-from mho.number.basis import BasisCoding, fit_basis
+from mho.number.basis import BasisCoding
 from mho.number.bits import LayerBits
 from mho.number.budget import Budget
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.fitting import fit_basis
 from mho.number.grid import Grid
 from mho.number.planes import Planes
 from mho.number.quantised import quantise

@@ -17,6 +17,7 @@ from mho.network.arrays import LARGEST
 from mho.network.graph import Network
 from mho.network.layers import Affine, Embedding, Input, MatrixLayer
 from mho.number.alignment import Alignment
+from mho.number.basis import BasisCoding
 from mho.number.bits import BYTES, Bits, LayerBits
 from mho.number.sharing import same_shifts
 from mho.number.squeeze import Squeeze
@@ -144,7 +145,8 @@ class QuantisedNetwork(Shown):
     else a reader of the result should know. `alignment` says how weight codes were shifted towards one another,
     None where they were not. `squeezes` says by layer which rows are stored shifted (mapping "squeezed"); layers
     that it does not name have none. `coding` is the choice of a strategy that made the codes; None where they were made by hand.
-    `input_bits`: by tensor that a matrix layer reads, the bits that are streamed; 8 where it is not named.
+    `input_bits`: by tensor that a matrix layer reads, the bits that are streamed; 8 where it is not named. `basis`: what weights
+    are combinations of, all of them; None where they are themselves.
     """
 
     network: Network
@@ -159,6 +161,7 @@ class QuantisedNetwork(Shown):
     squeezes: Mapping[str, Squeeze] = field(default_factory=dict)
     coding: object = None
     input_bits: Mapping[str, int] = field(default_factory=dict)
+    basis: BasisCoding | None = None
 
     def __post_init__(self) -> None:
         """Refuse codes whose shapes are not those of the network's layers, and names that it does not have."""
