@@ -116,6 +116,9 @@ def test_integer_weights_are_coefficients_times_odd_or_even_elements(network: Ne
         for vector in range(len(coding.cells))
     )
     assert coding.integers(layer)[group, row, output] == expected
+    assert coding.nonzeros_of(layer)[group, row // height] == np.count_nonzero(
+        coding.dense(layer)[group, row // height]
+    )
     assert set(np.unique(coding.elements)) <= set(range(1 - coding.levels, coding.levels, 2))
 
 

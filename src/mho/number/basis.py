@@ -76,7 +76,7 @@ class BasisCoding:
 
     def integers(self, layer: MatrixLayer) -> IntegerArray:
         """Return the integer weights (groups, K, N) of a layer: coefficients x basis. NumberError where it has none that fit it."""
-        coefficients = self._of(layer)
+        coefficients = self.dense(layer)
         parts = segments(layer.rows, self.height)
         return np.concatenate(
             [self.elements[:, : part.stop - part.start].T @ coefficients[:, j] for j, part in enumerate(parts)], axis=1
@@ -87,21 +87,25 @@ class BasisCoding:
 
         So a chip finds them: the basis first, in its arrays, then the coefficients. The sums of `integers` are the same.
         """
-        coefficients = self._of(layer)
+        coefficients = self.dense(layer)
         total = np.zeros((layer.groups, vectors.shape[1], layer.columns), dtype=np.int64)
         for j, part in enumerate(segments(layer.rows, self.height)):
             conversions = vectors[:, :, part].astype(np.int64) @ self.elements[:, : part.stop - part.start].T
             total += conversions @ coefficients[:, j]
         return total
 
-    def _of(self, layer: MatrixLayer) -> IntegerArray:
-        """Return the coefficients of a layer."""
+    def dense(self, layer: MatrixLayer) -> IntegerArray:
+        """Return the coefficients (groups, segments, vectors, N) of a layer. NumberError where it has none that fit it."""
         shape = (layer.groups, -(-layer.rows // self.height), len(self.cells), layer.columns)
         given = self.coefficients.get(layer.name)
         if given is None or given.shape != shape:
             what = "none" if given is None else str(given.shape)
             raise NumberError(f"layer {layer.name!r} has coefficients {shape} of this basis; {what} were given")
         return given.astype(np.int64)
+
+    def nonzeros_of(self, layer: MatrixLayer) -> IntegerArray:
+        """Return how many coefficients of a layer are not 0, (groups, segments). NumberError where it has none that fit it."""
+        return np.asarray(np.count_nonzero(self.dense(layer), axis=(2, 3)), dtype=np.int64)
 
 
 def check_numbers(levels: int, bits: int, nonzeros: int) -> None:
