@@ -206,6 +206,16 @@ INDEX_MEMORY = {
 """What mapping by digits needs of a chip."""
 
 
+LANES = {
+    "basis.lanes": 3, "basis.coefficient_bits": 8, "basis.batch": 4, "basis.product_bytes": 2**20, "basis.buffer_bytes": 2**20,
+    "basis.buffer_port_bits": 64,
+}  # fmt: skip
+"""What mapping to a basis needs of a chip."""
+BASES: dict[str, st.SearchStrategy[Any]] = {
+    "vectors": st.integers(1, 40), "nonzeros": st.integers(1, 6), "coefficient_bits": st.integers(2, 8),
+    "levels": st.integers(2, 6), "basis": st.sampled_from(["learned", "universal"]), "basis_seed": st.integers(0, 9),
+}  # fmt: skip
+"""Settings of bases that fit small chips, and are fitted in a moment."""
 ALL_CODES = [name for name in CODINGS if not Coding(name, 8, 2).least_code]
 """Codings that hold every code."""
 
@@ -234,8 +244,8 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
     for one layer; without `index` also in cells of one level more than the bits below would name.
 
     Their memory is anything from far too slow to fast enough for all groups at once, their buffer holds from less than one
-    small tensor to everything, and their vector unit is ideal or takes its time. `index`: often with index memory, DACs of
-    several bits, and pairs of cells in two rows.
+    small tensor to everything, and their vector unit is ideal or takes its time. `index`: often with index memory, lanes for a
+    basis, DACs of several bits, and pairs of cells in two rows.
     """
     base = Chip.load(draw(st.sampled_from(presets)))
     name, cell_bits = draw(st.sampled_from(ALL_CODES)), draw(st.sampled_from([1, 2, 3, 4, 8]))
@@ -273,6 +283,7 @@ def chips(draw: st.DrawFn, presets: tuple[str, ...] = ("aras",), index: bool = F
     if base.array.rows_parallel is not None:
         values["array.rows_parallel"] = min(base.array.rows_parallel, int(values["array.rows"]))
     if index:
+        values |= LANES if draw(st.booleans()) else {}
         values["write_latency"] = draw(st.sampled_from(["worst_case", "actual"]))
         together = 2 if values.get("array.pairs") == "rows" else 1
         driven = values.get("array.dac_bits", base.array.dac_bits)
@@ -340,6 +351,11 @@ def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strat
                 changes[stage][key] = draw(_values(f"{stage}.{key}", kind, declared))
             if stage == "coding":
                 changes[stage] |= draw(bits_asked(network, chip, changes[stage]))
+    if changes.get("mapping") == {"choice": "basis"}:
+        # A basis asks for its coding and its schedule.
+        changes |= {"schedule": {"choice": "basis"}} if "schedule" not in fixed else {}
+        if "coding" not in fixed:
+            changes["coding"] = {"choice": "basis", **{key: draw(values) for key, values in BASES.items()}}
     chosen = usual.with_(changes)
     while refusals := chosen.refusals(network, chip):
         stage, _, setting = refusals[0].field.partition(".")

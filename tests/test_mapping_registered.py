@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
+from mho.chip import Chip
 from mho.machine import wear
 from mho.machine.analog import Analog
 from mho.machine.energy import account
@@ -22,7 +23,7 @@ from mho.number import QuantisedNetwork
 from mho.program import Activate, Program, Write
 from mho.program.instructions import size
 from mho.strategy import choice, registered, unregister
-from tests.strategies import networks
+from tests.strategies import LANES, networks
 from tests.test_squeezed_execution import GENERIC, small_chip
 from tests.toy_mapping import Mirrored
 
@@ -39,12 +40,25 @@ def toy() -> Iterator[None]:
     unregister(kind)
 
 
-def coded(network: Network) -> QuantisedNetwork:
-    return mho.number.quantise(network, synthetic(network, 1, seed=1).inputs)
+def coded(network: Network, mapping: str) -> QuantisedNetwork:
+    inputs = synthetic(network, 1, seed=1).inputs
+    if mapping == "basis":
+        return mho.number.fit_basis(network, inputs, 9, 3, height=small_chip().weight_rows)
+    return mho.number.quantise(network, inputs)
+
+
+def chip_of(mapping: str) -> Chip:
+    """Return a small chip with the parts that a mapping needs."""
+    return (
+        small_chip(**{key.replace(".", "__"): value for key, value in LANES.items()})
+        if mapping == "basis"
+        else small_chip()
+    )
 
 
 def compiled(quantised: QuantisedNetwork, mapping: str, **choices: object) -> Program:
-    return mho.compile(quantised, small_chip(), mho.Strategy().with_(mapping=mapping, schedule="overlap", **choices))
+    schedule = "basis" if mapping == "basis" else "overlap"
+    return mho.compile(quantised, chip_of(mapping), mho.Strategy().with_(mapping=mapping, schedule=schedule, **choices))
 
 
 def test_the_toy_is_known_to_strategies_by_its_one_line() -> None:
@@ -56,9 +70,9 @@ def test_the_toy_is_known_to_strategies_by_its_one_line() -> None:
 @given(networks, names, seeds)
 def test_blocks_driven_and_spliced_give_the_integer_product(network: Network, mapping: str, seed: int) -> None:
     """What the places hold, times what drives their rows, turn by turn, is the product of inputs and codes, exactly."""
-    quantised = coded(network)
-    for weight in map_network(quantised, small_chip(), mapping=mapping).weights:
-        blocks, matrix = weight.blocks, quantised.matrices[weight.name]
+    quantised = coded(network, mapping)
+    for weight in map_network(quantised, chip_of(mapping), mapping=mapping).weights:
+        blocks, matrix = weight.blocks, quantised.held(weight.name)
         x = np.random.default_rng(seed).integers(0, 256, (blocks.matrices, 2, 3, blocks.rows)).astype(np.uint8)
         out = np.zeros((blocks.matrices, 2, 3, blocks.columns))
         base = blocks.shape.coding.base
@@ -86,7 +100,7 @@ def added(blocks: Blocks, index: int) -> np.ndarray:
 @few
 @given(networks, names)
 def test_totals_of_a_run_are_the_sums_of_its_blocks(network: Network, mapping: str) -> None:
-    for weight in map_network(coded(network), small_chip(), mapping=mapping).weights:
+    for weight in map_network(coded(network, mapping), chip_of(mapping), mapping=mapping).weights:
         blocks = weight.blocks
         whole, every = blocks.totals((0, blocks.count)), range(blocks.count)
         sums = sum(added(blocks, index) for index in every)
@@ -107,7 +121,7 @@ def test_totals_of_a_run_are_the_sums_of_its_blocks(network: Network, mapping: s
 def test_programs_are_exact_legal_and_come_back_from_their_files(
     tmp_path_factory: pytest.TempPathFactory, network: Network, mapping: str, residency: str
 ) -> None:
-    program = compiled(coded(network), mapping, residency=residency)
+    program = compiled(coded(network, mapping), mapping, residency=residency)
     inputs = synthetic(network, 1, seed=2).inputs
     result = mho.verify(program, inputs)
     assert result.ok, str(result)
@@ -139,7 +153,7 @@ NOISY = GENERIC.override({"adc.bits": 6, "adc.range": "full", "device.programmin
 @few
 @given(networks, names)
 def test_backends_agree_on_noisy_cells(network: Network, mapping: str) -> None:
-    program = compiled(coded(network), mapping)
+    program = compiled(coded(network, mapping), mapping)
     inputs = synthetic(network, 1, seed=3).inputs
 
     def outputs(analog: Analog | None, backend: str) -> dict[str, np.ndarray]:

@@ -205,7 +205,7 @@ def test_a_refusal_has_its_parts_and_each_door_its_own_words() -> None:
     [
         ({"turns": 4}, "turns 4: is for mapping 'squeezed', not 'dense'"),
         ({"mapping": "squezed"}, "did you mean squeezed?"),
-        ({"mapping": None}, "known: dense, squeezed"),
+        ({"mapping": None}, "known: basis, dense, squeezed"),
         ({"alignment": 256}, "takes auto, none or a whole number from 0 to 255"),
         ({"effort": -1}, "takes a number from 0 to 10000"),
         ({"effort": True}, "takes a number"),

@@ -29,6 +29,7 @@ _PREFIX = {
 COUNTS = frozenset(
     {
         "rows", "columns", "bits", "ADCs", "phases", "pulses", "arrays", "groups", "tiles", "lanes", "banks", "turns", "levels",
+        "windows",
     }
 )  # fmt: skip
 """Nouns that count something: each is a dimension of its own, so that rows cannot be given where columns are

@@ -161,7 +161,10 @@ class Costs:
                 read, write = self.byte_energies(role)
                 # The machine counts bytes in and out of a tile buffer together; each is written once and read
                 # once. An index is written once and read in every window.
-                by_event = {"global_buffer_read_byte": read, "global_buffer_write_byte": write, "index_byte": read}
+                by_event = {
+                    "global_buffer_read_byte": read, "global_buffer_write_byte": write, "index_byte": read,
+                    "coefficient_read_byte": read, "coefficient_write_byte": write,
+                }  # fmt: skip
                 energies |= {event: by_event.get(event, (read + write) / 2) for event in definition.events}
             else:
                 energies |= {event: self.figure(role, "energy") for event in definition.events}

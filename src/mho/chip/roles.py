@@ -14,7 +14,7 @@ from mho.units import exact
 
 if TYPE_CHECKING:
     from mho.chip.chip import Chip
-    from mho.chip.spec import ChipSpec
+    from mho.chip.spec import BasisSpec, ChipSpec
 
 Level = Literal["array", "group", "tile", "chip", "board"]
 LEVELS: tuple[Level, ...] = ("array", "group", "tile", "chip")
@@ -107,6 +107,28 @@ def _row_shift(chip: Chip) -> Mapping[str, float]:
     return {"bytes": math.ceil(bits / 8), "bits": bits}
 
 
+def _lane(chip: Chip) -> Mapping[str, float]:
+    """Return the bits that a lane multiplies: of a coefficient, and of any sum of inputs times elements of one cell."""
+    return {
+        "coefficient_bits": chip.spec.basis.coefficient_bits if chip.spec.basis else 0,
+        "sum_bits": (chip.weight_rows * (chip.levels - 1) * (2**chip.input_bits - 1)).bit_length() + 1,
+    }
+
+
+def _lanes(chip: Chip) -> int:
+    return chip.spec.basis.lanes if chip.spec.basis else 0
+
+
+def _basis_memory(size: Callable[[BasisSpec], int]) -> Callable[[Chip], Mapping[str, float]]:
+    """Return the bytes and the port of a buffer of the part `basis`."""
+
+    def context(chip: Chip) -> Mapping[str, float]:
+        part = chip.spec.basis
+        return {} if part is None else {"bytes": size(part), "bits": 8 * size(part), "port_bits": part.buffer_port_bits}
+
+    return context
+
+
 def _tile_buffer(chip: Chip) -> Mapping[str, float]:
     return {"bytes": chip.tile.buffer_bytes, "port_bits": chip.tile.buffer_port_bits}
 
@@ -193,6 +215,41 @@ ROLES: Registry[Role] = Registry(
             _row_shift,
             lambda chip: chip.array.dac_bits / 8 / chip.step_time_s,
             part="sparse",
+        ),
+        "lane_multiplier": Role(
+            "group", "mac", ("coefficient_product",), _lanes, _lane, lambda chip: chip.frequency_hz, part="basis"
+        ),
+        "lane_adder": Role(
+            "group", "addition", ("coefficient_sum",), _lanes, rate=lambda chip: chip.frequency_hz, part="basis"
+        ),
+        "lane_register": Role(
+            # What a lane has added up, of 32 bits.
+            "group",
+            "byte",
+            ("lane_register_byte",),
+            _lanes,
+            _bytes(lambda chip: 4),
+            lambda chip: 8 * chip.frequency_hz,
+            part="basis",
+        ),
+        "product_buffer": Role(
+            # One half is combined while the other is filled.
+            "group",
+            "access",
+            ("product_byte",),
+            lambda chip: 2,
+            _basis_memory(lambda part: part.product_bytes // 2),
+            _port_rate(lambda chip: chip.spec.basis.buffer_port_bits if chip.spec.basis else 0),
+            part="basis",
+        ),
+        "coefficient_buffer": Role(
+            "chip",
+            "access",
+            ("coefficient_read_byte", "coefficient_write_byte"),
+            _one,
+            _basis_memory(lambda part: part.buffer_bytes),
+            _port_rate(lambda chip: chip.spec.basis.buffer_port_bits if chip.spec.basis else 0),
+            part="basis",
         ),
         "tile_buffer": Role(
             "tile",

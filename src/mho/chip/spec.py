@@ -231,12 +231,30 @@ class LookupSpec(Part):
     groups_per_adc: Groups
 
 
+class BasisSpec(Part):
+    """What groups need beside their arrays to combine the sums of a basis (BasisN, arXiv 2407.03738; the circuit is ours).
+
+    A group has `lanes`, each of which multiplies a sum by a coefficient of up to `coefficient_bits`, and adds, in a cycle.
+    `batch`: the windows that a coefficient serves when it comes; `product_bytes`: the group's buffer for the sums of a batch, and
+    of the next one meanwhile. `buffer_bytes`: what the chip keeps of the coefficients on their way from main memory.
+    `buffer_port_bits`: the port of either buffer.
+    """
+
+    lanes: Annotated[int, Dimension("lanes"), Field(ge=1, le=1_000_000)]
+    coefficient_bits: Annotated[int, Dimension("bits"), Field(ge=2, le=8)]
+    batch: Annotated[int, Dimension("windows"), Field(ge=1, le=65536)]
+    product_bytes: Bytes
+    buffer_bytes: Bytes
+    buffer_port_bits: PortBits
+
+
 SCALINGS = ("none", "stillmaker")
 """Rules that bring components to the chip's node (`mho.chip.scaling`)."""
 
 
 class ChipSpec(Part):
-    """All quantities of a chip. A part that is None, as only `sparse` and `lookup` may be, is not on the chip.
+    """All quantities of a chip. A part that is None, as only `sparse`, `lookup` and `basis` may be, is not on the
+    chip.
 
     `scaling` is the rule by which digital components published at another node are brought to `node`; None leaves them
     as published, and the chip's notes say which those are. `unused` and `external_io` say what is switched off: arrays, groups
@@ -256,6 +274,7 @@ class ChipSpec(Part):
     layer_order: Annotated[Literal["sequential", "dataflow"], Words(("sequential", "dataflow"))]
     sparse: SparseSpec | None = None
     lookup: LookupSpec | None = None
+    basis: BasisSpec | None = None
     scaling: Annotated[Literal["none", "stillmaker"] | None, Words(SCALINGS)] = None
     unused: Annotated[Literal["powered", "gated"] | None, Words(("powered", "gated"))] = None
     external_io: Annotated[Literal["always", "when_used"] | None, Words(("always", "when_used"))] = None

@@ -113,6 +113,10 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
         here(COMBINE, VECTOR),
     )
     read = (table.runs["inputs"] * table.windows)[activations] * operands.width[table.layer[activations]]
+    for layer in program.mapping.combining:
+        # A part of a layer has as many inputs as rows of the basis that it drives.
+        assert layer.combination is not None
+        read[table.layer[activations] == layer.index] *= layer.combination.driven_share
     inputs, computed = operands.given[table.layer[activations]], table.layer[vectors]
     which = counted(operands.starts[computed], operands.starts[computed + 1] - operands.starts[computed])
     reads = np.repeat(vectors, operands.starts[computed + 1] - operands.starts[computed])

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mho.machine.changes import Wear
 from mho.machine.timing import Timing, floor_s
 from mho.program import Program
-from mho.program.columns import LOAD, STORE, WRITE, columns
+from mho.program.columns import FETCH, LOAD, STORE, WRITE, columns
 
 Steps = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -27,7 +27,7 @@ def bandwidth(program: Program, timing: Timing, worn: Wear) -> Steps:
     lasts = floor_s(chip, worn, writes)
     writes, lasts = writes[lasts > 0], lasts[lasts > 0]
     wishes[writes] = np.minimum((table.moved_bytes + table.order_bytes)[writes] / lasts, chip.memory.bandwidth)
-    flows = table.of(WRITE, LOAD, STORE)
+    flows = table.of(WRITE, LOAD, STORE, FETCH)
     flows = flows[timing.ends[flows] > timing.starts[flows]]
     starts, ends, wishes = timing.starts[flows], timing.ends[flows], wishes[flows]
     times = np.unique(np.concatenate([[-timing.setup_s, 0.0, timing.latency_s], starts, ends]))

@@ -33,12 +33,13 @@ import numpy.typing as npt
 
 from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.changes import Wear
+from mho.machine.combining import combined_events
 from mho.machine.powered import crossing_s, powered_w
 from mho.machine.timing import Timing
 from mho.network.graph import Network
 from mho.network.layers import Input
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.instructions import members
 from mho.program.once import once
 from mho.program.work import operations, sources
@@ -132,10 +133,12 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
     late = {name: counts[activations] for name, counts in table.late.items()}
     beyond = _beyond(program, activations)
     read = _readings(program)[:, table.layer[activations]]
-    steps, pulses, passes, cells, share, sum_bytes, input_bytes = read
+    steps, pulses, passes, cells, share, sum_bytes, input_bytes, driven = read
+    # Of the rows of a basis, those that a part of a layer has.
+    rows, driving = runs["rows"] * driven, (runs["drives"] + beyond[1]) * driven
     # Of one window: what happens in the steps of a plain input, and in those by which shifted inputs prolong it.
     arrays = (runs["arrays"] + beyond[0]) * pulses + (late["arrays"] + beyond[2]) * passes
-    drives = (runs["drives"] + beyond[1]) * pulses + (late["drives"] + beyond[3]) * passes
+    drives = driving * pulses + (late["drives"] + beyond[3]) * passes
     # A unit column is sampled and converted with those of the weights, a pair of columns sampled in two and converted once.
     units = (runs["readings"] + beyond[0]) * steps + (late["arrays"] + beyond[2]) * passes
     sampled = (runs["columns"] * steps + late["columns"] * passes) * cells + units * chip.unit_columns
@@ -148,37 +151,41 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
         "sample_hold": sampled,
         "adc_conversion": converted * share,
         "shift_add": converted,
-        "tile_buffer_byte": 2 * runs["rows"] * input_bytes,
-        "input_register_byte": (runs["drives"] + beyond[1]) * input_bytes,
-        "noc_byte": runs["rows"] * input_bytes + runs["sums"] * sum_bytes,
+        "tile_buffer_byte": 2 * rows * input_bytes,
+        "input_register_byte": driving * input_bytes,
+        "noc_byte": rows * input_bytes + runs["sums"] * sum_bytes,
         "output_register_byte": (runs["updates"] * steps + late["sums"] * passes) * sum_bytes,
         "accumulate": runs["sums"],
         "index_byte": index,
         "row_shift": runs["shifted"] * (index > 0),
     }
-    return {event: (count * windows).astype(np.float64) for event, count in counts.items()}
+    events = {event: (count * windows).astype(np.float64) for event, count in counts.items()}
+    if not program.mapping.combining:
+        return events
+    return combined_events(program, activations, events, rows * input_bytes * windows)
 
 
 @once
 def _readings(program: Program) -> Floats:
-    """Return, for each layer of the network, what reading its blocks for one input vector asks for, shape (7, layers).
+    """Return, for each layer of the network, what reading its blocks for one input vector asks for, shape (8, layers).
 
     Input steps and pulses of a turn, passes, columns of cells of a place, the share of a whole conversion that one takes, the bytes
-    of a partial sum, and those of an input.
+    of a partial sum, those of an input, and the share of rows that is driven.
     """
     different: dict[tuple[object, ...], tuple[float, ...]] = {}
     rows, layers = [], program.mapping.layers
     for layer in layers:
         read, bits, coding = layer.readout, layer.bits, layer.blocks.shape.coding
-        key = id(read), bits, coding.cell_columns
+        driven = 1.0 if layer.combination is None else layer.combination.driven_share
+        key = id(read), bits, coding.cell_columns, driven
         if key not in different:
             different[key] = (
                 read.steps, read.pulses, len(read.passes), coding.cell_columns, float(read.share),
-                program.chip.sum_bytes(bits.inputs, bits.weights), bits.inputs / 8,
+                program.chip.sum_bytes(bits.inputs, bits.weights), bits.inputs / 8, driven,
             )  # fmt: skip
         rows.append(different[key])
-    table = np.zeros((7, len(program.network.layers)))
-    table[:, [layer.index for layer in layers]] = np.array(rows, dtype=np.float64).reshape(-1, 7).T
+    table = np.zeros((8, len(program.network.layers)))
+    table[:, [layer.index for layer in layers]] = np.array(rows, dtype=np.float64).reshape(-1, 8).T
     return table
 
 
@@ -193,7 +200,7 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
     def by_layer(places: Integers, counts: Floats) -> Floats:
         return np.bincount(table.layer[places], counts, layers).astype(np.float64, copy=False)
 
-    activations, writes, moves, results = here(ACTIVATE), here(WRITE), here(LOAD, STORE), here(VECTOR, COMBINE)
+    activations, writes, moves, results = here(ACTIVATE), here(WRITE), here(LOAD, STORE, FETCH), here(VECTOR, COMBINE)
     counts: Counts = {
         (event, "compute"): by_layer(activations, count)
         for event, count in activation_events(program, activations).items()
@@ -209,6 +216,7 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
         ("matrix_mac", "compute"): by_layer(results, products[table.layer[results]]),
         ("memory_byte", "memory"): changed + orders + moved,
         ("noc_byte", "memory"): moved,
+        ("coefficient_write_byte", "memory"): by_layer(here(FETCH), table.size[here(FETCH)].astype(np.float64)),
         ("noc_byte", "write"): changed + orders,
         ("write_register_byte", "write"): changed,
         ("tile_buffer_byte", "write"): 2 * changed + orders,

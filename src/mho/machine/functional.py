@@ -23,6 +23,7 @@ from mho.machine.analog.products import Job, Products
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.analog.unroll import settled, unrolled
+from mho.machine.combining import combined_sums, driven_parts
 from mho.machine.fabric import Fabric
 from mho.mapping import LayerMapping
 from mho.network.layers import MatrixLayer
@@ -91,7 +92,10 @@ class _Machine:
         quantised = self.values.quantised
         matrix, code = quantised.matrices[layer.name], quantised.codes[layer.inputs[0]]
         x, inputs = self._windows(layer, mapped)
-        raw, clipped = self.products.sums(mapped, jobs, x, inputs, self.first_run)
+        if mapped.combination is None:
+            raw, clipped = self.products.sums(mapped, jobs, x, inputs, self.first_run)
+        else:
+            raw, clipped = self._combined(layer, mapped, jobs, x, inputs)
         raw = raw.reshape(len(raw), -1, layer.columns)
         zero, zeros = int(code.zero), np.broadcast_to(matrix.zero, (len(raw), layer.columns))
         # What a crossbar cannot do itself: see `number.reference.accumulate`.
@@ -99,11 +103,42 @@ class _Machine:
         samples = self.runs * layer.shape[0]
         return settled(layer, raw, inputs, zeros, constant, samples), clipped
 
+    def _combined(
+        self,
+        layer: MatrixLayer,
+        mapped: LayerMapping,
+        jobs: list[Job],
+        x: npt.NDArray[np.uint8],
+        inputs: npt.NDArray[np.int64],
+    ) -> tuple[FloatArray, int]:
+        """Return the sums of a layer's codes, (matrices, runs, windows, N), combined from those of a basis; and what clipped.
+
+        Inferences one after another: sums of a basis take much more room than those of a layer.
+        """
+        coding, combination, matrix = self.values.quantised.basis, mapped.combination, self.values.quantised.matrices
+        assert coding is not None and combination is not None
+        pad, clipped, parts = self.products.zero(mapped), 0, []
+        for run in range(self.runs):
+            driven = x[:, run : run + 1]
+            sums, clips = self.products.sums(
+                mapped, jobs, driven, driven.sum(axis=-1, dtype=np.int64)[:, 0], self.first_run + run
+            )
+            parts.append(combined_sums(coding, layer, combination, sums, driven, pad))
+            clipped += clips
+        zeros = np.broadcast_to(matrix[layer.name].zero, (layer.groups, layer.columns))[:, None, None]
+        given = inputs.reshape(layer.groups, self.runs, -1, 1)
+        return np.concatenate(parts, axis=1) + zeros * given, clipped
+
     def _windows(self, layer: MatrixLayer, mapped: LayerMapping) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """Lay out a layer's input codes as its windows, (matrices, runs, windows, K), and their sums, (matrices, all windows)."""
+        """Lay out a layer's input codes as what its blocks get, (matrices, runs, windows, K), and sums of each of its own windows,
+        (matrices, all windows).
+        """
         name = layer.inputs[0]
         x, inputs = unrolled(layer, self.values.codes(name), int(self.values.quantised.codes[name].zero))
-        return x.reshape(x.shape[0], self.runs, mapped.windows, x.shape[2]), inputs
+        x = x.reshape(x.shape[0], self.runs, -1, x.shape[2])
+        if mapped.combination is not None:
+            x = driven_parts(x, mapped.blocks.rows, self.products.zero(mapped))
+        return x, inputs
 
     def run(self, keep: frozenset[str], signals: Signals | None) -> None:
         """Carry out an inference in the program's order, forgetting tensors that all their readers have read."""

@@ -25,6 +25,8 @@ from mho.machine.verify import Verification
 from mho.mapping.told import bits_record, bits_said
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
+from mho.program.columns import WRITE
+from mho.program.columns import columns as instruction_columns
 from mho.shown import Columns, columns
 from mho.version import __version__
 
@@ -111,9 +113,8 @@ class Report(Outcome):
     def bound(self) -> Bound:
         """A time that no legal schedule of this network on this chip can beat."""
         program = self.program
-        return lower_bound(
-            program.network, program.mapping, program.chip, resident=program.setup > 0, coded=program.coded
-        )
+        resident = not (instruction_columns(program).of(WRITE) >= program.setup).any()
+        return lower_bound(program.network, program.mapping, program.chip, resident=resident, coded=program.coded)
 
     @cached_property
     def occupancy(self) -> Occupancy:

@@ -21,7 +21,7 @@ from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.once import once
 from mho.program.work import layer_seconds
 from mho.shown import Shown
@@ -67,7 +67,7 @@ def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], T
     lasts[activations] = table.windows[activations] * window_s[table.layer[activations]]
     lasts[results] = seconds[table.layer[results]]
     role = np.full(len(lasts), FIXED, dtype=np.int8)
-    role[table.of(WRITE, LOAD, STORE)] = FLOW
+    role[table.of(WRITE, LOAD, STORE, FETCH)] = FLOW
     role[results[lasts[results] > 0]] = VECTOR_UNIT
     return role, lasts, table.moved_bytes + table.order_bytes + table.size
 

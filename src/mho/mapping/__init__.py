@@ -1,5 +1,6 @@
 """Where values sit: matrices cut into blocks, a block for each group of arrays."""
 
+from mho.mapping.basis import Basis
 from mho.mapping.blocks import Blocks, Drive, Totals, Turn
 from mho.mapping.budget import frontier, mixed
 from mho.mapping.dense import Dense, DenseBlocks
@@ -12,6 +13,7 @@ from mho.mapping.squeezed import Squeezed
 from mho.number.frontier import Frontier
 
 __all__ = [
+    "Basis",
     "Blocks",
     "Conversion",
     "Dense",

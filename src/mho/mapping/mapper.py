@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mho.chip import Chip
-from mho.chip.readout import Readout
 from mho.errors import NumberError
 from mho.mapping.blocks import Blocks
 from mho.mapping.coding import check_codes
-from mho.mapping.mapping import Mapping, map_layers
+from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping, map_layers
 from mho.mapping.reading import ChipBits, Conversion, Readings, driven_inputs
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
+from mho.number.basis import BasisNumbers
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.number.sampled import Sampled
@@ -49,6 +49,8 @@ class Mapper(Choice):
     stage = "mapping"
     whole: ClassVar[bool] = True
     """True if the cells of a weight hold its code as it is."""
+    streams: ClassVar[bool] = False
+    """True if layers need coefficients that come from main memory while they are computed."""
 
     def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> Blocks:
         """Return the blocks of a layer that owns its weights."""
@@ -63,12 +65,13 @@ class Mapper(Choice):
         chip: Chip,
         bits: Bits = ALL_BYTES,
         conversion: Conversion | None = None,
+        basis: BasisNumbers | None = None,
     ) -> Mapping:
         """Return where the weights of a network sit, and how they are read. Raises MappingError where a group cannot hold a block,
         or cells a code.
 
         `bits`: of the layers of a network without codes; those of codes are their own. `conversion`: the bits of conversions; None
-        for those that the chip's ADCs have.
+        for those that the chip's ADCs have. `basis`: the numbers of that which weights are to be combinations of, None for none.
         """
         self.demand(network, chip)
         net = network.network if isinstance(network, QuantisedNetwork) else network
@@ -81,10 +84,10 @@ class Mapper(Choice):
                 check_codes(layer.name, network.matrices[layer.name].codes, blocks.shape.coding)
             return blocks
 
-        def read(layer: MatrixLayer, blocks: Blocks) -> tuple[LayerBits, Readout]:
+        def read(layer: MatrixLayer, index: int, weight: WeightMapping) -> LayerMapping:
             own = bits_of.get(layer.name, BYTES)
-            driven = driven_inputs(layer, network, chip, own)
-            return own, readings.of(blocks, *driven)
+            readout = readings.of(weight.blocks, *driven_inputs(layer, network, chip, own))
+            return LayerMapping(index, layer.name, layer.windows, weight.run, weight.blocks, own, readout)
 
         return map_layers(self.name, net, network.owners, cut, read)
 
@@ -124,8 +127,9 @@ def map_network(
 
 def mapped_by(strategy: Strategy, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
     """Map a network as the strategy's coding, mapping and conversion say. Raises MappingError where a group cannot hold a block."""
-    bits = ALL_BYTES if isinstance(network, QuantisedNetwork) else strategy.get(Precise).bits_of(network)
-    return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion))
+    coding = strategy.get(Precise)
+    bits = ALL_BYTES if isinstance(network, QuantisedNetwork) else coding.bits_of(network)
+    return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion), coding.basis_of(chip))
 
 
 __all__ = ["PACKINGS", "Mapper", "Packed", "map_network", "mapped_by", "most_weight_bits"]

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks, Run
+from mho.mapping.combination import Combination
 from mho.mapping.grid import CellGrid, grid_of
 from mho.mapping.shape import GroupShape
 from mho.network.graph import Network
@@ -46,8 +47,9 @@ class WeightMapping(Shown):
 class LayerMapping(Shown):
     """The run of the mapping's blocks that one matrix layer drives, and how it does: as `blocks`, which are numbered from 0.
 
-    `index` is its place in network.layers, `windows` its input vectors (batch included), `bits` those of its codes, and
-    `readout` how one input vector is driven and converted.
+    `index` is its place in network.layers, `windows` the input vectors of its blocks (batch included; of a basis, those of all
+    parts of the layer), `bits` those of the codes in cells and of inputs, and `readout` how one input vector is driven and
+    converted. `combination`: what becomes of the sums of a basis; None where they are those of the layer.
     """
 
     index: int
@@ -57,6 +59,7 @@ class LayerMapping(Shown):
     blocks: Blocks
     bits: LayerBits
     readout: Readout
+    combination: Combination | None = None
 
     @property
     def steps(self) -> int:
@@ -65,8 +68,10 @@ class LayerMapping(Shown):
 
     @property
     def window_s(self) -> float:
-        """Time in s that one input vector takes."""
-        return self.readout.window_s
+        """Time in s that one input vector takes: of arrays, or of the lanes that combine its sums while the next is driven."""
+        if self.combination is None:
+            return self.readout.window_s
+        return max(self.readout.window_s, self.combination.window_s)
 
     @property
     def count(self) -> int:
@@ -80,8 +85,8 @@ class LayerMapping(Shown):
 
 Cut = Callable[[MatrixLayer], Blocks]
 """Cuts a layer into blocks."""
-Read = Callable[[MatrixLayer, Blocks], tuple[LayerBits, Readout]]
-"""Returns the bits of a layer, and how its blocks are read."""
+Read = Callable[[MatrixLayer, int, WeightMapping], LayerMapping]
+"""Returns how a layer, which has a place in network.layers, drives the blocks of a weight."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,6 +135,11 @@ class Mapping(Shown):
         return tuple(layers[0] for layers in self.users.values())
 
     @cached_property
+    def combining(self) -> tuple[LayerMapping, ...]:
+        """The layers that combine the sums of a basis, in order."""
+        return tuple(layer for layer in self.layers if layer.combination is not None)
+
+    @cached_property
     def _firsts(self) -> list[int]:
         return [weight.first for weight in self.weights]
 
@@ -157,10 +167,13 @@ class Mapping(Shown):
         return sum(int(weight.blocks.arrays.sum()) for weight in self.weights)
 
 
-def map_layers(kind: str, network: Network, owners: Owners, cut: Cut, read: Read) -> Mapping:
+def map_layers(
+    kind: str, network: Network, owners: Owners, cut: Cut, read: Read, common: Map[str, Blocks] | None = None
+) -> Mapping:
     """Map every matrix layer: one that owns its weights as `cut` cuts it, the others onto the blocks of their owner.
 
-    `owners` names for each layer the one whose weights it has; `read` says how each layer drives its blocks.
+    `owners` names for each layer the one whose weights it has, or blocks that are `common` to layers, by a name that no layer
+    has; `read` says how each layer drives its blocks.
     """
     position = {layer.name: i for i, layer in enumerate(network.layers)}
     weights: dict[str, WeightMapping] = {}
@@ -168,12 +181,11 @@ def map_layers(kind: str, network: Network, owners: Owners, cut: Cut, read: Read
     first = 0
     for layer in network.matrix_layers:
         name, owner = layer.name, owners[layer.name]
-        if owner == name:
-            weights[name] = WeightMapping(name, first, cut(layer))
-            first = weights[name].run[1]
-        weight = weights[owner]
-        bits, readout = read(layer, weight.blocks)
-        layers.append(LayerMapping(position[name], name, layer.windows, weight.run, weight.blocks, bits, readout))
+        if owner not in weights:
+            blocks = cut(layer) if owner == name else (common or {})[owner]
+            weights[owner] = WeightMapping(owner, first, blocks)
+            first = weights[owner].run[1]
+        layers.append(read(layer, position[name], weights[owner]))
     return Mapping(kind, tuple(weights.values()), tuple(layers))
 
 

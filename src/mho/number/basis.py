@@ -23,6 +23,37 @@ IntegerArray = npt.NDArray[np.int64]
 
 MOST_BITS, MOST_LEVELS = 8, 16
 """The most bits of a coefficient, and levels of an element of the basis."""
+BASIS = "(basis)"
+"""What the cells that hold a basis are called where cells go by the name of the layer whose weights they hold."""
+
+
+@dataclass(frozen=True)
+class BasisNumbers:
+    """The numbers of a basis: its vectors, elements of each, levels of these, bits of a coefficient, and the most of a segment."""
+
+    vectors: int = 512
+    height: int = 128
+    levels: int = 4
+    bits: int = 4
+    nonzeros: int = 32
+
+    def __post_init__(self) -> None:
+        """Raise NumberError for numbers out of range."""
+        check_numbers(self.levels, self.bits, self.nonzeros)
+        if self.vectors < 1 or self.height < 1:
+            raise NumberError(
+                f"a basis has at least one vector of at least one element, not {self.vectors} of {self.height}"
+            )
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of the code of an element."""
+        return (self.levels - 1).bit_length()
+
+    @property
+    def place_bits(self) -> int:
+        """Bits that say which vector a coefficient is of."""
+        return (self.vectors - 1).bit_length()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,17 +100,25 @@ class BasisCoding:
         """Inputs of a segment: elements of a basis vector."""
         return int(self.cells.shape[1])
 
+    @property
+    def numbers(self) -> BasisNumbers:
+        """Its numbers."""
+        return BasisNumbers(len(self.cells), self.height, self.levels, self.bits, self.nonzeros)
+
     @cached_property
     def elements(self) -> IntegerArray:
         """The basis as integers, (N, height): 2 level - (levels - 1), evenly spaced around zero."""
         return 2 * self.cells.astype(np.int64) - (self.levels - 1)
 
-    def integers(self, layer: MatrixLayer) -> IntegerArray:
-        """Return the integer weights (groups, K, N) of a layer: coefficients x basis. NumberError where it has none that fit it."""
-        coefficients = self.dense(layer)
+    def integers(self, layer: MatrixLayer, elements: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Return the integer weights (groups, K, N) of a layer: coefficients x basis. NumberError where it has none that fit it.
+
+        `elements` (N, height): another basis than its own, such as one that was read from cells.
+        """
+        coefficients, basis = self.dense(layer), self.elements if elements is None else elements
         parts = segments(layer.rows, self.height)
         return np.concatenate(
-            [self.elements[:, : part.stop - part.start].T @ coefficients[:, j] for j, part in enumerate(parts)], axis=1
+            [basis[:, : part.stop - part.start].T @ coefficients[:, j] for j, part in enumerate(parts)], axis=1
         )
 
     def sums(self, layer: MatrixLayer, vectors: npt.NDArray[np.integer[Any]]) -> IntegerArray:
@@ -123,4 +162,4 @@ def segments(rows: int, height: int) -> list[slice]:
     return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
 
 
-__all__ = ["MOST_BITS", "MOST_LEVELS", "BasisCoding", "check_numbers", "segments"]
+__all__ = ["BASIS", "MOST_BITS", "MOST_LEVELS", "BasisCoding", "BasisNumbers", "check_numbers", "segments"]

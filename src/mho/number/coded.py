@@ -17,7 +17,7 @@ from mho.network.arrays import LARGEST
 from mho.network.graph import Network
 from mho.network.layers import Affine, Embedding, Input, MatrixLayer
 from mho.number.alignment import Alignment
-from mho.number.basis import BasisCoding
+from mho.number.basis import BASIS, BasisCoding
 from mho.number.bits import BYTES, Bits, LayerBits
 from mho.number.sharing import same_shifts
 from mho.number.squeeze import Squeeze
@@ -226,6 +226,22 @@ class QuantisedNetwork(Shown):
     def uncoded(self) -> tuple[str, ...]:
         """Tensors that a matrix reads and that have no code."""
         return tuple(name for name in read_by_matrices(self.network) if name not in self.codes)
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The matrix layers whose weights are no combinations of a basis, all where there is none."""
+        known = {} if self.basis is None else self.basis.coefficients
+        return frozenset(layer.name for layer in self.network.matrix_layers if layer.name not in known)
+
+    def held(self, name: str) -> QuantisedMatrix:
+        """Return the codes that cells hold under a name: of a layer's weights, or of the basis, (1, height, vectors)."""
+        return self._basis if name == BASIS else self.matrices[name]
+
+    @cached_property
+    def _basis(self) -> QuantisedMatrix:
+        assert self.basis is not None
+        codes = np.ascontiguousarray(self.basis.cells.T)[None]
+        return QuantisedMatrix(codes, np.ones(()), np.zeros((), dtype=np.int64), None, self.basis.numbers.element_bits)
 
     def require_codes(self, aim: str) -> None:
         """Raise NumberError where a tensor that a matrix reads has no code, so that the network cannot be `aim`: executed, say."""

@@ -8,7 +8,7 @@ copies, the order of writes and the cutting into parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,7 +54,7 @@ class Workload:
     """On a sequential chip, time after the first matrix layer's start in which none computes: vector layers behind it in
     the network's order, the combining of each, and the last layer's output leaving."""
     weight_transfer_s: float = 0.0
-    """Time that the memory needs for every weight once."""
+    """Time that the memory needs for every weight that is written, and every coefficient, once."""
     vector_s: float = 0.0
     """Time that the vector unit works in all."""
     owners: IntArray | None = None
@@ -115,6 +115,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         later = {layer.name for layer in network.layers[first:]}
         behind = sum(vector_seconds(layer, network, chip) for layer in running if layer.name in later)
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.first_users)
+    moved += sum(layer.combination.size for layer in mapping.layers if layer.combination is not None)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Workload(
         np.array([layer.count for layer in mapping.layers], dtype=np.float64),
@@ -206,6 +207,7 @@ def bound_of(need: Workload) -> Bound:
     if not need.resident:
         rounds = int(np.ceil(need.different() / need.groups))
         arguments["rounds of writing"] = rounds * (need.write_s + float(need.each_s.min()))
+    if need.weight_transfer_s:
         arguments["memory bandwidth"] = need.weight_transfer_s + float(need.each_s.min())
     if need.sequential:
         first = 0.0 if need.resident else need.write_s
@@ -250,5 +252,15 @@ def _after_prefix(need: Workload, least: FloatArray, count: int) -> float:
 
 
 def lower_bound(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors) -> Bound:
-    """Bound the time of any legal schedule of a mapped network on a chip, in s."""
-    return bound_of(demand(network, mapping, chip, resident=resident, coded=coded))
+    """Bound the time of any legal schedule of a mapped network on a chip, in s.
+
+    Where a basis stays and other layers are written: the larger bound of all layers where nothing need be written, and of those
+    layers alone.
+    """
+    if resident or not mapping.combining:
+        return bound_of(demand(network, mapping, chip, resident=resident, coded=coded))
+    written = replace(mapping, layers=tuple(layer for layer in mapping.layers if layer.combination is None))
+    computed = bound_of(demand(network, mapping, chip, resident=True, coded=coded))
+    alone = bound_of(replace(demand(network, written, chip, resident=False, coded=coded), before_s=0.0))
+    arguments = {**computed.arguments, **{f"{name}, layers that are written": s for name, s in alone.arguments.items()}}
+    return Bound(max(arguments.values()), arguments)

@@ -18,10 +18,10 @@ from mho.program.work import index_bytes, order_bytes, write_bytes
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-WRITE, ACTIVATE, COMBINE, VECTOR, LOAD, STORE = range(6)
-"""Kinds of instructions; a transfer is one of two."""
+WRITE, ACTIVATE, COMBINE, VECTOR, LOAD, STORE, FETCH = range(7)
+"""Kinds of instructions; a transfer is one of three."""
 
-KINDS = ("write", "activate", "combine", "vector", "load", "store")
+KINDS = ("write", "activate", "combine", "vector", "load", "store", "fetch")
 """What a kind is called, by its number."""
 
 TOTALS = ("rows", "columns", "places", "arrays", "drives", "inputs", "sums", "updates", "readings", "shifted")
@@ -125,7 +125,7 @@ def columns(program: Program) -> InstructionColumns:
             if each.rows or each.columns or each.cells:
                 orders[place] = each.rows, each.columns, each.cells
         elif isinstance(each, Transfer):
-            kind, size = LOAD if each.direction == "load" else STORE, each.size
+            kind, size = KINDS.index(each.direction), each.size
         else:
             kind = VECTOR if isinstance(each, Vector) else COMBINE
         ranges.extend(groups)

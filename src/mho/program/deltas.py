@@ -166,7 +166,7 @@ class Deltas:
         if program.quantised is None:
             raise ProgramError(f"{program.network.name} was compiled from shapes alone: there are no levels to follow")
         self.program = program
-        self.matrices = program.quantised.matrices
+        self.quantised = program.quantised
         self.rectangles: list[tuple[Rectangle, ...]] = [()] * program.chip.groups
         self._paper = np.zeros((program.mapping.grid.rows, program.mapping.grid.columns), dtype=np.uint8)
 
@@ -211,7 +211,7 @@ class Deltas:
 
     def _laid(self, place: Rectangle) -> Codes:
         weight = self.program.mapping.weight_of(place.block)
-        return weight.blocks.laid(place.block - weight.first, self.matrices[weight.name])
+        return weight.blocks.laid(place.block - weight.first, self.quantised.held(weight.name))
 
     def _levels(self, place: Rectangle) -> Levels:
         coding = place.shape.coding

@@ -7,7 +7,7 @@ program, and they always stand before it. Nothing else orders instructions: what
     Activate   drives a range of a layer's windows through written blocks, one partial sum a block, window and output
     Combine    adds a layer's partial sums, corrects zero points, scales, and hands the layer's output on
     Vector     computes one layer in the vector unit (or only moves its values)
-    Transfer   moves a tensor between the main memory and the global buffer
+    Transfer   moves a tensor between the main memory and the global buffer, or fetches coefficients for the sums of a basis
 
 `release` on an activation says that the groups hold nothing of use afterwards: they may be written again.
 
@@ -101,7 +101,9 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Move `size` bytes of the tensor of layer `layer` from main memory ("load") or to it ("store")."""
+    """Move `size` bytes of the tensor of layer `layer` from main memory ("load") or to it ("store"), or of the coefficients that
+    the layer combines the sums of a basis with into their buffer ("fetch"): those of its next parts, in order.
+    """
 
     direction: str
     layer: int
@@ -110,6 +112,7 @@ class Transfer:
 
 
 Instruction = Write | Activate | Combine | Vector | Transfer
+DIRECTIONS = ("load", "store", "fetch")
 KINDS: dict[str, type[Instruction]] = {
     "write": Write, "activate": Activate, "combine": Combine, "vector": Vector, "transfer": Transfer,
 }  # fmt: skip

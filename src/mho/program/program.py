@@ -75,9 +75,9 @@ class Program(Shown):
                 raise ProgramError(
                     f"a tensor's place names layers {use.layer} to {use.last}, but the network has {layers}"
                 )
-        matrices = {} if self.quantised is None else self.quantised.matrices
-        for weight in self.mapping.weights if matrices else ():
-            check_codes(weight.name, matrices[weight.name].codes, weight.blocks.shape.coding)
+        if self.quantised is not None:
+            for weight in self.mapping.weights:
+                check_codes(weight.name, self.quantised.held(weight.name).codes, weight.blocks.shape.coding)
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
 
@@ -107,7 +107,7 @@ class Program(Shown):
         levels: dict[int, int] = {}
         if quantised is not None:
             for weight in self.mapping.weights:
-                levels[weight.first] = weight.blocks.held_levels(quantised.matrices[weight.name])
+                levels[weight.first] = weight.blocks.held_levels(quantised.held(weight.name))
         return tuple((layer, layer.blocks.fullest(), levels.get(layer.run[0])) for layer in self.mapping.layers)
 
     def headline(self) -> str:

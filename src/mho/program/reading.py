@@ -23,6 +23,7 @@ from mho.mapping import mapped_by
 from mho.network.graph import Network, check_shapes
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.number.alignment import Alignment
+from mho.number.basis import BasisCoding
 from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
 from mho.number.squeeze import Squeeze
@@ -163,7 +164,7 @@ def _read_squeeze(record: Any, what: str, arrays: _Reader) -> Squeeze:
 def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
     plain = ("per_channel", "calibration", "offsets", "notes")
     keys = {*plain, "alignment", "codes", "matrices", "squeezes", "tables"}
-    _exactly(record, keys, "its quantised network", optional=frozenset({"input_bits"}))
+    _exactly(record, keys, "its quantised network", optional=frozenset({"input_bits", "basis"}))
     matrices = {name: _read_matrix(each, f"matrix {name}", arrays) for name, each in _items(record, "matrices")}
     tables = {name: _read_table(each, f"table {name}", arrays) for name, each in _items(record, "tables")}
     squeezes = {name: _read_squeeze(each, f"squeeze {name}", arrays) for name, each in _items(record, "squeezes")}
@@ -184,8 +185,20 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         codes=_read_codes(record),
         alignment=alignment,
         squeezes=squeezes,
+        basis=_read_basis(record["basis"], arrays) if "basis" in record else None,
     )
     return quantised
+
+
+def _read_basis(record: Any, arrays: _Reader) -> BasisCoding:
+    content = dict(_exactly(record, {"cells", "levels", "bits", "nonzeros", "coefficients"}, "its basis"))
+    coefficients = {
+        name: arrays.get(each, f"the coefficients of {name}") for name, each in _items(content, "coefficients")
+    }
+    del content["coefficients"]
+    cells = arrays.get(content.pop("cells"), "its basis, cells,")
+    coding: BasisCoding = _built(BasisCoding, content, "its basis", cells=cells, coefficients=coefficients)
+    return coding
 
 
 def _check_squeeze(name: str, squeeze: Squeeze, matrices: Mapping[str, QuantisedMatrix]) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mho.files.archive import write_arrays
 from mho.files.writing import write_whole
 from mho.network.layers import Affine, Array, Layer, MatrixLayer
+from mho.number.basis import BasisCoding
 from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedTable
 from mho.number.squeeze import Squeeze
@@ -99,6 +100,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "tables": {name: _table(table, arrays) for name, table in quantised.tables.items()},
             # Bits are written where they are not 8.
             **({"input_bits": dict(quantised.input_bits)} if quantised.input_bits else {}),
+            **({} if quantised.basis is None else {"basis": _basis(quantised.basis, arrays)}),
         },
         "strategy": program.strategy.to_dict(),
         "setup": program.setup,
@@ -132,6 +134,13 @@ def _matrix(matrix: QuantisedMatrix, arrays: _Arrays) -> dict[str, Any]:
 def _squeeze(squeeze: Squeeze, arrays: _Arrays) -> dict[str, Any]:
     return {
         "top": squeeze.top, "tile": squeeze.tile, "shifts": arrays.put(squeeze.shifts), "dropped": squeeze.dropped,
+    }  # fmt: skip
+
+
+def _basis(coding: BasisCoding, arrays: _Arrays) -> dict[str, Any]:
+    return {
+        "cells": arrays.put(coding.cells), "levels": coding.levels, "bits": coding.bits, "nonzeros": coding.nonzeros,
+        "coefficients": {name: arrays.put(each) for name, each in coding.coefficients.items()},
     }  # fmt: skip
 
 

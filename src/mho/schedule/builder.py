@@ -71,10 +71,16 @@ class Task:
 
     @cached_property
     def held(self) -> frozenset[Run]:
-        """The runs of blocks that stay for all layers that drive them: all of a resident network, else as `held_blocks` says."""
+        """The runs of blocks that stay for all layers that drive them: those that are pinned, else as `held_blocks` says."""
         if self.resident:
-            return frozenset(self.mapping.users)
-        return held_blocks(self.mapping, self.chip.groups)
+            return self.pinned
+        return self.pinned | held_blocks(self.mapping, self.chip.groups, self.pinned)
+
+    @cached_property
+    def pinned(self) -> frozenset[Run]:
+        """The runs of blocks that are written in the setup: all of a resident network, else a basis alone."""
+        layers = self.mapping.layers if self.resident else self.mapping.combining
+        return frozenset(layer.run for layer in layers)
 
     @cached_property
     def writers(self) -> tuple[LayerMapping, ...]:
@@ -108,7 +114,8 @@ class Task:
         that does not hold the whole network: groups that copies fill would be missing for as long.
         """
         users = self.served[layer.index]
-        return 1 if len(users) > 1 and not self.resident else max(1, *(user.windows for user in users))
+        shared = len(users) > 1 and layer.run not in self.pinned
+        return 1 if shared else max(1, *(user.windows for user in users))
 
     @cached_property
     def always_fed(self) -> bool:
@@ -205,14 +212,19 @@ class InstructionBuilder:
         before: int,
         *,
         release: bool,
+        fetched: tuple[int, ...] = (),
     ) -> int:
         """Run windows through written blocks after instruction `before`, their write or the last that used their groups.
 
-        `release`: the groups are free afterwards.
+        `release`: the groups are free afterwards. `fetched`: what brought the coefficients that are needed.
         """
         gate = self.gate(layer.index)
-        after = gate if before in gate else tuple(sorted((before, *gate)))
+        after = gate if before in gate and not fetched else tuple(sorted({before, *gate, *fetched}))
         return self.add(Activate(layer.index, _numbered(layer, blocks), copy, windows, groups, release, after))
+
+    def fetch(self, layer: LayerMapping, size: int, after: tuple[int, ...]) -> int:
+        """Fetch the coefficients of the next parts of a layer."""
+        return self.add(Transfer("fetch", layer.index, size, tuple(sorted(after))))
 
     def combine(self, layer: LayerMapping, activations: tuple[int, ...]) -> int:
         """Complete a matrix layer."""
@@ -248,10 +260,12 @@ class InstructionBuilder:
         return instruction
 
     def write_all(self, copies: MappingType[int, int]) -> list[tuple[LayerMapping, int, Groups, int]]:
-        """Write every copy of every layer once, before the first inference; return each with its groups and its write."""
+        """Write every copy of what is pinned once, before the first inference; return each with its groups and its write."""
         first = 0
         placed: list[tuple[LayerMapping, int, Groups, int]] = []
         for layer in self.task.mapping.first_users:
+            if layer.run not in self.task.pinned:
+                continue
             for copy in range(copies.get(layer.index, 1)):
                 groups: Groups = ((first, first + layer.count),)
                 placed.append((layer, copy, groups, self.write(layer, (0, layer.count), copy, groups, ())))

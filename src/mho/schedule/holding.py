@@ -17,16 +17,17 @@ from mho.mapping import LayerMapping, Mapping
 from mho.mapping.blocks import Run
 
 
-def held_blocks(mapping: Mapping, groups: int) -> frozenset[Run]:
+def held_blocks(mapping: Mapping, groups: int, pinned: frozenset[Run] = frozenset()) -> frozenset[Run]:
     """Return the runs of blocks that stay until the last layer that drives them, on so many groups.
 
-    Some group is always left for a layer whose blocks do not stay.
+    Some group is always left for a layer whose blocks do not stay. Those that are `pinned` always take groups of their own.
     """
+    groups -= sum(last - first for first, last in pinned)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     occupied = np.zeros(len(mapping.layers), dtype=np.int64)
-    written = np.array([layer.count for layer in mapping.layers], dtype=np.int64)
+    written = np.array([layer.count * (layer.run not in pinned) for layer in mapping.layers], dtype=np.int64)
     stay: set[Run] = set()
-    shared = [layer for layer in mapping.first_users if len(mapping.users[layer.run]) > 1]
+    shared = [layer for layer in mapping.first_users if len(mapping.users[layer.run]) > 1 and layer.run not in pinned]
     for layer in sorted(shared, key=lambda layer: (-_saved(mapping, layer), layer.index)):
         users = [place[user.index] for user in mapping.users[layer.run]]
         span = slice(users[0], users[-1] + 1)

@@ -300,7 +300,7 @@ def _levels(program: Program, key: Key) -> Levels:
     """Return the levels of a block, shape (height, width, cells per weight)."""
     assert program.quantised is not None
     weight, block = _weight(program, key)
-    laid = weight.blocks.laid(block, program.quantised.matrices[weight.name])
+    laid = weight.blocks.laid(block, program.quantised.held(weight.name))
     return block_levels(laid, weight.blocks.shape.coding)[0]
 
 

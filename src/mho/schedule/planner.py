@@ -100,9 +100,10 @@ class Planner:
 
     def run(self) -> InstructionBuilder:
         """Plan until every step has finished."""
-        if self.task.resident:
-            for layer, copy, groups, written in self.builder.write_all(self.copies):
-                self._add(BoundBlocks(layer, copy, (0, layer.count), groups, 0, written, 0.0))
+        for layer, copy, groups, written in self.builder.write_all(self.copies) if self.task.pinned else ():
+            if not self.task.resident:
+                self.pool.take(layer.count)
+            self._add(BoundBlocks(layer, copy, (0, layer.count), groups, 0, written, 0.0))
         self._bind(0.0)
         for step in [step for step, count in self.missing.items() if count == 0]:
             self._start(step, 0.0)
@@ -123,8 +124,12 @@ class Planner:
         return self.builder
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
-        """Yield every copy of every layer that is written, in the order of binding; asked only while groups are free."""
+        """Yield every copy of every layer that is written in the inference, in the order of binding; asked only while groups are
+        free.
+        """
         for layer in self.task.writers:
+            if layer.run in self.task.pinned:
+                continue
             for copy in range(self.copies.get(layer.index, 1)):
                 yield layer, copy
 
@@ -199,7 +204,7 @@ class Planner:
         if windows[0] == windows[1]:
             return
         piece.waiting -= 1
-        release = not piece.waiting and not self.task.resident
+        release = not piece.waiting and piece.layer.run not in self.task.pinned
         instruction = self.builder.activate(
             layer, piece.blocks, piece.copy, windows, piece.groups, piece.last, release=release
         )

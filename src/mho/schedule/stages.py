@@ -100,6 +100,8 @@ class Schedule(Choice):
     """When weights are written and layers computed."""
 
     stage = "schedule"
+    streams: ClassVar[bool] = False
+    """True if it fetches the coefficients that a mapping's layers need."""
 
     @property
     def draws(self) -> bool:
@@ -108,6 +110,9 @@ class Schedule(Choice):
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a chip whose groups share ADCs, and one whose writes take as long as cells need where weights are not known."""
+        if strategy.get(Mapper).streams and not self.streams:
+            demanded = f"fetches no coefficients, which mapping {strategy.mapping.name!r} needs"
+            yield self.refuse(demanded, bound="mapping", helps="take schedule basis")
         if shares_adcs(chip):
             yield StrategyError(
                 "chip",

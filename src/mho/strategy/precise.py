@@ -1,8 +1,10 @@
-"""What a choice of stage coding says of a network that is known by shapes alone: the bits of its layers."""
+"""What a choice of stage coding says of a network that is known by shapes alone: the bits of its layers, and their basis."""
 
 from __future__ import annotations
 
+from mho.chip import Chip
 from mho.network.graph import Network
+from mho.number.basis import BasisNumbers
 from mho.number.bits import ALL_BYTES, Bits
 from mho.strategy.choice import Choice
 
@@ -15,3 +17,7 @@ class Precise(Choice):
     def bits_of(self, network: Network) -> Bits:
         """Return the bits of each layer that has other than 8 and 8, without looking at values."""
         return ALL_BYTES
+
+    def basis_of(self, chip: Chip) -> BasisNumbers | None:
+        """Return the numbers of the basis that weights become combinations of on a chip; None where they do not."""
+        return None

@@ -25,6 +25,9 @@ from mho.machine.analog.spec import Analog
 from mho.machine.analog.whole import WholeMatrix, make_whole
 from mho.machine.fabric import StoredBlock
 from mho.mapping import GroupShape, LayerMapping
+from mho.network.layers import MatrixLayer
+from mho.number.basis import BASIS
+from mho.number.coded import QuantisedMatrix, by_output
 from mho.program import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -117,8 +120,7 @@ class Products:
         """Return the layer's matrix as it should be."""
         key = self._read(mapped)
         if key not in self._exact:
-            codes = self.quantised.matrices[mapped.name].codes
-            self._exact[key] = self._prepared(mapped, codes.astype(np.float64), 0)
+            self._exact[key] = self._prepared(mapped, self.quantised.matrices[mapped.name].codes.astype(np.float64), 0)
         return self._exact[key]
 
     def _read(self, mapped: LayerMapping) -> tuple[str, int, int, int]:
@@ -140,8 +142,22 @@ class Products:
                 finest = max(finest, columns.shift)
                 yield index, columns.linear()
 
-        weights = mapped.blocks.assembled(read(), self.quantised.matrices[mapped.name])
-        return None if weights is None else (weights, finest)
+        weights = mapped.blocks.assembled(read(), self.held(mapped))
+        if weights is None or mapped.combination is None:
+            return None if weights is None else (weights, finest)
+        return self._composed(mapped, weights), finest
+
+    def _composed(self, mapped: LayerMapping, basis: FloatArray) -> FloatArray:
+        """Return a layer's codes, (matrices, K, N), that the levels of a basis (1, height, vectors) combine to."""
+        coding, matrix = self.quantised.basis, self.quantised.matrices[mapped.name]
+        layer = self.program.network.layers[mapped.index]
+        assert coding is not None and isinstance(layer, MatrixLayer)
+        integers = coding.integers(layer, 2 * basis[0].T - (coding.levels - 1))
+        return np.asarray(integers + by_output(np.broadcast_to(matrix.zero, matrix.scale.shape)))
+
+    def held(self, mapped: LayerMapping) -> QuantisedMatrix:
+        """Return the codes that the cells of a layer's blocks hold."""
+        return self.quantised.held(mapped.name if mapped.combination is None else BASIS)
 
     def _prepared(self, mapped: LayerMapping, matrix: FloatArray, shift: int) -> WholeMatrix:
         """Prepare a layer's matrix for its products."""
@@ -169,7 +185,7 @@ class Products:
         x: uint8 (matrices, runs, windows, K); inputs int64 (matrices, runs x windows), the sum of each window. `first_run`
         numbers the first inference, for noise that is new at each conversion.
         """
-        blocks, matrix = mapped.blocks, self.quantised.matrices[mapped.name]
+        blocks, matrix = mapped.blocks, self.held(mapped)
         raw = np.zeros((*x.shape[:3], blocks.columns))
         zero, clipped = self.zero(mapped), 0
         # Of signed inputs, what the zero point of the codes adds is taken out by the drivers, not by the digital side.

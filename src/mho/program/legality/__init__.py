@@ -9,7 +9,8 @@ What must hold, whatever the times that a machine finds, because the dependencie
   of sequential layer order layers run one after the other, in the network's order; what crosses the memory has the right
   size and direction;
 - `buffer`: every stored tensor has a place; two tensors share a bank only one after the other; what a bank cannot hold is
-  stored in main memory, and loaded by each layer that reads it.
+  stored in main memory, and loaded by each layer that reads it;
+- `fetching`: the coefficients of a layer come once, before they are needed, and find room in their buffer.
 
 With the times that a machine measured (`times`), also: no instruction is shorter than the chip allows, none starts before
 what it waits for has ended, and neither memory nor vector unit does more than it can.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from mho.program.legality.buffer import buffer_rules
 from mho.program.legality.facts import Facts, Violation
+from mho.program.legality.fetching import fetching_rules
 from mho.program.legality.flow import flow_rules
 from mho.program.legality.groups import group_rules, shape_rules
 from mho.program.legality.times import Times, time_rules
@@ -36,7 +38,7 @@ def violations(program: Program, times: tuple[Times, Times] | None = None) -> tu
     broken = list(shape_rules(facts))
     if broken:
         return tuple(broken)
-    for rules in (group_rules, flow_rules, buffer_rules):
+    for rules in (group_rules, flow_rules, buffer_rules, fetching_rules):
         broken.extend(rules(facts))
     if times is not None:
         broken.extend(time_rules(program, *times))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from mho.network.layers import Constant, Input
-from mho.program.instructions import Activate, Combine, Groups, Transfer, Vector, Write, members, size
+from mho.program.instructions import DIRECTIONS, Activate, Combine, Groups, Transfer, Vector, Write, members, size
 from mho.program.legality.facts import Facts, Violation, finisher
 from mho.program.legality.holding import Content, HeldRanges, Holding
 
@@ -24,7 +24,7 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
             yield Violation(i, "only writes may happen in the setup")
         if isinstance(instruction, Transfer):
             least = 0 if (instruction.direction, instruction.layer) in outside else 1
-            if instruction.direction not in ("load", "store") or instruction.size < least:
+            if instruction.direction not in DIRECTIONS or instruction.size < least:
                 yield Violation(i, f"cannot {instruction.direction} {instruction.size} bytes")
             continue
         layer = facts.layers[instruction.layer]

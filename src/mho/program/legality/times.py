@@ -51,13 +51,20 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
 
 
 def _window_s(program: Program) -> Times:
-    """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,)."""
+    """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,).
+
+    Each lane of an instance of a basis takes one coefficient in a cycle.
+    """
     seconds, known = np.zeros(len(program.network.layers)), dict[tuple[int, int, bool, int], float]()
     for layer in program.mapping.layers:
         key = id(layer.blocks), layer.readout.bits, layer.readout.signed, layer.readout.adc_bits
         if key not in known:
             known[key] = _least_window_s(program.chip, layer)
         seconds[layer.index] = known[key]
+        if layer.combination is not None and program.chip.spec.basis is not None:
+            cycles = layer.combination.counts.sum() / len(layer.combination.counts)
+            lanes = program.chip.spec.basis.lanes * (layer.run[1] - layer.run[0])
+            seconds[layer.index] = max(known[key], cycles / lanes / program.chip.spec.frequency_hz)
     return seconds
 
 

@@ -68,7 +68,7 @@ def _levels(program: Program, block: int) -> np.ndarray:
     assert program.quantised is not None
     weight = program.mapping.weight_of(block)
     coding = weight.blocks.shape.coding
-    codes = weight.blocks.laid(block - weight.first, program.quantised.matrices[weight.name])
+    codes = weight.blocks.laid(block - weight.first, program.quantised.held(weight.name))
     levels: np.ndarray = coding.levels(codes).astype(np.int16)
     if coding.inverts:
         # Columns of cells that sum to more than half of what they could hold are stored inverted (ISAAC, section V).

@@ -1,0 +1,142 @@
+"""Basis mapping: all layers drive the same blocks, which hold the vectors that their weights are combinations of (BasisN).
+
+An instance of the basis is ceil(N e / C) arrays wide, for N vectors whose elements take e cells, in arrays of C columns, and is
+written once. Layers that the coding leaves out have blocks of their own, of whole weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mho.chip import Chip
+from mho.errors import MappingError, StrategyError
+from mho.mapping.blocks import Blocks
+from mho.mapping.coding import check_codes
+from mho.mapping.combination import combination_of, sum_bits
+from mho.mapping.dense import Dense, DenseBlocks, dense_blocks
+from mho.mapping.mapper import Mapper
+from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping, map_layers
+from mho.mapping.reading import ChipBits, Conversion, Readings, driven_inputs
+from mho.mapping.shape import weights_shape
+from mho.network.graph import Network
+from mho.network.layers import MatrixLayer
+from mho.number.basis import BASIS, BasisNumbers
+from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
+from mho.number.coded import QuantisedNetwork
+from mho.number.sampled import Sampled
+from mho.strategy.choice import choice
+from mho.strategy.precise import Precise
+from mho.strategy.strategy import Strategy
+
+BATCHES = 2
+"""Batches of windows that a product buffer holds: one is combined while the next is made."""
+
+
+@choice("mapping", "basis", papers=("basisn",))
+class Basis(Mapper):
+    """The vectors that the weights of all layers are combinations of, written once; as many instances as a schedule asks for."""
+
+    whole = False
+    streams = True
+
+    def mapped(
+        self,
+        network: Network | QuantisedNetwork,
+        chip: Chip,
+        bits: Bits = ALL_BYTES,
+        conversion: Conversion | None = None,
+        basis: BasisNumbers | None = None,
+    ) -> Mapping:
+        """Return the blocks of the basis, and for each layer how it drives and combines them. Raises MappingError as `refusals`
+        do.
+        """
+        numbers = network.basis.numbers if isinstance(network, QuantisedNetwork) and network.basis else basis
+        for demanded, _, helps in _lacking(numbers, chip):
+            raise MappingError(f"mapping 'basis': {demanded}; {helps}")
+        assert numbers is not None
+        coded = network if isinstance(network, QuantisedNetwork) else None
+        net = network.network if isinstance(network, QuantisedNetwork) else network
+        bits_of = bits if coded is None else coded.bits
+        blocks = basis_blocks(numbers, chip)
+        left_out = set() if coded is None else coded.left_out
+        if coded is not None:
+            check_codes(BASIS, coded.held(BASIS).codes, blocks.shape.coding)
+        readings = Readings(chip, conversion or ChipBits())
+
+        def cut(layer: MatrixLayer) -> Blocks:
+            return Dense().cut(layer, network, chip, bits_of.get(layer.name, BYTES))
+
+        def read(layer: MatrixLayer, index: int, weight: WeightMapping) -> LayerMapping:
+            own, combined, windows = bits_of.get(layer.name, BYTES), None, layer.windows
+            if weight.name == BASIS:
+                own = LayerBits(numbers.element_bits, own.inputs)
+                combined = combination_of(layer, network, numbers, chip, blocks.count, own.inputs)
+                windows = combined.vectors
+            readout = readings.of(weight.blocks, *driven_inputs(layer, network, chip, own))
+            return LayerMapping(index, layer.name, windows, weight.run, weight.blocks, own, readout, combined)
+
+        owners = {name: owner if name in left_out else BASIS for name, owner in network.owners.items()}
+        found = map_layers(self.name, net, owners, cut, read, {BASIS: blocks})
+        if len(found.weights) > 1 and blocks.count >= chip.groups:
+            raise MappingError(
+                f"mapping 'basis': an instance of the basis fills all {chip.groups} groups of chip {chip.name}, and layers with "
+                "weights of their own need some; more groups or fewer vectors help"
+            )
+        return found
+
+    def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
+        """Refuse weights that are no combinations of a basis, and a chip that cannot hold or combine it."""
+        coded = subject.quantised
+        numbers = strategy.get(Precise).basis_of(chip)
+        if coded is not None:
+            numbers = None if coded.basis is None else coded.basis.numbers
+        for demanded, bound, helps in _lacking(numbers, chip):
+            yield self.refuse(demanded, bound=bound, helps=helps)
+
+
+def basis_blocks(numbers: BasisNumbers, chip: Chip) -> DenseBlocks:
+    """Return the blocks of one instance of a basis."""
+    return dense_blocks(1, numbers.height, numbers.vectors, weights_shape(chip, numbers.element_bits), False)
+
+
+def _lacking(numbers: BasisNumbers | None, chip: Chip) -> Iterator[tuple[str, str, str]]:
+    """Yield what a chip or a coding lacks: what is demanded, what bounds it, and what would help."""
+    part = chip.spec.basis
+    if part is None:
+        yield (
+            f"chip {chip.name} has no lanes that combine the sums of a basis (key basis)",
+            "basis", "take chip basisn, or add the part",
+        )  # fmt: skip
+        return
+    if numbers is None:
+        yield "stores a basis, and weights are no combinations of one", "coding", "take coding basis"
+        return
+    shape = weights_shape(chip, numbers.element_bits)
+    if shape.per_array < 1 or numbers.height > shape.rows:
+        yield (
+            f"a vector of {numbers.height} elements is a column of an array, which has {shape.rows} rows of weights",
+            "array.rows", "take a basis of shorter vectors",
+        )  # fmt: skip
+        return
+    blocks = basis_blocks(numbers, chip)
+    if blocks.count > chip.groups:
+        yield (
+            f"{numbers.vectors} vectors fill {blocks.count} groups, and chip {chip.name} has {chip.groups}",
+            "tiles", "take fewer vectors, or more groups",
+        )  # fmt: skip
+    if numbers.bits > part.coefficient_bits:
+        yield (
+            f"coefficients have {numbers.bits} bits, and lanes take {part.coefficient_bits} (basis.coefficient_bits)",
+            "basis.coefficient_bits", "take coefficients of fewer bits",
+        )  # fmt: skip
+    sums = min(numbers.vectors, blocks.shape.columns) * sum_bits(numbers, chip.input_bits)
+    needed = -(-BATCHES * part.batch * sums // 8)
+    if needed > part.product_bytes:
+        yield (
+            f"{BATCHES} batches of {part.batch} windows, one combined while the next is made, give {needed} bytes of sums, and a "
+            f"group's product buffer has {part.product_bytes} (basis.product_bytes)",
+            "basis.product_bytes", "take fewer vectors, or a smaller basis.batch",
+        )  # fmt: skip
+
+
+__all__ = ["Basis", "basis_blocks"]

@@ -1,0 +1,165 @@
+"""`basis`: windows are dealt to instances of a basis that is written once, while coefficients arrive (BasisN); the rest overlaps.
+
+Where all blocks fit the chip they are written in the setup, and as many instances of the basis as there is room for. Where they do
+not, one instance is, and the layers that have weights of their own share the other groups as `overlap` has it.
+
+The input vectors of a layer on the basis, windows x parts, are dealt to the instances in equal shares. Its coefficients come from
+main memory while the layers before are computed, as far ahead as their buffer has room; where it cannot hold two of a layer's
+stretches of parts at once, the layer is cut into more of them, and all instances take the windows of one stretch after another.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+
+from mho.mapping import LayerMapping
+from mho.mapping.combination import Combination
+from mho.network.layers import Input
+from mho.program.work import transfer_bytes
+from mho.schedule.builder import InstructionBuilder, Task
+from mho.schedule.planner import BoundBlocks, Planner
+from mho.schedule.stages import Schedule
+from mho.strategy.choice import choice
+
+
+@choice("schedule", "basis", papers=("basisn",))
+class BasisSchedule(Schedule):
+    """Windows dealt to all instances of a basis, whose coefficients are fetched ahead; other layers as `overlap` has them."""
+
+    streams = True
+
+    def plan(self, task: Task) -> InstructionBuilder:
+        """Return the schedule."""
+        return _Dealing(task).run()
+
+
+def stretches(combination: Combination, room: int) -> list[tuple[int, int]]:
+    """Cut a layer's input vectors into runs of whole parts whose coefficients fit so many bytes, or are those of a single part."""
+    until, cuts = combination.until, [0]
+    for part in range(1, combination.parts):
+        if until[part + 1] - until[cuts[-1]] > room:
+            cuts.append(part)
+    ends = [*cuts[1:], combination.parts]
+    return [(first * combination.windows, last * combination.windows) for first, last in zip(cuts, ends, strict=True)]
+
+
+class _Coefficients:
+    """The coefficients of a network on their way: fetched in the order of layers, as soon as their buffer has room.
+
+    `arrived`: when those of each stretch that is still to come will be there, in s, where nothing holds them up.
+    """
+
+    def __init__(self, task: Task, builder: InstructionBuilder) -> None:
+        self.builder = builder
+        part = task.chip.spec.basis
+        self.room = 0 if part is None else part.buffer_bytes
+        # What is in the buffer: bytes, and the instructions after which they are not needed any more.
+        self.held: deque[tuple[int, tuple[int, ...]]] = deque()
+        self.size, self.last = 0, -1
+        self.arrived = deque(self._arrivals(task))
+
+    def _arrivals(self, task: Task) -> Iterator[float]:
+        inputs = (layer for layer in task.network.layers if isinstance(layer, Input))
+        size = sum(transfer_bytes(layer, task.network, task.coded) for layer in inputs)
+        for layer in task.mapping.combining:
+            assert layer.combination is not None
+            for windows in stretches(layer.combination, self.room // 2):
+                size += layer.combination.fetched(windows)
+                yield size / task.chip.memory.bandwidth
+
+    def fetch(self, layer: LayerMapping, size: int) -> int:
+        """Fetch coefficients after those that come before them, and when there is room."""
+        after = {self.last} if self.last >= 0 else set()
+        while self.held and self.size + size > self.room:
+            gone, users = self.held.popleft()
+            self.size -= gone
+            after.update(users)
+        self.size += size
+        self.last = self.builder.fetch(layer, size, tuple(after))
+        return self.last
+
+    def used(self, size: int, users: list[int]) -> None:
+        """Note who needs what was fetched last."""
+        self.held.append((size, tuple(users)))
+
+
+class _Dealing(Planner):
+    """A plan in which layers on a basis are dealt to its instances; all others are planned as ever."""
+
+    def __init__(self, task: Task) -> None:
+        copies = {}
+        for layer in task.mapping.combining[:1]:
+            writer = task.mapping.users[layer.run][0]
+            fit = 1 + max(task.chip.groups - task.mapping.count, 0) // layer.count if task.resident else 1
+            copies[writer.index] = min(fit, task.mapping.most_copies(layer))
+        super().__init__(task, copies)
+        self.coefficients = _Coefficients(task, self.builder)
+        self.instances: list[BoundBlocks] = []
+        self.done_s = 0.0
+
+    def _add(self, piece: BoundBlocks) -> None:
+        """Note a bound piece; one of a basis serves whichever layer comes."""
+        if piece.layer.combination is None:
+            super()._add(piece)
+        else:
+            self.instances.append(piece)
+
+    def _start(self, step: int, now: float) -> None:
+        layer = self.task.mapping.by_index.get(step)
+        if layer is None or layer.combination is None:
+            super()._start(step, now)
+            return
+        activations: list[int] = []
+        self.done_s = max(self.done_s, now)
+        for windows in stretches(layer.combination, self.coefficients.room // 2):
+            size = layer.combination.fetched(windows)
+            fetched = self.coefficients.fetch(layer, size)
+            dealt = self._dealt(layer, layer.combination, windows, fetched)
+            self.coefficients.used(size, dealt)
+            activations += dealt
+        combined = self.builder.combine(layer, tuple(activations))
+        heapq.heappush(self.ends, (self.done_s + self.task.vector_time_s(step), combined, step))
+
+    def _dealt(
+        self, layer: LayerMapping, combination: Combination, windows: tuple[int, int], fetched: int
+    ) -> list[int]:
+        """Deal a range of windows to the instances."""
+        cuts, activations, count = self._cuts(layer, combination, windows), [], len(self.instances)
+        for place, piece in enumerate(self.instances):
+            begin, end = (cuts[(len(cuts) - 1) * (place + more) // count] for more in (0, 1))
+            if begin == end:
+                continue
+            piece.last = self.builder.activate(
+                layer,
+                piece.blocks,
+                piece.copy,
+                (begin, end),
+                piece.groups,
+                piece.last,
+                release=False,
+                fetched=(fetched,),
+            )
+            activations.append(piece.last)
+        return activations
+
+    def _cuts(self, layer: LayerMapping, combination: Combination, windows: tuple[int, int]) -> list[int]:
+        """Cut a range of windows where it may be dealt: into the largest pieces, up to a batch, that cost no time.
+
+        A coefficient serves the windows of one batch together. So pieces are as large as they can be without the range lasting
+        longer than in single windows, or than until what comes next can start, since its coefficients arrive later.
+        """
+        part, arrived = self.task.chip.spec.basis, self.coefficients.arrived
+        assert part is not None
+        first, last = windows
+        parts, each = (last - first) // combination.windows, combination.windows
+
+        def lasting(size: int) -> float:
+            return -(-parts * -(-each // size) // len(self.instances)) * size * layer.window_s
+
+        began = max(self.done_s, arrived.popleft())
+        until = max(arrived[0] - began if arrived else 0.0, lasting(1))
+        size = next((size for size in range(min(part.batch, each), 1, -1) if lasting(size) <= until), 1)
+        self.done_s = began + lasting(size)
+        return [*(begin + piece for begin in range(first, last, each) for piece in range(0, each, size)), last]
