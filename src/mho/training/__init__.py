@@ -9,12 +9,23 @@ Or with weights on a grid of integers, such as windows of few bits (`mho.trainin
 model = mho.training.constrain(module, mho.number.Grid.window(8, 3))   # a copy; train it as any module
 plain = mho.training.release(model)                             # plain layers, weights = scale x integers of the grid
 quantised = mho.training.keep_codes(model, quantised)           # a quantised `plain` with exactly these integers
+
+Or on a basis that all layers share (`mho.training.basis`, `mho.training.tuning`):
+
+model = mho.training.combine(module, fitted)                    # fitted = mho.number.fit_basis(network of this module, samples)
+mho.training.Tuning(model, images, teacher=module).run()        # epochs, with checkpoints; or a loop of your own
+quantised = mho.training.keep_basis(model)                      # integers, exactly as trained
 """
 
 from __future__ import annotations
 
+from mho.training.basis import combine, contention, keep_basis, settle
 from mho.training.prepare import calibrate, clip_weights, finish, prepare
 from mho.training.quantised import quantise
+from mho.training.tuning import Settings, Tuning, moved
 from mho.training.window import constrain, keep_codes, release
 
-__all__ = ["calibrate", "clip_weights", "constrain", "finish", "keep_codes", "prepare", "quantise", "release"]
+__all__ = [
+    "Settings", "Tuning", "calibrate", "clip_weights", "combine", "constrain", "contention", "finish", "keep_basis", "keep_codes",
+    "moved", "prepare", "quantise", "release", "settle",
+]  # fmt: skip
