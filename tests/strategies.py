@@ -208,7 +208,7 @@ INDEX_MEMORY = {
 
 LANES = {
     "basis.lanes": 3, "basis.coefficient_bits": 8, "basis.batch": 4, "basis.product_bytes": 2**20, "basis.buffer_bytes": 2**20,
-    "basis.buffer_port_bits": 64,
+    "basis.buffer_port_bits": 64, "basis.merging": "switches",
 }  # fmt: skip
 """What mapping to a basis needs of a chip."""
 BASES: dict[str, st.SearchStrategy[Any]] = {

@@ -7,7 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mho
@@ -15,6 +16,7 @@ from mho.chip import Chip
 from mho.errors import MappingError
 from mho.machine.analog.products import Products
 from mho.machine.energy import count_events
+from mho.mapping.merging import first_fit
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import QuantisedNetwork
@@ -31,7 +33,7 @@ def small(**changes: Any) -> Chip:
     """Return a chip of few, small arrays with lanes."""
     keys = {
         "array.rows": 8, "array.columns": 8, "array.adcs": 4, "group.arrays": 2, "tile.groups": 3, "tiles": 4,
-        "basis.coefficient_bits": 8, "basis.product_bytes": 2**20, **changes,
+        "basis.coefficient_bits": 8, "basis.product_bytes": 2**20, "basis.merging": "switches", **changes,
     }  # fmt: skip
     return Chip.load("basisn").override(keys, source="assumption: a test's own")
 
@@ -65,8 +67,13 @@ def coded_networks(draw: st.DrawFn) -> QuantisedNetwork:
     return replace(before, matrices=matrices, per_channel=True, basis=coding)
 
 
-def compiled(quantised: QuantisedNetwork | Network, chip: Chip) -> Program:
-    return mho.compile(quantised, chip, mho.Strategy.load("basisn").with_(coding="bytes"))
+ways = st.sampled_from(["lanes", "merged"])
+
+
+def compiled(quantised: QuantisedNetwork | Network, chip: Chip, combine: str = "lanes") -> Program:
+    return mho.compile(
+        quantised, chip, mho.Strategy.load("basisn").with_({"coding": "bytes", "mapping.combine": combine})
+    )
 
 
 CODINGS = [("offset", 1), ("offset", 2), ("offset", 4), ("differential", 2), ("differential", 4), ("twos_complement", 1),
@@ -74,12 +81,13 @@ CODINGS = [("offset", 1), ("offset", 2), ("offset", 4), ("differential", 2), ("d
 
 
 @few
-@given(coded_networks(), st.sampled_from(CODINGS))
+@given(coded_networks(), st.sampled_from(CODINGS), ways)
 def test_a_program_on_a_basis_computes_the_reference_bit_for_bit(
-    quantised: QuantisedNetwork, coding: tuple[str, int]
+    quantised: QuantisedNetwork, coding: tuple[str, int], combine: str
 ) -> None:
     name, bits = coding
-    program = compiled(quantised, small(tiles=40, **{"array.coding": name, "array.cell_bits": bits}))
+    assume(name != "flipped" or combine == "lanes")
+    program = compiled(quantised, small(tiles=40, **{"array.coding": name, "array.cell_bits": bits}), combine)
     inputs = synthetic(quantised.network, quantised.network.batch, seed=3).inputs
     verified = mho.verify(program, inputs)
     assert verified.ok, str(verified)
@@ -91,15 +99,15 @@ def test_a_program_on_a_basis_computes_the_reference_bit_for_bit(
 
 
 @few
-@given(coded_networks(), st.integers(1, 12), st.integers(64, 400))
+@given(coded_networks(), st.integers(1, 12), st.integers(64, 400), ways)
 def test_nothing_is_written_after_the_setup_and_conversions_are_windows_times_segments_times_columns(
-    quantised: QuantisedNetwork, tiles: int, buffer: int
+    quantised: QuantisedNetwork, tiles: int, buffer: int, combine: str
 ) -> None:
     coding = quantised.basis
     assert coding is not None
     chip = small(tiles=40 + tiles, **{"basis.buffer_bytes": buffer})
     try:
-        program = compiled(quantised, chip)
+        program = compiled(quantised, chip, combine)
     except MappingError as error:
         assert "bytes of coefficients for one segment" in str(error)
         return
@@ -108,12 +116,13 @@ def test_nothing_is_written_after_the_setup_and_conversions_are_windows_times_se
     assert not [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
     assert sum(isinstance(each, Write) for each in program.instructions) == program.setup
     cells, steps = program.mapping.weights[0].blocks.shape.cells, 8
-    asked = sum(
-        layer.windows * layer.groups * -(-layer.rows // coding.height) for layer in quantised.network.matrix_layers
-    )
+    asked = 0
+    for layer in quantised.network.matrix_layers:
+        vectors = layer.windows * layer.groups * -(-layer.rows // coding.height)
+        asked += vectors * (len(coding.cells) if combine == "lanes" else layer.columns * coding.bits)
     counted = count_events(program, report.worn, program.setup, len(program.instructions))
     conversions = sum(count for (_, event, _), count in counted.items() if event == "adc_conversion")
-    assert conversions == asked * len(coding.cells) * cells * steps
+    assert conversions == pytest.approx(asked * cells * steps, rel=1e-12)
     fetched = dict.fromkeys(coding.coefficients, 0)
     for place in table.of(FETCH).tolist():
         fetched[quantised.network.layers[table.layer[place]].name] += int(table.size[place])
@@ -121,3 +130,46 @@ def test_nothing_is_written_after_the_setup_and_conversions_are_windows_times_se
         assert layer.combination is not None and fetched[layer.name] == layer.combination.size
     assert report.timing.latency_s >= report.bound.seconds * (1 - 1e-9)
     assert not violations(program, (report.timing.starts, report.timing.ends))
+
+
+@few
+@given(st.integers(1, 30), st.integers(1, 20), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_outputs_that_share_a_pass_share_no_vector(outputs: int, vectors: int, share: float, seed: int) -> None:
+    supports = np.random.default_rng(seed).random((outputs, vectors)) < share
+    counts = first_fit(supports)
+    used = supports.any(axis=1)
+    assert sum(counts) == used.sum() and min(counts, default=1) >= 1
+    # No fewer than the busiest vector has users; no more than there are outputs.
+    assert supports.sum(axis=0).max() <= len(counts) <= used.sum()
+
+
+def formula_s(program: Program) -> float:
+    """Sum the largest of three terms over layers: windows x segments of one instance, their coefficients in lanes, the stream."""
+    chip, total = program.chip, 0.0
+    for layer in program.mapping.combining:
+        combination = layer.combination
+        assert combination is not None
+        dealt = -(-layer.windows // (chip.groups // layer.count))
+        stream = combination.size / chip.memory.bandwidth
+        total += max(dealt * layer.readout.window_s, dealt * combination.window_s, stream)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("name", "tiles", "vectors"), [("resnet20", 1, 512), ("resnet20", 4, 128), ("resnet56", 1, 256)]
+)
+def test_time_is_that_of_the_three_terms_where_arrays_or_lanes_bind_every_layer(
+    name: str, tiles: int, vectors: int
+) -> None:
+    chip = Chip.load("basisn").override({"tiles": tiles, "memory.bandwidth": 1e12}, source="assumption: a test's own")
+    program = mho.compile(mho.zoo.load(name), chip, mho.Strategy.load("basisn").with_(vectors=vectors))
+    report = mho.simulate(program)
+    assert report.latency_s == pytest.approx(formula_s(program), rel=0.01)
+    assert report.bound.seconds <= report.latency_s <= 1.02 * report.bound.seconds
+
+
+@pytest.mark.parametrize("tiles", [1, 16, 96])
+def test_fetching_ahead_is_never_slower_than_the_three_terms(tiles: int) -> None:
+    chip = Chip.load("basisn").override({"tiles": tiles}, source="assumption: a test's own")
+    program = mho.compile(mho.zoo.load("resnet20"), chip, "basisn")
+    assert mho.simulate(program).latency_s <= 1.01 * formula_s(program)

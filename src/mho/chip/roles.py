@@ -232,6 +232,15 @@ ROLES: Registry[Role] = Registry(
             lambda chip: 8 * chip.frequency_hz,
             part="basis",
         ),
+        "merging_switch": Role(
+            # For each column the output that it is switched to, and whether it is.
+            "group",
+            "byte",
+            ("merging_byte",),
+            lambda chip: chip.group.arrays * chip.array.columns if chip.spec.basis and chip.spec.basis.merging else 0,
+            lambda chip: {"bytes": 1, "bits": 8},
+            part="basis",
+        ),
         "product_buffer": Role(
             # One half is combined while the other is filled.
             "group",

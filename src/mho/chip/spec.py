@@ -237,7 +237,8 @@ class BasisSpec(Part):
     A group has `lanes`, each of which multiplies a sum by a coefficient of up to `coefficient_bits`, and adds, in a cycle.
     `batch`: the windows that a coefficient serves when it comes; `product_bytes`: the group's buffer for the sums of a batch, and
     of the next one meanwhile. `buffer_bytes`: what the chip keeps of the coefficients on their way from main memory.
-    `buffer_port_bits`: the port of either buffer.
+    `buffer_port_bits`: the port of either buffer. `merging`, which a file need not name: switches by which columns are merged
+    before the ADCs (none).
     """
 
     lanes: Annotated[int, Dimension("lanes"), Field(ge=1, le=1_000_000)]
@@ -246,6 +247,13 @@ class BasisSpec(Part):
     product_bytes: Bytes
     buffer_bytes: Bytes
     buffer_port_bits: PortBits
+    merging: Annotated[Literal["none", "switches"] | None, Words(("none", "switches"))] = None
+
+    @field_validator("merging")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        """Take no switches as not named."""
+        return None if value == "none" else value
 
 
 SCALINGS = ("none", "stillmaker")
@@ -288,7 +296,8 @@ class ChipSpec(Part):
     def to_dict(self) -> dict[str, Any]:
         """Return the quantities, safe for JSON; a part that is not on the chip, and a key that is not named, is left out."""
         absent: dict[str, Any] = dict.fromkeys(_unnamed(self), True)
-        return self.model_dump(mode="json", exclude={**absent, "array": set(_unnamed(self.array))})
+        parts = {key: set(_unnamed(part)) for key in ("array", "basis") if (part := getattr(self, key)) is not None}
+        return self.model_dump(mode="json", exclude={**absent, **parts})
 
 
 def _unnamed(part: Part) -> Iterator[str]:

@@ -5,6 +5,8 @@ Counting rules, for one input vector of the basis through one instance of it:
   buffer, as wide as any sum of the layer may be; each coefficient reads one of them;
 - each coefficient is a multiplication, an addition, and an update of a lane's register of 32 bits;
 - a coefficient is read from the coefficient buffer, and crosses the network, once for each batch of windows of one part;
+- where columns are merged instead, arrays are driven and read once a pass and bit of the coefficients, each output is sampled and
+  converted once a bit, and each batch sets the switch of every column anew in every pass, for every bit;
 - what a part adds to each output crosses the network as 32 bits, and is added once in the accumulator.
 """
 
@@ -25,6 +27,13 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 SUM_BYTES = 4
 """Bytes of what a lane adds up."""
+EVENTS = (
+    "coefficient_read_byte", "coefficient_product", "coefficient_sum", "lane_register_byte", "product_byte", "merging_byte",
+)  # fmt: skip
+DRIVEN = ("dac_drive", "array_read", "input_register_byte")
+"""Events of arrays that happen again in every pass, for every bit of the coefficients, where columns are merged."""
+CONVERTED = ("sample_hold", "adc_conversion", "shift_add", "output_register_byte")
+"""Events of columns, which happen once for each output and bit of the coefficients where columns are merged."""
 
 
 def combined_events(
@@ -37,29 +46,37 @@ def combined_events(
     table, chip = columns(program), program.chip
     assert chip.spec.basis is not None
     layer, windows = table.layer[activations], table.windows[activations]
-    products, outputs, moved, made, stored = (np.zeros(len(activations)) for _ in range(5))
-    combining = np.zeros(len(activations), dtype=np.bool_)
+    none = np.zeros(len(activations))
+    added = {event: none.copy() for event in EVENTS}
+    outputs, repeated, converted = none.copy(), np.ones(len(activations)), np.ones(len(activations))
     for each in program.mapping.combining:
         combination = each.combination
         assert combination is not None
         own = np.flatnonzero(layer == each.index)
         first, last = table.first_window[activations[own]], table.last_window[activations[own]]
-        combining[own] = True
-        products[own] = windows[own] * combination.mean_count
         outputs[own] = windows[own] * combination.outputs
         batches = combination.batches(first, last, chip.spec.basis.batch)
-        moved[own] = batches * (combination.size / combination.parts)
-        made[own] = combination.numbers.vectors * windows[own]
-        stored[own] = (made[own] + products[own]) * (combination.sum_bits / 8)
+        added["coefficient_read_byte"][own] = batches * (combination.size / combination.parts)
+        vectors = combination.numbers.vectors
+        if combination.merging is None:
+            products, made = windows[own] * combination.mean_count, windows[own] * vectors
+            added["coefficient_product"][own] = products
+            added["coefficient_sum"][own] = products + made
+            added["lane_register_byte"][own] = SUM_BYTES * products
+            added["product_byte"][own] = (made + products) * (combination.sum_bits / 8)
+        else:
+            repeated[own] = combination.merging.mean_passes * combination.numbers.bits
+            cells = each.blocks.shape.coding.cell_columns
+            converted[own] = combination.outputs * combination.numbers.bits / vectors
+            added["merging_byte"][own] = batches * repeated[own] * (vectors * cells)
+    combining = np.isin(layer, [each.index for each in program.mapping.combining])
+    moved = input_bytes + outputs * SUM_BYTES + added["coefficient_read_byte"]
     return {
-        **events,
-        "noc_byte": np.where(combining, input_bytes + outputs * SUM_BYTES + moved, events["noc_byte"]),
+        **{event: counts * repeated if event in DRIVEN else counts for event, counts in events.items()},
+        **{event: events[event] * converted for event in CONVERTED},
+        "noc_byte": np.where(combining, moved, events["noc_byte"]),
         "accumulate": np.where(combining, outputs, events["accumulate"]),
-        "coefficient_product": products,
-        "coefficient_sum": products + made,
-        "lane_register_byte": SUM_BYTES * products,
-        "product_byte": stored,
-        "coefficient_read_byte": moved,
+        **added,
     }
 
 

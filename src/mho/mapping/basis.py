@@ -24,12 +24,13 @@ from mho.number.basis import BASIS, BasisNumbers
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.number.sampled import Sampled
-from mho.strategy.choice import choice
+from mho.strategy.choice import choice, setting
 from mho.strategy.precise import Precise
 from mho.strategy.strategy import Strategy
 
 BATCHES = 2
 """Batches of windows that a product buffer holds: one is combined while the next is made."""
+WAYS = ("lanes", "merged")
 
 
 @choice("mapping", "basis", papers=("basisn",))
@@ -38,6 +39,10 @@ class Basis(Mapper):
 
     whole = False
     streams = True
+    combine: str = setting(
+        default=WAYS[0], among=WAYS, later=True, metavar="NAME",
+        help="Where the sums of a basis are combined: after conversion, in lanes of multipliers, or before it, by merged columns.",
+    )  # fmt: skip
 
     def mapped(
         self,
@@ -51,7 +56,7 @@ class Basis(Mapper):
         do.
         """
         numbers = network.basis.numbers if isinstance(network, QuantisedNetwork) and network.basis else basis
-        for demanded, _, helps in _lacking(numbers, chip):
+        for demanded, _, helps in self._lacking(numbers, chip):
             raise MappingError(f"mapping 'basis': {demanded}; {helps}")
         assert numbers is not None
         coded = network if isinstance(network, QuantisedNetwork) else None
@@ -70,9 +75,10 @@ class Basis(Mapper):
             own, combined, windows = bits_of.get(layer.name, BYTES), None, layer.windows
             if weight.name == BASIS:
                 own = LayerBits(numbers.element_bits, own.inputs)
-                combined = combination_of(layer, network, numbers, chip, blocks.count, own.inputs)
-                windows = combined.vectors
             readout = readings.of(weight.blocks, *driven_inputs(layer, network, chip, own))
+            if weight.name == BASIS:
+                combined = combination_of(layer, network, numbers, blocks, readout, merged=self.combine == "merged")
+                windows = combined.vectors
             return LayerMapping(index, layer.name, windows, weight.run, weight.blocks, own, readout, combined)
 
         owners = {name: owner if name in left_out else BASIS for name, owner in network.owners.items()}
@@ -90,53 +96,62 @@ class Basis(Mapper):
         numbers = strategy.get(Precise).basis_of(chip)
         if coded is not None:
             numbers = None if coded.basis is None else coded.basis.numbers
-        for demanded, bound, helps in _lacking(numbers, chip):
+        for demanded, bound, helps in self._lacking(numbers, chip):
             yield self.refuse(demanded, bound=bound, helps=helps)
+
+    def _lacking(self, numbers: BasisNumbers | None, chip: Chip) -> Iterator[tuple[str, str, str]]:
+        """Yield what a chip or a coding lacks: what is demanded, what bounds it, and what would help."""
+        part = chip.spec.basis
+        if part is None:
+            yield (
+                f"chip {chip.name} has no lanes that combine the sums of a basis (key basis)",
+                "basis", "take chip basisn, or add the part",
+            )  # fmt: skip
+            return
+        if numbers is None:
+            yield "stores a basis, and weights are no combinations of one", "coding", "take coding basis"
+            return
+        shape = weights_shape(chip, numbers.element_bits)
+        if shape.per_array < 1 or numbers.height > shape.rows:
+            yield (
+                f"a vector of {numbers.height} elements is a column of an array, which has {shape.rows} rows of weights",
+                "array.rows", "take a basis of shorter vectors",
+            )  # fmt: skip
+            return
+        blocks = basis_blocks(numbers, chip)
+        if blocks.count > chip.groups:
+            yield (
+                f"{numbers.vectors} vectors fill {blocks.count} groups, and chip {chip.name} has {chip.groups}",
+                "tiles", "take fewer vectors, or more groups",
+            )  # fmt: skip
+        if numbers.bits > part.coefficient_bits:
+            yield (
+                f"coefficients have {numbers.bits} bits, and lanes take {part.coefficient_bits} (basis.coefficient_bits)",
+                "basis.coefficient_bits", "take coefficients of fewer bits",
+            )  # fmt: skip
+        sums = min(numbers.vectors, blocks.shape.columns) * sum_bits(numbers, chip.input_bits)
+        needed = -(-BATCHES * part.batch * sums // 8)
+        if self.combine == "merged" and part.merging != "switches":
+            yield (
+                f"merges columns, and chip {chip.name} has no switches for it (basis.merging)",
+                "basis.merging", "take combine lanes, or add the switches",
+            )  # fmt: skip
+        if self.combine == "merged" and shape.coding.inverts:
+            yield (
+                f"merges columns, and coding {shape.coding.name} of chip {chip.name} stores some of them inverted", "array.coding",
+                "take combine lanes, or another coding",
+            )  # fmt: skip
+        if self.combine != "merged" and needed > part.product_bytes:
+            yield (
+                f"{BATCHES} batches of {part.batch} windows, one combined while the next is made, give {needed} bytes of sums, and "
+                f"the product buffer of a group has {part.product_bytes} (basis.product_bytes)",
+                "basis.product_bytes", "take fewer vectors, or a smaller basis.batch",
+            )  # fmt: skip
 
 
 def basis_blocks(numbers: BasisNumbers, chip: Chip) -> DenseBlocks:
     """Return the blocks of one instance of a basis."""
     return dense_blocks(1, numbers.height, numbers.vectors, weights_shape(chip, numbers.element_bits), False)
-
-
-def _lacking(numbers: BasisNumbers | None, chip: Chip) -> Iterator[tuple[str, str, str]]:
-    """Yield what a chip or a coding lacks: what is demanded, what bounds it, and what would help."""
-    part = chip.spec.basis
-    if part is None:
-        yield (
-            f"chip {chip.name} has no lanes that combine the sums of a basis (key basis)",
-            "basis", "take chip basisn, or add the part",
-        )  # fmt: skip
-        return
-    if numbers is None:
-        yield "stores a basis, and weights are no combinations of one", "coding", "take coding basis"
-        return
-    shape = weights_shape(chip, numbers.element_bits)
-    if shape.per_array < 1 or numbers.height > shape.rows:
-        yield (
-            f"a vector of {numbers.height} elements is a column of an array, which has {shape.rows} rows of weights",
-            "array.rows", "take a basis of shorter vectors",
-        )  # fmt: skip
-        return
-    blocks = basis_blocks(numbers, chip)
-    if blocks.count > chip.groups:
-        yield (
-            f"{numbers.vectors} vectors fill {blocks.count} groups, and chip {chip.name} has {chip.groups}",
-            "tiles", "take fewer vectors, or more groups",
-        )  # fmt: skip
-    if numbers.bits > part.coefficient_bits:
-        yield (
-            f"coefficients have {numbers.bits} bits, and lanes take {part.coefficient_bits} (basis.coefficient_bits)",
-            "basis.coefficient_bits", "take coefficients of fewer bits",
-        )  # fmt: skip
-    sums = min(numbers.vectors, blocks.shape.columns) * sum_bits(numbers, chip.input_bits)
-    needed = -(-BATCHES * part.batch * sums // 8)
-    if needed > part.product_bytes:
-        yield (
-            f"{BATCHES} batches of {part.batch} windows, one combined while the next is made, give {needed} bytes of sums, and a "
-            f"group's product buffer has {part.product_bytes} (basis.product_bytes)",
-            "basis.product_bytes", "take fewer vectors, or a smaller basis.batch",
-        )  # fmt: skip
 
 
 __all__ = ["Basis", "basis_blocks"]

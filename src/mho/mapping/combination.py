@@ -8,17 +8,19 @@ Coefficients come with their places: of c bits each and the number of a vector, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.chip import Chip
-from mho.errors import MappingError, NumberError
+from mho.chip.readout import Readout
+from mho.errors import MappingError
+from mho.mapping.blocks import Blocks
+from mho.mapping.merging import Merging, drawn_passes, first_fit, merging_of
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.basis import BasisNumbers
+from mho.number.basis import BasisNumbers, segments
 from mho.number.coded import QuantisedNetwork
 
 IntArray = npt.NDArray[np.int64]
@@ -30,7 +32,8 @@ class Combination:
 
     `windows` M and `outputs` of a matrix, `rows` K; `counts` int64 (parts,): the coefficients of each part that are not 0, of all
     outputs. `lanes` combine what one instance of the basis gives, a coefficient of one window each in `cycle_s`. `sum_bits`: those
-    of a sum of the basis, its sign included.
+    of a sum of the basis, its sign included. `merging`: how outputs take turns where columns are merged before the ADCs; None where
+    sums are combined in lanes.
     """
 
     numbers: BasisNumbers
@@ -41,6 +44,7 @@ class Combination:
     lanes: int
     cycle_s: float
     sum_bits: int
+    merging: Merging | None = None
 
     @property
     def parts(self) -> int:
@@ -59,8 +63,13 @@ class Combination:
 
     @property
     def window_s(self) -> float:
-        """Time in s that lanes work on an input vector of the basis, on average over the parts."""
-        return self.mean_count / self.lanes * self.cycle_s
+        """Time in s that combining an input vector of the basis takes, on average over the parts."""
+        return self.merging.window_s if self.merging else self.mean_count / self.lanes * self.cycle_s
+
+    @property
+    def most_merged(self) -> int:
+        """The most columns that are converted together."""
+        return min(self.numbers.nonzeros, self.numbers.vectors) if self.merging else 1
 
     @property
     def driven_share(self) -> float:
@@ -96,36 +105,49 @@ class Combination:
 
 
 def combination_of(
-    layer: MatrixLayer, network: Network | QuantisedNetwork, numbers: BasisNumbers, chip: Chip, groups: int, inputs: int
+    layer: MatrixLayer,
+    network: Network | QuantisedNetwork,
+    numbers: BasisNumbers,
+    blocks: Blocks,
+    readout: Readout,
+    *,
+    merged: bool,
 ) -> Combination:
-    """Return what combining a layer asks for where an instance of the basis fills so many groups, with inputs of so many bits.
+    """Return what combining a layer asks for where `blocks` hold one instance of the basis, and are read so.
 
-    MappingError where the chip cannot hold those of a single part. Of shapes alone every output has as many coefficients in a
-    segment as it may, no more than the segment has inputs.
+    MappingError where the chip cannot hold the coefficients of a single part. Of shapes alone every output has as many in a segment
+    as it may, no more than the segment has inputs, of vectors drawn from all alike.
     """
-    assert chip.spec.basis is not None
-    segments = -(-layer.rows // numbers.height)
-    if isinstance(network, QuantisedNetwork):
-        if network.basis is None:
-            raise NumberError(f"{network.network.name} is coded without a basis")
-        counts = network.basis.nonzeros_of(layer).ravel()
+    chip = readout.chip
+    part = chip.spec.basis
+    assert part is not None
+    coding = network.basis if isinstance(network, QuantisedNetwork) else None
+    if coding is not None:
+        counts = coding.nonzeros_of(layer).ravel()
     else:
-        lengths = np.full(segments, numbers.height, dtype=np.int64)
-        lengths[-1] = layer.rows - (segments - 1) * numbers.height
+        lengths = np.array([each.stop - each.start for each in segments(layer.rows, numbers.height)])
         most = np.minimum(lengths, min(numbers.nonzeros, numbers.vectors))
         counts = np.tile(most * layer.columns, layer.groups)
-    lanes, cycle_s = chip.spec.basis.lanes * groups, 1.0 / chip.spec.frequency_hz
     found = Combination(
-        numbers, layer.windows, layer.rows, layer.columns, counts, lanes, cycle_s, sum_bits(numbers, inputs)
-    )
+        numbers, layer.windows, layer.rows, layer.columns, counts, part.lanes * blocks.count, 1.0 / chip.spec.frequency_hz,
+        sum_bits(numbers, readout.bits),
+    )  # fmt: skip
     longest = int(np.diff(found.until).max())
-    if longest > chip.spec.basis.buffer_bytes:
+    if longest > part.buffer_bytes:
         raise MappingError(
             f"layer {layer.name!r} has {longest} bytes of coefficients for one segment of its inputs, and the coefficient buffer "
-            f"of chip {chip.name} holds {chip.spec.basis.buffer_bytes} (basis.buffer_bytes); fewer coefficients help, or a larger "
-            "buffer"
+            f"of chip {chip.name} holds {part.buffer_bytes} (basis.buffer_bytes); fewer coefficients help, or a larger buffer"
         )
-    return found
+    if not merged:
+        return found
+    if coding is not None:
+        supports = (coding.dense(layer) != 0).transpose(0, 1, 3, 2).reshape(found.parts, layer.columns, -1)
+        passes = [first_fit(each) for each in supports]
+    else:
+        passes = [drawn_passes(layer.columns, numbers.vectors, int(count) // layer.columns) for count in counts]
+    coded = blocks.shape.coding
+    cells, arrays = -(-coded.cell_columns // coded.columns_at_once), int(blocks.arrays.sum())
+    return replace(found, merging=merging_of(passes, cells, numbers.bits, readout, chip, arrays))
 
 
 def sum_bits(numbers: BasisNumbers, inputs: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mho.chip.readout import Readout
-from mho.mapping.blocks import Blocks, Run
+from mho.mapping.blocks import Blocks, Fullest, Run
 from mho.mapping.combination import Combination
 from mho.mapping.grid import CellGrid, grid_of
 from mho.mapping.shape import GroupShape
@@ -69,9 +69,16 @@ class LayerMapping(Shown):
     @property
     def window_s(self) -> float:
         """Time in s that one input vector takes: of arrays, or of the lanes that combine its sums while the next is driven."""
-        if self.combination is None:
+        combination = self.combination
+        if combination is None:
             return self.readout.window_s
-        return max(self.readout.window_s, self.combination.window_s)
+        return combination.window_s if combination.merging else max(self.readout.window_s, combination.window_s)
+
+    def fullest(self) -> Fullest:
+        """Return what is converted together at most, whatever the weights: the fullest column, or so many that are merged."""
+        column = self.blocks.fullest()
+        merged = 1 if self.combination is None else self.combination.most_merged
+        return column if merged == 1 else Fullest(column.levels * merged, column.rows)
 
     @property
     def count(self) -> int:
@@ -138,6 +145,11 @@ class Mapping(Shown):
     def combining(self) -> tuple[LayerMapping, ...]:
         """The layers that combine the sums of a basis, in order."""
         return tuple(layer for layer in self.layers if layer.combination is not None)
+
+    @property
+    def merges(self) -> bool:
+        """True if columns are merged before they are converted."""
+        return any(layer.combination and layer.combination.merging for layer in self.layers)
 
     @cached_property
     def _firsts(self) -> list[int]:

@@ -108,7 +108,7 @@ class Program(Shown):
         if quantised is not None:
             for weight in self.mapping.weights:
                 levels[weight.first] = weight.blocks.held_levels(quantised.held(weight.name))
-        return tuple((layer, layer.blocks.fullest(), levels.get(layer.run[0])) for layer in self.mapping.layers)
+        return tuple((layer, layer.fullest(), levels.get(layer.run[0])) for layer in self.mapping.layers)
 
     def headline(self) -> str:
         """Say what runs where."""

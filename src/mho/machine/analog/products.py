@@ -21,7 +21,7 @@ from mho.machine.analog.columns import Kept, Maker
 from mho.machine.analog.converter import Converter, converter
 from mho.machine.analog.driven import Driven, driven, together
 from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
-from mho.machine.analog.spec import Analog
+from mho.machine.analog.spec import Adc, Analog
 from mho.machine.analog.whole import WholeMatrix, make_whole
 from mho.machine.fabric import StoredBlock
 from mho.mapping import GroupShape, LayerMapping
@@ -57,6 +57,10 @@ class Products:
         for name in analog.limits or ():
             if name not in {layer.name for layer in program.mapping.layers}:
                 raise AnalogError(f"limits: {program.network.name} has no layer {name!r} with weights")
+        if program.mapping.merges and analog != Analog(adc=Adc(bits="ideal")):
+            raise AnalogError(
+                "columns that are merged before conversion are executed with ideal cells and converters alone; take `combine` lanes"
+            )
         self.backend = backend
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
@@ -78,7 +82,7 @@ class Products:
         """Return the converter of a layer's columns."""
         name, limits = mapped.name, (self.analog.limits or {}).get(mapped.name)
         if name not in self._converters:
-            sensing, column = self.maker(mapped).sensing, mapped.blocks.fullest()
+            sensing, column = self.maker(mapped).sensing, mapped.fullest()
             self._converters[name] = converter(sensing, name, column, mapped.readout, limits)
         return self._converters[name]
 

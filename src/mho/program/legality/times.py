@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.mapping import Blocks, LayerMapping
+from mho.mapping.combination import Combination
 from mho.network.layers import Layer, MatrixProduct
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.legality.facts import Violation
@@ -61,11 +62,25 @@ def _window_s(program: Program) -> Times:
         if key not in known:
             known[key] = _least_window_s(program.chip, layer)
         seconds[layer.index] = known[key]
-        if layer.combination is not None and program.chip.spec.basis is not None:
+        if layer.combination is not None and layer.combination.merging is not None:
+            seconds[layer.index] = _least_merged_s(program.chip, layer, layer.combination)
+        elif layer.combination is not None and program.chip.spec.basis is not None:
             cycles = layer.combination.counts.sum() / len(layer.combination.counts)
             lanes = program.chip.spec.basis.lanes * (layer.run[1] - layer.run[0])
             seconds[layer.index] = max(known[key], cycles / lanes / program.chip.spec.frequency_hz)
     return seconds
+
+
+def _least_merged_s(chip: Chip, layer: LayerMapping, combination: Combination) -> float:
+    """Work out the least time of a window whose columns are merged: every coefficient takes a column for a pass, of which there are
+    as many as vectors, and ADCs convert every output that has any.
+    """
+    numbers, array, read = combination.numbers, chip.array, layer.readout
+    passes = np.ceil(combination.counts / numbers.vectors).mean()
+    outputs = np.ceil(combination.counts / max(numbers.nonzeros, 1)).mean()
+    steps, pulses = _steps_and_pulses(chip, list(read.passes))
+    each = array.adc_period_s * float(read.share) * outputs / (array.adcs * int(layer.blocks.arrays.sum()))
+    return float(numbers.bits * steps * (each + passes * array.step_overhead_s * pulses / steps))
 
 
 def _least_window_s(chip: Chip, layer: LayerMapping) -> float:
