@@ -42,23 +42,14 @@ class Merging:
 
 def first_fit(supports: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Return how many outputs share each pass, for the vectors that each uses, bool (outputs, vectors); one without is in none."""
-    width = supports.shape[1]
-    packed = np.packbits(supports, axis=1, bitorder="little")
-    masks = [int.from_bytes(row.tobytes(), "little") for row in packed]
-    free = (1 << width) - 1
-    left: list[int] = []
-    counts: list[int] = []
-    for mask in masks:
-        if not mask:
-            continue
-        place = next((place for place, room in enumerate(left) if room & mask == mask), None)
-        if place is None:
-            left.append(free)
-            counts.append(0)
-            place = len(left) - 1
-        left[place] &= ~mask
-        counts[place] += 1
-    return tuple(counts)
+    # Compiled code takes a while to import, and is of use here only.
+    from mho.mapping.first_fit import put
+
+    outputs, vectors = supports.shape
+    bits = np.packbits(np.pad(supports, ((0, 0), (0, -vectors % 64))), axis=1, bitorder="little")
+    left, counts = np.full((outputs, bits.shape[1] // 8), 2**64 - 1, dtype=np.uint64), np.zeros(outputs, dtype=np.int64)
+    used = put(np.ascontiguousarray(bits).view(np.uint64), left, counts)
+    return tuple(counts[:used].tolist())
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +58,7 @@ def drawn_passes(outputs: int, vectors: int, nonzeros: int) -> tuple[int, ...]:
     if nonzeros >= vectors:
         return (1,) * outputs
     draws = np.random.default_rng(0).random((outputs, vectors))
-    return first_fit(draws.argsort(axis=1).argsort(axis=1) < nonzeros)
+    return first_fit(draws <= np.partition(draws, nonzeros - 1, axis=1)[:, nonzeros - 1 : nonzeros])
 
 
 def merging_of(
