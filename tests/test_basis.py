@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
-from mho.errors import MappingError
+from mho.errors import MappingError, StrategyError
 from mho.machine.analog.products import Products
 from mho.machine.energy import count_events
 from mho.mapping.merging import first_fit
@@ -39,15 +39,19 @@ def small(**changes: Any) -> Chip:
 
 
 @st.composite
-def coded_networks(draw: st.DrawFn) -> QuantisedNetwork:
-    """Draw a network whose weights are combinations of a drawn basis."""
+def coded_networks(draw: st.DrawFn, mixed: bool = False) -> QuantisedNetwork:
+    """Draw a network whose weights are combinations of a drawn basis; `mixed`: but for some layers."""
     network = draw(networks)
     levels, bits = draw(st.integers(2, 6)), draw(st.integers(2, 4))
     vectors, height, nonzeros = draw(st.integers(1, 20)), draw(st.integers(1, 8)), draw(st.integers(1, 6))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     coefficients = {}
+    owners = sorted({*network.owners.values()})
+    left_out = {name for name in owners[1:] if mixed and draw(st.booleans())}
     for layer in network.matrix_layers:
         owner = network.owners[layer.name]
+        if owner in left_out:
+            continue
         if owner != layer.name:
             coefficients[layer.name] = coefficients[owner]
             continue
@@ -58,8 +62,10 @@ def coded_networks(draw: st.DrawFn) -> QuantisedNetwork:
     cells = generator.integers(0, levels, (vectors, height)).astype(np.uint8)
     coding = BasisCoding(cells, levels, bits, nonzeros, coefficients)
     before = mho.number.quantise(network, synthetic(network, 2, seed=1).inputs)
-    matrices = {}
+    matrices = dict(before.matrices)
     for layer in network.matrix_layers:
+        if layer.name not in coefficients:
+            continue
         scale = np.linspace(0.001, 0.002, layer.groups * layer.columns).reshape(layer.groups, layer.columns)
         matrices[layer.name] = composed(coding, layer, scale, before.matrices[layer.name].bias)
     for name, owner in network.owners.items():
@@ -173,3 +179,24 @@ def test_fetching_ahead_is_never_slower_than_the_three_terms(tiles: int) -> None
     chip = Chip.load("basisn").override({"tiles": tiles}, source="assumption: a test's own")
     program = mho.compile(mho.zoo.load("resnet20"), chip, "basisn")
     assert mho.simulate(program).latency_s <= 1.01 * formula_s(program)
+
+
+@few
+@given(coded_networks(mixed=True), st.integers(1, 30), st.sampled_from(["auto", "never"]))
+def test_layers_that_are_left_out_stay_or_are_written_beside_a_basis_that_stays(
+    quantised: QuantisedNetwork, tiles: int, residency: str
+) -> None:
+    strategy = mho.Strategy.load("basisn").with_(coding="bytes", residency=residency)
+    try:
+        program = mho.compile(quantised, small(tiles=tiles), strategy)
+    except (MappingError, StrategyError) as error:
+        assert "groups" in str(error)
+        return
+    assert mho.verify(program, synthetic(quantised.network, quantised.network.batch, seed=3).inputs).ok
+    report = mho.simulate(program)
+    assert violations(program, (report.timing.starts, report.timing.ends)) == ()
+    assert report.latency_s >= report.bound.seconds * (1 - 1e-9)
+    basis = {layer.run for layer in program.mapping.combining}
+    again = [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
+    assert all(each.blocks not in basis for each in again)
+    assert bool(again) == (program.setup < len(program.mapping.weights))

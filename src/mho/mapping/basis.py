@@ -20,7 +20,7 @@ from mho.mapping.reading import ChipBits, Conversion, Readings, driven_inputs
 from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.basis import BASIS, BasisNumbers
+from mho.number.basis import BASIS, BasisNumbers, BasisPlan
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.number.sampled import Sampled
@@ -50,20 +50,20 @@ class Basis(Mapper):
         chip: Chip,
         bits: Bits = ALL_BYTES,
         conversion: Conversion | None = None,
-        basis: BasisNumbers | None = None,
+        basis: BasisPlan | None = None,
     ) -> Mapping:
         """Return the blocks of the basis, and for each layer how it drives and combines them. Raises MappingError as `refusals`
         do.
         """
-        numbers = network.basis.numbers if isinstance(network, QuantisedNetwork) and network.basis else basis
+        plan = basis if not isinstance(network, QuantisedNetwork) else planned(network)
+        numbers = None if plan is None else plan.numbers
         for demanded, _, helps in self._lacking(numbers, chip):
             raise MappingError(f"mapping 'basis': {demanded}; {helps}")
-        assert numbers is not None
+        assert plan is not None and numbers is not None
         coded = network if isinstance(network, QuantisedNetwork) else None
         net = network.network if isinstance(network, QuantisedNetwork) else network
         bits_of = bits if coded is None else coded.bits
         blocks = basis_blocks(numbers, chip)
-        left_out = set() if coded is None else coded.left_out
         if coded is not None:
             check_codes(BASIS, coded.held(BASIS).codes, blocks.shape.coding)
         readings = Readings(chip, conversion or ChipBits())
@@ -81,7 +81,7 @@ class Basis(Mapper):
                 windows = combined.vectors
             return LayerMapping(index, layer.name, windows, weight.run, weight.blocks, own, readout, combined)
 
-        owners = {name: owner if name in left_out else BASIS for name, owner in network.owners.items()}
+        owners = {name: owner if name in plan.left_out else BASIS for name, owner in network.owners.items()}
         found = map_layers(self.name, net, owners, cut, read, {BASIS: blocks})
         if len(found.weights) > 1 and blocks.count >= chip.groups:
             raise MappingError(
@@ -93,10 +93,8 @@ class Basis(Mapper):
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse weights that are no combinations of a basis, and a chip that cannot hold or combine it."""
         coded = subject.quantised
-        numbers = strategy.get(Precise).basis_of(chip)
-        if coded is not None:
-            numbers = None if coded.basis is None else coded.basis.numbers
-        for demanded, bound, helps in self._lacking(numbers, chip):
+        plan = strategy.get(Precise).basis_of(subject.net, chip) if coded is None else planned(coded)
+        for demanded, bound, helps in self._lacking(None if plan is None else plan.numbers, chip):
             yield self.refuse(demanded, bound=bound, helps=helps)
 
     def _lacking(self, numbers: BasisNumbers | None, chip: Chip) -> Iterator[tuple[str, str, str]]:
@@ -147,6 +145,11 @@ class Basis(Mapper):
                 f"the product buffer of a group has {part.product_bytes} (basis.product_bytes)",
                 "basis.product_bytes", "take fewer vectors, or a smaller basis.batch",
             )  # fmt: skip
+
+
+def planned(quantised: QuantisedNetwork) -> BasisPlan | None:
+    """Return what basis a network is coded on, None where on none."""
+    return None if quantised.basis is None else BasisPlan(quantised.basis.numbers, quantised.left_out)
 
 
 def basis_blocks(numbers: BasisNumbers, chip: Chip) -> DenseBlocks:

@@ -23,7 +23,7 @@ from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping, map_layers
 from mho.mapping.reading import ChipBits, Conversion, Readings, driven_inputs
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.basis import BasisNumbers
+from mho.number.basis import BasisPlan
 from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.number.sampled import Sampled
@@ -65,13 +65,13 @@ class Mapper(Choice):
         chip: Chip,
         bits: Bits = ALL_BYTES,
         conversion: Conversion | None = None,
-        basis: BasisNumbers | None = None,
+        basis: BasisPlan | None = None,
     ) -> Mapping:
         """Return where the weights of a network sit, and how they are read. Raises MappingError where a group cannot hold a block,
         or cells a code.
 
         `bits`: of the layers of a network without codes; those of codes are their own. `conversion`: the bits of conversions; None
-        for those that the chip's ADCs have. `basis`: the numbers of that which weights are to be combinations of, None for none.
+        for those that the chip's ADCs have. `basis`: that which weights are to be combinations of, None for none.
         """
         self.demand(network, chip)
         net = network.network if isinstance(network, QuantisedNetwork) else network
@@ -127,9 +127,9 @@ def map_network(
 
 def mapped_by(strategy: Strategy, network: Network | QuantisedNetwork, chip: Chip) -> Mapping:
     """Map a network as the strategy's coding, mapping and conversion say. Raises MappingError where a group cannot hold a block."""
-    coding = strategy.get(Precise)
+    coding, net = strategy.get(Precise), network.network if isinstance(network, QuantisedNetwork) else network
     bits = ALL_BYTES if isinstance(network, QuantisedNetwork) else coding.bits_of(network)
-    return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion), coding.basis_of(chip))
+    return strategy.get(Mapper).mapped(network, chip, bits, strategy.get(Conversion), coding.basis_of(net, chip))
 
 
 __all__ = ["PACKINGS", "Mapper", "Packed", "map_network", "mapped_by", "most_weight_bits"]

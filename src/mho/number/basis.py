@@ -56,6 +56,14 @@ class BasisNumbers:
         return (self.vectors - 1).bit_length()
 
 
+@dataclass(frozen=True)
+class BasisPlan:
+    """The numbers of a basis, and the matrix layers that are `left_out`: which keep weights of their own."""
+
+    numbers: BasisNumbers
+    left_out: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, eq=False)
 class BasisCoding:
     """A basis, and the integers of each layer as combinations of its vectors.
@@ -162,4 +170,4 @@ def segments(rows: int, height: int) -> list[slice]:
     return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
 
 
-__all__ = ["BASIS", "MOST_BITS", "MOST_LEVELS", "BasisCoding", "BasisNumbers", "check_numbers", "segments"]
+__all__ = ["BASIS", "MOST_BITS", "MOST_LEVELS", "BasisCoding", "BasisNumbers", "BasisPlan", "check_numbers", "segments"]

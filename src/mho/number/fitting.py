@@ -10,6 +10,7 @@ segments of an output are gone through again, with the others as they are.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -67,8 +68,11 @@ def fit_basis(
     height: int = 128,
     windows: int = WINDOWS,
     seed: int = 0,
+    left_out: Collection[str] = (),
 ) -> QuantisedNetwork:
-    """Fit the weights of all matrix layers to one basis, on samples without labels; `basis` of what is returned says which.
+    """Fit the weights of all matrix layers but those `left_out` to one basis, on samples without labels.
+
+    `basis` of the network that is returned says which vectors and coefficients these are.
 
     fit_basis(network, samples)                                        512 vectors of four levels, learned from the network
     fit_basis(network, samples, vectors=256, bits=5)                   fewer vectors, finer coefficients
@@ -78,14 +82,17 @@ def fit_basis(
     `levels` of an element: 4 (2 where universal) if it is not said; of a given basis, those that its integers take, and its
     shape stands for `vectors` and `height`. Inputs are coded in 8 bits as `quantise` does; weights become codes of as many bits
     as the integers need, a scale an output. Biases are corrected for the mean of the outputs, scales for their spread. Of each
-    layer about `windows` input vectors are looked at. Raises NumberError for a network without weights, samples that do not fit,
-    numbers out of range and a given basis that is none; OptionError for an unknown `basis`.
+    layer about `windows` input vectors are looked at. Layers left out keep symmetric codes of 8 bits.
+
+    Raises NumberError for a network without weights, samples that do not fit, numbers out of range, layers that there are not and
+    a given basis that is none; OptionError for an unknown `basis`.
     """
     require_values(network)
     check_numbers(2 if levels is None else levels, bits, nonzeros)
     if vectors < 1 or height < 1:
         raise NumberError(f"a basis has at least one vector of at least one element, not {vectors} of {height}")
     start = quantise(network, samples, per_channel=True, symmetric=True)
+    names = fitted_layers(network, left_out)
     generator = np.random.default_rng(seed)
     if isinstance(basis, np.ndarray):
         cells, levels = _given(basis, levels)
@@ -94,18 +101,35 @@ def fit_basis(
         cells = generator.integers(0, levels, (vectors, height)).astype(np.uint8)
     elif basis == LEARNED:
         levels = levels or 4
-        cells = _learned(start, (vectors, height), levels, min(nonzeros, LEARNED_NONZEROS), generator)
+        cells = _learned(start, names, (vectors, height), levels, min(nonzeros, LEARNED_NONZEROS), generator)
     else:
         raise OptionError(f"no basis {basis!r}: {LEARNED}, {UNIVERSAL} or an array of integers (vectors, height)")
     fitting = _Fitting(start, BasisCoding(cells, levels, bits, nonzeros, {}))
     constant = fixed(network)
     for layer in network.weighted:
-        if layer.name in constant:
+        if layer.name in constant and layer.name in names:
             fitting.change(layer, None)
     ready = replace(start, matrices=tied(network, fitting.matrices))
-    names = {layer.name for layer in network.weighted}
     changed_in_order(ready, samples, names, fitting.change, windows=windows, seed=seed, beside=True)
     return fitting.result(basis if isinstance(basis, str) else "given")
+
+
+def fitted_layers(network: Network, left_out: Collection[str]) -> frozenset[str]:
+    """Return the layers that own a weight which is fitted: all but those left out. NumberError where a name is none, and where
+    none is left, or layers that share a weight are not left out together.
+    """
+    known = {layer.name for layer in network.matrix_layers}
+    for name in left_out:
+        if name not in known:
+            raise NumberError(f"{network.name} has no layer {name!r} with weights, which is to be left out")
+    if known and not known - set(left_out):
+        raise NumberError(f"no layer of {network.name} is left to fit to a basis")
+    for name, owner in network.owners.items():
+        if (name in left_out) != (owner in left_out):
+            raise NumberError(
+                f"layers {name!r} and {owner!r} share a weight: they are left out together, or neither is"
+            )
+    return frozenset(layer.name for layer in network.weighted if layer.name not in left_out)
 
 
 def _given(basis: npt.NDArray[Any], levels: int | None) -> tuple[npt.NDArray[np.uint8], int]:
@@ -125,13 +149,18 @@ def _given(basis: npt.NDArray[Any], levels: int | None) -> tuple[npt.NDArray[np.
 
 
 def _learned(
-    quantised: QuantisedNetwork, shape: tuple[int, int], levels: int, nonzeros: int, generator: np.random.Generator
+    quantised: QuantisedNetwork,
+    names: Collection[str],
+    shape: tuple[int, int],
+    levels: int,
+    nonzeros: int,
+    generator: np.random.Generator,
 ) -> npt.NDArray[np.uint8]:
-    """Learn a basis (vectors, height) from the segments of all layers, each as much worth as any other."""
+    """Learn a basis (vectors, height) from the segments of all layers `names`, each as much worth as any other."""
     from mho.number.pursuit import pursue
 
     vectors, height = shape
-    targets, lengths = _segments_of(quantised, height, generator)
+    targets, lengths = _segments_of(quantised, names, height, generator)
     order = generator.permutation(np.flatnonzero(lengths == lengths.max(initial=0)))[:vectors]
     basis = generator.standard_normal(shape)
     basis[: len(order), : lengths.max(initial=0)] = targets[order, : lengths.max(initial=0)]
@@ -163,11 +192,13 @@ def _refitted(
 
 
 def _segments_of(
-    quantised: QuantisedNetwork, height: int, generator: np.random.Generator
+    quantised: QuantisedNetwork, names: Collection[str], height: int, generator: np.random.Generator
 ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
     """Return segments of the kernels of all layers, padded with zeros and of unit mean square, and the length of each."""
     found, lengths = [], []
     for layer in quantised.network.weighted:
+        if layer.name not in names:
+            continue
         real = real_weights(layer, quantised.matrices[layer.name])
         for part in segments(layer.rows, height):
             piece = real[:, part].transpose(0, 2, 1).reshape(-1, part.stop - part.start)
@@ -244,7 +275,9 @@ class _Fitting:
     def result(self, name: str) -> QuantisedNetwork:
         """Return the network with what was fitted."""
         network, empty = self.quantised.network, self.empty
-        by_layer = {layer: self.coefficients[owner] for layer, owner in network.owners.items()}
+        by_layer = {
+            layer: self.coefficients[owner] for layer, owner in network.owners.items() if owner in self.coefficients
+        }
         note = (
             f"weights are combinations of {len(empty.cells)} {name} basis vectors of {empty.levels} levels and {empty.height} "
             f"elements, at most {empty.nonzeros} a segment, coefficients of {empty.bits} bits"

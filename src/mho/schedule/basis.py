@@ -85,15 +85,32 @@ class _Coefficients:
         self.held.append((size, tuple(users)))
 
 
+def _copies(task: Task) -> dict[int, int]:
+    """Share the groups of a chip that holds all blocks out: each time to what saves most time for each group of one copy more."""
+    runs = {layer.index: layer for layer in task.writers}
+    work = {index: sum(user.windows * user.window_s for user in task.served[index]) for index in runs}
+    most = {index: task.most_copies(layer) for index, layer in runs.items()}
+    copies, spare = dict.fromkeys(runs, 1), task.chip.groups - task.mapping.count
+
+    def gain(index: int) -> tuple[float, int, int]:
+        return -work[index] / (copies[index] * (copies[index] + 1) * runs[index].count), index, copies[index]
+
+    waiting = [gain(index) for index in runs]
+    heapq.heapify(waiting)
+    while waiting:
+        _, index, _ = heapq.heappop(waiting)
+        if copies[index] < most[index] and runs[index].count <= spare:
+            spare -= runs[index].count
+            copies[index] += 1
+            heapq.heappush(waiting, gain(index))
+    return copies
+
+
 class _Dealing(Planner):
     """A plan in which layers on a basis are dealt to its instances; all others are planned as ever."""
 
     def __init__(self, task: Task) -> None:
-        copies = {}
-        for layer in task.mapping.combining[:1]:
-            writer = task.mapping.users[layer.run][0]
-            fit = 1 + max(task.chip.groups - task.mapping.count, 0) // layer.count if task.resident else 1
-            copies[writer.index] = min(fit, task.mapping.most_copies(layer))
+        copies = _copies(task) if task.resident else {}
         super().__init__(task, copies)
         self.coefficients = _Coefficients(task, self.builder)
         self.instances: list[BoundBlocks] = []

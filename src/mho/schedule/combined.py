@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import fnmatch
+from collections import Counter
 from collections.abc import Iterator
 
 from mho.chip import Chip
-from mho.errors import StrategyError
-from mho.mapping import Mapper
+from mho.errors import NumberError, StrategyError
+from mho.mapping import DenseBlocks, Mapper
+from mho.mapping.basis import basis_blocks
+from mho.mapping.dense import dense_blocks
+from mho.mapping.shape import weights_shape
+from mho.network.graph import Network
 from mho.number import QuantisedNetwork, Sampled, fit_basis
-from mho.number.basis import MOST_BITS, MOST_LEVELS, BasisNumbers
-from mho.number.fitting import LEARNED, UNIVERSAL
+from mho.number.basis import MOST_BITS, MOST_LEVELS, BasisNumbers, BasisPlan
+from mho.number.fitting import LEARNED, UNIVERSAL, fitted_layers
 from mho.schedule.stages import Coding, Say
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
 
 MOST_VECTORS, SEEDS = 65_536, 2**63 - 1
+NONE, NARROW = "none", "narrow"
 
 
 @choice("coding", "basis", papers=("basisn",), by="vectors")
@@ -38,6 +45,11 @@ class OnBasis(Coding):
         default=LEARNED, among=(LEARNED, UNIVERSAL), metavar="NAME",
         help="Whether the basis is learned from the network, or random, and so the same for every network.",
     )  # fmt: skip
+    left_out: str = setting(
+        default=NONE, metavar="LAYERS", commas=True, examples=(NARROW, "*fc"),
+        help="Layers that keep weights of their own beside a basis: none, narrow (those that take fewer conversions so, as far as "
+        "they fit the chip: less energy, more time), or names and patterns, with commas.",
+    )  # fmt: skip
     basis_seed: int = setting(default=0, least=0, most=SEEDS, metavar="N", help="The seed of a basis.")
 
     @property
@@ -45,9 +57,12 @@ class OnBasis(Coding):
         """True: coefficients are fitted on calibration samples."""
         return True
 
-    def basis_of(self, chip: Chip) -> BasisNumbers:
-        """Return the numbers of the basis, whose vectors are as long as an array is high."""
-        return BasisNumbers(self.vectors, chip.weight_rows, self.levels, self.coefficient_bits, self.nonzeros)
+    def basis_of(self, network: Network, chip: Chip) -> BasisPlan:
+        """Return the numbers of the basis, whose vectors are as long as an array is high, and the layers that are left out."""
+        numbers = BasisNumbers(self.vectors, chip.weight_rows, self.levels, self.coefficient_bits, self.nonzeros)
+        if self.left_out == NARROW:
+            return BasisPlan(numbers, narrow_layers(network, numbers, chip))
+        return BasisPlan(numbers, named_layers(network, self.left_out))
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a network of weights without samples to fit them on, and a mapping that stores weights themselves."""
@@ -57,14 +72,52 @@ class OnBasis(Coding):
                 f"makes combinations of a basis; mapping {strategy.mapping.name!r} stores weights", bound="mapping",
                 helps="take mapping basis",
             )  # fmt: skip
+        try:
+            fitted_layers(subject.net, self.basis_of(subject.net, chip).left_out)
+        except NumberError as error:
+            yield self.refuse(str(error), field="left_out")
         if subject.has_values and subject.quantised is None and subject.calibration is None:
             yield self.refuse("goes by calibration samples", helps="give some by `calibration` or `data`")
 
     def coded(self, subject: Sampled, chip: Chip, mapper: Mapper, say: Say) -> QuantisedNetwork:
         """Return the network fitted to the basis."""
         assert subject.calibration is not None
-        say(f"fitting {len(subject.net.weighted)} layers to a basis")
+        plan = self.basis_of(subject.net, chip)
+        say(f"fitting {len(subject.net.weighted) - len(plan.left_out)} layers to a basis")
         return fit_basis(
             subject.net, subject.calibration.inputs, self.vectors, self.nonzeros, self.coefficient_bits, self.levels, self.basis,
-            height=chip.weight_rows, seed=self.basis_seed,
+            height=chip.weight_rows, seed=self.basis_seed, left_out=plan.left_out,
         )  # fmt: skip
+
+
+def named_layers(network: Network, text: str) -> frozenset[str]:
+    """Return the matrix layers that names and patterns with commas between them match. NumberError where one matches none."""
+    left_out: set[str] = set()
+    for pattern in () if text == NONE else text.split(","):
+        found = fnmatch.filter([layer.name for layer in network.matrix_layers], pattern.strip())
+        if not found:
+            raise NumberError(f"{network.name} has no layer {pattern.strip()!r} with weights, which is to be left out")
+        left_out.update(found)
+    return frozenset(left_out)
+
+
+def narrow_layers(network: Network, numbers: BasisNumbers, chip: Chip) -> frozenset[str]:
+    """Return the layers that convert fewer sums with weights of their own than on a basis, as far as they fit beside an instance.
+
+    Those that save most conversions for each group that they fill come first. Layers of one weight count together.
+    """
+    room = chip.groups - basis_blocks(numbers, chip).count
+    shape, saved = weights_shape(chip), Counter[str]()
+    blocks: dict[str, DenseBlocks] = {}
+    on_basis = numbers.vectors * weights_shape(chip, numbers.element_bits).coding.cell_columns
+    for layer in network.matrix_layers:
+        owner = network.owners[layer.name]
+        own = blocks.setdefault(owner, dense_blocks(layer.groups, layer.rows, layer.columns, shape, True))
+        plain = own.totals((0, own.count)).columns * shape.coding.cell_columns
+        saved[owner] += layer.windows * (layer.groups * -(-layer.rows // numbers.height) * on_basis - plain)
+    left_out: set[str] = set()
+    for owner in sorted(saved, key=lambda name: (-saved[name] / blocks[name].count, name)):
+        if saved[owner] > 0 and blocks[owner].count <= room and len(left_out) < len(saved) - 1:
+            room -= blocks[owner].count
+            left_out.add(owner)
+    return frozenset(name for name, owner in network.owners.items() if owner in left_out)

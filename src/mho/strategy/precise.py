@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mho.chip import Chip
 from mho.network.graph import Network
-from mho.number.basis import BasisNumbers
+from mho.number.basis import BasisPlan
 from mho.number.bits import ALL_BYTES, Bits
 from mho.strategy.choice import Choice
 
@@ -18,6 +18,6 @@ class Precise(Choice):
         """Return the bits of each layer that has other than 8 and 8, without looking at values."""
         return ALL_BYTES
 
-    def basis_of(self, chip: Chip) -> BasisNumbers | None:
-        """Return the numbers of the basis that weights become combinations of on a chip; None where they do not."""
+    def basis_of(self, network: Network, chip: Chip) -> BasisPlan | None:
+        """Return which weights of a network become combinations of what basis on a chip; None where none do."""
         return None
