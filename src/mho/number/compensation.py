@@ -65,13 +65,16 @@ def rounded(
 
 def factored(second: FloatArray, order: npt.NDArray[np.intp], damping: float) -> FloatArray:
     """Return U (groups, K, K), upper triangular, with U' U = (H + damping)^-1, rows and columns of H in the given order."""
-    places = np.arange(order.shape[1])
-    damped = second.copy()
-    mean = np.diagonal(second, axis1=1, axis2=2).mean(axis=1)
-    damped[:, places, places] += np.where(mean > 0, damping * mean, 1.0)[:, None]
+    damp = damped(second, damping)
     groups = np.arange(len(order))[:, None, None]
-    inverse = np.linalg.inv(damped[groups, order[:, :, None], order[:, None, :]])
+    inverse = np.linalg.inv(damp[groups, order[:, :, None], order[:, None, :]])
     return np.asarray(np.linalg.cholesky(inverse).transpose(0, 2, 1))
 
 
-__all__ = ["DAMPING", "Rounding", "factored", "rounded"]
+def damped(second: FloatArray, damping: float = DAMPING) -> FloatArray:
+    """Return mean products (..., K, K) with a share of the mean of their diagonal added to it, 1 where that is 0."""
+    mean = np.diagonal(second, axis1=-2, axis2=-1).mean(axis=-1)[..., None, None]
+    return np.asarray(second + np.eye(second.shape[-1]) * np.where(mean > 0, damping * mean, 1.0))
+
+
+__all__ = ["DAMPING", "Rounding", "damped", "factored", "rounded"]

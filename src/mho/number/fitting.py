@@ -20,17 +20,18 @@ import numpy.typing as npt
 from mho.errors import NumberError, OptionError
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
-from mho.number.affine import SMALLEST
 from mho.number.basis import BasisCoding, check_numbers, segments
 from mho.number.batching import fixed
 from mho.number.bits import MOST_WEIGHTS
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output, code_type
-from mho.number.compensation import DAMPING, rounded
+from mho.number.compensation import damped
 from mho.number.moments import WINDOWS, Moments
 from mho.number.quantised import quantise
 from mho.number.recode import gain_of, real_weights
+from mho.number.reproducible import product
 from mho.number.sequence import changed_in_order
 from mho.number.sharing import tied
+from mho.number.triangular import solved, upper_factor
 from mho.number.walk import Inputs, require_values
 
 FloatArray = npt.NDArray[np.float64]
@@ -169,9 +170,9 @@ def _learned(
         coefficients = np.zeros((len(targets), vectors))
         for length in np.unique(lengths):
             rows, part = lengths == length, elements[:, :length]
-            coefficients[rows] = pursue(part @ part.T, targets[rows, :length] @ part.T, nonzeros)
+            coefficients[rows] = pursue(part @ part.T, product(targets[rows, :length], part.T), nonzeros)
         basis = _refitted(elements, coefficients, targets, lengths)
-        gram = coefficients.T @ coefficients
+        gram = product(coefficients.T, coefficients)
         elements = _rounded(basis, gram, levels)
     return ((elements + (levels - 1)) / 2).astype(np.uint8)
 
@@ -184,9 +185,8 @@ def _refitted(
     for stop in np.unique(lengths):
         rows, part = lengths >= stop, slice(start, stop)
         own = coefficients[rows]
-        gram = own.T @ own
-        damped = gram + np.eye(len(gram)) * max(DAMPING * np.diag(gram).mean(), SMALLEST)
-        basis[:, part] += np.linalg.solve(damped, own.T @ (targets[rows, part] - own @ basis[:, part]))
+        upper = upper_factor(damped(product(own.T, own)))
+        basis[:, part] += solved(upper, product(own.T, targets[rows, part] - product(own, basis[:, part])))
         start = stop
     return basis
 
@@ -226,16 +226,15 @@ def _step(values: FloatArray, levels: int) -> FloatArray:
 
 def _rounded(basis: FloatArray, gram: FloatArray, levels: int) -> FloatArray:
     """Round a basis vector by vector to elements, for the least error of the segments that it combines to."""
-    step = _step(basis, levels)
-
-    def to_levels(rows: npt.NDArray[np.intp], first: int, values: FloatArray) -> FloatArray:
-        """Round one vector, in its steps."""
-        size = step[rows]
-        steps = np.clip(2 * np.rint((values / size + levels - 1) / 2) - (levels - 1), 1 - levels, levels - 1)
-        return np.asarray(steps * size)
-
-    moments = Moments(np.zeros((1, len(basis))), gram[None], 1)
-    return np.asarray(np.rint(rounded(basis[None], to_levels, moments)[0] / step))
+    step, order = _step(basis, levels), np.argsort(-np.diagonal(gram), kind="stable")
+    upper = upper_factor(damped(gram)[np.ix_(order, order)])
+    error, elements = np.zeros(basis.shape), np.zeros(basis.shape)
+    for place, m in enumerate(order):
+        wanted = basis[m] + (upper[:place, place, None] * error[:place]).sum(axis=0) / upper[place, place]
+        steps = 2 * np.rint((wanted / step[m] + levels - 1) / 2) - (levels - 1)
+        elements[m] = np.clip(steps, 1 - levels, levels - 1)
+        error[place] = basis[m] - elements[m] * step[m]
+    return elements
 
 
 class _Fitting:
@@ -248,25 +247,24 @@ class _Fitting:
 
     def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
         """Fit a layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
-        from mho.number.pursuit import Pursuit, asked_of
+        from mho.number.pursuit import Metric, Pursuit, asked_of
 
         matrix = self.matrices[layer.name]
         real, bias = real_weights(layer, matrix), matrix.bias
-        target, second = real, np.tile(np.eye(layer.rows), (layer.groups, 1, 1))
-        if seen is not None:
-            target, second = asked_of(real, seen, wanted or seen)
+        if seen is None:
+            asked = [(weights, Metric.of(np.eye(layer.rows))) for weights in real]
+        else:
+            asked = asked_of(real, seen, wanted or seen)
         parts, elements = segments(layer.rows, self.empty.height), self.empty.elements.astype(np.float64)
-        found = [
-            Pursuit(*each, parts, elements, self.empty.bits, self.empty.nonzeros).run()
-            for each in zip(target, second, strict=True)
-        ]
+        found = [Pursuit(*each, parts, elements, self.empty.bits, self.empty.nonzeros).run() for each in asked]
         coefficients = np.stack([each for each, _ in found])
         scale = np.stack([each for _, each in found])
         coding = replace(self.empty, coefficients={layer.name: coefficients})
         if seen is not None and wanted is not None:
             integers = coding.integers(layer)
             scale = scale * gain_of(wanted.spread(real), seen.spread(integers * by_output(scale)))
-            mean = wanted.first[:, None, :] @ real - seen.first[:, None, :] @ (integers * by_output(scale))
+            mean = product(wanted.first[:, None, :], real)
+            mean = mean - product(seen.first[:, None, :], integers * by_output(scale))
             bias = mean[:, 0] if bias is None else bias + mean[:, 0]
         self.coefficients[layer.name] = coefficients
         self.matrices[layer.name] = composed(coding, layer, scale, bias)

@@ -18,6 +18,7 @@ from mho.errors import NumberError
 from mho.network.graph import Network
 from mho.network.layers import Convolution, MatrixLayer
 from mho.network.windows import padded, window_view
+from mho.number.reproducible import DIGITS, gridded, product
 from mho.number.walk import Inputs, checked, run_float
 
 WINDOWS = 1 << 14
@@ -47,8 +48,8 @@ class Moments:
 
     def spread(self, weights: FloatArray) -> FloatArray:
         """Return the variances (groups, N) of the outputs of weights (groups, K, N) over the input vectors."""
-        second = (weights * np.matmul(self.second, weights)).sum(axis=1)
-        mean = np.matmul(self.first[:, None, :], weights)[:, 0]
+        second = (weights * product(self.second, weights)).sum(axis=1)
+        mean = product(self.first[:, None, :], weights)[:, 0]
         return np.asarray(np.maximum(second - mean**2, 0.0))
 
 
@@ -99,9 +100,14 @@ class MomentSums:
         self.windows = 0
 
     def add(self, x: FloatArray, y: FloatArray | None = None) -> None:
-        """Add vectors (groups, vectors, K), and those seen together with them where these count."""
+        """Add vectors (groups, vectors, K), and those seen together with them where these count.
+
+        Rounded so that sums are exact in any order: see `reproducible`.
+        """
+        bits = (DIGITS - (x.shape[1] - 1).bit_length()) // 2
+        x = gridded(x, bits, axis=1)
         if y is not None:
-            both = np.matmul(x.transpose(0, 2, 1), y)
+            both = np.matmul(x.transpose(0, 2, 1), gridded(y, bits, axis=1))
             self.beside = both if self.beside is None else self.beside + both
         self.first = self.first + x.sum(axis=1)
         self.second = self.second + np.matmul(x.transpose(0, 2, 1), x)

@@ -7,6 +7,7 @@ gram matrix B A B' and the projections B A w, so that a segment is as much work 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,25 @@ import numpy.typing as npt
 from numba import njit
 
 from mho.number.affine import SMALLEST
-from mho.number.compensation import DAMPING, factored
+from mho.number.compensation import damped
 from mho.number.moments import Moments
+from mho.number.reproducible import product
+from mho.number.triangular import made_good, solved, upper_factor
 
 FloatArray = npt.NDArray[np.float64]
 IntegerArray = npt.NDArray[np.int64]
+Form = tuple[int, slice, FloatArray, FloatArray]
+"""The number of a segment, its rows, and the metric of its errors as basis x metric and as a gram of the basis."""
 
-DEPENDENT = 1e-9
+DEPENDENT = 1e-8
 """Share of a vector's square, below which what is left of it beside those chosen counts as nothing."""
 
 FLOOR = 1e-9
 """Share of the mean square of inputs that is added to their covariance."""
 FACTORS = np.geomspace(1.0, 0.3, 9)
 """Scales that are tried, as shares of the one that lays the largest coefficient on the largest integer."""
+AROUND = (0.5, 0.6, 0.72, 0.85, 1.0, 1.2)
+"""Scales that are tried once more, with errors carried on, as shares of those chosen segment by segment."""
 TRIED, SWEEPS, AGAIN = 2, 12, 4
 """Rounds of descent while scales are tried, and when they are chosen; how often all segments are gone through again."""
 
@@ -143,35 +150,48 @@ def descend(
     return taken
 
 
-def asked_of(real: FloatArray, seen: Moments, wanted: Moments) -> tuple[FloatArray, FloatArray]:
-    """Return the weights (groups, K, N) to be met, and the metric (groups, K, K) of their errors.
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """What the error d (K,) of an output's weights costs: d' H d. `matrix` H (K, K), and `upper` R, with R R' = H."""
+
+    matrix: FloatArray
+    upper: FloatArray
+
+    @classmethod
+    def of(cls, matrix: FloatArray) -> Metric:
+        """Damp a covariance of inputs, and factor it."""
+        damp = damped(matrix)
+        return cls(damp, upper_factor(damp))
+
+
+def asked_of(real: FloatArray, seen: Moments, wanted: Moments) -> list[tuple[FloatArray, Metric]]:
+    """Return for each group the weights (K, N) to be met, of `real` (groups, K, N), and the metric of their errors.
 
     The metric is the covariance of the inputs as they are `seen`: biases make up for means. The weights are those whose outputs
     on these inputs lie nearest, by least squares, to the outputs of the real ones on the inputs that are `wanted`.
     """
-    centre = seen.first[:, :, None]
-    mean = np.diagonal(seen.second, axis1=1, axis2=2).mean(axis=1)[:, None, None]
-    # Rounding in a difference of near numbers must not leave it indefinite.
-    unit = np.eye(seen.first.shape[1])
-    metric = seen.second - centre * seen.first[:, None, :] + FLOOR * mean * unit
-    if seen.beside is None:
-        return real, metric
-    spread = np.diagonal(metric, axis1=1, axis2=2).mean(axis=1)[:, None, None]
-    missing = seen.beside - centre * wanted.first[:, None, :] - metric
-    damped = metric + np.where(spread > 0, DAMPING * spread, 1.0) * unit
-    return np.asarray(real + np.linalg.solve(damped, missing @ real)), metric
+    found = []
+    for group, weights in enumerate(real):
+        first, second = seen.first[group], seen.second[group]
+        # Rounding in a difference of near numbers must not leave it indefinite.
+        covariance = second - np.outer(first, first) + np.eye(len(first)) * (FLOOR * np.diagonal(second).mean())
+        metric = Metric.of(covariance)
+        if seen.beside is not None:
+            missing = seen.beside[group] - np.outer(first, wanted.first[group]) - covariance
+            weights = weights + solved(metric.upper, product(missing, weights))
+        found.append((weights, metric))
+    return found
 
 
 class Pursuit:
     """One matrix (K, N) that is fitted to a basis, segment by segment."""
 
     def __init__(
-        self, target: FloatArray, second: FloatArray, parts: list[slice], elements: FloatArray, bits: int, nonzeros: int
+        self, target: FloatArray, metric: Metric, parts: list[slice], elements: FloatArray, bits: int, nonzeros: int
     ) -> None:
-        self.target, self.parts, self.elements, self.nonzeros = target, parts, elements, nonzeros
+        self.target, self.metric, self.parts, self.elements, self.nonzeros = target, metric, parts, elements, nonzeros
+        self.digits = int(np.abs(elements).max()).bit_length()
         self.most = (1 << (bits - 1)) - 1
-        self.upper = factored(second[None], np.arange(len(target))[None], DAMPING)[0]
-        self.second = second + np.eye(len(target)) * (DAMPING * np.diag(second).mean() or 1.0)
         self.coefficients = np.zeros((len(self.parts), len(self.elements), target.shape[1]), dtype=np.int64)
         self.scale = np.ones(target.shape[1])
 
@@ -183,23 +203,20 @@ class Pursuit:
             self.again()
         return self.coefficients.astype(np.int8), self.scale
 
-    def metrics(self) -> Iterator[tuple[int, slice, FloatArray, FloatArray]]:
-        """Yield segments, and the metric of their errors where all that follow make up for them, as basis x metric and its gram.
-
-        H less the part that later rows can make good is, of U' U = H^-1, (U_jj' U_jj)^-1 (see `compensation`).
-        """
+    def forms(self) -> Iterator[Form]:
+        """Yield segments, and the metric of their errors where all that follow make up for them, as basis x metric and its gram."""
         for j, part in enumerate(self.parts):
-            inverse = np.linalg.inv(self.upper[part, part])
+            corner = self.metric.upper[part, part]
             basis = self.elements[:, : part.stop - part.start]
-            projection = basis @ inverse @ inverse.T
-            yield j, part, projection, projection @ basis.T
+            projection = product(basis, product(corner, corner.T), self.digits)
+            yield j, part, projection, product(basis, projection.T, self.digits)
 
     def choose_scales(self) -> None:
         """Choose each output's scale, of those tried, by the error of all its segments, each fitted by itself."""
         fits = [
             (gram, wanted, pursue(gram, wanted, self.nonzeros))
-            for _, part, projection, gram in self.metrics()
-            for wanted in [np.ascontiguousarray((projection @ self.target[part]).T)]
+            for _, part, projection, gram in self.forms()
+            for wanted in [np.ascontiguousarray(product(projection, self.target[part]).T)]
         ]
         largest = np.max([np.abs(real).max(axis=1) for _, _, real in fits], axis=0)
         base = np.where(largest > 0, largest / self.most, 1.0)
@@ -207,36 +224,54 @@ class Pursuit:
         self.scale = np.maximum(base * FACTORS[taken.argmax(axis=0)], SMALLEST)
 
     def in_order(self) -> None:
-        """Fit segment after segment, what is left of each carried to those that follow."""
-        work = self.target.copy()
-        for j, part, projection, gram in self.metrics():
-            wanted = np.ascontiguousarray((projection @ work[part]).T)
-            integers, _ = self._integers(gram, wanted, pursue(gram, wanted, self.nonzeros), self.scale, SWEEPS)
-            self.coefficients[j] = integers.T
-            error = work[part] - self._part(j)
-            work[part.stop :] += np.linalg.solve(self.upper[part, part], self.upper[part, part.stop :]).T @ error
+        """Fit segment after segment with scales around those chosen, and keep for each output what leaves the least error."""
+        start, forms = self.scale, list(self.forms())
+        least, coefficients = np.full(len(start), np.inf), self.coefficients
+        for factor in AROUND:
+            scale = np.maximum(start * factor, SMALLEST)
+            found, error = self.carried(forms, scale)
+            left = (product(self.metric.upper.T, error) ** 2).sum(axis=0)
+            better = left < least
+            least, self.scale = np.where(better, left, least), np.where(better, scale, self.scale)
+            coefficients = np.where(better, found, coefficients)
+        self.coefficients = coefficients
+
+    def carried(self, forms: list[Form], scale: FloatArray) -> tuple[IntegerArray, FloatArray]:
+        """Fit segment after segment, each for what it can make good of those before; returns coefficients, and errors (K, N)."""
+        error, upper, coefficients = np.zeros(self.target.shape), self.metric.upper, np.zeros_like(self.coefficients)
+        for j, part, projection, gram in forms:
+            missing = made_good(upper[part, part], product(upper[: part.start, part].T, error[: part.start]))
+            wanted = np.ascontiguousarray(product(projection, self.target[part] + missing).T)
+            integers, _ = self._integers(gram, wanted, pursue(gram, wanted, self.nonzeros), scale, SWEEPS)
+            coefficients[j] = integers.T
+            error[part] = self.target[part] - self._weights(part, coefficients[j]) * scale
+        return coefficients, error
 
     def again(self) -> None:
         """Fit each segment for what the others leave, then the scales for all of them."""
         error = self.target - np.concatenate([self._part(j) for j in range(len(self.parts))])
         for j, part in enumerate(self.parts):
-            basis = self.elements[:, : part.stop - part.start]
-            own = self.second[part, part]
-            wanted = basis @ (self.second[part] @ error + own @ self._part(j))
+            basis, matrix = self.elements[:, : part.stop - part.start], self.metric.matrix
+            projection = product(basis, matrix[part, part], self.digits)
+            gram = product(basis, projection.T, self.digits)
+            wanted = product(basis, product(matrix[part], error), self.digits) + product(projection, self._part(j))
             integers = np.ascontiguousarray(self.coefficients[j].T)
-            self._descend(basis @ own @ basis.T, np.ascontiguousarray(wanted.T), self.scale, integers, SWEEPS)
+            self._descend(gram, np.ascontiguousarray(wanted.T), self.scale, integers, SWEEPS)
             self.coefficients[j] = integers.T
             error[part] = self.target[part] - self._part(j)
         weights = (self.target - error) / self.scale
-        weighed = self.second @ weights
+        weighed = product(self.metric.matrix, weights)
         square = (weights * weighed).sum(axis=0)
         fitted = (self.target * weighed).sum(axis=0)
         self.scale = np.where((square > 0) & (fitted > 0), fitted / np.where(square > 0, square, 1.0), self.scale)
 
     def _part(self, j: int) -> FloatArray:
         """Return the weights (rows of the segment, N) that its coefficients stand for."""
-        part = self.parts[j]
-        return np.asarray(self.elements[:, : part.stop - part.start].T @ self.coefficients[j] * self.scale)
+        return self._weights(self.parts[j], self.coefficients[j]) * self.scale
+
+    def _weights(self, part: slice, coefficients: IntegerArray) -> FloatArray:
+        """Return the integer weights (rows of the segment, N) of coefficients (vectors, N)."""
+        return product(self.elements[:, : part.stop - part.start].T, coefficients.astype(np.float64), self.digits)
 
     def _integers(
         self, gram: FloatArray, wanted: FloatArray, real: FloatArray, scale: FloatArray, sweeps: int
@@ -252,4 +287,4 @@ class Pursuit:
         return np.asarray(descend(gram, wanted, scale, integers, self.nonzeros, -self.most - 1, self.most, sweeps))
 
 
-__all__ = ["Pursuit", "asked_of", "descend", "pursue"]
+__all__ = ["Metric", "Pursuit", "asked_of", "descend", "pursue"]

@@ -6,16 +6,15 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mho.network.arithmetic import apply
 from mho.network.layers import Input, MatrixLayer
-from mho.network.products import multiply
 from mho.number.batching import chunks, fixed
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.moments import Moments, MomentSums, drawn
 from mho.number.reference import Values, fixed_values, matrix_step, per_output, vector_step
+from mho.number.reproducible import layer_products
 from mho.number.sharing import tied
 from mho.number.walk import Inputs, as_real, checked, fixed_reals, part, releases
 
@@ -61,10 +60,10 @@ def changed_in_order(
                 moments, float_moments = _seen(layer, pairs, rows, (seed, places[layer.name]), beside)
                 done[layer.name] = matrices[layer.name] = change(layer, moments, float_moments)
                 matrices.update(tied(network, matrices))
-            weights = np.ascontiguousarray(layer.matrix(layer.weight.real()), dtype=np.float32)
+            weights = layer.matrix(layer.weight.real())
             for values, reals, _ in pairs:
                 matrix_step(running, layer, values)
-                y = multiply(layer, reals[name], weights).astype(np.float64)
+                y = layer_products(layer, reals[name], weights)
                 reals[layer.name] = y if layer.bias is None else y + per_output(layer, layer.bias.real())
         else:
             for values, reals, count in pairs:
