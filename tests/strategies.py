@@ -351,7 +351,7 @@ def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strat
                 changes[stage][key] = draw(_values(f"{stage}.{key}", kind, declared))
             if stage == "coding":
                 changes[stage] |= draw(bits_asked(network, chip, changes[stage]))
-    if changes.get("mapping") == {"choice": "basis"}:
+    if "mapping" not in fixed and changes["mapping"]["choice"] == "basis":
         # A basis asks for its coding and its schedule.
         changes |= {"schedule": {"choice": "basis"}} if "schedule" not in fixed else {}
         if "coding" not in fixed:

@@ -91,14 +91,10 @@ class OnBasis(Coding):
 
 
 def named_layers(network: Network, text: str) -> frozenset[str]:
-    """Return the matrix layers that names and patterns with commas between them match. NumberError where one matches none."""
-    left_out: set[str] = set()
-    for pattern in () if text == NONE else text.split(","):
-        found = fnmatch.filter([layer.name for layer in network.matrix_layers], pattern.strip())
-        if not found:
-            raise NumberError(f"{network.name} has no layer {pattern.strip()!r} with weights, which is to be left out")
-        left_out.update(found)
-    return frozenset(left_out)
+    """Return the matrix layers that names and patterns with commas between them match, and those that match none as they are."""
+    patterns = [] if text == NONE else [pattern.strip() for pattern in text.split(",")]
+    names = [layer.name for layer in network.matrix_layers]
+    return frozenset(name for pattern in patterns for name in fnmatch.filter(names, pattern) or [pattern])
 
 
 def narrow_layers(network: Network, numbers: BasisNumbers, chip: Chip) -> frozenset[str]:
@@ -106,8 +102,10 @@ def narrow_layers(network: Network, numbers: BasisNumbers, chip: Chip) -> frozen
 
     Those that save most conversions for each group that they fill come first. Layers of one weight count together.
     """
-    room = chip.groups - basis_blocks(numbers, chip).count
     shape, saved = weights_shape(chip), Counter[str]()
+    if min(shape.per_array, weights_shape(chip, numbers.element_bits).per_array) < 1:
+        return frozenset()
+    room = chip.groups - basis_blocks(numbers, chip).count
     blocks: dict[str, DenseBlocks] = {}
     on_basis = numbers.vectors * weights_shape(chip, numbers.element_bits).coding.cell_columns
     for layer in network.matrix_layers:
