@@ -18,10 +18,11 @@ from mho.network.graph import Network
 from mho.network.layers import Input, MatrixLayer
 from mho.network.samples import load_samples, synthetic
 from mho.network.windows import assemble, windows
-from mho.number import BasisCoding, QuantisedNetwork, fit_basis, run_float, run_reference
+from mho.number import BasisCoding, QuantisedNetwork, fit_basis, read_from, run_float, run_reference
 from mho.number.accuracy import top1
+from mho.number.basis import integers_of
 from mho.number.fitting import composed
-from mho.number.pursuit import descend, pursue
+from mho.number.pursuit import descend, nearest, pursue
 from mho.number.reference import Values, complete, vector_step
 from tests.strategies import Sketch, networks
 
@@ -125,16 +126,29 @@ def test_integer_weights_are_coefficients_times_odd_or_even_elements(network: Ne
 
 @settings(max_examples=12)
 @given(
-    networks, st.integers(1, 24), st.integers(1, 6), st.integers(2, 5), st.integers(2, 5),
-    st.sampled_from(["learned", "universal"]), st.integers(1, 40), st.integers(0, 9),
+    networks, st.integers(1, 24), st.integers(1, 6), st.integers(2, 4), st.integers(2, 5),
+    st.sampled_from(["learned", "universal", "units"]), st.sampled_from(["integers", "powers"]), st.integers(1, 40),
+    st.integers(0, 9),
 )  # fmt: skip
 def test_a_fit_keeps_its_numbers_and_is_what_the_network_holds(
-    network: Network, vectors: int, nonzeros: int, bits: int, levels: int, basis: str, height: int, seed: int
+    network: Network,
+    vectors: int,
+    nonzeros: int,
+    bits: int,
+    levels: int,
+    basis: str,
+    coefficients: str,
+    height: int,
+    seed: int,
 ) -> None:
     samples = synthetic(network, 4, seed=2).inputs
-    asked: dict[str, Any] = {"height": height, "seed": seed}
+    asked: dict[str, Any] = {"height": height, "seed": seed, "coefficients": coefficients}
     after = fit_basis(network, samples, vectors, nonzeros, bits, levels, basis, **asked)
     coding = basis_of(after)
+    if basis == "units":
+        vectors, levels = height, 2
+        assert np.array_equal(coding.elements, np.eye(height))
+    assert (coding.powers, coding.units) == (coefficients == "powers", basis == "units")
     assert coding.cells.shape == (vectors, height)
     assert (coding.levels, coding.bits, coding.nonzeros) == (levels, bits, nonzeros)
     assert set(coding.coefficients) == {layer.name for layer in network.matrix_layers}
@@ -142,8 +156,8 @@ def test_a_fit_keeps_its_numbers_and_is_what_the_network_holds(
         matrix = after.matrices[layer.name]
         assert np.array_equal(matrix.centred, coding.integers(layer))
         assert matrix.scale.shape == (layer.groups, layer.columns)
-    assert f"{vectors} {basis} basis vectors" in after.notes[-1]
-    again = fit_basis(network, samples, basis=coding.elements, levels=levels, nonzeros=nonzeros, bits=bits, **asked)
+    assert f"{vectors} {'unit vectors' if basis == 'units' else f'{basis} basis vectors'}" in after.notes[-1]
+    again = fit_basis(network, samples, basis=coding, nonzeros=nonzeros, bits=bits, **asked)
     same = basis_of(again)
     assert np.array_equal(same.cells, coding.cells)
     for name, each in coding.coefficients.items():
@@ -181,6 +195,57 @@ def share_lost(network: Network, **options: Any) -> float:
     return float(np.mean((real - integer) ** 2) / np.var(real))
 
 
+def test_given_vectors_are_integers_or_those_of_a_coding() -> None:
+    network = wide(rows=50, outputs=4)
+    samples = synthetic(network, 20, seed=1).inputs
+    coding = basis_of(fit_basis(network, samples, 24, 3, 3, height=20))
+    first, second = (
+        basis_of(fit_basis(network, samples, nonzeros=3, bits=3, basis=basis)) for basis in (coding, coding.elements)
+    )
+    assert np.array_equal(first.cells, second.cells)
+    for layer in network.matrix_layers:
+        assert np.array_equal(first.dense(layer), second.dense(layer))
+
+
+@few
+@given(networks, seeds)
+def test_a_network_read_from_the_cells_that_were_meant_computes_what_it_should(network: Network, seed: int) -> None:
+    samples = synthetic(network, 4, seed=2).inputs
+    fitted = fit_basis(network, samples, 9, 3, height=7)
+    cells, inputs = basis_of(fitted).cells.astype(float), synthetic(network, network.batch, seed=seed).inputs
+    read = read_from(fitted, cells)
+    for layer in network.matrix_layers:
+        error = np.abs(read.matrices[layer.name].real() - fitted.matrices[layer.name].real()).max(axis=1)
+        assert (error <= fitted.matrices[layer.name].scale * 2**-7).all()
+    again = fit_basis(network, samples, 9, 3, height=7, cells=cells, basis=basis_of(fitted))
+    for layer in network.matrix_layers:
+        assert basis_of(again).dense(layer).shape == basis_of(fitted).dense(layer).shape
+    assert set(run_reference(read, inputs)) == set(run_reference(fitted, inputs))
+
+
+def test_coefficients_fitted_to_cells_as_they_are_make_up_for_them() -> None:
+    network, generator = wide(), np.random.default_rng(5)
+    mixing = generator.standard_normal((30, 300))
+    samples, inputs = (
+        generator.standard_normal((count, 30)) @ mixing + 2 * generator.standard_normal((count, 300))
+        for count in (400, 200)
+    )
+    meant = fit_basis(network, samples, 192, 32, levels=4, basis="universal")
+    cells = basis_of(meant).cells + 0.3 * generator.standard_normal((192, 128))
+    fitted = fit_basis(network, samples, basis=basis_of(meant), cells=cells)
+    assert np.array_equal(basis_of(fitted).cells, basis_of(meant).cells)
+    assert "as they were read" in fitted.notes[-1]
+    (real,) = run_float(network, inputs).values()
+
+    def lost(quantised: QuantisedNetwork) -> float:
+        (found,) = run_reference(quantised, inputs).values()
+        return float(np.mean((found - real) ** 2) / real.var())
+
+    ideal = lost(meant)
+    assert lost(read_from(meant, cells)) > 2 * ideal
+    assert lost(read_from(fitted, cells)) < 1.2 * ideal
+
+
 def test_more_vectors_coefficients_and_bits_lose_less() -> None:
     network = wide()
     middle = share_lost(network, vectors=96, nonzeros=12)
@@ -206,24 +271,36 @@ def test_weights_that_lie_on_the_basis_are_met() -> None:
 
 
 @few
-@given(seeds, st.integers(1, 12), st.integers(1, 16), st.integers(1, 16))
-def test_descent_takes_off_what_it_says_and_never_gains_error(seed: int, height: int, vectors: int, most: int) -> None:
+@given(seeds, st.integers(1, 12), st.integers(1, 16), st.integers(1, 16), st.integers(2, 4), st.booleans())
+def test_descent_takes_off_what_it_says_and_never_gains_error(
+    seed: int, height: int, vectors: int, most: int, bits: int, powers: bool
+) -> None:
     generator = np.random.default_rng(seed)
     basis, target = generator.choice([-3.0, -1.0, 1.0, 3.0], (vectors, height)), generator.standard_normal((height, 3))
     scale = np.array([0.05, 0.2, 1.0])
     integers = np.zeros((3, vectors), dtype=np.int64)
-    integers[:, : min(most, vectors)] = generator.integers(-8, 8, (3, min(most, vectors)))
+    allowed = integers_of(bits, powers)
+    integers[:, : min(most, vectors)] = generator.choice(allowed, (3, min(most, vectors)))
 
     def error() -> npt.NDArray[np.float64]:
         return np.asarray(((target - basis.T @ (scale * integers.T)) ** 2).sum(axis=0))
 
     before = error()
-    taken = descend(basis @ basis.T, (basis @ target).T.copy(), scale, integers, most, -8, 7, 20)
+    taken = descend(basis @ basis.T, (basis @ target).T.copy(), scale, integers, most, nearest(allowed), 20)
     assert (error() <= before * (1 + 1e-9)).all()
     assert np.allclose((target**2).sum(axis=0) - taken, error(), rtol=1e-6, atol=1e-9)
     assert np.count_nonzero(integers, axis=1).max() <= most
-    assert integers.min() >= -8
-    assert integers.max() <= 7
+    assert np.isin(integers, allowed).all()
+
+
+@pytest.mark.parametrize(("bits", "powers"), [(2, False), (4, False), (8, False), (2, True), (3, True), (4, True)])
+def test_the_nearest_of_the_integers_that_a_coefficient_can_be(bits: int, powers: bool) -> None:
+    allowed, x = integers_of(bits, powers), np.linspace(-140.3, 140.3, 4001)
+    table = nearest(allowed)
+    found = table[np.clip(np.floor(2 * x) + len(table) // 2, 0, len(table) - 1).astype(int)]
+    assert np.allclose(np.abs(x - found), np.abs(x[:, None] - allowed).min(axis=1))
+    assert len(allowed) == (1 << bits) - powers
+    assert not powers or set(allowed[allowed > 0]) == {1 << each for each in range(len(allowed) // 2)}
 
 
 @few
@@ -252,6 +329,9 @@ def test_pursuit_takes_the_largest_of_orthogonal_vectors_and_all_that_are_indepe
         ({"bits": 1}, NumberError, "2 to 8 bits"),
         ({"nonzeros": 0}, NumberError, "at least 1 coefficient"),
         ({"vectors": 0}, NumberError, "at least one vector"),
+        ({"coefficients": "halves"}, OptionError, "no coefficients 'halves'"),
+        ({"coefficients": "powers", "bits": 5}, NumberError, "2 to 4 bits"),
+        ({"cells": np.zeros((3, 3))}, NumberError, "finite levels"),
         ({"basis": np.array([[0.5, 1.0]])}, NumberError, "integers"),
         ({"basis": np.array([[0, 1, 2]])}, NumberError, "evenly spaced"),
         ({"basis": np.array([[1, 3]]), "levels": 2}, NumberError, "evenly spaced"),
@@ -272,7 +352,9 @@ def test_codings_are_checked_when_built() -> None:
         ({"cells": 2 * cells}, "cannot hold level 2"),
         ({"cells": cells.astype(int)}, "uint8"),
         ({"nonzeros": 2}, "3 coefficients in a segment"),
-        ({"coefficients": {layer.name: 2 * coefficients}}, "beyond 2 bits"),
+        ({"coefficients": {layer.name: 2 * coefficients}}, "2 bits say -2 to 1"),
+        ({"powers": True, "bits": 3, "coefficients": {layer.name: 3 * coefficients}}, "powers of two up to 4"),
+        ({"units": True}, "unit vectors are as many"),
         ({"coefficients": {layer.name: coefficients[:, :, :2]}}, "of 3 vectors"),
     ):
         with pytest.raises(NumberError, match=word):

@@ -109,6 +109,9 @@ class Basis(Mapper):
         if numbers is None:
             yield "stores a basis, and weights are no combinations of one", "coding", "take coding basis"
             return
+        if numbers.units:
+            yield "writes a basis into arrays, and unit vectors need none", "coding", "take another basis"
+            return
         shape = weights_shape(chip, numbers.element_bits)
         if shape.per_array < 1 or numbers.height > shape.rows:
             yield (

@@ -5,7 +5,7 @@ from mho.number.basis import BasisCoding
 from mho.number.bits import LayerBits
 from mho.number.budget import Budget
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
-from mho.number.fitting import fit_basis
+from mho.number.fitting import fit_basis, read_from
 from mho.number.grid import Grid
 from mho.number.planes import Planes
 from mho.number.quantised import quantise
@@ -33,6 +33,7 @@ __all__ = [
     "fit_basis",
     "narrow",
     "quantise",
+    "read_from",
     "recode",
     "run_float",
     "run_reference",

@@ -23,23 +23,30 @@ IntegerArray = npt.NDArray[np.int64]
 
 MOST_BITS, MOST_LEVELS = 8, 16
 """The most bits of a coefficient, and levels of an element of the basis."""
+MOST_POWER_BITS = 4
+"""The most bits of a coefficient that is a power of two: 2^6 is the largest then."""
 BASIS = "(basis)"
 """What the cells that hold a basis are called where cells go by the name of the layer whose weights they hold."""
 
 
 @dataclass(frozen=True)
 class BasisNumbers:
-    """The numbers of a basis: its vectors, elements of each, levels of these, bits of a coefficient, and the most of a segment."""
+    """The numbers of a basis: its vectors, elements of each, levels of these, bits of a coefficient, and the most of a segment.
+
+    `powers`: coefficients are 0 and powers of two with sign; `units`: the vectors are those with a single 1: see `BasisCoding`.
+    """
 
     vectors: int = 512
     height: int = 128
     levels: int = 4
     bits: int = 4
     nonzeros: int = 32
+    powers: bool = False
+    units: bool = False
 
     def __post_init__(self) -> None:
         """Raise NumberError for numbers out of range."""
-        check_numbers(self.levels, self.bits, self.nonzeros)
+        check_numbers(self.levels, self.bits, self.nonzeros, self.powers)
         if self.vectors < 1 or self.height < 1:
             raise NumberError(
                 f"a basis has at least one vector of at least one element, not {self.vectors} of {self.height}"
@@ -71,6 +78,10 @@ class BasisCoding:
     `cells` uint8 (N, height): the level of each element, 0 to levels - 1, which stands for 2 level - (levels - 1). `bits` are
     those of a coefficient, in two's complement; `nonzeros` the most non-zero coefficients of a segment of an output.
     `coefficients` by matrix layer, int8 (groups, segments, N, outputs).
+
+    With `powers` a coefficient of c bits has one for its sign and c - 1 that say 0 for 0, and e for 2^(e - 1): of 4 bits it is 0,
+    +-1, +-2 ... +-64. With `units` vector i is 1 at place i and 0 elsewhere, of two levels that stand for themselves:
+    coefficients then are weights, all but few of each segment pruned, and no array is needed.
     """
 
     cells: npt.NDArray[np.uint8]
@@ -78,24 +89,31 @@ class BasisCoding:
     bits: int
     nonzeros: int
     coefficients: Mapping[str, npt.NDArray[np.int8]]
+    powers: bool = False
+    units: bool = False
 
     def __post_init__(self) -> None:
         """Raise NumberError for numbers out of range, and for arrays that do not fit them or one another."""
-        check_numbers(self.levels, self.bits, self.nonzeros)
+        check_numbers(self.levels, self.bits, self.nonzeros, self.powers)
         if self.cells.dtype != np.uint8 or self.cells.ndim != 2 or not self.cells.size:
             raise NumberError(f"a basis is uint8 (vectors, height), not {self.cells.dtype} {self.cells.shape}")
         if self.cells.max() >= self.levels:
             raise NumberError(f"a basis of {self.levels} levels cannot hold level {self.cells.max()}")
-        middle = 1 << (self.bits - 1)
+        if self.units and (self.levels != 2 or not np.array_equal(self.cells, np.eye(len(self.cells), dtype=np.uint8))):
+            raise NumberError(
+                f"unit vectors are as many as a segment has inputs, of two levels, not {self.cells.shape}"
+            )
+        allowed = integers_of(self.bits, self.powers)
         for name, each in self.coefficients.items():
             if each.dtype != np.int8 or each.ndim != 4 or each.shape[2] != len(self.cells):
                 raise NumberError(
                     f"layer {name!r} has coefficients {each.dtype} {each.shape}; of {len(self.cells)} vectors they are int8 "
                     f"(groups, segments, {len(self.cells)}, outputs)"
                 )
-            if each.size and (each.min() < -middle or each.max() >= middle):
+            if not np.isin(each, allowed).all():
+                said = f"0 and powers of two up to {allowed[-1]}" if self.powers else f"{allowed[0]} to {allowed[-1]}"
                 raise NumberError(
-                    f"layer {name!r} has coefficients {each.min()} to {each.max()}, beyond {self.bits} bits"
+                    f"layer {name!r} has coefficients {each.min()} to {each.max()}, and {self.bits} bits say {said}"
                 )
             most = int(np.count_nonzero(each, axis=2).max(initial=0))
             if most > self.nonzeros:
@@ -111,12 +129,18 @@ class BasisCoding:
     @property
     def numbers(self) -> BasisNumbers:
         """Its numbers."""
-        return BasisNumbers(len(self.cells), self.height, self.levels, self.bits, self.nonzeros)
+        return BasisNumbers(
+            len(self.cells), self.height, self.levels, self.bits, self.nonzeros, self.powers, self.units
+        )
 
     @cached_property
     def elements(self) -> IntegerArray:
-        """The basis as integers, (N, height): 2 level - (levels - 1), evenly spaced around zero."""
-        return 2 * self.cells.astype(np.int64) - (self.levels - 1)
+        """The basis as integers, (N, height): 2 level - (levels - 1), evenly spaced around zero; 0 and 1 of unit vectors."""
+        return np.asarray(self.elements_of(self.cells.astype(np.int64)))
+
+    def elements_of(self, levels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what levels of cells stand for, whole ones or such as were read."""
+        return levels if self.units else 2 * levels - (self.levels - 1)
 
     def integers(self, layer: MatrixLayer, elements: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """Return the integer weights (groups, K, N) of a layer: coefficients x basis. NumberError where it has none that fit it.
@@ -155,12 +179,22 @@ class BasisCoding:
         return np.asarray(np.count_nonzero(self.dense(layer), axis=(2, 3)), dtype=np.int64)
 
 
-def check_numbers(levels: int, bits: int, nonzeros: int) -> None:
+def integers_of(bits: int, powers: bool) -> IntegerArray:
+    """Return the integers that a coefficient of so many bits can be, rising: see `BasisCoding`."""
+    if not powers:
+        return np.arange(-(1 << (bits - 1)), 1 << (bits - 1))
+    magnitudes = 1 << np.arange((1 << (bits - 1)) - 1)
+    return np.concatenate([-magnitudes[::-1], [0], magnitudes])
+
+
+def check_numbers(levels: int, bits: int, nonzeros: int, powers: bool = False) -> None:
     """Raise NumberError for levels of elements, bits of coefficients and non-zero coefficients out of range."""
     if not 2 <= levels <= MOST_LEVELS:
         raise NumberError(f"elements of a basis have 2 to {MOST_LEVELS} levels, not {levels}")
     if not 2 <= bits <= MOST_BITS:
         raise NumberError(f"coefficients have 2 to {MOST_BITS} bits, their sign included, not {bits}")
+    if powers and bits > MOST_POWER_BITS:
+        raise NumberError(f"coefficients that are powers of two have 2 to {MOST_POWER_BITS} bits, not {bits}")
     if nonzeros < 1:
         raise NumberError(f"a segment has at least 1 coefficient, not {nonzeros}")
 
@@ -170,4 +204,15 @@ def segments(rows: int, height: int) -> list[slice]:
     return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
 
 
-__all__ = ["BASIS", "MOST_BITS", "MOST_LEVELS", "BasisCoding", "BasisNumbers", "BasisPlan", "check_numbers", "segments"]
+__all__ = [
+    "BASIS",
+    "MOST_BITS",
+    "MOST_LEVELS",
+    "MOST_POWER_BITS",
+    "BasisCoding",
+    "BasisNumbers",
+    "BasisPlan",
+    "check_numbers",
+    "integers_of",
+    "segments",
+]

@@ -30,6 +30,8 @@ DEPENDENT = 1e-8
 
 FLOOR = 1e-9
 """Share of the mean square of inputs that is added to their covariance."""
+PARTS = 8
+"""Bits behind the point of elements that were read from cells."""
 FACTORS = np.geomspace(1.0, 0.3, 9)
 """Scales that are tried, as shares of the one that lays the largest coefficient on the largest integer."""
 AROUND = (0.5, 0.6, 0.72, 0.85, 1.0, 1.2)
@@ -102,17 +104,16 @@ def pursue(gram: Any, projections: Any, nonzeros: int) -> Any:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def descend(
-    gram: Any, projections: Any, scale: Any, coefficients: Any, nonzeros: int, low: int, high: int, sweeps: int
-) -> Any:
-    """Improve integers `coefficients` (n, N), low..high and at most `nonzeros` of n, in place; returns the squares taken off (n,).
+def descend(gram: Any, projections: Any, scale: Any, coefficients: Any, nonzeros: int, table: Any, sweeps: int) -> Any:
+    """Improve integers `coefficients` (n, N), at most `nonzeros` of n, in place; returns the squares taken off (n,).
 
-    Coefficients stand for scale (n,) times themselves. One after the other is taken out and the integer of whichever vector
-    takes most of the error is put in its stead, until nothing changes or for `sweeps` rounds: the error never grows.
+    `table`: which integers there are, as `nearest` makes it. Coefficients stand for scale (n,) times themselves. One after the
+    other is taken out and the integer of whichever vector takes most of the error is put in its stead, until nothing changes or
+    for `sweeps` rounds: the error never grows.
     What is returned is w'Aw less the squared error.
     """
     count, N = projections.shape
-    taken = np.zeros(count)
+    taken, last = np.zeros(count), float(len(table) - 1)
     for target in range(count):
         c, s = coefficients[target], scale[target]
         left = projections[target].copy()
@@ -134,10 +135,11 @@ def descend(
                     c[place] = 0
                 for m in range(N):
                     if c[m] == 0 and gram[m, m] > 0.0:
-                        v = min(max(np.rint(left[m] / (s * gram[m, m])), low), high)
+                        at = np.floor(2.0 * left[m] / (s * gram[m, m])) + len(table) // 2
+                        v = table[int(min(max(at, 0.0), last))]
                         gain = s * v * (2 * left[m] - s * v * gram[m, m])
                         if gain > most:
-                            best, value, most = m, int(v), gain
+                            best, value, most = m, v, gain
                 if best >= 0:
                     c[best] = value
                     left -= s * value * gram[best]
@@ -148,6 +150,13 @@ def descend(
             if c[i] != 0:
                 taken[target] += s * c[i] * (projections[target, i] + left[i])
     return taken
+
+
+def nearest(allowed: IntegerArray) -> IntegerArray:
+    """Return a table of the nearest of some integers, rising, whose middles are whole halves: of x at floor(2 x) + size // 2."""
+    most = int(np.abs(allowed).max())
+    middles = (np.arange(-2 * most - 1, 2 * most + 1) + 0.5) / 2
+    return np.asarray(allowed[np.abs(middles[:, None] - allowed).argmin(axis=1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +193,23 @@ def asked_of(real: FloatArray, seen: Moments, wanted: Moments) -> list[tuple[Flo
 
 
 class Pursuit:
-    """One matrix (K, N) that is fitted to a basis, segment by segment."""
+    """One matrix (K, N) that is fitted to a basis, segment by segment.
+
+    `elements` of the basis (vectors, height), integers or in whole 2^-PARTS; `allowed`: the integers that coefficients can be.
+    """
 
     def __init__(
-        self, target: FloatArray, metric: Metric, parts: list[slice], elements: FloatArray, bits: int, nonzeros: int
+        self,
+        target: FloatArray,
+        metric: Metric,
+        parts: list[slice],
+        elements: FloatArray,
+        allowed: IntegerArray,
+        nonzeros: int,
     ) -> None:
         self.target, self.metric, self.parts, self.elements, self.nonzeros = target, metric, parts, elements, nonzeros
-        self.digits = int(np.abs(elements).max()).bit_length()
-        self.most = (1 << (bits - 1)) - 1
+        self.digits = int(np.abs(elements).max()).bit_length() + (0 if np.all(elements % 1 == 0) else PARTS)
+        self.most, self.table = int(allowed[-1]), nearest(allowed)
         self.coefficients = np.zeros((len(self.parts), len(self.elements), target.shape[1]), dtype=np.int64)
         self.scale = np.ones(target.shape[1])
 
@@ -277,14 +295,15 @@ class Pursuit:
         self, gram: FloatArray, wanted: FloatArray, real: FloatArray, scale: FloatArray, sweeps: int
     ) -> tuple[IntegerArray, FloatArray]:
         """Round coefficients (N, vectors) and let them descend; returns them and what they take off the error (N,)."""
-        integers = np.clip(np.rint(real / scale[:, None]), -self.most - 1, self.most).astype(np.int64)
+        at = np.floor(2 * real / scale[:, None]) + len(self.table) // 2
+        integers = self.table[np.clip(at, 0, len(self.table) - 1).astype(np.int64)]
         return integers, self._descend(gram, wanted, scale, integers, sweeps)
 
     def _descend(
         self, gram: FloatArray, wanted: FloatArray, scale: FloatArray, integers: IntegerArray, sweeps: int
     ) -> FloatArray:
         """Improve integers in place."""
-        return np.asarray(descend(gram, wanted, scale, integers, self.nonzeros, -self.most - 1, self.most, sweeps))
+        return np.asarray(descend(gram, wanted, scale, integers, self.nonzeros, self.table, sweeps))
 
 
-__all__ = ["Metric", "Pursuit", "asked_of", "descend", "pursue"]
+__all__ = ["PARTS", "Metric", "Pursuit", "asked_of", "descend", "nearest", "pursue"]

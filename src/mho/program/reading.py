@@ -191,7 +191,8 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
 
 
 def _read_basis(record: Any, arrays: _Reader) -> BasisCoding:
-    content = dict(_exactly(record, {"cells", "levels", "bits", "nonzeros", "coefficients"}, "its basis"))
+    flags = {key for key in ("powers", "units") if isinstance(record, dict) and key in record}
+    content = dict(_exactly(record, {"cells", "levels", "bits", "nonzeros", "coefficients", *flags}, "its basis"))
     coefficients = {
         name: arrays.get(each, f"the coefficients of {name}") for name, each in _items(content, "coefficients")
     }

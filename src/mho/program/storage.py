@@ -141,6 +141,7 @@ def _basis(coding: BasisCoding, arrays: _Arrays) -> dict[str, Any]:
     return {
         "cells": arrays.put(coding.cells), "levels": coding.levels, "bits": coding.bits, "nonzeros": coding.nonzeros,
         "coefficients": {name: arrays.put(each) for name, each in coding.coefficients.items()},
+        **{flag: True for flag in ("powers", "units") if getattr(coding, flag)},
     }  # fmt: skip
 
 

@@ -156,7 +156,7 @@ class Products:
         coding, matrix = self.quantised.basis, self.quantised.matrices[mapped.name]
         layer = self.program.network.layers[mapped.index]
         assert coding is not None and isinstance(layer, MatrixLayer)
-        integers = coding.integers(layer, 2 * basis[0].T - (coding.levels - 1))
+        integers = coding.integers(layer, coding.elements_of(basis[0].T))
         return np.asarray(integers + by_output(np.broadcast_to(matrix.zero, matrix.scale.shape)))
 
     def held(self, mapped: LayerMapping) -> QuantisedMatrix:
