@@ -91,7 +91,7 @@ def _elements(coding: BasisCoding, cells: FloatArray | None) -> FloatArray:
 
 
 def fit_basis(
-    network: Network,
+    network: Network | QuantisedNetwork,
     samples: Inputs,
     vectors: int = 512,
     nonzeros: int = 32,
@@ -119,9 +119,10 @@ def fit_basis(
     fit_basis(network, samples, basis=coding, cells=levels)            for the chip whose cells are read as these levels
 
     `levels` of an element: 4 (2 where universal) if it is not said; of a given basis, those that its integers take, and its
-    shape stands for `vectors` and `height`. Inputs are coded in 8 bits as `quantise` does; weights become codes of as many bits
-    as the integers need, a scale an output. Biases are corrected for the mean of the outputs, scales for their spread. Of each
-    layer about `windows` input vectors are looked at. Layers left out keep symmetric codes of 8 bits.
+    shape stands for `vectors` and `height`. Inputs are coded in 8 bits as `quantise` does, or as they are in a network that is
+    coded already; weights become codes of as many bits as the integers need, a scale an output. Biases are corrected for the mean
+    of the outputs, scales for their spread. Of each layer about `windows` input vectors are looked at. Layers left out keep
+    symmetric codes of 8 bits, or those that they have.
 
     With `cells`, real levels (vectors, height), coefficients, scales and biases are those with which what these cells hold comes
     nearest to the real weights; the integers of the coding, and the reference, keep the levels that were meant: `read_from` says
@@ -130,12 +131,15 @@ def fit_basis(
     Raises NumberError for a network without weights, samples that do not fit, numbers out of range, layers that there are not,
     cells that do not fit and a given basis that is none; OptionError for an unknown `basis` or kind of coefficients.
     """
+    start: QuantisedNetwork | None = None
+    if isinstance(network, QuantisedNetwork):
+        start, network = network, network.network
     require_values(network)
     if coefficients not in (INTEGERS, POWERS):
         raise OptionError(f"no coefficients {coefficients!r}: {choices(coefficients, (INTEGERS, POWERS))}")
     usual = 2 if isinstance(basis, str) and basis == UNIVERSAL else 4
     numbers = BasisNumbers(vectors, height, usual if levels is None else levels, bits, nonzeros, coefficients == POWERS)
-    start = quantise(network, samples, per_channel=True, symmetric=True)
+    start = start or quantise(network, samples, per_channel=True, symmetric=True)
     names = fitted_layers(network, left_out)
     fitting = _Fitting(start, _on(basis, numbers, levels, start, names, seed), cells)
     constant = fixed(network)

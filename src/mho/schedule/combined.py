@@ -13,9 +13,11 @@ from mho.mapping.basis import basis_blocks
 from mho.mapping.dense import dense_blocks
 from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
-from mho.number import QuantisedNetwork, Sampled, fit_basis
+from mho.number import QuantisedNetwork, Sampled, fit_basis, quantise
 from mho.number.basis import MOST_BITS, MOST_LEVELS, BasisNumbers, BasisPlan
+from mho.number.bits import Bits
 from mho.number.fitting import LEARNED, UNIVERSAL, fitted_layers
+from mho.number.precision import bits_of
 from mho.schedule.stages import Coding, Say
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
@@ -45,6 +47,9 @@ class OnBasis(Coding):
         default=LEARNED, among=(LEARNED, UNIVERSAL), metavar="NAME",
         help="Whether the basis is learned from the network, or random, and so the same for every network.",
     )  # fmt: skip
+    input_bits: int = setting(
+        default=8, least=1, most=8, metavar="N", help="Bits of the inputs of all layers on a basis."
+    )
     left_out: str = setting(
         default=NONE, metavar="LAYERS", commas=True, examples=(NARROW, "*fc"),
         help="Layers that keep weights of their own beside a basis: none, narrow (those that take fewer conversions so, as far as "
@@ -63,6 +68,10 @@ class OnBasis(Coding):
         if self.left_out == NARROW:
             return BasisPlan(numbers, narrow_layers(network, numbers, chip))
         return BasisPlan(numbers, named_layers(network, self.left_out))
+
+    def bits_of(self, network: Network) -> Bits:
+        """Return the bits of each layer that has other than 8 and 8."""
+        return bits_of(network, f"8/{self.input_bits}")
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a network of weights without samples to fit them on, and a mapping that stores weights themselves."""
@@ -84,8 +93,13 @@ class OnBasis(Coding):
         assert subject.calibration is not None
         plan = self.basis_of(subject.net, chip)
         say(f"fitting {len(subject.net.weighted) - len(plan.left_out)} layers to a basis")
+        inputs = subject.calibration.inputs
+        codes = quantise(
+            subject.net, inputs, per_channel=True, symmetric=True, bits=f"8/{self.input_bits}",
+            signed_inputs=chip.array.drives_signs,
+        )  # fmt: skip
         return fit_basis(
-            subject.net, subject.calibration.inputs, self.vectors, self.nonzeros, self.coefficient_bits, self.levels, self.basis,
+            codes, inputs, self.vectors, self.nonzeros, self.coefficient_bits, self.levels, self.basis,
             height=chip.weight_rows, seed=self.basis_seed, left_out=plan.left_out,
         )  # fmt: skip
 
