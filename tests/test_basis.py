@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 import mho
 from mho.chip import Chip
-from mho.errors import MappingError, StrategyError
+from mho.errors import MappingError, ProgramError, StrategyError
 from mho.machine.analog.products import Products
 from mho.machine.energy import count_events
 from mho.mapping.merging import first_fit
 from mho.network.graph import Network
 from mho.network.samples import synthetic
-from mho.number import QuantisedNetwork
+from mho.number import QuantisedNetwork, read_from, run_reference
 from mho.number.basis import BasisCoding
 from mho.number.fitting import composed
 from mho.program import Program, Write, violations
@@ -200,3 +200,42 @@ def test_layers_that_are_left_out_stay_or_are_written_beside_a_basis_that_stays(
     again = [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
     assert all(each.blocks not in basis for each in again)
     assert bool(again) == (program.setup < len(program.mapping.weights))
+
+
+# Cells as they are.
+
+
+@few
+@given(coded_networks(), st.sampled_from(CODINGS), st.integers(2, 9))
+def test_cells_of_every_instance_are_read_as_they_were_meant(
+    quantised: QuantisedNetwork, coding: tuple[str, int], tiles: int
+) -> None:
+    chip = small(tiles=20 + tiles, **{"array.coding": coding[0], "array.cell_bits": coding[1]})
+    program = compiled(quantised, chip)
+    levels = mho.machine.read_basis(program)
+    assert quantised.basis is not None and levels.shape[1:] == quantised.basis.cells.shape
+    assert (levels == quantised.basis.cells).all()
+
+
+@settings(max_examples=8)
+@given(networks, st.integers(0, 9))
+def test_a_program_on_cells_that_were_read_computes_what_was_fitted_to_them(network: Network, seed: int) -> None:
+    inputs = synthetic(network, 4 * network.batch, seed=2).inputs
+    analog = mho.machine.Analog(seed=seed).override({"adc.bits": "ideal", "device.programming.sigma": 0.1})
+    meant = mho.number.fit_basis(network, inputs, 20, 4, height=8)
+    first = compiled(meant, small(tiles=40))
+    cells = mho.machine.read_basis(first, analog)[0]
+    assert meant.basis is not None and not (cells == meant.basis.cells).all()
+    fitted = mho.number.fit_basis(network, inputs, nonzeros=4, basis=meant.basis, cells=cells)
+    program = compiled(fitted, small(tiles=40))
+    again = mho.machine.read_basis(program, analog)
+    assert (again[0] == cells).all()
+    if len(again) == 1:
+        found, wanted = mho.execute(program, inputs, analog=analog), run_reference(read_from(fitted, cells), inputs)
+        for name, tensor in found.items():
+            assert np.abs(tensor - wanted[name]).mean() <= 0.05 * max(wanted[name].std(), 1e-9)
+
+
+def test_a_program_without_a_basis_has_none_to_read() -> None:
+    with pytest.raises(ProgramError, match="no basis"):
+        mho.machine.read_basis(mho.compile(mho.zoo.load("resnet20"), "aras"))

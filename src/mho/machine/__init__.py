@@ -7,12 +7,13 @@ from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import Endurance, endurance, rotate
 from mho.machine.energy import Account, Entry, account
 from mho.machine.functional import Executor, execute
+from mho.machine.instances import read_basis
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.timing import Timing, time_program
 from mho.machine.verify import Verification, verify
 
 __all__ = [
     "Account", "Analog", "Device", "Endurance", "Entry", "Executor", "Occupancy", "Signals", "Timing", "Verification",
-    "Wear", "WriteCount", "account", "calibrate", "endurance", "execute", "occupancy", "rotate", "time_program", "verify",
-    "wear",
+    "Wear", "WriteCount", "account", "calibrate", "endurance", "execute", "occupancy", "read_basis", "rotate", "time_program",
+    "verify", "wear",
 ]  # fmt: skip

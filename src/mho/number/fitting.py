@@ -57,7 +57,7 @@ def read_from(quantised: QuantisedNetwork, cells: FloatArray) -> QuantisedNetwor
     """Return a network on a basis as a chip computes it that holds these `cells`, levels as they are read (vectors, height).
 
     Its weights are coefficients x what the cells stand for, in codes of 16 bits: the reference computes what such a chip does but
-    for conversions. Raises NumberError where the network is on no basis, or cells are not finite levels of it.
+    for conversions, where inputs are driven as plain codes. Raises NumberError where the network is on no basis, or cells are not finite levels of it.
     """
     coding = quantised.basis
     if coding is None:
@@ -65,9 +65,21 @@ def read_from(quantised: QuantisedNetwork, cells: FloatArray) -> QuantisedNetwor
     elements, matrices = _elements(coding, cells), dict(quantised.matrices)
     for layer in quantised.network.matrix_layers:
         if layer.name in coding.coefficients:
-            matrix = matrices[layer.name]
-            matrices[layer.name] = nearly(coding.integers(layer, elements), matrix.scale, matrix.bias)
+            matrix, weights = matrices[layer.name], coding.integers(layer, elements)
+            missed = _missed(quantised, layer, weights, coding.integers(layer)) * matrix.scale
+            bias = missed if matrix.bias is None else matrix.bias + missed
+            matrices[layer.name] = nearly(weights, matrix.scale, bias)
     return replace(quantised, matrices=matrices, basis=None)
+
+
+def _missed(
+    quantised: QuantisedNetwork, layer: MatrixLayer, weights: FloatArray, meant: npt.NDArray[Any]
+) -> FloatArray:
+    """Return what the outputs (groups, N) of weights as they are have too much, of scale 1, since the zero point of the inputs is
+    corrected by the weights (groups, K, N) that were meant.
+    """
+    code = quantised.codes[layer.inputs[0]]
+    return np.asarray(float(code.scale) * int(code.zero) * (weights - meant).sum(axis=1))
 
 
 def nearly(weights: FloatArray, scale: FloatArray, bias: FloatArray | None) -> QuantisedMatrix:
@@ -232,8 +244,12 @@ class _Fitting:
             mean = mean - product(seen.first[:, None, :], weights * by_output(scale))
             bias = mean[:, 0] if bias is None else bias + mean[:, 0]
         self.coefficients[layer.name] = coefficients
-        kept = self.matrices[layer.name] = composed(coding, layer, scale, bias)
-        self.running[layer.name] = nearly(weights, scale, bias) if self.real else kept
+        kept = self.running[layer.name] = composed(coding, layer, scale, bias)
+        if self.real:
+            self.running[layer.name] = nearly(weights, scale, bias)
+            missed = _missed(self.quantised, layer, weights, coding.integers(layer)) * scale
+            kept = replace(kept, bias=-missed if bias is None else bias - missed)
+        self.matrices[layer.name] = kept
         return self.running[layer.name]
 
     def result(self, name: str) -> QuantisedNetwork:

@@ -137,6 +137,13 @@ class Products:
 
         None where matrices that share a block reach one another.
         """
+        weights, finest = self._held(mapped, blocks)
+        if weights is None or mapped.combination is None:
+            return None if weights is None else (weights, finest)
+        return self._composed(mapped, weights), finest
+
+    def _held(self, mapped: LayerMapping, blocks: Mapping[int, StoredBlock]) -> tuple[FloatArray | None, int]:
+        """Return the codes that the cells of a layer's blocks hold as they are read, and the finest fixed point of any."""
         finest, maker = 0, self.maker(mapped)
 
         def read() -> Iterator[tuple[int, FloatArray]]:
@@ -147,9 +154,13 @@ class Products:
                 yield index, columns.linear()
 
         weights = mapped.blocks.assembled(read(), self.held(mapped))
-        if weights is None or mapped.combination is None:
-            return None if weights is None else (weights, finest)
-        return self._composed(mapped, weights), finest
+        return weights, finest
+
+    def levels(self, mapped: LayerMapping, blocks: Mapping[int, StoredBlock]) -> FloatArray:
+        """Return the levels (vectors, height) that the blocks of an instance of the basis are read as."""
+        weights, _ = self._held(mapped, blocks)
+        assert weights is not None and mapped.combination is not None
+        return np.ascontiguousarray(weights[0].T)
 
     def _composed(self, mapped: LayerMapping, basis: FloatArray) -> FloatArray:
         """Return a layer's codes, (matrices, K, N), that the levels of a basis (1, height, vectors) combine to."""
