@@ -57,7 +57,8 @@ def read_from(quantised: QuantisedNetwork, cells: FloatArray) -> QuantisedNetwor
     """Return a network on a basis as a chip computes it that holds these `cells`, levels as they are read (vectors, height).
 
     Its weights are coefficients x what the cells stand for, in codes of 16 bits: the reference computes what such a chip does but
-    for conversions, where inputs are driven as plain codes. Raises NumberError where the network is on no basis, or cells are not finite levels of it.
+    for conversions, where inputs are driven as plain codes. Raises NumberError where the network is on no basis, or cells are not
+    finite levels of it.
     """
     coding = quantised.basis
     if coding is None:
