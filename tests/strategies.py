@@ -213,8 +213,8 @@ LANES = {
 """What mapping to a basis needs of a chip."""
 BASES: dict[str, st.SearchStrategy[Any]] = {
     "vectors": st.integers(1, 40), "nonzeros": st.integers(1, 6), "coefficient_bits": st.integers(2, 8),
-    "levels": st.integers(2, 6), "basis": st.sampled_from(["learned", "universal"]), "basis_seed": st.integers(0, 9),
-    "input_bits": st.sampled_from([4, 8]),
+    "levels": st.integers(2, 6), "basis": st.sampled_from(["learned", "universal", "units"]), "basis_seed": st.integers(0, 9),
+    "input_bits": st.sampled_from([4, 8]), "coefficients": st.sampled_from(["integers", "powers"]),
 }  # fmt: skip
 """Settings of bases that fit small chips, and are fitted in a moment."""
 ALL_CODES = [name for name in CODINGS if not Coding(name, 8, 2).least_code]

@@ -3,10 +3,13 @@
 Counting rules, for one input vector of the basis through one instance of it:
 - of each of the N sums what level 0 of an element does not stand for is taken off, an addition, and it is written to the product
   buffer, as wide as any sum of the layer may be; each coefficient reads one of them;
-- each coefficient is a multiplication, an addition, and an update of a lane's register of 32 bits;
+- each coefficient is a multiplication, an addition, and an update of a lane's register of 32 bits; one that is a power of two is a
+  shift in place of the multiplication, at the price of an addition (assumed);
 - a coefficient is read from the coefficient buffer, and crosses the network, once for each batch of windows of one part;
 - where columns are merged instead, arrays are driven and read once a pass and bit of the coefficients, each output is sampled and
   converted once a bit, and each batch sets the switch of every column anew in every pass, for every bit;
+- where the vectors are unit vectors, no array is driven, nothing is converted or taken off, and inputs are what is written to the
+  product buffer;
 - what a part adds to each output crosses the network as 32 bits, and is added once in the accumulator.
 """
 
@@ -60,8 +63,11 @@ def combined_events(
         vectors = combination.numbers.vectors
         if combination.merging is None:
             products, made = windows[own] * combination.mean_count, windows[own] * vectors
-            added["coefficient_product"][own] = products
-            added["coefficient_sum"][own] = products + made
+            shifted = products * combination.numbers.powers
+            added["coefficient_product"][own] = products - shifted
+            added["coefficient_sum"][own] = products + shifted + made * (not combination.numbers.units)
+            if combination.numbers.units:
+                repeated[own] = converted[own] = 0.0
             added["lane_register_byte"][own] = SUM_BYTES * products
             added["product_byte"][own] = (made + products) * (combination.sum_bits / 8)
         else:
@@ -103,12 +109,13 @@ def combined_sums(
 ) -> FloatArray:
     """Return the sums of inputs times integer weights, (matrices, runs, windows, outputs), from those of the basis.
 
-    products (1, runs, vectors of inputs, N): sums of inputs times levels of elements; x as `driven_parts` lays it out. An element
-    of level l is 2 l - (L - 1); what inputs beyond the end of a segment added is taken off.
+    products (1, runs, vectors of inputs, N): sums of inputs times levels of elements; x as `driven_parts` lays it out. What level 0
+    stands for is taken off, and what inputs beyond the end of a segment added.
     """
-    (runs, _, count), high = products.shape[1:], coding.levels - 1
+    runs, _, count = products.shape[1:]
+    zero, one = (float(coding.elements_of(np.array(level))) for level in (0, 1))
     given = x.sum(axis=-1, dtype=np.int64)[0, ..., None]
-    centred = (2.0 * products[0] - high * given).reshape(runs, layer.groups, -1, combination.windows, count)
+    centred = ((one - zero) * products[0] + zero * given).reshape(runs, layer.groups, -1, combination.windows, count)
     if pad:
         last = layer.rows - (centred.shape[2] - 1) * coding.height
         centred[:, :, -1] -= pad * coding.elements[:, last:].sum(axis=1)

@@ -155,8 +155,8 @@ def verify(program: Program, inputs: Any, *, losses: bool = False) -> Verificati
     if illegal:
         return Verification(0, 0, (), illegal, resolved, None, about, program.notes)
     keep = tuple(layer.name for layer in program.network.layers if isinstance(layer, MatrixLayer))
-    # What merged columns lose nobody can tell by single ones.
-    watch = Watch(program) if losses and not program.mapping.merges else None
+    # What merged columns lose nobody can tell by single ones, and columns that are not driven lose nothing.
+    watch = Watch(program) if losses and program.mapping.plain else None
     got = Executor(program, watch=watch).run(inputs, keep=keep)
     assert program.quantised is not None
     wanted = run_reference(program.quantised, inputs, keep=keep)

@@ -1,7 +1,8 @@
 """Basis mapping: all layers drive the same blocks, which hold the vectors that their weights are combinations of (BasisN).
 
 An instance of the basis is ceil(N e / C) arrays wide, for N vectors whose elements take e cells, in arrays of C columns, and is
-written once. Layers that the coding leaves out have blocks of their own, of whole weights.
+written once. Layers that the coding leaves out have blocks of their own, of whole weights. Unit vectors as a basis are the rival
+that needs no array: theirs are never driven, and lanes take inputs as they come.
 """
 
 from __future__ import annotations
@@ -109,9 +110,6 @@ class Basis(Mapper):
         if numbers is None:
             yield "stores a basis, and weights are no combinations of one", "coding", "take coding basis"
             return
-        if numbers.units:
-            yield "writes a basis into arrays, and unit vectors need none", "coding", "take another basis"
-            return
         shape = weights_shape(chip, numbers.element_bits)
         if shape.per_array < 1 or numbers.height > shape.rows:
             yield (
@@ -137,6 +135,8 @@ class Basis(Mapper):
                 f"merges columns, and chip {chip.name} has no switches for it (basis.merging)",
                 "basis.merging", "take combine lanes, or add the switches",
             )  # fmt: skip
+        if self.combine == "merged" and numbers.units:
+            yield "merges columns, and unit vectors are in none that is driven", "coding.basis", "take combine lanes"
         if self.combine == "merged" and shape.coding.inverts:
             yield (
                 f"merges columns, and coding {shape.coding.name} of chip {chip.name} stores some of them inverted", "array.coding",

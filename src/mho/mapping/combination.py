@@ -151,7 +151,12 @@ def combination_of(
 
 
 def sum_bits(numbers: BasisNumbers, inputs: int) -> int:
-    """Return the bits, sign included, of any sum of inputs of so many bits times elements -(L - 1) to L - 1."""
+    """Return the bits, sign included, of any sum of inputs of so many bits times elements -(L - 1) to L - 1.
+
+    A unit vector takes one input, as it is.
+    """
+    if numbers.units:
+        return inputs
     most: int = numbers.height * (numbers.levels - 1) * ((1 << inputs) - 1)
     return most.bit_length() + 1
 

@@ -72,7 +72,8 @@ class LayerMapping(Shown):
         combination = self.combination
         if combination is None:
             return self.readout.window_s
-        return combination.window_s if combination.merging else max(self.readout.window_s, combination.window_s)
+        alone = combination.merging is not None or combination.numbers.units
+        return combination.window_s if alone else max(self.readout.window_s, combination.window_s)
 
     def fullest(self) -> Fullest:
         """Return what is converted together at most, whatever the weights: the fullest column, or so many that are merged."""
@@ -147,9 +148,11 @@ class Mapping(Shown):
         return tuple(layer for layer in self.layers if layer.combination is not None)
 
     @property
-    def merges(self) -> bool:
-        """True if columns are merged before they are converted."""
-        return any(layer.combination and layer.combination.merging for layer in self.layers)
+    def plain(self) -> bool:
+        """True if every column that counts is driven and converted by itself: none is merged, none of a unit vector."""
+        return not any(
+            each.combination and (each.combination.merging or each.combination.numbers.units) for each in self.layers
+        )
 
     @cached_property
     def _firsts(self) -> list[int]:

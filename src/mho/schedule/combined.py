@@ -14,9 +14,9 @@ from mho.mapping.dense import dense_blocks
 from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork, Sampled, fit_basis, quantise
-from mho.number.basis import MOST_BITS, MOST_LEVELS, BasisNumbers, BasisPlan
+from mho.number.basis import MOST_BITS, MOST_LEVELS, MOST_POWER_BITS, BasisNumbers, BasisPlan
 from mho.number.bits import Bits
-from mho.number.fitting import LEARNED, UNIVERSAL, fitted_layers
+from mho.number.fitting import INTEGERS, LEARNED, POWERS, UNITS, UNIVERSAL, fitted_layers
 from mho.number.precision import bits_of
 from mho.schedule.stages import Coding, Say
 from mho.strategy.choice import choice, setting
@@ -43,9 +43,14 @@ class OnBasis(Coding):
     levels: int = setting(
         default=4, least=2, most=MOST_LEVELS, metavar="N", help="Levels of the elements of a basis: 2 are +1 and -1."
     )
+    coefficients: str = setting(
+        default=INTEGERS, among=(INTEGERS, POWERS), metavar="NAME",
+        help="Whether coefficients of a basis are integers, or 0 and powers of two, which lanes shift by instead of multiplying.",
+    )  # fmt: skip
     basis: str = setting(
-        default=LEARNED, among=(LEARNED, UNIVERSAL), metavar="NAME",
-        help="Whether the basis is learned from the network, or random, and so the same for every network.",
+        default=LEARNED, among=(LEARNED, UNIVERSAL, UNITS), metavar="NAME",
+        help="Whether the basis is learned from the network; universal: random, and so the same for every network; or units: as "
+        "many unit vectors as an array has rows, so that coefficients are weights, of which all but few are pruned.",
     )  # fmt: skip
     input_bits: int = setting(
         default=8, least=1, most=8, metavar="N", help="Bits of the inputs of all layers on a basis."
@@ -64,7 +69,11 @@ class OnBasis(Coding):
 
     def basis_of(self, network: Network, chip: Chip) -> BasisPlan:
         """Return the numbers of the basis, whose vectors are as long as an array is high, and the layers that are left out."""
-        numbers = BasisNumbers(self.vectors, chip.weight_rows, self.levels, self.coefficient_bits, self.nonzeros)
+        units, height = self.basis == UNITS, chip.weight_rows
+        vectors, levels = (height, 2) if units else (self.vectors, self.levels)
+        powers = self.coefficients == POWERS
+        bits = min(self.coefficient_bits, MOST_POWER_BITS) if powers else self.coefficient_bits
+        numbers = BasisNumbers(vectors, height, levels, bits, self.nonzeros, powers, units)
         if self.left_out == NARROW:
             return BasisPlan(numbers, narrow_layers(network, numbers, chip))
         return BasisPlan(numbers, named_layers(network, self.left_out))
@@ -76,6 +85,10 @@ class OnBasis(Coding):
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse a network of weights without samples to fit them on, and a mapping that stores weights themselves."""
         yield from super().refusals(subject, chip, strategy)
+        if self.coefficients == POWERS and self.coefficient_bits > MOST_POWER_BITS:
+            demanded = f"are {MOST_POWER_BITS} at most where coefficients are powers of two"
+            yield self.refuse(demanded, field="coefficient_bits", bound="coding.coefficients")
+            return
         if not strategy.get(Mapper).streams:
             yield self.refuse(
                 f"makes combinations of a basis; mapping {strategy.mapping.name!r} stores weights", bound="mapping",
@@ -100,7 +113,7 @@ class OnBasis(Coding):
         )  # fmt: skip
         return fit_basis(
             codes, inputs, self.vectors, self.nonzeros, self.coefficient_bits, self.levels, self.basis,
-            height=chip.weight_rows, seed=self.basis_seed, left_out=plan.left_out,
+            coefficients=self.coefficients, height=chip.weight_rows, seed=self.basis_seed, left_out=plan.left_out,
         )  # fmt: skip
 
 

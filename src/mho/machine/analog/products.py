@@ -57,9 +57,10 @@ class Products:
         for name in analog.limits or ():
             if name not in {layer.name for layer in program.mapping.layers}:
                 raise AnalogError(f"limits: {program.network.name} has no layer {name!r} with weights")
-        if program.mapping.merges and analog != Analog(adc=Adc(bits="ideal")):
+        if not program.mapping.plain and analog != Analog(adc=Adc(bits="ideal")):
             raise AnalogError(
-                "columns that are merged before conversion are executed with ideal cells and converters alone; take `combine` lanes"
+                "columns that are merged before conversion, and unit vectors, which are in none, are executed with ideal cells and "
+                "converters alone; take `combine` lanes, and a basis"
             )
         self.backend = backend
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.

@@ -67,7 +67,8 @@ def _window_s(program: Program) -> Times:
         elif layer.combination is not None and program.chip.spec.basis is not None:
             cycles = layer.combination.counts.sum() / len(layer.combination.counts)
             lanes = program.chip.spec.basis.lanes * (layer.run[1] - layer.run[0])
-            seconds[layer.index] = max(known[key], cycles / lanes / program.chip.spec.frequency_hz)
+            driven_s = 0.0 if layer.combination.numbers.units else known[key]
+            seconds[layer.index] = max(driven_s, cycles / lanes / program.chip.spec.frequency_hz)
     return seconds
 
 
