@@ -21,6 +21,7 @@ from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import QuantisedNetwork, read_from, run_reference
 from mho.number.basis import BasisCoding, integers_of
+from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
 from mho.program import Program, Write, violations
 from mho.program.columns import FETCH, columns
@@ -61,7 +62,7 @@ def coded_networks(draw: st.DrawFn, mixed: bool = False) -> QuantisedNetwork:
         shape = (layer.groups, -(-layer.rows // height), vectors, layer.columns)
         values = generator.choice(integers_of(bits, powers), shape)
         rank = generator.random(shape).argsort(axis=2).argsort(axis=2)
-        coefficients[layer.name] = np.where(rank < nonzeros, values, 0).astype(np.int8)
+        coefficients[layer.name] = Coefficients.of(np.where(rank < nonzeros, values, 0).astype(np.int8))
     cells = np.eye(height) if units else generator.integers(0, levels, (vectors, height))
     coding = BasisCoding(cells.astype(np.uint8), levels, bits, nonzeros, coefficients, powers, units)
     before = mho.number.quantise(network, synthetic(network, 2, seed=1).inputs)

@@ -21,6 +21,7 @@ from mho.network.windows import assemble, windows
 from mho.number import BasisCoding, QuantisedNetwork, fit_basis, read_from, run_float, run_reference
 from mho.number.accuracy import top1
 from mho.number.basis import integers_of
+from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
 from mho.number.pursuit import descend, nearest, pursue
 from mho.number.reference import Values, complete, vector_step
@@ -50,7 +51,7 @@ def drawn_coding(draw: st.DrawFn, network: Network) -> BasisCoding:
         shape = (layer.groups, -(-layer.rows // height), vectors, layer.columns)
         values = generator.integers(-(1 << (bits - 1)), 1 << (bits - 1), shape).astype(np.int8)
         rank = generator.random(shape).argsort(axis=2).argsort(axis=2)
-        coefficients[layer.name] = np.where(rank < nonzeros, values, 0).astype(np.int8)
+        coefficients[layer.name] = Coefficients.of(np.where(rank < nonzeros, values, 0).astype(np.int8))
     cells = generator.integers(0, levels, (vectors, height)).astype(np.uint8)
     return BasisCoding(cells, levels, bits, nonzeros, coefficients)
 
@@ -110,7 +111,7 @@ def test_integer_weights_are_coefficients_times_odd_or_even_elements(network: Ne
     group, row = data.draw(st.integers(0, layer.groups - 1)), data.draw(st.integers(0, layer.rows - 1))
     output = data.draw(st.integers(0, layer.columns - 1))
     expected = sum(
-        int(coding.coefficients[layer.name][group, row // height, vector, output])
+        int(coding.dense(layer)[group, row // height, vector, output])
         * (2 * int(coding.cells[vector, row % height]) - (coding.levels - 1))
         for vector in range(len(coding.cells))
     )
@@ -119,6 +120,37 @@ def test_integer_weights_are_coefficients_times_odd_or_even_elements(network: Ne
         coding.dense(layer)[group, row // height]
     )
     assert set(np.unique(coding.elements)) <= set(range(1 - coding.levels, coding.levels, 2))
+
+
+@few
+@given(seeds, st.integers(1, 3), st.integers(1, 3), st.integers(1, 20), st.integers(1, 4), st.floats(0, 1))
+def test_coefficients_keep_what_is_not_0(
+    seed: int, groups: int, segments: int, vectors: int, outputs: int, share: float
+) -> None:
+    generator = np.random.default_rng(seed)
+    dense = generator.integers(-128, 128, (groups, segments, vectors, outputs)).astype(np.int8)
+    dense[generator.random(dense.shape) > share] = 0
+    kept = Coefficients.of(dense)
+    assert np.array_equal(kept.dense(), dense)
+    assert kept.shape == dense.shape
+    assert np.array_equal(kept.counts, (dense != 0).sum(axis=2))
+    assert kept.values.shape[2] == kept.counts.max()
+
+
+def test_coefficients_are_checked_when_built() -> None:
+    kept = Coefficients.of(np.array([3, 0, 5], dtype=np.int8).reshape(1, 1, 3, 1))
+    for changes, word in (
+        ({"vectors": 0}, "1 to 65535"),
+        ({"values": kept.values.astype(int)}, "int8"),
+        ({"places": kept.places[:, :, :1]}, "places uint16"),
+        ({"places": kept.places[:, :, ::-1]}, "rise"),
+        ({"places": kept.places + np.uint16(1)}, "else 3"),
+        ({"values": 0 * kept.values}, "else 3"),
+    ):
+        with pytest.raises(NumberError, match=word):
+            replace(kept, **changes)
+    with pytest.raises(NumberError, match="int8"):
+        Coefficients.of(np.zeros((1, 1, 3, 1)))
 
 
 # Fits.
@@ -160,8 +192,8 @@ def test_a_fit_keeps_its_numbers_and_is_what_the_network_holds(
     again = fit_basis(network, samples, basis=coding, nonzeros=nonzeros, bits=bits, **asked)
     same = basis_of(again)
     assert np.array_equal(same.cells, coding.cells)
-    for name, each in coding.coefficients.items():
-        assert np.array_equal(same.coefficients[name], each)
+    for layer in network.matrix_layers:
+        assert np.array_equal(same.dense(layer), coding.dense(layer))
 
 
 def wide(seed: int = 0, rows: int = 300, outputs: int = 40) -> Network:
@@ -345,25 +377,29 @@ def test_what_is_no_basis_is_refused(options: dict[str, Any], error: type[MhoErr
 
 def test_codings_are_checked_when_built() -> None:
     (layer,) = wide(rows=9, outputs=2).matrix_layers
-    cells, coefficients = np.ones((3, 5), dtype=np.uint8), np.ones((1, 2, 3, 2), dtype=np.int8)
-    coding = BasisCoding(cells, 2, 2, 3, {layer.name: coefficients})
+    cells = np.ones((3, 5), dtype=np.uint8)
+
+    def each(number: int, segments: int = 2, vectors: int = 3) -> dict[str, Coefficients]:
+        return {layer.name: Coefficients.of(np.full((1, segments, vectors, 2), number, dtype=np.int8))}
+
+    coding = BasisCoding(cells, 2, 2, 3, each(1))
     assert coding.integers(layer).tolist() == [[[3, 3]] * 9]
     for changes, word in (
         ({"cells": 2 * cells}, "cannot hold level 2"),
         ({"cells": cells.astype(int)}, "uint8"),
         ({"nonzeros": 2}, "3 coefficients in a segment"),
-        ({"coefficients": {layer.name: 2 * coefficients}}, "2 bits say -2 to 1"),
-        ({"powers": True, "bits": 3, "coefficients": {layer.name: 3 * coefficients}}, "powers of two up to 4"),
+        ({"coefficients": each(2)}, "2 bits say -2 to 1"),
+        ({"powers": True, "bits": 3, "coefficients": each(3)}, "powers of two up to 4"),
         ({"units": True}, "unit vectors are as many"),
-        ({"coefficients": {layer.name: coefficients[:, :, :2]}}, "of 3 vectors"),
+        ({"coefficients": each(1, vectors=2)}, "of 2 vectors, not of 3"),
     ):
         with pytest.raises(NumberError, match=word):
             replace(coding, **changes)
     with pytest.raises(NumberError, match="were given"):
-        replace(coding, coefficients={layer.name: coefficients[:, :1]}).integers(layer)
+        replace(coding, coefficients=each(1, segments=1)).integers(layer)
     with pytest.raises(NumberError, match="none were given"):
         replace(coding, coefficients={}).integers(layer)
-    large = BasisCoding(np.full((40, 9), 15, np.uint8), 16, 8, 40, {layer.name: np.full((1, 1, 40, 2), 127, np.int8)})
+    large = BasisCoding(np.full((40, 9), 15, np.uint8), 16, 8, 40, each(127, 1, 40))
     with pytest.raises(NumberError, match="16 at most"):
         composed(large, layer, np.ones((1, 2)), None)
 

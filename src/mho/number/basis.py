@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mho.errors import NumberError
 from mho.network.layers import MatrixLayer
+from mho.number.coefficients import Coefficients
 
 IntegerArray = npt.NDArray[np.int64]
 
@@ -77,7 +78,7 @@ class BasisCoding:
 
     `cells` uint8 (N, height): the level of each element, 0 to levels - 1, which stands for 2 level - (levels - 1). `bits` are
     those of a coefficient, in two's complement; `nonzeros` the most non-zero coefficients of a segment of an output.
-    `coefficients` by matrix layer, int8 (groups, segments, N, outputs).
+    `coefficients` by matrix layer.
 
     With `powers` a coefficient of c bits has one for its sign and c - 1 that say 0 for 0, and e for 2^(e - 1): of 4 bits it is 0,
     +-1, +-2 ... +-64. With `units` vector i is 1 at place i and 0 elsewhere, of two levels that stand for themselves:
@@ -88,7 +89,7 @@ class BasisCoding:
     levels: int
     bits: int
     nonzeros: int
-    coefficients: Mapping[str, npt.NDArray[np.int8]]
+    coefficients: Mapping[str, Coefficients]
     powers: bool = False
     units: bool = False
 
@@ -105,17 +106,16 @@ class BasisCoding:
             )
         allowed = integers_of(self.bits, self.powers)
         for name, each in self.coefficients.items():
-            if each.dtype != np.int8 or each.ndim != 4 or each.shape[2] != len(self.cells):
+            if each.vectors != len(self.cells):
                 raise NumberError(
-                    f"layer {name!r} has coefficients {each.dtype} {each.shape}; of {len(self.cells)} vectors they are int8 "
-                    f"(groups, segments, {len(self.cells)}, outputs)"
+                    f"layer {name!r} has coefficients of {each.vectors} vectors, not of {len(self.cells)}"
                 )
-            if not np.isin(each, allowed).all():
+            if not np.isin(each.values, allowed).all():
                 said = f"0 and powers of two up to {allowed[-1]}" if self.powers else f"{allowed[0]} to {allowed[-1]}"
                 raise NumberError(
-                    f"layer {name!r} has coefficients {each.min()} to {each.max()}, and {self.bits} bits say {said}"
+                    f"layer {name!r} has coefficients {each.values.min()} to {each.values.max()}, and {self.bits} bits say {said}"
                 )
-            most = int(np.count_nonzero(each, axis=2).max(initial=0))
+            most = int(each.counts.max(initial=0))
             if most > self.nonzeros:
                 raise NumberError(
                     f"layer {name!r} has {most} coefficients in a segment, of which {self.nonzeros} are allowed"
@@ -167,16 +167,20 @@ class BasisCoding:
 
     def dense(self, layer: MatrixLayer) -> IntegerArray:
         """Return the coefficients (groups, segments, vectors, N) of a layer. NumberError where it has none that fit it."""
+        return self._of(layer).dense()
+
+    def nonzeros_of(self, layer: MatrixLayer) -> IntegerArray:
+        """Return how many coefficients of a layer are not 0, (groups, segments). NumberError where it has none that fit it."""
+        return np.asarray(self._of(layer).counts.sum(axis=2))
+
+    def _of(self, layer: MatrixLayer) -> Coefficients:
+        """Return the coefficients of a layer."""
         shape = (layer.groups, -(-layer.rows // self.height), len(self.cells), layer.columns)
         given = self.coefficients.get(layer.name)
         if given is None or given.shape != shape:
             what = "none" if given is None else str(given.shape)
             raise NumberError(f"layer {layer.name!r} has coefficients {shape} of this basis; {what} were given")
-        return given.astype(np.int64)
-
-    def nonzeros_of(self, layer: MatrixLayer) -> IntegerArray:
-        """Return how many coefficients of a layer are not 0, (groups, segments). NumberError where it has none that fit it."""
-        return np.asarray(np.count_nonzero(self.dense(layer), axis=(2, 3)), dtype=np.int64)
+        return given
 
 
 def integers_of(bits: int, powers: bool) -> IntegerArray:

@@ -22,6 +22,7 @@ from mho.number.basis import BasisCoding, BasisNumbers, integers_of, segments
 from mho.number.batching import fixed
 from mho.number.bits import MOST_WEIGHTS
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output, code_type
+from mho.number.coefficients import Coefficients
 from mho.number.dictionary import LEARNED_NONZEROS, given, learned
 from mho.number.moments import WINDOWS, Moments
 from mho.number.quantised import quantise
@@ -221,7 +222,7 @@ class _Fitting:
         self.elements = _elements(empty, cells)
         self.allowed = integers_of(empty.bits, empty.powers)
         self.matrices, self.running = dict(quantised.matrices), dict(quantised.matrices)
-        self.coefficients: dict[str, npt.NDArray[np.int8]] = {}
+        self.coefficients: dict[str, Coefficients] = {}
 
     def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
         """Fit a layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
@@ -235,7 +236,7 @@ class _Fitting:
             asked = asked_of(real, seen, wanted or seen)
         parts = segments(layer.rows, self.empty.height)
         found = [Pursuit(*each, parts, self.elements, self.allowed, self.empty.nonzeros).run() for each in asked]
-        coefficients = np.stack([each for each, _ in found])
+        coefficients = Coefficients.of(np.stack([each for each, _ in found]))
         scale = np.stack([each for _, each in found])
         coding = replace(self.empty, coefficients={layer.name: coefficients})
         weights = coding.integers(layer, self.elements)

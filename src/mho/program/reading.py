@@ -26,6 +26,7 @@ from mho.number.alignment import Alignment
 from mho.number.basis import BasisCoding
 from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.coefficients import Coefficients
 from mho.number.squeeze import Squeeze
 from mho.program.instructions import KINDS, ORDERS, Instruction
 from mho.program.program import BufferUse, Program
@@ -193,11 +194,13 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
 def _read_basis(record: Any, arrays: _Reader) -> BasisCoding:
     flags = {key for key in ("powers", "units") if isinstance(record, dict) and key in record}
     content = dict(_exactly(record, {"cells", "levels", "bits", "nonzeros", "coefficients", *flags}, "its basis"))
-    coefficients = {
-        name: arrays.get(each, f"the coefficients of {name}") for name, each in _items(content, "coefficients")
-    }
-    del content["coefficients"]
     cells = arrays.get(content.pop("cells"), "its basis, cells,")
+    coefficients = {}
+    for name, each in _items(content, "coefficients"):
+        what = f"the coefficients of {name}"
+        parts = {key: arrays.get(each[key], what) for key in _exactly(each, {"values", "places"}, what)}
+        coefficients[name] = Coefficients(**parts, vectors=len(cells))
+    del content["coefficients"]
     coding: BasisCoding = _built(BasisCoding, content, "its basis", cells=cells, coefficients=coefficients)
     return coding
 

@@ -140,7 +140,10 @@ def _squeeze(squeeze: Squeeze, arrays: _Arrays) -> dict[str, Any]:
 def _basis(coding: BasisCoding, arrays: _Arrays) -> dict[str, Any]:
     return {
         "cells": arrays.put(coding.cells), "levels": coding.levels, "bits": coding.bits, "nonzeros": coding.nonzeros,
-        "coefficients": {name: arrays.put(each) for name, each in coding.coefficients.items()},
+        "coefficients": {
+            name: {"values": arrays.put(each.values), "places": arrays.put(each.places)}
+            for name, each in coding.coefficients.items()
+        },
         **{flag: True for flag in ("powers", "units") if getattr(coding, flag)},
     }  # fmt: skip
 

@@ -26,6 +26,7 @@ from mho.network import Network
 from mho.network.layers import Affine, MatrixLayer
 from mho.number.basis import BasisCoding
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
+from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
 from mho.training.modules import MATRICES, Matrix, attributes, built, check_module, fold, require, swapped, through
 
@@ -215,7 +216,10 @@ def keep_basis(model: nn.Module) -> QuantisedNetwork:
     layers = {part.layer.name: part for part in held.model.modules() if isinstance(part, BasisLayer)}
     with torch.no_grad():
         elements = held.basis.integers().numpy().astype(np.int64)
-        whole = {name: part.integers().transpose(2, 3).numpy().astype(np.int8) for name, part in layers.items()}
+        whole = {
+            name: Coefficients.of(part.integers().transpose(2, 3).numpy().astype(np.int8))
+            for name, part in layers.items()
+        }
         coding = replace(start, cells=((elements + start.levels - 1) // 2).astype(np.uint8), coefficients=whole)
         matrices = {}
         for name, part in layers.items():
