@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mho.cli.compiling import Compiling, opened
 from mho.cli.inputs import ModelOptions, SampleOptions
 from mho.cli.options import Lifetime
 from mho.cli.outputs import Target, progress
 from mho.cli.strategy import StrategyOptions, check_sampled
+
+if TYPE_CHECKING:
+    from mho.strategy import Choice, Strategy
 
 EPILOG = "mho compare resnet50 --schedule naive,overlap\n\nmho compare bert-base --sequence 64 --set tiles=48 --json -"
 USUAL = "naive,overlap,aras,adaptive"
@@ -31,9 +37,10 @@ def compare(
 ) -> None:
     """Compare schedules of one model on one chip: time, speed-up, energy, cell writes."""
     strategies = strategy.strategies("schedule", schedule, USUAL)
-    check_sampled({"--calibration": calibration is not None}, strategies[0], executed="")
+    check_sampled({"--calibration": calibration is not None}, *strategies, executed="")
     life.check()
     work = Compiling.of(model, reading, strategies, SampleOptions(None, calibration, key), executes=False)
+    works = [replace(work, strategies=alike) for alike in by_codes(work.strategies)]
     target.check(out=out)
 
     import mho
@@ -41,13 +48,22 @@ def compare(
     from mho.report.views import save
 
     with progress(target.quiet) as say:
-        loaded, subject, _ = opened(work, chip, overrides, None, say)
-        reports = []
-        for chosen in work.strategies:
-            say(f"compiling and simulating: {chosen.schedule.name}")
-            program = mho.compile(subject, loaded, chosen)
-            reports.append(mho.simulate(program, endurance=life.endurance, rate=life.rate))
+        subjects = [opened(work, chip, overrides, None, say)[:2] for work in works]
+        loaded, reports = subjects[0][0], []
+        for work, (_, subject) in zip(works, subjects, strict=True):
+            for chosen in work.strategies:
+                say(f"compiling and simulating: {chosen.schedule.name}")
+                program = mho.compile(subject, loaded, chosen)
+                reports.append(mho.simulate(program, endurance=life.endurance, rate=life.rate))
         compared = Comparison.between(*reports)
         if out is not None:
             save(compared, out)
     target.deliver(compared, None, f"written to {out / 'compare.html'} and compare.json" if out else "", highlight=True)
+
+
+def by_codes(strategies: Sequence[Strategy]) -> list[tuple[Strategy, ...]]:
+    """Return strategies that code weights alike together, in order: each coding is made once."""
+    alike: dict[Choice, list[Strategy]] = {}
+    for strategy in strategies:
+        alike.setdefault(strategy.coding, []).append(strategy)
+    return [tuple(each) for each in alike.values()]

@@ -46,10 +46,11 @@ class StrategyOptions:
     def strategies(self, stage: str, values: str | None, usual: str) -> list[Strategy]:
         """Return one strategy for each of several choices of a stage, separated by commas.
 
-        Where no values are given these are the `usual` ones, and the one of the strategy that is started from. A setting need not
-        be one of all these choices. OptionError where it is none of any, or where a choice is named twice.
+        Where no values are given these are the `usual` ones, and the one of the strategy that is started from; beside a basis, the
+        usual schedules store the weights themselves. A setting need not be one of all these choices. OptionError where it is none
+        of any, or where a choice is named twice.
         """
-        from mho.strategy import Strategy
+        from mho.strategy import STAGES, Strategy
 
         base = Strategy.of(self.base)
         names = [name.strip() for name in (values or usual).split(",")]
@@ -64,6 +65,8 @@ class StrategyOptions:
         strategies, used = [], set()
         for name in names:
             strategy = base.with_({**shared, stage: name})
+            if values is None and name != own_choice and _streams(strategy):
+                strategy = strategy.with_(coding=STAGES["coding"].default, mapping=STAGES["mapping"].default)
             fits = {key: own[key] for key in own if key.partition(".")[2] in getattr(strategy, stage).settings()}
             used |= set(fits)
             strategies.append(strategy.with_(fits))
@@ -82,6 +85,13 @@ def seeded(strategy: Strategy, seed: int) -> Strategy:
     return strategy.with_(seed=seed) if searches(strategy) else strategy
 
 
+def _streams(strategy: Strategy) -> bool:
+    """Return whether the mapping stores a basis, whose coefficients a schedule has to fetch."""
+    from mho.mapping import Mapper
+
+    return strategy.get(Mapper).streams
+
+
 def searches(strategy: Strategy) -> bool:
     """Return whether the schedule draws anything, so that a seed matters."""
     from mho.schedule.stages import Schedule
@@ -89,16 +99,16 @@ def searches(strategy: Strategy) -> bool:
     return strategy.get(Schedule).draws
 
 
-def check_sampled(given: Mapping[str, bool], strategy: Strategy, *, executed: str | None) -> None:
+def check_sampled(given: Mapping[str, bool], *strategies: Strategy, executed: str | None) -> None:
     """Refuse files of samples that nothing goes by; `executed` is the option that would execute something, None if it does."""
     from mho.schedule.stages import Coding
 
-    if executed is None or strategy.get(Coding).by_samples:
+    if executed is None or any(strategy.get(Coding).by_samples for strategy in strategies):
         return
     for option in ("--data", "--calibration"):
         if given.get(option):
             raise OptionError(
-                f"{option} is for {executed}--rounding output and --budget; without them nothing goes by samples"
+                f"{option} is for {executed}--rounding output, --budget and --coding basis; without them nothing goes by samples"
             )
 
 

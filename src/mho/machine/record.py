@@ -17,6 +17,7 @@ from mho.machine.resolution import Resolution
 from mho.machine.timing import Timing
 from mho.machine.usage import usage
 from mho.mapping import map_network
+from mho.mapping.told import weight_bits
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Program
@@ -142,6 +143,52 @@ def arrays_record(program: Program) -> dict[str, int]:
     return {"used": mapping.arrays, "dense": dense.arrays}
 
 
+def basis_record(program: Program) -> dict[str, Any] | None:
+    """Return what a program's basis is, how often it is there, and what its layers ask of it; None without one.
+
+    `alone_s`: the time in s that conversions, lanes and the stream of coefficients would each take alone, summed over layers, whose
+    input vectors are shared out evenly. What binds an inference is the stream, where it takes longer than the slower of the others
+    layer by layer, since it runs ahead over layers; else the larger of these.
+    """
+    layers = [(layer, layer.combination) for layer in program.mapping.combining if layer.combination is not None]
+    if not layers:
+        return None
+    copies, (first, combined), memory = _copies(program), layers[0], program.chip.memory.bandwidth
+    instances = max(copies[layer.index] for layer, _ in layers)
+    shares = {layer.index: math.ceil(layer.windows / max(instances, 1)) for layer, _ in layers}
+    alone = {
+        "arrays": math.fsum(
+            shares[layer.index] * (layer.window_s if each.merging else layer.readout.window_s) for layer, each in layers
+        ),
+        "lanes": math.fsum(0.0 if each.merging else shares[layer.index] * each.window_s for layer, each in layers),
+        "stream": sum(each.size for _, each in layers) / memory,
+    }
+    computing = math.fsum(shares[layer.index] * layer.window_s for layer, _ in layers)
+    slower = "lanes" if alone["lanes"] > alone["arrays"] else "arrays"
+    numbers, segments = combined.numbers, sum(each.parts * each.outputs for _, each in layers)
+    coefficients = sum(int(each.counts.sum()) for _, each in layers)
+    return {
+        "combine": "merged" if combined.merging else "lanes",
+        "vectors": numbers.vectors,
+        "elements": numbers.height,
+        "levels": numbers.levels,
+        "coefficient_bits": numbers.bits,
+        "most": numbers.nonzeros,
+        "mean": coefficients / segments,
+        "coefficients": coefficients,
+        "fetched_bytes": sum(each.size for _, each in layers),
+        "input_vectors": sum(layer.windows for layer, _ in layers),
+        "layers": len(layers),
+        "own": len(program.mapping.layers) - len(layers),
+        "instances": instances,
+        "groups": first.count,
+        "arrays": int(first.blocks.arrays.sum()),
+        "lanes": combined.lanes,
+        "alone_s": alone,
+        "binds": "stream" if alone["stream"] > computing else slower,
+    }
+
+
 def layer_records(program: Program, timing: Timing, booked: Account, resolved: Resolution) -> list[dict[str, Any]]:
     """Return one record a layer: what it is, where and when it ran, what it cost, and what its sums ask of converters."""
     network = program.network
@@ -166,7 +213,7 @@ def layer_records(program: Program, timing: Timing, booked: Account, resolved: R
                 "n": matrix.columns if matrix else None,
                 "matrices": matrix.groups if matrix else None,
                 "windows": matrix.windows if matrix else None,
-                "weight_bits": mapped.bits.weights if mapped else None,
+                "weight_bits": weight_bits(mapped) if mapped else None,
                 "input_bits": mapped.bits.inputs if mapped else None,
                 "adc_bits": mapped.readout.adc_bits if mapped else None,
                 "macs": getattr(layer, "macs", 0),

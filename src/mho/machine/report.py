@@ -22,7 +22,7 @@ from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.resolution import Resolution, resolution
 from mho.machine.timing import Timing, check_timed, time_program
 from mho.machine.verify import Verification
-from mho.mapping.told import bits_record, bits_said
+from mho.mapping.told import basis_said, bits_record, bits_said
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
 from mho.program.columns import WRITE
@@ -75,8 +75,8 @@ class Report(Outcome):
         schema = content.get("schema") if isinstance(content, Mapping) else None
         if schema != SCHEMA:
             raise OptionError(f"this is no report: its schema is {schema!r}, not {SCHEMA!r}")
-        if set(content) != set(FIELDS):
-            odd = sorted(set(content) ^ set(FIELDS))
+        if set(content) - LATER != set(FIELDS) - LATER:
+            odd = sorted((set(content) ^ set(FIELDS)) - LATER)
             raise OptionError(
                 f"a report has the fields that docs/report.md lists; lacking or unknown here: {', '.join(odd)}"
             )
@@ -171,6 +171,11 @@ class Report(Outcome):
             ("area", quantity(self.field("area_m2")["total"], "m²")),
             ("weights", self.field("model")["weights_origin"]),
             *((("bits", bits_said(bits)),) if (bits := self.field("model").get("bits")) else ()),
+            *(
+                (("basis", f"{basis['vectors']} vectors: {basis_said(basis)}"),)
+                if (basis := self.field("basis"))
+                else ()
+            ),
             ("executed", self.verified or "no"),
             ("converters", self.field("converters")["text"]),
         )
@@ -226,11 +231,12 @@ class Report(Outcome):
         """Return one field of the report's data. Raises OptionError for one that there is not."""
         if name not in FIELDS:
             raise OptionError(f"a report has no field {name!r}; docs/report.md lists them")
-        return FIELDS[name](self) if self._content is None else deepcopy(self._content[name])
+        return FIELDS[name](self) if self._content is None else deepcopy(self._content.get(name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready data (schema mho.report/1)."""
-        return {name: self.field(name) for name in FIELDS}
+        told = {name: self.field(name) for name in FIELDS}
+        return {name: value for name, value in told.items() if value is not None or name not in LATER}
 
 
 FIELDS: Mapping[str, Callable[[Report], Any]] = {
@@ -266,6 +272,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
         "mean_occupancy": report.occupancy.mean,
     },
     "arrays": lambda report: record.arrays_record(report.program),
+    "basis": lambda report: record.basis_record(report.program),
     "memory": lambda report: {
         "bandwidth_bytes_per_s": report.program.chip.memory.bandwidth,
         "busy_fraction": report.timing.memory_busy_s / report.latency_s,
@@ -276,6 +283,8 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     "notes": lambda report: report._notes(),
 }
 """The fields of a report's data in order, each with how it is measured."""
+LATER = frozenset({"basis"})
+"""Fields that data leave out where there is nothing to tell, so that what was written before there were such stays as it is."""
 
 
 def simulate(

@@ -1,30 +1,42 @@
-"""The bits of a network's layers, told in a few numbers."""
+"""The bits of a network's layers, and their basis, told in a few numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mho.engineering import count
+from mho.engineering import count, quantity
+from mho.mapping.mapping import LayerMapping
 from mho.mapping.mapping import Mapping as Layout
 from mho.network.graph import Network
 from mho.number.bits import BYTES
 
-NOTE = "bits: weights of "
+NOTE = "bits: "
 """How a note on the bits of a program's layers begins."""
+ON_BASIS = "weights are combinations of "
+"""How a note on the basis of a program's weights begins."""
 
 
 def bits_record(network: Network, layout: Layout) -> dict[str, Any] | None:
     """Return least, most and mean bits of weights and of inputs; None where all have 8.
 
-    A weight counts once, however many layers share it; inputs count by the multiplications that they take part in.
+    A weight counts once, however many layers share it; inputs count by the multiplications that they take part in. Weights that
+    are combinations of a basis have no bits of their own; where all are, only inputs are told.
     """
-    if all(layer.bits == BYTES for layer in layout.layers):
+    if all(
+        layer.bits.inputs == BYTES.inputs and weight_bits(layer) in (BYTES.weights, None) for layer in layout.layers
+    ):
         return None
     by_name = layout.by_name
-    weights = [(by_name[layer.name].bits.weights, layer.weight.size) for layer in network.weighted]
+    each = ((weight_bits(by_name[layer.name]), layer.weight.size) for layer in network.weighted)
+    weights = [(bits, size) for bits, size in each if bits is not None]
     inputs = [(by_name[layer.name].bits.inputs, layer.macs) for layer in network.matrix_layers]
-    return {"weights": _spread(weights), "inputs": _spread(inputs)}
+    return {"weights": _spread(weights) if weights else None, "inputs": _spread(inputs)}
+
+
+def weight_bits(layer: LayerMapping) -> int | None:
+    """Return the bits of the codes of a layer's weights; None where these are combinations of a basis, which alone is in cells."""
+    return None if layer.combination else layer.bits.weights
 
 
 def _spread(bits: Iterable[tuple[int, int]]) -> dict[str, float]:
@@ -43,12 +55,27 @@ def bits_said(record: Mapping[str, Any]) -> str:
             return f"{what} of {count(each['most'])} bit{'s' * (each['most'] != 1)}"
         return f"{what} of {count(each['mean'])} bits on average ({count(each['least'])} to {count(each['most'])})"
 
-    return f"{said('weights')}, {said('inputs')}"
+    return ", ".join(said(what) for what in ("weights", "inputs") if record[what] is not None)
 
 
 def integers_said(notes: Iterable[str]) -> str:
-    """Name the integers of an outcome, of whose bits a note tells where they are not 8."""
-    return "integers" if any(NOTE in note for note in notes) else "8-bit integers"
+    """Name the integers of an outcome, of whose bits, or basis, a note tells where they are not of 8 bits."""
+    return "integers" if any(note.startswith((NOTE, ON_BASIS)) for note in notes) else "8-bit integers"
 
 
-__all__ = ["NOTE", "bits_record", "bits_said", "integers_said"]
+def basis_said(record: Mapping[str, Any]) -> str:
+    """Say a record of a basis in words: how often it is there, which coefficients layers take, and what binds."""
+    instances, arrays, layers, own = (record[key] for key in ("instances", "arrays", "layers", "own"))
+    beside = f", {count(own)} with weights of {'its' if own == 1 else 'their'} own" if own else ""
+    limits = {
+        "arrays": "conversions", "lanes": f"the {count(record['lanes'])} lanes of an instance",
+        "stream": "the stream of coefficients",
+    }  # fmt: skip
+    return (
+        f"{count(instances)} instance{'s' * (instances != 1)} in {count(arrays)} array{'s' * (arrays != 1)} each, for "
+        f"{count(layers)} layer{'s' * (layers != 1)}{beside}; {count(record['mean'])} coefficients a segment on average, "
+        f"{quantity(record['fetched_bytes'], 'B')} fetched an inference; bound by {limits[record['binds']]}"
+    )
+
+
+__all__ = ["NOTE", "ON_BASIS", "basis_said", "bits_record", "bits_said", "integers_said", "weight_bits"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mho.number.basis import BASIS
 from mho.program.instructions import NAMES, ORDERS, Activate, Groups, Orders, Transfer, Write
 from mho.program.program import Program
 
@@ -40,6 +41,10 @@ def listing(program: Program) -> str:
     ]
     for i, instruction in enumerate(program.instructions):
         name = program.network.layers[instruction.layer].name
+        if isinstance(instruction, Write):
+            # What several layers share bears the name of none of them.
+            held = program.mapping.weight_of(instruction.blocks[0]).name
+            name = held if held == BASIS else name
         words = [f"{i:0{width}d}", f"{NAMES[type(instruction)]:<8}", name]
         if isinstance(instruction, Write | Activate):
             words += [f"blocks {span(instruction.blocks)}", f"copy {instruction.copy}"]

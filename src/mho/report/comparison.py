@@ -15,7 +15,9 @@ from mho.report.sections import Bar, Bars, Notes, Table, View, synthetic
 def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Table:
     """Lay out reports side by side, measured against the first, whose speed-up is 1."""
     first = contents[0]["latency_s"]
+    mappings = [content["strategy"]["mapping"]["choice"] for content in contents]
     cells = {
+        **({"mapping": mappings} if len(set(mappings)) > 1 else {}),
         "time": [quantity(content["latency_s"], "s") for content in contents],
         "samples/s": [count(content["throughput_per_s"]) for content in contents],
         "× bound": [ratio(content["bound_ratio"]) for content in contents],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mho.engineering import count, percent, quantity, ratio, scaled
 from mho.machine.energy import KINDS
 from mho.machine.losses import Losses
-from mho.mapping.told import bits_said
+from mho.mapping.told import basis_said, bits_said
 from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
 from mho.report.timeline import page_data
 from mho.report.trace import render_trace
@@ -101,6 +101,9 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
          f"per inference; {count(writes['cells'])} of {count(writes['addressed'])} cells written change"),
         ("Wear per cell", count(writes["per_cell_mean"]), busiest),
     ]  # fmt: skip
+    if (basis := content.get("basis")) is not None:
+        dense = f"; whole weights would take {count(content['arrays']['dense'])} arrays"
+        cards.append(("Basis", f"{count(basis['vectors'])} vectors", basis_said(basis) + dense))
     if squeezed(content):
         cards.append(("Arrays", count(content["arrays"]["used"]), saving(content)))
     if report.program.setup:
@@ -215,7 +218,8 @@ def _bits(records: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any] |
     def words(record: Mapping[str, Any] | None) -> tuple[str, ...]:
         if record is None:
             return ("bits",) * bool(own) + ("ADC bits",) * converted
-        of_layer = "" if record["weight_bits"] is None else f"{record['weight_bits']}/{record['input_bits']}"
+        weights = record["weight_bits"] or "basis"
+        of_layer = "" if record["input_bits"] is None else f"{weights}/{record['input_bits']}"
         resolved = "" if record["adc_bits"] is None else str(record["adc_bits"])
         return (of_layer,) * bool(own) + (resolved,) * converted
 

@@ -83,7 +83,9 @@ def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy
 
 def _sharing(task: Task, builder: InstructionBuilder) -> Iterator[str]:
     """Say which layers use the blocks of others, and which of these are written anew."""
-    sharing = {layer.index for layers in task.mapping.users.values() for layer in layers[1:]}
+    sharing = {
+        layer.index for layers in task.mapping.users.values() for layer in layers[1:] if layer.combination is None
+    }
     anew = len(sharing & {write.layer for write in builder.instructions if isinstance(write, Write)})
     if sharing:
         yield (
@@ -95,6 +97,29 @@ def _sharing(task: Task, builder: InstructionBuilder) -> Iterator[str]:
             f"shared weights: written anew for {anew} of these layers, as the chip is too small, or the schedule too simple, "
             "to hold them until then"
         )
+
+
+def _on_basis(task: Task) -> Iterator[str]:
+    """Say how the sums of a basis are combined, and what of it takes no time."""
+    part, combining = task.chip.spec.basis, task.mapping.combining
+    if part is None or not combining:
+        return
+    if task.mapping.merges:
+        yield (
+            "basis: outputs that share no vector are converted in one pass, bits of coefficients one after another; switches of "
+            f"columns are set once for each batch of {part.batch} windows, in no time"
+        )
+    else:
+        yield (
+            "basis: a lane takes a coefficient of one window in a cycle; one that comes serves a batch of up to "
+            f"{part.batch} windows; the ports of product and coefficient buffers take no time"
+        )
+    if task.quantised is None:
+        yield "basis: of shapes alone, every segment of an output has as many coefficients as it may"
+    if not task.resident:
+        others = len(task.mapping.layers) > len(combining)
+        more = "; the weights of other layers are written in every inference" if others else ""
+        yield f"basis: one instance is written in the setup, and stays{more}"
 
 
 def _notes(task: Task, builder: InstructionBuilder) -> Iterator[str]:
@@ -112,8 +137,10 @@ def _notes(task: Task, builder: InstructionBuilder) -> Iterator[str]:
         if codes.alignment is not None:
             yield str(codes.alignment)
     yield from _sharing(task, builder)
+    yield from _on_basis(task)
     if task.resident:
-        yield "the whole network fits the chip: weights are written once, in the setup, and no inference writes"
+        what = "weights are" if len(task.mapping.combining) < len(task.mapping.layers) else "the basis is"
+        yield f"the whole network fits the chip: {what} written once, in the setup, and no inference writes"
         if any(getattr(strategy, stage).weighted for stage in ("alignment", "low_cell", "placement")):
             yield "alignment, narrowed cells and placement save nothing in an inference that writes nothing"
     spilled = sum(use.spilled for use in task.buffers)

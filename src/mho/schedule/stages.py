@@ -85,8 +85,9 @@ class LowCell(Changing):
 def refuse_digits(choice: Changing, strategy: Strategy) -> Iterator[StrategyError]:
     """Refuse a choice that moves codes where the mapping stores their digits."""
     if choice.weighted and not strategy.get(Mapper).whole:
+        stored = "a basis that they are combinations of" if strategy.get(Mapper).streams else "their digits"
         yield choice.refuse(
-            f"moves the codes of whole weights; mapping {strategy.mapping.name!r} stores their digits", bound="mapping"
+            f"moves the codes of whole weights; mapping {strategy.mapping.name!r} stores {stored}", bound="mapping"
         )
 
 

@@ -24,8 +24,9 @@ STAGES: Mapping[str, Stage] = {
     "coding": Stage("bytes", "How weights become codes; a grid means grid, a budget means budget."),
     "mapping": Stage(
         "dense",
-        "How weights sit in cells: whole ones side by side (dense), or digit by digit with what is empty left out (squeezed: "
-        "needs weights, and a chip such as sme).",
+        "How weights sit in cells: whole ones side by side (dense), digit by digit with what is empty left out (squeezed: "
+        "needs weights, and a chip such as sme), or as combinations of a basis that all layers share (basis: needs coding and "
+        "schedule basis, and a chip such as basisn).",
         "mho.mapping",
     ),
     "conversion": Stage(
