@@ -86,6 +86,15 @@ def test_reports_name_the_basis_and_no_bits_of_its_cells(folder: Path, shell: Sh
     assert shell("verify", "p.mho").code == 0
 
 
+def test_pruned_weights_are_said_to_be_in_no_array_that_is_driven() -> None:
+    strategy = mho.Strategy.load("basisn").with_(basis="units", coefficients="powers")
+    report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "basisn", strategy))
+    record = checked(report.to_dict())["basis"]
+    assert record["units"] and record["powers"] and record["alone_s"]["arrays"] == 0 and record["binds"] != "arrays"
+    assert "unit vectors, none in an array" in dict(report.facts())["basis"]
+    assert sum("pruned" in note or "powers of two" in note for note in report.notes()) == 2
+
+
 def test_bits_of_inputs_are_said_where_weights_have_none() -> None:
     spread = {"mean": 4.0, "least": 4, "most": 4}
     assert bits_said({"weights": None, "inputs": spread}) == "inputs of 4 bits"
@@ -124,7 +133,7 @@ MISTAKES = {
     f"run resnet20 {BASIS} --nonzeros 0": ("--nonzeros 0", "1 to 65536"),
     f"run resnet20 {BASIS} --coefficient-bits 1": ("--coefficient-bits 1", "2 to 8"),
     f"run resnet20 {BASIS} --levels 17": ("--levels 17", "2 to 16"),
-    f"run resnet20 {BASIS} --basis hadamard": ("--basis hadamard", "learned", "universal"),
+    f"run resnet20 {BASIS} --basis hadamard": ("--basis hadamard", "learned", "universal", "units"),
     f"run resnet20 {BASIS} --combine adc": ("--combine adc", "lanes", "merged"),
     f"run resnet20 {BASIS} --basis-seed -1": ("--basis-seed -1", "from 0"),
     f"run resnet20 {BASIS} --vectors many": ("--vectors many", "whole number"),

@@ -16,7 +16,8 @@ from mho.machine.ports import busiest_ports
 from mho.machine.resolution import Resolution
 from mho.machine.timing import Timing
 from mho.machine.usage import usage
-from mho.mapping import map_network
+from mho.mapping import LayerMapping, map_network
+from mho.mapping.combination import Combination
 from mho.mapping.told import weight_bits
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
@@ -157,9 +158,7 @@ def basis_record(program: Program) -> dict[str, Any] | None:
     instances = max(copies[layer.index] for layer, _ in layers)
     shares = {layer.index: math.ceil(layer.windows / max(instances, 1)) for layer, _ in layers}
     alone = {
-        "arrays": math.fsum(
-            shares[layer.index] * (layer.window_s if each.merging else layer.readout.window_s) for layer, each in layers
-        ),
+        "arrays": math.fsum(shares[layer.index] * _driven_s(layer, each) for layer, each in layers),
         "lanes": math.fsum(0.0 if each.merging else shares[layer.index] * each.window_s for layer, each in layers),
         "stream": sum(each.size for _, each in layers) / memory,
     }
@@ -169,10 +168,12 @@ def basis_record(program: Program) -> dict[str, Any] | None:
     coefficients = sum(int(each.counts.sum()) for _, each in layers)
     return {
         "combine": "merged" if combined.merging else "lanes",
+        "units": numbers.units,
         "vectors": numbers.vectors,
         "elements": numbers.height,
         "levels": numbers.levels,
         "coefficient_bits": numbers.bits,
+        "powers": numbers.powers,
         "most": numbers.nonzeros,
         "mean": coefficients / segments,
         "coefficients": coefficients,
@@ -187,6 +188,13 @@ def basis_record(program: Program) -> dict[str, Any] | None:
         "alone_s": alone,
         "binds": "stream" if alone["stream"] > computing else slower,
     }
+
+
+def _driven_s(layer: LayerMapping, combination: Combination) -> float:
+    """Return the time in s that arrays take for an input vector of a basis."""
+    if combination.numbers.units:
+        return 0.0
+    return layer.window_s if combination.merging else layer.readout.window_s
 
 
 def layer_records(program: Program, timing: Timing, booked: Account, resolved: Resolution) -> list[dict[str, Any]]:

@@ -104,12 +104,18 @@ def _on_basis(task: Task) -> Iterator[str]:
     part, combining = task.chip.spec.basis, task.mapping.combining
     if part is None or not combining:
         return
-    if task.mapping.merges:
+    combined = combining[0].combination
+    assert combined is not None
+    if combined.merging:
         yield (
             "basis: outputs that share no vector are converted in one pass, bits of coefficients one after another; switches of "
             f"columns are set once for each batch of {part.batch} windows, in no time"
         )
     else:
+        if combined.numbers.units:
+            yield "basis: unit vectors are in no array that is driven; coefficients are weights, all but few of them pruned"
+        if combined.numbers.powers:
+            yield "basis: coefficients are powers of two; a lane shifts by one at the price of an addition (assumed)"
         yield (
             "basis: a lane takes a coefficient of one window in a cycle; one that comes serves a batch of up to "
             f"{part.batch} windows; the ports of product and coefficient buffers take no time"
