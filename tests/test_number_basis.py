@@ -18,7 +18,7 @@ from mho.network.graph import Network
 from mho.network.layers import Input, MatrixLayer
 from mho.network.samples import load_samples, synthetic
 from mho.network.windows import assemble, windows
-from mho.number import BasisCoding, QuantisedNetwork, fit_basis, read_from, run_float, run_reference
+from mho.number import BasisCoding, Fewest, QuantisedNetwork, fit_basis, read_from, run_float, run_reference
 from mho.number.accuracy import top1
 from mho.number.basis import integers_of
 from mho.number.coefficients import Coefficients
@@ -297,6 +297,50 @@ def test_weights_that_lie_on_the_basis_are_met() -> None:
         layers=(network.layers[0], replace(layer, weight=type(layer.weight).of((0.01 * integers).astype(np.float32)))),
     )
     assert share_lost(network, nonzeros=1, basis=basis) < 2e-4  # what 8-bit inputs leave
+
+
+def deep() -> tuple[Network, npt.NDArray[np.float64]]:
+    """Build three linear layers, and samples."""
+    sketch = Sketch(4, (1, 40))
+    here = sketch.layers[0]
+    for features in (30, 50, 10):
+        here = sketch.linear(here, features)
+    return sketch.network(), np.random.default_rng(2).standard_normal((60, 40))
+
+
+def test_layers_have_as_many_coefficients_as_their_names_and_patterns_say() -> None:
+    network, samples = deep()
+    first, second, third = network.matrix_layers
+    after = basis_of(fit_basis(network, samples, 32, {first.name: 2, f"{second.name}*": 7, "*": 4}, height=16))
+    assert after.nonzeros == 7
+    for layer, most in ((first, 2), (second, 7), (third, 4)):
+        counts = after.coefficients[layer.name].counts
+        assert counts.max() == most
+    for asked, word in (
+        ({first.name: 3}, f"has layer '{second.name}'"),
+        ({"*": 3, first.name: 4}, f"'{first.name}' counts for no layer"),
+        ({"*": 0}, "at least 1"),
+        ({"*": 3, "conv": 4}, "'conv' counts for no layer"),
+    ):
+        with pytest.raises(NumberError, match=word):
+            fit_basis(network, samples, 32, asked, height=16)
+
+
+def test_a_budget_leaves_ever_fewer_coefficients_and_none_that_it_does_not_pay() -> None:
+    network, samples = deep()
+
+    def counted(error: float) -> int:
+        after = fit_basis(network, samples, 32, Fewest(error, (3, 6, 12)), height=16)
+        assert f"budget {error:g}" in after.notes[-1]
+        return sum(int(basis_of(after).nonzeros_of(layer).sum()) for layer in network.matrix_layers)
+
+    counts = [counted(error) for error in (0.0, 0.05, 1e6)]
+    assert counts[0] > counts[1] > counts[2]
+    alone = basis_of(fit_basis(network, samples, 32, 12, height=16))
+    assert counts[0] == sum(int(alone.nonzeros_of(layer).sum()) for layer in network.matrix_layers)
+    for bad, word in (((-1.0,), "0 or more"), ((0.1, ()), "at least 1"), ((0.1, (0, 3)), "at least 1")):
+        with pytest.raises(MhoError, match=word):
+            Fewest(*bad)
 
 
 # Pursuit and descent.

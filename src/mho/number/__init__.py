@@ -5,6 +5,7 @@ from mho.number.basis import BasisCoding
 from mho.number.bits import LayerBits
 from mho.number.budget import Budget
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
+from mho.number.fewest import Fewest
 from mho.number.fitting import fit_basis, read_from
 from mho.number.grid import Grid
 from mho.number.planes import Planes
@@ -21,6 +22,7 @@ __all__ = [
     "Alignment",
     "BasisCoding",
     "Budget",
+    "Fewest",
     "Grid",
     "LayerBits",
     "Planes",

@@ -158,7 +158,7 @@ def within(budget: Budget, network: Network, samples: Inputs, quantise: Quantise
 
     # Rounding in sequence goes by the layers before, which a part alone does not have.
     alone = METHODS[1] if budget.rounding == METHODS[2] else budget.rounding
-    few = _few(network, samples)
+    few = few_samples(network, samples)
     parts = _Parts(budget, quantise(few, BYTES.weights), few, lambda on, bits: coded(on, bits, alone))
     table = measured(parts.base, parts.names, parts.costs, parts.coding, few, budget.progress)
     picks = table.within(budget.error)
@@ -178,7 +178,7 @@ def seen_samples(network: Network) -> int:
     return -(-count // network.batch) * network.batch
 
 
-def _few(network: Network, samples: Inputs) -> Inputs:
+def few_samples(network: Network, samples: Inputs) -> Inputs:
     """Return the samples on which errors are measured, evenly spread over all."""
     arrays = (samples,) if isinstance(samples, np.ndarray) else tuple(map(np.asarray, samples))
     given = max((len(array) for array, layer in zip(arrays, network.inputs, strict=False) if layer.shape), default=1)
@@ -194,4 +194,4 @@ def mean_weight_bits(quantised: QuantisedNetwork) -> float:
     return bits / max(sum(layer.weight.size for layer in owned), 1)
 
 
-__all__ = ["Budget", "mean_weight_bits", "operations", "seen_samples", "within"]
+__all__ = ["Budget", "few_samples", "mean_weight_bits", "operations", "seen_samples", "within"]

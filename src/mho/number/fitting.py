@@ -8,7 +8,7 @@ again, with the others as they are (`pursuit.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from mho.number.bits import MOST_WEIGHTS
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output, code_type
 from mho.number.coefficients import Coefficients
 from mho.number.dictionary import LEARNED_NONZEROS, given, learned
+from mho.number.fewest import Asked, Fewest, by_layer, most_of, within
 from mho.number.moments import WINDOWS, Moments
 from mho.number.quantised import quantise
 from mho.number.recode import gain_of, real_weights
@@ -108,7 +109,7 @@ def fit_basis(
     network: Network | QuantisedNetwork,
     samples: Inputs,
     vectors: int = 512,
-    nonzeros: int = 32,
+    nonzeros: Asked = 32,
     bits: int = 4,
     levels: int | None = None,
     basis: str | npt.NDArray[Any] | BasisCoding = LEARNED,
@@ -126,6 +127,8 @@ def fit_basis(
 
     fit_basis(network, samples)                                        512 vectors of four levels, learned from the network
     fit_basis(network, samples, vectors=256, bits=5)                   fewer vectors, finer coefficients
+    fit_basis(network, samples, nonzeros={"fc": 32, "*": 24})          so many in a segment, by names or patterns of layers
+    fit_basis(network, samples, nonzeros=Fewest(0.01))                 as few as an error leaves, layer by layer
     fit_basis(network, samples, coefficients="powers")                 coefficients 0, +-1, +-2, +-4 ... +-64: shifts alone
     fit_basis(network, samples, basis="universal")                     random +-1: the same for every network
     fit_basis(network, samples, basis="units")                         `height` unit vectors: weights pruned, no arrays
@@ -145,24 +148,30 @@ def fit_basis(
     Raises NumberError for a network without weights, samples that do not fit, numbers out of range, layers that there are not,
     cells that do not fit and a given basis that is none; OptionError for an unknown `basis` or kind of coefficients.
     """
-    start: QuantisedNetwork | None = None
-    if isinstance(network, QuantisedNetwork):
-        start, network = network, network.network
-    require_values(network)
+    net = network.network if isinstance(network, QuantisedNetwork) else network
+    require_values(net)
+    usual = 2 if isinstance(basis, str) and basis == UNIVERSAL else 4
+    some = usual if levels is None else levels, bits, most_of(nonzeros), _are_powers(coefficients)
+    numbers, names = BasisNumbers(vectors, height, *some), fitted_layers(net, left_out)
+    start = quantise(net, samples, per_channel=True, symmetric=True) if network is net else network
+    assert isinstance(start, QuantisedNetwork)
+    empty = _on(basis, numbers, levels, start, names, seed)
+
+    def fit(asked: int | Mapping[str, int]) -> QuantisedNetwork:
+        fitting = _Fitting(start, empty, by_layer(names, asked), cells)
+        fitting.run(samples, windows, seed)
+        return fitting.result(basis if isinstance(basis, str) else "given")
+
+    if isinstance(nonzeros, Fewest):
+        return within(nonzeros, net, samples, fit, lambda each: each if cells is None else read_from(each, cells))
+    return fit(nonzeros)
+
+
+def _are_powers(coefficients: str) -> bool:
+    """Return whether coefficients are powers of two. OptionError for a kind that there is not."""
     if coefficients not in (INTEGERS, POWERS):
         raise OptionError(f"no coefficients {coefficients!r}: {choices(coefficients, (INTEGERS, POWERS))}")
-    usual = 2 if isinstance(basis, str) and basis == UNIVERSAL else 4
-    numbers = BasisNumbers(vectors, height, usual if levels is None else levels, bits, nonzeros, coefficients == POWERS)
-    start = start or quantise(network, samples, per_channel=True, symmetric=True)
-    names = fitted_layers(network, left_out)
-    fitting = _Fitting(start, _on(basis, numbers, levels, start, names, seed), cells)
-    constant = fixed(network)
-    for layer in network.weighted:
-        if layer.name in constant and layer.name in names:
-            fitting.change(layer, None)
-    ready = replace(start, matrices=tied(network, fitting.running))
-    changed_in_order(ready, samples, names, fitting.change, windows=windows, seed=seed, beside=True)
-    return fitting.result(basis if isinstance(basis, str) else "given")
+    return coefficients == POWERS
 
 
 def _on(
@@ -216,13 +225,28 @@ def fitted_layers(network: Network, left_out: Collection[str]) -> frozenset[str]
 class _Fitting:
     """All matrices of a network, fitted to a basis one by one."""
 
-    def __init__(self, quantised: QuantisedNetwork, empty: BasisCoding, cells: FloatArray | None) -> None:
-        """Start from a basis without coefficients. `running`: the matrices as the cells have them, where these are known."""
-        self.quantised, self.empty, self.real = quantised, empty, cells is not None
+    def __init__(
+        self, quantised: QuantisedNetwork, empty: BasisCoding, most: Mapping[str, int], cells: FloatArray | None
+    ) -> None:
+        """Start from a basis without coefficients. `most`: of a segment, by layer. `running`: the matrices as the cells have them,
+        where these are known.
+        """
+        self.quantised, self.most, self.real = quantised, most, cells is not None
+        self.empty = replace(empty, nonzeros=max(most.values(), default=1))
         self.elements = _elements(empty, cells)
         self.allowed = integers_of(empty.bits, empty.powers)
         self.matrices, self.running = dict(quantised.matrices), dict(quantised.matrices)
         self.coefficients: dict[str, Coefficients] = {}
+
+    def run(self, samples: Inputs, windows: int, seed: int) -> None:
+        """Fit layer after layer."""
+        network = self.quantised.network
+        constant = fixed(network)
+        for layer in network.weighted:
+            if layer.name in constant and layer.name in self.most:
+                self.change(layer, None)
+        ready = replace(self.quantised, matrices=tied(network, self.running))
+        changed_in_order(ready, samples, self.most, self.change, windows=windows, seed=seed, beside=True)
 
     def change(self, layer: MatrixLayer, seen: Moments | None, wanted: Moments | None = None) -> QuantisedMatrix:
         """Fit a layer for inputs as they are `seen`, for the outputs of those that are `wanted` (None: the same)."""
@@ -235,7 +259,7 @@ class _Fitting:
         else:
             asked = asked_of(real, seen, wanted or seen)
         parts = segments(layer.rows, self.empty.height)
-        found = [Pursuit(*each, parts, self.elements, self.allowed, self.empty.nonzeros).run() for each in asked]
+        found = [Pursuit(*each, parts, self.elements, self.allowed, self.most[layer.name]).run() for each in asked]
         coefficients = Coefficients.of(np.stack([each for each, _ in found]))
         scale = np.stack([each for _, each in found])
         coding = replace(self.empty, coefficients={layer.name: coefficients})
