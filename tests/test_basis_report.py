@@ -80,6 +80,7 @@ def test_reports_name_the_basis_and_no_bits_of_its_cells(folder: Path, shell: Sh
     assert "coefficients a segment on average" in page
     content = json.loads((folder / "out" / "report.json").read_text(encoding="utf-8"))
     assert content["model"]["bits"] is None and content["basis"]["vectors"] == 16
+    assert integers_said(content["notes"]) == integers_said(f"at 1 of 2 points: {note}" for note in content["notes"])
     assert integers_said(content["notes"]) == "integers"
     listed = shell("list", "p.mho").out
     assert "write     (basis)" in listed and "fetch" in listed
@@ -140,6 +141,7 @@ MISTAKES = {
     f"run resnet20 {BASIS} --set basis.lanes=0": ("basis.lanes", "1 to 1,000,000"),
     f"run resnet20 {BASIS} --set basis.lane=4": ("basis.lane", "did you mean basis.lanes"),
     f"run resnet20 {BASIS} --set basis.merging=maybe": ("basis.merging", "switches"),
+    f"sweep net.onnx --data samples.npz {BASIS} --over nonzeros=4,8 --out o": ("--over nonzeros", "strategy."),
     "show aras --set basis.lanes=4": ("basis.coefficient_bits", "missing", "needed: lanes"),
     f"run net.onnx --data samples.npz --verify {BASIS} --alignment 128": ("--alignment 128", "basis that they are"),
     f"run net.onnx --data samples.npz --verify {BASIS} --low-cell lower": ("--low-cell lower", "basis that they are"),

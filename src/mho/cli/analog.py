@@ -43,7 +43,10 @@ def vary_analog(analog: Analog, changes: Mapping[str, Any], option: str) -> Anal
     for key in changes:
         known = sorted({*analog.keys(), "device", "device.KEY"})
         if key.partition(".")[0] not in {name.partition(".")[0] for name in known}:
-            raise OptionError(f"{option} {key}: unknown key; {choices(key, known)}; keys of the chip follow {CHIP}")
+            others = f"keys of the chip follow {CHIP}" + (
+                ", those of a strategy strategy." if option == "--over" else ""
+            )
+            raise OptionError(f"{option} {key}: unknown key; {choices(key, known)}; {others}")
     if not changes:
         return analog
     try:

@@ -11,10 +11,8 @@ from mho.mapping.mapping import Mapping as Layout
 from mho.network.graph import Network
 from mho.number.bits import BYTES
 
-NOTE = "bits: "
-"""How a note on the bits of a program's layers begins."""
-ON_BASIS = "weights are combinations of "
-"""How a note on the basis of a program's weights begins."""
+NOTES = ("bits: weights of ", "bits: inputs of ", "weights are combinations of ")
+"""What notes on the bits of a program's layers, and on the basis of its weights, say first."""
 
 
 def bits_record(network: Network, layout: Layout) -> dict[str, Any] | None:
@@ -60,7 +58,7 @@ def bits_said(record: Mapping[str, Any]) -> str:
 
 def integers_said(notes: Iterable[str]) -> str:
     """Name the integers of an outcome, of whose bits, or basis, a note tells where they are not of 8 bits."""
-    return "integers" if any(note.startswith((NOTE, ON_BASIS)) for note in notes) else "8-bit integers"
+    return "integers" if any(said in note for note in notes for said in NOTES) else "8-bit integers"
 
 
 def basis_said(record: Mapping[str, Any]) -> str:
@@ -81,4 +79,4 @@ def basis_said(record: Mapping[str, Any]) -> str:
     )
 
 
-__all__ = ["NOTE", "ON_BASIS", "basis_said", "bits_record", "bits_said", "integers_said", "weight_bits"]
+__all__ = ["NOTES", "basis_said", "bits_record", "bits_said", "integers_said", "weight_bits"]
