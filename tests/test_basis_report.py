@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
+from mho.errors import ProgramError
 from mho.machine.record import basis_record
 from mho.mapping.told import bits_said, integers_said
+from mho.network.samples import synthetic
 from mho.number.basis import segments
 from mho.program.columns import FETCH, columns
 from tests.command_line import Shell, write_onnx, write_samples
@@ -111,6 +116,33 @@ def test_whole_weights_are_compared_with_a_basis(folder: Path, shell: Shell) -> 
     assert mappings == ["dense"] * 4 + ["basis"]
     assert len({record["chip"]["digest"] for record in records}) == 1
     assert "mapping" in shell(*words.split(), *BASIS.split()).out
+
+
+def test_a_file_whose_basis_is_damaged_is_refused_in_one_line(tmp_path: Path) -> None:
+    network = mho.Network.from_onnx(DIGITS / "digits.onnx")
+    fitted = mho.number.fit_basis(network, synthetic(network, 2, seed=0).inputs, 9, 3, height=8)
+    path, first = tmp_path / "whole.mho", network.matrix_layers[0].name
+    compiled(fitted, small(tiles=40)).save(path)
+    with ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    damages: dict[str, Callable[[dict[str, Any]], object]] = {
+        "check bits": lambda basis: basis.pop("bits"),
+        "whole number": lambda basis: basis.update(levels="four"),
+        "2 levels cannot hold level 3": lambda basis: basis.update(levels=2),
+        "2 bits say -2 to 1": lambda basis: basis.update(bits=2),
+        "of which 1 are allowed": lambda basis: basis.update(nonzeros=1),
+        "no layer with weights": lambda basis: basis["coefficients"].update(other=basis["coefficients"].pop(first)),
+        "unit vectors are": lambda basis: basis.update(units=True),
+    }
+    for said, damage in damages.items():
+        content = json.loads(parts["program.json"])
+        damage(content["quantised"]["basis"])
+        with ZipFile(tmp_path / "damaged.mho", "w") as archive:
+            for name, text in {**parts, "program.json": json.dumps(content).encode()}.items():
+                archive.writestr(name, text)
+        with pytest.raises(ProgramError, match=said) as refused:
+            mho.Program.load(tmp_path / "damaged.mho")
+        assert "\n" not in str(refused.value)
 
 
 MISTAKES = {

@@ -186,18 +186,21 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         codes=_read_codes(record),
         alignment=alignment,
         squeezes=squeezes,
-        basis=_read_basis(record["basis"], arrays) if "basis" in record else None,
+        basis=_read_basis(record["basis"], network, arrays) if "basis" in record else None,
     )
     return quantised
 
 
-def _read_basis(record: Any, arrays: _Reader) -> BasisCoding:
+def _read_basis(record: Any, network: Network, arrays: _Reader) -> BasisCoding:
     flags = {key for key in ("powers", "units") if isinstance(record, dict) and key in record}
     content = dict(_exactly(record, {"cells", "levels", "bits", "nonzeros", "coefficients", *flags}, "its basis"))
     cells = arrays.get(content.pop("cells"), "its basis, cells,")
     coefficients = {}
+    layers = {layer.name for layer in network.matrix_layers}
     for name, each in _items(content, "coefficients"):
         what = f"the coefficients of {name}"
+        if name not in layers:
+            raise ProgramError(f"coefficients of {name!r} combine a basis, but it is no layer with weights")
         parts = {key: arrays.get(each[key], what) for key in _exactly(each, {"values", "places"}, what)}
         coefficients[name] = Coefficients(**parts, vectors=len(cells))
     del content["coefficients"]
