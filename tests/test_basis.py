@@ -126,7 +126,13 @@ def test_nothing_is_written_after_the_setup_and_conversions_are_windows_times_se
     report = mho.simulate(program)
     table = columns(program)
     assert not [each for each in program.instructions[program.setup :] if isinstance(each, Write)]
-    assert sum(isinstance(each, Write) for each in program.instructions) == program.setup
+    fetches = table.of(FETCH)
+    assert (
+        sum(isinstance(each, Write) for each in program.instructions) + (fetches < program.setup).sum() == program.setup
+    )
+    # Coefficients that all find room are fetched once.
+    stay = sum(layer.combination.size for layer in program.mapping.combining if layer.combination) <= buffer
+    assert (fetches < program.setup).all() if stay else (fetches >= program.setup).all()
     cells, steps = program.mapping.weights[0].blocks.shape.cells, 8
     asked = 0
     for layer in quantised.network.matrix_layers:
@@ -179,7 +185,7 @@ def test_time_is_that_of_the_three_terms_where_arrays_or_lanes_bind_every_layer(
     program = mho.compile(mho.zoo.load(name), chip, mho.Strategy.load("basisn").with_(vectors=vectors))
     report = mho.simulate(program)
     assert report.latency_s == pytest.approx(formula_s(program), rel=0.01)
-    assert report.bound.seconds <= report.latency_s <= 1.02 * report.bound.seconds
+    assert report.bound.seconds * (1 - 1e-9) <= report.latency_s <= 1.02 * report.bound.seconds
 
 
 @pytest.mark.parametrize("tiles", [1, 16, 96])

@@ -25,7 +25,7 @@ from mho.machine.verify import Verification
 from mho.mapping.told import basis_said, bits_record, bits_said
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
-from mho.program.columns import WRITE
+from mho.program.columns import FETCH, WRITE
 from mho.program.columns import columns as instruction_columns
 from mho.shown import Columns, columns
 from mho.version import __version__
@@ -113,8 +113,12 @@ class Report(Outcome):
     def bound(self) -> Bound:
         """A time that no legal schedule of this network on this chip can beat."""
         program = self.program
-        resident = not (instruction_columns(program).of(WRITE) >= program.setup).any()
-        return lower_bound(program.network, program.mapping, program.chip, resident=resident, coded=program.coded)
+        written, fetched = (
+            bool((instruction_columns(program).of(kind) >= program.setup).any()) for kind in (WRITE, FETCH)
+        )
+        return lower_bound(
+            program.network, program.mapping, program.chip, resident=not written, coded=program.coded, fetched=fetched
+        )
 
     @cached_property
     def occupancy(self) -> Occupancy:

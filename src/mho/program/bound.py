@@ -102,8 +102,10 @@ class Workload:
         return self.windows * self.each_s
 
 
-def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors) -> Workload:
-    """Gather what the bound needs."""
+def demand(
+    network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors, fetched: bool = True
+) -> Workload:
+    """Gather what the bound needs; `fetched`: coefficients come in every inference."""
     sequential = chip.spec.layer_order == "sequential"
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
     leaving = 0.0
@@ -115,7 +117,7 @@ def demand(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, co
         later = {layer.name for layer in network.layers[first:]}
         behind = sum(vector_seconds(layer, network, chip) for layer in running if layer.name in later)
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.first_users)
-    moved += sum(layer.combination.size for layer in mapping.layers if layer.combination is not None)
+    moved += sum(layer.combination.size for layer in mapping.layers if layer.combination is not None and fetched)
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Workload(
         np.array([layer.count for layer in mapping.layers], dtype=np.float64),
@@ -251,16 +253,18 @@ def _after_prefix(need: Workload, least: FloatArray, count: int) -> float:
     return start + max(rounds * need.write_s + float(need.each_s[count:].min()), computing, busy / need.groups)
 
 
-def lower_bound(network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors) -> Bound:
+def lower_bound(
+    network: Network, mapping: Mapping, chip: Chip, *, resident: bool, coded: CodedTensors, fetched: bool = True
+) -> Bound:
     """Bound the time of any legal schedule of a mapped network on a chip, in s.
 
     Where a basis stays and other layers are written: the larger bound of all layers where nothing need be written, and of those
     layers alone.
     """
     if resident or not mapping.combining:
-        return bound_of(demand(network, mapping, chip, resident=resident, coded=coded))
+        return bound_of(demand(network, mapping, chip, resident=resident, coded=coded, fetched=fetched))
     written = replace(mapping, layers=tuple(layer for layer in mapping.layers if layer.combination is None))
-    computed = bound_of(demand(network, mapping, chip, resident=True, coded=coded))
+    computed = bound_of(demand(network, mapping, chip, resident=True, coded=coded, fetched=fetched))
     alone = bound_of(replace(demand(network, written, chip, resident=False, coded=coded), before_s=0.0))
     arguments = {**computed.arguments, **{f"{name}, layers that are written": s for name, s in alone.arguments.items()}}
     return Bound(max(arguments.values()), arguments)

@@ -47,9 +47,10 @@ class Program(Shown):
     program.save("x.mho")           keeps it; mho.Program.load("x.mho") brings it back
     print(program.listing())        shows it
 
-    The first `setup` instructions are writes that happen once, before the first inference: all weights, where the whole
-    network fits the chip. `quantised` holds the weights' codes, and is None where the network is shapes alone: such a
-    program can be timed, not executed. `strategy` is the one given to compile; `notes` every assumption made on the way.
+    The first `setup` instructions happen once, before the first inference: writes of all weights, where the whole network fits the
+    chip, and fetches of coefficients that stay. `quantised` holds the weights' codes, and is None where the network is shapes
+    alone: such a program can be timed, not executed. `strategy` is the one given to compile; `notes` every assumption made on the
+    way.
     """
 
     chip: Chip

@@ -6,6 +6,7 @@ not, one instance is, and the layers that have weights of their own share the ot
 The input vectors of a layer on the basis, windows x parts, are dealt to the instances in equal shares. Its coefficients come from
 main memory while the layers before are computed, as far ahead as their buffer has room; where it cannot hold two of a layer's
 stretches of parts at once, the layer is cut into more of them, and all instances take the windows of one stretch after another.
+Where it holds those of all layers, they are fetched in the setup, and stay.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mho.network.layers import Input
 from mho.program.work import transfer_bytes
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.planner import BoundBlocks, Planner
-from mho.schedule.stages import Schedule
+from mho.schedule.stages import Residency, Schedule
 from mho.strategy.choice import choice
 
 
@@ -48,17 +49,28 @@ def stretches(combination: Combination, room: int) -> list[tuple[int, int]]:
 class _Coefficients:
     """The coefficients of a network on their way: fetched in the order of layers, as soon as their buffer has room.
 
-    `arrived`: when those of each stretch that is still to come will be there, in s, where nothing holds them up.
+    `arrived`: when those of each stretch that is still to come will be there, in s, where nothing holds them up; `kept`: by layer
+    what fetched those that stay.
     """
 
     def __init__(self, task: Task, builder: InstructionBuilder) -> None:
         self.builder = builder
         part = task.chip.spec.basis
         self.room = 0 if part is None else part.buffer_bytes
+        combinations = [(layer, layer.combination) for layer in task.mapping.combining if layer.combination]
+        fit = sum(combination.size for _, combination in combinations) <= self.room
+        self.stay = combinations if fit and task.strategy.get(Residency).stays else []
+        self.kept: dict[int, int] = {}
         # What is in the buffer: bytes, and the instructions after which they are not needed any more.
         self.held: deque[tuple[int, tuple[int, ...]]] = deque()
         self.size, self.last = 0, -1
-        self.arrived = deque(self._arrivals(task))
+        self.arrived = deque([] if self.stay else self._arrivals(task))
+
+    def keep(self) -> None:
+        """Fetch those that stay, in the setup."""
+        for layer, combination in self.stay:
+            self.kept[layer.index] = self.builder.fetch(layer, combination.size, ())
+        self.builder.setup += len(self.stay)
 
     def _arrivals(self, task: Task) -> Iterator[float]:
         inputs = (layer for layer in task.network.layers if isinstance(layer, Input))
@@ -70,7 +82,9 @@ class _Coefficients:
                 yield size / task.chip.memory.bandwidth
 
     def fetch(self, layer: LayerMapping, size: int) -> int:
-        """Fetch coefficients after those that come before them, and when there is room."""
+        """Fetch coefficients after those that come before them, and when there is room; those that stay are there."""
+        if layer.index in self.kept:
+            return self.kept[layer.index]
         after = {self.last} if self.last >= 0 else set()
         while self.held and self.size + size > self.room:
             gone, users = self.held.popleft()
@@ -116,6 +130,9 @@ class _Dealing(Planner):
         self.instances: list[BoundBlocks] = []
         self.done_s = 0.0
 
+    def _prepared(self) -> None:
+        self.coefficients.keep()
+
     def _add(self, piece: BoundBlocks) -> None:
         """Note a bound piece; one of a basis serves whichever layer comes."""
         if piece.layer.combination is None:
@@ -130,7 +147,8 @@ class _Dealing(Planner):
             return
         activations: list[int] = []
         self.done_s = max(self.done_s, now)
-        for windows in stretches(layer.combination, self.coefficients.room // 2):
+        room = self.coefficients.room // (1 if self.coefficients.stay else 2)
+        for windows in stretches(layer.combination, room):
             size = layer.combination.fetched(windows)
             fetched = self.coefficients.fetch(layer, size)
             dealt = self._dealt(layer, layer.combination, windows, fetched)
@@ -175,7 +193,7 @@ class _Dealing(Planner):
         def lasting(size: int) -> float:
             return -(-parts * -(-each // size) // len(self.instances)) * size * layer.window_s
 
-        began = max(self.done_s, arrived.popleft())
+        began = max(self.done_s, arrived.popleft() if arrived else 0.0)
         until = max(arrived[0] - began if arrived else 0.0, lasting(1))
         size = next((size for size in range(min(part.batch, each), 1, -1) if lasting(size) <= until), 1)
         self.done_s = began + lasting(size)

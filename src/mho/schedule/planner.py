@@ -104,6 +104,7 @@ class Planner:
             if not self.task.resident:
                 self.pool.take(layer.count)
             self._add(BoundBlocks(layer, copy, (0, layer.count), groups, 0, written, 0.0))
+        self._prepared()
         self._bind(0.0)
         for step in [step for step, count in self.missing.items() if count == 0]:
             self._start(step, 0.0)
@@ -122,6 +123,9 @@ class Planner:
                     self._finished(ended, now)
             self._bind(now)
         return self.builder
+
+    def _prepared(self) -> None:
+        """Do what else belongs into the setup."""
 
     def order(self) -> Iterator[tuple[LayerMapping, int]]:
         """Yield every copy of every layer that is written in the inference, in the order of binding; asked only while groups are

@@ -83,7 +83,10 @@ def _needed(facts: Facts, fetched: dict[int, list[_Fetched]]) -> Iterator[Violat
 
 
 def _room(facts: Facts, fetched: list[_Fetched]) -> Iterator[Violation]:
-    """Check that the buffer holds what a fetch brings beside what earlier ones brought and somebody may still need."""
+    """Check that the buffer holds what a fetch brings beside what earlier ones brought and somebody may still need.
+
+    What comes in the setup is needed again in every inference.
+    """
     part = facts.program.chip.spec.basis
     room = 0 if part is None else part.buffer_bytes
     held: deque[_Fetched] = deque()
@@ -91,7 +94,8 @@ def _room(facts: Facts, fetched: list[_Fetched]) -> Iterator[Violation]:
     for each in fetched:
         while held and all(facts.order.before(user, each.place) for user in held[0].users):
             size -= held.popleft().size
-        held.append(each)
+        if each.place >= facts.program.setup:
+            held.append(each)
         size += each.size
         if size > room:
             yield Violation(each.place, f"coefficients in use may be {size} bytes, and their buffer holds {room}")

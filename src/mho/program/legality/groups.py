@@ -20,8 +20,9 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
         if use.spilled == use.size and isinstance(facts.layers[use.layer], Input)
     }
     for i, instruction in enumerate(facts.instructions):
-        if i < facts.program.setup and not isinstance(instruction, Write):
-            yield Violation(i, "only writes may happen in the setup")
+        fetch = isinstance(instruction, Transfer) and instruction.direction == "fetch"
+        if i < facts.program.setup and not (isinstance(instruction, Write) or fetch):
+            yield Violation(i, "only writes and fetches of coefficients may happen in the setup")
         if isinstance(instruction, Transfer):
             least = 0 if (instruction.direction, instruction.layer) in outside else 1
             if instruction.direction not in DIRECTIONS or instruction.size < least:
