@@ -54,7 +54,8 @@ def test_a_record_counts_what_the_program_does(
     asked = sum(layer.groups * len(segments(layer.rows, coding.height)) * layer.columns for layer in on_basis)
     assert record["mean"] * asked == pytest.approx(record["coefficients"]) and record["mean"] <= record["most"]
     table = columns(program)
-    assert record["fetched_bytes"] == int(table.size[table.of(FETCH)].sum())
+    assert record["kept_bytes"] + record["fetched_bytes"] == int(table.size[table.of(FETCH)].sum())
+    assert not (record["kept_bytes"] and record["fetched_bytes"])
     windows = sum(layer.windows * layer.groups * len(segments(layer.rows, coding.height)) for layer in on_basis)
     assert record["input_vectors"] == windows
     assert record["instances"] * record["groups"] <= chip.groups

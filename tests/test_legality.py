@@ -261,7 +261,7 @@ def sharing(first: int, second: int) -> Change:
 # Which program, how it is broken, and what must be said of it.
 BROKEN: dict[str, tuple[str, Change, str]] = {
     # Shape.
-    "setup longer than its writes": ("resident", lambda p: replace(p, setup=4), "only writes may happen in the setup"),
+    "setup longer than its writes": ("resident", lambda p: replace(p, setup=4), "coefficients may happen in the setup"),
     "load of nothing": ("plain", change(Transfer, 0, size=0), "cannot load 0 bytes"),
     "store of nothing": ("plain", change(Transfer, 4, size=0), "cannot store 0 bytes"),
     "load of nothing of what is made on the chip": ("spilled", change(Transfer, 1, way="load", size=0), "cannot load 0 bytes"),

@@ -22,7 +22,7 @@ from mho.mapping.told import weight_bits
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, VECTOR, WRITE, columns
 
 
 def model_record(network: Network) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def model_record(network: Network) -> dict[str, Any]:
 
 def setup_record(program: Program, timing: Timing, worn: Wear, booked: Account) -> dict[str, Any]:
     """Return what the setup takes, once: time in s, energy in J, and what it writes."""
-    counts = [worn.counts[i] for i in range(program.setup)]
+    counts = [count for i, count in worn.counts.items() if i < program.setup]
     return {
         "latency_s": timing.setup_s,
         "energy_j": booked.setup_j,
@@ -156,11 +156,12 @@ def basis_record(program: Program) -> dict[str, Any] | None:
         return None
     copies, (first, combined), memory = _copies(program), layers[0], program.chip.memory.bandwidth
     instances = max(copies[layer.index] for layer, _ in layers)
+    kept, fetched = _fetched(program)
     shares = {layer.index: math.ceil(layer.windows / max(instances, 1)) for layer, _ in layers}
     alone = {
         "arrays": math.fsum(shares[layer.index] * _driven_s(layer, each) for layer, each in layers),
         "lanes": math.fsum(0.0 if each.merging else shares[layer.index] * each.window_s for layer, each in layers),
-        "stream": sum(each.size for _, each in layers) / memory,
+        "stream": fetched / memory,
     }
     computing = math.fsum(shares[layer.index] * layer.window_s for layer, _ in layers)
     slower = "lanes" if alone["lanes"] > alone["arrays"] else "arrays"
@@ -177,7 +178,8 @@ def basis_record(program: Program) -> dict[str, Any] | None:
         "most": numbers.nonzeros,
         "mean": coefficients / segments,
         "coefficients": coefficients,
-        "fetched_bytes": sum(each.size for _, each in layers),
+        "kept_bytes": kept,
+        "fetched_bytes": fetched,
         "input_vectors": sum(layer.windows for layer, _ in layers),
         "layers": len(layers),
         "own": len(program.mapping.layers) - len(layers),
@@ -188,6 +190,14 @@ def basis_record(program: Program) -> dict[str, Any] | None:
         "alone_s": alone,
         "binds": "stream" if alone["stream"] > computing else slower,
     }
+
+
+def _fetched(program: Program) -> tuple[int, int]:
+    """Return the bytes of coefficients that are fetched once, in the setup, and in every inference."""
+    table = columns(program)
+    fetches = table.of(FETCH)
+    once = fetches < program.setup
+    return int(table.size[fetches[once]].sum()), int(table.size[fetches[~once]].sum())
 
 
 def _driven_s(layer: LayerMapping, combination: Combination) -> float:

@@ -69,13 +69,16 @@ def basis_said(record: Mapping[str, Any]) -> str:
         "arrays": "conversions", "lanes": f"the {count(record['lanes'])} lanes of an instance",
         "stream": "the stream of coefficients",
     }  # fmt: skip
+    fetched = f"{quantity(record['fetched_bytes'], 'B')} fetched an inference"
+    if not record["fetched_bytes"]:
+        fetched = f"{quantity(record['kept_bytes'], 'B')} fetched once, in the setup"
     held = f"in {count(arrays)} array{'s' * (arrays != 1)} each"
     if record["units"]:
         held = "of unit vectors, none in an array that is driven"
     return (
         f"{count(instances)} instance{'s' * (instances != 1)} {held}, for "
         f"{count(layers)} layer{'s' * (layers != 1)}{beside}; {count(record['mean'])} coefficients a segment on average, "
-        f"{quantity(record['fetched_bytes'], 'B')} fetched an inference; bound by {limits[record['binds']]}"
+        f"{fetched}; bound by {limits[record['binds']]}"
     )
 
 
