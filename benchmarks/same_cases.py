@@ -69,6 +69,7 @@ DIRECT = {
     "systolic-small": f"baseline mobilenet_v2 --set rows=64 --batch 2 {JSON}",
     "trace-made-up": f"{MADE_UP} {JSON}",
     "study-aras": "study aras --quick --out study",
+    "study-basisn": "study basisn --quick --out study",
     "study-recross": "study recross --quick --out study",
     "study-silicon": "study silicon --quick --out study",
     "study-sme": "study sme --quick --out study",
