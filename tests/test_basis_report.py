@@ -98,6 +98,7 @@ def test_pruned_weights_are_said_to_be_in_no_array_that_is_driven() -> None:
     report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), "basisn", strategy))
     record = checked(report.to_dict())["basis"]
     assert record["units"] and record["powers"] and record["alone_s"]["arrays"] == 0 and record["binds"] != "arrays"
+    assert report.resolution.complete and "no layer sits on crossbars" in dict(report.facts())["converters"]
     assert "unit vectors, none in an array" in dict(report.facts())["basis"]
     assert sum("pruned" in note or "powers of two" in note for note in report.notes()) == 2
 

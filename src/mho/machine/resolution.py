@@ -156,6 +156,8 @@ def resolution(program: Program, analog: Analog | None = None) -> Resolution:
     analog, layers = analog or Analog(), []
     whole = adc_bits(analog, program.chip.array.adc_bits)
     for layer, column, levels in program.column_levels:
+        if layer.combination is not None and layer.combination.numbers.units:
+            continue  # Nothing of unit vectors is converted.
         read, coding = layer.readout, layer.blocks.shape.coding
         held = None if levels is None else levels * read.highest
         held_bits = None if levels is None else read.bits_for(coding, levels)
