@@ -217,8 +217,9 @@ class Pursuit:
         """Choose scales, fit segment after segment, then go through all of them again."""
         self.choose_scales()
         self.in_order()
+        forms = [self.alone(part) for part in self.parts]
         for _ in range(AGAIN):
-            self.again()
+            self.again(forms)
         return self.coefficients.astype(np.int8), self.scale
 
     def forms(self) -> Iterator[Form]:
@@ -265,14 +266,19 @@ class Pursuit:
             error[part] = self.target[part] - self._weights(part, coefficients[j]) * scale
         return coefficients, error
 
-    def again(self) -> None:
-        """Fit each segment for what the others leave, then the scales for all of them."""
+    def alone(self, part: slice) -> tuple[FloatArray, FloatArray]:
+        """Return the metric of the errors of a segment where no other makes up for them, as basis x metric and its gram."""
+        basis = self.elements[:, : part.stop - part.start]
+        projection = product(basis, self.metric.matrix[part, part], self.digits)
+        return projection, product(basis, projection.T, self.digits)
+
+    def again(self, forms: list[tuple[FloatArray, FloatArray]]) -> None:
+        """Fit each segment for what the others leave, then the scales for all of them; `forms` as `alone` gives them."""
         error = self.target - np.concatenate([self._part(j) for j in range(len(self.parts))])
-        for j, part in enumerate(self.parts):
-            basis, matrix = self.elements[:, : part.stop - part.start], self.metric.matrix
-            projection = product(basis, matrix[part, part], self.digits)
-            gram = product(basis, projection.T, self.digits)
-            wanted = product(basis, product(matrix[part], error), self.digits) + product(projection, self._part(j))
+        for j, (part, (projection, gram)) in enumerate(zip(self.parts, forms, strict=True)):
+            basis = self.elements[:, : part.stop - part.start]
+            left = product(basis, product(self.metric.matrix[part], error), self.digits)
+            wanted = left + product(projection, self._part(j))
             integers = np.ascontiguousarray(self.coefficients[j].T)
             self._descend(gram, np.ascontiguousarray(wanted.T), self.scale, integers, SWEEPS)
             self.coefficients[j] = integers.T
