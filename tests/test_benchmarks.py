@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmarks import (
     accuracy,
     analog,
     analog_accuracy,
+    basis_training,
     designs,
     gains,
     grouping,
@@ -31,6 +33,7 @@ from benchmarks import (
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
+from mho.training import Settings
 
 ACCURACY: dict[str, Any] = read_json(accuracy.RESULTS)
 TIMES: dict[str, Any] = read_json(timing.RESULTS)
@@ -55,6 +58,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (designs.PAGE, designs.rendered(read_json(designs.RESULTS))),
         (precision.PAGE, precision.rendered(read_json(precision.RESULTS))),
         (precision_accuracy.PAGE, precision_accuracy.rendered(read_json(precision_accuracy.RESULTS))),
+        (basis_training.PAGE, basis_training.rendered(read_json(basis_training.RESULTS))),
     ],
     ids=[
         "accuracy",
@@ -72,6 +76,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "designs",
         "precision",
         "precision accuracy",
+        "basis training",
     ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
@@ -147,6 +152,16 @@ def test_a_network_keeps_its_accuracy_with_as_few_bits_as_were_asked() -> None:
         assert {len(point["right"]) for point in each["points"].values()} == {len(each["float"])}
     for file, drawing in precision_accuracy.plots(results).items():
         assert (precision_accuracy.IMAGES / file).read_text(encoding="utf-8") == drawing
+
+
+def test_networks_on_a_basis_are_tuned_to_what_was_asked_or_the_page_says_so() -> None:
+    subjects = read_json(basis_training.RESULTS)["subjects"]
+    page = basis_training.PAGE.read_text(encoding="utf-8")
+    for name, found in subjects.items():
+        assert found["settings"] == {**asdict(Settings()), **basis_training.SUBJECTS[name].tuned}
+        assert found["tuned"] > found["fitted"]
+        if basis_training.lost(found, "tuned") > basis_training.SUBJECTS[name].goal:
+            assert f"{name}: missed" in page
 
 
 def test_recommenders_keep_what_they_were_trained_to() -> None:

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 import mho
 from mho.errors import MhoError, NetworkError, NumberError, OptionError, WeightError
+from mho.mapping.merging import first_fit
 from mho.number import BasisCoding, QuantisedNetwork, fit_basis, run_reference
 from mho.training import Settings, Tuning, combine, contention, keep_basis, moved
 from mho.training.basis import BasisLayer, settle
+from tests.test_basis import compiled, small
 from tests.test_number_basis import run_on_basis
 
 IMAGES = np.random.default_rng(7).random((48, 4, 6, 6), dtype=np.float32) * 2 - 0.5
@@ -81,7 +83,7 @@ def same(one: QuantisedNetwork, other: QuantisedNetwork) -> bool:
     return all(np.array_equal(*pair) for pair in pairs)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(
     st.integers(1, 30), st.integers(1, 6), st.integers(2, 16), st.integers(3, 40), st.sampled_from(["moves", "stays"]),
     st.sampled_from(["together", "alternating"]), st.integers(0, 9),
@@ -108,6 +110,34 @@ def test_what_comes_out_is_exact_on_the_basis(
     expected = run_on_basis(after, coding, (IMAGES[:1].astype(np.float64),))
     for name, tensor in run_reference(after, IMAGES[:1], keep=list(expected)[:-1]).items():
         assert np.array_equal(tensor, expected[after.network.returned.get(name, name)])
+
+
+@pytest.mark.parametrize("asked", [{"coefficients": "powers"}, {"basis": "units"}, {"left_out": ("first", "last")}])
+def test_other_coefficients_vectors_and_layers_left_out_stay_what_they_are(asked: dict[str, Any]) -> None:
+    network = mho.Network.from_torch(plain(), torch.from_numpy(IMAGES[:1]))
+    fitted = fit_basis(network, IMAGES, 24, 4, height=16, **asked)
+    before = coding_of(fitted)
+    found = tuning(fitted, coefficients=8.0 if before.powers else 0.5, elements=2.0)
+    found.run()
+    after = keep_basis(found.model)  # codings refuse coefficients that are none
+    coding = coding_of(after)
+    assert (coding.powers, coding.units) == (before.powers, before.units)
+    assert coding.coefficients.keys() == before.coefficients.keys()
+    assert np.array_equal(coding.cells, before.cells) == coding.units
+    for layer in after.network.matrix_layers:
+        if layer.name in coding.coefficients:
+            assert np.array_equal(after.matrices[layer.name].centred, coding.integers(layer))
+            assert not np.array_equal(coding.dense(layer), before.dense(layer))
+        else:
+            assert after.matrices[layer.name] is fitted.matrices[layer.name]
+            assert layer.name in asked["left_out"]
+
+
+def test_a_tuned_network_runs_bit_exact_on_a_chip_that_holds_its_basis() -> None:
+    found = tuning(start(height=8), coefficients=0.3, elements=0.3)
+    found.run()
+    verified = mho.verify(compiled(keep_basis(found.model), small(tiles=40)), IMAGES[:1])
+    assert verified.ok, str(verified)
 
 
 def test_a_model_computes_what_its_integers_do() -> None:
@@ -268,11 +298,11 @@ def test_contention_is_0_where_no_two_outputs_need_one_column_and_falls_when_it_
     found = tuning(start(), coefficients=0.1, elements=0.0, contention=100.0, epochs=20)
     parts = [part for part in found.model.modules() if isinstance(part, BasisLayer)]
     before = float(contention(found.model).detach())
-    busiest = busy(keep_basis(found.model))
+    most = passes(keep_basis(found.model))
     assert before > 0.1
     found.run()
     assert float(contention(found.model).detach()) < 0.7 * before
-    assert busy(keep_basis(found.model)) < busiest
+    assert passes(keep_basis(found.model)) < most
     with torch.no_grad():
         for part in parts:
             part.coefficients.zero_()
@@ -282,11 +312,14 @@ def test_contention_is_0_where_no_two_outputs_need_one_column_and_falls_when_it_
     assert float(contention(found.model).detach()) == pytest.approx(0.0, abs=1e-6)
 
 
-def busy(network: QuantisedNetwork) -> int:
-    """Sum over segments of the outputs that use the busiest column."""
+def passes(network: QuantisedNetwork) -> int:
+    """Count the passes of all segments where columns are merged before the ADC."""
     coding = coding_of(network)
     return sum(
-        int(np.count_nonzero(coding.dense(layer), axis=3).max(axis=2).sum()) for layer in network.network.matrix_layers
+        len(first_fit(segment.T != 0))
+        for layer in network.network.matrix_layers
+        for group in coding.dense(layer)
+        for segment in group
     )
 
 

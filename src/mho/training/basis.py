@@ -24,7 +24,7 @@ from torch.nn import functional
 from mho.errors import NetworkError, NumberError, OptionError
 from mho.network import Network
 from mho.network.layers import Affine, MatrixLayer
-from mho.number.basis import BasisCoding
+from mho.number.basis import BasisCoding, integers_of
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
@@ -63,8 +63,11 @@ class SharedBasis(nn.Module):
         """Start from the integers of a coding."""
         super().__init__()
         self.coding, self.moves = coding, moves
-        self.middle = 1 << (coding.bits - 1)
-        self.elements = nn.Parameter(torch.tensor(coding.elements, dtype=torch.float32))
+        allowed = integers_of(coding.bits, coding.powers)
+        self.least, self.most = int(allowed[0]), int(allowed[-1])
+        self.allowed = torch.tensor(allowed, dtype=torch.float32)
+        # Unit vectors are places, not cells.
+        self.elements = nn.Parameter(torch.tensor(coding.elements, dtype=torch.float32), not coding.units)
 
     def extra_repr(self) -> str:
         """Say what is held."""
@@ -72,7 +75,9 @@ class SharedBasis(nn.Module):
         return f"{len(coding.cells)} vectors of {coding.height}, {coding.levels} levels, {coding.nonzeros} of {coding.bits} bits"
 
     def integers(self) -> Tensor:
-        """Return the nearest integers levels - 1, levels - 3 ... 1 - levels."""
+        """Return the nearest integers levels - 1, levels - 3 ... 1 - levels; unit vectors as they are."""
+        if self.coding.units:
+            return self.elements
         most = self.coding.levels - 1
         with torch.no_grad():
             shown = (2 * torch.round((self.elements + most) / 2) - most).clamp_(-most, most)
@@ -88,10 +93,16 @@ class SharedBasis(nn.Module):
     def rounded(self, coefficients: Tensor, kept: Tensor) -> Tensor:
         """Return coefficients rounded to their integers, those that are not kept to 0."""
         with torch.no_grad():
-            shown = torch.round(coefficients).clamp_(-self.middle, self.middle - 1) * kept
-            inside = (coefficients > -self.middle - 1) & (coefficients < self.middle)
+            shown = self._nearest(coefficients) * kept
+            inside = (coefficients > self.least - 1) & (coefficients < self.most + 1)
             inside = inside if self.moves else inside & kept
         return through(coefficients, shown, inside)
+
+    def _nearest(self, coefficients: Tensor) -> Tensor:
+        """Return the nearest integers that a coefficient can be."""
+        if not self.coding.powers:
+            return torch.round(coefficients).clamp_(self.least, self.most)
+        return self.allowed[torch.bucketize(coefficients, (self.allowed[1:] + self.allowed[:-1]) / 2)]
 
 
 class BasisLayer(nn.Module):
@@ -169,7 +180,8 @@ def combine(module: nn.Module, fitted: QuantisedNetwork, *, support: str = "move
     `fitted` is what `mho.number.fit_basis` returns for the network imported from this module. `support`: "moves" or "stays", the
     coefficients of a segment that are not 0. A basis that is to stay as it is, such as a universal one, does not train after
     `model.get_submodule("basis").requires_grad_(False)`, as of any module. Batch normalisation is folded into the layer before it,
-    as on the chip; where there is none its gains and shifts train.
+    as on the chip; where there is none its gains and shifts train. Layers that the fit left out compute with the weights that
+    their codes stand for, which do not train.
 
     Raises NetworkError for a module that is not the one fitted, NumberError for a network that is on no basis.
     """
@@ -187,6 +199,9 @@ def combine(module: nn.Module, fitted: QuantisedNetwork, *, support: str = "move
     replacements: dict[int, nn.Module] = {}
     for name, matrix in found.items():
         layer = layers[name]
+        if name not in fitted.basis.coefficients:
+            replacements[id(matrix)] = _left_out(matrix, fitted.matrices[name])
+            continue
         code = fitted.codes[layer.inputs[0]]
         replacements[id(matrix)] = BasisLayer(matrix, layer, basis, fitted.matrices[name], code)
     return OnBasis(swapped(model, replacements), basis, fitted)
@@ -220,8 +235,9 @@ def keep_basis(model: nn.Module) -> QuantisedNetwork:
             name: Coefficients.of(part.integers().transpose(2, 3).numpy().astype(np.int8))
             for name, part in layers.items()
         }
-        coding = replace(start, cells=((elements + start.levels - 1) // 2).astype(np.uint8), coefficients=whole)
-        matrices = {}
+        cells = start.cells if start.units else ((elements + start.levels - 1) // 2).astype(np.uint8)
+        coding = replace(start, cells=cells, coefficients=whole)
+        matrices = dict(fitted.matrices)
         for name, part in layers.items():
             bias = part.biases()
             matrices[name] = composed(coding, part.layer, part.scales().numpy(), None if bias is None else bias.numpy())
@@ -243,7 +259,7 @@ def settle(model: nn.Module, share: float = 0.0) -> None:
         basis.elements.clamp_(1 - basis.coding.levels, basis.coding.levels - 1)
         for layer in held.model.modules():
             if isinstance(layer, BasisLayer):
-                layer.coefficients.clamp_(-basis.middle, basis.middle - 1)
+                layer.coefficients.clamp_(basis.least, basis.most)
                 if share:
                     layer.coefficients.mul_(1 - share * ~layer.kept())
 
@@ -292,6 +308,14 @@ def _same(found: dict[str, Matrix], layers: dict[str, MatrixLayer], network: Net
         )
         if np.abs(own - wanted).max() > CLOSE * np.abs(wanted).max():
             raise NetworkError(f"layer {name!r} has other weights in the module than in the network that was fitted")
+
+
+def _left_out(matrix: Matrix, fitted: QuantisedMatrix) -> Matrix:
+    """Return a layer with the weights that its codes stand for, which do not train."""
+    weight = torch.from_numpy(fitted.real().transpose(0, 2, 1).copy()).float().reshape(matrix.weight.shape)
+    bias = None if fitted.bias is None else nn.Parameter(torch.from_numpy(fitted.bias).float().flatten(), False)
+    layer: Matrix = built(type(matrix), attributes(matrix), nn.Parameter(weight, False), bias, matrix.training)
+    return layer
 
 
 def _imported(held: OnBasis) -> Network:
