@@ -65,6 +65,9 @@ def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], T
     writes, activations, results = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
     lasts[writes] = floor_s(chip, worn, writes)
     lasts[activations] = table.windows[activations] * window_s[table.layer[activations]]
+    for layer in program.mapping.combining:
+        own = activations[table.layer[activations] == layer.index]
+        lasts[own] = layer.lasting_s(table.first_window[own], table.last_window[own])
     lasts[results] = seconds[table.layer[results]]
     role = np.full(len(lasts), FIXED, dtype=np.int8)
     role[table.of(WRITE, LOAD, STORE, FETCH)] = FLOW

@@ -24,6 +24,7 @@ from mho.number.basis import BasisNumbers, segments
 from mho.number.coded import QuantisedNetwork
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +62,26 @@ class Combination:
         """Coefficients of a part, on average: what an input vector of the basis takes of lanes."""
         return float(self.counts.mean())
 
-    @property
+    @cached_property
+    def part_s(self) -> FloatArray:
+        """Time in s that combining an input vector of each part takes, shape (parts,)."""
+        return self.merging.part_s if self.merging else self.counts / self.lanes * self.cycle_s
+
+    @cached_property
     def window_s(self) -> float:
         """Time in s that combining an input vector of the basis takes, on average over the parts."""
-        return self.merging.window_s if self.merging else self.mean_count / self.lanes * self.cycle_s
+        return float(self.part_s.mean())
+
+    def lasting_s(self, first: IntArray, last: IntArray) -> FloatArray:
+        """Return the time in s that combining ranges of input vectors [first, last) takes."""
+        until = np.concatenate([[0.0], np.cumsum(self.part_s)]) * self.windows
+        padded = np.append(self.part_s, 0.0)
+
+        def before(vector: IntArray) -> FloatArray:
+            part, window = np.divmod(vector, self.windows)
+            return np.asarray(until[part] + window * padded[part])
+
+        return before(last) - before(first)
 
     @property
     def most_merged(self) -> int:

@@ -12,9 +12,11 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from mho.chip.readout import Readout
 from mho.mapping.blocks import Blocks, Fullest, Run
-from mho.mapping.combination import Combination
+from mho.mapping.combination import Combination, FloatArray, IntArray
 from mho.mapping.grid import CellGrid, grid_of
 from mho.mapping.shape import GroupShape
 from mho.network.graph import Network
@@ -68,12 +70,25 @@ class LayerMapping(Shown):
 
     @property
     def window_s(self) -> float:
-        """Time in s that one input vector takes: of arrays, or of the lanes that combine its sums while the next is driven."""
+        """Time in s that one input vector takes: of arrays, or of the lanes that combine its sums meanwhile; of a layer
+        on a basis on average over its parts.
+        """
+        return self.driven_s if self.combination is None else max(self.driven_s, self.combination.window_s)
+
+    @property
+    def driven_s(self) -> float:
+        """Time in s that arrays take for one input vector by themselves: none where columns are merged, as long as that takes, or
+        where the vectors are unit vectors.
+        """
         combination = self.combination
-        if combination is None:
-            return self.readout.window_s
-        alone = combination.merging is not None or combination.numbers.units
-        return combination.window_s if alone else max(self.readout.window_s, combination.window_s)
+        alone = combination is not None and (combination.merging is not None or combination.numbers.units)
+        return 0.0 if alone else self.readout.window_s
+
+    def lasting_s(self, first: IntArray, last: IntArray) -> FloatArray:
+        """Return the time in s that ranges of input vectors [first, last) take."""
+        if self.combination is None:
+            return np.asarray((last - first) * self.window_s)
+        return np.asarray(np.maximum((last - first) * self.driven_s, self.combination.lasting_s(first, last)))
 
     def fullest(self) -> Fullest:
         """Return what is converted together at most, whatever the weights: the fullest column, or so many that are merged."""

@@ -20,6 +20,7 @@ from mho.chip.readout import Readout
 from mho.units import exact
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +28,12 @@ class Merging:
     """How the outputs of one layer take turns.
 
     `passes` int64 (parts,): those of each part; `converted` int64 (parts,): how often the busiest ADC converts in them, for one bit
-    of the coefficients and one input step. `window_s`: the time of an input vector, on average over the parts.
+    of the coefficients and one input step. `part_s` (parts,): the time in s of an input vector of each.
     """
 
     passes: IntArray
     converted: IntArray
-    window_s: float
+    part_s: FloatArray
 
     @property
     def mean_passes(self) -> float:
@@ -73,8 +74,11 @@ def merging_of(
     converted = np.array([sum(-(-outputs * cells // adcs) for outputs in part) for part in passes], dtype=np.int64)
     overhead = exact(chip.array.step_overhead_s) * Fraction(readout.pulses, readout.steps)
     period = exact(chip.array.adc_period_s) * readout.share
-    total = int(converted.sum()) * period + int(counts.sum()) * overhead
-    return Merging(counts, converted, float(bits * readout.all_steps * total / len(passes)))
+    each = zip(converted.tolist(), counts.tolist(), strict=True)
+    steps = bits * readout.all_steps
+    return Merging(
+        counts, converted, np.array([float(steps * (busy * period + turns * overhead)) for busy, turns in each])
+    )
 
 
 __all__ = ["Merging", "drawn_passes", "first_fit", "merging_of"]

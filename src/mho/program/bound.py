@@ -57,6 +57,8 @@ class Workload:
     """Time that the memory needs for every weight that is written, and every coefficient, once."""
     vector_s: float = 0.0
     """Time that the vector unit works in all."""
+    least_s: FloatArray | None = None
+    """The least time of any window of each layer, where they differ and `window_s` is that of the average, shape (layers,)."""
     owners: IntArray | None = None
     """For each layer the one whose blocks it uses (a place in these arrays, its own or an earlier one), shape (layers,); None:
     every layer has blocks of its own."""
@@ -80,6 +82,11 @@ class Workload:
     def each_s(self) -> FloatArray:
         """The time of a window of each layer, shape (layers,)."""
         return np.broadcast_to(np.asarray(self.window_s, dtype=np.float64), self.blocks.shape)
+
+    @cached_property
+    def floor_s(self) -> FloatArray:
+        """The time that every window of each layer takes at the least, shape (layers,)."""
+        return self.each_s if self.least_s is None else np.minimum(self.least_s, self.each_s)
 
     @cached_property
     def owner(self) -> IntArray:
@@ -131,8 +138,15 @@ def demand(
         behind + (leaving if sequential else 0.0),
         moved / chip.memory.bandwidth,
         sum(vector_seconds(layer, network, chip) for layer in running),
+        np.array([_least_window_s(layer) for layer in mapping.layers]) if mapping.combining else None,
         np.array([place[mapping.users[layer.run][0].index] for layer in mapping.layers], dtype=np.int64),
     )
+
+
+def _least_window_s(layer: LayerMapping) -> float:
+    """Return the time that any window of a layer takes at the least, in s."""
+    shortest = 0.0 if layer.combination is None else float(layer.combination.part_s.min())
+    return max(layer.driven_s, shortest)
 
 
 def _fetched(layer: LayerMapping, chip: Chip) -> float:
@@ -193,7 +207,8 @@ def _replicated(need: Workload, count: int, other_s: float = 0.0) -> float:
 
 def _least_compute(need: Workload) -> FloatArray:
     """Return for each layer a bound on its computing time: all groups share its block windows, none takes less than a window."""
-    return np.maximum(np.ceil(need.blocks * need.windows / need.groups), 1.0) * need.each_s
+    shares = need.blocks * need.windows / need.groups
+    return np.maximum(np.maximum(np.ceil(shares), 1.0) * need.floor_s, shares * need.each_s)
 
 
 def bound_of(need: Workload) -> Bound:
@@ -208,9 +223,9 @@ def bound_of(need: Workload) -> Bound:
     least = _least_compute(need)
     if not need.resident:
         rounds = int(np.ceil(need.different() / need.groups))
-        arguments["rounds of writing"] = rounds * (need.write_s + float(need.each_s.min()))
+        arguments["rounds of writing"] = rounds * (need.write_s + float(need.floor_s.min()))
     if need.weight_transfer_s:
-        arguments["memory bandwidth"] = need.weight_transfer_s + float(need.each_s.min())
+        arguments["memory bandwidth"] = need.weight_transfer_s + float(need.floor_s.min())
     if need.sequential:
         first = 0.0 if need.resident else need.write_s
         arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
@@ -250,7 +265,7 @@ def _after_prefix(need: Workload, least: FloatArray, count: int) -> float:
         return start + computing
     busy = rest * need.write_s + float(np.sum(need.blocks[count:] * need.work[count:]))
     rounds = float(np.ceil(rest / need.groups))
-    return start + max(rounds * need.write_s + float(need.each_s[count:].min()), computing, busy / need.groups)
+    return start + max(rounds * need.write_s + float(need.floor_s[count:].min()), computing, busy / need.groups)
 
 
 def lower_bound(

@@ -15,6 +15,8 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 
+import numpy as np
+
 from mho.mapping import LayerMapping
 from mho.mapping.combination import Combination
 from mho.network.layers import Input
@@ -161,21 +163,18 @@ class _Dealing(Planner):
         self, layer: LayerMapping, combination: Combination, windows: tuple[int, int], fetched: int
     ) -> list[int]:
         """Deal a range of windows to the instances."""
-        cuts, activations, count = self._cuts(layer, combination, windows), [], len(self.instances)
-        for place, piece in enumerate(self.instances):
-            begin, end = (cuts[(len(cuts) - 1) * (place + more) // count] for more in (0, 1))
+        cuts, activations, count = np.array(self._cuts(layer, combination, windows)), [], len(self.instances)
+        until = np.concatenate([[0.0], np.cumsum(layer.lasting_s(cuts[:-1], cuts[1:]))])
+        # Each takes up where the one before it stops: at the last piece that ends in its share of the time.
+        shares = until[-1] * (1 + 1e-12) * np.arange(count + 1) / count
+        ends = cuts[np.searchsorted(until, shares, side="right") - 1].tolist()
+        ends[0] = windows[0]
+        for piece, begin, end in zip(self.instances, ends[:-1], ends[1:], strict=True):
             if begin == end:
                 continue
             piece.last = self.builder.activate(
-                layer,
-                piece.blocks,
-                piece.copy,
-                (begin, end),
-                piece.groups,
-                piece.last,
-                release=False,
-                fetched=(fetched,),
-            )
+                layer, piece.blocks, piece.copy, (begin, end), piece.groups, piece.last, release=False, fetched=(fetched,)
+            )  # fmt: skip
             activations.append(piece.last)
         return activations
 

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.mapping import Blocks, LayerMapping
-from mho.mapping.combination import Combination
 from mho.network.layers import Layer, MatrixProduct
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.legality.facts import Violation
@@ -31,6 +30,11 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     least[writes] = [written[number] for number in writes.tolist()]
     moved[writes] = _fetched_bytes(program, writes)
     least[activations] = table.windows[activations] * _window_s(program)[table.layer[activations]]
+    for layer in program.mapping.combining:
+        own = activations[table.layer[activations] == layer.index]
+        until = np.concatenate([[0.0], np.cumsum(_vectors_s(program.chip, layer))])
+        driven = least[own] * (layer.driven_s > 0)
+        least[own] = np.maximum(driven, until[table.last_window[own]] - until[table.first_window[own]])
     seconds = {index: _vector_seconds(program, layers[index]) for index in set(table.layer[vectors].tolist())}
     vector[vectors] = [seconds[index] for index in table.layer[vectors].tolist()]
     slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)
@@ -52,36 +56,35 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
 
 
 def _window_s(program: Program) -> Times:
-    """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,).
-
-    Each lane of an instance of a basis takes one coefficient in a cycle.
-    """
+    """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,)."""
     seconds, known = np.zeros(len(program.network.layers)), dict[tuple[int, int, bool, int], float]()
     for layer in program.mapping.layers:
         key = id(layer.blocks), layer.readout.bits, layer.readout.signed, layer.readout.adc_bits
         if key not in known:
             known[key] = _least_window_s(program.chip, layer)
         seconds[layer.index] = known[key]
-        if layer.combination is not None and layer.combination.merging is not None:
-            seconds[layer.index] = _least_merged_s(program.chip, layer, layer.combination)
-        elif layer.combination is not None and program.chip.spec.basis is not None:
-            cycles = layer.combination.counts.sum() / len(layer.combination.counts)
-            lanes = program.chip.spec.basis.lanes * (layer.run[1] - layer.run[0])
-            driven_s = 0.0 if layer.combination.numbers.units else known[key]
-            seconds[layer.index] = max(driven_s, cycles / lanes / program.chip.spec.frequency_hz)
     return seconds
 
 
-def _least_merged_s(chip: Chip, layer: LayerMapping, combination: Combination) -> float:
-    """Work out the least time of a window whose columns are merged: every coefficient takes a column for a pass, of which there are
-    as many as vectors, and ADCs convert every output that has any.
+def _vectors_s(chip: Chip, layer: LayerMapping) -> Times:
+    """Work out the least time in s that combining each input vector of a layer on a basis takes.
+
+    A lane takes one coefficient in a cycle. Where columns are merged every coefficient takes a column for a pass, of which there
+    are as many as vectors, and ADCs convert every output that has any.
     """
-    numbers, array, read = combination.numbers, chip.array, layer.readout
-    passes = np.ceil(combination.counts / numbers.vectors).mean()
-    outputs = np.ceil(combination.counts / max(numbers.nonzeros, 1)).mean()
-    steps, pulses = _steps_and_pulses(chip, list(read.passes))
-    each = array.adc_period_s * float(read.share) * outputs / (array.adcs * int(layer.blocks.arrays.sum()))
-    return float(numbers.bits * steps * (each + passes * array.step_overhead_s * pulses / steps))
+    combination, array, read = layer.combination, chip.array, layer.readout
+    assert combination is not None and chip.spec.basis is not None
+    if combination.merging is None:
+        lanes = chip.spec.basis.lanes * (layer.run[1] - layer.run[0])
+        each = combination.counts / lanes / chip.spec.frequency_hz
+    else:
+        numbers = combination.numbers
+        steps, pulses = _steps_and_pulses(chip, list(read.passes))
+        outputs = np.ceil(combination.counts / numbers.nonzeros)
+        converted = array.adc_period_s * float(read.share) * outputs / (array.adcs * int(layer.blocks.arrays.sum()))
+        driven = np.ceil(combination.counts / numbers.vectors) * array.step_overhead_s * pulses / steps
+        each = numbers.bits * steps * (converted + driven)
+    return np.repeat(each, combination.windows)
 
 
 def _least_window_s(chip: Chip, layer: LayerMapping) -> float:
