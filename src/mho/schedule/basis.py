@@ -165,10 +165,12 @@ class _Dealing(Planner):
         """Deal a range of windows to the instances."""
         cuts, activations, count = np.array(self._cuts(layer, combination, windows)), [], len(self.instances)
         until = np.concatenate([[0.0], np.cumsum(layer.lasting_s(cuts[:-1], cuts[1:]))])
-        # Each takes up where the one before it stops: at the last piece that ends in its share of the time.
-        shares = until[-1] * (1 + 1e-12) * np.arange(count + 1) / count
-        ends = cuts[np.searchsorted(until, shares, side="right") - 1].tolist()
-        ends[0] = windows[0]
+        # Equal shares of the pieces, or of the time that they take: whichever is over first.
+        places = np.arange(count + 1)
+        timed = np.searchsorted(until, until[-1] * (1 + 1e-12) * places / count, side="right") - 1
+        timed[0] = 0
+        shares = min(((len(cuts) - 1) * places // count, timed), key=lambda split: np.diff(until[split]).max())
+        ends = cuts[shares].tolist()
         for piece, begin, end in zip(self.instances, ends[:-1], ends[1:], strict=True):
             if begin == end:
                 continue
