@@ -59,6 +59,10 @@ class Workload:
     """Time that the vector unit works in all."""
     least_s: FloatArray | None = None
     """The least time of any window of each layer, where they differ and `window_s` is that of the average, shape (layers,)."""
+    fetch_s: FloatArray | None = None
+    """Time that the memory needs for the coefficients of each layer, where they come in every inference, shape (layers,)."""
+    ahead_s: float = 0.0
+    """Time that the memory needs for as many coefficients as their buffer holds."""
     owners: IntArray | None = None
     """For each layer the one whose blocks it uses (a place in these arrays, its own or an earlier one), shape (layers,); None:
     every layer has blocks of its own."""
@@ -124,7 +128,8 @@ def demand(
         later = {layer.name for layer in network.layers[first:]}
         behind = sum(vector_seconds(layer, network, chip) for layer in running if layer.name in later)
     moved = 0.0 if resident else sum(_fetched(layer, chip) for layer in mapping.first_users)
-    moved += sum(layer.combination.size for layer in mapping.layers if layer.combination is not None and fetched)
+    sizes = [0 if layer.combination is None else layer.combination.size for layer in mapping.layers]
+    moved += sum(sizes) * fetched
     place = {layer.index: at for at, layer in enumerate(mapping.layers)}
     return Workload(
         np.array([layer.count for layer in mapping.layers], dtype=np.float64),
@@ -139,6 +144,8 @@ def demand(
         moved / chip.memory.bandwidth,
         sum(vector_seconds(layer, network, chip) for layer in running),
         np.array([_least_window_s(layer) for layer in mapping.layers]) if mapping.combining else None,
+        np.array(sizes) / chip.memory.bandwidth if mapping.combining and fetched else None,
+        (0 if chip.spec.basis is None else chip.spec.basis.buffer_bytes) / chip.memory.bandwidth,
         np.array([place[mapping.users[layer.run][0].index] for layer in mapping.layers], dtype=np.int64),
     )
 
@@ -229,6 +236,8 @@ def bound_of(need: Workload) -> Bound:
     if need.sequential:
         first = 0.0 if need.resident else need.write_s
         arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
+    if need.sequential and need.fetch_s is not None:
+        arguments["coefficient buffer"] = _fetching(need, need.fetch_s, least) + need.other_s
     if need.sequential and not need.resident:
         # Where layers share blocks, a written block serves several layers, which the argument does not know of.
         if need.write_s > 0.0 and not need.shares and need.different() <= TURNS * need.groups:
@@ -245,6 +254,21 @@ def bound_of(need: Workload) -> Bound:
             )
         arguments["capacity"] = max((_after_prefix(need, least, k) for k in _prefixes(count)), default=0.0)
     return Bound(max(arguments.values()), arguments)
+
+
+def _fetching(need: Workload, fetch_s: FloatArray, least: FloatArray) -> float:
+    """Bound the end of the last layer by what may be fetched ahead: when a layer starts, its buffer holds all that has come for it
+    and later ones. So what several layers in a row take of the memory, less a full buffer, passes from the start of the first to
+    the end of the last.
+    """
+    count = len(fetch_s)
+    until = np.concatenate([[0.0], np.cumsum(fetch_s)])
+    starts = np.zeros(count + 1)
+    starts[0] = need.before_s
+    for layer in range(count):
+        fetched = np.max(starts[: layer + 1] - until[: layer + 1]) + until[layer + 1] - need.ahead_s
+        starts[layer + 1] = max(starts[layer] + least[layer], fetched)
+    return float(starts[-1])
 
 
 def _prefixes(count: int) -> list[int]:

@@ -33,6 +33,11 @@ class BasisSchedule(Schedule):
 
     streams = True
 
+    def idle(self, task: Task) -> Iterator[str]:
+        """Say where no layer is on a basis."""
+        if not task.mapping.combining:
+            yield "schedule 'basis' plans as 'overlap' does: no layer is on a basis"
+
     def plan(self, task: Task) -> InstructionBuilder:
         """Return the schedule."""
         return _Dealing(task).run()
