@@ -12,6 +12,7 @@ from mho.studies.basisn.measure import chips, costs_of, networks, whole_of
 from mho.studies.basisn.measure_designs import designs_of, places
 from mho.studies.basisn.measure_exact import exact_of
 from mho.studies.basisn.measure_real import NAME, check_data, real_of
+from mho.studies.basisn.measure_varied import on_chips
 from mho.studies.basisn.measure_writes import writes_of
 from mho.studies.basisn.paper import PAPER
 from mho.studies.basisn.targets import targets_chapter
@@ -33,7 +34,7 @@ def parts(work: Work) -> tuple[str, ...]:
 def measure_part(work: Work, name: str) -> dict[str, Any]:
     """Measure one network on every chip, or what needs real data."""
     if name == REAL:
-        return real_of(work)
+        return real_of(work) | on_chips(work)
     costs = {arrays: costs_of(work, name, arrays) for arrays in chips(work)}
     writes = {arrays: writes_of(work, name, arrays) for arrays in chips(work)}
     designs = {f"{name}, {arrays}": designs_of(work, name, arrays) for arrays in places(work).get(name, ())}
@@ -52,7 +53,7 @@ def study(work: Work) -> Study:
         shares_chapter(costs),
         writes_chapter(costs, writes),
         designs_chapter(designs),
-        accuracy_chapter(real_of(work)),
+        accuracy_chapter(real_of(work) | on_chips(work)),
         costs_chapter(costs),
         area_chapter(costs),
     ]

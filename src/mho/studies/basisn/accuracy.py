@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mho.studies.basisn.measure_real import NAME, SIGMA
+from mho.studies.basisn.measure_real import NAME
+from mho.studies.basisn.measure_varied import SIGMA
 from mho.studies.basisn.paper import PAPER
 from mho.studies.chapter import Chapter
 
@@ -13,7 +14,7 @@ from mho.studies.chapter import Chapter
 def accuracy_chapter(found: Mapping[str, Any]) -> Chapter:
     """List what is right, and what the very programs take; and what is left where cells vary or converters are the chip's."""
     chapter, labels = PAPER.chapter("accuracy"), PAPER.labels("fits")
-    if not found:
+    if not found.get("fits"):
         chapter.add("right", NAME, "right of all images", "%", None, note=PAPER.says("no-data"), network=NAME)
         return chapter
     before = found["before"]
@@ -52,6 +53,14 @@ def _on_chips(chapter: Chapter, found: Mapping[str, Any], labels: Mapping[str, s
         chapter.add(
             "ideal", key, f"right on the same images, {labels[key]}", "%", 100 * run["ideal"] / count, network=NAME
         )
+    for key, run in found["refitted"].items():
+        for which, words in (("kept", "the same codes"), ("anew", "codes fitted to its cells")):
+            what = f"right on one chip whose cells are off, {words}, {labels[key]}"
+            note = f"{run[which]} of {run['samples']}; {run['ideal']} with ideal cells and the codes as they were."
+            chapter.add(f"chip/{which}", key, what, "%", 100 * run[which] / run["samples"], note=note, network=NAME)
+    columns = {"chip/kept": "the same codes", "chip/anew": "codes fitted to its cells as read"}
+    title = f"{NAME}: one chip whose cells are off by {SIGMA:.0%} of the full range, %"
+    chapter.table(title, "weights", list(found["refitted"]), columns, labels)
     columns = {"varied": f"cells off by {SIGMA:.0%} of the full range", "ideal": "ideal cells"}
     chapter.table(f"{NAME}: cells that vary, %", "weights", list(found["varied"]), columns, labels)
     for key, run in found["converted"].items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mho
-from mho.studies.basisn.chips import COLUMNS, TILES, WIDER, combining, holds, rewriting
+from mho.studies.basisn.chips import TILES, WIDER, combining, holds, rewriting
 from mho.studies.basisn.pruned import EQUAL, area_m2, lanes_alone, parts_j
 from mho.studies.work import Work
 
@@ -112,12 +112,11 @@ def on_basis(network: mho.Network, arrays: int, design: Design) -> Record:
 def pruned(network: mho.Network, arrays: int, nonzeros: int, changes: Mapping[str, Any] | None = None) -> Record:
     """Measure pruned weights on the lanes of a chip whose arrays would hold a basis of 512 vectors in every group of four."""
     chip = lanes_alone(arrays, **(changes or {}))
-    strategy = mho.Strategy.load("basisn").with_(vectors=COLUMNS, nonzeros=nonzeros, levels=2, banks=BANKS)
+    strategy = mho.Strategy.load("basisn").with_(basis="units", nonzeros=nonzeros, banks=BANKS)
     program, report = simulated(network, chip, strategy)
-    parts = parts_j(program, report)
+    parts = parts_j(report)
     kept = {"energy_j": sum(parts.values()), "parts_j": parts, "nonzeros": nonzeros}
-    whole = combining(arrays, COLUMNS * chip.group.arrays, changes)
-    return {**record(program, report), **kept, "area_m2": area_m2(chip, whole)}
+    return {**record(program, report), **kept, "area_m2": area_m2(chip)}
 
 
 def measured_on(network: mho.Network, arrays: int) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import mho
 from mho.errors import OptionError
 from mho.network.samples import Samples, load_samples
@@ -21,12 +19,10 @@ from mho.studies.work import Work, measured
 
 NAME, FILE = "resnet20", "cifar10/resnet20.onnx"
 SAMPLES, CALIBRATION = "cifar10/test_a.npz", "cifar10/train_calib.npz"
-CALIBRATED, VARIED, CONVERTED, VERIFIED = 500, 200, 40, 2
-"""Images that are fitted on, judged on chips that vary, and with the chip's own converters; and those that are executed."""
+CALIBRATED, VERIFIED = 500, 2
+"""Images that are fitted on, and those that are executed."""
 QUICK_CALIBRATED, QUICK_JUDGED, QUICK_WINDOWS = 20, 20, 256
 CHIPS, QUICK_CHIPS = (4, 16, 100, 2304), (4,)
-SIGMA, SEEDS = 0.1, 3
-"""Spread of a cell as a part of its full range, and how many chips are drawn."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,8 @@ class Fit:
 
     def fitted(self, network: mho.Network, samples: Samples, options: Mapping[str, Any]) -> mho.number.QuantisedNetwork:
         """Fit a network."""
-        basis: Any = 2 * np.eye(self.vectors, dtype=np.int64) if self.basis == "units" else self.basis
         return mho.number.fit_basis(
-            network, samples.inputs, self.vectors, self.nonzeros, levels=self.levels, basis=basis, **options
+            network, samples.inputs, self.vectors, self.nonzeros, levels=self.levels, basis=self.basis, **options
         )
 
 
@@ -50,11 +45,10 @@ FITS = {
     "learned": Fit(512, 32, "learned", 4),
     "universal": Fit(512, 32, "universal", 2),
     "n128": Fit(128, 32, "learned", 4),
-    "pruned32": Fit(COLUMNS, 32, "units", 3),
-    "pruned56": Fit(COLUMNS, 56, "units", 3),
+    "pruned32": Fit(COLUMNS, 32, "units", 2),
+    "pruned56": Fit(COLUMNS, 56, "units", 2),
 }
-QUICK_FITS = {"universal": Fit(64, 4, "universal", 2), "pruned32": Fit(COLUMNS, 4, "units", 3)}
-ON_CHIPS = ("learned", "universal")
+QUICK_FITS = {"universal": Fit(64, 4, "universal", 2), "pruned32": Fit(COLUMNS, 4, "units", 2)}
 
 
 def check_data(work: Work) -> None:
@@ -99,11 +93,15 @@ class Judged:
         samples = load_samples(self.data / CALIBRATION, self.network)
         return samples.first(QUICK_CALIBRATED if self.quick else CALIBRATED)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What else is said of fitting: few windows in a quick study."""
+        return {"windows": QUICK_WINDOWS} if self.quick else {}
+
     def fitted(self, key: str) -> mho.number.QuantisedNetwork:
         """Return the network of a fit."""
         if key not in self.made:
-            options = {"windows": QUICK_WINDOWS} if self.quick else {}
-            self.made[key] = fits(self.work)[key].fitted(self.network, self.calibration, options)
+            self.made[key] = fits(self.work)[key].fitted(self.network, self.calibration, self.options)
         return self.made[key]
 
     def program(self, key: str, arrays: int) -> mho.Program:
@@ -142,7 +140,7 @@ def judged(subject: Judged, key: str) -> dict[str, Any]:
         report = mho.simulate(program)
         runs[str(arrays)] = record(program, report)
         if fits(subject.work)[key].basis == "units":
-            parts = parts_j(program, report)
+            parts = parts_j(report)
             runs[str(arrays)] |= {"energy_j": sum(parts.values()), "parts_j": parts}
     verified = mho.verify(subject.program(key, min(CHIPS)), [array[:VERIFIED] for array in subject.samples.inputs])
     segments = [quantised.basis.nonzeros_of(layer) for layer in quantised.network.weighted]
@@ -157,34 +155,9 @@ def judged(subject: Judged, key: str) -> dict[str, Any]:
     }
 
 
-@measured("{0}: cells that vary")
-def varied(subject: Judged, key: str) -> dict[str, Any]:
-    """Count what chips of one instance classify rightly whose cells are off, with converters that resolve every sum."""
-    analog = mho.machine.Analog().override({"adc.bits": "ideal", "device.programming.sigma": SIGMA})
-    samples = subject.samples if subject.quick else subject.samples.first(VARIED)
-    found = mho.explore.evaluate(subject.program(key, 4), samples, analog, seeds=1 if subject.quick else SEEDS)
-    return {"samples": len(samples), "right": list(found.right), "ideal": found.right_in_integers}
-
-
-@measured("{0}: converters of the chip")
-def converted(subject: Judged, key: str) -> dict[str, Any]:
-    """Count what the chip's own converters leave right, their range the largest sum that there may be, or one set on samples."""
-    samples = subject.samples.first(CONVERTED)
-    program, rights = subject.program(key, 4), dict[str, Any]()
-    for reach in ("full", "calibrated"):
-        analog = mho.machine.Analog().override({"adc.range": reach})
-        found = mho.explore.evaluate(program, samples, analog, calibration=subject.calibration)
-        rights[reach] = found.right[0]
-    return {"samples": len(samples), **rights, "ideal": found.right_in_integers, "bits": program.chip.array.adc_bits}
-
-
 def real_of(work: Work) -> dict[str, Any]:
     """Measure everything that needs real data; nothing where there are none."""
     if work.settings.data is None:
         return {}
     subject = Judged(work, work.settings.data)
-    found: dict[str, Any] = {"before": before(subject), "fits": {key: judged(subject, key) for key in fits(work)}}
-    keys = [key for key in ON_CHIPS if key in fits(work)]
-    found["varied"] = {key: varied(subject, key) for key in keys}
-    found["converted"] = {} if subject.quick else {key: converted(subject, key) for key in keys[:1]}
-    return found
+    return {"before": before(subject), "fits": {key: judged(subject, key) for key in fits(work)}}
