@@ -100,6 +100,20 @@ def measure_dense(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
+def measure_basis(study: Study) -> list[dict[str, Any]]:
+    """Measure some of the times and energies of the study of BasisN again: every design of two networks on two chips."""
+    import mho
+    from mho.studies.basisn.measure import measured_on
+
+    rows = []
+    for network, arrays in (("resnet20", 16), ("resnet50", 2304)):
+        for design, run in measured_on(mho.zoo.load(network), arrays).items():
+            for quantity, key in (("time", "latency_s"), ("energy", "energy_j")):
+                row = study.by_id[f"costs/{arrays}/{quantity}/{design}/{network}"]
+                rows.append({"id": row.id, "then": row.ours, "now": run[key]})
+    return rows
+
+
 def sentence(name: str, drift: Mapping[str, Any]) -> str:
     """Say what has changed since a study was measured; nothing where nothing has."""
     held = drift.get(name)
@@ -118,7 +132,7 @@ def sentence(name: str, drift: Mapping[str, Any]) -> str:
         how = f"they move by {100 * moves[-1]:.2f} % at most"
     else:
         how = f"they move by {100 * moves[-1]:.1f} % at most, half of them by less than {100 * moves[len(moves) // 2]:.2f} %"
-    kind = "throughputs and energies" if chips else "times"
+    kind = ("times and energies" if name == "basisn" else "throughputs and energies") if chips else "times"
     return (
         f"{said}Of its figures, {len(moves)} {kind} were measured again on {held['tree']['day']} "
         f"(`python -m benchmarks.drift`, [study-drift.json](study-drift.json)): {how}. The others stand as they were measured."
@@ -135,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, study in studies.items():
         chips, rule = changed(study), RULES.get(name, "")
         if chips or rule:
-            rows = {"aras": measure, "sme": measure_dense}.get(name, lambda _: [])(study)
+            rows = {"aras": measure, "basisn": measure_basis, "sme": measure_dense}.get(name, lambda _: [])(study)
             found[name] = {"tree": tree(), "chips": chips, "rule": rule, "rows": rows}
             sys.stderr.write(f"{json.dumps(found[name], indent=1)}\n")
     write_json(DRIFT, found)
