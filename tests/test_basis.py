@@ -16,11 +16,12 @@ from mho.chip import Chip
 from mho.errors import MappingError, ProgramError, StrategyError
 from mho.machine.analog.products import Products
 from mho.machine.energy import count_events
+from mho.mapping.combination import Combination
 from mho.mapping.merging import first_fit
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import QuantisedNetwork, read_from, run_reference
-from mho.number.basis import BasisCoding, integers_of
+from mho.number.basis import BasisCoding, BasisNumbers, integers_of
 from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
 from mho.program import Program, Write, violations
@@ -156,11 +157,34 @@ def test_nothing_is_written_after_the_setup_and_conversions_are_windows_times_se
 @given(st.integers(1, 30), st.integers(1, 20), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_outputs_that_share_a_pass_share_no_vector(outputs: int, vectors: int, share: float, seed: int) -> None:
     supports = np.random.default_rng(seed).random((outputs, vectors)) < share
-    counts = first_fit(supports)
-    used = supports.any(axis=1)
-    assert sum(counts) == used.sum() and min(counts, default=1) >= 1
-    # No fewer than the busiest vector has users; no more than there are outputs.
-    assert supports.sum(axis=0).max() <= len(counts) <= used.sum()
+    passes: list[list[np.ndarray]] = []
+    for support in supports[supports.any(axis=1)]:
+        free = [each for each in passes if not any((support & other).any() for other in each)]
+        if free:
+            free[0].append(support)
+        else:
+            passes.append([support])
+    assert first_fit(supports) == tuple(map(len, passes))
+    # No fewer than the busiest vector has users.
+    assert supports.sum(axis=0).max() <= len(passes)
+
+
+@few
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 7), st.integers(1, 5), st.data())
+def test_sums_over_ranges_of_input_vectors_are_those_of_their_windows_and_batches(
+    counts: list[int], windows: int, batch: int, data: st.DataObject
+) -> None:
+    numbers = BasisNumbers(vectors=9, height=8, nonzeros=9)
+    each = np.array(counts)
+    combination = Combination(numbers, windows, 8, 1, each, 3, 1e-9, 18)
+    first = data.draw(st.integers(0, combination.vectors - 1))
+    last = data.draw(st.integers(first + 1, combination.vectors))
+    ends = np.array([first]), np.array([last])
+    parts = [vector // windows for vector in range(first, last)]
+    assert combination.summed(each, *ends) == [sum(counts[part] for part in parts)]
+    batches = sum(counts[part] * -(-parts.count(part) // batch) for part in set(parts))
+    assert combination.batched(each, *ends, batch) == [batches]
+    assert combination.lasting_s(*ends) == pytest.approx([sum(counts[part] for part in parts) / 3 * 1e-9])
 
 
 def formula_s(program: Program) -> float:

@@ -58,11 +58,11 @@ def combined_events(
         own = np.flatnonzero(layer == each.index)
         first, last = table.first_window[activations[own]], table.last_window[activations[own]]
         outputs[own] = windows[own] * combination.outputs
-        batches = combination.batches(first, last, chip.spec.basis.batch)
-        added["coefficient_read_byte"][own] = batches * (combination.size / combination.parts)
+        batch = chip.spec.basis.batch
+        added["coefficient_read_byte"][own] = combination.batched(np.diff(combination.until), first, last, batch)
         vectors = combination.numbers.vectors
         if combination.merging is None:
-            products, made = windows[own] * combination.mean_count, windows[own] * vectors
+            products, made = combination.summed(combination.counts, first, last), windows[own] * vectors
             shifted = products * combination.numbers.powers
             added["coefficient_product"][own] = products - shifted
             added["coefficient_sum"][own] = products + shifted + made * (not combination.numbers.units)
@@ -71,10 +71,11 @@ def combined_events(
             added["lane_register_byte"][own] = SUM_BYTES * products
             added["product_byte"][own] = (made + products) * (combination.sum_bits / 8)
         else:
-            repeated[own] = combination.merging.mean_passes * combination.numbers.bits
+            passes, bits = combination.merging.passes, combination.numbers.bits
+            repeated[own] = combination.summed(passes, first, last) * bits / windows[own]
             cells = each.blocks.shape.coding.cell_columns
-            converted[own] = combination.outputs * combination.numbers.bits / vectors
-            added["merging_byte"][own] = batches * repeated[own] * (vectors * cells)
+            converted[own] = combination.outputs * bits / vectors
+            added["merging_byte"][own] = combination.batched(passes, first, last, batch) * (bits * vectors * cells)
     combining = np.isin(layer, [each.index for each in program.mapping.combining])
     moved = input_bytes + outputs * SUM_BYTES + added["coefficient_read_byte"]
     return {

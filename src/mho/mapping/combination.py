@@ -25,6 +25,7 @@ from mho.number.coded import QuantisedNetwork
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Numbers = IntArray | FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,6 @@ class Combination:
         return self.parts * self.windows
 
     @cached_property
-    def mean_count(self) -> float:
-        """Coefficients of a part, on average: what an input vector of the basis takes of lanes."""
-        return float(self.counts.mean())
-
-    @cached_property
     def part_s(self) -> FloatArray:
         """Time in s that combining an input vector of each part takes, shape (parts,)."""
         return self.merging.part_s if self.merging else self.counts / self.lanes * self.cycle_s
@@ -72,16 +68,20 @@ class Combination:
         """Time in s that combining an input vector of the basis takes, on average over the parts."""
         return float(self.part_s.mean())
 
-    def lasting_s(self, first: IntArray, last: IntArray) -> FloatArray:
-        """Return the time in s that combining ranges of input vectors [first, last) takes."""
-        until = np.concatenate([[0.0], np.cumsum(self.part_s)]) * self.windows
-        padded = np.append(self.part_s, 0.0)
+    def summed(self, each: Numbers, first: IntArray, last: IntArray) -> FloatArray:
+        """Sum what `each` part has, shape (parts,), over the input vectors of ranges [first, last)."""
+        until = np.concatenate([[0.0], np.cumsum(each)]) * self.windows
+        padded = np.append(each, 0.0)
 
         def before(vector: IntArray) -> FloatArray:
             part, window = np.divmod(vector, self.windows)
             return np.asarray(until[part] + window * padded[part])
 
         return before(last) - before(first)
+
+    def lasting_s(self, first: IntArray, last: IntArray) -> FloatArray:
+        """Return the time in s that combining ranges of input vectors [first, last) takes."""
+        return self.summed(self.part_s, first, last)
 
     @property
     def most_merged(self) -> int:
@@ -112,13 +112,16 @@ class Combination:
         first, last = windows[0] // self.windows, (windows[1] - 1) // self.windows + 1
         return int(self.until[last] - self.until[first])
 
-    def batches(self, first: IntArray, last: IntArray, batch: int) -> IntArray:
-        """Count the batches of at most `batch` windows of one part in ranges of input vectors [first, last)."""
+    def batched(self, each: Numbers, first: IntArray, last: IntArray, batch: int) -> FloatArray:
+        """Sum what `each` part has, shape (parts,), over the batches of at most `batch` windows of one part in ranges of input
+        vectors [first, last).
+        """
         begin, end = first // self.windows, (last - 1) // self.windows
-        whole = -(-self.windows // batch)
-        within = -(-(last - first) // batch)
-        ends = -(-((begin + 1) * self.windows - first) // batch) - (-(last - end * self.windows) // batch)
-        return np.where(begin == end, within, ends + (end - begin - 1) * whole)
+        until = np.concatenate([[0.0], np.cumsum(each)]) * -(-self.windows // batch)
+        within = each[begin] * -(-(last - first) // batch)
+        begun = each[begin] * -(-((begin + 1) * self.windows - first) // batch)
+        ended = each[end] * -(-(last - end * self.windows) // batch)
+        return np.where(begin == end, within, begun + ended + until[end] - until[np.minimum(begin + 1, end)])
 
 
 def combination_of(

@@ -35,11 +35,6 @@ class Merging:
     converted: IntArray
     part_s: FloatArray
 
-    @property
-    def mean_passes(self) -> float:
-        """Passes of a part, on average."""
-        return float(self.passes.mean())
-
 
 def first_fit(supports: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Return how many outputs share each pass, for the vectors that each uses, bool (outputs, vectors); one without is in none."""

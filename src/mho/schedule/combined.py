@@ -40,9 +40,10 @@ class OnBasis(Coding):
     coefficient_bits: int = setting(
         default=4, least=2, most=MOST_BITS, metavar="N", help="Bits of the coefficients of a basis, sign included."
     )
-    levels: int = setting(
-        default=4, least=2, most=MOST_LEVELS, metavar="N", help="Levels of the elements of a basis: 2 are +1 and -1."
-    )
+    levels: int | None = setting(
+        default=None, least=2, most=MOST_LEVELS, metavar="N", examples=(2, 4),
+        help="Levels of the elements of a basis: 2 are +1 and -1; else 4, and 2 of a universal one.",
+    )  # fmt: skip
     coefficients: str = setting(
         default=INTEGERS, among=(INTEGERS, POWERS), metavar="NAME",
         help="Whether coefficients of a basis are integers, or 0 and powers of two, which lanes shift by instead of multiplying.",
@@ -53,7 +54,11 @@ class OnBasis(Coding):
         "many unit vectors as an array has rows, so that coefficients are weights, of which all but few are pruned.",
     )  # fmt: skip
     input_bits: int = setting(
-        default=8, least=1, most=8, metavar="N", help="Bits of the inputs of all layers on a basis."
+        default=8,
+        least=1,
+        most=8,
+        metavar="N",
+        help="Bits of the inputs of all layers, of those that are left out too.",
     )
     left_out: str = setting(
         default=NONE, metavar="LAYERS", commas=True, examples=(NARROW, "*fc"),
@@ -70,7 +75,8 @@ class OnBasis(Coding):
     def basis_of(self, network: Network, chip: Chip) -> BasisPlan:
         """Return the numbers of the basis, whose vectors are as long as an array is high, and the layers that are left out."""
         units, height = self.basis == UNITS, chip.weight_rows
-        vectors, levels = (height, 2) if units else (self.vectors, self.levels)
+        vectors = height if units else self.vectors
+        levels = self.levels or (4 if self.basis == LEARNED else 2)
         powers = self.coefficients == POWERS
         bits = min(self.coefficient_bits, MOST_POWER_BITS) if powers else self.coefficient_bits
         numbers = BasisNumbers(vectors, height, levels, bits, self.nonzeros, powers, units)
@@ -89,6 +95,15 @@ class OnBasis(Coding):
             demanded = f"are {MOST_POWER_BITS} at most where coefficients are powers of two"
             yield self.refuse(demanded, field="coefficient_bits", bound="coding.coefficients")
             return
+        fixed = {
+            "vectors": (type(self).vectors, chip.weight_rows),
+            "levels": (None, 2),
+            "basis_seed": (type(self).basis_seed,),
+        }
+        for field, allowed in fixed.items() if self.basis == UNITS else ():
+            if getattr(self, field) not in allowed:
+                demanded = f"changes nothing: of unit vectors there are as many as rows of an array, {chip.weight_rows}, of 0 and 1"
+                yield self.refuse(demanded, field=field, bound="coding.basis")
         if not strategy.get(Mapper).streams:
             yield self.refuse(
                 f"makes combinations of a basis; mapping {strategy.mapping.name!r} stores weights", bound="mapping",
