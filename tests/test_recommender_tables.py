@@ -242,9 +242,9 @@ def test_a_file_gives_back_the_same_integers(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_in_a_line(damage: object, text: str, tmp_path: Path) -> None:
     path = tmp_path / "r.safetensors"
     save(seeded_recommender(random_trace(2), 4), path)
-    from mho.machine.recommender.files import read_file
+    from mho.files.tensors import read_tensors
 
-    arrays, metadata = read_file(path)
+    arrays, metadata = read_tensors(path)
     damage(arrays, metadata)  # type: ignore[operator]
     save_file(arrays, path, metadata)
     with pytest.raises(WeightError, match=text) as told:

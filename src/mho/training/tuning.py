@@ -26,14 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mho.errors import OptionError, WeightError
+from mho.files.tensors import read_tensors, write_tensors
 from mho.files.text import parse_json
-from mho.machine.recommender.files import read_file, write_file
 from mho.training.basis import BasisLayer, OnBasis, SharedBasis, contention, settle
+from mho.training.epochs import Progress, trained
 from mho.training.modules import check_module
 
 FORMAT = "mho.tuning/1"
-Progress = Callable[[int, float], None]
-"""Is told of each epoch: its number from 1, and the mean loss while it trained."""
 Change = Callable[[Tensor, torch.Generator], Tensor]
 """What is done to the images of a batch (B, ...) before they are used, as a generator draws it."""
 TURNS = ("together", "alternating")
@@ -144,28 +143,21 @@ class Tuning:
         An epoch that is interrupted leaves the model of the one before.
         """
         last = self.settings.epochs if epochs is None else min(self.settings.epochs, self.done + epochs)
-        while self.done < last:
-            before = self.state()
-            try:
-                loss = self._epoch(self.done)
-            except BaseException:
-                self._restore(before)
-                raise
-            self.losses.append(loss)
+        for done, loss in trained(last, self.losses, self._epoch, self.state, self._restore):
             if path is not None:
                 self.save(path)
             if progress is not None:
-                progress(self.done, loss)
+                progress(done, loss)
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint whole or not at all. Raises OutputError where the file cannot be written."""
         about = {"settings": asdict(self.settings), "losses": self.losses, "data": self._digest(), "start": self.start}
         arrays = {name: tensor.numpy() for name, tensor in self.state().items()}
-        write_file(path, arrays, {"format": FORMAT, "tuning": json.dumps(about)})
+        write_tensors(path, arrays, {"format": FORMAT, "tuning": json.dumps(about)})
 
     def resume(self, path: str | Path) -> None:
         """Take up the state of a checkpoint of a training of the same arguments. Raises WeightError for any other file."""
-        arrays, metadata = read_file(path)
+        arrays, metadata = read_tensors(path)
         if metadata.get("format") != FORMAT:
             raise WeightError(f"{path}: not a checkpoint of mho.training.Tuning")
         about = parse_json(metadata["tuning"])

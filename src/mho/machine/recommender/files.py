@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from mho.errors import MhoError, WeightError
-from mho.files.text import check_regular, parse_json
-from mho.files.writing import write_whole
+from mho.files.tensors import Arrays, read_tensors, write_tensors
+from mho.files.text import parse_json
 from mho.machine.recommender.ncf import NCF_TENSORS, quantise_ncf, real_ncf
 from mho.machine.recommender.recommender import RealRecommender, Recommender
 from mho.machine.recommender.tables import Table
@@ -26,29 +25,7 @@ from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 
 FORMAT = "mho.recommender/1"
 CHECKPOINT = "mho.dlrm-checkpoint/1"
-Arrays = dict[str, npt.NDArray[Any]]
 Built = TypeVar("Built")
-
-
-def read_file(path: str | Path) -> tuple[Arrays, dict[str, str]]:
-    """Read the tensors and the metadata of a .safetensors file. Raises WeightError where it cannot be read."""
-    from safetensors import safe_open
-
-    check_regular(Path(path), WeightError)
-    try:
-        with safe_open(str(path), framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightError(f"{path}: not a readable .safetensors file ({reason})") from None
-
-
-def write_file(path: str | Path, arrays: Arrays, metadata: Mapping[str, str]) -> None:
-    """Write a .safetensors file whole or not at all. Raises OutputError where it cannot be written."""
-    from safetensors.numpy import save
-
-    content = save({name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(metadata))
-    write_whole(Path(path), lambda stream: stream.write(content))
 
 
 def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
@@ -86,7 +63,7 @@ def save(recommender: Recommender, path: str | Path) -> None:
     Raises OutputError where the file cannot be written, WeightError for weights that are squeezed, aligned or unknown.
     """
     arrays, record = record_of(recommender)
-    write_file(path, arrays, {"format": FORMAT, "recommender": json.dumps(record)})
+    write_tensors(path, arrays, {"format": FORMAT, "recommender": json.dumps(record)})
 
 
 def load(path: str | Path) -> Recommender:
@@ -120,7 +97,7 @@ def opened(
 
     Raises WeightError naming the file and what is wrong in it, whatever that is.
     """
-    arrays, metadata = read_file(path)
+    arrays, metadata = read_tensors(path)
     if from_ncf is not None and "format" not in metadata and arrays.keys() == NCF_TENSORS.keys():
         return from_ncf(real_ncf(arrays, Path(path)))
     if metadata.get("format") not in formats:

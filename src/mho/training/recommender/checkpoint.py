@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from mho.errors import WeightError
-from mho.machine.recommender.files import CHECKPOINT, Arrays, opened, record_of, write_file
+from mho.files.tensors import Arrays, write_tensors
+from mho.machine.recommender.files import CHECKPOINT, opened, record_of
 from mho.training.recommender.data import Interactions
 from mho.training.recommender.train import Settings, Training
 
@@ -37,7 +38,7 @@ def write_checkpoint(training: Training, path: str | Path) -> None:
         "rows": list(data.rows),
     }
     metadata = {"format": CHECKPOINT, "recommender": json.dumps(record), "training": json.dumps(about)}
-    write_file(path, arrays, metadata)
+    write_tensors(path, arrays, metadata)
 
 
 def read_checkpoint(data: Interactions, path: str | Path, epochs: int | None = None) -> Training:

@@ -21,11 +21,9 @@ from torch import Tensor, nn
 from mho.errors import OptionError
 from mho.machine.recommender.recommender import RealRecommender
 from mho.network.zoo.recommenders import DenseSizes, tensors
+from mho.training.epochs import Progress, trained
 from mho.training.recommender.data import NEGATIVES, POOLINGS, TABLES, Interactions, Queries
 from mho.training.recommender.model import Dlrm
-
-Progress = Callable[[int, float], None]
-"""Is told of each epoch: its number from 1, and the mean log loss of its queries while it trained."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +97,9 @@ class Training:
     def run(self, progress: Progress | None = None, *, epochs: int | None = None) -> None:
         """Train to the end, or at most `epochs` epochs more. An epoch that is interrupted leaves the model of the one before."""
         last = self.settings.epochs if epochs is None else min(self.settings.epochs, self.done + epochs)
-        while self.done < last:
-            before = self.state()
-            try:
-                loss = self._epoch(self.done)
-            except BaseException:
-                self.restore(*before)
-                raise
-            self.losses.append(loss)
+        for done, loss in trained(last, self.losses, self._epoch, self.state, lambda before: self.restore(*before)):
             if progress is not None:
-                progress(self.done, loss)
+                progress(done, loss)
 
     def state(self) -> tuple[dict[str, Tensor], list[float]]:
         """Return copies of parameters, Adam's moments and its count of steps by name; and the losses of the epochs done."""
