@@ -8,6 +8,8 @@ that needs no array: theirs are never driven, and lanes take inputs as they come
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Map
+from dataclasses import replace
 
 from mho.chip import Chip
 from mho.errors import MappingError, StrategyError
@@ -16,13 +18,13 @@ from mho.mapping.coding import check_codes
 from mho.mapping.combination import combination_of, sum_bits
 from mho.mapping.dense import Dense, DenseBlocks, dense_blocks
 from mho.mapping.mapper import Mapper
-from mho.mapping.mapping import LayerMapping, Mapping, WeightMapping, map_layers
-from mho.mapping.reading import ChipBits, Conversion, Readings, driven_inputs
+from mho.mapping.mapping import LayerMapping, WeightMapping
+from mho.mapping.reading import Readings
 from mho.mapping.shape import weights_shape
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.basis import BASIS, BasisNumbers, BasisPlan
-from mho.number.bits import ALL_BYTES, BYTES, Bits, LayerBits
+from mho.number.bits import LayerBits
 from mho.number.coded import QuantisedNetwork
 from mho.number.sampled import Sampled
 from mho.strategy.choice import choice, setting
@@ -45,51 +47,50 @@ class Basis(Mapper):
         help="Where the sums of a basis are combined: after conversion, in lanes of multipliers, or before it, by merged columns.",
     )  # fmt: skip
 
-    def mapped(
-        self,
-        network: Network | QuantisedNetwork,
-        chip: Chip,
-        bits: Bits = ALL_BYTES,
-        conversion: Conversion | None = None,
-        basis: BasisPlan | None = None,
-    ) -> Mapping:
-        """Return the blocks of the basis, and for each layer how it drives and combines them. Raises MappingError as `refusals`
-        do.
-        """
-        plan = basis if not isinstance(network, QuantisedNetwork) else planned(network)
-        numbers = None if plan is None else plan.numbers
-        for demanded, _, helps in self._lacking(numbers, chip):
+    def cut(self, layer: MatrixLayer, network: Network | QuantisedNetwork, chip: Chip, bits: LayerBits) -> Blocks:
+        """Return the blocks of a layer that is left out, of whole weights."""
+        return Dense().cut(layer, network, chip, bits)
+
+    def shared(
+        self, network: Network | QuantisedNetwork, chip: Chip, basis: BasisPlan | None
+    ) -> tuple[Map[str, str], Map[str, Blocks]]:
+        """Return which layers drive the basis, and its blocks. Raises MappingError as `refusals` do."""
+        plan = planned(network) if isinstance(network, QuantisedNetwork) else basis
+        for demanded, _, helps in self._lacking(None if plan is None else plan.numbers, chip):
             raise MappingError(f"mapping 'basis': {demanded}; {helps}")
-        assert plan is not None and numbers is not None
-        coded = network if isinstance(network, QuantisedNetwork) else None
-        net = network.network if isinstance(network, QuantisedNetwork) else network
-        bits_of = bits if coded is None else coded.bits
-        blocks = basis_blocks(numbers, chip)
-        if coded is not None:
-            check_codes(BASIS, coded.held(BASIS).codes, blocks.shape.coding)
-        readings = Readings(chip, conversion or ChipBits())
-
-        def cut(layer: MatrixLayer) -> Blocks:
-            return Dense().cut(layer, network, chip, bits_of.get(layer.name, BYTES))
-
-        def read(layer: MatrixLayer, index: int, weight: WeightMapping) -> LayerMapping:
-            own, combined, windows = bits_of.get(layer.name, BYTES), None, layer.windows
-            if weight.name == BASIS:
-                own = LayerBits(numbers.element_bits, own.inputs)
-            readout = readings.of(weight.blocks, *driven_inputs(layer, network, chip, own))
-            if weight.name == BASIS:
-                combined = combination_of(layer, network, numbers, blocks, readout, merged=self.combine == "merged")
-                windows = combined.vectors
-            return LayerMapping(index, layer.name, windows, weight.run, weight.blocks, own, readout, combined)
-
-        owners = {name: owner if name in plan.left_out else BASIS for name, owner in network.owners.items()}
-        found = map_layers(self.name, net, owners, cut, read, {BASIS: blocks})
-        if len(found.weights) > 1 and blocks.count >= chip.groups:
+        assert plan is not None
+        blocks = basis_blocks(plan.numbers, chip)
+        if isinstance(network, QuantisedNetwork):
+            check_codes(BASIS, network.held(BASIS).codes, blocks.shape.coding)
+        if plan.left_out and blocks.count >= chip.groups:
             raise MappingError(
                 f"mapping 'basis': an instance of the basis fills all {chip.groups} groups of chip {chip.name}, and layers with "
                 "weights of their own need some; more groups or fewer vectors help"
             )
-        return found
+        return {name: owner if name in plan.left_out else BASIS for name, owner in network.owners.items()}, {
+            BASIS: blocks
+        }
+
+    def driven(
+        self,
+        layer: MatrixLayer,
+        index: int,
+        weight: WeightMapping,
+        network: Network | QuantisedNetwork,
+        bits: LayerBits,
+        readings: Readings,
+        basis: BasisPlan | None,
+    ) -> LayerMapping:
+        """Return how a layer drives the basis, and what becomes of its sums; one that is left out drives its own blocks."""
+        if weight.name != BASIS:
+            return super().driven(layer, index, weight, network, bits, readings, basis)
+        plan = planned(network) if isinstance(network, QuantisedNetwork) else basis
+        assert plan is not None
+        own = LayerBits(plan.numbers.element_bits, bits.inputs)
+        found = super().driven(layer, index, weight, network, own, readings, basis)
+        merged = self.combine == "merged"
+        combined = combination_of(layer, network, plan.numbers, weight.blocks, found.readout, merged=merged)
+        return replace(found, windows=combined.vectors, combination=combined)
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse weights that are no combinations of a basis, and a chip that cannot hold or combine it."""

@@ -12,6 +12,7 @@ The class line registers it: strategies, the command line and explorations know 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,6 +78,7 @@ class Mapper(Choice):
         net = network.network if isinstance(network, QuantisedNetwork) else network
         bits_of = network.bits if isinstance(network, QuantisedNetwork) else bits
         readings = Readings(chip, conversion or ChipBits())
+        owners, common = self.shared(network, chip, basis)
 
         def cut(layer: MatrixLayer) -> Blocks:
             blocks = self.cut(layer, network, chip, bits_of.get(layer.name, BYTES))
@@ -85,11 +87,29 @@ class Mapper(Choice):
             return blocks
 
         def read(layer: MatrixLayer, index: int, weight: WeightMapping) -> LayerMapping:
-            own = bits_of.get(layer.name, BYTES)
-            readout = readings.of(weight.blocks, *driven_inputs(layer, network, chip, own))
-            return LayerMapping(index, layer.name, layer.windows, weight.run, weight.blocks, own, readout)
+            return self.driven(layer, index, weight, network, bits_of.get(layer.name, BYTES), readings, basis)
 
-        return map_layers(self.name, net, network.owners, cut, read)
+        return map_layers(self.name, net, owners, cut, read, common)
+
+    def shared(
+        self, network: Network | QuantisedNetwork, chip: Chip, basis: BasisPlan | None
+    ) -> tuple[Map[str, str], Map[str, Blocks]]:
+        """Return for each layer the one whose blocks it drives, or the name of blocks that are common to layers; and these."""
+        return network.owners, {}
+
+    def driven(
+        self,
+        layer: MatrixLayer,
+        index: int,
+        weight: WeightMapping,
+        network: Network | QuantisedNetwork,
+        bits: LayerBits,
+        readings: Readings,
+        basis: BasisPlan | None,
+    ) -> LayerMapping:
+        """Return how a layer of these bits, which has a place in network.layers, drives the blocks of a weight."""
+        readout = readings.of(weight.blocks, *driven_inputs(layer, network, readings.chip, bits))
+        return LayerMapping(index, layer.name, layer.windows, weight.run, weight.blocks, bits, readout)
 
 
 @dataclass(frozen=True)
