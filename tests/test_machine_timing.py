@@ -15,7 +15,7 @@ import mho
 from mho.chip import Chip
 from mho.chip.chip import Override
 from mho.machine import Timing, time_program, wear
-from mho.machine.compiled import _share
+from mho.machine.clock import fill
 from mho.machine.energy import count_events
 from mho.network.graph import Network
 from mho.network.layers import Activation
@@ -186,10 +186,12 @@ positive = st.floats(1e-6, 1e12, allow_nan=False)
 
 @given(st.lists(st.one_of(positive, st.just(float("inf"))), min_size=1, max_size=12), positive)
 def test_the_memory_is_shared_max_min_fairly(wishes: list[float], bandwidth: float) -> None:
-    wished, rated = np.array([*wishes, 7.0]), np.zeros(len(wishes) + 1)
-    _share(wished, rated, len(wishes), bandwidth)
+    count = len(wishes)
+    flows, ones, rated = np.arange(count), np.ones(count), np.full(count + 1, 7.0)
+    uses = np.arange(count + 1), np.zeros(count, np.int64), ones
+    fill(flows, np.zeros(1, np.int64), np.array(wishes), ones, uses, np.array([bandwidth]), rated)
     *rates, beyond = rated.tolist()
-    assert beyond == 0.0
+    assert beyond == 7.0
     assert sum(rates) == pytest.approx(min(bandwidth, sum(wishes)), rel=1e-9)
     assert all(0 < rate <= wish for rate, wish in zip(rates, wishes, strict=True))
     equal = bandwidth / len(rates)

@@ -90,27 +90,23 @@ def _operands(network: Network, coded: CodedTensors) -> _Operands:
     )
 
 
-def count_accesses(program: Program, first: int, last: int) -> dict[Access, float]:
-    """Count the bytes that instructions [first, last) read from and write to the global buffer.
+FLOWS = ((READ, "compute"), (WRITE, "memory"), (READ, "memory"), (READ, "compute"), (WRITE, "compute"))
+"""Event and kind of energy of what passes: inputs of activations, loads, stores, operands of the vector unit, results."""
 
-    An activation reads the inputs that the blocks of its run share once for each window; a layer of the vector unit its
-    operands once; a result is written once, and once more whatever is loaded. What an embedding looks up went into the
-    buffer as it was loaded. What has no place in the buffer (token indices, real outputs) goes past it.
+
+def passages(program: Program) -> tuple[Integers, Integers, Integers, Floats]:
+    """Return what passes through the buffer: which of FLOWS, the instruction, the tensor (NOWHERE: of none that has banks), bytes.
+
+    In the order of instructions, of each its reads before its result. An activation reads the inputs that the blocks of its run
+    share once for each window; a layer of the vector unit its operands once; a result is written once, and once more whatever is
+    loaded. What an embedding looks up went into the buffer as it was loaded. What has no place in the buffer (token indices, real
+    outputs) goes past it.
     """
     table, operands, layers = columns(program), _operands(program.network, program.coded), len(program.network.layers)
     in_buffer = np.zeros(layers + 1, dtype=np.bool_)
     in_buffer[[use.layer for use in program.buffers]] = True
-
-    def here(*kinds: int) -> Integers:
-        places = table.of(*kinds)
-        return places[(places >= first) & (places < last)]
-
     activations, loads, stores, vectors, results = (
-        here(ACTIVATE),
-        here(LOAD),
-        here(STORE),
-        here(VECTOR),
-        here(COMBINE, VECTOR),
+        table.of(*kinds) for kinds in ((ACTIVATE,), (LOAD,), (STORE,), (VECTOR,), (COMBINE, VECTOR))
     )
     read = (table.runs["inputs"] * table.windows)[activations] * operands.width[table.layer[activations]]
     for layer in program.mapping.combining:
@@ -121,25 +117,31 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
     which = counted(operands.starts[computed], operands.starts[computed + 1] - operands.starts[computed])
     reads = np.repeat(vectors, operands.starts[computed + 1] - operands.starts[computed])
     flows = (
-        (READ, "compute", activations, inputs, read),
-        (WRITE, "memory", loads, operands.source[table.layer[loads]], table.size[loads]),
-        (READ, "memory", stores, operands.source[table.layer[stores]], table.size[stores]),
-        (READ, "compute", reads, operands.tensor[which], operands.size[which]),
-        (WRITE, "compute", results, operands.source[table.layer[results]], operands.written[table.layer[results]]),
+        (activations, inputs, read),
+        (loads, operands.source[table.layer[loads]], table.size[loads]),
+        (stores, operands.source[table.layer[stores]], table.size[stores]),
+        (reads, operands.tensor[which], operands.size[which]),
+        (results, operands.source[table.layer[results]], operands.written[table.layer[results]]),
     )
-    flow = np.repeat(np.arange(len(flows)), [len(places) for _, _, places, _, _ in flows])
-    places, tensors, sizes = (np.concatenate(side) for side in zip(*(entry[2:] for entry in flows), strict=True))
+    flow = np.repeat(np.arange(len(flows)), [len(places) for places, _, _ in flows])
+    places, tensors, sizes = (np.concatenate(side) for side in zip(*flows, strict=True))
     tensors = np.where(in_buffer[tensors], tensors, NOWHERE)
     counts = (sizes > 0) & ((flow == 0) | (tensors != NOWHERE))
-    # As they come in the program, each layer's reads before its result.
     order = np.flatnonzero(counts)[np.argsort(places[counts], kind="stable")]
-    layer, flow, tensors = table.layer[places[order]], flow[order], tensors[order]
-    keys = (layer * len(flows) + flow) * len(in_buffer) + tensors
+    return flow[order], places[order], tensors[order], sizes[order]
+
+
+def count_accesses(program: Program, first: int, last: int) -> dict[Access, float]:
+    """Count the bytes that instructions [first, last) read from and write to the global buffer (see `passages`)."""
+    flow, places, tensors, sizes = passages(program)
+    here = slice(*np.searchsorted(places, (first, last)))
+    flow, layer, tensors, sizes = flow[here], columns(program).layer[places[here]], tensors[here], sizes[here]
+    keys = (layer * len(FLOWS) + flow) * (len(program.network.layers) + 1) + tensors
     _, begins, which = np.unique(keys, return_index=True, return_inverse=True)
-    sums, rank = np.bincount(which, sizes[order], len(begins)), np.argsort(begins)
+    sums, rank = np.bincount(which, sizes, len(begins)), np.argsort(begins)
     begins = begins[rank]
     totals = zip(*(side.tolist() for side in (layer[begins], flow[begins], tensors[begins], sums[rank])), strict=True)
-    return {Access(layer, *flows[flow][:2], tensor): size for layer, flow, tensor, size in totals}
+    return {Access(layer, *FLOWS[flow], tensor): size for layer, flow, tensor, size in totals}
 
 
 def byte_prices(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mho.machine.energy import activation_events
+from mho.machine.activations import activation_events
 from mho.machine.timing import Timing
 from mho.program import Program
 from mho.program.columns import ACTIVATE, WRITE, columns

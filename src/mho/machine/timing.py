@@ -1,11 +1,11 @@
-"""When each instruction of a program happens: an event-driven interpretation, with the memory as a shared channel.
+"""When each instruction of a program happens: an event-driven interpretation, with memory and ports as shared channels.
 
-Activations and vector layers last a time that the chip alone decides. Writes and transfers move bytes through the
-memory channel: a write takes as long as its slowest array if its changes arrive in step with it, and longer where the
-channel is too busy; a transfer takes what it gets. An array takes the worst-case time (`write_latency: worst_case`), or
-that of the changes which its cells really undergo (`actual`; see `cells`). The channel is shared max-min fairly: no flow
-gets less than another unless it asks for less. The vector unit serves one layer after another, as they come (those that
-come together in the program's order). Otherwise an instruction starts when all that it waits for have ended; nothing else
+Activations and vector layers last a time that the chip decides, writes as long as their slowest array, if what they move gets
+through: every instruction moves its bytes at an even pace (`channels`), and where memory or a port cannot keep up with all that is
+under way, it takes longer. A transfer takes what it gets. An array takes the worst-case time (`write_latency: worst_case`), or
+that of the changes which its cells really undergo (`actual`; see `cells`). Channels are shared max-min fairly: no flow gets less
+than another unless it asks for less, or is held up elsewhere. The vector unit serves one layer after another, as they come (those
+that come together in the program's order). Otherwise an instruction starts when all that it waits for have ended; nothing else
 holds it back.
 """
 
@@ -20,8 +20,9 @@ from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
+from mho.machine.channels import MEMORY, Tasks, tasks
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.once import once
 from mho.program.work import layer_seconds
 from mho.shown import Shown
@@ -51,12 +52,13 @@ def floor_s(chip: Chip, worn: Wear | None, writes: npt.NDArray[np.int64]) -> Tim
     return np.array([chip.write_time_s(worn.counts[number].slowest) for number in writes.tolist()])
 
 
-def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], Times, Times]:
-    """Return the role of each instruction (`compiled.FLOW` ...), how long it lasts in s, or at least, and its bytes."""
+def program_tasks(program: Program) -> Tasks:
+    """Return the instructions of a program as the clock takes them."""
     # Compiled code takes a while to import.
-    from mho.machine.compiled import FIXED, FLOW, VECTOR_UNIT
+    from mho.machine.clock import FREE, VECTOR_UNIT
 
     table, chip = columns(program), program.chip
+    worn = wear(program) if chip.write_latency == "actual" else None
     seconds = layer_seconds(program.network, chip)
     lasts = np.zeros(len(table.kind))
     window_s = np.zeros(len(program.network.layers))
@@ -69,10 +71,9 @@ def _tasks(program: Program, worn: Wear | None) -> tuple[npt.NDArray[np.int8], T
         own = activations[table.layer[activations] == layer.index]
         lasts[own] = layer.lasting_s(table.first_window[own], table.last_window[own])
     lasts[results] = seconds[table.layer[results]]
-    role = np.full(len(lasts), FIXED, dtype=np.int8)
-    role[table.of(WRITE, LOAD, STORE, FETCH)] = FLOW
-    role[results[lasts[results] > 0]] = VECTOR_UNIT
-    return role, lasts, table.moved_bytes + table.order_bytes + table.size
+    unit = np.full(len(lasts), FREE, dtype=np.int8)
+    unit[results[lasts[results] > 0]] = VECTOR_UNIT
+    return tasks(program, unit, lasts)
 
 
 def check_timed(program: Program) -> None:
@@ -88,16 +89,14 @@ def check_timed(program: Program) -> None:
 def time_program(program: Program) -> Timing:
     """Measure when each instruction of a program happens on its chip. ProgramError as `check_timed` says."""
     check_timed(program)
-    worn = wear(program) if program.chip.write_latency == "actual" else None
-    from mho.machine.compiled import clock
+    from mho.machine.clock import clock
 
-    table, bandwidth, count = columns(program), program.chip.memory.bandwidth, len(program.instructions)
-    tasks = table.after_starts, table.after, *_tasks(program, worn)
+    arrays, count = program_tasks(program), len(program.instructions)
     starts, ends = np.zeros(count), np.zeros(count)
-    clock(0, program.setup, *tasks, bandwidth, starts, ends)
+    clock(0, program.setup, *arrays, starts, ends)
     setup_s = float(np.max(ends[: program.setup], initial=0.0))
     starts[: program.setup] -= setup_s
     ends[: program.setup] -= setup_s
-    moved = clock(program.setup, count, *tasks, bandwidth, starts, ends)
+    moved = clock(program.setup, count, *arrays, starts, ends)
     latency_s = float(np.max(ends[program.setup :], initial=0.0))
-    return Timing(starts, ends, latency_s, setup_s, moved / bandwidth)
+    return Timing(starts, ends, latency_s, setup_s, float(moved[MEMORY]) / program.chip.memory.bandwidth)
