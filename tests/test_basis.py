@@ -19,11 +19,13 @@ from mho.machine.energy import count_events
 from mho.mapping.combination import Combination
 from mho.mapping.merging import first_fit
 from mho.network.graph import Network
+from mho.network.layers import MatrixLayer
 from mho.network.samples import synthetic
 from mho.number import QuantisedNetwork, read_from, run_reference
-from mho.number.basis import BasisCoding, BasisNumbers, integers_of
+from mho.number.basis import BasisCoding, BasisNumbers, integers_of, segments
 from mho.number.coefficients import Coefficients
 from mho.number.fitting import composed
+from mho.number.packing import pack
 from mho.program import Program, Write, violations
 from mho.program.columns import FETCH, columns
 from tests.strategies import networks
@@ -63,7 +65,10 @@ def coded_networks(draw: st.DrawFn, mixed: bool = False) -> QuantisedNetwork:
         shape = (layer.groups, -(-layer.rows // height), vectors, layer.columns)
         values = generator.choice(integers_of(bits, powers), shape)
         rank = generator.random(shape).argsort(axis=2).argsort(axis=2)
-        coefficients[layer.name] = Coefficients.of(np.where(rank < nonzeros, values, 0).astype(np.int8))
+        values = np.where(rank < nonzeros, values, 0)
+        if units:
+            values[:, -1, layer.rows - (shape[1] - 1) * height :] = 0
+        coefficients[layer.name] = Coefficients.of(values.astype(np.int8))
     cells = np.eye(height) if units else generator.integers(0, levels, (vectors, height))
     coding = BasisCoding(cells.astype(np.uint8), levels, bits, nonzeros, coefficients, powers, units)
     before = mho.number.quantise(network, synthetic(network, 2, seed=1).inputs)
@@ -151,6 +156,25 @@ def test_nothing_is_written_after_the_setup_and_conversions_are_windows_times_se
         assert layer.combination is not None and fetched[layer.name] == layer.combination.size
     assert report.timing.latency_s >= report.bound.seconds * (1 - 1e-9)
     assert not violations(program, (report.timing.starts, report.timing.ends))
+
+
+@few
+@given(coded_networks())
+def test_bytes_that_are_fetched_are_those_of_the_packed_parts(quantised: QuantisedNetwork) -> None:
+    coding, program = quantised.basis, compiled(quantised, small(tiles=40))
+    assert coding is not None
+    for layer in program.mapping.combining:
+        matrix = quantised.network.layers[layer.index]
+        assert isinstance(matrix, MatrixLayer) and layer.combination is not None
+        # Of unit vectors a segment has no more than inputs, which a decoder knows.
+        lengths = [each.stop - each.start for each in segments(matrix.rows, coding.height)]
+        parts = [
+            part[: length if coding.units else None]
+            for group in coding.dense(matrix)
+            for part, length in zip(group, lengths, strict=True)
+        ]
+        sizes = [len(pack(part, coding.bits, powers=coding.powers)) for part in parts]
+        assert np.diff(layer.combination.until).tolist() == sizes
 
 
 @few

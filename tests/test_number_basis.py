@@ -443,6 +443,10 @@ def test_codings_are_checked_when_built() -> None:
         replace(coding, coefficients=each(1, segments=1)).integers(layer)
     with pytest.raises(NumberError, match="none were given"):
         replace(coding, coefficients={}).integers(layer)
+    # Unit vectors beyond the 4 inputs of the last segment would be fetched for nothing.
+    units = replace(coding, cells=np.eye(5, dtype=np.uint8), coefficients=each(1, vectors=5), nonzeros=5, units=True)
+    with pytest.raises(NumberError, match="beyond the 4 inputs of its last segment"):
+        units.integers(layer)
     large = BasisCoding(np.full((40, 9), 15, np.uint8), 16, 8, 40, each(127, 1, 40))
     with pytest.raises(NumberError, match="16 at most"):
         composed(large, layer, np.ones((1, 2)), None)

@@ -3,7 +3,7 @@
 A layer of M windows whose K inputs are cut into S segments of array height drives the one basis M x S times: window w of part p (a
 segment of one matrix, matrix after matrix) is input vector p x M + w. Each gives the N sums of the basis, which wait in the
 product buffer of the groups that made them; lanes of multipliers and adders make of them what the segment adds to every output.
-Coefficients come with their places: of c bits each and the number of a vector, and for each output how many there are.
+Coefficients come packed, with their places (`number/packing.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.basis import BasisNumbers, segments
 from mho.number.coded import QuantisedNetwork
+from mho.number.packing import packed_bits
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -98,8 +99,9 @@ class Combination:
     def until(self) -> IntArray:
         """Bytes of the coefficients of all parts before each, and of all, shape (parts + 1,)."""
         numbers = self.numbers
-        tells = min(numbers.nonzeros, numbers.vectors).bit_length()
-        bits = self.counts * (numbers.bits + numbers.place_bits) + self.outputs * tells
+        vectors = [numbers.reached(each.stop - each.start) for each in segments(self.rows, numbers.height)]
+        each_part = np.tile(vectors, self.parts // len(vectors))
+        bits, _ = packed_bits(self.counts, self.outputs, each_part, numbers.bits)
         return np.concatenate([[0], np.cumsum(-(-bits // 8))])
 
     @property

@@ -58,10 +58,9 @@ class BasisNumbers:
         """Bits of the code of an element."""
         return (self.levels - 1).bit_length()
 
-    @property
-    def place_bits(self) -> int:
-        """Bits that say which vector a coefficient is of."""
-        return (self.vectors - 1).bit_length()
+    def reached(self, inputs: int) -> int:
+        """Return how many vectors, the first ones, may add to a segment of so many inputs: of unit vectors those of its inputs."""
+        return min(self.vectors, inputs) if self.units else self.vectors
 
 
 @dataclass(frozen=True)
@@ -180,6 +179,11 @@ class BasisCoding:
         if given is None or given.shape != shape:
             what = "none" if given is None else str(given.shape)
             raise NumberError(f"layer {layer.name!r} has coefficients {shape} of this basis; {what} were given")
+        last = layer.rows - (shape[1] - 1) * self.height
+        if np.any(given.values[:, -1][given.places[:, -1] >= self.numbers.reached(last)]):
+            raise NumberError(
+                f"layer {layer.name!r} has coefficients of unit vectors beyond the {last} inputs of its last segment"
+            )
         return given
 
 

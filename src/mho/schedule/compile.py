@@ -118,7 +118,7 @@ def _on_basis(task: Task) -> Iterator[str]:
             yield "basis: coefficients are powers of two; a lane shifts by one at the price of an addition (assumed)"
         yield (
             "basis: a lane takes a coefficient of one window in a cycle; one that comes serves a batch of up to "
-            f"{part.batch} windows; the ports of product and coefficient buffers take no time"
+            f"{part.batch} windows; ports of product and coefficient buffers, and finding places in what is packed, take no time"
         )
     if task.quantised is None:
         yield "basis: of shapes alone, every segment of an output has as many coefficients as it may"

@@ -71,18 +71,17 @@ def decides(runs: Runs) -> dict[str, float]:
     """Work out from the parts of both what would have to be cheaper for the crossbar to take as little energy.
 
     `crossbar`: the part of the basis that arrays and converters take. `free`: times what pruned weights take, where these took
-    nothing; `narrow`: where sums had 8 bits, as inputs have; `both`: with both. `memory`: how many times dearer a byte of main
-    memory would have to be.
+    nothing; `narrow`: where sums had 8 bits, as inputs have; `both`: with both. `memory`: times what pruned weights take, in main
+    memory alone.
     """
     basis, rival = runs["basis"], runs["pruned"]
     parts, whole, other = basis["parts_j"], basis["energy_j"], rival["energy_j"]
     crossbar = sum(parts.get(role, 0.0) for role in ARRAYS)
     wide = (1 - INPUT_BITS / SUM_BITS) * (parts["lane_multiplier"] + parts["product_buffer"])
-    more = rival["parts_j"]["memory/memory"] - basis["memory_j"]
     return {
         "crossbar": 100 * crossbar / whole,
         "free": (whole - crossbar) / other,
         "narrow": (whole - wide) / other,
         "both": (whole - crossbar - wide) / other,
-        "memory": 1 + (whole - other) / more,
+        "memory": basis["memory_j"] / rival["memory_j"],
     }
