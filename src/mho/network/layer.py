@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mho.errors import NetworkError, choices
 from mho.network.arrays import Array
 from mho.network.geometry import Shape, ShapeError, broadcast, need
+from mho.network.rows import Needed, Streamed, Streams, broadcast_rows
 from mho.network.types import REAL, TYPES, promoted, type_of
 
 AnyArray = npt.NDArray[Any]
@@ -79,6 +80,13 @@ class Layer:
         """
         return False
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Return the stream axis of the output and the rows of each operand that its rows need; see `rows`.
+
+        By default the output is one row, which needs all of every operand: true of any layer.
+        """
+        return None, tuple(operand.all for operand in operands)
+
     def carried(self) -> tuple[str, ...]:
         """Return the operands whose values, and so whose code, the output bears: those that it only selects from or joins."""
         return self.inputs if self.moves_only else ()
@@ -107,6 +115,10 @@ class Pointwise(Layer):
         """Return True if axis 0 of the operands lines up."""
         return aligned(operands, self.shape)
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row."""
+        return broadcast_rows(operands, self.shape)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AlongAxis(Layer):
@@ -122,6 +134,15 @@ class AlongAxis(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if it leaves axis 0 whole."""
         return self.axis != 0
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along any axis but its own."""
+        (x,) = operands
+        return x.axis, (self.along_rows(x) if x.axis == self.axis else x.same,)
+
+    def along_rows(self, x: Streamed) -> Needed:
+        """Return the rows that are needed where `axis` is the stream axis: all, if the kind does not know better."""
+        return x.all
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,6 +173,17 @@ class Input(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True: samples come one behind the other."""
         return True
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Samples of a batch are rows; those of one sample lie along the height of images (B, C, H, W), or the width of images
+        of one line, and along the tokens of sequences, (B, T, F) or integers (B, T). A vector of reals (B, F) is one row.
+        """
+        shape = self.shape
+        if shape and shape[0] > 1:
+            return 0, ()
+        if len(shape) >= 4:
+            return next((axis for axis in range(2, len(shape)) if shape[axis] > 1), 2), ()
+        return (1 if len(shape) == 3 or (len(shape) == 2 and self.integers) else None), ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,6 +12,7 @@ import numpy as np
 from mho.errors import NetworkError
 from mho.network.geometry import Shape, need, replaced
 from mho.network.layer import AnyArray, Layer, aligned
+from mho.network.rows import Needed, Streamed, Streams, broadcast_rows, side_by_side, stream_axis
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +59,25 @@ class Concatenate(Joining):
         """Return True if it joins along another axis than 0 and axis 0 of the operands lines up."""
         return self.axis != 0 and super().extends(operands)
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along other axes than the one joined; along it each operand gives its part of the rows, and so do operands
+        of one row each (the steps of a sequence), unless they are vectors.
+        """
+        axis = stream_axis([x for x in operands if x.axis != self.axis and x.size > 1], self.shape)
+        if axis is None:
+            steps = 2 < len(self.shape) > self.axis + 1 and all(x.axis is None for x in operands)
+            parts = steps or any(x.axis == self.axis for x in operands)
+            axis = self.axis if parts else stream_axis(operands, self.shape)
+        if axis != self.axis:
+            return axis, side_by_side(operands, self.shape, axis)
+        needed, start = [], 0
+        for x in operands:
+            length, per = x.shape[self.axis], 1 if x.axis == self.axis else x.shape[self.axis]
+            single = x.axis == self.axis or x.size == 1
+            needed.append(Needed(x.size, 1, -start, -start, per) if single else x.all)
+            start += length
+        return axis, tuple(needed)
+
     def changes_nothing(self) -> bool:
         """Return True for one operand."""
         return len(self.inputs) == 1
@@ -91,6 +111,20 @@ class Interleave(Joining):
             high, wide = len(range(row, self.shape[2], self.rows)), len(range(column, self.shape[3], self.columns))
             need(shape[0] in (1, self.shape[0]) and shape[1:] == (self.shape[1], high, wide))
         return self.shape
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Output row y is row y // rows of the phases y mod rows, likewise for columns; other axes row by row."""
+        ways = {2: self.rows, 3: self.columns}
+        axis = max(operands, key=lambda x: math.prod(x.shape)).axis
+        if axis not in ways:
+            return broadcast_rows(operands, self.shape)
+        needed = []
+        for place, x in enumerate(operands):
+            phase = place // self.columns if axis == 2 else place % self.columns
+            # From the first output at or behind `first` that is of this phase to the last one before `last`.
+            woven = Needed(x.size, 1, ways[axis] - 1 - phase, -phase, ways[axis])
+            needed.append(woven if x.axis == axis else x.all)
+        return axis, tuple(needed)
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Weave the phases; an operand with one sample is repeated for all of them."""

@@ -13,6 +13,7 @@ from mho.errors import NumberError
 from mho.network.arrays import Array
 from mho.network.geometry import Shape, need, replaced
 from mho.network.layer import AnyArray, Layer
+from mho.network.rows import Streamed, Streams
 
 
 def whole_numbers(layer: Layer, places: AnyArray) -> npt.NDArray[np.int64]:
@@ -56,6 +57,10 @@ class Embedding(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True: each index stands alone."""
         return True
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row."""
+        return operands[0].axis, (operands[0].same,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,6 +127,18 @@ class Gather(Layer):
         if self.function == "rows":
             return (self.axis != 0 and places_fixed) or (values_fixed and self.axis == 0)
         return self.axis != 0 and not values_fixed and not places_fixed and values[0] == places[0]
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row of what is gathered from along another axis than that looked along, else of the places; "points", and
+        elements of both, need all that they may look at.
+        """
+        values, places = operands
+        more = len(places.shape) - 1
+        if self.function == "rows" and values.size > 1 and values.axis is not None and values.axis != self.axis:
+            return values.axis + (more if values.axis > self.axis else 0), (values.same, places.all)
+        if places.axis is None or (self.function == "points" and places.axis == more):
+            return None, (values.all, places.all)
+        return places.axis + (self.axis if self.function == "rows" else 0), (values.all, places.same)
 
     def carried(self) -> tuple[str, ...]:
         """Return the tensor that is gathered from."""

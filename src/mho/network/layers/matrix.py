@@ -15,6 +15,7 @@ from mho.errors import NetworkError
 from mho.network.arrays import Array
 from mho.network.geometry import Shape, broadcast, need, windows_of
 from mho.network.layer import AnyArray, Layer, aligned, need_shape
+from mho.network.rows import Streamed, Streams, side_by_side, stream_axis
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +109,21 @@ class Convolution(MatrixLayer):
         need_shape(self.bias, (outputs,))
         return (image[0], outputs, *windows_of(image, self.kernel, self.stride, self.padding, self.dilation))
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Rows of images need those under their windows, samples themselves; the first of these axes along which windows lie,
+        all rows of an operand that has its rows along another. Windows are ordered (sample, y, x), so that each row is a run.
+        """
+        (x,) = operands
+        axis = next((axis for axis in (0, 2, 3) if self.shape[axis] > 1), 2)
+        if self.shape[axis] == 1 and x.axis in (0, 3):
+            axis = x.axis
+        if x.axis != axis:
+            return axis, (x.all,)
+        if axis == 0:
+            return axis, (x.same,)
+        side = axis - 2
+        return axis, (x.windows(self.kernel[side], self.stride[side], self.padding[side], self.dilation[side]),)
+
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True for images (B, C, H, W)."""
         return len(operands[0][0]) == 4
@@ -149,6 +165,15 @@ class Linear(MatrixLayer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if the axis that is multiplied is not axis 0."""
         return len(operands[0][0]) > 1
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along the first axis that is longer than 1 (windows are in row-major order, so that each row is a run);
+        all rows of an operand that has its rows along another.
+        """
+        (x,) = operands
+        first = next((axis for axis, n in enumerate(self.shape[:-1]) if n > 1), None)
+        axis = x.axis if first is None and x.axis != len(self.shape) - 1 else first
+        return axis, (x.same if x.axis == axis else x.all,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -203,6 +228,15 @@ class MatrixProduct(Layer):
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Multiply matrix by matrix."""
         return np.asarray(np.matmul(np.ascontiguousarray(operands[0]), np.ascontiguousarray(operands[1])))
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row of the first along M and leading axes, of the second along N and leading axes; of the other all rows, and
+        of both where they have theirs along K.
+        """
+        outer = [x for x, inner in zip(operands, (1, 2), strict=True) if x.axis != len(x.shape) - inner]
+        axes = (stream_axis([x], self.shape) for x in outer)
+        axis = next((axis for axis in axes if axis is not None), len(self.shape) - 2)
+        return axis, tuple(side_by_side([x], self.shape, axis)[0] if x in outer else x.all for x in operands)
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if axis 0 is a leading axis of the operands that vary, or rows by a fixed matrix."""

@@ -12,6 +12,7 @@ import numpy as np
 from mho.errors import NetworkError
 from mho.network.geometry import Shape, broadcast, need, replaced
 from mho.network.layer import AlongAxis, AnyArray, Layer
+from mho.network.rows import Needed, Streamed, Streams, reshaped, shifted, side_by_side
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +35,10 @@ class Reshape(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True: row-major order keeps samples behind one another."""
         return True
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """The rows whose elements a row holds; all where the rows do not stay runs of elements."""
+        return reshaped(operands[0], self.shape)
 
     def changes_nothing(self) -> bool:
         """Return True: both have one shape."""
@@ -63,6 +68,11 @@ class Transpose(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if axis 0 stays."""
         return self.permutation[0] == 0
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along the axis's new place."""
+        (x,) = operands
+        return None if x.axis is None else self.permutation.index(x.axis), (x.same,)
 
     def changes_nothing(self) -> bool:
         """Return True if every axis stays."""
@@ -100,6 +110,19 @@ class Slice(AlongAxis):
         slices = operands[0][(slice(None),) * self.axis + (slice(self.start, stop, self.step),)]
         return slices.reshape(slices.shape[: self.axis] + slices.shape[self.axis + 1 :]) if self.drop else slices
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along another axis; along its own the rows that are kept. One that is dropped leaves its element as a row."""
+        axis, needed = super().streams(operands)
+        if self.drop and axis is not None and axis >= self.axis:
+            axis = None if axis == self.axis else axis - 1
+        return axis, needed
+
+    def along_rows(self, x: Streamed) -> Needed:
+        """Row r is row start + r step."""
+        if self.step < 0:
+            return x.listed((place,) for place in range(self.start, self.stop, self.step))
+        return Needed(x.size, self.step, self.start, self.start)
+
     def changes_nothing(self) -> bool:
         """Return True for all elements, in order."""
         return self.step == 1 and not self.drop
@@ -135,6 +158,10 @@ class Take(AlongAxis):
         """Take the elements at the places."""
         return np.take(operands[0], self.places, axis=self.axis)
 
+    def along_rows(self, x: Streamed) -> Needed:
+        """Row r is row places[r]."""
+        return x.listed((place,) for place in self.places)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Expand(Layer):
@@ -157,6 +184,11 @@ class Expand(Layer):
         """Return True if axis 0 is not what is broadcast."""
         first = operands[0][0]
         return len(first) == len(self.shape) and first[0] == self.shape[0]
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row, or one row for all where rows are what is broadcast."""
+        axis = shifted(operands[0], len(self.shape))
+        return axis, side_by_side(operands, self.shape, axis)
 
     def changes_nothing(self) -> bool:
         """Return True: both have one shape."""
@@ -187,6 +219,12 @@ class Pad(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if axis 0 has no border."""
         return self.before[0] == self.after[0] == 0
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row behind the border."""
+        (x,) = operands
+        border = 0 if x.axis is None else self.before[x.axis]
+        return x.axis, (Needed(x.size, 1, -border, -border) if x.axis is not None else x.all,)
 
     def carried(self) -> tuple[str, ...]:
         """Return the operand where the border is real zero, which every code has."""

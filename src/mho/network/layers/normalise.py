@@ -13,6 +13,7 @@ from mho.network.arrays import Array
 from mho.network.geometry import Shape, along, need
 from mho.network.layer import AnyArray, Layer, need_shape, real
 from mho.network.layers.reduction import row_sums
+from mho.network.rows import Streamed, Streams
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +79,12 @@ class Normalise(Layer):
         """Return True if no statistics are taken over axis 0."""
         return self.function == "group" or self.axes < len(operands[0][0])
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along an axis that no statistics are taken over."""
+        (x,) = operands
+        over = 1 if self.function == "group" else len(x.shape) - self.axes
+        return x.axis, (x.same if x.axis is None or x.axis < over else x.all,)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChannelAffine(Layer):
@@ -107,6 +114,10 @@ class ChannelAffine(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if the channels are not axis 0."""
         return self.axis != 0
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row."""
+        return operands[0].axis, (operands[0].same,)
 
     def changes_nothing(self) -> bool:
         """Return True if every scale is known to be 1 and every offset 0."""

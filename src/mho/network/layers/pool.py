@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mho.errors import NetworkError
 from mho.network.geometry import Shape, need, windows_of
 from mho.network.layer import AnyArray, Layer
+from mho.network.rows import Streamed, Streams
 from mho.network.types import REAL
 
 
@@ -50,6 +51,14 @@ class Pool(Layer):
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True for images (B, C, H, W)."""
         return len(operands[0][0]) == 4
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Rows under the windows along height or width; samples and channels themselves."""
+        (x,) = operands
+        if x.axis not in (2, 3):
+            return x.axis, (x.same,)
+        side = x.axis - 2
+        return x.axis, (x.windows(self.kernel[side], self.stride[side], self.padding[side], self.dilation[side]),)
 
     def carried(self) -> tuple[str, ...]:
         """Return the operand of a maximum, which is one of its values."""

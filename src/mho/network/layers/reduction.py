@@ -17,6 +17,7 @@ import numpy as np
 from mho.errors import NetworkError
 from mho.network.geometry import Shape, need
 from mho.network.layer import AlongAxis, AnyArray, Layer, real
+from mho.network.rows import Needed, Streamed, Streams
 
 
 def row_sums(rows: AnyArray) -> AnyArray:
@@ -77,6 +78,15 @@ class Reduce(Layer):
         """Return True if axis 0 is not reduced."""
         return 0 not in self.axes
 
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Row by row along an axis that is not reduced; all rows for the one row that is left of one that is."""
+        (x,) = operands
+        if x.axis is None or self.keep:
+            return x.axis, (x.all if x.axis in self.axes else x.same,)
+        if x.axis in self.axes:
+            return None, (x.all,)
+        return x.axis - sum(axis < x.axis for axis in self.axes), (x.same,)
+
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Reduce; a mean is the sum divided by the count, cut off towards zero for integers."""
         x, axes = operands[0], tuple(sorted(self.axes))
@@ -110,6 +120,10 @@ class CumulativeSum(AlongAxis):
         if self.exclusive:
             sums = np.concatenate([np.zeros_like(sums[:1]), sums[:-1]])
         return np.moveaxis(sums[::-1] if self.reverse else sums, 0, self.axis)
+
+    def along_rows(self, x: Streamed) -> Needed:
+        """Row r sums the rows up to r, or from r on."""
+        return Needed(x.size, behind=x.size) if self.reverse else Needed(x.size, before=-x.size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 from mho.errors import NetworkError
 from mho.network.geometry import Shape, along, need, replaced
 from mho.network.layer import AlongAxis, AnyArray, real
+from mho.network.rows import Needed, Streamed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +53,10 @@ class Resample(AlongAxis):
         for tap in range(1, self.taps):
             total += np.take(x, places[:, tap], axis=self.axis) * along(weights[:, tap], self.axis, x.ndim)
         return np.asarray(total)
+
+    def along_rows(self, x: Streamed) -> Needed:
+        """Row r sums the rows places[r]."""
+        return x.listed(self.places)
 
     def operations(self, operands: Sequence[Shape]) -> int:
         """Count a product and a sum for each tap, less one sum."""
