@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -226,16 +227,13 @@ def test_what_rows_of_drawn_networks_do_not_need_does_not_change_them(network: N
 
 
 FUNCTIONS = {
-    **{name: (make, tuple(torch.zeros(shape) for shape in shapes)) for name, (make, shapes) in MODULES.items()},
-    **{name: (make, tuple(torch.zeros(shape) for shape in shapes)) for name, (make, shapes) in RECURRENT.items()},
-    **{name: (lambda function=function: Plain(function), x) for name, (function, x) in CASES.items()},
+    **{name: (make, shapes) for name, (make, shapes) in MODULES.items()},
+    **{f"recurrent {name}": (make, shapes) for name, (make, shapes) in RECURRENT.items()},
+    **{f"both {name}": (partial(deepcopy, module), (shape,)) for name, (module, shape) in BOTH.items()},
+    **{f"sum {name}": (partial(Plain, function), shapes) for name, (function, shapes) in SUMS.items()},
+    **{f"mask {name}": (partial(Plain, function), examples) for name, (function, examples) in CASES.items()},
     **{
-        name: (lambda function=function: Plain(function), tuple(torch.zeros(shape) for shape in shapes))
-        for name, (function, shapes) in SUMS.items()
-    },
-    **{name: (lambda module=module: module, (torch.zeros(shape),)) for name, (module, shape) in BOTH.items()},
-    **{
-        f"volume {name}": (lambda module=module: module, (torch.zeros(1, 2, 4, 6, 6),))
+        f"volume {name}": (partial(deepcopy, module), ((1, 2, 4, 6, 6),))
         for name, module in VOLUMES.items()
         if name != "batch norm"
     },
@@ -246,7 +244,8 @@ FUNCTIONS = {
 @cache
 def read(name: str) -> Network:
     """Import one of them, once."""
-    make, examples = FUNCTIONS[name]
+    make, given_shapes = FUNCTIONS[name]
+    examples = tuple(x if isinstance(x, torch.Tensor) else torch.zeros(x) for x in given_shapes)
     return Network.from_torch(make().eval(), examples)
 
 
