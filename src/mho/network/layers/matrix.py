@@ -233,10 +233,11 @@ class MatrixProduct(Layer):
         """Row by row of the first along M and leading axes, of the second along N and leading axes; of the other all rows, and
         of both where they have theirs along K.
         """
-        outer = [x for x, inner in zip(operands, (1, 2), strict=True) if x.axis != len(x.shape) - inner]
-        axes = (stream_axis([x], self.shape) for x in outer)
+        summed = [x.axis == len(x.shape) - place for x, place in zip(operands, (1, 2), strict=True)]
+        axes = (stream_axis([x], self.shape) for x, inner in zip(operands, summed, strict=True) if not inner)
         axis = next((axis for axis in axes if axis is not None), len(self.shape) - 2)
-        return axis, tuple(side_by_side([x], self.shape, axis)[0] if x in outer else x.all for x in operands)
+        needed = zip(operands, side_by_side(operands, self.shape, axis), summed, strict=True)
+        return axis, tuple(x.all if inner else each for x, each, inner in needed)
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True if axis 0 is a leading axis of the operands that vary, or rows by a fixed matrix."""
