@@ -351,6 +351,23 @@ def test_weaving_and_joining_need_each_operand_where_it_is_seen(
         check(join, [Streamed(s, a) for s, a in zip(shapes, drawn, strict=True)], ["real"] * len(lengths))
 
 
+@pytest.mark.parametrize(
+    ("function", "axis", "places", "shape"),
+    [
+        ("rows", 1, (3, 2), (3, 3, 2, 4)), ("rows", 0, (3, 2), (3, 2, 3, 4)), ("rows", 2, (3,), (3, 3, 3)),
+        ("elements", 1, (3, 2, 4), (3, 2, 4)), ("elements", 0, (2, 3, 4), (2, 3, 4)), ("points", 1, (3, 2, 1), (3, 2, 4)),
+        ("points", 0, (5, 2), (5, 4)),
+    ],
+)  # fmt: skip
+def test_looking_up_needs_what_may_be_looked_at(
+    function: str, axis: int, places: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    layer = Gather(name="y", inputs=("x", "i"), shape=shape, function=function, axis=axis)
+    for first, second in itertools.product((None, 0, 1, 2), (None, *range(len(places)))):
+        for seed in range(3):
+            check(layer, [Streamed((3, 3, 4), first), Streamed(places, second)], ["real", "int64"], seed)
+
+
 # Networks --------------------------------------------------------------------------------------------------------------
 
 
