@@ -19,7 +19,7 @@ from mho.program.legality.buffer import _spills, _views
 from mho.program.legality.facts import Facts
 from mho.program.legality.groups import _holding, shape_rules
 from mho.program.legality.order import CHAINS, Order
-from mho.program.legality.times import _overload
+from mho.program.legality.overload import overload
 from tests import legality_oracle as oracle
 from tests.strategies import GREEDY, Sketch, chips, choices, networks
 
@@ -103,7 +103,7 @@ def test_an_overload_is_found_where_every_origin_is_tried(jobs: list[tuple[int, 
     ends = starts + np.array([lasts for _, lasts, _ in jobs])
     demand = np.array([work for _, _, work in jobs])
     slack = 1e-9 * max(float(ends.max(initial=0.0)), 1e-30)
-    assert _overload(starts, ends, demand, slack) == oracle.overload(starts, ends, demand, slack)
+    assert overload(starts, ends, demand, slack) == oracle.overload(starts, ends, demand, slack)
 
 
 @cache

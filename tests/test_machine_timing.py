@@ -24,6 +24,7 @@ from mho.program.instructions import size
 from mho.program.work import vector_seconds
 from mho.strategy import registered
 from tests.hand_sized import entry, hand_chip, hand_program, linear, network
+from tests.ported import without_ports
 from tests.strategies import GREEDY, chips, networks
 
 some = settings(max_examples=30)
@@ -55,7 +56,7 @@ def activate(layer: int, group: int, windows: int, *after: int) -> Activate:
     return Activate(layer, (0, 1), 0, (0, windows), ((group, group + 1),), True, after)
 
 
-def timed(program: Program) -> tuple[list[float], list[float], Timing]:
+def in_writes(program: Program) -> tuple[list[float], list[float], Timing]:
     """Starts and ends in array write times."""
     timing = time_program(program)
     return (timing.starts / T).tolist(), (timing.ends / T).tolist(), timing
@@ -77,12 +78,12 @@ def test_a_write_alone_takes_the_array_write_time_and_an_activation_its_windows(
 
 
 def test_a_write_is_slowed_by_a_memory_too_slow_for_it() -> None:
-    _, ends, _ = timed(hand_program(chip_of(10), NET, write(LARGE, 0)))
+    _, ends, _ = in_writes(hand_program(chip_of(10), NET, write(LARGE, 0)))
     assert ends == near(2.4)
 
 
 def test_two_writes_one_after_the_other_take_the_sum() -> None:
-    starts, ends, _ = timed(hand_program(chip_of(12), NET, write(SMALL, 0), write(LARGE, 1, 0)))
+    starts, ends, _ = in_writes(hand_program(chip_of(12), NET, write(SMALL, 0), write(LARGE, 1, 0)))
     assert starts == near(0, 1)
     assert ends == near(1, 3)
 
@@ -90,32 +91,32 @@ def test_two_writes_one_after_the_other_take_the_sum() -> None:
 def test_two_writes_share_a_memory_that_feeds_the_small_one_fully() -> None:
     # 18 bytes a write time: 9 each would be fair, the small one takes only 6, the large one 12 of its 24. Then the large
     # one has 12 left and takes all 18: 2/3 of a write time more.
-    _, ends, timing = timed(hand_program(chip_of(18), NET, write(SMALL, 0), write(LARGE, 1)))
+    _, ends, timing = in_writes(hand_program(chip_of(18), NET, write(SMALL, 0), write(LARGE, 1)))
     assert ends == near(1, 1 + 2 / 3)
     assert timing.memory_busy_s == pytest.approx(30 / 18 * T, rel=1e-12)
 
 
 def test_two_writes_share_equally_a_memory_that_feeds_neither() -> None:
     # 10 bytes: 5 each until the small one is done at 1.2; 18 left at 10.
-    _, ends, _ = timed(hand_program(chip_of(10), NET, write(SMALL, 0), write(LARGE, 1)))
+    _, ends, _ = in_writes(hand_program(chip_of(10), NET, write(SMALL, 0), write(LARGE, 1)))
     assert ends == near(1.2, 3)
 
 
 def test_a_write_that_has_caught_up_takes_no_more_than_it_wishes() -> None:
     # 27 bytes: 6 and 21; at 1 the large one has 3 left, and its wish is 24, not the 27 that are free.
-    _, ends, _ = timed(hand_program(chip_of(27), NET, write(SMALL, 0), write(LARGE, 1)))
+    _, ends, _ = in_writes(hand_program(chip_of(27), NET, write(SMALL, 0), write(LARGE, 1)))
     assert ends == near(1, 1 + 3 / 24)
 
 
 def test_a_transfer_beside_a_write_takes_what_the_write_leaves() -> None:
     # 18 bytes: the write 6, the transfer 12 of its 30; then 18 left at 18.
-    _, ends, _ = timed(hand_program(chip_of(18), NET, write(SMALL, 0), Transfer("load", 0, 30, ())))
+    _, ends, _ = in_writes(hand_program(chip_of(18), NET, write(SMALL, 0), Transfer("load", 0, 30, ())))
     assert ends == near(1, 2)
 
 
 def test_a_transfer_and_a_write_that_are_both_starved_share_equally() -> None:
     # 8 bytes: 4 each; the write is done at 1.5, the transfer has 24 left.
-    _, ends, _ = timed(hand_program(chip_of(8), NET, write(SMALL, 0), Transfer("load", 0, 30, ())))
+    _, ends, _ = in_writes(hand_program(chip_of(8), NET, write(SMALL, 0), Transfer("load", 0, 30, ())))
     assert ends == near(1.5, 1.5 + 24 / 8)
 
 
@@ -125,7 +126,7 @@ def test_a_later_write_takes_its_share_from_one_under_way() -> None:
     program = hand_program(
         chip_of(10), NET, Transfer("load", 0, 5, ()), Transfer("load", 0, 5, (0,)), write(LARGE, 0, 0)
     )
-    starts, ends, _ = timed(program)
+    starts, ends, _ = in_writes(program)
     assert starts == near(0, 0.5, 0.5)
     assert ends == near(0.5, 1.5, 1.5 + 19 / 10)
 
@@ -136,7 +137,7 @@ def test_the_setup_ends_where_the_inference_begins() -> None:
         chip_of(18), NET, write(SMALL, 0), write(LARGE, 1), activate(LARGE, 1, 5, 1), Transfer("store", 2, 9, (2,)),
         setup=2,
     )  # fmt: skip
-    starts, ends, timing = timed(program)
+    starts, ends, timing = in_writes(program)
     assert starts[:3] == near(-5 / 3, -5 / 3, 0)
     assert ends[:2] == near(-2 / 3, 0)
     assert timing.setup_s == pytest.approx(5 / 3 * T, rel=1e-12)
@@ -177,8 +178,8 @@ def test_writes_of_several_groups_take_the_time_of_one_while_the_memory_lasts() 
     # K = 16 makes two blocks of 8 x 2: 48 bytes in one write time where the memory delivers them.
     net = network(entry(1, 16), linear("l", "x", 1, 16, 2))
     whole = Write(1, (0, 2), 0, ((0, 2),), ())
-    assert timed(hand_program(chip_of(48), net, whole))[1] == near(1)
-    assert timed(hand_program(chip_of(24), net, whole))[1] == near(2)
+    assert in_writes(hand_program(chip_of(48), net, whole))[1] == near(1)
+    assert in_writes(hand_program(chip_of(24), net, whole))[1] == near(2)
 
 
 positive = st.floats(1e-6, 1e12, allow_nan=False)
@@ -231,7 +232,7 @@ def test_every_byte_is_moved_at_its_fair_rate_between_start_and_end(
 ) -> None:
     """From the timeline alone: whoever is under way gets its max-min fair rate, and these rates sum up to its bytes."""
     program = mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
-    timing = time_program(program)
+    timing = without_ports(program)
     write_s = chip.array.rows * chip.array.write_phases * chip.array.pulses_full_range * chip.array.pulse_s
     wanted = {
         i: bytes_of(program, each) for i, each in enumerate(program.instructions) if isinstance(each, Write | Transfer)
@@ -262,7 +263,7 @@ def test_instructions_start_when_all_they_wait_for_have_ended_and_last_as_long_a
     network: Network, chip: Chip, schedule: str, residency: str
 ) -> None:
     program = mho.compile(network, chip, GREEDY.with_(schedule=schedule, residency=residency))
-    timing = time_program(program)
+    timing = without_ports(program)
     busy: list[tuple[float, float]] = []
     for i, instruction in enumerate(program.instructions):
         begin = 0.0 if i >= program.setup else -timing.setup_s

@@ -71,7 +71,8 @@ def test_the_compiled_estimate_is_the_planners_end(
     fixed = (given_.after_s, given_.groups, given_.write_s, given_.resident)
     counts = np.array(copies, dtype=np.int64)
     end_s, _ = planned_end(
-        given_.blocks, given_.windows, given_.window_s, given_.gap_s, counts, (given_.writer, given_.last), fixed,
+        given_.blocks, given_.windows, given_.window_s, given_.gap_s, given_.port_s, counts,
+        (given_.writer, given_.last), fixed,
         *room(given_.groups),
     )  # fmt: skip
     assert end_s == pytest.approx(planner.end_s, rel=1e-9)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.program.bound import Workload, bound_of
+from mho.program.bound import bound_of
+from mho.program.demand import Workload
 from mho.program.turnover import turnover_bound
 from mho.schedule.evaluate import planned_end, room
 
@@ -32,6 +33,7 @@ def optimum(
     before: int = 0,
     other: int = 0,
     owners: tuple[int, ...] | None = None,
+    port: int | None = None,
     limit: int = 60,
 ) -> int | None:
     """Return the least time, in windows, in which any legal schedule runs `layers` of (blocks, windows); None beyond `limit`.
@@ -40,6 +42,7 @@ def optimum(
     write any block that still has windows to serve, computes one window, or waits. Sequential: only blocks of the first
     unfinished layer compute; else any may. Resident: groups may hold any blocks at the start. Nothing computes in the first
     `before` units, nor in `other` units after the first that computes. `owners`: for each layer the one whose blocks it uses.
+    `port`: of so many blocks the inputs of a window arrive in a unit.
     """
     owner = [index for index, (blocks, _) in enumerate(layers) for _ in range(blocks)]
     first = [owner.index(index) for index in range(len(layers))]
@@ -55,6 +58,8 @@ def optimum(
             for chosen in product(*(list(_choices(content, left, write, used)) for content in held)):
                 computed = [block for block, _ in chosen if block is not None]
                 if computed and (time <= before or (sequential and any(owner[block] != current for block in computed))):
+                    continue
+                if port is not None and len(computed) > port:
                     continue
                 rest = list(left)
                 for block in computed:
@@ -99,10 +104,15 @@ def demand(
     before: float = 0.0,
     other: float = 0.0,
     owners: tuple[int, ...] | None = None,
+    port: int | None = None,
 ) -> Workload:
     blocks, windows = np.array(layers, dtype=float).T
     times = float(write), 1.0, sequential, resident, float(before), float(other)
-    return Workload(blocks, windows, groups, *times, owners=None if owners is None else np.array(owners))
+    passing = blocks * windows / port if port else np.zeros(len(blocks))
+    return Workload(
+        blocks, windows, groups, *times, owners=None if owners is None else np.array(owners),
+        port_s=passing, input_s=passing, uneven=np.ones(len(blocks)), ports={"port": float(passing.sum())},
+    )  # fmt: skip
 
 
 tiny = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 4)), min_size=1, max_size=3).map(tuple)
@@ -128,6 +138,23 @@ def test_no_schedule_of_a_tiny_case_beats_the_bound(layers: Layers, groups: int,
 def test_no_schedule_beats_the_bound_where_groups_are_written_before(layers: Layers, groups: int, write: int) -> None:
     """Resident: the groups may hold anything at the start, whether or not the whole network fits them."""
     holds(layers, groups, write, resident=True)
+
+
+@few
+@given(
+    layers=tiny, groups=st.integers(1, 2), write=st.integers(1, 3), sequential=st.booleans(), resident=st.booleans(),
+    port=st.integers(1, 2), other=st.integers(0, 2),
+)  # fmt: skip
+def test_no_schedule_beats_the_bound_where_a_port_feeds_few_blocks_at_once(
+    layers: Layers, groups: int, write: int, sequential: bool, resident: bool, port: int, other: int
+) -> None:
+    others = {"sequential": sequential, "resident": resident, "port": port, "other": other if sequential else 0}
+    holds(layers, groups, write, **others)
+
+
+def test_bound_is_met_where_a_port_feeds_one_block_at_a_time() -> None:
+    """Two blocks, four windows each, a write of two units: the port brings inputs eight times, however many copies there are."""
+    assert bound_of(demand(((2, 4),), 8, 2, port=1)).seconds == 2 + 8
 
 
 @few
@@ -279,19 +306,23 @@ def test_a_demand_that_means_nothing_is_refused(changes: dict[str, Any]) -> None
     st.lists(st.tuples(st.integers(1, 12), st.integers(1, 400), st.integers(1, 8)), min_size=1, max_size=12),
     st.integers(8, 24),
     st.integers(1, 400),
+    st.sampled_from([0.0, 0.1, 0.5, 2.0]),
+    st.sampled_from([0.0, 5.0, 100.0]),
 )
 def test_turnover_never_exceeds_a_plan_with_any_copies(
-    layers: list[tuple[int, int, int]], groups: int, write: int
+    layers: list[tuple[int, int, int]], groups: int, write: int, passing: float, gap: float
 ) -> None:
     blocks, windows, copies = (np.array(column, dtype=np.int64) for column in zip(*layers, strict=True))
     copies = np.minimum(copies, windows)
     fixed, alone = (0.0, groups, float(write), False), (np.arange(len(blocks)), np.ones(len(blocks), dtype=bool))
-    times = np.ones(len(blocks)), np.zeros(len(blocks))
+    port_s, gaps_s = blocks * windows * passing, np.full(len(blocks), gap)
+    times = np.ones(len(blocks)), np.concatenate([[0.0], gaps_s[1:]]), port_s
     end_s, _ = planned_end(blocks, windows, *times, copies, alone, fixed, *room(groups))
     bound = turnover_bound(
-        blocks.astype(float), windows.astype(float), groups=groups, start_s=write, write_s=write, window_s=1.0
-    )
-    assert bound <= end_s * (1 + 1e-9)
+        blocks.astype(float), windows.astype(float), groups=groups, start_s=write, write_s=write, window_s=1.0,
+        port_s=port_s, gaps_s=gaps_s,
+    )  # fmt: skip
+    assert bound <= (end_s + gap) * (1 + 1e-9)
 
 
 def test_turnover_is_tight_where_every_layer_fills_the_chip() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mho.chip.technology import Technology
@@ -61,7 +61,22 @@ def assumptions(chip: Chip) -> tuple[str, ...]:
         if chip.spec.scaling is not None and use.component is not None and use.component.scales is not None:
             texts[use.component.scales.source] = None
     texts.update(dict.fromkeys(chip.costs.notes))
+    texts.update(dict.fromkeys(_narrow_ports(chip)))
     return tuple(texts)
+
+
+def _narrow_ports(chip: Chip) -> Iterator[str]:
+    """Say which ports of a tile hold its groups up where all of them take full input vectors at once."""
+    rows, sums = chip.weight_rows * chip.input_bits / 8, chip.group_columns * chip.sum_bytes()
+    vectors_per_s = chip.tile.groups / chip.window_time_s
+    for key, size in (("noc_port_bits", rows + sums), ("buffer_port_bits", 2 * rows)):
+        share = size * vectors_per_s * 8 / getattr(chip.tile, key) / chip.frequency_hz
+        # Less than a percent is what widths are rounded by.
+        if share > 1.01:
+            yield (
+                f"tile.{key}: the groups of a tile, all computing at full speed, ask {share:.1f} times of what this port gives; "
+                "they wait for it"
+            )
 
 
 def _values(chip: Chip) -> list[dict[str, Any]]:

@@ -11,26 +11,20 @@ the same price. What passes through without any bank of its own is charged what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.network.graph import Network
-from mho.network.layers import Embedding
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, columns, counted
-from mho.program.once import once
-from mho.program.work import CodedTensors, operand_width, sources
+from mho.program.operands import NOWHERE, operands
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 READ = "global_buffer_read_byte"
 WRITE = "global_buffer_write_byte"
-NOWHERE = -1
-"""Stands for the tensor where bytes belong to none that has banks."""
 
 
 class Access(NamedTuple):
@@ -45,51 +39,6 @@ class Access(NamedTuple):
     tensor: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Operands:
-    """Tensors that a network's layers read from the buffer and write to it, if all tensors live there.
-
-    source: the layer whose values each layer shows; given: that of its first input, and `width` the bytes of an element of it;
-    written: bytes of its result, 0 where none is written as it is computed. Layer i of the vector unit reads
-    `size[starts[i] : starts[i + 1]]` bytes of `tensor[...]` likewise.
-    """
-
-    source: Integers
-    given: Integers
-    width: Floats
-    written: Floats
-    starts: Integers
-    tensor: Integers
-    size: Floats
-
-
-@once
-def _operands(network: Network, coded: CodedTensors) -> _Operands:
-    """Return what layers read and write; an embedding writes nothing, as its rows went into the buffer when they were loaded."""
-    shown = sources(network)
-    read = [() if layer.moves_only else layer.inputs for layer in network.layers]
-    widths = {layer.name: float(layer.size * operand_width(network, layer.name, coded)) for layer in network.layers}
-    names = [name for inputs in read for name in inputs]
-    return _Operands(
-        np.array([shown[layer.name] for layer in network.layers], dtype=np.int64),
-        np.array([shown[layer.inputs[0]] if layer.inputs else NOWHERE for layer in network.layers], dtype=np.int64),
-        np.array(
-            [
-                float(operand_width(network, layer.inputs[0], coded)) if layer.inputs else 0.0
-                for layer in network.layers
-            ],
-            dtype=np.float64,
-        ),
-        np.array(
-            [0 if layer.moves_only or isinstance(layer, Embedding) else widths[layer.name] for layer in network.layers],
-            dtype=np.float64,
-        ),
-        np.concatenate([[0], np.cumsum([len(inputs) for inputs in read], dtype=np.int64)]),
-        np.array([shown[name] for name in names], dtype=np.int64),
-        np.array([widths[name] for name in names], dtype=np.float64),
-    )
-
-
 FLOWS = ((READ, "compute"), (WRITE, "memory"), (READ, "memory"), (READ, "compute"), (WRITE, "compute"))
 """Event and kind of energy of what passes: inputs of activations, loads, stores, operands of the vector unit, results."""
 
@@ -102,26 +51,26 @@ def passages(program: Program) -> tuple[Integers, Integers, Integers, Floats]:
     loaded. What an embedding looks up went into the buffer as it was loaded. What has no place in the buffer (token indices, real
     outputs) goes past it.
     """
-    table, operands, layers = columns(program), _operands(program.network, program.coded), len(program.network.layers)
+    table, read_by, layers = columns(program), operands(program.network, program.coded), len(program.network.layers)
     in_buffer = np.zeros(layers + 1, dtype=np.bool_)
     in_buffer[[use.layer for use in program.buffers]] = True
     activations, loads, stores, vectors, results = (
         table.of(*kinds) for kinds in ((ACTIVATE,), (LOAD,), (STORE,), (VECTOR,), (COMBINE, VECTOR))
     )
-    read = (table.runs["inputs"] * table.windows)[activations] * operands.width[table.layer[activations]]
+    read = (table.runs["inputs"] * table.windows)[activations] * read_by.width[table.layer[activations]]
     for layer in program.mapping.combining:
         # A part of a layer has as many inputs as rows of the basis that it drives.
         assert layer.combination is not None
         read[table.layer[activations] == layer.index] *= layer.combination.driven_share
-    inputs, computed = operands.given[table.layer[activations]], table.layer[vectors]
-    which = counted(operands.starts[computed], operands.starts[computed + 1] - operands.starts[computed])
-    reads = np.repeat(vectors, operands.starts[computed + 1] - operands.starts[computed])
+    inputs, computed = read_by.given[table.layer[activations]], table.layer[vectors]
+    which = counted(read_by.starts[computed], read_by.starts[computed + 1] - read_by.starts[computed])
+    reads = np.repeat(vectors, read_by.starts[computed + 1] - read_by.starts[computed])
     flows = (
         (activations, inputs, read),
-        (loads, operands.source[table.layer[loads]], table.size[loads]),
-        (stores, operands.source[table.layer[stores]], table.size[stores]),
-        (reads, operands.tensor[which], operands.size[which]),
-        (results, operands.source[table.layer[results]], operands.written[table.layer[results]]),
+        (loads, read_by.source[table.layer[loads]], table.size[loads]),
+        (stores, read_by.source[table.layer[stores]], table.size[stores]),
+        (reads, read_by.tensor[which], read_by.size[which]),
+        (results, read_by.source[table.layer[results]], read_by.written[table.layer[results]]),
     )
     flow = np.repeat(np.arange(len(flows)), [len(places) for places, _, _ in flows])
     places, tensors, sizes = (np.concatenate(side) for side in zip(*flows, strict=True))

@@ -22,6 +22,7 @@ from mho.machine.activations import activation_events
 from mho.program import Program
 from mho.program.columns import ACTIVATE, WRITE, columns, counted
 from mho.program.once import once
+from mho.program.operands import buffer_rate
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -45,9 +46,10 @@ class Tasks(NamedTuple):
     rates: Floats
 
 
-def rates(chip: Chip) -> Floats:
-    """Return the byte/s that a channel of each kind moves, shape (kinds,): ports are taken to be as wide as anything asks."""
-    return np.array([chip.memory.bandwidth, np.inf, np.inf, np.inf])
+def channel_rates(chip: Chip) -> Floats:
+    """Return the byte/s that a channel of each kind moves, shape (kinds,): a port its width each clock cycle."""
+    tile = np.array([chip.tile.noc_port_bits, chip.tile.buffer_port_bits]) / 8 * chip.frequency_hz
+    return np.concatenate([[chip.memory.bandwidth, buffer_rate(chip)], tile])
 
 
 @once
@@ -83,14 +85,14 @@ def tiles_of(program: Program, places: Integers) -> tuple[Integers, Integers, In
     return tiles, np.repeat(np.repeat(places, spans), reached), groups
 
 
-def tasks(program: Program, unit: npt.NDArray[np.int8], lasts: Floats) -> Tasks:
+def tasks_of(program: Program, unit: npt.NDArray[np.int8], lasts: Floats) -> Tasks:
     """Return instructions that need `unit` and last at least `lasts`, in s, with all that they move.
 
     Channel 0 is the memory, channel 1 the port of the global buffer; ports of tiles follow that groups can ask too much of. In one
     channel flows have equal shares of what they move through the outermost that they pass: memory, global buffer, port of a tile
     (the busiest of theirs). So where no port is overloaded, the memory is shared as if there were none.
     """
-    table, passed, ported = columns(program), passed_bytes(program), rates(program.chip)
+    table, passed, ported = columns(program), passed_bytes(program), channel_rates(program.chip)
     channel, place, size = [], [], []
     for kind in (MEMORY, GLOBAL_BUFFER):
         place.append(np.flatnonzero(passed[kind]))

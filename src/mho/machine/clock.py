@@ -155,7 +155,7 @@ class Flows(NamedTuple):
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _flows(share: Floats, starts: Integers, channel: Integers, size: Floats, rates: Floats) -> Flows:
+def new_flows(share: Floats, starts: Integers, channel: Integers, size: Floats, rates: Floats) -> Flows:
     """Return the state in which nothing is under way."""
     count, uses, channels = len(share), len(channel), len(rates)
     owner = np.zeros(uses, np.int64)
@@ -182,7 +182,7 @@ def _note(flows: Flows, channel: int) -> None:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _enter(flows: Flows, i: int, lasts: float, now: float, heap: Heap) -> None:
+def enter(flows: Flows, i: int, lasts: float, now: float, heap: Heap) -> None:
     """Start an instruction at full speed."""
     starts, share = flows.starts, flows.share[i]
     wish = share / lasts if lasts > 0 else np.inf
@@ -331,7 +331,7 @@ def clock(
     less. `rates`: byte/s of the channels. Return the bytes moved through each, shape (channels,).
     """
     waiting, begins, followers = _followers(first, last, after_starts, after)
-    flows, moved = _flows(share, use_starts, use_channel, use_bytes, rates), np.zeros(len(rates))
+    flows, moved = new_flows(share, use_starts, use_channel, use_bytes, rates), np.zeros(len(rates))
     heap = [(0.0, 0, 0)]
     heap.pop()
     count = last - first
@@ -347,10 +347,10 @@ def clock(
                 queued += 1
             else:
                 starts[i] = now
-                _enter(flows, i, lasts[i], now, heap)
+                enter(flows, i, lasts[i], now, heap)
         if served < queued and not busy:
             starts[queue[served]] = now
-            _enter(flows, queue[served], lasts[queue[served]], now, heap)
+            enter(flows, queue[served], lasts[queue[served]], now, heap)
             served, busy = served + 1, True
         if flows.counts[1]:
             _settle(flows, now, heap)

@@ -19,6 +19,7 @@ from mho.machine.energy import Account, account
 from mho.machine.expected import expected_note
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
+from mho.machine.ports import ports_record
 from mho.machine.resolution import Resolution, resolution
 from mho.machine.timing import Timing, check_timed, time_program
 from mho.machine.verify import Verification
@@ -281,14 +282,15 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
         "bandwidth_bytes_per_s": report.program.chip.memory.bandwidth,
         "busy_fraction": report.timing.memory_busy_s / report.latency_s,
     },
+    "ports": lambda report: ports_record(report.program, report.timing),
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
     "papers": lambda report: list(report.program.papers),
     "sources": lambda report: {part.component: part.source for part in report.program.chip.roll_up().parts},
     "notes": lambda report: report._notes(),
 }
 """The fields of a report's data in order, each with how it is measured."""
-LATER = frozenset({"basis"})
-"""Fields that data leave out where there is nothing to tell, so that what was written before there were such stays as it is."""
+LATER = frozenset({"basis", "ports"})
+"""Fields that data may lack, or leave out where there is nothing to tell: what was written before is read as ever."""
 
 
 def simulate(

@@ -20,7 +20,7 @@ from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
-from mho.machine.channels import MEMORY, Tasks, tasks
+from mho.machine.channels import MEMORY, Tasks, tasks_of
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.once import once
@@ -73,7 +73,7 @@ def program_tasks(program: Program) -> Tasks:
     lasts[results] = seconds[table.layer[results]]
     unit = np.full(len(lasts), FREE, dtype=np.int8)
     unit[results[lasts[results] > 0]] = VECTOR_UNIT
-    return tasks(program, unit, lasts)
+    return tasks_of(program, unit, lasts)
 
 
 def check_timed(program: Program) -> None:
@@ -89,14 +89,19 @@ def check_timed(program: Program) -> None:
 def time_program(program: Program) -> Timing:
     """Measure when each instruction of a program happens on its chip. ProgramError as `check_timed` says."""
     check_timed(program)
+    return timed(program_tasks(program), program.setup)
+
+
+def timed(tasks: Tasks, setup: int) -> Timing:
+    """Measure when each task happens, of which the first `setup` do before the inference."""
     from mho.machine.clock import clock
 
-    arrays, count = program_tasks(program), len(program.instructions)
+    count = len(tasks.lasts)
     starts, ends = np.zeros(count), np.zeros(count)
-    clock(0, program.setup, *arrays, starts, ends)
-    setup_s = float(np.max(ends[: program.setup], initial=0.0))
-    starts[: program.setup] -= setup_s
-    ends[: program.setup] -= setup_s
-    moved = clock(program.setup, count, *arrays, starts, ends)
-    latency_s = float(np.max(ends[program.setup :], initial=0.0))
-    return Timing(starts, ends, latency_s, setup_s, float(moved[MEMORY]) / program.chip.memory.bandwidth)
+    clock(0, setup, *tasks, starts, ends)
+    setup_s = float(np.max(ends[:setup], initial=0.0))
+    starts[:setup] -= setup_s
+    ends[:setup] -= setup_s
+    moved = clock(setup, count, *tasks, starts, ends)
+    latency_s = float(np.max(ends[setup:], initial=0.0))
+    return Timing(starts, ends, latency_s, setup_s, float(moved[MEMORY] / tasks.rates[MEMORY]))

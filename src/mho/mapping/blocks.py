@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +118,8 @@ class Blocks(ABC):
     rows: int
     columns: int
     shape: GroupShape
+    evenly_read: ClassVar[bool] = False
+    """True if every input drives as many rows as any other, counted over all blocks."""
 
     @property
     @abstractmethod

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,7 @@ class DenseBlocks(WholeBlocks):
     columns: int
     shape: GroupShape
     packed: int = 1
+    evenly_read: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse empty sizes and packings that do not fit."""

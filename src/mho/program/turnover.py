@@ -8,7 +8,8 @@ hurts in the next, so the furthest in each bounds every schedule. The argument i
 In a stretch, n written blocks of a layer with b blocks and M windows do a share f of its b M block windows in at least
 f b M t / n of time; since none serves more than M of them n is at least f b, and no more than b M are of use. A layer that lies
 in the stretch whole has some whole number c of copies of its least copied block, n = b c. How far G written blocks go
-is bounded with a multiplier m: the least of time + m n over all layers, each by itself, less m G, whatever m >= 0.
+is bounded with a multiplier m: the least of time + m n over all layers, each by itself, less m G, whatever m >= 0. A share f of a
+layer also takes f times what its inputs need of the port that they pass, and what goes on between layers needs no blocks.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ HALVINGS = 32
 """Steps of each bisection. It ends on the side that keeps the bound valid."""
 
 
-def _relaxed(work: Floats, blocks: Floats, most: Floats, begin: float, end: float, price: float) -> tuple[float, float]:
+def _relaxed(
+    work: Floats, blocks: Floats, most: Floats, least_s: Floats, begin: float, end: float, price: float
+) -> tuple[float, float]:
     """Minimise time + price x written blocks from `begin` to `end` (layers, with shares); return that and the blocks used."""
     least = used = 0.0
     for layer in range(int(begin), len(blocks)):
@@ -44,14 +47,19 @@ def _relaxed(work: Floats, blocks: Floats, most: Floats, begin: float, end: floa
         share = min(end, layer + 1.0) - max(begin, float(layer))
         if share <= 0.0:
             continue
+        floor = share * least_s[layer]
+        if blocks[layer] == 0.0:
+            least += floor
+            continue
         busy, fewest = share * work[layer], share * blocks[layer]
         count = most[layer] if price == 0.0 else min(max(np.sqrt(busy / price), fewest), most[layer])
         if share == 1.0:
             # Time + price x blocks is convex in the copies: the best whole number is next to the best number.
             below = max(np.floor(count / fewest), 1.0) * fewest
             above = min(below + fewest, most[layer])
-            count = below if busy / below + price * below <= busy / above + price * above else above
-        least += busy / count + price * count
+            low, high = max(busy / below, floor) + price * below, max(busy / above, floor) + price * above
+            count = below if low <= high else above
+        least += max(busy / count, floor) + price * count
         used += count
     return least, used
 
@@ -59,19 +67,21 @@ def _relaxed(work: Floats, blocks: Floats, most: Floats, begin: float, end: floa
 relaxed = njit(cache=True)(_relaxed)
 
 
-def _least_s(work: Floats, blocks: Floats, most: Floats, groups: float, begin: float, end: float) -> float:
+def _least_time(
+    work: Floats, blocks: Floats, most: Floats, least_s: Floats, groups: float, begin: float, end: float
+) -> float:
     """Bound the time from `begin` to `end` with `groups` written blocks; infinite where these do not suffice."""
-    if relaxed(work, blocks, most, begin, end, np.inf)[1] > groups * (1 + 1e-12):
+    if relaxed(work, blocks, most, least_s, begin, end, np.inf)[1] > groups * (1 + 1e-12):
         return np.inf
-    bound, used = relaxed(work, blocks, most, begin, end, 0.0)
+    bound, used = relaxed(work, blocks, most, least_s, begin, end, 0.0)
     if used <= groups:
         return float(bound)
-    low, high = 0.0, 1.0
+    low, high, scale = 0.0, 1.0, np.max(work[int(begin) :]) + 1e-300
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         # Prices from 0 to infinity, evenly enough for any units.
-        price = (work[int(begin)] + 1e-300) * middle / (1.0 - middle)
-        least, used = relaxed(work, blocks, most, begin, end, price)
+        price = scale * middle / (1.0 - middle)
+        least, used = relaxed(work, blocks, most, least_s, begin, end, price)
         bound = max(bound, least - price * groups)
         if used > groups:
             low = middle
@@ -80,23 +90,30 @@ def _least_s(work: Floats, blocks: Floats, most: Floats, groups: float, begin: f
     return float(bound)
 
 
-least_s = njit(cache=True)(_least_s)
+least_time = njit(cache=True)(_least_time)
 
 
 def _turnover_s(
-    work: Floats, blocks: Floats, most: Floats, groups: float, start_s: float, write_s: float, first_s: float
+    work: Floats,
+    blocks: Floats,
+    most: Floats,
+    least_s: Floats,
+    groups: float,
+    start_s: float,
+    write_s: float,
+    first_s: float,
 ) -> float:
     """Bound the end of all layers, the first stretch lasting `first_s`, every other one `write_s`."""
     count = float(len(blocks))
     now, done, length = start_s, 0.0, first_s
     for _ in range(STRETCHES):
-        left = least_s(work, blocks, most, groups, done, count)
+        left = least_time(work, blocks, most, least_s, groups, done, count)
         if left <= length:
             return float(now + left)
         low, high = done, count
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            if least_s(work, blocks, most, groups, done, middle) <= length:
+            if least_time(work, blocks, most, least_s, groups, done, middle) <= length:
                 low = middle
             else:
                 high = middle
@@ -108,19 +125,39 @@ turnover_s = njit(cache=True)(_turnover_s)
 
 
 def turnover_bound(
-    blocks: Floats, windows: Floats, *, groups: int, start_s: float, write_s: float, window_s: float | Floats
+    blocks: Floats,
+    windows: Floats,
+    *,
+    groups: int,
+    start_s: float,
+    write_s: float,
+    window_s: float | Floats,
+    port_s: Floats | None = None,
+    gaps_s: Floats | None = None,
 ) -> float:
     """Bound the end in s of computing layer after layer on `groups` groups.
 
     `blocks` and `windows` have shape (layers,), and so has `window_s` where windows differ. `start_s` is when computing may
-    start at the earliest. ValueError where a write takes no time: nothing follows then.
+    start at the earliest. `port_s` (layers,): the time that the inputs of any share of a layer's windows take of a port is at least
+    that share of this. `gaps_s` (layers,): the time after each layer in which none computes. ValueError where a write takes no
+    time: nothing follows then.
     """
     if write_s <= 0.0:
         raise ValueError("turnover bounds nothing where a write takes no time")
-    work = blocks * windows * window_s
+    work, most = blocks * windows * window_s, blocks * windows
+    least_s = np.zeros(len(blocks)) if port_s is None else port_s
+    # Copies beyond those that the port feeds gain nothing.
+    fed = np.ceil(work / np.maximum(blocks * least_s, 1e-300))
+    most = np.maximum(np.minimum(most, blocks * np.minimum(fed, windows)), blocks)
+    if gaps_s is not None and gaps_s.any():
+        # What goes on between layers is a layer of no blocks.
+        none = np.zeros(len(blocks))
+        work, blocks, most, least_s = (
+            np.stack(pair, axis=1).ravel() for pair in ((work, none), (blocks, none), (most, none), (least_s, gaps_s))
+        )
 
     def bound(first_s: float) -> float:
-        return float(turnover_s(work, blocks, blocks * windows, float(groups), start_s, write_s, first_s))
+        return float(turnover_s(work, blocks, most, least_s, float(groups), start_s, write_s, first_s))
 
     whole = bound(write_s)
     if whole - start_s > MANY * write_s:

@@ -94,6 +94,7 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
         ("Buffer in use", quantity(used["buffer_bytes"], "B"),
          f"at most, of {quantity(used['of']['buffer_bytes'], 'B')}; {count(used['banks'])} of {count(used['of']['banks'])} banks"),
         ("Busiest port", percent(max(used["ports"].values()), 1.0), _busiest(used["ports"])),
+        *_held_up(content),
         ("Groups in use", percent(groups["mean_occupancy"], 1.0),
          f"on average; at most {count(groups['peak'])} of {count(groups['total'])}"),
         ("Memory busy", percent(memory["busy_fraction"], 1.0), f"of {quantity(memory['bandwidth_bytes_per_s'], 'B')}/s"),
@@ -116,10 +117,24 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
 
 
 def _busiest(ports: Mapping[str, float]) -> str:
-    """Say of which tile port most is asked, and that no time waits for it where it is too much."""
+    """Say through which tile port most is moved."""
     name = max(ports, key=lambda port: ports[port])
-    waits = "; no time here waits for it" if ports[name] > 1 + 1e-9 else ""
-    return f"{name}: what the groups of a tile ask of it at once, of what it can move{waits}"
+    return f"{name}: what the groups of a tile move through it at once, of what it can move"
+
+
+def _held_up(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Say how busy the port of the global buffer was, and which layers waited for ports; nothing where that is not known."""
+    ports, latency = content.get("ports"), content["latency_s"]
+    if ports is None:
+        return []
+    held = sorted(ports["held_up"], key=lambda each: -each["held_s"])
+    waits = "no layer waits for a port"
+    if held:
+        most, total = held[0], quantity(sum(each["held_s"] for each in held), "s")
+        waits = f"{count(len(held))} layers wait for ports, {total} in all; most: {most['layer']}, for {most['port']}"
+    if ports["global_buffer"]["bytes"]:
+        return [("Global buffer busy", percent(ports["global_buffer"]["busy_fraction"], 1.0), f"its port; {waits}")]
+    return [("Held up by ports", quantity(held[0]["held_s"], "s"), waits)] if held and latency else []
 
 
 def _components(report: Report) -> dict[str, dict[str, float]]:

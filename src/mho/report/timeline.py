@@ -202,7 +202,7 @@ def page_data(report: Report, records: Sequence[dict[str, Any]]) -> dict[str, An
         filled.times_s,
         {"computing": filled.computing, "writing": filled.writing, "waiting": filled.waiting},
     )
-    times, rates = bandwidth(program, timing, report.worn)
+    times, rates, _ = bandwidth(program, timing)
     flowing = steps(times, {"rate": rates})
     return {
         "latency": timing.latency_s,

@@ -129,10 +129,11 @@ def _counters(report: Report, shift: int) -> Iterator[dict[str, Any]]:
     filled, groups = report.occupancy, report.program.chip.groups
     used = [each.tolist() for each in (filled.computing, filled.writing, filled.waiting)]
     states = [dict(zip(DOING, (*each, groups - sum(each)), strict=True)) for each in zip(*used, strict=True)]
-    times, rates = (steps.tolist() for steps in bandwidth(report.program, report.timing, report.worn))
+    times, *rates = (steps.tolist() for steps in bandwidth(report.program, report.timing))
     for name, at, values in (
         ("groups", filled.times_s.tolist(), states),
-        ("memory rate", times, [{"byte/s": rate} for rate in rates]),
+        ("memory rate", times, [{"byte/s": rate} for rate in rates[0]]),
+        ("global buffer rate", times, [{"byte/s": rate} for rate in rates[1]]),
     ):
         for number, (time, value) in enumerate(zip(at, values, strict=True)):
             if not number or value != values[number - 1]:

@@ -78,6 +78,7 @@ def _steps(
     windows: Integers,
     window_s: Floats,
     gap_s: Floats,
+    port_s: Floats,
     most: Integers,
     uses: tuple[Integers, npt.NDArray[np.bool_]],
     written: Integers,
@@ -116,7 +117,7 @@ def _steps(
             else:
                 copies[layer] += int((uniform(state) - 0.5) * copies[layer])
             copies[layer] = min(max(copies[layer], 1), most[layer], max(groups // blocks[layer], 1))
-        seconds, placed = planned_end(blocks, windows, window_s, gap_s, copies, uses, fixed, times, counts)
+        seconds, placed = planned_end(blocks, windows, window_s, gap_s, port_s, copies, uses, fixed, times, counts)
         work += placed
         score = scored(mode, seconds, power_w, copy_j, fixed_j, copies)
         if score <= scores[0] or uniform(state) < math.exp((scores[0] - score) / temperature):
@@ -155,7 +156,15 @@ class Annealer:
         """Return the score of given copies."""
         given = self.given
         seconds, placed = planned_end(
-            given.blocks, given.windows, given.window_s, given.gap_s, copies, self.uses, self.fixed, *self.room
+            given.blocks,
+            given.windows,
+            given.window_s,
+            given.gap_s,
+            given.port_s,
+            copies,
+            self.uses,
+            self.fixed,
+            *self.room,
         )
         self.work += placed
         return float(scored(self.score.mode, seconds, *self.worth[1:], copies))
@@ -177,7 +186,7 @@ class Annealer:
             end = min(begin + PORTION, count)
             heat = tuple(first * (last / first) ** (step / count) for step in (begin, end))
             self.work += steps(
-                given.blocks, given.windows, given.window_s, given.gap_s, given.most, self.uses, self.written, self.fixed,
-                self.worth, copies, self.best, scores, self.state, heat, end - begin, *self.room,
+                given.blocks, given.windows, given.window_s, given.gap_s, given.port_s, given.most, self.uses, self.written,
+                self.fixed, self.worth, copies, self.best, scores, self.state, heat, end - begin, *self.room,
             )  # fmt: skip
             self.value = float(scores[1])

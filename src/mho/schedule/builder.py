@@ -20,8 +20,9 @@ from mho.network.layers import Constant, Embedding, Input
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.once import once
+from mho.program.operands import buffer_rate, input_bytes, result_seconds
 from mho.program.program import BufferUse, Program
-from mho.program.work import CodedTensors, sources, transfer_bytes, vector_seconds, write_bytes
+from mho.program.work import CodedTensors, sources, transfer_bytes, write_bytes
 from mho.schedule.holding import held_blocks
 from mho.strategy.strategy import Strategy
 
@@ -134,13 +135,24 @@ class Task:
             self.chip.array_write_time_s, write_bytes(layer.blocks, blocks, self.chip) / self.chip.memory.bandwidth
         )
 
+    @cached_property
+    def port_s(self) -> dict[int, float]:
+        """For each matrix layer how long the port of the global buffer takes for the inputs of its windows, in s."""
+        rate = buffer_rate(self.chip)
+        return {layer.index: input_bytes(layer, self.network, self.coded) / rate for layer in self.mapping.layers}
+
+    @cached_property
+    def _result_s(self) -> list[float]:
+        seconds: list[float] = result_seconds(self.network, self.chip, self.coded).tolist()
+        return seconds
+
     def vector_time_s(self, step: int) -> float:
-        """Return how long a step lasts outside the crossbars, for planning: vector unit, or memory with nobody else on it."""
+        """Return how long a step lasts outside the crossbars, for planning: vector unit, port or memory with nobody else on it."""
         layer = self.network.layers[step]
         if isinstance(layer, Input):
             return transfer_bytes(layer, self.network, self.coded) / self.chip.memory.bandwidth
         fetch = layer.size / self.chip.memory.bandwidth if isinstance(layer, Embedding) else 0.0
-        return fetch + vector_seconds(layer, self.network, self.chip)
+        return fetch + self._result_s[step]
 
 
 @once

@@ -2,8 +2,10 @@
 
 The planner's rule in numbers: free groups wait in the order in which they came free; the layers take them in turn, each
 copy's blocks those that wait longest; blocks bound together are written and ready together; a run serves its share of the
-windows from when it is ready and its layer may start; then its groups are free again. The memory is taken to keep up. Where
-it does not, and on chips that compute several layers at once, this is an estimate, and the planner decides.
+windows from when it is ready and its layer may start; then its groups are free again. Runs that are ready as their layer starts
+take as long as the port of the global buffer takes for all their inputs, if that is longer; later ones pass the port after them.
+The memory is taken to keep up. Where it does not, and on chips that compute several layers at once, this is an estimate, and the
+planner decides.
 """
 
 from __future__ import annotations
@@ -28,16 +30,17 @@ class Instance:
     """A task in numbers, per matrix layer in order.
 
     `blocks`, `windows` and `window_s`, the time of a window in s; `gap_s` the time before each layer in which others run
-    (inputs arriving, vector layers, the layer before being combined), after the layer before has served its windows; `most`
-    copies. `writer`: the layer whose blocks it uses, itself where they are written for it; `last`: whether it is the last that
-    uses them. Then the time after the last layer's windows, the chip's groups, the time of a write in s, and whether all weights
-    stay on the chip.
+    (inputs arriving, vector layers, the layer before being combined), after the layer before has served its windows; `port_s` the
+    time that the global buffer's port takes for its inputs; `most` copies. `writer`: the layer whose blocks it uses, itself where
+    they are written for it; `last`: whether it is the last that uses them. Then the time after the last layer's windows, the chip's
+    groups, the time of a write in s, and whether all weights stay on the chip.
     """
 
     blocks: Integers
     windows: Integers
     window_s: Floats
     gap_s: Floats
+    port_s: Floats
     most: Integers
     writer: Integers
     last: npt.NDArray[np.bool_]
@@ -63,6 +66,7 @@ def instance(task: Task) -> Instance:
         np.array([layer.windows for layer in layers], dtype=np.int64),
         np.array([layer.window_s for layer in layers], dtype=np.float64),
         np.array(gaps),
+        np.array([task.port_s[layer.index] for layer in layers]),
         np.array([most.get(layer.index, 1) for layer in layers], dtype=np.int64),
         np.array([place[task.writer[layer.index]] for layer in layers], dtype=np.int64),
         np.array([task.served[task.writer[layer.index]][-1] is layer for layer in layers], dtype=np.bool_),
@@ -79,6 +83,7 @@ def _resident_end(
     windows: Integers,
     window_s: Floats,
     gap_s: Floats,
+    port_s: Floats,
     copies: Integers,
     writer: Integers,
     fixed: tuple[float, int, float, bool],
@@ -89,8 +94,34 @@ def _resident_end(
         if writer[layer] == layer:
             taken += blocks[layer] * copies[layer]
         count = copies[writer[layer]]
-        end += gap_s[layer] + (windows[layer] + count - 1) // count * window_s[layer]
+        end += gap_s[layer] + max((windows[layer] + count - 1) // count * window_s[layer], port_s[layer])
     return end + fixed[0] if taken <= fixed[1] else NEVER
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _early(times: Floats, counts: Integers, most: int, write_s: float, until: float) -> int:
+    """Count the groups, up to `most`, that are written by a time; they come free in this order."""
+    early = 0
+    for k in range(len(times)):
+        if times[k] + write_s > until or early >= most:
+            break
+        early += counts[k]
+    return min(early, most)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _given(times: Floats, counts: Integers, head: int, tail: int, done: float, taken: int) -> tuple[int, int]:
+    """Let groups wait from a time on, in the order of time; return where those that wait begin and end."""
+    if tail == len(times):
+        for i in range(head, tail):
+            times[i - head], counts[i - head] = times[i], counts[i]
+        head, tail = 0, tail - head
+    place = tail
+    while place > head and times[place - 1] > done:
+        times[place], counts[place] = times[place - 1], counts[place - 1]
+        place -= 1
+    times[place], counts[place] = done, taken
+    return head, tail + 1
 
 
 def _planned_end(
@@ -98,6 +129,7 @@ def _planned_end(
     windows: Integers,
     window_s: Floats,
     gap_s: Floats,
+    port_s: Floats,
     copies: Integers,
     uses: tuple[Integers, npt.NDArray[np.bool_]],
     fixed: tuple[float, int, float, bool],
@@ -111,7 +143,7 @@ def _planned_end(
     head, tail = 0, 1
     times[0], counts[0] = 0.0, groups
     if resident:
-        return _resident_end(blocks, windows, window_s, gap_s, copies, writer, fixed), len(blocks)
+        return _resident_end(blocks, windows, window_s, gap_s, port_s, copies, writer, fixed), len(blocks)
     # When the blocks of a layer that stay have been written.
     ready = np.zeros(len(blocks))
     for layer in range(len(blocks)):
@@ -120,10 +152,14 @@ def _planned_end(
         serving = (windows[layer] + count - 1) // count * window_s[layer]
         left = blocks[layer] * count
         end = started
+        # Of a block's inputs; and until when the port has to do with those that are ready as the layer starts.
+        passing = port_s[layer] / (blocks[layer] * min(count, windows[layer]))
+        early = _early(times[head:tail], counts[head:tail], left, write_s, started) if passing > 0 else 0
+        fed = started + early * passing
         while left > 0:
             if writer[layer] != layer:
                 # What has been written is used again, and given back as one run.
-                taken, done = left, max(started, ready[writer[layer]]) + serving
+                taken, done = left, max(started, ready[writer[layer]]) + max(serving, port_s[layer])
                 left = 0
             elif head == tail:
                 return NEVER, placed
@@ -136,19 +172,14 @@ def _planned_end(
                     head += 1
                 ready[layer] = max(ready[layer], free + write_s)
                 done = max(started, free + write_s) + serving
+                if passing > 0:
+                    if free + write_s > started:
+                        fed = max(fed, free + write_s) + passing * taken
+                    done = max(done, fed)
             end = max(end, done)
             if not last[layer]:
                 continue
-            if tail == len(times):
-                for i in range(head, tail):
-                    times[i - head], counts[i - head] = times[i], counts[i]
-                head, tail = 0, tail - head
-            place = tail
-            while place > head and times[place - 1] > done:
-                times[place], counts[place] = times[place - 1], counts[place - 1]
-                place -= 1
-            times[place], counts[place] = done, taken
-            tail += 1
+            head, tail = _given(times, counts, head, tail, done, taken)
             placed += 1
     return end + after_s, placed
 

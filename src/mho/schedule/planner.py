@@ -61,10 +61,13 @@ class Written(NamedTuple):
 
 @dataclass(slots=True)
 class Progress:
-    """How far one matrix layer is: its activations, and how many blocks have served its windows."""
+    """How far one matrix layer is: its activations, how many blocks have served its windows, and until when the port of the global
+    buffer is busy with their inputs.
+    """
 
     activations: list[int] = field(default_factory=list)
     served: int = 0
+    fed_s: float = 0.0
 
 
 class Planner:
@@ -200,6 +203,8 @@ class Planner:
             return
         writer = self.task.writer[step]
         self.started[writer].append((layer, now))
+        early = sum(piece.blocks[1] - piece.blocks[0] for piece in self.bound[writer] if piece.ready_s <= now)
+        self.progress[step].fed_s = now + self._passing_s(layer, early)
         for piece in self.bound[writer]:
             self._activate(layer, piece, now)
 
@@ -214,8 +219,18 @@ class Planner:
         )
         self.progress[layer.index].activations.append(instruction)
         piece.last = instruction
-        piece.ready_s = max(started, piece.ready_s) + (windows[1] - windows[0]) * layer.window_s
+        progress = self.progress[layer.index]
+        if piece.ready_s > started:
+            passing_s = self._passing_s(layer, piece.blocks[1] - piece.blocks[0])
+            progress.fed_s = max(progress.fed_s, piece.ready_s) + passing_s
+        served_s = max(started, piece.ready_s) + (windows[1] - windows[0]) * layer.window_s
+        piece.ready_s = max(served_s, progress.fed_s)
         heapq.heappush(self.ends, (piece.ready_s, instruction, PieceRun(layer, piece, release)))
+
+    def _passing_s(self, layer: LayerMapping, blocks: int) -> float:
+        """Return how long the inputs of so many blocks of a layer take to pass the port of the global buffer."""
+        serving = min(self.copies.get(self.task.writer[layer.index], 1), layer.windows)
+        return self.task.port_s[layer.index] * min(blocks / (layer.count * serving), 1.0)
 
     def _served(self, run: PieceRun, instruction: int, now: float) -> None:
         """Free the groups of a piece that has served all its layers; finish a layer if the piece was its last."""

@@ -13,7 +13,7 @@ What must hold, whatever the times that a machine finds, because the dependencie
 - `fetching`: the coefficients of a layer come once, before they are needed, and find room in their buffer.
 
 With the times that a machine measured (`times`), also: no instruction is shorter than the chip allows, none starts before
-what it waits for has ended, and neither memory nor vector unit does more than it can.
+what it waits for has ended, and no memory, vector unit or port does more than it can.
 """
 
 from __future__ import annotations

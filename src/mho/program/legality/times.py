@@ -13,6 +13,8 @@ from mho.mapping import Blocks, LayerMapping
 from mho.network.layers import Layer, MatrixProduct
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.legality.facts import Violation
+from mho.program.legality.overload import overload
+from mho.program.legality.ports import port_rules
 from mho.program.legality.writing import least_write_s
 from mho.program.program import Program
 from mho.program.work import vector_operations
@@ -50,9 +52,10 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     bandwidth = program.chip.memory.bandwidth
     for name, demand in (("memory", moved / bandwidth), ("the vector unit", vector)):
         used = inference & (demand > 0)
-        overload = _overload(starts[used], ends[used], demand[used], slack)
-        if overload is not None:
-            yield Violation(-1, f"{name} does more than it can between {overload[0]:.6g} s and {overload[1]:.6g} s")
+        over = overload(starts[used], ends[used], demand[used], slack)
+        if over is not None:
+            yield Violation(-1, f"{name} does more than it can between {over[0]:.6g} s and {over[1]:.6g} s")
+    yield from port_rules(program, starts, ends, moved, slack)
 
 
 def _window_s(program: Program) -> Times:
@@ -165,45 +168,3 @@ def _vector_seconds(program: Program, layer: Layer) -> float:
     if isinstance(layer, MatrixProduct) and unit.macs_per_s is not None:
         seconds += layer.macs / unit.macs_per_s
     return seconds
-
-
-def _overload(starts: Times, ends: Times, demand: Times, slack: float) -> tuple[float, float] | None:
-    """Find a stretch of time in which more seconds of work are both begun and ended than it has."""
-    order = np.argsort(ends, kind="stable")
-    begun, ended, work = starts[order], ends[order], demand[order]
-    origins = np.unique(begun)
-    if not _crowded(begun, ended, work, origins, slack):
-        return None
-    for origin in origins:
-        inside = begun >= origin - slack
-        within = np.cumsum(np.where(inside, work, 0.0))
-        over = inside & (within > (ended - origin) * (1 + 1e-6) + 2 * slack)
-        if over.any():
-            return float(origin), float(ended[over][0])
-    return None
-
-
-def _crowded(begun: Times, ended: Times, work: Times, origins: Times, slack: float) -> bool:
-    """Return True if a stretch from one of the ascending `origins` has, or nearly has, more work than it takes.
-
-    Work comes in the order in which it ends, and counts for every origin that it begins at or after. For each origin the work so
-    far is kept with what is allowed at time 0 taken off, in pieces of a square root of them, each with what was added to all of
-    it and its maximum: a step touches one piece and the list of pieces.
-    """
-    size = max(int(len(origins) ** 0.5), 1)
-    pieces = -(-len(origins) // size)
-    sums = np.full((pieces, size), -np.inf)
-    sums.ravel()[: len(origins)] = origins * (1 + 1e-6)
-    most, added = sums.max(axis=1, initial=-np.inf), np.zeros(pieces)
-    reached = np.searchsorted(origins, begun + slack, side="right")
-    for count, end, more in zip(reached.tolist(), ended.tolist(), work.tolist(), strict=True):
-        piece, rest = divmod(count, size)
-        added[:piece] += more
-        fullest = (added[:piece] + most[:piece]).max(initial=-np.inf)
-        if rest:
-            sums[piece, :rest] += more
-            most[piece] = sums[piece].max()
-            fullest = max(fullest, sums[piece, :rest].max() + added[piece])
-        if fullest > end * (1 + 1e-6) + slack:
-            return True
-    return False
