@@ -18,6 +18,7 @@ from mho.machine.channels import CHANNELS, GLOBAL_BUFFER, NOC, TILE_BUFFER, Task
 from mho.machine.clock import FREE, VECTOR_UNIT, clock, fill
 from mho.machine.energy import count_events
 from mho.network.graph import Network
+from mho.network.layers import Array, Convolution
 from mho.program import Activate, Write
 from mho.program.columns import FETCH, LOAD, STORE, columns
 from mho.program.legality import violations
@@ -251,12 +252,21 @@ def narrowed(chip: Chip, ports: tuple[int, int, int], clock_hz: float) -> Chip:
 widths = st.tuples(*[st.sampled_from([8, 32, 256, 1024])] * 3)
 
 
+fetches = st.sampled_from(["every_window", "once"])
+
+
 @some
-@given(networks, chips(), schedules, residencies, widths, st.sampled_from([1e7, 1e9]))
+@given(networks, chips(), schedules, residencies, widths, st.sampled_from([1e7, 1e9]), fetches)
 def test_programs_are_legal_as_timed_and_never_beat_the_bound_whatever_the_ports(
-    net: Network, chip: Chip, schedule: str, residency: str, ports: tuple[int, int, int], clock_hz: float
+    net: Network,
+    chip: Chip,
+    schedule: str,
+    residency: str,
+    ports: tuple[int, int, int],
+    clock_hz: float,
+    fetch: str,
 ) -> None:
-    narrow = narrowed(chip, ports, clock_hz)
+    narrow = narrowed(chip, ports, clock_hz).override({"tile.input_fetch": fetch}, source="law")
     program = mho.compile(net, narrow, GREEDY.with_(schedule=schedule, residency=residency))
     timing = time_program(program)
     assert not violations(program, (timing.starts, timing.ends))
@@ -265,10 +275,11 @@ def test_programs_are_legal_as_timed_and_never_beat_the_bound_whatever_the_ports
 
 
 @some
-@given(networks, chips(), schedules, residencies)
+@given(networks, chips(), schedules, residencies, fetches)
 def test_the_bytes_that_are_timed_are_those_that_are_charged(
-    net: Network, chip: Chip, schedule: str, residency: str
+    net: Network, chip: Chip, schedule: str, residency: str, fetch: str
 ) -> None:
+    chip = chip.override({"tile.input_fetch": fetch}, source="law")
     program = mho.compile(net, chip, GREEDY.with_(schedule=schedule, residency=residency))
     passed, table = passed_bytes(program), columns(program)
     charged = dict.fromkeys(CHANNELS, 0.0)
@@ -302,3 +313,62 @@ def test_more_bytes_than_a_port_gives_are_found(key: str, name: str) -> None:
     narrow = replace(program, chip=program.chip.override({key: 8}, source="law"))
     found = violations(narrow, (timing.starts, timing.ends))
     assert found and all(each.text.startswith(name) for each in found)
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 2), st.integers(1, 3), st.tuples(*[st.integers(1, 6)] * 2), st.tuples(*[st.integers(1, 3)] * 2),
+    st.tuples(*[st.integers(1, 4)] * 2), st.tuples(*[st.integers(1, 2)] * 2), st.data(),
+)  # fmt: skip
+def test_inputs_that_are_kept_are_whole_rows_and_never_fewer_than_the_windows_read(
+    batch: int,
+    channels: int,
+    outputs: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    data: st.DataObject,
+) -> None:
+    layer = Convolution(
+        name="c", inputs=("x",), shape=(batch, 1, *outputs), weight=Array((1, channels, *kernel)), stride=stride,
+        dilation=dilation,
+    )  # fmt: skip
+    places = [
+        {
+            (sample, y * stride[0] + j * dilation[0], x * stride[1] + i * dilation[1])
+            for j in range(kernel[0])
+            for i in range(kernel[1])
+        }
+        for sample in range(batch)
+        for y in range(outputs[0])
+        for x in range(outputs[1])
+    ]
+    assert layer.distinct_inputs == channels * len(set.union(*places))
+    first = data.draw(st.integers(0, len(places) - 1))
+    last = data.draw(st.integers(first + 1, len(places)))
+    (kept,) = layer.inputs_kept(np.array([first]), np.array([last])).tolist()
+    assert channels * len(set.union(*places[first:last])) <= kept <= (last - first) * layer.rows
+    # Whole rows of windows ask for just what they read, where that is fewer than what they ask for one by one.
+    if (
+        first % outputs[1] == 0
+        and last % outputs[1] == 0
+        and first // (outputs[0] * outputs[1]) == (last - 1) // (outputs[0] * outputs[1])
+    ):
+        assert kept == min(channels * len(set.union(*places[first:last])), (last - first) * layer.rows)
+
+
+def test_inputs_that_are_kept_pass_the_ports_once() -> None:
+    """ResNet-20 on `aras`: no instruction moves more than if every window fetched its inputs, and each array reads as much."""
+    programs = {
+        fetch: mho.compile(
+            mho.zoo.load("resnet20"),
+            Chip.load("aras").override({"tile.input_fetch": fetch}, source="law"),
+            GREEDY.with_(schedule="naive"),
+        )
+        for fetch in ("every_window", "once")
+    }
+    assert programs["every_window"].chip == Chip.load("aras") != programs["once"].chip
+    every, once = (passed_bytes(programs[fetch]) for fetch in ("every_window", "once"))
+    assert (once <= every).all() and once[GLOBAL_BUFFER].sum() < 0.5 * every[GLOBAL_BUFFER].sum()
+    assert (once[TILE_BUFFER] >= every[TILE_BUFFER] / 2).all()
+    assert time_program(programs["once"]).latency_s <= time_program(programs["every_window"]).latency_s

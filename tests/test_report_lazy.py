@@ -23,6 +23,7 @@ from mho.machine.report import Report
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.program import Program
+from mho.program.brought import brought
 from mho.program.columns import columns
 from mho.program.instructions import Instruction
 from mho.program.once import known
@@ -43,10 +44,10 @@ def test_a_report_measures_nothing_until_it_is_asked(program: Program) -> None:
     report = mho.simulate(fresh)
     assert not known(fresh)
     assert report.latency_s > 0
-    assert set(known(fresh)) == {columns, _readings, passed_bytes, time_program}
+    assert set(known(fresh)) == {columns, _readings, brought, passed_bytes, time_program}
     assert not {"account", "bound", "occupancy"} & set(vars(report))
     assert report.energy_j > 0
-    assert set(known(fresh)) == {columns, _readings, passed_bytes, time_program, wear}
+    assert set(known(fresh)) == {columns, _readings, brought, passed_bytes, time_program, wear}
     assert not {"bound", "occupancy"} & set(vars(report))
 
 

@@ -142,12 +142,23 @@ class GroupSpec(Part):
 
 
 class TileSpec(Part):
-    """Groups with their buffer and their port to the network on chip."""
+    """Groups with their buffer and their port to the network on chip.
+
+    `input_fetch`, which a file need not name: whether inputs of a layer come from the global buffer for each window that reads
+    them, or once, being kept in line buffers of the tile (every_window).
+    """
 
     groups: Groups
     buffer_bytes: Bytes
     buffer_port_bits: PortBits
     noc_port_bits: PortBits
+    input_fetch: Annotated[Literal["every_window", "once"] | None, Words(("every_window", "once"))] = None
+
+    @field_validator("input_fetch")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        """Take the word that says what a tile without the key does as not named."""
+        return None if value == "every_window" else value
 
 
 class BufferSpec(Part):
@@ -296,7 +307,9 @@ class ChipSpec(Part):
     def to_dict(self) -> dict[str, Any]:
         """Return the quantities, safe for JSON; a part that is not on the chip, and a key that is not named, is left out."""
         absent: dict[str, Any] = dict.fromkeys(_unnamed(self), True)
-        parts = {key: set(_unnamed(part)) for key in ("array", "basis") if (part := getattr(self, key)) is not None}
+        parts = {
+            key: set(_unnamed(part)) for key in ("array", "tile", "basis") if (part := getattr(self, key)) is not None
+        }
         return self.model_dump(mode="json", exclude={**absent, **parts})
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.program import Program
+from mho.program.brought import brought
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, columns, counted
 from mho.program.operands import NOWHERE, operands
 
@@ -62,6 +63,7 @@ def passages(program: Program) -> tuple[Integers, Integers, Integers, Floats]:
         # A part of a layer has as many inputs as rows of the basis that it drives.
         assert layer.combination is not None
         read[table.layer[activations] == layer.index] *= layer.combination.driven_share
+    read *= brought(program)[activations]
     inputs, computed = read_by.given[table.layer[activations]], table.layer[vectors]
     which = counted(read_by.starts[computed], read_by.starts[computed + 1] - read_by.starts[computed])
     reads = np.repeat(vectors, read_by.starts[computed + 1] - read_by.starts[computed])

@@ -7,7 +7,9 @@ Counting rules, for one window through a run of blocks with s input-bit steps:
 - rows that are not driven together take turns: columns are sampled and converted in each, while all turns together drive and
   read the array once; steps of several pulses drive and read it once a pulse;
 - inputs: those that blocks of the run share are read from the global buffer once; each group gets its rows over the network
-  on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers;
+  on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers; where tiles keep
+  them (`tile.input_fetch: once`), what windows of an activation share is read, sent and written once, and read from the tile's
+  buffer for each window;
 - blocks of digits: each window reads their index once, and shifts the inputs of shifted rows; rows are driven, and columns
   converted, turn by turn, in as many steps more as rows of different shifts ask for;
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
@@ -21,6 +23,7 @@ import numpy.typing as npt
 
 from mho.machine.combining import combined_events
 from mho.program import Program
+from mho.program.brought import brought
 from mho.program.columns import ACTIVATE, WRITE, columns
 from mho.program.instructions import members
 from mho.program.once import once
@@ -65,7 +68,7 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
     units = (runs["readings"] + beyond[0]) * steps + (late["arrays"] + beyond[2]) * passes
     sampled = (runs["columns"] * steps + late["columns"] * passes) * cells + units * chip.unit_columns
     converted = sampled / chip.coding.columns_at_once
-    index = table.index_bytes[activations]
+    index, kept = table.index_bytes[activations], brought(program)[activations]
     windows = table.windows[activations]
     counts = {
         "dac_drive": drives * chip.coding.cell_rows,
@@ -73,9 +76,9 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
         "sample_hold": sampled,
         "adc_conversion": converted * share,
         "shift_add": converted,
-        "tile_buffer_byte": 2 * rows * input_bytes,
+        "tile_buffer_byte": (1 + kept) * rows * input_bytes,
         "input_register_byte": driving * input_bytes,
-        "noc_byte": rows * input_bytes + runs["sums"] * sum_bytes,
+        "noc_byte": kept * rows * input_bytes + runs["sums"] * sum_bytes,
         "output_register_byte": (runs["updates"] * steps + late["sums"] * passes) * sum_bytes,
         "accumulate": runs["sums"],
         "index_byte": index,

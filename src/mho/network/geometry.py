@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,16 @@ def axis_of(axis: int, rank: int) -> int:
 def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """Return the number of windows along one axis: floor((n + padding - dilation (k - 1) - 1) / stride) + 1."""
     return (size + padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@lru_cache(maxsize=4096)
+def reach(count: int, kernel: int, stride: int, dilation: int) -> npt.NDArray[np.int64]:
+    """Return how many places along an axis the first n windows reach together, shape (count + 1,), n from 0 on."""
+    places, reached = np.zeros((count - 1) * stride + (kernel - 1) * dilation + 1, dtype=np.bool_), [0]
+    for window in range(count):
+        places[window * stride : window * stride + (kernel - 1) * dilation + 1 : dilation] = True
+        reached.append(int(np.count_nonzero(places)))
+    return np.array(reached, dtype=np.int64)
 
 
 def windows_of(

@@ -13,6 +13,7 @@ from mho.chip import Chip
 from mho.mapping import LayerMapping, Mapping
 from mho.network.graph import Network
 from mho.network.layers import Constant, Input, MatrixLayer
+from mho.program.brought import least_brought
 from mho.program.operands import buffer_rate, input_bytes, result_bytes, result_seconds
 from mho.program.work import CodedTensors, index_bytes, layer_seconds, transfer_bytes
 
@@ -160,7 +161,7 @@ def demand(
         np.array([place[mapping.users[layer.run][0].index] for layer in mapping.layers], dtype=np.int64),
         port_s,
         input_s,
-        np.array([_unevenness(layer) for layer in mapping.layers]),
+        np.array([_unevenness(layer, chip) for layer in mapping.layers]),
         gaps,
         ports,
     )
@@ -174,18 +175,19 @@ def _ports(
     Whatever the schedule, each window reads the inputs of all blocks once at the least; every group gets its rows into the buffer
     of its tile and out again, and sends its sums. Of ports of tiles, all together are counted.
     """
-    into = np.array([input_bytes(layer, network, coded) for layer in mapping.layers])
-    rows, sums = np.zeros(len(into)), np.zeros(len(into))
+    into = np.array([input_bytes(layer, network, chip, coded) for layer in mapping.layers])
+    rows, sums, kept = np.zeros(len(into)), np.zeros(len(into)), np.ones(len(into))
     for at, layer in enumerate(mapping.layers):
         total, combination = layer.blocks.totals((0, layer.count)), layer.combination
         driven = 1.0 if combination is None else combination.driven_share
+        kept[at] = least_brought(network, chip, layer.index, combined=combination is not None)
         rows[at] = layer.windows * total.rows * driven * layer.bits.inputs / 8
         each = total.sums * chip.sum_bytes(layer.bits.inputs, layer.bits.weights)
         # What the lanes of a basis have added up has 32 bits.
         sums[at] = layer.windows * (each if combination is None else 4 * combination.outputs)
     clock, changes = chip.frequency_hz / 8, sum(_fetched(layer, chip) for layer in mapping.first_users) * written
-    noc = (rows + sums) / (chip.tiles * chip.tile.noc_port_bits * clock)
-    tiles = 2 * rows / (chip.tiles * chip.tile.buffer_port_bits * clock)
+    noc = (kept * rows + sums) / (chip.tiles * chip.tile.noc_port_bits * clock)
+    tiles = (1 + kept) * rows / (chip.tiles * chip.tile.buffer_port_bits * clock)
     input_s = into / buffer_rate(chip)
     ports = {
         "global buffer port": float((into.sum() + result_bytes(network, coded).sum()) / buffer_rate(chip)),
@@ -195,10 +197,13 @@ def _ports(
     return np.maximum(np.maximum(noc, tiles), input_s), input_s, {name: s for name, s in ports.items() if s}
 
 
-def _unevenness(layer: LayerMapping) -> float:
-    """Return how many times the rows of an average block the highest has, infinite where inputs drive rows of different numbers."""
+def _unevenness(layer: LayerMapping, chip: Chip) -> float:
+    """Return how many times the rows of an average block the highest has, infinite where inputs drive rows of different numbers, or
+    where some windows find more of theirs kept than others.
+    """
     heights = layer.blocks.heights
-    return float(heights.max() * len(heights) / heights.sum()) if layer.blocks.evenly_read else np.inf
+    even = layer.blocks.evenly_read and chip.tile.input_fetch is None
+    return float(heights.max() * len(heights) / heights.sum()) if even else np.inf
 
 
 def _least_window_s(layer: LayerMapping) -> float:

@@ -11,6 +11,7 @@ from mho.chip import Chip
 from mho.mapping import LayerMapping
 from mho.network.graph import Network
 from mho.network.layers import Embedding, MatrixLayer
+from mho.program.brought import least_brought
 from mho.program.once import once
 from mho.program.work import CodedTensors, buffer_bytes, layer_seconds, operand_width, sources
 
@@ -93,9 +94,10 @@ def result_seconds(network: Network, chip: Chip, coded: CodedTensors) -> Floats:
     return seconds
 
 
-def input_bytes(layer: LayerMapping, network: Network, coded: CodedTensors) -> float:
+def input_bytes(layer: LayerMapping, network: Network, chip: Chip, coded: CodedTensors) -> float:
     """Return the bytes that a layer's windows read from the buffer at the least: as one run of all its blocks does."""
     name = network.layers[layer.index].inputs[0]
     driven = 1.0 if layer.combination is None else layer.combination.driven_share
     read = layer.blocks.totals((0, layer.count)).inputs * layer.windows
-    return float(read * driven * operand_width(network, name, coded))
+    kept = least_brought(network, chip, layer.index, combined=layer.combination is not None)
+    return float(read * driven * kept * operand_width(network, name, coded))

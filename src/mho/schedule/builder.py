@@ -139,7 +139,9 @@ class Task:
     def port_s(self) -> dict[int, float]:
         """For each matrix layer how long the port of the global buffer takes for the inputs of its windows, in s."""
         rate = buffer_rate(self.chip)
-        return {layer.index: input_bytes(layer, self.network, self.coded) / rate for layer in self.mapping.layers}
+        return {
+            layer.index: input_bytes(layer, self.network, self.chip, self.coded) / rate for layer in self.mapping.layers
+        }
 
     @cached_property
     def _result_s(self) -> list[float]:

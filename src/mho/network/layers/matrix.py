@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from mho.errors import NetworkError
 from mho.network.arrays import Array
-from mho.network.geometry import Shape, broadcast, need, windows_of
+from mho.network.geometry import Shape, broadcast, need, reach, windows_of
 from mho.network.layer import AnyArray, Layer, aligned, need_shape
+
+IntArray = npt.NDArray[np.int64]
 from mho.network.rows import Streamed, Streams, side_by_side, stream_axis
 
 
@@ -47,6 +49,18 @@ class MatrixLayer(Layer, ABC):
     @abstractmethod
     def windows(self) -> int:
         """M: input vectors of one matrix, batch included."""
+
+    def inputs_kept(self, first: IntArray, last: IntArray) -> IntArray:
+        """Count the inputs of one matrix that windows [first, last) ask for, where those that several of them share are kept.
+
+        Padding counts as inputs do. Windows share none unless a kind of layer says so.
+        """
+        return (last - first) * self.rows
+
+    @property
+    def distinct_inputs(self) -> int:
+        """Inputs of one matrix that all windows together read, padding included: no fewer ever come."""
+        return self.windows * self.rows
 
     def matrix(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Arrange an array in the layer's weight layout, outputs first, as matrices: shape (groups, K, N)."""
@@ -96,6 +110,38 @@ class Convolution(MatrixLayer):
     def windows(self) -> int:
         """M = batch x output height x output width."""
         return self.shape[0] * self.shape[2] * self.shape[3]
+
+    def inputs_kept(self, first: IntArray, last: IntArray) -> IntArray:
+        """Count whole rows of the image, all that the windows reach over, or inputs window by window if these are fewer."""
+        height, width = self.shape[2:]
+        down, across = self._reach
+        channels = self.rows // math.prod(self.kernel)
+
+        def kept(begin: IntArray, end: IntArray) -> IntArray:
+            rows = np.where(end > begin, (end - 1) // width - begin // width + 1, 0)
+            fewer: IntArray = np.minimum(down[rows] * across[-1] * channels, (end - begin) * self.rows)
+            return fewer
+
+        # Samples share nothing: what lies in the first and in the last, and whole ones between.
+        size = height * width
+        opening = np.minimum((first // size + 1) * size, last)
+        closing = np.maximum((last - 1) // size * size, opening)
+        whole = kept(np.array(0), np.array(size)) * ((closing - opening) // size)
+        begun: IntArray = kept(first % size, first % size + opening - first)
+        ended: IntArray = kept(closing - closing, last - closing)
+        total: IntArray = begun + whole + ended
+        return total
+
+    @property
+    def distinct_inputs(self) -> int:
+        """Places that windows reach, down times across, of each channel and sample."""
+        down, across = self._reach
+        return int(self.shape[0] * down[-1] * across[-1]) * (self.rows // math.prod(self.kernel))
+
+    @property
+    def _reach(self) -> tuple[IntArray, IntArray]:
+        down, across = map(reach, self.shape[2:], self.kernel, self.stride, self.dilation)
+        return down, across
 
     def made_shape(self, operands: Sequence[Shape]) -> Shape:
         """Return samples, output channels and windows along height and width."""

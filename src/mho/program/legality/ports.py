@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.network.layers import Constant, Embedding, MatrixLayer
+from mho.program.brought import brought
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.legality.facts import Violation
 from mho.program.legality.overload import overload
@@ -70,6 +71,7 @@ def buffer_bytes(program: Program) -> Times:
         table.of(*kinds) for kinds in ((ACTIVATE,), (VECTOR,), (COMBINE, VECTOR), (LOAD, STORE))
     )
     moved[activations] = (table.runs["inputs"] * table.windows)[activations] * inputs[table.layer[activations]]
+    moved *= brought(program)
     moved[done] = results[table.layer[done]]
     moved[vectors] += operands[table.layer[vectors]]
     lives = [source[network.layers[layer].name] in stored for layer in table.layer[moves].tolist()]
@@ -101,7 +103,7 @@ def network_bytes(program: Program, fetched: Times) -> Times:
             each[layer.index] = ceil(bits / 8)
         else:
             lanes[layer.index] = 4 * layer.combination.outputs
-    moved: Times = _rows_bytes(program)
+    moved: Times = _rows_bytes(program) * brought(program)
     moved += table.windows * (table.runs["sums"] * each[table.layer] + lanes[table.layer])
     moved[table.of(WRITE)] = fetched[table.of(WRITE)]
     return moved
@@ -110,7 +112,7 @@ def network_bytes(program: Program, fetched: Times) -> Times:
 def tile_buffer_bytes(program: Program, fetched: Times) -> Times:
     """Count the bytes that instructions move through buffer ports of tiles: in and out again, orders once."""
     table = columns(program)
-    moved = 2 * _rows_bytes(program)
+    moved = (1 + brought(program)) * _rows_bytes(program)
     writes = table.of(WRITE)
     moved[writes] = 2 * fetched[writes] - table.order_bytes[writes]
     return moved
