@@ -372,3 +372,22 @@ def test_inputs_that_are_kept_pass_the_ports_once() -> None:
     assert (once <= every).all() and once[GLOBAL_BUFFER].sum() < 0.5 * every[GLOBAL_BUFFER].sum()
     assert (once[TILE_BUFFER] >= every[TILE_BUFFER] / 2).all()
     assert time_program(programs["once"]).latency_s <= time_program(programs["every_window"]).latency_s
+
+
+def test_a_report_says_which_layer_waits_for_which_port() -> None:
+    """Five windows of 8 bytes through 8 bits a cycle of 50 MHz: 800 ns, of which arrays take 520."""
+    program, lasts = one_layer(5, frequency_hz=50e6, buffer__port_bits=8)
+    ports = mho.simulate(program).field("ports")
+    assert ports["held_up"] == [
+        {"layer": "l", "port": "global_buffer", "held_s": pytest.approx(lasts - 5 * WINDOW, rel=1e-9)}
+    ]
+    busy = 5 * 8 * 20e-9 / time_program(program).latency_s
+    assert ports["global_buffer"] == {"bytes": 40, "busy_fraction": pytest.approx(busy)}
+    assert mho.simulate(one_layer(5)[0]).field("ports")["held_up"] == []
+
+
+def test_on_aras_only_the_port_of_the_global_buffer_holds_layers_up() -> None:
+    """Its tiles' ports give just what their groups ask for at full speed."""
+    program = mho.compile(mho.zoo.load("resnet18"), "aras", GREEDY.with_(schedule="aras"))
+    held = mho.simulate(program).field("ports")["held_up"]
+    assert held and {each["port"] for each in held} == {"global_buffer"}

@@ -46,30 +46,35 @@ def ports_record(program: Program, timing: Timing) -> dict[str, Any]:
     """Return for each kind of port its bytes and how busy the busiest was in an inference, and the layers that were held up.
 
     Of a layer `held_s` is by how much its longest activation, its combining and what else it does outside the crossbars last longer
-    than by themselves, and `port` what takes longest for all that it moves.
+    than by themselves, and `port` what that is for: what takes longest for the inputs and sums of its windows, or for its results.
     """
     table, passed, rates = columns(program), passed_bytes(program), channel_rates(program.chip)
-    layers, inference = len(program.network.layers), slice(program.setup, None)
+    layers = len(program.network.layers)
     record: dict[str, Any] = {}
-    for kind in (GLOBAL_BUFFER, NOC, TILE_BUFFER):
-        moved = busiest = float(passed[kind, inference].sum())
-        if kind != GLOBAL_BUFFER:
-            users = np.flatnonzero(passed[kind])
-            tiles, user, groups = tiles_of(program, users[users >= program.setup])
-            busiest = float(np.bincount(tiles, passed[kind, user] * groups / table.group_counts[user]).max(initial=0.0))
-        busy = busiest / rates[kind] / timing.latency_s if timing.latency_s else 0.0
-        record[CHANNELS[kind]] = {"bytes": moved, "busy_fraction": float(busy)}
-    longer = np.maximum(timing.ends - timing.starts - program_tasks(program).lasts, 0.0)
-    held = np.zeros(layers)
-    activations, others = table.of(ACTIVATE), table.of(COMBINE, VECTOR)
-    np.maximum.at(held, table.layer[activations], longer[activations])
-    np.add.at(held, table.layer[others], longer[others])
     takes = np.zeros((len(CHANNELS), layers))
-    both = np.concatenate([activations, others])
     for kind in range(MEMORY + 1, len(CHANNELS)):
-        used = 1.0 if kind == GLOBAL_BUFFER else np.maximum(table.group_counts[both] / program.chip.tile.groups, 1.0)
-        np.add.at(takes[kind], table.layer[both], passed[kind, both] / rates[kind] / used)
-    slowest = takes.argmax(axis=0)
+        places = np.flatnonzero(passed[kind, program.setup :]) + program.setup
+        sizes, tiles = passed[kind, places], np.zeros(len(places), dtype=np.int64)
+        if kind != GLOBAL_BUFFER:
+            tiles, places, groups = tiles_of(program, places)
+            sizes = passed[kind, places] * groups / table.group_counts[places]
+        busiest = float(np.bincount(tiles, sizes).max(initial=0.0))
+        busy = busiest / rates[kind] / timing.latency_s if timing.latency_s else 0.0
+        record[CHANNELS[kind]] = {"bytes": float(sizes.sum()), "busy_fraction": float(busy)}
+        # Of each layer what the busiest tile moves for its windows.
+        computing = table.kind[places] == ACTIVATE
+        keys = table.layer[places[computing]] * program.chip.tiles + tiles[computing]
+        different, which = np.unique(keys, return_inverse=True)
+        moved = np.bincount(which, sizes[computing], len(different)) / rates[kind]
+        np.maximum.at(takes[kind], different // program.chip.tiles, moved)
+    longer = np.maximum(timing.ends - timing.starts - program_tasks(program).lasts, 0.0)
+    longer[: program.setup] = 0.0
+    windows, results = np.zeros(layers), np.zeros(layers)
+    activations, others = table.of(ACTIVATE), table.of(COMBINE, VECTOR)
+    np.maximum.at(windows, table.layer[activations], longer[activations])
+    np.add.at(results, table.layer[others], longer[others])
+    # What is no window passes the global buffer alone.
+    held, slowest = windows + results, np.where(windows > results, takes.argmax(axis=0), GLOBAL_BUFFER)
     record["held_up"] = [
         {"layer": program.network.layers[layer].name, "port": CHANNELS[slowest[layer]], "held_s": float(held[layer])}
         for layer in np.flatnonzero(held > HELD * timing.latency_s).tolist()
