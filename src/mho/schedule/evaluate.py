@@ -152,8 +152,8 @@ def _planned_end(
         serving = (windows[layer] + count - 1) // count * window_s[layer]
         left = blocks[layer] * count
         end = started
-        # Of a block's inputs; and until when the port has to do with those that are ready as the layer starts.
-        passing = port_s[layer] / (blocks[layer] * min(count, windows[layer]))
+        # Of a block's inputs, where they hold anybody up; until when the port has to do with those ready as the layer starts.
+        passing = port_s[layer] / (blocks[layer] * min(count, windows[layer])) if port_s[layer] > serving else 0.0
         early = _early(times[head:tail], counts[head:tail], left, write_s, started) if passing > 0 else 0
         fed = started + early * passing
         while left > 0:
