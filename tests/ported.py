@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -15,9 +17,9 @@ from mho.program import Program
 
 def without_ports(program: Program) -> Timing:
     """Measure a program on a chip whose ports move anything at once."""
-    tasks = program_tasks(program)
-    rates = np.where(np.arange(len(tasks.rates)) == MEMORY, tasks.rates, np.inf)
-    return timed(tasks._replace(rates=rates), program.setup)
+    turned = program_tasks(program)
+    rates = np.where(np.arange(len(turned.tasks.rates)) == MEMORY, turned.tasks.rates, np.inf)
+    return timed(replace(turned, tasks=turned.tasks._replace(rates=rates)), program.setup)
 
 
 def widen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,5 +29,11 @@ def widen(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.array([chip.memory.bandwidth, np.inf, np.inf, np.inf])
 
     monkeypatch.setattr("mho.machine.channels.channel_rates", rates)
-    for module in ("mho.program.operands", "mho.program.demand", "mho.schedule.builder"):
+    for module in (
+        "mho.program.operands",
+        "mho.program.demand",
+        "mho.schedule.builder",
+        "mho.schedule.stream",
+        "mho.program.stream_bound",
+    ):
         monkeypatch.setattr(f"{module}.buffer_rate", lambda chip: np.inf)

@@ -16,6 +16,7 @@ from hypothesis.vendor.pretty import for_type_by_name
 from mho import Strategy
 from mho.chip import Chip
 from mho.chip.coding import CODINGS, Coding
+from mho.mapping import mapped_by
 from mho.network.graph import Network
 from mho.network.layers import (
     Activation,
@@ -37,6 +38,7 @@ from mho.network.layers import (
     Transpose,
 )
 from mho.number import Sampled
+from mho.schedule import coded
 from mho.strategy import STAGES
 
 # Hypothesis would print every field of a frozen description, weights and cost tables included.
@@ -301,6 +303,10 @@ BRIEF = {"schedule.effort": st.sampled_from([0.0, 0.01]), "schedule.time_limit_s
 """Settings that are drawn short: a search of a moment, and none that ends by the clock, which no two machines have alike."""
 
 
+ALONE = sorted(name for name, kind in Strategy.choices("schedule").items() if not kind.flows)  # type: ignore[attr-defined]
+"""Schedules of one inference after another, which any chip and network take."""
+
+
 def choices(stage: str) -> st.SearchStrategy[str]:
     """Names of what can be chosen at a stage."""
     return st.sampled_from(sorted(Strategy.choices(stage)))
@@ -369,5 +375,10 @@ def strategies(draw: st.DrawFn, network: Any, chip: Chip, **fixed: Any) -> Strat
             stage = min(unusual, key=lambda other: (other == kept, unusual.index(other)), default=None)
         assume(stage is not None)
         chosen = chosen.with_({stage: getattr(usual, stage)})
+    if chosen.schedule.flows:
+        subject = Sampled.of(network)
+        codes = coded(subject, chip, chosen) if subject.has_values else None
+        if mapped_by(chosen, codes or subject.net, chip).count > chip.groups:
+            chosen = chosen.with_(schedule=usual.schedule)
     note(str(chosen.to_dict()))
     return chosen

@@ -26,14 +26,13 @@ from mho.machine.endurance import SECONDS_PER_YEAR, CellWrites, addressed_writes
 from mho.network.graph import Network
 from mho.program import Activate, Program, Write, violations
 from mho.program.instructions import Groups, members
-from mho.strategy import registered
 from tests.coded_cells import block_cells
 from tests.command_line import Shell
 from tests.hand_sized import bell_codes, entry, hand_chip, hand_program, linear, network, with_codes
-from tests.strategies import GREEDY, chips, networks
+from tests.strategies import ALONE, GREEDY, chips, networks
 
 some = settings(max_examples=20)
-schedules = st.sampled_from(sorted(registered("schedule")))
+schedules = st.sampled_from(ALONE)
 residencies = st.sampled_from(["auto", "never"])
 SCHEMA = json.loads((files("mho.report") / "report.schema.json").read_text(encoding="utf-8"))
 

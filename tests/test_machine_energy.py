@@ -28,13 +28,12 @@ from mho.network.layers import (
     Softmax,
 )
 from mho.program import Program, Transfer, Write
-from mho.strategy import registered
 from tests.command_line import Shell
 from tests.hand_sized import entry, hand_chip, linear, network, with_codes
-from tests.strategies import chips, networks
+from tests.strategies import ALONE, chips, networks
 
 some = settings(max_examples=25)
-schedules = st.sampled_from(sorted(registered("schedule")))
+schedules = st.sampled_from(ALONE)
 residencies = st.sampled_from(["auto", "never"])
 
 Counted = dict[tuple[str, str], float]

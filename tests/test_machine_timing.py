@@ -22,13 +22,12 @@ from mho.network.layers import Activation
 from mho.program import Activate, Combine, Program, Transfer, Vector, Write
 from mho.program.instructions import size
 from mho.program.work import vector_seconds
-from mho.strategy import registered
 from tests.hand_sized import entry, hand_chip, hand_program, linear, network
 from tests.ported import without_ports
-from tests.strategies import GREEDY, chips, networks
+from tests.strategies import ALONE, GREEDY, chips, networks
 
 some = settings(max_examples=30)
-schedules = st.sampled_from(sorted(registered("schedule")))
+schedules = st.sampled_from(ALONE)
 residencies = st.sampled_from(["auto", "never"])
 
 T = 8 * 2 * 60 * 50e-9

@@ -22,13 +22,12 @@ from mho.machine.energy import count_events
 from mho.network.graph import Network
 from mho.network.layers import Layer
 from mho.program import Program, Write
-from mho.strategy import registered
 from tests.coded_cells import block_cells
 from tests.hand_sized import bell_codes, entry, hand_chip, linear, network, pointwise, with_codes
-from tests.strategies import GREEDY, chips, networks
+from tests.strategies import ALONE, GREEDY, chips, networks
 
 some = settings(max_examples=25)
-schedules = st.sampled_from(sorted(registered("schedule")))
+schedules = st.sampled_from(ALONE)
 residencies = st.sampled_from(["auto", "never"])
 
 PULSES = 20
@@ -192,7 +191,7 @@ def test_what_is_counted_is_charged_and_worn(network: Network, chip: Chip, sched
     assert mho.simulate(program).to_dict()["writes"]["pulses"] == pytest.approx(charged, rel=1e-9)
 
 
-@pytest.mark.parametrize("schedule", sorted(registered("schedule")))
+@pytest.mark.parametrize("schedule", ALONE)
 def test_a_partial_block_written_over_itself_is_expected_to_change_nothing(schedule: str) -> None:
     net = network(entry(1, 2), linear("a", "x", 1, 2, 1))
     expected = wear(program := mho.compile(net, one_group(), GREEDY.with_(schedule=schedule, residency="never")))
@@ -272,7 +271,7 @@ def tolerance(weights: int, deviation: float = 0.56) -> float:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
-@pytest.mark.parametrize("schedule", sorted(registered("schedule")))
+@pytest.mark.parametrize("schedule", ALONE)
 def test_expected_changes_of_dense_blocks_are_those_of_drawn_codes(bits: int, schedule: str) -> None:
     layers = [entry(1, 64), *(linear(f"l{i}", "x" if i == 0 else f"l{i - 1}", 1, 64, 64) for i in range(4))]
     exact, expected, program = overwriting(layers, 1, bits, schedule)

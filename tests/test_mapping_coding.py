@@ -22,10 +22,9 @@ from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import QuantisedMatrix
 from mho.program.deltas import Deltas
-from mho.strategy import registered
 from tests.coded_cells import block_cells, least, weight_levels
 from tests.hand_sized import entry, hand_chip, linear, network
-from tests.strategies import GREEDY, Sketch
+from tests.strategies import ALONE, GREEDY, Sketch
 
 some = settings(max_examples=60)
 codings = st.sampled_from(CODINGS)
@@ -206,7 +205,7 @@ def small(seed: int) -> Network:
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
 @settings(max_examples=6)
 @given(
-    st.sampled_from([1, 2, 8]), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["auto", "never"]),
+    st.sampled_from([1, 2, 8]), st.sampled_from(ALONE), st.sampled_from(["auto", "never"]),
     st.sampled_from(["diagonal", "separate"]), st.sampled_from(["worst_case", "actual"]), st.integers(1, 12), st.booleans(),
     st.integers(0, 2**16),
 )  # fmt: skip

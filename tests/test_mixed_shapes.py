@@ -26,15 +26,14 @@ from mho.number import QuantisedNetwork
 from mho.program import Program, Write
 from mho.program.instructions import members
 from mho.program.legality.writing import least_write_s
-from mho.strategy import registered
 from tests.coded_cells import block_cells
 from tests.hand_sized import entry, hand_chip, linear, network, with_codes
-from tests.strategies import ALL_CODES, GREEDY, chips, networks
+from tests.strategies import ALL_CODES, ALONE, GREEDY, chips, networks
 from tests.test_squeezed_execution import GENERIC
 
 some = settings(max_examples=25)
 mixed_bits = st.lists(st.integers(1, 8), min_size=2, max_size=4)
-schedules = st.sampled_from(sorted(registered("schedule")))
+schedules = st.sampled_from(ALONE)
 residencies = st.sampled_from(["auto", "never"])
 Cells = npt.NDArray[np.int64]
 

@@ -14,9 +14,8 @@ from mho.errors import NetworkError
 from mho.network.graph import Network
 from mho.number import run_float
 from mho.program import Write
-from mho.strategy import registered
 from tests.hand_sized import hand_chip
-from tests.strategies import GREEDY
+from tests.strategies import ALONE, GREEDY
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -143,7 +142,7 @@ def test_dropout_between_layers_and_packed_sequences_are_refused() -> None:
         Network.from_torch(module, torch.randn(2, 1, 3))
 
 
-@pytest.mark.parametrize("schedule", registered("schedule"))
+@pytest.mark.parametrize("schedule", ALONE)
 @pytest.mark.parametrize("tiles", [3, 40])
 def test_an_unrolled_network_is_exact_through_its_program(schedule: str, tiles: int) -> None:
     """On a chip that it fits and on one that it does not, which writes its weights once all the same."""

@@ -23,11 +23,10 @@ from mho.number.accuracy import classified
 from mho.number.alignment import HALF_OF_THEM, ONE_LEVEL
 from mho.number.coded import QuantisedMatrix
 from mho.schedule.centre import ALIKE, choose_centre, overwriting, prepared
-from mho.strategy import registered
 from tests.coded_cells import narrows
 from tests.hand_sized import entry, hand_chip, linear, with_codes
 from tests.hand_sized import network as network_of
-from tests.strategies import GREEDY, Sketch, chips, networks
+from tests.strategies import ALONE, GREEDY, Sketch, chips, networks
 
 few = settings(max_examples=40)
 centres = st.integers(0, 255)
@@ -85,7 +84,7 @@ def test_where_nothing_is_clipped_outputs_stay_the_same_bit_for_bit(
 
 @few
 @given(
-    networks, chips(), st.sampled_from(sorted(registered("schedule"))), st.sampled_from(["auto", "none"]) | centres,
+    networks, chips(), st.sampled_from(ALONE), st.sampled_from(["auto", "none"]) | centres,
     st.sampled_from(["all", "lower"]), st.booleans(),
 )  # fmt: skip
 def test_aligned_programs_are_bit_exact_against_the_reference_of_their_own_codes(

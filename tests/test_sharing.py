@@ -33,13 +33,12 @@ from mho.number import QuantisedNetwork
 from mho.number.grid import Grid
 from mho.program import Activate, Program, Write, violations
 from mho.schedule.holding import held_blocks
-from mho.strategy import registered
 from tests.hand_sized import hand_chip
-from tests.strategies import GREEDY, Sketch, chips
+from tests.strategies import ALONE, GREEDY, Sketch, chips
 from tests.test_squeezed_execution import small_chip
 
 few = settings(max_examples=10)
-names = st.sampled_from(sorted(registered("schedule")))
+names = st.sampled_from(ALONE)
 residencies = st.sampled_from(["auto", "never"])
 
 
@@ -188,7 +187,7 @@ def test_a_block_that_stays_is_written_once_and_released_by_its_last_layer() -> 
     owner = mapping.by_index[next(i for i, each in enumerate(network.layers) if each.name == "r1")]
     assert not mapping.count <= chip.groups
     assert held_blocks(mapping, chip.groups) == {owner.run}
-    for schedule in registered("schedule"):
+    for schedule in ALONE:
         program = mho.compile(network, chip, GREEDY.with_(schedule=schedule))
         uses = [
             (i, each)
@@ -211,7 +210,7 @@ def test_weights_that_leave_no_room_for_the_others_are_written_for_each_layer() 
 
 def test_a_layer_larger_than_the_chip_is_written_in_parts_for_each_that_uses_it() -> None:
     network = unrolled(3, 4, 20)
-    for schedule in registered("schedule"):
+    for schedule in ALONE:
         program = mho.compile(quantised(network), hand_chip(), GREEDY.with_(schedule=schedule))
         assert violations(program) == ()
         check(program)

@@ -21,7 +21,7 @@ from mho.network.graph import Network
 from mho.network.layers import Array, Layer, Linear
 from mho.network.trace import Trace
 from tests.lookup_oracle import CHIPS, chip_of, layout_of, layouts, program_of, table_of, trace_of, traces
-from tests.strategies import GREEDY, Sketch, chips, choices, networks
+from tests.strategies import ALONE, GREEDY, Sketch, chips, choices, networks
 from tests.test_squeezed_execution import small_chip, small_network
 
 few = settings(max_examples=20)
@@ -48,7 +48,7 @@ def stack(batch: int, widths: list[int], seed: int) -> Network:
 
 
 @few
-@given(st.lists(st.integers(1, 12), min_size=2, max_size=4), chips(), choices("schedule"), choices("residency"))
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=4), chips(), st.sampled_from(ALONE), choices("residency"))
 def test_two_samples_at_once_cost_at_most_twice_one(
     widths: list[int], chip: Chip, schedule: str, residency: str
 ) -> None:
@@ -109,7 +109,7 @@ def shapes(network: Network) -> Network:
 
 
 @few
-@given(st.integers(1, 20), st.integers(2, 20), chips(), choices("schedule"), st.integers(0, 2**16))
+@given(st.integers(1, 20), st.integers(2, 20), chips(), st.sampled_from(ALONE), st.integers(0, 2**16))
 def test_outputs_in_another_order_cost_the_same(rows: int, columns: int, chip: Chip, schedule: str, seed: int) -> None:
     """All cells are blank when a layer that stays is written, so that which column holds which output changes nothing."""
     network = stack(1, [rows, columns], seed)

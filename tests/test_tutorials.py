@@ -1,4 +1,6 @@
-"""Every Python block of the tutorials, and of the page on extending, runs as it stands beside the samples; `#>` is printed."""
+"""Every Python block of the tutorials, and of the pages on streams and extending, runs as it stands beside the samples, and prints
+what `#>` says.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from mho.strategy import STAGES, registered
 from mho.strategy.choice import _REGISTERED
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("start", "tutorial-chip", "tutorial-device", "tutorial-recommender", "extending")
+PAGES = ("start", "tutorial-chip", "tutorial-device", "tutorial-recommender", "extending", "stream")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -30,7 +32,7 @@ def test_its_blocks_run_and_print_what_they_say(
     for block in blocks:
         exec(compile(block, f"{page}.md", "exec", dont_inherit=True), variables)
         out = capsys.readouterr().out
-        for printed in re.findall(r"^#> (.*)$", block, flags=re.MULTILINE):
+        for printed in re.findall(r"^# ?> (.*)$", block, flags=re.MULTILINE):
             assert printed in out, (page, block, out)
     assert blocks
 

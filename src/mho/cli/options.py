@@ -157,7 +157,13 @@ class Lifetime:
     endurance: float | None = None
     rate: Any = None
 
-    def check(self) -> None:
-        """Refuse a rate that changes nothing."""
-        if self.rate is not None and self.endurance is None:
-            raise OptionError("--rate is for --endurance; without it nothing depends on the rate")
+    def check(self, *, flows: bool = False) -> None:
+        """Refuse a rate that changes nothing; `flows`: requests arrive at a stream, at that rate."""
+        if self.rate is None or self.endurance is not None:
+            return
+        if not flows:
+            raise OptionError("--rate is for --endurance and for streams; without them nothing depends on the rate")
+        if self.rate == "max":
+            raise OptionError(
+                "--rate max is for --endurance; requests to a stream arrive at a rate below what it takes"
+            )

@@ -11,13 +11,14 @@ from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
 from mho.cli.options import Lifetime, SampleFiles, given
 from mho.cli.outputs import Target, print_papers, progress
 from mho.cli.recommender import CHIP, RecommenderOptions, RecommenderTask, refuse, run_recommender
-from mho.cli.strategy import StrategyOptions, check_sampled
+from mho.cli.strategy import StrategyOptions, check_sampled, flows
 
 EPILOG = (
     "mho run resnet50 --out report\n\n"
     "mho run resnet20 --weights resnet20.safetensors --data test.npz --verify\n\n"
     "mho run decoder.yaml --chip isaac --sequence 512 --set tiles=336 --json -\n\n"
     "mho run resnet20 --chip sme --mapping squeezed --grid window:8:3 --squeeze 2 --verify\n\n"
+    "mho run resnet50 --chip isaac --stream --rate 6000\n\n"
     "mho run resnet50 --strategy aras --banks greedy --cite\n\n"
     "mho run dlrm --trace clicks.npz --verify"
 )
@@ -30,6 +31,7 @@ def run(
     overrides: list[str] | None = None,
     reading: ModelOptions,
     strategy: StrategyOptions,
+    stream: bool = False,
     verify: bool = False,
     samples: SampleFiles,
     life: Lifetime,
@@ -44,15 +46,16 @@ def run(
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
     whole.check()
+    strategy = strategy.as_stream() if stream else strategy
     if whole.trace is not None:
-        later = {"--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
+        later = {"--stream": stream, "--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
         of_networks = given(reading, "input_size", "sequence", "shape")
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
         task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
         raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
     chosen = strategy.strategy()
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")
-    life.check()
+    life.check(flows=flows(chosen))
     work = Compiling.of(
         model, reading, [chosen], SampleOptions(samples.data, samples.calibration, samples.key), executes=verify
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +37,13 @@ class StrategyOptions:
         from mho.strategy import Strategy
 
         return Strategy.of(self.base or usual).with_(self.given)
+
+    def as_stream(self) -> StrategyOptions:
+        """Return them with schedule stream, which --stream stands for. OptionError beside another schedule."""
+        named = self.given.get("schedule", "stream")
+        if named != "stream":
+            raise OptionError(f"--stream is --schedule stream, and --schedule {named} is another; give one of the two")
+        return replace(self, given={**self.given, "schedule": "stream"})
 
     def options(self) -> tuple[str, ...]:
         """Name the options that are given, as they are written; those of settings by the settings' names."""
@@ -97,6 +104,13 @@ def searches(strategy: Strategy) -> bool:
     from mho.schedule.stages import Schedule
 
     return strategy.get(Schedule).draws
+
+
+def flows(strategy: Strategy) -> bool:
+    """Return whether the schedule makes streams, so that requests may arrive at a rate."""
+    from mho.schedule.stages import Schedule
+
+    return strategy.get(Schedule).flows
 
 
 def check_sampled(given: Mapping[str, bool], *strategies: Strategy, executed: str | None) -> None:

@@ -71,8 +71,8 @@ def passages(program: Program) -> tuple[Integers, Integers, Integers, Floats]:
         (activations, inputs, read),
         (loads, read_by.source[table.layer[loads]], table.size[loads]),
         (stores, read_by.source[table.layer[stores]], table.size[stores]),
-        (reads, read_by.tensor[which], read_by.size[which]),
-        (results, read_by.source[table.layer[results]], read_by.written[table.layer[results]]),
+        (reads, read_by.tensor[which], read_by.size[which] * table.share[reads]),
+        (results, read_by.source[table.layer[results]], read_by.written[table.layer[results]] * table.share[results]),
     )
     flow = np.repeat(np.arange(len(flows)), [len(places) for places, _, _ in flows])
     places, tensors, sizes = (np.concatenate(side) for side in zip(*flows, strict=True))

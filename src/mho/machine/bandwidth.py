@@ -20,7 +20,8 @@ def bandwidth(program: Program, timing: Timing) -> Rates:
     # Compiled code takes a while to import.
     from mho.machine.carried import carried
 
-    tasks = program_tasks(program)
+    turned = program_tasks(program)
     times = np.unique(np.concatenate([[-timing.setup_s, 0.0, timing.latency_s], timing.starts, timing.ends]))
-    moved = carried(*tasks[3:], timing.starts, timing.ends, times, np.array([MEMORY, GLOBAL_BUFFER]))
+    ends = timing.ends - turned.tail_s
+    moved = carried(*turned.given[3:], timing.starts, ends, times, np.array([MEMORY, GLOBAL_BUFFER]))
     return times, moved[0], moved[1]

@@ -45,6 +45,38 @@ class Tasks(NamedTuple):
     use_bytes: Floats
     rates: Floats
 
+    def waiting(self, waits: Integers, before: Integers) -> Tasks:
+        """Return the tasks where each of `waits` waits for the one beside it in `before`, and for nothing else."""
+        order = np.argsort(waits, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(np.bincount(waits, minlength=len(self.unit)))])
+        return self._replace(after_starts=starts, after=before[order])
+
+    def repeated(self, first: int, times: int) -> Tasks:
+        """Return the tasks from `first` on, so often one after another; they wait for nothing."""
+        here, uses = slice(self.use_starts[first], None), np.diff(self.use_starts[first:])
+        return Tasks(
+            np.zeros(len(uses) * times + 1, dtype=np.int64),
+            np.zeros(0, dtype=np.int64),
+            np.tile(self.unit[first:], times),
+            np.tile(self.lasts[first:], times),
+            np.tile(self.share[first:], times),
+            np.concatenate([[0], np.cumsum(np.tile(uses, times))]),
+            np.tile(self.use_channel[here], times),
+            np.tile(self.use_bytes[here], times),
+            self.rates,
+        )
+
+    def joined(self, lasts: Floats) -> Tasks:
+        """Return the tasks, and behind them others that last so long, in s, and neither move anything nor wait."""
+        count = len(lasts)
+        return self._replace(
+            after_starts=np.concatenate([self.after_starts, np.full(count, self.after_starts[-1])]),
+            unit=np.concatenate([self.unit, np.zeros(count, dtype=self.unit.dtype)]),
+            lasts=np.concatenate([self.lasts, lasts]),
+            share=np.concatenate([self.share, np.zeros(count)]),
+            use_starts=np.concatenate([self.use_starts, np.full(count, self.use_starts[-1])]),
+        )
+
 
 def channel_rates(chip: Chip) -> Floats:
     """Return the byte/s that a channel of each kind moves, shape (kinds,): a port its width each clock cycle."""

@@ -150,16 +150,17 @@ def checked_positive(name: str, value: object) -> float:
     raise OptionError(f"{name} must be a positive number, not {value!r}")
 
 
-def endurance(program: Program, worn: Wear, latency_s: float, cycles: float, rate: float | str = MAXIMUM) -> Endurance:
+def endurance(program: Program, worn: Wear, period_s: float, cycles: float, rate: float | str = MAXIMUM) -> Endurance:
     """Work out how long the cells live that survive `cycles` writes.
 
-    `rate` is in inferences per second, or "max": as fast as the program runs, 1 / latency_s. A rate above that is worked out
+    `rate` is in inferences per second, or "max": as fast as the program runs, 1 / period_s, the time from one inference to the
+    next. A rate above that is worked out
     too (ARAS Table IV does so for BERT-Large), but is not `attainable`. Raises OptionError for other rates, and for numbers
     that are not positive and finite or that make a lifetime overflow.
     """
     if isinstance(rate, str) and rate != MAXIMUM:
         raise OptionError(f"the rate must be a positive number of inferences per second or {MAXIMUM!r}, not {rate!r}")
-    reached = 1 / latency_s
+    reached = 1 / period_s
     lifetime = Endurance(
         checked_positive("the endurance", cycles),
         reached if isinstance(rate, str) else checked_positive("the rate", rate),

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.activations import activation_events
 from mho.machine.changes import Wear
-from mho.machine.powered import crossing_s, powered_w
+from mho.machine.powered import crossing_s, powered_w, steady_crossing_s
+from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing
 from mho.network.graph import Network
 from mho.network.layers import Input
@@ -50,7 +51,8 @@ class Entry:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Account(Shown):
-    """All energy of one inference, and that of the setup, once, with what leaks while it lasts (no bank is on then).
+    """All energy of one inference, of a stream in its steady state, and that of the setup, once, with what leaks while it lasts
+    (no bank is on then).
 
     Entries are columns, shape (entries,): `layer`, `component` and `kind` (places in `components` and KINDS), `joules`.
     """
@@ -117,8 +119,8 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
     operated, products = operations(program.network)
     # A layer that only moves values is not computed; a product of activations is one operation of the matrix unit each.
     counts |= {
-        ("vector_element", "compute"): by_layer(results, operated[table.layer[results]]),
-        ("matrix_mac", "compute"): by_layer(results, products[table.layer[results]]),
+        ("vector_element", "compute"): by_layer(results, operated[table.layer[results]] * table.share[results]),
+        ("matrix_mac", "compute"): by_layer(results, products[table.layer[results]] * table.share[results]),
         ("memory_byte", "memory"): changed + orders + moved,
         ("noc_byte", "memory"): moved,
         ("coefficient_write_byte", "memory"): by_layer(here(FETCH), table.size[here(FETCH)].astype(np.float64)),
@@ -162,9 +164,9 @@ def _static(program: Program, timing: Timing) -> Booked:
     """Book leakage: what is powered over the whole inference (`powered_w`), links and banks while they are.
 
     The inference is divided among the layers at the times at which they are finished, so that every moment is booked
-    once; what comes after the last (its output leaving) is the last one's.
+    once; what comes after the last (its output leaving) is the last one's. Inferences of a stream share the time: each is charged
+    an interval, which is divided in the same proportions, with links as long as data cross them then, and banks all along.
     """
-    chip = program.chip
     ends = finished_s(program, timing)
     finished = np.flatnonzero(~np.isnan(ends))
     order = finished[np.argsort(ends[finished], kind="stable")]
@@ -172,17 +174,44 @@ def _static(program: Program, timing: Timing) -> Booked:
     until[-1:] = timing.latency_s
     lasting = np.diff(until, prepend=0.0)
     always, links = powered_w(program)
+    stream = None if program.stream is None else time_stream(program)
+    if stream is not None:
+        lasting *= stream.interval_s / timing.latency_s
     booked: Booked = [(order, component, "static", watts * lasting) for component, watts in always.items() if watts]
     if links:
         crossed = crossing_s(program, timing, program.setup, len(program.instructions), until)
-        booked.append((order, "external_io", "static", links * np.diff(crossed, prepend=0.0)))
-    durations = held_s(program, timing)
-    watts = [sum(chip.costs.bank_leakage_w[bank] for bank in use.banks) for use in program.buffers]
+        crossing = np.diff(crossed, prepend=0.0)
+        if stream is not None and crossing.any():
+            crossing *= steady_crossing_s(program, stream) / crossed[-1]
+        booked.append((order, "external_io", "static", links * crossing))
+    return [*booked, _banks(program, timing)]
+
+
+def _banks(program: Program, timing: Timing) -> Entries:
+    """Book the leakage of the buffer's banks: each as long as the tensor that has it is held; one with rings all the time, shared
+    by their bytes.
+    """
+    leaks = program.chip.costs.bank_leakage_w
     layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
-    return [
-        *booked,
-        (layers, "global_buffer", "static", np.array(watts) * np.array([durations[i] for i in layers.tolist()])),
-    ]
+    if program.stream is None:
+        durations = held_s(program, timing)
+        joules = [sum(leaks[bank] for bank in use.banks) * durations[use.layer] for use in program.buffers]
+    else:
+        kept, interval_s = ring_bytes(program), time_stream(program).interval_s
+        joules = [
+            interval_s * sum(leaks[bank] * part / kept[bank] for bank, part in zip(use.banks, use.parts, strict=True))
+            for use in program.buffers
+        ]
+    return layers, "global_buffer", "static", np.array(joules)
+
+
+def ring_bytes(program: Program) -> list[int]:
+    """Return the bytes of rings in each bank of the buffer; where banks are tiles' buffers, in each tile."""
+    kept = [0] * len(program.chip.buffer.banks)
+    for use in program.buffers:
+        for bank, part in zip(use.banks, use.parts, strict=False):
+            kept[bank] += part
+    return kept
 
 
 def held_s(program: Program, timing: Timing) -> dict[int, float]:
@@ -192,7 +221,9 @@ def held_s(program: Program, timing: Timing) -> dict[int, float]:
 
 
 def most_held_bytes(program: Program, timing: Timing) -> int:
-    """Return the most bytes of tensors that are held in the buffer at once."""
+    """Return the most bytes of tensors that are held in the buffer at once; of a stream, those of its rings."""
+    if program.stream is not None:
+        return sum(use.size - use.spilled for use in program.buffers)
     begins, freed = _held(program, timing)
     layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
     sizes = np.array([use.size - use.spilled for use in program.buffers], dtype=np.int64)
@@ -231,8 +262,9 @@ def _reads(network: Network) -> tuple[Integers, Integers]:
     return readers, read
 
 
-Booked = list[tuple[Integers, str, str, Floats]]
+Entries = tuple[Integers, str, str, Floats]
 """Joules by layer: layers, the component, the kind, and J of each of the layers."""
+Booked = list[Entries]
 
 
 def account(program: Program, timing: Timing, worn: Wear) -> Account:

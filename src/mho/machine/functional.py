@@ -25,6 +25,7 @@ from mho.machine.analog.spec import Adc, Analog
 from mho.machine.analog.unroll import settled, unrolled
 from mho.machine.combining import combined_sums, driven_parts
 from mho.machine.fabric import Fabric
+from mho.machine.flowing import Stream
 from mho.mapping import LayerMapping
 from mho.network.layers import MatrixLayer
 from mho.number.batching import chunks, fixed
@@ -208,6 +209,14 @@ class Executor:
         staying = frozenset(names.values()) | fixed(network)
         if first_sample < 0 or first_sample % network.batch:
             raise OptionError(f"first_sample is a multiple of the {network.batch} of an inference, not {first_sample}")
+        if self.program.stream is not None:
+            if signals is not None or self.watch is not None:
+                raise OptionError(
+                    "what converters lose is not measured in a stream; compile for one inference at a time"
+                )
+            stream = Stream(self.program, self.fabric, self.products, self._base)
+            first = first_sample // network.batch
+            return joined(network, names, list(stream.run(arrays, runs, tuple(names.values()), first)))
         pieces = []
         for start, stop in chunks(network, runs, chunk):
             values = Values(quantised, self._base)

@@ -67,7 +67,7 @@ def ports_record(program: Program, timing: Timing) -> dict[str, Any]:
         different, which = np.unique(keys, return_inverse=True)
         moved = np.bincount(which, sizes[computing], len(different)) / rates[kind]
         np.maximum.at(takes[kind], different // program.chip.tiles, moved)
-    longer = np.maximum(timing.ends - timing.starts - program_tasks(program).lasts, 0.0)
+    longer = np.maximum(timing.ends - timing.starts - program_tasks(program).lasting_s, 0.0)
     longer[: program.setup] = 0.0
     windows, results = np.zeros(layers), np.zeros(layers)
     activations, others = table.of(ACTIVATE), table.of(COMBINE, VECTOR)
@@ -85,14 +85,16 @@ def ports_record(program: Program, timing: Timing) -> dict[str, Any]:
 def _most(program: Program, timing: Timing, places: npt.NDArray[np.int64], size: Floats) -> float:
     """Return the most bytes a second of any tile, where the instructions `places` move `size` bytes each, shared by groups."""
     table = columns(program)
-    lasts = timing.ends[places] - timing.starts[places]
+    # While the last windows of its copies end, an activation moves nothing any more.
+    ends = timing.ends - program_tasks(program).tail_s
+    lasts = ends[places] - timing.starts[places]
     moving = (lasts > 0) & (size > 0)
     places = places[moving]
     rate = np.zeros(len(table.kind))
     rate[places] = size[moving] / lasts[moving] / table.group_counts[places]
     groups, users = table.groups(places)
     tiles = np.tile(groups // program.chip.tile.groups, 2)
-    times = np.concatenate([timing.ends[users], timing.starts[users]])
+    times = np.concatenate([ends[users], timing.starts[users]])
     # Tile by tile and in the order of time; what ends at a time does so before what begins then.
     order = np.lexsort((times, tiles))
     return float(np.cumsum(np.concatenate([-rate[users], rate[users]])[order]).max(initial=0.0))

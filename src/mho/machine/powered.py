@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mho.machine.streaming import StreamTiming
 from mho.machine.timing import Timing
 from mho.machine.usage import usage
 from mho.program import Program
@@ -32,14 +33,33 @@ def crossing_s(program: Program, timing: Timing, first: int, last: int, until: F
 
     A write fetches its level changes as long as it lasts; times in which several move data count once.
     """
+    moving = np.arange(first, last)[_moved(program)[first:last]]
+    return _covered_s(timing.starts[moving], timing.ends[moving], until)
+
+
+def steady_crossing_s(program: Program, stream: StreamTiming) -> float:
+    """Return for how long data cross the links in an interval of the steady stream, in s: of all inferences that are under way."""
+    moving = _moved(program)[program.setup :]
+    edges = stream.starts[[stream.watched.start, stream.watched.stop]].min(axis=1)
+    begun, ended = _covered_s(stream.starts[:, moving].ravel(), stream.ends[:, moving].ravel(), edges)
+    return float(ended - begun) / len(stream.watched)
+
+
+def _moved(program: Program) -> npt.NDArray[np.bool_]:
+    """Return which instructions move data on or off the chip, shape (instructions,)."""
     table = columns(program)
-    moved = (table.moved_bytes + table.order_bytes + table.size)[first:last]
-    places = first + np.flatnonzero((moved > 0) & (timing.ends > timing.starts)[first:last])
-    places = places[np.argsort(timing.starts[places], kind="stable")]
+    return np.asarray(table.moved_bytes + table.order_bytes + table.size > 0)
+
+
+def _covered_s(starts: Floats, ends: Floats, until: Floats) -> Floats:
+    """Return for how long any of some stretches has lasted until each time, in s, shape of `until`."""
+    lasting = ends > starts
+    starts, ends = starts[lasting], ends[lasting]
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
     # Of each stretch what no earlier one has covered.
-    ends = np.maximum.accumulate(timing.ends[places])
     covered = np.concatenate([[-np.inf], ends])
-    starts = np.maximum(timing.starts[places], covered[:-1])
+    starts = np.maximum(starts, covered[:-1])
     lasted = np.concatenate([[0.0], np.cumsum(ends - starts)])
     begun = np.searchsorted(starts, until, side="right")
     # Of those that have begun, at most the last is not over.

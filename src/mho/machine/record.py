@@ -270,5 +270,5 @@ def _copies(program: Program) -> list[int]:
     table = columns(program)
     copies = np.zeros(len(program.network.layers), dtype=np.int64)
     places = table.of(WRITE, ACTIVATE)
-    np.maximum.at(copies, table.layer[places], table.copy[places] + 1)
+    np.maximum.at(copies, table.layer[places], table.copy[places] + table.copies[places])
     return copies.tolist()

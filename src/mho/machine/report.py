@@ -14,13 +14,17 @@ from mho.files.outcome import Outcome
 from mho.machine import record
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
-from mho.machine.endurance import MAXIMUM, Endurance, endurance
+from mho.machine.endurance import MAXIMUM, Endurance, checked_positive, endurance
 from mho.machine.energy import Account, account
 from mho.machine.expected import expected_note
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.ports import ports_record
 from mho.machine.resolution import Resolution, resolution
+from mho.machine.service import Service
+from mho.machine.steady import period_s
+from mho.machine.stream_record import stream_record, stream_said
+from mho.machine.streaming import StreamTiming, time_stream
 from mho.machine.timing import Timing, check_timed, time_program
 from mho.machine.verify import Verification
 from mho.mapping.told import basis_said, bits_record, bits_said
@@ -32,6 +36,11 @@ from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.report/1"
+STEADY = (
+    "a stream: energy, throughput, lifetimes and how busy the memory is are those of an inference in the steady state, which has "
+    "an interval to itself; latency, ports, occupancy, timeline and trace are those of one inference alone"
+)
+"""What the figures of a stream are of."""
 
 
 class Report(Outcome):
@@ -63,11 +72,13 @@ class Report(Outcome):
         verified: str | None = None,
         losses: Losses | None = None,
         lifetime: tuple[float, float | str] | None = None,
+        rate_per_s: float | None = None,
     ) -> None:
         self._program: Program | None = program
         self.verified = verified
         self.losses = losses
         self._lifetime = lifetime
+        self._rate_per_s = rate_per_s
         self._content: Mapping[str, Any] | None = None
 
     @classmethod
@@ -82,7 +93,8 @@ class Report(Outcome):
                 f"a report has the fields that docs/report.md lists; lacking or unknown here: {', '.join(odd)}"
             )
         report = cls.__new__(cls)
-        report._program, report.verified, report.losses, report._lifetime = None, content["verified"], None, None
+        report._program, report.verified, report.losses = None, content["verified"], None
+        report._lifetime, report._rate_per_s = None, None
         report._content = deepcopy(dict(content))
         return report
 
@@ -131,6 +143,18 @@ class Report(Outcome):
         """Return which sums the chip's converters resolve, layer by layer."""
         return resolution(self.program)
 
+    @property
+    def stream(self) -> StreamTiming | None:
+        """The steady state of a stream; None of a program that runs one inference after another."""
+        return None if self.program.stream is None else time_stream(self.program)
+
+    @cached_property
+    def service(self) -> Service | None:
+        """How long requests wait that arrive at random; None where `simulate` was not given their rate, or there is no stream."""
+        if self._program is None or self._rate_per_s is None or self.stream is None:
+            return None
+        return Service(self.stream.interval_s, self.stream.longest_s, self._rate_per_s)
+
     @cached_property
     def endurance(self) -> Endurance | None:
         """Return how long the cells live; None where `simulate` was not asked for it."""
@@ -138,11 +162,11 @@ class Report(Outcome):
 
     def lifetimes(self, cycles: float, rate: float | str = MAXIMUM) -> Endurance:
         """Return how long cells live that survive `cycles` writes, at `rate` inferences per second or "max" (see `endurance`)."""
-        return endurance(self.program, self.worn, self.latency_s, cycles, rate)
+        return endurance(self.program, self.worn, period_s(self.program), cycles, rate)
 
     @property
     def latency_s(self) -> float:
-        """Time of one inference."""
+        """Time of one inference, alone on its chip."""
         return float(self.field("latency_s"))
 
     @property
@@ -153,12 +177,12 @@ class Report(Outcome):
 
     @property
     def throughput_per_s(self) -> float:
-        """Samples per second, one inference after another."""
+        """Samples per second: one inference after another, or as a stream goes on."""
         return float(self.field("throughput_per_s"))
 
     @property
     def energy_j(self) -> float:
-        """Energy of one inference."""
+        """Energy of one inference, of a stream in its steady state."""
         return float(self.field("energy_j")["total"])
 
     def headline(self) -> str:
@@ -170,8 +194,10 @@ class Report(Outcome):
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time, energy and area, and how far from the bound."""
         bound = f"{ratio(self.bound_ratio)} the lower bound" if self.bound_ratio else "no lower bound"
+        stream = self.field("stream")
         return (
             ("latency", f"{quantity(self.latency_s, 's')}, {bound}"),
+            *((("stream", stream_said(stream)),) if stream else ()),
             ("energy", quantity(self.energy_j, "J")),
             ("area", quantity(self.field("area_m2")["total"], "m²")),
             ("weights", self.field("model")["weights_origin"]),
@@ -218,6 +244,7 @@ class Report(Outcome):
             "cell by cell" if self.worn.exact else "as expected values"
         )
         expected = () if self.worn.exact else (expected_note(self.program.mapping),)
+        flowing = (STEADY,) if self.program.stream is not None else ()
         verified = (
             "this program was not executed"
             if self.verified is None
@@ -225,7 +252,7 @@ class Report(Outcome):
         )
         lifetimes = () if self.endurance is None else self.endurance.notes()
         papers = f"papers that this rests on: {', '.join(self.program.papers)} (mho run --cite prints them)"
-        return list(dict.fromkeys((verified, *self.program.notes, steady, *expected, *lifetimes, papers)))
+        return list(dict.fromkeys((verified, *self.program.notes, steady, *flowing, *expected, *lifetimes, papers)))
 
     def layers(self) -> list[dict[str, Any]]:
         """Return one record a layer (constants left out), in order."""
@@ -260,7 +287,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
         "measured": None if report.losses is None else report.losses.to_dict(),
     },
     "latency_s": lambda report: report.timing.latency_s,
-    "throughput_per_s": lambda report: report.program.network.batch / report.timing.latency_s,
+    "throughput_per_s": lambda report: report.program.network.batch / period_s(report.program),
     "lower_bound_s": lambda report: report.bound.seconds,
     "bound_ratio": lambda report: report.bound_ratio,
     "bound_arguments_s": lambda report: dict(report.bound.arguments),
@@ -278,9 +305,12 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     },
     "arrays": lambda report: record.arrays_record(report.program),
     "basis": lambda report: record.basis_record(report.program),
+    "stream": lambda report: (
+        None if report.stream is None else stream_record(report.program, report.timing, report.service)
+    ),
     "memory": lambda report: {
         "bandwidth_bytes_per_s": report.program.chip.memory.bandwidth,
-        "busy_fraction": report.timing.memory_busy_s / report.latency_s,
+        "busy_fraction": report.timing.memory_busy_s / period_s(report.program),
     },
     "ports": lambda report: ports_record(report.program, report.timing),
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
@@ -289,7 +319,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     "notes": lambda report: report._notes(),
 }
 """The fields of a report's data in order, each with how it is measured."""
-LATER = frozenset({"basis", "ports"})
+LATER = frozenset({"basis", "ports", "stream"})
 """Fields that data may lack, or leave out where there is nothing to tell: what was written before is read as ever."""
 
 
@@ -302,21 +332,31 @@ def simulate(
 ) -> Report:
     """Return the report on a program on its chip's machine model: time, energy, area, writes, and how far from the bound.
 
-    Nothing is measured yet but lifetimes, where they are asked for: every part is when it is first asked for. `verified` is
-    mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a cell
+    Nothing is measured yet but lifetimes and waits, where they are asked for: every part is when it is first asked for. `verified`
+    is mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a cell
     survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which it is
-    where none is given: as fast as the program runs. Raises OptionError for numbers that are not positive, and for a rate
-    alone. Raises ProgramError where the chip times writes by the levels of cells and the program has no weights.
+    where none is given: as fast as the program runs. Of a stream, `rate` also asks how long requests wait that arrive at random
+    at so many inferences per second (`Report.service`). Raises OptionError for numbers that are not positive, for a rate alone
+    where there is no stream, and for one that a stream cannot take. Raises ProgramError where the chip times writes by the levels
+    of cells and the program has no weights.
     """
     if not isinstance(program, Program):
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
     check_timed(program)
-    if endurance is None and rate is not None:
-        raise OptionError("a rate is for lifetimes; without an endurance it changes nothing")
+    if endurance is None and rate is not None and (program.stream is None or rate == MAXIMUM):
+        raise OptionError(
+            "a rate is for lifetimes, and for requests to a stream; without an endurance it changes nothing"
+            if program.stream is None
+            else f"at rate {MAXIMUM!r} requests to a stream wait without end; give a number, or an endurance"
+        )
     losses = verified.losses if isinstance(verified, Verification) else None
     lifetime = None if endurance is None else (endurance, MAXIMUM if rate is None else rate)
-    report = Report(program, verified=None if verified is None else str(verified), losses=losses, lifetime=lifetime)
+    requests = None if program.stream is None or rate in (None, MAXIMUM) else checked_positive("the rate", rate)
+    told = None if verified is None else str(verified)
+    report = Report(program, verified=told, losses=losses, lifetime=lifetime, rate_per_s=requests)
+    # What makes no lifetime, and no service, is refused here, not where the report is read.
     if lifetime is not None:
-        # What makes no lifetime is refused here, not where the report is read.
         _ = report.endurance
+    if requests is not None:
+        _ = report.service
     return report

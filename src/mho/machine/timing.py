@@ -20,7 +20,8 @@ from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
-from mho.machine.channels import MEMORY, Tasks, tasks_of
+from mho.machine.channels import MEMORY, tasks_of
+from mho.machine.turns import Turned, in_turns
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
 from mho.program.once import once
@@ -52,8 +53,8 @@ def floor_s(chip: Chip, worn: Wear | None, writes: npt.NDArray[np.int64]) -> Tim
     return np.array([chip.write_time_s(worn.counts[number].slowest) for number in writes.tolist()])
 
 
-def program_tasks(program: Program) -> Tasks:
-    """Return the instructions of a program as the clock takes them."""
+def program_tasks(program: Program) -> Turned:
+    """Return the instructions of a program as the clock takes them, turns of copies apart."""
     # Compiled code takes a while to import.
     from mho.machine.clock import FREE, VECTOR_UNIT
 
@@ -66,14 +67,14 @@ def program_tasks(program: Program) -> Tasks:
         window_s[layer.index] = layer.window_s
     writes, activations, results = table.of(WRITE), table.of(ACTIVATE), table.of(COMBINE, VECTOR)
     lasts[writes] = floor_s(chip, worn, writes)
-    lasts[activations] = table.windows[activations] * window_s[table.layer[activations]]
+    lasts[activations] = table.turns[activations] * window_s[table.layer[activations]]
     for layer in program.mapping.combining:
         own = activations[table.layer[activations] == layer.index]
         lasts[own] = layer.lasting_s(table.first_window[own], table.last_window[own])
-    lasts[results] = seconds[table.layer[results]]
+    lasts[results] = seconds[table.layer[results]] * table.share[results]
     unit = np.full(len(lasts), FREE, dtype=np.int8)
     unit[results[lasts[results] > 0]] = VECTOR_UNIT
-    return tasks_of(program, unit, lasts)
+    return in_turns(program, tasks_of(program, unit, lasts), window_s)
 
 
 def check_timed(program: Program) -> None:
@@ -92,16 +93,17 @@ def time_program(program: Program) -> Timing:
     return timed(program_tasks(program), program.setup)
 
 
-def timed(tasks: Tasks, setup: int) -> Timing:
+def timed(turned: Turned, setup: int) -> Timing:
     """Measure when each task happens, of which the first `setup` do before the inference."""
     from mho.machine.clock import clock
 
-    count = len(tasks.lasts)
+    tasks, count = turned.tasks, len(turned.tasks.lasts)
     starts, ends = np.zeros(count), np.zeros(count)
     clock(0, setup, *tasks, starts, ends)
     setup_s = float(np.max(ends[:setup], initial=0.0))
     starts[:setup] -= setup_s
     ends[:setup] -= setup_s
     moved = clock(setup, count, *tasks, starts, ends)
+    starts, ends = starts[: len(turned.done)], ends[turned.done]
     latency_s = float(np.max(ends[setup:], initial=0.0))
     return Timing(starts, ends, latency_s, setup_s, float(moved[MEMORY] / tasks.rates[MEMORY]))

@@ -12,6 +12,7 @@ from mho.files.outcome import Outcome
 from mho.machine.functional import Executor
 from mho.machine.losses import Losses, Watch
 from mho.machine.resolution import Resolution, record, resolution
+from mho.machine.streaming import time_stream
 from mho.machine.timing import time_program
 from mho.network.layers import MatrixLayer
 from mho.number import run_reference
@@ -167,12 +168,16 @@ def verify(program: Program, inputs: Any, *, losses: bool = False) -> Verificati
         if wrong:
             mismatches.append((name, wrong, values.size))
     timing = time_program(program)
+    broken = list(violations(program, (timing.starts, timing.ends)))
+    if program.stream is not None:
+        followed = time_stream(program)
+        broken += [each for each in violations(program, (followed.starts, followed.ends)) if each not in broken]
     samples = len(next(iter(wanted.values())))
     return Verification(
         samples,
         len(wanted),
         tuple(mismatches),
-        violations(program, (timing.starts, timing.ends)),
+        tuple(broken),
         resolved,
         None if watch is None else watch.losses(samples),
         about,

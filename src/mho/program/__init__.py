@@ -3,13 +3,13 @@
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.legality import Violation, violations
 from mho.program.listing import listing
-from mho.program.program import BufferUse, Program
+from mho.program.program import BufferUse, Program, Stream
 from mho.program.reading import load
 from mho.program.storage import save
 
 Program.listing, Program.save, Program.load = listing, save, load
 
 __all__ = [
-    "Activate", "BufferUse", "Combine", "Groups", "Instruction", "Program", "Transfer", "Vector", "Violation", "Write",
+    "Activate", "BufferUse", "Combine", "Groups", "Instruction", "Program", "Stream", "Transfer", "Vector", "Violation", "Write",
     "listing", "load", "save", "violations",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from mho.mapping.blocks import Run
 from mho.program.instructions import Activate, Groups, Orders, Transfer, Vector, Write
 from mho.program.once import once
 from mho.program.program import Program
-from mho.program.work import index_bytes, order_bytes, write_bytes
+from mho.program.work import flow, index_bytes, order_bytes, write_bytes
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -36,8 +36,10 @@ class InstructionColumns:
     """One array a property, shape (instructions,): what an instruction has none of is 0 there.
 
     kind: WRITE ... STORE; layer; copy; first_block, last_block: a run of the mapping's blocks; first_window, last_window: a run
-    of windows; the last ones excluded; release; size: bytes of a transfer. Instruction i names the ranges of groups
-    `ranges[range_starts[i] : range_starts[i + 1]]`, shape (ranges, 2), and waits for those of `after` likewise (`after_starts`).
+    of windows; the last ones excluded; copies: how many from `copy` on, 1 of what is no activation; share: the part of its
+    layer's rows that an instruction makes or moves, 1 where it names none; release; size: bytes of a transfer. Instruction i
+    names the ranges of groups `ranges[range_starts[i] : range_starts[i + 1]]`, shape (ranges, 2), and waits for those of `after`
+    likewise (`after_starts`).
     cells: those of each place of its blocks. moved_bytes: what a write fetches, level changes and index; order_bytes: its orders;
     index_bytes: the index that each window of an activation reads. runs, late: by name, the totals over the run of blocks
     (`mapping.blocks.Totals`).
@@ -51,6 +53,8 @@ class InstructionColumns:
     last_block: Integers
     first_window: Integers
     last_window: Integers
+    copies: Integers
+    share: Floats
     release: npt.NDArray[np.bool_]
     size: Integers
     range_starts: Integers
@@ -69,6 +73,11 @@ class InstructionColumns:
     def windows(self) -> Integers:
         """The number of windows that an activation serves."""
         return self.last_window - self.first_window
+
+    @property
+    def turns(self) -> Floats:
+        """The times of a window from the first turn of an activation to the one that follows its last: windows / copies."""
+        return self.windows / self.copies
 
     @cached_property
     def group_counts(self) -> Integers:
@@ -113,13 +122,16 @@ def columns(program: Program) -> InstructionColumns:
     orders: dict[int, tuple[Orders, Orders, Orders]] = {}
     # A run of blocks is written, and activated once or more.
     runs: dict[Run, int] = {NO_BLOCKS: 0}
+    shares: dict[int, float] = {}
+    layers = program.network.layers
     for place, each in enumerate(program.instructions):
         size = copy = first_window = last_window = release = 0
+        copies = 1
         groups: Groups = ()
         blocks = NO_BLOCKS
         if isinstance(each, Activate):
             kind, copy, blocks, groups, release = ACTIVATE, each.copy, each.blocks, each.groups, each.release
-            first_window, last_window = each.windows
+            (first_window, last_window), copies = each.windows, each.copies
         elif isinstance(each, Write):
             kind, copy, blocks, groups = WRITE, each.copy, each.blocks, each.groups
             if each.rows or each.columns or each.cells:
@@ -128,25 +140,32 @@ def columns(program: Program) -> InstructionColumns:
             kind, size = KINDS.index(each.direction), each.size
         else:
             kind = VECTOR if isinstance(each, Vector) else COMBINE
+        if not isinstance(each, Activate | Write) and each.rows is not None:
+            shares[place] = (each.rows[1] - each.rows[0]) / flow(program.network).rows(layers[each.layer].name)
         ranges.extend(groups)
         after.extend(each.after)
         run = runs.setdefault(blocks, len(runs))
         windows = first_window, last_window
-        rows.append((kind, each.layer, copy, *blocks, *windows, release, size, run, len(groups), len(each.after)))
-    return _columns(program, rows, list(runs), ranges, after, orders)
+        counts = len(groups), len(each.after)
+        rows.append((kind, each.layer, copy, copies, *blocks, *windows, release, size, run, *counts))
+    return _columns(program, rows, shares, list(runs), ranges, after, orders)
 
 
 def _columns(
     program: Program,
     rows: list[tuple[int, ...]],
+    shares: dict[int, float],
     runs: list[Run],
     ranges: list[tuple[int, int]],
     after: list[int],
     orders: dict[int, tuple[Orders, Orders, Orders]],
 ) -> InstructionColumns:
     """Turn what was read of each instruction into arrays; `runs` are the different runs of blocks, the first of none."""
-    table = np.array(rows, dtype=np.int64).reshape(len(rows), 12).T.copy()
-    kind, layer, copy, first_block, last_block, first_window, last_window, release, size, run, spans, waits = table
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), 13).T.copy()
+    kind, layer, copy, copies, first_block, last_block, first_window, last_window, *rest = table
+    release, size, run, spans, waits = rest
+    share = np.ones(len(rows))
+    share[list(shares)] = list(shares.values())
     totals, cells, moved, index = _runs(program, runs)
     writes, activations = kind == WRITE, kind == ACTIVATE
     order_bytes_of = np.zeros(len(rows))
@@ -161,6 +180,8 @@ def _columns(
         last_block=last_block,
         first_window=first_window,
         last_window=last_window,
+        copies=copies,
+        share=share,
         release=release.astype(np.bool_),
         size=size,
         range_starts=np.concatenate([[0], np.cumsum(spans)]),

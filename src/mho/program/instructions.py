@@ -9,6 +9,9 @@ program, and they always stand before it. Nothing else orders instructions: what
     Vector     computes one layer in the vector unit (or only moves its values)
     Transfer   moves a tensor between the main memory and the global buffer, or fetches coefficients for the sums of a basis
 
+Where windows flow, a combine, a vector and a transfer speak of some `rows` of their layer's tensor along its stream axis
+(`network/flow.py`), and an activation deals its windows to several copies in turn.
+
 `release` on an activation says that the groups hold nothing of use afterwards: they may be written again.
 
 A write may give each of its blocks orders: row i of the block then sits on row rows[i] of the group, column j on weight
@@ -30,6 +33,8 @@ Groups = tuple[tuple[int, int], ...]
 
 Orders = tuple[tuple[int, ...], ...]
 """For each block of a run where its rows (columns, digits) sit; an empty order, or no orders at all: in place."""
+Rows = tuple[int, int]
+"""Rows of a tensor along its stream axis, half open."""
 ORDERS = ("rows", "columns", "cells")
 """The operands of a write that are orders."""
 
@@ -72,7 +77,12 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Run windows [first, last) of layer `layer` through blocks [first, last) of the mapping, held in copy `copy` by `groups`."""
+    """Run windows [first, last) of layer `layer` through blocks [first, last) of the mapping, held in copy `copy` by `groups`.
+
+    Of several `copies`, from `copy` on, which `groups` hold one after another, window w is the turn of number w mod copies; turns
+    begin one after another, a window's time divided by the copies apart. So what drives the next windows of the same copies, and
+    waits for this, need not wait for the last of its windows to end: its own turns begin where these leave off.
+    """
 
     layer: int
     blocks: tuple[int, int]
@@ -81,34 +91,39 @@ class Activate:
     groups: Groups
     release: bool
     after: tuple[int, ...]
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Combine:
-    """Complete matrix layer `layer` from its partial sums."""
+    """Complete matrix layer `layer` from its partial sums, or rows [first, last) of it."""
 
     layer: int
     after: tuple[int, ...]
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """Compute layer `layer` in the vector unit."""
+    """Compute layer `layer` in the vector unit, or rows [first, last) of it."""
 
     layer: int
     after: tuple[int, ...]
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """Move `size` bytes of the tensor of layer `layer` from main memory ("load") or to it ("store"), or of the coefficients that
-    the layer combines the sums of a basis with into their buffer ("fetch"): those of its next parts, in order.
+    the layer combines the sums of a basis with into their buffer ("fetch"): those of its next parts, in order. Of a tensor, all
+    of it or `rows` [first, last).
     """
 
     direction: str
     layer: int
     size: int
     after: tuple[int, ...]
+    rows: Rows | None = None
 
 
 Instruction = Write | Activate | Combine | Vector | Transfer

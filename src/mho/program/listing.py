@@ -47,7 +47,8 @@ def listing(program: Program) -> str:
             name = held if held == BASIS else name
         words = [f"{i:0{width}d}", f"{NAMES[type(instruction)]:<8}", name]
         if isinstance(instruction, Write | Activate):
-            words += [f"blocks {span(instruction.blocks)}", f"copy {instruction.copy}"]
+            copies = (instruction.copy, instruction.copy + getattr(instruction, "copies", 1))
+            words += [f"blocks {span(instruction.blocks)}", f"copy {span(copies)}"]
         if isinstance(instruction, Activate):
             words.append(f"windows {span(instruction.windows)}")
         if isinstance(instruction, Write | Activate):
@@ -58,6 +59,8 @@ def listing(program: Program) -> str:
             words.append("release")
         if isinstance(instruction, Transfer):
             words += [instruction.direction, f"{instruction.size} bytes"]
+        if not isinstance(instruction, Write | Activate) and instruction.rows is not None:
+            words.append(f"rows {span(instruction.rows)}")
         if instruction.after:
             words.append("after " + ",".join(f"{j:0{width}d}" for j in instruction.after))
         lines.append("  ".join(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
@@ -30,6 +31,10 @@ class BufferUse:
 
     `size` bytes, of which `spilled` live in main memory for want of room; the rest fills `banks`. It lives from the
     layer that makes it to layer `last`, the last that reads it (both places in network.layers).
+
+    A ring keeps `rows` rows of the tensor, `size` bytes: row r of inference n, of R, is where row r' of inference n' was with
+    n' R + r' = n R + r - rows. Its banks hold `parts` bytes of it each, and may hold parts of others beside it. None and no parts:
+    the whole tensor, with its banks to itself.
     """
 
     layer: int
@@ -37,6 +42,20 @@ class BufferUse:
     banks: tuple[int, ...]
     spilled: int
     last: int
+    rows: int | None = None
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """How a program goes on: inferences begin `interval_s` after one another, each by all instructions but the setup.
+
+    `again`: (instruction, place, distance), instruction of inference n waits for `place` of inference n - distance, beside those
+    of its own inference that its `after` names; there is nothing to wait for where n < distance.
+    """
+
+    interval_s: float
+    again: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,7 +69,7 @@ class Program(Shown):
     The first `setup` instructions happen once, before the first inference: writes of all weights, where the whole network fits the
     chip, and fetches of coefficients that stay. `quantised` holds the weights' codes, and is None where the network is shapes
     alone: such a program can be timed, not executed. `strategy` is the one given to compile; `notes` every assumption made on the
-    way.
+    way. `stream` says how one inference follows another while that is under way; None: when it has ended.
     """
 
     chip: Chip
@@ -62,6 +81,7 @@ class Program(Shown):
     setup: int
     buffers: tuple[BufferUse, ...]
     notes: tuple[str, ...] = ()
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
         """Refuse dependencies that point forward or out of the program, and layers that do not exist."""
@@ -81,6 +101,20 @@ class Program(Shown):
                 check_codes(weight.name, self.quantised.held(weight.name).codes, weight.blocks.shape.coding)
         if not 0 <= self.setup <= len(self.instructions):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
+        if self.stream is not None:
+            self._check_stream(self.stream)
+
+    def _check_stream(self, stream: Stream) -> None:
+        """Refuse intervals that are not positive, and waits for what is no instruction of an earlier inference."""
+        if not 0 < stream.interval_s < math.inf:
+            raise ProgramError(f"inferences begin a positive time after one another, not {stream.interval_s} s")
+        body = range(self.setup, len(self.instructions))
+        for instruction, place, distance in stream.again:
+            if instruction not in body or place not in body or distance < 1:
+                raise ProgramError(
+                    f"instruction {instruction} waits for {place} of {distance} inferences before; those of an inference are "
+                    f"{body.start} to {body.stop - 1}"
+                )
 
     @property
     def papers(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -28,8 +28,8 @@ from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork, QuantisedTable
 from mho.number.coefficients import Coefficients
 from mho.number.squeeze import Squeeze
-from mho.program.instructions import KINDS, ORDERS, Instruction
-from mho.program.program import BufferUse, Program
+from mho.program.instructions import KINDS, Instruction
+from mho.program.program import BufferUse, Program, Stream
 from mho.program.storage import FORMAT
 from mho.program.typed import shown, typed
 from mho.strategy.strategy import Strategy
@@ -227,8 +227,9 @@ def _read_instruction(record: Any, number: int) -> Instruction:
         raise ProgramError(f"instruction {number} is {shown(name)}, none of {', '.join(KINDS)}")
     kind = KINDS[name]
     what = f"instruction {number} ({name})"
+    optional = frozenset(item.name for item in fields(kind) if item.default is not MISSING)
     keys = {"do", *(item.name for item in fields(kind))}
-    operands = dict(_exactly(record, keys - {key for key in ORDERS if key not in record}, what))
+    operands = dict(_exactly(record, keys - optional, what, optional=optional))
     del operands["do"]
     instruction: Instruction = _built(kind, operands, what)
     return instruction
@@ -237,10 +238,19 @@ def _read_instruction(record: Any, number: int) -> Instruction:
 def _read_use(record: Any) -> BufferUse:
     values = _listed(record, "a buffer's use")
     names = [item.name for item in fields(BufferUse)]
-    if len(values) != len(names):
-        raise ProgramError(f"a buffer's use is {', '.join(names)}, not {len(values)} values")
-    use: BufferUse = _built(BufferUse, dict(zip(names, values, strict=True)), "a buffer's use")
+    whole = [item.name for item in fields(BufferUse) if item.default is MISSING]
+    if len(values) not in (len(whole), len(names)):
+        raise ProgramError(
+            f"a buffer's use is {', '.join(whole)}, for a ring its {', '.join(names[len(whole) :])} too, "
+            f"not {len(values)} values"
+        )
+    use: BufferUse = _built(BufferUse, dict(zip(names, values, strict=False)), "a buffer's use")
     return use
+
+
+def _read_stream(record: Any) -> Stream:
+    stream: Stream = _built(Stream, _exactly(record, {"interval_s", "again"}, "its stream"), "its stream")
+    return stream
 
 
 def _read_network(record: Any, arrays: _Reader) -> Network:
@@ -258,7 +268,7 @@ def _read_network(record: Any, arrays: _Reader) -> Network:
 
 
 def _decode(record: Any, arrays: _Reader) -> Program:
-    _exactly(record, PROGRAM_KEYS, "a program")
+    _exactly(record, PROGRAM_KEYS, "a program", optional=frozenset({"stream"}))
     chip = Chip.from_dict(record["chip"])
     network = _read_network(record["network"], arrays)
     coded = record["quantised"]
@@ -279,6 +289,7 @@ def _decode(record: Any, arrays: _Reader) -> Program:
             _read_instruction(entry, i) for i, entry in enumerate(_listed(record["instructions"], "its instructions"))
         ),
         buffers=tuple(_read_use(use) for use in _listed(record["buffers"], "its buffers")),
+        stream=_read_stream(record["stream"]) if "stream" in record else None,
     )
     return program
 

@@ -22,8 +22,8 @@ from mho.number.basis import BasisCoding
 from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedTable
 from mho.number.squeeze import Squeeze
-from mho.program.instructions import NAMES, ORDERS, Instruction
-from mho.program.program import Program
+from mho.program.instructions import NAMES
+from mho.program.program import BufferUse, Program
 
 FORMAT = "mho.program/4"
 
@@ -105,20 +105,21 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
         "strategy": program.strategy.to_dict(),
         "setup": program.setup,
         "notes": list(program.notes),
-        "buffers": [[use.layer, use.size, list(use.banks), use.spilled, use.last] for use in program.buffers],
+        "buffers": [_use(use) for use in program.buffers],
+        **({} if program.stream is None else {"stream": asdict(program.stream)}),
         "instructions": [
             {
                 "do": NAMES[type(each)],
-                **{item.name: getattr(each, item.name) for item in fields(each) if not _in_place(each, item.name)},
+                **{item.name: value for item in fields(each) if (value := getattr(each, item.name)) != item.default},
             }
             for each in program.instructions
         ],
     }
 
 
-def _in_place(instruction: Instruction, key: str) -> bool:
-    """Return True if an operand says that all blocks sit in place: such orders are left out of the file."""
-    return key in ORDERS and not getattr(instruction, key)
+def _use(use: BufferUse) -> list[Any]:
+    ring = [] if use.rows is None else [use.rows, list(use.parts)]
+    return [use.layer, use.size, list(use.banks), use.spilled, use.last, *ring]
 
 
 def _matrix(matrix: QuantisedMatrix, arrays: _Arrays) -> dict[str, Any]:

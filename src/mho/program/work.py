@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.mapping import Blocks, GroupShape, LayerMapping
 from mho.mapping.blocks import Run
+from mho.network.flow import Flow, flow_of
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
 from mho.network.types import REAL, element_bytes
@@ -168,6 +169,12 @@ def order_bytes(orders: tuple[Orders, Orders, Orders], shape: GroupShape) -> flo
     """
     sides = zip(orders, (shape.rows, shape.columns, shape.cells), strict=True)
     return sum(sum(map(len, order)) * (places - 1).bit_length() for order, places in sides) / 8
+
+
+@once
+def flow(network: Network) -> Flow:
+    """Return the rows that a network's tensors are made of, and need of one another."""
+    return flow_of(network)
 
 
 @once

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from mho.engineering import count, percent, quantity, scaled, shortened
 from mho.report import sections as see
 from mho.report.plot_columns import draw_columns
+from mho.report.plot_tracks import draw_tracks
 from mho.report.svg import KINDS, PALETTE, colour, label, legend, opened, rectangle, round_step, rule, width_of
 
 ROW, FIELD = 26.0, 460.0
@@ -34,6 +35,7 @@ def draw(chart: see.Chart) -> str:
     """Draw a chart."""
     drawers: dict[type, Callable[..., Iterator[str]]] = {
         see.Bars: _bars, see.Columns: draw_columns, see.Lines: _lines, see.HeatMap: _heat_map, see.Spans: _spans,
+        see.Tracks: draw_tracks,
     }  # fmt: skip
     return "\n".join([*drawers[type(chart)](chart), "</svg>"]) + "\n"
 

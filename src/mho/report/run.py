@@ -10,6 +10,7 @@ from mho.machine.energy import KINDS
 from mho.machine.losses import Losses
 from mho.mapping.told import basis_said, bits_said
 from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
+from mho.report.stream import stream_cards, stream_sections
 from mho.report.timeline import page_data
 from mho.report.trace import render_trace
 
@@ -71,7 +72,14 @@ def brief_notes(reports: Sequence[Report]) -> list[str]:
 def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return the numbers that are most asked for: what, how much, and a remark."""
     energy, groups, writes = content["energy_j"]["total"], content["groups"], content["writes"]
-    latency, memory, batch = content["latency_s"], content["memory"], content["model"]["batch"]
+    latency, memory, batch, stream = (
+        content["latency_s"],
+        content["memory"],
+        content["model"]["batch"],
+        content.get("stream"),
+    )
+    period = stream["interval_s"] if stream else latency
+    pace = "samples, as the stream goes on" if stream else f"samples, one inference of {count(batch)} after another"
     arguments, area, used = content["bound_arguments_s"], content["area_m2"], content["in_use"]
     bound = "without a lower bound"
     if report.bound_ratio is not None:
@@ -82,9 +90,10 @@ def _cards(report: Report, content: Mapping[str, Any]) -> list[tuple[str, str, s
     parts = ", ".join(f"{name} {percent(value, area['total'])}" for name, value in largest)
     busiest = f"changes per inference on average; {count(writes['per_cell_max'])} in the busiest cell"
     cards = [
-        ("Latency", quantity(latency, "s"), bound),
-        ("Throughput", f"{count(content['throughput_per_s'])}/s", f"samples, one inference of {count(batch)} after another"),
-        ("Energy", quantity(energy, "J"), f"per inference; {quantity(energy / latency, 'W')} on average" if latency else ""),
+        ("Latency alone" if stream else "Latency", quantity(latency, "s"), bound),
+        ("Throughput", f"{count(content['throughput_per_s'])}/s", pace),
+        *(stream_cards(stream) if stream else ()),
+        ("Energy", quantity(energy, "J"), f"per inference; {quantity(energy / period, 'W')} on average" if period else ""),
         ("Area", quantity(area["total"], "m²"), f"the most of it: {parts}" if parts else ""),
         ("Area in use", quantity(used["area_m2"]["total"], "m²"),
          f"{count(used['tiles'])} of {count(used['of']['tiles'])} tiles; {count(used['arrays'])} arrays in them take "
@@ -316,7 +325,10 @@ def view(report: Report) -> View:
         f"{count(model['macs'])} MACs, batch {model['batch']}; weights: {model['weights_origin']}"
         f"{'; ' + bits_said(model['bits']) if model.get('bits') else ''}"
     )
-    sections: list[Section] = [Figures(rows=_cards(report, content), cards=True), _timeline(report, content)]
+    sections: list[Section] = [Figures(rows=_cards(report, content), cards=True)]
+    if "stream" in content:
+        sections += stream_sections(report, content["stream"])
+    sections.append(_timeline(report, content))
     sections += [*_energy(report, content), _in_use(content)]
     if content["endurance"] is not None:
         sections.append(_endurance(content))

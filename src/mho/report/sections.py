@@ -205,7 +205,27 @@ class Spans(Section):
     across: str
 
 
-Chart = Bars | Columns | Lines | HeatMap | Spans
+@dataclass(frozen=True)
+class Track:
+    """When something is busy: its name, stretches (from, to, the number of a kind) in s, and what stands beside."""
+
+    name: str
+    stretches: Sequence[tuple[float, float, int]]
+    beside: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracks(Section):
+    """Tracks over one stretch of time of `length_s`; `kinds` are what stretches are of, `beside` is what stands beside them."""
+
+    tracks: Sequence[Track]
+    length_s: float
+    kinds: Sequence[str]
+    about: str = ""
+    beside: str = ""
+
+
+Chart = Bars | Columns | Lines | HeatMap | Spans | Tracks
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """When things happen: schedules that turn a mapped network into a program."""
 
-from mho.schedule import adaptive, aras, basis, centre, coding, combined, naive, overlap, placement, residency
+from mho.schedule import adaptive, aras, basis, centre, coding, combined, naive, overlap, placement, residency, stream
 from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.compile import coded, compile
@@ -25,4 +25,5 @@ __all__ = [
     "placement",
     "residency",
     "sized",
+    "stream",
 ]

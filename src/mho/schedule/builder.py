@@ -21,7 +21,7 @@ from mho.number import QuantisedNetwork
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
 from mho.program.once import once
 from mho.program.operands import buffer_rate, input_bytes, result_seconds
-from mho.program.program import BufferUse, Program
+from mho.program.program import BufferUse, Program, Stream
 from mho.program.work import CodedTensors, sources, transfer_bytes, write_bytes
 from mho.schedule.holding import held_blocks
 from mho.strategy.strategy import Strategy
@@ -51,8 +51,9 @@ class Task:
             strategy=self.strategy,
             instructions=tuple(builder.instructions),
             setup=builder.setup,
-            buffers=self.buffers,
+            buffers=self.buffers if builder.rings is None else builder.rings,
             notes=tuple(notes),
+            stream=builder.stream,
         )
 
     @property
@@ -189,6 +190,8 @@ class InstructionBuilder:
         self.instructions: list[Instruction] = []
         self.finish: dict[int, int] = {}
         self.setup = 0
+        self.rings: tuple[BufferUse, ...] | None = None
+        self.stream: Stream | None = None
         self._spilled = {use.layer: use.spilled for use in task.buffers if use.spilled}
         self._stores: dict[int, int] = {}
         self._gates: dict[int, tuple[int, ...]] = {}

@@ -53,7 +53,8 @@ def compile(
     program = task.program(builder, _notes(task, builder))
     # Banks come last, since they go by the times of the finished program.
     for item in sorted(changing, key=lambda item: isinstance(item, Banks)):
-        program = item.after(program, subject)
+        if program.stream is None or not isinstance(item, Banks):
+            program = item.after(program, subject)
     return program
 
 
@@ -78,7 +79,7 @@ def _task(network: Network, codes: QuantisedNetwork | None, chip: Chip, strategy
     mapping = mapped_by(strategy, codes or network, chip)
     resident = strategy.get(Residency).stays and mapping.count <= chip.groups
     task = Task(chip, network, mapping, (), resident, coded_tensors(network, codes, mapping.layers), codes, strategy)
-    return replace(task, buffers=strategy.get(Banks).placed(task))
+    return task if strategy.get(Schedule).flows else replace(task, buffers=strategy.get(Banks).placed(task))
 
 
 def _sharing(task: Task, builder: InstructionBuilder) -> Iterator[str]:

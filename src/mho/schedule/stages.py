@@ -103,6 +103,8 @@ class Schedule(Choice):
     stage = "schedule"
     streams: ClassVar[bool] = False
     """True if it fetches the coefficients that a mapping's layers need."""
+    flows: ClassVar[bool] = False
+    """True if it makes streams, and says itself where their rows live."""
 
     @property
     def draws(self) -> bool:

@@ -9,7 +9,7 @@ not depend on their order. Everything else goes block by block through a kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,18 @@ FEW = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Windows [first, last) of each inference through a block, which is stored in a group as `stored`."""
+    """Windows [first, last) of each inference through a block, which is stored in a group as `stored`: all, or each `every`-th."""
 
     block: int
     windows: tuple[int, int]
     stored: StoredBlock
+    every: int = 1
+
+    def within(self, first: int, last: int) -> Job | None:
+        """Return the job for those of its windows that are from `first` on and before `last`; None where there are none."""
+        begin = max(self.windows[0], first + (self.windows[0] - first) % self.every)
+        end = min(self.windows[1], last)
+        return replace(self, windows=(begin, end)) if begin < end else None
 
 
 class Products:
@@ -92,7 +99,7 @@ class Products:
         steps, passes, slices = mapped.readout.steps, len(mapped.readout.passes), self.maker(mapped).sensing.slices
         totals = [mapped.blocks.totals((index, index + 1)) for index in range(mapped.count)]
         conversions = [(steps * total.columns + passes * total.late.columns) * slices for total in totals]
-        return sum(conversions[job.block] * (job.windows[1] - job.windows[0]) for job in jobs) * runs
+        return sum(conversions[job.block] * len(range(*job.windows, job.every)) for job in jobs) * runs
 
     def whole(self, mapped: LayerMapping, jobs: Sequence[Job]) -> WholeMatrix | None:
         """Return the layer's matrix as its cells hold it, where one product with it gives the layer's sums; else None.
@@ -104,7 +111,7 @@ class Products:
         maker = self.maker(mapped)
         for job in sorted(jobs, key=lambda job: (job.block, job.windows)):
             known = blocks.setdefault(job.block, job.stored)
-            if job.windows[0] != served.get(job.block, 0) or maker.key(known) != maker.key(job.stored):
+            if job.every > 1 or job.windows[0] != served.get(job.block, 0) or maker.key(known) != maker.key(job.stored):
                 return None
             served[job.block] = job.windows[1]
         if len(served) != mapped.count or any(last != mapped.windows for last in served.values()):
@@ -194,12 +201,18 @@ class Products:
         return self._lossless[key]
 
     def sums(
-        self, mapped: LayerMapping, jobs: Sequence[Job], x: Bytes, inputs: npt.NDArray[np.int64], first_run: int
+        self,
+        mapped: LayerMapping,
+        jobs: Sequence[Job],
+        x: Bytes,
+        inputs: npt.NDArray[np.int64],
+        first_run: int,
+        first_window: int = 0,
     ) -> tuple[FloatArray, int]:
         """Return the sums of plain codes, float64 (matrices, runs, windows, N), and how many conversions clipped.
 
         x: uint8 (matrices, runs, windows, K); inputs int64 (matrices, runs x windows), the sum of each window. `first_run`
-        numbers the first inference, for noise that is new at each conversion.
+        numbers the first inference, for noise that is new at each conversion, and `first_window` the first window of each.
         """
         blocks, matrix = mapped.blocks, self.held(mapped)
         raw = np.zeros((*x.shape[:3], blocks.columns))
@@ -207,7 +220,7 @@ class Products:
         # Of signed inputs, what the zero point of the codes adds is taken out by the drivers, not by the digital side.
         above: npt.NDArray[Any] = x.astype(np.int16) - np.int16(zero) if zero else x
         for job in jobs:
-            windows = slice(*job.windows)
+            windows = slice(job.windows[0] - first_window, job.windows[1] - first_window, job.every)
             numbers, turns = self._numbers(mapped, job, x.shape[1], first_run), dict[int | None, FloatArray]()
             for part in driven(blocks, job.block, mapped.readout, x[:, :, windows], zero):
                 sums, clips = self._converted(mapped, job.stored, part, numbers)
@@ -239,9 +252,8 @@ class Products:
         return (sums if part.factor == 1 else part.factor * sums), clipped
 
     def _numbers(self, mapped: LayerMapping, job: Job, runs: int, first_run: int) -> Numbers:
-        first, last = job.windows
         key = noise.key(self.analog.seed, mapped.index, job.block, job.stored.group)
-        windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(first, last)
+        windows = (first_run + np.arange(runs))[:, None] * mapped.windows + np.arange(*job.windows, job.every)
         return Numbers(key, windows.ravel().astype(np.uint64))
 
     def _kernel(self, mapped: LayerMapping, block: StoredBlock, part: Driven) -> Kernel:

@@ -12,17 +12,32 @@ What must hold, whatever the times that a machine finds, because the dependencie
   stored in main memory, and loaded by each layer that reads it;
 - `fetching`: the coefficients of a layer come once, before they are needed, and find room in their buffer.
 
+Where windows flow by rows, or inferences overlap, `rows` and `streams` ask the same of rows instead of layers, and of any inference
+beside any other, without counting inferences (`recurring`):
+
+- rows are made once and in order, of all rows and all windows that they need, and moved once;
+- what uses a group first in an inference comes after what used it last in the one before, or takes turns with it;
+- no row of a ring is overwritten before all that read it have ended, and the rings in a bank find room there together.
+
+No such program can wait for ever: `after` points back in it, and `again` to an earlier inference.
+
 With the times that a machine measured (`times`), also: no instruction is shorter than the chip allows, none starts before
-what it waits for has ended, and no memory, vector unit or port does more than it can.
+what it waits for has ended, and no memory, vector unit or port does more than it can. Of several inferences of a stream
+(`overlapping`) no group does either.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from mho.program.legality.buffer import buffer_rules
 from mho.program.legality.facts import Facts, Violation
 from mho.program.legality.fetching import fetching_rules
 from mho.program.legality.flow import flow_rules
 from mho.program.legality.groups import group_rules, shape_rules
+from mho.program.legality.overlapping import stream_time_rules
+from mho.program.legality.rows import Flowing, row_rules
+from mho.program.legality.streams import stream_rules
 from mho.program.legality.times import Times, time_rules
 from mho.program.program import Program
 
@@ -30,7 +45,8 @@ __all__ = ["Violation", "violations"]
 
 
 def violations(program: Program, times: tuple[Times, Times] | None = None) -> tuple[Violation, ...]:
-    """Return every rule that the program breaks; `times` are measured starts and ends of its instructions, in s.
+    """Return every rule that the program breaks; `times` are measured starts and ends of its instructions, in s, shape
+    (instructions,), or of a stream those of several inferences, shape (inferences, instructions of one).
 
     Structure first: where runs of blocks or groups are out of bounds, the rules that build on them are not looked at.
     """
@@ -38,8 +54,22 @@ def violations(program: Program, times: tuple[Times, Times] | None = None) -> tu
     broken = list(shape_rules(facts))
     if broken:
         return tuple(broken)
-    for rules in (group_rules, flow_rules, buffer_rules, fetching_rules):
+    for rules in (group_rules, flowing_rules if facts.flows else layer_rules, fetching_rules):
         broken.extend(rules(facts))
     if times is not None:
-        broken.extend(time_rules(program, *times))
+        timed = stream_time_rules if program.stream is not None and times[0].ndim == 2 else time_rules
+        broken.extend(timed(program, *times))
     return tuple(broken)
+
+
+def layer_rules(facts: Facts) -> Iterator[Violation]:
+    """Check programs whose layers are made whole, one inference after another."""
+    yield from flow_rules(facts)
+    yield from buffer_rules(facts)
+
+
+def flowing_rules(facts: Facts) -> Iterator[Violation]:
+    """Check programs whose layers are made by rows, or whose inferences overlap."""
+    flowing = Flowing(facts)
+    yield from row_rules(facts, flowing)
+    yield from stream_rules(facts, flowing)

@@ -14,21 +14,12 @@ from mho.program.work import buffer_bytes
 
 def buffer_rules(facts: Facts) -> Iterator[Violation]:
     """Check places, spills and the sharing of banks."""
-    views = _views(facts)
-    yield from _places(facts, views)
-    yield from _spills(facts, views)
-    yield from _sharing(facts, views)
+    yield from _places(facts, facts.views)
+    yield from _spills(facts, facts.views)
+    yield from _sharing(facts, facts.views)
 
 
-def _views(facts: Facts) -> dict[int, int]:
-    """Return for each layer the one whose stored values it shows: a layer that only moves values makes no tensor of its own."""
-    shown: dict[int, int] = {}
-    for i, layer in enumerate(facts.layers):
-        shown[i] = shown[facts.place[layer.inputs[0]]] if layer.moves_only else i
-    return shown
-
-
-def _readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
+def tensor_readers(facts: Facts, views: dict[int, int]) -> dict[int, list[int]]:
     """Return for each stored tensor the layers that read it, itself or through views (which are among them)."""
     readers: dict[int, list[int]] = {}
     for i, layer in enumerate(facts.layers):
@@ -56,7 +47,7 @@ def _places(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
             yield Violation(-1, f"{name} lives in banks {use.banks}, but there are {len(banks)} different ones")
         elif use.size != size or not 0 <= use.spilled <= size or sum(banks[b] for b in use.banks) + use.spilled < size:
             yield Violation(-1, f"{name} needs {size} bytes; its banks and main memory hold less")
-    readers = _readers(facts, views)
+    readers = tensor_readers(facts, views)
     for use in facts.program.buffers:
         if use.layer in needed and use.last < max(readers.get(use.layer, [use.layer])):
             yield Violation(-1, f"{facts.layers[use.layer].name} is given up before its last reader")
@@ -96,7 +87,7 @@ def _spills(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
 
 def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     """Check that a bank takes a tensor only when all that used the one before it has ended."""
-    readers = _readers(facts, views)
+    readers = tensor_readers(facts, views)
     makers: dict[int, list[int]] = {}
     stores: dict[int, list[int]] = {}
     for i, instruction in enumerate(facts.instructions):

@@ -7,9 +7,11 @@ from functools import cached_property
 
 from mho.mapping.blocks import Run
 from mho.network.layers import Constant, Input, Layer, MatrixLayer
-from mho.program.instructions import Combine, Transfer, Vector
+from mho.program.instructions import Activate, Combine, Transfer, Vector, Write
 from mho.program.legality.order import Order
+from mho.program.legality.recurring import Recurring
 from mho.program.program import Program
+from mho.program.work import flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,54 @@ class Facts:
         self.place = {layer.name: i for i, layer in enumerate(self.layers)}
 
     @cached_property
-    def order(self) -> Order:
-        """The order that dependencies enforce."""
+    def flows(self) -> bool:
+        """True if inferences overlap, or windows flow by rows, or are dealt to several copies in turn."""
+        return (
+            self.program.stream is not None
+            or any(use.rows is not None for use in self.program.buffers)
+            or any(
+                each.copies > 1 if isinstance(each, Activate) else not isinstance(each, Write) and each.rows is not None
+                for each in self.instructions
+            )
+        )
+
+    @cached_property
+    def recurring(self) -> Recurring:
+        """The order that dependencies enforce, turns and other inferences included."""
+        return Recurring(self.program)
+
+    @cached_property
+    def order(self) -> Order | Recurring:
+        """The order that dependencies enforce within an inference."""
+        if self.flows:
+            return self.recurring
         ends = [place for places in self.finishes.values() for place in places]
         return Order([instruction.after for instruction in self.instructions], ends)
+
+    @cached_property
+    def activations(self) -> dict[int, list[tuple[int, Activate]]]:
+        """For each layer that has weights its activations, each with its place."""
+        found: dict[int, list[tuple[int, Activate]]] = {layer.index: [] for layer in self.program.mapping.layers}
+        for i, instruction in enumerate(self.instructions):
+            if isinstance(instruction, Activate):
+                found[instruction.layer].append((i, instruction))
+        return found
+
+    def rows(self, index: int) -> int:
+        """Return the number of rows of a layer's tensor."""
+        return flow(self.program.network).rows(self.layers[index].name)
+
+    def serves(self, user: int, i: int) -> bool:
+        """Return True if a group that `user` uses has certainly become free for instruction i."""
+        return (self.flows and self.recurring.follows(user, i)) or self.order.before(user, i)
+
+    @cached_property
+    def views(self) -> dict[int, int]:
+        """For each layer the one whose stored values it shows: a layer that only moves values makes no tensor of its own."""
+        shown: dict[int, int] = {}
+        for i, layer in enumerate(self.layers):
+            shown[i] = shown[self.place[layer.inputs[0]]] if layer.moves_only else i
+        return shown
 
     @cached_property
     def most_copies(self) -> dict[Run, int]:

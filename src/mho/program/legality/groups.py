@@ -23,6 +23,11 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
         fetch = isinstance(instruction, Transfer) and instruction.direction == "fetch"
         if i < facts.program.setup and not (isinstance(instruction, Write) or fetch):
             yield Violation(i, "only writes and fetches of coefficients may happen in the setup")
+        if not isinstance(instruction, Write | Activate) and instruction.rows is not None:
+            first, last = instruction.rows
+            rows = 0 if fetch else facts.rows(instruction.layer)
+            if not 0 <= first < last <= rows:
+                yield Violation(i, f"rows {instruction.rows} of {rows}")
         if isinstance(instruction, Transfer):
             least = 0 if (instruction.direction, instruction.layer) in outside else 1
             if instruction.direction not in DIRECTIONS or instruction.size < least:
@@ -48,14 +53,16 @@ def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Viola
     if not inside:
         yield Violation(i, f"blocks {instruction.blocks}, but the layer's are {mapped.run}")
     most = facts.most_copies[mapped.run]
-    if not 0 <= instruction.copy < most:
-        yield Violation(i, f"copy {instruction.copy} of a layer of {most} windows")
+    copies = instruction.copies if isinstance(instruction, Activate) else 1
+    if copies < 1 or not 0 <= instruction.copy <= most - copies:
+        several = f"copy {instruction.copy}" if copies == 1 else f"{copies} copies from {instruction.copy} on"
+        yield Violation(i, f"{several} of a layer of {most} windows")
     if any(not 0 <= begin < end <= facts.program.chip.groups for begin, end in instruction.groups):
         # Not counted one by one: a damaged range may be of any length.
         yield Violation(i, f"groups {instruction.groups} on a chip of {facts.program.chip.groups}")
-    elif size(instruction.groups) != last - first or _overlap(instruction.groups):
+    elif size(instruction.groups) != (last - first) * copies or _overlap(instruction.groups):
         different = len(set(members(instruction.groups)))
-        yield Violation(i, f"{last - first} blocks need as many different groups, not {different}")
+        yield Violation(i, f"{(last - first) * copies} blocks need as many different groups, not {different}")
     if isinstance(instruction, Write) and inside and (instruction.rows or instruction.columns or instruction.cells):
         yield from _orders(facts, i, instruction)
     if isinstance(instruction, Activate):
@@ -104,6 +111,18 @@ def group_rules(facts: Facts) -> Iterator[Violation]:
     yield from _serving(facts)
 
 
+def contents(instruction: Write | Activate) -> Iterator[tuple[int, int, Content]]:
+    """Yield what the groups hold that an instruction names, as ranges of groups: its blocks in order, copy after copy."""
+    count, place = instruction.blocks[1] - instruction.blocks[0], 0
+    for first, last in instruction.groups:
+        while first < last:
+            copy, block = divmod(place, count)
+            end = min(last, first + count - block)
+            yield first, end, (instruction.copy + copy, instruction.blocks[0] + block - first)
+            place += end - first
+            first = end
+
+
 def _holding(facts: Facts) -> Iterator[Violation]:
     """Check that every group holds what is read from it, and does one thing at a time."""
     groups = HeldRanges()
@@ -111,9 +130,7 @@ def _holding(facts: Facts) -> Iterator[Violation]:
         if not isinstance(instruction, Write | Activate):
             continue
         texts: dict[str, None] = {}
-        block = instruction.blocks[0]
-        for first, last in instruction.groups:
-            content = (instruction.copy, block - first)
+        for first, last, content in contents(instruction):
             for begin, end, holding in groups.within(first, last):
                 broken = _broken(facts, i, instruction, holding, content)
                 for group in range(begin, end) if broken else ():
@@ -122,7 +139,6 @@ def _holding(facts: Facts) -> Iterator[Violation]:
                 groups.set(first, last, Holding(i, content, i, False))
             else:
                 groups.used(first, last, i, instruction.release)
-            block += last - first
         yield from (Violation(i, text) for text in texts)
 
 
@@ -131,7 +147,8 @@ def _broken(
 ) -> list[str]:
     """Return the rules that instruction i breaks on groups that hold what `holding` says; {group} and {block} stand for each."""
     # The users of a group are ordered one after another, so the last stands for all.
-    busy = holding is not None and not facts.order.before(holding.user, i)
+    # Turns of the same copies follow one another before the last of them has ended.
+    busy = holding is not None and not facts.serves(holding.user, i)
     if isinstance(instruction, Write):
         texts = []
         if holding is not None and busy:
@@ -140,7 +157,7 @@ def _broken(
             texts.append("group {group}, written in the setup, is overwritten")
         return texts
     if holding is None or holding.content != content:
-        return [f"group {{group}} does not hold block {{block}} of copy {instruction.copy}"]
+        return [f"group {{group}} does not hold block {{block}} of copy {content[0]}"]
     if holding.released:
         return ["group {group} was released before"]
     if busy and holding.user == holding.write:
@@ -150,17 +167,14 @@ def _broken(
 
 def _serving(facts: Facts) -> Iterator[Violation]:
     """Check that every window goes through every block exactly once, before the layer is combined."""
-    served: dict[int, list[tuple[int, Activate]]] = {layer.index: [] for layer in facts.program.mapping.layers}
-    for i, instruction in enumerate(facts.instructions):
-        if isinstance(instruction, Activate):
-            served[instruction.layer].append((i, instruction))
     for layer in facts.program.mapping.layers:
         done = facts.finishes.get(layer.index, [])
         edges: dict[int, list[tuple[Activate, bool]]] = {}
-        for i, activation in served[layer.index]:
+        for i, activation in facts.activations[layer.index]:
             edges.setdefault(activation.blocks[0], []).append((activation, True))
             edges.setdefault(activation.blocks[1], []).append((activation, False))
-            if done and not facts.order.before(i, done[0]):
+            # Where rows are combined by themselves, `rows` tells which wait for which.
+            if not facts.flows and done and not facts.order.before(i, done[0]):
                 yield Violation(i, f"{layer.name} is combined before this activation has ended")
         # Sweep over the blocks: between two edges the same activations hold, and their windows must tile the layer.
         active: list[tuple[int, int]] = []

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mho.network.layers import Constant, Embedding, MatrixLayer
 from mho.program.brought import brought
-from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns, counted
 from mho.program.legality.facts import Violation
 from mho.program.legality.overload import overload
 from mho.program.program import Program
@@ -20,13 +20,16 @@ Times = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-def port_rules(program: Program, starts: Times, ends: Times, fetched: Times, slack: float) -> Iterator[Violation]:
-    """Check measured starts and ends, in s, shape (instructions,); `fetched`: the bytes that writes fetch."""
+def port_rules(
+    program: Program, places: Integers, starts: Times, ends: Times, fetched: Times, slack: float
+) -> Iterator[Violation]:
+    """Check measured starts and ends in s of instructions `places`, of one inference or several; `fetched`: the bytes that writes
+    fetch, shape (instructions,).
+    """
     chip = program.chip
-    inference = np.arange(len(starts)) >= program.setup
     if not chip.buffer.in_tiles:
-        demand = buffer_bytes(program) * 8 / chip.buffer.port_bits / chip.frequency_hz
-        used = inference & (demand > 0)
+        demand = (buffer_bytes(program) * 8 / chip.buffer.port_bits / chip.frequency_hz)[places]
+        used = demand > 0
         over = overload(starts[used], ends[used], demand[used], slack)
         if over is not None:
             yield _violation("the port of the global buffer", over)
@@ -34,9 +37,9 @@ def port_rules(program: Program, starts: Times, ends: Times, fetched: Times, sla
         ("network port", network_bytes(program, fetched), chip.tile.noc_port_bits),
         ("buffer port", tile_buffer_bytes(program, fetched), chip.tile.buffer_port_bits),
     ):
-        users = np.flatnonzero(inference & (moved > 0))
-        tiles, user, share = _by_tile(program, users)
-        demand = moved[user] * share * 8 / bits / chip.frequency_hz
+        users = np.flatnonzero(moved[places] > 0)
+        tiles, user, share = _by_tile(program, places, users)
+        demand = moved[places[user]] * share * 8 / bits / chip.frequency_hz
         for tile in _crowded(tiles, starts[user], ends[user], demand):
             used = tiles == tile
             over = overload(starts[user[used]], ends[user[used]], demand[used], slack)
@@ -72,8 +75,8 @@ def buffer_bytes(program: Program) -> Times:
     )
     moved[activations] = (table.runs["inputs"] * table.windows)[activations] * inputs[table.layer[activations]]
     moved *= brought(program)
-    moved[done] = results[table.layer[done]]
-    moved[vectors] += operands[table.layer[vectors]]
+    moved[done] = results[table.layer[done]] * table.share[done]
+    moved[vectors] += operands[table.layer[vectors]] * table.share[vectors]
     lives = [source[network.layers[layer].name] in stored for layer in table.layer[moves].tolist()]
     moved[moves] = table.size[moves] * np.array(lives, dtype=np.float64)
     return moved
@@ -118,13 +121,15 @@ def tile_buffer_bytes(program: Program, fetched: Times) -> Times:
     return moved
 
 
-def _by_tile(program: Program, users: Integers) -> tuple[Integers, Integers, Times]:
-    """Return tiles, beside each an instruction that uses groups there, and the share of its groups that they are."""
+def _by_tile(program: Program, places: Integers, users: Integers) -> tuple[Integers, Integers, Times]:
+    """Return tiles, beside each one of `users` that uses groups there, and the share of its groups that they are."""
     table, tiles = columns(program), program.chip.tiles
-    groups, user = table.groups(users)
-    keys, counts = np.unique(user * tiles + groups // program.chip.tile.groups, return_counts=True)
-    user, tile = np.divmod(keys, tiles)
-    return tile, user, counts / table.group_counts[user]
+    groups, instruction = table.groups(np.unique(places[users]))
+    keys, counts = np.unique(instruction * tiles + groups // program.chip.tile.groups, return_counts=True)
+    instruction, tile = np.divmod(keys, tiles)
+    first, last = (np.searchsorted(instruction, places[users], side=side) for side in ("left", "right"))
+    which = counted(first, last - first)
+    return tile[which], np.repeat(users, last - first), counts[which] / table.group_counts[instruction[which]]
 
 
 def _crowded(tiles: Integers, starts: Times, ends: Times, demand: Times) -> list[int]:

@@ -24,6 +24,51 @@ Times = npt.NDArray[np.float64]
 
 def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violation]:
     """Check measured starts and ends, in s, shape (instructions,)."""
+    least, moved, vector = demands(program)
+    table = columns(program)
+    count = len(table.kind)
+    slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)
+    late, waits = np.full(count, -np.inf), np.flatnonzero(np.diff(table.after_starts))
+    if len(waits):
+        waiting = np.repeat(np.arange(count), np.diff(table.after_starts))
+        until = ends[table.after] - early_s(program, waiting, table.after, np.zeros_like(waiting))
+        late[waits] = np.maximum.reduceat(until, table.after_starts[waits])
+    for place in np.flatnonzero(ends - starts < least + vector - slack).tolist():
+        text = f"lasts {ends[place] - starts[place]:.3g} s, less than the chip's {least[place] + vector[place]:.3g} s"
+        yield Violation(place, text)
+    for place in np.flatnonzero(starts < late - slack).tolist():
+        yield Violation(place, "starts before what it waits for has ended")
+    inference = np.arange(count) >= program.setup
+    places = np.flatnonzero(inference)
+    yield from shared_rules(program, places, starts[inference], ends[inference], moved, vector, slack)
+
+
+def shared_rules(
+    program: Program,
+    places: npt.NDArray[np.int64],
+    starts: Times,
+    ends: Times,
+    moved: Times,
+    vector: Times,
+    slack: float,
+) -> Iterator[Violation]:
+    """Check that no memory, vector unit or port does more than it can: instructions `places`, of one inference or several, begin
+    and end at `starts` and `ends`; `moved` and `vector` as of `demands`.
+    """
+    for name, demand in (("memory", moved / program.chip.memory.bandwidth), ("the vector unit", vector)):
+        used = demand[places] > 0
+        if _one_by_one(starts[used], ends[used], slack):
+            continue
+        over = overload(starts[used], ends[used], demand[places[used]], slack)
+        if over is not None:
+            yield Violation(-1, f"{name} does more than it can between {over[0]:.6g} s and {over[1]:.6g} s")
+    yield from port_rules(program, places, starts, ends, moved, slack)
+
+
+def demands(program: Program) -> tuple[Times, Times, Times]:
+    """Return of each instruction the least time that it lasts in s, beside the vector unit's; the bytes that it moves; and the time
+    that it has the vector unit for, in s; shape (instructions,).
+    """
     table, layers = columns(program), program.network.layers
     count = len(table.kind)
     least, moved, vector = np.zeros(count), table.size.astype(np.float64), np.zeros(count)
@@ -31,34 +76,45 @@ def time_rules(program: Program, starts: Times, ends: Times) -> Iterator[Violati
     written = least_write_s(program)
     least[writes] = [written[number] for number in writes.tolist()]
     moved[writes] = _fetched_bytes(program, writes)
-    least[activations] = table.windows[activations] * _window_s(program)[table.layer[activations]]
+    window_s = window_times(program)[table.layer]
+    # The last window ends as long after its turn as a window takes.
+    last = 1 - 1 / table.copies[activations]
+    least[activations] = (table.turns[activations] + last) * window_s[activations]
     for layer in program.mapping.combining:
         own = activations[table.layer[activations] == layer.index]
         until = np.concatenate([[0.0], np.cumsum(_vectors_s(program.chip, layer))])
         driven = least[own] * (layer.driven_s > 0)
         least[own] = np.maximum(driven, until[table.last_window[own]] - until[table.first_window[own]])
     seconds = {index: _vector_seconds(program, layers[index]) for index in set(table.layer[vectors].tolist())}
-    vector[vectors] = [seconds[index] for index in table.layer[vectors].tolist()]
-    slack = 1e-9 * max(float(np.max(ends, initial=0.0)), 1e-30)
-    late, waits = np.full(count, -np.inf), np.flatnonzero(np.diff(table.after_starts))
-    if len(waits):
-        late[waits] = np.maximum.reduceat(ends[table.after], table.after_starts[waits])
-    for place in np.flatnonzero(ends - starts < least + vector - slack).tolist():
-        text = f"lasts {ends[place] - starts[place]:.3g} s, less than the chip's {least[place] + vector[place]:.3g} s"
-        yield Violation(place, text)
-    for place in np.flatnonzero(starts < late - slack).tolist():
-        yield Violation(place, "starts before what it waits for has ended")
-    inference = np.arange(count) >= program.setup
-    bandwidth = program.chip.memory.bandwidth
-    for name, demand in (("memory", moved / bandwidth), ("the vector unit", vector)):
-        used = inference & (demand > 0)
-        over = overload(starts[used], ends[used], demand[used], slack)
-        if over is not None:
-            yield Violation(-1, f"{name} does more than it can between {over[0]:.6g} s and {over[1]:.6g} s")
-    yield from port_rules(program, starts, ends, moved, slack)
+    vector[vectors] = np.array([seconds[index] for index in table.layer[vectors].tolist()]) * table.share[vectors]
+    return least, moved, vector
 
 
-def _window_s(program: Program) -> Times:
+def early_s(
+    program: Program, waiting: npt.NDArray[np.int64], before: npt.NDArray[np.int64], distance: npt.NDArray[np.int64]
+) -> Times:
+    """Return how long before the end of what it waits for an instruction may start, in s, shape (waits,): 0, unless both drive the
+    same copies.
+
+    What goes on with the next windows of the layer may start where the turns of the last ones end; other windows, when as many
+    turns more have passed as make the round whole.
+    """
+    table = columns(program)
+    early = np.zeros(len(waiting))
+    several = (table.copies[waiting] > 1) & (table.copies[before] == table.copies[waiting])
+    named = np.diff(table.range_starts)
+    several &= (named[waiting] == named[before]) & (table.first_block[waiting] == table.first_block[before])
+    for wait in np.flatnonzero(several).tolist():
+        several[wait] = table.ranges_of(waiting[wait]) == table.ranges_of(before[wait])
+    same, other = waiting[several], before[several]
+    copies, last = table.copies[other], table.last_window[other]
+    follows = (table.layer[same] == table.layer[other]) & (table.first_window[same] == last) & (distance[several] == 0)
+    turns = copies - 1 - np.where(follows, 0, -last % copies)
+    early[several] = turns / copies * window_times(program)[table.layer[other]]
+    return early
+
+
+def window_times(program: Program) -> Times:
     """Return the time of a window of each layer, in s, 0 where it has no weights, shape (layers,)."""
     seconds, known = np.zeros(len(program.network.layers)), dict[tuple[int, int, bool, int], float]()
     for layer in program.mapping.layers:
@@ -168,3 +224,9 @@ def _vector_seconds(program: Program, layer: Layer) -> float:
     if isinstance(layer, MatrixProduct) and unit.macs_per_s is not None:
         seconds += layer.macs / unit.macs_per_s
     return seconds
+
+
+def _one_by_one(starts: Times, ends: Times, slack: float) -> bool:
+    """Return True if nothing starts before what started before it has ended: each then has all for itself, as long as it lasts."""
+    order = np.lexsort((ends, starts))
+    return bool(np.all(starts[order[1:]] >= ends[order[:-1]] - slack))
