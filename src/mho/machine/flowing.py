@@ -76,6 +76,7 @@ class Stream:
     ) -> Iterator[dict[str, AnyArray]]:
         """Run so many inferences; yield of each, in order, the tensors named in `keep`, as reals. `late_s` as for `follow`."""
         self.first_run, self.keep = first_run, frozenset(keep)
+        self.kept = {self.network.layers[self.source[name]].name for name in keep if name not in self.network.results}
         self.arrays, done = arrays, 0
         left = np.full(count, len(self.program.instructions) - self.program.setup)
         for number, place, phase in _events(self.program, count, late_s):
@@ -104,7 +105,8 @@ class Stream:
         values.arrays.update(inference.kept)
         found = {}
         for name in self.keep:
-            self._shown(values, name)
+            if name not in values.arrays:
+                self._shown(values, name)
             found[name] = values.real(name)
         return found
 
@@ -175,7 +177,8 @@ class Stream:
         if array.dtype.kind == "f":
             array[place] = self.random.normal(size=shape)
         elif code is None:
-            array[place] = self.random.integers(0, 2, size=shape)
+            # Indices of no row but the first are sure to be in a table.
+            array[place] = 0
         else:
             array[place] = self.random.integers(code.low, code.high + 1, size=shape)
 
@@ -199,7 +202,7 @@ class Stream:
         """Put rows into a tensor."""
         self._array(inference, layer.name, made.dtype)[self._index(layer.name, rows)] = made
         inference.there[layer.name][slice(*rows)] = True
-        if layer.name in self.keep and layer.name not in self.network.results:
+        if layer.name in self.kept:
             self._keep(inference, layer.name, rows, made)
 
     def _keep(self, inference: _Inference, name: str, rows: Rows, made: AnyArray) -> None:
