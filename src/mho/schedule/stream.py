@@ -54,10 +54,8 @@ class Streaming(Schedule):
                 helps="load it with batch 1",
             )
         if chip.spec.layer_order == "sequential":
-            yield StrategyError(
-                "chip",
-                chip.name,
-                "computes one layer at a time (layer_order: sequential), so that no windows flow and no two inferences overlap",
+            yield self.refuse(
+                f"lets windows flow and inferences overlap; chip {chip.name} has one layer at a time (layer_order: sequential)",
                 bound="layer_order",
                 helps="take layer_order dataflow",
             )
