@@ -55,7 +55,7 @@ class Streaming(Schedule):
             )
         if chip.spec.layer_order == "sequential":
             yield self.refuse(
-                f"lets windows flow and inferences overlap; chip {chip.name} has one layer at a time (layer_order: sequential)",
+                f"lets windows flow; chip {chip.name} computes one layer at a time (layer_order: sequential)",
                 bound="layer_order",
                 helps="take layer_order dataflow",
             )
