@@ -28,7 +28,8 @@ def widen(monkeypatch: pytest.MonkeyPatch) -> None:
     def rates(chip: Chip) -> npt.NDArray[np.float64]:
         return np.array([chip.memory.bandwidth, np.inf, np.inf, np.inf])
 
-    monkeypatch.setattr("mho.machine.channels.channel_rates", rates)
+    for module in ("channels", "streaming"):
+        monkeypatch.setattr(f"mho.machine.{module}.channel_rates", rates)
     for module in (
         "mho.program.operands",
         "mho.program.demand",

@@ -27,6 +27,7 @@ from benchmarks import (
     precision,
     precision_accuracy,
     recommenders,
+    segments,
     squeezed,
     store,
 )
@@ -48,6 +49,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (analog.PAGE, analog.rendered(ANALOG)),
         (analog_accuracy.PAGE, analog_accuracy.rendered(read_json(analog_accuracy.RESULTS))),
         (pairs_accuracy.PAGE, pairs_accuracy.rendered(read_json(pairs_accuracy.RESULTS))),
+        (segments.PAGE, segments.table(read_json(segments.RESULTS))),
         (squeezed.PAGE, squeezed.table(read_json(squeezed.RESULTS))),
         (gains.PAGE, gains.table(read_json(gains.RESULTS))),
         (grouping.PAGE, grouping.table(read_json(grouping.RESULTS))),
@@ -66,6 +68,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "analog",
         "analog accuracy",
         "pairs accuracy",
+        "segments",
         "squeezed",
         "gains",
         "grouping",

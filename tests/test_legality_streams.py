@@ -24,7 +24,8 @@ from tests import stream_oracle as oracle
 from tests.strategies import GREEDY, Sketch, chips, networks
 from tests.test_legality import TINY
 
-STREAM = GREEDY.with_(schedule="stream")
+STREAM = GREEDY.with_({"schedule": "stream", "schedule.batch": 1})
+"""Weights that stay: rounds of one inference."""
 ROOM = {"tiles": 150, "layer_order": "dataflow", "vector.elements_per_s": 1e9, "memory.bandwidth": 1e9}
 
 
@@ -191,7 +192,7 @@ def spoilt(given: Program, data: st.DataObject) -> Program:
         return altered(given, place, windows=windows)
     if kind == "swap":
         return swapped(given, place)
-    if not isinstance(each, Activate) and kind == "rows" and each.rows is not None:
+    if not isinstance(each, Activate) and kind == "rows" and each.rows:
         return altered(given, place, rows=(each.rows[0], each.rows[1] + data.draw(st.sampled_from([-1, 1]))))
     if each.after:
         gone = data.draw(st.sampled_from(each.after))

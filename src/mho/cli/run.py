@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,7 +13,10 @@ from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
 from mho.cli.options import Lifetime, SampleFiles, given
 from mho.cli.outputs import Target, print_papers, progress
 from mho.cli.recommender import CHIP, RecommenderOptions, RecommenderTask, refuse, run_recommender
-from mho.cli.strategy import StrategyOptions, check_sampled, flows
+from mho.cli.strategy import StrategyOptions, check_sampled, flows, idle_rounds
+
+if TYPE_CHECKING:
+    from mho.strategy import Strategy
 
 EPILOG = (
     "mho run resnet50 --out report\n\n"
@@ -19,6 +24,7 @@ EPILOG = (
     "mho run decoder.yaml --chip isaac --sequence 512 --set tiles=336 --json -\n\n"
     "mho run resnet20 --chip sme --mapping squeezed --grid window:8:3 --squeeze 2 --verify\n\n"
     "mho run resnet50 --chip isaac --stream --rate 6000\n\n"
+    "mho run resnet50 --chip aras --set layer_order=dataflow --stream --batch 16\n\n"
     "mho run resnet50 --strategy aras --banks greedy --cite\n\n"
     "mho run dlrm --trace clicks.npz --verify"
 )
@@ -53,12 +59,11 @@ def run(
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
         task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
         raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
-    chosen = strategy.strategy()
+    chosen, reading, rounds = _chosen(strategy, reading)
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")
     life.check(flows=flows(chosen))
-    work = Compiling.of(
-        model, reading, [chosen], SampleOptions(samples.data, samples.calibration, samples.key), executes=verify
-    )
+    given_samples = SampleOptions(samples.data, samples.calibration, samples.key)
+    work = Compiling.of(model, reading, [chosen], given_samples, executes=verify)
     target.check(out=out, save=save)
     import mho
     from mho.report import views
@@ -70,8 +75,8 @@ def run(
         verdict = None
         if executed is not None:
             say("executing the program and the integer reference")
-            batch = executed.first(execution_count(program.network, None))
-            verdict = mho.verify(program, batch.inputs, losses=samples.data is not None)
+            taken = executed.first(execution_count(program.network, None)).inputs
+            verdict = mho.verify(program, taken, losses=samples.data is not None)
         say("simulating")
         report = mho.simulate(program, verified=verdict, endurance=life.endurance, rate=life.rate)
         if save is not None:
@@ -79,8 +84,20 @@ def run(
         if out is not None:
             views.save(report, out)
     page = f"report written to {out / 'report.html'}, report.json and trace.json (for Perfetto)" if out else ""
-    target.deliver(report, "layers", page, f"program kept in {save}" if save else "", highlight=True)
+    told = (page, f"program kept in {save}" if save else "", idle_rounds(program, rounds))
+    target.deliver(report, "layers", *told, highlight=True)
     if cite:
         print_papers(program.papers, target)
     if verdict is not None and not verdict.ok:
         raise typer.Exit(1)
+
+
+def _chosen(strategy: StrategyOptions, reading: ModelOptions) -> tuple[Strategy, ModelOptions, int | None]:
+    """Return the strategy, how the model is read, and the inferences of a round where --batch says them.
+
+    A stream takes one sample an inference; several together are a round of it.
+    """
+    chosen, batch = strategy.strategy(), reading.batch
+    if batch is None or not flows(chosen):
+        return chosen, reading, None
+    return strategy.in_rounds(batch).strategy(), replace(reading, batch=None), batch

@@ -14,6 +14,7 @@ from mho.cli.options import MODEL
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
+    from mho.program import Program
     from mho.strategy import Choice, Setting, Strategy
 
 WEIGHTS, STRATEGY, TABLES = "Weights", "Mapping and schedule", "Tables"
@@ -44,6 +45,12 @@ class StrategyOptions:
         if named != "stream":
             raise OptionError(f"--stream is --schedule stream, and --schedule {named} is another; give one of the two")
         return replace(self, given={**self.given, "schedule": "stream"})
+
+    def in_rounds(self, batch: int) -> StrategyOptions:
+        """Return them with rounds of a stream, which --batch stands for beside one. OptionError beside --round."""
+        if "schedule.batch" in self.given:
+            raise OptionError("--batch beside a stream is --round, the inferences of a round; give one of the two")
+        return replace(self, given={**self.given, "schedule.batch": batch})
 
     def options(self) -> tuple[str, ...]:
         """Name the options that are given, as they are written; those of settings by the settings' names."""
@@ -111,6 +118,16 @@ def flows(strategy: Strategy) -> bool:
     from mho.schedule.stages import Schedule
 
     return strategy.get(Schedule).flows
+
+
+def idle_rounds(program: Program, batch: int | None) -> str:
+    """Say that rounds which were asked for change nothing, where the chip holds the network; else nothing."""
+    if batch is None or program.stream is None or program.stream.segments:
+        return ""
+    return (
+        f"--batch {batch} changes nothing: {program.chip.name} holds all weights of {program.network.name}, which are written "
+        "once, so that inferences need no rounds"
+    )
 
 
 def check_sampled(given: Mapping[str, bool], *strategies: Strategy, executed: str | None) -> None:

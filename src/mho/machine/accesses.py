@@ -86,7 +86,8 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
     """Count the bytes that instructions [first, last) read from and write to the global buffer (see `passages`)."""
     flow, places, tensors, sizes = passages(program)
     here = slice(*np.searchsorted(places, (first, last)))
-    flow, layer, tensors, sizes = flow[here], columns(program).layer[places[here]], tensors[here], sizes[here]
+    flow, layer, tensors = flow[here], columns(program).layer[places[here]], tensors[here]
+    sizes = sizes[here] * columns(program).per_inference[places[here]]
     keys = (layer * len(FLOWS) + flow) * (len(program.network.layers) + 1) + tensors
     _, begins, which = np.unique(keys, return_index=True, return_inverse=True)
     sums, rank = np.bincount(which, sizes, len(begins)), np.argsort(begins)

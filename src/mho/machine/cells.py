@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.expected import expected_wear
 from mho.program import Program
-from mho.program.columns import WRITE, columns
+from mho.program.columns import WRITE, columns, round_of
 from mho.program.deltas import Change, Deltas, Levels
 from mho.program.once import once
 
@@ -114,5 +114,13 @@ def _exact(program: Program) -> Wear:
 
 @once
 def wear(program: Program) -> Wear:
-    """Count the writes of a program in steady state: cell by cell where the weights are known, else as expected."""
-    return expected_wear(program) if program.quantised is None else _exact(program)
+    """Count the writes of a program in steady state: cell by cell where the weights are known, else as expected.
+
+    Each write counts whole; cells take those of an inference, which has its share of what its round writes once.
+    """
+    worn = expected_wear(program) if program.quantised is None else _exact(program)
+    batch = round_of(program)
+    if batch == 1:
+        return worn
+    mean, most, levelled = (each / batch for each in (worn.per_cell_mean, worn.per_cell_max, worn.per_cell_levelled))
+    return Wear(worn.counts, mean, most, levelled, worn.exact)

@@ -24,7 +24,7 @@ class WriteCount:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Wear(Shown):
-    """The writes of one inference: per instruction (setup included), and per cell of the chip.
+    """The writes of one inference: per instruction (setup included; those of a round whole), and per cell of the chip.
 
     per_cell_mean: level changes per inference, averaged over all cells of the chip; per_cell_max: of the cell that
     changes most often; per_cell_levelled: of the cell that changes most often where the groups take turns (see

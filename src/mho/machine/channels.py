@@ -66,6 +66,19 @@ class Tasks(NamedTuple):
             self.rates,
         )
 
+    def idle(self, idle: npt.NDArray[np.bool_]) -> Tasks:
+        """Return the tasks where some last no time and move nothing."""
+        uses = np.diff(self.use_starts)
+        kept = np.repeat(~idle, uses)
+        return self._replace(
+            lasts=np.where(idle, 0.0, self.lasts),
+            share=np.where(idle, 0.0, self.share),
+            unit=np.where(idle, 0, self.unit).astype(self.unit.dtype),
+            use_starts=np.concatenate([[0], np.cumsum(np.where(idle, 0, uses))]),
+            use_channel=self.use_channel[kept],
+            use_bytes=self.use_bytes[kept],
+        )
+
     def joined(self, lasts: Floats) -> Tasks:
         """Return the tasks, and behind them others that last so long, in s, and neither move anything nor wait."""
         count = len(lasts)

@@ -6,7 +6,8 @@ counts (section VII-D, Table IV: the weights written over the weights that the c
 
     endurance / (writes of a cell in an inference x inferences per second)
 
-by the average cell, and by the worst, which dies first. The setup, which happens once, is left out.
+by the average cell, and by the worst, which dies first. The setup, which happens once, is left out; what a stream writes once a
+round of B inferences counts as a B-th for each.
 
 Wear levelling: `rotate` shifts all groups of a program by as many places, those at the end going on at the beginning.
 Let W(g, p) be the writes that the cell at place p of group g takes in an inference in steady state, and G the chip's
@@ -34,7 +35,7 @@ import numpy.typing as npt
 from mho.errors import OptionError, ProgramError
 from mho.machine.changes import Wear
 from mho.program import Activate, Program, Write
-from mho.program.columns import WRITE, columns
+from mho.program.columns import WRITE, columns, round_of
 from mho.program.deltas import rectangle
 from mho.program.instructions import Groups, indices
 
@@ -75,9 +76,9 @@ def addressed_writes(program: Program) -> CellWrites:
     else:
         # Blocks in place all cover the first row and column of their groups: no cell is addressed more often.
         taken = np.bincount(groups, minlength=chip.groups)[:, None]
-    turns = taken.sum(axis=0).max() / chip.groups
+    turns, batch = taken.sum(axis=0).max() / chip.groups, round_of(program)
     addressed = int((table.runs["places"][writes] * table.cells[writes]).sum())
-    return CellWrites(addressed / chip.cells, float(taken.max()), float(turns))
+    return CellWrites(addressed / chip.cells / batch, float(taken.max()) / batch, float(turns) / batch)
 
 
 def _taken(program: Program, groups: npt.NDArray[np.int64], writers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

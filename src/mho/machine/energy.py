@@ -23,6 +23,7 @@ from mho.machine.accesses import access_prices, count_accesses
 from mho.machine.activations import activation_events
 from mho.machine.changes import Wear
 from mho.machine.powered import crossing_s, powered_w, steady_crossing_s
+from mho.machine.rounds import ring_bytes, ring_parts
 from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing
 from mho.network.graph import Network
@@ -97,7 +98,10 @@ Counts = dict[tuple[str, str], Floats]
 
 
 def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
-    """Count the events of instructions [first, last) outside the global buffer, by event and kind, layer by layer."""
+    """Count the events of instructions [first, last) outside the global buffer, by event and kind, layer by layer.
+
+    What happens once a round counts as the part of it that an inference has.
+    """
     table, layers = columns(program), len(program.network.layers)
 
     def here(*kinds: int) -> Integers:
@@ -105,7 +109,8 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
         return places[(places >= first) & (places < last)]
 
     def by_layer(places: Integers, counts: Floats) -> Floats:
-        return np.bincount(table.layer[places], counts, layers).astype(np.float64, copy=False)
+        weighted = counts * table.per_inference[places]
+        return np.bincount(table.layer[places], weighted, layers).astype(np.float64, copy=False)
 
     activations, writes, moves, results = here(ACTIVATE), here(WRITE), here(LOAD, STORE, FETCH), here(VECTOR, COMBINE)
     counts: Counts = {
@@ -189,7 +194,7 @@ def _static(program: Program, timing: Timing) -> Booked:
 
 def _banks(program: Program, timing: Timing) -> Entries:
     """Book the leakage of the buffer's banks: each as long as the tensor that has it is held; one with rings all the time, shared
-    by their bytes.
+    by their bytes and the parts of the network that they are there for.
     """
     leaks = program.chip.costs.bank_leakage_w
     layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
@@ -197,21 +202,14 @@ def _banks(program: Program, timing: Timing) -> Entries:
         durations = held_s(program, timing)
         joules = [sum(leaks[bank] for bank in use.banks) * durations[use.layer] for use in program.buffers]
     else:
-        kept, interval_s = ring_bytes(program), time_stream(program).interval_s
-        joules = [
-            interval_s * sum(leaks[bank] * part / kept[bank] for bank, part in zip(use.banks, use.parts, strict=True))
-            for use in program.buffers
-        ]
+        kept, interval_s = ring_bytes(program).sum(axis=0).tolist(), time_stream(program).interval_s
+        shares = (
+            (1 + last - first)
+            * sum(leaks[bank] * part / kept[bank] for bank, part in zip(use.banks, use.parts, strict=True))
+            for use, (first, last) in zip(program.buffers, ring_parts(program), strict=True)
+        )
+        joules = [interval_s * share for share in shares]
     return layers, "global_buffer", "static", np.array(joules)
-
-
-def ring_bytes(program: Program) -> list[int]:
-    """Return the bytes of rings in each bank of the buffer; where banks are tiles' buffers, in each tile."""
-    kept = [0] * len(program.chip.buffer.banks)
-    for use in program.buffers:
-        for bank, part in zip(use.banks, use.parts, strict=False):
-            kept[bank] += part
-    return kept
 
 
 def held_s(program: Program, timing: Timing) -> dict[int, float]:
@@ -223,7 +221,7 @@ def held_s(program: Program, timing: Timing) -> dict[int, float]:
 def most_held_bytes(program: Program, timing: Timing) -> int:
     """Return the most bytes of tensors that are held in the buffer at once; of a stream, those of its rings."""
     if program.stream is not None:
-        return sum(use.size - use.spilled for use in program.buffers)
+        return int(ring_bytes(program).sum(axis=1).max(initial=0))
     begins, freed = _held(program, timing)
     layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
     sizes = np.array([use.size - use.spilled for use in program.buffers], dtype=np.int64)

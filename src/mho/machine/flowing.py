@@ -22,13 +22,13 @@ from mho.machine.fabric import Fabric
 from mho.machine.streaming import follow
 from mho.machine.timing import Times
 from mho.network.graph import Network
-from mho.network.layers import Input, Layer, MatrixLayer
+from mho.network.layers import Embedding, Input, Layer, MatrixLayer
 from mho.network.types import REAL
 from mho.number.affine import code_dtype
 from mho.number.batching import fixed
 from mho.number.reference import Values, complete, vector_step
 from mho.number.walk import part
-from mho.program import Activate, Combine, Instruction, Program, Transfer, Vector
+from mho.program import Activate, Combine, Instruction, Program, Transfer, Vector, Write
 from mho.program.instructions import Rows, members
 from mho.program.work import flow, sources
 
@@ -56,6 +56,7 @@ class _Inference:
     kept: dict[str, AnyArray]
     windows: dict[int, _Windows] = field(default_factory=dict)
     read: dict[int, AnyArray] = field(default_factory=dict)
+    memory: dict[str, AnyArray] = field(default_factory=dict)
 
 
 class Stream:
@@ -132,7 +133,7 @@ class Stream:
                 self._overwrite(number, layer, self._rows(instruction))
         elif isinstance(instruction, Transfer) and instruction.direction == "store":
             inference.read[place] = self._taken(inference, layer, self._rows(instruction))
-        elif isinstance(instruction, Transfer) and isinstance(layer, Input):
+        elif isinstance(instruction, Transfer) and self._brings(inference, layer):
             self._overwrite(number, layer, self._rows(instruction))
 
     def _end(self, number: int, place: int, instruction: Instruction) -> None:
@@ -156,9 +157,18 @@ class Stream:
             rows = self._rows(instruction)
             if not self._there(inference, layer.name, rows):
                 self._spoil(layer.name, taken, self.flow.axis(layer.name) or 0, (0, 1))
-            self._keep(inference, layer.name, rows, taken)
-        elif isinstance(instruction, Transfer) and isinstance(layer, Input):
+            self._keep(inference.kept, layer.name, rows, taken)
+            self._keep(inference.memory, layer.name, rows, taken)
+        elif isinstance(instruction, Write):
+            assert self.program.stream is not None
+            if number % self.program.stream.batch == 0:
+                self.fabric.write(self.program.setup + place)
+        elif isinstance(instruction, Transfer) and self._brings(inference, layer):
             self._load(number, inference, layer, self._rows(instruction))
+
+    def _brings(self, inference: _Inference, layer: Layer) -> bool:
+        """Return whether a load brings rows of the tensor: what an embedding looks up does not, what was stored of it does."""
+        return not isinstance(layer, Embedding) or layer.name in inference.memory
 
     def _rows(self, instruction: Combine | Vector | Transfer) -> Rows:
         """Return the rows that an instruction speaks of."""
@@ -203,13 +213,14 @@ class Stream:
         self._array(inference, layer.name, made.dtype)[self._index(layer.name, rows)] = made
         inference.there[layer.name][slice(*rows)] = True
         if layer.name in self.kept:
-            self._keep(inference, layer.name, rows, made)
+            self._keep(inference.kept, layer.name, rows, made)
 
-    def _keep(self, inference: _Inference, name: str, rows: Rows, made: AnyArray) -> None:
-        """Remember rows of a tensor that was asked for."""
-        if name not in inference.kept:
-            inference.kept[name] = np.empty(self.network.by_name[name].shape, dtype=made.dtype)
-        inference.kept[name][self._index(name, rows)] = made
+    def _keep(self, arrays: dict[str, AnyArray], name: str, rows: Rows, made: AnyArray) -> None:
+        """Remember rows of a tensor outside the chip."""
+        if name not in arrays:
+            arrays[name] = np.empty(self.network.by_name[name].shape, dtype=made.dtype)
+            self._spoil(name, arrays[name], 0, (0, None))
+        arrays[name][self._index(name, rows)] = made
 
     def _overwrite(self, number: int, layer: Layer, rows: Rows) -> None:
         """Let go the rows of a ring whose places others take."""
@@ -326,8 +337,13 @@ class Stream:
             raise ProgramError(f"{layer.name!r} is stored before anything of it is there")
         return values.arrays[layer.name][self._index(layer.name, rows)].copy()
 
-    def _load(self, number: int, inference: _Inference, layer: Input, rows: Rows) -> None:
-        """Put rows of an input into its tensor."""
+    def _load(self, number: int, inference: _Inference, layer: Layer, rows: Rows) -> None:
+        """Put rows of an input into its tensor, or rows that were stored back into theirs."""
+        if not isinstance(layer, Input):
+            if layer.name not in inference.memory:
+                raise ProgramError(f"{layer.name!r} is loaded before anything of it is stored")
+            self._publish(inference, layer, rows, inference.memory[layer.name][self._index(layer.name, rows)])
+            return
         values = Values(inference.values.quantised, {})
         values.enter(part(self.network, self.arrays, number, number + 1))
         self._publish(inference, layer, rows, values.arrays[layer.name][self._index(layer.name, rows)])

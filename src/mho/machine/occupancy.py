@@ -43,7 +43,11 @@ def _held(program: Program, timing: Timing) -> Spans:
     order = np.argsort(groups, kind="stable")
     groups, users = groups[order], users[order]
     writes = np.flatnonzero(table.kind[users] == WRITE)
-    ends = np.maximum.reduceat(until[users], writes) if len(writes) else np.zeros(0)
+    if not len(writes):
+        return np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64)
+    # What a group is written over is no longer held, said or not.
+    last = np.append(groups[writes[1:]] != groups[writes[:-1]], True)
+    ends = np.where(last, np.maximum.reduceat(until[users], writes), np.maximum.reduceat(timing.ends[users], writes))
     return timing.starts[users[writes]], ends, np.ones(len(writes), dtype=np.int64)
 
 

@@ -22,7 +22,7 @@ from mho.mapping.told import weight_bits
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, VECTOR, WRITE, columns, round_of
 
 
 def model_record(network: Network) -> dict[str, Any]:
@@ -94,10 +94,15 @@ def writes_record(program: Program, worn: Wear) -> dict[str, Any]:
     """Return the writes of an inference: in all, and per cell in either way of counting (see `endurance`)."""
     counts = [count for i, count in worn.counts.items() if i >= program.setup]
     changed, addressed = changed_writes(worn), addressed_writes(program)
-    return {
+    sums = {
         "addressed": sum(count.addressed for count in counts),
         "cells": sum(count.changed for count in counts),
         "pulses": sum(count.steps for count in counts) * program.chip.pulses_per_level,
+    }
+    # Weights are written once a round.
+    batch = round_of(program)
+    return {
+        **(sums if batch == 1 else {name: total / batch for name, total in sums.items()}),
         "skip_ratio": skip_ratio(counts),
         "per_cell_mean": changed.mean,
         "per_cell_max": changed.most,

@@ -21,6 +21,7 @@ from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.ports import ports_record
 from mho.machine.resolution import Resolution, resolution
+from mho.machine.rounds import memory_busy_s
 from mho.machine.service import Service
 from mho.machine.steady import period_s
 from mho.machine.stream_record import stream_record, stream_said
@@ -30,7 +31,7 @@ from mho.machine.verify import Verification
 from mho.mapping.told import basis_said, bits_record, bits_said
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
-from mho.program.columns import FETCH, WRITE
+from mho.program.columns import FETCH, WRITE, round_of
 from mho.program.columns import columns as instruction_columns
 from mho.shown import Columns, columns
 from mho.version import __version__
@@ -41,6 +42,11 @@ STEADY = (
     "an interval to itself; latency, ports, occupancy, timeline and trace are those of one inference alone"
 )
 """What the figures of a stream are of."""
+ROUNDS = (
+    "a stream in segments: what is written once for all inferences of a round counts in equal parts for each; latency alone is "
+    "that of one inference for which everything is written"
+)
+"""What is added of one whose weights do not stay."""
 
 
 class Report(Outcome):
@@ -244,7 +250,7 @@ class Report(Outcome):
             "cell by cell" if self.worn.exact else "as expected values"
         )
         expected = () if self.worn.exact else (expected_note(self.program.mapping),)
-        flowing = (STEADY,) if self.program.stream is not None else ()
+        flowing = (STEADY, ROUNDS)[: (self.program.stream is not None) + (round_of(self.program) > 1)]
         verified = (
             "this program was not executed"
             if self.verified is None
@@ -310,7 +316,7 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
     ),
     "memory": lambda report: {
         "bandwidth_bytes_per_s": report.program.chip.memory.bandwidth,
-        "busy_fraction": report.timing.memory_busy_s / period_s(report.program),
+        "busy_fraction": memory_busy_s(report.program, report.timing) / period_s(report.program),
     },
     "ports": lambda report: ports_record(report.program, report.timing),
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
@@ -336,9 +342,9 @@ def simulate(
     is mho.verify's result on the same program, or its text, to be shown in the report. `endurance`, the writes that a cell
     survives, asks for the cells' lifetime in years (ARAS section VII-D) at `rate` inferences per second, or "max", which it is
     where none is given: as fast as the program runs. Of a stream, `rate` also asks how long requests wait that arrive at random
-    at so many inferences per second (`Report.service`). Raises OptionError for numbers that are not positive, for a rate alone
-    where there is no stream, and for one that a stream cannot take. Raises ProgramError where the chip times writes by the levels
-    of cells and the program has no weights.
+    at so many inferences per second (`Report.service`); of one in rounds of several it is for lifetimes alone.
+    Raises OptionError for numbers that are not positive, for a rate alone where there is no stream, and for one that a stream
+    cannot take. Raises ProgramError where the chip times writes by the levels of cells and the program has no weights.
     """
     if not isinstance(program, Program):
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
@@ -352,6 +358,13 @@ def simulate(
     losses = verified.losses if isinstance(verified, Verification) else None
     lifetime = None if endurance is None else (endurance, MAXIMUM if rate is None else rate)
     requests = None if program.stream is None or rate in (None, MAXIMUM) else checked_positive("the rate", rate)
+    if requests is not None and round_of(program) > 1:
+        if lifetime is None:
+            raise OptionError(
+                f"requests at a rate are not followed into rounds of {round_of(program)} inferences, which begin together; "
+                "take rounds of 1, a chip that holds the network, or an endurance, whose lifetimes are of a rate"
+            )
+        requests = None
     told = None if verified is None else str(verified)
     report = Report(program, verified=told, losses=losses, lifetime=lifetime, rate_per_s=requests)
     # What makes no lifetime, and no service, is refused here, not where the report is read.

@@ -8,7 +8,10 @@ In an interval T each group could multiply without a pause, with a number in eac
     interval        that copies wait since the interval is longer than the busiest of them needs: for the vector unit, memory, ports
     left over       groups that hold nothing
 
-are parts that sum to all of it. Where weights are held whole, as codes of one width, the useful part is the multiply-accumulates
+Where the chip holds a part of the network at a time, T is the sum of what the busiest copies of the parts need and of a rest,
+`interval`, in which groups are written, filled, or wait. `left over` is then of groups that a part has no use for while it runs.
+These
+sum to all of it. Where weights are held whole, as codes of one width, the useful part is the multiply-accumulates
 of the layers in crossbars over what all groups would do at once in full blocks; a place of digits counts as full.
 """
 
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mho.machine.rounds import memory_busy_s, residents
 from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing, time_program
 from mho.mapping import LayerMapping
@@ -56,23 +60,23 @@ def copies_held(program: Program) -> dict[Run, int]:
 
 def peak_shares(program: Program) -> PeakShares:
     """Return where the peak of a stream's chip goes."""
-    held, interval_s = copies_held(program), period_s(program)
-    useful, driven, needed, groups = [], [], [], 0
-    for run, users in program.mapping.users.items():
-        blocks, copies = users[0].blocks, held[run]
-        work_s = math.fsum(each.windows * each.window_s for each in users)
-        useful.append(blocks.occupied / (blocks.shape.rows * blocks.shape.columns) * work_s)
-        driven.append(users[0].count * work_s)
-        needed.append(_needed_s(users, copies))
-        groups += users[0].count * copies
-    whole, busiest = program.chip.groups * interval_s, max(needed, default=0.0)
-    work, full = math.fsum(driven), math.fsum(useful)
-    lost = (
-        work - full,
-        groups * busiest - work,
-        groups * (interval_s - busiest),
-        (program.chip.groups - groups) * interval_s,
-    )
+    interval_s, parts = period_s(program), residents(program)
+    useful, driven, held, left_over = [], [], [], []
+    for part in parts:
+        needed = [0.0]
+        for run, users in part.users.items():
+            blocks = users[0].blocks
+            work_s = math.fsum(each.windows * each.window_s for each in users)
+            useful.append(blocks.occupied / (blocks.shape.rows * blocks.shape.columns) * work_s)
+            driven.append(users[0].count * work_s)
+            needed.append(_needed_s(users, part.copies[run]))
+        held.append(part.groups * max(needed))
+        left_over.append((program.chip.groups - part.groups) * (max(needed) if len(parts) > 1 else interval_s))
+    whole, work, full = program.chip.groups * interval_s, math.fsum(driven), math.fsum(useful)
+    # Parts that run at once in part hold their groups no longer than there is time.
+    busy = min(math.fsum(held), whole)
+    beyond = min(math.fsum(left_over), whole - busy)
+    lost = work - full, busy - work, whole - busy - beyond, beyond
     # Differences of what is equal may be less than nothing by their last digit.
     return PeakShares(full / whole, *(max(part, 0.0) / whole for part in lost))
 
@@ -81,15 +85,19 @@ def busy_shares(program: Program, timing: Timing) -> Mapping[str, float]:
     """Return for which part of the time from one inference to the next vector unit and memory are busy."""
     period = period_s(program)
     vector = float(layer_seconds(program.network, program.chip).sum())
-    return {"vector_unit": vector / period, "memory": timing.memory_busy_s / period}
+    return {"vector_unit": vector / period, "memory": memory_busy_s(program, timing) / period}
 
 
 def busiest_copies(program: Program) -> tuple[str, float] | None:
     """Return the layer whose copies are busy for the longest part of an interval, and that part; None without weights."""
-    held, period = copies_held(program), period_s(program)
-    parts = [(_needed_s(users, held[run]) / period, users[0].name) for run, users in program.mapping.users.items()]
-    share, name = max(parts, key=lambda each: each[0], default=(0.0, ""))
-    return (name, share) if parts else None
+    period = period_s(program)
+    shares = [
+        (_needed_s(users, part.copies[run]) / period, users[0].name)
+        for part in residents(program)
+        for run, users in part.users.items()
+    ]
+    share, name = max(shares, key=lambda each: each[0], default=(0.0, ""))
+    return (name, share) if shares else None
 
 
 def _needed_s(users: Sequence[LayerMapping], copies: int) -> float:

@@ -7,12 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from mho.engineering import count, quantity
-from mho.machine.energy import ring_bytes
+from mho.machine.rounds import part_times_s, residents, ring_bytes, spilled_bytes, written_bytes
 from mho.machine.service import LOADS, Service
 from mho.machine.steady import busiest_copies, busy_shares, peak_shares
 from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing
 from mho.program import Program
+from mho.program.columns import round_of
 from mho.program.stream_bound import interval_bound
 from mho.program.work import flow
 
@@ -20,8 +21,14 @@ from mho.program.work import flow
 def stream_record(program: Program, timing: Timing, service: Service | None) -> dict[str, Any]:
     """Return the steady state of a program's stream: its pace, its rings, and where the chip's peak goes."""
     stream, busiest = time_stream(program), busiest_copies(program)
-    bound = interval_bound(program.network, program.mapping, program.chip, coded=program.coded)
+    batch = round_of(program)
+    written = batch if len(residents(program)) > 1 else None
+    bound = interval_bound(program.network, program.mapping, program.chip, coded=program.coded, batch=written)
     return {
+        "batch": batch,
+        "segments": [] if written is None else segment_records(program),
+        "written_bytes": written_bytes(program),
+        "spilled_bytes": spilled_bytes(program),
         "interval_s": stream.interval_s,
         "rate_per_s": 1 / stream.interval_s,
         "bound_arguments_s": dict(bound.arguments),
@@ -43,15 +50,36 @@ def stream_record(program: Program, timing: Timing, service: Service | None) -> 
     }
 
 
+def segment_records(program: Program) -> list[dict[str, Any]]:
+    """Return one record a part of the network that the chip holds at a time, in order."""
+    return [
+        {
+            "first": layers[0].name,
+            "last": layers[-1].name,
+            "layers": len(layers),
+            "weights": len(part.users),
+            "copies": sum(part.copies.values()),
+            "groups": part.groups,
+            "write_s": write_s,
+            "run_s": run_s,
+        }
+        for part, (write_s, run_s) in zip(residents(program), part_times_s(program), strict=True)
+        if (
+            layers := sorted((layer for users in part.users.values() for layer in users), key=lambda layer: layer.index)
+        )
+    ]
+
+
 def rings_record(program: Program) -> dict[str, Any]:
-    """Return what rings keep: bytes in all and in the fullest bank, and of each tensor the rows."""
+    """Return what rings keep: bytes in all and in the fullest bank, the most at once, and of each tensor the rows."""
     kept, banks, layers = ring_bytes(program), program.chip.buffer.banks, program.network.layers
-    fullest = max(range(len(kept)), key=lambda bank: kept[bank])
+    most = kept.max(axis=0).tolist()
+    fullest = max(range(len(most)), key=lambda bank: most[bank])
     return {
-        "bytes": sum(use.size for use in program.buffers),
+        "bytes": int(kept.sum(axis=1).max()),
         "in_tiles": program.chip.buffer.in_tiles,
         "fullest_bank": fullest,
-        "fullest_bytes": kept[fullest],
+        "fullest_bytes": most[fullest],
         "fullest_of": banks[fullest],
         "tensors": [
             {
@@ -89,4 +117,12 @@ def _at(service: Service) -> dict[str, float]:
 def stream_said(content: Mapping[str, Any]) -> str:
     """Say a stream's pace in a line, of its record."""
     flying = f"{content['in_flight']:.2g}" if content["in_flight"] < 10 else count(content["in_flight"])
-    return f"an inference every {quantity(content['interval_s'], 's')}, {count(content['rate_per_s'])}/s; {flying} in flight"
+    rounds = f"; {rounds_said(content)}" if content.get("segments") else ""
+    pace = f"an inference every {quantity(content['interval_s'], 's')}, {count(content['rate_per_s'])}/s"
+    return f"{pace}; {flying} in flight{rounds}"
+
+
+def rounds_said(content: Mapping[str, Any]) -> str:
+    """Say in how many segments inferences come, of a stream's record."""
+    batch = content["batch"]
+    return f"in {len(content['segments'])} segments, {count(batch)} inference{'s' * (batch > 1)} a round"

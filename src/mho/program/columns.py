@@ -37,7 +37,8 @@ class InstructionColumns:
 
     kind: WRITE ... STORE; layer; copy; first_block, last_block: a run of the mapping's blocks; first_window, last_window: a run
     of windows; the last ones excluded; copies: how many from `copy` on, 1 of what is no activation; share: the part of its
-    layer's rows that an instruction makes or moves, 1 where it names none; release; size: bytes of a transfer. Instruction i
+    layer's rows that an instruction makes or moves, 1 where it names none; per_inference: how often it happens for an inference,
+    1 / batch of what a stream in segments has once a round; release; size: bytes of a transfer. Instruction i
     names the ranges of groups `ranges[range_starts[i] : range_starts[i + 1]]`, shape (ranges, 2), and waits for those of `after`
     likewise (`after_starts`).
     cells: those of each place of its blocks. moved_bytes: what a write fetches, level changes and index; order_bytes: its orders;
@@ -55,6 +56,7 @@ class InstructionColumns:
     last_window: Integers
     copies: Integers
     share: Floats
+    per_inference: Floats
     release: npt.NDArray[np.bool_]
     size: Integers
     range_starts: Integers
@@ -151,6 +153,21 @@ def columns(program: Program) -> InstructionColumns:
     return _columns(program, rows, shares, list(runs), ranges, after, orders)
 
 
+def round_of(program: Program) -> int:
+    """Return the inferences of a round, for which weights are written once: 1 of what is no stream, or one whose weights stay."""
+    return 1 if program.stream is None else program.stream.batch
+
+
+def per_inference(program: Program) -> Floats:
+    """Return how often each instruction happens for an inference, shape (instructions,): once, or once a round of several."""
+    often, stream = np.ones(len(program.instructions)), program.stream
+    if stream is not None and stream.batch > 1:
+        often[program.setup :] = 1 / stream.batch
+        for first, last in stream.segments:
+            often[first:last] = 1.0
+    return often
+
+
 def _columns(
     program: Program,
     rows: list[tuple[int, ...]],
@@ -182,6 +199,7 @@ def _columns(
         last_window=last_window,
         copies=copies,
         share=share,
+        per_inference=per_inference(program),
         release=release.astype(np.bool_),
         size=size,
         range_starts=np.concatenate([[0], np.cumsum(spans)]),

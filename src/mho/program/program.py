@@ -52,10 +52,17 @@ class Stream:
 
     `again`: (instruction, place, distance), instruction of inference n waits for `place` of inference n - distance, beside those
     of its own inference that its `after` names; there is nothing to wait for where n < distance.
+
+    Where the chip holds a part of the network at a time, inferences come in rounds of `batch`: instructions [first, last) of each
+    of `segments` happen for every inference of a round, one inference after another, all others of the body once a round. What
+    happens once waits for the last inference of its round, by `after`, or of so many rounds before, by `again`; what waits for it
+    waits for that of its own inference's round. Inferences of a round begin together, `batch` x `interval_s` after those before.
     """
 
     interval_s: float
     again: tuple[tuple[int, int, int], ...]
+    batch: int = 1
+    segments: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,6 +116,12 @@ class Program(Shown):
         if not 0 < stream.interval_s < math.inf:
             raise ProgramError(f"inferences begin a positive time after one another, not {stream.interval_s} s")
         body = range(self.setup, len(self.instructions))
+        bounds = [self.setup, *(bound for segment in stream.segments for bound in segment), len(self.instructions)]
+        if stream.batch < 1 or bounds != sorted(bounds) or (stream.batch > 1 and not stream.segments):
+            raise ProgramError(
+                f"rounds of {stream.batch} inferences in segments {stream.segments}: a round has 1 or more, in segments if it has "
+                f"more, which are ranges of instructions {body.start} to {body.stop}, one after another"
+            )
         for instruction, place, distance in stream.again:
             if instruction not in body or place not in body or distance < 1:
                 raise ProgramError(

@@ -249,7 +249,11 @@ def _read_use(record: Any) -> BufferUse:
 
 
 def _read_stream(record: Any) -> Stream:
-    stream: Stream = _built(Stream, _exactly(record, {"interval_s", "again"}, "its stream"), "its stream")
+    stream: Stream = _built(
+        Stream,
+        _exactly(record, {"interval_s", "again"}, "its stream", optional=frozenset({"batch", "segments"})),
+        "its stream",
+    )
     return stream
 
 

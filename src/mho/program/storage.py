@@ -23,7 +23,7 @@ from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedTable
 from mho.number.squeeze import Squeeze
 from mho.program.instructions import NAMES
-from mho.program.program import BufferUse, Program
+from mho.program.program import BufferUse, Program, Stream
 
 FORMAT = "mho.program/4"
 
@@ -106,7 +106,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
         "setup": program.setup,
         "notes": list(program.notes),
         "buffers": [_use(use) for use in program.buffers],
-        **({} if program.stream is None else {"stream": asdict(program.stream)}),
+        **({} if program.stream is None else {"stream": _stream(program.stream)}),
         "instructions": [
             {
                 "do": NAMES[type(each)],
@@ -115,6 +115,11 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             for each in program.instructions
         ],
     }
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    rounds = {"batch": stream.batch, "segments": stream.segments} if stream.segments else {}
+    return {"interval_s": stream.interval_s, "again": stream.again, **rounds}
 
 
 def _use(use: BufferUse) -> list[Any]:

@@ -16,7 +16,7 @@ from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.program.bound import Bound
 from mho.program.operands import buffer_rate, input_bytes, result_bytes
-from mho.program.work import CodedTensors, transfer_bytes, vector_seconds
+from mho.program.work import CodedTensors, transfer_bytes, vector_seconds, write_bytes
 
 HALVINGS = 100
 CLOSE = 1e-12
@@ -55,29 +55,64 @@ class Served:
         return high
 
 
-def interval_bound(network: Network, mapping: Mapping, chip: Chip, *, coded: CodedTensors) -> Bound:
+def crossing_bytes(network: Network, coded: CodedTensors) -> float:
+    """Return the bytes that every inference has to bring onto the chip and to take away: inputs, looked-up rows, outputs."""
+    moved = sum(
+        transfer_bytes(layer, network, coded) * (isinstance(layer, Input) + (layer.name in network.results))
+        for layer in network.layers
+        if not isinstance(layer, Constant)
+    )
+    return moved + sum(layer.size for layer in network.layers if isinstance(layer, Embedding))
+
+
+def interval_bound(
+    network: Network, mapping: Mapping, chip: Chip, *, coded: CodedTensors, batch: int | None = None
+) -> Bound:
     """Bound the interval of any legal stream of a mapped network on a chip, in s.
 
-    Where a copy of each weight fits the chip, that of a stream whose weights stay; else that of one which writes them again.
+    Where a copy of each weight fits the chip, that of a stream whose weights stay; else that of one which writes them again, at
+    most once for each `batch` of inferences; None: for as many as it likes.
     """
     weights = [
         Served(users[0].count, tuple(user.windows for user in users), tuple(user.window_s for user in users))
         for users in mapping.users.values()
     ]
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
-    moved = sum(
-        transfer_bytes(layer, network, coded) * (isinstance(layer, Input) + (layer.name in network.results))
-        for layer in network.layers
-        if not isinstance(layer, Constant)
-    )
-    moved += sum(layer.size for layer in network.layers if isinstance(layer, Embedding))
+    moved = crossing_bytes(network, coded)
     arguments = group_arguments(weights, chip.groups) if weights and not mapping.combining else {}
     arguments["vector unit"] = sum(vector_seconds(layer, network, chip) for layer in running)
     arguments["memory"] = moved / chip.memory.bandwidth
     passed = float(result_bytes(network, coded).sum())
     passed += sum(input_bytes(layer, network, chip, coded) for layer in mapping.layers)
     arguments["port of the global buffer"] = passed / buffer_rate(chip)
+    if batch is not None and not mapping.combining and sum(weight.blocks for weight in weights) > chip.groups:
+        arguments["groups, with writes"] = written_interval(weights, chip.groups, batch, chip.least_array_write_time_s)
+        fetched = sorted(
+            write_bytes(weight.blocks, (block, block + 1), chip)
+            for weight in mapping.weights
+            for block in range(weight.blocks.count)
+        )
+        # At most as many blocks stay as there are groups, at best those that are most to fetch.
+        fetched = fetched[: len(fetched) - chip.groups]
+        arguments["memory, with writes"] = (math.fsum(fetched) / batch + moved) / chip.memory.bandwidth
     return Bound(max(arguments.values()), arguments)
+
+
+def written_interval(weights: Sequence[Served], groups: int, batch: int, write_s: float) -> float:
+    """Return the least interval in s of rounds of B inferences in which a block is written once or more, or stays.
+
+    With w the work of a block in an inference and P = B T the time of a round, its copies take a group for write_s + B w or longer
+    where they are written, for P and for B w where one stays; all blocks have no more than G P.
+    """
+
+    def fits(interval_s: float) -> bool:
+        taken = sum(
+            weight.blocks * min(write_s / batch + weight.work_s, max(interval_s, weight.work_s)) for weight in weights
+        )
+        return taken <= groups * interval_s
+
+    longest = sum(weight.blocks * (write_s / batch + weight.work_s) for weight in weights) / groups
+    return _least(fits, longest)
 
 
 def group_arguments(weights: Sequence[Served], groups: int) -> dict[str, float]:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from mho.engineering import count, percent, quantity, ratio
 from mho.machine.steady import copies_held
+from mho.machine.stream_record import rounds_said
 from mho.machine.streaming import time_stream
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, columns, round_of
 from mho.report.sections import Axis, Bar, Bars, Lines, Section, Series, Table, Track, Tracks
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ FULLEST = 12
 """Rings that a page lists."""
 
 Times = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 def stream_cards(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -43,14 +45,17 @@ def stream_cards(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if content["bound_arguments_s"]:
         reason, least = max(content["bound_arguments_s"].items(), key=lambda item: item[1])
         bound = f"; {ratio(content['interval_s'] / least)} the least of any stream, {quantity(least, 's')}, by {reason}"
-    pace = f"from one inference to the next: {count(content['rate_per_s'])}/s{bound}"
+    segments = content.get("segments", ())
+    rounds = f", {rounds_said(content)}" if segments else ""
+    pace = f"from one inference to the next: {count(content['rate_per_s'])}/s{rounds}{bound}"
     held = f"the fullest {where} holds {quantity(rings['fullest_bytes'], 'B')} of {quantity(rings['fullest_of'], 'B')}"
     units = f"vector unit {percent(busy['vector_unit'], 1.0)}, memory {percent(busy['memory'], 1.0)}"
     rate = quantity(2 * content["macs_per_s"], "OP")
     cards = [
         ("Interval", quantity(content["interval_s"], "s"), pace),
         ("In the stream", quantity(latency["mean"], "s"),
-         f"latency on average, at most {quantity(latency['longest'], 's')}; the first takes {quantity(latency['first'], 's')}"),
+         f"latency on average{', from the beginning of a round' if segments else ''}, at most {quantity(latency['longest'], 's')}; "
+         f"the first takes {quantity(latency['first'], 's')}"),
         ("In flight", f"{content['in_flight']:.1f}", "inferences at once, on average"),
         ("Share of peak", percent(content["peak"]["useful"], 1.0),
          f"of what all groups could do: {rate}/s, two for a multiply-accumulate"),
@@ -58,6 +63,11 @@ def stream_cards(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("Busiest", percent(busy["copies"], 1.0),
          f"of an interval: copies of {busy['layer']}; {units}"),
     ]  # fmt: skip
+    if segments:
+        spilled = f"{quantity(content['spilled_bytes'], 'B')} are stored and loaded again between segments"
+        cards.append(
+            ("Written", quantity(content["written_bytes"], "B"), f"of weights fetched for an inference; {spilled}")
+        )
     if (service := content["service"]) is not None:
         answered = (
             f"and 99 % of requests that come at random are answered; half of them within {quantity(service['p50_s'], 's')}; "
@@ -77,6 +87,8 @@ def stream_sections(report: Report, content: Mapping[str, Any]) -> Iterator[Sect
               for name, share in content["peak"].items() for words in (LOST[name],)],
         about=f"of what all groups could do in an interval of {interval}",
     )  # fmt: skip
+    if content.get("segments"):
+        yield _segments(content)
     yield one_interval(report.program, content["busy"])
     yield _rings(content["rings"])
     if content["service"] is not None:
@@ -87,32 +99,57 @@ def one_interval(program: Program, busy: Mapping[str, Any]) -> Tracks:
     """Return what is busy when in one interval of the steady stream: copies of each weight, the vector unit, main memory.
 
     Of one inference every stretch is drawn where it falls in the interval, in the colour of how many intervals ago it began: so
-    are then all inferences that are under way. `busy` are the shares of the interval that a report tells.
+    are then all inferences that are under way. Of a stream in segments a round takes the place of the interval, and all its
+    inferences that of the one. `busy` are the shares of the interval that a report tells.
     """
-    stream, table, setup = time_stream(program), columns(program), program.setup
+    stream, table, setup, batch = time_stream(program), columns(program), program.setup, round_of(program)
     kinds, layers = table.kind[setup:], table.layer[setup:]
-    begun = stream.watched[len(stream.watched) // 2]
-    starts, ends = (times[begun] - begun * _pace(program) for times in (stream.starts, stream.ends))
-    length, held = stream.interval_s, copies_held(program)
+    begun = stream.watched[0 if batch > 1 else len(stream.watched) // 2]
+    starts, ends = (times[begun : begun + batch] - begun * _pace(program) for times in (stream.starts, stream.ends))
+    length, held = batch * stream.interval_s, copies_held(program)
     tracks = []
+
+    def drawn(places: Integers) -> list[tuple[float, float, int]]:
+        return _folded(starts[:, places].ravel(), ends[:, places].ravel(), length)
+
     for run, users in program.mapping.users.items():
         places = np.flatnonzero((kinds == ACTIVATE) & np.isin(layers, [each.index for each in users]))
         work = sum(each.windows * each.window_s for each in users)
         copies = f"{count(held[run])} {'copies' if held[run] > 1 else 'copy'}"
-        beside = f"{percent(work, held[run] * length)} of {copies}"
-        tracks.append(Track(users[0].name, _folded(starts[places], ends[places], length), beside))
+        beside = f"{percent(batch * work, held[run] * length)} of {copies}"
+        tracks.append(Track(users[0].name, drawn(places), beside))
     for unit, name, chosen in (
         ("vector_unit", "vector unit", (COMBINE, VECTOR)),
         ("memory", "main memory", (LOAD, STORE, FETCH)),
     ):
-        places = np.flatnonzero(np.isin(kinds, chosen) & (ends > starts))
-        stretches = _folded(starts[places], ends[places], length)
-        tracks.append(Track(name, stretches, percent(busy[unit], 1.0)))
+        places = np.flatnonzero(np.isin(kinds, chosen) & (ends > starts).any(axis=0))
+        tracks.append(Track(name, drawn(places), percent(busy[unit], 1.0)))
     deepest = max((kind for track in tracks for _, _, kind in track.stretches), default=0)
-    named = ["begun in this interval", *(f"{n} interval{'s' * (n > 1)} ago" for n in range(1, deepest + 1))]
+    one = "interval" if batch == 1 else "round"
+    named = [f"begun in this {one}", *(f"{n} {one}{'s' * (n > 1)} ago" for n in range(1, deepest + 1))]
     return Tracks(
-        title="One interval of the stream", tracks=tracks, length_s=length, kinds=named, where="page", beside="busy",
+        title=f"One {one} of the stream", tracks=tracks, length_s=length, kinds=named, where="page", beside="busy",
         about=f"Every {quantity(length, 's')} the same: what works on which inference.",
+    )  # fmt: skip
+
+
+def _segments(content: Mapping[str, Any]) -> Table:
+    """Return the parts of the network that the chip holds one after another."""
+    lines = [
+        (
+            f"{part['first']} to {part['last']}",
+            count(part["weights"]),
+            count(part["copies"]),
+            count(part["groups"]),
+            quantity(part["write_s"], "s"),
+            quantity(part["run_s"], "s"),
+        )
+        for part in content["segments"]
+    ]
+    return Table(
+        title="Segments   parts of the network that the chip holds at a time",
+        heads=("layers", "weights", "copies", "groups", "written in", "run for"), lines=lines,
+        remark=f"For {count(content['batch'])} at once: from the first of its writes to the end of the last; so of what runs.",
     )  # fmt: skip
 
 

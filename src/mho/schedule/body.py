@@ -1,29 +1,32 @@
 """The body of a stream: the instructions of one inference whose windows flow, each starting when the rows that it needs are there.
 
-A layer's windows are dealt to its copies in turn, some at a time: one activation a piece, of which every copy has as many, so that
-pieces cost no time. Rows are combined as they are complete, and a layer of the vector unit computes its rows as those come that it
-needs (`network/flow.py`).
+A layer's windows are dealt to its copies in turn, whole rows at a time, in one activation a piece. Rows are combined when their
+windows have ended, and a layer of the vector unit computes its rows as those come that it needs (`network/flow.py`).
+
+Where the chip holds a part of the network at a time, a body has segments, one after another: the weights of each are written, once
+for all inferences of a round, when all that the segment before does for the last of them has ended. A tensor that is read in later
+segments stays in the buffer, or is stored, and loaded anew by each of these.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from mho.mapping import LayerMapping
 from mho.mapping.blocks import Run
 from mho.network.flow import Flow
 from mho.network.layers import Constant, Embedding, Input, Layer
-from mho.program.instructions import Activate, Combine, Groups, Instruction, Rows, Transfer, Vector
-from mho.program.work import flow, sources, transfer_bytes
+from mho.program.instructions import Activate, Combine, Groups, Instruction, Rows, Transfer, Vector, Write
+from mho.program.work import buffer_bytes, flow, sources, transfer_bytes
 from mho.schedule.builder import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The instructions that make a layer's rows, in order: where each begins in the body, and the end of its rows."""
+    """The instructions that make a layer's rows, in order: where each stands in the body, and the end of its rows."""
 
     places: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -35,39 +38,102 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What reads a tensor: instructions in order, and the rows that each needs. `maker` is the layer whose tensor it is."""
+    """What reads a tensor: instructions of layer `step`, in order, and the rows that each needs."""
 
-    maker: int
+    step: int
     places: list[int] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Rows of a tensor in the buffer: who makes or loads them, and who reads them; `loaded`: they wait for nothing else."""
+
+    maker: int
+    made: Made
+    loaded: bool
+    readers: dict[tuple[int, int, str], Reader] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a chip holds at a time: layers [first, last) of the network; of each of their weights the copies and the first group."""
+
+    first: int
+    last: int
+    copies: Mapping[Run, int]
+    first_group: Mapping[Run, int]
 
 
 class Body:
     """The instructions of one inference, by their places in it, and what each waits for in the one before.
 
-    `copies` of each weight, by run; `first_group` where the copies of each begin; at most `pieces` activations a layer.
-    `again`: (instruction, place) of the inference before. `made` by layer; `readers` of each stored tensor, by (layer, what of it).
+    At most `pieces` activations a layer. `parts`: what the chip holds, one part after another; where it is one, its writes belong
+    to the setup, and are no part of the body. `spilled`: tensors that later parts load. `again`: (instruction, place) of the
+    inference before, or the round. `made` by layer; `lives` of stored tensors, by (layer, part); `brackets`: the instructions of
+    each part that every inference has.
     """
 
-    def __init__(self, task: Task, copies: Mapping[Run, int], first_group: Mapping[Run, int], pieces: int) -> None:
-        self.task, self.copies, self.first_group, self.pieces = task, copies, first_group, pieces
+    def __init__(self, task: Task, parts: Sequence[Part], pieces: int, spilled: frozenset[int] = frozenset()) -> None:
+        self.task, self.parts, self.pieces, self.spilled = task, parts, pieces, spilled
         self.flow: Flow = flow(task.network)
         self.source = sources(task.network)
+        self.stored = buffer_bytes(task.network, task.coded)
         self.place = {layer.name: index for index, layer in enumerate(task.network.layers)}
         self.instructions: list[Instruction] = []
         self.again: list[tuple[int, int]] = []
         self.made: dict[int, Made] = {}
-        self.readers: dict[tuple[int, int, str], Reader] = {}
-        # What each run of blocks served last, and first, in an inference.
+        self.lives: dict[tuple[int, int], Life] = {}
+        self.brackets: list[tuple[int, int]] = []
+        self._spills: dict[int, Made] = {}
+        # What is written of each run of blocks; what it served first and last in an inference.
+        self._written: dict[Run, list[int]] = {}
         self._served: dict[Run, tuple[int, int]] = {}
-        for step in task.steps:
-            self._layer(step)
-        self.again += [(first, last) for first, last in self._served.values()]
+        # What a part writes first: with it all that waits for nothing else of the part may begin.
+        self._gate: int | None = None
+        self.part = 0
+        for number, part in enumerate(parts):
+            self.part, self._served = number, {}
+            if len(parts) > 1:
+                self._write(part)
+            begun = len(self.instructions)
+            for step in task.steps:
+                if part.first <= step < part.last:
+                    self._layer(step)
+            self.again += [(first, last) for first, last in self._served.values()]
+            self.brackets.append((begun, len(self.instructions)))
+        if len(parts) > 1:
+            ending = self._ending(len(parts) - 1)
+            starting = range(self.brackets[0][0])
+            self.again += [(write, place) for write in starting for place in ending]
+
+    def _write(self, part: Part) -> None:
+        """Write what a part holds when all before it has ended."""
+        waits = self._ending(self.part - 1) if self.part else ()
+        self._written, self._gate = {}, None
+        gate = len(self.instructions)
+        for run, users in self.task.mapping.users.items():
+            if run not in part.copies:
+                continue
+            group, count = part.first_group[run], users[0].count
+            for copy in range(part.copies[run]):
+                groups: Groups = ((group + copy * count, group + (copy + 1) * count),)
+                index = next(user.index for user in users if part.first <= user.index < part.last)
+                self._written.setdefault(run, []).append(self._add(Write(index, run, copy, groups, waits)))
+        self._gate = gate
+
+    def _ending(self, part: int) -> tuple[int, ...]:
+        """Return the instructions of a part that no other one of it waits for."""
+        first, last = self.brackets[part]
+        waited = {place for each in self.instructions[first:last] for place in each.after}
+        return tuple(place for place in range(first, last) if place not in waited)
 
     def _layer(self, step: int) -> None:
         """Add the instructions of a layer."""
         layer, mapped = self.task.network.layers[step], self.task.mapping.by_index.get(step)
         self.made[step] = made = Made()
+        if layer.name in self.stored:
+            self.lives[step, self.part] = Life(step, made, isinstance(layer, Input))
         begun = len(self.instructions)
         if mapped is not None:
             self._matrix(layer, mapped, made)
@@ -78,66 +144,112 @@ class Body:
             self._moved("load", step, transfer_bytes(layer, self.task.network, self.task.coded), ends, made)
         else:
             self._computed(step, layer, made)
-        self._chained(made.places if mapped is not None else list(range(begun, len(self.instructions))))
+        self._chained(made.places)
+        if isinstance(layer, Embedding):
+            self._chained([place for place in range(begun, len(self.instructions)) if place not in made.places])
+        if step in self.spilled and not isinstance(layer, Input):
+            self._spills[step] = self._store(step, self.stored[layer.name], made)
         if layer.name in self.task.network.results:
-            stored = Made()
-            kept = transfer_bytes(layer, self.task.network, self.task.coded)
-            self._moved("store", step, kept, made.ends, stored)
-            self._chained(stored.places)
+            self._store(step, transfer_bytes(layer, self.task.network, self.task.coded), made)
 
-    def _chained(self, places: list[int]) -> None:
-        """Let the first of a layer's instructions wait for the last of its own in the inference before."""
+    def _store(self, step: int, size: int, made: Made) -> Made:
+        """Add the transfers of a layer's tensor to main memory."""
+        stored = Made()
+        self._moved("store", step, size, made.ends, stored)
+        self._chained(stored.places)
+        return stored
+
+    def _chained(self, places: Sequence[int]) -> None:
+        """Let the first of what happens in order wait for the last of it in the inference before."""
         if places:
             self.again.append((places[0], places[-1]))
 
     def _add(self, instruction: Instruction) -> int:
+        if self._gate is not None and max(instruction.after, default=-1) < self._gate:
+            # Else it could run, and its rows take their room, while the part before is at work.
+            instruction = replace(instruction, after=(*instruction.after, self._gate))
         self.instructions.append(instruction)
         return len(self.instructions) - 1
+
+    def _shown(self, name: str, rows: Rows) -> tuple[int, Rows]:
+        """Return the layer whose stored values a tensor shows, and which of its rows."""
+        layer = self.task.network.by_name[name]
+        while layer.moves_only and rows[0] < rows[1]:
+            rows = self.flow.needs(layer.name, 0, *rows)
+            layer = self.task.network.by_name[layer.inputs[0]]
+        return self.source[layer.name], rows
 
     def _waits(self, layer: Layer, rows: Rows, *before: int) -> tuple[int, ...]:
         """Return what must have ended so that the rows of a layer's inputs are there that rows of it need, and `before`."""
         waits = set(before)
         for operand, name in enumerate(layer.inputs):
             index = self.place[name]
-            first, last = self.flow.needs(layer.name, operand, *rows)
-            if first < last and not isinstance(self.task.network.layers[index], Constant):
-                waits.add(self.made[index].until(last))
+            needed = self.flow.needs(layer.name, operand, *rows)
+            if needed[0] == needed[1] or isinstance(self.task.network.layers[index], Constant):
+                continue
+            waits.add(self.made[index].until(needed[1]))
+            maker, shown = self._shown(name, needed)
+            if maker in self.spilled and maker < self.parts[self.part].first:
+                waits.add(self._loaded(maker).until(shown[1]))
         return tuple(sorted(waits))
 
-    def _reads(self, step: int, layer: Layer, place: int, rows: Rows, how: str) -> None:
-        """Note the rows of stored tensors that an instruction reads, through views."""
+    def _loaded(self, maker: int) -> Made:
+        """Return what brings a tensor back that an earlier part stored."""
+        if (maker, self.part) in self.lives:
+            return self.lives[maker, self.part].made
+        loads = Made()
+        self.lives[maker, self.part] = Life(maker, loads, loaded=True)
+        stored = self._spills.get(maker)
+        self._moved(
+            "load",
+            maker,
+            self.stored[self.task.network.layers[maker].name],
+            self.made[maker].ends,
+            loads,
+            stored,
+        )
+        self._chained(loads.places)
+        return loads
+
+    def _reads(self, step: int, name: str, operand: int, place: int, rows: Rows, how: str) -> None:
+        """Note that an instruction reads rows of a tensor, through views."""
+        if rows[0] == rows[1]:
+            return
+        maker, shown = self._shown(name, rows)
+        part = self.part if (maker, self.part) in self.lives else 0
+        while (maker, part) not in self.lives and part < self.part:
+            part += 1
+        if (maker, part) not in self.lives:
+            return
+        reader = self.lives[maker, part].readers.setdefault((step, operand, how), Reader(step))
+        reader.places.append(place)
+        reader.rows.append(shown)
+
+    def _reads_all(self, step: int, layer: Layer, place: int, rows: Rows, how: str) -> None:
+        """Note what an instruction reads that makes rows of a layer."""
         for operand, name in enumerate(layer.inputs):
-            needed = self.flow.needs(layer.name, operand, *rows)
-            if needed[0] == needed[1]:
-                continue
-            each = self.task.network.by_name[name]
-            while each.moves_only:
-                needed = self.flow.needs(each.name, 0, *needed)
-                each = self.task.network.by_name[each.inputs[0]]
-            maker = self.source[each.name]
-            reader = self.readers.setdefault((step, operand, how), Reader(maker))
-            reader.places.append(place)
-            reader.rows.append(needed)
+            self._reads(step, name, operand, place, self.flow.needs(layer.name, operand, *rows), how)
 
     def _matrix(self, layer: Layer, mapped: LayerMapping, made: Made) -> None:
         """Add a matrix layer: pieces of windows, and combining what rows they complete."""
-        rows, copies = self.flow.rows(layer.name), self.copies[mapped.run]
+        part = self.parts[self.part]
+        rows, copies = self.flow.rows(layer.name), part.copies[mapped.run]
         each = mapped.windows // rows
         count = min(rows, self.pieces)
-        first_group = self.first_group[mapped.run]
+        first_group = part.first_group[mapped.run]
         groups: Groups = ((first_group, first_group + mapped.count * copies),)
         first_use, last_use = self._served.get(mapped.run, (-1, -1))
         bounds = [rows * piece // count for piece in range(count + 1)]
-        for part in pairwise(bounds):
-            before = () if last_use < 0 else (last_use,)
-            windows = part[0] * each, part[1] * each
-            waits = self._waits(layer, part, *before)
+        for piece in pairwise(bounds):
+            before = self._written.get(mapped.run, ()) if last_use < 0 else (last_use,)
+            windows = piece[0] * each, piece[1] * each
+            waits = self._waits(layer, piece, *before)
             last_use = self._add(Activate(mapped.index, mapped.run, 0, windows, groups, False, waits, copies))
             first_use = last_use if first_use < 0 else first_use
-            self._reads(mapped.index, layer, last_use, part, "activate")
+            self._reads_all(mapped.index, layer, last_use, piece, "activate")
             waits = (*made.places[-1:], last_use)
-            made.places.append(self._add(Combine(mapped.index, waits, None if rows == 1 else part)))
-            made.ends.append(part[1])
+            made.places.append(self._add(Combine(mapped.index, waits, None if rows == 1 else piece)))
+            made.ends.append(piece[1])
         self._served[mapped.run] = first_use, last_use
 
     def _ends(self, layer: Layer) -> list[int]:
@@ -168,7 +280,7 @@ class Body:
         rows, ends = self.flow.rows(layer.name), self._ends(layer)
         fetched = Made()
         if isinstance(layer, Embedding):
-            self._moved("load", step, layer.size, ends, fetched, layer)
+            self._moved("load", step, layer.size, ends, fetched)
         begin = 0
         for end in ends:
             before = (*made.places[-1:], *((fetched.until(end),) if fetched.places else ()))
@@ -177,35 +289,37 @@ class Body:
             made.places.append(self._add(Vector(step, waits, None if rows == 1 else part)))
             made.ends.append(end)
             if not layer.moves_only:
-                self._reads(step, layer, made.places[-1], part, "compute")
+                self._reads_all(step, layer, made.places[-1], part, "compute")
             begin = end
 
     def _moved(
-        self, direction: str, step: int, size: int, ends: list[int], moved: Made, layer: Layer | None = None
+        self,
+        direction: str,
+        step: int,
+        size: int,
+        ends: list[int],
+        moved: Made,
+        stored: Made | None = None,
     ) -> None:
-        """Add the transfers of a tensor of `size` bytes, piece by piece; `layer` looks up what is loaded."""
+        """Add the transfers of a tensor of `size` bytes, piece by piece; `stored`: what put into memory what is loaded."""
+        layer = self.task.network.layers[step]
+        # What comes from outside waits until the chip is its part's: else that of rounds to come would.
+        before = tuple(place for places in self._written.values() for place in places) if direction == "load" else ()
         rows, begin, sent = ends[-1], 0, 0
         for end in ends:
             part, bytes_until = (begin, end), size * end // rows
-            waits = tuple(moved.places[-1:])
+            waits = (moved.places[-1],) if moved.places else before
             if direction == "store":
-                waits = tuple(sorted({*waits, self.made[step].until(end)}))
-            elif layer is not None:
+                waits = (*waits, self.made[step].until(end))
+            elif stored is not None:
+                waits = (*waits, stored.until(end))
+            elif isinstance(layer, Embedding):
                 waits = self._waits(layer, part, *waits)
             if bytes_until > sent:
                 whole = None if rows == 1 else part
-                moved.places.append(self._add(Transfer(direction, step, bytes_until - sent, waits, whole)))
+                transfer = Transfer(direction, step, bytes_until - sent, tuple(sorted(set(waits))), whole)
+                moved.places.append(self._add(transfer))
                 moved.ends.append(end)
                 if direction == "store":
-                    self._stored(step, moved.places[-1], part)
+                    self._reads(step, layer.name, 0, moved.places[-1], part, f"store {moved.places[0]}")
                 begin, sent = end, bytes_until
-
-    def _stored(self, step: int, place: int, rows: Rows) -> None:
-        """Note what a transfer to main memory reads."""
-        each = self.task.network.layers[step]
-        while each.moves_only:
-            rows = self.flow.needs(each.name, 0, *rows)
-            each = self.task.network.by_name[each.inputs[0]]
-        reader = self.readers.setdefault((step, 0, "store"), Reader(self.source[each.name]))
-        reader.places.append(place)
-        reader.rows.append(rows)

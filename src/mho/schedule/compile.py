@@ -145,7 +145,7 @@ def _notes(task: Task, builder: InstructionBuilder) -> Iterator[str]:
             yield str(codes.alignment)
     yield from _sharing(task, builder)
     yield from _on_basis(task)
-    if task.resident:
+    if task.resident and builder.setup:
         what = "weights are" if len(task.mapping.combining) < len(task.mapping.layers) else "the basis is"
         yield f"the whole network fits the chip: {what} written once, in the setup, and no inference writes"
         if any(getattr(strategy, stage).weighted for stage in ("alignment", "low_cell", "placement")):

@@ -8,29 +8,27 @@ rows there from the oldest that is still read to the newest that is being made.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.chip import Chip
 from mho.errors import MappingError
 from mho.machine.streaming import StreamTiming
-from mho.network.layers import Input
 from mho.program.program import BufferUse
 from mho.program.work import sources
-from mho.schedule.body import Body, Made, Reader
+from mho.schedule.body import Life, Made, Reader
 from mho.schedule.builder import Task
 
 Times = npt.NDArray[np.float64]
 
 
-def rows_kept(body: Body, maker: int, readers: Sequence[Reader], timing: StreamTiming) -> int:
-    """Return the rows of a tensor's ring: of the layer `maker`, read by `readers`, as a stream with room for all was timed."""
-    made = body.made[maker]
+def rows_kept(life: Life, timing: StreamTiming) -> int:
+    """Return the rows of a tensor's ring, as a stream with room for all was timed."""
+    made, readers = life.made, tuple(life.readers.values())
     rows, inferences = made.ends[-1], len(timing.starts)
     births = timing.starts[:, made.places]
-    if isinstance(body.task.network.layers[maker], Input) and readers:
+    if life.loaded and readers:
         births = _in_time(made, readers, timing)
     read = np.full((inferences, rows), -np.inf)
     for reader in readers:
@@ -48,7 +46,7 @@ def rows_kept(body: Body, maker: int, readers: Sequence[Reader], timing: StreamT
 
 
 def _in_time(made: Made, readers: Sequence[Reader], timing: StreamTiming) -> Times:
-    """Return when rows of an input are loaded at the latest: while what reads before them does so."""
+    """Return when rows are loaded at the latest: while what reads before them does so."""
     births = np.full((len(timing.starts), len(made.places)), np.inf)
     for reader in readers:
         needed = [last for _, last in reader.rows]
@@ -61,17 +59,16 @@ def _in_time(made: Made, readers: Sequence[Reader], timing: StreamTiming) -> Tim
             if first == 0:
                 before = np.concatenate([timing.starts[:1, reader.places[0]], before[:-1]])
             births[:, piece] = np.minimum(births[:, piece], before)
-    latest: Times = timing.starts[:, made.places].max(axis=1, keepdims=True) + timing.interval_s
-    np.minimum(births, latest, out=births)
-    return births
+    # What nobody reads is there when it is loaded.
+    return np.where(np.isinf(births), timing.starts[:, made.places], births)
 
 
-def ring_waits(body: Body, maker: int, readers: Iterable[Reader], kept: int) -> list[tuple[int, int, int]]:
+def ring_waits(life: Life, kept: int) -> list[tuple[int, int, int]]:
     """Return who must wait for whom so that no row is overwritten before it is read: (instruction, place, distance)."""
-    made = body.made[maker]
+    made = life.made
     rows = made.ends[-1]
     waits = []
-    for reader in readers:
+    for reader in life.readers.values():
         begins = [first for first, _ in reader.rows]
         known = (-1, rows + kept)
         for place, end in zip(made.places, made.ends, strict=True):
@@ -89,42 +86,46 @@ def ring_waits(body: Body, maker: int, readers: Iterable[Reader], kept: int) -> 
 
 
 def place_rings(
-    task: Task, sizes: Mapping[int, tuple[int, int]], near: Mapping[int, Sequence[int]]
+    task: Task,
+    sizes: Mapping[int, tuple[int, int]],
+    near: Mapping[int, Sequence[int]],
+    held: Mapping[int, tuple[int, int]],
 ) -> tuple[BufferUse, ...]:
-    """Return where rings live: `sizes` gives for each tensor its rows and bytes, `near` the banks that are best for it.
+    """Return where rings live: `sizes` gives for each tensor its rows and bytes, `near` the banks that are best for it, `held` the
+    parts of the network, from the first to the last, that it is there for.
 
     The largest come first, each in the emptiest bank near by that holds it, else spread over the emptiest ones. MappingError where
     they find no room.
     """
-    chip: Chip = task.chip
-    banks, network = chip.buffer.banks, task.network
-    free = list(banks)
-    last, source = {}, sources(network)
+    banks, network = task.chip.buffer.banks, task.network
+    free = np.tile(np.array(banks, dtype=np.int64), (1 + max((last for _, last in held.values()), default=0), 1))
+    last_reader, source = {}, sources(network)
     for index, layer in enumerate(network.layers):
         for name in layer.inputs:
-            last[source[name]] = index
+            last_reader[source[name]] = index
     uses = {}
     for index, (rows, size) in sorted(sizes.items(), key=lambda item: (-item[1][1], item[0])):
-        close = sorted(near.get(index, ()), key=lambda bank: (-free[bank], bank))
-        whole = [bank for bank in close if free[bank] >= size][:1]
+        here = free[held[index][0] : held[index][1] + 1]
+        room = here.min(axis=0)
+        close = sorted(near.get(index, ()), key=lambda bank: (-room[bank], bank))
+        whole = [bank for bank in close if room[bank] >= size][:1]
         left, parts = size, []
-        for bank in whole or [
-            *close,
-            *sorted(set(range(len(banks))) - set(close), key=lambda bank: (-free[bank], bank)),
-        ]:
-            part = min(left, free[bank])
+        others = sorted(set(range(len(banks))) - set(close), key=lambda bank: (-room[bank], bank))
+        for bank in whole or [*close, *others]:
+            part = int(min(left, room[bank]))
             if part:
                 parts.append((bank, part))
-                free[bank] -= part
+                here[:, bank] -= part
                 left -= part
             if not left:
                 break
         if left:
             total = sum(each for _, each in sizes.values())
             raise MappingError(
-                f"a stream of {network.name} keeps {total} bytes of rows, and the buffers of chip {chip.name} hold {sum(banks)}"
+                f"a stream of {network.name} keeps {total} bytes of rows, and the buffers of chip {task.chip.name} hold "
+                f"{sum(banks)}"
             )
-        until = max(index, last.get(index, index))
+        until = max(index, last_reader.get(index, index))
         uses[index] = BufferUse(
             index, size, tuple(bank for bank, _ in parts), 0, until, rows, tuple(part for _, part in parts)
         )

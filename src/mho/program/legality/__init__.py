@@ -19,7 +19,14 @@ beside any other, without counting inferences (`recurring`):
 - what uses a group first in an inference comes after what used it last in the one before, or takes turns with it;
 - no row of a ring is overwritten before all that read it have ended, and the rings in a bank find room there together.
 
-No such program can wait for ever: `after` points back in it, and `again` to an earlier inference.
+Where inferences come in rounds, `segments` asks on, with the order that what happens once a round enforces (`rounds`):
+
+- what is written finds its groups free of all inferences of the round, or the one before, and is there when any of them reads it;
+- a tensor that segments load anew is stored before, whole, and read where it was loaded; its rows come when those before are done;
+- rings share room only where no segment uses both, and the one's rows are made when all that uses the other has ended;
+- what waits for a later segment waits for an earlier round.
+
+No such program can wait for ever: `after` points back in it, and `again` to an earlier inference, or in segments an earlier round.
 
 With the times that a machine measured (`times`), also: no instruction is shorter than the chip allows, none starts before
 what it waits for has ended, and no memory, vector unit or port does more than it can. Of several inferences of a stream

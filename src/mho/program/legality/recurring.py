@@ -17,6 +17,9 @@ Instructions of a kind and a layer, or those that drive the same blocks, are a c
 the first for the last of the inference before. They end one after another, so that to find a later one is to find all. Most
 questions are then about an instruction and one that it, or an earlier one of its chain, waits for. What is left is a search
 backward; all of them together visit at most `LONGEST` vertices, and an order that takes longer to find counts as none.
+
+Where inferences come in rounds, that is the order among instructions that happen for every inference; what happens once a round
+`rounds` orders.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mho.program.instructions import Activate, Instruction, Transfer
+from mho.program.legality.rounds import Rounds
 from mho.program.program import Program
 
 LONGEST = 2_000_000
@@ -52,6 +56,8 @@ class Recurring:
         self.visited = 0
         self._program = program
         count = len(program.instructions)
+        self.batch, self.segment = _segments(program)
+        self.once = [place >= self.setup and number < 0 for place, number in enumerate(self.segment)]
         # Vertex 2 i + START or END; each with the vertices that come before it, and how many inferences before.
         self._before: list[Edges] = [[] for _ in range(2 * count)]
         for i, instruction in enumerate(program.instructions):
@@ -63,16 +69,21 @@ class Recurring:
         self._known: dict[tuple[int, int, int], bool] = {}
         self._links: dict[int, Link] = {}
         self._chain()
+        self.rounds = Rounds(program, self.once, self._ends, self.recurs) if self.batch else None
+        self.batch = self.batch or 1
 
     def before(self, first: int, second: int, distance: int = 0) -> bool:
-        """Return True if `first` of `distance` inferences before has certainly ended when `second` starts."""
-        if self._apart(first, second, distance):
+        """Return True if `first` of `distance` inferences before has certainly ended when `second` starts.
+
+        Where either happens once a round `distance` are rounds, and `first` must have ended for all inferences of that round.
+        """
+        if self._apart(first, second, distance) or self._rounded(first, second, distance):
             return True
         return self._leads(2 * second + START, 2 * first + END, distance)
 
     def ended(self, first: int, second: int, distance: int = 0) -> bool:
         """Return True if `first` of `distance` inferences before has certainly ended when `second` ends."""
-        if self._apart(first, second, distance):
+        if self._apart(first, second, distance) or self._rounded(first, second, distance):
             return True
         return self._leads(2 * second + END, 2 * first + END, distance)
 
@@ -101,6 +112,24 @@ class Recurring:
             return distance > 0
         return first < self.setup <= second
 
+    def recurs(self, place: int) -> bool:
+        """Return True if an instruction of a segment ends in every inference after it has in the one before."""
+        return self._leads(2 * place + END, 2 * place + END, 1)
+
+    def _rounded(self, first: int, second: int, distance: int) -> bool:
+        """Return True if what happens once a round lies between the two."""
+        if self.rounds is None:
+            return False
+        if self.once[first] or self.once[second]:
+            return self.rounds.ended(first, second, distance)
+        # The end of all that an inference of the round so many before needs holds for those of earlier rounds, too.
+        return self.segment[first] != self.segment[second] and self.rounds.ended(first, second, distance // self.batch)
+
+    def _ends(self, place: int) -> list[int]:
+        """Return what ends before an instruction does, in its own inference, waited for by itself."""
+        edges = self._before[2 * place + START] + self._before[2 * place + END]
+        return [vertex // 2 for vertex, back in edges if not back and vertex % 2 == END]
+
     def _window_s(self, activation: Activate) -> float:
         layer = self._program.mapping.by_index.get(activation.layer)
         return 0.0 if layer is None else layer.window_s
@@ -115,7 +144,9 @@ class Recurring:
         )
 
     def _waits(self, i: int, place: int, distance: int) -> None:
-        """Note what it says of the times of instruction i that it waits for another."""
+        """Note what it says of the times of instruction i that it waits for another, where both happen for every inference."""
+        if self.once[i] or self.once[place]:
+            return
         if not self._turns(place, i):
             self._before[2 * i + START].append((2 * place + END, distance))
             return
@@ -209,6 +240,17 @@ class Recurring:
                     seen.add(step)
                     waiting.append(step)
         return False
+
+
+def _segments(program: Program) -> tuple[int, list[int]]:
+    """Return how many inferences a round has, 0 without rounds, and the segment of each instruction; -1: none."""
+    stream, count = program.stream, len(program.instructions)
+    if stream is None or not stream.segments:
+        return 0, [0 if place >= program.setup else -1 for place in range(count)]
+    segment = [-1] * count
+    for number, (first, last) in enumerate(stream.segments):
+        segment[first:last] = [number] * (last - first)
+    return stream.batch, segment
 
 
 def _kind(instruction: Instruction) -> object:

@@ -45,22 +45,40 @@ class Pieces:
 
 
 class Flowing:
-    """What is made, by whom, and who needs which rows of what: facts that several rules ask for."""
+    """What is made, by whom, and who needs which rows of what: facts that several rules ask for.
+
+    `reloads`: loads of a tensor's rows in another segment than the one that makes them, by layer and segment; they are not `moved`.
+    """
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.flow = flow(facts.program.network)
         self.moved: dict[tuple[str, int], list[int]] = {}
+        self.segment = facts.recurring.segment
         made: dict[int, list[int]] = {}
         for i, instruction in enumerate(facts.instructions):
             layer = facts.layers[instruction.layer]
-            if isinstance(instruction, Transfer):
-                self.moved.setdefault((instruction.direction, instruction.layer), []).append(i)
-                if isinstance(layer, Input) and instruction.direction == "load":
-                    made.setdefault(instruction.layer, []).append(i)
-            elif not isinstance(layer, Input | Constant) and isinstance(instruction, finisher(layer)):
+            if not isinstance(layer, Input | Constant) and isinstance(instruction, finisher(layer)):
                 made.setdefault(instruction.layer, []).append(i)
+        reloads: dict[tuple[int, int], list[int]] = {}
+        for i, instruction in enumerate(facts.instructions):
+            if not isinstance(instruction, Transfer):
+                continue
+            index, loads = instruction.layer, instruction.direction == "load"
+            makes = isinstance(facts.layers[index], Input)
+            if loads and index in made and self.segment[i] != self.segment[made[index][0]]:
+                reloads.setdefault((index, self.segment[i]), []).append(i)
+                continue
+            self.moved.setdefault((instruction.direction, index), []).append(i)
+            if loads and makes:
+                made.setdefault(index, []).append(i)
         self.made = {index: self.pieces(places) for index, places in made.items()}
+        self.reloads = {key: self.pieces(places) for key, places in reloads.items()}
+        self.reloaded = {index for index, _ in reloads}
+
+    def own(self, index: int) -> int:
+        """Return the segment that makes a layer; -1: none."""
+        return self.segment[self.made[index].places[0]] if index in self.made else -1
 
     def pieces(self, places: Sequence[int]) -> Pieces:
         """Return instructions with the rows of their layer that they make, drive windows of, or move."""
@@ -181,9 +199,10 @@ def _transfers(flowing: Flowing) -> Iterator[Violation]:
         stored = whole if layer.name in results and not isinstance(layer, Constant) else 0
         for way, size in (("load", loaded), ("store", stored)):
             places = flowing.moved.get((way, index), [])
-            if size == 0 and not places:
+            # What is stored to be loaded anew is told apart from results where it is loaded.
+            if (size == 0 and not places) or (way == "store" and index in flowing.reloaded):
                 continue
-            if not _tiled(flowing, places, facts.rows(index)) or not _in_step(flowing, places, size):
+            if not moves_all(flowing, places, size):
                 sizes = [_size(facts, place) for place in places]
                 text = (
                     f"{layer.name} needs {way}s of all its rows, in order, {size} bytes together, not of {sizes} bytes"
@@ -199,6 +218,14 @@ def _transfers(flowing: Flowing) -> Iterator[Violation]:
             rows = flowing.rows(place)
             if made is not None and any(not facts.order.before(i, place) for i in made.needed(*rows)):
                 yield Violation(place, "a tensor is stored before it is made")
+
+
+def moves_all(flowing: Flowing, places: Sequence[int], size: int) -> bool:
+    """Return True if transfers move the rows of a layer's tensor, `size` bytes, in order, each once."""
+    if not places:
+        return size == 0
+    rows = flowing.facts.rows(flowing.facts.instructions[places[0]].layer)
+    return _tiled(flowing, places, rows) and _in_step(flowing, places, size)
 
 
 def _in_step(flowing: Flowing, places: Sequence[int], size: int) -> bool:

@@ -4,12 +4,12 @@ A ring keeps k rows of a tensor of R: row r of inference n has number x = n R + 
 makes x starts only after all that reads x - k has ended, of its own inference or of an earlier one, and after whatever made x - k.
 That is asked for each range of rows that is made at once, and each reader: with the rows that it needs, through views.
 
-A tensor that is no ring has room for its R rows, and its banks to itself.
+A tensor that is no ring has room for its R rows, and its banks to itself. Where inferences come in rounds, `segments` asks more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mho.network.layers import Constant, Input
 from mho.program.instructions import Activate, Rows, Transfer, Vector, Write
@@ -17,6 +17,7 @@ from mho.program.legality.buffer import tensor_readers
 from mho.program.legality.facts import Facts, Violation
 from mho.program.legality.holding import HeldRanges, Holding
 from mho.program.legality.rows import Flowing, Pieces
+from mho.program.legality.segments import segment_rules
 from mho.program.program import BufferUse
 from mho.program.work import buffer_bytes
 
@@ -27,33 +28,65 @@ def stream_rules(facts: Facts, flowing: Flowing) -> Iterator[Violation]:
         yield from _groups(facts)
         yield from _setup_alone(facts)
     uses = {use.layer: use for use in facts.program.buffers}
+    readers = _readers(flowing)
     yield from _places(facts, uses)
     yield from _banks(facts)
-    yield from _overwritten(flowing, uses)
+    yield from _overwritten(flowing, uses, readers)
+    if facts.recurring.rounds is not None:
+        reading = {
+            life: [item for pieces in each for item in zip(pieces.places, pieces.ranges, strict=True)]
+            for life, each in readers.items()
+        }
+        yield from segment_rules(facts, flowing, reading, uses)
 
 
 def _groups(facts: Facts) -> Iterator[Violation]:
-    """Check that what uses a group first in an inference comes after what used it last in the one before."""
+    """Check that what uses a group first in an inference comes after what used it last in the one before.
+
+    Of rounds: in a segment, and from round to round, where what uses it first must be a write, unless one segment alone uses it.
+    """
+    stream = facts.program.stream
+    assert stream is not None
+    body = facts.program.setup, len(facts.instructions)
+    for bounds in stream.segments or (body,):
+        yield from _one_after_another(facts, range(*bounds), ())
+    if stream.segments:
+        yield from _one_after_another(facts, range(*body), facts.recurring.segment)
+
+
+def _one_after_another(facts: Facts, body: range, segment: Sequence[int]) -> Iterator[Violation]:
+    """Check groups where a range of instructions happens over and over; `segment`: what is of which, where that is a round."""
     first, last = HeldRanges(), HeldRanges()
-    for i in range(facts.program.setup, len(facts.instructions)):
+    for i in body:
         instruction = facts.instructions[i]
         if not isinstance(instruction, Write | Activate):
             continue
-        if isinstance(instruction, Activate) and instruction.release:
+        if isinstance(instruction, Activate) and instruction.release and not segment:
             yield Violation(i, "releases groups that the next inference reads")
         for begin, end in instruction.groups:
             for low, high, holding in list(first.within(begin, end)):
                 if holding is None:
                     first.set(low, high, Holding(i, None, i, False))
+            for low, _, holding in (
+                list(last.within(begin, end)) if segment and isinstance(instruction, Activate) else ()
+            ):
+                if holding is not None and segment[holding.user] not in (-1, segment[i]):
+                    yield Violation(i, f"reads group {low}, which another segment read, and nothing wrote since")
             last.set(begin, end, Holding(i, None, i, False))
     found: dict[tuple[int, int], int] = {}
     for begin, end, holding in list(first.within(0, facts.program.chip.groups)):
+        if holding is not None and segment and segment[holding.user] >= 0:
+            # The order of its own segment, where it is read alone; what is read before it is written is found elsewhere.
+            continue
         for low, _, other in last.within(begin, end) if holding is not None else ():
             assert holding is not None and other is not None
             found.setdefault((holding.user, other.user), low)
     for (user, earlier), group in sorted(found.items()):
         if not facts.recurring.follows(earlier, user, 1) and not facts.recurring.before(earlier, user, 1):
-            yield Violation(user, f"group {group} may still serve instruction {earlier} of the inference before")
+            yield Violation(
+                user,
+                f"group {group} may still serve instruction {earlier} of the {'round' if segment else 'inference'} before",
+            )
 
 
 def _setup_alone(facts: Facts) -> Iterator[Violation]:
@@ -89,7 +122,7 @@ def _places(facts: Facts, uses: dict[int, BufferUse]) -> Iterator[Violation]:
 
 
 def _banks(facts: Facts) -> Iterator[Violation]:
-    """Check that the parts of each tensor are all of it, and that those in a bank find room there together."""
+    """Check that the parts of each tensor are all of it, and that those in a bank find room there together, in all segments."""
     banks = facts.program.chip.buffer.banks
     held = [0] * len(banks)
     for use in facts.program.buffers:
@@ -103,27 +136,31 @@ def _banks(facts: Facts) -> Iterator[Violation]:
             yield Violation(-1, f"{name} has {use.size} bytes, and its banks {use.banks} hold {use.parts} of it")
             continue
         for bank, part in zip(use.banks, parts, strict=True):
-            held[bank] += part
+            # In segments rings share room; `segments` asks who does.
+            held[bank] += part if facts.recurring.rounds is None else 0
     for bank, size in enumerate(held):
         if size > banks[bank]:
             yield Violation(-1, f"bank {bank} has {banks[bank]} bytes, and holds {size}")
 
 
-def _overwritten(flowing: Flowing, uses: dict[int, BufferUse]) -> Iterator[Violation]:
-    """Check that a row is made only when all that read the row in its place have ended."""
+def _overwritten(
+    flowing: Flowing, uses: dict[int, BufferUse], readers: dict[tuple[int, int], list[Pieces]]
+) -> Iterator[Violation]:
+    """Check that a row is made, or loaded anew, only when all that read the row in its place have ended."""
     facts = flowing.facts
-    readers = _readers(flowing)
-    for index, use in sorted(uses.items()):
-        made, rows = flowing.made.get(index), facts.rows(index)
-        kept = rows if use.rows is None else use.rows
-        if made is None or kept < 1:
+    lives = {(index, flowing.own(index)): made for index, made in flowing.made.items()} | flowing.reloads
+    for (index, life), made in sorted(lives.items(), key=lambda item: item[0]):
+        rows = facts.rows(index)
+        kept = uses[index].rows if index in uses else 0
+        kept = rows if kept is None else kept
+        if kept < 1:
             continue
         for place, (first, last) in zip(made.places, made.ranges, strict=True):
             low, high = first - kept, last - kept
             # Inferences before: rows [low, high) lie in one, or in two that follow one another.
             for distance in range(-((high - 1) // rows), -(low // rows) + 1):
                 old = max(low + distance * rows, 0), min(high + distance * rows, rows)
-                for pieces in (made, *readers.get(index, ())):
+                for pieces in (made, *readers.get((index, life), ())):
                     for reader in pieces.needed(*old):
                         if not facts.recurring.before(reader, place, distance):
                             yield Violation(place, _unread(facts, index, old, reader, distance))
@@ -135,11 +172,13 @@ def _unread(facts: Facts, index: int, rows: Rows, reader: int, distance: int) ->
     return f"overwrites rows {rows} of {facts.layers[index].name!r}{when}, which instruction {reader} may still use"
 
 
-def _readers(flowing: Flowing) -> dict[int, list[Pieces]]:
-    """Return for each stored tensor what reads it, with the rows: an operand of a layer, or stores, at a time."""
+def _readers(flowing: Flowing) -> dict[tuple[int, int], list[Pieces]]:
+    """Return for each stored tensor, by the segment that made or loaded them, what reads rows of it: an operand of a layer, or
+    stores, at a time.
+    """
     facts = flowing.facts
-    places: dict[tuple[int, int, int, str], list[int]] = {}
-    ranges: dict[tuple[int, int, int, str], list[Rows]] = {}
+    places: dict[tuple[int, int, int, int, str], list[int]] = {}
+    ranges: dict[tuple[int, int, int, int, str], list[Rows]] = {}
 
     def note(place: int, index: int, operand: int, rows: Rows) -> None:
         """Note a reader of rows of a layer's tensor, through views."""
@@ -149,7 +188,9 @@ def _readers(flowing: Flowing) -> dict[int, list[Pieces]]:
         if rows[0] < rows[1] and not isinstance(facts.layers[index], Constant):
             instruction = facts.instructions[place]
             groups = repr((instruction.blocks, instruction.groups)) if isinstance(instruction, Activate) else ""
-            key = index, instruction.layer, operand, type(instruction).__name__ + groups
+            own = flowing.segment[place]
+            life = own if (index, own) in flowing.reloads else flowing.own(index)
+            key = index, life, instruction.layer, operand, type(instruction).__name__ + groups
             places.setdefault(key, []).append(place)
             ranges.setdefault(key, []).append(rows)
 
@@ -160,7 +201,7 @@ def _readers(flowing: Flowing) -> dict[int, list[Pieces]]:
         elif isinstance(instruction, Activate | Vector) and not layer.moves_only and not isinstance(layer, Input):
             for operand, index, rows in flowing.needs(i):
                 note(i, index, operand, rows)
-    readers: dict[int, list[Pieces]] = {}
+    readers: dict[tuple[int, int], list[Pieces]] = {}
     for key, reading in places.items():
-        readers.setdefault(key[0], []).append(Pieces(facts, reading, ranges[key]))
+        readers.setdefault(key[:2], []).append(Pieces(facts, reading, ranges[key]))
     return readers

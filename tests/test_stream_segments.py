@@ -1,0 +1,118 @@
+"""Networks larger than the chip: parts of them written in turn, each for a round of inferences, which compute as ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.chip import Chip
+from mho.errors import MappingError
+from mho.machine.streaming import time_stream
+from mho.mapping import map_network
+from mho.network.graph import Network
+from mho.network.samples import synthetic
+from mho.number import run_reference
+from mho.program import Program, Transfer, Write
+from tests.ported import widen
+from tests.strategies import GREEDY, chips, networks
+from tests.test_stream import late
+
+some = settings(max_examples=30)
+
+
+def in_rounds(network: Network, chip: Chip, batch: int, room: int, more: int = 0) -> Program:
+    """Return a stream in rounds of `batch` on a chip that holds the largest layer, `more` groups, and `room` bytes of rows."""
+    mapping = map_network(network, chip)
+    groups = max(layer.count for layer in mapping.layers) + more
+    assume(groups < mapping.count)
+    small = chip.override(
+        {"tile.groups": 1, "tiles": groups, "layer_order": "dataflow", "buffer.banks": [room]}, source="small"
+    )
+    quantised = mho.quantise(network, synthetic(network, 2, seed=1).inputs)
+    settings = {"schedule": "stream", "schedule.batch": batch, "schedule.pieces": 4}
+    return mho.compile(quantised, small, GREEDY.with_(settings))
+
+
+@some
+@given(networks, chips(), st.integers(1, 4), st.integers(0, 3), st.integers(0, 2**16))
+def test_inferences_of_a_round_compute_what_each_does_alone(
+    network: Network, chip: Chip, batch: int, more: int, seed: int
+) -> None:
+    """Rounds that are whole and one that is cut short; however late instructions are."""
+    program = in_rounds(network, chip, batch, 2**22, more)
+    assert program.stream is not None and program.quantised is not None
+    assert any(isinstance(each, Write) for each in program.instructions[program.setup :])
+    samples = synthetic(network, 2 * batch + 1, seed=2).inputs
+    keep = tuple(layer.name for layer in network.matrix_layers)
+    wanted = run_reference(program.quantised, samples, keep=keep)
+    for got in (mho.execute(program, samples, keep=keep), late(program, samples, keep, seed)):
+        for name, values in wanted.items():
+            assert np.array_equal(got[name], values), name
+
+
+@some
+@given(networks, chips(), st.integers(2, 4), st.integers(6, 12))
+def test_what_has_no_room_between_parts_is_stored_and_loaded_again(
+    network: Network, chip: Chip, batch: int, power: int
+) -> None:
+    try:
+        program = in_rounds(network, chip, batch, 2**power)
+    except MappingError:
+        assume(False)
+    spilled = {
+        each.layer
+        for each in program.instructions
+        if isinstance(each, Transfer) and each.direction == "load" and network.layers[each.layer].inputs
+    }
+    assume(spilled)
+    assert program.quantised is not None
+    samples = synthetic(network, batch + 1, seed=2).inputs
+    wanted = run_reference(program.quantised, samples)
+    got = mho.execute(program, samples)
+    for name, values in wanted.items():
+        assert np.array_equal(got[name], values), name
+
+
+@some
+@given(networks, chips(), st.integers(1, 3))
+def test_twice_the_inferences_a_round_are_as_fast_at_least(network: Network, chip: Chip, batch: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        widen(patch)
+        few, many = (in_rounds(network, chip, count, 2**22) for count in (batch, 2 * batch))
+        assert time_stream(many).interval_s <= time_stream(few).interval_s * (1 + 1e-6)
+
+
+def test_rounds_of_resnet50_on_aras_are_as_fast_as_was_set() -> None:
+    """The goals set for 16 and 64 inferences a round, with a port of the buffer that holds nobody up."""
+    network = mho.zoo.load("resnet50")
+    chip = Chip.load("aras").override({"layer_order": "dataflow"}, source="goal")
+    with pytest.MonkeyPatch.context() as patch:
+        widen(patch)
+        for batch, rate in ((16, 3_700), (64, 7_700)):
+            program = mho.compile(network, chip, GREEDY.with_({"schedule": "stream", "schedule.batch": batch}))
+            assert len(program.instructions) <= 10_000
+            assert 1 / time_stream(program).interval_s >= rate
+
+
+def test_a_layer_larger_than_the_chip_is_refused() -> None:
+    chip = Chip.load("aras").override({"layer_order": "dataflow"}, source="test")
+    with pytest.raises(MappingError, match="holds whole layers"):
+        mho.compile(mho.zoo.load("vgg16"), chip, GREEDY.with_(schedule="stream"))
+
+
+def test_a_round_is_kept_in_a_file(tmp_path: object) -> None:
+    from pathlib import Path
+
+    chip = Chip.load("aras").override({"layer_order": "dataflow", "tiles": 3}, source="test")
+    program = mho.compile(mho.zoo.load("resnet20"), chip, GREEDY.with_({"schedule": "stream", "schedule.batch": 3}))
+    path = Path(str(tmp_path)) / "rounds.mho"
+    program.save(path)
+    assert Program.load(path).stream == program.stream
+    assert program.stream is not None and program.stream.batch == 3 and len(program.stream.segments) > 1
+    with pytest.raises(mho.errors.ProgramError, match="rounds of 2 inferences"):
+        replace(program, stream=replace(program.stream, batch=2, segments=()))
