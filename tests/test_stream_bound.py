@@ -64,7 +64,7 @@ def served(draw: st.DrawFn, layers: int = 2) -> Served:
 def test_no_way_to_deal_windows_beats_the_bound(weights: list[Served], more: int) -> None:
     """Alike in every inference, no shorter than `whole copies`; differently in two, than `copies`."""
     groups = sum(weight.blocks for weight in weights) + more
-    arguments = group_arguments(weights, groups)
+    arguments = group_arguments(weights, groups, stays=True)
     assert arguments["groups"] <= arguments["copies"] * CLOSE
     assert arguments["copies"] <= arguments["whole copies"] * CLOSE
     assert arguments["whole copies"] <= best(weights, groups) * CLOSE
@@ -74,13 +74,13 @@ def test_no_way_to_deal_windows_beats_the_bound(weights: list[Served], more: int
 @given(st.lists(served(layers=1), min_size=1, max_size=3), st.integers(0, 4))
 def test_the_bound_is_reached_where_layers_share_no_weights(weights: list[Served], more: int) -> None:
     groups = sum(weight.blocks for weight in weights) + more
-    assert group_arguments(weights, groups)["whole copies"] * CLOSE >= best(weights, groups)
+    assert group_arguments(weights, groups, stays=True)["whole copies"] * CLOSE >= best(weights, groups)
 
 
 @given(st.integers(1, 4), st.integers(1, 9), st.integers(1, 40))
 def test_one_weight_by_hand(blocks: int, windows: int, groups: int) -> None:
     """Copies that fit, and the windows of the fullest of them."""
-    arguments = group_arguments([Served(blocks, (windows,), (1.0,))], groups)
+    arguments = group_arguments([Served(blocks, (windows,), (1.0,))], groups, stays=blocks <= groups)
     assert arguments["groups"] == pytest.approx(blocks * windows / groups)
     assert ("copies" in arguments) == ("whole copies" in arguments) == (blocks <= groups)
     if blocks <= groups:
@@ -90,8 +90,8 @@ def test_one_weight_by_hand(blocks: int, windows: int, groups: int) -> None:
 
 def test_layers_that_share_a_weight_may_leave_their_rests_to_different_copies() -> None:
     """Two layers of one window on two copies: each takes one."""
-    assert group_arguments([Served(1, (1, 1), (1.0, 1.0))], 2)["whole copies"] == pytest.approx(1.0)
-    assert group_arguments([Served(1, (2, 1), (1.0, 3.0))], 2)["whole copies"] == pytest.approx(3.0)
+    assert group_arguments([Served(1, (1, 1), (1.0, 1.0))], 2, stays=True)["whole copies"] == pytest.approx(1.0)
+    assert group_arguments([Served(1, (2, 1), (1.0, 3.0))], 2, stays=True)["whole copies"] == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("name", NAMES)

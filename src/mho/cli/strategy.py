@@ -125,8 +125,8 @@ def idle_rounds(program: Program, batch: int | None) -> str:
     if batch is None or program.stream is None or program.stream.segments:
         return ""
     return (
-        f"--batch {batch} changes nothing: {program.chip.name} holds all weights of {program.network.name}, which are written "
-        "once, so that inferences need no rounds"
+        f"--batch {batch} changes nothing: {program.chip.name} holds all weights of {program.network.name}, and inferences in "
+        "rounds would not follow one another faster"
     )
 
 

@@ -70,8 +70,8 @@ def interval_bound(
 ) -> Bound:
     """Bound the interval of any legal stream of a mapped network on a chip, in s.
 
-    Where a copy of each weight fits the chip, that of a stream whose weights stay; else that of one which writes them again, at
-    most once for each `batch` of inferences; None: for as many as it likes.
+    `batch`: of a stream that may write weights again, at most once for each so many inferences. None: of one whose weights stay
+    where a copy of each fits the chip, and else are written as often as it likes.
     """
     weights = [
         Served(users[0].count, tuple(user.windows for user in users), tuple(user.window_s for user in users))
@@ -79,13 +79,14 @@ def interval_bound(
     ]
     running = [layer for layer in network.layers if not isinstance(layer, Input | Constant)]
     moved = crossing_bytes(network, coded)
-    arguments = group_arguments(weights, chip.groups) if weights and not mapping.combining else {}
+    stays = batch is None and sum(weight.blocks for weight in weights) <= chip.groups
+    arguments = group_arguments(weights, chip.groups, stays=stays) if weights and not mapping.combining else {}
     arguments["vector unit"] = sum(vector_seconds(layer, network, chip) for layer in running)
     arguments["memory"] = moved / chip.memory.bandwidth
     passed = float(result_bytes(network, coded).sum())
     passed += sum(input_bytes(layer, network, chip, coded) for layer in mapping.layers)
     arguments["port of the global buffer"] = passed / buffer_rate(chip)
-    if batch is not None and not mapping.combining and sum(weight.blocks for weight in weights) > chip.groups:
+    if batch is not None and weights and not mapping.combining:
         arguments["groups, with writes"] = written_interval(weights, chip.groups, batch, chip.least_array_write_time_s)
         fetched = sorted(
             write_bytes(weight.blocks, (block, block + 1), chip)
@@ -93,7 +94,7 @@ def interval_bound(
             for block in range(weight.blocks.count)
         )
         # At most as many blocks stay as there are groups, at best those that are most to fetch.
-        fetched = fetched[: len(fetched) - chip.groups]
+        fetched = fetched[: max(0, len(fetched) - chip.groups)]
         arguments["memory, with writes"] = (math.fsum(fetched) / batch + moved) / chip.memory.bandwidth
     return Bound(max(arguments.values()), arguments)
 
@@ -115,11 +116,11 @@ def written_interval(weights: Sequence[Served], groups: int, batch: int, write_s
     return _least(fits, longest)
 
 
-def group_arguments(weights: Sequence[Served], groups: int) -> dict[str, float]:
-    """Return what groups allow, by argument, in s; those on copies that stay only where one of each weight fits."""
+def group_arguments(weights: Sequence[Served], groups: int, *, stays: bool) -> dict[str, float]:
+    """Return what groups allow, by argument, in s; those on copies only where weights stay, for which one copy of each must fit."""
     work = sum(weight.blocks * weight.work_s for weight in weights)
     arguments = {"groups": work / groups}
-    if sum(weight.blocks for weight in weights) > groups:
+    if not stays:
         return arguments
     longest = max(weight.work_s for weight in weights)
     arguments["copies"] = _least(
