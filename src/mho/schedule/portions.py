@@ -1,22 +1,16 @@
-"""What a network asks of a chip that cannot hold it, in numbers: its matrix layers in order, cut into portions that fit, and what
-lies between them.
+"""What a network asks of a chip that holds a part of it at a time: its matrix layers in order, and what lies between them.
 
-A portion is a run of a layer's blocks. Layers are cut where whole outputs end, so that no partial sums are kept, while the blocks
-that share outputs fill an eighth of the chip at most. Where they are more, they are cut among their rows, and the sums, 4 bytes an
-output and window, count as bytes that cross the cut. A layer that has the weight of another is a portion of its own: that it finds
-its blocks written is not counted on.
+A layer that has the weight of another is counted by itself: that it finds its blocks written is not counted on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping import LayerMapping
 from mho.network.layers import Constant, Embedding, Input, Layer
 from mho.network.types import element_bytes
 from mho.program.work import buffer_bytes, flow, layer_seconds, sources, transfer_bytes, write_bytes
@@ -24,13 +18,6 @@ from mho.schedule.builder import Task
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-SUM_BYTES = 4
-"""Bytes of a partial sum that is kept."""
-SHARE = 32
-"""Layers are cut into portions of at most this part of a chip's groups, as far as whole outputs allow it."""
-WHOLE = 8
-"""Outputs are kept whole whose blocks fill at most this part of a chip's groups."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +39,16 @@ class Room:
 
 @dataclass(frozen=True, eq=False)
 class Portions:
-    """Runs of blocks in the network's order, and what is between them; arrays of shape (portions,), `crossing` one longer.
+    """The matrix layers of a network in order, and what is between them: arrays of shape (layers,), two of them one longer.
 
-    `layer`: place in the mapping's layers, `first` and `last` its blocks; `windows` of `window_s` each; `write_bytes` of one copy.
-    `lead`: the share of its rows that are there before the next layer on the longest way through the network begins; 0 beside that
-    way, and where the next is another portion of the layer. `vector_s` and `moved_bytes`: what the vector unit and the network's
-    own inputs and outputs take, of an inference, from each portion to the next. `crossing`: bytes of the tensors that are there
-    before each portion and read from it on, of an inference; 0 at the ends. `place`: the first of network.layers from each cut on.
+    `groups` that a copy of each fills; `windows` of `window_s` each; `write_bytes` of one copy. `lead`: the share of its rows that
+    are there before the next layer on the longest way through the network begins; 0 beside that way. `vector_s` and `moved_bytes`:
+    what the vector unit and the network's own inputs and outputs take, of an inference, from each to the next. `crossing`: bytes of
+    the tensors that are there before each and read from it on, of an inference; 0 at the ends. `place`: the first of network.layers
+    from each cut on.
     """
 
-    layer: Integers
-    first: Integers
-    last: Integers
+    groups: Integers
     windows: Integers
     window_s: Floats
     write_bytes: Floats
@@ -75,7 +60,7 @@ class Portions:
 
     def __post_init__(self) -> None:
         """Refuse arrays of other lengths, and what is no work."""
-        count = len(self.layer)
+        count = len(self.groups)
         lengths = {len(values) for name, values in vars(self).items() if name not in ("crossing", "place")}
         if not count or lengths != {count} or {len(self.crossing), len(self.place)} != {count + 1}:
             raise ValueError("portions need arrays of one length, and crossing bytes and places one more")
@@ -89,23 +74,14 @@ class Portions:
     def _amounts(self) -> Iterator[Floats]:
         yield from (self.window_s, self.write_bytes, self.lead, self.vector_s, self.moved_bytes, self.crossing)
 
-    @property
-    def groups(self) -> Integers:
-        """Groups that a copy of each fills."""
-        return self.last - self.first
-
     def __len__(self) -> int:
-        """Return the number of portions."""
-        return len(self.layer)
+        """Return the number of layers."""
+        return len(self.groups)
 
 
-def portions_of(task: Task, share: int = SHARE, whole: int = WHOLE) -> tuple[Portions, Room]:
-    """Return a task's portions, of at most a chip's groups / `share` where whole outputs allow it, and the chip's room.
-
-    Outputs are kept whole whose blocks fill at most groups / `whole`.
-    """
+def portions_of(task: Task) -> tuple[Portions, Room]:
+    """Return what a task's layers ask, and the chip's room."""
     network, chip, layers = task.network, task.chip, task.mapping.layers
-    seconds, moved = layer_seconds(network, chip), _moved(task)
     crossing = _crossing(task)
     places, before = [], 0
     for layer in layers:
@@ -114,66 +90,21 @@ def portions_of(task: Task, share: int = SHARE, whole: int = WHOLE) -> tuple[Por
         places.append(min(reversed(spot), key=lambda place: crossing[place]) if before else 0)
         before = layer.index + 1
     places.append(len(network.layers))
-    leads, runs, rows = _leads(task), [], []
-    for number, mapped in enumerate(layers):
-        shared, output = crossing[places[number]], network.layers[mapped.index].size
-        for begin, end, sums in _cuts(mapped, max(1, chip.groups // share), max(1, chip.groups // whole)):
-            # What follows a layer comes with the last of its portions, whose rows alone others wait for.
-            ending = end == mapped.count
-            part = slice(places[number], places[number + 1] if ending else places[number])
-            runs.append((number, begin, end))
-            rows.append(
-                (
-                    mapped.windows,
-                    mapped.window_s,
-                    write_bytes(mapped.blocks, (begin, end), chip),
-                    leads[number] * ending,
-                    seconds[part].sum(),
-                    moved[part].sum(),
-                    shared + output * begin / mapped.count + sums * SUM_BYTES,
-                    places[number],
-                )
-            )
-    windows, window_s, written, lead, vector_s, moved_bytes, crosses, place = np.array(rows, dtype=np.float64).T
-    crosses[0] = 0.0
-    layer, first, last = np.array(runs, dtype=np.int64).T
+    crosses = crossing[places]
+    crosses[[0, -1]] = 0.0
     portions = Portions(
-        layer=layer,
-        first=first,
-        last=last,
-        windows=windows.astype(np.int64),
-        window_s=window_s,
-        write_bytes=written,
-        lead=lead,
-        vector_s=vector_s,
-        moved_bytes=moved_bytes,
-        crossing=np.append(crosses, 0.0),
-        place=np.append(place, len(network.layers)).astype(np.int64),
+        groups=np.array([layer.count for layer in layers], dtype=np.int64),
+        windows=np.array([layer.windows for layer in layers], dtype=np.int64),
+        window_s=np.array([layer.window_s for layer in layers]),
+        write_bytes=np.array([write_bytes(layer.blocks, (0, layer.count), chip) for layer in layers]),
+        lead=np.array(_leads(task)),
+        vector_s=np.add.reduceat(layer_seconds(network, chip), places[:-1]),
+        moved_bytes=np.add.reduceat(_moved(task), places[:-1]),
+        crossing=crosses,
+        place=np.array(places, dtype=np.int64),
     )
     free = max(0.0, sum(chip.buffer.banks) - _rings(task, portions))
     return portions, Room(chip.groups, chip.array_write_time_s, chip.memory.bandwidth, free)
-
-
-def _cuts(layer: LayerMapping, most: int, whole: int) -> Iterator[tuple[int, int, int]]:
-    """Yield runs of a layer's blocks, and the partial sums of an inference that are kept before each.
-
-    They are whole columns of outputs, at most `most` blocks if more than one, or parts of a column that has more than `whole`.
-    """
-    # Blocks of the same outputs are numbered one after another (`Blocks`); a kind that does not say how many has one for each.
-    column = int(getattr(layer.blocks, "row_blocks", 1))
-    if column > whole:
-        pieces = -(-column // min(most, whole))
-        widths = layer.blocks.widths
-        for start in range(0, layer.count, column):
-            ends = [start + column * piece // pieces for piece in range(pieces + 1)]
-            for piece, (first, last) in enumerate(pairwise(ends)):
-                yield first, last, int(widths[start]) * layer.windows if piece else 0
-        return
-    columns = -(-layer.count // column)
-    pieces = -(-columns // max(1, most // column))
-    ends = [min(layer.count, column * (columns * piece // pieces)) for piece in range(pieces)] + [layer.count]
-    for first, last in pairwise(ends):
-        yield first, last, 0
 
 
 def _moved(task: Task) -> Floats:

@@ -33,7 +33,7 @@ from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.interval import CLOSE, Held, least_interval, spare_copies
 from mho.schedule.portions import portions_of
 from mho.schedule.rings import place_rings, ring_waits, rows_kept
-from mho.schedule.segments import least_period, plan_segments
+from mho.schedule.segments import least_period, period_s, plan_segments
 from mho.schedule.stages import Residency, Schedule
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
@@ -96,7 +96,7 @@ class Streaming(Schedule):
             or written / self.batch / task.chip.memory.bandwidth + moved_s(task) > staying.stream.interval_s
         ):
             return staying
-        if least_period(*portions_of(task, share=1, whole=1), self.batch) / self.batch > staying.stream.interval_s:
+        if least_period(*portions_of(task), self.batch) / self.batch > staying.stream.interval_s:
             return staying
         try:
             turning = in_segments(task, self.pieces, self.batch)
@@ -137,14 +137,14 @@ def in_segments(task: Task, pieces: int, batch: int) -> InstructionBuilder:
             f"schedule stream holds whole layers; {layer.name!r} of {task.network.name} fills {layer.count} groups, and "
             f"{task.chip.name} has {task.chip.groups}; take a larger chip, or another schedule"
         )
-    portions, room = portions_of(task, 1, 1)
-    plan = plan_segments(portions, room, batch)
-    if len(plan.segments) == 1:
+    portions, room = portions_of(task)
+    segments = plan_segments(portions, room, batch)
+    if len(segments) == 1:
         raise MappingError(
             f"{task.network.name} has no segments: the chip holds it, and nothing is gained by writing it again"
         )
     parts = []
-    for segment in plan.segments:
+    for segment in segments:
         here = task.mapping.layers[segment.first : segment.last]
         runs: dict[Run, int] = {}
         for layer, copies in zip(here, segment.copies, strict=True):
@@ -155,13 +155,13 @@ def in_segments(task: Task, pieces: int, batch: int) -> InstructionBuilder:
     ported_s = port_s(task)
     paces_s = [
         max(segment.interval_s, float(ported_s[part.first : part.last].sum()))
-        for segment, part in zip(plan.segments, parts, strict=True)
+        for segment, part in zip(segments, parts, strict=True)
     ]
     shares = (1, 1 / 2, 1 / 4, 0)
     choices = dict.fromkeys(_spilled(task, parts, room.buffer_bytes * share, batch) for share in shares)
     for spilled in choices:
         try:
-            hasty = _settled(Body(task, parts, pieces, spilled), (), HASTE * plan.period_s / batch, batch, paces_s)
+            hasty = _settled(Body(task, parts, pieces, spilled), (), HASTE * period_s(segments) / batch, batch, paces_s)
             return _timed(task, hasty)
         except MappingError as error:
             refused = error
