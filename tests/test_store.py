@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -74,6 +75,61 @@ def test_the_later_of_two_records_counts_and_two_writers_lose_nothing(tmp_path: 
     read = Store(path)
     assert len(read) == 40 and read.get("a 3", ("x",)) == {"x": -1}
     assert "a 3" in read and "c 3" not in read and read.get("a 3", ("x", "y")) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers()), max_size=30), st.permutations(range(12)))
+@settings(max_examples=60)
+def test_a_store_in_a_file_is_a_dictionary_that_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory, puts: list[tuple[int, int]], order: list[int]
+) -> None:
+    """What is put is what is there: in memory, in a file, in the file read again, and in any order that is asked for."""
+    path = tmp_path_factory.mktemp("store") / "results.jsonl"
+    stores = [Store(), Store(path)]
+    model: dict[str, dict[str, int]] = {}
+    for key, value in puts:
+        model[str(key)] = {"x": value}
+        assert [store.put(str(key), {"x": value}) for store in stores] == [{"x": value}] * 2
+    first = [str(key) for key in order if str(key) in model][:4]
+    arranged = {key: model[key] for key in first} | {key: value for key, value in model.items() if key not in first}
+    for expected in (model, arranged):
+        for store in [*stores, Store(path)]:
+            assert list(store.records()) == list(expected.values())
+            assert {key: store.get(key, ("x",)) for key in model} == model
+            assert len(store) == len(model) and all((str(key) in store) == (str(key) in model) for key in range(12))
+        for store in stores:
+            store.arrange([*first, "none"])
+    if model:
+        lines = [json.dumps({"key": key, **record}) + "\n" for key, record in arranged.items()]
+        assert path.read_text() == "".join(lines)
+
+
+def test_a_store_follows_a_file_that_another_arranges(tmp_path: Path) -> None:
+    """The places that it holds are then those of other lines."""
+    path = tmp_path / "results.jsonl"
+    store = Store(path)
+    for number in range(20):
+        store.put(f"key {number}", {"x": "x" * number})
+    path.write_bytes(path.read_bytes() + b'{"key": "torn')
+    Store(path).arrange(f"key {number}" for number in reversed(range(20)))
+    assert path.read_bytes().count(b"\n") == 20 and path.read_bytes().endswith(b"\n")
+    assert [store.get(f"key {number}", ("x",)) for number in range(20)] == [{"x": "x" * number} for number in range(20)]
+    store.put("later", {"x": "y"})
+    path.unlink()
+    assert store.get("later", ("x",)) is None and len(store) == 0
+
+
+def test_a_store_holds_no_records_of_its_file(tmp_path: Path) -> None:
+    """Ten megabytes of records, of which a tenth would be too much; counted as Python allocates."""
+    store = Store(tmp_path / "results.jsonl")
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            store.put(str(number), {"x": f"{number:10000}"})
+        read = Store(tmp_path / "results.jsonl")
+        assert sum(len(record["x"]) for record in read.records()) == 1000 * 10000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_link_put_in_the_place_of_a_store_is_not_followed(tmp_path: Path) -> None:
