@@ -12,6 +12,7 @@ from mho.engineering import quantity, ratio
 from mho.errors import OptionError, ProgramError
 from mho.files.outcome import Outcome
 from mho.machine import record
+from mho.machine.breakdown import SPANS, Breakdown, breakdown
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.machine.endurance import MAXIMUM, Endurance, checked_positive, endurance
@@ -59,9 +60,9 @@ class Report(Outcome):
     mho.save(report, "out")                    report.json, report.html and trace.json in a folder
     mho.Report.load("out/report.json")         its figures again
 
-    Each part (`timing`, `worn`, `account`, `bound`, `occupancy`, `resolution`) is measured when it is first asked for, once:
-    whoever asks for the latency alone waits for the timing alone. Energies are of one inference in steady state, in J; times in
-    s, the inference starting at 0. `verified` is the result of executing the very same program, where that was done
+    Each part (`timing`, `worn`, `account`, `bound`, `occupancy`, `breakdown`, `resolution`) is measured when it is first asked for,
+    once: whoever asks for the latency alone waits for the timing alone. Energies are of one inference in steady state, in J; times
+    in s, the inference starting at 0. `verified` is the result of executing the very same program, where that was done
     ("bit-exact on 1 sample"), else None; `losses` what the chip's own converters would make of the sums, where that was
     measured; `endurance` how long the cells live, where that was asked, else None.
 
@@ -145,6 +146,11 @@ class Report(Outcome):
         return occupancy(self.program, self.timing)
 
     @cached_property
+    def breakdown(self) -> Breakdown:
+        """Return where the time of an inference goes, layer by layer."""
+        return breakdown(self.program, self.timing)
+
+    @cached_property
     def resolution(self) -> Resolution:
         """Return which sums the chip's converters resolve, layer by layer."""
         return resolution(self.program)
@@ -218,12 +224,14 @@ class Report(Outcome):
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `layers`, `energy` in J by component and kind, `area` by component, with leakage, whole and in use.
+        """Name the tables: `layers`, `energy` in J by component and kind, `area` by component, with leakage, whole and in use,
+        and `time`: where it goes, by layer.
 
         A report that was read back has no `energy`: its data hold sums by component and by kind, not by both.
         """
         energy = {} if self._program is None else {"energy": self._energy_frame}
-        return {"layers": lambda: columns(self.layers()), **energy, "area": self._area_frame}
+        time = {"time": self._time_frame} if self._content is None or "time" in self._content else {}
+        return {"layers": lambda: columns(self.layers()), **energy, "area": self._area_frame, **time}
 
     def _area_frame(self) -> Columns:
         whole, leakage, in_use = self.field("area_m2"), self.field("leakage_w"), self.field("in_use")
@@ -231,6 +239,12 @@ class Report(Outcome):
         return columns(
             {"component": name, **{key: each["by_component"][name] for key, each in sums.items()}}
             for name in whole["by_component"]
+        )
+
+    def _time_frame(self) -> Columns:
+        return columns(
+            {"layer": each["layer"], **{f"{of}_{part}": s for of in SPANS for part, s in each[of].items()}}
+            for each in self.field("time")["layers"]
         )
 
     def _energy_frame(self) -> Columns:
@@ -319,13 +333,14 @@ FIELDS: Mapping[str, Callable[[Report], Any]] = {
         "busy_fraction": memory_busy_s(report.program, report.timing) / period_s(report.program),
     },
     "ports": lambda report: ports_record(report.program, report.timing),
+    "time": lambda report: report.breakdown.to_dict(report.program),
     "layers": lambda report: record.layer_records(report.program, report.timing, report.account, report.resolution),
     "papers": lambda report: list(report.program.papers),
     "sources": lambda report: {part.component: part.source for part in report.program.chip.roll_up().parts},
     "notes": lambda report: report._notes(),
 }
 """The fields of a report's data in order, each with how it is measured."""
-LATER = frozenset({"basis", "ports", "stream"})
+LATER = frozenset({"basis", "ports", "stream", "time"})
 """Fields that data may lack, or leave out where there is nothing to tell: what was written before is read as ever."""
 
 

@@ -36,11 +36,14 @@ class Timing(Shown):
     """Start and end of each instruction in s, shape (instructions,). The inference starts at 0; the setup ends there.
 
     `latency_s` is the end of the last instruction; `setup_s` how long the setup lasts, once; `memory_busy_s` how long
-    the inference keeps the memory channel busy at full rate.
+    the inference keeps the memory channel busy at full rate. `task_starts` and `task_ends` are those of every task of
+    `program_tasks`, instructions first, whose tasks end where their last turns are over.
     """
 
     starts: Times
     ends: Times
+    task_starts: Times
+    task_ends: Times
     latency_s: float
     setup_s: float
     memory_busy_s: float
@@ -104,6 +107,6 @@ def timed(turned: Turned, setup: int) -> Timing:
     starts[:setup] -= setup_s
     ends[:setup] -= setup_s
     moved = clock(setup, count, *tasks, starts, ends)
-    starts, ends = starts[: len(turned.done)], ends[turned.done]
-    latency_s = float(np.max(ends[setup:], initial=0.0))
-    return Timing(starts, ends, latency_s, setup_s, float(moved[MEMORY] / tasks.rates[MEMORY]))
+    own = starts[: len(turned.done)], ends[turned.done]
+    latency_s = float(np.max(own[1][setup:], initial=0.0))
+    return Timing(*own, starts, ends, latency_s, setup_s, float(moved[MEMORY] / tasks.rates[MEMORY]))

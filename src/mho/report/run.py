@@ -9,6 +9,7 @@ from mho.engineering import count, percent, quantity, ratio, scaled
 from mho.machine.energy import KINDS
 from mho.machine.losses import Losses
 from mho.mapping.told import basis_said, bits_said
+from mho.report.breakdown import breakdown_tables
 from mho.report.sections import Bar, Bars, Figures, Notes, Section, Sentence, Table, Timeline, View
 from mho.report.stream import stream_cards, stream_sections
 from mho.report.timeline import page_data
@@ -328,7 +329,7 @@ def view(report: Report) -> View:
     sections: list[Section] = [Figures(rows=_cards(report, content), cards=True)]
     if "stream" in content:
         sections += stream_sections(report, content["stream"])
-    sections.append(_timeline(report, content))
+    sections += [_timeline(report, content), *breakdown_tables(content)]
     sections += [*_energy(report, content), _in_use(content)]
     if content["endurance"] is not None:
         sections.append(_endurance(content))
