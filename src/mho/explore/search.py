@@ -216,10 +216,13 @@ class FrontSearch(Search):
 
     def _changed(self) -> Indices | None:
         good = [*self._designs.values()] or [indices for _, _, indices in self._least]
+        legal = bool(self._designs)
         if not good or not self._axes:
             return None
         for _ in range(self.TRIES):
-            indices = list(self._draw.choice(good))
+            # The front is even; of designs over a limit those of least excess come first.
+            drawn = self._draw.random() if legal else self._draw.random() ** 2
+            indices = list(good[int(drawn * len(good))])
             for axis in self._draw.sample(self._axes, min(self._draw.choice((1, 2)), len(self._axes))):
                 indices[axis] = self._other(axis, indices[axis])
             made = tuple(indices)
