@@ -15,9 +15,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from mho.cli.ranges import read_over
 
 import mho
-from mho.cli.ranges import read_over
 from mho.errors import OptionError
 from mho.machine.functional import Executor
 from mho.network.graph import Network

@@ -13,10 +13,10 @@ from typing import Annotated, Any, cast
 import typer
 import typer.main
 
-from mho.cli import accuracy, baseline, compare, init, listings, recommend, run, study, sweep, trace, verify
+from mho.cli import accuracy, baseline, compare, explore, init, listings, recommend, run, study, sweep, trace, verify
 from mho.cli.command import Command, InterruptedWorkError
 from mho.cli.spread import spread
-from mho.cli.strategy import ComparingCommand, StrategyCommand, TablesCommand, WholeCommand
+from mho.cli.strategy import ComparingCommand, ExploringCommand, StrategyCommand, TablesCommand, WholeCommand
 from mho.errors import LONGEST, SUBJECT, MhoError, StrategyError, one_line
 from mho.version import __version__
 
@@ -39,6 +39,7 @@ app.command(cls=ComparingCommand, epilog=compare.EPILOG)(spread(compare.compare)
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
 app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
+app.command(cls=ExploringCommand, epilog=explore.EPILOG)(spread(explore.explore))
 app.command(cls=Command, epilog=baseline.EPILOG)(spread(baseline.baseline))
 app.command(cls=Command, epilog=study.EPILOG)(spread(study.study))
 app.command(cls=Command, epilog=trace.EPILOG)(spread(trace.trace))

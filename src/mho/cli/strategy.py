@@ -52,6 +52,22 @@ class StrategyOptions:
             raise OptionError("--batch beside a stream is --round, the inferences of a round; give one of the two")
         return replace(self, given={**self.given, "schedule.batch": batch})
 
+    def words(self, changes: Mapping[str, Any]) -> list[str]:
+        """Return the words of a command line that give the options and, by stage or setting, changes."""
+        from mho.strategy import registered
+        from mho.strategy.strategy import place_of
+
+        words = [] if self.base is None else ["--strategy", self.base]
+        for key, value in {**self.given, **changes}.items():
+            stage, name = place_of(key, value)
+            if name is None:
+                words += [_written(stage), str(value)]
+                continue
+            kind, setting = _settings(registered(stage))[name]
+            option = _written(setting.option or name)
+            words += ([option] if value in (True, "true") else []) if kind is bool else [option, str(value)]
+        return words
+
     def options(self) -> tuple[str, ...]:
         """Name the options that are given, as they are written; those of settings by the settings' names."""
         base = () if self.base is None else ("strategy",)
@@ -165,8 +181,8 @@ def needs_weights(weights: str | None, strategy: Strategy) -> bool:
     return bool(options)
 
 
-def options(stages: Iterable[str], several: tuple[str, ...] = ()) -> list[Any]:
-    """Return the options of stages and their settings; those of stages in `several` are left to the command."""
+def options(stages: Iterable[str], several: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> list[Any]:
+    """Return the options of stages and settings; stages in `several`, and settings in `without`, are left to the command."""
     from mho.strategy import ALL_STAGES, STAGES, TABLE_STAGES, registered, strategies
 
     of_tables = [stage for stage in stages if stage in TABLE_STAGES]
@@ -182,7 +198,7 @@ def options(stages: Iterable[str], several: tuple[str, ...] = ()) -> list[Any]:
             text = f"{about.help} One of: {', '.join(kinds)}. Else {about.default}."
             declared[stage] = (_written(stage), str, "|".join([*kinds, *short]) if short else "NAME", panel, text)
         for name, (kind, setting) in _settings(kinds).items():
-            if (key := f"{stage}.{name}") not in OWN:
+            if (key := f"{stage}.{name}") not in (*OWN, *without):
                 text = f"{setting.help} One of: {', '.join(setting.among)}." if setting.among else setting.help
                 option = _written(setting.option or name)
                 declared[key] = (option, kind, setting.metavar or "NAME", panel, text)
@@ -266,6 +282,8 @@ class StrategyCommand(Command):
     """The panel behind which they stand in the help."""
     several: tuple[str, ...] = ()
     """Stages of which the command takes several choices, by an option of its own."""
+    without: tuple[str, ...] = ()
+    """Settings whose options would have the name of one of the command's own."""
     _own: list[Any]
     _made: tuple[Any, list[Any]] = (None, [])
 
@@ -280,7 +298,7 @@ class StrategyCommand(Command):
             # One list, since the option of help is put at its end and taken off again.
             panels = [getattr(parameter, "rich_help_panel", None) for parameter in self._own]
             after = max((place for place, panel in enumerate(panels) if panel == self.behind), default=-1) + 1
-            self._made = state, [*self._own[:after], *options(stages, self.several), *self._own[after:]]
+            self._made = state, [*self._own[:after], *options(stages, self.several, self.without), *self._own[after:]]
         return self._made[1]
 
     @params.setter
@@ -313,3 +331,9 @@ class ComparingCommand(StrategyCommand):
     """A command that takes several schedules."""
 
     several = ("schedule",)
+
+
+class ExploringCommand(StrategyCommand):
+    """A command with a budget of designs."""
+
+    without = ("coding.budget",)

@@ -10,7 +10,6 @@ from mho.cli.analog import KEPT, following
 from mho.cli.inputs import ModelOptions
 from mho.cli.judging import JudgeOptions
 from mho.cli.outputs import Target
-from mho.cli.ranges import read_over
 from mho.cli.strategy import StrategyOptions
 
 EPILOG = (
@@ -40,6 +39,8 @@ def sweep(
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
+    from mho.explore.ranges import read_over
+
     values = read_over(over)
     task = judge.task(context, model_or_program, reading, strategy)
     for key in values:

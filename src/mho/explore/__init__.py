@@ -12,15 +12,19 @@ from mho.explore.comparison import Comparison
 from mho.explore.designs import DESIGNS, Design, Request, ablation, design
 from mho.explore.evaluation import evaluate
 from mho.explore.exploration import Exploration
+from mho.explore.explorer import explore
 from mho.explore.finding import Finding
+from mho.explore.measuring import Measuring
+from mho.explore.objectives import OBJECTIVES, Limit
 from mho.explore.parameters import Ordered, ordered
 from mho.explore.recommendation import Recommendation, recommend
-from mho.explore.space import Space, explore
+from mho.explore.space import Space
 from mho.explore.sweeps import Sweep, sweep
 
 __all__ = [
-    "DESIGNS", "Accuracy", "Comparison", "Design", "Exploration", "Finding", "Ordered", "Recommendation", "Request", "Space",
-    "Sweep", "ablation", "design", "evaluate", "explore", "find", "ordered", "recommend", "sweep",
+    "DESIGNS", "OBJECTIVES", "Accuracy", "Comparison", "Design", "Exploration", "Finding", "Limit", "Measuring", "Ordered",
+    "Recommendation", "Request", "Space", "Sweep", "ablation", "design", "evaluate", "explore", "find", "ordered", "recommend",
+    "sweep",
 ]  # fmt: skip
 
 

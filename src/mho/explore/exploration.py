@@ -1,4 +1,4 @@
-"""What an exploration found: a record a design, and the designs that no other beats in everything."""
+"""What an exploration found (schema mho.exploration/1): a record a design, and the designs that no other beats in everything."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any, ClassVar
 
 from mho.engineering import quantity
 from mho.errors import OptionError, choices
+from mho.explore.front import non_dominated
+from mho.explore.objectives import ALWAYS, Objective, objective, objectives
 from mho.files.outcome import Recorded, plain
 from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.exploration/1"
-LESS = {"latency_s": "s", "energy_j": "J", "area_m2": "m²"}
-"""What is better where it is less, and its unit."""
-MORE = ("accuracy",)
-"""What is better where it is more."""
+NOT_FIGURES = ("number", "values", "refused", "reason", "breaks")
+"""Fields of a point that are no figures."""
 
 
 @dataclass(frozen=True, repr=False)
 class Exploration(Recorded):
-    """Many designs, measured: of one network, the points of a space.
+    """Many designs, judged: points of a space, for one network or several.
 
     found.records          a mapping a point: `values` by key, figures in SI units, and `refused` where it cannot be compiled
-    found.front()          the points that none beats in time, energy and area at once (Pareto)
-    found.best("energy_j")
+    found.front()          the points that none beats in all aims at once (Pareto), of those that keep every limit
+    found.front("time", "energy")
+    found.best("energy")
 
     Sweeps, findings, comparisons and recommendations are explorations: what differs is what is varied, what is measured and what is
     concluded. Each is its `content`, of a schema of its own, with its records under the key `within`; `measured` are
@@ -36,18 +37,16 @@ class Exploration(Recorded):
     measured: Any = field(default=None, compare=False)
     schema: ClassVar[str] = SCHEMA
     within: ClassVar[str] = "points"
-    needs: ClassVar[tuple[str, ...]] = ("version", "network", "chip", "points")
+    needs: ClassVar[tuple[str, ...]] = (
+        "version", "networks", "chip", "strategy", "space", "aims", "limits", "over", "search", "judged", "base", "points",
+        "measured", "hypervolume", "importance", "refused", "notes",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Keep the content as its file would give it back, with schema and version before it."""
         version = {"version": __version__} if "version" in self.needs else {}
         content = {"schema": self.schema, **version, **self.content}
         object.__setattr__(self, "content", plain(content))
-
-    @classmethod
-    def of(cls, network: str, chip: str, records: Sequence[Mapping[str, Any]]) -> Exploration:
-        """Return the exploration of a network, on variants of a chip, with these records."""
-        return cls({"network": network, "chip": chip, "points": records})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Exploration:
@@ -66,43 +65,64 @@ class Exploration(Recorded):
         """The records of the points that can be compiled."""
         return tuple(record for record in self.records if record.get("refused") is None)
 
+    @property
+    def legal(self) -> tuple[Mapping[str, Any], ...]:
+        """The records of the points that can be compiled and keep every limit."""
+        return tuple(record for record in self.feasible if not record.get("breaks"))
+
+    @property
+    def aims(self) -> tuple[Objective, ...]:
+        """What is minimised, or maximised where more of it is better."""
+        return objectives([aim["name"] for aim in self.content.get("aims", ())] or ALWAYS)
+
     def front(self, *aims: str) -> tuple[Mapping[str, Any], ...]:
-        """Return the records that no other is at least as good as in all aims and better in one; equal ones all stay."""
-        costs = [tuple(self._cost(record, aim) for aim in aims or LESS) for record in self.feasible]
-        return tuple(
-            record
-            for record, cost in zip(self.feasible, costs, strict=True)
-            if not any(other != cost and all(a <= b for a, b in zip(other, cost, strict=True)) for other in costs)
-        )
+        """Return the legal records that no other is at least as good as in all aims and better in one; equal ones all stay."""
+        records = self.legal
+        if not records:
+            return ()
+        fields = [field for aim in aims or [each.name for each in self.aims] for field in self._fields(objective(aim))]
+        kept = non_dominated([[objective_of(field).cost(record[field]) for field in fields] for record in records])
+        return tuple(record for record, keeps in zip(records, kept, strict=True) if keeps)
 
     def best(self, aim: str) -> Mapping[str, Any]:
-        """Return the first record of the least (accuracy: the most) of an aim. OptionError where no point can be compiled."""
-        if not self.feasible:
-            raise OptionError(f"no point can be compiled; the first: {self.records[0]['refused']}")
-        return min(self.feasible, key=lambda record: self._cost(record, aim))
+        """Return the first legal record that is best in an aim. OptionError where no point can be compiled and keeps the limits."""
+        if not self.legal:
+            refused = next((record["refused"] for record in self.records if record["refused"]), None)
+            why = f"; the first refused: {refused}" if refused else "; all break a limit"
+            raise OptionError(f"no point can be compiled and keeps every limit{why}")
+        fields = self._fields(objective(aim))
+        return min(self.legal, key=lambda record: sum(objective_of(field).cost(record[field]) for field in fields))
 
-    def _cost(self, record: Mapping[str, Any], aim: str) -> float:
-        if aim not in record or aim not in (*LESS, *MORE):
-            raise OptionError(f"points have no {aim!r}; {choices(aim, [k for k in record if k in (*LESS, *MORE)])}")
-        return -float(record[aim]) if aim in MORE else float(record[aim])
+    def _fields(self, aim: Objective) -> list[str]:
+        """Return the fields that bear an aim: its own, or one for each network."""
+        found = [field for field in self.records[0] if field == aim.field or field.startswith(f"{aim.field}:")]
+        if not found:
+            known = [key for key in self.records[0] if key not in NOT_FIGURES]
+            raise OptionError(f"points have no {aim.name}; {choices(aim.field, known)}")
+        return found
 
     def headline(self) -> str:
         """Say what was explored."""
-        return f"Exploration: {self.content['network']} on {self.content['chip']}, {len(self.records)} points"
+        return f"Exploration: {', '.join(self.content['networks'])} on {self.content['chip']}, {self.content['judged']:,} designs"
 
     def facts(self) -> Sequence[tuple[str, str]]:
-        """Return the best of each usual aim, how many are on the front, and how many cannot be compiled."""
-        if not self.feasible:
-            return (("refused", f"{len(self.records)}"),)
-        best = {aim: self.best(aim) for aim in LESS}
+        """Return the best of each aim, how many are on the front, how many break a limit and how many cannot be compiled."""
+        refused = sum(entry["count"] for entry in self.content["refused"])
+        broken = len(self.feasible) - len(self.legal)
+        counted = (("break a limit", f"{broken}"),) if self.content["limits"] else ()
+        if not self.legal:
+            return (*counted, ("refused", f"{refused}"))
         return (
-            *(
-                (f"least {aim}", f"{quantity(best[aim][aim], unit)}: {named(best[aim]['values'])}")
-                for aim, unit in LESS.items()
-            ),
-            ("front", f"{len(self.front())} points"),
-            ("refused", f"{len(self.records) - len(self.feasible)}"),
+            *(line for aim in self.aims for line in self._best(aim)),
+            ("front", f"{len(self.front())} designs"),
+            *counted,
+            ("refused", f"{refused}"),
         )
+
+    def _best(self, aim: Objective) -> list[tuple[str, str]]:
+        record = self.best(aim.name)
+        figures = [quantity(record[field], aim.unit) for field in self._fields(aim) if record[field] is not None]
+        return [(f"best {aim.name}", f"{' and '.join(figures)}: {named(record['values'])}")]
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
         """Name the tables: `points`, one a row, and `front`."""
@@ -113,7 +133,7 @@ class Exploration(Recorded):
 
 
 def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key != "values"}
+    return {key: value for key, value in record.items() if key not in ("values", "breaks")}
 
 
 def named(values: Mapping[str, Any]) -> str:
@@ -121,13 +141,9 @@ def named(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items())
 
 
-def check_values(key: str, values: Any, what: str) -> None:
-    """Refuse values of a key of a space or a sweep that are none, or given twice. OptionError."""
-    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise OptionError(f"{key}: a {what} needs a list of values, not {values!r}")
-    twice = [value for place, value in enumerate(values) if value in values[:place]]
-    if twice:
-        raise OptionError(f"{key}: {twice[0]!r} is given twice")
+def objective_of(field: str) -> Objective:
+    """Return the objective that a field of a record bears, that of one network of several too."""
+    return objective(field.partition(":")[0])
 
 
-__all__ = ["Exploration"]
+__all__ = ["Exploration", "named", "objective_of"]

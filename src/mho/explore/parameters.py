@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mho.chip.spec import ChipSpec
 from mho.errors import OptionError, choices
@@ -101,6 +101,18 @@ def _range(key: str) -> tuple[bool, Number | None, Number | None, bool]:
     (kind,) = numbers
     low = kind.get("minimum", kind.get("exclusiveMinimum"))
     return kind["type"] == "integer", low, kind.get("maximum"), "exclusiveMinimum" in kind
+
+
+def fits(name: str, value: Any) -> bool:
+    """Return whether a value has the type and the range of a key of the chip, whatever else the chip is."""
+    annotation = _annotations().get(f"{CHIP}{name}")
+    if annotation is None:
+        return False
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _words(kinds: list[dict[str, Any]]) -> str:

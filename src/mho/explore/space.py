@@ -1,184 +1,229 @@
-"""Many designs: points of a space, each compiled and measured, kept as they come, and the best among them.
-
-A point changes the chip ("chip.tiles"), the strategy ("strategy.schedule") or the analog side ("analog.adc.bits") by dotted keys.
-"""
+"""Spaces of designs: the values of some keys of chip, strategy, network and analog side, and conditions that combinations meet."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mho.chip import Chip
-from mho.chip.fit import unsized
-from mho.errors import MappingError, OptionError, StrategyError, choices
-from mho.explore.evaluation import evaluate
-from mho.explore.exploration import Exploration, check_values
-from mho.explore.workers import each
-from mho.files.store import Store, key_of
-from mho.machine.analog import Analog
-from mho.machine.report import simulate
-from mho.network.graph import Network
-from mho.network.samples import Samples
-from mho.number import QuantisedNetwork, Sampled
-from mho.schedule import compile
-from mho.schedule.sizing import fitted
-from mho.strategy import Strategy
+from mho.chip.roles import ROLES
+from mho.chip.spec import ChipSpec
+from mho.errors import OptionError, StrategyError, choices
+from mho.explore.condition import Condition
+from mho.explore.ranges import values_of
+from mho.files.text import read_yaml
+from mho.machine.analog.devices.reader import keys as device_keys
+from mho.machine.analog.spec import DEVICE, Analog
+from mho.quantity import marks
+from mho.strategy.strategy import place_of
 
-PARTS = ("chip", "strategy", "analog")
-"""What the first word of a key may be."""
-SOURCE = "assumption: a point of an exploration"
-FIELDS = ("latency_s", "energy_j", "area_m2", "refused")
-"""What is kept of a point; `refused` says why it cannot be compiled, and is None where it can."""
+PARTS = ("chip", "strategy", "analog", "network")
+"""What the first word of a key may be; a key without it is looked for in the first three."""
+NETWORK_KEYS = ("batch", "sequence", "input_size")
+"""What a network may be varied in: how it is read."""
+COUNTED = 100_000
+"""Designs of a space in which those that meet the conditions are counted."""
+FILE = ("over", "when")
+"""The keys of a space's file."""
 
-Point = Mapping[str, Any]
+Value = Any
+Indices = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key as it is written, the part that it changes, the key within that, and the values."""
+
+    key: str
+    part: str
+    name: str
+    values: tuple[Value, ...]
+
+    @property
+    def ordered(self) -> bool:
+        """True where neighbouring values are like one another: numbers that rise or fall."""
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
+        rising = numbers and list(self.values) in (sorted(self.values), sorted(self.values, reverse=True))
+        return bool(rising)
 
 
 @dataclass(frozen=True)
 class Space:
-    """Every combination of the values of some keys, the last key changing fastest.
+    """Every combination of the values of some keys that meets all conditions, the last key changing fastest.
 
-    mho.Space({"chip.tiles": [4, 8], "strategy.schedule": ["aras", "adaptive"]})              4 points
+    mho.Space({"tiles": [4, 8], "schedule": ["aras", "adaptive"]})                            4 designs
+    mho.Space({"array.adcs": [4, 8, 16], "array.columns": [64, 128]}, when=["array.adcs * 16 <= array.columns"])
     mho.Space({"analog.adc.bits": [6, 8], "chip.array.coding": ["offset", "differential"]})   accuracy needs samples
+    mho.Space.load("space.yaml")                                                              keys over and when
 
-    Raises OptionError for a key that names no part, and for values that are missing or given twice.
+    A key is one of the chip, of the strategy or of the analog side; where several have it, the part stands before it. Keys of the
+    network are network.batch, network.sequence and network.input_size. Raises OptionError for a key that there is not, for values
+    that are missing or given twice, and for a condition that cannot be read.
     """
 
-    axes: Mapping[str, Sequence[Any]]
+    axes: Mapping[str, Sequence[Value]]
+    when: Sequence[str] = ()
+    parts: tuple[Axis, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse an empty space, unknown parts, and values given twice."""
+        """Refuse an empty space, unknown keys, and values given twice."""
         if not self.axes:
             raise OptionError("a space has at least one key with its values")
         if not isinstance(self.axes, Mapping):
             raise OptionError(f"a space is a mapping of keys to their values, not {self.axes!r}")
+        if isinstance(self.when, str) or not all(isinstance(text, str) for text in self.when):
+            raise OptionError(f"conditions of a space are a list of texts, not {self.when!r}")
+        parts = []
         for key, values in self.axes.items():
-            part, dot, rest = str(key).partition(".")
-            if part not in PARTS or not dot or not rest:
-                raise OptionError(
-                    f"{key}: a key begins with the part it changes, such as chip.tiles; {choices(part, PARTS)}"
-                )
             check_values(key, values, "space")
+            parts.append(Axis(str(key), *placed(str(key)), tuple(values)))
+        for place, axis in enumerate(parts):
+            for other in parts[:place]:
+                if (axis.part, axis.name) == (other.part, other.name):
+                    raise OptionError(f"{axis.key} and {other.key} are the same key; give its values once")
+        object.__setattr__(self, "parts", tuple(parts))
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield the points, each a value by key."""
-        for values in itertools.product(*self.axes.values()):
-            yield dict(zip(self.axes, values, strict=True))
+    @classmethod
+    def load(cls, path: str | Path) -> Space:
+        """Read a file: `over` gives keys their values, a list or text such as 24:192:24; `when` is a list of conditions."""
+        content = read_yaml(Path(path), OptionError)
+        for key in content:
+            if key not in FILE:
+                raise OptionError(f"{path}: unknown key {key!r}; {choices(str(key), FILE)}")
+        over = content.get("over")
+        if not isinstance(over, dict):
+            raise OptionError(f"{path}: over: gives each key its values, such as over: {{tiles: [48, 96]}}")
+        try:
+            axes = {key: values_of(str(key), each) if isinstance(each, str) else each for key, each in over.items()}
+            return cls(axes, content.get("when") or ())
+        except OptionError as error:
+            raise OptionError(f"{path}: {error}") from None
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each axis."""
+        return tuple(len(axis.values) for axis in self.parts)
+
+    @property
+    def ordered(self) -> tuple[bool, ...]:
+        """Whether neighbouring values of each axis are like one another."""
+        return tuple(axis.ordered for axis in self.parts)
+
+    def values(self, indices: Indices) -> dict[str, Value]:
+        """Return the values of a design, by key."""
+        return {axis.key: axis.values[i] for axis, i in zip(self.parts, indices, strict=True)}
+
+    def changes(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+        """Return what a design changes, by part: nothing of axes that have no value."""
+        changed: dict[str, dict[str, Value]] = {part: {} for part in PARTS}
+        for axis in self.parts:
+            if axis.key in values:
+                changed[axis.part][axis.name] = values[axis.key]
+        return changed
+
+    def conditions(self, chip: Chip | None = None) -> tuple[Condition, ...]:
+        """Return the conditions; words that are no axis are values of a chip. OptionError for one that cannot be read."""
+        names = {name: axis.key for axis in self.parts for name in (axis.key, axis.name, f"{axis.part}.{axis.name}")}
+
+        def fixed(name: str) -> Value | None:
+            value: Any = None if chip is None else chip.spec
+            for part in name.removeprefix("chip.").split("."):
+                value = getattr(value, part, None) if part in getattr(type(value), "model_fields", ()) else None
+            return value if isinstance(value, int | float | str) else None
+
+        return tuple(Condition(text, names, fixed) for text in self.when)
+
+    def allows(self, chip: Chip | None = None) -> Callable[[Indices], bool]:
+        """Return what says whether a design meets all conditions, beside the values of a chip."""
+        conditions = self.conditions(chip)
+        if not conditions:
+            return lambda indices: True
+        return lambda indices: all(condition(self.values(indices)) for condition in conditions)
+
+    def __iter__(self) -> Iterator[dict[str, Value]]:
+        """Yield the designs that meet the conditions, each a value by key."""
+        allows = self.allows()
+        for indices in itertools.product(*map(range, self.sizes)):
+            if allows(indices):
+                yield self.values(indices)
 
     def __len__(self) -> int:
-        """Count the points."""
-        return math.prod(map(len, self.axes.values()))
+        """Count the combinations, those included that do not meet the conditions."""
+        return math.prod(self.sizes)
+
+    def formula(self, chip: Chip | None = None) -> str:
+        """Say how many designs there are: 3 × 2 = 6 designs, of which 5 meet the conditions."""
+        product, size = " × ".join(map(str, self.sizes)), math.prod(self.sizes)
+        said = f"{product} = {size:,} designs" if len(self.sizes) > 1 else f"{size:,} designs"
+        if not self.when:
+            return said
+        if size > COUNTED:
+            return f"{said}, fewer by conditions"
+        allows = self.allows(chip)
+        meeting = sum(map(allows, itertools.product(*map(range, self.sizes))))
+        return f"{said}, of which {meeting:,} meet the conditions"
+
+    def to_dict(self, chip: Chip | None = None) -> dict[str, Any]:
+        """Return it as data, with its size."""
+        return {
+            "axes": {axis.key: list(axis.values) for axis in self.parts},
+            "when": list(self.when),
+            "size": len(self),
+            "formula": self.formula(chip),
+        }
 
 
-def explore(
-    network: Network | QuantisedNetwork | Sampled,
-    chip: Chip | str | Path,
-    space: Space | Mapping[str, Sequence[Any]],
-    *,
-    strategy: Strategy | str | None = None,
-    samples: Samples | None = None,
-    analog: Analog | None = None,
-    store: Store | str | Path | None = None,
-    workers: int = 1,
-) -> Exploration:
-    """Compile and measure a network at every point of a space.
-
-        found = mho.explore(network, "aras", {"chip.tiles": [4, 8], "strategy.schedule": ["aras", "adaptive"]}, store="x.jsonl")
-        found.front(), found.frame("points")
-
-    Every value is checked before anything is compiled. A point that cannot be compiled stays, with the reason. `samples`, with
-    labels, give the accuracy of each point on its analog side; keys of "analog" ask for them. `store` keeps what is finished, by
-    all that it rests on: points, chip, strategy, network and the code that computes them. `workers`: processes that compile and
-    measure; their number changes no result, and accuracy is measured in this process. Raises OptionError, ChipError,
-    StrategyError and AnalogError for what a point cannot be.
-    """
-    space = space if isinstance(space, Space) else Space(space)
-    if samples is None and any(key.startswith("analog.") for key in space.axes):
-        raise OptionError("keys of analog change the accuracy alone: give samples with labels")
-    base_chip = chip if isinstance(chip, Chip) else Chip.load(chip)
-    base = _Design(Sampled.of(network), base_chip, Strategy.of(strategy), analog or Analog())
-    designs = [base.at(point) for point in space]
-    kept = store if isinstance(store, Store) else Store(store)
-    subject = _digest(base.subject)
-    keys = [key_of(__name__, subject, one.chip.to_dict(), one.strategy.to_dict()) for one in designs]
-    new = {key: one for key, one in zip(keys, designs, strict=True) if kept.get(key, FIELDS) is None}
-    for key, record in zip(new, each(_measured, new.values(), workers), strict=True):
-        kept.put(key, record)
-    records = []
-    for point, key, design in zip(space, keys, designs, strict=True):
-        record = {"values": point, **(kept.get(key, FIELDS) or {})}
-        if samples is not None and record["refused"] is None:
-            program = compile(design.subject, design.chip, design.strategy)
-            record["accuracy"] = evaluate(program, samples, design.analog, done=kept).accuracy
-        records.append(record)
-    return Exploration.of(base.subject.net.name, base_chip.name, records)
+def placed(key: str) -> tuple[str, str]:
+    """Return the part that a key changes, and the key within it. OptionError for one that there is not, or that several have."""
+    part, dot, rest = key.partition(".")
+    if dot and part in PARTS:
+        if part == "network" and rest not in NETWORK_KEYS:
+            raise OptionError(f"{key}: a network has no such key; {choices(rest, NETWORK_KEYS)}")
+        return part, rest
+    homes = [part for part, known in _homes(key).items() if known]
+    if len(homes) == 1:
+        return homes[0], key
+    if homes:
+        raise OptionError(f"{key} is a key of several parts; write {' or '.join(f'{home}.{key}' for home in homes)}")
+    if key in NETWORK_KEYS:
+        raise OptionError(f"{key}: write network.{key}")
+    raise OptionError(f"unknown key {key!r}; {choices(key, _every())}")
 
 
-@dataclass(frozen=True)
-class _Design:
-    """The design that a point stands for: a network on a chip, by a strategy, with an analog side."""
-
-    subject: Sampled
-    chip: Chip
-    strategy: Strategy
-    analog: Analog
-
-    def at(self, point: Point) -> _Design:
-        """Return the design with the changes of a point."""
-        changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
-        for key, value in point.items():
-            part, _, rest = key.partition(".")
-            changes[part][rest] = value
-        strategy = self.strategy.with_(changes["strategy"]) if changes["strategy"] else self.strategy
-        of_chip = unsized(changes["chip"])
-        chip = self.chip.override(of_chip, SOURCE) if of_chip else self.chip
-        with suppress(StrategyError, MappingError):  # What cannot be mapped is refused when it is compiled.
-            chip = fitted(chip, changes["chip"], self.subject, strategy)
-        return _Design(
-            self.subject, chip, strategy, self.analog.override(changes["analog"]) if changes["analog"] else self.analog
-        )
-
-
-def _measured(design: _Design) -> dict[str, Any]:
-    """Return the record of a design: its figures, or why it cannot be compiled."""
+def _homes(key: str) -> dict[str, bool]:
     try:
-        report = simulate(compile(design.subject, design.chip, design.strategy))
-    except (StrategyError, MappingError) as error:
-        return {**dict.fromkeys(FIELDS), "refused": str(error)}
-    content = [report.latency_s, report.energy_j, design.chip.roll_up().area_m2.total]
-    return {**dict(zip(FIELDS, map(float, content), strict=False)), "refused": None}
+        of_strategy = bool(place_of(key))
+    except StrategyError:
+        of_strategy = False
+    return {"chip": key in _chip_keys(), "strategy": of_strategy, "analog": key in _analog_keys()}
 
 
-def _digest(subject: Any) -> str:
-    """Return the SHA-256 in hexadecimal of a network, its values included, and of the samples that its codes go by."""
-    sha256 = hashlib.sha256()
-
-    def feed(value: Any) -> None:
-        if isinstance(value, np.ndarray):
-            sha256.update(f"{value.dtype.str} {value.shape}".encode())
-            sha256.update(np.ascontiguousarray(value).tobytes())
-        elif is_dataclass(value) and not isinstance(value, type):
-            sha256.update(type(value).__name__.encode())
-            for item in fields(value):
-                feed(getattr(value, item.name))
-        elif isinstance(value, Mapping):
-            feed(tuple(value.items()))
-        elif isinstance(value, tuple | list):
-            sha256.update(f"({len(value)}".encode())
-            for item in value:
-                feed(item)
-        else:
-            sha256.update(f"{value!r};".encode())
-
-    feed(subject)
-    return sha256.hexdigest()
+def _chip_keys() -> tuple[str, ...]:
+    return (*marks(ChipSpec), *(f"components.{role}" for role in ROLES))
 
 
-__all__ = ["Space", "explore"]
+def _analog_keys() -> tuple[str, ...]:
+    return (*Analog.keys(), *(f"{DEVICE}{name}" for name in device_keys()))
+
+
+def _every() -> list[str]:
+    from mho.strategy.strategy import keys
+
+    return [*_chip_keys(), *keys(), *_analog_keys(), *(f"network.{name}" for name in NETWORK_KEYS)]
+
+
+def check_values(key: str, values: Any, what: str) -> None:
+    """Refuse values of a key of a space or a sweep that are none, or given twice. OptionError."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise OptionError(f"{key}: a {what} needs a list of values, not {values!r}")
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise OptionError(f"{key}: {twice[0]!r} is given twice")
+
+
+__all__ = ["Axis", "Space", "check_values", "placed"]

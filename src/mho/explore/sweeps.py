@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from mho.errors import OptionError
 from mho.explore.accuracy import Accuracy, decibels
 from mho.explore.evaluation import SEEDS, draws, evaluate
-from mho.explore.exploration import Exploration, check_values, named
+from mho.explore.exploration import Exploration, named
 from mho.explore.judge import Progress
 from mho.explore.parameters import CHIP
+from mho.explore.space import check_values
 from mho.files.store import Store
 from mho.machine.analog.spec import Analog
 from mho.program import Program

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mho.engineering import quantity
-from mho.explore.exploration import LESS
 from mho.report.sections import Figures, Section, Table, Tone, View
 
 if TYPE_CHECKING:
     from mho.explore.exploration import Exploration
 
 
-def _line(record: Mapping[str, Any], keys: list[str]) -> tuple[str, ...]:
-    figures = [quantity(record[aim], unit) if record["refused"] is None else "–" for aim, unit in LESS.items()]
+def _line(record: Mapping[str, Any], keys: list[str], aims: Mapping[str, str]) -> tuple[str, ...]:
+    figures = ["–" if record[name] is None else quantity(record[name], unit) for name, unit in aims.items()]
     return (*(str(record["values"].get(key, "")) for key in keys), *figures, record["refused"] or "")
 
 
@@ -22,12 +21,13 @@ def view(exploration: Exploration) -> View:
     """Return the view of an exploration: points on the front stand out, refused ones say why."""
     records = exploration.records
     keys = list(dict.fromkeys(key for record in records for key in record["values"]))
+    aims = {aim["field"]: aim["unit"] for aim in exploration.content["aims"]}
     front = {id(record) for record in exploration.front()}
     tones: dict[int, Tone] = {place: "strong" for place, record in enumerate(records) if id(record) in front}
     points = Table(
-        title="Points, those on the front of time, energy and area set off",
-        heads=(*keys, "time", "energy", "area", "refused"),
-        lines=[_line(record, keys) for record in records],
+        title="Designs, those on the front set off",
+        heads=(*keys, *(name.replace("_", " ") for name in aims), "refused"),
+        lines=[_line(record, keys, aims) for record in records],
         names=max(len(keys), 1),
         prose=True,
         tones=tones,
@@ -37,4 +37,4 @@ def view(exploration: Exploration) -> View:
         points,
     ]
     content = exploration.content
-    return View(f"{content['network']} on {content['chip']}: {len(records)} designs", sections)
+    return View(f"{', '.join(content['networks'])} on {content['chip']}: {content['judged']:,} designs", sections)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 VIEWS = {
     "Report": ("run", "report"),
-    "Exploration": ("exploration", "exploration"),
+    "Exploration": ("exploration", "explore"),
     "Comparison": ("comparison", "compare"),
     "Accuracy": ("accuracy", "accuracy"),
     "Verification": ("verification", "verification"),

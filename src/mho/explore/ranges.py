@@ -17,31 +17,39 @@ Value = int | float | str
 
 def read_over(given: Sequence[str]) -> dict[str, tuple[Value, ...]]:
     """Read every --over KEY=VALUES. OptionError where one cannot be read, or names a key again."""
-    values_of: dict[str, tuple[Value, ...]] = {}
+    found: dict[str, tuple[Value, ...]] = {}
     for option in given:
         key, equals, text = (part.strip() for part in option.partition("="))
         if not (key and equals and text):
             raise OptionError(f"--over takes KEY=VALUES, such as {EXAMPLE}, not {option!r}")
-        if key in values_of:
+        if key in found:
             raise OptionError(f"--over {key} is given twice")
-        values_of[key] = tuple(value for part in text.split(",") for value in _values(key, part.strip()))
-    return values_of
+        try:
+            found[key] = values_of(key, text)
+        except OptionError as error:
+            raise OptionError(f"--over {error}") from None
+    return found
+
+
+def values_of(key: str, text: str) -> tuple[Value, ...]:
+    """Read the values of a key, separated by commas, ranges among them. OptionError names the key."""
+    return tuple(value for part in text.split(",") for value in _values(key, part.strip()))
 
 
 def _values(key: str, text: str) -> list[Value]:
     """Read a number, a word, or a range a:b:step of which b is part where a step meets it."""
     parts = text.split(":")
     # A choice of a strategy may be spelled with its settings, window:8:3, and the size of a chip with copies, fit:2.
-    if len(parts) == 1 or (key.startswith(("strategy.", "chip.tiles")) and parts[0].isidentifier()):
+    if len(parts) == 1 or parts[0].isidentifier():
         return [_number(key, text)]
     try:
         first, last, step = (Decimal(part.strip()) for part in parts)
     except (InvalidOperation, ValueError):
-        raise OptionError(f"--over {key}: a range is FIRST:LAST:STEP, such as 4:9:1, not {text!r}") from None
+        raise OptionError(f"{key}: a range is FIRST:LAST:STEP, such as 4:9:1, not {text!r}") from None
     if not all(each.is_finite() for each in (first, last, step)) or step <= 0 or last < first:
-        raise OptionError(f"--over {key}: {text!r} is no range: it needs FIRST <= LAST and a positive STEP")
+        raise OptionError(f"{key}: {text!r} is no range: it needs FIRST <= LAST and a positive STEP")
     if (last - first) / step > MOST:
-        raise OptionError(f"--over {key}: {text!r} has more than {MOST} values")
+        raise OptionError(f"{key}: {text!r} has more than {MOST} values")
     # Decimals, so that 0:0.3:0.1 ends with 0.3.
     steps = int((last - first) / step)
     return [_number(key, format(first + step * number, "f")) for number in range(steps + 1)]
@@ -49,13 +57,13 @@ def _values(key: str, text: str) -> list[Value]:
 
 def _number(key: str, text: str) -> Value:
     if not text:
-        raise OptionError(f"--over {key}: a value is missing; values are such as {EXAMPLE}")
+        raise OptionError(f"{key}: a value is missing; values are such as {EXAMPLE}")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         if set(text) & set("[]{}\"'"):
-            raise OptionError(f"--over {key}: takes numbers or words, not {text}") from None
+            raise OptionError(f"{key}: takes numbers or words, not {text}") from None
         return text
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
-        raise OptionError(f"--over {key}: takes numbers or words, not {text}")
+        raise OptionError(f"{key}: takes numbers or words, not {text}")
     return value
