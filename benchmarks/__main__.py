@@ -85,7 +85,14 @@ def record(case: Case, measured: dict[str, Any], unit_s: float) -> dict[str, Any
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write the tables."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] in (["store"], ["precision"], ["precision-accuracy"], ["basis-training"], ["segments"]):
+    if arguments[:1] in (
+        ["store"],
+        ["cluster"],
+        ["precision"],
+        ["precision-accuracy"],
+        ["basis-training"],
+        ["segments"],
+    ):
         module = importlib.import_module(f"benchmarks.{arguments[0].replace('-', '_')}")
         return int(module.main(arguments[1:]))
     parser = argparse.ArgumentParser(
