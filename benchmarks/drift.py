@@ -30,7 +30,6 @@ SAME, SMALL = 1e-9, 0.01
 
 PORTS = "ports of the global buffer and of tiles take time ([machine.md](machine.md), Time)"
 RULES = {
-    "aras": PORTS,
     "basisn": PORTS,
     "sme": f"combining a layer's sums takes time in the vector unit, and {PORTS}",
 }

@@ -21,7 +21,6 @@ from mho.studies.aras.measure import ALL
 from mho.studies.aras.paper import NETWORKS, printed
 from mho.studies.work import KEPT, Settings, Work
 from tests.command_line import Shell, contents
-from tests.ported import widen
 from tests.strategies import GREEDY
 
 SCHEMA = json.loads((files("mho.studies") / "study.schema.json").read_text(encoding="utf-8"))
@@ -341,11 +340,7 @@ def test_the_published_study_is_whole(published: studies.Study) -> None:
     assert set(shown) == set(held)
 
 
-def test_the_published_times_are_those_of_this_version_without_ports(
-    published: studies.Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The study that the documentation shows was made where ports took no time (CHANGELOG.md, Ports take time)."""
-    widen(monkeypatch)
+def test_the_published_times_are_those_of_this_version(published: studies.Study) -> None:
     for name in ("resnet18", "bert-base"):
         report = mho.simulate(mho.compile(mho.zoo.load(name), "aras", GREEDY.with_(schedule="overlap")))
         assert ours(published, f"figure-14/throughput/overlap/{name}") == pytest.approx(
