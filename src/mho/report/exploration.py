@@ -1,40 +1,353 @@
-"""Many designs of one network, as a person should see them: the best of each aim, and the front."""
+"""Many designs, as a person should see them: the best of each aim, the front and what it costs, and what no chip can be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mho.engineering import quantity
-from mho.report.sections import Figures, Section, Table, Tone, View
+import numpy as np
+
+from mho.engineering import count, percent
+from mho.report import sections as see
+from mho.report.designs import Designs, Figure, Record, chosen, limit_of, limit_said, page_data, thinned, written
 
 if TYPE_CHECKING:
     from mho.explore.exploration import Exploration
 
+SHOWN = 20
+"""Designs of the front that a terminal shows."""
+DRAWN = 1_500
+"""Other designs on the drawing that is a file of its own."""
+SPAN = 8.0
+"""From this ratio of the largest to the least on, an axis is logarithmic."""
+LOCAL = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)*\.html")
+"""An address beside the page: nothing else is linked."""
 
-def _line(record: Mapping[str, Any], keys: list[str], aims: Mapping[str, str]) -> tuple[str, ...]:
-    figures = ["–" if record[name] is None else quantity(record[name], unit) for name, unit in aims.items()]
-    return (*(str(record["values"].get(key, "")) for key in keys), *figures, record["refused"] or "")
+
+def _cards(designs: Designs) -> list[tuple[str, str, str]]:
+    """Return what was found: the best of each aim, how many designs are on the front, and the hypervolume."""
+    rows = []
+    for aim in designs.aims:
+        best = designs.best(aim)
+        if best is not None:
+            rows.append(
+                (
+                    f"{aim.most} {aim.name}".capitalize(),
+                    aim.told(best),
+                    f"design {best['number']}: {chosen(best['values'])}",
+                )
+            )
+    refused, tried = len(designs.points) - len(designs.compiled), len(designs.points)
+    over = len(designs.compiled) - len(designs.kept)
+    remark = f"of {count(tried)} tried"
+    remark += f"; {count(over)} break a limit" if designs.limits else ""
+    remark += f"; {count(refused)} cannot be compiled" if refused else ""
+    rows.append(("Front", _designs(len(designs.front)), remark))
+    apart = [record["differs"] for record in designs.content.get("measured") or () if record.get("differs") is not None]
+    if apart:
+        rows.append(
+            (
+                "Measured",
+                _designs(len(apart)),
+                f"in full; an aim is at most {percent(max(apart), 1.0)} off the screened",
+            )
+        )
+    volume = designs.content.get("hypervolume")
+    if volume:
+        rows.append(
+            ("Hypervolume", f"{volume['value']:.4g} {_raised(volume['unit'])}", _reference(designs, volume["from"]))
+        )
+    return rows
 
 
-def view(exploration: Exploration) -> View:
-    """Return the view of an exploration: points on the front stand out, refused ones say why."""
-    records = exploration.records
-    keys = list(dict.fromkeys(key for record in records for key in record["values"]))
-    aims = {aim["field"]: aim["unit"] for aim in exploration.content["aims"]}
-    front = {id(record) for record in exploration.front()}
-    tones: dict[int, Tone] = {place: "strong" for place, record in enumerate(records) if id(record) in front}
-    points = Table(
-        title="Designs, those on the front set off",
-        heads=(*keys, *(name.replace("_", " ") for name in aims), "refused"),
-        lines=[_line(record, keys, aims) for record in records],
-        names=max(len(keys), 1),
-        prose=True,
-        tones=tones,
+def _designs(number: int) -> str:
+    return "1 design" if number == 1 else f"{count(number)} designs"
+
+
+def _raised(unit: str) -> str:
+    """Write powers of a unit as they are set: decades³."""
+    return re.sub(r"\^(\d)\b", lambda power: "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(power[1])], unit)
+
+
+def _reference(designs: Designs, reference: Mapping[str, float]) -> str:
+    aims = {aim.field: aim for aim in designs.aims}
+    corner = [f"{aims[field].name} {aims[field].say(value)}" for field, value in reference.items() if field in aims]
+    return f"that the front beats, from {', '.join(corner)}; more is better"
+
+
+def _measured(designs: Designs) -> Mapping[int, Record]:
+    return {record["number"]: record for record in designs.content.get("measured") or ()}
+
+
+def _apart(record: Record) -> str:
+    """Write by how much measured figures differ from the screened ones."""
+    differs = record.get("differs")
+    return (
+        "–" if differs is None else "none" if differs == 0 else percent(differs, 1.0) if differs >= 5e-4 else "< 0.1 %"
     )
-    sections: list[Section] = [
-        Figures(title="What was found", rows=[(what, "", said) for what, said in exploration.facts()]),
-        points,
+
+
+def _spread(front: Sequence[Record], aims: Sequence[Figure], most: int) -> Sequence[Record]:
+    """Return the best of each aim and others, evenly picked from the front in its order, `most` in all."""
+    if len(front) <= most:
+        return front
+    best = {min(range(len(front)), key=lambda place: aim.cost(front[place])) for aim in aims}
+    others = [place for place in range(len(front)) if place not in best]
+    picked = np.linspace(0, len(others), max(most - len(best), 0), endpoint=False).astype(int)
+    return [front[place] for place in sorted(best | {others[place] for place in picked})]
+
+
+def _front(designs: Designs) -> Iterator[see.Section]:
+    """Yield the table of the front: some of it in a terminal, all of it on a page, with what makes each design again."""
+    front, measured, figures = designs.front, _measured(designs), designs.figures
+    if not front:
+        return
+    some = _spread(front, designs.aims, SHOWN)
+    title = (
+        "Front" if len(some) == len(front) else f"Front: {len(some)} of {count(len(front))} designs, from end to end"
+    )
+    lines = [
+        (str(point["number"]), *(written(point["values"].get(key, "–")) for key in designs.varied),
+         *(figure.told(point) for figure in figures))
+        for point in some
+    ]  # fmt: skip
+    heads = ("design", *designs.varied, *(figure.name for figure in figures))
+    yield see.Table(title=title, heads=heads, lines=lines, where="terminal")
+    if measured:
+        heads = (*heads, *(f"{figure.name}, measured" for figure in figures), "differs", "executed")
+    candidates = [_candidate(designs, point, measured) for point in front]
+    remark = "What no other design beats in all aims at once, by the first of them. Figures are screened"
+    remark += (
+        "; those of the full report stand beside them, and how far the one farthest off differs." if measured else "."
+    )
+    yield see.Candidates(title="Front", heads=heads, candidates=candidates, remark=remark, where="page")
+
+
+def _candidate(designs: Designs, point: Record, measured: Mapping[int, Record]) -> see.Candidate:
+    record = measured.get(point["number"], {})
+    cells = [str(point["number"]), *(written(point["values"].get(key, "–")) for key in designs.varied)]
+    cells += [figure.told(point) for figure in designs.figures]
+    if measured:
+        cells += [figure.told(record) for figure in designs.figures]
+        cells += [_apart(record), record.get("verified") or "–"]
+    report = record.get("report") or ""
+    return see.Candidate(point["number"], cells, record.get("command") or "", report if LOCAL.fullmatch(report) else "")
+
+
+def _axis(figure: Figure, values: Sequence[float], *limits: float) -> see.Axis:
+    """Return the axis of a figure, wide enough for values, and for limits that make it at most half as long again."""
+    low, high = min(values), max(values)
+    log = low > 0 and high >= SPAN * low
+    for limit in limits:
+        wider = (min(low, limit), max(high, limit))
+        ratio = np.log(wider[1] / wider[0]) / np.log(high / low) if log and wider[0] > 0 else 0.0
+        if (ratio <= 1.5) if log else (wider[1] - wider[0] <= 1.5 * (high - low)):
+            low, high = wider
+    if log:
+        margin = (high / low) ** 0.04
+        low, high = low / margin, high * margin
+    else:
+        margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
+        low, high = max(low - margin, 0.0) if low >= 0 else low - margin, high + margin
+    title = f"{figure.name}, more is better" if figure.more else figure.name
+    return see.Axis(title, float(low), float(high), log=bool(log), unit=figure.unit)
+
+
+def drawing(designs: Designs) -> see.Scatter:
+    """Draw the front over the first two aims, coloured by the third; of one aim alone, over the order of trying."""
+    content, aims = designs.content, designs.aims
+    title = f"{', '.join(content['networks'])} on {content['chip']}: the front"
+    order = Figure("design, in the order of trying", "number", "", more=False)
+    across, up = (aims[0], aims[1]) if len(aims) > 1 else (order, aims[0])
+    shade = aims[2] if len(aims) > 2 else None
+    others = [point for point in thinned(designs, DRAWN) if designs.ranks.get(point["number"]) != 1]
+    others = [point for point in others if across.of(point) is not None and up.of(point) is not None]
+    shown = [*designs.front, *others]
+    if not shown:
+        why = "no design can be compiled" if designs.points else "no design was tried"
+        return see.Scatter(title=title, dots=(), others=(), across=see.Axis("", 0, 1), up=see.Axis("", 0, 1), empty=why)
+    bounds = {
+        (side): [(limit_of(limit), limit_said(limit)) for limit in designs.limits if limit["field"] == figure.field]
+        for side, figure in (("across", across), ("up", up))
+    }
+    axes = [
+        _axis(figure, [figure.of(point) or 0.0 for point in shown], *(value for value, _ in bounds[side]))
+        for side, figure in (("across", across), ("up", up))
     ]
-    content = exploration.content
-    return View(f"{', '.join(content['networks'])} on {content['chip']}: {content['judged']:,} designs", sections)
+    about = f"{_designs(len(designs.front))} on the front, {count(len(designs.points))} tried"
+    about += f"; {count(len(designs.compiled) - len(shown))} others are not drawn" * (
+        len(designs.compiled) > len(shown)
+    )
+    return see.Scatter(
+        title=title, about=about, where="page", across=axes[0], up=axes[1], larger=(across.more, up.more),
+        shade=_axis(shade, [shade.of(point) or 0.0 for point in designs.front]) if shade and designs.front else None,
+        dots=[
+            see.Dot(across.of(point) or 0.0, up.of(point) or 0.0, shade.of(point) if shade else None, _tip(designs, point))
+            for point in designs.front
+        ],
+        others=[(across.of(point) or 0.0, up.of(point) or 0.0) for point in others],
+        limits=[(side, value, words) for side, known in bounds.items() for value, words in known],  # type: ignore[misc]
+    )  # fmt: skip
+
+
+def _tip(designs: Designs, point: Record) -> str:
+    figures = ", ".join(f"{figure.name} {figure.told(point)}" for figure in designs.figures)
+    return f"design {point['number']}: {figures}; {chosen(point['values'])}"
+
+
+def _charts(designs: Designs) -> see.Section:
+    """Return what is drawn of all designs: by scripts, and where none runs."""
+    still = drawing(designs)
+    if not designs.compiled:
+        return still
+    data = page_data(designs)
+    remarks = []
+    if data["left_out"]:
+        remarks.append(
+            f"{count(data['left_out'])} of {count(len(designs.compiled))} designs are not drawn, evenly picked; the whole "
+            "front is."
+        )
+    if len(designs.aims) == 1:
+        remarks.append(
+            f"{designs.aims[0].name} is the only aim: the front is the best design, with those that are as good."
+        )
+    if len(designs.varied) == 1:
+        remarks.append(f"{designs.varied[0]} is the only parameter.")
+    return see.Designs(title="All designs", data=data, drawing=still, remarks=remarks, where="page")
+
+
+def _importance(designs: Designs) -> Iterator[see.Section]:
+    records = designs.content.get("importance") or ()
+    aims = [aim for aim in designs.aims if any(record.get(aim.field) is not None for record in records)]
+    if not records or not aims:
+        return
+
+    def most(record: Record) -> float:
+        return max(record.get(aim.field) or 0.0 for aim in aims)
+
+    ordered = sorted(records, key=most, reverse=True)
+    about = "Share of the variation of an aim over the designs tried that goes with a parameter"
+    cells = [
+        [
+            see.Cell(share or 0.0, "–" if share is None else f"{share:.2f}", "",
+                     f"{record['key']}, {aim.name}: {'not known' if share is None else percent(share, 1.0)}")
+            for aim in aims for share in (record.get(aim.field),)
+        ]
+        for record in ordered
+    ]  # fmt: skip
+    lines = [
+        (record["key"], *("–" if record.get(aim.field) is None else percent(record[aim.field], 1.0) for aim in aims))
+        for record in ordered
+    ]
+    yield see.HeatMap(
+        title="Importance of each parameter", about=about, rows=[record["key"] for record in ordered], where="page",
+        columns=[aim.name for aim in aims], cells=cells, down="parameter", across="aim",
+    )  # fmt: skip
+    heads = ("parameter", *(aim.name for aim in aims))
+    yield see.Table(title="Importance   share of an aim's variation", heads=heads, lines=lines, where="terminal")
+
+
+def _refused(designs: Designs) -> Iterator[see.Section]:
+    """Yield why designs were refused: each reason with how many, an example, and what is said of it."""
+    records = designs.content.get("refused") or ()
+    by_number = {point["number"]: point for point in designs.points}
+    for where in ("page", "terminal"):
+        lines = []
+        for record in sorted(records, key=lambda record: -record["count"]):
+            example = by_number.get(record["example"], {"values": {}, "refused": None})
+            said = example["refused"] or ""
+            whole = (
+                f"design {record['example']}: {chosen(example['values'])}"
+                if where == "page"
+                else str(record["example"])
+            )
+            why = (
+                record["reason"]
+                if said in ("", record["reason"]) or where == "terminal"
+                else f"{record['reason']}: {said}"
+            )
+            lines.append((count(record["count"]), whole, why))
+        if lines:
+            title = "Designs that cannot be compiled"
+            yield see.Table(title=title, heads=("designs", "example", "why"), lines=lines, prose=True, where=where)
+    if not records and len(designs.compiled) == len(designs.points) and designs.points:
+        yield see.Notes(
+            title="Designs that cannot be compiled", notes=("None: every design that was tried can be.",), where="page"
+        )
+
+
+def _space(designs: Designs) -> Iterator[see.Section]:
+    """Yield the space that was searched: each parameter with its values, and the conditions on them."""
+    conditions = (designs.content.get("space") or {}).get("when") or ()
+    lines = [(key, str(len(values)), ", ".join(map(written, values))) for key, values in designs.axes.items()]
+    if lines:
+        remark = f"Only where {' and '.join(conditions)}." if conditions else ""
+        title, heads = "Space", ("parameter", "values", "which")
+        yield see.Table(title=title, heads=heads, lines=lines, prose=True, remark=remark, where="page")
+
+
+def _about(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was searched for, where, how, and by which strategy."""
+    aims = ", ".join(f"{aim['name']} ({'more' if aim['more'] else 'less'} is better)" for aim in content["aims"])
+    limits = ", ".join(map(limit_said, content.get("limits") or ()))
+    yield f"aims: {aims}" + (f" · limits: {limits}" if limits else "")
+    space, search = content.get("space") or {}, content.get("search") or {}
+    parts = [space.get("formula", ""), *(f"where {words}" for words in space.get("when") or ())]
+    if search:
+        more = [f"{name} {value}" for name, value in search.items() if name != "by" and value is not None]
+        parts.append(f"search {', '.join([search['by'], *more])}")
+    if any(parts):
+        yield " · ".join(filter(None, parts))
+    if content.get("strategy"):
+        yield " · ".join(f"{stage.replace('_', ' ')}: {told['choice']}" for stage, told in content["strategy"].items())
+
+
+def _sentences(designs: Designs) -> Iterator[see.Sentence]:
+    if designs.kept:
+        return
+    if designs.nearest is None:
+        yield see.Sentence("No design that was tried can be compiled.", "bad")
+        return
+    point = designs.nearest
+    broken = [limit for limit in designs.limits if limit["name"] in point["breaks"]]
+    figures = {figure.field: figure for figure in designs.figures}
+    told = ", ".join(f"{limit_said(limit)} is asked, it has {figures[limit['field']].told(point)}" for limit in broken)
+    yield see.Sentence(
+        f"No design keeps every limit. The nearest is design {point['number']} ({chosen(point['values'])}): {told}.",
+        "warn",
+    )
+
+
+def _whole(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return content with what explorations of the whole space of one network leave out."""
+    usual = [("time", "latency_s", "s"), ("energy", "energy_j", "J"), ("area", "area_m2", "m²")]
+    return {
+        "networks": [content.get("network")],
+        "aims": [{"name": name, "field": field, "unit": unit, "more": False} for name, field, unit in usual],
+        **content,
+        "points": [{"number": number, **point} for number, point in enumerate(content["points"])],
+    }
+
+
+def view(exploration: Exploration) -> see.View:
+    """Return the view of an exploration."""
+    content = _whole(exploration.content)
+    designs = Designs(content)
+    notes = content.get("notes") or ()
+    sections: list[see.Section] = [see.Figures(rows=_cards(designs), cards=True), _charts(designs)]
+    for part in (_front, _importance, _refused, _space):
+        sections += part(designs)
+    sections += [see.Notes(notes=notes)] * bool(notes)
+    return see.View(
+        f"{', '.join(content['networks'])} on {content['chip']}: {count(len(designs.points))} designs",
+        sections,
+        list(_about(content)),
+        list(_sentences(designs)),
+        mark=f"mho {content['version']} · explore" if "version" in content else "mho explore",
+    )
+
+
+def files(exploration: Exploration) -> dict[str, see.Scatter]:
+    """Return what is also written as a file of its own: the front."""
+    return {"explore.svg": drawing(Designs(_whole(exploration.content)))}

@@ -13,8 +13,11 @@ from mho.machine.energy import KINDS
 from mho.report import sections as see
 from mho.report.plot import draw
 
-SCRIPTS = ("shared.js", "timeline.js", "layers.js")
-"""What draws a timeline, in the order in which it is read."""
+SCRIPTS: dict[type[see.Section], tuple[str, ...]] = {
+    see.Timeline: ("shared.js", "timeline.js", "layers.js"),
+    see.Designs: ("shared.js", "designs.js", "scatter.js", "parallel.js", "front.js"),
+}
+"""What draws the data of a section, in the order in which it is read; a page has one such section at most."""
 
 
 def embedded(data: Any) -> Markup:
@@ -48,11 +51,11 @@ def render(view: see.View) -> str:
     # Drawings escape what they are given.
     environment.filters.update(kind=_kind, draw=lambda chart: Markup(draw(chart)), embedded=embedded)
     shown = [section for section in view.sections if section.where != "terminal"]
-    drawn = any(isinstance(section, see.Timeline) for section in shown)
+    scripts = [SCRIPTS[type(section)] for section in shown if type(section) in SCRIPTS]
     return environment.get_template("page.html.j2").render(
         view=view,
         sections=shown,
         kinds=KINDS,
         style=_ours("style.css"),
-        script=_ours(*SCRIPTS) if drawn else "",
+        script=_ours(*scripts[0]) if scripts else "",
     )

@@ -151,6 +151,7 @@ class Axis:
     high: float
     log: bool = False
     ticks: Sequence[tuple[float, str]] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,63 @@ class Tracks(Section):
     beside: str = ""
 
 
-Chart = Bars | Columns | Lines | HeatMap | Spans | Tracks
+@dataclass(frozen=True)
+class Dot:
+    """A point that stands out: where, the value that it is coloured by, and a text for the pointer."""
+
+    x: float
+    y: float
+    shade: float | None = None
+    tip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter(Section):
+    """Points over two axes whose values have units: `dots` stand out, joined where no other beats them in both, before `others`.
+
+    `shade` is the axis of their colours. `limits` are values of the axis `across` or `up`, with words. `larger` says of the two
+    axes whether more is better. Where there is no dot and no other, `empty` says why.
+    """
+
+    dots: Sequence[Dot]
+    others: Sequence[tuple[float, float]]
+    across: Axis
+    up: Axis
+    shade: Axis | None = None
+    limits: Sequence[tuple[Literal["across", "up"], float, str]] = ()
+    larger: tuple[bool, bool] = (False, False)
+    about: str = ""
+    empty: str = "nothing to show"
+
+
+Chart = Bars | Columns | Lines | HeatMap | Spans | Tracks | Scatter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Designs(Section):
+    """What the scripts of a page draw of many designs (`mho.report.designs`), and the drawing where none runs."""
+
+    data: Mapping[str, Any]
+    drawing: Scatter
+    remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A design to choose: its number, what is told of it, the command that makes it again, and the address of its report."""
+
+    number: int
+    cells: Sequence[str]
+    command: str = ""
+    report: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates(Section):
+    """Designs to choose from, a line each, whose commands can be copied."""
+
+    heads: Sequence[str]
+    candidates: Sequence[Candidate]
 
 
 @dataclass(frozen=True)

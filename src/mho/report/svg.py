@@ -32,6 +32,11 @@ PALETTE = (
     "#c9a227", "#7a8b3c", "#b5668f", "#4f5d8a", "#9c6b45", "#8a8f98",
 )  # fmt: skip
 """Colours that tell others apart; the last stands for all that are left."""
+DISTINCT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
+"""Colours that colour-blind readers tell apart too, without the yellow, which is lost on white.
+
+Source: M. Okabe and K. Ito, "Color Universal Design", 2008.
+"""
 SCALE = ((0xFB, 0xEF, 0xD5), (0xF2, 0xC4, 0x8D), (0xC9, 0x8F, 0x8A), (0x77, 0x6A, 0x9E), (0x25, 0x3C, 0x78))
 """From low to high, each darker than the one before, so that the order survives a black and white print."""
 

@@ -1,0 +1,279 @@
+"""The designs of an exploration, as a page needs them: figures with their units, the front, ranks, and columns of plain numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mho.engineering import count, quantity
+from mho.report.svg import DISTINCT, colour
+
+MOST = 20_000
+"""Designs that a page draws at most; those of the front always are."""
+PREFIXED = ("s", "J", "m²", "W", "J s")
+"""Units that take a prefix; before any other stands a plain number."""
+SHADES = 16
+"""Colours of the scale that a page has."""
+SIGNIFICANT = 6
+"""Digits of a figure on a page, of which three are told."""
+
+Record = Mapping[str, Any]
+"""A point of an exploration."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of every design: its name and field, its unit, and whether more of it is better."""
+
+    name: str
+    field: str
+    unit: str
+    more: bool
+
+    @property
+    def most(self) -> str:
+        """What the best of it is called."""
+        return "most" if self.more else "least"
+
+    def of(self, record: Record) -> float | None:
+        """Return it of a record; None where the record has none that is finite."""
+        value = record.get(self.field)
+        return float(value) if value is not None and math.isfinite(value) else None
+
+    def say(self, value: float | None) -> str:
+        """Write a value of it: 1.20 ms, 73.0 mm², 0.512 TOPS/W; a dash for none."""
+        if value is None:
+            return "–"
+        return quantity(value, self.unit) if self.unit in PREFIXED else f"{count(value)} {self.unit}".rstrip()
+
+    def told(self, record: Record) -> str:
+        """Write it of a record."""
+        return self.say(self.of(record))
+
+    def cost(self, record: Record) -> float:
+        """Return what is better where it is less; infinite where the record has none."""
+        value = self.of(record)
+        return math.inf if value is None else -value if self.more else value
+
+
+def ranks(costs: np.ndarray) -> np.ndarray:
+    """Return the Pareto rank of each of costs (designs x aims, less is better): 1 is the front, 2 that of what is left, and so on.
+
+    Sorted, a design can only be beaten by earlier ones, and a rank that has one which beats it is beaten by all ranks before:
+    the first rank that has none is found by halving. Source: X. Zhang et al., "An efficient approach to nondominated sorting for
+    evolutionary multiobjective optimization", IEEE Trans. Evolutionary Computation 19(2), 2015.
+    """
+    distinct, places = np.unique(costs, axis=0, return_inverse=True)
+    fronts: list[list[np.ndarray]] = []
+    found = np.zeros(len(distinct), dtype=np.int64)
+    for number, cost in enumerate(distinct):
+        low, high = 0, len(fronts)
+        while low < high:
+            middle = (low + high) // 2
+            if _beaten(cost, fronts[middle]):
+                low = middle + 1
+            else:
+                high = middle
+        if low == len(fronts):
+            fronts.append([])
+        _join(fronts[low], cost)
+        found[number] = low + 1
+    return found[places.reshape(-1)]
+
+
+def _beaten(cost: np.ndarray, front: Sequence[np.ndarray]) -> bool:
+    """Return True if one of a front, in blocks, is nowhere worse. The latest are the nearest, and are looked at first."""
+    return any(bool((block <= cost).all(axis=1).any()) for block in reversed(front))
+
+
+def _join(front: list[np.ndarray], cost: np.ndarray) -> None:
+    """Add one to a front, whose blocks hold 64 at most."""
+    if front and len(front[-1]) < 64:
+        front[-1] = np.vstack([front[-1], cost])
+    else:
+        front.append(cost[np.newaxis])
+
+
+@dataclass(frozen=True)
+class Designs:
+    """The points of an exploration's content: what is asked of them, those that can be had, and which are best."""
+
+    content: Mapping[str, Any]
+
+    @cached_property
+    def aims(self) -> Sequence[Figure]:
+        """What the search was after, in its order."""
+        return [Figure(aim["name"], aim["field"], aim["unit"], aim["more"]) for aim in self.content["aims"]]
+
+    @property
+    def limits(self) -> Sequence[Record]:
+        """The limits that designs are to keep."""
+        return self.content.get("limits") or ()
+
+    @cached_property
+    def figures(self) -> Sequence[Figure]:
+        """The aims, and what limits are on."""
+        known = {aim.field: aim for aim in self.aims}
+        for limit in self.limits:
+            one = Figure(limit["name"], limit["field"], limit["unit"], "at_least" in limit)
+            known.setdefault(one.field, one)
+        return list(known.values())
+
+    @property
+    def points(self) -> Sequence[Record]:
+        """Every design that was tried, in the order in which they were proposed."""
+        points: Sequence[Record] = self.content["points"]
+        return points
+
+    @cached_property
+    def compiled(self) -> Sequence[Record]:
+        """Those that can be compiled."""
+        return [point for point in self.points if point.get("refused") is None]
+
+    @cached_property
+    def kept(self) -> Sequence[Record]:
+        """Those that can be compiled, keep every limit, and have each aim."""
+        return [point for point in self.compiled if not point.get("breaks") and self._whole(point)]
+
+    def _whole(self, point: Record) -> bool:
+        return all(aim.of(point) is not None for aim in self.aims)
+
+    @cached_property
+    def ranks(self) -> Mapping[int, int]:
+        """The Pareto rank of each that is kept, by its number."""
+        if not self.kept:
+            return {}
+        found = ranks(np.array([[aim.cost(point) for aim in self.aims] for point in self.kept]))
+        return {point["number"]: int(rank) for point, rank in zip(self.kept, found, strict=True)}
+
+    @cached_property
+    def front(self) -> Sequence[Record]:
+        """Those that no other beats, by the first aim."""
+        front = [point for point in self.kept if self.ranks[point["number"]] == 1]
+        return sorted(front, key=lambda point: [aim.cost(point) for aim in self.aims])
+
+    def best(self, aim: Figure) -> Record | None:
+        """Return the first of the best of an aim among those kept."""
+        return min(self.kept, key=aim.cost, default=None)
+
+    @cached_property
+    def axes(self) -> Mapping[str, Sequence[Any]]:
+        """The values of each parameter: those of the space, and what points have besides."""
+        space = self.content.get("space") or {}
+        axes = {key: list(values) for key, values in space.get("axes", {}).items()}
+        for point in self.points:
+            for key, value in point["values"].items():
+                if value not in axes.setdefault(key, []):
+                    axes[key].append(value)
+        return axes
+
+    @cached_property
+    def varied(self) -> Sequence[str]:
+        """The parameters of more than one value; all where there is none."""
+        return [key for key, values in self.axes.items() if len(values) > 1] or list(self.axes)
+
+    def excess(self, point: Record) -> float:
+        """Return by how much a point exceeds its limits: the sum over them, relative to each."""
+        total = 0.0
+        for limit in self.limits:
+            bound, value = limit_of(limit), point.get(limit["field"])
+            if limit["name"] in point["breaks"] and value is not None:
+                total += abs(value - bound) / abs(bound) if bound else abs(value)
+        return total
+
+    @cached_property
+    def nearest(self) -> Record | None:
+        """The design that exceeds the limits by least, where none keeps them."""
+        return None if self.kept else min(self.compiled, key=self.excess, default=None)
+
+
+def limit_of(limit: Record) -> float:
+    """Return the value of a limit."""
+    return float(limit["at_least"] if "at_least" in limit else limit["at_most"])
+
+
+def limit_said(limit: Record) -> str:
+    """Write a limit: area at most 60.0 mm²."""
+    figure = Figure(limit["name"], limit["field"], limit["unit"], more=False)
+    return f"{limit['name']} {'at least' if 'at_least' in limit else 'at most'} {figure.say(limit_of(limit))}"
+
+
+def chosen(values: Record) -> str:
+    """Write the parameters of a design: tiles=96, array.adcs=8."""
+    return ", ".join(f"{key}={written(value)}" for key, value in values.items())
+
+
+def written(value: Any) -> str:
+    """Write the value of a parameter as short as it is: 96, 1.92e+10, overlap."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value) if isinstance(value, float) and float(short) != value else short
+
+
+def thinned(designs: Designs, most: int = MOST) -> Sequence[Record]:
+    """Return what is drawn: all that compiled, or the front and evenly picked others, `most` in all where the front leaves room."""
+    drawn = [point for point in designs.compiled if any(figure.of(point) is not None for figure in designs.figures)]
+    if len(drawn) <= most:
+        return drawn
+    front = {point["number"] for point in designs.front}
+    others = [point["number"] for point in drawn if point["number"] not in front]
+    places = np.linspace(0, len(others), max(most - len(front), 0), endpoint=False).astype(int)
+    shown = front | {others[place] for place in places}
+    return [point for point in drawn if point["number"] in shown]
+
+
+def _ordered(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values as they stand on an axis: numbers rising, others as they were given."""
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return sorted(values) if numbers else values
+
+
+def page_data(designs: Designs, most: int = MOST) -> dict[str, Any]:
+    """Return what the scripts of a page draw: columns over the designs drawn, and what is known of each column.
+
+    `number`, `rank` (0: breaks a limit) and `breaks` (a bit a limit) of each; of an axis its values and the place of each design's
+    among them, -1 where it has none; of a figure its values to six digits, null where there is none. `measured` are the figures of
+    the full report by number.
+    """
+    drawn = thinned(designs, most)
+    names = [limit["name"] for limit in designs.limits]
+    axes = []
+    for key in designs.varied:
+        values = _ordered(designs.axes[key])
+        place = {_hashed(value): number for number, value in enumerate(values)}
+        at = [place[_hashed(point["values"][key])] if key in point["values"] else -1 for point in drawn]
+        words = not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        axes.append({"key": key, "values": [written(value) for value in values], "words": words, "at": at})
+    figures = [
+        {"name": one.name, "unit": one.unit, "more": one.more, "aim": one in designs.aims,
+         "prefixed": one.unit in PREFIXED, "values": [_short(one.of(point)) for point in drawn]}
+        for one in designs.figures
+    ]  # fmt: skip
+    fields = [one.field for one in designs.figures]
+    limits = [
+        {"figure": fields.index(limit["field"]), "value": limit_of(limit), "words": limit_said(limit)}
+        for limit in designs.limits
+    ]
+    return {
+        "number": [point["number"] for point in drawn],
+        "rank": [designs.ranks.get(point["number"], 0) for point in drawn],
+        "breaks": [sum(1 << names.index(name) for name in point.get("breaks") or ()) for point in drawn],
+        "axes": axes, "figures": figures, "limits": limits, "left_out": len(designs.compiled) - len(drawn),
+        "measured": {
+            record["number"]: [_short(one.of(record)) for one in designs.figures]
+            for record in designs.content.get("measured") or ()
+        },
+        "scale": [colour(step / (SHADES - 1))[0] for step in range(SHADES)], "distinct": DISTINCT,
+    }  # fmt: skip
+
+
+def _hashed(value: Any) -> Any:
+    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else repr(value)
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{SIGNIFICANT}g}")
