@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mho.explore import Exploration
-from mho.report.designs import Designs, page_data, ranks, thinned
+from mho.report.designs import Designs, page_data, thinned
 from mho.report.svg import DISTINCT, colour
 from mho.report.views import files, page
 from tests.exploration_content import AREA, content, drawn_contents, only, point
@@ -105,26 +103,6 @@ def test_every_design_that_compiles_stands_in_the_data_with_its_values_and_figur
             assert axis["values"] == sorted(axis["values"], key=float)
     for number in (each["number"] for each in designs.front):
         assert data["rank"][data["number"].index(number)] == 1
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=60))
-def test_a_rank_is_what_is_beaten_by_nothing_once_the_ranks_before_are_taken_away(costs: list[tuple[int, ...]]) -> None:
-    found = ranks(np.array(costs, dtype=float))
-
-    def beats(one: Sequence[int], other: Sequence[int]) -> bool:
-        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
-
-    left, rank = list(range(len(costs))), 1
-    while left:
-        front = [each for each in left if not any(beats(costs[other], costs[each]) for other in left)]
-        assert [each for each in left if found[each] == rank] == front
-        left, rank = [each for each in left if each not in front], rank + 1
-
-
-def test_ranks_of_a_long_front_are_right_beyond_a_block() -> None:
-    places = np.arange(300.0)
-    front = np.stack([places, -places], axis=1)
-    assert (ranks(np.vstack([front, front + 0.25, front + 1e3])) == np.repeat([1, 2, 3], 300)).all()
 
 
 @pytest.mark.parametrize("most", [1, 12, 60, 10**6])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mho.engineering import count, quantity
+from mho.explore.front import ranks
 from mho.report.svg import DISTINCT, colour
 
 MOST = 20_000
@@ -61,44 +62,6 @@ class Figure:
         return math.inf if value is None else -value if self.more else value
 
 
-def ranks(costs: np.ndarray) -> np.ndarray:
-    """Return the Pareto rank of each of costs (designs x aims, less is better): 1 is the front, 2 that of what is left, and so on.
-
-    Sorted, a design can only be beaten by earlier ones, and a rank that has one which beats it is beaten by all ranks before:
-    the first rank that has none is found by halving. Source: X. Zhang et al., "An efficient approach to nondominated sorting for
-    evolutionary multiobjective optimization", IEEE Trans. Evolutionary Computation 19(2), 2015.
-    """
-    distinct, places = np.unique(costs, axis=0, return_inverse=True)
-    fronts: list[list[np.ndarray]] = []
-    found = np.zeros(len(distinct), dtype=np.int64)
-    for number, cost in enumerate(distinct):
-        low, high = 0, len(fronts)
-        while low < high:
-            middle = (low + high) // 2
-            if _beaten(cost, fronts[middle]):
-                low = middle + 1
-            else:
-                high = middle
-        if low == len(fronts):
-            fronts.append([])
-        _join(fronts[low], cost)
-        found[number] = low + 1
-    return found[places.reshape(-1)]
-
-
-def _beaten(cost: np.ndarray, front: Sequence[np.ndarray]) -> bool:
-    """Return True if one of a front, in blocks, is nowhere worse. The latest are the nearest, and are looked at first."""
-    return any(bool((block <= cost).all(axis=1).any()) for block in reversed(front))
-
-
-def _join(front: list[np.ndarray], cost: np.ndarray) -> None:
-    """Add one to a front, whose blocks hold 64 at most."""
-    if front and len(front[-1]) < 64:
-        front[-1] = np.vstack([front[-1], cost])
-    else:
-        front.append(cost[np.newaxis])
-
-
 @dataclass(frozen=True)
 class Designs:
     """The points of an exploration's content: what is asked of them, those that can be had, and which are best."""
@@ -145,11 +108,11 @@ class Designs:
 
     @cached_property
     def ranks(self) -> Mapping[int, int]:
-        """The Pareto rank of each that is kept, by its number."""
+        """The Pareto rank of each that is kept, by its number: 1 is the front, 2 that of the rest, and so on."""
         if not self.kept:
             return {}
-        found = ranks(np.array([[aim.cost(point) for aim in self.aims] for point in self.kept]))
-        return {point["number"]: int(rank) for point, rank in zip(self.kept, found, strict=True)}
+        found = ranks([[aim.cost(point) for aim in self.aims] for point in self.kept])
+        return {point["number"]: int(rank) + 1 for point, rank in zip(self.kept, found, strict=True)}
 
     @cached_property
     def front(self) -> Sequence[Record]:

@@ -227,7 +227,7 @@ def _importance(designs: Designs) -> Iterator[see.Section]:
         return max(record.get(aim.field) or 0.0 for aim in aims)
 
     ordered = sorted(records, key=most, reverse=True)
-    about = "Share of the variation of an aim over the designs tried that goes with a parameter"
+    about = "Share of the variance of an aim, over the designs tried, that the values of a parameter explain"
     cells = [
         [
             see.Cell(share or 0.0, "–" if share is None else f"{share:.2f}", "",
@@ -243,9 +243,10 @@ def _importance(designs: Designs) -> Iterator[see.Section]:
     yield see.HeatMap(
         title="Importance of each parameter", about=about, rows=[record["key"] for record in ordered], where="page",
         columns=[aim.name for aim in aims], cells=cells, down="parameter", across="aim",
+        remark="Of the designs tried, not of the space: what a search has settled explains little. Shares need not sum to 1.",
     )  # fmt: skip
     heads = ("parameter", *(aim.name for aim in aims))
-    yield see.Table(title="Importance   share of an aim's variation", heads=heads, lines=lines, where="terminal")
+    yield see.Table(title="Importance   share of an aim's variance", heads=heads, lines=lines, where="terminal")
 
 
 def _refused(designs: Designs) -> Iterator[see.Section]:

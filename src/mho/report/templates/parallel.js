@@ -16,8 +16,10 @@ class Parallel extends DesignChart {
     const { axis, scale } = this.columns[column];
     const missing = axis ? axis.at[i] < 0 : scale.empty || scale.figure.values[i] === null;
     if (missing) return this.bottom + 14;
-    const share = axis ? (axis.values.length > 1 ? axis.at[i] / (axis.values.length - 1) : 0.5) : scale.place(scale.figure.values[i]);
-    return this.bottom - (this.bottom - this.top) * share;
+    if (!axis) return this.bottom - (this.bottom - this.top) * scale.place(scale.figure.values[i]);
+    // Designs of one value lie beside each other, so that many look like many.
+    const last = axis.values.length - 1, height = this.bottom - this.top, room = Math.min(16, 0.4 * height / Math.max(last, 1));
+    return this.bottom - height * (last ? axis.at[i] / last : 0.5) + room * ((number[i] * 0.618034) % 1 - 0.5);
   }
 
   base(context) {
