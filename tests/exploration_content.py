@@ -58,7 +58,8 @@ def content(number: int = 70) -> dict[str, Any]:
         "aims": [dict(aim) for aim in AIMS],
         "limits": [{"name": "area", "field": "area_m2", "unit": "m²", "at_most": AREA}],
         "search": {"by": "front", "budget": number, "seed": 0, "behind": 32},
-        "points": points,
+        "over": "sum", "judged": number, "points": points,
+        "base": {"latency_s": 2e-3, "energy_j": 2.5e-3, "area_m2": 5e-5, "refused": None, "reason": None},
         "hypervolume": {"value": 6.08, "unit": "decades^3", "from": {"latency_s": 1e-2, "energy_j": 1e-2, "area_m2": AREA}},
         "importance": [
             {"key": key, "latency_s": 0.6 / n, "energy_j": 0.2, "area_m2": None} for n, key in enumerate(AXES, start=1)
@@ -76,7 +77,7 @@ def content(number: int = 70) -> dict[str, Any]:
         {"number": each["number"], "latency_s": each["latency_s"], "energy_j": 0.99 * each["energy_j"],
          "area_m2": each["area_m2"], "differs": 0.01, "verified": None,
          "command": f"mho run resnet18 --chip aras --set tiles={each['values']['tiles']} --schedule {each['values']['schedule']}",
-         "report": f"designs/{each['number']}/report.html"}
+         "bound_ratio": 1.5, "refused": None, "report": [f"designs/{each['number']}/report.html"]}
         for each in front
     ]  # fmt: skip
     return found
@@ -84,7 +85,8 @@ def content(number: int = 70) -> dict[str, Any]:
 
 def only(**changes: Any) -> dict[str, Any]:
     """Return the same with other fields."""
-    return {**content(), **changes}
+    judged = {"judged": len(changes["points"]), "refused": None} if "points" in changes else {}
+    return {**content(), **judged, **changes}
 
 
 @st.composite
@@ -107,4 +109,6 @@ def drawn_contents(draw: st.DrawFn) -> dict[str, Any]:
             if value > limit.get("at_most", math.inf) or value < limit.get("at_least", -math.inf):
                 each["breaks"].append(limit["name"])
         points.append(each)
-    return {**found, "points": points, "measured": [], "importance": [], "hypervolume": None}
+    refused = [each["number"] for each in points if each["refused"]]
+    found["refused"] = [{"reason": "no", "count": len(refused), "example": refused[0]}] if refused else []
+    return {**found, "points": points, "judged": len(points), "measured": [], "importance": [], "hypervolume": None}

@@ -18,7 +18,7 @@ from mho.explore import Exploration, Limit, Space
 from mho.explore.screening import Judge
 from mho.files.store import Store
 from mho.network.layers import Array, Input, Linear
-from mho.report.sections import Table
+from mho.report.sections import Candidates, Designs
 from mho.report.views import view
 from tests.strategies import GREEDY
 
@@ -304,8 +304,10 @@ def test_what_was_found_is_kept_and_read_back(tmp_path: Path) -> None:
         r["values"]["schedule"] for r in found.records
     ]
     shown = view(found)
-    (points,) = [section for section in shown.sections if isinstance(section, Table) and "esigns" in section.title]
-    assert len(points.lines) == 12
+    (drawn,) = [section for section in shown.sections if isinstance(section, Designs)]
+    assert drawn.data["number"] == [record["number"] for record in found.feasible] and not drawn.data["left_out"]
+    (front,) = [section for section in shown.sections if isinstance(section, Candidates)]
+    assert {each.number for each in front.candidates} == {record["number"] for record in found.front()}
 
 
 def _of(records: list[dict[str, Any]]) -> Exploration:

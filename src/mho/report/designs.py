@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mho.engineering import count, quantity
+from mho.explore.exploration import NOT_FIGURES, objective_of
 from mho.explore.front import ranks
 from mho.report.svg import DISTINCT, colour
 
@@ -22,6 +23,9 @@ SHADES = 16
 """Colours of the scale that a page has."""
 SIGNIFICANT = 6
 """Digits of a figure on a page, of which three are told."""
+
+TOLD = {*NOT_FIGURES, "differs", "verified", "command", "report"}
+"""Fields of a record that are no figures."""
 
 Record = Mapping[str, Any]
 """A point of an exploration."""
@@ -36,10 +40,28 @@ class Figure:
     unit: str
     more: bool
 
+    @classmethod
+    def of_field(cls, field: str) -> Figure:
+        """Return the figure that a field of a record bears, that of one network of several too."""
+        aim, (_, _, network) = objective_of(field), field.partition(":")
+        return cls.of_aim({**aim.to_dict(), "field": field}, network)
+
+    @classmethod
+    def of_aim(cls, aim: Record, network: str = "") -> Figure:
+        """Return the figure that an aim or a limit is on."""
+        network = network or aim["field"].partition(":")[2]
+        name = aim["name"].replace("_", " ") + (f" of {network}" if network else "")
+        return cls(name, aim["field"], aim["unit"], aim["more"])
+
     @property
     def most(self) -> str:
         """What the best of it is called."""
         return "most" if self.more else "least"
+
+    @property
+    def none(self) -> str:
+        """What it is where there is no value: a lifetime without one has no end."""
+        return "no end" if self.unit == "years" else "–"
 
     def of(self, record: Record) -> float | None:
         """Return it of a record; None where the record has none that is finite."""
@@ -47,9 +69,9 @@ class Figure:
         return float(value) if value is not None and math.isfinite(value) else None
 
     def say(self, value: float | None) -> str:
-        """Write a value of it: 1.20 ms, 73.0 mm², 0.512 TOPS/W; a dash for none."""
+        """Write a value of it: 1.20 ms, 73.0 mm², 0.512 TOPS/W."""
         if value is None:
-            return "–"
+            return self.none
         return quantity(value, self.unit) if self.unit in PREFIXED else f"{count(value)} {self.unit}".rstrip()
 
     def told(self, record: Record) -> str:
@@ -57,21 +79,23 @@ class Figure:
         return self.say(self.of(record))
 
     def cost(self, record: Record) -> float:
-        """Return what is better where it is less; infinite where the record has none."""
+        """Return what is better where it is less; where the record has none, of what has no end or cannot be told."""
         value = self.of(record)
-        return math.inf if value is None else -value if self.more else value
+        return (
+            -math.inf if value is None and self.more else math.inf if value is None else -value if self.more else value
+        )
 
 
 @dataclass(frozen=True)
 class Designs:
-    """The points of an exploration's content: what is asked of them, those that can be had, and which are best."""
+    """What an exploration holds: the points that are told one by one, those that can be had, and which are best."""
 
     content: Mapping[str, Any]
 
     @cached_property
     def aims(self) -> Sequence[Figure]:
         """What the search was after, in its order."""
-        return [Figure(aim["name"], aim["field"], aim["unit"], aim["more"]) for aim in self.content["aims"]]
+        return [Figure.of_aim(aim) for aim in self.content["aims"]]
 
     @property
     def limits(self) -> Sequence[Record]:
@@ -80,31 +104,52 @@ class Designs:
 
     @cached_property
     def figures(self) -> Sequence[Figure]:
-        """The aims, and what limits are on."""
-        known = {aim.field: aim for aim in self.aims}
-        for limit in self.limits:
-            one = Figure(limit["name"], limit["field"], limit["unit"], "at_least" in limit)
-            known.setdefault(one.field, one)
-        return list(known.values())
+        """The aims, and what else is told of the points."""
+        return [*self.aims, *self._others(self.compiled, self.aims)]
+
+    @cached_property
+    def in_full(self) -> Sequence[Figure]:
+        """What is told of the designs that were measured in full alone."""
+        return self._others(self.measured.values(), self.figures)
+
+    def _others(self, records: Iterable[Record], known: Sequence[Figure]) -> list[Figure]:
+        names = {figure.field for figure in known} | TOLD
+        fields = dict.fromkeys(
+            field for record in records for field, value in record.items() if value is not None and field not in names
+        )
+        return [Figure.of_field(field) for field in fields]
 
     @property
     def points(self) -> Sequence[Record]:
-        """Every design that was tried, in the order in which they were proposed."""
+        """The designs that are told one by one, in the order in which they were asked for."""
         points: Sequence[Record] = self.content["points"]
         return points
 
+    @property
+    def tried(self) -> int:
+        """How many designs were tried, those that are not told one by one too."""
+        return int(self.content.get("judged", len(self.points)))
+
+    @cached_property
+    def refused(self) -> int:
+        """How many of them cannot be compiled."""
+        reasons = self.content.get("refused")
+        return len(self.points) - len(self.compiled) if reasons is None else sum(each["count"] for each in reasons)
+
+    @cached_property
+    def measured(self) -> Mapping[int, Record]:
+        """What the designs of the front have in full, by number."""
+        return {record["number"]: record for record in self.content.get("measured") or ()}
+
     @cached_property
     def compiled(self) -> Sequence[Record]:
-        """Those that can be compiled."""
+        """The points that can be compiled."""
         return [point for point in self.points if point.get("refused") is None]
 
     @cached_property
     def kept(self) -> Sequence[Record]:
-        """Those that can be compiled, keep every limit, and have each aim."""
-        return [point for point in self.compiled if not point.get("breaks") and self._whole(point)]
-
-    def _whole(self, point: Record) -> bool:
-        return all(aim.of(point) is not None for aim in self.aims)
+        """Those that keep every limit."""
+        return [point for point in self.compiled if not point.get("breaks")]
 
     @cached_property
     def ranks(self) -> Mapping[int, int]:
@@ -128,26 +173,32 @@ class Designs:
     def axes(self) -> Mapping[str, Sequence[Any]]:
         """The values of each parameter: those of the space, and what points have besides."""
         space = self.content.get("space") or {}
-        axes = {key: list(values) for key, values in space.get("axes", {}).items()}
+        axes = {key: {_hashed(value): value for value in values} for key, values in space.get("axes", {}).items()}
         for point in self.points:
             for key, value in point["values"].items():
-                if value not in axes.setdefault(key, []):
-                    axes[key].append(value)
-        return axes
+                axes.setdefault(key, {}).setdefault(_hashed(value), value)
+        return {key: list(values.values()) for key, values in axes.items()}
 
     @cached_property
     def varied(self) -> Sequence[str]:
         """The parameters of more than one value; all where there is none."""
         return [key for key, values in self.axes.items() if len(values) > 1] or list(self.axes)
 
+    def limited(self, limit: Record) -> Sequence[Figure]:
+        """Return the figures that a limit is on: several where each network has its own."""
+        return [figure for figure in self.figures if figure.field.partition(":")[0] == limit["field"]]
+
     def excess(self, point: Record) -> float:
         """Return by how much a point exceeds its limits: the sum over them, relative to each."""
-        total = 0.0
-        for limit in self.limits:
-            bound, value = limit_of(limit), point.get(limit["field"])
-            if limit["name"] in point["breaks"] and value is not None:
-                total += abs(value - bound) / abs(bound) if bound else abs(value)
-        return total
+        found = [
+            (limit_of(limit), figure.of(point), "at_least" in limit)
+            for limit in self.limits
+            for figure in self.limited(limit)
+        ]
+        beyond = [
+            (bound, bound - value if least else value - bound) for bound, value, least in found if value is not None
+        ]
+        return sum(max(0.0, over) / (abs(bound) or 1.0) for bound, over in beyond)
 
     @cached_property
     def nearest(self) -> Record | None:
@@ -162,8 +213,8 @@ def limit_of(limit: Record) -> float:
 
 def limit_said(limit: Record) -> str:
     """Write a limit: area at most 60.0 mm²."""
-    figure = Figure(limit["name"], limit["field"], limit["unit"], more=False)
-    return f"{limit['name']} {'at least' if 'at_least' in limit else 'at most'} {figure.say(limit_of(limit))}"
+    figure = Figure.of_aim({**limit, "more": "at_least" in limit})
+    return f"{figure.name} {'at least' if figure.more else 'at most'} {figure.say(limit_of(limit))}"
 
 
 def chosen(values: Record) -> str:
@@ -200,10 +251,10 @@ def page_data(designs: Designs, most: int = MOST) -> dict[str, Any]:
 
     `number`, `rank` (0: breaks a limit) and `breaks` (a bit a limit) of each; of an axis its values and the place of each design's
     among them, -1 where it has none; of a figure its values to six digits, null where there is none. `measured` are the figures of
-    the full report by number.
+    the full report by number, `base` those of chip and strategy as they stand, None where these cannot be had.
     """
     drawn = thinned(designs, most)
-    names = [limit["name"] for limit in designs.limits]
+    names = list(dict.fromkeys(limit["name"] for limit in designs.limits))
     axes = []
     for key in designs.varied:
         values = _ordered(designs.axes[key])
@@ -213,23 +264,24 @@ def page_data(designs: Designs, most: int = MOST) -> dict[str, Any]:
         axes.append({"key": key, "values": [written(value) for value in values], "words": words, "at": at})
     figures = [
         {"name": one.name, "unit": one.unit, "more": one.more, "aim": one in designs.aims,
-         "prefixed": one.unit in PREFIXED, "values": [_short(one.of(point)) for point in drawn]}
+         "prefixed": one.unit in PREFIXED, "none": one.none, "values": [_short(one.of(point)) for point in drawn]}
         for one in designs.figures
     ]  # fmt: skip
-    fields = [one.field for one in designs.figures]
     limits = [
-        {"figure": fields.index(limit["field"]), "value": limit_of(limit), "words": limit_said(limit)}
-        for limit in designs.limits
-    ]
+        {"figure": designs.figures.index(figure), "bit": names.index(limit["name"]), "value": limit_of(limit),
+         "words": limit_said(limit)}
+        for limit in designs.limits for figure in designs.limited(limit)
+    ]  # fmt: skip
+    base = designs.content.get("base") or {}
     return {
         "number": [point["number"] for point in drawn],
         "rank": [designs.ranks.get(point["number"], 0) for point in drawn],
         "breaks": [sum(1 << names.index(name) for name in point.get("breaks") or ()) for point in drawn],
-        "axes": axes, "figures": figures, "limits": limits, "left_out": len(designs.compiled) - len(drawn),
+        "axes": axes, "figures": figures, "limits": limits, "left_out": designs.tried - designs.refused - len(drawn),
         "measured": {
-            record["number"]: [_short(one.of(record)) for one in designs.figures]
-            for record in designs.content.get("measured") or ()
+            number: [_short(one.of(record)) for one in designs.figures] for number, record in designs.measured.items()
         },
+        "base": None if base.get("refused", "") is not None else [_short(one.of(base)) for one in designs.figures],
         "scale": [colour(step / (SHADES - 1))[0] for step in range(SHADES)], "distinct": DISTINCT,
     }  # fmt: skip
 

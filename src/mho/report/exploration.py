@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -21,8 +22,6 @@ DRAWN = 1_500
 """Other designs on the drawing that is a file of its own."""
 SPAN = 8.0
 """From this ratio of the largest to the least on, an axis is logarithmic."""
-LOCAL = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)*\.html")
-"""An address beside the page: nothing else is linked."""
 
 
 def _cards(designs: Designs) -> list[tuple[str, str, str]]:
@@ -31,33 +30,27 @@ def _cards(designs: Designs) -> list[tuple[str, str, str]]:
     for aim in designs.aims:
         best = designs.best(aim)
         if best is not None:
-            rows.append(
-                (
-                    f"{aim.most} {aim.name}".capitalize(),
-                    aim.told(best),
-                    f"design {best['number']}: {chosen(best['values'])}",
-                )
-            )
-    refused, tried = len(designs.points) - len(designs.compiled), len(designs.points)
-    over = len(designs.compiled) - len(designs.kept)
-    remark = f"of {count(tried)} tried"
-    remark += f"; {count(over)} break a limit" if designs.limits else ""
-    remark += f"; {count(refused)} cannot be compiled" if refused else ""
+            said = f"design {best['number']}: {chosen(best['values'])}"
+            rows.append((f"{aim.most} {aim.name}".capitalize(), aim.told(best), said))
+    remark = f"of {count(designs.tried)} tried"
+    if designs.limits and designs.tried == len(designs.points):
+        remark += f"; {count(len(designs.compiled) - len(designs.kept))} break a limit"
+    remark += f"; {count(designs.refused)} cannot be compiled" if designs.refused else ""
     rows.append(("Front", _designs(len(designs.front)), remark))
-    apart = [record["differs"] for record in designs.content.get("measured") or () if record.get("differs") is not None]
-    if apart:
+    base = designs.content.get("base")
+    if base and base["refused"] is None:
+        others = ", ".join(f"{aim.name} {aim.told(base)}" for aim in designs.aims[1:])
         rows.append(
-            (
-                "Measured",
-                _designs(len(apart)),
-                f"in full; an aim is at most {percent(max(apart), 1.0)} off the screened",
-            )
+            ("As it stands", designs.aims[0].told(base), f"{designs.aims[0].name}{', ' * bool(others)}{others}")
         )
+    apart = [record["differs"] for record in designs.measured.values() if record.get("differs") is not None]
+    if apart:
+        far = percent(max(apart), 1.0)
+        rows.append(("Measured", _designs(len(apart)), f"in full; an aim is at most {far} off the screened figure"))
     volume = designs.content.get("hypervolume")
     if volume:
-        rows.append(
-            ("Hypervolume", f"{volume['value']:.4g} {_raised(volume['unit'])}", _reference(designs, volume["from"]))
-        )
+        size = f"{volume['value']:.4g} {_raised(volume['unit'])}"
+        rows.append(("Hypervolume", size, _reference(designs, volume["from"])))
     return rows
 
 
@@ -74,10 +67,6 @@ def _reference(designs: Designs, reference: Mapping[str, float]) -> str:
     aims = {aim.field: aim for aim in designs.aims}
     corner = [f"{aims[field].name} {aims[field].say(value)}" for field, value in reference.items() if field in aims]
     return f"that the front beats, from {', '.join(corner)}; more is better"
-
-
-def _measured(designs: Designs) -> Mapping[int, Record]:
-    return {record["number"]: record for record in designs.content.get("measured") or ()}
 
 
 def _apart(record: Record) -> str:
@@ -100,39 +89,49 @@ def _spread(front: Sequence[Record], aims: Sequence[Figure], most: int) -> Seque
 
 def _front(designs: Designs) -> Iterator[see.Section]:
     """Yield the table of the front: some of it in a terminal, all of it on a page, with what makes each design again."""
-    front, measured, figures = designs.front, _measured(designs), designs.figures
+    front, figures = designs.front, designs.figures
     if not front:
         return
     some = _spread(front, designs.aims, SHOWN)
-    title = (
-        "Front" if len(some) == len(front) else f"Front: {len(some)} of {count(len(front))} designs, from end to end"
-    )
-    lines = [
-        (str(point["number"]), *(written(point["values"].get(key, "–")) for key in designs.varied),
-         *(figure.told(point) for figure in figures))
-        for point in some
-    ]  # fmt: skip
+    all_of_them = len(some) == len(front)
+    title = "Front" if all_of_them else f"Front: {len(some)} of {count(len(front))} designs, from end to end"
     heads = ("design", *designs.varied, *(figure.name for figure in figures))
-    yield see.Table(title=title, heads=heads, lines=lines, where="terminal")
-    if measured:
-        heads = (*heads, *(f"{figure.name}, measured" for figure in figures), "differs", "executed")
-    candidates = [_candidate(designs, point, measured) for point in front]
+    # In a terminal what does not fit comes below: figures first.
+    order = [0, *range(1 + len(designs.varied), len(heads)), *range(1, 1 + len(designs.varied))]
+    lines = [[cells[place] for place in order] for cells in (_cells(designs, point) for point in some)]
+    yield see.Table(title=title, heads=[heads[place] for place in order], lines=lines, where="terminal")
     remark = "What no other design beats in all aims at once, by the first of them. Figures are screened"
-    remark += (
-        "; those of the full report stand beside them, and how far the one farthest off differs." if measured else "."
-    )
-    yield see.Candidates(title="Front", heads=heads, candidates=candidates, remark=remark, where="page")
+    if designs.measured:
+        in_full = (*(f"{figure.name}, in full" for figure in figures), *(figure.name for figure in designs.in_full))
+        heads = (*heads, *in_full, "differs", "executed")
+        remark += "; those in full stand beside them, and by how much an aim differs at most"
+    candidates = [_candidate(designs, point) for point in front]
+    yield see.Candidates(title="Front", heads=heads, candidates=candidates, remark=f"{remark}.", where="page")
 
 
-def _candidate(designs: Designs, point: Record, measured: Mapping[int, Record]) -> see.Candidate:
-    record = measured.get(point["number"], {})
-    cells = [str(point["number"]), *(written(point["values"].get(key, "–")) for key in designs.varied)]
-    cells += [figure.told(point) for figure in designs.figures]
-    if measured:
-        cells += [figure.told(record) for figure in designs.figures]
-        cells += [_apart(record), record.get("verified") or "–"]
-    report = record.get("report") or ""
-    return see.Candidate(point["number"], cells, record.get("command") or "", report if LOCAL.fullmatch(report) else "")
+def _cells(designs: Designs, point: Record) -> list[str]:
+    """Return the number, the parameters and the figures of a design."""
+    values = [written(point["values"].get(key, "–")) for key in designs.varied]
+    return [str(point["number"]), *values, *(figure.told(point) for figure in designs.figures)]
+
+
+def _candidate(designs: Designs, point: Record) -> see.Candidate:
+    record, cells = designs.measured.get(point["number"], {}), _cells(designs, point)
+    if designs.measured:
+        in_full = [*designs.figures, *designs.in_full]
+        cells += [figure.told(record) if record else "–" for figure in in_full]
+        cells += [_apart(record), record.get("refused") or record.get("verified") or "–"]
+    networks = designs.content["networks"]
+    paths = [address for address in map(_address, record.get("report") or ()) if address]
+    names = ["open"] if len(paths) == 1 else networks
+    return see.Candidate(point["number"], cells, record.get("command") or "", list(zip(names, paths, strict=False)))
+
+
+def _address(path: str) -> str:
+    """Return the address of a page below this one; nothing for any other."""
+    parts = path.split("/")
+    below = path.endswith(".html") and not any(part in ("", ".", "..") for part in parts)
+    return quote(path) if below else ""
 
 
 def _axis(figure: Figure, values: Sequence[float], *limits: float) -> see.Axis:
@@ -163,37 +162,50 @@ def drawing(designs: Designs) -> see.Scatter:
     shade = aims[2] if len(aims) > 2 else None
     others = [point for point in thinned(designs, DRAWN) if designs.ranks.get(point["number"]) != 1]
     others = [point for point in others if across.of(point) is not None and up.of(point) is not None]
-    shown = [*designs.front, *others]
+    front = [point for point in designs.front if across.of(point) is not None and up.of(point) is not None]
+    shown = [*front, *others]
     if not shown:
         why = "no design can be compiled" if designs.points else "no design was tried"
         return see.Scatter(title=title, dots=(), others=(), across=see.Axis("", 0, 1), up=see.Axis("", 0, 1), empty=why)
     bounds = {
-        (side): [(limit_of(limit), limit_said(limit)) for limit in designs.limits if limit["field"] == figure.field]
+        side: [(limit_of(limit), limit_said(limit)) for limit in designs.limits if figure in designs.limited(limit)]
         for side, figure in (("across", across), ("up", up))
     }
     axes = [
         _axis(figure, [figure.of(point) or 0.0 for point in shown], *(value for value, _ in bounds[side]))
         for side, figure in (("across", across), ("up", up))
     ]
-    about = f"{_designs(len(designs.front))} on the front, {count(len(designs.points))} tried"
-    about += f"; {count(len(designs.compiled) - len(shown))} others are not drawn" * (
-        len(designs.compiled) > len(shown)
-    )
+    about = f"{_designs(len(designs.front))} on the front, {count(designs.tried)} tried"
+    left_out = designs.tried - designs.refused - len(shown)
+    about += f"; {count(left_out)} that can be compiled are not drawn" if left_out else ""
+    mark = _base(designs, across, up)
+    about += "; diamond: as it stands" if mark else ""
+    shades = [value for point in front if shade and (value := shade.of(point)) is not None]
     return see.Scatter(
         title=title, about=about, where="page", across=axes[0], up=axes[1], larger=(across.more, up.more),
-        shade=_axis(shade, [shade.of(point) or 0.0 for point in designs.front]) if shade and designs.front else None,
-        dots=[
+        shade=_axis(shade, shades) if shade and shades else None,
+        mark=mark, dots=[
             see.Dot(across.of(point) or 0.0, up.of(point) or 0.0, shade.of(point) if shade else None, _tip(designs, point))
-            for point in designs.front
+            for point in front
         ],
         others=[(across.of(point) or 0.0, up.of(point) or 0.0) for point in others],
         limits=[(side, value, words) for side, known in bounds.items() for value, words in known],  # type: ignore[misc]
     )  # fmt: skip
 
 
+def _base(designs: Designs, across: Figure, up: Figure) -> tuple[float, float, str] | None:
+    """Return where chip and strategy stand as they are, with what is told of them."""
+    base = designs.content.get("base") or {}
+    x, y = across.of(base), up.of(base)
+    return None if x is None or y is None else (x, y, f"as it stands: {_figures(designs, base)}")
+
+
 def _tip(designs: Designs, point: Record) -> str:
-    figures = ", ".join(f"{figure.name} {figure.told(point)}" for figure in designs.figures)
-    return f"design {point['number']}: {figures}; {chosen(point['values'])}"
+    return f"design {point['number']}: {_figures(designs, point)}; {chosen(point['values'])}"
+
+
+def _figures(designs: Designs, record: Record) -> str:
+    return ", ".join(f"{figure.name} {figure.told(record)}" for figure in designs.figures)
 
 
 def _charts(designs: Designs) -> see.Section:
@@ -205,13 +217,11 @@ def _charts(designs: Designs) -> see.Section:
     remarks = []
     if data["left_out"]:
         remarks.append(
-            f"{count(data['left_out'])} of {count(len(designs.compiled))} designs are not drawn, evenly picked; the whole "
-            "front is."
+            f"{count(data['left_out'])} of {count(designs.tried - designs.refused)} designs that can be compiled are not drawn, "
+            "evenly picked; the whole front is."
         )
     if len(designs.aims) == 1:
-        remarks.append(
-            f"{designs.aims[0].name} is the only aim: the front is the best design, with those that are as good."
-        )
+        remarks.append(f"{designs.aims[0].name} is the only aim: the front is the best design, with those as good.")
     if len(designs.varied) == 1:
         remarks.append(f"{designs.varied[0]} is the only parameter.")
     return see.Designs(title="All designs", data=data, drawing=still, remarks=remarks, where="page")
@@ -272,7 +282,7 @@ def _refused(designs: Designs) -> Iterator[see.Section]:
         if lines:
             title = "Designs that cannot be compiled"
             yield see.Table(title=title, heads=("designs", "example", "why"), lines=lines, prose=True, where=where)
-    if not records and len(designs.compiled) == len(designs.points) and designs.points:
+    if not designs.refused and designs.points:
         yield see.Notes(
             title="Designs that cannot be compiled", notes=("None: every design that was tried can be.",), where="page"
         )
@@ -311,29 +321,19 @@ def _sentences(designs: Designs) -> Iterator[see.Sentence]:
         yield see.Sentence("No design that was tried can be compiled.", "bad")
         return
     point = designs.nearest
-    broken = [limit for limit in designs.limits if limit["name"] in point["breaks"]]
-    figures = {figure.field: figure for figure in designs.figures}
-    told = ", ".join(f"{limit_said(limit)} is asked, it has {figures[limit['field']].told(point)}" for limit in broken)
+    told = ", ".join(
+        f"{limit_said(limit)} is asked, it has {' and '.join(figure.told(point) for figure in designs.limited(limit))}"
+        for limit in designs.limits if limit["name"] in point["breaks"]
+    )  # fmt: skip
     yield see.Sentence(
         f"No design keeps every limit. The nearest is design {point['number']} ({chosen(point['values'])}): {told}.",
         "warn",
     )
 
 
-def _whole(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return content with what explorations of the whole space of one network leave out."""
-    usual = [("time", "latency_s", "s"), ("energy", "energy_j", "J"), ("area", "area_m2", "m²")]
-    return {
-        "networks": [content.get("network")],
-        "aims": [{"name": name, "field": field, "unit": unit, "more": False} for name, field, unit in usual],
-        **content,
-        "points": [{"number": number, **point} for number, point in enumerate(content["points"])],
-    }
-
-
 def view(exploration: Exploration) -> see.View:
     """Return the view of an exploration."""
-    content = _whole(exploration.content)
+    content = exploration.content
     designs = Designs(content)
     notes = content.get("notes") or ()
     sections: list[see.Section] = [see.Figures(rows=_cards(designs), cards=True), _charts(designs)]
@@ -341,7 +341,7 @@ def view(exploration: Exploration) -> see.View:
         sections += part(designs)
     sections += [see.Notes(notes=notes)] * bool(notes)
     return see.View(
-        f"{', '.join(content['networks'])} on {content['chip']}: {count(len(designs.points))} designs",
+        f"{', '.join(content['networks'])} on {content['chip']}: {_designs(designs.tried)}",
         sections,
         list(_about(content)),
         list(_sentences(designs)),
@@ -351,4 +351,4 @@ def view(exploration: Exploration) -> see.View:
 
 def files(exploration: Exploration) -> dict[str, see.Scatter]:
     """Return what is also written as a file of its own: the front."""
-    return {"explore.svg": drawing(Designs(_whole(exploration.content)))}
+    return {"explore.svg": drawing(Designs(exploration.content))}

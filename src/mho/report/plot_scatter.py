@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from mho.engineering import count, scaled
 from mho.report.axis_scale import AxisScale
 from mho.report.sections import Axis, Dot, Scatter
-from mho.report.svg import colour, label, opened, rectangle, rule, width_of
+from mho.report.svg import colour, diamond, label, opened, rectangle, rule, width_of
 
 FIELD_WIDTH, FIELD_HEIGHT = 470.0, 300.0
 LEFT, RIGHT, BOTTOM = 84.0, 24.0, 50.0
@@ -65,8 +65,14 @@ def draw_scatter(chart: Scatter) -> Iterator[str]:
         tip = f"<title>{escape(dot.tip)}</title>" if dot.tip else ""
         place = f'cx="{x(dot.x):.1f}" cy="{y(dot.y):.1f}"'
         yield f'<circle fill="{fill}" stroke="var(--ink)" stroke-width="1.1" {place} r="5">{tip}</circle>'
+    if chart.mark is not None and _within(x, chart.mark[0]) and _within(y, chart.mark[1]):
+        yield diamond(x(chart.mark[0]), y(chart.mark[1]), chart.mark[2])
     if chart.shade is not None:
         yield from _shades(AxisScale(chart.shade, y.start, y.end), width - beside + RIGHT, top)
+
+
+def _within(scale: AxisScale, value: float) -> bool:
+    return scale.ends[0] <= value <= scale.ends[1]
 
 
 def _beside(chart: Scatter) -> float:
@@ -104,7 +110,7 @@ def _limits(x: AxisScale, y: AxisScale, chart: Scatter) -> Iterator[str]:
     taken: list[Box] = []
     for axis, value, words in chart.limits:
         scale = x if axis == "across" else y
-        if not scale.ends[0] <= value <= scale.ends[1]:
+        if not _within(scale, value):
             continue
         at, wide = scale(value), width_of(words)
         if axis == "across":

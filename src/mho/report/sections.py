@@ -240,8 +240,9 @@ class Dot:
 class Scatter(Section):
     """Points over two axes whose values have units: `dots` stand out, joined where no other beats them in both, before `others`.
 
-    `shade` is the axis of their colours. `limits` are values of the axis `across` or `up`, with words. `larger` says of the two
-    axes whether more is better. Where there is no dot and no other, `empty` says why.
+    `shade` is the axis of their colours. `mark` is a place that is set off, with a text for the pointer, where it lies within the
+    axes. `limits` are values of the axis `across` or `up`, with words. `larger` says of the two axes whether more is better.
+    Where there is no dot and no other, `empty` says why.
     """
 
     dots: Sequence[Dot]
@@ -249,6 +250,7 @@ class Scatter(Section):
     across: Axis
     up: Axis
     shade: Axis | None = None
+    mark: tuple[float, float, str] | None = None
     limits: Sequence[tuple[Literal["across", "up"], float, str]] = ()
     larger: tuple[bool, bool] = (False, False)
     about: str = ""
@@ -269,12 +271,12 @@ class Designs(Section):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A design to choose: its number, what is told of it, the command that makes it again, and the address of its report."""
+    """A design to choose: its number, what is told of it, the command that makes it again, and its reports: words, addresses."""
 
     number: int
     cells: Sequence[str]
     command: str = ""
-    report: str = ""
+    reports: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

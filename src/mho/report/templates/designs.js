@@ -1,7 +1,7 @@
 // Designs: numbers as they are told, axes, what of the designs is shown, in which colours, and which one is pointed at.
 
-const { figures, axes, limits, number, rank, breaks, measured } = data;
-const ORDER = { name: "order of trying", unit: "", prefixed: false, values: number };
+const { figures, axes, limits, number, rank, breaks, measured, base } = data;
+const ORDER = { name: "order of trying", unit: "", prefixed: false, none: "", values: number };
 const GREY = "#8a8f98", FRONT = 1;
 // From this ratio on an axis is logarithmic.
 const SPAN = 8;
@@ -23,8 +23,8 @@ function pure(value) {
 }
 
 // A value of a figure, with its unit: what Python writes of the same.
-function amount(value, { unit, prefixed }) {
-  if (value === null || value === undefined) return "–";
+function amount(value, { unit, prefixed, none }) {
+  if (value === null || value === undefined) return none;
   if (!prefixed) return `${pure(value)} ${unit}`.trim();
   if (unit !== "m²" || value === 0) return quantity(value, unit);
   const size = Math.abs(value), [factor, letter] = size >= 1 ? [1, ""] : size >= 1e-9 ? [1e-6, "m"] : [1e-12, "µ"];
@@ -85,7 +85,7 @@ function colouring(by) {
 
 // Everything that is known of a design.
 function about(place) {
-  const broken = limits.filter((_, i) => breaks[place] >> i & 1).map((limit) => limit.words);
+  const broken = [...new Set(limits.filter((limit) => breaks[place] >> limit.bit & 1).map((limit) => limit.words))];
   const state = broken.length ? `breaks ${broken.join(", ")}` : rank[place] === FRONT ? "on the front" : `Pareto rank ${rank[place]}`;
   const again = measured[number[place]];
   return [

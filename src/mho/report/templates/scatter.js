@@ -28,7 +28,7 @@ class Scatter extends DesignChart {
       const inside = this.px[i] >= this.left - 1 && this.px[i] <= this.left + this.plot + 1 && this.py[i] >= this.top - 1 && this.py[i] <= this.bottom + 1;
       if (!inside) this.px[i] = NaN;
     }
-    this.clipped(this.top - 6, this.bottom - this.top + 12, () => { this.others(context); this.stairs(context, across, up); this.front(context); });
+    this.clipped(this.top - 6, this.bottom - this.top + 12, () => { this.others(context); this.stairs(context, across, up); this.front(context); this.diamond(context, across, up); });
     [[across, true], [up, false]].forEach(([figure, lies]) => this.bounds(figure).forEach((limit, line) => this.limit(limit, lies, line)));
   }
 
@@ -101,6 +101,22 @@ class Scatter extends DesignChart {
   front(context) {
     const { fills, of } = shown.colours, size = shown.front.length > 300 ? 3.5 : 5;
     for (const i of shown.front) if (!Number.isNaN(this.px[i])) this.dot(context, i, size, fills[of[i]]);
+  }
+
+  // Chip and strategy as they stand, where that lies within the axes.
+  diamond(context, across, up) {
+    const [a, b] = [across, up].map((figure) => base && figure !== ORDER ? base[figures.indexOf(figure)] : null);
+    if (a === null || b === null) return;
+    const x = this.left + this.plot * this.x2.place(a), y = this.bottom - (this.bottom - this.top) * this.y2.place(b);
+    if (!Number.isFinite(x + y)) return;
+    context.beginPath();
+    context.moveTo(x, y - 7); context.lineTo(x + 7, y); context.lineTo(x, y + 7); context.lineTo(x - 7, y); context.lineTo(x, y - 7);
+    context.fillStyle = "#fff";
+    context.fill();
+    context.strokeStyle = colour.ink;
+    context.lineWidth = 1.6;
+    context.stroke();
+    context.lineWidth = 1;
   }
 
   dot(context, i, size, fill) {
