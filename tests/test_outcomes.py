@@ -32,6 +32,7 @@ from mho.network.trace import synthesise
 from mho.number.accuracy import Accuracy as InIntegers
 from mho.program import Violation
 from mho.strategy import Strategy
+from tests.exploration_content import drawn_contents
 from tests.hand_sized import entry, linear, network
 
 counts = st.integers(0, 10**6)
@@ -114,16 +115,6 @@ def findings(draw: st.DrawFn) -> Finding:
     return Finding(content)
 
 
-@st.composite
-def explorations(draw: st.DrawFn) -> Exploration:
-    """Draw points of a space, of which some cannot be compiled."""
-    record = st.fixed_dictionaries(
-        {"values": st.dictionaries(names, counts | names, max_size=2), "latency_s": shares, "energy_j": shares,
-         "area_m2": shares, "refused": st.none() | names}
-    )  # fmt: skip
-    return Exploration.of(draw(names), draw(names), draw(st.lists(record, max_size=4)))
-
-
 @lru_cache(maxsize=1)
 def measured() -> Mapping[str, Any]:
     """Return outcomes that are measured once, of small networks and traces."""
@@ -146,7 +137,7 @@ OUTCOMES: Mapping[str, st.SearchStrategy[Any]] = {
     "accuracy": accuracies(),
     "sweep": sweeps(),
     "finding": findings(),
-    "exploration": explorations(),
+    "exploration": drawn_contents().map(Exploration),
     **{
         name: st.deferred(lambda name=name: st.just(measured()[name]))
         for name in ("comparison", "service", "baseline", "recommendation")

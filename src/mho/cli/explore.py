@@ -157,7 +157,9 @@ def explore(
         if out is not None:
             save(found, out)
     written = (
-        f"\nwritten to {out / 'explore.html'}, explore.json, designs.csv, designs.parquet and {KEPT}" if out else ""
+        f"\nwritten to {out / 'explore.html'}, explore.json, explore.svg, designs.csv, designs.parquet and {KEPT}"
+        if out
+        else ""
     )
     target.deliver(found, "points", written)
 

@@ -103,10 +103,15 @@ def _front(designs: Designs) -> Iterator[see.Section]:
     remark = "What no other design beats in all aims at once, by the first of them. Figures are screened"
     if designs.measured:
         in_full = (*(f"{figure.name}, in full" for figure in figures), *(figure.name for figure in designs.in_full))
-        heads = (*heads, *in_full, "differs", "executed")
+        heads = (*heads, *in_full, "differs", *["executed"] * _executed(designs))
         remark += "; those in full stand beside them, and by how much an aim differs at most"
     candidates = [_candidate(designs, point) for point in front]
     yield see.Candidates(title="Front", heads=heads, candidates=candidates, remark=f"{remark}.", where="page")
+
+
+def _executed(designs: Designs) -> bool:
+    """Return whether anything is said of executing designs."""
+    return any(record.get("refused") or record.get("verified") for record in designs.measured.values())
 
 
 def _cells(designs: Designs, point: Record) -> list[str]:
@@ -120,7 +125,7 @@ def _candidate(designs: Designs, point: Record) -> see.Candidate:
     if designs.measured:
         in_full = [*designs.figures, *designs.in_full]
         cells += [figure.told(record) if record else "–" for figure in in_full]
-        cells += [_apart(record), record.get("refused") or record.get("verified") or "–"]
+        cells += [_apart(record), *[record.get("refused") or record.get("verified") or "–"] * _executed(designs)]
     networks = designs.content["networks"]
     paths = [address for address in map(_address, record.get("report") or ()) if address]
     names = ["open"] if len(paths) == 1 else networks
@@ -171,15 +176,19 @@ def drawing(designs: Designs) -> see.Scatter:
         side: [(limit_of(limit), limit_said(limit)) for limit in designs.limits if figure in designs.limited(limit)]
         for side, figure in (("across", across), ("up", up))
     }
+    mark = _base(designs, across, up)
     axes = [
-        _axis(figure, [figure.of(point) or 0.0 for point in shown], *(value for value, _ in bounds[side]))
-        for side, figure in (("across", across), ("up", up))
+        _axis(figure, [figure.of(point) or 0.0 for point in shown], *(value for value, _ in bounds[side]), *stands)
+        for side, figure, stands in (
+            ("across", across, mark[:1] if mark else ()),
+            ("up", up, mark[1:2] if mark else ()),
+        )
     ]
     about = f"{_designs(len(designs.front))} on the front, {count(designs.tried)} tried"
     left_out = designs.tried - designs.refused - len(shown)
     about += f"; {count(left_out)} that can be compiled are not drawn" if left_out else ""
-    mark = _base(designs, across, up)
-    about += "; diamond: as it stands" if mark else ""
+    if mark and all(axis.low <= value <= axis.high for axis, value in zip(axes, mark[:2], strict=True)):
+        about += "; diamond: as it stands"
     shades = [value for point in front if shade and (value := shade.of(point)) is not None]
     return see.Scatter(
         title=title, about=about, where="page", across=axes[0], up=axes[1], larger=(across.more, up.more),
@@ -237,7 +246,7 @@ def _importance(designs: Designs) -> Iterator[see.Section]:
         return max(record.get(aim.field) or 0.0 for aim in aims)
 
     ordered = sorted(records, key=most, reverse=True)
-    about = "Share of the variance of an aim, over the designs tried, that the values of a parameter explain"
+    about = "Share of the variance of an aim's logarithm that a parameter explains, of the designs that keep the limits"
     cells = [
         [
             see.Cell(share or 0.0, "–" if share is None else f"{share:.2f}", "",
@@ -253,7 +262,8 @@ def _importance(designs: Designs) -> Iterator[see.Section]:
     yield see.HeatMap(
         title="Importance of each parameter", about=about, rows=[record["key"] for record in ordered], where="page",
         columns=[aim.name for aim in aims], cells=cells, down="parameter", across="aim",
-        remark="Of the designs tried, not of the space: what a search has settled explains little. Shares need not sum to 1.",
+        remark="Of the designs that the search looked at, not of the space: what it has settled explains little. Shares need "
+        "not sum to 1.",
     )  # fmt: skip
     heads = ("parameter", *(aim.name for aim in aims))
     yield see.Table(title="Importance   share of an aim's variance", heads=heads, lines=lines, where="terminal")

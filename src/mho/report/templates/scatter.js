@@ -12,7 +12,8 @@ class Scatter extends DesignChart {
   base(context) {
     const across = shown.figure("across"), up = shown.figure("up");
     const seen = shown.near && shown.front.length ? shown.front : shown.places;
-    const scale = (figure) => new Scale(seen.map((i) => figure.values[i]), figure, this.bounds(figure).map((limit) => limit.value));
+    const scale = (figure) => new Scale(seen.map((i) => figure.values[i]), figure,
+      [...this.bounds(figure).map((limit) => limit.value), this.stands(figure)].filter((value) => value !== null));
     this.x2 = scale(across);
     this.y2 = scale(up);
     this.px.fill(NaN);
@@ -31,6 +32,8 @@ class Scatter extends DesignChart {
     this.clipped(this.top - 6, this.bottom - this.top + 12, () => { this.others(context); this.stairs(context, across, up); this.front(context); this.diamond(context, across, up); });
     [[across, true], [up, false]].forEach(([figure, lies]) => this.bounds(figure).forEach((limit, line) => this.limit(limit, lies, line)));
   }
+
+  stands(figure) { return base && figure !== ORDER ? base[figures.indexOf(figure)] : null; }
 
   bounds(figure) { return limits.filter((limit) => figures[limit.figure] === figure); }
 
@@ -105,7 +108,7 @@ class Scatter extends DesignChart {
 
   // Chip and strategy as they stand, where that lies within the axes.
   diamond(context, across, up) {
-    const [a, b] = [across, up].map((figure) => base && figure !== ORDER ? base[figures.indexOf(figure)] : null);
+    const a = this.stands(across), b = this.stands(up);
     if (a === null || b === null) return;
     const x = this.left + this.plot * this.x2.place(a), y = this.bottom - (this.bottom - this.top) * this.y2.place(b);
     if (!Number.isFinite(x + y)) return;
