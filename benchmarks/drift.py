@@ -30,7 +30,6 @@ SAME, SMALL = 1e-9, 0.01
 
 PORTS = "ports of the global buffer and of tiles take time ([machine.md](machine.md), Time)"
 RULES = {
-    "basisn": PORTS,
     "sme": f"combining a layer's sums takes time in the vector unit, and {PORTS}",
 }
 """What the machine does since a study was measured and did not do then; goes when the study is measured again."""

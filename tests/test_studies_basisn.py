@@ -159,20 +159,17 @@ def test_the_published_study_is_whole(published: studies.Study) -> None:
     assert published.settings["quick"] is False and published.settings["arrays"] == list(TILES)
     assert len(published.settings["networks"]) == 8
     check_whole(published)
-    # What is claimed: energy x delay below 1 % in all cases but one, time of 128 vectors on ResNets for ImageNet in all, and
-    # ResNet-50 on the whole chip within 0.60 ms and 6.5 mJ.
-    assert ours(published, "targets/below/edp") >= ours(published, "targets/cases/edp") - 1
-    assert ours(published, "targets/reached/edp") < 1.02
-    assert ours(published, "targets/reached/time-imagenet") < 1
+    # What is claimed: energy x delay of 128 vectors below 1 % in all cases, of 512 in all but four, and ResNet-50 on the whole chip
+    # within 0.60 ms and 6.5 mJ. Ports of tiles keep 128 vectors from less than 1 % of the time on most chips.
+    assert ours(published, "targets/below/edp-128") == ours(published, "targets/cases/edp-128")
+    assert ours(published, "targets/below/edp") >= ours(published, "targets/cases/edp") - 4
+    assert ours(published, "targets/reached/edp") < 1.15
+    assert ours(published, "targets/reached/time-imagenet") < 2.4
     assert ours(published, "targets/whole/resnet50-time") <= 0.60e-3
     assert ours(published, "targets/whole/resnet50-energy") <= 6.5e-3
 
 
-def test_the_published_costs_are_those_of_this_version_without_ports(
-    published: studies.Study, resnet20: mho.Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The study that the documentation shows was made where ports took no time (CHANGELOG.md, Ports take time)."""
-    widen(monkeypatch)
+def test_the_published_costs_are_those_of_this_version(published: studies.Study, resnet20: mho.Network) -> None:
     for design in (SMALLEST, OURS):
         found = on_basis(resnet20, 16, DESIGNS[design])
         assert ours(published, f"costs/16/time/{design}/resnet20") == pytest.approx(found["latency_s"], rel=1e-9)

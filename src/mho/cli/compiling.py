@@ -115,17 +115,9 @@ class Compiling:
 
 
 def opened(
-    work: Compiling,
-    chip: str,
-    overrides: Sequence[str] | None,
-    count: int | None,
-    say: Say,
-    network: Network | None = None,
+    work: Compiling, chip: str, overrides: Sequence[str] | None, count: int | None, say: Say
 ) -> tuple[Chip, Sampled, Samples | None]:
-    """Load chip and model, and the samples that are executed, if any; return the chip, the network in codes, the samples.
-
-    network: the model, where it was loaded already.
-    """
+    """Load chip and model, and the samples that are executed, if any; return the chip, the network in codes, the samples."""
     from mho.chip import Chip
     from mho.chip.fit import unsized
     from mho.schedule.sizing import fitted
@@ -133,7 +125,7 @@ def opened(
     say("loading the chip")
     changes = read_changes(overrides, "tiles=48")
     loaded = overridden(Chip.load(chip), unsized(changes), "--set")
-    network = network or work.network(say)
+    network = work.network(say)
     given = work.samples.executed(network, count) if work.executes else None
     subject = work.coded(network, loaded, given, say)
     return fitted(loaded, changes, subject, work.strategies[0]), subject, given

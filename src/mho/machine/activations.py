@@ -8,8 +8,8 @@ Counting rules, for one window through a run of blocks with s input-bit steps:
   read the array once; steps of several pulses drive and read it once a pulse;
 - inputs: those that blocks of the run share are read from the global buffer once; each group gets its rows over the network
   on chip into the tile buffer (written and read: two accesses) and, array by array, into the input registers; where tiles keep
-  them (`tile.input_fetch: once`), what windows of an activation share is read, sent and written once, and read from the tile's
-  buffer for each window;
+  them (`tile.input_fetch: once`), what windows of an activation share (on a basis, of all in the tile) is read, sent and written
+  once, and read from the tile's buffer for each window;
 - blocks of digits: each window reads their index once, and shifts the inputs of shifted rows; rows are driven, and columns
   converted, turn by turn, in as many steps more as rows of different shifts ask for;
 - partial sums: one a used output and block, updated in the output register each step, and each window sent over the
@@ -87,7 +87,7 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
     events = {event: (count * windows).astype(np.float64) for event, count in counts.items()}
     if not program.mapping.combining:
         return events
-    return combined_events(program, activations, events, rows * input_bytes * windows)
+    return combined_events(program, activations, events, kept * rows * input_bytes * windows)
 
 
 @once

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.mapping.combination import Combination
+from mho.mapping.combination import SUM_BYTES, Combination
 from mho.network.layers import MatrixLayer
 from mho.number.basis import BasisCoding, segments
 from mho.program import Program
@@ -28,8 +28,6 @@ from mho.program.columns import columns
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-SUM_BYTES = 4
-"""Bytes of what a lane adds up."""
 EVENTS = (
     "coefficient_read_byte", "coefficient_product", "coefficient_sum", "lane_register_byte", "product_byte", "merging_byte",
 )  # fmt: skip

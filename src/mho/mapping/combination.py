@@ -27,6 +27,8 @@ from mho.number.packing import packed_bits
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Numbers = IntArray | FloatArray
+SUM_BYTES = 4
+"""Bytes of what a lane adds up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,4 +185,4 @@ def sum_bits(numbers: BasisNumbers, inputs: int) -> int:
     return most.bit_length() + 1
 
 
-__all__ = ["Combination", "combination_of", "sum_bits"]
+__all__ = ["SUM_BYTES", "Combination", "combination_of", "sum_bits"]

@@ -101,7 +101,7 @@ def bound_of(need: Workload) -> Bound:
         first = 0.0 if need.resident else need.write_s
         arguments["least compute"] = max(first, need.before_s) + float(np.sum(least)) + need.other_s
     if need.sequential and need.fetch_s is not None:
-        arguments["coefficient buffer"] = _fetching(need, need.fetch_s, least) + need.other_s
+        arguments["coefficient buffer"] = _fetching(need, need.fetch_s, least)
     if need.sequential and not need.resident:
         # Where layers share blocks, a written block serves several layers, which the argument does not know of.
         if need.write_s > 0.0 and not need.shares and need.different() <= TURNS * need.groups:
@@ -144,15 +144,16 @@ def _turned_over(need: Workload) -> float:
 def _fetching(need: Workload, fetch_s: FloatArray, least: FloatArray) -> float:
     """Bound the end of the last layer by what may be fetched ahead: when a layer starts, its buffer holds all that has come for it
     and later ones. So what several layers in a row take of the memory, less a full buffer, passes from the start of the first to
-    the end of the last.
+    the end of the last, and what lies between them passes meanwhile.
     """
     count = len(fetch_s)
+    gaps = np.zeros(count) if need.gaps_s is None else need.gaps_s
     until = np.concatenate([[0.0], np.cumsum(fetch_s)])
     starts = np.zeros(count + 1)
     starts[0] = need.before_s
     for layer in range(count):
         fetched = np.max(starts[: layer + 1] - until[: layer + 1]) + until[layer + 1] - need.ahead_s
-        starts[layer + 1] = max(starts[layer] + least[layer], fetched)
+        starts[layer + 1] = max(starts[layer] + least[layer], fetched) + gaps[layer]
     return float(starts[-1])
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.mapping import LayerMapping, Mapping
+from mho.mapping.combination import SUM_BYTES
 from mho.network.graph import Network
 from mho.network.layers import Constant, Input, MatrixLayer
 from mho.program.brought import least_brought
@@ -180,11 +181,10 @@ def _ports(
     for at, layer in enumerate(mapping.layers):
         total, combination = layer.blocks.totals((0, layer.count)), layer.combination
         driven = 1.0 if combination is None else combination.driven_share
-        kept[at] = least_brought(network, chip, layer.index, combined=combination is not None)
+        kept[at] = least_brought(network, chip, layer.index)
         rows[at] = layer.windows * total.rows * driven * layer.bits.inputs / 8
         each = total.sums * chip.sum_bytes(layer.bits.inputs, layer.bits.weights)
-        # What the lanes of a basis have added up has 32 bits.
-        sums[at] = layer.windows * (each if combination is None else 4 * combination.outputs)
+        sums[at] = layer.windows * (each if combination is None else SUM_BYTES * combination.outputs)
     clock, changes = chip.frequency_hz / 8, sum(_fetched(layer, chip) for layer in mapping.first_users) * written
     noc = (kept * rows + sums) / (chip.tiles * chip.tile.noc_port_bits * clock)
     tiles = (1 + kept) * rows / (chip.tiles * chip.tile.buffer_port_bits * clock)

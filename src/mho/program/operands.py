@@ -99,5 +99,5 @@ def input_bytes(layer: LayerMapping, network: Network, chip: Chip, coded: CodedT
     name = network.layers[layer.index].inputs[0]
     driven = 1.0 if layer.combination is None else layer.combination.driven_share
     read = layer.blocks.totals((0, layer.count)).inputs * layer.windows
-    kept = least_brought(network, chip, layer.index, combined=layer.combination is not None)
+    kept = least_brought(network, chip, layer.index)
     return float(read * driven * kept * operand_width(network, name, coded))

@@ -14,11 +14,12 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from mho.mapping import LayerMapping
-from mho.mapping.combination import Combination
+from mho.mapping.combination import SUM_BYTES, Combination
 from mho.network.layers import Input
 from mho.program.work import transfer_bytes
 from mho.schedule.builder import InstructionBuilder, Task
@@ -56,22 +57,27 @@ def stretches(combination: Combination, room: int) -> list[tuple[int, int]]:
 class _Coefficients:
     """The coefficients of a network on their way: fetched in the order of layers, as soon as their buffer has room.
 
-    `arrived`: when those of each stretch that is still to come will be there, in s, where nothing holds them up; `kept`: by layer
-    what fetched those that stay.
+    `come_s`: when those that were fetched last are there, in s, as planned; `kept`: by layer what fetched those that stay.
     """
 
     def __init__(self, task: Task, builder: InstructionBuilder) -> None:
-        self.builder = builder
+        self.builder, self.bandwidth = builder, task.chip.memory.bandwidth
         part = task.chip.spec.basis
         self.room = 0 if part is None else part.buffer_bytes
         combinations = [(layer, layer.combination) for layer in task.mapping.combining if layer.combination]
         fit = sum(combination.size for _, combination in combinations) <= self.room
         self.stay = combinations if fit and task.strategy.get(Residency).stays else []
         self.kept: dict[int, int] = {}
-        # What is in the buffer: bytes, and the instructions after which they are not needed any more.
-        self.held: deque[tuple[int, tuple[int, ...]]] = deque()
+        # What is in the buffer: bytes, the instructions after which they are not needed any more, and when that is, in s.
+        self.held: deque[tuple[int, tuple[int, ...], float]] = deque()
         self.size, self.last = 0, -1
-        self.arrived = deque([] if self.stay else self._arrivals(task))
+        inputs = (layer for layer in task.network.layers if isinstance(layer, Input))
+        self.come_s = sum(transfer_bytes(layer, task.network, task.coded) for layer in inputs) / self.bandwidth
+        self.following = deque(
+            combination.fetched(windows)
+            for _, combination in ([] if self.stay else combinations)
+            for windows in stretches(combination, self.room // 2)
+        )
 
     def keep(self) -> None:
         """Fetch those that stay, in the setup."""
@@ -79,31 +85,37 @@ class _Coefficients:
             self.kept[layer.index] = self.builder.fetch(layer, combination.size, ())
         self.builder.setup += len(self.stay)
 
-    def _arrivals(self, task: Task) -> Iterator[float]:
-        inputs = (layer for layer in task.network.layers if isinstance(layer, Input))
-        size = sum(transfer_bytes(layer, task.network, task.coded) for layer in inputs)
-        for layer in task.mapping.combining:
-            assert layer.combination is not None
-            for windows in stretches(layer.combination, self.room // 2):
-                size += layer.combination.fetched(windows)
-                yield size / task.chip.memory.bandwidth
-
     def fetch(self, layer: LayerMapping, size: int) -> int:
         """Fetch coefficients after those that come before them, and when there is room; those that stay are there."""
         if layer.index in self.kept:
+            self.come_s = 0.0
             return self.kept[layer.index]
+        self.following.popleft()
         after = {self.last} if self.last >= 0 else set()
         while self.held and self.size + size > self.room:
-            gone, users = self.held.popleft()
+            gone, users, until_s = self.held.popleft()
             self.size -= gone
             after.update(users)
+            self.come_s = max(self.come_s, until_s)
         self.size += size
+        self.come_s += size / self.bandwidth
         self.last = self.builder.fetch(layer, size, tuple(after))
         return self.last
 
-    def used(self, size: int, users: list[int]) -> None:
-        """Note who needs what was fetched last."""
-        self.held.append((size, tuple(users)))
+    def next_s(self) -> float:
+        """Return when those are there that follow the last ones; 0 if none do, or if the last ones must make room for them."""
+        if not self.following:
+            return 0.0
+        size, start_s = self.size + self.following[0], self.come_s
+        for gone, _, until_s in self.held:
+            if size <= self.room:
+                break
+            size, start_s = size - gone, max(start_s, until_s)
+        return start_s + self.following[0] / self.bandwidth if size <= self.room else 0.0
+
+    def used(self, size: int, users: list[int], until_s: float) -> None:
+        """Note who needs what was fetched last, and until when."""
+        self.held.append((size, tuple(users), until_s))
 
 
 def _copies(task: Task) -> dict[int, int]:
@@ -127,6 +139,17 @@ def _copies(task: Task) -> dict[int, int]:
     return copies
 
 
+@dataclass(frozen=True)
+class _Passes:
+    """The time in s that ports take for an input vector: the global buffer's for its inputs; its tile's for these and what it adds
+    to the outputs (`vector_s`), and for the coefficients of a part, where all instances of a tile are at work.
+    """
+
+    input_s: float
+    vector_s: float
+    coefficients_s: float
+
+
 class _Dealing(Planner):
     """A plan in which layers on a basis are dealt to its instances; all others are planned as ever."""
 
@@ -136,6 +159,12 @@ class _Dealing(Planner):
         self.coefficients = _Coefficients(task, self.builder)
         self.instances: list[BoundBlocks] = []
         self.done_s = 0.0
+        # How long what follows the windows of a layer lasts before those of the next one on a basis.
+        combining = [layer.index for layer in task.mapping.combining]
+        self._between_s = {
+            step: sum(task.vector_time_s(other) for other in task.steps if step <= other < after)
+            for step, after in zip(combining, [*combining[1:], 0], strict=bool(combining))
+        }
 
     def _prepared(self) -> None:
         self.coefficients.keep()
@@ -159,7 +188,7 @@ class _Dealing(Planner):
             size = layer.combination.fetched(windows)
             fetched = self.coefficients.fetch(layer, size)
             dealt = self._dealt(layer, layer.combination, windows, fetched)
-            self.coefficients.used(size, dealt)
+            self.coefficients.used(size, dealt, self.done_s)
             activations += dealt
         combined = self.builder.combine(layer, tuple(activations))
         heapq.heappush(self.ends, (self.done_s + self.task.vector_time_s(step), combined, step))
@@ -185,22 +214,43 @@ class _Dealing(Planner):
             activations.append(piece.last)
         return activations
 
+    def _passes(self, layer: LayerMapping, combination: Combination) -> _Passes:
+        """Return what ports take for a layer, on average over its parts."""
+        task, tile = self.task, self.task.chip.tile
+        clock = task.chip.frequency_hz / 8 * layer.count / tile.groups
+        rows = layer.blocks.totals((0, layer.count)).rows * combination.driven_share * layer.bits.inputs / 8
+        noc_s = 1 / (tile.noc_port_bits * clock)
+        return _Passes(
+            task.port_s[layer.index] / combination.vectors,
+            max((rows + SUM_BYTES * combination.outputs) * noc_s, 2 * rows / (tile.buffer_port_bits * clock)),
+            combination.size / combination.parts * noc_s,
+        )
+
     def _cuts(self, layer: LayerMapping, combination: Combination, windows: tuple[int, int]) -> list[int]:
         """Cut a range of windows where it may be dealt: into the largest pieces, up to a batch, that cost no time.
 
         A coefficient serves the windows of one batch together. So pieces are as large as they can be without the range lasting
-        longer than in single windows, or than until what comes next can start, since its coefficients arrive later.
+        longer than in the fastest, or than until what comes next can start, since its coefficients arrive later. It lasts as long
+        as arrays, lanes and ports take: ports of tiles bring an instance its inputs and coefficients and take its sums away, and
+        the global buffer's port feeds all instances.
         """
-        part, arrived = self.task.chip.spec.basis, self.coefficients.arrived
+        part = self.task.chip.spec.basis
         assert part is not None
         first, last = windows
         parts, each = (last - first) // combination.windows, combination.windows
+        passes, count = self._passes(layer, combination), len(self.instances)
+        fed_s, in_tile = passes.input_s * (last - first), self.task.chip.tile.groups // layer.count
 
         def lasting(size: int) -> float:
-            return -(-parts * -(-each // size) // len(self.instances)) * size * layer.window_s
+            # Fewer pieces than instances are spread evenly over the tiles.
+            pieces = parts * -(-each // size)
+            busy = -(-min(pieces, count) * in_tile // count) / in_tile if in_tile else 1.0
+            carried = busy * (size * passes.vector_s + passes.coefficients_s)
+            return max(-(-pieces // count) * max(size * layer.window_s, carried), fed_s)
 
-        began = max(self.done_s, arrived.popleft() if arrived else 0.0)
-        until = max(arrived[0] - began if arrived else 0.0, lasting(1))
-        size = next((size for size in range(min(part.batch, each), 1, -1) if lasting(size) <= until), 1)
+        began, sizes = max(self.done_s, self.coefficients.come_s), range(1, min(part.batch, each) + 1)
+        slack = self.coefficients.next_s() - self._between_s[layer.index] * (last == combination.vectors)
+        until = max(slack - began, min(map(lasting, sizes)))
+        size = max(size for size in sizes if lasting(size) <= until)
         self.done_s = began + lasting(size)
         return [*(begin + piece for begin in range(first, last, each) for piece in range(0, each, size)), last]

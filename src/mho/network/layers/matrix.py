@@ -50,12 +50,15 @@ class MatrixLayer(Layer, ABC):
     def windows(self) -> int:
         """M: input vectors of one matrix, batch included."""
 
-    def inputs_kept(self, first: IntArray, last: IntArray) -> IntArray:
+    def inputs_kept(
+        self, first: IntArray, last: IntArray, top: IntArray | int = 0, bottom: IntArray | int | None = None
+    ) -> IntArray:
         """Count the inputs of one matrix that windows [first, last) ask for, where those that several of them share are kept.
 
-        Padding counts as inputs do. Windows share none unless a kind of layer says so.
+        Of its rows [top, bottom) alone, or of all. Padding counts as inputs do. Windows share none unless a kind of layer says so.
         """
-        return (last - first) * self.rows
+        asked: IntArray = (last - first) * ((self.rows if bottom is None else bottom) - top)
+        return asked
 
     @property
     def distinct_inputs(self) -> int:
@@ -111,15 +114,22 @@ class Convolution(MatrixLayer):
         """M = batch x output height x output width."""
         return self.shape[0] * self.shape[2] * self.shape[3]
 
-    def inputs_kept(self, first: IntArray, last: IntArray) -> IntArray:
-        """Count whole rows of the image, all that the windows reach over, or inputs window by window if these are fewer."""
+    def inputs_kept(
+        self, first: IntArray, last: IntArray, top: IntArray | int = 0, bottom: IntArray | int | None = None
+    ) -> IntArray:
+        """Count whole rows of the image, all that the windows reach over, or inputs window by window if these are fewer.
+
+        A channel of which the rows of the matrix have a part counts as a whole.
+        """
         height, width = self.shape[2:]
         down, across = self._reach
-        channels = self.rows // math.prod(self.kernel)
+        bottom = self.rows if bottom is None else bottom
+        taps = math.prod(self.kernel)
+        channels = (bottom - 1) // taps - top // taps + 1
 
         def kept(begin: IntArray, end: IntArray) -> IntArray:
             rows = np.where(end > begin, (end - 1) // width - begin // width + 1, 0)
-            fewer: IntArray = np.minimum(down[rows] * across[-1] * channels, (end - begin) * self.rows)
+            fewer: IntArray = np.minimum(down[rows] * across[-1] * channels, (end - begin) * (bottom - top))
             return fewer
 
         # Samples share nothing: what lies in the first and in the last, and whole ones between.

@@ -33,8 +33,14 @@ def cut(chip: mho.Chip, arrays: int, group: int, **changes: Any) -> mho.Chip:
 
 @cache
 def rewriting(arrays: int) -> mho.Chip:
-    """Return ARAS of so many arrays."""
-    return cut(mho.Chip.load("aras"), arrays, min(GROUP, arrays))
+    """Return ARAS of so many arrays, to which inputs come as to preset basisn: as wide a port, kept in as large buffers."""
+    basisn = mho.Chip.load("basisn")
+    keys = {
+        "buffer.port_bits": basisn.buffer.port_bits,
+        "tile.buffer_bytes": basisn.tile.buffer_bytes,
+        "tile.input_fetch": basisn.tile.input_fetch,
+    }
+    return cut(mho.Chip.load("aras"), arrays, min(GROUP, arrays), **keys)
 
 
 def holds(arrays: int, vectors: int) -> bool:

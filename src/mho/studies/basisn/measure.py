@@ -143,10 +143,10 @@ def whole_of(work: Work, name: str) -> Runs:
         network = mho.zoo.load(name)
         return {
             "n512k32": record(*simulated(network, mho.Chip.load("basisn"), mho.Strategy.load("basisn"))),
-            "adaptive": record(*simulated(network, mho.Chip.load("aras"), mho.Strategy())),
+            "adaptive": record(*simulated(network, rewriting(max(TILES)), mho.Strategy())),
         }
 
-    return work.measure(f"{name}, whole chip", compute, mho.Chip.load("aras"), mho.Chip.load("basisn"))
+    return work.measure(f"{name}, whole chip", compute, rewriting(max(TILES)), mho.Chip.load("basisn"))
 
 
 Costs = Mapping[str, Mapping[int, Runs]]
