@@ -1,5 +1,6 @@
 // A browser of the least that the charts of a page need: it runs the page's script and writes down what is drawn.
-// node fake_browser.js SCRIPT.js STEPS.js: after the script, the steps are run in the same place; `told` is what they print.
+// node fake_browser.js SCRIPT.js STEPS.js: after the script, the steps are run in the same place, and print what they find. The data
+// of the page are in SCRIPT.json; `front` among them are the cells of a table, a list a line.
 const fs = require("fs"), vm = require("vm");
 
 const elements = new Map();
@@ -11,12 +12,26 @@ function element(id) {
     append(...more) { this.children.push(...more); for (const each of more) this.textContent += typeof each === "string" ? each : ""; },
     addEventListener(name, action) { (heard[name] = heard[name] || []).push(action); },
     setAttribute(name, value) { this.attributes[name] = value; },
+    getAttribute(name) { return name in this.attributes ? this.attributes[name] : null; },
+    removeAttribute(name) { delete this.attributes[name]; },
+    querySelector: () => null, querySelectorAll: () => [], scrollIntoView() { page.scrolled = made; },
+    classes: new Set(), classList: { add: (name) => made.classes.add(name), remove: (name) => made.classes.delete(name) },
     getBoundingClientRect: () => ({ left: 0, top: 0, width: 200, height: 100 }),
     fire(name, event) { for (const action of heard[name] || []) action({ target: made, preventDefault() {}, ...event }); },
   };
   const context = recorder();
   made.getContext = () => context;
   return made;
+}
+
+// The table of the front, of the cells of its lines; each begins with the number of a design.
+function table(lines) {
+  const made = element("front"), body = element("body"), head = element("head");
+  head.cells = lines[0].map(() => Object.assign(element("th"), { firstElementChild: element("button") }));
+  body.rows = lines.map((cells) => Object.assign(element("tr"), { dataset: { number: cells[0] }, cells: cells.map((textContent) => ({ textContent })) }));
+  body.append = (...rows) => { body.rows = rows; };
+  body.querySelectorAll = () => body.rows.filter((row) => row.classes.has("shown"));
+  return Object.assign(made, { tHead: { rows: [head] }, tBodies: [body] });
 }
 
 // A drawing context that counts shapes and keeps words with their places.
@@ -38,7 +53,7 @@ const waiting = [];
 const page = {
   document: {
     documentElement: {},
-    getElementById: (id) => id === "front" ? null : elements.get(id) || elements.set(id, element(id)).get(id),
+    getElementById: (id) => id === "front" ? front : elements.get(id) || elements.set(id, element(id)).get(id),
     createElement: () => element(""),
   },
   getComputedStyle: () => ({ getPropertyValue: (name) => name }),
@@ -48,6 +63,7 @@ const page = {
   frame() { while (waiting.length) waiting.shift()(); },
 };
 const [, , script, steps] = process.argv;
-page.document.getElementById("data").textContent = fs.readFileSync(script.replace(/js$/, "json"), "utf8");
+const text = fs.readFileSync(script.replace(/js$/, "json"), "utf8"), front = JSON.parse(text).front ? table(JSON.parse(text).front) : null;
+page.document.getElementById("data").textContent = text;
 vm.createContext(page);
 vm.runInContext([script, steps].map((path) => fs.readFileSync(path, "utf8")).join("\n"), page);

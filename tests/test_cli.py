@@ -216,6 +216,21 @@ def test_accuracy_is_that_of_the_network_on_all_samples(folder: Path, shell: She
     assert "top-1" in shell("verify", "net.onnx", "--data", "labelled.npz", "--accuracy").out
 
 
+def test_chips_are_compared_by_every_schedule_each_as_it_is_alone(folder: Path, shell: Shell) -> None:
+    words = ("net.onnx", "--schedule", "overlap,naive")
+    content = shell("compare", *words, "--chip", "aras,isaac", "--json").json()
+    assert [(r["chip"]["name"], r["schedule"]) for r in content["reports"]] == [
+        (chip, schedule) for chip in ("aras", "isaac") for schedule in ("overlap", "naive")
+    ]
+    alone = [shell("compare", *words, "--chip", chip, "--json").json()["reports"] for chip in ("aras", "isaac")]
+    assert content["reports"] == alone[0] + alone[1]
+    shown = shell("compare", *words, "--chip", "aras,isaac").out
+    assert "isaac naive" in shown and "area" in shown and "isaac: " in shown
+    for given, said in (("aras,aras", "names aras twice"), ("aras,", "chip"), ("aras,isac", "isaac")):
+        told = shell("compare", *words, "--chip", given)
+        assert told.code == 2 and said in told.err
+
+
 def test_compare_reports_each_schedule_in_order(folder: Path, shell: Shell) -> None:
     content = shell("compare", "net.onnx", "--schedule", "overlap, naive", "--json").json()
     assert [each["schedule"] for each in content["reports"]] == ["overlap", "naive"]

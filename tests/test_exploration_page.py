@@ -120,6 +120,10 @@ def test_a_page_says_how_many_designs_it_does_not_draw(whole: Exploration, monke
     monkeypatch.setattr("mho.report.exploration.page_data", lambda designs: page_data(designs, 30))
     compiled = len(Designs(whole.content).compiled)
     assert f"{compiled - 30} of {compiled} designs that can be compiled are not drawn" in page(whole)
+    monkeypatch.undo()
+    # An exploration of very many holds some of them, and counts all.
+    many = Exploration({**whole.content, "judged": 10**6})
+    assert "of 999,993 designs that can be compiled are not drawn" in page(many) and "of 1,000,000 tried" in page(many)
 
 
 def test_each_of_the_front_has_its_line_with_command_and_how_far_it_differs(whole: Exploration) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from tests.exploration_content import AREA, content, only, point
 NODE = shutil.which("node")
 
 
-def run(given_content: dict[str, Any], steps: str, folder: Path) -> Any:
-    """Return what `steps` tell after the scripts of a page ran on the data of an exploration."""
+def run(given_content: dict[str, Any], steps: str, folder: Path, front: Sequence[Sequence[str]] = ()) -> Any:
+    """Return what `steps` tell after the scripts of a page ran on the data of an exploration, with the cells of its table."""
     assert NODE is not None
     (folder / "page.js").write_text(str(_ours(*SCRIPTS[DesignsSection])))
-    (folder / "page.json").write_text(json.dumps(page_data(Designs(given_content))))
+    (folder / "page.json").write_text(json.dumps({**page_data(Designs(given_content)), "front": front or None}))
     (folder / "steps.js").write_text(steps)
     browser = Path(__file__).with_name("fake_browser.js")
     words = [NODE, str(browser), str(folder / "page.js"), str(folder / "steps.js")]

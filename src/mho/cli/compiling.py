@@ -115,9 +115,17 @@ class Compiling:
 
 
 def opened(
-    work: Compiling, chip: str, overrides: Sequence[str] | None, count: int | None, say: Say
+    work: Compiling,
+    chip: str,
+    overrides: Sequence[str] | None,
+    count: int | None,
+    say: Say,
+    network: Network | None = None,
 ) -> tuple[Chip, Sampled, Samples | None]:
-    """Load chip and model, and the samples that are executed, if any; return the chip, the network in codes, the samples."""
+    """Load chip and model, and the samples that are executed, if any; return the chip, the network in codes, the samples.
+
+    network: the model, where it was loaded already.
+    """
     from mho.chip import Chip
     from mho.chip.fit import unsized
     from mho.schedule.sizing import fitted
@@ -125,7 +133,7 @@ def opened(
     say("loading the chip")
     changes = read_changes(overrides, "tiles=48")
     loaded = overridden(Chip.load(chip), unsized(changes), "--set")
-    network = work.network(say)
+    network = network or work.network(say)
     given = work.samples.executed(network, count) if work.executes else None
     subject = work.coded(network, loaded, given, say)
     return fitted(loaded, changes, subject, work.strategies[0]), subject, given

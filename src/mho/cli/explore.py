@@ -68,9 +68,17 @@ class SearchOptions:
     behind: int = 32
     measure: int = 100
     workers: int = 1
+    ray: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Return what explore takes of them."""
+        if self.ray is not None and self.workers > 1:
+            raise OptionError("--ray says where the workers are, and --workers how many there are here; one of them")
+        workers: Any = self.workers
+        if self.ray is not None:
+            from mho.explore.cluster import Ray
+
+            workers = Ray(self.ray)
         return {
             "minimise": [name.strip() for name in self.minimise.split(",")],
             "limits": self.limit or (),
@@ -79,7 +87,7 @@ class SearchOptions:
             "search": self.search,
             "behind": self.behind,
             "measure": self.measure,
-            "workers": self.workers,
+            "workers": workers,
         }
 
 

@@ -45,8 +45,10 @@ class Comparison(Exploration):
         return {
             "reports": lambda: columns(
                 {
+                    "chip": content["chip"]["name"],
                     **{key: content[key] for key in names},
                     "energy_j": content["energy_j"]["total"],
+                    "area_m2": content["area_m2"]["total"],
                     **{f"{kind}_j": content["energy_j"]["by_kind"][kind] for kind in KINDS},
                     "pulses": content["writes"]["pulses"],
                 }

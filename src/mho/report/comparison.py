@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mho.engineering import count, quantity, ratio
@@ -16,8 +17,10 @@ def _table(contents: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Tabl
     """Lay out reports side by side, measured against the first, whose speed-up is 1."""
     first = contents[0]["latency_s"]
     mappings = [content["strategy"]["mapping"]["choice"] for content in contents]
+    areas = [content["area_m2"]["total"] for content in contents]
     cells = {
         **({"mapping": mappings} if len(set(mappings)) > 1 else {}),
+        **({"area": [quantity(area, "m²") for area in areas]} if len(set(areas)) > 1 else {}),
         "time": [quantity(content["latency_s"], "s") for content in contents],
         "samples/s": [count(content["throughput_per_s"]) for content in contents],
         "× bound": [ratio(content["bound_ratio"]) for content in contents],
@@ -64,17 +67,22 @@ def view(comparison: Comparison) -> View:
     """Return the view of a comparison."""
     contents = comparison.records
     title, labels = named(contents)
-    model, chip = contents[0]["model"], contents[0]["chip"]
+    model = contents[0]["model"]
+    chips = dict.fromkeys(f"{content['chip']['name']} {content['chip']['digest'][:12]}" for content in contents)
     about = (
         f"{count(model['layers'])} matrix layers, {count(model['weights'])} weights, {count(model['macs'])} MACs, "
-        f"batch {model['batch']}; weights: {model['weights_origin']}; chip {chip['digest'][:12]}; mho {contents[0]['version']}"
+        f"batch {model['batch']}; weights: {model['weights_origin']}; {', '.join(chips)}; mho {contents[0]['version']}"
     )
     pairs = list(zip(labels, contents, strict=True))
     bound = "no legal schedule is faster"
     times = [Bar(label, {"": record["latency_s"]}, mark=(record["lower_bound_s"], bound)) for label, record in pairs]
     energies = [Bar(label, {kind: record["energy_j"]["by_kind"][kind] for kind in KINDS}) for label, record in pairs]
     notes = list(dict.fromkeys(note for content in contents for note in content["notes"]))
-    conditions = dict.fromkeys(sentence for content in contents for sentence in converters(content["converters"]))
+    conditions = dict.fromkeys(
+        replace(each, words=f"{content['chip']['name']}: {each.words}") if len(chips) > 1 else each
+        for content in contents
+        for each in converters(content["converters"])
+    )
     return View(
         title,
         (

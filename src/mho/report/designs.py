@@ -141,6 +141,12 @@ class Designs:
         """What the designs of the front have in full, by number."""
         return {record["number"]: record for record in self.content.get("measured") or ()}
 
+    @property
+    def base(self) -> Record:
+        """What chip and strategy have as they stand; nothing where they cannot be compiled."""
+        base = self.content.get("base") or {}
+        return base if base.get("refused") is None else {}
+
     @cached_property
     def compiled(self) -> Sequence[Record]:
         """The points that can be compiled."""
@@ -272,7 +278,6 @@ def page_data(designs: Designs, most: int = MOST) -> dict[str, Any]:
          "words": limit_said(limit)}
         for limit in designs.limits for figure in designs.limited(limit)
     ]  # fmt: skip
-    base = designs.content.get("base") or {}
     return {
         "number": [point["number"] for point in drawn],
         "rank": [designs.ranks.get(point["number"], 0) for point in drawn],
@@ -281,7 +286,7 @@ def page_data(designs: Designs, most: int = MOST) -> dict[str, Any]:
         "measured": {
             number: [_short(one.of(record)) for one in designs.figures] for number, record in designs.measured.items()
         },
-        "base": None if base.get("refused", "") is not None else [_short(one.of(base)) for one in designs.figures],
+        "base": [_short(one.of(designs.base)) for one in designs.figures] if designs.base else None,
         "scale": [colour(step / (SHADES - 1))[0] for step in range(SHADES)], "distinct": DISTINCT,
     }  # fmt: skip
 

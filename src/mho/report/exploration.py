@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from mho.engineering import count, percent
+from mho.engineering import percent
 from mho.report import sections as see
 from mho.report.designs import Designs, Figure, Record, chosen, limit_of, limit_said, page_data, thinned, written
 
@@ -26,23 +26,18 @@ SPAN = 8.0
 
 def _cards(designs: Designs) -> list[tuple[str, str, str]]:
     """Return what was found: the best of each aim, how many designs are on the front, and the hypervolume."""
-    rows = []
+    rows, base = [], designs.base
     for aim in designs.aims:
         best = designs.best(aim)
         if best is not None:
             said = f"design {best['number']}: {chosen(best['values'])}"
+            said += f"; as it stands {aim.told(base)}" if base else ""
             rows.append((f"{aim.most} {aim.name}".capitalize(), aim.told(best), said))
-    remark = f"of {count(designs.tried)} tried"
+    remark = f"of {designs.tried:,} tried"
     if designs.limits and designs.tried == len(designs.points):
-        remark += f"; {count(len(designs.compiled) - len(designs.kept))} break a limit"
-    remark += f"; {count(designs.refused)} cannot be compiled" if designs.refused else ""
+        remark += f"; {len(designs.compiled) - len(designs.kept):,} break a limit"
+    remark += f"; {designs.refused:,} cannot be compiled" if designs.refused else ""
     rows.append(("Front", _designs(len(designs.front)), remark))
-    base = designs.content.get("base")
-    if base and base["refused"] is None:
-        others = ", ".join(f"{aim.name} {aim.told(base)}" for aim in designs.aims[1:])
-        rows.append(
-            ("As it stands", designs.aims[0].told(base), f"{designs.aims[0].name}{', ' * bool(others)}{others}")
-        )
     apart = [record["differs"] for record in designs.measured.values() if record.get("differs") is not None]
     if apart:
         far = percent(max(apart), 1.0)
@@ -55,7 +50,7 @@ def _cards(designs: Designs) -> list[tuple[str, str, str]]:
 
 
 def _designs(number: int) -> str:
-    return "1 design" if number == 1 else f"{count(number)} designs"
+    return "1 design" if number == 1 else f"{number:,} designs"
 
 
 def _raised(unit: str) -> str:
@@ -94,12 +89,14 @@ def _front(designs: Designs) -> Iterator[see.Section]:
         return
     some = _spread(front, designs.aims, SHOWN)
     all_of_them = len(some) == len(front)
-    title = "Front" if all_of_them else f"Front: {len(some)} of {count(len(front))} designs, from end to end"
-    heads = ("design", *designs.varied, *(figure.name for figure in figures))
+    title = "Front" if all_of_them else f"Front: {len(some)} of {len(front):,} designs, from end to end"
+    asked = [*designs.aims, *(figure for limit in designs.limits for figure in designs.limited(limit))]
+    brief = list(dict.fromkeys(asked))
     # In a terminal what does not fit comes below: figures first.
-    order = [0, *range(1 + len(designs.varied), len(heads)), *range(1, 1 + len(designs.varied))]
-    lines = [[cells[place] for place in order] for cells in (_cells(designs, point) for point in some)]
-    yield see.Table(title=title, heads=[heads[place] for place in order], lines=lines, where="terminal")
+    heads = ("design", *(figure.name for figure in brief), *designs.varied)
+    lines = [_cells(designs, point, brief, first=True) for point in some]
+    yield see.Table(title=title, heads=heads, lines=lines, where="terminal")
+    heads = ("design", *designs.varied, *(figure.name for figure in figures))
     remark = "What no other design beats in all aims at once, by the first of them. Figures are screened"
     if designs.measured:
         in_full = (*(f"{figure.name}, in full" for figure in figures), *(figure.name for figure in designs.in_full))
@@ -114,14 +111,15 @@ def _executed(designs: Designs) -> bool:
     return any(record.get("refused") or record.get("verified") for record in designs.measured.values())
 
 
-def _cells(designs: Designs, point: Record) -> list[str]:
-    """Return the number, the parameters and the figures of a design."""
+def _cells(designs: Designs, point: Record, figures: Sequence[Figure], first: bool = False) -> list[str]:
+    """Return the number of a design, its parameters, and figures behind or, where they come `first`, before these."""
     values = [written(point["values"].get(key, "–")) for key in designs.varied]
-    return [str(point["number"]), *values, *(figure.told(point) for figure in designs.figures)]
+    told = [figure.told(point) for figure in figures]
+    return [str(point["number"]), *(told + values if first else values + told)]
 
 
 def _candidate(designs: Designs, point: Record) -> see.Candidate:
-    record, cells = designs.measured.get(point["number"], {}), _cells(designs, point)
+    record, cells = designs.measured.get(point["number"], {}), _cells(designs, point, designs.figures)
     if designs.measured:
         in_full = [*designs.figures, *designs.in_full]
         cells += [figure.told(record) if record else "–" for figure in in_full]
@@ -184,9 +182,9 @@ def drawing(designs: Designs) -> see.Scatter:
             ("up", up, mark[1:2] if mark else ()),
         )
     ]
-    about = f"{_designs(len(designs.front))} on the front, {count(designs.tried)} tried"
+    about = f"{_designs(len(designs.front))} on the front, {designs.tried:,} tried"
     left_out = designs.tried - designs.refused - len(shown)
-    about += f"; {count(left_out)} that can be compiled are not drawn" if left_out else ""
+    about += f"; {left_out:,} that can be compiled are not drawn" if left_out else ""
     if mark and all(axis.low <= value <= axis.high for axis, value in zip(axes, mark[:2], strict=True)):
         about += "; diamond: as it stands"
     shades = [value for point in front if shade and (value := shade.of(point)) is not None]
@@ -204,9 +202,8 @@ def drawing(designs: Designs) -> see.Scatter:
 
 def _base(designs: Designs, across: Figure, up: Figure) -> tuple[float, float, str] | None:
     """Return where chip and strategy stand as they are, with what is told of them."""
-    base = designs.content.get("base") or {}
-    x, y = across.of(base), up.of(base)
-    return None if x is None or y is None else (x, y, f"as it stands: {_figures(designs, base)}")
+    x, y = across.of(designs.base), up.of(designs.base)
+    return None if x is None or y is None else (x, y, f"as it stands: {_figures(designs, designs.base)}")
 
 
 def _tip(designs: Designs, point: Record) -> str:
@@ -226,7 +223,7 @@ def _charts(designs: Designs) -> see.Section:
     remarks = []
     if data["left_out"]:
         remarks.append(
-            f"{count(data['left_out'])} of {count(designs.tried - designs.refused)} designs that can be compiled are not drawn, "
+            f"{data['left_out']:,} of {designs.tried - designs.refused:,} designs that can be compiled are not drawn, "
             "evenly picked; the whole front is."
         )
     if len(designs.aims) == 1:
@@ -288,7 +285,7 @@ def _refused(designs: Designs) -> Iterator[see.Section]:
                 if said in ("", record["reason"]) or where == "terminal"
                 else f"{record['reason']}: {said}"
             )
-            lines.append((count(record["count"]), whole, why))
+            lines.append((f"{record['count']:,}", whole, why))
         if lines:
             title = "Designs that cannot be compiled"
             yield see.Table(title=title, heads=("designs", "example", "why"), lines=lines, prose=True, where=where)
