@@ -81,6 +81,15 @@ def percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
+def percent_change(ratio: float) -> str:
+    """Write a ratio to what was before as what it changes: -12.3 %, +0.02 %, +150 %, and ±0 for nothing."""
+    change = 100 * (ratio - 1)
+    if abs(change) < 1e-9:
+        return "±0"
+    form = "+.0f" if abs(change) >= 99.95 else "+.1f" if abs(change) >= 0.095 else "+.1g"
+    return f"{change:{form}} %"
+
+
 def ratio(value: float | None) -> str:
     """Write a ratio: 1.22 ×; or "none" where there is nothing to divide by."""
     if value is None:

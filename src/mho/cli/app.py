@@ -13,7 +13,21 @@ from typing import Annotated, Any, cast
 import typer
 import typer.main
 
-from mho.cli import accuracy, baseline, compare, explore, init, listings, recommend, run, study, sweep, trace, verify
+from mho.cli import (
+    accuracy,
+    advise,
+    baseline,
+    compare,
+    explore,
+    init,
+    listings,
+    recommend,
+    run,
+    study,
+    sweep,
+    trace,
+    verify,
+)
 from mho.cli.command import Command, InterruptedWorkError
 from mho.cli.spread import spread
 from mho.cli.strategy import ComparingCommand, ExploringCommand, StrategyCommand, TablesCommand, WholeCommand
@@ -36,6 +50,7 @@ app = typer.Typer(
 )
 app.command(cls=WholeCommand, epilog=run.EPILOG)(spread(run.run))
 app.command(cls=ComparingCommand, epilog=compare.EPILOG)(spread(compare.compare))
+app.command(cls=StrategyCommand, epilog=advise.EPILOG)(spread(advise.advise))
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
 app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from mho.explore.accuracy import Accuracy
 from mho.explore.bisection import find
+from mho.explore.change import Advice, advise
 from mho.explore.comparison import Comparison
 from mho.explore.designs import DESIGNS, Design, Request, ablation, design
 from mho.explore.evaluation import evaluate
@@ -22,9 +23,9 @@ from mho.explore.space import Space
 from mho.explore.sweeps import Sweep, sweep
 
 __all__ = [
-    "DESIGNS", "OBJECTIVES", "Accuracy", "Comparison", "Design", "Exploration", "Finding", "Limit", "Measuring", "Ordered",
-    "Recommendation", "Request", "Space", "Sweep", "ablation", "design", "evaluate", "explore", "find", "ordered", "recommend",
-    "sweep",
+    "DESIGNS", "OBJECTIVES", "Accuracy", "Advice", "Comparison", "Design", "Exploration", "Finding", "Limit", "Measuring",
+    "Ordered", "Recommendation", "Request", "Space", "Sweep", "ablation", "advise", "design", "evaluate", "explore", "find",
+    "ordered", "recommend", "sweep",
 ]  # fmt: skip
 
 
@@ -33,7 +34,7 @@ class Room(ModuleType):
 
     __call__ = staticmethod(explore)
     evaluate, find = staticmethod(evaluate), staticmethod(find)
-    sweep, recommend = staticmethod(sweep), staticmethod(recommend)
+    sweep, recommend, advise = staticmethod(sweep), staticmethod(recommend), staticmethod(advise)
 
 
 sys.modules[__name__].__class__ = Room

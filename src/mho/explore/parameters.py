@@ -44,7 +44,7 @@ def ordered(key: str, low: Number | None = None, high: Number | None = None, ste
 
     OptionError for a key that is not known or takes no numbers, and where its type sets no end and none is given.
     """
-    whole, lowest, highest, open_low = _range(key)
+    whole, lowest, highest, open_low = range_of(key)
     lowest, highest = lowest if low is None else low, highest if high is None else high
     if lowest is None or highest is None:
         end = "lower" if lowest is None else "upper"
@@ -78,7 +78,7 @@ def _evenly(key: str, low: Number, high: Number, step: Number, whole: bool) -> O
     return Ordered(key, tuple(float(f"{low + step * i:.12g}") for i in range(count + 1)), f"steps of {step:g}")
 
 
-def _range(key: str) -> tuple[bool, Number | None, Number | None, bool]:
+def range_of(key: str) -> tuple[bool, Number | None, Number | None, bool]:
     """Return whether a parameter takes whole numbers alone, the ends of its range (None: open), and whether the lower is out."""
     if key.startswith(DEVICE):
         name = key.removeprefix(DEVICE)

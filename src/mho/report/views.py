@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VIEWS = {
     "Report": ("run", "report"),
     "Exploration": ("exploration", "explore"),
+    "Advice": ("change", "advise"),
     "Comparison": ("comparison", "compare"),
     "Accuracy": ("accuracy", "accuracy"),
     "Verification": ("verification", "verification"),
