@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.machine import time_program
-from mho.machine.breakdown import PARTS, Breakdown, breakdown
-from mho.machine.timing import Timing, program_tasks
+from mho.machine.breakdown import PARTS, Breakdown, _path, breakdown
+from mho.machine.timing import Timing, program_tasks, timed
 from mho.network.graph import Network
 from mho.program import Activate, Combine, Program, Transfer, Write
 from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
@@ -106,14 +108,65 @@ def test_nothing_waits_for_ports_that_are_wide_enough(net: Network, chip: Chip, 
     assert not found.critical[:, ports].any() and not found.under_way[:, ports].any()
 
 
-@pytest.mark.parametrize("schedule", ["stream", "aras"])
-def test_copies_whose_last_windows_end_one_by_one_are_idle_in_part(schedule: str) -> None:
-    program = mho.compile(mho.zoo.load("resnet20"), "isaac", GREEDY.with_(schedule=schedule))
+@some
+@given(networks, chips(), schedules, st.data())
+def test_where_nothing_is_shared_the_path_alone_makes_the_latency(
+    net: Network, chip: Chip, schedule: str, data: st.DataObject
+) -> None:
+    program = mho.compile(net, chip, GREEDY.with_(schedule=schedule))
+    turned = program_tasks(program)
+    tasks = turned.tasks
+    alone = replace(
+        turned, tasks=tasks._replace(rates=np.full(len(tasks.rates), np.inf), unit=np.zeros_like(tasks.unit))
+    )
+    timing = timed(alone, program.setup)
+    path = list(_path(program, timing, alone))
+    # What is not on it may take no time at all; what is on it gains no more than it is charged.
+    kept = np.zeros(len(tasks.lasts))
+    kept[[*range(program.setup), *path]] = tasks.lasts[[*range(program.setup), *path]]
+    hurried = timed(replace(alone, tasks=alone.tasks._replace(lasts=kept)), program.setup)
+    assert hurried.latency_s == pytest.approx(timing.latency_s, rel=1e-12)
+    if path:
+        layer = data.draw(
+            st.sampled_from(sorted({int(columns(program).layer[i]) for i in path if i < len(turned.done)}))
+        )
+        own = [i for i in path if i < len(turned.done) and columns(program).layer[i] == layer]
+        lasts = tasks.lasts.copy()
+        lasts[np.flatnonzero(columns(program).layer == layer)] = 0.0
+        faster = timed(replace(alone, tasks=alone.tasks._replace(lasts=lasts)), program.setup)
+        charged = (timing.task_ends[own] - timing.task_starts[own]).sum()
+        assert timing.latency_s - charged <= faster.latency_s * (1 + 1e-9) + 1e-18
+        assert faster.latency_s <= timing.latency_s * (1 + 1e-12)
+
+
+def programs() -> dict[str, Callable[[], Program]]:
+    """Programs of kinds that are not drawn: copies that take turns, rounds of several inferences, a basis, writes as they are."""
+    shapes, chip, loaded = mho.zoo.load("resnet20"), Chip.load("aras"), mho.compile
+    small = {"tiles": 8, "layer_order": "dataflow"}
+    return {
+        "stream": lambda: loaded(shapes, "isaac", GREEDY.with_(schedule="stream")),
+        "aras": lambda: loaded(shapes, "isaac", GREEDY.with_(schedule="aras")),
+        "rounds": lambda: loaded(
+            shapes, chip.override(small, "small"), GREEDY.with_({"schedule": "stream", "schedule.batch": 4})
+        ),
+        "basis": lambda: loaded(shapes, "basisn", "basisn"),
+        "actual": lambda: loaded(
+            mho.zoo.load("resnet20", weights="seeded"),
+            chip.override({"tiles": 8, "write_latency": "actual"}, "small"),
+            GREEDY.with_(schedule="overlap", residency="never"),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["stream", "aras", "rounds", "basis", "actual"])
+def test_programs_of_every_kind_are_told_whole(name: str) -> None:
+    program = programs()[name]()
     timing, found = of(program)
     assert found.critical.sum() == pytest.approx(timing.latency_s, rel=1e-12)
+    assert found.critical.min() >= 0 and found.under_way.min() >= 0
     assert found.under_way == pytest.approx(plainly(program, timing), rel=1e-6, abs=1e-9 * timing.latency_s)
-    several = columns(program).copies > 1
-    assert bool(found.critical[:, PARTS.index("idle")].any()) == bool(several.any())
+    # The last windows of several copies end one by one.
+    assert bool(found.critical[:, PARTS.index("idle")].any()) == bool((columns(program).copies > 1).any())
 
 
 def write(layer: int, group: int, *after: int) -> Write:
