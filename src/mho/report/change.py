@@ -23,7 +23,7 @@ def view(advice: Advice) -> View:
     """Return the view of advice."""
     content, base, aim = advice.content, advice.base, objective(advice.content["minimise"])
     told = [each["name"] for each in content["aims"]]
-    aims = [name for name in told if name in (*ALWAYS, "interval", aim.name)]
+    aims = list(dict.fromkeys([aim.name, *(name for name in told if name in (*ALWAYS, "interval"))]))
     cards = [(name, quantity(base[OBJECTIVES[name].field] or 0.0, OBJECTIVES[name].unit), "as it is") for name in told]
     feasible, better = advice.feasible, len(advice.better)
     title = f"What each change brings   {count(better)} of {count(len(feasible))} bring {'more' if aim.more else 'less'} {aim.name}"
