@@ -297,6 +297,12 @@ def _notes(judge: Judge, judged: int, shown: int, front: int, measured: Sequence
             else f"; measured in full, as the strategy stands, designs of the front differ by at most {far:.2%}"
         )
         yield f"designs were screened with banks chosen greedily{said}"
+    lossy = sum(any(line[name] for name in line if name.partition(":")[0] == "unresolved") for line in measured)
+    if lossy:
+        yield (
+            f"converters of {lossy} of {len(measured)} designs of the front do not resolve every sum, so that what these compute is "
+            "not exact; limit unresolved=0 leaves them out, samples with labels tell what it costs"
+        )
     if len(measured) < front:
         yield f"of {front:,} designs on the front {len(measured):,} were measured in full"
     if shown < judged:

@@ -79,8 +79,8 @@ class Whole:
 
 
 def whole(judge: Judge) -> Judge:
-    """Return what measures in full what a judge screens: how near its bound each design is, and accuracy, too."""
-    names = dict.fromkeys((*judge.objectives, "bound_ratio"))
+    """Return what measures in full what a judge screens: its bound, what its converters resolve, and accuracy, too."""
+    names = dict.fromkeys((*judge.objectives, "bound_ratio", "unresolved"))
     if judge.samples is not None:
         names |= dict.fromkeys(("accuracy", "accuracy_lost"))
     return replace(judge, objectives=tuple(names), whole=True)

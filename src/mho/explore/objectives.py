@@ -101,6 +101,10 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
                 "lifetime", "lifetime_years", "years", "of the cell written most, at full rate", _lifetime,
                 more=True,
             ),
+            Objective(
+                "unresolved", "unresolved", "", "layers whose sums the chip's ADCs do not resolve",
+                lambda r: float(len(r.resolution.short)),
+            ),
             Objective("accuracy", "accuracy", "", "share of samples that are classified right", more=True),
             Objective("accuracy_lost", "accuracy_lost", "", "accuracy in floating point less that on the chip"),
         )

@@ -121,9 +121,17 @@ class Readings:
     chip: Chip
     conversion: Conversion
     known: dict[tuple[int | bool, ...], Readout] = field(default_factory=dict)
+    _found: dict[tuple[int, int, bool], tuple[Blocks, Readout]] = field(default_factory=dict)
+    """By the identity of blocks, which are held so that no others come to have it."""
 
     def of(self, blocks: Blocks, bits: int, signed: bool) -> Readout:
-        """Return how blocks are read for inputs of so many bits."""
+        """Return how blocks are read for inputs of so many bits; equal layers share their blocks, so it is found once for all."""
+        key = id(blocks), bits, signed
+        if key not in self._found:
+            self._found[key] = blocks, self._read(blocks, bits, signed)
+        return self._found[key][1]
+
+    def _read(self, blocks: Blocks, bits: int, signed: bool) -> Readout:
         chip, coding = self.chip, blocks.shape.coding
         cells = blocks.converted() * coding.cell_columns if chip.array.convert == "used" else chip.array.columns
         plain = self._one(bits, chip.array.adc_bits, chip.coding.conversions(cells), signed)
