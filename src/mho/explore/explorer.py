@@ -300,7 +300,7 @@ def _notes(judge: Judge, judged: int, shown: int, front: int, measured: Sequence
     lossy = sum(any(line[name] for name in line if name.partition(":")[0] == "unresolved") for line in measured)
     if lossy:
         yield (
-            f"converters of {lossy} of {len(measured)} designs of the front do not resolve every sum, so that what these compute is "
+            f"converters of {lossy} of {len(measured)} designs of the front do not resolve every sum: what these compute is "
             "not exact; limit unresolved=0 leaves them out, samples with labels tell what it costs"
         )
     if len(measured) < front:
