@@ -34,7 +34,7 @@ def widen(monkeypatch: pytest.MonkeyPatch) -> None:
         "mho.program.operands",
         "mho.program.demand",
         "mho.schedule.builder",
-        "mho.schedule.stream",
+        "mho.schedule.turning",
         "mho.program.stream_bound",
     ):
         monkeypatch.setattr(f"{module}.buffer_rate", lambda chip: np.inf)

@@ -57,25 +57,29 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a chip holds at a time: layers [first, last) of the network; of each of their weights the copies and the first group."""
+    """What a chip holds at a time: layers [first, last) of the network; of each of their weights the copies and the first group.
+
+    `pieces`: the most activations of each of these layers.
+    """
 
     first: int
     last: int
     copies: Mapping[Run, int]
     first_group: Mapping[Run, int]
+    pieces: int
 
 
 class Body:
     """The instructions of one inference, by their places in it, and what each waits for in the one before.
 
-    At most `pieces` activations a layer. `parts`: what the chip holds, one part after another; where it is one, its writes belong
-    to the setup, and are no part of the body. `spilled`: tensors that later parts load. `again`: (instruction, place) of the
+    `parts`: what the chip holds, one part after another; where it is one, its writes belong to the setup, and are no part of the
+    body. `spilled`: tensors that later parts load. `again`: (instruction, place) of the
     inference before, or the round. `made` by layer; `lives` of stored tensors, by (layer, part); `brackets`: the instructions of
     each part that every inference has.
     """
 
-    def __init__(self, task: Task, parts: Sequence[Part], pieces: int, spilled: frozenset[int] = frozenset()) -> None:
-        self.task, self.parts, self.pieces, self.spilled = task, parts, pieces, spilled
+    def __init__(self, task: Task, parts: Sequence[Part], spilled: frozenset[int] = frozenset()) -> None:
+        self.task, self.parts, self.spilled = task, parts, spilled
         self.flow: Flow = flow(task.network)
         self.source = sources(task.network)
         self.stored = buffer_bytes(task.network, task.coded)
@@ -139,7 +143,7 @@ class Body:
             self._matrix(layer, mapped, made)
         elif isinstance(layer, Input):
             rows = self.flow.rows(layer.name)
-            count = min(rows, self.pieces)
+            count = min(rows, self.parts[self.part].pieces)
             ends = [rows * (piece + 1) // count for piece in range(count)]
             self._moved("load", step, transfer_bytes(layer, self.task.network, self.task.coded), ends, made)
         else:
@@ -235,7 +239,7 @@ class Body:
         part = self.parts[self.part]
         rows, copies = self.flow.rows(layer.name), part.copies[mapped.run]
         each = mapped.windows // rows
-        count = min(rows, self.pieces)
+        count = min(rows, part.pieces)
         first_group = part.first_group[mapped.run]
         groups: Groups = ((first_group, first_group + mapped.count * copies),)
         first_use, last_use = self._served.get(mapped.run, (-1, -1))

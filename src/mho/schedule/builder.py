@@ -192,6 +192,7 @@ class InstructionBuilder:
         self.setup = 0
         self.rings: tuple[BufferUse, ...] | None = None
         self.stream: Stream | None = None
+        self.notes: list[str] = []
         self._spilled = {use.layer: use.spilled for use in task.buffers if use.spilled}
         self._stores: dict[int, int] = {}
         self._gates: dict[int, tuple[int, ...]] = {}

@@ -132,6 +132,7 @@ def _on_basis(task: Task) -> Iterator[str]:
 def _notes(task: Task, builder: InstructionBuilder) -> Iterator[str]:
     """State every assumption made on the way to a program."""
     network, chip, codes, strategy = task.network, task.chip, task.quantised, task.strategy
+    yield from builder.notes
     for stage in STAGES:
         yield from getattr(strategy, stage).idle(task)
     yield f"weights: {network.origin}"

@@ -2,13 +2,16 @@
 
 Row r of inference n, of R, has number x = n R + r. A ring of k rows keeps row x where row x - k was, so whatever makes x waits for
 all that reads x - k. The k chosen is the least with which nothing waits that did not wait in a stream with room for all: the most
-rows there from the oldest that is still read to the newest that is being made.
+rows there from the oldest that is still read to the newest that is being made. Where the buffers have no room for so many, the
+largest rings are shortened, down to the rows of one inference.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +24,36 @@ from mho.schedule.body import Life, Made, Reader
 from mho.schedule.builder import Task
 
 Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A ring: its rows, the fewest that it may be shortened to, the bytes of one, and the parts in which it is, first and last."""
+
+    rows: int
+    least: int
+    row_bytes: Fraction
+    first: int
+    last: int
+
+    @property
+    def bytes(self) -> int:
+        """The bytes that it takes."""
+        return -int(-self.row_bytes * self.rows // 1)
+
+    @property
+    def short(self) -> Kept:
+        """The ring with the fewest rows."""
+        return replace(self, rows=self.least)
+
+    def within(self, size: float) -> Kept:
+        """Return the ring with as many rows as are no more than `size` bytes, or the fewest."""
+        return replace(self, rows=min(self.rows, max(self.least, int(size / self.row_bytes))))
+
+    def joined(self, other: Kept) -> Kept:
+        """Return a ring that serves for two."""
+        rows, least = max(self.rows, other.rows), max(self.least, other.least)
+        return Kept(rows, least, self.row_bytes, min(self.first, other.first), max(self.last, other.last))
 
 
 def rows_kept(life: Life, timing: StreamTiming) -> int:
@@ -85,27 +118,43 @@ def ring_waits(life: Life, kept: int) -> list[tuple[int, int, int]]:
     return waits
 
 
-def place_rings(
-    task: Task,
-    sizes: Mapping[int, tuple[int, int]],
-    near: Mapping[int, Sequence[int]],
-    held: Mapping[int, tuple[int, int]],
-) -> tuple[BufferUse, ...]:
-    """Return where rings live: `sizes` gives for each tensor its rows and bytes, `near` the banks that are best for it, `held` the
-    parts of the network, from the first to the last, that it is there for.
+def fitted(rings: Mapping[int, Kept], room: float) -> dict[int, Kept]:
+    """Return rings that take no more than `room` bytes in any part, where that can be: the largest shortened to one size.
+
+    Whoever makes rows for a shorter ring waits for readers more often.
+    """
+    found = dict(rings)
+    for part in range(1 + max((ring.last for ring in rings.values()), default=0)):
+        here = [index for index, ring in found.items() if ring.first <= part <= ring.last]
+
+        def taken(level: float, here: Sequence[int] = here) -> int:
+            return sum(found[index].within(level).bytes for index in here)
+
+        low, high = 0, max((found[index].bytes for index in here), default=0)
+        if taken(high) <= room:
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if taken(middle) <= room else (low, middle)
+        found.update({index: found[index].within(low) for index in here})
+    return found
+
+
+def place_rings(task: Task, rings: Mapping[int, Kept], near: Mapping[int, Sequence[int]]) -> tuple[BufferUse, ...]:
+    """Return where rings live; `near`: the banks that are best for each.
 
     The largest come first, each in the emptiest bank near by that holds it, else spread over the emptiest ones. MappingError where
     they find no room.
     """
     banks, network = task.chip.buffer.banks, task.network
-    free = np.tile(np.array(banks, dtype=np.int64), (1 + max((last for _, last in held.values()), default=0), 1))
+    free = np.tile(np.array(banks, dtype=np.int64), (1 + max((ring.last for ring in rings.values()), default=0), 1))
     last_reader, source = {}, sources(network)
     for index, layer in enumerate(network.layers):
         for name in layer.inputs:
             last_reader[source[name]] = index
     uses = {}
-    for index, (rows, size) in sorted(sizes.items(), key=lambda item: (-item[1][1], item[0])):
-        here = free[held[index][0] : held[index][1] + 1]
+    for index, ring in sorted(rings.items(), key=lambda item: (-item[1].bytes, item[0])):
+        size, here = ring.bytes, free[ring.first : ring.last + 1]
         room = here.min(axis=0)
         close = sorted(near.get(index, ()), key=lambda bank: (-room[bank], bank))
         whole = [bank for bank in close if room[bank] >= size][:1]
@@ -120,13 +169,13 @@ def place_rings(
             if not left:
                 break
         if left:
-            total = sum(each for _, each in sizes.values())
+            total = sum(ring.bytes for ring in rings.values())
             raise MappingError(
                 f"a stream of {network.name} keeps {total} bytes of rows, and the buffers of chip {task.chip.name} hold "
                 f"{sum(banks)}"
             )
         until = max(index, last_reader.get(index, index))
         uses[index] = BufferUse(
-            index, size, tuple(bank for bank, _ in parts), 0, until, rows, tuple(part for _, part in parts)
+            index, size, tuple(bank for bank, _ in parts), 0, until, ring.rows, tuple(part for _, part in parts)
         )
     return tuple(uses[index] for index in sorted(uses))

@@ -14,6 +14,7 @@ intervals are chosen together, by dynamic programming over segments by their end
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +129,7 @@ def plan_segments(portions: Portions, room: Room, batch: int) -> tuple[Segment, 
     return tuple(reversed(segments))
 
 
-def period_s(segments: tuple[Segment, ...]) -> float:
+def period_s(segments: Sequence[Segment]) -> float:
     """Return the time in s from one batch to the next."""
     return sum(segment.write_s + segment.run_s for segment in segments)
 
