@@ -1,4 +1,4 @@
-"""Programs on chips whose ports hold nobody up."""
+"""Programs on chips whose ports hold nobody up, and in rounds although one inference after another may be faster."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def without_ports(program: Program) -> Timing:
     turned = program_tasks(program)
     rates = np.where(np.arange(len(turned.tasks.rates)) == MEMORY, turned.tasks.rates, np.inf)
     return timed(replace(turned, tasks=turned.tasks._replace(rates=rates)), program.setup)
+
+
+def take_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let schedule `stream` take rounds of inferences even where one inference after another is faster."""
+    monkeypatch.setattr("mho.schedule.stream.or_alone", lambda task, stream: stream)
 
 
 def widen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from mho.network.layers import Constant, Embedding, Input, MatrixLayer
 from mho.program import Activate, Combine, Program, Transfer, Vector
 from mho.program.instructions import Write, members
+from mho.program.program import BufferUse
 from mho.program.work import buffer_bytes
 from tests.stream_oracle import Unrolled
 
@@ -207,25 +208,35 @@ def _needed(events: Events, event: Event, made: dict[tuple[int, int, int], list[
 
 def _rings(events: Events) -> bool:
     """Find rows that are read where others are, or not yet there, or overwritten while somebody may read them."""
-    kept = {use.layer: use.rows or events.flow.rows(events.layers[use.layer].name) for use in events.program.buffers}
-    there: dict[tuple[int, int], tuple[tuple[int, int], list[Event]]] = {}
+    there: dict[tuple[int, int, int], tuple[tuple[int, int], list[Event]]] = {}
+
+    def place(index: int, row: int, n: int) -> tuple[int, int, int] | None:
+        """Return where a row lies: in which ring, at which of its places; None where it has none."""
+        for use in events.program.buffers:
+            first, last = _span(events, use)
+            if use.layer == index and first <= row < last:
+                return index, first, (n * (last - first) + row - first) % (use.rows or last - first)
+        return None
+
     reading = {i: _reads(events, i) for i in events.body}
     for event in events.order:
         i, n = event
         layer = events.program.instructions[i].layer
         for index, row in reading[i]:
-            if index in kept:
-                number = n * events.flow.rows(events.layers[index].name) + row
-                held = there.get((index, number % kept[index]))
+            where = place(index, row, n)
+            if where is not None:
+                held = there.get(where)
                 if held is None or held[0] != (n, row) or not events.over(held[1][0], event):
                     return True
                 held[1].append(event)
-        for row in events.rows(i) if layer in kept and events.makes[i] else ():
-            place = (n * events.flow.rows(events.layers[layer].name) + row) % kept[layer]
-            before = there.get((layer, place))
+        for row in events.rows(i) if events.makes[i] else ():
+            where = place(layer, row, n)
+            if where is None:
+                continue
+            before = there.get(where)
             if before is not None and any(not events.over(other, event) for other in before[1]):
                 return True
-            there[layer, place] = (n, row), [event]
+            there[where] = (n, row), [event]
     return False
 
 
@@ -233,7 +244,7 @@ def _moved(events: Events) -> bool:
     """Find rows that are loaded anew before they are stored, and bytes that are not those of the tensor."""
     sizes = buffer_bytes(events.program.network, events.program.coded)
     stored: dict[tuple[int, int, int], list[Event]] = {}
-    loads: dict[tuple[int, int], int] = {}
+    loads: dict[tuple[int, int], list[tuple[int, range]]] = {}
     for event in events.order:
         i, n = event
         each = events.program.instructions[i]
@@ -248,35 +259,50 @@ def _moved(events: Events) -> bool:
                 return True
         if anew and n == 0:
             key = each.layer, events.segment[i]
-            loads[key] = loads.get(key, 0) + each.size
-    return any(size != sizes.get(events.layers[index].name) for (index, _), size in loads.items())
+            loads.setdefault(key, []).append((each.size, events.rows(i)))
+    for (index, _), moved in loads.items():
+        name, first = events.layers[index].name, min(rows.start for _, rows in moved)
+        size = sizes.get(name, 0)
+        if sum(each for each, _ in moved) != size - size * first // events.flow.rows(name):
+            return True
+        if first not in {_span(events, use)[0] for use in events.program.buffers if use.layer == index}:
+            return True
+    return False
+
+
+def _span(events: Events, use: BufferUse) -> tuple[int, int]:
+    """Return the rows that a ring is for."""
+    return use.of or (0, events.flow.rows(events.layers[use.layer].name))
 
 
 def _room(events: Events) -> bool:
     """Find banks that are too full in some segment; a ring whose rows may come while others are in use is there all the time."""
     sizes = buffer_bytes(events.program.network, events.program.coded)
-    used: dict[int, set[int]] = {use.layer: set() for use in events.program.buffers}
-    made: dict[int, set[int]] = {use.layer: set() for use in events.program.buffers}
+    uses = events.program.buffers
+    used: list[set[int]] = [set() for _ in uses]
+    made: list[set[int]] = [set() for _ in uses]
     for i in events.body:
-        layer = events.program.instructions[i].layer
-        if events.makes[i] and layer in used:
-            used[layer].add(i)
-            made[layer].add(i)
-        for index, _ in _reads(events, i):
-            used.get(index, set()).add(i)
-    everybody = set().union(*used.values())
+        layer, reading = events.program.instructions[i].layer, _reads(events, i)
+        for number, use in enumerate(uses):
+            span = range(*_span(events, use))
+            if events.makes[i] and layer == use.layer and any(row in span for row in events.rows(i)):
+                used[number].add(i)
+                made[number].add(i)
+            if any(index == use.layer and row in span for index, row in reading):
+                used[number].add(i)
+    everybody = set().union(*used)
     held = [[0] * len(events.stream.segments) for _ in events.program.chip.buffer.banks]
-    for use in events.program.buffers:
+    for number, use in enumerate(uses):
         name = events.layers[use.layer].name
         if use.size * events.flow.rows(name) < sizes[name] * (use.rows or 0) or sum(use.parts) != use.size:
             return True
-        own = [events.segment[i] for i in used[use.layer]]
+        own = [events.segment[i] for i in used[number]]
         span = range(min(own), max(own) + 1)
         others = [event for event in events.order if event[0] in everybody and events.segment[event[0]] not in span]
         together = any(
             events.number[other] < events.number[event] and not events.over(other, event)
             for event in events.order
-            if event[0] in made[use.layer]
+            if event[0] in made[number]
             for other in others
         )
         for segment in range(len(events.stream.segments)) if together else span:

@@ -20,6 +20,7 @@ from mho.program.instructions import Write
 from mho.program.legality.facts import Facts
 from mho.program.legality.groups import shape_rules
 from tests import rounds_oracle as oracle
+from tests.ported import take_rounds
 from tests.strategies import GREEDY, Sketch, chips, networks
 from tests.test_legality import TINY
 from tests.test_legality_streams import altered, ringed, spoilt, waiting
@@ -32,7 +33,9 @@ def compiled(network: Any, chip: Chip, pieces: int, batch: int) -> Program:
     """Compile a stream in segments; what needs none, or finds no room, is of no use."""
     try:
         choices = {"schedule.pieces": pieces, "schedule.batch": batch}
-        made = mho.compile(mho.number.quantise(network), chip, STREAM.with_(**choices))
+        with pytest.MonkeyPatch.context() as patch:
+            take_rounds(patch)
+            made = mho.compile(mho.number.quantise(network), chip, STREAM.with_(**choices))
     except MhoError:
         assume(False)
         raise
@@ -43,20 +46,23 @@ def compiled(network: Any, chip: Chip, pieces: int, batch: int) -> Program:
 
 @cache
 def program(name: str, batch: int) -> Program:
-    """Compile one of the programs that the tests break: `spilled` stores tensors and loads them anew, `returned` a result too."""
+    """Compile one of the programs that the tests break.
+
+    `spilled` stores tensors and loads them anew, `split` some rows of one, `returned` a result too.
+    """
     sketch = Sketch(1, (1, 2, 5, 4))
     first = sketch.convolution(sketch.layers[0], 2, 3, 1, 1, 1, 1)
     second = sketch.convolution(first, 2, 3, 1, 1, 1, 1)
     third = sketch.convolution(sketch.elementwise(first, second), 2, 3, 1, 1, 1, 1)
     sketch.elementwise(first, third)
-    banks = [4096] if name == "kept" else [128]
+    banks = {"kept": [4096], "split": [140]}.get(name, [128])
     returned = (first.name,) if name == "returned" else ()
     chip = Chip.load("aras").override({**SMALL, "tiles": 1, "buffer.banks": banks}, source="law")
     choices = {"schedule.pieces": 3, "schedule.batch": batch}
     return mho.compile(mho.number.quantise(sketch.network(*returned)), chip, STREAM.with_(**choices))
 
 
-NAMES = ("kept", "spilled", "returned")
+NAMES = ("kept", "spilled", "returned", "split")
 
 
 def agrees(given: Program) -> bool:
@@ -95,6 +101,7 @@ def test_the_programs_meet_what_the_rules_are_about() -> None:
         given = program(name, 2)
         assert given.stream is not None and len(given.stream.segments) > 1
         assert bool(reloads(given)) == (name != "kept")
+        assert any(use.of is not None for use in given.buffers) == (name == "split")
 
 
 def reloads(given: Program) -> list[int]:
@@ -221,6 +228,20 @@ def test_a_ring_one_row_short_is_found_or_longer_than_it_must_be(name: str) -> N
             agrees(ringed(given, number, rows=use.rows - 1)) for number, use in enumerate(given.buffers) if use.rows
         ]
         assert not all(short)
+
+
+def test_rings_of_other_rows_than_are_loaded_anew_are_found() -> None:
+    """Of a tensor in two rings: their bounds moved, apart, or over one another; and a ring of some rows alone."""
+    given = program("split", 2)
+    one, other = (number for number, use in enumerate(given.buffers) if use.of is not None)
+    (first, middle), (_, last) = (given.buffers[number].of for number in (one, other))  # type: ignore[misc]
+    for bound in range(first, last + 1):
+        for start in {bound, middle}:
+            moved = ringed(ringed(given, one, of=(first, bound)), other, of=(start, last))
+            assert agrees(moved) == (bound == start == middle)
+    assert violations(ringed(given, one, of=None)) and violations(ringed(given, other, of=None))
+    whole = next(number for number, use in enumerate(given.buffers) if use.of is None and (use.rows or 0) > 1)
+    assert not agrees(ringed(given, whole, of=(0, 1)))
 
 
 def test_rings_that_share_a_bank_find_room_in_each_segment() -> None:

@@ -30,6 +30,7 @@ from mho.program.stream_bound import Served, written_interval
 from mho.report.stream import one_interval
 from mho.report.views import page
 from tests.command_line import Shell
+from tests.ported import take_rounds
 from tests.strategies import chips, networks
 
 SCHEMA = json.loads((files("mho.report") / "report.schema.json").read_text(encoding="utf-8"))
@@ -40,7 +41,9 @@ few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChec
 
 def rounds_of(network: Network | str, chip: Chip, batch: int) -> Program:
     net = mho.zoo.load(network) if isinstance(network, str) else network
-    return mho.compile(net, chip, mho.Strategy().with_({"schedule": "stream", "schedule.batch": batch}))
+    with pytest.MonkeyPatch.context() as patch:
+        take_rounds(patch)
+        return mho.compile(net, chip, mho.Strategy().with_({"schedule": "stream", "schedule.batch": batch}))
 
 
 def small(**changes: object) -> Chip:

@@ -19,7 +19,7 @@ from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import run_reference
 from mho.program import Program, Transfer, Write, violations
-from tests.ported import widen
+from tests.ported import take_rounds, widen
 from tests.strategies import GREEDY, chips, networks
 from tests.test_stream import late
 
@@ -36,7 +36,9 @@ def in_rounds(network: Network, chip: Chip, batch: int, room: int, more: int = 0
     )
     quantised = mho.quantise(network, synthetic(network, 2, seed=1).inputs)
     settings = {"schedule": "stream", "schedule.batch": batch, "schedule.pieces": 4}
-    return mho.compile(quantised, small, GREEDY.with_(settings))
+    with pytest.MonkeyPatch.context() as patch:
+        take_rounds(patch)
+        return mho.compile(quantised, small, GREEDY.with_(settings))
 
 
 @some
@@ -54,6 +56,19 @@ def test_inferences_of_a_round_compute_what_each_does_alone(
     for got in (mho.execute(program, samples, keep=keep), late(program, samples, keep, seed)):
         for name, values in wanted.items():
             assert np.array_equal(got[name], values), name
+
+
+@settings(max_examples=15)
+@given(networks, chips(), st.integers(1, 3), st.integers(0, 3))
+def test_rounds_are_taken_where_nothing_is_faster_that_runs_one_inference_after_another(
+    network: Network, chip: Chip, batch: int, more: int
+) -> None:
+    rounds = in_rounds(network, chip, batch, 2**22, more)
+    taken = mho.compile(rounds.quantised or network, rounds.chip, rounds.strategy)
+    alone = mho.compile(rounds.quantised or network, rounds.chip, GREEDY.with_(schedule="adaptive"))
+    assert violations(taken) == ()
+    least = min(time_stream(rounds).interval_s, time_program(alone).latency_s)
+    assert mho.simulate(taken).throughput_per_s * least == pytest.approx(1, rel=1e-9)
 
 
 @some

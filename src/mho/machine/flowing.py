@@ -68,7 +68,11 @@ class Stream:
         self.flow = flow(program.network)
         self.source = sources(program.network)
         self.fixed = fixed(program.network)
-        self.rings = {self.network.layers[use.layer].name: use.rows for use in program.buffers if use.rows is not None}
+        self.rings: dict[str, list[tuple[int, Rows]]] = {}
+        for use in program.buffers:
+            name = self.network.layers[use.layer].name
+            if use.rows is not None:
+                self.rings.setdefault(name, []).append((use.rows, use.of or (0, self.flow.rows(name))))
         self.random = np.random.default_rng(0)
         self.inferences: dict[int, _Inference] = {}
 
@@ -224,19 +228,18 @@ class Stream:
 
     def _overwrite(self, number: int, layer: Layer, rows: Rows) -> None:
         """Let go the rows of a ring whose places others take."""
-        ring, name = self.rings.get(layer.name), layer.name
-        if ring is None:
-            return
-        count = self.flow.rows(name)
-        first, last = number * count + rows[0] - ring, number * count + rows[1] - ring
-        for other in range(max(first // count, 0), last // count + 1):
-            inference = self.inferences.get(other)
-            gone = max(first - other * count, 0), min(last - other * count, count)
-            if inference is None or gone[0] >= gone[1] or name not in inference.values.arrays:
-                continue
-            axis = self.flow.axis(name)
-            self._spoil(name, inference.values.arrays[name], axis or 0, (0, None) if axis is None else gone)
-            inference.there[name][slice(*gone)] = False
+        name = layer.name
+        for ring, (begin, end) in self.rings.get(name, ()):
+            count, made = end - begin, (max(rows[0], begin) - begin, min(rows[1], end) - begin)
+            first, last = number * count + made[0] - ring, number * count + made[1] - ring
+            for other in range(max(first // count, 0), last // count + 1) if made[0] < made[1] else ():
+                inference = self.inferences.get(other)
+                gone = begin + max(first - other * count, 0), begin + min(last - other * count, count)
+                if inference is None or gone[0] >= gone[1] or name not in inference.values.arrays:
+                    continue
+                axis = self.flow.axis(name)
+                self._spoil(name, inference.values.arrays[name], axis or 0, (0, None) if axis is None else gone)
+                inference.there[name][slice(*gone)] = False
 
     def _there(self, inference: _Inference, name: str, rows: Rows) -> bool:
         """Return whether rows of a tensor are there, of a view those that it shows."""

@@ -34,7 +34,8 @@ class BufferUse:
 
     A ring keeps `rows` rows of the tensor, `size` bytes: row r of inference n, of R, is where row r' of inference n' was with
     n' R + r' = n R + r - rows. Its banks hold `parts` bytes of it each, and may hold parts of others beside it. None and no parts:
-    the whole tensor, with its banks to itself.
+    the whole tensor, with its banks to itself. `of`: the rows of the tensor that the ring is for, counted by themselves, where it
+    has two: one of rows that stay, one of those that are loaded anew; None: all.
     """
 
     layer: int
@@ -44,6 +45,7 @@ class BufferUse:
     last: int
     rows: int | None = None
     parts: tuple[int, ...] = ()
+    of: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,10 +239,10 @@ def _read_use(record: Any) -> BufferUse:
     values = _listed(record, "a buffer's use")
     names = [item.name for item in fields(BufferUse)]
     whole = [item.name for item in fields(BufferUse) if item.default is MISSING]
-    if len(values) not in (len(whole), len(names)):
+    if len(values) not in (len(whole), len(names) - 1, len(names)):
         raise ProgramError(
-            f"a buffer's use is {', '.join(whole)}, for a ring its {', '.join(names[len(whole) :])} too, "
-            f"not {len(values)} values"
+            f"a buffer's use is {', '.join(whole)}, for a ring its {', '.join(names[len(whole) : -1])} too, for one of some rows "
+            f"{names[-1]}, not {len(values)} values"
         )
     use: BufferUse = _built(BufferUse, dict(zip(names, values, strict=False)), "a buffer's use")
     return use

@@ -123,7 +123,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 
 def _use(use: BufferUse) -> list[Any]:
-    ring = [] if use.rows is None else [use.rows, list(use.parts)]
+    ring = [] if use.rows is None else [use.rows, list(use.parts), *([] if use.of is None else [list(use.of)])]
     return [use.layer, use.size, list(use.banks), use.spilled, use.last, *ring]
 
 

@@ -10,7 +10,7 @@ segments stays in the buffer, or is stored, and loaded anew by each of these.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -31,6 +31,12 @@ class Made:
     places: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
 
+    def within(self, span: Rows) -> Made:
+        """Return those that make rows of a span, whose ends count from its first row."""
+        kept = [(place, end) for place, end in zip(self.places, self.ends, strict=True) if end > span[0]]
+        kept = kept[: 1 + bisect_left([end for _, end in kept], span[1])]
+        return Made([place for place, _ in kept], [min(end, span[1]) - span[0] for _, end in kept])
+
     def until(self, row: int) -> int:
         """Return the instruction with which rows up to `row`, which is not among them, are there."""
         return self.places[bisect_left(self.ends, row)]
@@ -47,9 +53,12 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Rows of a tensor in the buffer: who makes or loads them, and who reads them; `loaded`: they wait for nothing else."""
+    """Rows of a tensor in the buffer: who makes or loads them, and who reads them; `loaded`: they wait for nothing else.
 
-    maker: int
+    `span`: the rows of the tensor that it is about; those of makers and readers are counted from its first.
+    """
+
+    span: Rows
     made: Made
     loaded: bool
     readers: dict[tuple[int, int, str], Reader] = field(default_factory=dict)
@@ -73,13 +82,13 @@ class Body:
     """The instructions of one inference, by their places in it, and what each waits for in the one before.
 
     `parts`: what the chip holds, one part after another; where it is one, its writes belong to the setup, and are no part of the
-    body. `spilled`: tensors that later parts load. `again`: (instruction, place) of the
-    inference before, or the round. `made` by layer; `lives` of stored tensors, by (layer, part); `brackets`: the instructions of
-    each part that every inference has.
+    body. `spilled`: tensors that later parts load, from which row on. `again`: (instruction, place) of the inference before, or the
+    round. `made` by layer; `lives` of stored tensors, by (layer, first row, part); `brackets`: the instructions of each part that
+    every inference has.
     """
 
-    def __init__(self, task: Task, parts: Sequence[Part], spilled: frozenset[int] = frozenset()) -> None:
-        self.task, self.parts, self.spilled = task, parts, spilled
+    def __init__(self, task: Task, parts: Sequence[Part], spilled: Mapping[int, int] | None = None) -> None:
+        self.task, self.parts, self.spilled = task, parts, spilled or {}
         self.flow: Flow = flow(task.network)
         self.source = sources(task.network)
         self.stored = buffer_bytes(task.network, task.coded)
@@ -87,9 +96,10 @@ class Body:
         self.instructions: list[Instruction] = []
         self.again: list[tuple[int, int]] = []
         self.made: dict[int, Made] = {}
-        self.lives: dict[tuple[int, int], Life] = {}
+        self.lives: dict[tuple[int, int, int], Life] = {}
         self.brackets: list[tuple[int, int]] = []
         self._spills: dict[int, Made] = {}
+        self._loads: dict[tuple[int, int], Made] = {}
         # What is written of each run of blocks; what it served first and last in an inference.
         self._written: dict[Run, list[int]] = {}
         self._served: dict[Run, tuple[int, int]] = {}
@@ -136,8 +146,6 @@ class Body:
         """Add the instructions of a layer."""
         layer, mapped = self.task.network.layers[step], self.task.mapping.by_index.get(step)
         self.made[step] = made = Made()
-        if layer.name in self.stored:
-            self.lives[step, self.part] = Life(step, made, isinstance(layer, Input))
         begun = len(self.instructions)
         if mapped is not None:
             self._matrix(layer, mapped, made)
@@ -151,15 +159,23 @@ class Body:
         self._chained(made.places)
         if isinstance(layer, Embedding):
             self._chained([place for place in range(begun, len(self.instructions)) if place not in made.places])
+        for span in self.spans(step) if layer.name in self.stored else ():
+            self.lives[step, span[0], self.part] = Life(span, made.within(span), isinstance(layer, Input))
         if step in self.spilled and not isinstance(layer, Input):
-            self._spills[step] = self._store(step, self.stored[layer.name], made)
+            self._spills[step] = self._store(step, self.stored[layer.name], self.spilled[step])
         if layer.name in self.task.network.results:
-            self._store(step, transfer_bytes(layer, self.task.network, self.task.coded), made)
+            self._store(step, transfer_bytes(layer, self.task.network, self.task.coded))
 
-    def _store(self, step: int, size: int, made: Made) -> Made:
-        """Add the transfers of a layer's tensor to main memory."""
+    def spans(self, maker: int) -> list[Rows]:
+        """Return the rows of a tensor that stay, and those that later parts load, if there are such."""
+        rows = self.flow.rows(self.task.network.layers[maker].name)
+        first = self.spilled.get(maker, rows)
+        return [span for span in ((0, first), (first, rows)) if span[0] < span[1]]
+
+    def _store(self, step: int, size: int, begin: int = 0) -> Made:
+        """Add the transfers of a layer's tensor, from one of its rows on, to main memory."""
         stored = Made()
-        self._moved("store", step, size, made.ends, stored)
+        self._moved("store", step, size, self.made[step].ends, stored, begin=begin)
         self._chained(stored.places)
         return stored
 
@@ -193,25 +209,19 @@ class Body:
                 continue
             waits.add(self.made[index].until(needed[1]))
             maker, shown = self._shown(name, needed)
-            if maker in self.spilled and maker < self.parts[self.part].first:
+            if shown[1] > self.spilled.get(maker, shown[1]) and maker < self.parts[self.part].first:
                 waits.add(self._loaded(maker).until(shown[1]))
         return tuple(sorted(waits))
 
     def _loaded(self, maker: int) -> Made:
         """Return what brings a tensor back that an earlier part stored."""
-        if (maker, self.part) in self.lives:
-            return self.lives[maker, self.part].made
-        loads = Made()
-        self.lives[maker, self.part] = Life(maker, loads, loaded=True)
-        stored = self._spills.get(maker)
-        self._moved(
-            "load",
-            maker,
-            self.stored[self.task.network.layers[maker].name],
-            self.made[maker].ends,
-            loads,
-            stored,
-        )
+        if (maker, self.part) in self._loads:
+            return self._loads[maker, self.part]
+        self._loads[maker, self.part] = loads = Made()
+        name, first, ends = self.task.network.layers[maker].name, self.spilled[maker], self.made[maker].ends
+        self._moved("load", maker, self.stored[name], ends, loads, self._spills.get(maker), first)
+        span = self.spans(maker)[-1]
+        self.lives[maker, first, self.part] = Life(span, loads.within(span), loaded=True)
         self._chained(loads.places)
         return loads
 
@@ -220,14 +230,14 @@ class Body:
         if rows[0] == rows[1]:
             return
         maker, shown = self._shown(name, rows)
-        part = self.part if (maker, self.part) in self.lives else 0
-        while (maker, part) not in self.lives and part < self.part:
-            part += 1
-        if (maker, part) not in self.lives:
-            return
-        reader = self.lives[maker, part].readers.setdefault((step, operand, how), Reader(step))
-        reader.places.append(place)
-        reader.rows.append(shown)
+        for first, last in self.spans(maker):
+            begin, end = max(shown[0], first), min(shown[1], last)
+            parts = [part for part in (self.part, *range(self.part)) if (maker, first, part) in self.lives]
+            if begin < end and parts:
+                readers = self.lives[maker, first, parts[0]].readers
+                reader = readers.setdefault((step, operand, how), Reader(step))
+                reader.places.append(place)
+                reader.rows.append((begin - first, end - first))
 
     def _reads_all(self, step: int, layer: Layer, place: int, rows: Rows, how: str) -> None:
         """Note what an instruction reads that makes rows of a layer."""
@@ -304,13 +314,15 @@ class Body:
         ends: list[int],
         moved: Made,
         stored: Made | None = None,
+        begin: int = 0,
     ) -> None:
-        """Add the transfers of a tensor of `size` bytes, piece by piece; `stored`: what put into memory what is loaded."""
+        """Add the transfers of a tensor of `size` bytes, from row `begin` on; `stored`: what has put what is loaded into memory."""
         layer = self.task.network.layers[step]
         # What comes from outside waits until the chip is its part's: else that of rounds to come would.
         before = tuple(place for places in self._written.values() for place in places) if direction == "load" else ()
-        rows, begin, sent = ends[-1], 0, 0
-        for end in ends:
+        rows = ends[-1]
+        sent = size * begin // rows
+        for end in ends[bisect_right(ends, begin) :]:
             part, bytes_until = (begin, end), size * end // rows
             waits = (moved.places[-1],) if moved.places else before
             if direction == "store":

@@ -18,23 +18,30 @@ import numpy.typing as npt
 
 from mho.errors import MappingError
 from mho.machine.streaming import StreamTiming
+from mho.program.instructions import Rows
 from mho.program.program import BufferUse
 from mho.program.work import sources
 from mho.schedule.body import Life, Made, Reader
 from mho.schedule.builder import Task
 
 Times = npt.NDArray[np.float64]
+Strip = tuple[int, int]
+"""A layer whose tensor is stored, and the first of the rows of it that a ring is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A ring: its rows, the fewest that it may be shortened to, the bytes of one, and the parts in which it is, first and last."""
+    """A ring: its rows, the fewest that it may be shortened to, the bytes of one, and the parts in which it is, first and last.
+
+    `of`: the rows of the tensor that it is for; None: all.
+    """
 
     rows: int
     least: int
     row_bytes: Fraction
     first: int
     last: int
+    of: Rows | None = None
 
     @property
     def bytes(self) -> int:
@@ -53,7 +60,9 @@ class Kept:
     def joined(self, other: Kept) -> Kept:
         """Return a ring that serves for two."""
         rows, least = max(self.rows, other.rows), max(self.least, other.least)
-        return Kept(rows, least, self.row_bytes, min(self.first, other.first), max(self.last, other.last))
+        return replace(
+            self, rows=rows, least=least, first=min(self.first, other.first), last=max(self.last, other.last)
+        )
 
 
 def rows_kept(life: Life, timing: StreamTiming) -> int:
@@ -118,30 +127,30 @@ def ring_waits(life: Life, kept: int) -> list[tuple[int, int, int]]:
     return waits
 
 
-def fitted(rings: Mapping[int, Kept], room: float) -> dict[int, Kept]:
+def fitted(rings: Mapping[Strip, Kept], room: float) -> dict[Strip, Kept]:
     """Return rings that take no more than `room` bytes in any part, where that can be: the largest shortened to one size.
 
     Whoever makes rows for a shorter ring waits for readers more often.
     """
     found = dict(rings)
     for part in range(1 + max((ring.last for ring in rings.values()), default=0)):
-        here = [index for index, ring in found.items() if ring.first <= part <= ring.last]
+        here = [strip for strip, ring in found.items() if ring.first <= part <= ring.last]
 
-        def taken(level: float, here: Sequence[int] = here) -> int:
-            return sum(found[index].within(level).bytes for index in here)
+        def taken(level: float, here: Sequence[Strip] = here) -> int:
+            return sum(found[strip].within(level).bytes for strip in here)
 
-        low, high = 0, max((found[index].bytes for index in here), default=0)
+        low, high = 0, max((found[strip].bytes for strip in here), default=0)
         if taken(high) <= room:
             continue
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if taken(middle) <= room else (low, middle)
-        found.update({index: found[index].within(low) for index in here})
+        found.update({strip: found[strip].within(low) for strip in here})
     return found
 
 
-def place_rings(task: Task, rings: Mapping[int, Kept], near: Mapping[int, Sequence[int]]) -> tuple[BufferUse, ...]:
-    """Return where rings live; `near`: the banks that are best for each.
+def place_rings(task: Task, rings: Mapping[Strip, Kept], near: Mapping[int, Sequence[int]]) -> tuple[BufferUse, ...]:
+    """Return where rings live; `near`: the banks that are best for each tensor.
 
     The largest come first, each in the emptiest bank near by that holds it, else spread over the emptiest ones. MappingError where
     they find no room.
@@ -153,8 +162,8 @@ def place_rings(task: Task, rings: Mapping[int, Kept], near: Mapping[int, Sequen
         for name in layer.inputs:
             last_reader[source[name]] = index
     uses = {}
-    for index, ring in sorted(rings.items(), key=lambda item: (-item[1].bytes, item[0])):
-        size, here = ring.bytes, free[ring.first : ring.last + 1]
+    for strip, ring in sorted(rings.items(), key=lambda item: (-item[1].bytes, item[0])):
+        (index, _), size, here = strip, ring.bytes, free[ring.first : ring.last + 1]
         room = here.min(axis=0)
         close = sorted(near.get(index, ()), key=lambda bank: (-room[bank], bank))
         whole = [bank for bank in close if room[bank] >= size][:1]
@@ -175,7 +184,14 @@ def place_rings(task: Task, rings: Mapping[int, Kept], near: Mapping[int, Sequen
                 f"{sum(banks)}"
             )
         until = max(index, last_reader.get(index, index))
-        uses[index] = BufferUse(
-            index, size, tuple(bank for bank, _ in parts), 0, until, ring.rows, tuple(part for _, part in parts)
+        uses[strip] = BufferUse(
+            index,
+            size,
+            tuple(bank for bank, _ in parts),
+            0,
+            until,
+            ring.rows,
+            tuple(part for _, part in parts),
+            ring.of,
         )
-    return tuple(uses[index] for index in sorted(uses))
+    return tuple(uses[strip] for strip in sorted(uses))

@@ -24,7 +24,7 @@ from mho.program.program import BufferUse, Program, Stream
 from mho.schedule.body import Body
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.interval import CLOSE
-from mho.schedule.rings import Kept, fitted, place_rings, ring_waits, rows_kept
+from mho.schedule.rings import Kept, Strip, fitted, place_rings, ring_waits, rows_kept
 
 ROOM = (1.0, 0.95, 0.85, 0.7)
 """Parts of all buffers that rings are made to fill: banks that are free at different times may not hold what fits together."""
@@ -83,11 +83,11 @@ def _paced(body: Body, paces_s: Sequence[float]) -> npt.NDArray[np.float64]:
 
     layers = body.task.network.layers
     # What comes into a part from outside: what is loaded or looked up, and what reads tensors of parts before.
-    chains = [(part, life.made.places) for (_, part), life in body.lives.items() if life.loaded]
+    chains = [(part, life.made.places) for (_, _, part), life in body.lives.items() if life.loaded]
     chains += [
         (_part_of(body, step), made.places) for step, made in body.made.items() if isinstance(layers[step], Embedding)
     ]
-    for (_, part), life in body.lives.items():
+    for (_, _, part), life in body.lives.items():
         for reader in life.readers.values():
             if (own := _part_of(body, reader.step)) > part:
                 chains.append((own, reader.places))
@@ -113,14 +113,14 @@ def _roomy(body: Body, writes: Sequence[Instruction], interval_s: float, batch: 
     return body.task.program(builder)
 
 
-def rings_kept(body: Body, timing: StreamTiming) -> dict[int, Kept]:
+def rings_kept(body: Body, timing: StreamTiming) -> dict[Strip, Kept]:
     """Return the rings of all stored tensors with which nobody is delayed, as a stream with room for all was timed.
 
-    A tensor that is loaded anew has one ring, of the most rows that it ever needs.
+    What is loaded anew has one ring, of the most rows that it ever needs.
     """
-    found: dict[int, Kept] = {}
+    found: dict[Strip, Kept] = {}
     names = body.task.network.layers
-    for (index, part), life in body.lives.items():
+    for (index, first, part), life in body.lives.items():
         name = names[index].name
         rows, last = (
             rows_kept(life, timing),
@@ -128,8 +128,12 @@ def rings_kept(body: Body, timing: StreamTiming) -> dict[int, Kept]:
         )
         # With room for all rows of an inference nothing waits for ever; what other parts read must stay for all of them.
         least = rows if last > part else min(rows, life.made.ends[-1])
-        ring = Kept(rows, least, Fraction(body.stored[name], body.flow.rows(name)), part, last)
-        found[index] = found[index].joined(ring) if index in found else ring
+        whole = body.flow.rows(name)
+        ring = Kept(
+            rows, least, Fraction(body.stored[name], whole), part, last, None if life.span == (0, whole) else life.span
+        )
+        strip = index, first
+        found[strip] = found[strip].joined(ring) if strip in found else ring
     return found
 
 
@@ -137,7 +141,7 @@ def _rings(body: Body, timing: StreamTiming) -> tuple[tuple[BufferUse, ...], lis
     """Return the rings of all stored tensors, and what waits for what so that they suffice."""
     task, rings = body.task, rings_kept(body, timing)
     near: dict[int, tuple[int, ...]] = {}
-    for (index, _), life in body.lives.items():
+    for (index, _, _), life in body.lives.items():
         for reader in life.readers.values():
             mapped = task.mapping.by_index.get(reader.step)
             if mapped is not None and task.chip.buffer.in_tiles and index not in near:
@@ -153,7 +157,9 @@ def _rings(body: Body, timing: StreamTiming) -> tuple[tuple[BufferUse, ...], lis
         except MappingError:
             if room == ROOM[-1]:
                 raise
-    waits = [each for (index, _), life in body.lives.items() for each in ring_waits(life, fitting[index].rows)]
+    waits = [
+        each for (*strip, _), life in body.lives.items() for each in ring_waits(life, fitting[strip[0], strip[1]].rows)
+    ]
     return uses, waits
 
 

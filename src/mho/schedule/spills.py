@@ -1,13 +1,15 @@
 """What of the tensors between parts of a network stays on the chip, where not all of them find room for a whole round.
 
-With x_c = 1 where tensor c stays, and 0 where it is stored by the part that makes it, and loaded by each that reads it:
+With x_c the part of tensor c, by rows, that stays, while the rest is stored by the part that makes it, and loaded by each that
+reads it:
 
     least  sum over the parts p of t_p,    t_p >= B T_p,    t_p >= (bytes that p moves anyway, loads and stores) / bandwidth
     where  sum over the c that p holds of x_c (B bytes_c - ring_c,p) <= room_p   for each part p
 
 T_p the interval that copies, vector unit and port allow part p, ring_c,p what rows of c take there if they are stored and loaded,
-room_p what is left where all are. Times that are equal are told apart by the bytes moved. Solved by branch and bound (scipy's
-milp), limited by nodes, not by time, so that the result is the same everywhere.
+room_p what is left where all are. Times that are equal are told apart by the bytes moved. A tensor of one row
+stays or does not. Solved by branch and bound (scipy's milp), limited by nodes, not by time, so that the result is the same
+everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.network.layers import Constant, Input
-from mho.program.work import buffer_bytes, sources
+from mho.program.work import buffer_bytes, flow, sources
 from mho.schedule.body import Part
 from mho.schedule.builder import Task
 
@@ -32,13 +34,15 @@ EQUAL = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A tensor that parts behind the one that makes it read: `size` bytes an inference; `made`, and the last part that reads it.
+    """A tensor that parts behind the one that makes it read: `size` bytes an inference in `rows`; `made`, and the last part that
+    reads it.
 
     `moved`: of each part the times that it moves it where it does not stay.
     """
 
     maker: int
     size: int
+    rows: int
     made: int
     last: int
     moved: tuple[int, ...]
@@ -59,14 +63,15 @@ def crossings(task: Task, parts: Sequence[Part]) -> list[Crossing]:
             continue
         moved = [int(number in reading and number > made) for number in range(len(parts))]
         moved[made] += not isinstance(layer, Input)
-        found.append(Crossing(maker, stored[layer.name], made, max(reading), tuple(moved)))
+        rows = flow(network).rows(layer.name)
+        found.append(Crossing(maker, stored[layer.name], rows, made, max(reading), tuple(moved)))
     return found
 
 
 def staying(
     found: Sequence[Crossing], batch: int, room: Floats, rings: Floats, least_s: Floats, moved: Floats, bandwidth: float
-) -> list[bool]:
-    """Return which tensors stay.
+) -> list[float]:
+    """Return which part of each tensor stays, from 0 to 1.
 
     Of each part, shape (parts,): `room` in bytes where none does, `least_s` of an inference, and bytes `moved` of one anyway;
     `rings` of each tensor in each part where it does not stay, in bytes, shape (tensors, parts).
@@ -96,7 +101,7 @@ def staying(
     ]
     solution = milp(
         np.concatenate([-EQUAL * moves.sum(axis=1) * second, np.ones(parts)]),
-        integrality=np.concatenate([np.ones(tensors), np.zeros(parts)]),
+        integrality=np.array([each.rows == 1 for each in found] + [False] * parts, dtype=np.int64),
         bounds=Bounds(
             np.concatenate([np.zeros(tensors), batch * least_s * second]),
             np.concatenate([np.ones(tensors), np.full(parts, np.inf)]),
@@ -105,6 +110,4 @@ def staying(
         # Coming back from its presolved form the solver at times prints a line, which nothing can silence.
         options={"presolve": False, "node_limit": NODES},
     )
-    if solution.x is None:
-        return [False] * tensors
-    return [bool(each > 0.5) for each in solution.x[:tensors]]
+    return [0.0] * tensors if solution.x is None else np.clip(solution.x[:tensors], 0.0, 1.0).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from mho.program.operands import buffer_rate, input_bytes, result_bytes
 from mho.program.work import flow
 from mho.schedule.body import Body, Part
 from mho.schedule.builder import InstructionBuilder, Task
+from mho.schedule.interval import CLOSE
 from mho.schedule.portions import Portions, portions_of
 from mho.schedule.segments import Segment, period_s, plan_segments
 from mho.schedule.settled import first_groups, rings_kept, roomy, settled
@@ -70,14 +71,16 @@ def _held_back(
 
     fine: set[int] = set()
 
-    def body(stays: Sequence[bool]) -> tuple[Body, list[float]]:
-        out = [each for each, stay in zip(found, stays, strict=True) if not stay]
-        moved = own + sum((each.size * np.array(each.moved) for each in out), np.zeros(len(parts)))
-        made = _body(task, parts, segments, frozenset(each.maker for each in out), fine)
-        return made, np.maximum(least_s, moved / bandwidth).tolist()
+    def body(stays: Sequence[float]) -> tuple[Body, list[float]]:
+        # Whole rows stay.
+        firsts = {each.maker: int(stay * each.rows + CLOSE) for each, stay in zip(found, stays, strict=True)}
+        out = {each.maker: 1 - firsts[each.maker] / each.rows for each in found}
+        moved = own + sum((out[each.maker] * each.size * np.array(each.moved) for each in found), np.zeros(len(parts)))
+        spilled = {each.maker: firsts[each.maker] for each in found if firsts[each.maker] < each.rows}
+        return _body(task, parts, segments, spilled, fine), np.maximum(least_s, moved / bandwidth).tolist()
 
     # What rows between running layers take is known when they have been timed; those of larger pieces take more.
-    buffer_bytes, none = sum(task.chip.buffer.banks), [False] * len(found)
+    buffer_bytes, none = sum(task.chip.buffer.banks), [0.0] * len(found)
     while True:
         bare, paces_s = body(none)
         rings = rings_kept(bare, roomy(bare, (), haste_s, batch, paces_s)[0])
@@ -92,7 +95,7 @@ def _held_back(
         fine |= tight
     there = np.array([[ring.first <= part <= ring.last for part in range(len(parts))] for ring in rings.values()])
     taken = np.array([min(ring.rows, 2 * ring.least) * float(ring.row_bytes) for ring in rings.values()])
-    sizes = dict(zip(rings, taken[:, None] * there, strict=True))
+    sizes = dict(zip((index for index, _ in rings), taken[:, None] * there, strict=True))
     loaded = np.array([sizes[each.maker] for each in found]).reshape(-1, len(parts))
     for share in (1.0, 0.9, 0.75, 0.5, 0.0):
         room = share * buffer_bytes - (taken @ there)
@@ -115,7 +118,7 @@ def _least_s(segment: Segment, portions: Portions) -> float:
 
 
 def _body(
-    task: Task, parts: Sequence[Part], segments: Sequence[Segment], spilled: frozenset[int], fine: Set[int]
+    task: Task, parts: Sequence[Part], segments: Sequence[Segment], spilled: Mapping[int, int], fine: Set[int]
 ) -> Body:
     """Return the body of parts, in so few pieces that it has no more than `MOST` instructions, where that can be.
 

@@ -23,7 +23,7 @@ class Pieces:
     """
 
     def __init__(self, facts: Facts, places: Sequence[int], ranges: Sequence[Rows]) -> None:
-        self.places, self.ranges = places, ranges
+        self._facts, self.places, self.ranges = facts, places, ranges
         self._firsts, self._lasts = [first for first, _ in ranges], [last for _, last in ranges]
         # Where the next does not certainly end after one, that one must be asked for by itself.
         self._alone = [
@@ -43,11 +43,23 @@ class Pieces:
             yield from (self.places[number] for number in self._alone[begin:end])
             yield self.places[high - 1]
 
+    def within(self, span: Rows) -> Pieces:
+        """Return those that touch rows of a span, which count from its first."""
+        first, last = span
+        kept = [
+            (place, (max(begin, first) - first, min(end, last) - first))
+            for place, (begin, end) in zip(self.places, self.ranges, strict=True)
+            if begin < last and first < end
+        ]
+        return Pieces(self._facts, [place for place, _ in kept], [rows for _, rows in kept])
+
 
 class Flowing:
     """What is made, by whom, and who needs which rows of what: facts that several rules ask for.
 
-    `reloads`: loads of a tensor's rows in another segment than the one that makes them, by layer and segment; they are not `moved`.
+    `reloads`: loads of a tensor's rows in another segment than the one that makes them, by layer and segment; they are not `moved`;
+    `anew`: from which row on. `spans`: of each layer the rows that have a ring of their own, all where there is no such thing;
+    `lives`: by layer, first row of a span, and segment, what makes or loads its rows, which count from its first.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -74,7 +86,28 @@ class Flowing:
                 made.setdefault(index, []).append(i)
         self.made = {index: self.pieces(places) for index, places in made.items()}
         self.reloads = {key: self.pieces(places) for key, places in reloads.items()}
-        self.reloaded = {index for index, _ in reloads}
+        self.anew: dict[int, int] = {}
+        for (index, _), pieces in self.reloads.items():
+            first = min((first for first, _ in pieces.ranges), default=0)
+            self.anew[index] = min(first, self.anew.get(index, first))
+        self.reloaded = set(self.anew)
+        self.spans = {index: [(0, facts.rows(index))] for index in made}
+        rings: dict[int, list[Rows]] = {}
+        for use in facts.program.buffers:
+            if use.of is not None and use.layer in made:
+                rings.setdefault(use.layer, []).append(use.of)
+        self.spans |= rings
+        lives = {(index, self.own(index)): pieces for index, pieces in self.made.items()} | self.reloads
+        self.lives = {
+            (index, span[0], life): pieces.within(span) if span != (0, facts.rows(index)) else pieces
+            for (index, life), pieces in lives.items()
+            for span in self.spans[index]
+            if life == self.own(index) or self.again(index, span[0])
+        }
+
+    def again(self, index: int, first: int) -> bool:
+        """Return True if the rows of a layer's tensor from a span's first on are loaded anew."""
+        return index in self.anew and first >= self.anew[index]
 
     def own(self, index: int) -> int:
         """Return the segment that makes a layer; -1: none."""
@@ -113,11 +146,11 @@ def row_rules(facts: Facts, flowing: Flowing) -> Iterator[Violation]:
     yield from _transfers(flowing)
 
 
-def _tiled(flowing: Flowing, places: Sequence[int], rows: int) -> bool:
-    """Return True if instructions, in their order, take the rows of a layer one range after another, all of them."""
+def _tiled(flowing: Flowing, places: Sequence[int], rows: int, begin: int = 0) -> bool:
+    """Return True if instructions, in their order, take the rows of a layer from `begin` on, one range after another, all."""
     ranges = [flowing.rows(place) for place in places]
     firsts, lasts = [first for first, _ in ranges], [last for _, last in ranges]
-    return [*firsts, rows] == [0, *lasts]
+    return [*firsts, rows] == [begin, *lasts]
 
 
 def _made(flowing: Flowing) -> Iterator[Violation]:
@@ -220,17 +253,17 @@ def _transfers(flowing: Flowing) -> Iterator[Violation]:
                 yield Violation(place, "a tensor is stored before it is made")
 
 
-def moves_all(flowing: Flowing, places: Sequence[int], size: int) -> bool:
-    """Return True if transfers move the rows of a layer's tensor, `size` bytes, in order, each once."""
+def moves_all(flowing: Flowing, places: Sequence[int], size: int, begin: int = 0) -> bool:
+    """Return True if transfers move the rows of a layer's tensor from `begin` on, `size` bytes in all, in order, each once."""
     if not places:
         return size == 0
     rows = flowing.facts.rows(flowing.facts.instructions[places[0]].layer)
-    return _tiled(flowing, places, rows) and _in_step(flowing, places, size)
+    return _tiled(flowing, places, rows, begin) and _in_step(flowing, places, size, begin)
 
 
-def _in_step(flowing: Flowing, places: Sequence[int], size: int) -> bool:
+def _in_step(flowing: Flowing, places: Sequence[int], size: int, begin: int) -> bool:
     """Return True if transfers of rows move the bytes of these, `size` of all; one that two rows share moves with either."""
-    moved = 0
+    moved = size * begin // flowing.facts.rows(flowing.facts.instructions[places[0]].layer) if places else 0
     for place in places:
         moved += _size(flowing.facts, place)
         last, rows = flowing.rows(place)[1], flowing.facts.rows(flowing.facts.instructions[place].layer)

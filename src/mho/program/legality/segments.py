@@ -27,12 +27,14 @@ from mho.program.legality.rows import Flowing, Pieces, moves_all
 from mho.program.program import BufferUse
 from mho.program.work import buffer_bytes, transfer_bytes
 
-Readers = Mapping[tuple[int, int], Sequence[tuple[int, tuple[int, int]]]]
-"""For each stored tensor and segment whose life of it they read: instructions, and the rows that they read."""
+Strip = tuple[int, int]
+"""A layer, and the first of those rows of its tensor that have a ring of their own."""
+Readers = Mapping[tuple[int, int, int], Sequence[tuple[int, tuple[int, int]]]]
+"""For each strip and segment whose life of it they read: instructions, and the rows that they read, counted from its first."""
 
 
 def segment_rules(
-    facts: Facts, flowing: Flowing, readers: Readers, uses: Mapping[int, BufferUse]
+    facts: Facts, flowing: Flowing, readers: Readers, uses: Mapping[Strip, BufferUse]
 ) -> Iterator[Violation]:
     """Check a stream in segments, beside what holds of any stream."""
     yield from _bounds(facts)
@@ -76,32 +78,38 @@ def _one_segment(facts: Facts, flowing: Flowing) -> Iterator[Violation]:
 
 
 def _reloads(flowing: Flowing) -> Iterator[Violation]:
-    """Check that what segments load anew is all of a tensor that an earlier one stored, and that results are stored beside."""
+    """Check that what segments load anew is all of a tensor, or all rows of its last ring, that an earlier one stored, and that
+    results are stored beside.
+    """
     facts, rounds = flowing.facts, flowing.facts.recurring.rounds
     assert rounds is not None
     sizes = buffer_bytes(facts.program.network, facts.program.coded)
     for index in sorted(flowing.reloaded):
         layer = facts.layers[index]
-        size = sizes.get(layer.name, 0)
+        size, begin = sizes.get(layer.name, 0), flowing.anew[index]
+        if begin not in {first for first, _ in flowing.spans[index]}:
+            yield Violation(-1, f"{layer.name} is loaded anew from row {begin} on, in the midst of a ring")
         loads = {segment: pieces for (which, segment), pieces in flowing.reloads.items() if which == index}
         for segment, pieces in loads.items():
-            if segment < flowing.own(index) or not size or not moves_all(flowing, pieces.places, size):
+            if segment < flowing.own(index) or not size or not moves_all(flowing, pieces.places, size, begin):
                 yield Violation(
                     pieces.places[0],
                     f"{layer.name} is not loaded anew row after row, {size} bytes in all, when it is made",
                 )
-        spilled = [] if isinstance(layer, Input) else [size]
+        spilled = [] if isinstance(layer, Input) else [(size, begin)]
         result = layer.name in facts.program.network.results
-        results = [transfer_bytes(layer, facts.program.network, facts.program.coded)] if result else []
+        results = [(transfer_bytes(layer, facts.program.network, facts.program.coded), 0)] if result else []
         stores = _stores(flowing, index)
         known = [
             order[: len(spilled)]
             for order in permutations(stores)
             if len(order) == len(spilled) + len(results)
-            and all(moves_all(flowing, each, want) for each, want in zip(order, spilled + results, strict=True))
+            and all(moves_all(flowing, each, *want) for each, want in zip(order, spilled + results, strict=True))
         ]
         if not known:
-            yield Violation(-1, f"{layer.name} is not stored row after row, {spilled + results} bytes")
+            yield Violation(
+                -1, f"{layer.name} is not stored row after row, {[size for size, _ in spilled + results]} bytes"
+            )
         elif not any(_stored_first(flowing, order, loads) for order in known):
             yield Violation(-1, f"{layer.name} is loaded anew before it is stored")
         every = _bits(place for pieces in loads.values() for place in pieces.places)
@@ -138,10 +146,10 @@ def _stored_first(flowing: Flowing, stores: Sequence[Sequence[int]], loads: Mapp
 def _loaded(flowing: Flowing, readers: Readers) -> Iterator[Violation]:
     """Check that what reads a tensor that segments load anew does so when its own segment has loaded the rows."""
     facts = flowing.facts
-    for (index, life), reading in readers.items():
-        if index not in flowing.reloaded:
+    for (index, first, life), reading in readers.items():
+        if not flowing.again(index, first):
             continue
-        loads = flowing.reloads.get((index, life))
+        loads = flowing.lives.get((index, first, life)) if (index, life) in flowing.reloads else None
         for place, rows in reading:
             name = facts.layers[index].name
             if flowing.segment[place] != life:
@@ -155,23 +163,22 @@ def _bits(places: Iterable[int]) -> int:
     return reduce(or_, (1 << place for place in places), 0)
 
 
-def _used(flowing: Flowing, readers: Readers) -> dict[int, dict[int, tuple[Sequence[int], int]]]:
-    """Return for each tensor, by the segment of each life of its rows, what makes or loads them, and all that uses them."""
-    found: dict[int, dict[int, tuple[Sequence[int], int]]] = {}
-    lives = {(index, flowing.own(index)): made for index, made in flowing.made.items()} | flowing.reloads
-    for index, life in sorted(lives):
-        makers = lives[index, life].places
-        reading = [place for place, _ in readers.get((index, life), ())]
-        found.setdefault(index, {})[life] = makers, _bits([*makers, *reading])
+def _used(flowing: Flowing, readers: Readers) -> dict[Strip, dict[int, tuple[Sequence[int], int]]]:
+    """Return for each strip, by the segment of each life of its rows, what makes or loads them, and all that uses them."""
+    found: dict[Strip, dict[int, tuple[Sequence[int], int]]] = {}
+    for index, first, life in sorted(flowing.lives):
+        makers = flowing.lives[index, first, life].places
+        reading = [place for place, _ in readers.get((index, first, life), ())]
+        found.setdefault((index, first), {})[life] = makers, _bits([*makers, *reading])
     return found
 
 
-def _lives(flowing: Flowing, used: Mapping[int, Mapping[int, tuple[Sequence[int], int]]]) -> Iterator[Violation]:
+def _lives(flowing: Flowing, used: Mapping[Strip, Mapping[int, tuple[Sequence[int], int]]]) -> Iterator[Violation]:
     """Check that rows are loaded anew when all that used them before has ended, and made when all of the round before has."""
     rounds = flowing.facts.recurring.rounds
     assert rounds is not None
-    for index in sorted(flowing.reloaded & set(used)):
-        lives = list(used[index].values())
+    for index, first in sorted(strip for strip in used if flowing.again(*strip)):
+        lives = list(used[index, first].values())
         for number, ((_, before), (makers, _)) in enumerate(pairwise([lives[-1], *lives])):
             for place in makers:
                 if rounds.missing(before, place, int(number == 0)):
@@ -180,20 +187,20 @@ def _lives(flowing: Flowing, used: Mapping[int, Mapping[int, tuple[Sequence[int]
 
 
 def _room(
-    flowing: Flowing, used: Mapping[int, Mapping[int, tuple[Sequence[int], int]]], uses: Mapping[int, BufferUse]
+    flowing: Flowing, used: Mapping[Strip, Mapping[int, tuple[Sequence[int], int]]], uses: Mapping[Strip, BufferUse]
 ) -> Iterator[Violation]:
     """Check that the rings of each segment find room in each bank together."""
     banks, segments = flowing.facts.program.chip.buffer.banks, max(flowing.segment, default=0) + 1
     held = [[0] * segments for _ in banks]
     every = [0] * segments
-    for index in uses:
-        for place in _places(used.get(index, {})):
+    for strip in uses:
+        for place in _places(used.get(strip, {})):
             every[flowing.segment[place]] |= 1 << place
-    for index, use in sorted(uses.items()):
+    for strip, use in sorted(uses.items()):
         if use.rows is None:
-            text = f"{flowing.facts.layers[index].name!r} is no ring, and shares its banks with those of other segments"
+            text = f"{flowing.facts.layers[use.layer].name!r} is no ring, and shares its banks with those of other segments"
             yield Violation(-1, text)
-        first, last = _there(flowing, used.get(index, {}), every)
+        first, last = _there(flowing, used.get(strip, {}), every)
         for bank, part in zip(use.banks, use.parts, strict=False):
             for segment in range(first, last + 1) if 0 <= bank < len(banks) else ():
                 held[bank][segment] += part

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mho.network.layers import Constant, Input
+from mho.network.layers import Input
 from mho.program.instructions import Activate, Rows, Transfer, Vector, Write
 from mho.program.legality.buffer import tensor_readers
 from mho.program.legality.facts import Facts, Violation
@@ -27,9 +27,9 @@ def stream_rules(facts: Facts, flowing: Flowing) -> Iterator[Violation]:
     if facts.program.stream is not None:
         yield from _groups(facts)
         yield from _setup_alone(facts)
-    uses = {use.layer: use for use in facts.program.buffers}
+    uses = {(use.layer, use.of[0] if use.of else 0): use for use in facts.program.buffers}
     readers = _readers(flowing)
-    yield from _places(facts, uses)
+    yield from _places(facts)
     yield from _banks(facts)
     yield from _overwritten(flowing, uses, readers)
     if facts.recurring.rounds is not None:
@@ -97,20 +97,30 @@ def _setup_alone(facts: Facts) -> Iterator[Violation]:
             yield Violation(i, "fetches coefficients while other inferences may need theirs")
 
 
-def _places(facts: Facts, uses: dict[int, BufferUse]) -> Iterator[Violation]:
-    """Check that each tensor that is stored as codes has one place, for as many rows as it says, until its last reader."""
+def _places(facts: Facts) -> Iterator[Violation]:
+    """Check that each tensor that is stored as codes has one place, for as many rows as it says, until its last reader.
+
+    In segments it may have several rings, each of other rows.
+    """
     sizes = buffer_bytes(facts.program.network, facts.program.coded)
     needed = {i for i, layer in enumerate(facts.layers) if layer.name in sizes}
-    counts: dict[int, int] = {}
+    places: dict[int, list[BufferUse]] = {}
     for use in facts.program.buffers:
-        counts[use.layer] = counts.get(use.layer, 0) + 1
-    for index in sorted(needed | set(counts)):
-        if counts.get(index, 0) != int(index in needed):
-            text = f"tensor {facts.layers[index].name} has {counts.get(index, 0)} places, not {int(index in needed)}"
-            yield Violation(-1, text)
+        places.setdefault(use.layer, []).append(use)
+    for index in sorted(needed | set(places)):
+        own = places.get(index, [])
+        spans = sorted(use.of for use in own if use.of is not None)
+        if len(own) != int(index in needed) and (index not in needed or len(spans) != len(own) or not own):
+            yield Violation(-1, f"tensor {facts.layers[index].name} has {len(own)} places, not {int(index in needed)}")
+        elif spans and (
+            facts.recurring.rounds is None
+            or [*(first for first, _ in spans), facts.rows(index)] != [0, *(last for _, last in spans)]
+            or any(first >= last for first, last in spans)
+        ):
+            yield Violation(-1, f"{facts.layers[index].name} has rings of rows {spans}, not each of its rows in one")
     readers = tensor_readers(facts, facts.views)
-    for index in sorted(needed & set(uses)):
-        use, name, rows = uses[index], facts.layers[index].name, facts.rows(index)
+    for use in (use for index in sorted(needed & set(places)) for use in places[index]):
+        index, name, rows = use.layer, facts.layers[use.layer].name, facts.rows(use.layer)
         kept = rows if use.rows is None else use.rows
         least = -(-sizes[name] * kept // rows)
         if kept < 1 or use.size < least:
@@ -144,15 +154,14 @@ def _banks(facts: Facts) -> Iterator[Violation]:
 
 
 def _overwritten(
-    flowing: Flowing, uses: dict[int, BufferUse], readers: dict[tuple[int, int], list[Pieces]]
+    flowing: Flowing, uses: dict[tuple[int, int], BufferUse], readers: dict[tuple[int, int, int], list[Pieces]]
 ) -> Iterator[Violation]:
     """Check that a row is made, or loaded anew, only when all that read the row in its place have ended."""
     facts = flowing.facts
-    lives = {(index, flowing.own(index)): made for index, made in flowing.made.items()} | flowing.reloads
-    for (index, life), made in sorted(lives.items(), key=lambda item: item[0]):
-        rows = facts.rows(index)
-        kept = uses[index].rows if index in uses else 0
-        kept = rows if kept is None else kept
+    for (index, begin, life), made in sorted(flowing.lives.items(), key=lambda item: item[0]):
+        use = uses.get((index, begin))
+        rows = facts.rows(index) if use is None or use.of is None else use.of[1] - use.of[0]
+        kept = 0 if use is None else rows if use.rows is None else use.rows
         if kept < 1:
             continue
         for place, (first, last) in zip(made.places, made.ranges, strict=True):
@@ -160,10 +169,11 @@ def _overwritten(
             # Inferences before: rows [low, high) lie in one, or in two that follow one another.
             for distance in range(-((high - 1) // rows), -(low // rows) + 1):
                 old = max(low + distance * rows, 0), min(high + distance * rows, rows)
-                for pieces in (made, *readers.get((index, life), ())):
+                for pieces in (made, *readers.get((index, begin, life), ())):
                     for reader in pieces.needed(*old):
                         if not facts.recurring.before(reader, place, distance):
-                            yield Violation(place, _unread(facts, index, old, reader, distance))
+                            seen = old[0] + begin, old[1] + begin
+                            yield Violation(place, _unread(facts, index, seen, reader, distance))
 
 
 def _unread(facts: Facts, index: int, rows: Rows, reader: int, distance: int) -> str:
@@ -172,27 +182,28 @@ def _unread(facts: Facts, index: int, rows: Rows, reader: int, distance: int) ->
     return f"overwrites rows {rows} of {facts.layers[index].name!r}{when}, which instruction {reader} may still use"
 
 
-def _readers(flowing: Flowing) -> dict[tuple[int, int], list[Pieces]]:
-    """Return for each stored tensor, by the segment that made or loaded them, what reads rows of it: an operand of a layer, or
-    stores, at a time.
+def _readers(flowing: Flowing) -> dict[tuple[int, int, int], list[Pieces]]:
+    """Return for each stored tensor, by span of rows and the segment that made or loaded them, what reads rows of it: an operand of
+    a layer, or stores, at a time. Rows count from the first of the span.
     """
     facts = flowing.facts
-    places: dict[tuple[int, int, int, int, str], list[int]] = {}
-    ranges: dict[tuple[int, int, int, int, str], list[Rows]] = {}
+    places: dict[tuple[int, int, int, int, int, str], list[int]] = {}
+    ranges: dict[tuple[int, int, int, int, int, str], list[Rows]] = {}
 
     def note(place: int, index: int, operand: int, rows: Rows) -> None:
         """Note a reader of rows of a layer's tensor, through views."""
         while facts.layers[index].moves_only:
             rows = flowing.flow.needs(facts.layers[index].name, 0, *rows)
             index = facts.place[facts.layers[index].inputs[0]]
-        if rows[0] < rows[1] and not isinstance(facts.layers[index], Constant):
-            instruction = facts.instructions[place]
-            groups = repr((instruction.blocks, instruction.groups)) if isinstance(instruction, Activate) else ""
-            own = flowing.segment[place]
-            life = own if (index, own) in flowing.reloads else flowing.own(index)
-            key = index, life, instruction.layer, operand, type(instruction).__name__ + groups
-            places.setdefault(key, []).append(place)
-            ranges.setdefault(key, []).append(rows)
+        instruction, own = facts.instructions[place], flowing.segment[place]
+        groups = repr((instruction.blocks, instruction.groups)) if isinstance(instruction, Activate) else ""
+        for first, last in flowing.spans.get(index, ()) if rows[0] < rows[1] else ():
+            begin, end = max(rows[0], first), min(rows[1], last)
+            if begin < end:
+                life = own if (index, first, own) in flowing.lives else flowing.own(index)
+                key = index, first, life, instruction.layer, operand, type(instruction).__name__ + groups
+                places.setdefault(key, []).append(place)
+                ranges.setdefault(key, []).append((begin - first, end - first))
 
     for i, instruction in enumerate(facts.instructions):
         layer = facts.layers[instruction.layer]
@@ -201,7 +212,7 @@ def _readers(flowing: Flowing) -> dict[tuple[int, int], list[Pieces]]:
         elif isinstance(instruction, Activate | Vector) and not layer.moves_only and not isinstance(layer, Input):
             for operand, index, rows in flowing.needs(i):
                 note(i, index, operand, rows)
-    readers: dict[tuple[int, int], list[Pieces]] = {}
+    readers: dict[tuple[int, int, int], list[Pieces]] = {}
     for key, reading in places.items():
-        readers.setdefault(key[:2], []).append(Pieces(facts, reading, ranges[key]))
+        readers.setdefault(key[:3], []).append(Pieces(facts, reading, ranges[key]))
     return readers
