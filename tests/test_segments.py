@@ -18,7 +18,7 @@ from mho.network.layers import Constant
 from mho.program.work import buffer_bytes, coded_tensors, layer_seconds, write_bytes
 from mho.schedule.builder import Task
 from mho.schedule.interval import Held
-from mho.schedule.portions import Portions, Room, portions_of
+from mho.schedule.portions import Portions, Room, cut_layers, portions_of
 from mho.schedule.segments import (
     least_period,
     period_s,
@@ -164,11 +164,16 @@ def test_portions_hold_every_block_and_second_of_a_network_once(network: Network
         return
     portions, room = portions_of(task)
     assert room.groups == chip.groups and room.buffer_bytes <= sum(chip.buffer.banks)
-    for number, layer in enumerate(task.mapping.layers):
-        assert portions.groups[number] == layer.count
+    cuts = cut_layers(task)
+    for layer in task.mapping.layers:
+        own = [number for number, (other, _) in enumerate(cuts) if other is layer]
+        blocks = [cuts[number][1] for number in own]
+        assert [first for first, _ in blocks] + [layer.run[1]] == [layer.run[0]] + [last for _, last in blocks]
+        assert (len(own) == 1) == (layer.count <= chip.groups) or chip.groups == 1
+        assert portions.groups[own].sum() == layer.count and portions.groups[own].max() <= chip.groups
         written = write_bytes(layer.blocks, (0, layer.count), chip)
-        assert isclose(portions.write_bytes[number], written, rel_tol=1e-9)
-        assert portions.windows[number] == layer.windows
+        assert isclose(portions.write_bytes[own].sum(), written, rel_tol=1e-9)
+        assert (portions.windows[own] == layer.windows).all()
     assert isclose(portions.vector_s.sum(), layer_seconds(network, chip).sum(), rel_tol=1e-9, abs_tol=1e-18)
     assert (np.diff(portions.place) >= 0).all() and portions.place[-1] == len(network.layers)
 

@@ -18,18 +18,22 @@ from mho.mapping import map_network
 from mho.network.graph import Network
 from mho.network.samples import synthetic
 from mho.number import run_reference
-from mho.program import Program, Transfer, Write, violations
+from mho.program import Activate, Program, Transfer, Write, violations
 from tests.ported import take_rounds, widen
-from tests.strategies import GREEDY, chips, networks
+from tests.strategies import GREEDY, Sketch, chips, networks
 from tests.test_stream import late
 
 some = settings(max_examples=30)
 
 
 def in_rounds(network: Network, chip: Chip, batch: int, room: int, more: int = 0) -> Program:
-    """Return a stream in rounds of `batch` on a chip that holds the largest layer, `more` groups, and `room` bytes of rows."""
+    """Return a stream in rounds of `batch` on a chip of `room` bytes of rows that holds the largest layer and `more` groups.
+
+    With -1 more it holds half of that layer.
+    """
     mapping = map_network(network, chip)
-    groups = max(layer.count for layer in mapping.layers) + more
+    largest = max(layer.count for layer in mapping.layers)
+    groups = largest + more if more >= 0 else -(-largest // 2)
     assume(groups < mapping.count)
     small = chip.override(
         {"tile.groups": 1, "tiles": groups, "layer_order": "dataflow", "buffer.banks": [room]}, source="small"
@@ -42,7 +46,7 @@ def in_rounds(network: Network, chip: Chip, batch: int, room: int, more: int = 0
 
 
 @some
-@given(networks, chips(), st.integers(1, 4), st.integers(0, 3), st.integers(0, 2**16))
+@given(networks, chips(), st.integers(1, 4), st.integers(-1, 3), st.integers(0, 2**16))
 def test_inferences_of_a_round_compute_what_each_does_alone(
     network: Network, chip: Chip, batch: int, more: int, seed: int
 ) -> None:
@@ -59,7 +63,7 @@ def test_inferences_of_a_round_compute_what_each_does_alone(
 
 
 @settings(max_examples=15)
-@given(networks, chips(), st.integers(1, 3), st.integers(0, 3))
+@given(networks, chips(), st.integers(1, 3), st.integers(-1, 3))
 def test_rounds_are_taken_where_nothing_is_faster_that_runs_one_inference_after_another(
     network: Network, chip: Chip, batch: int, more: int
 ) -> None:
@@ -72,12 +76,12 @@ def test_rounds_are_taken_where_nothing_is_faster_that_runs_one_inference_after_
 
 
 @some
-@given(networks, chips(), st.integers(2, 4), st.integers(6, 12))
+@given(networks, chips(), st.integers(2, 4), st.integers(6, 12), st.integers(-1, 0))
 def test_what_has_no_room_between_parts_is_stored_and_loaded_again(
-    network: Network, chip: Chip, batch: int, power: int
+    network: Network, chip: Chip, batch: int, power: int, more: int
 ) -> None:
     try:
-        program = in_rounds(network, chip, batch, 2**power)
+        program = in_rounds(network, chip, batch, 2**power, more)
     except MappingError:
         assume(False)
     spilled = {
@@ -104,17 +108,14 @@ def test_twice_the_inferences_a_round_are_as_fast_at_least(network: Network, chi
 
 
 def test_rounds_on_aras_are_as_fast_as_was_set() -> None:
-    """The goals set for rounds that find room, with a port of the buffer that holds nobody up."""
+    """The goals set for rounds, in inferences a second, with a port of the buffer that holds nobody up."""
     chip = Chip.load("aras").override({"layer_order": "dataflow"}, source="goal")
     with pytest.MonkeyPatch.context() as patch:
         widen(patch)
-        goals = (
-            ("resnet50", 16, 3_700),
-            ("resnet50", 64, 7_700),
-            ("densenet161", 16, 2_000),
-            ("densenet161", 64, 3_550),
-        )
-        for name, batch, rate in goals:
+        for name, batch, rate in (
+            ("resnet50", 16, 3_700), ("resnet50", 64, 7_700), ("densenet161", 16, 2_000), ("densenet161", 64, 3_550),
+            ("bert-base", 16, 1_570), ("bert-base", 64, 3_430), ("vgg16", 16, 950), ("vgg16", 64, 2_350),
+        ):  # fmt: skip
             network = mho.zoo.load(name)
             program = mho.compile(network, chip, GREEDY.with_({"schedule": "stream", "schedule.batch": batch}))
             assert len(program.instructions) <= 10_000
@@ -151,10 +152,36 @@ def test_rounds_that_are_slower_than_one_inference_after_another_are_not_taken()
         assert any("faster than in rounds of 1" in note for note in program.notes) != rounds
 
 
-def test_a_layer_larger_than_the_chip_is_refused() -> None:
-    chip = Chip.load("aras").override({"layer_order": "dataflow"}, source="test")
-    with pytest.raises(MappingError, match="holds whole layers"):
-        mho.compile(mho.zoo.load("vgg16"), chip, GREEDY.with_(schedule="stream"))
+@pytest.mark.parametrize("tiles", [2, 4, 7])
+def test_a_layer_larger_than_the_chip_comes_in_parts(tiles: int) -> None:
+    """Of the same network on smaller and smaller chips: each part holds blocks of it, until the last completes it."""
+    sketch = Sketch(2, (1, 3, 6, 6))
+    first = sketch.convolution(sketch.layers[0], 12, 3, 1, 1, 1, 1)
+    second = sketch.convolution(first, 12, 3, 1, 1, 1, 1)
+    sketch.elementwise(first, second)
+    sketch.convolution(sketch.layers[-1], 5, 3, 1, 1, 1, 1)
+    changes = {
+        "array.rows": 18,
+        "array.columns": 16,
+        "tile.groups": 1,
+        "layer_order": "dataflow",
+        "buffer.banks": [2**14],
+    }
+    chip = Chip.load("aras").override({**changes, "tiles": tiles}, source="law")
+    quantised = mho.quantise(sketch.network(), synthetic(sketch.network(), 2, seed=1).inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        take_rounds(patch)
+        program = mho.compile(quantised, chip, GREEDY.with_({"schedule": "stream", "schedule.batch": 3}))
+    assert program.stream is not None and violations(program) == ()
+    most = max(program.mapping.layers, key=lambda layer: layer.count)
+    parts = {each.blocks for each in program.instructions if isinstance(each, Activate) and each.layer == most.index}
+    assert most.count > chip.groups or tiles == 7
+    assert (len(parts) > 1) == (most.count > chip.groups)
+    assert sorted(block for run in parts for block in range(*run)) == list(range(*most.run))
+    samples = synthetic(program.network, 7, seed=2).inputs
+    wanted, got = run_reference(quantised, samples), mho.execute(program, samples)
+    for name, values in wanted.items():
+        assert np.array_equal(got[name], values), name
 
 
 def test_a_round_is_kept_in_a_file(tmp_path: object) -> None:

@@ -28,7 +28,7 @@ Integers = npt.NDArray[np.int64]
 class Resident:
     """What the chip holds at a time: instructions [first, last) of every inference, behind the writes from `written` on.
 
-    `copies`: of each weight, by its run of blocks; `users`: the layers that use it there.
+    `copies`: of each run of blocks that is there; `users`: the layers that use it then.
     """
 
     written: int
@@ -40,11 +40,11 @@ class Resident:
     @property
     def groups(self) -> int:
         """The groups that its copies fill."""
-        return sum(users[0].count * self.copies[run] for run, users in self.users.items())
+        return sum((last - first) * copies for (first, last), copies in self.copies.items())
 
 
 def parts_of_layers(program: Program) -> Integers:
-    """Return in which part each layer computes, shape (layers,); 0 for one that does not."""
+    """Return in which part each layer computes, the last of several, shape (layers,); 0 for one that does not."""
     table, found = columns(program), np.zeros(len(program.network.layers), dtype=np.int64)
     for number, (first, last) in enumerate(_segments(program)):
         here = np.arange(first, last)
@@ -61,21 +61,23 @@ def _segments(program: Program) -> tuple[tuple[int, int], ...]:
 @once
 def residents(program: Program) -> tuple[Resident, ...]:
     """Return what the chip holds, part after part."""
-    table, parts, found = columns(program), parts_of_layers(program), []
+    table, found = columns(program), []
     segments = _segments(program)
     written = 0
     for number, (first, last) in enumerate(segments):
         until = len(program.instructions) if number + 1 == len(segments) else last
         here = np.arange(written, until)
         places = here[np.isin(table.kind[here], (WRITE, ACTIVATE))]
-        most = np.zeros(program.mapping.count + 1, dtype=np.int64)
-        np.maximum.at(most, table.first_block[places], table.copy[places] + table.copies[places])
-        users = {
-            run: own
-            for run, layers in program.mapping.users.items()
-            if (own := tuple(layer for layer in layers if parts[layer.index] == number))
-        }
-        found.append(Resident(written, first, last, {run: int(most[run[0]]) for run in users}, users))
+        most: dict[Run, int] = {}
+        users: dict[Run, dict[int, LayerMapping]] = {}
+        for place in places.tolist():
+            run = int(table.first_block[place]), int(table.last_block[place])
+            most[run] = max(most.get(run, 0), int(table.copy[place] + table.copies[place]))
+            if table.kind[place] == ACTIVATE:
+                layer = int(table.layer[place])
+                users.setdefault(run, {})[layer] = program.mapping.by_index[layer]
+        used = {run: tuple(users[run][layer] for layer in sorted(users[run])) for run in sorted(users)}
+        found.append(Resident(written, first, last, {run: most[run] for run in used}, used))
         written = until
     return tuple(found)
 

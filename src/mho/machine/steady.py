@@ -65,10 +65,11 @@ def peak_shares(program: Program) -> PeakShares:
     for part in parts:
         needed = [0.0]
         for run, users in part.users.items():
-            blocks = users[0].blocks
+            blocks, here = users[0].blocks, slice(*users[0].within(run))
             work_s = math.fsum(each.windows * each.window_s for each in users)
-            useful.append(blocks.occupied / (blocks.shape.rows * blocks.shape.columns) * work_s)
-            driven.append(users[0].count * work_s)
+            held_places = float((blocks.places[here] * blocks.fills[here]).sum())
+            useful.append(held_places / (blocks.shape.rows * blocks.shape.columns) * work_s)
+            driven.append((run[1] - run[0]) * work_s)
             needed.append(_needed_s(users, part.copies[run]))
         held.append(part.groups * max(needed))
         left_over.append((program.chip.groups - part.groups) * (max(needed) if len(parts) > 1 else interval_s))

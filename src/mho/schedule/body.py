@@ -44,9 +44,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What reads a tensor: instructions of layer `step`, in order, and the rows that each needs."""
+    """What reads a tensor: instructions of layer `step` in a part, in order, and the rows that each needs."""
 
     step: int
+    part: int
     places: list[int] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
 
@@ -61,21 +62,44 @@ class Life:
     span: Rows
     made: Made
     loaded: bool
-    readers: dict[tuple[int, int, str], Reader] = field(default_factory=dict)
+    readers: dict[tuple[int, int, int, str], Reader] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Blocks of a weight while they are on the chip, as the mapping numbers them: in so many copies, from a group on."""
+
+    blocks: Run
+    copies: int
+    first_group: int
+
+    @property
+    def groups(self) -> Groups:
+        """The groups of all copies."""
+        return ((self.first_group, self.first_group + (self.blocks[1] - self.blocks[0]) * self.copies),)
+
+    def copy_groups(self, copy: int) -> Groups:
+        """The groups of one copy."""
+        count = self.blocks[1] - self.blocks[0]
+        return ((self.first_group + copy * count, self.first_group + (copy + 1) * count),)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a chip holds at a time: layers [first, last) of the network; of each of their weights the copies and the first group.
+    """What a chip holds at a time: layers [first, last) of the network, and blocks of some that later parts go on with.
 
-    `pieces`: the most activations of each of these layers.
+    `stays`: by layer, what is there of its weight; `pieces`: the most activations of each layer.
     """
 
     first: int
     last: int
-    copies: Mapping[Run, int]
-    first_group: Mapping[Run, int]
+    stays: Mapping[int, Stay]
     pieces: int
+
+    @property
+    def ahead(self) -> list[int]:
+        """The layers of which it has blocks, and a later part the last."""
+        return [index for index in self.stays if not self.first <= index < self.last]
 
 
 class Body:
@@ -101,8 +125,8 @@ class Body:
         self._spills: dict[int, Made] = {}
         self._loads: dict[tuple[int, int], Made] = {}
         # What is written of each run of blocks; what it served first and last in an inference.
-        self._written: dict[Run, list[int]] = {}
-        self._served: dict[Run, tuple[int, int]] = {}
+        self._written: dict[Stay, list[int]] = {}
+        self._served: dict[Stay, tuple[int, int]] = {}
         # What a part writes first: with it all that waits for nothing else of the part may begin.
         self._gate: int | None = None
         self.part = 0
@@ -114,6 +138,10 @@ class Body:
             for step in task.steps:
                 if part.first <= step < part.last:
                     self._layer(step)
+            for step in part.ahead:
+                mapped = task.mapping.by_index[step]
+                for piece in self._pieces(mapped):
+                    self._driven(task.network.layers[step], mapped, piece)
             self.again += [(first, last) for first, last in self._served.values()]
             self.brackets.append((begun, len(self.instructions)))
         if len(parts) > 1:
@@ -126,14 +154,10 @@ class Body:
         waits = self._ending(self.part - 1) if self.part else ()
         self._written, self._gate = {}, None
         gate = len(self.instructions)
-        for run, users in self.task.mapping.users.items():
-            if run not in part.copies:
-                continue
-            group, count = part.first_group[run], users[0].count
-            for copy in range(part.copies[run]):
-                groups: Groups = ((group + copy * count, group + (copy + 1) * count),)
-                index = next(user.index for user in users if part.first <= user.index < part.last)
-                self._written.setdefault(run, []).append(self._add(Write(index, run, copy, groups, waits)))
+        for index, stay in part.stays.items():
+            for copy in range(stay.copies) if stay not in self._written else ():
+                write = Write(index, stay.blocks, copy, stay.copy_groups(copy), waits)
+                self._written.setdefault(stay, []).append(self._add(write))
         self._gate = gate
 
     def _ending(self, part: int) -> tuple[int, ...]:
@@ -235,7 +259,7 @@ class Body:
             parts = [part for part in (self.part, *range(self.part)) if (maker, first, part) in self.lives]
             if begin < end and parts:
                 readers = self.lives[maker, first, parts[0]].readers
-                reader = readers.setdefault((step, operand, how), Reader(step))
+                reader = readers.setdefault((step, self.part, operand, how), Reader(step, self.part))
                 reader.places.append(place)
                 reader.rows.append((begin - first, end - first))
 
@@ -246,25 +270,29 @@ class Body:
 
     def _matrix(self, layer: Layer, mapped: LayerMapping, made: Made) -> None:
         """Add a matrix layer: pieces of windows, and combining what rows they complete."""
-        part = self.parts[self.part]
-        rows, copies = self.flow.rows(layer.name), part.copies[mapped.run]
-        each = mapped.windows // rows
-        count = min(rows, part.pieces)
-        first_group = part.first_group[mapped.run]
-        groups: Groups = ((first_group, first_group + mapped.count * copies),)
-        first_use, last_use = self._served.get(mapped.run, (-1, -1))
-        bounds = [rows * piece // count for piece in range(count + 1)]
-        for piece in pairwise(bounds):
-            before = self._written.get(mapped.run, ()) if last_use < 0 else (last_use,)
-            windows = piece[0] * each, piece[1] * each
-            waits = self._waits(layer, piece, *before)
-            last_use = self._add(Activate(mapped.index, mapped.run, 0, windows, groups, False, waits, copies))
-            first_use = last_use if first_use < 0 else first_use
-            self._reads_all(mapped.index, layer, last_use, piece, "activate")
-            waits = (*made.places[-1:], last_use)
+        rows = self.flow.rows(layer.name)
+        for piece in self._pieces(mapped):
+            waits = (*made.places[-1:], self._driven(layer, mapped, piece))
             made.places.append(self._add(Combine(mapped.index, waits, None if rows == 1 else piece)))
             made.ends.append(piece[1])
-        self._served[mapped.run] = first_use, last_use
+
+    def _pieces(self, mapped: LayerMapping) -> list[Rows]:
+        """Return the rows of a matrix layer that are made at a time."""
+        rows = self.flow.rows(self.task.network.layers[mapped.index].name)
+        count = min(rows, self.parts[self.part].pieces)
+        return list(pairwise(rows * piece // count for piece in range(count + 1)))
+
+    def _driven(self, layer: Layer, mapped: LayerMapping, piece: Rows) -> int:
+        """Drive the windows of rows through the blocks that are there."""
+        stay, each = self.parts[self.part].stays[mapped.index], mapped.windows // self.flow.rows(layer.name)
+        first_use, last_use = self._served.get(stay, (-1, -1))
+        before = self._written.get(stay, ()) if last_use < 0 else (last_use,)
+        waits = self._waits(layer, piece, *before)
+        windows = piece[0] * each, piece[1] * each
+        use = self._add(Activate(mapped.index, stay.blocks, 0, windows, stay.groups, False, waits, stay.copies))
+        self._reads_all(mapped.index, layer, use, piece, "activate")
+        self._served[stay] = use if first_use < 0 else first_use, use
+        return use
 
     def _ends(self, layer: Layer) -> list[int]:
         """Return where the rows that a layer computes at a time end: as many as are possible when more of its inputs is there.

@@ -1,16 +1,20 @@
 """What a network asks of a chip that holds a part of it at a time: its matrix layers in order, and what lies between them.
 
-A layer that has the weight of another is counted by itself: that it finds its blocks written is not counted on.
+A layer larger than the chip counts as several, each some of its blocks, which are numbered output column by output column. A layer
+that has the weight of another is counted by itself: that it finds its blocks written is not counted on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from mho.mapping import LayerMapping
+from mho.mapping.blocks import Run
 from mho.network.layers import Constant, Embedding, Input, Layer
 from mho.network.types import element_bytes
 from mho.program.work import buffer_bytes, flow, layer_seconds, sources, transfer_bytes, write_bytes
@@ -18,6 +22,8 @@ from mho.schedule.builder import Task
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+SHARES = 4
+"""A layer larger than the chip is cut into parts of this share of it."""
 
 
 @dataclass(frozen=True)
@@ -81,30 +87,49 @@ class Portions:
 
 def portions_of(task: Task) -> tuple[Portions, Room]:
     """Return what a task's layers ask, and the chip's room."""
-    network, chip, layers = task.network, task.chip, task.mapping.layers
+    network, chip, cuts = task.network, task.chip, cut_layers(task)
     crossing = _crossing(task)
     places, before = [], 0
-    for layer in layers:
-        # Between two matrix layers the network is cut where least crosses, as late as possible.
+    for layer, (first, _) in cuts:
+        # Between two matrix layers the network is cut where least crosses, as late as possible, and in the midst of one before it.
         spot = range(before, layer.index + 1)
-        places.append(min(reversed(spot), key=lambda place: crossing[place]) if before else 0)
+        within = first > layer.run[0]
+        places.append(
+            layer.index if within else min(reversed(spot), key=lambda place: crossing[place]) if before else 0
+        )
         before = layer.index + 1
     places.append(len(network.layers))
+    leads = dict(zip((layer.index for layer in task.mapping.layers), _leads(task), strict=True))
     crosses = crossing[places]
     crosses[[0, -1]] = 0.0
     portions = Portions(
-        groups=np.array([layer.count for layer in layers], dtype=np.int64),
-        windows=np.array([layer.windows for layer in layers], dtype=np.int64),
-        window_s=np.array([layer.window_s for layer in layers]),
-        write_bytes=np.array([write_bytes(layer.blocks, (0, layer.count), chip) for layer in layers]),
-        lead=np.array(_leads(task)),
-        vector_s=np.add.reduceat(layer_seconds(network, chip), places[:-1]),
-        moved_bytes=np.add.reduceat(_moved(task), places[:-1]),
+        groups=np.array([last - first for _, (first, last) in cuts], dtype=np.int64),
+        windows=np.array([layer.windows for layer, _ in cuts], dtype=np.int64),
+        window_s=np.array([layer.window_s for layer, _ in cuts]),
+        write_bytes=np.array([write_bytes(layer.blocks, layer.within(blocks), chip) for layer, blocks in cuts]),
+        lead=np.array([leads[layer.index] * (last == layer.run[1]) for layer, (_, last) in cuts]),
+        vector_s=_between(layer_seconds(network, chip), places),
+        moved_bytes=_between(_moved(task), places),
         crossing=crosses,
         place=np.array(places, dtype=np.int64),
     )
     free = max(0.0, sum(chip.buffer.banks) - _rings(task, portions))
     return portions, Room(chip.groups, chip.array_write_time_s, chip.memory.bandwidth, free)
+
+
+def cut_layers(task: Task) -> list[tuple[LayerMapping, Run]]:
+    """Return the matrix layers in order, each with its blocks; one larger than the chip several times, with a part of them."""
+    found = []
+    for layer in task.mapping.layers:
+        many = 1 if layer.count <= task.chip.groups else -(-layer.count // max(1, task.chip.groups // SHARES))
+        bounds = [layer.run[0] + layer.count * number // many for number in range(many + 1)]
+        found += [(layer, blocks) for blocks in pairwise(bounds)]
+    return found
+
+
+def _between(values: Floats, places: Sequence[int]) -> Floats:
+    """Return the sums of values from each place to the next."""
+    return np.array([float(values[first:last].sum()) for first, last in pairwise(places)])
 
 
 def _moved(task: Task) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -21,8 +21,8 @@ from mho.mapping.blocks import Run
 from mho.network.layers import Embedding
 from mho.program.instructions import Activate, Instruction, Transfer
 from mho.program.program import BufferUse, Program, Stream
-from mho.schedule.body import Body
-from mho.schedule.builder import InstructionBuilder, Task
+from mho.schedule.body import Body, Stay
+from mho.schedule.builder import InstructionBuilder
 from mho.schedule.interval import CLOSE
 from mho.schedule.rings import Kept, Strip, fitted, place_rings, ring_waits, rows_kept
 
@@ -58,13 +58,16 @@ def roomy(
     return timing, interval_s
 
 
-def first_groups(task: Task, copies: Mapping[Run, int]) -> dict[Run, int]:
-    """Return the first group of each weight's copies, one weight after another."""
-    firsts, group = {}, 0
-    for run, count in copies.items():
-        firsts[run] = group
-        group += task.mapping.users[run][0].count * count
-    return firsts
+def placed(held: Iterable[tuple[int, Run, int]]) -> dict[int, Stay]:
+    """Return where blocks are, of which each layer holds so many copies, one after another; two layers share what both have."""
+    copies: dict[Run, int] = {}
+    for _, blocks, count in (held := list(held)):
+        copies[blocks] = max(count, copies.get(blocks, 0))
+    group, stays = 0, {}
+    for blocks, count in copies.items():
+        stays[blocks] = Stay(blocks, count, group)
+        group += (blocks[1] - blocks[0]) * count
+    return {index: stays[blocks] for index, blocks, _ in held}
 
 
 def _paced(body: Body, paces_s: Sequence[float]) -> npt.NDArray[np.float64]:
@@ -89,8 +92,8 @@ def _paced(body: Body, paces_s: Sequence[float]) -> npt.NDArray[np.float64]:
     ]
     for (_, _, part), life in body.lives.items():
         for reader in life.readers.values():
-            if (own := _part_of(body, reader.step)) > part:
-                chains.append((own, reader.places))
+            if reader.part > part:
+                chains.append((reader.part, reader.places))
     for part, places in chains:
         for place in places:
             late[place] = max(0.0, paces_s[part] / len(places) - alone(place))
@@ -124,7 +127,7 @@ def rings_kept(body: Body, timing: StreamTiming) -> dict[Strip, Kept]:
         name = names[index].name
         rows, last = (
             rows_kept(life, timing),
-            max([part, *(_part_of(body, each.step) for each in life.readers.values())]),
+            max([part, *(each.part for each in life.readers.values())]),
         )
         # With room for all rows of an inference nothing waits for ever; what other parts read must stay for all of them.
         least = rows if last > part else min(rows, life.made.ends[-1])
@@ -145,9 +148,8 @@ def _rings(body: Body, timing: StreamTiming) -> tuple[tuple[BufferUse, ...], lis
         for reader in life.readers.values():
             mapped = task.mapping.by_index.get(reader.step)
             if mapped is not None and task.chip.buffer.in_tiles and index not in near:
-                own = body.parts[_part_of(body, reader.step)]
-                begin, tile = own.first_group[mapped.run], task.chip.tile.groups
-                end = begin + mapped.count * own.copies[mapped.run]
+                (begin, end), *_ = body.parts[reader.part].stays[reader.step].groups
+                tile = task.chip.tile.groups
                 near[index] = tuple(range(begin // tile, -(-end // tile)))
     for room in ROOM:
         fitting = fitted(rings, room * sum(task.chip.buffer.banks))

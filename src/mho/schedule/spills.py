@@ -56,6 +56,9 @@ def crossings(task: Task, parts: Sequence[Part]) -> list[Crossing]:
     for index, layer in enumerate(network.layers):
         for name in layer.inputs:
             readers.setdefault(source[name], set()).add(part_of[index])
+    for number, part in enumerate(parts):
+        for name in (name for index in part.ahead for name in network.layers[index].inputs):
+            readers[source[name]].add(number)
     found = []
     for maker, reading in sorted(readers.items()):
         layer, made = network.layers[maker], part_of[maker]

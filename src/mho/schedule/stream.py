@@ -27,7 +27,7 @@ from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.interval import Held, least_interval, spare_copies
 from mho.schedule.portions import portions_of
 from mho.schedule.segments import least_period
-from mho.schedule.settled import first_groups, settled
+from mho.schedule.settled import placed, settled
 from mho.schedule.stages import Banks, Residency, Schedule
 from mho.schedule.turning import in_segments, port_s
 from mho.strategy.choice import choice, setting
@@ -106,12 +106,12 @@ def or_alone(task: Task, stream: InstructionBuilder) -> InstructionBuilder:
     least = lower_bound(task.network, task.mapping, task.chip, resident=False, coded=task.coded)
     if least.seconds >= stream.stream.interval_s:
         return stream
-    placed = replace(task, buffers=task.strategy.get(Banks).placed(task))
-    alone = Adaptive().plan(placed)
-    latency_s = time_program(placed.program(alone)).latency_s
+    stored = replace(task, buffers=task.strategy.get(Banks).placed(task))
+    alone = Adaptive().plan(stored)
+    latency_s = time_program(stored.program(alone)).latency_s
     if latency_s >= stream.stream.interval_s:
         return stream
-    alone.rings = placed.buffers
+    alone.rings = stored.buffers
     alone.notes.append(
         f"one inference after another, by schedule adaptive, {1 / latency_s:,.0f}/s: faster than in rounds of "
         f"{stream.stream.batch}, {1 / stream.stream.interval_s:,.0f}/s"
@@ -127,14 +127,17 @@ def resident(task: Task, pieces: int) -> InstructionBuilder:
     ]
     interval_s, copies = least_interval(weights, task.chip.groups, floor_s(task))
     copies = spare_copies(weights, copies, task.chip.groups)
-    runs = dict(zip(task.mapping.users, copies, strict=True))
-    part = Part(0, len(task.network.layers), runs, first_groups(task, runs), pieces)
+    stays = placed(
+        (user.index, user.run, count)
+        for users, count in zip(task.mapping.users.values(), copies, strict=True)
+        for user in users
+    )
+    part = Part(0, len(task.network.layers), stays, pieces)
     writes = [
-        Write(users[0].index, run, copy, ((begin, begin + users[0].count),), ())
+        Write(users[0].index, run, copy, stay.copy_groups(copy), ())
         for run, users in task.mapping.users.items()
-        for copy, begin in enumerate(
-            range(part.first_group[run], part.first_group[run] + runs[run] * users[0].count, users[0].count)
-        )
+        for stay in (stays[users[0].index],)
+        for copy in range(stay.copies)
     ]
     return settled(Body(task, (part,)), writes, interval_s, 1)
 

@@ -17,9 +17,9 @@ from mho.program.work import flow
 from mho.schedule.body import Body, Part
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.interval import CLOSE
-from mho.schedule.portions import Portions, portions_of
+from mho.schedule.portions import Portions, cut_layers, portions_of
 from mho.schedule.segments import Segment, period_s, plan_segments
-from mho.schedule.settled import first_groups, rings_kept, roomy, settled
+from mho.schedule.settled import placed, rings_kept, roomy, settled
 from mho.schedule.spills import crossings, staying
 
 HASTE = 1e-3
@@ -31,14 +31,8 @@ MOST = 10_000
 def in_segments(task: Task, pieces: int, batch: int) -> InstructionBuilder:
     """Return the stream of a network that the chip holds a part of at a time, in rounds of `batch` inferences.
 
-    MappingError where a layer is larger than the chip, or rows find no room.
+    MappingError where rows find no room.
     """
-    layer = max(task.mapping.layers, key=lambda layer: layer.count)
-    if layer.count > task.chip.groups:
-        raise MappingError(
-            f"schedule stream holds whole layers; {layer.name!r} of {task.network.name} fills {layer.count} groups, and "
-            f"{task.chip.name} has {task.chip.groups}; take a larger chip, or another schedule"
-        )
     portions, room = portions_of(task)
     segments = plan_segments(portions, room, batch)
     if len(segments) == 1:
@@ -46,13 +40,16 @@ def in_segments(task: Task, pieces: int, batch: int) -> InstructionBuilder:
             f"{task.network.name} has no segments: the chip holds it, and nothing is gained by writing it again"
         )
     parts = []
+    cuts = cut_layers(task)
     for segment in segments:
-        here = task.mapping.layers[segment.first : segment.last]
-        runs: dict[Run, int] = {}
-        for layer, copies in zip(here, segment.copies, strict=True):
-            runs[layer.run] = max(copies, runs.get(layer.run, 1))
+        held: dict[int, tuple[Run, int]] = {}
+        for (layer, (begin, end)), copies in zip(cuts[segment.first : segment.last], segment.copies, strict=True):
+            # Blocks of one layer that are there together are driven together.
+            before = held[layer.index][0][0] if layer.index in held else begin
+            held[layer.index] = (before, end), copies
         first, last = int(portions.place[segment.first]), int(portions.place[segment.last])
-        parts.append(Part(first, last, runs, first_groups(task, runs), pieces))
+        stays = placed((index, blocks, copies) for index, (blocks, copies) in held.items())
+        parts.append(Part(first, last, stays, pieces))
     made = _held_back(task, parts, segments, portions, batch)
     assert made.stream is not None
     made.stream = replace(made.stream, interval_s=time_stream(task.program(made)).interval_s)
@@ -127,8 +124,10 @@ def _body(
     With n pieces a layer a part begins and ends about T / n a layer later than if they were endless, T its interval; with half of
     them another T / n, for n instructions less of each kind. So pieces become fewer where T / n^2 is least.
     """
-    rows = flow(task.network)
-    most = [max(rows.rows(layer.name) for layer in task.network.layers[part.first : part.last]) for part in parts]
+    rows, layers = flow(task.network), task.network.layers
+    most = [
+        max(rows.rows(layers[index].name) for index in (*range(part.first, part.last), *part.ahead)) for part in parts
+    ]
     pieces = [min(part.pieces, count) for part, count in zip(parts, most, strict=True)]
     body = Body(task, parts, spilled)
     while len(body.instructions) > MOST:

@@ -1,6 +1,6 @@
 """Rules where inferences come in rounds: what a chip holds for a while serves a whole round, then the next takes its place.
 
-Instructions of a segment happen for every inference of a round, writes between segments once. A layer is computed in one segment.
+Instructions of a segment happen for every inference of a round, writes between segments once. A layer is completed in one segment.
 A tensor of which later segments read rows stays in its ring, or is stored, and loaded anew by each later segment that reads it.
 So rows in a ring have lives: those that are made, and those that a segment loads. Within a life rows follow one another as in any
 stream (`streams`). A life begins when all that used the one before it has ended, for all inferences of the round, and the first
@@ -21,7 +21,7 @@ from itertools import pairwise, permutations
 from operator import or_
 
 from mho.network.layers import Constant, Input
-from mho.program.instructions import Activate, Write
+from mho.program.instructions import Write
 from mho.program.legality.facts import Facts, Violation, finisher
 from mho.program.legality.rows import Flowing, Pieces, moves_all
 from mho.program.program import BufferUse
@@ -67,11 +67,11 @@ def _for_ever(facts: Facts) -> Iterator[Violation]:
 
 
 def _one_segment(facts: Facts, flowing: Flowing) -> Iterator[Violation]:
-    """Check that a layer is computed in one segment."""
+    """Check that a layer is completed in one segment; blocks of it may have been driven in earlier ones."""
     for i in range(facts.program.setup, len(facts.instructions)):
         instruction = facts.instructions[i]
         layer = facts.layers[instruction.layer]
-        if isinstance(layer, Input | Constant) or not isinstance(instruction, (Activate, finisher(layer))):
+        if isinstance(layer, Input | Constant) or not isinstance(instruction, finisher(layer)):
             continue
         if flowing.segment[i] != flowing.own(instruction.layer):
             yield Violation(i, f"computes {layer.name} in another segment than the one that begins it")
