@@ -8,7 +8,8 @@ segment, and the memory's of what it moves. Then the next is written in its plac
     write  = max(W, bytes written / bandwidth)
     period = sum over the segments of write and run,    rate = B / period.
 
-Tensors that cross from one to the next are stored and loaded again where B times their bytes find no room in the buffer. Cuts and
+Tensors that cross from one to the next are taken to be stored and loaded again where B times their bytes find no room in the
+buffer; what of them stays is chosen later (`spills`). Cuts and
 intervals are chosen together, by dynamic programming over segments by their ends: the optimum of this model, exactly.
 """
 
