@@ -184,6 +184,28 @@ def test_a_layer_larger_than_the_chip_comes_in_parts(tiles: int) -> None:
         assert np.array_equal(got[name], values), name
 
 
+def test_what_only_padding_is_read_of_is_not_stored() -> None:
+    """A convolution of a single element, whose windows all lie beside it, though all that can be loaded anew is."""
+    sketch = Sketch(2, (1, 1, 5, 5))
+    inner = sketch.convolution(sketch.convolution(sketch.layers[0], 1, 3, 1, 0, 1, 1), 1, 3, 1, 0, 1, 1)
+    sketch.convolution(inner, 1, 1, 2, 1, 1, 1)
+    chip = Chip.load("aras").override(
+        {"array.rows": 3, "tile.groups": 1, "tiles": 1, "layer_order": "dataflow"}, source="law"
+    )
+    quantised = mho.quantise(sketch.network(), synthetic(sketch.network(), 2, seed=1).inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        take_rounds(patch)
+        patch.setattr("mho.schedule.turning.staying", lambda found, *_: [0.0] * len(found))
+        program = mho.compile(quantised, chip, GREEDY.with_({"schedule": "stream", "schedule.batch": 2}))
+    moved = {program.network.layers[each.layer].name for each in program.instructions if isinstance(each, Transfer)}
+    assert inner.inputs[0] in moved and inner.name not in moved
+    assert violations(program) == ()
+    samples = synthetic(program.network, 5, seed=2).inputs
+    wanted, got = run_reference(quantised, samples), mho.execute(program, samples)
+    for name, values in wanted.items():
+        assert np.array_equal(got[name], values), name
+
+
 def test_a_round_is_kept_in_a_file(tmp_path: object) -> None:
     from pathlib import Path
 

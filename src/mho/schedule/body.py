@@ -106,13 +106,19 @@ class Body:
     """The instructions of one inference, by their places in it, and what each waits for in the one before.
 
     `parts`: what the chip holds, one part after another; where it is one, its writes belong to the setup, and are no part of the
-    body. `spilled`: tensors that later parts load, from which row on. `again`: (instruction, place) of the inference before, or the
-    round. `made` by layer; `lives` of stored tensors, by (layer, first row, part); `brackets`: the instructions of each part that
-    every inference has.
+    body. `spilled`: tensors that later parts load, from which row on; `unread`: those of which none needs such rows, since their
+    windows see nothing but padding. `again`: (instruction, place) of the inference before, or the round. `made` by layer; `lives`
+    of stored tensors, by (layer, first row, part); `brackets`: the instructions of each part that every inference has.
     """
 
-    def __init__(self, task: Task, parts: Sequence[Part], spilled: Mapping[int, int] | None = None) -> None:
-        self.task, self.parts, self.spilled = task, parts, spilled or {}
+    def __init__(
+        self,
+        task: Task,
+        parts: Sequence[Part],
+        spilled: Mapping[int, int] | None = None,
+        unread: frozenset[int] = frozenset(),
+    ) -> None:
+        self.task, self.parts, self.spilled, self._unread = task, parts, spilled or {}, unread
         self.flow: Flow = flow(task.network)
         self.source = sources(task.network)
         self.stored = buffer_bytes(task.network, task.coded)
@@ -185,10 +191,15 @@ class Body:
             self._chained([place for place in range(begun, len(self.instructions)) if place not in made.places])
         for span in self.spans(step) if layer.name in self.stored else ():
             self.lives[step, span[0], self.part] = Life(span, made.within(span), isinstance(layer, Input))
-        if step in self.spilled and not isinstance(layer, Input):
+        if step in self.spilled and step not in self._unread and not isinstance(layer, Input):
             self._spills[step] = self._store(step, self.stored[layer.name], self.spilled[step])
         if layer.name in self.task.network.results:
             self._store(step, transfer_bytes(layer, self.task.network, self.task.coded))
+
+    @property
+    def unread(self) -> frozenset[int]:
+        """The tensors that parts may load, and none does."""
+        return frozenset(self.spilled) - {maker for maker, _ in self._loads}
 
     def spans(self, maker: int) -> list[Rows]:
         """Return the rows of a tensor that stay, and those that later parts load, if there are such."""

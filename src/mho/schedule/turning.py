@@ -129,7 +129,13 @@ def _body(
         max(rows.rows(layers[index].name) for index in (*range(part.first, part.last), *part.ahead)) for part in parts
     ]
     pieces = [min(part.pieces, count) for part, count in zip(parts, most, strict=True)]
-    body = Body(task, parts, spilled)
+
+    def made() -> Body:
+        here = [replace(part, pieces=n) for part, n in zip(parts, pieces, strict=True)]
+        first = Body(task, here, spilled)
+        return Body(task, here, spilled, first.unread) if first.unread else first
+
+    body = made()
     while len(body.instructions) > MOST:
         costs = [
             segment.interval_s / count**2 if count > 1 and number not in fine else math.inf
@@ -139,7 +145,7 @@ def _body(
             break
         number = costs.index(min(costs))
         pieces[number] = -(-pieces[number] // 2)
-        body = Body(task, [replace(part, pieces=n) for part, n in zip(parts, pieces, strict=True)], spilled)
+        body = made()
     return body
 
 
