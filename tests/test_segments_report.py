@@ -24,7 +24,7 @@ from mho.machine.report import Report
 from mho.machine.rounds import residents, ring_bytes
 from mho.machine.streaming import time_stream
 from mho.network.graph import Network
-from mho.program import Program
+from mho.program import Activate, Program
 from mho.program.columns import WRITE, columns
 from mho.program.stream_bound import Served, written_interval
 from mho.report.stream import one_interval
@@ -94,7 +94,18 @@ def check_content(program: Program) -> None:
     assert stream["busy"]["memory"] == content["memory"]["busy_fraction"] <= 1 + 1e-9
     assert stream["rings"]["fullest_bytes"] <= stream["rings"]["fullest_of"]
     assert content["in_use"]["buffer_bytes"] == stream["rings"]["bytes"] <= sum(program.chip.buffer.banks)
-    assert sum(each["layers"] for each in stream["segments"]) == len(program.mapping.layers)
+    held = [
+        {each.layer for each in program.instructions[first:last] if isinstance(each, Activate)}
+        for first, last in program.stream.segments
+    ]
+    assert [each["layers"] for each in stream["segments"]] == [len(layers) for layers in held]
+    assert set().union(*held) == set(program.mapping.by_index)
+    # Only layers larger than the chip are in several segments.
+    assert all(
+        sum(layer.index in layers for layers in held) == 1
+        for layer in program.mapping.layers
+        if layer.count <= program.chip.groups
+    )
     assert all(each["groups"] <= program.chip.groups for each in stream["segments"])
     again = Report.from_dict(content)
     assert (str(again), again.to_dict()) == (str(report), content)
