@@ -346,7 +346,7 @@ def test_the_page_on_streams_prints_what_it_says(shell: Shell) -> None:
         (("resnet20", "--chip", "isaac", "--stream", "--schedule", "naive"), "--schedule naive is another; give one of the two"),
         (("resnet20", "--stream"), "computes one layer at a time (layer_order: sequential)"),
         (
-            ("resnet20", *"--chip aras --set layer_order=dataflow --set tiles=5 --set buffer.banks=[64] --stream".split()),
+            ("resnet20", *shlex.split("--chip aras --set layer_order=dataflow --set tiles=5 --set buffer.banks=[64] --stream")),
             "bytes of rows, and the buffers of chip aras* hold 64; a round of fewer inferences",
         ),
         (("resnet20", "--chip", "isaac", "--stream", "--batch", "4", "--round", "4"), "--batch beside a stream is --round"),
