@@ -8,6 +8,7 @@ whom. A window is multiplied by the cells of the very copy whose turn it is.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,14 @@ class Stream:
             name = self.network.layers[use.layer].name
             if use.rows is not None:
                 self.rings.setdefault(name, []).append((use.rows, use.of or (0, self.flow.rows(name))))
+        # Where the segment ends that makes a tensor: what is loaded of it behind was stored before.
+        segments = () if program.stream is None else program.stream.segments
+        ends = [last for _, last in segments] or [len(program.instructions)]
+        self.made_until = {
+            self.network.layers[each.layer].name: ends[min(bisect_right(ends, place), len(ends) - 1)]
+            for place, each in enumerate(program.instructions)
+            if isinstance(each, Vector)
+        }
         self.random = np.random.default_rng(0)
         self.inferences: dict[int, _Inference] = {}
 
@@ -137,7 +146,7 @@ class Stream:
                 self._overwrite(number, layer, self._rows(instruction))
         elif isinstance(instruction, Transfer) and instruction.direction == "store":
             inference.read[place] = self._taken(inference, layer, self._rows(instruction))
-        elif isinstance(instruction, Transfer) and self._brings(inference, layer):
+        elif isinstance(instruction, Transfer) and self._brings(place, layer):
             self._overwrite(number, layer, self._rows(instruction))
 
     def _end(self, number: int, place: int, instruction: Instruction) -> None:
@@ -167,12 +176,12 @@ class Stream:
             assert self.program.stream is not None
             if number % self.program.stream.batch == 0:
                 self.fabric.write(self.program.setup + place)
-        elif isinstance(instruction, Transfer) and self._brings(inference, layer):
+        elif isinstance(instruction, Transfer) and self._brings(place, layer):
             self._load(number, inference, layer, self._rows(instruction))
 
-    def _brings(self, inference: _Inference, layer: Layer) -> bool:
-        """Return whether a load brings rows of the tensor: what an embedding looks up does not, what was stored of it does."""
-        return not isinstance(layer, Embedding) or layer.name in inference.memory
+    def _brings(self, place: int, layer: Layer) -> bool:
+        """Return whether a load brings rows of the tensor: what an embedding looks up does not, what a later segment loads does."""
+        return not isinstance(layer, Embedding) or place + self.program.setup >= self.made_until[layer.name]
 
     def _rows(self, instruction: Combine | Vector | Transfer) -> Rows:
         """Return the rows that an instruction speaks of."""
