@@ -108,7 +108,7 @@ class Advice(Exploration):
             "after": _plainly(record["after"]),
             **{aim["field"]: record[aim["field"]] for aim in aims},
             **{f"{aim['name']}_ratio": record["ratios"].get(aim["name"]) for aim in aims},
-            **{key: record[key] for key in ("short_layers", "option", "refused")},
+            **{key: record[key] for key in ("unresolved", "option", "refused")},
         }
 
 
@@ -172,8 +172,8 @@ def advise(
 
 def figures(report: Report, aims: Iterable[str]) -> dict[str, Any]:
     """Return the figures of a design, in SI units by field, and in how many layers converters do not resolve every sum."""
-    told = {OBJECTIVES[aim].field: of(report) for aim in aims if (of := OBJECTIVES[aim].of) is not None}
-    return {**told, "short_layers": len(report.resolution.short)}
+    named = dict.fromkeys((*aims, "unresolved"))
+    return {OBJECTIVES[aim].field: of(report) for aim in named if (of := OBJECTIVES[aim].of) is not None}
 
 
 def gain(record: Mapping[str, Any], aim: Objective) -> float:
@@ -230,7 +230,7 @@ class _Work:
             except (OutputError, PluginError):
                 raise
             except MhoError as error:
-                nothing = dict.fromkeys((*(OBJECTIVES[aim].field for aim in self.aims), "short_layers"))
+                nothing = dict.fromkeys((*(OBJECTIVES[aim].field for aim in self.aims), "unresolved"))
                 refused = refused or {**record, **nothing, "refused": str(error)}
         return refused
 

@@ -32,7 +32,7 @@ def view(advice: Advice) -> View:
         (*changed(record), *(percent_change(record["ratios"].get(name, 1.0)) for name in aims)) for record in feasible
     ]
     tones: dict[int, Tone] = {
-        place: "warn" for place, record in enumerate(feasible) if record["short_layers"] > base["short_layers"]
+        place: "warn" for place, record in enumerate(feasible) if record["unresolved"] > base["unresolved"]
     }
     shown = max(min(better, MOST), MOST // 2)
     more = f"; {count(len(lines) - shown)} others: --csv, --json, --out" if len(lines) > shown else ""
@@ -41,8 +41,8 @@ def view(advice: Advice) -> View:
     counted = [f"{count(len(refused))} changes cannot be compiled; {count(len(same))} change nothing of all that"]
     sections: list[Section] = [
         Figures(rows=cards, cards=True),
-        Table(title=title, heads=(*heads, "short layers"), tones=tones, where="page", remark=REMARK,
-              lines=[(*line, count(record["short_layers"])) for line, record in zip(lines, feasible, strict=True)]),
+        Table(title=title, heads=(*heads, "unresolved"), tones=tones, where="page", remark=REMARK,
+              lines=[(*line, count(record["unresolved"])) for line, record in zip(lines, feasible, strict=True)]),
         Table(title=title + more, heads=heads, lines=lines[:shown], tones=tones, where="terminal", cut=True),
         *breakdown_tables({"time": base["time"], **({"stream": None} if "interval" in told else {})}),
         Table(title="Changes that cannot be compiled", heads=("change", "from, to", "why"), lines=refused, names=2, prose=True,
