@@ -33,12 +33,13 @@ def cut(chip: mho.Chip, arrays: int, group: int, **changes: Any) -> mho.Chip:
 
 @cache
 def rewriting(arrays: int) -> mho.Chip:
-    """Return ARAS of so many arrays, to which inputs come as to preset basisn: as wide a port, kept in as large buffers."""
+    """Return ARAS of so many arrays, to which inputs come as to preset basisn: ports as wide, buffers as large."""
     basisn = mho.Chip.load("basisn")
     keys = {
         "buffer.port_bits": basisn.buffer.port_bits,
         "tile.buffer_bytes": basisn.tile.buffer_bytes,
         "tile.input_fetch": basisn.tile.input_fetch,
+        "tile.noc_port_bits": basisn.tile.noc_port_bits,
     }
     return cut(mho.Chip.load("aras"), arrays, min(GROUP, arrays), **keys)
 
