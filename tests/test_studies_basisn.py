@@ -159,12 +159,12 @@ def test_the_published_study_is_whole(published: studies.Study) -> None:
     assert published.settings["quick"] is False and published.settings["arrays"] == list(TILES)
     assert len(published.settings["networks"]) == 8
     check_whole(published)
-    # What is claimed: energy x delay of 128 vectors below 1 % in all cases, of 512 in all but four, and ResNet-50 on the whole chip
-    # within 0.60 ms and 6.5 mJ. Ports of tiles keep 128 vectors from less than 1 % of the time on most chips.
+    # What is claimed: energy x delay of 128 vectors below 1 % in all cases, of 512 in all but two, and ResNet-50 on the whole chip
+    # within 0.60 ms and 6.5 mJ. Ports of tiles keep 128 vectors from less than 1 % of the time on many chips.
     assert ours(published, "targets/below/edp-128") == ours(published, "targets/cases/edp-128")
-    assert ours(published, "targets/below/edp") >= ours(published, "targets/cases/edp") - 4
-    assert ours(published, "targets/reached/edp") < 1.15
-    assert ours(published, "targets/reached/time-imagenet") < 2.4
+    assert ours(published, "targets/below/edp") >= ours(published, "targets/cases/edp") - 2
+    assert ours(published, "targets/reached/edp") < 1.05
+    assert ours(published, "targets/reached/time-imagenet") < 1.6
     assert ours(published, "targets/whole/resnet50-time") <= 0.60e-3
     assert ours(published, "targets/whole/resnet50-energy") <= 6.5e-3
 
