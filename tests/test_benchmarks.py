@@ -19,6 +19,7 @@ from benchmarks import (
     analog,
     analog_accuracy,
     basis_training,
+    cluster,
     designs,
     gains,
     grouping,
@@ -57,6 +58,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (lookups.PAGE, lookups.table(read_json(lookups.RESULTS))),
         (recommenders.PAGE, recommenders.table(read_json(recommenders.RESULTS))),
         (store.PAGE, store.rendered(read_json(store.RESULTS))),
+        (cluster.PAGE, cluster.rendered(read_json(cluster.RESULTS), read_json(store.RESULTS))),
         (designs.PAGE, designs.rendered(read_json(designs.RESULTS))),
         (precision.PAGE, precision.rendered(read_json(precision.RESULTS))),
         (precision_accuracy.PAGE, precision_accuracy.rendered(read_json(precision_accuracy.RESULTS))),
@@ -76,6 +78,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "lookups",
         "recommenders",
         "store",
+        "cluster",
         "designs",
         "precision",
         "precision accuracy",
@@ -111,12 +114,28 @@ def test_serving_look_ups_is_as_fast_as_it_should_be_and_linear() -> None:
     assert rows[-1]["added_bytes"] <= 2 * max(row["added_bytes"] for row in rows[:-1])
 
 
-def test_a_store_of_a_hundred_thousand_records_is_linear() -> None:
-    """A record costs no more among 100,000 than among 1,000, in time and in bytes."""
-    few, *_, many = read_json(store.RESULTS)["sizes"]
-    assert many["records"] == 100_000 and few["records"] == 1_000
-    assert many["bytes"] / many["records"] == few["bytes"] / few["records"]
-    assert many["put_s"] / many["records"] < 1.5 * few["put_s"] / few["records"]
+def test_a_store_of_a_million_records_is_linear() -> None:
+    """A record costs no more among a million than among ten thousand, in time, in bytes and in memory."""
+    _, few, *_, many = read_json(store.RESULTS)["sizes"]
+    assert many["records"] == 1_000_000 and few["records"] == 10_000
+    for what in ("bytes", "put_s", "read_s", "arrange_s", "read_bytes"):
+        assert many[what] / many["records"] <= 1.5 * few[what] / few["records"], what
+    assert many["get_s"] <= 1.5 * few["get_s"]
+    assert max(many[f"{what}_bytes"] for what in ("put", "read", "arrange")) <= 400e6
+
+
+def test_kills_on_a_cluster_lost_nothing_and_a_search_of_a_million_designs_is_linear() -> None:
+    found = read_json(cluster.RESULTS)
+    few, *_, many = found["walks"]
+    assert many["designs"] == 1_000_000 and few["designs"] == 1_000
+    assert many["walk_s"] / many["designs"] <= 1.5 * few["walk_s"] / few["designs"] and many["walk_bytes"] <= 600e6
+    assert [row["killed"] for row in found["kills"]] == list(cluster.KILLS)
+    assert (
+        found["right"] == found["lines"] == found["items"] == cluster.ITEMS
+        and found["exit"] == 0
+        and found["said"] == ""
+    )
+    assert found["begun"] - found["items"] <= cluster.UNDER_WAY * len(cluster.KILLS)
 
 
 def test_designs_are_judged_as_fast_as_they_should_be() -> None:

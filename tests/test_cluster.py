@@ -9,6 +9,7 @@ import importlib.util
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from benchmarks import cluster
 from mho.errors import MhoError, OptionError
 from mho.explore.cluster import Ray
 from mho.explore.workers import finished
+from mho.files.store import Store
 from tests.worked import square
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: mho[cluster]")
@@ -48,13 +50,27 @@ def held(found: dict[str, object], kills: tuple[str, ...], items: int) -> None:
 @with_ray
 def test_killed_workers_nodes_and_drivers_lose_nothing() -> None:
     kills = ("worker", "node", "driver")
-    held(cluster.killed(kills, 60), kills, 60)
+    held(cluster.killed(kills, 300), kills, 300)
 
 
 @with_ray
 @pytest.mark.nightly
 def test_ten_kills_lose_nothing() -> None:
     held(cluster.killed(), cluster.KILLS, cluster.ITEMS)
+
+
+@with_ray
+@pytest.mark.nightly
+def test_a_killed_head_is_told(tmp_path: Path) -> None:
+    """In one line, and before Ray ends the driver without any; what was finished is kept."""
+    with cluster.running() as nodes:
+        driver = cluster.start(tmp_path, nodes.address, 3000)
+        cluster.wait(tmp_path, driver, 10)
+        nodes.tell("kill head")
+        assert driver.wait(cluster.ENOUGH_S) == 1
+    assert (tmp_path / "said").read_text().startswith(f"the head of the Ray cluster at {nodes.address} is gone: ")
+    kept = Store(tmp_path / "results.jsonl")
+    assert len(kept) >= 10 and all("square" in record for record in kept.records())
 
 
 ASKING = """
@@ -83,7 +99,7 @@ except MhoError as error:
 
 
 @with_ray
-def test_what_goes_wrong_on_a_cluster_is_told(tmp_path: object) -> None:
+def test_what_goes_wrong_on_a_cluster_is_told(tmp_path: Path) -> None:
     """What an item raises is raised, an item of which processes die is given up, and other code on the cluster is refused."""
     with cluster.running() as nodes:
         done = subprocess.run(

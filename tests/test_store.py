@@ -118,6 +118,23 @@ def test_a_store_follows_a_file_that_another_arranges(tmp_path: Path) -> None:
     assert store.get("later", ("x",)) is None and len(store) == 0
 
 
+def test_a_store_that_cannot_be_arranged_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when all is written but its end."""
+    store = Store(tmp_path / "results.jsonl")
+    for number in range(5):
+        store.put(str(number), {"x": number})
+    before = (tmp_path / "results.jsonl").read_bytes()
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        store.arrange(["3", "1"])
+    assert (tmp_path / "results.jsonl").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+    assert list(store.records()) == [{"x": number} for number in range(5)]
+
+
 def test_a_store_holds_no_records_of_its_file(tmp_path: Path) -> None:
     """Ten megabytes of records, of which a tenth would be too much; counted as Python allocates."""
     store = Store(tmp_path / "results.jsonl")

@@ -101,11 +101,11 @@ class Processes:
         """Take the result that a process has sent, or its death."""
         assert child.work is not None
         try:
-            answer = child.pipe.recv_bytes()
+            told = child.pipe.recv_bytes()
         except (EOFError, OSError):
             self._bury(child)
             return
-        self._done.append((child.work[0], pickle.loads(answer)))
+        self._done.append((child.work[0], pickle.loads(told)))
         child.work = None
 
     def _bury(self, child: _Child) -> None:
@@ -117,14 +117,14 @@ class Processes:
         place = child.work[0]
         self._deaths[place] = self._deaths.get(place, 0) + 1
         if self._deaths[place] == TRIES:
-            raise given_up(place, f"the last with exit code {child.process.exitcode}")
+            raise given_up(f"item {place}", f"the last with exit code {child.process.exitcode}")
         self._waiting.appendleft(child.work)
 
 
-def given_up(place: int, how: str) -> MhoError:
+def given_up(item: str, how: str) -> MhoError:
     """Return the error for an item of which processes die."""
     return MhoError(
-        f"item {place} of the work cannot be computed: {TRIES} processes that tried have ended, {how}; where memory is short, "
+        f"{item} of the work cannot be computed: {TRIES} processes that tried have ended, {how}; where memory is short, "
         "take fewer workers, or one to see what happens"
     )
 
@@ -136,10 +136,10 @@ def _serve(pipe: connection.Connection, function: Callable[[Any], Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            pipe.send_bytes(_answer(function, pipe.recv()))
+            pipe.send_bytes(answer(function, pipe.recv()))
 
 
-def _answer(function: Callable[[Any], Any], item: Any) -> bytes:
+def answer(function: Callable[[Any], Any], item: Any) -> bytes:
     """Return error and result of an item, pickled; one of them is None."""
     try:
         return pickle.dumps((None, function(item)))

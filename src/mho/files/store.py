@@ -149,17 +149,24 @@ class Store:
             self._records = wanted | {key: record for key, record in self._records.items() if key not in wanted}
             return
         self._read()
-        places = {key: self._places[key] for key in keys if key in self._places}
-        places |= {key: place for key, place in self._places.items() if key not in places}
+        # Moved, not copied: keys of millions of records need not be there twice.
+        places = {key: self._places.pop(key) for key in keys if key in self._places}
+        places |= self._places
 
         def fill(target: BinaryIO) -> None:
+            written = 0
             with self._opened() as stream:
-                for place in places.values():
-                    target.write(_line(stream, place).rstrip(b"\r\n") + b"\n")
+                for key, place in places.items():
+                    places[key] = written
+                    written += target.write(_line(stream, place).rstrip(b"\r\n") + b"\n")
 
-        if places:
-            write_whole(self.path, fill)
+        try:
+            if places:
+                write_whole(self.path, fill)
+        except BaseException:
             self._read()
+            raise
+        self._places, self._torn = places, False
 
 
 def _line(stream: BinaryIO, place: int) -> bytes:
