@@ -48,6 +48,27 @@ def test_doubt_grows_with_the_distance_from_what_is_known():
     assert (np.diff(doubt) > 0).all()
 
 
+def test_what_will_be_known_takes_doubt_away_as_if_it_were_known():
+    """The variance of a Gaussian process does not depend on the figures: only that of the noise differs, and its scale."""
+    rng = np.random.default_rng(3)
+    designs = rng.permutation(5**4)[:60]
+    designs = np.array(np.unravel_index(designs, (5,) * 4)).T.tolist()
+    early, late = (Surface((5,) * 4, (True, True, True, False), 1) for _ in range(2))
+    for place, design in enumerate(designs[:40]):
+        early.add(design, (float(np.sin(place)),))
+        late.add(design, (float(np.sin(place)),))
+    asked = designs[40:]
+    for design, guessed in zip(designs[40:50], early.guess(designs[40:50]), strict=True):
+        late.add(design, guessed)
+
+    def doubt(surface, beside=()):
+        return (surface.guess(asked) - surface.guess(asked, 1.0, beside))[:, 0]
+
+    before, beside, known = doubt(early), doubt(early, designs[40:50]), doubt(late)
+    assert beside / early._deviation == pytest.approx(known / late._deviation, abs=1e-4)
+    assert (beside <= before + 1e-9).all() and (beside[:10] <= 1e-5**0.5 * early._deviation + 1e-8).all()
+
+
 def test_a_guess_rests_on_the_latest_designs_alone():
     old, new = (Surface((1000,), (True,), 1) for _ in range(2))
     for place in range(1000):

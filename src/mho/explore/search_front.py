@@ -15,17 +15,21 @@ from mho.explore.surface import Surface
 class FrontSearch(Search):
     """Changes a few choices of a design that none dominates so far: to a neighbour on an ordered axis, to any value elsewhere.
 
-    Of many such changes it asks for the one that may gain most over the front and over what is under way, as guessed from the
-    designs known (`Surface`, of logarithms of costs), in favour of those of which little is known; every tenth is drawn, whatever
-    the guess. Designs that break a limit are changed while none is known that breaks none: those of least excess. Where nothing is
-    known yet, or all changes were asked for, a design drawn evenly from the rest.
+    Of many such changes, and changes of the best of them, it asks for the one that may gain most over the front and over what is
+    under way, as guessed from the designs known (`Surface`, of logarithms of costs), in favour of those of which little is known;
+    every tenth is drawn, whatever the guess. Designs that break a limit are changed while none is known that breaks none: those of
+    least excess. Where nothing is known yet, or all changes were asked for, a design drawn evenly from the rest.
     """
 
     by = "front"
-    CHANGES = 192
-    """Changed designs among which one is chosen."""
-    MOST = 4
-    """Choices that are changed at most."""
+    ROUNDS = (4, 2, 2)
+    """Choices that are changed at most: first of good designs, then of the best changes so far."""
+    CHANGES = 64
+    """Changed designs of each round."""
+    BEST = 12
+    """Changed designs that are changed again."""
+    TRIES = 64
+    """Changes that are tried for one that is new and allowed."""
     DRAWN = 0.1
     """The share of designs that are not chosen by their guessed costs."""
     DOUBTS = 2.0
@@ -87,22 +91,31 @@ class FrontSearch(Search):
         return np.arcsinh(costs / self._unit)  # type: ignore[no-any-return]
 
     def _changed(self) -> Indices | None:
+        """Return a design that a change of a good one makes, None where there is no new one."""
         good = [*self._designs.values()] or [indices for _, _, indices in self._least]
         if not good or not self._axes:
             return None
-        chosen = self._costs.known >= self.KNOWN and self._draw.random() >= self.DRAWN
-        changes: dict[int, Indices] = {}
-        for _ in range(2 * self.CHANGES):
-            made = self._change(good, self.MOST if chosen else 2)
-            number = self.number(made)
-            if number not in self._asked and number not in changes and self.allows(made):
-                changes[number] = made
-                if not chosen or len(changes) == self.CHANGES:
+        if self._costs.known < self.KNOWN or self._draw.random() < self.DRAWN:
+            return next(iter(self._changes(good, 2, 1, set())), None)
+        rated: list[tuple[float, Indices]] = []
+        seen: set[Indices] = set()
+        for most in self.ROUNDS:
+            if made := self._changes(good, most, self.CHANGES, seen):
+                seen.update(made)
+                rated = sorted([*zip(self._gains(made).tolist(), made, strict=True), *rated], key=lambda each: -each[0])
+                good = [indices for _, indices in rated[: self.BEST]]
+        return rated[0][1] if rated else None
+
+    def _changes(self, good: list[Indices], most: int, count: int, seen: set[Indices]) -> list[Indices]:
+        """Return so many designs, or as many as are found soon, that are new and allowed, each a change of up to `most` choices."""
+        found: dict[Indices, None] = {}
+        for _ in range(max(2 * count, self.TRIES)):
+            made = self._change(good, most)
+            if made not in seen and made not in found and self.number(made) not in self._asked and self.allows(made):
+                found[made] = None
+                if len(found) == count:
                     break
-        made_all = [*changes.values()]
-        if len(made_all) < 2:
-            return made_all[0] if made_all else None
-        return made_all[int(self._gains(made_all).argmax())]
+        return [*found]
 
     def _change(self, good: list[Indices], most: int) -> Indices:
         """Return a good design with some choices changed."""
@@ -125,7 +138,7 @@ class FrontSearch(Search):
         """Return what designs gain, as guessed: by how much they are better, in the aim where they are it most, than each that is
         known or under way, less what they break limits by and are likely to be refused.
         """
-        guessed = self._costs.guess(designs, self.DOUBTS)
+        guessed = self._costs.guess(designs, self.DOUBTS, [*self._open.values()])
         gains = np.zeros(len(designs))
         if self._designs:
             assert self._front is not None

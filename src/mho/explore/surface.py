@@ -53,17 +53,27 @@ class Surface:
         self._figures = [*self._figures[1 - MOST :], figures]
         self.known += 1
 
-    def guess(self, designs: npt.ArrayLike, doubts: float = 0.0) -> FloatArray:
+    def guess(
+        self, designs: Sequence[Sequence[int]], doubts: float = 0.0, beside: Sequence[Sequence[int]] = ()
+    ) -> FloatArray:
         """Return the guessed figures of designs (designs, axes), less so many standard deviations, float64 (designs, outputs).
 
-        One design at least is known.
+        beside: designs that will be known by then, so that there is less doubt near them. One design at least is known.
         """
         if self.known > self._fitted * STALE:
             self._fit()
-        covariance = self._covariance(np.asarray(designs, dtype=np.int64), self._rests_on)
+        some = np.array(designs, dtype=np.int64)
+        covariance = self._covariance(some, self._rests_on)
         guessed: FloatArray = self._base + covariance @ self._weights
         if doubts:
             left = 1.0 - np.einsum("dk,dk->d", covariance @ self._inverse, covariance)
+            if len(beside):
+                others = np.array(beside, dtype=np.int64)
+                solved = self._covariance(others, self._rests_on) @ self._inverse
+                between = self._covariance(some, others) - covariance @ solved.T
+                among = self._covariance(others, others) - solved @ self._covariance(self._rests_on, others)
+                among += NOISE * np.eye(len(others))
+                left -= np.einsum("do,od->d", between, np.linalg.solve(among, between.T))
             guessed -= doubts * np.outer(np.sqrt(np.maximum(left, 0.0)), self._deviation)
         return np.round(guessed, DIGITS)
 
