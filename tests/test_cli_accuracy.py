@@ -15,10 +15,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from mho.cli.ranges import read_over
 
 import mho
 from mho.errors import OptionError
+from mho.explore.ranges import read_over
 from mho.machine.functional import Executor
 from mho.network.graph import Network
 from mho.number.accuracy import predicted
@@ -206,6 +206,20 @@ def test_an_interrupted_accuracy_without_a_folder_says_how_to_keep(
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("command", [accuracy(*NOISY), sweep("--over", "device.programming.sigma=0.05,0.1")])
+def test_workers_change_neither_words_nor_files(command: tuple[str, ...], folder: Path, shell: Shell) -> None:
+    one, two = (shell(*command, "--out", f"out{workers}", "--workers", workers) for workers in ("1", "2"))
+    assert (one.code, one.err) == (0, "") and two.out.replace("out2", "out1") == one.out
+    for path in (folder / "out1").iterdir():
+        assert path.read_bytes() == (folder / "out2" / path.name).read_bytes()
+    assert len(list((folder / "out2").iterdir())) == 4
+
+
+def test_workers_are_refused_where_one_value_follows_from_the_last(folder: Path, shell: Shell) -> None:
+    ended = shell(*accuracy("--find", "device.programming.sigma", "--workers", "2"))
+    assert ended.code == 2 and "--workers" in ended.err and "--find" in ended.err and ended.err.count("\n") == 1
+
+
 # Sweep
 
 
@@ -325,6 +339,7 @@ BOTH = [
     (("--samples", "9"), "9"),
     (("--samples", "0"), "from 1 to"),
     (("--seeds", "0"), "from 1 to"),
+    (("--workers", "0"), "from 1 to"),
     (("--schedule", "adaptiv"), "adaptive"),
     (("--backend", "plane"), "plain"),
     (("--json", "absent/file.json"), "absent"),

@@ -19,7 +19,7 @@ import mho
 from mho.errors import AnalogError, OptionError, OutputError, ProgramError
 from mho.explore import evaluation, judge
 from mho.explore.accuracy import Accuracy, decibels
-from mho.explore.evaluation import evaluate
+from mho.explore.evaluation import Case, Evaluations, evaluate
 from mho.explore.intervals import student, wilson
 from mho.explore.sweeps import Sweep, point_of, sweep
 from mho.files.store import Store, key_of
@@ -441,6 +441,69 @@ def test_what_cannot_be_swept_is_refused_before_anything_is_executed(
     monkeypatch.setattr(judge, "Executor", None)
     with pytest.raises(error, match=words):
         sweep(program, samples, analog(), over=over)
+
+
+# Workers
+
+
+def swept(build: Any, samples: Samples, path: Path, **more: Any) -> tuple[dict[str, Any], bytes]:
+    """Sweep ranges that are calibrated and chips that are compiled anew; return what is found, and what is kept."""
+    side = analog(adc={"bits": 3, "range": "calibrated", "percentile": 99.0})
+    over = {"adc.bits": (3, 4), "chip.array.cell_bits": (1, 2)}
+    found = sweep(build, samples, side, over=over, seeds=2, done=Store(path), **more)
+    return found.to_dict(), path.read_bytes()
+
+
+def test_the_number_of_workers_changes_no_result_and_no_byte(
+    network: Network, samples: Samples, tmp_path: Path
+) -> None:
+    """Not even where some of it was finished before, in another order."""
+    told: list[tuple[str, int, int]] = []
+
+    def build(changes: Mapping[str, Any]) -> Program:
+        return compiled(network, samples, changes)
+
+    wanted = swept(build, samples, tmp_path / "one.jsonl")
+    lines = wanted[1].splitlines(keepends=True)
+    # The references of two programs alike in their codes are one; ranges do not rest on the bits; 4 points of 2 chips.
+    assert len(lines) == 2 + 2 + 8
+    assert swept(build, samples, tmp_path / "two.jsonl", workers=2, progress=lambda *now: told.append(now)) == wanted
+    assert [total for _, _, total in told] == [96] * len(told) and told[-1][1] == 96
+    assert sorted(done for _, done, _ in told) == [done for _, done, _ in told]
+    (tmp_path / "part.jsonl").write_bytes(b"".join(reversed(lines[1::2])))
+    assert swept(build, samples, tmp_path / "part.jsonl", workers=2) == wanted
+
+
+@settings(max_examples=10)
+@given(st.data())
+def test_whatever_is_kept_the_rest_is_computed_once_and_the_bytes_are_the_same(
+    program: Program, samples: Samples, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Of cases that are the same chips, in part or as a whole, each is executed once."""
+    folder = tmp_path_factory.mktemp("kept")
+    cases = [Case(lambda: program, side) for side in (analog(), analog(seed=1), analog(name="alike"))]
+    puts: list[str] = []
+
+    class Counting(Store):
+        def put(self, key: str, record: dict[str, Any]) -> dict[str, Any]:
+            puts.append(key)
+            return super().put(key, record)
+
+    wanted = Evaluations(samples, seeds=2, done=Store(folder / "whole.jsonl"))(cases)
+    lines = (folder / "whole.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 2 + 3
+    kept = data.draw(st.lists(st.sampled_from(lines), unique=True))
+    (folder / "part.jsonl").write_bytes(b"".join(kept))
+    found = Evaluations(samples, seeds=2, done=Counting(folder / "part.jsonl"))(cases)
+    assert found == wanted and len(puts) == len(set(puts)) == len(lines) - len(kept)
+    assert (folder / "part.jsonl").read_bytes() == b"".join(lines)
+
+
+def test_what_a_worker_refuses_is_refused(program: Program, samples: Samples) -> None:
+    with pytest.raises(OptionError, match="plain"):
+        evaluate(program, samples, analog(), backend="plane", workers=2)
+    with pytest.raises(OptionError, match="at least one worker"):
+        evaluate(program, samples, analog(), workers=0)
 
 
 # Real weights and samples

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.errors import ChipError, MhoError, OptionError
-from mho.explore.processes import TRIES
+from mho.explore.processes import THREADS, TRIES
 from mho.explore.workers import each, finished
 from mho.files.store import Store
-from tests.worked import dies, explore, refused, sent_back, square
+from tests.worked import dies, explore, refused, sent_back, square, variables
 
 SQUARES = [(number, number * number) for number in range(40)]
 
@@ -73,6 +73,14 @@ def test_what_an_item_raises_is_raised(workers: int) -> None:
 def test_what_cannot_be_sent_back_is_told(number: int) -> None:
     with pytest.raises((RuntimeError, AttributeError), match="Local"):
         list(finished(sent_back, [number], 2))
+
+
+def test_a_process_computes_by_one_thread_where_nothing_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(THREADS[0], "3")
+    assert list(each(variables, [THREADS, THREADS], 2)) == [["3", *["1"] * (len(THREADS) - 1)]] * 2
+    assert variables(THREADS) == ["3", *[None] * (len(THREADS) - 1)]
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:

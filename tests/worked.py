@@ -23,6 +23,10 @@ def refused(number: int) -> int:
     return number
 
 
+def variables(names: tuple[str, ...]) -> list[str | None]:
+    return [os.environ.get(name) for name in names]
+
+
 def sent_back(number: int) -> Any:
     """Return what no pipe takes, or raise it."""
 

@@ -72,7 +72,8 @@ def accuracy(
         else:
             prepared.check(task, given, {over.key: (over.values[0], over.values[-1])}, "--find")
             points = 1.0 if loss is None else loss
-            result = mho.explore.find(prepared.build, prepared.given, given, over=over, loss=points, **how)
+            alone = {name: value for name, value in how.items() if name != "workers"}
+            result = mho.explore.find(prepared.build, prepared.given, given, over=over, loss=points, **alone)
         if out is not None:
             save(result, out)
     names = "accuracy.html, accuracy.json, layers.svg" if over is None else "finding.html, finding.json"
@@ -93,8 +94,9 @@ def _evaluated(task: JudgeTask, prepared: Prepared, given: Analog, how: dict[str
     if not lossy(evaluation):
         return evaluation
     build = only(program) if task.kept else prepared.build
-    without_seeds = {name: value for name, value in how.items() if name != "seeds"}
-    return replace(evaluation, remedies=advise(program, build, prepared.given, evaluation, **without_seeds))
+    # Remedies are tried on one chip and few samples each, and on what the last one gave.
+    alone = {name: value for name, value in how.items() if name not in ("seeds", "workers")}
+    return replace(evaluation, remedies=advise(program, build, prepared.given, evaluation, **alone))
 
 
 def _parameter(text: str | None, task: JudgeTask, loss: float | None, csv_to: str | None) -> Ordered | None:
@@ -107,6 +109,10 @@ def _parameter(text: str | None, task: JudgeTask, loss: float | None, csv_to: st
         return None
     if loss is not None and not 0 < loss < 100:
         raise OptionError(f"--loss is in points of accuracy, above 0 and below 100, not {loss:g}")
+    if task.judge.workers > 1:
+        raise OptionError(
+            "--workers shares chips and points; --find looks at one value after the other, by one process"
+        )
     if csv_to is not None:
         raise OptionError("--csv is for the layers of an accuracy; --find gives JSON (--json) and a page (--out)")
     key, equals, given = (part.strip() for part in text.partition("="))

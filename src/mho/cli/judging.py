@@ -36,6 +36,7 @@ class JudgeOptions:
     settings: list[str] | None = None
     seeds: int = 5
     backend: str = "compiled"
+    workers: int = 1
     samples: int | None = None
     calibration: Path | None = None
     key: list[str] | None = None
@@ -185,13 +186,14 @@ class Prepared:
     fits: Callable[[Chip, Mapping[str, Any]], None]
 
     def how(self, judge: JudgeOptions, follow: Follow, kept: Store) -> dict[str, Any]:
-        """Return the arguments that evaluate, find and sweep share."""
+        """Return the arguments that evaluate and sweep share."""
         return {
             "seeds": judge.seeds,
             "calibration": self.measured,
             "progress": follow,
             "done": kept,
             "backend": judge.backend,
+            "workers": judge.workers,
         }
 
     def check(

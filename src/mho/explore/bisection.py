@@ -16,7 +16,7 @@ from mho.explore.accuracy import Subject, chip_record
 from mho.explore.evaluation import SEEDS, draws, few, synthetic, without_seed
 from mho.explore.finding import Boundary, Finding, Loss, bisect, sentence
 from mho.explore.intervals import CONFIDENCE, paired_loss
-from mho.explore.judge import Judge, Progress
+from mho.explore.judge import Judge, Progress, ranged
 from mho.explore.parameters import CHIP, Number, Ordered
 from mho.explore.sweeps import Build, only
 from mho.files.store import Store, key_of
@@ -53,8 +53,10 @@ def looks(samples: int, batch: int) -> tuple[int, ...]:
 class _Bench:
     """Measures what is lost at one value after another, on samples in one order."""
 
-    def __init__(self, build: Build, key: str, run: Callable[[Program], Judge], measured: Samples, seeds: int) -> None:
-        self.build, self.key, self.run, self.measured, self.seeds = build, key, run, measured, seeds
+    def __init__(
+        self, build: Build, key: str, run: Callable[[Program], Judge], kept: Store, measured: Samples, seeds: int
+    ) -> None:
+        self.build, self.key, self.run, self.kept, self.measured, self.seeds = build, key, run, kept, measured, seeds
         self.programs: dict[Number | None, Program] = {}
 
     def program(self, value: Number) -> Program:
@@ -75,7 +77,12 @@ class _Bench:
         if proven_exact(program, analog, resolution(program, analog)):
             return Loss(0.0, 0.0, 0.0, 0, 0, proven=True)
         run = self.run(program)
-        ready = run.calibrated(analog, few(self.measured, program.network.batch))
+        ranges = run.ranges(analog, few(self.measured, program.network.batch))
+        if ranges is None:
+            ready = analog
+        else:
+            kept = self.kept.get(ranges.key, ranges.fields)
+            ready = ranged(analog, self.kept.put(ranges.key, run.done(ranges)) if kept is None else kept)
         chips = self.seeds if draws(analog, program.chip.array.adc_bits) else 1
         sizes = looks(len(run.samples), program.network.batch)
         before: list[Flags] = []
@@ -97,17 +104,13 @@ class _Bench:
         return loss
 
     def _by_integers(self, run: Judge, first: int, last: int, where: str) -> Flags:
-        key = key_of(
-            __name__, "right in integers", digest(run.program, values_only=True), run.samples_digest, first, last
-        )
-        quantised = run.program.quantised
-        assert quantised is not None
-        return self._flags(run, key, lambda x, at: run_reference(quantised, x), (first, last), where)
+        key = key_of(__name__, "right in integers", digest(run.program, values_only=True), run.digests[1], first, last)
+        return self._flags(run, key, lambda x, at: run_reference(run.quantised, x), (first, last), where)
 
     def _on_chip(
         self, run: Judge, analog: Analog, executors: dict[int, Executor], part: tuple[int, int], where: str
     ) -> Flags:
-        kind = [run.program_digest, run.samples_digest, without_seed(analog), analog.seed]
+        kind = [*run.digests, without_seed(analog), analog.seed]
         key = key_of(__name__, "right on the chip", *kind, *part)
 
         def scores(x: tuple[Any, ...], at: int) -> dict[str, npt.NDArray[Any]]:
@@ -121,14 +124,14 @@ class _Bench:
         self, run: Judge, key: str, scores: Callable[[tuple[Any, ...], int], Any], part: tuple[int, int], where: str
     ) -> Flags:
         """Return which samples are right, from what is finished or by computing scores."""
-        record = run.done.get(key, RIGHT_FIELDS)
+        record = self.kept.get(key, RIGHT_FIELDS)
         if record is None:
             flags = []
             for first, last, inputs in run.parts(*part):
-                run.say(where)
+                run.say(where, 0)
                 outputs = scores(inputs, first)[run.network.outputs[0]]
                 flags.append(right(outputs, run.labels[first:last], run.samples.origin))
-            record = run.done.put(key, {"right": "".join("01"[int(flag)] for flag in np.concatenate(flags))})
+            record = self.kept.put(key, {"right": "".join("01"[int(flag)] for flag in np.concatenate(flags))})
         return np.array([digit == "1" for digit in record["right"]])
 
 
@@ -167,9 +170,9 @@ def find(
         nonlocal mixed
         if mixed is None:
             mixed = samples.take(order, samples.origin)
-        return Judge(built, mixed, kept, progress, backend)
+        return Judge(built, mixed, backend, None if progress is None else lambda what, _: progress(what, 0, 0))
 
-    bench = _Bench(build, over.key, run, calibration or samples, seeds)
+    bench = _Bench(build, over.key, run, kept, calibration or samples, seeds)
 
     def measure(value: Number) -> Loss:
         try:

@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
@@ -23,6 +23,10 @@ from mho.errors import MhoError
 
 TRIES = 3
 """So many processes may die of one item before it is given up."""
+
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""The variables by which numpy and torch are told how many threads to compute by; they are read when these are imported."""
 
 
 @dataclass
@@ -90,7 +94,8 @@ class Processes:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._function), daemon=True)
-        process.start()
+        with _one_thread():
+            process.start()
         # The end of the pipe is then known by the process alone, and its death ends it.
         theirs.close()
         child = _Child(process, ours)
@@ -119,6 +124,18 @@ class Processes:
         if self._deaths[place] == TRIES:
             raise given_up(f"item {place}", f"the last with exit code {child.process.exitcode}")
         self._waiting.appendleft(child.work)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let a process that is begun meanwhile compute by one thread, where the environment says nothing: processes are many."""
+    added = [name for name in THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def given_up(item: str, how: str) -> MhoError:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from itertools import product, starmap
 from typing import TYPE_CHECKING, Any
 
 from mho.errors import OptionError
 from mho.explore.accuracy import Accuracy, decibels
-from mho.explore.evaluation import SEEDS, draws, evaluate
+from mho.explore.evaluation import SEEDS, Case, Evaluations
 from mho.explore.exploration import Exploration, named
 from mho.explore.judge import Progress
 from mho.explore.parameters import CHIP
 from mho.explore.space import check_values
+from mho.explore.workers import Executor
 from mho.files.store import Store
 from mho.machine.analog.spec import Analog
 from mho.program import Program
@@ -106,7 +107,7 @@ def _notes(evaluations: Sequence[Accuracy]) -> tuple[str, ...]:
 def combinations(over: Sequence[tuple[str, Sequence[Value]]]) -> list[dict[str, Value]]:
     """Return every combination of the parameters' values, the last parameter changing fastest."""
     keys = [key for key, _ in over]
-    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*(values for _, values in over))]
+    return [dict(zip(keys, values, strict=True)) for values in product(*(values for _, values in over))]
 
 
 def split(values: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
@@ -126,50 +127,43 @@ def sweep(
     progress: Progress | None = None,
     done: Store | None = None,
     backend: str = "compiled",
+    workers: int | Executor = 1,
 ) -> Sweep:
     """Evaluate (see `evaluate`) at every combination of the values of one or two parameters.
 
         mho.explore.sweep(program, samples, analog, over={"adc.bits": [4, 5, 6], "device.programming.sigma": [0, 0.05]})
 
     Keys are those of `Analog.override`, or "chip." and a key of `Chip.override`, or "strategy." and one of `Strategy.with_`; for
-    these `program` is a function that takes the changes, see `Build`, and returns a program compiled for them. All values are
-    checked before anything is executed. Raises OptionError for parameters that cannot be swept, and what `Analog.override` and
-    `evaluate` raise.
+    these `program` is a function that takes the changes, see `Build`, and returns a program compiled for them, in this process;
+    `workers` share the chips of all points. All values are checked before anything is executed. Raises OptionError for parameters
+    that cannot be swept, and what `Analog.override` and `evaluate` raise.
     """
     swept = _checked(over)
     base = Analog() if analog is None else analog
     points = combinations(swept)
-    variants = [base.override(changes) if changes else base for _, changes in map(split, points)]
+    chips = [json.dumps(split(values)[0], sort_keys=True) for values in points]
     build = program if callable(program) else only(program)
-    done = Store() if done is None else done
-    ahead = [len(samples) * (seeds if draws(variant) else 1) for variant in variants]
-    evaluations: dict[int, Accuracy] = {}
-    judge = partial(evaluate, seeds=seeds, calibration=calibration, done=done, backend=backend)
-    built: tuple[str, Program] | None = None
-    executed = 0
+    judged = Evaluations(samples, seeds, calibration, progress, done, backend, workers)
 
-    def tell(place: int, what: str, now: int, of_point: int) -> None:
-        if progress is not None:
-            rest = sum(ahead[other] for other in range(len(points)) if other not in evaluations and other != place)
-            where = f"point {len(evaluations) + 1} of {len(points)}"
-            progress(f"{where}: {what} ({named(points[place])})", executed + now, executed + of_point + rest)
+    @lru_cache(maxsize=1)
+    def compiled(first: int) -> Program:
+        """Compile for a point and those on the same chip."""
+        judged.tell(f"compiling ({named(points[first])})")
+        return build(split(points[first])[0])
+
+    def case(number: int, place: int) -> Case:
+        changes = split(points[place])[1]
+
+        def says(what: str) -> str:
+            return f"point {number + 1} of {len(points)}: {what} ({named(points[place])})"
+
+        program_of = partial(compiled, chips.index(chips[place]))
+        return Case(program_of, base.override(changes) if changes else base, says)
 
     # Chip by chip, so that one program at a time is enough.
-    chips = [json.dumps(split(values)[0], sort_keys=True) for values in points]
-    for place in sorted(range(len(points)), key=lambda place: (chips.index(chips[place]), place)):
-        if built is None or built[0] != chips[place]:
-            tell(place, "compiling", 0, ahead[place])
-            built = chips[place], build(split(points[place])[0])
-        last = [0]
-
-        def follow(what: str, now: int, of_point: int, place: int = place, last: list[int] = last) -> None:
-            last[0] = of_point
-            tell(place, what, now, of_point)
-
-        evaluations[place] = judge(built[1], samples, variants[place], progress=follow)
-        executed += last[0]
-    ordered = [evaluations[place] for place in range(len(points))]
-    return Sweep(_content(base, swept, points, ordered))
+    order = sorted(range(len(points)), key=lambda place: (chips.index(chips[place]), place))
+    evaluations = dict(zip(order, judged(list(starmap(case, enumerate(order)))), strict=True))
+    return Sweep(_content(base, swept, points, [evaluations[place] for place in range(len(points))]))
 
 
 def _content(
