@@ -94,15 +94,15 @@ class Evaluations:
         self.samples, self.seeds, self.calibration, self.backend = samples, seeds, calibration, backend
         self._done, self._workers, self._progress = Store() if done is None else done, workers, progress
         self._executed = self._total = 0
+        self._found: list[Accuracy] = []
         self._known: dict[str, Record] = {}
         self._under_way: dict[str, Task] = {}
         self._begun: deque[Evaluation] = deque()
-        self._found: list[Accuracy] = []
         self._keys: dict[str, None] = {}
 
     def __call__(self, cases: Sequence[Case]) -> list[Accuracy]:
         """Return the accuracy of each case; a program is made when it is needed, and not kept for longer."""
-        self._total = sum(map(self._expected, cases))
+        self._executed, self._total, self._found = 0, sum(map(self._expected, cases)), []
         bench = Bench(self.samples, self.backend, self.tell if self._workers == 1 else None)
         for _, (key, record) in finished(bench, self._tasks(cases), self._workers):
             self._known[key] = self._done.put(key, record)
