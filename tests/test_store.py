@@ -98,7 +98,10 @@ def test_a_store_in_a_file_is_a_dictionary_that_is_read_again(
             assert len(store) == len(model) and all((str(key) in store) == (str(key) in model) for key in range(12))
         for store in stores:
             store.arrange([*first, "none"])
+    written = path.stat().st_mtime_ns if model else 0
+    Store(path).arrange(first)
     if model:
+        assert path.stat().st_mtime_ns == written, "it is in order already"
         lines = [json.dumps({"key": key, **record}) + "\n" for key, record in arranged.items()]
         assert path.read_text() == "".join(lines)
 

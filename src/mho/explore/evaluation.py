@@ -110,7 +110,9 @@ class Evaluations:
             self._executed += task.samples
             self.tell(task.what)
             self._end()
-        self._done.arrange(self._keys)
+        # In the order in which one worker makes them, in the places that they have: others stay where they are.
+        ordered = (key for key in self._keys if key in self._done)
+        self._done.arrange([next(ordered) if key in self._keys else key for key in self._done])
         return self._found
 
     def tell(self, what: str, executed: int = 0) -> None:

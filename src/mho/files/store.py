@@ -11,6 +11,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,18 +47,19 @@ class Store:
         self.path = None if path is None else Path(path)
         self._records: dict[str, dict[str, Any]] = {}
         self._places: dict[str, int] = {}
-        self._torn = False
+        self._torn, self._spare = False, 0
         self._read()
 
     def _read(self) -> None:
         """Find the place of each key in the file."""
-        self._places, place, line = {}, 0, b""
+        self._places, place, line, lines = {}, 0, b"", 0
         with self._opened() as stream:
             # Lines of bytes: a name in a record may hold what splitlines takes for the end of a line.
             for line in stream:
                 if (found := _record(line)) is not None:
                     self._places[found[0]] = place
-                place += len(line)
+                place, lines = place + len(line), lines + 1
+        self._spare = lines - len(self._places)
         self._torn = bool(line) and not line.endswith(b"\n")
 
     def _opened(self) -> BinaryIO:
@@ -79,6 +81,10 @@ class Store:
     def __contains__(self, key: object) -> bool:
         """Return True if there is a record under this key."""
         return key in self._records or key in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys, in the order in which they first came."""
+        return iter((*self._records, *self._places))
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records, in the order in which their keys first came."""
@@ -141,8 +147,9 @@ class Store:
     def arrange(self, keys: Iterable[str]) -> None:
         """Write the records anew in the order of these keys, those of no other key after them in the order they have.
 
-        So the same records make the same bytes, in whatever order they were finished. The file is there whole at any time; what
-        another process appends meanwhile may be lost. Raises OutputError where the file cannot be written.
+        So the same records make the same bytes, in whatever order they were finished. The file is there whole at any time, and is
+        left alone where it is so already; what another process appends meanwhile may be lost. Raises OutputError where the file
+        cannot be written.
         """
         if self.path is None:
             wanted = {key: self._records[key] for key in keys if key in self._records}
@@ -160,13 +167,14 @@ class Store:
                     places[key] = written
                     written += target.write(_line(stream, place).rstrip(b"\r\n") + b"\n")
 
+        in_order = not (self._torn or self._spare) and all(one < other for one, other in pairwise(places.values()))
         try:
-            if places:
+            if not in_order and places:
                 write_whole(self.path, fill)
         except BaseException:
             self._read()
             raise
-        self._places, self._torn = places, False
+        self._places, self._torn = places, self._torn and not places
 
 
 def _line(stream: BinaryIO, place: int) -> bytes:
