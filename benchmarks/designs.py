@@ -1,7 +1,8 @@
 """How many designs a second can be judged, and what a whole report and the proof of a long program cost (docs/design-speed.md).
 
-One thread, CPU time, by the public API alone: `mho.explore` over as many chips, varied in one value, the network known by its shapes,
-banks greedy, every design asked for time, energy and area and told to the search. The reference, in the same process, is one float32 forward pass of resnet50 (torch).
+One thread, CPU time, by the public API alone: `mho.explore` over as many chips, varied in one value, the network known by its
+shapes, banks greedy, every design asked for time, energy and area. The reference, in the same process, is one float32 forward pass
+of resnet50 (torch).
 """
 
 from __future__ import annotations
