@@ -119,6 +119,15 @@ def test_numbers_and_designs_stand_for_each_other(sizes, data):
     assert search.number(indices) == number
 
 
+def test_a_space_larger_than_any_whole_number_of_numpy_is_searched():
+    search = begin("front", sizes=(50,) * 14, allows=lambda indices: True, budget=60, seed=0)
+    asked = []
+    for _ in range(60):
+        asked.append(search.ask())
+        search.tell(Trial(asked[-1], (float(sum(asked[-1])), 1000.0 - sum(asked[-1][:7]))))
+    assert len(set(asked)) == 60
+
+
 @pytest.mark.parametrize("by", OWN)
 def test_a_space_of_a_million_million_designs_costs_what_is_asked_for(by):
     search = begin(by, (100,) * 6, anything, 500)

@@ -82,8 +82,9 @@ class FrontSearch(Search):
         if trial.excess > 0:
             self._any_excess = True
             self._least = sorted([*self._least, (trial.excess, number, trial.indices)])[: self.POOL]
-        elif self._front.add(number, trial.costs):
-            self._designs[number] = trial.indices
+        # Not by its number in the space, which may be larger than any that numpy holds.
+        elif self._front.add(place := self._refused.known, trial.costs):
+            self._designs[place] = trial.indices
             self._designs = {kept: self._designs[kept] for kept in self._front.numbers.tolist()}
 
     def _logarithms(self, costs: FloatArray) -> FloatArray:
