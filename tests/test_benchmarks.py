@@ -22,6 +22,7 @@ from benchmarks import (
     cluster,
     designs,
     explore,
+    fronts,
     gains,
     grouping,
     lookups,
@@ -62,6 +63,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (cluster.PAGE, cluster.rendered(read_json(cluster.RESULTS), read_json(store.RESULTS))),
         (designs.PAGE, designs.rendered(read_json(designs.RESULTS))),
         (explore.PAGE, explore.rendered(read_json(explore.RESULTS))),
+        (fronts.PAGE, fronts.rendered(read_json(fronts.RESULTS))),
         (precision.PAGE, precision.rendered(read_json(precision.RESULTS))),
         (precision_accuracy.PAGE, precision_accuracy.rendered(read_json(precision_accuracy.RESULTS))),
         (basis_training.PAGE, basis_training.rendered(read_json(basis_training.RESULTS))),
@@ -125,6 +127,15 @@ def test_a_store_of_a_million_records_is_linear() -> None:
         assert many[what] / many["records"] <= 1.5 * few[what] / few["records"], what
     assert many["get_s"] <= 1.5 * few["get_s"]
     assert max(many[f"{what}_bytes"] for what in ("put", "read", "arrange")) <= 400e6
+
+
+def test_a_point_is_behind_the_front_by_what_a_design_is_better_in_every_aim() -> None:
+    own = {"values": {}, "interval_s": 2.0, "energy_j": 6.0}
+    better, other = (
+        {"values": {"a": 1}, "interval_s": 1.0, "energy_j": 5.0},
+        {"values": {}, "interval_s": 0.1, "energy_j": 7.0},
+    )
+    assert fronts.behind(own, [other, better]) == (6 / 5, better) and fronts.behind(own, [other]) == (6 / 7, other)
 
 
 def test_kills_on_a_cluster_lost_nothing_and_a_search_of_a_million_designs_is_linear() -> None:
