@@ -85,6 +85,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "cluster",
         "designs",
         "explore",
+        "fronts",
         "precision",
         "precision accuracy",
         "basis training",
