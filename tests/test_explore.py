@@ -217,6 +217,7 @@ def test_what_a_point_cannot_be_is_refused_before_anything_is_compiled(monkeypat
         (AXES, {"search": "frnt"}, OptionError, "did you mean front"),
         (AXES, {"budget": 0}, OptionError, "at least 1"),
         (AXES, {"workers": 0}, OptionError, "at least one worker"),
+        (AXES, {"budget": 2, "workers": 5}, OptionError, "behind=5"),
     )
     for axes, how, error, words in cases:
         with pytest.raises(error, match=words):

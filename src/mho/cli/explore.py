@@ -65,7 +65,7 @@ class SearchOptions:
     per: str = SUMMED
     budget: int | None = None
     search: str | None = None
-    behind: int = 32
+    behind: int | None = None
     measure: int = 100
     workers: int = 1
     ray: str | None = None

@@ -24,7 +24,7 @@ from mho.explore.search import begin
 from mho.explore.space import Space, Value
 from mho.explore.tables import kind_of, write_tables
 from mho.explore.tally import Tally
-from mho.explore.walk import BEHIND, Found, Walk
+from mho.explore.walk import BEHIND, UNLEARNT, Found, Walk
 from mho.explore.workers import Executor, finished
 from mho.files.store import Store
 from mho.machine.analog import Analog
@@ -56,7 +56,7 @@ def explore(
     budget: int | None = None,
     search: str | None = None,
     seed: int = 0,
-    behind: int = BEHIND,
+    behind: int | None = None,
     samples: Samples | None = None,
     analog: Analog | None = None,
     seeds: int = SEEDS,
@@ -76,10 +76,10 @@ def explore(
     network: one, several by name, or for keys such as network.sequence what loads one (`lambda **keys: mho.zoo.load("bert-base",
     **keys)`). minimise, limits: objectives by their names (`mho.explore.OBJECTIVES`); one of which more is better is maximised.
     over: "sum", "worst" or "each" of several networks. budget: the most designs that are judged; without it all of the space are,
-    and search is "grid", else "front"; seed and behind say which designs are asked for when (see `Walk`). samples, with labels,
-    give accuracy on the analog side. measure: so many designs of the front are measured in full, and `measuring` says how far.
-    store keeps what is finished, by all that it rests on: values, chip, strategy, network and the code that computes them. workers:
-    processes, or a cluster; they change no result. progress is told what is being done.
+    and search is "grid", else "front"; seed and behind (4 of a search that learns) say which designs are asked for when (see
+    `Walk`). samples, with labels, give accuracy on the analog side. measure: so many designs of the front are measured in full, and
+    `measuring` says how far. store keeps what is finished, by all that it rests on: values, chip, strategy, network and the code
+    that computes them. workers: processes, or a cluster; they change no result. progress is told what is being done.
 
     Every value is checked before anything is compiled; a design that cannot be compiled stays, with the reason. Raises OptionError,
     ChipError, StrategyError and AnalogError for what no design can be.
@@ -116,7 +116,7 @@ class Run:
     budget: int | None
     search: str
     seed: int
-    behind: int
+    behind: int | None
     workers: int | Executor
     kept: Store
     progress: Progress
@@ -126,6 +126,12 @@ class Run:
         """The most designs that are judged."""
         size = len(self.space)
         return size if self.budget is None else min(self.budget, size)
+
+    @property
+    def distance(self) -> int:
+        """How many designs may be under way. OptionError for an unknown search."""
+        learns = begin(self.search, (1,), lambda indices: True, 1).learns
+        return self.behind or (BEHIND if learns else UNLEARNT)
 
     def check(self, over: str, samples: Samples | None, endurance: float | None, measure: int) -> None:
         """Refuse what contradicts itself. OptionError."""
@@ -149,8 +155,12 @@ class Run:
                 raise OptionError(f"{name} is at least {least}, not {number}")
         if isinstance(self.workers, int) and self.workers < 1:
             raise OptionError(f"there is at least one worker, not {self.workers}")
+        if isinstance(self.workers, int) and self.workers > self.distance:
+            raise OptionError(
+                f"{self.workers} workers would wait for one another: at most {self.distance} designs are under way; "
+                f"behind={self.workers} or more lets as many be, of which the search then learns later"
+            )
         self.space.conditions(self.chip)
-        begin(self.search, (1,), lambda indices: True, 1)
 
     def judged_by(self, samples: Samples | None) -> tuple[str, ...]:
         """Return the objectives that are told of every design."""
@@ -194,7 +204,7 @@ class Run:
         tally = Tally(self.space, judge.fields, self.aims, self.limits)
         allows = self.space.allows(self.chip)
         search = begin(self.search, self.space.sizes, allows, self.most, self.seed, self.space.ordered)
-        walk = Walk(self.space, search, judge, records, tally.trial, self.most, self.workers, self.behind)
+        walk = Walk(self.space, search, judge, records, tally.trial, self.most, self.workers, self.distance)
         for found in walk:
             tally.add(found)
             pace.tell(len(tally), walk.judged, len(tally.front))
@@ -218,7 +228,7 @@ class Run:
                 "aims": [{**objective_of(field).to_dict(), "field": field} for field in tally.aims],
                 "limits": [limit.to_dict() for limit in self.limits],
                 "over": judge.over,
-                "search": {"by": self.search, "budget": self.most, "seed": self.seed, "behind": self.behind},
+                "search": {"by": self.search, "budget": self.most, "seed": self.seed, "behind": self.distance},
                 "judged": len(tally),
                 "base": base,
                 "points": points,

@@ -26,6 +26,7 @@ class RandomSearch(Search):
     """Every design in an order drawn from the seed, so that any number of them are drawn evenly, none twice."""
 
     by = "random"
+    learns = False
 
     def ask(self) -> Indices | None:
         """Return the next one."""

@@ -82,6 +82,8 @@ class Search(ABC):
     variant: str = ""
     """One of the class's `variants`; without it, the first."""
     by: ClassVar[str] = ""
+    learns: ClassVar[bool] = True
+    """Whether what designs came to decides what is asked for."""
     variants: ClassVar[tuple[str, ...]] = ("",)
 
     def __post_init__(self) -> None:

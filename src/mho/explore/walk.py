@@ -17,8 +17,12 @@ from mho.explore.search import Indices, Search, Trial
 from mho.explore.space import Space, Value
 from mho.explore.workers import Executor, finished
 
-BEHIND = 32
-"""Designs that may be under way, or finished and not yet told, where nothing else is asked for."""
+BEHIND = 4
+"""Designs that may be under way, or finished and not yet told, where nothing else is asked for: what a search learns late it uses
+less (docs/explore-speed.md).
+"""
+UNLEARNT = 1024
+"""The same for a search that learns nothing."""
 Task = tuple[int, Mapping[str, Value]]
 
 
@@ -124,4 +128,4 @@ class Walk:
             self._ready += 1
 
 
-__all__ = ["BEHIND", "Found", "Walk"]
+__all__ = ["BEHIND", "UNLEARNT", "Found", "Walk"]
