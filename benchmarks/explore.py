@@ -52,7 +52,7 @@ SMALL = (*(range(size) for size in SIZES[:6]), (3,), (2,))
 """The small space: bandwidth and buffer stand still."""
 MARKS = (50, 100, 200, 300)
 SEEDS = tuple(range(10))
-BEHIND = 32
+BEHIND = 4
 GOAL = 0.97
 """The share of the best hypervolume that the front search is to find in the last of MARKS evaluations, mean of the seeds."""
 Indices = tuple[int, ...]
@@ -129,7 +129,7 @@ def exhausted(problem: Problem, axes: Sequence[Sequence[int]]) -> dict[str, Any]
 
 
 def played(problem: Problem, by: str, seed: int, axes: Sequence[Sequence[int]], behind: int) -> dict[str, Any]:
-    """Search a space with a seed, told of all before design n - `behind` when asked for design n, as `mho explore` is."""
+    """Search a space with a seed, told of all up to design n - `behind` when asked for design n, as `mho explore` is."""
     search = begin(by.removesuffix(", unguided"), [*map(len, axes)], lambda indices: True, MARKS[-1], seed)
     if isinstance(search, FrontSearch) and by.endswith("unguided"):
         search.KNOWN = sys.maxsize  # type: ignore[misc]
@@ -141,8 +141,8 @@ def played(problem: Problem, by: str, seed: int, axes: Sequence[Sequence[int]], 
 
     volumes = []
     for number in range(MARKS[-1]):
-        if number > behind:
-            earlier = asked[number - behind - 1]
+        if number >= behind:
+            earlier = asked[number - behind]
             costs = problem(design(earlier))
             excess = 0.0 if costs is None else max(0.0, costs[2] / AREA_M2 - 1.0)
             before = process_time()
@@ -165,7 +165,7 @@ SPACES: dict[str, Sequence[Sequence[int]]] = {"whole": WHOLE, "small": SMALL}
 OWN = tuple(
     (space, by, behind)
     for space in SPACES
-    for by, behind in (("random", BEHIND), ("front, unguided", BEHIND), ("front", BEHIND), ("front", 0))
+    for by, behind in (("random", BEHIND), ("front, unguided", BEHIND), ("front", BEHIND), ("front", 32))
 )
 OPTUNA = tuple(("whole", f"optuna:{variant}", BEHIND) for variant in ("nsga", "tpe"))
 """Not gp, which takes most of a second to ask."""
