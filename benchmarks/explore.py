@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
@@ -56,6 +57,12 @@ BEHIND = 4
 GOAL = 0.97
 """The share of the best hypervolume that the front search is to find in the last of MARKS evaluations, mean of the seeds."""
 Indices = tuple[int, ...]
+
+
+class Unguided(FrontSearch):
+    """Changes designs of the front without guessing costs."""
+
+    KNOWN = sys.maxsize
 
 
 class Problem:
@@ -130,9 +137,8 @@ def exhausted(problem: Problem, axes: Sequence[Sequence[int]]) -> dict[str, Any]
 
 def played(problem: Problem, by: str, seed: int, axes: Sequence[Sequence[int]], behind: int) -> dict[str, Any]:
     """Search a space with a seed, told of all up to design n - `behind` when asked for design n, as `mho explore` is."""
-    search = begin(by.removesuffix(", unguided"), [*map(len, axes)], lambda indices: True, MARKS[-1], seed)
-    if isinstance(search, FrontSearch) and by.endswith("unguided"):
-        search.KNOWN = sys.maxsize  # type: ignore[misc]
+    begun = Unguided if by == "front, unguided" else partial(begin, by)
+    search = begun([*map(len, axes)], lambda indices: True, MARKS[-1], seed)
     asked: list[Indices] = []
     seconds, legal = 0.0, 0
 

@@ -18,9 +18,9 @@ from mho.chip.spec import ChipSpec
 from mho.engineering import percent_change
 from mho.errors import ChipError, MhoError, OptionError
 from mho.explore import Advice, advise
-from mho.explore.change import TOLD, figures
+from mho.explore.change import TOLD
 from mho.explore.neighbours import GIVEN, Change, neighbours
-from mho.explore.objectives import ALWAYS, OBJECTIVES
+from mho.explore.objectives import ALWAYS, OBJECTIVES, figures
 from mho.network.graph import Network
 from mho.quantity import marks
 from mho.report.page import render

@@ -310,8 +310,8 @@ def test_ranges_hold_every_step_up_to_their_end(first: int, count: int, step: in
 
 
 @pytest.mark.parametrize(
-    "text", ["adc.bits", "=4", "adc.bits=", "k=1,,2", "k=1:2", "k=4:1:1", "k=1:2:0", "k=1:2:-1", "k=1:b:c", "k=0:1:1e-9",
-             "k=[1,2]", "k=null", "k=true", "k=NaN", "k=1:inf:1", "k=1:nan:1"],
+    "text", ["adc.bits", "=4", "adc.bits=", "k=1,,2", "k=1:2", "k=4:1:1", "k=1:2:0", "k=1:2:-1", "k=a:b:c", "k=1:b:c", "k=0:1:1e-9",
+             "k=[1,2]", "k=null", "k=true", "k=NaN", "k=1:inf:1", "k=nan:1:1", "k=1:nan:1"],
 )  # fmt: skip
 def test_values_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="--over"):

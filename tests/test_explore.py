@@ -244,8 +244,9 @@ def test_conditions_are_read_and_refused_with_what_is_allowed() -> None:
                 for s, schedule in enumerate(("naive", "aras")):
                     assert allows((a, t, s)) == meets(adcs, tiles, schedule), text
     for text, words in (
-        ("tiles <", "cannot be read"), ("tiles ** 9 > 1", "no comparison"), ("open('x')", "no comparison"),
-        ("rows > 2", "names no axis"), ("array.adc > tiles", "neither an axis"), ("tiles if tiles else 2", "no comparison"),
+        ("tiles <", "cannot be read"), ("tiles ** 9 > 1", "no comparison"), ("open('x')", "compares nothing"),
+        ("tiles", "compares nothing"), ("tiles > 1 and array.adcs", "compares nothing"),
+        ("rows > 2", "names no axis"), ("array.adc > tiles", "neither an axis"), ("tiles if tiles else 2", "compares nothing"),
         ("tiles < " + "9" * 2000, "longer than"), ("schedule > 3", "cannot be told"), ("tiles / 0 > 1", "cannot be told"),
         ("schedule * 99999999 == tiles", "cannot be told"),
     ):  # fmt: skip

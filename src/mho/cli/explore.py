@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.cli.analog import KEPT, following, load_analog
-from mho.cli.inputs import ModelOptions, SampleOptions, load_chip, load_network
+from mho.cli.inputs import ModelOptions, SampleOptions, checked_seed, draws_weights, load_chip, load_network
 from mho.cli.outputs import Target
-from mho.cli.strategy import StrategyOptions, needs_weights, seeded
+from mho.cli.strategy import StrategyOptions, needs_weights, searches, seeded
 from mho.errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mho.network.graph import Network
     from mho.network.samples import Samples
     from mho.number import Sampled
+    from mho.strategy import Strategy
 
 EPILOG = (
     "mho explore resnet18 --over tiles=48,96,192 --over array.adcs=8,16 --over schedule=overlap,aras --out out/explore\n\n"
@@ -62,7 +63,7 @@ class SearchOptions:
 
     minimise: str = "time,energy,area"
     limit: list[str] | None = None
-    per: str = SUMMED
+    per: str | None = None
     budget: int | None = None
     search: str | None = None
     behind: int | None = None
@@ -82,7 +83,7 @@ class SearchOptions:
         return {
             "minimise": [name.strip() for name in self.minimise.split(",")],
             "limits": self.limit or (),
-            "over": self.per,
+            "over": self.per or SUMMED,
             "budget": self.budget,
             "search": self.search,
             "behind": self.behind,
@@ -100,15 +101,24 @@ class Judged:
     key: list[str] | None = None
     samples: int | None = None
     analog: Path | None = None
-    seeds: int = 5
+    seeds: int | None = None
     verify: bool = False
     endurance: float | None = None
 
-    def check(self) -> None:
+    def check(self, search: SearchOptions, out: Path | None) -> None:
         """Refuse what changes nothing."""
-        for option, given in (("--samples", self.samples), ("--analog", self.analog)):
+        for option, given in (("--samples", self.samples), ("--analog", self.analog), ("--seeds", self.seeds)):
             if given is not None and self.data is None:
                 raise OptionError(f"{option} is for accuracy, which needs samples with labels: --data FILE")
+        if self.calibration is not None and not (self.data or self.verify):
+            raise OptionError("--calibration is for --data and --verify; without them nothing is executed")
+        if self.verify and not search.measure:
+            raise OptionError("--verify executes the designs that are measured in full, and --measure 0 measures none")
+        judged = [*search.minimise.split(","), *(limit.partition("=")[0] for limit in search.limit or ())]
+        if self.endurance is not None and out is None and "lifetime" not in map(str.strip, judged):
+            raise OptionError(
+                "--endurance is for objective lifetime, and for the reports that --out keeps; neither is asked for"
+            )
 
 
 def explore(
@@ -133,12 +143,13 @@ def explore(
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
     """
     designs, how = space.read(), search.given()
-    judged.check()
     task = Task(models, chip, overrides, reading, strategy, designs, judged)
+    task.check(search, out)
     target.check(out=out)
 
     import mho
     from mho.explore import Measuring
+    from mho.explore.evaluation import SEEDS
     from mho.report.views import files, save
 
     with following(quiet=target.quiet, keeping=None if out is None else out / KEPT) as follow:
@@ -155,7 +166,7 @@ def explore(
             seed=reading.seed or 0,
             samples=task.samples(networks),
             analog=load_analog(judged.analog, {}) if judged.data else None,
-            seeds=judged.seeds,
+            seeds=judged.seeds or SEEDS,
             endurance=judged.endurance,
             measuring=measuring,
             store=None if out is None else out / KEPT,
@@ -200,8 +211,20 @@ class Task:
             if axis.part == "network" and getattr(self.reading, axis.name) is not None:
                 raise OptionError(f"{axis.key} is varied by --over and given as an option of its own; one of them")
 
+    def check(self, search: SearchOptions, out: Path | None) -> None:
+        """Refuse what changes nothing, and what cannot be executed."""
+        self.judged.check(search, out)
+        if search.per is not None and len(self.models) == 1:
+            raise OptionError(f"--per {search.per} is for several models; {self.models[0]} is one")
+        if self.executes and self.reading.weights == "none":
+            raise OptionError("--weights none gives shapes alone, which cannot be executed: give seeded or a file")
+        walks = search.budget is not None and search.search != "grid"
+        weights = any(draws_weights(name, self.reading.weights, values=self.valued) for name in self.models)
+        plans = any(searches(each) for each in self._strategies())
+        checked_seed(self.reading.seed, drawn=walks or weights or plans or search.search == "random" or self.executes)
+
     @property
-    def strategy(self) -> Any:
+    def strategy(self) -> Strategy:
         """The strategy from which designs start."""
         return seeded(self.options.strategy(), self.reading.seed or 0)
 
@@ -212,10 +235,9 @@ class Task:
 
     def loader(self, model: str) -> Callable[..., Network | Sampled]:
         """Return what loads a model, with keys of the network changed."""
-        values = self.executes or self._by_weights()
 
         def load(**keys: Any) -> Network | Sampled:
-            network = load_network(model, replace(self.reading, **keys), values=values)
+            network = load_network(model, replace(self.reading, **keys), values=self.valued)
             if not self.executes:
                 return network
             from mho.number import Sampled
@@ -224,11 +246,15 @@ class Task:
 
         return load
 
-    def _by_weights(self) -> bool:
-        """Return whether any strategy of the space goes by the values of weights."""
+    @property
+    def valued(self) -> bool:
+        """True where weights need values: something is executed, or a strategy of the space goes by them."""
+        return self.executes or any(needs_weights(self.reading.weights, each) for each in self._strategies())
+
+    def _strategies(self) -> list[Strategy]:
+        """Return the strategy, and those that one axis of the space makes of it."""
         axes = [axis for axis in self.space.parts if axis.part == "strategy"]
-        varied = [self.strategy, *(self.strategy.with_({axis.name: v}) for axis in axes for v in axis.values)]
-        return any(needs_weights(self.reading.weights, each) for each in varied)
+        return [self.strategy, *(self.strategy.with_({axis.name: value}) for axis in axes for value in axis.values)]
 
     def _files(self) -> SampleOptions:
         return SampleOptions(self.judged.data, self.judged.calibration, self.judged.key, self.reading.seed or 0)

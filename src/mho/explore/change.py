@@ -10,16 +10,16 @@ from typing import Any
 from mho.chip import Chip
 from mho.chip.fit import FIT, TILES
 from mho.engineering import percent_change, quantity
-from mho.errors import MhoError, OptionError, OutputError, PluginError, choices
+from mho.errors import OptionError, choices
 from mho.explore.exploration import Exploration
 from mho.explore.neighbours import Change, neighbours
 from mho.explore.objectives import ALWAYS, OBJECTIVES, Objective, objective
+from mho.explore.screening import Judge, Subject
+from mho.explore.space import Space
 from mho.explore.workers import Executor, each
-from mho.machine.report import Report, simulate
+from mho.machine.analog import Analog
 from mho.network.graph import Network
 from mho.number import QuantisedNetwork, Sampled
-from mho.schedule import compile
-from mho.schedule.sizing import fitted
 from mho.schedule.stages import Schedule
 from mho.shown import Columns, columns
 from mho.strategy import Strategy
@@ -28,7 +28,6 @@ AIMS = tuple(name for name, each in OBJECTIVES.items() if each.of is not None an
 """What changes may be sorted by: objectives that a report alone tells."""
 TOLD = (*ALWAYS, "edp")
 """What every change is told in; of a stream in the interval too."""
-SOURCE = "assumption: a step from a design that advice is asked for"
 SAME = 1e-12
 """Figures that differ by no more than this share are the same: rounding."""
 NOTES = (
@@ -140,11 +139,14 @@ def advise(
     given = Chip.from_dict((chip if isinstance(chip, Chip) else Chip.load(chip)).to_dict())
     flows = plan.get(Schedule).flows
     aims = tuple(dict.fromkeys((*TOLD, *(("interval",) if flows else ()), minimise)))
-    work = _Work(subject, given, plan, copies, aims)
+    all_have = {f"chip.{TILES}": f"{FIT}:{copies}"} if copies else {}
+    steps = [step for step in neighbours(given, plan) if not (copies and step.key == TILES)]
+    one, space = Subject(subject.net.name, {(): subject}), _space(steps, all_have)
+    judge = Judge((one,), space, given, plan, Analog(), (*aims, "unresolved"), whole=True)
     say("the design as it is")
-    report = work.report(given, plan)
-    base, records, unchanged = figures(report, aims), [], []
-    steps = [step for step in neighbours(report.program.chip, plan) if not (copies and step.key == TILES)]
+    base, report = judge.told(judge.designs(all_have)[0])
+    records, unchanged = [], []
+    work = _Work(judge, all_have)
     for number, (step, record) in enumerate(zip(steps, each(work, steps, workers), strict=True), 1):
         say(f"change {number} of {len(steps)}: {step.key}")
         if record["refused"] is None:
@@ -170,12 +172,6 @@ def advise(
     return Advice(content, report)
 
 
-def figures(report: Report, aims: Iterable[str]) -> dict[str, Any]:
-    """Return the figures of a design, in SI units by field, and in how many layers converters do not resolve every sum."""
-    named = dict.fromkeys((*aims, "unresolved"))
-    return {OBJECTIVES[aim].field: of(report) for aim in named if (of := OBJECTIVES[aim].of) is not None}
-
-
 def gain(record: Mapping[str, Any], aim: Objective) -> float:
     """Return by what a change multiplies an aim, turned so that less is better; 1 where that is not known."""
     ratio = record["ratios"].get(aim.name, 1.0)
@@ -195,44 +191,38 @@ def _said(value: Any, unit: str) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """What measures a change: the network, the design as it is, the copies that chips are sized to, and what is told."""
+    """What measures a change: the judge of designs, and what all of them have changed."""
 
-    subject: Sampled
-    chip: Chip
-    strategy: Strategy
-    copies: int
-    aims: tuple[str, ...]
-
-    def report(self, chip: Chip, strategy: Strategy) -> Report:
-        """Return the report of a design."""
-        if self.copies:
-            chip = fitted(chip, {TILES: f"{FIT}:{self.copies}"}, self.subject, strategy)
-        return simulate(compile(self.subject, chip, strategy))
+    judge: Judge
+    all_have: Mapping[str, Any]
 
     def __call__(self, step: Change) -> dict[str, Any]:
         """Return the record of a change, of the first of its values that can be compiled; without any, why the first cannot."""
         refused: dict[str, Any] = {}
         for value in step.after:
+            changes = {f"{step.part}.{step.key}": value}
+            found = self.judge({**self.all_have, **changes})
             record = {
                 **{key: getattr(step, key) for key in ("part", "key", "before", "step", "unit")},
                 "after": value,
-                "values": {f"{step.part}.{step.key}": value},
+                "values": changes,
                 "option": _option(step, value),
                 "ratios": {},
+                **{key: figure for key, figure in found.items() if key != "reason"},
             }
-            try:
-                chip, strategy = self.chip, self.strategy
-                if step.part == "chip":
-                    chip = chip.override({step.key: value}, SOURCE)
-                else:
-                    strategy = strategy.with_({step.key: value})
-                return {**record, **figures(self.report(chip, strategy), self.aims), "refused": None}
-            except (OutputError, PluginError):
-                raise
-            except MhoError as error:
-                nothing = dict.fromkeys((*(OBJECTIVES[aim].field for aim in self.aims), "unresolved"))
-                refused = refused or {**record, **nothing, "refused": str(error)}
+            if record["refused"] is None:
+                return record
+            refused = refused or record
         return refused
+
+
+def _space(steps: Iterable[Change], all_have: Mapping[str, Any]) -> Space:
+    """Return the space of all that steps lead to."""
+    axes: dict[str, list[Any]] = {key: [value] for key, value in all_have.items()}
+    for step in steps:
+        values = axes.setdefault(f"{step.part}.{step.key}", [])
+        values += [value for value in step.after if value not in values]
+    return Space(axes)
 
 
 def _order(record: Mapping[str, Any], aim: Objective) -> tuple[float, ...]:
@@ -257,4 +247,4 @@ def _plainly(value: Any) -> str:
     return str(value)
 
 
-__all__ = ["AIMS", "TOLD", "Advice", "advise", "changed", "figures", "gain"]
+__all__ = ["AIMS", "TOLD", "Advice", "advise", "changed", "gain"]

@@ -44,7 +44,7 @@ class Condition:
             tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise self._refusal("cannot be read") from None
-        self._holds = self._part(tree)
+        self._holds = self._truth(tree)
         if not self._used:
             raise self._refusal(f"names no axis; axes are {', '.join(axes)}")
 
@@ -60,24 +60,29 @@ class Condition:
             f"condition {self.text!r} {what}; such as array.adcs <= array.columns and schedule == overlap"
         )
 
-    def _part(self, node: ast.expr) -> Part:
+    def _truth(self, node: ast.expr) -> Part:
+        """Return what is true or false: a comparison, or several joined."""
         if isinstance(node, ast.BoolOp):
-            parts, whole = [self._part(each) for each in node.values], all if isinstance(node.op, ast.And) else any
+            parts, whole = [self._truth(each) for each in node.values], all if isinstance(node.op, ast.And) else any
             return lambda values: whole(part(values) for part in parts)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-            inner, negated = self._part(node.operand), operator.not_ if isinstance(node.op, ast.Not) else operator.neg
-            return lambda values: negated(inner(values))
-        if isinstance(node, ast.BinOp) and type(node.op) in _COMPUTED:
-            left, right, computed = self._part(node.left), self._part(node.right), _COMPUTED[type(node.op)]
-            return lambda values: computed(_number(left(values)), _number(right(values)))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            denied = self._truth(node.operand)
+            return lambda values: not denied(values)
         if isinstance(node, ast.Compare) and all(type(each) in _COMPARED for each in node.ops):
-            terms, tests = (
-                [self._part(each) for each in (node.left, *node.comparators)],
-                [_COMPARED[type(o)] for o in node.ops],
-            )
+            terms = [self._part(each) for each in (node.left, *node.comparators)]
+            tests = [_COMPARED[type(each)] for each in node.ops]
             return lambda values: all(
                 test(left(values), right(values)) for test, left, right in zip(tests, terms, terms[1:], strict=False)
             )
+        raise self._refusal("compares nothing")
+
+    def _part(self, node: ast.expr) -> Part:
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            inner = self._part(node.operand)
+            return lambda values: -_number(inner(values))
+        if isinstance(node, ast.BinOp) and type(node.op) in _COMPUTED:
+            left, right, computed = self._part(node.left), self._part(node.right), _COMPUTED[type(node.op)]
+            return lambda values: computed(_number(left(values)), _number(right(values)))
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str):
             constant = node.value
             return lambda values: constant

@@ -117,6 +117,12 @@ BY_SAMPLES = ("accuracy", "accuracy_lost")
 """Told by samples with labels."""
 
 
+def figures(report: Report, names: Iterable[str]) -> dict[str, float | None]:
+    """Return what a report says of objectives, by field, in SI units; of those that samples tell, nothing."""
+    read = {(each := OBJECTIVES[name]).field: each.of(report) for name in names if OBJECTIVES[name].of is not None}  # type: ignore[misc]
+    return {field: None if value is None else float(value) for field, value in read.items()}
+
+
 def objective(name: str) -> Objective:
     """Return an objective by its name, or by the name of its field. OptionError for an unknown one."""
     named = OBJECTIVES.get(name) or next((each for each in OBJECTIVES.values() if each.field == name), None)
@@ -183,4 +189,4 @@ def _units(of: Objective) -> str:
     return f"; units: {', '.join(units_of(UNITS[of.shown][0]))}; without one: {of.shown}"
 
 
-__all__ = ["ALWAYS", "BY_SAMPLES", "OBJECTIVES", "Limit", "Objective", "objective", "objectives"]
+__all__ = ["ALWAYS", "BY_SAMPLES", "OBJECTIVES", "Limit", "Objective", "figures", "objective", "objectives"]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
-from mho.errors import OptionError
+from mho.errors import OptionError, StrategyError
+from mho.strategy.strategy import place_of
 
 EXAMPLE = "adc.bits=4,5,6 or adc.bits=4:9:1"
 MOST = 1000
@@ -40,7 +41,7 @@ def _values(key: str, text: str) -> list[Value]:
     """Read a number, a word, or a range a:b:step of which b is part where a step meets it."""
     parts = text.split(":")
     # A choice of a strategy may be spelled with its settings, window:8:3, and the size of a chip with copies, fit:2.
-    if len(parts) == 1 or parts[0].isidentifier():
+    if len(parts) == 1 or (parts[0].isidentifier() and _takes_words(key)):
         return [_number(key, text)]
     try:
         first, last, step = (Decimal(part.strip()) for part in parts)
@@ -53,6 +54,14 @@ def _values(key: str, text: str) -> list[Value]:
     # Decimals, so that 0:0.3:0.1 ends with 0.3.
     steps = int((last - first) / step)
     return [_number(key, format(first + step * number, "f")) for number in range(steps + 1)]
+
+
+def _takes_words(key: str) -> bool:
+    """Return whether values of a key may be words with colons: a choice or setting of a strategy, the tiles of a chip."""
+    try:
+        return key in ("tiles", "chip.tiles") or bool(place_of(key.removeprefix("strategy.")))
+    except StrategyError:
+        return False
 
 
 def _number(key: str, text: str) -> Value:

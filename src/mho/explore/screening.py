@@ -20,13 +20,14 @@ from mho.chip import Chip
 from mho.chip.fit import unsized
 from mho.errors import MappingError, MhoError, OutputError, PluginError, StrategyError
 from mho.explore.evaluation import SEEDS, evaluate
-from mho.explore.objectives import BY_SAMPLES, OBJECTIVES
+from mho.explore.objectives import BY_SAMPLES, OBJECTIVES, figures
 from mho.explore.space import Space, Value
 from mho.machine.analog import Analog
 from mho.machine.report import Report, simulate
 from mho.number import Sampled
 from mho.schedule import compile
 from mho.schedule.sizing import fitted
+from mho.schedule.stages import Schedule
 from mho.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -121,8 +122,13 @@ class Judge:
     def lean(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Return what is changed of the strategy to screen a design."""
         given = self.space.changes(values)["strategy"]
-        chosen = any(key.partition(".")[0] == "banks" for key in given)
-        return {} if self.whole or chosen or self.strategy.banks != Strategy().banks else {"banks": "greedy"}
+        try:
+            strategy = self.strategy.with_(given) if given else self.strategy
+        except StrategyError:
+            return {}  # What cannot be is refused when it is compiled.
+        chosen = any(key.partition(".")[0] == "banks" for key in given) or strategy.banks != Strategy().banks
+        # A stream deals banks out by itself.
+        return {} if self.whole or chosen or strategy.get(Schedule).flows else {"banks": "greedy"}
 
     def __call__(self, values: Mapping[str, Value]) -> Record:
         """Return the record of a design: its figures in SI units, or why it cannot be compiled."""
@@ -134,8 +140,8 @@ class Judge:
             designs = self.designs(values)
             if changed := self.lean(values):
                 designs = tuple(replace(each, strategy=each.strategy.with_(changed)) for each in designs)
-            told = [self._told(each) for each in designs]
-            return {**self._combined([figures for figures, _ in told]), "refused": None, "reason": None}, tuple(
+            told = [self.told(each) for each in designs]
+            return {**self._combined([each for each, _ in told]), "refused": None, "reason": None}, tuple(
                 report for _, report in told
             )
         except (OutputError, PluginError):
@@ -143,27 +149,23 @@ class Judge:
         except MhoError as error:
             return {**dict.fromkeys(self.fields), "refused": str(error), "reason": reason(error)}, ()
 
-    def _told(self, design: Design) -> tuple[dict[str, float | None], Report]:
-        """Return the figures of one network, by objective."""
+    def told(self, design: Design) -> tuple[dict[str, float | None], Report]:
+        """Return the figures of one network, by field, and the report that they are of. Raises as `compile` does."""
         program = compile(design.subject, design.chip, design.strategy)
         report = simulate(program, endurance=self.endurance)
-        figures: dict[str, float | None] = {}
+        accuracy: dict[str, float | None] = {}
         if any(name in BY_SAMPLES for name in self.objectives) and self.samples is not None:
             found = evaluate(program, self.samples, design.analog, seeds=self.seeds)
             exact = found.in_integers if found.in_float is None else found.in_float
-            figures = {"accuracy": found.accuracy, "accuracy_lost": exact - found.accuracy}
-        for name in self.objectives:
-            of = OBJECTIVES[name].of
-            if of is not None:
-                value = of(report)
-                figures[name] = None if value is None else float(value)
-        return figures, report
+            accuracy = {"accuracy": found.accuracy, "accuracy_lost": exact - found.accuracy}
+        return {**accuracy, **figures(report, self.objectives)}, report
 
     def _combined(self, told: list[dict[str, float | None]]) -> dict[str, float | None]:
         """Return the figures of a design from those of its networks, by field."""
         combined: dict[str, float | None] = {}
         for name in self.objectives:
-            objective, values = OBJECTIVES[name], [figures[name] for figures in told]
+            objective = OBJECTIVES[name]
+            values = [each[objective.field] for each in told]
             if self.over == "each" and len(self.subjects) > 1 and name != "area":
                 combined |= {f"{objective.field}:{s.name}": v for s, v in zip(self.subjects, values, strict=True)}
             elif self.over == "sum" and objective.adds:
