@@ -3,7 +3,7 @@
 MhoError                       anything the user can put right; the command line prints it in one line, exit code 2
 ├── ChipError                  a chip or technology file: file, key and what is allowed
 ├── NetworkError               a network file or graph: file, node and what is known
-├── TraceError                 a trace of look-ups: file, line or row, and what is allowed
+├── TraceError                 a trace of look-ups, or a log of clicks: file, line or row, and what is allowed
 ├── WeightError                weights that do not fit a network, or are not finite
 ├── NumberError                quantisation: codes, calibration samples
 ├── MappingError               a layer that cannot be placed on the chip
@@ -67,7 +67,7 @@ class NetworkError(MhoError):
 
 
 class TraceError(MhoError):
-    """A trace of embedding look-ups is wrong."""
+    """A trace of embedding look-ups, or a log of clicks, is wrong."""
 
 
 class WeightError(MhoError):

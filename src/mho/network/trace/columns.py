@@ -61,13 +61,15 @@ class ChosenColumns:
 
 def choose(options: LineOptions, columns: Sequence[str], header: bool, file: str) -> ChosenColumns:
     """Find the columns; TraceError where one is missing, twice there, or two things at once, with the option that helps."""
-    ignored = tuple(_place(name, "to ignore", columns, file) for name in options.ignored)
+    ignored = tuple(find_column(name, "to ignore", columns, file) for name in options.ignored)
     roles = {"query": options.query, "table": options.table, "weight": options.weight, "time": options.time}
-    places = {role: _place(name, f"for the {role}", columns, file) for role, name in roles.items() if name is not None}
+    places = {
+        role: find_column(name, f"for the {role}", columns, file) for role, name in roles.items() if name is not None
+    }
     rows: tuple[int, ...] = ()
     if options.row is not None:
         named = (options.row,) if isinstance(options.row, str) else options.row
-        rows = tuple(place for name in named for place in _places(name, columns, file))
+        rows = tuple(place for name in named for place in find_columns(name, "for the row", columns, file))
     for name in BY_NAME:
         # What is given takes precedence over what has the name.
         matches = [
@@ -75,7 +77,7 @@ def choose(options: LineOptions, columns: Sequence[str], header: bool, file: str
         ]
         if not matches or name in places or (name == "row" and rows):
             continue
-        at = _place(name, f"for the {name}", columns, file)
+        at = find_column(name, f"for the {name}", columns, file)
         if name == "row":
             rows = (at,)
         else:
@@ -117,7 +119,7 @@ def _unnamed(columns: Sequence[str], header: bool, role: str, file: str) -> str:
     return f"{file}: {what}; say which it is by --{role} COLUMN (and --{other}); columns: {_listing(columns)}"
 
 
-def _place(name: str, what: str, columns: Sequence[str], file: str) -> int:
+def find_column(name: str, what: str, columns: Sequence[str], file: str) -> int:
     """Return the column of a name, or of a number from 1 on."""
     matches = [at for at, column in enumerate(columns) if column == name]
     if len(matches) > 1:
@@ -131,17 +133,17 @@ def _place(name: str, what: str, columns: Sequence[str], file: str) -> int:
     raise TraceError(f"{file}: no column {name!r} {what}; {choices(name, columns)}")
 
 
-def _places(text: str, columns: Sequence[str], file: str) -> tuple[int, ...]:
-    """Return columns of rows: a name, a number, a range of numbers, or several with commas between."""
+def find_columns(text: str, what: str, columns: Sequence[str], file: str) -> tuple[int, ...]:
+    """Return columns: a name, a number, a range of numbers, or several with commas between."""
     if text in columns or "," not in text:
         ends = re.fullmatch(r"(\d{1,6})-(\d{1,6})", text)
         if text in columns or ends is None:
-            return (_place(text, "for the row", columns, file),)
-        low, high = (_place(end, "for the row", columns, file) for end in ends.groups())
+            return (find_column(text, what, columns, file),)
+        low, high = (find_column(end, what, columns, file) for end in ends.groups())
         if low > high:
             raise TraceError(f"{file}: columns {text} run backwards")
         return tuple(range(low, high + 1))
-    return tuple(place for column in text.split(",") for place in _places(column.strip(), columns, file))
+    return tuple(place for column in text.split(",") for place in find_columns(column.strip(), what, columns, file))
 
 
 def _check_slips(columns: Sequence[str], used: set[int], places: dict[str, int], file: str) -> None:

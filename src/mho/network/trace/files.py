@@ -12,9 +12,10 @@ import numpy as np
 from mho.errors import TraceError
 from mho.files.text import check_regular
 from mho.network.trace.columns import LineOptions
-from mho.network.trace.lines import PARQUET, LineFile
+from mho.network.trace.lines import LineFile
 from mho.network.trace.npz import NpzFile
 from mho.network.trace.pieces import BLOCK, KnownTables, Piece, Tables, as_trace, rows_in_tables, survey, whole_queries
+from mho.network.trace.record_file import PARQUET
 from mho.network.trace.trace import Trace, join
 from mho.network.trace.values import Untidy
 

@@ -6,13 +6,9 @@ itself to be otherwise (`Untidy`) it is read again, in the way that it then need
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +17,12 @@ import numpy.typing as npt
 from mho.errors import TraceError
 from mho.network.trace import values
 from mho.network.trace.baskets import baskets
-from mho.network.trace.columns import ChosenColumns, LineOptions, choose
+from mho.network.trace.columns import ChosenColumns, choose
 from mho.network.trace.order import Lookups, in_order, joined
 from mho.network.trace.pieces import BLOCK, Integers, KnownTables, Piece, Tables, bag_starts, falling, whole_weights
-from mho.network.trace.text import TextFile
+from mho.network.trace.record_file import RecordFile
 from mho.network.trace.values import TextNumbers, Untidy
 
-PARQUET = (".parquet", ".pq")
 MOST_SORTED = 1 << 27
 """Look-ups of a file whose queries do not stand together, at most: they are held whole, some 60 bytes each, to be sorted."""
 
@@ -49,24 +44,12 @@ class Records:
 
 
 @dataclass(frozen=True)
-class LineFile:
+class LineFile(RecordFile):
     """A text or Parquet file as a source of pieces. `text`: roles whose ids are text; `sorted`: its look-ups are to be sorted."""
 
-    path: Path
-    options: LineOptions
     text: frozenset[str] = frozenset()
     sorted: bool = False
     codes: dict[str, TextNumbers] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def parquet(self) -> bool:
-        """Return whether this is a Parquet file."""
-        return self.path.suffix in PARQUET
-
-    @cached_property
-    def source(self) -> TextFile:
-        """Return the file as text."""
-        return TextFile(self.path, self.options)
 
     def otherwise(self, untidy: Untidy) -> LineFile:
         """Return the same file, read in the way that it turned out to need."""
@@ -74,22 +57,15 @@ class LineFile:
             return replace(self, sorted=True, codes={})
         return replace(self, text=self.text | {untidy.what}, codes={})
 
-    def place(self, record: int) -> str:
-        """Say where a record stands."""
-        return f"{self.path}: record {record}" if self.parquet else f"{self.path}: line {self.source.line(record)}"
-
     @cached_property
     def chosen(self) -> ChosenColumns:
         """Return the columns that are read."""
-        if self.parquet:
-            return choose(self.options, self._schema.names, True, str(self.path))
-        form = self.source.form
-        return choose(self.options, form.columns, form.header, str(self.path))
+        return choose(self.options, self.columns, self.header, str(self.path))
 
     @cached_property
     def known(self) -> KnownTables:
         """Return what the file says of its tables: their names, where each is a column; and what was guessed of its form."""
-        with self._refusing():
+        with self.refusing():
             names = () if self.options.basket else self.chosen.names
             return KnownTables(names=names, origin=f"{self.path.name}{self._notes()}")
 
@@ -115,34 +91,11 @@ class LineFile:
 
     def pieces(self, block: int = BLOCK) -> Iterator[Piece]:
         """Read about `block` look-ups at a time. Raises Untidy, or TraceError with the line, or the record of Parquet (from 0)."""
-        with self._refusing():
+        with self.refusing():
             if self.sorted:
                 yield from self._sorted
             else:
                 yield from self._bags(self._lines(block))
-
-    @contextlib.contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """Say in our words what cannot be read."""
-        from pyarrow.lib import ArrowException
-
-        try:
-            yield
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise TraceError(f"{self.path}: its compressed text is cut short or damaged; get the file again") from None
-        except OSError as error:
-            reason = error.strerror if error.errno and error.strerror else "it is damaged, or cut short"
-            raise TraceError(f"{self.path}: cannot be read: {reason}") from None
-        except (ArrowException, UnicodeDecodeError):
-            kind = "Parquet" if self.parquet else "text"
-            raise TraceError(f"{self.path}: not a whole {kind} file: it is damaged, or cut short") from None
-
-    @cached_property
-    def _schema(self) -> Any:
-        from pyarrow.parquet import ParquetFile
-
-        with ParquetFile(self.path) as file:
-            return file.schema_arrow
 
     def _records(self, block: int) -> Iterator[Records]:
         """Read records and cut them into look-ups."""
@@ -154,23 +107,11 @@ class LineFile:
             return
         chosen = self.chosen
         count = max(block // len(chosen.rows), 1)
-        batches = self._parquet(count) if self.parquet else self.source.batches(chosen.all, count)
         roles = {"query": chosen.query, "table": chosen.table, "weight": chosen.weight, "time": chosen.time}
-        for batch, first in batches:
+        for batch, first in self.batches(chosen.all, count):
             at = dict(zip(chosen.all, batch.columns, strict=True))
             columns = {role: at[place] for role, place in roles.items() if place is not None}
             yield _cut(columns, [at[place] for place in chosen.rows], first)
-
-    def _parquet(self, block: int) -> Iterator[tuple[Any, int]]:
-        from pyarrow.parquet import ParquetFile
-
-        names = [self._schema.names[at] for at in self.chosen.all]
-        first = 0
-        with ParquetFile(self.path) as file:
-            for batch in file.iter_batches(batch_size=block, columns=names, use_threads=False):
-                # Columns come in the order of the file.
-                yield batch.select(names), first
-                first += batch.num_rows
 
     def _lines(self, block: int) -> Iterator[Lookups]:
         first = 0

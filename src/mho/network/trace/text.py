@@ -37,7 +37,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 KINDS = (
     (b"PK\x03\x04", "a zip archive (or a spreadsheet): unpack it, or save it as CSV"),
     (b"PAR1", "a Parquet file: let its name end in .parquet"),
-    (b"\x93NUMPY", "a single numpy array: save its look-ups with numpy.savez, as bags and rows"),
+    (b"\x93NUMPY", "a single numpy array: save it by name with numpy.savez"),
     (b"\x28\xb5\x2f\xfd", "packed by zstd: unpack it first"),
     (b"BZh", "packed by bzip2: unpack it first"),
     (b"\xfd7zXZ", "packed by xz: unpack it first"),
@@ -74,10 +74,14 @@ class Form:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file whose lines are records of fields, gzip-compressed or not; `options`: what is told of its form."""
+    """A text file whose lines are records of fields, gzip-compressed or not; `options`: what is told of its form.
+
+    `holds`: what a record stands for, as a refusal calls it.
+    """
 
     path: Path
     options: LineOptions
+    holds: str = "look-ups"
 
     @cached_property
     def zipped(self) -> bool:
@@ -104,7 +108,7 @@ class TextFile:
             raise TraceError(f"{self.path}: is no text: it holds bytes of 0")
         text = head.decode("utf-8-sig", errors="replace")
         if text.lstrip().startswith(("{", "[")):
-            raise TraceError(f"{self.path}: looks like JSON; a trace's text has a look-up, or a basket, on each line")
+            raise TraceError(f"{self.path}: looks like JSON; in text, {self.holds} stand on lines of their own")
         lines = io.StringIO(text, newline=None).read().split("\n")
         return lines if whole or len(lines) == 1 else lines[:-1]
 
@@ -156,7 +160,7 @@ class TextFile:
         if not requested and {"query", "row"} <= set(first):
             return True
         shown = ", ".join(first)[:60]
-        unsure = f"{self.path}: its first line may name columns or be a look-up ({shown}); give --header or --no-header"
+        unsure = f"{self.path}: its first line may name columns or be a record ({shown}); give --header or --no-header"
         if len(first) > 1 and first == [str(at) for at in range(len(first))]:
             raise TraceError(unsure)
         if any(NUMBER.fullmatch(field) for field in first):
@@ -218,19 +222,19 @@ class TextFile:
         except pa.ArrowInvalid as error:
             raise TraceError(self._refusal(str(error))) from None
         if not first:
-            raise TraceError(f"{self.path}: has no look-ups")
+            raise TraceError(f"{self.path}: has no {self.holds}")
 
     def _refusal(self, message: str) -> str:
         """Say what the reader could not read, from what it says of it."""
         form, wrong = self.form, RAGGED.search(message)
         if wrong is None:
             if sum(1 for line in self._head if line.strip()) == form.header:
-                return f"{self.path}: has no look-ups"
-            return f"{self.path}: has a line of more than {LEAST_BLOCK} characters; is it text, a look-up a line?"
+                return f"{self.path}: has no {self.holds}"
+            return f"{self.path}: has a line of more than {LEAST_BLOCK} characters; is it text, {self.holds} on lines of their own?"
         row, _, fields = map(int, wrong.groups())
         line = self.line(row - 1 - form.skipped)
         of = "the header" if form.header else "the first line"
-        hint = "; one basket a line? give --basket" if form.ragged else ""
+        hint = "; one basket a line? give --basket" if form.ragged and self.holds == "look-ups" else ""
         return f"{self.path}: line {line}: has {fields} fields, {of} {len(form.columns)} (separator {form.separator!r}){hint}"
 
     @contextlib.contextmanager
