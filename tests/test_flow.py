@@ -44,6 +44,7 @@ from mho.network.rows import Streamed
 from mho.network.windows import assemble
 from mho.network.zoo.decoder import DecoderConfiguration, decoder
 from tests.strategies import networks
+from tests.test_genotype import EVERY
 from tests.test_network_masks import CASES, Plain
 from tests.test_network_operators import BOTH
 from tests.test_network_recurrent import MODULES as RECURRENT
@@ -241,6 +242,9 @@ FUNCTIONS = {
 """What the importers' own tests read: every operator."""
 
 
+SEARCHED = EVERY.build(5, 4, EVERY.fresh(5, 4, 0))
+
+
 @cache
 def read(name: str) -> Network:
     """Import one of them, once."""
@@ -254,10 +258,15 @@ def test_what_rows_of_any_operator_do_not_need_does_not_change_them(name: str) -
     check_network(read(name), more=6)
 
 
+def test_what_rows_of_searched_models_do_not_need_does_not_change_them() -> None:
+    check_network(SEARCHED)
+
+
 def test_every_kind_of_layer_was_looked_at() -> None:
     """A kind that no pattern above has would go unproven."""
     seen = {layer.kind for name in FUNCTIONS for layer in read(name).layers}
     seen |= {layer.kind for name in ("bert-base", "densenet40") for layer in mho.zoo.load(name, **SMALL[name]).layers}
+    seen |= {layer.kind for layer in SEARCHED.layers}
     assert set(LAYER_KINDS) - seen - {"grouped linear"} == set()
 
 

@@ -29,6 +29,7 @@ from mho.network.layers import (
     GroupedLinear,
     Input,
     Interleave,
+    Join,
     Linear,
     MatrixProduct,
     Normalise,
@@ -326,7 +327,7 @@ def test_every_kind_but_the_crossbars_is_tested_here() -> None:
     moves = {Expand, Reshape, Slice, Take, Transpose}
     sums = {MatrixProduct, Normalise, Pool, Reduce, Resample, Softmax}
     others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Interleave, Pad}
-    others |= {Convert, CumulativeSum, Gather, Select}
+    others |= {Convert, CumulativeSum, Gather, Join, Select}
     assert set(LAYER_KINDS.values()) - moves - sums - others == {Input, Convolution, Linear, GroupedLinear}
 
 

@@ -236,6 +236,10 @@ class Builder:
         """Append tensors joined along one axis."""
         return self.append(kinds.Concatenate, *tensors, part=part, axis=self.axis(tensors[0], axis))
 
+    def join(self, tensors: Sequence[str], axis: int, part: str | None = None) -> str:
+        """Append tensors joined along one axis into one with a code of its own."""
+        return self.append(kinds.Join, *tensors, part=part, axis=self.axis(tensors[0], axis))
+
     def reshape(self, x: str, shape: Sequence[int], part: str | None = None) -> str:
         """Append the same values under another shape; one size may be -1."""
         sizes = [int(n) for n in shape]

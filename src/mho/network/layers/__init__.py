@@ -12,7 +12,7 @@ from mho.network.arrays import Affine, Array
 from mho.network.layer import Constant, Input, Layer
 from mho.network.layers.activation import Activation
 from mho.network.layers.elementwise import Convert, Elementwise, Select
-from mho.network.layers.joining import Concatenate, Interleave
+from mho.network.layers.joining import Concatenate, Interleave, Join
 from mho.network.layers.lookup import Embedding, Gather
 from mho.network.layers.matrix import Convolution, GroupedLinear, Linear, MatrixLayer, MatrixProduct
 from mho.network.layers.movement import Expand, Pad, Reshape, Slice, Take, Transpose
@@ -28,7 +28,7 @@ LAYER_KINDS: Registry[type[Layer]] = Registry(
         kind.kind: kind
         for kind in (
             Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine,
-            Normalise, Activation, Softmax, Elementwise, Concatenate, Reshape, Transpose, Slice, Pad, Expand, Take,
+            Normalise, Activation, Softmax, Elementwise, Concatenate, Join, Reshape, Transpose, Slice, Pad, Expand, Take,
             Interleave, Resample, Convert, Select, Gather, CumulativeSum,
         )
     },
@@ -38,6 +38,6 @@ LAYER_KINDS: Registry[type[Layer]] = Registry(
 __all__ = [
     "LAYER_KINDS", "Activation", "Affine", "Array", "ChannelAffine", "Concatenate", "Constant", "Convert",
     "Convolution", "CumulativeSum", "Elementwise", "Embedding", "Expand", "Gather", "GroupedLinear", "Input",
-    "Interleave", "Layer", "Linear", "MatrixLayer", "MatrixProduct", "Normalise", "Pad", "Pool", "Reduce", "Resample",
+    "Interleave", "Join", "Layer", "Linear", "MatrixLayer", "MatrixProduct", "Normalise", "Pad", "Pool", "Reduce", "Resample",
     "Reshape", "Select", "Slice", "Softmax", "Take", "Transpose",
 ]  # fmt: skip

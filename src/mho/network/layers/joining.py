@@ -84,6 +84,25 @@ class Concatenate(Joining):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Join(Concatenate):
+    """Tensors joined along one axis into one that has a code of its own, so that those it is made of keep theirs.
+
+    What an operator reads of several others is told as finely as that operator asks for, whatever their ranges are and whoever
+    else reads them. One operation an element, as a concatenation takes.
+    """
+
+    kind: ClassVar[str] = "join"
+
+    def carried(self) -> tuple[str, ...]:
+        """Return nothing: what is joined is coded anew."""
+        return ()
+
+    def changes_nothing(self) -> bool:
+        """Return False: even one operand has another code."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Interleave(Joining):
     """Images (B, C, h, w) woven into one: output (y, x) is that of input (y mod rows, x mod columns) at (y // rows, x // columns).
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mho.network.zoo.interaction.genotype import Genotype
 from mho.network.zoo.interaction.model import MODELS, Model, of
 
-__all__ = ["MODELS", "Model", "of"]
+MODELS.add(Genotype.kind, Genotype)
+
+__all__ = ["MODELS", "Genotype", "Model", "of"]
