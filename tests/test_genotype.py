@@ -10,7 +10,7 @@ import pytest
 import mho
 from mho.errors import OptionError
 from mho.network.zoo.interaction import Genotype, of
-from mho.network.zoo.interaction.genotype import Dense, Merged, Sparse
+from mho.network.zoo.interaction.description import Dense, Merged, Sparse
 from mho.number.bits import BYTES
 from mho.number.precision import bits_of
 

@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from mho.network.zoo.interaction.genotype import Dense, Genotype, Merged, Place, Sparse
+from mho.network.zoo.interaction.description import Dense, Description, Merged, Place, Sparse
 
+Described = TypeVar("Described", bound=Description)
 Colours = dict[Place, int]
 Edge = tuple[str, Place]
 """How an operator reads another: the side, or "fm" or "spread"; raw inputs are no operators and count as part of what it is."""
 
 
-def canonical(genotype: Genotype) -> Genotype:
+def canonical(genotype: Described) -> Described:
     """Return the canonical genotype of the same network."""
     graph = Graph(genotype)
     return min(
@@ -34,7 +35,7 @@ def canonical(genotype: Genotype) -> Genotype:
 class Graph:
     """The live operators of a genotype, as coloured nodes."""
 
-    genotype: Genotype
+    genotype: Description
 
     @cached_property
     def live(self) -> tuple[Place, ...]:
@@ -165,7 +166,7 @@ def _ranked(values: dict[Place, Any]) -> Colours:
     return {place: ranks[value] for place, value in values.items()}
 
 
-def renumbered(genotype: Genotype, order: Sequence[Place]) -> Genotype:
+def renumbered(genotype: Described, order: Sequence[Place]) -> Described:
     """Return the genotype with the operators of an order alone, numbered in it."""
     numbers: dict[Place, int] = {("dense", 0): 0, ("sparse", 0): 0}
     count = {"dense": 0, "sparse": 0}

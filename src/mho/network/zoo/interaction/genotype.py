@@ -1,173 +1,36 @@
-"""Recommenders that are searched: dense and sparse operators, each of which reads any earlier outputs, with bits of their own.
-
-The operators are NASRec's (Zhang et al. 2023, section 3). Dense operators give a vector of `width` numbers, sparse ones `count`
-vectors of the dimension of the tables. Outputs of a kind are counted from 1 in the order in which they may be read; 0 is what
-comes in, flat where a dense operator reads it. `operators` says what each operator computes, and where that differs from NASRec.
-"""
+"""Recommenders that are searched, as models: what a description of operators comes to, and how it is written down."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from mho.errors import OptionError, choices
 from mho.network.graph import Network
+from mho.network.zoo.interaction.canonical import canonical
+from mho.network.zoo.interaction.description import Dense, Description, Merged, Sparse
 from mho.network.zoo.interaction.model import KIND, FloatArray, Model, Shapes
-
-Bits = tuple[int, int]
-"""Of the weights of an operator's matrices, and of the inputs that are streamed into them."""
-DENSE = ("fc", "dot", "gate", "sum")
-SPARSE = ("attention", "mix")
-TWO_SIDED = ("gate", "sum")
-"""Dense operators that read two sets of dense outputs."""
-MOST_BITS = (16, 8)
-Place = tuple[str, int]
-"""An operator: "dense" or "sparse", and its place."""
-
-
-@dataclass(frozen=True)
-class Merged:
-    """An output of the other kind that is merged into an operator's own: its place, and the bits of the matrix that fits it in."""
-
-    of: int
-    bits: Bits
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A dense operator: one of DENSE, of the dense outputs `left`, and `right` (gate, sum) or the sparse outputs `vectors` (dot).
-
-    `fm`: a factorisation machine of the output of a sparse operator, before its spread, is added to the result.
-    """
-
-    kind: str
-    width: int
-    left: tuple[int, ...]
-    bits: Bits
-    right: tuple[int, ...] = ()
-    vectors: tuple[int, ...] = ()
-    fm: Merged | None = None
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """A sparse operator: one of SPARSE, of the sparse outputs `reads`, which gives `count` vectors.
-
-    `spread`: vectors made of a dense output stand behind its own, for all that read them.
-    """
-
-    kind: str
-    count: int
-    reads: tuple[int, ...]
-    bits: Bits
-    spread: Merged | None = None
+from mho.network.zoo.interaction.operators import built
+from mho.network.zoo.interaction.plan import Matrix, planned
 
 
 @dataclass(frozen=True, kw_only=True)
-class Genotype(Model):
-    """A searched model. `ends`: the places of the dense and of the sparse output that the score reads, 0 for none of the kind.
-
-    Raises OptionError for operators that there are not, that read what is not there or what rests on them, and for sizes and bits
-    out of range. Operators that the score does not rest on are no part of the network.
-    """
-
-    dense: tuple[Dense, ...]
-    sparse: tuple[Sparse, ...]
-    ends: tuple[int, int]
-    bits: Bits = (8, 8)
-    """Of the matrices of the score."""
-    wide: bool = False  # type: ignore[misc]
+class Genotype(Description, Model):
+    """A searched model; whether it is wide is a choice like others."""
 
     kind: ClassVar[str] = "searched"
 
-    def __post_init__(self) -> None:
-        """Refuse what is no network."""
-        for place, dense in enumerate(self.dense, 1):
-            self._check_dense(f"dense operator {place}", place, dense)
-        for place, sparse in enumerate(self.sparse, 1):
-            where = f"sparse operator {place}"
-            _known(where, sparse.kind, SPARSE)
-            _sized(where, sparse.count, sparse.bits)
-            _below(where, "reads", sparse.reads, place)
-            self._merged(where, sparse.spread, len(self.dense))
-        if not any(self.ends) or not (0 <= self.ends[0] <= len(self.dense) and 0 <= self.ends[1] <= len(self.sparse)):
-            raise OptionError(f"the score reads a dense output, a sparse one or both that are there, not {self.ends}")
-        _sized("the score", 1, self.bits)
-        object.__setattr__(self, "order", tuple(self._ordered()))
-
-    order: ClassVar[tuple[Place, ...]]
-    """The operators that the score rests on, each behind those that it reads."""
-
-    def _check_dense(self, where: str, place: int, dense: Dense) -> None:
-        _known(where, dense.kind, DENSE)
-        _sized(where, dense.width, dense.bits)
-        _below(where, "left", dense.left, place)
-        if dense.kind in TWO_SIDED:
-            _below(where, "right", dense.right, place)
-        elif dense.right:
-            raise OptionError(f"{where}: {dense.kind} reads no right side")
-        if dense.kind == "dot":
-            _below(where, "vectors", dense.vectors, len(self.sparse) + 1)
-        elif dense.vectors:
-            raise OptionError(f"{where}: {dense.kind} reads no vectors")
-        self._merged(where, dense.fm, len(self.sparse))
-
-    def _merged(self, where: str, merged: Merged | None, most: int) -> None:
-        if merged is not None:
-            _sized(where, 1, merged.bits)
-            if not 1 <= merged.of <= most:
-                raise OptionError(f"{where} merges output {merged.of} in, of {most} that there are")
-
-    def needs(self, place: Place) -> Iterator[Place]:
-        """Yield the operators that one reads; the spread of a sparse one is read by those that read its output, and by no other."""
-        what, number = place
-        if what == "dense":
-            dense = self.dense[number - 1]
-            yield from (("dense", each) for each in (*dense.left, *dense.right) if each)
-            yield from self.makers(dense.vectors)
-            if dense.fm is not None:
-                yield "sparse", dense.fm.of
-        else:
-            yield from self.makers(self.sparse[number - 1].reads)
-
-    def makers(self, vectors: tuple[int, ...]) -> Iterator[Place]:
-        """Yield the operators that sparse outputs are made by."""
-        for each in vectors:
-            if each:
-                yield "sparse", each
-                if (spread := self.sparse[each - 1].spread) is not None:
-                    yield "dense", spread.of
-
-    def _ordered(self) -> list[Place]:
-        """Walk down from the score. OptionError where an operator rests on itself."""
-        order: list[Place] = []
-        done: dict[Place, bool] = {}
-
-        def visit(place: Place) -> None:
-            if place in done:
-                if not done[place]:
-                    raise OptionError(f"{place[0]} operator {place[1]} rests on itself")
-                return
-            done[place] = False
-            for each in self.needs(place):
-                visit(each)
-            done[place] = True
-            order.append(place)
-
-        dense, sparse = self.ends
-        for place in (*((("dense", dense),) if dense else ()), *(self.makers((sparse,)) if sparse else ())):
-            visit(place)
-        return order
+    def matrices(self, fields: int, dimension: int) -> tuple[Matrix, ...]:
+        """Return the matrices, those of an operator behind those of what it reads."""
+        return planned(self, fields, dimension)
 
     def weights(self, fields: int, dimension: int) -> Shapes:
         """Return names and shapes of weights and biases."""
-        from mho.network.zoo.interaction.plan import planned
-
         shapes: Shapes = {}
-        for matrix in planned(self, fields, dimension):
+        for matrix in self.matrices(fields, dimension):
             shapes[f"{matrix.name}.weight"] = (matrix.outputs, matrix.rows)
             if matrix.bias:
                 shapes[f"{matrix.name}.bias"] = (matrix.outputs,)
@@ -184,20 +47,14 @@ class Genotype(Model):
         origin: str = "none (shapes only)",
     ) -> Network:
         """Build the network."""
-        from mho.network.zoo.interaction.operators import built
-
         return built(self, fields, dimension, self.arrays(fields, dimension, weights), batch, name or self.name, origin)
 
     def layer_bits(self, fields: int, dimension: int) -> dict[str, str]:
         """Return the bits of each matrix layer as `number.quantise(bits=...)` takes them."""
-        from mho.network.zoo.interaction.plan import planned
-
-        return {matrix.name: "/".join(map(str, matrix.bits)) for matrix in planned(self, fields, dimension)}
+        return {matrix.name: "/".join(map(str, matrix.bits)) for matrix in self.matrices(fields, dimension)}
 
     def canonical(self) -> Genotype:
         """Return the one genotype of all that are the same network: without dead operators, in an order that its graph decides."""
-        from mho.network.zoo.interaction.canonical import canonical
-
         return canonical(self)
 
     def key(self) -> str:
@@ -227,10 +84,8 @@ class Genotype(Model):
 
     def deviation(self, name: str, shape: tuple[int, ...], dimension: int) -> float:
         """Return the standard deviation that keeps the size of numbers, products of vectors included, of variance 1."""
-        from mho.network.zoo.interaction.plan import planned
-
         squares = next(
-            (matrix.squares for matrix in planned(self, 1, dimension) if name == f"{matrix.name}.weight"), 1.0
+            (matrix.squares for matrix in self.matrices(1, dimension) if name == f"{matrix.name}.weight"), 1.0
         )
         return super().deviation(name, shape, dimension) / math.sqrt(squares)
 
@@ -260,21 +115,4 @@ def _operator(kind: type[Dense] | type[Sparse], record: Mapping[str, Any]) -> An
         raise OptionError(f"a {kind.__name__.lower()} operator: {error}") from None
 
 
-def _known(where: str, kind: str, kinds: tuple[str, ...]) -> None:
-    if kind not in kinds:
-        raise OptionError(f"{where}: unknown kind {kind!r}; {choices(kind, kinds)}")
-
-
-def _sized(where: str, size: int, bits: Bits) -> None:
-    if size < 1:
-        raise OptionError(f"{where} gives at least one number, not {size}")
-    if len(bits) != 2 or not all(1 <= each <= most for each, most in zip(bits, MOST_BITS, strict=True)):
-        raise OptionError(f"{where}: bits are two, of weights (1 to 16) and of inputs (1 to 8), not {bits}")
-
-
-def _below(where: str, side: str, reads: tuple[int, ...], end: int) -> None:
-    if not reads or len(set(reads)) != len(reads) or min(reads) < 0 or max(reads) >= end:
-        raise OptionError(f"{where}: {side} is one or more different outputs from 0 to {end - 1}, not {reads}")
-
-
-__all__ = ["DENSE", "SPARSE", "TWO_SIDED", "Bits", "Dense", "Genotype", "Merged", "Place", "Sparse"]
+__all__ = ["Genotype"]

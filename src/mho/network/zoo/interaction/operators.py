@@ -33,7 +33,7 @@ import numpy as np
 from mho.network.arrays import Array
 from mho.network.builder import Builder
 from mho.network.graph import Network
-from mho.network.zoo.interaction.genotype import Bits, Dense, Genotype, Merged, Sparse
+from mho.network.zoo.interaction.description import Bits, Dense, Description, Merged, Sparse
 from mho.network.zoo.interaction.plan import SPREAD, named
 from mho.network.zoo.recommenders import INPUT, OUTPUT
 
@@ -42,7 +42,7 @@ WHOLE = 8
 
 
 def built(
-    genotype: Genotype, fields: int, dimension: int, weights: Mapping[str, Array], batch: int, name: str, origin: str
+    genotype: Description, fields: int, dimension: int, weights: Mapping[str, Array], batch: int, name: str, origin: str
 ) -> Network:
     """Build the network of a genotype."""
     assembly = Assembly(genotype, fields, dimension, weights, batch)
@@ -60,7 +60,7 @@ def built(
 class Assembly:
     """Operators appended one after the other, each behind those that it reads."""
 
-    genotype: Genotype
+    genotype: Description
     fields: int
     dimension: int
     weights: Mapping[str, Array]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mho.network.zoo.interaction.genotype import Bits, Dense, Genotype, Place, Sparse
+from mho.network.zoo.interaction.description import Bits, Dense, Description, Place, Sparse
 
 SPREAD = 8
 """Vectors that a dense output is spread over (NASRec's published code)."""
@@ -67,7 +67,7 @@ def named(place: Place) -> str:
 class Plan:
     """The matrices of a genotype for so many fields of a dimension."""
 
-    genotype: Genotype
+    genotype: Description
     fields: int
     dimension: int
     _sparse: dict[int, tuple[Segment, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -160,7 +160,7 @@ class Plan:
             yield Matrix("score.vectors", 1, vectors, self.genotype.bits, bias=not dense, times=self.dimension)
 
 
-def planned(genotype: Genotype, fields: int, dimension: int) -> tuple[Matrix, ...]:
+def planned(genotype: Description, fields: int, dimension: int) -> tuple[Matrix, ...]:
     """Return the matrices of a genotype."""
     return tuple(Plan(genotype, fields, dimension))
 
