@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
+from random import Random
 
+import networkx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mho
 from mho.errors import OptionError
 from mho.network.zoo.interaction import Genotype, of
+from mho.network.zoo.interaction.counting import different, options, raw
 from mho.network.zoo.interaction.description import Dense, Merged, Sparse
+from mho.network.zoo.interaction.space import ModelSpace
+from mho.network.zoo.interaction.store import Store
 from mho.number.bits import BYTES
 from mho.number.precision import bits_of
 
@@ -70,3 +79,123 @@ def test_a_network_does_not_rest_on_itself() -> None:
             sparse=(Sparse("mix", 2, (0,), (8, 8), spread=Merged(1, (8, 8))),),
             ends=(1, 1),
         )
+
+
+SMALL = ModelSpace(blocks=3, widths=(4, 9), counts=(2, 3))
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32), chip=st.sampled_from(["isaac", "aras"]))
+def test_drawn_models_are_bit_exact_and_legal(seed: int, chip: str) -> None:
+    random = Random(seed)
+    model = SMALL.genotype(SMALL.drawn(random))
+    network = model.build(FIELDS, DIMENSION, model.fresh(FIELDS, DIMENSION, seed))
+    x = np.random.default_rng(seed).normal(size=(4, FIELDS, model.width(DIMENSION))).astype(np.float32)
+    bits = model.layer_bits(FIELDS, DIMENSION)
+    given = bits_of(network, bits)
+    assert {name: str(given.get(name, BYTES)) for name in bits} == bits
+    assert mho.verify(mho.compile(mho.number.quantise(network, x, bits=bits), chip, "naive"), x[:2]).exact
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 2**32))
+def test_shared_weights_are_cut_to_the_shapes_of_each_model(seed: int) -> None:
+    store = Store(SMALL, FIELDS, DIMENSION)
+    shared = {name: np.arange(np.prod(shape)).reshape(shape) for name, shape in store.shapes.items()}
+    model = SMALL.genotype(SMALL.drawn(Random(seed)))
+    own = store.cut(model, shared)
+    assert {name: each.shape for name, each in own.items()} == model.weights(FIELDS, DIMENSION)
+    for matrix in model.matrices(FIELDS, DIMENSION):
+        columns = store.columns(matrix)
+        assert len(set(columns)) == matrix.rows, "no column of a weight counts twice"
+
+
+def test_a_store_keeps_what_models_read_apart() -> None:
+    """The column of an output is the same, whatever else a model reads beside it."""
+    store = Store(SMALL, FIELDS, DIMENSION)
+    both, one = (
+        Genotype(
+            dense=(Dense("fc", 4, (0,), (8, 8)), Dense("fc", 9, (1,), (8, 8)), Dense("fc", 4, reads, (8, 8))),
+            sparse=(), ends=(3, 0),
+        ).matrices(FIELDS, DIMENSION)[2]
+        for reads in ((1, 2), (2,))
+    )  # fmt: skip
+    assert store.columns(both)[4:].tolist() == store.columns(one).tolist() == [*range(20 + 9, 20 + 18)]
+
+
+TINY = [
+    ModelSpace(1, widths=(2, 4), counts=(2,), weight_bits=(4,), input_bits=(4, 8), wide=(False,)),
+    ModelSpace(2, sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,), input_bits=(8,), merges=False, wide=(False,)),
+    ModelSpace(2, dense=("fc", "sum"), sparse=("mix",), widths=(2, 4), counts=(2,), weight_bits=(8,), input_bits=(8,),
+               merges=False, wide=(False,)),
+    ModelSpace(2, dense=("fc",), sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,), input_bits=(8,), wide=(False,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("space", TINY, ids=str)
+def test_counts_are_those_of_all_designs_made(space: ModelSpace) -> None:
+    designs = [*itertools.product(*map(range, space.sizes))]
+    assert len(designs) == raw(space).number
+    plain = {repr(space.plain(design)): space.plain(design) for design in designs}
+    networks = {model.key() for model in plain.values()}
+    chained = {
+        model.key()
+        for model in plain.values()
+        if all(place - 1 in (*each.left, *each.right) for place, each in enumerate(model.dense, 1))
+        and all(place - 1 in each.reads for place, each in enumerate(model.sparse, 1))
+    }
+    # Of the options the two orders of a sum are one.
+    sums = {repr(replaced(model)) for model in plain.values()}
+    assert len(sums) == options(space).number
+    assert len(chained) == different(space).number
+    assert different(space).number <= len(networks) <= options(space).number
+    if space.blocks == 1:
+        assert different(space).number == len(networks) == options(space).number
+
+
+def replaced(model: Genotype) -> Genotype:
+    """Put the sides of sums in order."""
+    dense = tuple(
+        replace(each, left=min(each.left, each.right), right=max(each.left, each.right)) if each.kind == "sum" else each
+        for each in model.dense
+    )
+    return replace(model, dense=dense)
+
+
+def test_two_models_have_one_key_exactly_where_their_graphs_are_isomorphic() -> None:
+    """Judged by networkx, on all pairs of designs of a space that have as many operators of each kind."""
+    space = ModelSpace(3, dense=("fc", "sum"), sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,),
+                       input_bits=(8,), merges=False, wide=(False,))  # fmt: skip
+    random = Random(0)
+    models = [space.plain(space.drawn(random)) for _ in range(60)]
+    drawings = [(model.key(), drawing(model)) for model in models]
+    match = networkx.algorithms.isomorphism.categorical_node_match("is", None)
+    edges = networkx.algorithms.isomorphism.categorical_edge_match("side", None)
+    same = 0
+    for (a, one), (b, other) in itertools.combinations(drawings, 2):
+        alike = networkx.is_isomorphic(one, other, node_match=match, edge_match=edges)
+        same += alike
+        assert alike == (a == b)
+    assert same > 2
+
+
+def drawing(model: Genotype) -> networkx.DiGraph:
+    """Draw a model as a graph: sides of operators are nodes, so that those of a sum may be exchanged."""
+    graph = networkx.DiGraph()
+    for what, number in [("dense", 0), ("sparse", 0), *model.order]:
+        place = (what, number)
+        if number == 0:
+            graph.add_node(place, **{"is": f"raw {what}"})
+            continue
+        operator = model.dense[number - 1] if what == "dense" else model.sparse[number - 1]
+        graph.add_node(
+            place, **{"is": (what, operator.kind, place in zip(("dense", "sparse"), model.ends, strict=True))}
+        )
+        sides = {"left": operator.left, "right": operator.right} if what == "dense" else {"reads": operator.reads}
+        for side, reads in sides.items():
+            name = "side" if operator.kind == "sum" else side
+            graph.add_node((place, side), **{"is": name})
+            graph.add_edge((place, side), place, side=name)
+            for each in reads:
+                graph.add_edge((what, each), (place, side), side=name)
+    return graph

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mho.network.zoo.interaction.description import Bits, Dense, Description, Place, Sparse
+from mho.network.zoo.interaction.description import Bits, Dense, Description, Merged, Place, Sparse
 
 SPREAD = 8
 """Vectors that a dense output is spread over (NASRec's published code)."""
@@ -98,14 +98,14 @@ class Plan:
         for place in self.genotype.order:
             number = place[1]
             if place[0] == "dense":
-                dense = self.genotype.dense[number - 1]
-                yield from self._dense(named(place), dense)
+                yield from self._dense(named(place), self.genotype.dense[number - 1])
             else:
-                yield from self._sparse_matrices(named(place), self.genotype.sparse[number - 1])
+                sparse = self.genotype.sparse[number - 1]
+                yield from sparse_matrices(named(place), sparse, self.sparse(sparse.reads), self.dimension)
         for number in self.spreading:
             merged = self.genotype.sparse[number - 1].spread
             assert merged is not None
-            yield Matrix(f"spread{number}", SPREAD * self.dimension, self.dense((merged.of,)), merged.bits)
+            yield spread_matrix(number, self.dense((merged.of,)), merged, self.dimension)
         yield from self._score()
 
     @cached_property
@@ -118,38 +118,10 @@ class Plan:
         return tuple(each for each in sorted(read) if each and genotype.sparse[each - 1].spread is not None)
 
     def _dense(self, name: str, dense: Dense) -> Iterator[Matrix]:
-        left, bits, width = self.dense(dense.left), dense.bits, dense.width
-        if dense.kind == "fc":
-            yield Matrix(f"{name}.fc", width, left, bits)
-        elif dense.kind == "gate":
-            yield Matrix(f"{name}.gate.left", width, left, bits)
-            yield Matrix(f"{name}.gate.right", width, self.dense(dense.right), bits)
-        elif dense.kind == "sum":
-            sides = left, self.dense(dense.right)
-            longest = max(sum(segment.length for segment in side) for side in sides)
-            yield Matrix(f"{name}.sum", width, (Segment("aligned", longest),), bits)
-        else:
-            count, dimension = paired(width), self.dimension
-            yield Matrix(f"{name}.dot.dense", dimension, left, bits)
-            yield Matrix(f"{name}.dot.vectors", count, self.sparse(dense.vectors), bits, windows=dimension)
-            yield Matrix(
-                f"{name}.dot.out", width, (Segment("pairs", count * (count + 1) // 2),), bits, squares=dimension
-            )
+        left, right, vectors = self.dense(dense.left), self.dense(dense.right), self.sparse(dense.vectors)
+        yield from dense_matrices(name, dense, left, right, vectors, self.dimension)
         if dense.fm is not None:
-            vectors = self.genotype.sparse[dense.fm.of - 1].count
-            features = (Segment("features", self.dimension),)
-            # A feature is the sum of 2 v w over all pairs of vectors.
-            squares = max(2.0 * vectors * (vectors - 1), 1.0)
-            yield Matrix(f"{name}.fm", width, features, dense.fm.bits, bias=False, squares=squares)
-
-    def _sparse_matrices(self, name: str, sparse: Sparse) -> Iterator[Matrix]:
-        reads, bits, count, dimension = self.sparse(sparse.reads), sparse.bits, sparse.count, self.dimension
-        if sparse.kind == "mix":
-            yield Matrix(f"{name}.mix", count, reads, bits, windows=dimension)
-        else:
-            yield Matrix(f"{name}.attention.project", count, reads, bits, windows=dimension)
-            features = (Segment("features", dimension),)
-            yield Matrix(f"{name}.attention.attend", 2 * dimension, features, bits, windows=count)
+            yield fm_matrix(name, dense.width, dense.fm, self.genotype.sparse[dense.fm.of - 1].count, self.dimension)
 
     def _score(self) -> Iterator[Matrix]:
         dense, sparse = self.genotype.ends
@@ -158,6 +130,51 @@ class Plan:
         if sparse:
             vectors = self.sparse((sparse,))
             yield Matrix("score.vectors", 1, vectors, self.genotype.bits, bias=not dense, times=self.dimension)
+
+
+Read = tuple[Segment, ...]
+
+
+def dense_matrices(name: str, dense: Dense, left: Read, right: Read, vectors: Read, dimension: int) -> Iterator[Matrix]:
+    """Yield the matrices of a dense operator, but for its factorisation machine, by what it reads."""
+    bits, width = dense.bits, dense.width
+    if dense.kind == "fc":
+        yield Matrix(f"{name}.fc", width, left, bits)
+    elif dense.kind == "gate":
+        yield Matrix(f"{name}.gate.left", width, left, bits)
+        yield Matrix(f"{name}.gate.right", width, right, bits)
+    elif dense.kind == "sum":
+        longest = max(sum(segment.length for segment in side) for side in (left, right))
+        yield Matrix(f"{name}.sum", width, (Segment("aligned", longest),), bits)
+    else:
+        count = paired(width)
+        pairs = (Segment("pairs", count * (count + 1) // 2),)
+        yield Matrix(f"{name}.dot.dense", dimension, left, bits)
+        yield Matrix(f"{name}.dot.vectors", count, vectors, bits, windows=dimension)
+        yield Matrix(f"{name}.dot.out", width, pairs, bits, squares=dimension)
+
+
+def fm_matrix(name: str, width: int, fm: Merged, vectors: int, dimension: int) -> Matrix:
+    """Return the matrix of a factorisation machine of so many vectors."""
+    # A feature is the sum of 2 v w over all pairs of vectors.
+    squares = max(2.0 * vectors * (vectors - 1), 1.0)
+    return Matrix(f"{name}.fm", width, (Segment("features", dimension),), fm.bits, bias=False, squares=squares)
+
+
+def sparse_matrices(name: str, sparse: Sparse, reads: Read, dimension: int) -> Iterator[Matrix]:
+    """Yield the matrices of a sparse operator, but for its spread, by what it reads."""
+    bits, count = sparse.bits, sparse.count
+    if sparse.kind == "mix":
+        yield Matrix(f"{name}.mix", count, reads, bits, windows=dimension)
+    else:
+        yield Matrix(f"{name}.attention.project", count, reads, bits, windows=dimension)
+        features = (Segment("features", dimension),)
+        yield Matrix(f"{name}.attention.attend", 2 * dimension, features, bits, windows=count)
+
+
+def spread_matrix(number: int, of: Read, merged: Merged, dimension: int) -> Matrix:
+    """Return the matrix of a sparse operator's spread."""
+    return Matrix(f"spread{number}", SPREAD * dimension, of, merged.bits)
 
 
 def planned(genotype: Description, fields: int, dimension: int) -> tuple[Matrix, ...]:
