@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ import mho
 from mho.chip import Chip
 from mho.machine import Timing, account, time_program, wear
 from mho.machine.accesses import READ, WRITE, byte_prices, count_accesses
-from mho.machine.energy import KINDS, Account, count_events
+from mho.machine.bill import KINDS, Account, Bill, Price, joules_of
+from mho.machine.energy import bill, count_events
 from mho.network.graph import Network
 from mho.network.layers import (
     Activation,
@@ -422,51 +424,52 @@ def banks_j(program: Program, timing: Timing) -> float:
     return total
 
 
+def told(program: mho.Program) -> Bill:
+    """Count what a program is charged for."""
+    return bill(program, time_program(program), wear(program))
+
+
+def at(found: Bill, chip: Chip) -> dict[Price, float]:
+    """Return the prices of a chip."""
+    return dict(zip(found.prices, joules_of(found.prices, chip).tolist(), strict=True))
+
+
 @pytest.mark.parametrize("event", sorted(Chip.load("aras").energy_per_event))
-def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share(
-    event: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doubling_the_price_of_an_event_changes_its_component_alone_by_its_share(event: str) -> None:
     left = entry(1, 2, 5)
     a, b = (replace(linear(name, "x", 1, 5, 4), shape=(1, 2, 4)) for name in "ab")
     turned = replace(b, name="c", shape=(1, 2, 5), weight=Array((5, 5)))
     scores = MatrixProduct(name="scores", inputs=("a", "b"), shape=(1, 2, 4), inner=4)
     # The operands' shapes do not matter to cost; the layer counts 2 x 4 outputs of 4 products each.
     net = network(left, a, b, turned, scores, outputs=("scores", "c"))
-    # Banks of one size, since a byte of the buffer has one price then.
-    chip = hand_chip(tiles=1, tile__groups=1, buffer__banks=[64] * 8)
+    chip = hand_chip(tiles=1, tile__groups=1)
     program = mho.compile(net, chip, mho.Strategy().with_(schedule="overlap", residency="never"))
-    timing, worn = time_program(program), wear(program)
-    before = account(program, timing, worn).by("component")
-    events = count_events(program, worn, 0, len(program.instructions))
+    found = told(program)
+    prices = at(found, chip)
+    before = found @ prices
+    events = count_events(program, wear(program), 0, len(program.instructions))
     count = sum(number for (_, name, _), number in events.items() if name == event)
     assert count > 0
-    price = chip.energy_per_event[event]
-    doubled = {**chip.energy_per_event, event: 2 * price}
-    monkeypatch.setattr(Chip, "energy_per_event", property(lambda self: doubled))
-    for name, way in (("bank_read_j", READ), ("bank_write_j", WRITE)):
-        monkeypatch.delitem(vars(chip.costs), name, raising=False)
-        monkeypatch.setattr(type(chip.costs), name, (doubled[way],) * len(chip.buffer.banks))
-    after = account(program, timing, worn).by("component")
-    owner = chip.costs.event_component[event]
-    assert {name for name in after if after[name] != before[name]} == ({owner} if price else set())
-    assert after[owner] - before[owner] == pytest.approx(count * price, rel=1e-6)
+    extra = sum(found.counts[n] * prices[p] for n, p in enumerate(found.prices) if p.event == event)
+    assert sum(
+        found.counts[n] + found.setup[n] for n, p in enumerate(found.prices) if p.event == event
+    ) == pytest.approx(count)
+    after = found @ {price: joules * (2 if price.event == event else 1) for price, joules in prices.items()}
+    owner, old, new = chip.costs.event_component[event], before.by("component"), after.by("component")
+    assert {name for name in new if new[name] != old[name]} == ({owner} if extra else set())
+    assert new[owner] - old[owner] == pytest.approx(extra, rel=1e-6)
 
 
 @pytest.mark.parametrize("component", ["memory", "vector_unit", "noc", "tile_buffer"])
-def test_doubling_a_leakage_changes_static_energy_of_that_component_alone(
-    component: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doubling_a_leakage_changes_static_energy_of_that_component_alone(component: str) -> None:
     chip = hand_chip()
     program = mho.compile(
         network(entry(2, 5), linear("l", "x", 2, 5, 3)), chip, mho.Strategy().with_(residency="never")
     )
-    timing, worn = time_program(program), wear(program)
-    before = account(program, timing, worn)
-    extra = chip.leakage_w[component] * timing.latency_s
+    found, prices = told(program), at(told(program), chip)
+    before, extra = found @ chip, chip.leakage_w[component] * time_program(program).latency_s
     assert extra > 0
-    doubled = {**chip.leakage_w, component: 2 * chip.leakage_w[component]}
-    monkeypatch.setattr(Chip, "leakage_w", property(lambda self: doubled))
-    after = account(program, timing, worn)
+    after = found @ {**prices, Price(component, "leakage"): 2 * prices[Price(component, "leakage")]}
     for key, changed in (("component", component), ("kind", "static")):
         old, new = before.by(key), after.by(key)
         assert {name for name in new if new[name] != old[name]} == {changed}
@@ -536,3 +539,18 @@ def test_totals_of_isaac_are_sums_of_its_components_and_stand_in_no_file(
         assert not any(word in key for word in ("area", "power", "total", "energy", "leakage")), key
         unit = quantity.get("unit", "") if isinstance(quantity, dict) else ""
         assert not any(word in unit for word in ("W", "J", "m^2", "m2", "m²")), (key, unit)
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(["overlap", "naive", "aras"]), st.sampled_from(["aras", "isaac", "puma"]), st.floats(0.1, 10.0))
+def test_a_bill_at_a_chips_prices_is_its_account_and_is_linear_in_them(schedule: str, name: str, factor: float) -> None:
+    chip = Chip.load(name)
+    report = mho.simulate(mho.compile(mho.zoo.load("resnet20"), chip, schedule))
+    found, account_ = report.bill, report.account
+    prices = at(found, chip)
+    assert (found @ prices).by_layer() == account_.by_layer()
+    dearer = found @ {price: factor * joules for price, joules in prices.items()}
+    assert dearer.total() == pytest.approx(factor * account_.total(), rel=1e-12)
+    assert dearer.setup_j == pytest.approx(factor * account_.setup_j, rel=1e-12)
+    by_price = [found @ {each: joules * (each == price) for each, joules in prices.items()} for price in prices]
+    assert math.fsum(each.total() for each in by_price) == pytest.approx(account_.total(), rel=1e-12)

@@ -23,7 +23,7 @@ import mho
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError, StrategyError
 from mho.machine.clock import clock
-from mho.machine.powered import powered_w, steady_crossing_s
+from mho.machine.powered import powered, steady_crossing_s
 from mho.machine.report import Report
 from mho.machine.steady import copies_held, peak_shares, period_s
 from mho.machine.streaming import _unrolled, time_stream
@@ -123,11 +123,13 @@ def test_an_inference_is_charged_its_own_events_and_an_interval_of_what_is_power
     content, other = mho.simulate(program).to_dict(), alone.to_dict()
     for kind in ("write", "compute", "memory"):
         assert content["energy_j"]["by_kind"][kind] == pytest.approx(other["energy_j"]["by_kind"][kind], rel=1e-9)
-    always, links = powered_w(program)
+    always, links = powered(program)
+    leaks = program.chip.costs
     stream = time_stream(program)
     used = {bank for use in program.buffers for bank in use.banks}
-    watts = sum(always.values()) + sum(program.chip.costs.bank_leakage_w[bank] for bank in used)
-    crossing = links * steady_crossing_s(program, stream)
+    watts = sum(count * leaks.figure(name, "leakage") for name, count in always.items())
+    watts += sum(leaks.bank_leakage_w[bank] for bank in used)
+    crossing = links * leaks.figure("external_io", "leakage") * steady_crossing_s(program, stream)
     assert content["energy_j"]["by_kind"]["static"] == pytest.approx(watts * stream.interval_s + crossing, rel=1e-9)
 
 
@@ -189,7 +191,8 @@ def test_links_are_powered_while_data_of_any_inference_cross_them() -> None:
     charged, before = (
         mho.simulate(each).account.by("component")["external_io"] for each in (program, replace(program, stream=None))
     )
-    assert before - charged == pytest.approx(powered_w(program)[1] * (alone - crossing), rel=1e-6)
+    watts = powered(program)[1] * program.chip.costs.figure("external_io", "leakage")
+    assert before - charged == pytest.approx(watts * (alone - crossing), rel=1e-6)
 
 
 def test_without_a_stream_nothing_is_said_of_one(program: Program) -> None:

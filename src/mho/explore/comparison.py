@@ -8,7 +8,7 @@ from typing import Any
 from mho.engineering import quantity
 from mho.errors import OptionError
 from mho.explore.exploration import Exploration
-from mho.machine.energy import KINDS
+from mho.machine.bill import KINDS
 from mho.machine.report import Report
 from mho.shown import Columns, columns
 

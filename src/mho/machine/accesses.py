@@ -24,6 +24,7 @@ from mho.program.operands import NOWHERE, operands
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+BUFFER = "global_buffer"
 READ = "global_buffer_read_byte"
 WRITE = "global_buffer_write_byte"
 
@@ -96,29 +97,45 @@ def count_accesses(program: Program, first: int, last: int) -> dict[Access, floa
     return {Access(layer, *FLOWS[flow], tensor): size for layer, flow, tensor, size in totals}
 
 
+def filled(
+    size: int, chosen: Sequence[int], banks: Sequence[int], read_j: Sequence[float], write_j: Sequence[float]
+) -> list[tuple[int, int]]:
+    """Return which of all `banks` the bytes of a tensor of `size` lie in, and how many in each: the cheapest of the `chosen` first.
+
+    `banks` are in bytes, the energies of each in J per byte. Bytes without room do not count: they pass through the same
+    banks. Without any bank, all pass through the largest.
+    """
+    if not chosen or size <= 0:
+        return [(max(range(len(banks)), key=banks.__getitem__), 1)]
+    found, remaining = [], size
+    for bank in sorted(chosen, key=lambda bank: (read_j[bank] + write_j[bank], bank)):
+        here = min(remaining, banks[bank])
+        if here:
+            found.append((bank, here))
+        remaining -= here
+    return found
+
+
 def byte_prices(
     size: int, chosen: Sequence[int], banks: Sequence[int], read_j: Sequence[float], write_j: Sequence[float]
 ) -> tuple[float, float]:
-    """Return the J of a byte read and of a byte written, of a tensor of `size` bytes in the `chosen` of all `banks`.
+    """Return the J of a byte read and of a byte written, of a tensor of `size` bytes in `chosen` banks (see `filled`)."""
+    found = filled(size, chosen, banks, read_j, write_j)
+    whole = sum(here for _, here in found)
+    read = sum(here * read_j[bank] for bank, here in found) / whole
+    return read, sum(here * write_j[bank] for bank, here in found) / whole
 
-    `banks` are in bytes, the energies of each in J per byte. Bytes without room do not count: they pass through the same
-    banks. Without any bank it is what the largest costs.
+
+def bank_shares(program: Program) -> dict[int, dict[int, float]]:
+    """Return for each tensor that has a place in the buffer, and NOWHERE for any other, what share of its bytes lies in banks of
+    which size, by their bytes.
     """
-    if not chosen or size <= 0:
-        largest = max(range(len(banks)), key=banks.__getitem__)
-        return read_j[largest], write_j[largest]
-    read = write = 0.0
-    remaining = size
-    for bank in sorted(chosen, key=lambda bank: (read_j[bank] + write_j[bank], bank)):
-        here = min(remaining, banks[bank])
-        read, write, remaining = read + here * read_j[bank], write + here * write_j[bank], remaining - here
-    return read / (size - remaining), write / (size - remaining)
-
-
-def access_prices(program: Program) -> dict[int, dict[str, float]]:
-    """Return for each tensor that has a place in the buffer the J of a byte read and written; for NOWHERE, of any other."""
     chip = program.chip
     banks = chip.buffer.banks, chip.costs.bank_read_j, chip.costs.bank_write_j
-    prices = {use.layer: byte_prices(use.size - use.spilled, use.banks, *banks) for use in program.buffers}
-    prices[NOWHERE] = chip.energy_per_event[READ], chip.energy_per_event[WRITE]
-    return {tensor: {READ: read, WRITE: write} for tensor, (read, write) in prices.items()}
+    lies = {use.layer: filled(use.size - use.spilled, use.banks, *banks) for use in program.buffers}
+    shares: dict[int, dict[int, float]] = {}
+    for tensor, found in {**lies, NOWHERE: filled(0, (), *banks)}.items():
+        whole, by_size = sum(here for _, here in found), shares.setdefault(tensor, {})
+        for bank, here in found:
+            by_size[banks[0][bank]] = by_size.get(banks[0][bank], 0.0) + here / whole
+    return shares

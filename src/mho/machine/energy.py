@@ -13,16 +13,16 @@ outputs) goes straight between the vector unit and main memory.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from mho.machine.accesses import access_prices, count_accesses
+from mho.machine.accesses import BUFFER, bank_shares, count_accesses
 from mho.machine.activations import activation_events
+from mho.machine.bill import LEAKAGE, Account, Bill, Charge, Price
 from mho.machine.changes import Wear
-from mho.machine.powered import crossing_s, powered_w, steady_crossing_s
+from mho.machine.powered import LINKS, crossing_s, powered, steady_crossing_s
 from mho.machine.rounds import ring_bytes, ring_parts
 from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing
@@ -32,65 +32,12 @@ from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.once import once
 from mho.program.work import operations, sources
-from mho.shown import Shown
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-KINDS = ("write", "compute", "static", "memory")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Joules of one component for one layer (its place in the network; -1: the chip as a whole) and kind."""
-
-    layer: int
-    component: str
-    kind: str
-    joules: float
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Account(Shown):
-    """All energy of one inference, of a stream in its steady state, and that of the setup, once, with what leaks while it lasts
-    (no bank is on then).
-
-    Entries are columns, shape (entries,): `layer`, `component` and `kind` (places in `components` and KINDS), `joules`.
-    """
-
-    layer: Integers
-    component: Integers
-    kind: Integers
-    joules: Floats
-    components: tuple[str, ...]
-    setup_j: float
-
-    @cached_property
-    def entries(self) -> tuple[Entry, ...]:
-        """All entries, one by one."""
-        table = (self.layer.tolist(), self.component.tolist(), self.kind.tolist(), self.joules.tolist())
-        return tuple(
-            Entry(layer, self.components[component], KINDS[kind], joules)
-            for layer, component, kind, joules in zip(*table, strict=True)
-        )
-
-    def total(self) -> float:
-        """Return joules in all."""
-        return float(self.joules.sum())
-
-    def by(self, key: str) -> dict[str, float]:
-        """Sum joules by "component" or "kind", largest first."""
-        names, places = {"component": (self.components, self.component), "kind": (KINDS, self.kind)}[key]
-        sums = np.bincount(places, self.joules, len(names)).tolist()
-        booked = set(places.tolist())
-        named = [(name, total) for place, (name, total) in enumerate(zip(names, sums, strict=True)) if place in booked]
-        return dict(sorted(named, key=lambda item: -item[1]))
-
-    def by_layer(self) -> dict[int, float]:
-        """Sum joules by layer."""
-        layers, places = np.unique(self.layer, return_inverse=True)
-        return dict(zip(layers.tolist(), np.bincount(places, self.joules, len(layers)).tolist(), strict=True))
-
+WHOLE = -1
+"""The layer of what is charged for the chip as a whole."""
 
 Events = dict[tuple[int, str, str], float]
 Counts = dict[tuple[str, str], Floats]
@@ -165,8 +112,8 @@ def finished_s(program: Program, timing: Timing) -> Floats:
     return ends
 
 
-def _static(program: Program, timing: Timing) -> Booked:
-    """Book leakage: what is powered over the whole inference (`powered_w`), links and banks while they are.
+def _static(program: Program, timing: Timing) -> list[Charge]:
+    """Charge leakage: what is powered over the whole inference (`powered`), links and banks while they are.
 
     The inference is divided among the layers at the times at which they are finished, so that every moment is booked
     once; what comes after the last (its output leaving) is the last one's. Inferences of a stream share the time: each is charged
@@ -178,38 +125,45 @@ def _static(program: Program, timing: Timing) -> Booked:
     until = ends[order]
     until[-1:] = timing.latency_s
     lasting = np.diff(until, prepend=0.0)
-    always, links = powered_w(program)
+    always, links = powered(program)
     stream = None if program.stream is None else time_stream(program)
     if stream is not None:
         lasting *= stream.interval_s / timing.latency_s
-    booked: Booked = [(order, component, "static", watts * lasting) for component, watts in always.items() if watts]
+    charges = [_powered(order, component, lasting * count) for component, count in always.items()]
     if links:
         crossed = crossing_s(program, timing, program.setup, len(program.instructions), until)
         crossing = np.diff(crossed, prepend=0.0)
         if stream is not None and crossing.any():
             crossing *= steady_crossing_s(program, stream) / crossed[-1]
-        booked.append((order, "external_io", "static", links * crossing))
-    return [*booked, _banks(program, timing)]
+        charges.append(_powered(order, LINKS, links * crossing))
+    return [*charges, *_banks(program, timing)]
 
 
-def _banks(program: Program, timing: Timing) -> Entries:
-    """Book the leakage of the buffer's banks: each as long as the tensor that has it is held; one with rings all the time, shared
+def _powered(layers: Integers, component: str, seconds: Floats, bank: int = 0) -> Charge:
+    return Charge(layers, Price(component, LEAKAGE, bank), "static", seconds)
+
+
+def _banks(program: Program, timing: Timing) -> Iterator[Charge]:
+    """Charge the seconds of the buffer's banks: each as long as the tensor that has it is held; one with rings all the time, shared
     by their bytes and the parts of the network that they are there for.
     """
-    leaks = program.chip.costs.bank_leakage_w
-    layers = np.array([use.layer for use in program.buffers], dtype=np.int64)
+    if program.chip.buffer.in_tiles:
+        return  # They are the tile buffers, whose leakage is charged there.
+    sizes = program.chip.buffer.banks
+    seconds: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     if program.stream is None:
         durations = held_s(program, timing)
-        joules = [sum(leaks[bank] for bank in use.banks) * durations[use.layer] for use in program.buffers]
+        for use in program.buffers:
+            for bank in use.banks:
+                seconds[sizes[bank]][use.layer] += durations[use.layer]
     else:
         kept, interval_s = ring_bytes(program).sum(axis=0).tolist(), time_stream(program).interval_s
-        shares = (
-            (1 + last - first)
-            * sum(leaks[bank] * part / kept[bank] for bank, part in zip(use.banks, use.parts, strict=True))
-            for use, (first, last) in zip(program.buffers, ring_parts(program), strict=True)
-        )
-        joules = [interval_s * share for share in shares]
-    return layers, "global_buffer", "static", np.array(joules)
+        for use, (first, last) in zip(program.buffers, ring_parts(program), strict=True):
+            for bank, part in zip(use.banks, use.parts, strict=True):
+                seconds[sizes[bank]][use.layer] += interval_s * (1 + last - first) * part / kept[bank]
+    for size, by_layer in seconds.items():
+        layers = np.fromiter(by_layer, dtype=np.int64, count=len(by_layer))
+        yield _powered(layers, BUFFER, np.fromiter(by_layer.values(), dtype=np.float64, count=len(by_layer)), size)
 
 
 def held_s(program: Program, timing: Timing) -> dict[int, float]:
@@ -260,45 +214,35 @@ def _reads(network: Network) -> tuple[Integers, Integers]:
     return readers, read
 
 
-Entries = tuple[Integers, str, str, Floats]
-"""Joules by layer: layers, the component, the kind, and J of each of the layers."""
-Booked = list[Entries]
+def bill(program: Program, timing: Timing, worn: Wear) -> Bill:
+    """Count all that a program is charged for."""
+    component, kept = program.chip.costs.event_component, bank_shares(program)
 
-
-def account(program: Program, timing: Timing, worn: Wear) -> Account:
-    """Book all energy of a program."""
-    chip = program.chip
-    prices = access_prices(program)
-
-    def entries(first: int, last: int) -> Booked:
-        booked: Booked = []
+    def charges(first: int, last: int) -> list[Charge]:
+        found = []
         for (event, kind), counts in _counts(program, worn, first, last).items():
             happened = np.flatnonzero(counts)
             if len(happened):
-                joules = counts[happened] * chip.energy_per_event[event]
-                booked.append((happened, chip.costs.event_component[event], kind, joules))
-        accesses: dict[tuple[str, str], tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
+                found.append(Charge(happened, Price(component[event], event), kind, counts[happened]))
+        passed: dict[tuple[Price, str], dict[int, float]] = defaultdict(lambda: defaultdict(float))
         for access, size in count_accesses(program, first, last).items():
-            layers, joules_of = accesses[chip.costs.event_component[access.event], access.kind]
-            layers.append(access.layer)
-            joules_of.append(size * prices[access.tensor][access.event])
-        for (component, kind), (layers, joules_of) in accesses.items():
-            booked.append((np.array(layers, dtype=np.int64), component, kind, np.array(joules_of)))
-        return booked
+            for bank, share in kept[access.tensor].items():
+                passed[Price(component[access.event], access.event, bank), access.kind][access.layer] += size * share
+        for (price, kind), by_layer in passed.items():
+            layers = np.fromiter(by_layer, dtype=np.int64, count=len(by_layer))
+            found.append(Charge(layers, price, kind, np.fromiter(by_layer.values(), np.float64, len(by_layer))))
+        return found
 
-    setup = entries(0, program.setup) if program.setup else []
-    inference = [*entries(program.setup, len(program.instructions)), *_static(program, timing)]
-    always, links = powered_w(program)
-    leaked = sum(always.values()) * timing.setup_s
+    setup: list[Charge] = charges(0, program.setup) if program.setup else []
+    always, links = powered(program)
+    whole = np.array([WHOLE])
+    setup += [_powered(whole, component, np.array([count * timing.setup_s])) for component, count in always.items()]
     if links and program.setup:
-        leaked += links * float(crossing_s(program, timing, 0, program.setup, np.zeros(1))[0])
-    components = tuple(dict.fromkeys(component for _, component, _, _ in inference))
-    lengths = [len(layers) for layers, _, _, _ in inference]
-    return Account(
-        np.concatenate([layers for layers, _, _, _ in inference]),
-        np.repeat([components.index(component) for _, component, _, _ in inference], lengths),
-        np.repeat([KINDS.index(kind) for _, _, kind, _ in inference], lengths),
-        np.concatenate([joules for _, _, _, joules in inference]),
-        components,
-        float(sum(joules.sum() for _, _, _, joules in setup)) + leaked,
-    )
+        crossed = crossing_s(program, timing, 0, program.setup, np.zeros(1))
+        setup.append(_powered(whole, LINKS, links * crossed))
+    return Bill.of([*charges(program.setup, len(program.instructions)), *_static(program, timing)], setup)
+
+
+def account(program: Program, timing: Timing, worn: Wear) -> Account:
+    """Book all energy of a program at the prices of its own chip."""
+    return bill(program, timing, worn) @ program.chip

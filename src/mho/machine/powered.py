@@ -15,16 +15,15 @@ Floats = npt.NDArray[np.float64]
 LINKS = "external_io"
 
 
-def powered_w(program: Program) -> tuple[dict[str, float], float]:
-    """Return the W that each component draws all the time, and those of links that are powered only while data cross them.
+def powered(program: Program) -> tuple[dict[str, int], int]:
+    """Return how many instances of each component are powered all the time, and how many links only while data cross them.
 
     All of the chip, main memory included, banks left out; where what is unused is gated, what the program uses of it.
     """
-    chip, always = program.chip, dict(program.chip.leakage_w)
-    if chip.spec.unused == "gated":
-        used = usage(program)
-        always = {role: chip.costs.figure(role, "leakage") * used.count(role) for role in always}
-    links = always.pop(LINKS, 0.0) if chip.spec.external_io == "when_used" else 0.0
+    chip = program.chip
+    count = usage(program).count if chip.spec.unused == "gated" else chip.costs.count
+    always = {role: count(role) for role, watts in chip.leakage_w.items() if watts}
+    links = always.pop(LINKS, 0) if chip.spec.external_io == "when_used" else 0
     return always, links
 
 

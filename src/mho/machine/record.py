@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from mho.chip import Chip
+from mho.machine.bill import KINDS, Account
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.endurance import CellWrites, Endurance, addressed_writes, changed_writes
-from mho.machine.energy import KINDS, Account, most_held_bytes
+from mho.machine.energy import most_held_bytes
 from mho.machine.ports import busiest_ports
 from mho.machine.resolution import Resolution
 from mho.machine.timing import Timing

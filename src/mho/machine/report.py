@@ -12,11 +12,12 @@ from mho.engineering import quantity, ratio
 from mho.errors import OptionError, ProgramError
 from mho.files.outcome import Outcome
 from mho.machine import record
+from mho.machine.bill import Account, Bill
 from mho.machine.breakdown import SPANS, Breakdown, breakdown
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.machine.endurance import MAXIMUM, Endurance, checked_positive, endurance
-from mho.machine.energy import Account, account
+from mho.machine.energy import bill
 from mho.machine.expected import expected_note
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
@@ -125,9 +126,14 @@ class Report(Outcome):
         return wear(self.program)
 
     @cached_property
+    def bill(self) -> Bill:
+        """All that energy is paid for, counted apart from what it costs."""
+        return bill(self.program, self.timing, self.worn)
+
+    @cached_property
     def account(self) -> Account:
         """All energy, entry by entry."""
-        return account(self.program, self.timing, self.worn)
+        return self.bill @ self.program.chip
 
     @cached_property
     def bound(self) -> Bound:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mho.engineering import count, quantity, ratio
 from mho.explore.comparison import Comparison, named
-from mho.machine.energy import KINDS
+from mho.machine.bill import KINDS
 from mho.report.run import brief_notes, converters, years
 from mho.report.sections import Bar, Bars, Notes, Table, View, synthetic
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mho.files.text import json_text
-from mho.machine.energy import KINDS
+from mho.machine.bill import KINDS
 from mho.report import sections as see
 from mho.report.plot import draw
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mho.engineering import count, percent, quantity, ratio
-from mho.machine.energy import KINDS
+from mho.machine.bill import KINDS
 from mho.report import views
 from mho.report.run import converters
 from mho.report.sections import Bar, Bars, Figures, Notes, Sentence, Table, View, synthetic

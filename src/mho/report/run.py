@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mho.engineering import count, percent, quantity, ratio, scaled
-from mho.machine.energy import KINDS
+from mho.machine.bill import KINDS
 from mho.machine.losses import Losses
 from mho.mapping.told import basis_said, bits_said
 from mho.report.breakdown import breakdown_tables

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.machine.bandwidth import bandwidth
-from mho.machine.energy import KINDS
+from mho.machine.bill import KINDS
 from mho.machine.timing import Timing
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
