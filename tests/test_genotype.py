@@ -162,9 +162,10 @@ def replaced(model: Genotype) -> Genotype:
     return replace(model, dense=dense)
 
 
-def test_two_models_have_one_key_exactly_where_their_graphs_are_isomorphic() -> None:
-    """Judged by networkx, on all pairs of designs of a space that have as many operators of each kind."""
-    space = ModelSpace(3, dense=("fc", "sum"), sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,),
+@pytest.mark.parametrize("dense", [("fc",), ("fc", "sum")])
+def test_two_models_have_one_key_exactly_where_their_graphs_are_isomorphic(dense: tuple[str, ...]) -> None:
+    """Judged by networkx, on all pairs of designs that were drawn."""
+    space = ModelSpace(3, dense=dense, sparse=("mix",), widths=(2,), counts=(2,), weight_bits=(8,),
                        input_bits=(8,), merges=False, wide=(False,))  # fmt: skip
     random = Random(0)
     models = [space.plain(space.drawn(random)) for _ in range(60)]
@@ -176,7 +177,7 @@ def test_two_models_have_one_key_exactly_where_their_graphs_are_isomorphic() -> 
         alike = networkx.is_isomorphic(one, other, node_match=match, edge_match=edges)
         same += alike
         assert alike == (a == b)
-    assert same > 2
+    assert same > 0
 
 
 def drawing(model: Genotype) -> networkx.DiGraph:
