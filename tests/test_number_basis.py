@@ -78,8 +78,7 @@ def run_on_basis(network: QuantisedNetwork, coding: BasisCoding, inputs: Any) ->
             code = network.codes[name]
             x = values.codes(name).astype(np.int64) - int(code.zero)
             sums = coding.sums(layer, windows(layer, x, 0))
-            matrix = network.matrices[layer.name]
-            values.put(layer.name, complete(layer, matrix, code, assemble(layer, sums, len(x))))
+            values.put(layer.name, complete(network, layer, assemble(layer, sums, len(x))))
         else:
             vector_step(network, layer, values, network.network.batch)
     return {layer.name: values.real(layer.name) for layer in network.network.layers}

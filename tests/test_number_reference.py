@@ -163,7 +163,7 @@ def test_every_matrix_layer_is_the_naive_integer_product(build: Any, per_channel
             raw, x.sum(axis=2, dtype=np.int64), matrix.codes.sum(axis=1, dtype=np.int64), layer.rows,
             int(x_code.zero), matrix.zero,
         )  # fmt: skip
-        real = complete(layer, matrix, x_code, assemble(layer, acc, 3))
+        real = complete(quantised, layer, assemble(layer, acc, 3))
         code = quantised.codes.get(layer.name)
         if code is not None:
             real = code.scale * (encode(real, code).astype(np.int64) - code.zero)
@@ -182,7 +182,7 @@ def test_a_machine_that_steps_by_windows_agrees_bit_for_bit(build: Any) -> None:
             x_code, matrix = quantised.codes[layer.inputs[0]], quantised.matrices[layer.name]
             x = windows(layer, values.codes(layer.inputs[0]), int(x_code.zero)).astype(np.int64)
             acc = np.matmul(x - x_code.zero, matrix.centred.astype(np.int64))
-            values.put(layer.name, complete(layer, matrix, x_code, assemble(layer, acc, 4)))
+            values.put(layer.name, complete(quantised, layer, assemble(layer, acc, 4)))
         elif layer.name not in values.arrays:
             vector_step(quantised, layer, values, 4)
     assert np.array_equal(values.real(net.outputs[0]), run_reference(quantised, given_)[net.outputs[0]])

@@ -209,6 +209,8 @@ class Stream:
         """Return of what type the elements of a tensor are kept."""
         assert self.program.quantised is not None
         code, kind = self.program.quantised.codes.get(name), self.network.types[name]
+        if code is None and name in self.program.quantised.integer_steps:
+            return np.int64
         return code_dtype(code) if code is not None else np.float64 if kind == REAL else kind
 
     def _array(self, inference: _Inference, name: str, dtype: npt.DTypeLike) -> AnyArray:
@@ -326,7 +328,7 @@ class Stream:
         zero, zeros = int(code.zero), np.broadcast_to(matrix.zero, (layer.groups, layer.columns))
         constant = zero * (layer.rows * zeros - matrix.codes.sum(axis=1, dtype=np.int64))
         acc = settled(layer, raw, known.inputs, zeros, constant, layer.shape[0])
-        return self._stored(inference, layer, complete(layer, matrix, code, acc, overwrite=True), rows)
+        return self._stored(inference, layer, complete(quantised, layer, acc, overwrite=True), rows)
 
     def _computed(self, inference: _Inference, layer: Layer, rows: Rows) -> AnyArray:
         """Return rows of a layer of the vector unit as they are stored."""

@@ -72,8 +72,7 @@ class _Machine:
             raise ProgramError(f"layer {layer.name!r} is combined, but none of its blocks was activated")
         mapped = self.program.mapping.by_index[index]
         quantised = self.values.quantised
-        matrix, code = quantised.matrices[layer.name], quantised.codes[layer.inputs[0]]
-        codes, zero = self.values.codes(layer.inputs[0]), int(code.zero)
+        codes, zero = self.values.codes(layer.inputs[0]), int(quantised.codes[layer.inputs[0]].zero)
         if self.watch is not None:
             self.watch(mapped, jobs, self._windows(layer, mapped)[0])
         samples = self.runs * layer.shape[0]
@@ -86,7 +85,7 @@ class _Machine:
             exact = self.products.exact(mapped).sums(layer, codes, zero, samples).astype(np.float64)
             signal, noise = float(np.square(exact).sum()), float(np.square(sums - exact).sum())
             signals.add(layer.name, self.products.conversions(mapped, jobs, self.runs), clipped, signal, noise)
-        self.values.put(layer.name, complete(layer, matrix, code, sums, overwrite=True))
+        self.values.put(layer.name, complete(quantised, layer, sums, overwrite=True))
 
     def _by_blocks(self, layer: MatrixLayer, mapped: LayerMapping, jobs: list[Job]) -> tuple[FloatArray, int]:
         """Add what the blocks give, corrected for zero points, in the layout of the layer's output; and what clipped."""

@@ -19,6 +19,7 @@ from mho.network.layers import Affine, Embedding, Input, MatrixLayer
 from mho.number.alignment import Alignment
 from mho.number.basis import BASIS, BasisCoding
 from mho.number.bits import BYTES, Bits, LayerBits
+from mho.number.requantise import Made, integer_steps, multiplier_bits
 from mho.number.sharing import same_shifts
 from mho.number.squeeze import Squeeze
 from mho.number.storage import read_by_matrices
@@ -146,7 +147,8 @@ class QuantisedNetwork(Shown):
     None where they were not. `squeezes` says by layer which rows are stored shifted (mapping "squeezed"); layers
     that it does not name have none. `coding` is the choice of a strategy that made the codes; None where they were made by hand.
     `input_bits`: by tensor that a matrix layer reads, the bits that are streamed; 8 where it is not named. `basis`: what weights
-    are combinations of, all of them; None where they are themselves.
+    are combinations of, all of them; None where they are themselves. `requantise`: bits of the multipliers that make codes of sums
+    (`mho.number.requantise`); None: they are made in float64.
     """
 
     network: Network
@@ -162,6 +164,7 @@ class QuantisedNetwork(Shown):
     coding: object = None
     input_bits: Mapping[str, int] = field(default_factory=dict)
     basis: BasisCoding | None = None
+    requantise: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse codes whose shapes are not those of the network's layers, and names that it does not have."""
@@ -185,6 +188,8 @@ class QuantisedNetwork(Shown):
             LayerBits(inputs=bits)
             if name in self.codes and self.codes[name].high >> bits:
                 raise NumberError(f"codes of {name!r} up to {self.codes[name].high} do not fit {bits} bits")
+        if self.requantise is not None:
+            multiplier_bits(str(self.requantise))
         for name in self.offsets:
             if name not in layers or not isinstance(layers[name], Input):
                 raise NumberError(f"{name!r} is no input of {self.network.name}, but has an offset")
@@ -197,6 +202,11 @@ class QuantisedNetwork(Shown):
             for layer in self.network.matrix_layers
         }
         return {name: each for name, each in bits.items() if each != BYTES}
+
+    @cached_property
+    def integer_steps(self) -> Mapping[str, Made]:
+        """How tensors are made in integers, by layer; empty where `requantise` is None."""
+        return integer_steps(self)
 
     @cached_property
     def owners(self) -> Mapping[str, str]:

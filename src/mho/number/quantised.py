@@ -38,6 +38,7 @@ def quantise(
     range: str | None = None,
     weight_range: str | None = None,
     signed_inputs: bool = False,
+    requantise: int | None = None,
     chunk: int | None = None,
 ) -> QuantisedNetwork:
     """Quantise a network that has weights.
@@ -53,17 +54,16 @@ def quantise(
 
     `bits`, 1 to 8 (weights up to 16), are those of the codes chosen here: of weights and of what is streamed into crossbars, and,
     where they are one number, of tables (see `bits.asked`; who gets other bits than it asks for is told in `precision`, and noted).
-    Layers that no pattern matches, and stored tensors that no matrix layer reads, have 8.
-
-    Weights of 8 bits take the range of their own values, widened to contain 0, per tensor or per output channel
-    (`weight_range` "minmax"); those of fewer, the threshold of the least squared error ("mse"). `symmetric` puts 0 in the middle
-    of the weight codes, as suits cells in differential pairs: a weight of 0 then leaves both cells off. `signed_inputs` puts 0 in
-    the middle of the codes of stored tensors that may be negative, as suits chips that drive inputs with a sign
-    (`array.input_coding`). Codes that came with the network (a quantised file) are kept exactly, signed ones shifted to start at 0.
-    `samples` is one array, or one for each input; `range` is "minmax", "percentile" or "mse" (see `calibration`), None for
-    the first at 8 bits and the last at fewer; inputs always take the whole range. Raise NumberError for a network without
-    weights, samples that do not fit, a pattern that no layer matches, and a file's tensor that a matrix reads without a code where
-    no samples are given; OptionError for an unknown range.
+    Layers that no pattern matches, and stored tensors that no matrix layer reads, have 8. Weights of 8 bits take the range of
+    their own values, widened to contain 0, per tensor or per output channel (`weight_range` "minmax"); those of fewer, the
+    threshold of the least squared error ("mse"). `symmetric` puts 0 in the middle of the weight codes, as suits cells in
+    differential pairs: a weight of 0 then leaves both cells off. `signed_inputs` puts 0 in the middle of the codes of stored
+    tensors that may be negative, as suits chips that drive inputs with a sign (`array.input_coding`). `requantise`: bits of
+    integer multipliers that make codes of sums, 8 to 31, None for float64 (`mho.number.requantise`). Codes that came with the
+    network (a quantised file) are kept, signed ones shifted to start at 0. `samples` is one array, or one for each input; `range`
+    is "minmax", "percentile" or "mse" (see `calibration`), None for the first at 8 bits and the last at fewer; inputs always take
+    the whole range. Raise NumberError for a network without weights, samples that do not fit, a pattern that no layer matches, and
+    a file's tensor that a matrix reads without a code where no samples are given; OptionError for an unknown range.
     """
     require_values(network)
     if isinstance(bits, Budget):
@@ -71,7 +71,7 @@ def quantise(
             raise NumberError("a budget of error is measured on calibration samples: give some")
         coded = partial(
             quantise, network, per_channel=per_channel, symmetric=symmetric, range=range, weight_range=weight_range,
-            signed_inputs=signed_inputs, chunk=chunk,
+            signed_inputs=signed_inputs, requantise=requantise, chunk=chunk,
         )  # fmt: skip
         return within(bits, network, samples, lambda on, each: coded(on, bits=each))
     precision = Precision.of(network, bits)
@@ -80,13 +80,20 @@ def quantise(
     choose = fit_centred if signed_inputs else fit
     codes, how = _tensors(precision, tables, None if samples is None else Calibration(samples, range, chunk, choose))
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
-    given = ("weight and activation codes as the file gives them",) if network.codes else ()
     return QuantisedNetwork(
         network, matrices, tables, codes, per_channel, how,
         offsets={name: network.codes[name].low for name in integers},
-        notes=(*given, *precision.notes),
+        notes=_notes(precision, requantise),
         input_bits=precision.inputs,
+        requantise=requantise,
     )  # fmt: skip
+
+
+def _notes(precision: Precision, requantise: int | None) -> tuple[str, ...]:
+    """Return what a reader of the codes should know."""
+    given = ("weight and activation codes as the file gives them",) if precision.network.codes else ()
+    made = () if requantise is None else (f"codes are made of sums by integer multipliers of {requantise} bits",)
+    return (*given, *precision.notes, *made)
 
 
 def _tensors(

@@ -4,7 +4,8 @@ A matrix layer sums integers, acc = sum over k of (input code - input zero) * (w
 is then (input scale * weight scale) * acc + bias in float64, in this order of operations. Every other layer
 is `arithmetic.apply` on the reals that its operands' codes stand for. A tensor that has a code is stored as its
 code (`affine.encode`). A machine that finds the same integers acc in its own way therefore finds the same
-outputs, bit for bit.
+outputs, bit for bit. With `quantise(..., requantise=24)`, codes are made of sums by integer multipliers instead
+(`mho.number.requantise`), by reference and machine alike.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from mho.network.layers import Affine, Convolution, Embedding, Input, Layer, Mat
 from mho.network.products import exact_type, multiply
 from mho.number.affine import code_dtype, decode, encode, same_code
 from mho.number.batching import chunks, fixed
-from mho.number.coded import QuantisedMatrix, QuantisedNetwork, by_output
+from mho.number.coded import QuantisedNetwork, by_output
+from mho.number.requantise import compute, finished, scaled_sums
 from mho.number.walk import Inputs, checked, joined, kept, part, releases, run_float
 
 AnyArray = npt.NDArray[Any]
@@ -51,13 +53,17 @@ def accumulate(
 
 
 def complete(
-    layer: MatrixLayer, matrix: QuantisedMatrix, x_code: Affine, acc: npt.NDArray[Any], *, overwrite: bool = False
-) -> FloatArray:
-    """Turn sums, in the layout of the layer's output, into real outputs: (input scale * weight scale) * acc + bias.
+    quantised: QuantisedNetwork, layer: MatrixLayer, acc: npt.NDArray[Any], *, overwrite: bool = False
+) -> AnyArray:
+    """Turn sums, in the layout of the layer's output, into what `Values.put` takes: real outputs, (input scale * weight scale) *
+    acc + bias, or the integers that codes are made of.
 
     `overwrite`: sums in float64 are overwritten.
     """
-    scale = x_code.scale * matrix.scale
+    made, matrix = quantised.integer_steps.get(layer.name), quantised.matrices[layer.name]
+    if made is not None:
+        return scaled_sums(made, layer, acc, per_output)
+    scale = quantised.codes[layer.inputs[0]].scale * matrix.scale
     return _scaled(
         acc,
         per_output(layer, scale) if scale.ndim else scale,
@@ -109,7 +115,9 @@ class Values:
 
     def real(self, name: str) -> AnyArray:
         """Return the tensor as real numbers, or as the integers or truths that it holds."""
-        code = self.quantised.codes.get(name)
+        code, made = self.quantised.codes.get(name), self.quantised.integer_steps.get(name)
+        if code is None and made is not None:
+            return np.asarray(self.arrays[name] * (self.quantised.codes[made.target].scale / 2.0**made.shift))
         return self.arrays[name] if code is None else decode(self.arrays[name], code)
 
     def codes(self, name: str) -> AnyArray:
@@ -119,8 +127,11 @@ class Values:
         return self.arrays[name]
 
     def put(self, name: str, real: AnyArray) -> None:
-        """Store a real result, as codes where the tensor has a code."""
-        code = self.quantised.codes.get(name)
+        """Store a real result, as codes where the tensor has a code; of what is made in integers, integers are given."""
+        code, made = self.quantised.codes.get(name), self.quantised.integer_steps.get(name)
+        if made is not None:
+            self.arrays[name] = real if code is None else finished(real, made.shift, code).astype(code_dtype(code))
+            return
         if code is None:
             self.arrays[name] = real.astype(np.float64, copy=False) if real.dtype.kind == "f" else real
             return
@@ -158,7 +169,7 @@ def fixed_values(quantised: QuantisedNetwork) -> dict[str, AnyArray]:
 def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, samples: int) -> None:
     """Compute one layer that is no matrix layer, from `values` into `values`, for `samples` samples."""
     name, code = layer.name, quantised.codes.get(layer.name)
-    batch = quantised.network.batch
+    batch, made = quantised.network.batch, quantised.integer_steps.get(layer.name)
     if isinstance(layer, Embedding) and name in quantised.tables:
         table = quantised.tables[name]
         rows = layer.indices(values.arrays[layer.inputs[0]])
@@ -172,6 +183,8 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
         values.put(name, apply(layer, [values.arrays[layer.inputs[0]]], samples, batch))
     elif layer.moves_only and same_code(code, quantised.codes.get(layer.inputs[0])):
         values.put_codes(name, apply(layer, [values.codes(layer.inputs[0])], samples, batch))
+    elif made is not None:
+        values.put(name, compute(layer, made, quantised, values.arrays, samples // batch))
     else:
         values.put(name, apply(layer, [values.real(operand) for operand in layer.inputs], samples, batch))
 
@@ -224,7 +237,7 @@ def matrix_step(
         weight = weights[key] if key in weights else weights.setdefault(key, matrix.centred.astype(dtype))
     # Centred first, so that padding with real zeros is padding with 0.
     centred = _centred(values.codes(name), x_code, dtype)
-    values.put(layer.name, complete(layer, matrix, x_code, multiply(layer, centred, weight)))
+    values.put(layer.name, complete(quantised, layer, multiply(layer, centred, weight)))
 
 
 def run_reference(

@@ -165,7 +165,7 @@ def _read_squeeze(record: Any, what: str, arrays: _Reader) -> Squeeze:
 def _read_quantised(record: Any, network: Network, arrays: _Reader) -> QuantisedNetwork:
     plain = ("per_channel", "calibration", "offsets", "notes")
     keys = {*plain, "alignment", "codes", "matrices", "squeezes", "tables"}
-    _exactly(record, keys, "its quantised network", optional=frozenset({"input_bits", "basis"}))
+    _exactly(record, keys, "its quantised network", optional=frozenset({"input_bits", "requantise", "basis"}))
     matrices = {name: _read_matrix(each, f"matrix {name}", arrays) for name, each in _items(record, "matrices")}
     tables = {name: _read_table(each, f"table {name}", arrays) for name, each in _items(record, "tables")}
     squeezes = {name: _read_squeeze(each, f"squeeze {name}", arrays) for name, each in _items(record, "squeezes")}
@@ -178,7 +178,7 @@ def _read_quantised(record: Any, network: Network, arrays: _Reader) -> Quantised
         )
     quantised: QuantisedNetwork = _built(
         QuantisedNetwork,
-        {key: record[key] for key in (*plain, "input_bits") if key in record},
+        {key: record[key] for key in (*plain, "input_bits", "requantise") if key in record},
         "its quantised network",
         network=network,
         matrices=matrices,

@@ -100,6 +100,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             "tables": {name: _table(table, arrays) for name, table in quantised.tables.items()},
             # Bits are written where they are not 8.
             **({"input_bits": dict(quantised.input_bits)} if quantised.input_bits else {}),
+            **({} if quantised.requantise is None else {"requantise": quantised.requantise}),
             **({} if quantised.basis is None else {"basis": _basis(quantised.basis, arrays)}),
         },
         "strategy": program.strategy.to_dict(),

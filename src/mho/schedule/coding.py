@@ -19,6 +19,7 @@ from mho.number.budget import Budget, seen_samples
 from mho.number.frontier import changed, first_output
 from mho.number.precision import Precision, bits_of
 from mho.number.recode import METHODS, SAID, bits_needed, form
+from mho.number.requantise import FLOAT, multiplier_bits
 from mho.schedule.stages import Coding, Say
 from mho.strategy.choice import choice, setting
 from mho.strategy.strategy import Strategy
@@ -49,6 +50,10 @@ _BUDGET = (
     "several --bits, those of fewest cells times input steps, whose errors sum to at most E: squared error of the network's output "
     "over its variance, of each layer alone, on calibration samples."
 )
+_REQUANTISE = (
+    "How sums become codes: float64, or integers, by multipliers of so many bits (8 to 31) and a shift, as digital logic does it. "
+    "Changes what is computed where a value lies next to a half (docs/number.md)."
+)
 _GIVE = "give some by `calibration` or `data`"
 _BITS_EXAMPLES = ("8", "4", "5/3", "*=2/6")
 _FORMS = ("window:8:3", "uniform:5", "power-of-two:8", "additive-power-of-two:8:2", "planes:2.5")
@@ -74,6 +79,7 @@ class _Quantising(Coding):
 
     per_channel: bool
     symmetric: bool = False
+    requantise: str = FLOAT
 
     @property
     def wanted(self) -> str:
@@ -143,7 +149,7 @@ class _Quantising(Coding):
         inputs = None if samples is None else samples.inputs
         codes = quantise(
             subject.net, inputs, per_channel=self.per_channel, symmetric=self.symmetric, bits=bits,
-            signed_inputs=chip.array.drives_signs,
+            signed_inputs=chip.array.drives_signs, requantise=multiplier_bits(self.requantise),
         )  # fmt: skip
         if samples is None:
             return codes
@@ -177,6 +183,9 @@ class Bytes(_Quantising):
     bits: str = setting(
         default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES, check=asked, commas=True, later=True
     )
+    requantise: str = setting(
+        default=FLOAT, help=_REQUANTISE, metavar="BITS", examples=(FLOAT, "24"), check=multiplier_bits, later=True
+    )
 
     def refusals(self, subject: Sampled, chip: Chip, strategy: Strategy) -> Iterator[StrategyError]:
         """Refuse bits for a network that is coded otherwise already."""
@@ -201,6 +210,9 @@ class OnGrid(_Quantising):
     squeeze: int = setting(default=0, least=0, most=6, help=_SQUEEZE, metavar="X,...")
     bits: str = setting(
         default="8", help=_BITS, metavar="BITS", examples=_BITS_EXAMPLES[:1], check=asked, commas=True, later=True
+    )
+    requantise: str = setting(
+        default=FLOAT, help=_REQUANTISE, metavar="BITS", examples=(FLOAT, "24"), check=multiplier_bits, later=True
     )
 
     @property
