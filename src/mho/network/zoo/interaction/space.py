@@ -11,9 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
+from typing import TypeVar
 
 from mho.errors import OptionError, choices
-from mho.network.zoo.interaction.description import DENSE, MOST_BITS, SPARSE, TWO_SIDED, Bits, Dense, Merged, Sparse
+from mho.network.zoo.interaction.description import (
+    DENSE,
+    MOST_BITS,
+    SPARSE,
+    TWO_SIDED,
+    Bits,
+    Dense,
+    Merged,
+    Place,
+    Sparse,
+)
 from mho.network.zoo.interaction.genotype import Genotype
 
 Indices = tuple[int, ...]
@@ -131,8 +142,96 @@ class ModelSpace:
         ends = self.blocks, self.blocks
         return Genotype(dense=tuple(dense), sparse=tuple(sparse), ends=ends, bits=score, wide=wide)
 
+    def indices(self, model: Genotype) -> Indices:
+        """Return genes that make a model, those that count for nothing 0. OptionError for one that is not of this space."""
+        model = model.canonical()
+        places = placed(model, self.blocks)
+        of = {place: block for block, both in places.items() for place in both}
+        of |= {("dense", 0): 0, ("sparse", 0): 0}
+
+        def number(what: str, reads: tuple[int, ...]) -> int:
+            return sum(1 << of[what, each] for each in reads) - 1 if reads else 0
+
+        def merged(one: Merged | None) -> int:
+            return 0 if one is None else 1 + _place("bits", self.bits, one.bits)
+
+        found = [_place("wide", self.wide, model.wide), _place("bits", self.bits, model.bits)]
+        for block in range(1, self.blocks + 1):
+            genes = [0] * GENES
+            for what, each in places[block]:
+                if what == "dense":
+                    dense = model.dense[each - 1]
+                    genes[:7] = [
+                        _place("dense operator", self.dense, dense.kind), _place("width", self.widths, dense.width),
+                        number(what, dense.left), number(what, dense.right), number("sparse", dense.vectors),
+                        _place("bits", self.bits, dense.bits), merged(dense.fm),
+                    ]  # fmt: skip
+                else:
+                    sparse = model.sparse[each - 1]
+                    genes[7:] = [
+                        _place("sparse operator", self.sparse, sparse.kind), _place("count", self.counts, sparse.count),
+                        number(what, sparse.reads), _place("bits", self.bits, sparse.bits), merged(sparse.spread),
+                    ]  # fmt: skip
+            found += genes
+        made = tuple(found)
+        if any(index >= size for index, size in zip(made, self.sizes, strict=True)) or self.genotype(made) != model:
+            raise OptionError(
+                "the model is none of this space: its score reads one output of each kind, of the last block"
+            )
+        return made
+
     def _merged(self, block: int, gene: int) -> Merged | None:
         return Merged(block, self.bits[gene - 1]) if gene else None
+
+
+GENES = 12
+"""Genes of a block."""
+T = TypeVar("T")
+
+
+def _place(what: str, values: Sequence[T], value: T) -> int:
+    if value not in values:
+        raise OptionError(f"{what} {value!r} is none of the space's {list(values)}")
+    return values.index(value)
+
+
+def placed(model: Genotype, blocks: int) -> dict[int, tuple[Place, ...]]:
+    """Deal the operators of a model out to blocks: those merged into one another together, those of the score in the last.
+
+    Each goes to the first block behind all that it reads that has room for it. OptionError where blocks do not suffice.
+    """
+    partner: dict[Place, Place] = {}
+    for number, dense in enumerate(model.dense, 1):
+        if dense.fm is not None:
+            partner["dense", number] = "sparse", dense.fm.of
+    for number, sparse in enumerate(model.sparse, 1):
+        if sparse.spread is not None:
+            partner["sparse", number] = "dense", sparse.spread.of
+    last = {place for place in zip(("dense", "sparse"), model.ends, strict=True) if place[1]}
+    units: list[set[Place]] = []
+    for place in model.order:
+        unit = {place}
+        while more := {each for each in partner.items() if (each[0] in unit) != (each[1] in unit)}:
+            unit |= {each for pair in more for each in pair}
+        if unit not in units:
+            units.append(unit)
+    of: dict[Place, int] = {}
+    while units:
+        for unit in units:
+            reads = {each for one in unit for each in model.needs(one)} - unit
+            if reads <= of.keys():
+                break
+        else:
+            raise OptionError("operators of the model that are merged with one another rest on one another")
+        units.remove(unit)
+        kinds, behind = {kind for kind, _ in unit}, max((of[each] for each in reads), default=0)
+        taken = {at for (kind, _), at in of.items() if kind in kinds}
+        free = (block for block in range(behind + 1, blocks) if block not in taken)
+        block = blocks if unit & last and behind < blocks else next(free, 0)
+        if not block:
+            raise OptionError(f"the operators of the model do not fit {blocks} blocks")
+        of |= dict.fromkeys(unit, block)
+    return {block: tuple(place for place, at in of.items() if at == block) for block in range(1, blocks + 1)}
 
 
 def chosen(subset: int) -> tuple[int, ...]:
@@ -140,4 +239,4 @@ def chosen(subset: int) -> tuple[int, ...]:
     return tuple(place for place in range((subset + 1).bit_length()) if (subset + 1) >> place & 1)
 
 
-__all__ = ["Gene", "Indices", "ModelSpace", "chosen"]
+__all__ = ["Gene", "Indices", "ModelSpace", "chosen", "placed"]
