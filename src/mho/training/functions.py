@@ -184,6 +184,7 @@ FUNCTIONS: Registry[Function] = Registry(
         "expand": _expand,
         "pad": _pad,
         "concatenate": _concatenate,
+        "join": _concatenate,
         "normalise": _normalise,
         "channel affine": _channel_affine,
     },
