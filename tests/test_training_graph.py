@@ -16,7 +16,7 @@ from mho.network.layers import Activation, Array, Constant, Input, Linear, Norma
 from mho.network.zoo.recommenders import DenseSizes, dense, seeded
 from mho.number.reference import run_reference
 from mho.number.walk import run_float
-from mho.training.fake import coded_weight
+from mho.training.fake import chosen_share, coded_by_share, coded_weight
 from mho.training.functions import ACTIVATIONS, ELEMENTWISE, FUNCTIONS, REDUCED
 from mho.training.graph import EVERY, Graph
 from tests.strategies import Sketch, attention, convolutional
@@ -153,11 +153,15 @@ def test_weights_show_what_their_codes_stand_for(seed: int, bits: int, per_chann
     sketch.add(Linear(name="y", inputs=("input",), shape=(1, 5), weight=Array.of(weight)))
     coded = number.quantise(sketch.network(), bits=bits, per_channel=per_channel, symmetric=symmetric).matrices["y"]
     real = torch.from_numpy(weight)
-    exact = coded_weight(real, bits, per_channel, symmetric, exact=True)
+    exact = coded_weight(real, bits, per_channel, symmetric)
     np.testing.assert_allclose(exact.numpy(), coded.real()[0].T, rtol=1e-5, atol=1e-6)
-    few = coded_weight(real, bits, per_channel, symmetric, exact=False)
-    best, lost = (float((each - real).square().sum()) for each in (exact, few))
-    assert best * 0.97 <= lost <= 1.5 * best + 1e-9
+    if bits == 1:
+        return
+    best = float((exact - real).square().sum())
+    for hasty, most in ((False, 1.03), (True, 1.5)):
+        share = chosen_share(real, bits, per_channel, symmetric, hasty)
+        shown = coded_by_share(real, bits, share, per_channel, symmetric)
+        assert best * 0.97 - 1e-9 <= float((shown - real).square().sum()) <= most * best + 1e-9
 
 
 def test_gradients_pass_through_codes() -> None:
@@ -202,3 +206,17 @@ def test_what_cannot_be_trained_is_refused_by_name() -> None:
     sketch.add(Activation(name="odd", inputs=("input",), shape=(1, 4), function="arcsine"))
     with pytest.raises(NetworkError, match=r"'odd' \(activation\) cannot be trained: 'arcsine'"):
         Graph(sketch.network())
+
+
+def test_balanced_weights_give_every_layer_a_variance_of_one() -> None:
+    graph = Graph(moved_deep())
+    samples = torch.randn(400, 4, 3, generator=torch.Generator().manual_seed(0)) * 0.01
+    graph.balance(samples)
+    names = [layer.name for layer in graph.network.matrix_layers]
+    values = run_float(graph.trained(), samples.numpy(), keep=names)
+    for name in names:
+        assert values[name].std() == pytest.approx(1.0, rel=0.02)
+
+
+def moved_deep() -> Network:
+    return small(hidden=(12, 6, 5), seed=3)

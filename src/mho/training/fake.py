@@ -18,31 +18,64 @@ from mho.number.calibration import MINMAX, way_of
 from mho.number.scales import FACTORS, FEW, FEW_FACTORS, thresholds
 
 TRIED = 8
-"""Thresholds of weights that a training step tries; `number.scales` tries five to twelve times as many, in the same range."""
+"""Thresholds of weights that are tried in haste; `number.scales` tries five to twelve times as many, in the same range."""
 SAMPLED, CANDIDATES = 2048, 16
 """Values of an activation that its range is chosen by, and thresholds that are tried on them."""
 
 
 @cache
-def _shares(few: bool) -> Tensor:
+def _shares(few: bool, hasty: bool) -> Tensor:
     every = FEW_FACTORS if few else FACTORS
-    return torch.tensor(every[:: -(-len(every) // TRIED)], dtype=torch.float32)
+    return torch.tensor(every[:: -(-len(every) // TRIED) if hasty else 1], dtype=torch.float32)
 
 
-def coded_weight(weight: Tensor, bits: int, per_channel: bool, symmetric: bool, exact: bool) -> Tensor:
-    """Return weights (outputs, ...) as codes of `bits` bits show them; the gradient is that of the weights.
-
-    The codes are those of `number.quantise`: the whole range at 8 bits and more, the threshold of the least squared error at fewer.
-    `exact`: of all thresholds that it tries, else of TRIED of them, as is enough while weights move.
-    """
+def coded_weight(weight: Tensor, bits: int, per_channel: bool, symmetric: bool) -> Tensor:
+    """Return weights (outputs, ...) as codes of `bits` bits show them, those of `number.quantise`; the gradient is the weights'."""
     with torch.no_grad():
         rows = weight.detach().reshape(weight.shape[0], -1)
-        if exact or bits == 1:
-            scale, zero = _exact(rows, bits, per_channel, symmetric)
-        else:
-            scale, zero = _searched(rows, bits, per_channel, symmetric)
-        shown = _shown(rows, scale, zero, bits, symmetric).reshape(weight.shape)
-    return weight + (shown - weight.detach())
+        shown = _shown(rows, *_exact(rows, bits, per_channel, symmetric), bits, symmetric)
+    return weight + (shown.reshape(weight.shape) - weight.detach())
+
+
+def coded_by_share(weight: Tensor, bits: int, share: Tensor | None, per_channel: bool, symmetric: bool) -> Tensor:
+    """Return weights as codes show them whose threshold is a `share` of the largest weight, as `chosen_share` found it."""
+    with torch.no_grad():
+        rows = weight.detach().reshape(weight.shape[0], -1)
+        rows = rows if per_channel else rows.reshape(1, -1)
+        scale, zero = _fit(*_within(rows, share), bits, symmetric)
+        shown = _shown(rows, scale, zero, bits, symmetric)
+    return weight + (shown.reshape(weight.shape) - weight.detach())
+
+
+def chosen_share(weight: Tensor, bits: int, per_channel: bool, symmetric: bool, hasty: bool = False) -> Tensor | None:
+    """Return where the threshold of the least squared error lies, as a share of the largest weight, by output or in all.
+
+    None where codes take the whole range. In `haste` few thresholds are tried.
+    """
+    if way_of(None, bits) == MINMAX:
+        return None
+    with torch.no_grad():
+        rows = weight.detach().reshape(weight.shape[0], -1)
+        rows = rows if per_channel else rows.reshape(1, -1)
+        every = _shares(bits <= FEW, hasty).to(rows)
+        least, best = torch.full((rows.shape[0], 1), torch.inf).to(rows), torch.ones(rows.shape[0], 1).to(rows)
+        for shares in torch.split(every, TRIED):
+            scale, zero = _fit(*_within(rows, shares[:, None, None]), bits, symmetric)
+            errors = (_shown(rows, scale, zero, bits, symmetric) - rows).square_().sum(dim=2, keepdim=True)
+            error, place = errors.min(dim=0)
+            best = torch.where(error < least, shares[place], best)
+            least = torch.minimum(least, error)
+    return best
+
+
+def _within(rows: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the range of rows, which holds 0, cut off at a share of the largest magnitude."""
+    low, high = rows.aminmax(dim=1, keepdim=True)
+    low, high = low.clamp(max=0.0), high.clamp(min=0.0)
+    if share is None:
+        return low, high
+    bound = share * torch.maximum(-low, high)
+    return torch.maximum(low, -bound), torch.minimum(high, bound)
 
 
 def _exact(rows: Tensor, bits: int, per_channel: bool, symmetric: bool) -> tuple[Tensor, Tensor]:
@@ -58,22 +91,11 @@ def _exact(rows: Tensor, bits: int, per_channel: bool, symmetric: bool) -> tuple
     return scale, zero  # type: ignore[return-value]
 
 
-def _searched(rows: Tensor, bits: int, per_channel: bool, symmetric: bool) -> tuple[Tensor, Tensor]:
-    """Choose scale and zero of the least squared error among a few thresholds, in the type of the weights."""
-    rows = rows if per_channel else rows.reshape(1, -1)
-    low, high = rows.aminmax(dim=1, keepdim=True)
-    low, high = low.clamp(max=0.0), high.clamp(min=0.0)
-    if way_of(None, bits) == MINMAX:
-        return _fit(low, high, bits, symmetric)
-    bound = _shares(bits <= FEW).to(rows)[:, None, None] * torch.maximum(-low, high)
-    scale, zero = _fit(torch.maximum(low, -bound), torch.minimum(high, bound), bits, symmetric)
-    errors = (_shown(rows, scale, zero, bits, symmetric) - rows).square_().sum(dim=2, keepdim=True)
-    best = errors.argmin(dim=0, keepdim=True)
-    return scale.gather(0, best)[0], zero.gather(0, best)[0]
-
-
 def _fit(low: Tensor, high: Tensor, bits: int, symmetric: bool) -> tuple[Tensor, Tensor]:
     """Choose scale and zero as `number.affine.fit_many`, for ranges that hold 0."""
+    if bits == 1:  # one sign alone
+        above = high >= -low
+        low, high = torch.where(above, torch.zeros_like(low), low), torch.where(above, high, torch.zeros_like(high))
     if symmetric:
         middle = 2 ** (bits - 1)
         width, steps = torch.maximum(-low, high), middle - 1
@@ -108,11 +130,9 @@ def chosen_range(values: Tensor, bits: int, whole: bool) -> tuple[float, float]:
     flat = flat[:: max(1, flat.numel() // SAMPLED)]
     bound = torch.linspace(1.0, 0.2 if bits > FEW_INPUTS else 0.05, CANDIDATES).to(flat)[:, None] * max(-low, high)
     lows, highs = (-bound).clamp(min=low), bound.clamp(max=high)
-    if bits == 1:
-        lows, highs = (torch.zeros_like(lows), highs) if high >= -low else (lows, torch.zeros_like(highs))
     scale, zero = _fit(lows, highs, bits, symmetric=False)
     best = int((_shown(flat, scale, zero, bits, symmetric=False) - flat).square_().sum(dim=1).argmin())
     return float(lows[best]), float(highs[best])
 
 
-__all__ = ["chosen_range", "coded_input", "coded_weight"]
+__all__ = ["chosen_range", "chosen_share", "coded_by_share", "coded_input", "coded_weight"]

@@ -21,8 +21,8 @@ class Layout:
     """A network as `training.graph` runs it, at some `bits`, or in real numbers (None).
 
     `arrays`: what is trained, by name LAYER.FIELD; `constants` by name; `fields`: by layer the fields that are trained, and the
-    names of their arrays. `places`: by stored tensor the number of its code, of `bits_of` bits each; codes in `whole` take every
-    value that was seen. `weight_bits` by matrix layer.
+    names of their arrays; `matrices`: the layers that own their weight. `places`: by stored tensor the number of its code, of
+    `bits_of` bits each; codes in `whole` take every value that was seen. `weight_bits` by matrix layer.
     """
 
     def __init__(self, network: Network, bits: Asked | None) -> None:
@@ -30,6 +30,7 @@ class Layout:
         self.fixed = fixed(network)
         self.released: Mapping[str, tuple[str, ...]] = releases(network, ())
         self.constants = {layer.name: layer.value for layer in network.layers if isinstance(layer, Constant)}
+        self.matrices = frozenset(layer.name for layer in network.weighted)
         self.arrays: dict[str, Array] = {}
         self.fields: dict[str, tuple[tuple[str, str], ...]] = {}
         for layer in network.layers:
