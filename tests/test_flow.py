@@ -19,6 +19,7 @@ import mho
 from mho.errors import NetworkError
 from mho.network import Network
 from mho.network.arithmetic import apply
+from mho.network.builder import Builder
 from mho.network.flow import flow_of
 from mho.network.graph import arrays
 from mho.network.layer import tensor_types
@@ -29,6 +30,7 @@ from mho.network.layers import (
     Constant,
     Convolution,
     Embedding,
+    EmbeddingBag,
     Gather,
     Input,
     Interleave,
@@ -84,7 +86,7 @@ def random(layer: Layer, place: int, shape: Sequence[int], kind: str, generator:
         return generator.random(shape) < 0.5
     if kind == "real":
         return generator.standard_normal(shape)
-    below = layer.table.shape[0] if isinstance(layer, Embedding) else 3
+    below = layer.table.shape[0] if isinstance(layer, Embedding | EmbeddingBag) else 3
     return generator.integers(0, below, shape).astype(kind)
 
 
@@ -267,7 +269,23 @@ def test_every_kind_of_layer_was_looked_at() -> None:
     seen = {layer.kind for name in FUNCTIONS for layer in read(name).layers}
     seen |= {layer.kind for name in ("bert-base", "densenet40") for layer in mho.zoo.load(name, **SMALL[name]).layers}
     seen |= {layer.kind for layer in SEARCHED.layers}
+    seen |= {layer.kind for layer in bagged(1).layers}
     assert set(LAYER_KINDS) - seen - {"grouped linear"} == set()
+
+
+def bagged(batch: int) -> Network:
+    """Return a network of bags, with counts, and a dense layer behind them."""
+    builder = Builder()
+    builder.scope = "bags"
+    places, counts = (builder.input((batch, 3), part, type="int64") for part in ("places", "counts"))
+    bags = builder.embedding_bag(places, Array((5, 2)), counts)
+    out = builder.linear(bags, Array((4, 2)), part="out")
+    return Network(name="bags", layers=tuple(builder.layers.values()), outputs=(out,), origin="shapes alone")
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_what_bags_do_not_need_does_not_change_them(batch: int) -> None:
+    check_network(bagged(batch))
 
 
 @st.composite

@@ -24,6 +24,7 @@ from mho.network.layers import (
     CumulativeSum,
     Elementwise,
     Embedding,
+    EmbeddingBag,
     Expand,
     Gather,
     GroupedLinear,
@@ -323,10 +324,25 @@ def test_embedding_takes_rows_and_refuses_others() -> None:
         apply(look_up, [np.asarray([[0.5, 1.0]])], 1)
 
 
+def test_embedding_bags_add_up_rows_and_refuse_others() -> None:
+    table = RNG.normal(size=(7, 3))
+    bags = layer(EmbeddingBag, (2, 3), table=Array.of(table))
+    found = apply(bags, [np.asarray([[0, 6, 6], [-1, -1, -1]])], 2)
+    np.testing.assert_allclose(found, [table[0] + 2 * table[6], [0, 0, 0]], rtol=1e-15)
+    counted = layer(EmbeddingBag, (1, 3), ("x", "counts"), table=Array.of(table))
+    found = apply(counted, [np.asarray([[2, 5, -1]]), np.asarray([[3, 0, 9]])], 1)
+    np.testing.assert_allclose(found, table[[2]] * 3, rtol=1e-15)
+    for operands, words in (([[[0, 7]]], "0 to 6"), ([[[-2, 0]]], "-1 stands for none"), ([[[0.5, 1.0]]], "whole")):
+        with pytest.raises(NumberError, match=words):
+            apply(bags, [np.asarray(each) for each in operands], 1)
+    with pytest.raises(NumberError, match="0 to 255"):
+        apply(counted, [np.asarray([[1]]), np.asarray([[256]])], 1)
+
+
 def test_every_kind_but_the_crossbars_is_tested_here() -> None:
     moves = {Expand, Reshape, Slice, Take, Transpose}
     sums = {MatrixProduct, Normalise, Pool, Reduce, Resample, Softmax}
-    others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, Interleave, Pad}
+    others = {Activation, ChannelAffine, Concatenate, Constant, Elementwise, Embedding, EmbeddingBag, Interleave, Pad}
     others |= {Convert, CumulativeSum, Gather, Join, Select}
     assert set(LAYER_KINDS.values()) - moves - sums - others == {Input, Convolution, Linear, GroupedLinear}
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.bits import LayerBits
 from mho.shown import Shown
+
+if TYPE_CHECKING:
+    from mho.mapping.embedding.tables import TableMapping
 
 Owners = Map[str, str]
 
@@ -117,12 +121,13 @@ class Mapping(Shown):
     """The places of a network's weights: their blocks, and the layers that drive them.
 
     The runs of two layers are the same or have no block in common. `kind` is the
-    name of the choice that made it.
+    name of the choice that made it. `tables`: the blocks that hold rows of tables, for layers that add them up; None without such.
     """
 
     kind: str
     weights: tuple[WeightMapping, ...]
     layers: tuple[LayerMapping, ...]
+    tables: TableMapping | None = None
 
     @cached_property
     def shapes(self) -> tuple[GroupShape, ...]:

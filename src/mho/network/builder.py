@@ -122,6 +122,13 @@ class Builder:
         """Append a look-up of rows of `table` (rows, features)."""
         return self.append(kinds.Embedding, x, part=part, table=table)
 
+    def embedding_bag(self, x: str, table: Array, counts: str | None = None, part: str | None = None) -> str:
+        """Append the sums of rows of `table` (rows, features) over bags of look-ups (B, longest), -1 for none.
+
+        `counts`: what each look-up counts for; None: 1.
+        """
+        return self.append(kinds.EmbeddingBag, x, *(() if counts is None else (counts,)), part=part, table=table)
+
     # Layers without weights ---------------------------------------------------------------------------------
 
     def product(self, left: str, right: str, part: str | None = None) -> str:
@@ -224,9 +231,9 @@ class Builder:
 
     # Sources, and layers that move values -------------------------------------------------------------------
 
-    def input(self, shape: Sequence[int], *, type: str = REAL) -> str:
+    def input(self, shape: Sequence[int], part: str | None = None, *, type: str = REAL) -> str:
         """Append a tensor given from outside."""
-        return self.append(kinds.Input, shape=tuple(shape), type=type)
+        return self.append(kinds.Input, part=part, shape=tuple(shape), type=type)
 
     def constant(self, value: Array, part: str | None = None) -> str:
         """Append a constant."""

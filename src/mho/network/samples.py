@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mho.errors import NetworkError, choices
 from mho.files.archive import Header, Npz
 from mho.network.graph import Network
-from mho.network.layers import Embedding, Input
+from mho.network.layers import Embedding, EmbeddingBag, Input
 from mho.network.types import BOOL, REAL
 from mho.shown import Shown
 
@@ -83,7 +83,7 @@ def _highest(network: Network, layer: Input) -> int | None:
     rows = []
     for other in network.layers:
         if reached.intersection(other.inputs):
-            if isinstance(other, Embedding):
+            if isinstance(other, Embedding | EmbeddingBag):
                 rows.append(other.table.shape[0])
             elif other.moves_only:
                 reached.add(other.name)

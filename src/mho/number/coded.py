@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mho.errors import NumberError
 from mho.network.arrays import LARGEST
 from mho.network.graph import Network
-from mho.network.layers import Affine, Embedding, Input, MatrixLayer
+from mho.network.layers import Affine, Embedding, EmbeddingBag, Input, MatrixLayer
 from mho.number.alignment import Alignment
 from mho.number.basis import BASIS, BasisCoding
 from mho.number.bits import BYTES, Bits, LayerBits
@@ -28,6 +28,10 @@ from mho.shown import Shown
 FloatArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
 Number = TypeVar("Number", bound=np.generic)
+TABLES = "(tables)"
+"""What the cells that hold rows of tables are called where cells go by the name of the layer whose weights they hold."""
+SUMMED_ZERO = 128
+"""The code that stands for 0 in tables whose rows are added up."""
 FARTHEST = 2**15 - 256
 """How far from 0 a zero point may lie; a code less its zero point is held in 16 bits."""
 
@@ -113,7 +117,7 @@ class QuantisedMatrix(Shown):
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantisedTable(Shown):
     """The table of an Embedding: codes uint8 (rows, features) and their meaning (per tensor, or along axis
-    0 or 1).
+    0 or 1). That of an EmbeddingBag has one code, whose zero is 128 (`SUMMED_ZERO`): rows are added up as whole numbers.
     """
 
     codes: Codes
@@ -126,6 +130,17 @@ class QuantisedTable(Shown):
         axis = self.code.axis
         if axis is not None and (axis not in (0, 1) or self.code.scale.shape != self.codes.shape[axis : axis + 1]):
             raise NumberError(f"{self.code.scale.shape} scales along axis {axis} do not fit a table {self.codes.shape}")
+
+    @classmethod
+    def summed(cls, integers: npt.NDArray[np.integer[Any]], scale: float) -> QuantisedTable:
+        """Return the table of an EmbeddingBag: its rows are `scale` times integers (rows, features) of -128 to 127."""
+        codes = (integers.astype(np.int16) + SUMMED_ZERO).astype(np.uint8)
+        return cls(codes, Affine(np.array(scale, dtype=np.float64), np.array(SUMMED_ZERO, dtype=np.int64), 0, 255))
+
+    @cached_property
+    def integers(self) -> npt.NDArray[np.int64]:
+        """Codes of a table that is added up, less their zero, (rows, features)."""
+        return self.codes.astype(np.int64) - SUMMED_ZERO
 
     def real(self, indices: npt.NDArray[np.int64]) -> FloatArray:
         """Return rows by index, as real numbers: indices (...) give (..., features)."""
@@ -173,12 +188,19 @@ class QuantisedNetwork(Shown):
         for layer in self.network.layers:
             if isinstance(layer, MatrixLayer):
                 expected[layer.name] = (layer.groups, layer.rows, layer.columns)
-            elif isinstance(layer, Embedding):
+            elif isinstance(layer, Embedding | EmbeddingBag):
                 expected[layer.name] = layer.table.shape
         given = {name: each.codes.shape for weights in (self.matrices, self.tables) for name, each in weights.items()}
         if given != expected:
             name = next(name for name in (*expected, *given) if given.get(name) != expected.get(name))
             raise NumberError(f"layer {name!r} has weights {expected.get(name)}; codes {given.get(name)} were given")
+        for name, table in self.tables.items():
+            if isinstance(layers[name], EmbeddingBag) and (
+                table.code.axis is not None or table.code.zero != SUMMED_ZERO
+            ):
+                raise NumberError(
+                    f"rows of {name!r} are added up: its table needs one code whose zero is {SUMMED_ZERO}"
+                )
         for name, code in self.codes.items():
             if name not in layers or code.axis is not None or code.low != 0:
                 raise NumberError(f"{name!r} is no tensor of {self.network.name} that one code from 0 on can describe")
@@ -244,8 +266,17 @@ class QuantisedNetwork(Shown):
         return frozenset(layer.name for layer in self.network.matrix_layers if layer.name not in known)
 
     def held(self, name: str) -> QuantisedMatrix:
-        """Return the codes that cells hold under a name: of a layer's weights, or of the basis, (1, height, vectors)."""
+        """Return the codes that cells hold under a name: of a layer's weights, of the basis, (1, height, vectors), or of all
+        tables whose rows are added up, (1, rows, features).
+        """
+        if name == TABLES:
+            return self._rows
         return self._basis if name == BASIS else self.matrices[name]
+
+    @cached_property
+    def _rows(self) -> QuantisedMatrix:
+        codes = [self.tables[layer.name].codes for layer in self.network.layers if isinstance(layer, EmbeddingBag)]
+        return QuantisedMatrix(np.concatenate(codes)[None], np.ones(()), np.array(SUMMED_ZERO, dtype=np.int64))
 
     @cached_property
     def _basis(self) -> QuantisedMatrix:

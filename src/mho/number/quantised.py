@@ -11,7 +11,7 @@ import numpy as np
 
 from mho.errors import NumberError
 from mho.network.graph import Network
-from mho.network.layers import Affine, Array, Embedding, MatrixLayer
+from mho.network.layers import Affine, Array, Embedding, EmbeddingBag, MatrixLayer
 from mho.number.affine import encode, fit, fit_centred, fit_many, rebase
 from mho.number.batching import fixed
 from mho.number.bits import Asked
@@ -76,7 +76,11 @@ def quantise(
         return within(bits, network, samples, lambda on, each: coded(on, bits=each))
     precision = Precision.of(network, bits)
     matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
-    tables = {layer.name: _table(layer, precision.tables) for layer in network.layers if isinstance(layer, Embedding)}
+    tables = {
+        layer.name: _table(layer, precision.tables) if isinstance(layer, Embedding) else _summed(layer)
+        for layer in network.layers
+        if isinstance(layer, Embedding | EmbeddingBag)
+    }
     choose = fit_centred if signed_inputs else fit
     codes, how = _tensors(precision, tables, None if samples is None else Calibration(samples, range, chunk, choose))
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
@@ -201,6 +205,24 @@ def _table(layer: Embedding, bits: int) -> QuantisedTable:
     real = table.real()
     code = fit(float(real.min()), float(real.max()), bits)
     return QuantisedTable(encode(real, code).astype(np.uint8), code)
+
+
+def _summed(layer: EmbeddingBag) -> QuantisedTable:
+    """Code a table whose rows are added up, keeping a code that it came with: symmetric, so that sums of codes are those of rows.
+
+    The largest magnitude is 127 steps. Tables have 8 bits, whatever bits are asked for weights.
+    """
+    table = layer.table
+    if table.code is not None:
+        return QuantisedTable(*_as_bytes(layer.name, table, table.code))
+    real = table.real()
+    largest = float(np.abs(real).max())
+    scale = largest / SUMMED_LARGEST if largest > 0 else 1.0
+    return QuantisedTable.summed(np.rint(real / scale).astype(np.int8), scale)
+
+
+SUMMED_LARGEST = 127
+"""Steps of the largest magnitude in a table whose rows are added up."""
 
 
 def _as_bytes(name: str, array: Array, code: Affine) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], Affine]:

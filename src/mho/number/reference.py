@@ -18,11 +18,20 @@ import numpy.typing as npt
 
 from mho.errors import NumberError
 from mho.network.arithmetic import apply
-from mho.network.layers import Affine, Convolution, Embedding, Input, Layer, MatrixLayer, MatrixProduct
+from mho.network.layers import (
+    Affine,
+    Convolution,
+    Embedding,
+    EmbeddingBag,
+    Input,
+    Layer,
+    MatrixLayer,
+    MatrixProduct,
+)
 from mho.network.products import exact_type, multiply
 from mho.number.affine import code_dtype, decode, encode, same_code
 from mho.number.batching import chunks, fixed
-from mho.number.coded import QuantisedNetwork, by_output
+from mho.number.coded import QuantisedNetwork, QuantisedTable, by_output
 from mho.number.requantise import compute, finished, scaled_sums
 from mho.number.walk import Inputs, checked, joined, kept, part, releases, run_float
 
@@ -177,6 +186,9 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
             values.put_codes(name, table.codes[rows])
         else:
             values.put(name, table.real(rows))
+    elif isinstance(layer, EmbeddingBag):
+        table = quantised.tables[name]
+        values.put(name, summed(table, layer.sums(table.integers, [values.arrays[each] for each in layer.inputs])))
     elif isinstance(layer, MatrixProduct):
         values.put(name, product(layer, values))
     elif layer.moves_only and code is None and layer.inputs[0] not in quantised.codes:
@@ -187,6 +199,11 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
         values.put(name, compute(layer, made, quantised, values.arrays, samples // batch))
     else:
         values.put(name, apply(layer, [values.real(operand) for operand in layer.inputs], samples, batch))
+
+
+def summed(table: QuantisedTable, sums: npt.NDArray[Any]) -> FloatArray:
+    """Turn sums of a table's integers over bags into reals: sums * scale."""
+    return _scaled(sums, table.code.scale, None)
 
 
 def product(layer: MatrixProduct, values: Values) -> FloatArray:
@@ -283,5 +300,6 @@ __all__ = [
     "product",
     "run_float",
     "run_reference",
+    "summed",
     "vector_step",
 ]

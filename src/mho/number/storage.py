@@ -12,7 +12,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from mho.network.graph import Network
-from mho.network.layers import Embedding, Input, MatrixLayer, MatrixProduct, Reshape
+from mho.network.layers import Embedding, EmbeddingBag, Input, MatrixLayer, MatrixProduct, Reshape
 from mho.network.types import REAL
 from mho.number.batching import fixed
 
@@ -24,7 +24,7 @@ def aside(network: Network) -> frozenset[str]:
     uncoded = set(fixed(network))
     for layer in network.layers:
         if network.types[layer.name] != REAL or (
-            not isinstance(layer, Input | MatrixLayer | MatrixProduct | Embedding)
+            not isinstance(layer, Input | MatrixLayer | MatrixProduct | Embedding | EmbeddingBag)
             and all(n in uncoded for n in layer.inputs)
         ):
             uncoded.add(layer.name)

@@ -25,7 +25,7 @@ from mho.mapping import Blocks, GroupShape, LayerMapping
 from mho.mapping.blocks import Run
 from mho.network.flow import Flow, flow_of
 from mho.network.graph import Network
-from mho.network.layers import Constant, Embedding, Input, Layer, MatrixProduct
+from mho.network.layers import Constant, Embedding, EmbeddingBag, Input, Layer, MatrixProduct
 from mho.network.types import REAL, element_bytes
 from mho.number import QuantisedNetwork
 from mho.number.batching import fixed
@@ -121,14 +121,14 @@ def transfer_bytes(layer: Layer, network: Network, coded: CodedTensors) -> int:
 def buffer_bytes(network: Network, coded: CodedTensors) -> dict[str, int]:
     """Return the bytes of each tensor that lives in the buffer: codes, and integers and truths that vector layers read.
 
-    Constants, what depends on no input, indices that only embeddings look up (they address main memory) and real numbers
-    go past it; a view is where its tensor is.
+    Constants, what depends on no input, indices that only embeddings (they address main memory) and bags (they address arrays)
+    look up, and real numbers go past it; a view is where its tensor is.
     """
     constant, source = fixed(network), sources(network)
     read = {
         source[name]
         for layer in network.layers
-        if not layer.moves_only and not isinstance(layer, Embedding)
+        if not layer.moves_only and not isinstance(layer, Embedding | EmbeddingBag)
         for name in layer.inputs
     }
     sizes: dict[str, int] = {}

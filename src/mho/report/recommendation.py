@@ -162,6 +162,8 @@ def measures(outcome: Recommendation) -> list[tuple[str, list[str]]]:
         line("energy of a query", lambda service: quantity(service.energy_j / max(service.queries, 1), "J")),
         line("area", lambda service: quantity(sum(service.area_m2.values()), "m²")),
         line("area, of the least", lambda service: ratio(service.layout.area_ratio)),
+        line("filling the tables, once", lambda service: quantity(service.setup["latency_s"], "s")),
+        line("energy of that", lambda service: quantity(service.setup["energy_j"], "J")),
         line("busiest array", busiest),
         (f"time of {against} / this", [ratio(gain["time"]) for gain in gains]),
         (f"energy of {against} / this", [ratio(gain["energy"]) for gain in gains]),

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mho.chip import Chip
+from mho.errors import StrategyError
 from mho.mapping import Mapper, mapped_by
 from mho.mapping.told import bits_record, bits_said
 from mho.network.graph import Network
-from mho.network.layers import Constant
+from mho.network.layers import Constant, EmbeddingBag
 from mho.number import QuantisedNetwork, Sampled
 from mho.program import Program, Write
 from mho.program.work import coded_tensors
@@ -44,6 +45,13 @@ def compile(
     chip = chip if isinstance(chip, Chip) else Chip.load(chip)
     strategy, subject = Strategy.of(strategy), Sampled.of(network)
     strategy.check(subject, chip)
+    bag = next((layer for layer in subject.net.layers if isinstance(layer, EmbeddingBag)), None)
+    if bag is not None:
+        raise StrategyError(
+            "schedule",
+            strategy.schedule.name,
+            f"gathers no rows of tables, which layer {bag.name!r} of {subject.net.name} adds up",
+        )
     changing = [item for stage in STAGES if isinstance(item := getattr(strategy, stage), Changing)]
     codes = coded(subject, chip, strategy) if subject.has_values else None
     for item in changing:

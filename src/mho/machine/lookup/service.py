@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,12 +17,17 @@ from mho.chip.lookup import Reading
 from mho.chip.readout import early_note
 from mho.errors import OptionError, TraceError
 from mho.files.outcome import MeasuredOutcome
+from mho.machine.cells import wear
+from mho.machine.energy import account
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
+from mho.machine.record import setup_record
+from mho.machine.timing import time_program
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.network.trace import Trace
+from mho.program.tables import filling
 from mho.shown import Columns, columns
 from mho.version import __version__
 
@@ -131,6 +136,17 @@ class Service(MeasuredOutcome, BatchTimes):
         once = sum(part.area_m2 * part.total for part in self.chip.roll_up().parts if part.level == "chip")
         return (sum(self.area_m2.values()) - once) * (1 - self.layout.groups / self.layout.instances)
 
+    @cached_property
+    def setup(self) -> Mapping[str, float]:
+        """What writing all instances takes, once: time in s, energy in J, cells that change, and pulses."""
+        seats = self.seats
+        if self.chip.write_latency != "worst_case":
+            worst = self.chip.override({"write_latency": "worst_case"}, source="numbers of rows are not known")
+            seats = replace(seats, chip=worst)
+        program = filling(seats)
+        timing, worn = time_program(program), wear(program)
+        return setup_record(program, timing, worn, account(program, timing, worn))
+
     def modes(self) -> dict[int, int]:
         """Return activations by the bits that their ADCs resolved, the fewest first."""
         bits = self.reading.bits
@@ -153,11 +169,13 @@ class Service(MeasuredOutcome, BatchTimes):
     def notes(self) -> tuple[str, ...]:
         """Return every assumption and synthetic input, each once."""
         layout = self.layout
+        upper = "" if self.chip.write_latency == "worst_case" else ", and writes to last as long as any could"
         notes = [
             f"synthetic: {self.origin}" if self.synthetic else f"look-ups from {self.origin}",
             "batches follow each other without overlap; all queries of a batch are there when it starts",
             "rows are addressed by group and wordline; whoever sends queries has renumbered its ids once",
-            "tables are written into the cells once; neither time nor energy of that is counted",
+            "tables are written into the cells once, before anything is served: that is set-up, and in no other figure; numbers of "
+            f"rows are taken as independent, normal around their middle{upper}",
         ]
         if layout.options.get("synthetic"):
             notes.append("synthetic: the layout was made from a history that was made up")
@@ -201,6 +219,7 @@ class Service(MeasuredOutcome, BatchTimes):
             "load": {"mean": float(self.loads.mean()), "most": int(self.loads.max())},
             "utilisation": self.utilisation(),
             "energy_j": self._energy(),
+            "setup": dict(self.setup),
             "area_m2": {
                 "total": sum(self.area_m2.values()),
                 "copies": self.copies_m2,

@@ -100,4 +100,6 @@ def pooled(sums: FloatArray, pooling: str) -> FloatArray:
     """Pool sums of rows (queries, dimension); see `Table`."""
     if pooling == "sum":
         return sums
+    # In the order of a network's normalisation, bit for bit.
+    sums = np.ascontiguousarray(sums)
     return np.asarray(sums / np.sqrt(np.square(sums).mean(axis=-1, keepdims=True) + EPSILON))

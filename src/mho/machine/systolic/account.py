@@ -41,7 +41,7 @@ from mho.machine.systolic.residency import Buffered, reside
 from mho.machine.systolic.result import Record, Run, Totals
 from mho.machine.systolic.spec import EVENTS, Systolic
 from mho.network.graph import Network
-from mho.network.layers import Constant, Embedding, Input, MatrixLayer, MatrixProduct
+from mho.network.layers import Constant, Embedding, EmbeddingBag, Input, MatrixLayer, MatrixProduct
 from mho.program.work import vector_operations
 
 Products = Literal["ideal", "array"]
@@ -62,9 +62,13 @@ def run(network: Network, systolic: Systolic | str = "tpu-like", dataflow: str =
     """Return what an inference costs on a systolic array (or the preset or file so called).
 
     `dataflow` is "weight", "input" or "output" (what stays in the array), or "best": of the three the one that takes the
-    least time for the whole network. Raises OptionError for another, ChipError for a systolic array that is not known.
+    least time for the whole network. Raises OptionError for another and for bags of rows, ChipError for a systolic array that is
+    not known.
     """
     check_dataflow(dataflow)
+    bag = next((layer for layer in network.layers if isinstance(layer, EmbeddingBag)), None)
+    if bag is not None:
+        raise OptionError(f"a systolic array adds up no rows of tables, as layer {bag.name!r} of {network.name} needs")
     if isinstance(systolic, str):
         systolic = Systolic.load(systolic)
     residency = reside(network, systolic.activation_bytes)

@@ -105,14 +105,23 @@ class Seats:
         return (np.arange(self.layout.instances) % self.tiles).astype(np.int32)
 
     @cached_property
-    def adc_set(self) -> npt.NDArray[np.int32]:
-        """The set of ADCs of each instance."""
-        sets = adc_sets(self.chip)
+    def _local(self) -> npt.NDArray[np.int64]:
+        """The first group of each instance, counted in its tile, which instances fill in order."""
         order = np.argsort(self.tile, kind="stable")
         local = np.empty(self.layout.instances, dtype=np.int64)
         local[order] = np.arange(len(order)) - np.searchsorted(self.tile[order], self.tile[order])
+        return local * self.span
+
+    @cached_property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """The first group of each instance, counted over all tiles."""
+        return self.tile.astype(np.int64) * self.chip.tile.groups + self._local
+
+    @cached_property
+    def adc_set(self) -> npt.NDArray[np.int32]:
+        """The set of ADCs of each instance."""
         shared = 1 if self.chip.lookup is None else self.chip.lookup.groups_per_adc
-        return (self.tile * sets + local * self.span // shared).astype(np.int32)
+        return (self.tile * adc_sets(self.chip) + self._local // shared).astype(np.int32)
 
     def area_m2(self) -> dict[str, float]:
         """Return the area by component of the groups in use, and of their share of tiles and of the chip.

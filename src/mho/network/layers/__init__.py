@@ -13,7 +13,7 @@ from mho.network.layer import Constant, Input, Layer
 from mho.network.layers.activation import Activation
 from mho.network.layers.elementwise import Convert, Elementwise, Select
 from mho.network.layers.joining import Concatenate, Interleave, Join
-from mho.network.layers.lookup import Embedding, Gather
+from mho.network.layers.lookup import Embedding, EmbeddingBag, Gather
 from mho.network.layers.matrix import Convolution, GroupedLinear, Linear, MatrixLayer, MatrixProduct
 from mho.network.layers.movement import Expand, Pad, Reshape, Slice, Take, Transpose
 from mho.network.layers.normalise import ChannelAffine, Normalise
@@ -29,7 +29,7 @@ LAYER_KINDS: Registry[type[Layer]] = Registry(
         for kind in (
             Input, Constant, Convolution, Linear, GroupedLinear, MatrixProduct, Embedding, Pool, Reduce, ChannelAffine,
             Normalise, Activation, Softmax, Elementwise, Concatenate, Join, Reshape, Transpose, Slice, Pad, Expand, Take,
-            Interleave, Resample, Convert, Select, Gather, CumulativeSum,
+            Interleave, Resample, Convert, Select, Gather, CumulativeSum, EmbeddingBag,
         )
     },
 )  # fmt: skip
@@ -37,7 +37,7 @@ LAYER_KINDS: Registry[type[Layer]] = Registry(
 
 __all__ = [
     "LAYER_KINDS", "Activation", "Affine", "Array", "ChannelAffine", "Concatenate", "Constant", "Convert",
-    "Convolution", "CumulativeSum", "Elementwise", "Embedding", "Expand", "Gather", "GroupedLinear", "Input",
+    "Convolution", "CumulativeSum", "Elementwise", "Embedding", "EmbeddingBag", "Expand", "Gather", "GroupedLinear", "Input",
     "Interleave", "Join", "Layer", "Linear", "MatrixLayer", "MatrixProduct", "Normalise", "Pad", "Pool", "Reduce", "Resample",
     "Reshape", "Select", "Slice", "Softmax", "Take", "Transpose",
 ]  # fmt: skip

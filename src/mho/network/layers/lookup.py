@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mho.errors import NumberError
 from mho.network.arrays import Array
 from mho.network.geometry import Shape, need, replaced
-from mho.network.layer import AnyArray, Layer
+from mho.network.layer import AnyArray, Layer, aligned
 from mho.network.rows import Streamed, Streams
 
 
@@ -61,6 +61,75 @@ class Embedding(Layer):
     def streams(self, operands: Sequence[Streamed]) -> Streams:
         """Row by row."""
         return operands[0].axis, (operands[0].same,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmbeddingBag(Layer):
+    """Sums of rows of a table (rows, features): of each sample a bag of at most `longest` look-ups.
+
+    Inputs: indices (B, longest), -1 where there is no look-up; and, optionally, what each look-up counts for, whole numbers from 0
+    to 255 of the same shape. Output (B, features), 0 for an empty bag. It is computed where the table sits, in arrays that add up
+    rows, so that the vector unit has nothing to do.
+    """
+
+    table: Array
+
+    kind: ClassVar[str] = "embedding bag"
+    arity: ClassVar[tuple[int, int]] = (1, 2)
+    work: ClassVar[int] = 0
+
+    def made_shape(self, operands: Sequence[Shape]) -> Shape:
+        """Return samples and features."""
+        need(len(self.table.shape) == 2)
+        why = f"bags are (samples, longest), and what their look-ups count for likewise, not {' and '.join(map(str, operands))}"
+        need(len(operands[0]) == 2 and operands[-1] == operands[0], why)
+        return operands[0][0], self.table.shape[1]
+
+    def looked_up(self, operands: Sequence[AnyArray]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return indices (B, longest), and what each counts for: 0 where there is no look-up, whose index is then 0.
+
+        Raises NumberError for indices that are not whole numbers from -1 up to the table's rows, and for counts outside 0 to 255.
+        """
+        indices, rows = whole_numbers(self, operands[0]), self.table.shape[0]
+        if indices.size and not (indices.min() >= -1 and indices.max() < rows):
+            raise NumberError(
+                f"layer {self.name!r} looks up indices from {indices.min()} to {indices.max()}; "
+                f"its table has rows 0 to {rows - 1}, and -1 stands for none"
+            )
+        present = indices >= 0
+        counts = whole_numbers(self, operands[1]) if len(operands) > 1 else present.astype(np.int64)
+        if counts.size and not (counts.min() >= 0 and counts.max() <= HEAVIEST):
+            raise NumberError(
+                f"layer {self.name!r}: look-ups count for 0 to {HEAVIEST} each, not {counts.min()} to {counts.max()}"
+            )
+        return np.where(present, indices, 0), np.where(present, counts, 0)
+
+    def sums(self, rows: AnyArray, operands: Sequence[AnyArray]) -> AnyArray:
+        """Return the sums over bags of rows of a table (rows, features), in its type, look-up after look-up: (B, features)."""
+        indices, counts = self.looked_up(operands)
+        total = np.zeros((len(indices), rows.shape[1]), dtype=rows.dtype)
+        for place in range(indices.shape[1]):
+            used = np.flatnonzero(counts[:, place])
+            total[used] += rows[indices[used, place]] * counts[used, place, None].astype(rows.dtype)
+        return total
+
+    def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
+        """Add up rows as float64."""
+        return self.sums(self.table.real(), operands)
+
+    def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
+        """Return True: each bag stands alone."""
+        return aligned(operands, self.shape)
+
+    def streams(self, operands: Sequence[Streamed]) -> Streams:
+        """Bag by bag where samples are rows; a single bag is needed whole."""
+        if all(operand.axis == 0 for operand in operands):
+            return 0, tuple(operand.same for operand in operands)
+        return None, tuple(operand.all for operand in operands)
+
+
+HEAVIEST = 255
+"""The most that a look-up of a bag counts for: what a trace's weights hold."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
