@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mho.program import Program
 from mho.program.brought import brought
-from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, columns, counted
+from mho.program.columns import ACTIVATE, LOAD, STORE, VECTOR, columns, counted, made
 from mho.program.operands import NOWHERE, operands
 
 Integers = npt.NDArray[np.int64]
@@ -56,9 +56,8 @@ def passages(program: Program) -> tuple[Integers, Integers, Integers, Floats]:
     table, read_by, layers = columns(program), operands(program.network, program.coded), len(program.network.layers)
     in_buffer = np.zeros(layers + 1, dtype=np.bool_)
     in_buffer[[use.layer for use in program.buffers]] = True
-    activations, loads, stores, vectors, results = (
-        table.of(*kinds) for kinds in ((ACTIVATE,), (LOAD,), (STORE,), (VECTOR,), (COMBINE, VECTOR))
-    )
+    activations, loads, stores, vectors = (table.of(kind) for kind in (ACTIVATE, LOAD, STORE, VECTOR))
+    results, making = made(program)
     read = (table.runs["inputs"] * table.windows)[activations] * read_by.width[table.layer[activations]]
     for layer in program.mapping.combining:
         # A part of a layer has as many inputs as rows of the basis that it drives.
@@ -73,7 +72,7 @@ def passages(program: Program) -> tuple[Integers, Integers, Integers, Floats]:
         (loads, read_by.source[table.layer[loads]], table.size[loads]),
         (stores, read_by.source[table.layer[stores]], table.size[stores]),
         (reads, read_by.tensor[which], read_by.size[which] * table.share[reads]),
-        (results, read_by.source[table.layer[results]], read_by.written[table.layer[results]] * table.share[results]),
+        (results, read_by.source[making], read_by.written[making] * table.share[results]),
     )
     flow = np.repeat(np.arange(len(flows)), [len(places) for places, _, _ in flows])
     places, tensors, sizes = (np.concatenate(side) for side in zip(*flows, strict=True))

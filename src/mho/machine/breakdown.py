@@ -30,7 +30,7 @@ from mho.machine.timing import Timing, program_tasks
 from mho.machine.turns import Turned
 from mho.network.layers import Constant
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, KINDS, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, GATHER, KINDS, VECTOR, WRITE, columns
 from mho.shown import Shown
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ PARTS = ("ideal", "vector_unit", "writing", "memory", "ports", "idle")
 SPANS = ("critical_s", "under_way_s")
 """Of what time, in data: the latency, and what each layer is under way."""
 IDEAL, UNIT, WRITING, MEMORY, PORTS, IDLE = range(len(PARTS))
-DOES = {ACTIVATE: IDEAL, COMBINE: UNIT, VECTOR: UNIT, WRITE: WRITING}
+DOES = {ACTIVATE: IDEAL, GATHER: IDEAL, COMBINE: UNIT, VECTOR: UNIT, WRITE: WRITING}
 """The part that each kind of instruction is by itself; transfers are memory."""
 BY_KIND = np.array([DOES.get(kind, MEMORY) for kind in range(len(KINDS))])
 HELD_FOR = np.array([PORTS, PORTS, MEMORY, MEMORY, PORTS, IDLE])

@@ -22,6 +22,7 @@ from mho.machine.accesses import BUFFER, bank_shares, count_accesses
 from mho.machine.activations import activation_events
 from mho.machine.bill import LEAKAGE, Account, Bill, Charge, Price
 from mho.machine.changes import Wear
+from mho.machine.gathering import gather_events
 from mho.machine.powered import LINKS, crossing_s, powered, steady_crossing_s
 from mho.machine.rounds import ring_bytes, ring_parts
 from mho.machine.streaming import time_stream
@@ -29,7 +30,7 @@ from mho.machine.timing import Timing
 from mho.network.graph import Network
 from mho.network.layers import Input
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, GATHER, LOAD, STORE, VECTOR, WRITE, columns, made
 from mho.program.once import once
 from mho.program.work import operations, sources
 
@@ -81,6 +82,11 @@ def _counts(program: Program, worn: Wear, first: int, last: int) -> Counts:
         ("tile_buffer_byte", "write"): 2 * changed + orders,
         ("cell_pulse", "write"): by_layer(writes, pulses),
     }
+    gathers = here(GATHER)
+    for event, count in (gather_events(program) if len(gathers) else {}).items():
+        counts[event, "compute"] = counts.get((event, "compute"), np.zeros(layers)) + by_layer(
+            gathers, np.full(len(gathers), count)
+        )
     for event, other in program.chip.costs.followers.items():
         counts |= {(event, kind): count for (counted, kind), count in list(counts.items()) if counted == other}
     return counts
@@ -103,12 +109,12 @@ def finished_s(program: Program, timing: Timing) -> Floats:
     table = columns(program)
     ends = np.full(len(program.network.layers), np.nan)
     inputs = np.array([isinstance(layer, Input) for layer in program.network.layers])
-    loads, results = table.of(LOAD), table.of(COMBINE, VECTOR)
+    loads, (results, layers) = table.of(LOAD), made(program)
     # Of several loads the first counts, of several other instructions the last: where places repeat, the last one is kept.
     first = loads[inputs[table.layer[loads]] & (loads >= program.setup)][::-1]
     ends[table.layer[first]] = timing.ends[first]
-    results = results[results >= program.setup]
-    ends[table.layer[results]] = timing.ends[results]
+    body = results >= program.setup
+    ends[layers[body]] = timing.ends[results[body]]
     return ends
 
 
@@ -196,6 +202,8 @@ def _held(program: Program, timing: Timing) -> tuple[Floats, Floats]:
     working = np.arange(program.setup, len(table.kind))
     working = working[table.kind[working] != WRITE]
     np.minimum.at(begins, table.layer[working], timing.starts[working])
+    results, layers = made(program)
+    np.minimum.at(begins, layers, timing.starts[results])
     begins[np.isinf(begins)] = 0.0
     readers, read = _reads(network)
     freed = ends.copy()

@@ -26,12 +26,13 @@ from mho.machine.analog.unroll import settled, unrolled
 from mho.machine.combining import combined_sums, driven_parts
 from mho.machine.fabric import Fabric
 from mho.machine.flowing import Stream
+from mho.machine.gathered import gathered_sums
 from mho.mapping import LayerMapping
 from mho.network.layers import MatrixLayer
 from mho.number.batching import chunks, fixed
-from mho.number.reference import Values, complete, fixed_values, vector_step
+from mho.number.reference import Values, complete, fixed_values, summed, vector_step
 from mho.number.walk import Inputs, checked, joined, kept, part
-from mho.program import Activate, Combine, Program, Vector, Write
+from mho.program import Activate, Combine, Gather, Program, Vector, Write
 from mho.program.columns import WRITE, columns
 from mho.program.instructions import members
 
@@ -61,6 +62,16 @@ class _Machine:
         for index, group in zip(range(*mapped.within(instruction.blocks)), members(instruction.groups), strict=True):
             block = self.fabric.read(group, int(mapped.blocks.heights[index]), int(mapped.blocks.widths[index]))
             jobs.append(Job(index, instruction.windows, block))
+
+    def gather(self, instruction: Gather) -> tuple[int, ...]:
+        """Add up the rows that bags look up, from what the cells of their instances hold; return the layers that are finished."""
+        program, tables, quantised = self.program, self.program.mapping.tables, self.values.quantised
+        assert tables is not None
+        layers = [program.network.layers[index] for index in tables.layers]
+        sums = gathered_sums(program, self.fabric, self.values, instruction, self.products.analog)
+        for place, layer in enumerate(layers):
+            self.values.put(layer.name, summed(quantised.tables[layer.name], sums[:, place]))
+        return tables.layers
 
     def combine(self, instruction: Combine, signals: Signals | None) -> None:
         """Add the partial sums, correct zero points, scale, add the bias; stored as codes if the tensor has a code."""
@@ -150,13 +161,16 @@ class _Machine:
                 self.fabric.write(number)
             elif isinstance(instruction, Activate):
                 self.activate(instruction)
-            elif isinstance(instruction, Combine | Vector):
+            elif isinstance(instruction, Combine | Vector | Gather):
+                done: tuple[int, ...] = (instruction.layer,)
                 if isinstance(instruction, Combine):
                     self.combine(instruction, signals)
+                elif isinstance(instruction, Gather):
+                    done = self.gather(instruction)
                 else:
                     layer = network.layers[instruction.layer]
                     vector_step(self.values.quantised, layer, self.values, self.runs * network.batch)
-                for name in dict.fromkeys(network.layers[instruction.layer].inputs):
+                for name in (name for index in done for name in dict.fromkeys(network.layers[index].inputs)):
                     unread[name] -= 1
                     if not unread[name] and name not in keep:
                         self.values.drop([name])

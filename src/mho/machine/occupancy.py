@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mho.machine.timing import Timing
 from mho.program import Program
-from mho.program.columns import ACTIVATE, WRITE, columns
+from mho.program.columns import ACTIVATE, GATHER, WRITE, columns
 from mho.shown import Shown
 
 Times = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ def _held(program: Program, timing: Timing) -> Spans:
     """Return every stretch in which a group holds one block: from its write to the end of the last activation before the next."""
     table = columns(program)
     until = np.where(table.release | (table.kind == WRITE), timing.ends, timing.latency_s)
-    groups, users = table.groups(table.of(WRITE, ACTIVATE))
+    groups, users = table.groups(table.of(WRITE, ACTIVATE, GATHER))
     order = np.argsort(groups, kind="stable")
     groups, users = groups[order], users[order]
     writes = np.flatnonzero(table.kind[users] == WRITE)
@@ -51,10 +51,10 @@ def _held(program: Program, timing: Timing) -> Spans:
     return timing.starts[users[writes]], ends, np.ones(len(writes), dtype=np.int64)
 
 
-def _busy(program: Program, timing: Timing, kind: int) -> Spans:
-    """Return every stretch in which an instruction of a kind is under way."""
+def _busy(program: Program, timing: Timing, *kinds: int) -> Spans:
+    """Return every stretch in which an instruction of these kinds is under way."""
     table = columns(program)
-    chosen = table.of(kind)
+    chosen = table.of(*kinds)
     return timing.starts[chosen], timing.ends[chosen], table.group_counts[chosen]
 
 
@@ -63,7 +63,7 @@ def occupancy(program: Program, timing: Timing) -> Occupancy:
     spans = {
         "held": _held(program, timing),
         "write": _busy(program, timing, WRITE),
-        "compute": _busy(program, timing, ACTIVATE),
+        "compute": _busy(program, timing, ACTIVATE, GATHER),
     }
     edges = np.concatenate(
         [[0.0, timing.latency_s], *(side for begin, end, _ in spans.values() for side in (begin, end))]

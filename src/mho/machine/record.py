@@ -23,7 +23,7 @@ from mho.mapping.told import weight_bits
 from mho.network.graph import Network
 from mho.network.layers import Constant, MatrixLayer
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, VECTOR, WRITE, columns, round_of
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, GATHER, VECTOR, WRITE, columns, round_of
 
 
 def model_record(network: Network) -> dict[str, Any]:
@@ -261,7 +261,7 @@ def _spans(program: Program, timing: Timing) -> dict[str, list[tuple[float, floa
     """Return for each phase, "write" and "compute", when each layer is in it: first start and last end in s, None where never."""
     table, layers = columns(program), len(program.network.layers)
     spans: dict[str, list[tuple[float, float] | tuple[None, None]]] = {}
-    for phase, kinds in (("write", (WRITE,)), ("compute", (ACTIVATE, COMBINE, VECTOR))):
+    for phase, kinds in (("write", (WRITE,)), ("compute", (ACTIVATE, GATHER, COMBINE, VECTOR))):
         places = table.of(*kinds)
         starts, ends = np.full(layers, np.inf), np.full(layers, -np.inf)
         np.minimum.at(starts, table.layer[places], timing.starts[places])

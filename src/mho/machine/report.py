@@ -19,6 +19,7 @@ from mho.machine.changes import Wear
 from mho.machine.endurance import MAXIMUM, Endurance, checked_positive, endurance
 from mho.machine.energy import bill
 from mho.machine.expected import expected_note
+from mho.machine.gathering import batches, lookups
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.ports import ports_record
@@ -31,6 +32,7 @@ from mho.machine.streaming import StreamTiming, time_stream
 from mho.machine.timing import Timing, check_timed, time_program
 from mho.machine.verify import Verification
 from mho.mapping.told import basis_said, bits_record, bits_said
+from mho.network.trace import Trace
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
 from mho.program.columns import FETCH, WRITE, round_of
@@ -142,9 +144,13 @@ class Report(Outcome):
         written, fetched = (
             bool((instruction_columns(program).of(kind) >= program.setup).any()) for kind in (WRITE, FETCH)
         )
-        return lower_bound(
+        bound = lower_bound(
             program.network, program.mapping, program.chip, resident=not written, coded=program.coded, fetched=fetched
         )
+        if program.mapping.tables is None:
+            return bound
+        arguments = {**bound.arguments, "gathering of rows": float(batches(program).bound_s.mean())}
+        return Bound(max(arguments.values()), arguments)
 
     @cached_property
     def occupancy(self) -> Occupancy:
@@ -353,6 +359,7 @@ LATER = frozenset({"basis", "ports", "stream", "time"})
 def simulate(
     program: Program,
     *,
+    bags: Trace | None = None,
     verified: str | Verification | None = None,
     endurance: float | None = None,
     rate: float | str | None = None,
@@ -366,10 +373,16 @@ def simulate(
     at so many inferences per second (`Report.service`); of one in rounds of several it is for lifetimes alone.
     Raises OptionError for numbers that are not positive, for a rate alone where there is no stream, and for one that a stream
     cannot take. Raises ProgramError where the chip times writes by the levels of cells and the program has no weights.
+
+    `bags`: of a program that gathers rows, those that it serves, whole batches; time and energy of gathering are the mean over
+    these. ProgramError where such a program has none, or they are not of its tables (`Program.with_bags`).
     """
     if not isinstance(program, Program):
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
+    program = program if bags is None else program.with_bags(bags)
     check_timed(program)
+    if program.mapping.tables is not None:
+        lookups(program)
     if endurance is None and rate is not None and (program.stream is None or rate == MAXIMUM):
         raise OptionError(
             "a rate is for lifetimes, and for requests to a stream; without an endurance it changes nothing"

@@ -21,9 +21,10 @@ from mho.errors import ProgramError
 from mho.machine.cells import wear
 from mho.machine.changes import Wear
 from mho.machine.channels import MEMORY, tasks_of
+from mho.machine.gathering import gathered_s
 from mho.machine.turns import Turned, in_turns
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, GATHER, VECTOR, WRITE, columns
 from mho.program.once import once
 from mho.program.work import layer_seconds
 from mho.shown import Shown
@@ -75,6 +76,9 @@ def program_tasks(program: Program) -> Turned:
         own = activations[table.layer[activations] == layer.index]
         lasts[own] = layer.lasting_s(table.first_window[own], table.last_window[own])
     lasts[results] = seconds[table.layer[results]] * table.share[results]
+    gathers = table.of(GATHER)
+    if len(gathers):
+        lasts[gathers] = gathered_s(program).mean()
     unit = np.full(len(lasts), FREE, dtype=np.int8)
     unit[results[lasts[results] > 0]] = VECTOR_UNIT
     return in_turns(program, tasks_of(program, unit, lasts), window_s)

@@ -1,6 +1,6 @@
 """The narrow waist: the program that schedules write and machines read."""
 
-from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
+from mho.program.instructions import Activate, Combine, Gather, Groups, Instruction, Transfer, Vector, Write
 from mho.program.legality import Violation, violations
 from mho.program.listing import listing
 from mho.program.program import BufferUse, Program, Stream
@@ -10,6 +10,6 @@ from mho.program.storage import save
 Program.listing, Program.save, Program.load = listing, save, load
 
 __all__ = [
-    "Activate", "BufferUse", "Combine", "Groups", "Instruction", "Program", "Stream", "Transfer", "Vector", "Violation", "Write",
-    "listing", "load", "save", "violations",
+    "Activate", "BufferUse", "Combine", "Gather", "Groups", "Instruction", "Program", "Stream", "Transfer", "Vector", "Violation",
+    "Write", "listing", "load", "save", "violations",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.mapping.blocks import Run
-from mho.program.instructions import Activate, Groups, Orders, Transfer, Vector, Write
+from mho.program.instructions import Activate, Gather, Groups, Orders, Transfer, Vector, Write
 from mho.program.once import once
 from mho.program.program import Program
 from mho.program.work import flow, index_bytes, order_bytes, write_bytes
@@ -18,10 +18,10 @@ from mho.program.work import flow, index_bytes, order_bytes, write_bytes
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-WRITE, ACTIVATE, COMBINE, VECTOR, LOAD, STORE, FETCH = range(7)
+WRITE, ACTIVATE, COMBINE, VECTOR, LOAD, STORE, FETCH, GATHER = range(8)
 """Kinds of instructions; a transfer is one of three."""
 
-KINDS = ("write", "activate", "combine", "vector", "load", "store", "fetch")
+KINDS = ("write", "activate", "combine", "vector", "load", "store", "fetch", "gather")
 """What a kind is called, by its number."""
 
 TOTALS = ("rows", "columns", "places", "arrays", "drives", "inputs", "sums", "updates", "readings", "shifted")
@@ -138,11 +138,13 @@ def columns(program: Program) -> InstructionColumns:
             kind, copy, blocks, groups = WRITE, each.copy, each.blocks, each.groups
             if each.rows or each.columns or each.cells:
                 orders[place] = each.rows, each.columns, each.cells
+        elif isinstance(each, Gather):
+            kind, blocks, groups = GATHER, each.blocks, each.groups
         elif isinstance(each, Transfer):
             kind, size = KINDS.index(each.direction), each.size
         else:
             kind = VECTOR if isinstance(each, Vector) else COMBINE
-        if not isinstance(each, Activate | Write) and each.rows is not None:
+        if not isinstance(each, Activate | Write | Gather) and each.rows is not None:
             shares[place] = (each.rows[1] - each.rows[0]) / flow(program.network).rows(layers[each.layer].name)
         ranges.extend(groups)
         after.extend(each.after)
@@ -151,6 +153,21 @@ def columns(program: Program) -> InstructionColumns:
         counts = len(groups), len(each.after)
         rows.append((kind, each.layer, copy, copies, *blocks, *windows, release, size, run, *counts))
     return _columns(program, rows, shares, list(runs), ranges, after, orders)
+
+
+@once
+def made(program: Program) -> tuple[Integers, Integers]:
+    """Return what makes results outside arrays' windows, in order: instructions that combine, compute or gather, and the layer of
+    each; one that gathers stands once for every layer of bags.
+    """
+    table, tables = columns(program), program.mapping.tables
+    places = table.of(COMBINE, VECTOR, GATHER)
+    counts = np.where(table.kind[places] == GATHER, 1 if tables is None else len(tables.layers), 1)
+    layers = np.repeat(table.layer[places], counts)
+    if tables is not None:
+        gathered = np.repeat(table.kind[places] == GATHER, counts)
+        layers[gathered] = np.tile(tables.layers, int(np.count_nonzero(table.kind[places] == GATHER)))
+    return np.repeat(places, counts), layers
 
 
 def round_of(program: Program) -> int:

@@ -5,6 +5,7 @@ program, and they always stand before it. Nothing else orders instructions: what
 
     Write      sets the cells of groups to the levels of a run of the mapping's blocks, block i of the run in the i-th group
     Activate   drives a range of a layer's windows through written blocks, one partial sum a block, window and output
+    Gather     adds up the rows that a batch's bags look up, in the groups that hold the tables, for all layers of bags at once
     Combine    adds a layer's partial sums, corrects zero points, scales, and hands the layer's output on
     Vector     computes one layer in the vector unit (or only moves its values)
     Transfer   moves a tensor between the main memory and the global buffer, or fetches coefficients for the sums of a basis
@@ -95,6 +96,20 @@ class Activate:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """Add up the rows that bags look up in blocks [first, last) of the mapping, those of all tables, for all layers of bags.
+
+    `groups` hold the tables instance after instance: bundle by bundle, and of each bundle its copies. `layer` is the first layer of
+    bags. Which rows are driven together, and in which copy, is told when the bags come: a dispatcher makes the activations then.
+    """
+
+    layer: int
+    blocks: tuple[int, int]
+    groups: Groups
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Combine:
     """Complete matrix layer `layer` from its partial sums, or rows [first, last) of it."""
 
@@ -126,9 +141,11 @@ class Transfer:
     rows: Rows | None = None
 
 
-Instruction = Write | Activate | Combine | Vector | Transfer
+Instruction = Write | Activate | Gather | Combine | Vector | Transfer
+Grouped = Write | Activate | Gather
+"""Those that name groups, and blocks that these hold."""
 DIRECTIONS = ("load", "store", "fetch")
 KINDS: dict[str, type[Instruction]] = {
-    "write": Write, "activate": Activate, "combine": Combine, "vector": Vector, "transfer": Transfer,
+    "write": Write, "activate": Activate, "gather": Gather, "combine": Combine, "vector": Vector, "transfer": Transfer,
 }  # fmt: skip
 NAMES: dict[type[Instruction], str] = {kind: name for name, kind in KINDS.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mho.number.basis import BASIS
-from mho.program.instructions import NAMES, ORDERS, Activate, Groups, Orders, Transfer, Write
+from mho.number.coded import TABLES
+from mho.program.instructions import NAMES, ORDERS, Activate, Gather, Grouped, Groups, Orders, Transfer, Write
 from mho.program.program import Program
 
 
@@ -44,11 +45,13 @@ def listing(program: Program) -> str:
         if isinstance(instruction, Write):
             # What several layers share bears the name of none of them.
             held = program.mapping.weight_of(instruction.blocks[0]).name
-            name = held if held == BASIS else name
+            name = held if held in (BASIS, TABLES) else name
         words = [f"{i:0{width}d}", f"{NAMES[type(instruction)]:<8}", name]
         if isinstance(instruction, Write | Activate):
             copies = (instruction.copy, instruction.copy + getattr(instruction, "copies", 1))
             words += [f"blocks {span(instruction.blocks)}", f"copy {span(copies)}"]
+        if isinstance(instruction, Gather):
+            words += [f"blocks {span(instruction.blocks)}", f"groups {_groups(instruction.groups)}"]
         if isinstance(instruction, Activate):
             words.append(f"windows {span(instruction.windows)}")
         if isinstance(instruction, Write | Activate):
@@ -59,7 +62,7 @@ def listing(program: Program) -> str:
             words.append("release")
         if isinstance(instruction, Transfer):
             words += [instruction.direction, f"{instruction.size} bytes"]
-        if not isinstance(instruction, Write | Activate) and instruction.rows is not None:
+        if not isinstance(instruction, Grouped) and instruction.rows is not None:
             words.append(f"rows {span(instruction.rows)}")
         if instruction.after:
             words.append("after " + ",".join(f"{j:0{width}d}" for j in instruction.after))

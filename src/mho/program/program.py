@@ -10,12 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from mho.chip import Chip
 from mho.errors import ProgramError
 from mho.mapping import LayerMapping, Mapping
 from mho.mapping.blocks import Fullest
 from mho.mapping.coding import check_codes
 from mho.network.graph import Network
+from mho.network.trace.trace import Trace
 from mho.number import QuantisedNetwork
 from mho.program.instructions import Instruction
 from mho.program.once import known
@@ -78,7 +81,8 @@ class Program(Shown):
     The first `setup` instructions happen once, before the first inference: writes of all weights, where the whole network fits the
     chip, and fetches of coefficients that stay. `quantised` holds the weights' codes, and is None where the network is shapes
     alone: such a program can be timed, not executed. `strategy` is the one given to compile; `notes` every assumption made on the
-    way. `stream` says how one inference follows another while that is under way; None: when it has ended.
+    way. `stream` says how one inference follows another while that is under way; None: when it has ended. `bags` are what tables
+    are asked for, batch by batch, where the program gathers rows (`with_bags`); they are not kept in its file.
     """
 
     chip: Chip
@@ -91,6 +95,7 @@ class Program(Shown):
     buffers: tuple[BufferUse, ...]
     notes: tuple[str, ...] = ()
     stream: Stream | None = None
+    bags: Trace | None = None
 
     def __post_init__(self) -> None:
         """Refuse dependencies that point forward or out of the program, and layers that do not exist."""
@@ -112,6 +117,24 @@ class Program(Shown):
             raise ProgramError(f"setup is {self.setup}, but the program has {len(self.instructions)} instructions")
         if self.stream is not None:
             self._check_stream(self.stream)
+
+    def with_bags(self, bags: Trace) -> Program:
+        """Return the program as it serves the bags of a trace, batch by batch: what gathering takes is the mean over these.
+
+        Raises ProgramError where it gathers no rows, where the trace is of other tables, and where it does not fill its batches.
+        """
+        tables = self.mapping.tables
+        if tables is None:
+            raise ProgramError(f"{self.network.name} adds up no rows of tables; a trace would change nothing")
+        rows = tuple(self.network.layers[place].table.shape[0] for place in tables.layers)  # type: ignore[attr-defined]
+        if bags.rows != rows:
+            raise ProgramError(
+                f"{bags.origin}: tables of {bags.rows} rows are not those of {self.network.name}: {rows}"
+            )
+        queries = len(np.unique(bags.queries))
+        if not queries or queries % self.network.batch:
+            raise ProgramError(f"{bags.origin}: {queries} queries do not fill batches of {self.network.batch}")
+        return replace(self, bags=bags)
 
     def _check_stream(self, stream: Stream) -> None:
         """Refuse intervals that are not positive, and waits for what is no instruction of an earlier inference."""

@@ -20,6 +20,10 @@ from mho.errors import MhoError, ProgramError
 from mho.files.archive import opened, read_array
 from mho.files.text import parse_json
 from mho.mapping import mapped_by
+from mho.mapping.embedding.bundles import BundleBlocks
+from mho.mapping.embedding.layout import Layout
+from mho.mapping.embedding.tables import bags_of, with_tables
+from mho.mapping.shape import weights_shape
 from mho.network.graph import Network, check_shapes
 from mho.network.layers import LAYER_KINDS, Affine, Array, Layer, MatrixLayer
 from mho.number.alignment import Alignment
@@ -257,6 +261,24 @@ def _read_stream(record: Any) -> Stream:
     return stream
 
 
+def _read_blocks(record: Any, network: Network, chip: Chip, arrays: _Reader) -> BundleBlocks:
+    """Read where the rows of tables sit."""
+    given = ("starts", "members", "copies")
+    content = dict(_exactly(record, {"rows", "height", "method", "options", *given}, "its tables"))
+    kept: dict[str, Any] = {name: arrays.get(content.pop(name), f"its tables, {name},") for name in given}
+    for (name, array), kind in zip(kept.items(), (np.int64, np.int32, np.int32), strict=True):
+        if array.dtype != kind or array.ndim != 1 or not array.size:
+            raise ProgramError(f"its tables, {name}, are {np.dtype(kind)} in a row, not {array.dtype} {array.shape}")
+    plain = {"options": _named(content.pop("options"), "its tables, options,")}
+    hints = get_type_hints(Layout)
+    values = {key: typed(value, hints[key], f"its tables, {key},") for key, value in content.items()}
+    layout: Layout = Layout(**{**values, **kept, **plain})
+    widths = {layer.table.shape[1] for layer in bags_of(network).values()}
+    if len(widths) != 1 or layout.height > chip.weight_rows:
+        raise ProgramError("its tables need layers of bags of one width, and groups no higher than arrays")
+    return BundleBlocks(layout, widths.pop(), weights_shape(chip))
+
+
 def _read_network(record: Any, arrays: _Reader) -> Network:
     _exactly(record, {"name", "origin", "outputs", "returned", "codes", "layers"}, "its network")
     layers = (_read_layer(each, arrays, i) for i, each in enumerate(_listed(record["layers"], "the list of layers")))
@@ -272,7 +294,7 @@ def _read_network(record: Any, arrays: _Reader) -> Network:
 
 
 def _decode(record: Any, arrays: _Reader) -> Program:
-    _exactly(record, PROGRAM_KEYS, "a program", optional=frozenset({"stream"}))
+    _exactly(record, PROGRAM_KEYS, "a program", optional=frozenset({"stream", "tables"}))
     chip = Chip.from_dict(record["chip"])
     network = _read_network(record["network"], arrays)
     coded = record["quantised"]
@@ -280,6 +302,9 @@ def _decode(record: Any, arrays: _Reader) -> Program:
     quantised = None if coded is None else _read_quantised(coded, network, arrays)
     if quantised is not None:
         quantised = replace(quantised, coding=strategy.coding)
+    mapping = mapped_by(strategy, quantised or network, chip)
+    if "tables" in record:
+        mapping = with_tables(mapping, network, _read_blocks(record["tables"], network, chip, arrays))
     program: Program = _built(
         Program,
         {key: record[key] for key in ("setup", "notes")},
@@ -287,7 +312,7 @@ def _decode(record: Any, arrays: _Reader) -> Program:
         chip=chip,
         network=network,
         quantised=quantised,
-        mapping=mapped_by(strategy, quantised or network, chip),
+        mapping=mapping,
         strategy=strategy,
         instructions=tuple(
             _read_instruction(entry, i) for i, entry in enumerate(_listed(record["instructions"], "its instructions"))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mho.files.archive import write_arrays
 from mho.files.writing import write_whole
+from mho.mapping.embedding.layout import Layout
 from mho.network.layers import Affine, Array, Layer, MatrixLayer
 from mho.number.basis import BasisCoding
 from mho.number.bits import BYTES
@@ -107,6 +108,7 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
         "setup": program.setup,
         "notes": list(program.notes),
         "buffers": [_use(use) for use in program.buffers],
+        **({} if program.mapping.tables is None else {"tables": _layout(program.mapping.tables.blocks.layout, arrays)}),
         **({} if program.stream is None else {"stream": _stream(program.stream)}),
         "instructions": [
             {
@@ -116,6 +118,13 @@ def _encode(program: Program, arrays: _Arrays) -> dict[str, Any]:
             for each in program.instructions
         ],
     }
+
+
+def _layout(layout: Layout, arrays: _Arrays) -> dict[str, Any]:
+    return {
+        "rows": layout.rows, "height": layout.height, "method": layout.method, "options": dict(layout.options),
+        **{name: arrays.put(getattr(layout, name)) for name in ("starts", "members", "copies")},
+    }  # fmt: skip
 
 
 def _stream(stream: Stream) -> dict[str, Any]:

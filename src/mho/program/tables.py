@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
+from mho.errors import ProgramError
 from mho.mapping.embedding.layout import Layout
 from mho.mapping.embedding.seats import Seats
 from mho.mapping.embedding.tables import with_tables
@@ -15,7 +16,8 @@ from mho.mapping.mapping import Mapping
 from mho.network.builder import Builder
 from mho.network.graph import Network
 from mho.network.layers import Array
-from mho.program.instructions import Groups, Write
+from mho.program.instructions import Gather, Groups, Write, members
+from mho.program.once import once
 from mho.program.program import Program
 from mho.strategy.strategy import Strategy
 
@@ -34,6 +36,21 @@ def ranges(firsts: npt.NDArray[np.int64], span: int) -> Groups:
         else:
             joined.append((first, first + span))
     return tuple(joined)
+
+
+@once
+def seats_of(program: Program) -> Seats:
+    """Return where the tables of a program sit, as the groups that it gathers from say; tiles are counted from the first of them.
+
+    ProgramError where it gathers no rows.
+    """
+    tables, chip = program.mapping.tables, program.chip
+    gather = next((each for each in program.instructions if isinstance(each, Gather)), None)
+    if tables is None or gather is None:
+        raise ProgramError(f"{program.network.name} gathers no rows of tables")
+    tiles = np.fromiter(members(gather.groups), np.int64)[:: tables.blocks.span] // chip.tile.groups
+    placed = (tiles - tiles.min()).astype(np.int32)
+    return Seats(tables.blocks.layout, chip, tables.blocks.columns, placed)
 
 
 def table_writes(layer: int, first: int, seats: Seats, offset: int = 0) -> Iterator[Write]:

@@ -111,10 +111,29 @@ def _stored(network: Network) -> frozenset[str]:
 
 
 def transfer_bytes(layer: Layer, network: Network, coded: CodedTensors) -> int:
-    """Return the bytes of a tensor on its way from or to main memory: of its codes, 1 an element of 8 bits, else of its type."""
+    """Return the bytes of a tensor on its way from or to main memory: of its codes, 1 an element of 8 bits, else of its type.
+
+    What only bags look up comes as selections of rows, which are counted where they reach arrays: none.
+    """
+    if layer.name in dispatched(network):
+        return 0
     kind = network.types[layer.name]
     arrives = isinstance(layer, Input) and kind == REAL
     return ceil(layer.size * (coded.width(layer.name) if layer.name in coded or arrives else element_bytes(kind)))
+
+
+@once
+def dispatched(network: Network) -> frozenset[str]:
+    """Return the inputs that nothing but bags of look-ups reads."""
+    readers: dict[str, list[Layer]] = {}
+    for layer in network.layers:
+        for name in layer.inputs:
+            readers.setdefault(name, []).append(layer)
+    return frozenset(
+        layer.name
+        for layer in network.inputs
+        if layer.name in readers and all(isinstance(each, EmbeddingBag) for each in readers[layer.name])
+    )
 
 
 @once

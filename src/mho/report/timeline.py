@@ -13,7 +13,7 @@ from mho.machine.bandwidth import bandwidth
 from mho.machine.bill import KINDS
 from mho.machine.timing import Timing
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, GATHER, LOAD, STORE, VECTOR, WRITE, columns
 
 if TYPE_CHECKING:
     from mho.machine.report import Report
@@ -22,7 +22,7 @@ BARS = 20_000
 """Bars that a page embeds at the most; beyond, neighbours are united."""
 STEPS = 12_000
 """Steps of occupancy and of the memory's rate that a page embeds at the most; beyond, they are averaged."""
-BARS_OF = {WRITE: 0, ACTIVATE: 1, COMBINE: 2, VECTOR: 2, LOAD: 3, FETCH: 3, STORE: 4}
+BARS_OF = {WRITE: 0, ACTIVATE: 1, GATHER: 1, COMBINE: 2, VECTOR: 2, LOAD: 3, FETCH: 3, STORE: 4}
 """The row of the timeline for each kind of instruction: writes, computing, the vector unit, loads and stores."""
 FINEST = 1 << 17
 """The first part of the timeline over which neighbours are united, if they must be: far below a pixel."""

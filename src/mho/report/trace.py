@@ -15,7 +15,7 @@ from mho.files.text import json_text
 from mho.machine.bandwidth import bandwidth
 from mho.network.layers import MatrixProduct
 from mho.program import Program
-from mho.program.columns import ACTIVATE, COMBINE, FETCH, KINDS, LOAD, STORE, VECTOR, WRITE, columns
+from mho.program.columns import ACTIVATE, COMBINE, FETCH, GATHER, KINDS, LOAD, STORE, VECTOR, WRITE, columns
 from mho.program.listing import span
 from mho.report.lanes import lanes
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mho.machine.report import Report
 
 PROCESSES = {1: "memory", 2: "writing", 3: "compute", 4: "vector unit", 5: "counters"}
-PROCESS_OF = {LOAD: 1, STORE: 1, FETCH: 1, WRITE: 2, ACTIVATE: 3, COMBINE: 4, VECTOR: 4}
+PROCESS_OF = {LOAD: 1, STORE: 1, FETCH: 1, WRITE: 2, ACTIVATE: 3, GATHER: 3, COMBINE: 4, VECTOR: 4}
 """The process in which each kind of instruction is shown."""
 DOING = ("computing", "writing", "waiting", "free")
 """What groups do."""

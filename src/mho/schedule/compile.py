@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from mho.chip import Chip
-from mho.errors import StrategyError
+from mho.errors import OptionError
 from mho.mapping import Mapper, mapped_by
+from mho.mapping.embedding.seats import Seats
+from mho.mapping.embedding.tables import bags_of
 from mho.mapping.told import bits_record, bits_said
 from mho.network.graph import Network
-from mho.network.layers import Constant, EmbeddingBag
+from mho.network.layers import Constant
 from mho.number import QuantisedNetwork, Sampled
 from mho.program import Program, Write
 from mho.program.work import coded_tensors
 from mho.schedule.builder import InstructionBuilder, Task
+from mho.schedule.gathering import dense_part, gathering, remaining, seated
 from mho.schedule.stages import Banks, Changing, Coding, Residency, Say, Schedule
 from mho.strategy.stages import STAGES
 from mho.strategy.strategy import Strategy
@@ -25,6 +28,8 @@ def compile(
     network: Network | QuantisedNetwork | Sampled,
     chip: Chip | str | Path,
     strategy: Strategy | str | Path | None = None,
+    *,
+    seats: Seats | None = None,
 ) -> Program:
     """Compile a network for a chip.
 
@@ -39,19 +44,19 @@ def compile(
     keeps its codes; a coding other than the usual one is refused then, unless it made these very codes (`schedule.coded`). One that
     is shapes alone is timed with expected cell changes.
 
+    `seats`: where tables sit that layers of bags add up rows of (a layout, and the tile of each instance); None: rows in their
+    order, one copy each. The dense part has the tiles that they leave.
+
     Raises StrategyError, as `Strategy.check` says it, before any long work; OptionError for a strategy that there is not; ChipError
-    for an unknown chip; MappingError where a layer cannot be placed.
+    for an unknown chip, and for seats of a network without tables; MappingError where a layer or a table cannot be placed.
     """
     chip = chip if isinstance(chip, Chip) else Chip.load(chip)
     strategy, subject = Strategy.of(strategy), Sampled.of(network)
     strategy.check(subject, chip)
-    bag = next((layer for layer in subject.net.layers if isinstance(layer, EmbeddingBag)), None)
-    if bag is not None:
-        raise StrategyError(
-            "schedule",
-            strategy.schedule.name,
-            f"gathers no rows of tables, which layer {bag.name!r} of {subject.net.name} adds up",
-        )
+    if bags_of(subject.net):
+        return _with_tables(subject, chip, strategy, seats)
+    if seats is not None:
+        raise OptionError(f"{subject.net.name} adds up no rows of tables, so that seats change nothing")
     changing = [item for stage in STAGES if isinstance(item := getattr(strategy, stage), Changing)]
     codes = coded(subject, chip, strategy) if subject.has_values else None
     for item in changing:
@@ -64,6 +69,14 @@ def compile(
         if program.stream is None or not isinstance(item, Banks):
             program = item.after(program, subject)
     return program
+
+
+def _with_tables(subject: Sampled, chip: Chip, strategy: Strategy, seats: Seats | None) -> Program:
+    """Compile a network whose bags add up rows of tables: its dense part for the tiles that these leave."""
+    placed = seated(subject.net, chip, seats)
+    codes = coded(subject, chip, strategy) if subject.has_values else subject.net
+    program = compile(dense_part(codes), remaining(chip, placed), strategy)
+    return gathering(program, codes, chip, placed)
 
 
 def coded(

@@ -8,7 +8,7 @@ the weights out, which it knows from the program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,9 @@ from mho.program.lookups import Ints, Lookups
 
 FloatArray = npt.NDArray[np.float64]
 Table = npt.NDArray[np.int8]
+Levels = npt.NDArray[np.uint8]
+Cells = Callable[[int], tuple[Levels, npt.NDArray[np.bool_] | None]]
+"""The levels of an instance's cells, (rows, features, cells of a number), and which columns of cells are inverted."""
 ZERO = 128
 """The code that stands for 0."""
 CELLS = 1 << 22
@@ -56,8 +59,10 @@ def reference(trace: Trace, table: Table) -> Ints:
     return vectors
 
 
-def reduce(lookups: Lookups, table: Table, analog: Analog | None = None) -> Reduced:
+def reduce(lookups: Lookups, table: Table, analog: Analog | None = None, cells: Cells | None = None) -> Reduced:
     """Execute a program of look-ups on tables of int8, (rows of all tables, features). With exact cells nothing is lost.
+
+    `cells`: what each instance holds; None: the levels of its rows.
 
     `analog` (ADC of the chip or ideal, gain and offset errors, devices with all that they do) adds noise: each instance is
     programmed once. Raises NumberError for a table of another shape or type, AnalogError for what is not simulated here: wires,
@@ -67,7 +72,7 @@ def reduce(lookups: Lookups, table: Table, analog: Analog | None = None) -> Redu
     _check(trace, table)
     if table.shape[1] != seats.dimension:
         raise NumberError(f"a table of {table.shape[1]} features does not fit a program for {seats.dimension}")
-    maker = _Maker(seats.chip, lookups, table, analog)
+    maker = _Maker(seats.chip, lookups, table, analog, cells)
     real = analog is not None and analog.adc.bits == "ideal"
     kind: type[np.float64] | type[np.int64] = np.float64 if real else np.int64
     vectors: npt.NDArray[Any] = np.zeros((trace.bags, seats.dimension), dtype=kind)
@@ -158,8 +163,11 @@ class _Array:
 class _Maker:
     """Makes the columns of instances from what the layout puts there."""
 
-    def __init__(self, chip: Chip, lookups: Lookups, table: Table, analog: Analog | None) -> None:
+    def __init__(
+        self, chip: Chip, lookups: Lookups, table: Table, analog: Analog | None, cells: Cells | None = None
+    ) -> None:
         self.lookups = lookups
+        self.cells = self._written if cells is None else cells
         codes = (table.astype(np.int16) + ZERO).astype(np.uint8)
         if codes.min(initial=ZERO) < chip.coding.least_code:
             raise NumberError(f"tables on a chip of coding {chip.coding.name} hold -127 to 127, not -128")
@@ -169,13 +177,17 @@ class _Maker:
         self.sensing = Sensing(chip, lookups.seats.blocks.shape, self.analog)
         self.sensing.check()
 
+    def _written(self, instance: int) -> tuple[Levels, npt.NDArray[np.bool_] | None]:
+        """Return the levels of an instance's rows, and which columns are inverted."""
+        blocks = self.lookups.seats.blocks
+        bundle = blocks.of_bundle(int(np.searchsorted(self.lookups.layout.first, instance, side="right")) - 1)
+        return block_levels(np.hstack([blocks.laid(index, self.matrix) for index in bundle]), self.sensing.shape.coding)
+
     def array(self, instance: int) -> _Array:
         """Return an instance's columns."""
-        blocks, sensing, device = self.lookups.seats.blocks, self.sensing, self.analog.device
-        bundle = blocks.of_bundle(int(np.searchsorted(self.lookups.layout.first, instance, side="right")) - 1)
-        codes = np.hstack([blocks.laid(index, self.matrix) for index in bundle])
+        sensing, device = self.sensing, self.analog.device
         coding = sensing.shape.coding
-        levels, inverted = block_levels(codes, coding)
+        levels, inverted = self.cells(instance)
         above = levels.astype(np.float64)
         if not device.exact:
             faults = sensing.faults(levels.shape, (instance,))
@@ -187,7 +199,7 @@ class _Maker:
         query = int(self.lookups.trace.queries[0])
         words = np.random.SeedSequence(self.analog.seed, spawn_key=(READ, instance, query))
         return _Array(
-            fixed.reshape(len(codes), -1).astype(np.int64),
+            fixed.reshape(len(levels), -1).astype(np.int64),
             shift,
             np.array(sensing.significance, dtype=np.float64),
             coding.highest,
@@ -197,7 +209,7 @@ class _Maker:
             self.analog.adc.bits == "ideal",
             gain.reshape(-1),
             offset.reshape(-1),
-            None if variance is None else variance.reshape(len(codes), -1),
+            None if variance is None else variance.reshape(len(levels), -1),
             np.random.Generator(np.random.Philox(words)),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
-from mho.program.instructions import Activate, Transfer, Vector
+from mho.program.instructions import Activate, Gather, Transfer, Vector
 from mho.program.legality.facts import Facts, Violation
 from mho.program.program import BufferUse
 from mho.program.work import buffer_bytes
@@ -92,7 +92,11 @@ def _sharing(facts: Facts, views: dict[int, int]) -> Iterator[Violation]:
     stores: dict[int, list[int]] = {}
     for i, instruction in enumerate(facts.instructions):
         loads = isinstance(instruction, Transfer) and i in facts.finishes.get(instruction.layer, [])
-        if loads or isinstance(instruction, Activate | Vector):
+        if isinstance(instruction, Gather):
+            tables = facts.program.mapping.tables
+            for index in () if tables is None else tables.layers:
+                makers.setdefault(index, []).append(i)
+        elif loads or isinstance(instruction, Activate | Vector):
             makers.setdefault(instruction.layer, []).append(i)
         elif isinstance(instruction, Transfer) and instruction.direction == "store":
             stores.setdefault(views[instruction.layer], []).append(i)

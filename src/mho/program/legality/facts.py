@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mho.mapping.blocks import Run
-from mho.network.layers import Constant, Input, Layer, MatrixLayer
-from mho.program.instructions import Activate, Combine, Transfer, Vector, Write
+from mho.network.layers import Constant, EmbeddingBag, Input, Layer, MatrixLayer
+from mho.program.instructions import Activate, Combine, Gather, Grouped, Transfer, Vector
 from mho.program.legality.order import Order
 from mho.program.legality.recurring import Recurring
 from mho.program.program import Program
@@ -38,7 +38,9 @@ class Facts:
             self.program.stream is not None
             or any(use.rows is not None for use in self.program.buffers)
             or any(
-                each.copies > 1 if isinstance(each, Activate) else not isinstance(each, Write) and each.rows is not None
+                each.copies > 1
+                if isinstance(each, Activate)
+                else not isinstance(each, Grouped) and each.rows is not None
                 for each in self.instructions
             )
         )
@@ -97,7 +99,11 @@ class Facts:
         """Return for each layer the instructions that finish it: combine, vector, or the (first) load of an input."""
         finishers: dict[int, list[int]] = {}
         for i, instruction in enumerate(self.instructions):
-            layer = self.layers[instruction.layer]
+            layer, tables = self.layers[instruction.layer], self.program.mapping.tables
+            if isinstance(instruction, Gather):
+                for index in () if tables is None else tables.layers:
+                    finishers.setdefault(index, []).append(i)
+                continue
             if isinstance(layer, Input):
                 ends = isinstance(instruction, Transfer) and instruction.direction == "load"
                 ends = ends and instruction.layer not in finishers
@@ -108,6 +114,8 @@ class Facts:
         return finishers
 
 
-def finisher(layer: Layer) -> type[Combine] | type[Vector]:
+def finisher(layer: Layer) -> type[Combine] | type[Vector] | type[Gather]:
     """Return the kind of instruction that finishes a layer that is neither an input nor a constant."""
+    if isinstance(layer, EmbeddingBag):
+        return Gather
     return Combine if isinstance(layer, MatrixLayer) else Vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mho.network.layers import Constant, Embedding, Input
-from mho.program.instructions import Activate, Transfer, Vector
+from mho.program.instructions import Activate, Gather, Transfer, Vector
 from mho.program.legality.facts import Facts, Violation
 from mho.program.work import transfer_bytes
 
@@ -24,9 +24,11 @@ def _dependencies(facts: Facts) -> Iterator[Violation]:
         if count != 1:
             yield Violation(-1, f"layer {facts.layers[index].name} is finished {count} times, not once")
     for i, instruction in enumerate(facts.instructions):
-        if not isinstance(instruction, Activate | Vector):
+        if not isinstance(instruction, Activate | Vector | Gather):
             continue
-        for name in facts.layers[instruction.layer].inputs:
+        tables = facts.program.mapping.tables
+        readers = tables.layers if isinstance(instruction, Gather) and tables is not None else (instruction.layer,)
+        for name in dict.fromkeys(name for reader in readers for name in facts.layers[reader].inputs):
             done = facts.finishes.get(facts.place[name], [])
             if done and not facts.order.before(done[0], i):
                 yield Violation(i, f"reads {name!r}, which may not be finished")
@@ -39,7 +41,7 @@ def _layer_order(facts: Facts) -> Iterator[Violation]:
     running = [index for index in facts.steps if not isinstance(facts.layers[index], Input)]
     previous = dict(zip(running[1:], running, strict=False))
     for i, instruction in enumerate(facts.instructions):
-        if isinstance(instruction, Activate | Vector) and instruction.layer in previous:
+        if isinstance(instruction, Activate | Vector | Gather) and instruction.layer in previous:
             done = facts.finishes.get(previous[instruction.layer], [])
             if done and not facts.order.before(done[0], i):
                 yield Violation(i, "runs while the layer before it may still run")

@@ -6,24 +6,40 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from mho.network.layers import Constant, Input
-from mho.program.instructions import DIRECTIONS, Activate, Combine, Groups, Transfer, Vector, Write, members, size
+from mho.program.instructions import (
+    DIRECTIONS,
+    Activate,
+    Combine,
+    Gather,
+    Grouped,
+    Groups,
+    Transfer,
+    Vector,
+    Write,
+    members,
+    size,
+)
 from mho.program.legality.facts import Facts, Violation, finisher
+from mho.program.legality.gathering import gather_shape, gathered_contents, table_write_shape
 from mho.program.legality.holding import Content, HeldRanges, Holding
+from mho.program.work import dispatched
 
 
 def shape_rules(facts: Facts) -> Iterator[Violation]:
     """Check that instructions fit their layers, and runs of blocks, groups and windows their bounds."""
-    # The load of an input that stays in main memory whole moves nothing: it says when the input's turn has come.
+    # The load of an input that stays in main memory whole moves nothing, and that of look-ups that go to arrays: it says when the
+    # input's turn has come.
     outside = {
         ("load", use.layer)
         for use in facts.program.buffers
         if use.spilled == use.size and isinstance(facts.layers[use.layer], Input)
     }
+    outside |= {("load", facts.place[name]) for name in dispatched(facts.program.network)}
     for i, instruction in enumerate(facts.instructions):
         fetch = isinstance(instruction, Transfer) and instruction.direction == "fetch"
         if i < facts.program.setup and not (isinstance(instruction, Write) or fetch):
             yield Violation(i, "only writes and fetches of coefficients may happen in the setup")
-        if not isinstance(instruction, Write | Activate) and instruction.rows is not None:
+        if not isinstance(instruction, Grouped) and instruction.rows is not None:
             first, last = instruction.rows
             rows = 0 if fetch else facts.rows(instruction.layer)
             if not 0 <= first < last <= rows:
@@ -34,7 +50,9 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
                 yield Violation(i, f"cannot {instruction.direction} {instruction.size} bytes")
             continue
         layer = facts.layers[instruction.layer]
-        if isinstance(instruction, Combine | Vector):
+        if isinstance(instruction, Gather):
+            yield from gather_shape(facts, i, instruction)
+        elif isinstance(instruction, Combine | Vector):
             if isinstance(layer, Input | Constant) or not isinstance(instruction, finisher(layer)):
                 yield Violation(i, f"{layer.name} ({layer.kind}) is not made by this kind of instruction")
         else:
@@ -44,7 +62,10 @@ def shape_rules(facts: Facts) -> Iterator[Violation]:
 def _runs(facts: Facts, i: int, instruction: Write | Activate) -> Iterator[Violation]:
     """Check the runs of a write or an activation: blocks, copy, groups, and windows."""
     layer = facts.layers[instruction.layer]
-    mapped = facts.program.mapping.by_index.get(instruction.layer)
+    mapped, tables = facts.program.mapping.by_index.get(instruction.layer), facts.program.mapping.tables
+    if mapped is None and tables is not None and isinstance(instruction, Write) and instruction.layer in tables.layers:
+        yield from table_write_shape(facts, i, instruction)
+        return
     if mapped is None:
         yield Violation(i, f"{layer.name} ({layer.kind}) has no weights to write or activate")
         return
@@ -127,10 +148,11 @@ def _holding(facts: Facts) -> Iterator[Violation]:
     """Check that every group holds what is read from it, and does one thing at a time."""
     groups = HeldRanges()
     for i, instruction in enumerate(facts.instructions):
-        if not isinstance(instruction, Write | Activate):
+        if not isinstance(instruction, Grouped):
             continue
         texts: dict[str, None] = {}
-        for first, last, content in contents(instruction):
+        held = gathered_contents(facts, instruction) if isinstance(instruction, Gather) else contents(instruction)
+        for first, last, content in held:
             for begin, end, holding in groups.within(first, last):
                 broken = _broken(facts, i, instruction, holding, content)
                 for group in range(begin, end) if broken else ():
@@ -138,13 +160,11 @@ def _holding(facts: Facts) -> Iterator[Violation]:
             if isinstance(instruction, Write):
                 groups.set(first, last, Holding(i, content, i, False))
             else:
-                groups.used(first, last, i, instruction.release)
+                groups.used(first, last, i, isinstance(instruction, Activate) and instruction.release)
         yield from (Violation(i, text) for text in texts)
 
 
-def _broken(
-    facts: Facts, i: int, instruction: Write | Activate, holding: Holding | None, content: Content
-) -> list[str]:
+def _broken(facts: Facts, i: int, instruction: Grouped, holding: Holding | None, content: Content) -> list[str]:
     """Return the rules that instruction i breaks on groups that hold what `holding` says; {group} and {block} stand for each."""
     # The users of a group are ordered one after another, so the last stands for all.
     # Turns of the same copies follow one another before the last of them has ended.

@@ -1,0 +1,59 @@
+"""What a program's gathering of rows takes: the bags that it is given, dispatched to the instances where they are written.
+
+Time and energy are those of look-ups (`machine/lookup`), batch by batch; a program that is timed takes the mean over its batches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.chip.lookup import Reading
+from mho.errors import ProgramError
+from mho.machine.lookup.dispatch import dispatch
+from mho.machine.lookup.energy import events
+from mho.machine.lookup.timing import RESULT_BYTES, BatchTimes, time_lookups
+from mho.network.trace import Trace
+from mho.program import Program
+from mho.program.lookups import Lookups
+from mho.program.once import once
+from mho.program.tables import seats_of
+
+
+def dispatched(program: Program, bags: Trace) -> Lookups:
+    """Return what a program's tables do for the bags of a trace, in its batches: weights have the bits that these need, sums those
+    of the longest bag.
+    """
+    seats = seats_of(program)
+    weight_bits = 1 if bags.weights is None else int(bags.weights.max(initial=1)).bit_length()
+    reading = Reading(seats.chip, seats.dimension, weight_bits, int(bags.lengths.max(initial=1)))
+    return dispatch(bags, seats, reading, program.network.batch)
+
+
+@once
+def lookups(program: Program) -> Lookups:
+    """Return what the bags of a program make its tables do. ProgramError where it was given none (`Program.with_bags`)."""
+    if program.bags is None:
+        raise ProgramError(
+            f"how long {program.network.name} gathers rows follows from the bags that it serves: give a trace of them"
+        )
+    return dispatched(program, program.bags)
+
+
+@once
+def batches(program: Program) -> BatchTimes:
+    """Return the times of a program's bags, batch by batch."""
+    return time_lookups(lookups(program))
+
+
+def gathered_s(program: Program) -> npt.NDArray[np.float64]:
+    """Return how long each batch of a program's bags is gathered, in s."""
+    return batches(program).batch_s
+
+
+@once
+def gather_events(program: Program) -> dict[str, float]:
+    """Return how often each event of the chip happens as the rows of a batch are gathered, the mean over the program's bags."""
+    measured, served = batches(program), lookups(program)
+    counts = events(measured.counted, served.seats, served.reading, RESULT_BYTES)
+    return {event: count / len(measured.batch_s) for event, count in counts.items()}
