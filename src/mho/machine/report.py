@@ -35,7 +35,7 @@ from mho.mapping.told import basis_said, bits_record, bits_said
 from mho.network.trace import Trace
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
-from mho.program.columns import FETCH, WRITE, round_of
+from mho.program.columns import FETCH, GATHER, WRITE, round_of
 from mho.program.columns import columns as instruction_columns
 from mho.shown import Columns, columns
 from mho.version import __version__
@@ -147,7 +147,7 @@ class Report(Outcome):
         bound = lower_bound(
             program.network, program.mapping, program.chip, resident=not written, coded=program.coded, fetched=fetched
         )
-        if program.mapping.tables is None:
+        if not len(instruction_columns(program).of(GATHER)):
             return bound
         arguments = {**bound.arguments, "gathering of rows": float(batches(program).bound_s.mean())}
         return Bound(max(arguments.values()), arguments)
@@ -381,7 +381,7 @@ def simulate(
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
     program = program if bags is None else program.with_bags(bags)
     check_timed(program)
-    if program.mapping.tables is not None:
+    if len(instruction_columns(program).of(GATHER)):
         lookups(program)
     if endurance is None and rate is not None and (program.stream is None or rate == MAXIMUM):
         raise OptionError(
