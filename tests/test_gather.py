@@ -27,6 +27,7 @@ from mho.network.layers import Array
 from mho.network.trace.padded import longest_bags, padded
 from mho.network.trace.trace import Trace
 from mho.program import Gather, Program, Write, violations
+from mho.schedule import Seated
 from tests.lookup_oracle import chip_of, layout_of, layouts, trace_of, traces
 from tests.strategies import GREEDY
 
@@ -60,7 +61,7 @@ def served(draw: st.DrawFn) -> tuple[Trace, Recommender, Seats, int]:
 
 def compiled(trace: Trace, recommender: Recommender, seats: Seats, batch: int) -> Program:
     whole = joined(recommender, batch, longest_bags(trace), weighted=trace.weights is not None)
-    return mho.compile(whole, seats.chip, GREEDY, seats=seats)
+    return mho.compile(Seated(whole, seats), seats.chip, GREEDY)
 
 
 @settings(max_examples=25)
@@ -190,16 +191,16 @@ def test_what_tables_cannot_feed_is_refused() -> None:
     whole = joined(recommender, batch, longest_bags(trace))
     with pytest.raises(StrategyError, match="a batch at once"):
         alone = joined(recommender, 1, longest_bags(trace))
-        mho.compile(alone, seats.chip, mho.Strategy().with_(schedule="stream"), seats=seats)
+        mho.compile(Seated(alone, seats), seats.chip, mho.Strategy().with_(schedule="stream"))
     with pytest.raises(MappingError, match="none is left"):
         chip = chip_of(**{**ROOM, "tiles": seats.tiles})
-        mho.compile(whole, chip, GREEDY, seats=Seats(seats.layout, chip, 4))
+        mho.compile(Seated(whole, Seats(seats.layout, chip, 4)), chip, GREEDY)
     with pytest.raises(MappingError, match="seated on chip"):
-        mho.compile(whole, "recross", GREEDY, seats=seats)
+        mho.compile(Seated(whole, seats), "recross", GREEDY)
     with pytest.raises(MappingError, match="the layout is of 2 rows"):
-        mho.compile(whole, seats.chip, GREEDY, seats=Seats(layout_of([[0, 1]]), seats.chip, 4))
+        mho.compile(Seated(whole, Seats(layout_of([[0, 1]]), seats.chip, 4)), seats.chip, GREEDY)
     with pytest.raises(OptionError, match="seats change nothing"):
-        mho.compile(recommender.dense, seats.chip, GREEDY, seats=seats)
+        mho.compile(Seated(recommender.dense, seats), seats.chip, GREEDY)
 
 
 def mixed() -> Network:

@@ -15,6 +15,8 @@ from mho.machine.lookup.energy import events
 from mho.machine.lookup.timing import RESULT_BYTES, BatchTimes, time_lookups
 from mho.network.trace import Trace
 from mho.program import Program
+from mho.program.bound import Bound, lower_bound
+from mho.program.columns import FETCH, GATHER, WRITE, columns
 from mho.program.lookups import Lookups
 from mho.program.once import once
 from mho.program.tables import seats_of
@@ -57,3 +59,16 @@ def gather_events(program: Program) -> dict[str, float]:
     measured, served = batches(program), lookups(program)
     counts = events(measured.counted, served.seats, served.reading, RESULT_BYTES)
     return {event: count / len(measured.batch_s) for event, count in counts.items()}
+
+
+def program_bound(program: Program) -> Bound:
+    """Return a time that no legal schedule of a program's network on its chip can beat, nor any choice of copies for its bags."""
+    table = columns(program)
+    written, fetched = (bool((table.of(kind) >= program.setup).any()) for kind in (WRITE, FETCH))
+    bound = lower_bound(
+        program.network, program.mapping, program.chip, resident=not written, coded=program.coded, fetched=fetched
+    )
+    if not len(table.of(GATHER)):
+        return bound
+    arguments = {**bound.arguments, "gathering of rows": float(batches(program).bound_s.mean())}
+    return Bound(max(arguments.values()), arguments)

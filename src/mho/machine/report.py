@@ -19,7 +19,7 @@ from mho.machine.changes import Wear
 from mho.machine.endurance import MAXIMUM, Endurance, checked_positive, endurance
 from mho.machine.energy import bill
 from mho.machine.expected import expected_note
-from mho.machine.gathering import batches, lookups
+from mho.machine.gathering import lookups, program_bound
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.ports import ports_record
@@ -34,8 +34,8 @@ from mho.machine.verify import Verification
 from mho.mapping.told import basis_said, bits_record, bits_said
 from mho.network.trace import Trace
 from mho.program import Program
-from mho.program.bound import Bound, lower_bound
-from mho.program.columns import FETCH, GATHER, WRITE, round_of
+from mho.program.bound import Bound
+from mho.program.columns import GATHER, round_of
 from mho.program.columns import columns as instruction_columns
 from mho.shown import Columns, columns
 from mho.version import __version__
@@ -140,17 +140,7 @@ class Report(Outcome):
     @cached_property
     def bound(self) -> Bound:
         """A time that no legal schedule of this network on this chip can beat."""
-        program = self.program
-        written, fetched = (
-            bool((instruction_columns(program).of(kind) >= program.setup).any()) for kind in (WRITE, FETCH)
-        )
-        bound = lower_bound(
-            program.network, program.mapping, program.chip, resident=not written, coded=program.coded, fetched=fetched
-        )
-        if not len(instruction_columns(program).of(GATHER)):
-            return bound
-        arguments = {**bound.arguments, "gathering of rows": float(batches(program).bound_s.mean())}
-        return Bound(max(arguments.values()), arguments)
+        return program_bound(self.program)
 
     @cached_property
     def occupancy(self) -> Occupancy:

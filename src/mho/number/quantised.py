@@ -76,11 +76,7 @@ def quantise(
         return within(bits, network, samples, lambda on, each: coded(on, bits=each))
     precision = Precision.of(network, bits)
     matrices = _matrices(network, precision, per_channel, symmetric, weight_range)
-    tables = {
-        layer.name: _table(layer, precision.tables) if isinstance(layer, Embedding) else _summed(layer)
-        for layer in network.layers
-        if isinstance(layer, Embedding | EmbeddingBag)
-    }
+    tables = _tables(precision)
     choose = fit_centred if signed_inputs else fit
     codes, how = _tensors(precision, tables, None if samples is None else Calibration(samples, range, chunk, choose))
     integers = [layer.name for layer in network.inputs if layer.integers and layer.name in network.codes]
@@ -195,6 +191,15 @@ def _matrix(layer: MatrixLayer, bits: int, per_channel: bool, symmetric: bool, w
     steps = np.rint(real / by_output(scale)) + by_output(zero)
     # Symmetric codes reach as far below their middle as above it: the lowest one is never taken.
     return QuantisedMatrix(np.clip(steps, int(symmetric), 2**bits - 1).astype(code_type(bits)), scale, zero, bias, bits)
+
+
+def _tables(precision: Precision) -> dict[str, QuantisedTable]:
+    """Code the tables of all layers that look rows up."""
+    return {
+        layer.name: _table(layer, precision.tables) if isinstance(layer, Embedding) else _summed(layer)
+        for layer in precision.network.layers
+        if isinstance(layer, Embedding | EmbeddingBag)
+    }
 
 
 def _table(layer: Embedding, bits: int) -> QuantisedTable:

@@ -4,12 +4,14 @@ from mho.schedule import adaptive, aras, basis, centre, coding, combined, naive,
 from mho.schedule.buffer import place_tensors
 from mho.schedule.builder import InstructionBuilder, Task
 from mho.schedule.compile import coded, compile
+from mho.schedule.gathering import Seated
 from mho.schedule.sizing import sized
 from mho.schedule.stages import Schedule
 
 __all__ = [
     "InstructionBuilder",
     "Schedule",
+    "Seated",
     "Task",
     "adaptive",
     "aras",

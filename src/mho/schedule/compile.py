@@ -18,18 +18,16 @@ from mho.number import QuantisedNetwork, Sampled
 from mho.program import Program, Write
 from mho.program.work import coded_tensors
 from mho.schedule.builder import InstructionBuilder, Task
-from mho.schedule.gathering import dense_part, gathering, remaining, seated
+from mho.schedule.gathering import Seated, dense_part, gathering, remaining, seated
 from mho.schedule.stages import Banks, Changing, Coding, Residency, Say, Schedule
 from mho.strategy.stages import STAGES
 from mho.strategy.strategy import Strategy
 
 
 def compile(
-    network: Network | QuantisedNetwork | Sampled,
+    network: Network | QuantisedNetwork | Sampled | Seated,
     chip: Chip | str | Path,
     strategy: Strategy | str | Path | None = None,
-    *,
-    seats: Seats | None = None,
 ) -> Program:
     """Compile a network for a chip.
 
@@ -44,14 +42,15 @@ def compile(
     keeps its codes; a coding other than the usual one is refused then, unless it made these very codes (`schedule.coded`). One that
     is shapes alone is timed with expected cell changes.
 
-    `seats`: where tables sit that layers of bags add up rows of (a layout, and the tile of each instance); None: rows in their
-    order, one copy each. The dense part has the tiles that they leave.
+    Tables that layers of bags add up rows of sit as a `Seated` network says, else in the order of their rows, one copy each; the
+    dense part has the tiles that they leave.
 
     Raises StrategyError, as `Strategy.check` says it, before any long work; OptionError for a strategy that there is not; ChipError
     for an unknown chip, and for seats of a network without tables; MappingError where a layer or a table cannot be placed.
     """
     chip = chip if isinstance(chip, Chip) else Chip.load(chip)
-    strategy, subject = Strategy.of(strategy), Sampled.of(network)
+    strategy, seats = Strategy.of(strategy), network.seats if isinstance(network, Seated) else None
+    subject = Sampled.of(network.network if isinstance(network, Seated) else network)
     strategy.check(subject, chip)
     if bags_of(subject.net):
         return _with_tables(subject, chip, strategy, seats)

@@ -9,7 +9,7 @@ another, the layer before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,12 +20,23 @@ from mho.mapping.embedding.seats import Seats
 from mho.mapping.embedding.tables import bags_of, with_tables
 from mho.network.graph import Network
 from mho.network.layers import Input
-from mho.number import QuantisedNetwork
+from mho.number import QuantisedNetwork, Sampled
 from mho.program import Gather, Instruction, Program, Transfer
 from mho.program.tables import instance_groups, table_writes
 from mho.program.work import dispatched
 
 NOTE = "look-ups reach the chip as selections of rows, whose bytes are counted where they reach arrays, not as tensors of indices"
+
+
+@dataclass(frozen=True, eq=False)
+class Seated:
+    """A network that adds up rows of tables, with samples or not, and where these sit: what `mho.compile` takes.
+
+    mho.compile(mho.schedule.Seated(network, Seats(layout, chip, dimension)), chip)
+    """
+
+    network: Network | QuantisedNetwork | Sampled
+    seats: Seats
 
 
 def seated(network: Network, chip: Chip, seats: Seats | None) -> Seats:
