@@ -1,7 +1,7 @@
 """The problem of choosing banks of the global buffer for tensors, what a choice costs, and the greedy choice.
 
 Every tensor has banks of its own for as long as it lives (ARAS section V-A: a bank never serves a layer's input and its output at
-once). What finds no room is streamed through main memory. `bank_programs` chooses better.
+once). What finds no room is streamed through main memory. `bank_states` chooses better.
 """
 
 from __future__ import annotations

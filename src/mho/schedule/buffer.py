@@ -2,7 +2,7 @@
 
 Every tensor gets banks of its own (ARAS section V-A: a bank never serves a layer's input and its output at once) from the
 layer that makes it to the last that reads it. What finds no room lives in main memory and is streamed by every layer that
-reads it (ARAS section V-A: larger layers are processed in parts). Which banks: schedule/bank_programs.py.
+reads it (ARAS section V-A: larger layers are processed in parts). Which banks: schedule/bank_states.py.
 
 Choosing goes in two steps, since the times at which tensors are held, and how often they are read, follow from the
 schedule, and the schedule from what has no room: `place_tensors` decides that, weighing leakage by estimated times;
@@ -28,7 +28,8 @@ from mho.number import Sampled
 from mho.program.once import once
 from mho.program.program import BufferUse, Program
 from mho.program.work import CodedTensors, buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
-from mho.schedule.bank_programs import select_banks
+from mho.schedule.bank_orders import set_bits
+from mho.schedule.bank_states import select_banks
 from mho.schedule.banks import BankProblem, Choice, Tensor, greedy_banks
 from mho.schedule.builder import Task
 from mho.schedule.stages import Banks
@@ -128,17 +129,9 @@ def _estimated_holds(
         ends.append(max((ends[other] for other in waits), default=0.0) + seconds[i])
     ends.append(max(ends))
     return tuple(
-        max(ends[user] for user in _members(tensor.users)) - (ends[tensor.layer] - seconds[tensor.layer])
+        max(ends[user] for user in set_bits(tensor.users)) - (ends[tensor.layer] - seconds[tensor.layer])
         for tensor in stored
     )
-
-
-def _members(bits: int) -> Iterator[int]:
-    """Yield the places of the bits that are set."""
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
 
 
 def _after_in_sequence(stored: Sequence[StoredTensor]) -> tuple[int, ...]:
@@ -273,7 +266,7 @@ def _stored(program: Program) -> tuple[StoredTensor, ...]:
 
 @choice("banks", "ilp", papers=("aras",))
 class Programmed(Banks):
-    """Banks by integer programs, by estimates first and then by the times of the finished program (ARAS section V-A)."""
+    """Banks by ARAS's integer program, by estimates first and then by the times of the finished program (section V-A)."""
 
     def placed(self, task: Task) -> tuple[BufferUse, ...]:
         """Return where each tensor lives by estimates of times."""

@@ -1,34 +1,17 @@
-"""Which banks of the global buffer hold which tensor: adaptive bank selection (ARAS section V-A) as an integer program.
+"""An oracle of the choice of banks: integer programs, solved by HiGHS, as mho chose before `schedule/bank_states.py`.
 
-ARAS chooses banks layer by layer. With x[b] = 1 where bank b is on during layer l, it minimises the static power
-
-    P(l) = sum over b of x[b] P_static[b]                                                  (equation 1)
-
-subject to room for the layer's activations, the inputs and the outputs each in banks of their own,
-
-    sum over b of x[b] C[b] >= Mem(l)                                                       (equation 2)
-
-`layer_banks` is this form. `select_banks` generalises it to all tensors of a network: x[t, b] = 1 where bank b holds tensor
-t, for as long as t lives, so that the output banks of one layer are the input banks of the next, and skip connections and
-dense blocks keep what they need. Traffic for want of room comes first: a byte without room is streamed through main memory,
-which costs time and energy of a greater kind. Then the buffer's energy is minimised. To power x time it adds what is read
-and written, since a byte costs more in a large bank: of the size S[t] of a tensor, y[t, b] bytes lie in bank b,
+With x[t, b] = 1 where bank b holds tensor t and y[t, b] bytes of its size S[t] in bank b,
 
     y[t, b] <= x[t, b] C[b],      sum over b of y[t, b] = S[t],
 
     energy = sum over t, b of x[t, b] P_static[b] T[t] + y[t, b] / S[t] (read[t] E_read[b] + written[t] E_write[b])
 
-as the machine books it (machine/accesses.py), but for a tensor with room for a part of it: the rest is charged here
-what the largest bank costs. Banks of one size are alike, so that the program counts them: x[t, size] <= how many
-there are. Tensors that may live at once, taken together, may not hold more than all banks of a size; that this
-suffices is Dilworth's theorem, since "t is given up before u starts" is a partial order; who gets which bank of a
-size is then a bipartite matching.
+Banks of one size are alike, so that the program counts them: x[t, size] <= how many there are. Tensors that may live at once, taken
+together, may not hold more than all banks of a size; that this suffices is Dilworth's theorem, since "t is given up before u
+starts" is a partial order; who gets which bank of a size is then a bipartite matching.
 
 A network of up to HORIZON tensors is one program; a longer one is a rolling horizon: of the next HORIZON tensors those in
-the first half are settled, then it moves on. Equal programs (repeated blocks) are solved once. The solver is HiGHS
-(scipy.optimize.milp), limited by nodes, not by time, so that the result is the same everywhere; at the limit the best found
-counts, and where there is none the horizon is halved, down to the greedy choice for one tensor. The choice that it is to
-improve (the greedy one) is kept where the result is no better.
+the first half are settled, then it moves on.
 """
 
 from __future__ import annotations
@@ -40,33 +23,27 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from mho.schedule.banks import BankProblem, Choice, Tensor, greedily, greedy_banks
+from mho.schedule.banks import BankProblem, Choice, greedily, greedy_banks
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 KIBIBYTE = 1024
 
 HORIZON = 48
-"""Tensors that are chosen for together; half as many in networks of more than MANY, whose blocks repeat."""
-MANY = 1000
+"""Tensors that are chosen for together."""
 NODES = 200
 """Nodes of the search tree of one integer program, at the most."""
 SETS = 500
 """Sets of tensors that may live at once, at the most, in one integer program; only networks of many branches have more."""
 
 
-def select_banks(problem: BankProblem, start: Choice | None = None, horizon: int | None = None) -> Choice:
+def programmed_banks(problem: BankProblem, horizon: int = HORIZON) -> Choice:
     """Choose banks that cause the least traffic and, of such choices, cost the least energy.
 
-    Where room is short, the programs (not the cost) leave out accesses to what has none. `start`, if not given the greedy
-    choice, is returned where nothing better is found.
+    Where room is short, the programs (not the cost) leave out accesses to what has none. The greedy choice is returned where
+    nothing better is found.
     """
-    start = greedy_banks(problem) if start is None else start
-    if horizon is None:
-        horizon = HORIZON if len(problem.tensors) <= MANY else HORIZON // 2
-    moved, joules = problem.cost(start)
-    if moved == 0 and joules <= _least_j(problem):
-        return start
+    start = greedy_banks(problem)
     solver = _Solver(problem)
     holder: dict[int, int] = {}
     settled: list[tuple[int, ...]] = []
@@ -86,45 +63,6 @@ def select_banks(problem: BankProblem, start: Choice | None = None, horizon: int
             holder.update(dict.fromkeys(settled[-1], tensor))
     choice = tuple(settled)
     return min(start, choice, key=problem.cost)
-
-
-def layer_banks(
-    memory: tuple[int, int], banks: Sequence[int], watts: Sequence[float], inputs: tuple[int, ...] | None = None
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Choose the banks of one layer's inputs and outputs, of `memory` bytes: equations 1 and 2 as ARAS section V-A has them.
-
-    By static power alone, as there.
-
-    `inputs` are the banks that hold the inputs already, the output banks of the layer before; None where they are to be
-    chosen too. A layer larger than the buffer keeps as much as there is room for.
-    """
-    sizes = tuple(banks)
-    if inputs is None:
-        free = (0.0,) * len(sizes)
-        problem = BankProblem((Tensor(memory[0], 1.0), Tensor(memory[1], 1.0)), (0, 0), sizes, tuple(watts), free, free)
-        first, second = select_banks(problem)
-        return first, second
-    left = tuple(number for number in range(len(sizes)) if number not in inputs)
-    problem = BankProblem(
-        (Tensor(memory[1], 1.0),),
-        (0,),
-        tuple(sizes[number] for number in left),
-        tuple(watts[number] for number in left),
-        (0.0,) * len(left),
-        (0.0,) * len(left),
-    )
-    (chosen,) = select_banks(problem)
-    return inputs, tuple(left[number] for number in chosen)
-
-
-def _least_j(problem: BankProblem) -> float:
-    """Return an energy in J that no choice without traffic can beat: each byte at the price of the thriftiest bank."""
-    price = min((watts / size for size, watts in zip(problem.banks, problem.watts, strict=True)), default=0.0)
-    read_j, write_j = (min(prices, default=0.0) for prices in (problem.read_j, problem.write_j))
-    return sum(
-        price * tensor.size * tensor.held_s + tensor.read * read_j + tensor.written * write_j
-        for tensor in problem.tensors
-    )
 
 
 def _cliques(conflicts: Sequence[int]) -> Iterator[int]:
