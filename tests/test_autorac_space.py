@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,11 +104,11 @@ def test_evolution_finds_better_designs_than_drawing_does() -> None:
         return float(sum(matrix.rows * matrix.outputs for matrix in space.model(indices).matrices(10, 16)))
 
     random, search = Random(0), Evolution.of(space, 300, seed=0)
-    drawn = min(cost(space.drawn(random)) for _ in range(300))
+    drawn = [cost(space.drawn(random)) for _ in range(300)]
     found = []
     for _ in range(300):
         indices = search.ask()
         assert indices is not None
         found.append(cost(indices))
         search.tell(Trial(indices, (found[-1],)))
-    assert min(found) < drawn / 2
+    assert min(found) < min(drawn) and np.median(found[-100:]) < np.median(drawn) / 4

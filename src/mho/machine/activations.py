@@ -18,9 +18,12 @@ Counting rules, for one window through a run of blocks with s input-bit steps:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip import Chip
 from mho.machine.combining import combined_events
 from mho.program import Program
 from mho.program.brought import brought
@@ -58,6 +61,32 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
     late = {name: counts[activations] for name, counts in table.late.items()}
     beyond = _beyond(program, activations)
     read = _readings(program)[:, table.layer[activations]]
+    index, kept = table.index_bytes[activations], brought(program)[activations]
+    windows = table.windows[activations]
+    counts = window_events(chip, runs, late, beyond, read, kept) | {
+        "index_byte": index,
+        "row_shift": runs["shifted"] * (index > 0),
+    }
+    events = {event: (count * windows).astype(np.float64) for event, count in counts.items()}
+    if not program.mapping.combining:
+        return events
+    rows, input_bytes = runs["rows"] * read[7], read[6]
+    return combined_events(program, activations, events, kept * rows * input_bytes * windows)
+
+
+def window_events(
+    chip: Chip,
+    runs: Mapping[str, Integers],
+    late: Mapping[str, Integers],
+    beyond: Integers,
+    read: Floats,
+    kept: Floats | float,
+) -> dict[str, Floats]:
+    """Count the events of one window through runs of blocks, by event, for each of them.
+
+    runs, late: the totals over each run by name (`mapping.blocks.Totals`); beyond: as `_beyond`, shape (4, runs); read: what
+    reading the blocks asks for, as `_readings`, shape (8, runs); kept: the share of inputs that is brought.
+    """
     steps, pulses, passes, cells, share, sum_bytes, input_bytes, driven = read
     # Of the rows of a basis, those that a part of a layer has.
     rows, driving = runs["rows"] * driven, (runs["drives"] + beyond[1]) * driven
@@ -68,9 +97,7 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
     units = (runs["readings"] + beyond[0]) * steps + (late["arrays"] + beyond[2]) * passes
     sampled = (runs["columns"] * steps + late["columns"] * passes) * cells + units * chip.unit_columns
     converted = sampled / chip.coding.columns_at_once
-    index, kept = table.index_bytes[activations], brought(program)[activations]
-    windows = table.windows[activations]
-    counts = {
+    return {
         "dac_drive": drives * chip.coding.cell_rows,
         "array_read": arrays,
         "sample_hold": sampled,
@@ -81,13 +108,7 @@ def activation_events(program: Program, activations: Integers) -> dict[str, Floa
         "noc_byte": kept * rows * input_bytes + runs["sums"] * sum_bytes,
         "output_register_byte": (runs["updates"] * steps + late["sums"] * passes) * sum_bytes,
         "accumulate": runs["sums"],
-        "index_byte": index,
-        "row_shift": runs["shifted"] * (index > 0),
     }
-    events = {event: (count * windows).astype(np.float64) for event, count in counts.items()}
-    if not program.mapping.combining:
-        return events
-    return combined_events(program, activations, events, kept * rows * input_bytes * windows)
 
 
 @once

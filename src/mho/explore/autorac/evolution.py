@@ -2,8 +2,8 @@
 
 Regularised evolution (Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019): of a population
 whose oldest die, the best of a drawn few is changed. There are several costs here, so that the best is whichever fewest of the
-others dominate, and parents come as often from an archive of the front, which does not age. A child is a change of one parent, or of
-what two were crossed to; it is never a design that was asked for, by its canonical key.
+others dominate, and parents come as often from an archive of the front, which does not age. A child is a change of one parent, or
+of what two were crossed to; it is never a design that was asked for, by its canonical key.
 """
 
 from __future__ import annotations

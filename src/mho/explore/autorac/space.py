@@ -28,13 +28,17 @@ from mho.network.zoo.interaction.space import Gene, Indices, ModelSpace
 
 MODEL = "model"
 """The key of a design's values that holds the record of its model."""
-BASE: Mapping[str, Value] = MappingProxyType({"external_io": "when_used", "array.adc_modes": "every"})
-"""What a chip that is searched has whatever else is chosen: links off when idle, conversions that may stop early."""
+BASE: Mapping[str, Value] = MappingProxyType(
+    {"array.adc_modes": "every", "components.external_io": "none", "components.memory": "none"}
+)
+"""What a chip like `isaac` that is searched has whatever else is chosen: conversions that may stop early, neither links nor a main
+memory, as weights and tables stay in cells.
+"""
 CHIP: Mapping[str, tuple[Value, ...]] = MappingProxyType(
     {
         "array.rows": (32, 64, 128, 256),
         "array.columns": (32, 64, 128, 256),
-        "array.cell_bits": (1, 2, 4),
+        "array.cell_bits": (1, 2),
         "array.coding": ("offset", "flipped", "differential"),
         "array.adcs": (1, 2, 4),
         "array.adc_bits": (6, 7, 8, 9, 10),
@@ -42,7 +46,7 @@ CHIP: Mapping[str, tuple[Value, ...]] = MappingProxyType(
         "conversion": ("chip", "exact", "below"),
         "group.arrays": (1, 2, 4, 8),
         "tile.groups": (4, 8, 12, 16),
-        "tile.buffer_bytes": (16384, 32768, 65536),
+        "tile.noc_port_bits": (64, 128, 256),
         "tiles": ("fit", "fit:2", "fit:4"),
         "schedule": ("overlap", "stream"),
     }
