@@ -38,7 +38,7 @@ def ran(
     # Lists of candidates stay whole: the first ones are history.
     history, test = trace.split(0.5, SEED if name == "dlrm" else None)
     chip = mho.Chip.load(CHIP).override({"lookup.adc_modes": "every"}, source="the benchmark")
-    made = design("mho", Request(history, chip, BUDGET, BATCH, recommender.sizes.dimension, SEED))
+    made = design("mho", Request(history, chip, BUDGET, BATCH, recommender.part.width, SEED))
     layout = made.layout
     whole = run_whole(recommender, test, layout, chip, mho.compile, batch=BATCH, placed=made.placed, verified=BATCH)
     found = whole.to_dict()
@@ -69,7 +69,7 @@ def noisy(recommender: Any, test: Any, layout: Any, coding: str, queries: int) -
     )
     begins = np.flatnonzero(np.diff(test.queries, prepend=-1))
     some = test if len(begins) <= queries else test.select(slice(0, int(begins[queries])))
-    dimension = recommender.sizes.dimension
+    dimension = recommender.part.width
     seats = Seats(layout, chip, dimension)
     program = dispatch(some, seats, Reading(chip, dimension, 1, int(some.lengths.max())), BATCH)
     codes = np.concatenate([table.codes for table in recommender.tables])

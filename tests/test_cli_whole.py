@@ -219,7 +219,7 @@ def test_what_changes_nothing_or_cannot_be_is_refused_in_a_line(
 
 def test_other_models_and_options_without_a_trace_are_refused(shell: Shell, clicks: str) -> None:
     for words, text in (
-        (("resnet20", "--trace", clicks), "--trace is for dlrm, not resnet20"),
+        (("resnet20", "--trace", clicks), "--trace is for recommenders"),
         (("dlrm", "--dimension", "4"), "--dimension is for --trace"),
         (("dlrm", "--table-area", "2"), "--table-area is for --trace"),
         (("dlrm", "--trace", f"{clicks}x"), "clicks.npzx"),

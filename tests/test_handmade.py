@@ -155,8 +155,9 @@ def test_a_model_is_one_network_by_shapes_weights_and_batch(kind):
     assert (fresh.name, fresh.origin, shapes.has_values) == ("mine", "fresh", False)
     assert fresh.batch == 6 and fresh.inputs[0].name == INPUT and fresh.inputs[0].shape == (6, 4, model.width(3))
     assert fresh.returned == {OUTPUT: OUTPUT} and fresh.by_name[OUTPUT].shape == (6, 1)
-    held = sum(layer.weight.values.size for layer in fresh.matrix_layers if layer.weight.values is not None)
-    assert held == sum(int(np.prod(shape)) for shape in model.weights(4, 3).values() if len(shape) == 2)
+    arrays = {f"{layer.name}.weight": layer.weight.values for layer in fresh.matrix_layers}
+    arrays |= {f"{layer.name}.bias": layer.bias.values for layer in fresh.matrix_layers if layer.bias is not None}
+    assert {name: array.shape for name, array in arrays.items() if array is not None} == model.weights(4, 3)
 
 
 @pytest.mark.parametrize("kind", SMALL)

@@ -29,7 +29,9 @@ from mho.machine.recommender import (
     seeded_recommender,
 )
 from mho.network.trace import Trace
-from mho.network.zoo.recommenders import DenseSizes, seeded
+from mho.network.zoo.interaction import DensePart
+from mho.network.zoo.interaction.handmade import DLRM
+from mho.network.zoo.recommenders import seeded
 from tests.strategies import GREEDY
 
 
@@ -54,9 +56,10 @@ def random_trace(seed: int, *, queries: int = 12, weights: bool = False, gaps: b
 
 def real_recommender(rows: tuple[int, ...], seed: int = 0, unit: tuple[int, ...] = (2,)) -> RealRecommender:
     random = np.random.default_rng(seed)
-    sizes = DenseSizes(len(rows), 4, (6, 3))
+    part = DensePart(DLRM((6, 3)), len(rows), 4)
+    weights = seeded(DLRM((6, 3)).sizes(len(rows), 4), seed)
     tables = {f"table{i}": random.standard_normal((n, 4)) * 3.0**i for i, n in enumerate(rows)}
-    return RealRecommender("toy", tables, seeded(sizes, seed), sizes, "test", {f"table{i}": "unit" for i in unit})
+    return RealRecommender("toy", tables, weights, part, "test", {f"table{i}": "unit" for i in unit})
 
 
 @settings(max_examples=60)
@@ -193,7 +196,7 @@ def test_the_batch_changes_no_score() -> None:
     part = recommender.for_batch(6)
     got = mho.execute(mho.compile(part, "aras", GREEDY), recommender.vectors(reduced))["score"][:, 0]
     assert np.array_equal(got, wanted)
-    batched = Recommender("r", recommender.tables, part, recommender.sizes, "test")
+    batched = Recommender("r", recommender.tables, part, recommender.part, "test")
     assert np.array_equal(batched.predict(reduced[:5]), wanted[:5])
 
 

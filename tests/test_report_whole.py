@@ -234,7 +234,7 @@ def test_traces_that_do_not_fit_are_refused() -> None:
         "other",
         (Table("a", np.zeros((31, DIMENSION), np.int8), 1.0), *recommender().tables[1:]),
         recommender().dense,
-        recommender().sizes,
+        recommender().part,
         "test",
     )
     with pytest.raises(OptionError, match=r"\(30, 150, 5\) rows are not those of other: \(31, 150, 5\)"):

@@ -26,6 +26,7 @@ from mho.cli import (
     study,
     sweep,
     trace,
+    train,
     verify,
 )
 from mho.cli.command import Command, InterruptedWorkError
@@ -58,6 +59,7 @@ app.command(cls=ExploringCommand, epilog=explore.EPILOG)(spread(explore.explore)
 app.command(cls=Command, epilog=baseline.EPILOG)(spread(baseline.baseline))
 app.command(cls=Command, epilog=study.EPILOG)(spread(study.study))
 app.command(cls=Command, epilog=trace.EPILOG)(spread(trace.trace))
+app.command(cls=Command, epilog=train.EPILOG)(spread(train.train))
 app.command(cls=TablesCommand, epilog=recommend.EPILOG)(spread(recommend.recommend))
 app.command(cls=Command)(spread(listings.models))
 app.command(cls=Command)(spread(listings.chips))

@@ -1,4 +1,4 @@
-"""mho run dlrm --trace: a whole recommender, its tables served by a trace and its dense part compiled for the same batches."""
+"""mho run MODEL --trace: a whole recommender, its tables served by a trace and its dense part compiled for the same batches."""
 
 from __future__ import annotations
 
@@ -55,8 +55,11 @@ class RecommenderTask:
 
 def refuse(model: str, given: Mapping[str, bool]) -> None:
     """Refuse models that have no tables, and options that are for single networks."""
-    if model != MODEL:
-        raise OptionError(f"--trace is for {MODEL}, not {model}; trained tables come by --weights FILE.safetensors")
+    from mho.network.zoo.interaction import MODELS
+
+    if model not in MODELS:
+        known = f"recommenders ({', '.join(MODELS)})"
+        raise OptionError(f"--trace is for {known}, not {model}; trained tables come by --weights FILE.safetensors")
     for option, there in given.items():
         if there:
             raise OptionError(f"{option} is not for --trace")
@@ -76,16 +79,14 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
     target.check(out=out)
     with progress(target.quiet) as say:
         chip = load_chip(task.chip, task.overrides)
-        _check_weights(reading.weights, options.dimension)
+        _check_weights(task.model, reading.weights, options.dimension)
         say(f"reading {options.trace}")
-        trace, recommender = _opened(options.trace, reading.weights, options.dimension, seed)
+        trace, recommender = _opened(options.trace, task.model, reading.weights, options.dimension, seed)
         history, test = trace.split(HISTORY, seed)
         batch = _batch(test, reading.batch)
         say("grouping rows by the history")
         budget = BUDGET if options.table_area is None else options.table_area
-        request = Request(
-            history, chip, budget, batch, recommender.sizes.dimension, seed, strategy=strategy.of_tables()
-        )
+        request = Request(history, chip, budget, batch, recommender.part.width, seed, strategy=strategy.of_tables())
         tables, dense = request.design("tables", request.strategy), strategy.of_networks()
         whole = run_whole(
             recommender,
@@ -110,15 +111,19 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
     return whole.right
 
 
-def _check_weights(weights: str | None, dimension: int | None) -> None:
-    """Refuse weights without values, and a dimension where a file has its own."""
+def _check_weights(model: str, weights: str | None, dimension: int | None) -> None:
+    """Refuse weights without values, seeded ones of other models than the DLRM, and a dimension where a file has its own."""
+    if model != MODEL and weights in (None, "seeded"):
+        raise OptionError(
+            f"--trace: {model} has no seeded weights; train it (mho train) and give --weights FILE.safetensors"
+        )
     if weights == "none":
         raise OptionError("--weights none gives shapes alone; with --trace give seeded or a file")
     if weights not in (None, "seeded") and dimension is not None:
         raise OptionError(f"--dimension is for seeded tables; {weights} has its own")
 
 
-def _opened(path: Path, weights: str | None, dimension: int | None, seed: int) -> tuple[Trace, Recommender]:
+def _opened(path: Path, model: str, weights: str | None, dimension: int | None, seed: int) -> tuple[Trace, Recommender]:
     """Return the trace and the recommender that it is for."""
     from mho.machine.recommender import open_recommender, seeded_recommender
     from mho.machine.recommender.whole import check_tables
@@ -128,6 +133,9 @@ def _opened(path: Path, weights: str | None, dimension: int | None, seed: int) -
         trace = read(path)
         return trace, seeded_recommender(trace, DIMENSION if dimension is None else dimension, seed)
     recommender = open_recommender(str(weights))
+    kind = recommender.part.model.kind
+    if kind != model:
+        raise OptionError(f"{weights} is a {kind}, not a {model}: mho run {kind} --trace {path} --weights {weights}")
     trace = read(path)
     if trace.rows != recommender.rows:
         # A file that does not tell its tables' rows shows them up to the highest looked up alone; the tables may have more.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +19,16 @@ from mho.machine.recommender.ncf import NCF_TENSORS, quantise_ncf, real_ncf
 from mho.machine.recommender.recommender import RealRecommender, Recommender
 from mho.machine.recommender.tables import Table
 from mho.network.layers import Affine
-from mho.network.zoo.recommenders import DenseSizes, dense, weights_of
+from mho.network.zoo.interaction import DensePart, of
+from mho.network.zoo.interaction.handmade import DLRM
+from mho.network.zoo.recommenders import weights_of
+from mho.number.bits import BYTES
 from mho.number.coded import QuantisedMatrix, QuantisedNetwork
 
 FORMAT = "mho.recommender/1"
 CHECKPOINT = "mho.dlrm-checkpoint/1"
+CLICK_TRAINING = "mho.click-training/1"
+"""A training of mho train."""
 Built = TypeVar("Built")
 
 
@@ -44,13 +48,15 @@ def record_of(recommender: Recommender) -> tuple[Arrays, dict[str, Any]]:
         "name": recommender.name,
         "origin": recommender.origin,
         "synthetic": recommender.synthetic,
-        "sizes": asdict(recommender.sizes),
+        "part": recommender.part.record(),
         "tables": tables,
         # JSON keeps the scales to the last bit.
         "codes": {
             name: {"scale": float(code.scale), "zero": int(code.zero), "low": code.low, "high": code.high}
             for name, code in quantised.codes.items()
         },
+        "bits": {name: matrix.bits for name, matrix in quantised.matrices.items()},
+        "input_bits": dict(quantised.input_bits),
         "per_channel": quantised.per_channel,
         "calibration": quantised.calibration,
         "notes": list(quantised.notes),
@@ -72,17 +78,18 @@ def load(path: str | Path) -> Recommender:
 
 
 def open_recommender(path: str | Path) -> Recommender:
-    """Read a recommender: a file of `save`, a checkpoint of examples/train_dlrm.py, or the published NCF (He et al. 2017).
+    """Read a recommender: a file of `save`, a checkpoint of mho train or examples/train_dlrm.py, or the published NCF
+    (He et al. 2017).
 
     The activations of the NCF are calibrated on seeded pairs of users and items. Raises WeightError naming the file and what
     is wrong.
     """
-    return opened(path, (FORMAT, CHECKPOINT), _integers, quantise_ncf)
+    return opened(path, (FORMAT, CHECKPOINT, CLICK_TRAINING), _integers, quantise_ncf)
 
 
 def open_real(path: str | Path) -> RealRecommender:
-    """Read the float form: of a checkpoint of examples/train_dlrm.py, or of the published NCF. Raises WeightError, likewise."""
-    return opened(path, (CHECKPOINT,), _real, lambda real: real)
+    """Read the float form: of a checkpoint of mho train or of the DLRM, or of the published NCF. Raises WeightError, likewise."""
+    return opened(path, (CHECKPOINT, CLICK_TRAINING), _real, lambda real: real)
 
 
 def opened(
@@ -120,7 +127,7 @@ def _real(arrays: Arrays, record: Mapping[str, Any]) -> RealRecommender:
     poolings = {table["name"]: table["pooling"] for table in record["tables"]}
     weights = _named(arrays, "real.dense.")
     return RealRecommender(
-        record["name"], tables, weights, _sizes(record), record["origin"], poolings, bool(record["synthetic"])
+        record["name"], tables, weights, _part(record), record["origin"], poolings, bool(record["synthetic"])
     )
 
 
@@ -133,16 +140,22 @@ def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
         Table(entry["name"], arrays[f"tables.{entry['name']}"], entry["scale"], entry["pooling"], entry["step"])
         for entry in record["tables"]
     )
-    sizes = _sizes(record)
-    weights = _named(arrays, "dense.")
-    network = dense(sizes, weights, name=record["name"], origin=record["origin"])
+    part = _part(record)
+    network = part.build(_named(arrays, "dense."), name=record["name"], origin=record["origin"])
+    bits = record.get("bits", {})
     matrices = {}
     for layer in network.matrix_layers:
         bias = None if layer.bias is None else layer.bias.real().reshape(layer.groups, layer.columns)
         name, shape = layer.name, (layer.groups, layer.rows, layer.columns)
         if arrays[f"codes.{name}"].shape != shape:
             raise WeightError(f"tensor 'codes.{name}' has shape {arrays[f'codes.{name}'].shape}, not {shape}")
-        matrices[name] = QuantisedMatrix(arrays[f"codes.{name}"], arrays[f"scale.{name}"], arrays[f"zero.{name}"], bias)
+        matrices[name] = QuantisedMatrix(
+            arrays[f"codes.{name}"],
+            arrays[f"scale.{name}"],
+            arrays[f"zero.{name}"],
+            bias,
+            bits.get(name, BYTES.weights),
+        )
     codes = {
         name: Affine(
             np.asarray(entry["scale"], np.float64), np.asarray(entry["zero"], np.int64), entry["low"], entry["high"]
@@ -151,12 +164,16 @@ def _integers(arrays: Arrays, record: Mapping[str, Any]) -> Recommender:
     }
     quantised = QuantisedNetwork(
         network, matrices, {}, codes, bool(record["per_channel"]), record["calibration"],
-        notes=tuple(record["notes"]),
+        notes=tuple(record["notes"]), input_bits=dict(record.get("input_bits", {})),
     )  # fmt: skip
     if quantised.uncoded:
         raise WeightError(f"tensor {quantised.uncoded[0]!r} has no code")
-    return Recommender(record["name"], tables, quantised, sizes, record["origin"], bool(record["synthetic"]))
+    return Recommender(record["name"], tables, quantised, part, record["origin"], bool(record["synthetic"]))
 
 
-def _sizes(record: Mapping[str, Any]) -> DenseSizes:
-    return DenseSizes(**{**record["sizes"], "hidden": tuple(record["sizes"]["hidden"])})
+def _part(record: Mapping[str, Any]) -> DensePart:
+    """Return the dense part; a file from before there were other models has the sizes of a DLRM or NCF."""
+    if "sizes" in record:
+        sizes = record["sizes"]
+        return DensePart(DLRM(tuple(sizes["hidden"]), sizes["pairs"]), sizes["vectors"], sizes["dimension"])
+    return DensePart(of(record["part"]["model"]), record["part"]["fields"], record["part"]["dimension"])

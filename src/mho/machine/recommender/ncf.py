@@ -15,9 +15,12 @@ import numpy.typing as npt
 
 from mho.errors import WeightError
 from mho.machine.recommender.recommender import RealRecommender, Recommender
+from mho.network.zoo.interaction import DensePart
+from mho.network.zoo.interaction.handmade import DLRM
 from mho.network.zoo.recommenders import SIZES
 
 NCF = SIZES["ncf"]
+PART = DensePart(DLRM(NCF.hidden, NCF.pairs), NCF.vectors, NCF.dimension)
 LAYERS = ("layer1", "layer2", "layer3", "prediction")
 WIDTHS = tuple(pairwise((NCF.vectors * NCF.dimension, *NCF.hidden, 1)))
 NCF_TENSORS: Mapping[str, tuple[int, ...]] = {
@@ -51,4 +54,4 @@ def real_ncf(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> RealRecommen
         weights[f"{name}.weight"] = np.ascontiguousarray(arrays[f"{layer}_W"].T, dtype=np.float32)
         weights[f"{name}.bias"] = np.asarray(arrays[f"{layer}_b"], dtype=np.float32)
     tables = {"user": arrays["user_embedding_W"], "item": arrays["item_embedding_W"]}
-    return RealRecommender("ncf", tables, weights, NCF, f"file {path.name}")
+    return RealRecommender("ncf", tables, weights, PART, f"file {path.name}")

@@ -10,7 +10,7 @@ program = mho.compile(recommender.dense, chip) ; mho.execute(program, recommende
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from mho.errors import NumberError, OptionError
 from mho.machine.recommender.bags import Field, add_up, make_trace
-from mho.machine.recommender.tables import LARGEST, Table, check_pooling, pooled
+from mho.machine.recommender.tables import LARGEST, Table, check_pooling, coded_alike, pooled
 from mho.network.graph import Network
 from mho.network.layers import Affine
 from mho.network.trace import Trace
-from mho.network.zoo.recommenders import INPUT, OUTPUT, DenseSizes, dense, in_steps, seeded, weights_of
+from mho.network.zoo.interaction import DensePart
+from mho.network.zoo.interaction.handmade import DLRM
+from mho.network.zoo.recommenders import INPUT, OUTPUT, seeded, weights_of
 from mho.network.zoo.seeds import generator
 from mho.number.coded import QuantisedNetwork
 from mho.number.quantised import quantise
@@ -33,6 +35,8 @@ from mho.number.walk import run_float
 from mho.shown import Shown
 
 FloatArray = npt.NDArray[np.float64]
+Quantise = Callable[..., QuantisedNetwork]
+"""What quantises a network by samples of its input, as `mho.number.quantise` does."""
 CHUNK = 16384
 """Queries whose vectors are held at once."""
 HIDDEN = (64, 32)
@@ -47,20 +51,20 @@ class Recommender(Shown):
     """Tables of int8 codes, in the order of the dense part's vectors, and the quantised dense part.
 
     Each query has a bag in each table; the integer sums of their rows, (queries, tables, dimension), are all that passes from
-    the tables to the dense part. `sizes` are those of the dense part, `origin` says where weights are from, `synthetic`
+    the tables to the dense part. `part` describes the dense part, `origin` says where weights are from, `synthetic`
     whether they were drawn. Raises NumberError where tables and dense part do not fit each other.
     """
 
     name: str
     tables: tuple[Table, ...]
     dense: QuantisedNetwork
-    sizes: DenseSizes
+    part: DensePart
     origin: str
     synthetic: bool = False
 
     def __post_init__(self) -> None:
         """Check that the tables give what the dense part takes."""
-        wanted = [self.sizes.dimension] * self.sizes.vectors
+        wanted = [self.part.width] * self.part.fields
         given = [table.dimension for table in self.tables]
         if given != wanted:
             raise NumberError(
@@ -91,7 +95,7 @@ class Recommender(Shown):
 
     def vectors(self, reduced: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """Turn reduced integers (queries, tables, dimension) into the input of the dense part, which codes and clips them."""
-        shape = (len(self.tables), self.sizes.dimension)
+        shape = (len(self.tables), self.part.width)
         if reduced.ndim != 3 or reduced.shape[1:] != shape or reduced.dtype.kind not in "iu":
             raise NumberError(
                 f"{self.name} takes reduced integers (queries, {shape[0]}, {shape[1]}), not {reduced.dtype} {reduced.shape}"
@@ -111,7 +115,7 @@ class Recommender(Shown):
     def for_batch(self, batch: int) -> QuantisedNetwork:
         """Return the dense part for `batch` queries a run, of the same integers."""
         network = self.dense.network
-        built = dense(self.sizes, weights_of(network), name=network.name, origin=network.origin, batch=batch)
+        built = self.part.build(weights_of(network), name=network.name, origin=network.origin, batch=batch)
         return replace(self.dense, network=built)
 
 
@@ -120,24 +124,24 @@ class RealRecommender:
     """A recommender in real numbers, as trained: the yardstick of the integer one.
 
     `tables`: float (rows, dimension) by name, in the order of the dense part's vectors; `poolings` by table where they are not
-    "sum" (see `Table`); `weights` float32 by the names of zoo.recommenders.tensors. Raises NumberError for tables that do not fit.
+    "sum" (see `Table`); `weights` float32 by the names of `part.weights()`. Raises NumberError for tables that do not fit.
     """
 
     name: str
     tables: Mapping[str, npt.NDArray[Any]]
     weights: Mapping[str, npt.NDArray[np.float32]]
-    sizes: DenseSizes
+    part: DensePart
     origin: str
     poolings: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
 
     def __post_init__(self) -> None:
         """Check names and shapes."""
-        if len(self.tables) != self.sizes.vectors:
-            raise NumberError(f"{self.name}: {len(self.tables)} tables for {self.sizes.vectors} vectors")
+        if len(self.tables) != self.part.fields:
+            raise NumberError(f"{self.name}: {len(self.tables)} tables for {self.part.fields} vectors")
         for name, table in self.tables.items():
-            if table.ndim != 2 or table.shape[1] != self.sizes.dimension:
-                raise NumberError(f"{self.name}: table {name!r} is {table.shape}, not (rows, {self.sizes.dimension})")
+            if table.ndim != 2 or table.shape[1] != self.part.width:
+                raise NumberError(f"{self.name}: table {name!r} is {table.shape}, not (rows, {self.part.width})")
         for name, pooling in self.poolings.items():
             if name not in self.tables:
                 raise NumberError(f"{self.name}: a pooling is given for {name!r}, which is no table")
@@ -151,7 +155,7 @@ class RealRecommender:
     @cached_property
     def network(self) -> Network:
         """The dense part."""
-        return dense(self.sizes, self.weights, name=self.name, origin=self.origin)
+        return self.part.build(self.weights, name=self.name, origin=self.origin)
 
     def bags(self, queries: Mapping[str, Field], origin: str = "queries") -> Trace:
         """Lay out queries as a trace, as `Recommender.bags`."""
@@ -168,43 +172,74 @@ class RealRecommender:
         scores: FloatArray = run_float(self.network, self.vectors(trace))[OUTPUT][:, 0]
         return scores
 
-    def quantise(self, calibration: Trace, **options: Any) -> Recommender:
+    def quantise(
+        self, calibration: Trace, *, alike: bool = False, by: Quantise = quantise, **options: Any
+    ) -> Recommender:
         """Return the integer form, calibrated on a trace's queries.
 
-        `options` are those of `mho.number.quantise`, per_channel by default.
+        `options` are those of `mho.number.quantise`, per_channel by default; `by` quantises the dense part in its place.
 
-        The queries show the largest sums of each table, and so its step, and the ranges of activations. The vectors go into
-        the dense part as integers of -128 to 127 steps; the first layer's weights take what a step is worth.
+        The queries show the ranges of activations, and how the vectors go into the dense part. Where its weights can take over
+        what a step is worth (`Model.in_steps`) each table has a scale of its own and the largest sum is 127 steps. Else, and where
+        `alike` asks for it, all tables have one scale, and vectors go in as real numbers, which are coded without an error where
+        the sums of codes stay within -127 to 127.
         """
+        coding = Coding(
+            self.name, self.part, self.weights, self.origin, self.synthetic, by, {"per_channel": True, **options}
+        )
+        if alike or self.part.in_steps(self.weights, np.ones(self.part.fields, dtype=np.float32)) is None:
+            return coding.alike(coded_alike(self.tables, self.poolings), calibration)
         tables = [Table.of(name, table, self.poolings.get(name, "sum")) for name, table in self.tables.items()]
-        return fitted(self.name, tables, self.weights, self.sizes, self.origin, calibration, self.synthetic, options)
+        return coding.in_steps(tables, calibration)
 
 
-def fitted(
-    name: str,
-    coded: Sequence[Table],
-    weights: Mapping[str, npt.NDArray[np.float32]],
-    sizes: DenseSizes,
-    origin: str,
-    calibration: Trace,
-    synthetic: bool,
-    options: Mapping[str, Any],
-) -> Recommender:
-    """Choose the steps of coded tables by the sums of a trace's queries, and quantise the dense part for them."""
-    reduced = add_up(calibration, [table.codes for table in coded], np.int64)
-    tables = tuple(table.fitted(reduced[:, place]) for place, table in enumerate(coded))
-    steps = np.asarray([table.worth for table in tables])
-    network = dense(sizes, in_steps(sizes, weights, steps), name=name, origin=origin)
-    vectors = np.stack([table.vectors(reduced[:, place]) for place, table in enumerate(tables)], axis=1)
-    quantised = quantise(network, vectors, **{"per_channel": True, **options})
-    # Where the input only moves it keeps its code: one step each, so that sums within -128 to 127 steps are exact.
-    whole = Affine(np.asarray(1.0), np.asarray(128), 0, 255)
-    carried = {INPUT}
-    for layer in network.layers:
-        if layer.moves_only and layer.inputs[0] in carried:
-            carried.add(layer.name)
-    codes = {key: whole if key in carried else code for key, code in quantised.codes.items()}
-    return Recommender(name, tables, replace(quantised, codes=codes), sizes, origin, synthetic)
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """How a recommender of some weights is made of coded tables; see `RealRecommender.quantise`."""
+
+    name: str
+    part: DensePart
+    weights: Mapping[str, npt.NDArray[np.float32]]
+    origin: str
+    synthetic: bool
+    by: Quantise
+    options: Mapping[str, Any]
+
+    def in_steps(self, coded: Sequence[Table], calibration: Trace) -> Recommender:
+        """Choose the steps of coded tables by the sums of a trace's queries, and quantise the dense part for them."""
+        reduced = add_up(calibration, [table.codes for table in coded], np.int64)
+        tables = tuple(table.fitted(reduced[:, place]) for place, table in enumerate(coded))
+        weights = self.part.in_steps(self.weights, np.asarray([table.worth for table in tables]))
+        assert weights is not None, "asked for models that take steps"
+        # One step each, so that sums within -128 to 127 steps are exact.
+        return self._made(tables, weights, reduced, Affine(np.asarray(1.0), np.asarray(128), 0, 255))
+
+    def alike(self, tables: tuple[Table, ...], calibration: Trace) -> Recommender:
+        """Quantise the dense part for tables of one scale whose vectors are real numbers."""
+        reduced = add_up(calibration, [table.codes for table in tables], np.int64)
+        plain = all(table.pooling == "sum" for table in tables) and np.abs(reduced).max(initial=0) <= LARGEST
+        code = Affine(np.asarray(tables[0].scale), np.asarray(128), 0, 255) if plain else None
+        return self._made(tables, self.weights, reduced, code)
+
+    def _made(
+        self,
+        tables: tuple[Table, ...],
+        weights: Mapping[str, npt.NDArray[np.float32]],
+        reduced: npt.NDArray[np.int64],
+        code: Affine | None,
+    ) -> Recommender:
+        """Quantise the dense part. Where the input only moves, it keeps its `code`, if that is of as many bits as are asked for."""
+        network = self.part.build(weights, name=self.name, origin=self.origin)
+        vectors = np.stack([table.vectors(reduced[:, place]) for place, table in enumerate(tables)], axis=1)
+        quantised = self.by(network, vectors, **self.options)
+        if code is not None and quantised.codes[INPUT].high == code.high:
+            carried = {INPUT}
+            for layer in network.layers:
+                if layer.moves_only and layer.inputs[0] in carried:
+                    carried.add(layer.name)
+            codes = {key: code if key in carried else own for key, own in quantised.codes.items()}
+            quantised = replace(quantised, codes=codes)
+        return Recommender(self.name, tables, quantised, self.part, self.origin, self.synthetic)
 
 
 def seeded_recommender(
@@ -215,7 +250,8 @@ def seeded_recommender(
     Synthetic, and labelled so. Tables with a bag of several look-ups are pooled to "unit", others by "sum". Activations are
     calibrated on the trace's first queries. Raises OptionError for sizes below 1, and for a trace without queries.
     """
-    sizes = DenseSizes(len(trace.rows), dimension, hidden)
+    model = DLRM(hidden)
+    part = DensePart(model, len(trace.rows), dimension)
     if not trace.bags:
         raise OptionError(f"{trace.origin}: a trace without queries cannot show the ranges of activations")
     longest = np.zeros(len(trace.rows), dtype=np.int64)
@@ -228,4 +264,5 @@ def seeded_recommender(
     origin = f"seeded {seed} (synthetic)"
     queries = np.unique(trace.queries)[:CALIBRATED_ON]
     some = trace.select(slice(0, int(np.searchsorted(trace.queries, queries[-1], side="right"))))
-    return fitted("dlrm", tables, seeded(sizes, seed), sizes, origin, some, True, {})
+    weights = seeded(model.sizes(len(trace.rows), dimension), seed)
+    return Coding("dlrm", part, weights, origin, True, quantise, {"per_channel": True}).in_steps(tables, some)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,14 +64,14 @@ class Table:
         return self.scale if self.step is None else self.step
 
     @classmethod
-    def of(cls, name: str, real: npt.NDArray[Any], pooling: str = "sum") -> Table:
-        """Code a real table (rows, dimension): scale = largest magnitude / 127, codes = rint(real / scale)."""
+    def of(cls, name: str, real: npt.NDArray[Any], pooling: str = "sum", largest: float | None = None) -> Table:
+        """Code a real table (rows, dimension): scale = `largest` magnitude (None: its own) / 127, codes = rint(real / scale)."""
         real = np.asarray(real, dtype=np.float64)
         if not np.isfinite(real).all():
             raise NumberError(f"table {name!r} holds values that are not finite (NaN or infinity)")
-        largest = float(np.abs(real).max(initial=0.0))
+        largest = float(np.abs(real).max(initial=0.0)) if largest is None else largest
         scale = largest / LARGEST if largest > 0 else 1.0
-        return cls(name, np.rint(real / scale).astype(np.int8), scale, pooling)
+        return cls(name, np.clip(np.rint(real / scale), -LARGEST, LARGEST).astype(np.int8), scale, pooling)
 
     def vectors(self, reduced: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """Turn sums of codes (queries, dimension) into the input of the dense part, in steps: float64 of the same shape."""
@@ -88,6 +89,13 @@ class Table:
             return replace(self, step=None)
         values = np.abs(replace(self, step=1.0).vectors(reduced)).max(initial=0.0)
         return replace(self, step=float(values) / LARGEST if values > 0 else None)
+
+
+def coded_alike(tables: Mapping[str, npt.NDArray[Any]], poolings: Mapping[str, str]) -> tuple[Table, ...]:
+    """Code real tables by one scale, the largest magnitude of all / 127; a step is worth 1, so that vectors are real numbers."""
+    largest = max(float(np.abs(table).max(initial=0.0)) for table in tables.values())
+    made = (Table.of(name, table, poolings.get(name, "sum"), largest) for name, table in tables.items())
+    return tuple(replace(table, step=1.0) for table in made)
 
 
 def check_pooling(table: str, pooling: str) -> None:

@@ -188,7 +188,7 @@ def run_whole(
     check_tables(recommender, trace)
     check_batch(trace, batch)
     say("serving the look-ups")
-    service = serve(trace, layout, chip, dimension=recommender.sizes.dimension, batch=batch, placed=placed)
+    service = serve(trace, layout, chip, dimension=recommender.part.width, batch=batch, placed=placed)
     tiles = chip.tiles - service.seats.tiles
     if tiles < 1:
         raise MappingError(

@@ -140,6 +140,10 @@ class Clicks(Shown):
             ids=None if self.ids is None else tuple(self.ids[place] for place in places),
         )
 
+    def select_records(self, places: npt.NDArray[np.int64]) -> Clicks:
+        """Return some of the records, by number."""
+        return replace(self, x=self.x[places], y=self.y[places], fold=self.fold[places])
+
     def trace(self, fold: str | None = None) -> Trace:
         """Return the look-ups as a trace: a query for each record, of one fold or of all, a bag of one row in each table."""
         if fold is not None and fold not in FOLDS:

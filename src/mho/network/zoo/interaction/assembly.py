@@ -99,7 +99,7 @@ class Assembly:
         squares = builder.reduce(squares, "sum", (1,), keep=False, part="of_squares")
         total = builder.reduce(vectors, "sum", (1,), keep=False, part="total")
         total = builder.elementwise("multiply", total, total, "square")
-        self.terms.append(self.linear(name, builder.elementwise("subtract", total, squares)))
+        self.terms.append(self.linear(name, builder.elementwise("subtract", total, squares, "difference")))
 
     def add(self, name: str, x: str) -> None:
         """Add a matrix with one output to the score."""

@@ -17,7 +17,7 @@ from mho.errors import OptionError
 from mho.network.graph import Network
 from mho.network.zoo.interaction.assembly import Assembly, check_counts, perceptron
 from mho.network.zoo.interaction.model import FloatArray, Model, Shapes
-from mho.network.zoo.recommenders import DenseSizes, dense, tensors
+from mho.network.zoo.recommenders import DenseSizes, dense, in_steps, tensors
 
 
 @dataclass(frozen=True)
@@ -121,19 +121,29 @@ class DeepFM(FactorisationMachine):
 
 @dataclass(frozen=True)
 class DLRM(Model):
-    """The products of each two vectors and the vectors themselves into a perceptron: `recommenders.dense`."""
+    """The products of each two vectors and the vectors themselves into a perceptron: `recommenders.dense`.
+
+    Without `pairs` it is the perceptron alone, as in NCF.
+    """
 
     kind: ClassVar[str] = "dlrm"
 
     hidden: tuple[int, ...] = (128, 64)
+    pairs: bool = True
 
     def __post_init__(self) -> None:
         """Check the widths."""
         check_counts(self.kind, hidden=self.hidden)
+        if not isinstance(self.pairs, bool):
+            raise OptionError(f"dlrm: pairs is true or false, not {self.pairs!r}")
+
+    def sizes(self, fields: int, dimension: int) -> DenseSizes:
+        """Return the sizes of the dense part."""
+        return DenseSizes(fields, dimension, self.hidden, self.pairs)
 
     def weights(self, fields: int, dimension: int) -> Shapes:
         """Return the weights of `recommenders.tensors`."""
-        return tensors(DenseSizes(fields, dimension, self.hidden))
+        return tensors(self.sizes(fields, dimension))
 
     def build(
         self,
@@ -146,8 +156,13 @@ class DLRM(Model):
         origin: str = "none (shapes only)",
     ) -> Network:
         """Build it, see `Model.build`."""
-        sizes = DenseSizes(fields, dimension, self.hidden)
-        return dense(sizes, weights, name=name or self.name, origin=origin, batch=batch)
+        return dense(self.sizes(fields, dimension), weights, name=name or self.name, origin=origin, batch=batch)
+
+    def in_steps(
+        self, fields: int, dimension: int, weights: Mapping[str, FloatArray], steps: FloatArray
+    ) -> dict[str, FloatArray] | None:
+        """Return the weights for vectors that are given in steps, see `recommenders.in_steps`."""
+        return in_steps(self.sizes(fields, dimension), weights, steps)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,15 @@ class Model(ABC):
     ) -> Network:
         """Build it; `weights` by the names that `weights` gives, None: shapes alone. OptionError for those that do not fit."""
 
+    def in_steps(
+        self, fields: int, dimension: int, weights: Mapping[str, FloatArray], steps: FloatArray
+    ) -> dict[str, FloatArray] | None:
+        """Return the weights for vectors that are given in steps: `steps` (fields,) is what 1 is worth in each.
+
+        None where weights cannot take over what steps are worth: all vectors are then given in real numbers.
+        """
+        return None
+
     def record(self) -> dict[str, Any]:
         """Return the description as JSON has it: the kind, and every field."""
         return {KIND: self.kind} | {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
@@ -107,6 +116,49 @@ class Model(ABC):
         return {name: Array.of(np.asarray(weights[name], dtype=np.float32)) for name in shapes}
 
 
+@dataclass(frozen=True)
+class DensePart:
+    """A model for so many fields of so many numbers. Raises OptionError for sizes below 1."""
+
+    model: Model
+    fields: int
+    dimension: int
+
+    def __post_init__(self) -> None:
+        """Check the sizes, by the weights that they make."""
+        for value in (self.fields, self.dimension):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise OptionError(f"sizes of a dense part are whole numbers of at least 1, not {value!r}")
+        self.weights()
+
+    @property
+    def width(self) -> int:
+        """Return the numbers of a row of the tables."""
+        return self.model.width(self.dimension)
+
+    def weights(self) -> Shapes:
+        """Return names and shapes of the weights."""
+        return self.model.weights(self.fields, self.dimension)
+
+    def fresh(self, seed: int) -> dict[str, FloatArray]:
+        """Draw weights to begin training with."""
+        return self.model.fresh(self.fields, self.dimension, seed)
+
+    def build(
+        self, weights: Mapping[str, FloatArray] | None = None, *, batch: int = 1, name: str, origin: str
+    ) -> Network:
+        """Build the network, see `Model.build`."""
+        return self.model.build(self.fields, self.dimension, weights, batch=batch, name=name, origin=origin)
+
+    def in_steps(self, weights: Mapping[str, FloatArray], steps: FloatArray) -> dict[str, FloatArray] | None:
+        """Return the weights for vectors that are given in steps, see `Model.in_steps`."""
+        return self.model.in_steps(self.fields, self.dimension, weights, steps)
+
+    def record(self) -> dict[str, Any]:
+        """Return the description as JSON has it."""
+        return {KIND: self.model.record(), "fields": self.fields, "dimension": self.dimension}
+
+
 MODELS: Registry[type[Model]] = Registry("interaction model", {})
 """The kinds of models by name. `interaction/__init__.py` adds those of this package; a plugin adds a class of its own."""
 
@@ -131,4 +183,4 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(each) for each in value) if isinstance(value, list | tuple) else value
 
 
-__all__ = ["KIND", "MODELS", "FloatArray", "Model", "Shapes", "of"]
+__all__ = ["KIND", "MODELS", "DensePart", "FloatArray", "Model", "Shapes", "of"]

@@ -1,0 +1,84 @@
+"""Checkpoints of a training on clicks: a .safetensors file from which it goes on, and which `open_recommender` reads.
+
+The recommender in it is that of the best epoch so far, in integers and in real numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mho.errors import WeightError
+from mho.files.tensors import Arrays, write_tensors
+from mho.machine.recommender.files import CLICK_TRAINING, opened, record_of
+from mho.network.clicks import Clicks
+from mho.network.zoo.interaction import of
+from mho.training.clicks.train import Settings, Training
+
+STATE = "state."
+
+
+def write_checkpoint(training: Training, path: str | Path) -> None:
+    """Write whole or not at all. Raises OutputError where the file cannot be written."""
+    real = training.real()
+    arrays, record = record_of(training.recommender())
+    arrays |= {f"real.tables.{name}": np.asarray(table) for name, table in real.tables.items()}
+    arrays |= {f"real.dense.{name}": np.asarray(values) for name, values in real.weights.items()}
+    tensors, losses = training.state()
+    arrays |= {f"{STATE}{name}": tensor.numpy() for name, tensor in tensors.items()}
+    about = {
+        "model": training.part.model.record(),
+        "settings": training.settings.record(),
+        "losses": losses,
+        "data": training.clicks.origin,
+        "digest": digest(training.clicks),
+    }
+    metadata = {"format": CLICK_TRAINING, "recommender": json.dumps(record), "training": json.dumps(about)}
+    write_tensors(path, arrays, metadata)
+
+
+def read_checkpoint(clicks: Clicks, path: str | Path, epochs: int | None = None) -> Training:
+    """Read a checkpoint of the same clicks, to go on; `epochs` replaces the number to train in all.
+
+    Raises WeightError for a file that is none, or is of other clicks.
+    """
+
+    def build(arrays: Arrays, about: dict[str, Any]) -> Training:
+        if about["digest"] != digest(clicks):
+            raise WeightError(f"trained on other clicks ({about['data']}), not on {clicks.origin}")
+        settings = Settings.of(about["settings"])
+        training = Training(
+            clicks, of(about["model"]), settings if epochs is None else replace(settings, epochs=epochs)
+        )
+        state = {
+            name.removeprefix(STATE): torch.from_numpy(array)
+            for name, array in arrays.items()
+            if name.startswith(STATE)
+        }
+        for name, parameter in training.parameters.items():
+            for key in (f"model.{name}", f"best.{name}"):
+                if state[key].shape != parameter.shape:
+                    raise WeightError(
+                        f"tensor {key!r} has shape {tuple(state[key].shape)}, not {tuple(parameter.shape)}"
+                    )
+        training.restore(state, [float(loss) for loss in about["losses"]])
+        return training
+
+    return opened(path, (CLICK_TRAINING,), build, key="training")
+
+
+def digest(clicks: Clicks) -> str:
+    """Return the SHA-256 of ids, labels, folds and rows of tables."""
+    state = hashlib.sha256(repr((clicks.rows, clicks.names)).encode())
+    for array in (clicks.x, clicks.y, clicks.fold):
+        state.update(np.ascontiguousarray(array).data)
+    return state.hexdigest()
+
+
+__all__ = ["digest", "read_checkpoint", "write_checkpoint"]

@@ -1,0 +1,146 @@
+"""Training on clicks: resumed is as if never interrupted, integers are what a chip computes, files are whole recommenders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mho
+from mho.errors import NumberError, OptionError, TraceError, WeightError
+from mho.machine.recommender import load, open_real, open_recommender, save
+from mho.network.zoo.interaction import MODELS
+from mho.network.zoo.interaction.handmade import HAND_MADE
+from mho.training.clicks import Settings, Training, judge, scores
+from tests.click_logs import synthetic_clicks
+from tests.test_handmade import SMALL
+
+CLICKS = synthetic_clicks(1500)
+QUICK = Settings(dimension=3, epochs=3, batch=128, rate=0.02, decay=1e-4, drop=0.1)
+
+
+def states(training: Training) -> dict[str, np.ndarray]:
+    """Return everything that a training goes on from."""
+    return {name: tensor.numpy() for name, tensor in training.state()[0].items()}
+
+
+def same(one: Training, other: Training) -> bool:
+    first, second = states(one), states(other)
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def trained(kind: str = "fm", **changes: object) -> Training:
+    training = Training(CLICKS, SMALL[kind], replace(QUICK, **changes))  # type: ignore[arg-type]
+    training.run()
+    return training
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("dlrm", None), ("deepfm", "4/8"), ("autoint", "deep.*=2/4,*=8")])
+def test_a_training_that_goes_on_from_its_file_ends_as_one_that_never_stopped(kind, bits, tmp_path):
+    whole, path = trained(kind, bits=bits), tmp_path / "model.safetensors"
+    part = Training(CLICKS, SMALL[kind], replace(QUICK, bits=bits))
+    part.run(epochs=1)
+    part.save(path)
+    again = Training.resume(CLICKS, path)
+    assert again.done == 1 and same(again, part)
+    again.run()
+    assert same(again, whole) and again.losses == whole.losses
+
+
+def test_an_epoch_that_is_interrupted_leaves_the_one_before():
+    training, before = Training(CLICKS, SMALL["fm"], QUICK), Training(CLICKS, SMALL["fm"], QUICK)
+    for each in (training, before):
+        each.run(epochs=1)
+    step, steps = training.optimiser.step, []
+
+    def interrupted(*given: object, **named: object) -> None:
+        steps.append(step(*given, **named))
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+
+    training.optimiser.step = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        training.run()
+    assert same(training, before)
+    training.optimiser.step = step  # type: ignore[method-assign]
+    training.run()
+    assert same(training, trained("fm"))
+
+
+def test_training_learns_what_pairs_of_ids_say():
+    first, pairs = (judge(trained(kind, epochs=8).recommender(), CLICKS, "test") for kind in ("lr", "fm"))
+    assert 0.6 < first.auc < pairs.auc and pairs.log_loss < first.log_loss < np.log(2)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_integers_of_a_trained_model_are_what_a_chip_computes(kind):
+    recommender = trained(kind, epochs=1, bits="4/8").recommender()
+    records = CLICKS.test.x[:6]
+    reduced = recommender.reduce(CLICKS.trace("test"))[:6]
+    program = mho.compile(recommender.for_batch(3), "isaac")
+    vectors = recommender.vectors(reduced)
+    executed = np.concatenate([mho.execute(program, vectors[at : at + 3])["score"][:, 0] for at in (0, 3)])
+    np.testing.assert_array_equal(executed, scores(recommender, records))
+    assert all(matrix.bits == 4 for matrix in recommender.dense.matrices.values())
+
+
+@pytest.mark.parametrize("kind", ["dlrm", "deepfm"])
+def test_vectors_of_tables_reach_the_dense_part_without_an_error(kind):
+    recommender = trained(kind, epochs=1).recommender()
+    reduced = recommender.reduce(CLICKS.trace("valid"))
+    code = recommender.dense.codes["vectors"]
+    np.testing.assert_array_equal(np.rint(recommender.vectors(reduced) / code.scale), reduced)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_file_is_the_recommender_whatever_its_model(kind, tmp_path):
+    training, path = trained(kind, epochs=1, bits="3/7"), tmp_path / "a.safetensors"
+    training.save(path)
+    recommender, opened, real = training.recommender(), open_recommender(path), open_real(path)
+    assert opened.part == recommender.part == real.part and opened.dense.bits == recommender.dense.bits
+    x = CLICKS.valid.x[:50]
+    np.testing.assert_array_equal(scores(opened, x), scores(recommender, x))
+    np.testing.assert_array_equal(scores(real, x), scores(training.real(), x))
+    save(opened, tmp_path / "b.safetensors")
+    np.testing.assert_array_equal(scores(load(tmp_path / "b.safetensors"), x), scores(opened, x))
+
+
+def test_training_ends_where_nothing_gets_better_and_keeps_the_best():
+    training = trained("deepfm", epochs=40, patience=2, rate=0.05)
+    assert training.done < 40 and training.done - training.best_epoch == 2
+    assert training.valid[training.best_epoch - 1] == min(training.valid)
+    assert judge(training.real(), CLICKS, "valid").log_loss == pytest.approx(min(training.valid), rel=1e-5)
+
+
+def test_tables_without_quantised_training_have_eight_bits():
+    training = trained("deepfm")
+    real, integers = (judge(each, CLICKS, "test") for each in (training.real(), training.recommender()))
+    assert abs(real.log_loss - integers.log_loss) < 5e-3
+
+
+def test_every_hand_made_model_trains():
+    assert {model.kind for model in HAND_MADE} == set(SMALL)
+
+
+def test_what_cannot_be_trained_is_refused(tmp_path):
+    for changes, kind in (({"epochs": 0}, OptionError), ({"drop": 1.0}, OptionError), ({"bits": "4/9"}, NumberError)):
+        with pytest.raises(kind):
+            replace(QUICK, **changes)
+    with pytest.raises(OptionError, match="unknown settings 'rat'"):
+        Settings.of({"rat": 1})
+    alone = replace(CLICKS, y=np.where(CLICKS.fold == 1, 0, CLICKS.y).astype(np.uint8))
+    with pytest.raises(TraceError, match="fold valid are not of both labels"):
+        Training(alone, MODELS["lr"](), QUICK)
+
+
+def test_a_file_of_other_clicks_is_refused(tmp_path: Path):
+    path = tmp_path / "model.safetensors"
+    trained("lr").save(path)
+    with pytest.raises(WeightError, match=r"model.safetensors: trained on other clicks"):
+        Training.resume(synthetic_clicks(1500, seed=1), path)
+    with pytest.raises(WeightError, match="not a recommender"):
+        save(trained("lr").recommender(), path)
+        Training.resume(CLICKS, path)
+    assert Training.resume.__name__ == "read_checkpoint"
