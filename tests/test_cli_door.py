@@ -275,7 +275,7 @@ def test_verify_and_trace_give_their_tables(shell: Shell, tmp_path: Path) -> Non
     names, *lines = csv.reader(told.out.splitlines())
     assert told.code == 0 and names[:3] == ["name", "wrong", "rows"] and lines and all(line[1] == "0" for line in lines)
     content = shell("verify", "t.onnx", "--schedule", "naive", "--json").json()
-    assert mho.Verification.from_dict(content).to_dict() == content
+    assert mho.machine.Verification.from_dict(content).to_dict() == content
     told = shell("trace", "--synthetic", "--queries", "50", "--rows", "20", "--csv", "-")
     assert told.code == 0 and told.out.splitlines()[0] == "above,to,rows,lookups"
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from mho.chip import Chip
     from mho.core import Core
     from mho.explore import Exploration, Room, Space
-    from mho.machine import Verification, execute, verify
+    from mho.explore.robustness import robust
+    from mho.machine import execute, verify
     from mho.machine.report import Report, simulate
     from mho.network import Network, zoo
     from mho.network.samples import Samples
@@ -54,13 +55,13 @@ _WHERE = {
     "Space": "mho.explore",
     "Strategy": "mho.strategy",
     "Trace": "mho.network.trace",
-    "Verification": "mho.machine",
     "__version__": "mho.version",
     "compile": "mho.schedule",
     "errors": "mho.errors",
     "execute": "mho.machine",
     "explore": "mho.explore",
     "quantise": "mho.number",
+    "robust": "mho.explore.robustness",
     "save": "mho.report.views",
     "simulate": "mho.machine.report",
     "verify": "mho.machine",
@@ -78,13 +79,13 @@ __all__ = [
     "Space",
     "Strategy",
     "Trace",
-    "Verification",
     "__version__",
     "compile",
     "errors",
     "execute",
     "explore",
     "quantise",
+    "robust",
     "save",
     "simulate",
     "verify",

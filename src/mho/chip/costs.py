@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mho.chip.lookup import adc_sets, shares_adcs
+from mho.chip.parts import Paid
 from mho.chip.readout import reading_notes
 from mho.chip.roles import ROLES, Level, Role
 from mho.chip.scaling import ENERGIES, stillmaker
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 _WITH_ADCS = ("adc", "adc_mode", "shift_add")
 """Roles that follow the ADCs where groups share these."""
+_ONLY = {
+    "global_buffer_read_byte": "read_energy", "global_buffer_write_byte": "write_energy", "index_byte": "read_energy",
+    "coefficient_read_byte": "read_energy", "coefficient_write_byte": "write_energy",
+}  # fmt: skip
+"""Events of memories that are of one way alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,22 +158,34 @@ class Costs:
         width = context["port_bits"] / 8
         return self.figure(role, "read_energy", bank) / width, self.figure(role, "write_energy", bank) / width
 
+    def paid(self, role: str, event: str, bank: int = 0) -> tuple[Paid, ...]:
+        """Return what a price is made of: of an event of a role, or ("leakage") of a second of an instance of it.
+
+        `bank`: the bytes of the bank of the global buffer that it is of, 0 where it is of none.
+        """
+        use, size = self._use(role), bank or None
+        if event == "leakage":
+            shares = {"leakage": 1.0}
+        elif self.roles[role].per == "access":
+            width = self.context(role, size)["port_bits"] / 8
+            # The machine counts bytes in and out of a tile buffer together; each is written once and read
+            # once. An index is written once and read in every window.
+            only = _ONLY.get(event)
+            shares = {only: 1 / width} if only else {"read_energy": 0.5 / width, "write_energy": 0.5 / width}
+        else:
+            shares = {"energy": 1.0}
+        return tuple(
+            Paid(use, name, share, self.figure(role, name, size), self._scale(role, name) * self._more(role))
+            for name, share in shares.items()
+        )
+
     @cached_property
     def energy_per_event(self) -> Mapping[str, float]:
         """Event of this chip to energy in J, by name."""
         energies: dict[str, float] = {}
         for role, definition in self.roles.items():
-            if definition.per == "access":
-                read, write = self.byte_energies(role)
-                # The machine counts bytes in and out of a tile buffer together; each is written once and read
-                # once. An index is written once and read in every window.
-                by_event = {
-                    "global_buffer_read_byte": read, "global_buffer_write_byte": write, "index_byte": read,
-                    "coefficient_read_byte": read, "coefficient_write_byte": write,
-                }  # fmt: skip
-                energies |= {event: by_event.get(event, (read + write) / 2) for event in definition.events}
-            else:
-                energies |= {event: self.figure(role, "energy") for event in definition.events}
+            for event in definition.events:
+                energies[event] = sum(part.share * part.value for part in self.paid(role, event))
         return MappingProxyType({event: energies[event] for event in sorted(energies)})
 
     @cached_property
@@ -180,6 +198,12 @@ class Costs:
         """Event that follows another to that other: both happen equally often."""
         roles = self.roles.values()
         return MappingProxyType({event: role.follows for role in roles if role.follows for event in role.events})
+
+    def may_leak(self, role: str) -> bool:
+        """Return whether a role leaks, or may, by what its files say of other sources."""
+        use = self._use(role)
+        spreads = {} if use.component is None else use.component.spreads
+        return bool(self.figure(role, "leakage") or use.alternatives or "leakage" in spreads)
 
     @cached_property
     def leakage_w(self) -> Mapping[str, float]:

@@ -18,7 +18,7 @@ def definition(chip: Chip) -> dict[str, Any]:
     """Return everything that defines the chip, safe for JSON, technologies included: as `Chip.from_dict` takes it."""
     used: dict[str, Technology] = {}
     components: dict[str, set[str]] = {}
-    for use in chip.uses.values():
+    for use in (each for chosen in chip.uses.values() for each in (chosen, *chosen.alternatives)):
         if use.technology is not None:
             used[use.technology.name] = use.technology
             components.setdefault(use.technology.name, set()).add(use.component_name)

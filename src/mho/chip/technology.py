@@ -8,17 +8,19 @@
         leakage:
           {formula: power_law, factor: 2.0, exponents: {bytes: 0.9}, valid: {bytes: [64, 4096]}, unit: nW}
 
-A table is never interpolated and a formula never leaves its range: both are refused, saying what is there.
+A table is never interpolated and a formula never leaves its range: both are refused, saying what is there. How far sources of a
+figure differ may stand beside it (`chip/spread.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
 from mho.chip.formula import FORMULAS, arguments_of, power_law
+from mho.chip.spread import Spread, read_spread
 from mho.errors import ChipError, choices
 from mho.quantity import Document, Provenance
 from mho.units import SI_UNIT, UNITS, to_si
@@ -53,6 +55,8 @@ class Component:
     figures: Mapping[str, Mapping[str, Any]]
     scales: Provenance | None = None
     """Why its figures may be taken to another node, or None where they may not."""
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    """The range of a figure in published sources, where the file says it."""
 
     def figure(self, name: str, context: Mapping[str, float]) -> float:
         """Return a figure in SI units for what the chip supplies; ChipError outside a table or a range."""
@@ -102,7 +106,9 @@ class Component:
     @property
     def definition(self) -> dict[str, Any]:
         """Return the figures and parameters without their sources: what the costs depend on."""
-        figures = {name: {k: v for k, v in raw.items() if k != "source"} for name, raw in self.figures.items()}
+        figures = {
+            name: {k: v for k, v in raw.items() if k not in ("source", "spread")} for name, raw in self.figures.items()
+        }
         for figure in figures.values():
             if "entries" in figure:
                 # JSON keeps the keys of a table as words; as numbers they agree with those of a file.
@@ -222,10 +228,15 @@ def _component(document: Document, key: str, raw: Any) -> Component:
     figures = {name: document.mapping(f"{key}.{name}", mapping[name]) for name in FIGURES if name in mapping}
     for name, figure in figures.items():
         _check_figure(document, f"{key}.{name}", figure, FIGURES[name])
+    spreads = {
+        name: read_spread(document, f"{key}.{name}.spread", figure["spread"], figure, FIGURES[name])
+        for name, figure in figures.items()
+        if "spread" in figure
+    }
     scales = None
     if "scales" in mapping:
         _, scales = document.word(f"{key}.scales", mapping["scales"], SCALES)
-    return Component(document, key, per, parameters, tuple(texts), figures, scales)
+    return Component(document, key, per, parameters, tuple(texts), figures, scales, spreads)
 
 
 def _check_figure(document: Document, key: str, raw: Mapping[str, Any], dimension: str) -> None:
@@ -235,11 +246,11 @@ def _check_figure(document: Document, key: str, raw: Mapping[str, Any], dimensio
         raise document.fail(key, "needs exactly one of value (constant), entries (table), formula")
     kind = kinds[0]
     if kind == "value":
-        document.check_keys(key, raw, ("value", "unit", "source"))
+        document.check_keys(key, raw, ("value", "unit", "source"), ("spread",))
         if document.number(f"{key}.value", raw["value"]) < 0:
             raise document.fail(f"{key}.value", "must not be negative")
     elif kind == "entries":
-        document.check_keys(key, raw, ("by", "entries", "unit", "source"))
+        document.check_keys(key, raw, ("by", "entries", "unit", "source"), ("spread",))
         if not isinstance(raw["by"], str) or not isinstance(raw["entries"], dict) or not raw["entries"]:
             raise document.fail(key, "a table needs `by: name` and `entries: {number: number}`")
         for entry, value in raw["entries"].items():
@@ -247,12 +258,12 @@ def _check_figure(document: Document, key: str, raw: Mapping[str, Any], dimensio
             if document.number(f"{key}.entries.{entry}", value) < 0:
                 raise document.fail(f"{key}.entries.{entry}", "must not be negative")
     elif raw["formula"] == "power_law":
-        document.check_keys(key, raw, ("formula", "factor", "exponents", "valid", "unit", "source"))
+        document.check_keys(key, raw, ("formula", "factor", "exponents", "valid", "unit", "source"), ("spread",))
         document.number(f"{key}.factor", raw["factor"])
         _check_numbers(document, f"{key}.exponents", raw["exponents"])
         _check_ranges(document, f"{key}.valid", raw["valid"])
     else:
-        document.check_keys(key, raw, ("formula", "unit", "source"), ("coefficients", "valid"))
+        document.check_keys(key, raw, ("formula", "unit", "source"), ("coefficients", "valid", "spread"))
         if not isinstance(raw["formula"], str) or raw["formula"] not in FORMULAS:
             known = choices(str(raw["formula"]), [*FORMULAS, "power_law"])
             raise document.fail(f"{key}.formula", f"unknown formula {raw['formula']!r}; {known}")

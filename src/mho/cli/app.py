@@ -22,6 +22,7 @@ from mho.cli import (
     init,
     listings,
     recommend,
+    robust,
     run,
     study,
     sweep,
@@ -52,6 +53,7 @@ app = typer.Typer(
 app.command(cls=WholeCommand, epilog=run.EPILOG)(spread(run.run))
 app.command(cls=ComparingCommand, epilog=compare.EPILOG)(spread(compare.compare))
 app.command(cls=StrategyCommand, epilog=advise.EPILOG)(spread(advise.advise))
+app.command(cls=ComparingCommand, epilog=robust.EPILOG)(spread(robust.robust))
 app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
 app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))

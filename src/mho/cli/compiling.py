@@ -57,10 +57,14 @@ class Compiling:
         samples: SampleOptions,
         *,
         executes: bool,
+        drawn: bool = False,
     ) -> Compiling:
-        """Return it with the seed that the options give; refuse what needs weights where none are, and an idle seed."""
+        """Return it with the seed that the options give; refuse what needs weights where none are, and an idle seed.
+
+        `drawn`: something else is drawn from the seed.
+        """
         values = needs_weights(reading.weights, strategies[0]) or executes
-        drawn = draws_weights(model, reading.weights, values=values) or (executes and samples.data is None)
+        drawn = drawn or draws_weights(model, reading.weights, values=values) or (executes and samples.data is None)
         seed = checked_seed(reading.seed, drawn=drawn or any(map(searches, strategies)))
         return cls(
             model,

@@ -12,15 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from mho.chip.parts import Paid
 from mho.shown import Shown
-
-if TYPE_CHECKING:
-    from mho.chip import Chip
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -38,6 +36,21 @@ class Price(NamedTuple):
     component: str
     event: str
     bank: int = 0
+
+
+class Paying(Protocol):
+    """What says what a price is made of, as `mho.chip.costs.Costs` does."""
+
+    def paid(self, role: str, event: str, bank: int = 0) -> tuple[Paid, ...]:
+        """Return what a price is made of."""
+
+
+class Priced(Protocol):
+    """What has prices: a chip, or a systolic array."""
+
+    @property
+    def costs(self) -> Paying:
+        """What its events and parts cost."""
 
 
 class Charge(NamedTuple):
@@ -143,7 +156,7 @@ class Bill(Shown):
         """Say how much is counted."""
         return f"Bill: {len(self.count)} entries of {len(self.prices)} prices"
 
-    def __matmul__(self, prices: Chip | Mapping[Price, float]) -> Account:
+    def __matmul__(self, prices: Priced | Mapping[Price, float]) -> Account:
         """Return the account at the prices of a chip, or at these, in J. KeyError for a price that is not given."""
         joules = joules_of(self.prices, prices)
         components = tuple(dict.fromkeys(self.prices[price].component for price in np.unique(self.price).tolist()))
@@ -159,18 +172,8 @@ class Bill(Shown):
         )
 
 
-def joules_of(wanted: Sequence[Price], prices: Chip | Mapping[Price, float]) -> Floats:
+def joules_of(wanted: Sequence[Price], prices: Priced | Mapping[Price, float]) -> Floats:
     """Return what is paid for each price, in J, shape (prices,): by a chip, or as it is given."""
     if isinstance(prices, Mapping):
         return np.array([prices[price] for price in wanted], dtype=np.float64)
-    costs = prices.costs
-
-    def joules(price: Price) -> float:
-        bank = price.bank or None
-        if price.event == LEAKAGE:
-            return costs.figure(price.component, LEAKAGE, bank)
-        if bank:
-            return costs.byte_energies(price.component, bank)["write" in price.event]
-        return costs.energy_per_event[price.event]
-
-    return np.array([joules(price) for price in wanted], dtype=np.float64)
+    return np.array([sum(p.share * p.value for p in prices.costs.paid(*price)) for price in wanted], dtype=np.float64)

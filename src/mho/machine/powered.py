@@ -22,7 +22,7 @@ def powered(program: Program) -> tuple[dict[str, int], int]:
     """
     chip = program.chip
     count = usage(program).count if chip.spec.unused == "gated" else chip.costs.count
-    always = {role: count(role) for role, watts in chip.leakage_w.items() if watts}
+    always = {role: count(role) for role in chip.leakage_w if chip.costs.may_leak(role)}
     links = always.pop(LINKS, 0) if chip.spec.external_io == "when_used" else 0
     return always, links
 

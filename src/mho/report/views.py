@@ -28,6 +28,7 @@ VIEWS = {
     "Exploration": ("exploration", "explore"),
     "Advice": ("change", "advise"),
     "Comparison": ("comparison", "compare"),
+    "Robust": ("robust", "robust"),
     "Accuracy": ("accuracy", "accuracy"),
     "Verification": ("verification", "verification"),
     "Sweep": ("sweep", "sweep"),

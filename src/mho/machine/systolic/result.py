@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
+
+import numpy as np
 
 from mho.engineering import quantity
 from mho.files.outcome import MeasuredOutcome
+from mho.machine.bill import LEAKAGE, Bill, Charge, Price
 from mho.machine.record import model_record
 from mho.machine.systolic.folds import Dataflow, Folding
-from mho.machine.systolic.spec import COMPONENTS, Systolic
+from mho.machine.systolic.spec import COMPONENTS, EVENTS, Systolic
 from mho.network.graph import Network
 from mho.shown import Columns, columns
 from mho.version import __version__
@@ -133,6 +137,21 @@ class Run(MeasuredOutcome):
     def energy_j(self) -> float:
         """Energy of one inference."""
         return self.totals[self.dataflow][self.systolic.spec.products].energy_j
+
+    @cached_property
+    def bill(self) -> Bill:
+        """All that energy is paid for, counted apart from what it costs (`bill @ systolic`); layers are places in `records`."""
+        charges = []
+        for place, record in enumerate(self.records):
+            layer = np.array([place])
+            for (event, kind), number in record.events.items():
+                if number:
+                    charges.append(Charge(layer, Price(EVENTS[event][0], event), kind, np.array([number])))
+            for component, watts in self.systolic.leakage_w.items():
+                if watts and record.seconds:
+                    powered = np.array([record.seconds * self.systolic.count(component)])
+                    charges.append(Charge(layer, Price(component, LEAKAGE), "static", powered))
+        return Bill.of(charges, ())
 
     @property
     def latency_without_overlap_s(self) -> float:

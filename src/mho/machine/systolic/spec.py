@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mho.chip.parts import Use, read_uses
+from mho.chip.parts import Paid, Use, read_uses
 from mho.chip.spec import Bandwidth, Bytes, Columns, ElementRate, Frequency, Lanes, PortBits, Rows
 from mho.errors import ChipError
 from mho.files.text import read_yaml
@@ -212,7 +212,7 @@ class Systolic:
         except ChipError as error:
             raise ChipError(f"components.{component}: {error}") from None
 
-    def _count(self, component: str) -> int:
+    def count(self, component: str) -> int:
         """Return the instances of a component that leak and take area."""
         buffer = self.spec.buffer
         return {
@@ -222,6 +222,17 @@ class Systolic:
             "vector_unit": self.spec.vector.lanes,
             "memory": 1,
         }.get(component, self.units)
+
+    @property
+    def costs(self) -> Systolic:
+        """What its events and parts cost, which it says itself."""
+        return self
+
+    def paid(self, role: str, event: str, bank: int = 0) -> tuple[Paid, ...]:
+        """Return what a price is made of, as `mho.chip.costs.Costs.paid` does; no figure follows a node."""
+        name = "leakage" if event == "leakage" else EVENTS[event][1]
+        share = 8 / self.spec.buffer.port_bits if role in BUFFERS and event != "leakage" else 1.0
+        return (Paid(self.uses[role], name, share, self._figure(role, name), 1.0),)
 
     @cached_property
     def energy_per_event(self) -> Mapping[str, float]:
@@ -237,12 +248,12 @@ class Systolic:
     @cached_property
     def leakage_w(self) -> Mapping[str, float]:
         """Component to the power in W that all its instances draw always; no bank is switched off."""
-        return MappingProxyType({key: self._figure(key, "leakage") * self._count(key) for key in COMPONENTS})
+        return MappingProxyType({key: self._figure(key, "leakage") * self.count(key) for key in COMPONENTS})
 
     @cached_property
     def area_m2(self) -> Mapping[str, float]:
         """Component to the area in m2 of all its instances; main memory is off the chip."""
-        return MappingProxyType({key: self._figure(key, "area") * self._count(key) for key in COMPONENTS})
+        return MappingProxyType({key: self._figure(key, "area") * self.count(key) for key in COMPONENTS})
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
