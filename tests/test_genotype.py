@@ -18,6 +18,7 @@ from mho.errors import OptionError
 from mho.network.zoo.interaction import Genotype, of
 from mho.network.zoo.interaction.counting import different, options, raw
 from mho.network.zoo.interaction.description import Dense, Merged, Sparse
+from mho.network.zoo.interaction.nasrec import PUBLISHED, nasrec
 from mho.network.zoo.interaction.space import ModelSpace
 from mho.network.zoo.interaction.store import Store
 from mho.number.bits import BYTES
@@ -200,3 +201,22 @@ def drawing(model: Genotype) -> networkx.DiGraph:
             for each in reads:
                 graph.add_edge((what, each), (place, side), side=name)
     return graph
+
+
+# Multiply-accumulates that NASRec's README publishes (as FLOPs), in millions, and the fields of its data sets.
+NASREC = {
+    "criteo-full": (26, 1.45), "criteo-small": (26, 2.20), "avazu-full": (23, 1.87),
+    "avazu-small": (23, 3.08), "kdd-full": (10, 1.09), "kdd-small": (10, 3.48),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_networks_are_about_as_large_as_published(name: str) -> None:
+    """Not equal: dense operators begin with all vectors laid flat here, with few numbers there; see `operators`."""
+    fields, published = NASREC[name]
+    model = nasrec(name)
+    macs = sum(matrix.rows * matrix.outputs * matrix.windows for matrix in model.matrices(fields, 16)) / 1e6
+    assert 0.85 * published < macs < 1.3 * published
+    assert set(model.layer_bits(fields, 16).values()) == {"8/8"}
+    space = ModelSpace(input_bits=(4, 8))
+    assert space.genotype(space.indices(model)) == model
