@@ -19,6 +19,7 @@ from benchmarks import (
     analog,
     analog_accuracy,
     basis_training,
+    clicks,
     cluster,
     designs,
     explore,
@@ -67,6 +68,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (precision.PAGE, precision.rendered(read_json(precision.RESULTS))),
         (precision_accuracy.PAGE, precision_accuracy.rendered(read_json(precision_accuracy.RESULTS))),
         (basis_training.PAGE, basis_training.rendered(read_json(basis_training.RESULTS))),
+        (clicks.PAGE, clicks.rendered(read_json(clicks.RESULTS))),
     ],
     ids=[
         "accuracy",
@@ -89,6 +91,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "precision",
         "precision accuracy",
         "basis training",
+        "clicks",
     ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:

@@ -51,10 +51,10 @@ class Graph(nn.Module):
     """A network with trainable weights.
 
     `bits`: as `number.quantise` takes them, None for real numbers. `per_channel`, `symmetric`: of weight codes, likewise.
-    `momentum`: weight of a batch in the ranges of activations, every EVERY batches that ask for gradients; 0 keeps those of `calibrate`. `light`:
-    activations of 8 bits stay real in training mode, which takes a third less time. Weights are called LAYER.FIELD
-    ("top.0.weight"); a weight that layers share bears the name of the first. Raises NetworkError for a network that cannot be run
-    in other batches than its own, and for layers that have no function in torch.
+    `momentum`: weight of a batch in the ranges of activations, every EVERY batches that ask for gradients; 0 keeps those of
+    `calibrate`. `light`: activations of 8 bits stay real in training mode, which takes a third less time. Weights are called
+    LAYER.FIELD ("top.0.weight"); a weight that layers share bears the name of the first. Raises NetworkError for a network that
+    cannot be run in other batches than its own, and for layers that have no function in torch.
     """
 
     ranges: Tensor
