@@ -102,7 +102,9 @@ def measure(folder: Path, results: dict[str, Any], only: Iterator[tuple[str, str
         if data not in held:
             held = {data: Clicks.load(path)}
         sys.stderr.write(f"{name}\n")
-        results["trainings"][name] = trained(held[data], model, bits, seed)
+        made = trained(held[data], model, bits, seed)
+        # Another run may have added its own meanwhile.
+        results["trainings"] = {**read_json(RESULTS)["trainings"], name: made}
         write_json(RESULTS, results)
 
 

@@ -11,8 +11,10 @@ import pytest
 import mho
 from mho.errors import NumberError, OptionError, TraceError, WeightError
 from mho.machine.recommender import load, open_real, open_recommender, save
-from mho.network.zoo.interaction import MODELS
+from mho.network.zoo.interaction import MODELS, Genotype
+from mho.network.zoo.interaction.description import Dense, Sparse
 from mho.network.zoo.interaction.handmade import HAND_MADE
+from mho.number.bits import BYTES
 from mho.training.clicks import Settings, Training, judge, scores
 from tests.click_logs import synthetic_clicks
 from tests.test_handmade import SMALL
@@ -118,6 +120,25 @@ def test_tables_without_quantised_training_have_eight_bits():
     training = trained("deepfm")
     real, integers = (judge(each, CLICKS, "test") for each in (training.real(), training.recommender()))
     assert abs(real.log_loss - integers.log_loss) < 5e-3
+
+
+def test_a_searched_model_is_trained_at_its_own_bits_and_kept(tmp_path):
+    model = Genotype(
+        dense=(Dense("fc", 6, (0,), (4, 4)), Dense("dot", 5, (0, 1), (2, 8), vectors=(0, 1))),
+        sparse=(Sparse("attention", 3, (0,), (4, 8)),),
+        ends=(2, 1),
+        wide=True,
+    )
+    training, path = Training(CLICKS, model, replace(QUICK, epochs=1)), tmp_path / "model.safetensors"
+    training.run()
+    training.save(path)
+    assert same(Training.resume(CLICKS, path), training)
+    recommender, x = open_recommender(path), CLICKS.test.x[:4]
+    given = {name: recommender.dense.bits.get(name, BYTES) for name in recommender.dense.matrices}
+    assert {name: str(each) for name, each in given.items()} == model.layer_bits(CLICKS.fields, QUICK.dimension)
+    program = mho.compile(recommender.for_batch(4), "isaac")
+    vectors = recommender.vectors(recommender.reduce(CLICKS.trace("test"))[:4])
+    np.testing.assert_array_equal(mho.execute(program, vectors)["score"][:, 0], scores(recommender, x))
 
 
 def test_every_hand_made_model_trains():

@@ -27,7 +27,7 @@ from mho.network.zoo.interaction import DensePart, Model
 from mho.network.zoo.recommenders import OUTPUT
 from mho.network.zoo.seeds import generator
 from mho.number import QuantisedNetwork
-from mho.number.bits import asked
+from mho.number.bits import Asked, asked
 from mho.training import epochs
 from mho.training.graph import Graph
 
@@ -49,13 +49,14 @@ class Settings(epochs.Settings):
     `decay`: half of it is what the sum of squares of all tables adds to the mean loss of a step, and `drop`: the share of the
     numbers of looked-up rows that are set to 0 at random (Srivastava et al. 2014). `patience`: epochs without a better loss of
     the records to choose by after which training ends. `spread`: standard deviation of fresh vectors. `bits`: of layers, as
-    number.quantise takes them; None: real numbers, 8 and 8 bits once they are trained. `seed`: of everything drawn.
+    number.quantise takes them; None: those that the model prescribes, else real numbers, 8 and 8 bits once they are trained.
+    `seed`: of everything drawn.
 
     Raises OptionError out of range, NumberError for bits that are none.
     """
 
     dimension: int = 16
-    epochs: int = 15
+    epochs: int = 12
     batch: int = 1024
     rate: float = 4e-3
     decay: float = 1e-2
@@ -90,7 +91,8 @@ class Training(epochs.Training):
         network = self.part.build(
             self.part.fresh(settings.seed), name=model.name, origin=f"fresh, seed {settings.seed}"
         )
-        self.graph = Graph(network, settings.bits)
+        self.bits: Asked | None = self.part.layer_bits() or None if settings.bits is None else settings.bits
+        self.graph = Graph(network, self.bits)
         rows = torch.from_numpy(_fresh_rows(clicks, self.part, settings))
         parameters = {TABLES: nn.Parameter(rows), **self.graph.weights}
         # Tables of this size are cheapest touched whole at each step.
@@ -146,8 +148,8 @@ class Training(epochs.Training):
             vectors = self._vectors(x[batch])
             burden = 0.5 * settings.decay * self.parameters[TABLES].square().sum()
             if settings.drop:
-                kept = torch.rand(vectors.shape, generator=masks) >= settings.drop
-                vectors = vectors * kept / (1.0 - settings.drop)
+                kept = torch.empty(vectors.shape).bernoulli_(1.0 - settings.drop, generator=masks)
+                vectors = vectors * kept.mul_(1.0 / (1.0 - settings.drop))
             loss = nn.functional.binary_cross_entropy_with_logits(self._scores(vectors), labels)
             self.optimiser.zero_grad(set_to_none=True)
             (loss + burden).backward()  # type: ignore[no-untyped-call]
@@ -188,13 +190,13 @@ class Training(epochs.Training):
         chosen = np.random.default_rng([self.settings.seed, 6]).permutation(len(records))[:CALIBRATED_ON]
         some = self.clicks.select_records(np.sort(np.flatnonzero(self.clicks.fold == 0)[chosen]))
         real = self.real()
-        if self.settings.bits is None:
+        if self.bits is None:
             return real.quantise(some.trace(), alike=True)
         return real.quantise(some.trace(), alike=True, by=self._quantised)
 
     def _quantised(self, network: Network, samples: npt.NDArray[Any], **options: Any) -> QuantisedNetwork:
         """Quantise the dense part as it was trained."""
-        graph = Graph(network, self.settings.bits)
+        graph = Graph(network, self.bits)
         graph.ranges.copy_(self.best["ranges"])
         graph.known.copy_(self.best["known"])
         return graph.quantise(samples)
@@ -207,7 +209,7 @@ class Training(epochs.Training):
         """Look up records: (records, fields, numbers of a row); as the integers of tables show them, where bits are trained."""
         rows = self.parameters[TABLES]
         vectors = nn.functional.embedding(torch.from_numpy(x).long() + self.base, rows)
-        if self.settings.bits is None:
+        if self.bits is None:
             return vectors
         with torch.no_grad():
             scale = (rows.abs().max() / LARGEST).clamp(min=torch.finfo(torch.float32).tiny)

@@ -64,6 +64,10 @@ class Model(ABC):
     ) -> Network:
         """Build it; `weights` by the names that `weights` gives, None: shapes alone. OptionError for those that do not fit."""
 
+    def layer_bits(self, fields: int, dimension: int) -> dict[str, str]:
+        """Return the bits of each matrix layer as `number.quantise(bits=...)` takes them; none where the model leaves them open."""
+        return {}
+
     def in_steps(
         self, fields: int, dimension: int, weights: Mapping[str, FloatArray], steps: FloatArray
     ) -> dict[str, FloatArray] | None:
@@ -139,6 +143,10 @@ class DensePart:
     def weights(self) -> Shapes:
         """Return names and shapes of the weights."""
         return self.model.weights(self.fields, self.dimension)
+
+    def layer_bits(self) -> dict[str, str]:
+        """Return the bits that the model prescribes, see `Model.layer_bits`."""
+        return self.model.layer_bits(self.fields, self.dimension)
 
     def fresh(self, seed: int) -> dict[str, FloatArray]:
         """Draw weights to begin training with."""
