@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import mho
 from mho.errors import NumberError, OptionError, TraceError, WeightError
+from mho.files.tensors import read_tensors, write_tensors
 from mho.machine.recommender import load, open_real, open_recommender, save
 from mho.network.zoo.interaction import MODELS, Genotype
 from mho.network.zoo.interaction.description import Dense, Sparse
@@ -31,6 +33,14 @@ def states(training: Training) -> dict[str, np.ndarray]:
 def same(one: Training, other: Training) -> bool:
     first, second = states(one), states(other)
     return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a training."""
+    path = tmp_path_factory.mktemp("kept") / "model.safetensors"
+    trained("deepfm", epochs=1, bits="4/8").save(path)
+    return path
 
 
 def trained(kind: str = "fm", **changes: object) -> Training:
@@ -154,6 +164,41 @@ def test_what_cannot_be_trained_is_refused(tmp_path):
     alone = replace(CLICKS, y=np.where(CLICKS.fold == 1, 0, CLICKS.y).astype(np.uint8))
     with pytest.raises(TraceError, match="fold valid are not of both labels"):
         Training(alone, MODELS["lr"](), QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": {"model": "deepfm", "hidden": [60000, 60000]}}, "has shape"),
+        ({"model": {"model": "deepmf"}}, "did you mean deepfm"),
+        ({"settings": {"dimension": 4}}, "has shape"),
+        ({"settings": {"rates": 1}}, "unknown settings 'rates'"),
+        ({"losses": [0.5, 0.4]}, "2 epochs, but losses"),
+        ({"losses": None}, "not as mho writes it"),
+        ({"digest": "none"}, "trained on other clicks"),
+    ],
+)
+def test_a_file_that_says_other_things_of_itself_is_refused(changes, said, kept, tmp_path):
+    arrays, metadata = read_tensors(kept)
+    about = {**json.loads(metadata["training"]), **changes}
+    write_tensors(tmp_path / "other.safetensors", arrays, {**metadata, "training": json.dumps(about)})
+    with pytest.raises(WeightError, match=f"other.safetensors: .*{said}"):
+        Training.resume(CLICKS, tmp_path / "other.safetensors")
+
+
+def test_a_tensor_of_another_shape_is_refused(kept, tmp_path):
+    arrays, metadata = read_tensors(kept)
+    for name in (
+        "state.best.tables",
+        "state.adam.exp_avg.top.weight",
+        "state.graph.ranges",
+        "state.valid",
+        "codes.top",
+    ):
+        path = tmp_path / "other.safetensors"
+        write_tensors(path, {**arrays, name: np.zeros((3, 7), dtype=arrays[name].dtype)}, metadata)
+        with pytest.raises(WeightError, match=r"other\.safetensors"):
+            open_recommender(path) if name.startswith("codes") else Training.resume(CLICKS, path)
 
 
 def test_a_file_of_other_clicks_is_refused(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mho.network.clicks import FOLDS, Clicks
 from mho.network.clicks.clicks import drawn_folds
 from mho.network.clicks.fields import buckets, categories
 from tests.click_logs import synthetic_clicks, write_log
+from tests.fuzz import alter
 
 FORMATS = (".csv", ".csv.gz", ".tsv", ".parquet")
 
@@ -238,6 +240,24 @@ def test_an_archive_of_zeros_is_refused_before_it_is_read(tmp_path):
     np.savez_compressed(path, x=np.zeros((1 << 16, 1 << 13), dtype=np.int8), y=np.zeros(1 << 16, dtype=np.int8))
     with pytest.raises(TraceError, match="unpack to"):
         Clicks.load(path)
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, ".npz"])
+def test_a_damaged_file_is_read_or_refused_in_one_line(suffix, tmp_path):
+    clicks, path = synthetic_clicks(40, (9, 4)), tmp_path / f"log{suffix}"
+    if suffix == ".npz":
+        clicks.save(path)
+    else:
+        write_log(path, clicks)
+    whole, refused = path.read_bytes(), 0
+    for seed in range(60):
+        path.write_bytes(alter.data(random.Random(seed), whole))
+        try:
+            Clicks.load(path)
+        except TraceError as error:
+            refused += 1
+            assert "\n" not in str(error) and path.name in str(error), str(error)
+    assert refused > 10
 
 
 @pytest.mark.parametrize(

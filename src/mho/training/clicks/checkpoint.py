@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mho.errors import WeightError
 from mho.files.tensors import Arrays, write_tensors
 from mho.machine.recommender.files import CLICK_TRAINING, opened, record_of
 from mho.network.clicks import Clicks
-from mho.network.zoo.interaction import of
-from mho.training.clicks.train import Settings, Training
+from mho.network.zoo.interaction import DensePart, of
+from mho.training.clicks.train import TABLES, Settings, Training
 
 STATE = "state."
 
@@ -53,24 +55,39 @@ def read_checkpoint(clicks: Clicks, path: str | Path, epochs: int | None = None)
         if about["digest"] != digest(clicks):
             raise WeightError(f"trained on other clicks ({about['data']}), not on {clicks.origin}")
         settings = Settings.of(about["settings"])
-        training = Training(
-            clicks, of(about["model"]), settings if epochs is None else replace(settings, epochs=epochs)
-        )
+        part = DensePart(of(about["model"]), clicks.fields, settings.dimension)
+        losses = [float(loss) for loss in about["losses"]]
         state = {
             name.removeprefix(STATE): torch.from_numpy(array)
             for name, array in arrays.items()
             if name.startswith(STATE)
         }
-        for name, parameter in training.parameters.items():
-            for key in (f"model.{name}", f"best.{name}"):
-                if state[key].shape != parameter.shape:
-                    raise WeightError(
-                        f"tensor {key!r} has shape {tuple(state[key].shape)}, not {tuple(parameter.shape)}"
-                    )
-        training.restore(state, [float(loss) for loss in about["losses"]])
+        # Before anything of the sizes that it tells is built.
+        _check(state, {TABLES: (sum(clicks.rows), part.width), **part.weights()}, len(losses))
+        training = Training(clicks, part.model, settings if epochs is None else replace(settings, epochs=epochs))
+        _check_ranges(state, training)
+        training.restore(state, losses)
         return training
 
     return opened(path, (CLICK_TRAINING,), build, key="training")
+
+
+def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], epochs: int) -> None:
+    """Refuse parameters, and moments of Adam, of other shapes, and another number of losses than of epochs."""
+    for name, shape in shapes.items():
+        for kind in ("model", "best", "adam.exp_avg", "adam.exp_avg_sq"):
+            if (given := tuple(state[f"{kind}.{name}"].shape)) != shape:
+                raise WeightError(f"tensor '{STATE}{kind}.{name}' has shape {given}, not {shape}")
+    if tuple(state["valid"].shape) != (epochs,) or not epochs:
+        raise WeightError(f"{epochs} epochs, but losses of shape {tuple(state['valid'].shape)}")
+
+
+def _check_ranges(state: Mapping[str, Tensor], training: Training) -> None:
+    """Refuse what the graph knows of activations where it is of another shape."""
+    for name, buffer in training.ranges().items():
+        for kind in ("graph", "best"):
+            if (given := state[f"{kind}.{name}"].shape) != buffer.shape:
+                raise WeightError(f"tensor '{STATE}{kind}.{name}' has shape {tuple(given)}, not {tuple(buffer.shape)}")
 
 
 def digest(clicks: Clicks) -> str:

@@ -116,7 +116,7 @@ class Training(epochs.Training):
     def state(self) -> tuple[dict[str, Tensor], list[float]]:
         """Return the state of any training, the ranges of activations, the losses by which epochs are chosen, and the best one."""
         tensors, losses = super().state()
-        tensors |= {f"graph.{name}": buffer.clone() for name, buffer in self._ranges().items()}
+        tensors |= {f"graph.{name}": buffer.clone() for name, buffer in self.ranges().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors["valid"] = torch.tensor(self.valid, dtype=torch.float64)
         return tensors, losses
@@ -124,7 +124,7 @@ class Training(epochs.Training):
     def restore(self, tensors: Mapping[str, Tensor], losses: list[float]) -> None:
         """Restore a state that was saved."""
         super().restore(tensors, losses)
-        for name, buffer in self._ranges().items():
+        for name, buffer in self.ranges().items():
             buffer.copy_(tensors[f"graph.{name}"])
         self.best = {name.removeprefix("best."): tensor for name, tensor in tensors.items() if name.startswith("best.")}
         self.valid = tensors["valid"].tolist()
@@ -157,9 +157,7 @@ class Training(epochs.Training):
             total += loss.detach() * len(batch)
         self.valid = [*self.valid, log_loss(self.scores(self.clicks.valid.x), self.clicks.valid.y)]
         if self.best_epoch == len(self.valid):
-            self.best = {
-                name: tensor.detach().clone() for name, tensor in {**self.parameters, **self._ranges()}.items()
-            }
+            self.best = {name: tensor.detach().clone() for name, tensor in {**self.parameters, **self.ranges()}.items()}
         return float(total) / len(y)
 
     def scores(self, x: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
@@ -201,7 +199,7 @@ class Training(epochs.Training):
         graph.known.copy_(self.best["known"])
         return graph.quantise(samples)
 
-    def _ranges(self) -> dict[str, Tensor]:
+    def ranges(self) -> dict[str, Tensor]:
         """Return what the graph knows of activations, by name: everything that it holds but weights and constants."""
         return {name: each for name, each in self.graph.named_buffers() if not name.startswith("constant")}
 
