@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from mho.errors import OptionError, WeightError
 from mho.network import Network, zoo
-from mho.network.layers import Activation, ChannelAffine, Convolution, Embedding, Normalise
+from mho.network.layers import Activation, Array, ChannelAffine, Convolution, Embedding, Normalise
 from mho.network.zoo import modules
 from mho.network.zoo.decoder import PRESETS, DecoderConfiguration, decoder, tensors
+from mho.network.zoo.shapes import KEPT, kept
 from mho.network.zoo.weights import Metadata
 from mho.number import run_float
 
@@ -317,3 +320,42 @@ def test_depthwise_convolutions_have_one_matrix_for_each_channel() -> None:
     network = zoo.load("mobilenet_v2", input_size=32)
     deep = [layer for layer in network.matrix_layers if isinstance(layer, Convolution) and layer.groups > 1]
     assert len(deep) == 17 and all((layer.rows, layer.columns) == (9, 1) for layer in deep)
+
+
+def told(network: Network) -> list[object]:
+    """All that a network is, with each array as the place of the first of its layers' that is the same one."""
+    arrays: dict[int, int] = {}
+
+    def plain(value: object) -> object:
+        if isinstance(value, Array):
+            values = None if value.values is None else (value.values.dtype, value.values.tolist())
+            return arrays.setdefault(id(value), len(arrays)), value.shape, values
+        return type(value), dict(value) if isinstance(value, Mapping) else value
+
+    layers = [
+        (type(layer), [(item.name, plain(getattr(layer, item.name))) for item in fields(layer)])
+        for layer in network.layers
+    ]
+    return [network.name, network.origin, network.outputs, dict(network.returned), dict(network.codes), layers]
+
+
+@pytest.mark.parametrize("name", [name for name in KEPT if name not in ("bert-large", "densenet161", "densenet121")])
+def test_a_model_that_is_kept_as_a_file_is_what_torch_makes_of_its_module(name: str) -> None:
+    network = zoo.load(name)
+    assert network.layers == zoo.load(name).layers
+    module = modules.load_module(name, weights="none", seed=0, batch=1, size=KEPT[name])
+    assert told(network) == told(module)
+
+
+def test_every_module_of_the_zoo_is_kept_for_its_usual_size_alone() -> None:
+    assert set(KEPT) == set(modules._MAKERS)
+    for name, size in KEPT.items():
+        assert kept(name, 1, size) is not None
+        assert kept(name, 2, size) is None
+        assert kept(name, 1, size + 32) is None
+
+
+def test_known_shapes_need_no_torch() -> None:
+    code = "import sys, mho; mho.simulate(mho.compile(mho.zoo.load('resnet50'), 'aras', 'overlap')).latency_s; "
+    code += "assert not {'torch', 'transformers', 'scipy.optimize'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mho.kernels import keep
+
 if TYPE_CHECKING:
     from mho import chip as chip
     from mho import errors
@@ -102,6 +104,10 @@ _STAGES = (
     "chip", "machine", "mapping", "network", "number", "program", "report", "schedule", "strategy", "training",
 )  # fmt: skip
 """The stages, reachable as mho.number and so on."""
+
+
+keep()
+del keep
 
 
 def __getattr__(name: str) -> Any:

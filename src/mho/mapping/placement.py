@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 Levels = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.intp]
@@ -182,6 +181,9 @@ def distances(old: Levels, new: Levels, price: Costs) -> Costs:
 
 def cheapest(costs: Costs) -> Places:
     """Return for each row of costs (H, R), H <= R, the column that it takes, so that the sum is least."""
+    # Whoever places nothing should not wait for this import.
+    from scipy.optimize import linear_sum_assignment
+
     rows, places = linear_sum_assignment(costs)
     columns: Places = places[np.argsort(rows)]
     return columns

@@ -14,15 +14,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mho.errors import OptionError, choices
-from mho.network.zoo.models import DECODERS, IMAGE_SIZES, RECOMMENDERS, TEXT_MODELS
+from mho.network.zoo.models import DECODERS, IMAGE_SIZES, RECOMMENDERS, SEQUENCE, TEXT_MODELS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mho.network.graph import Network
-
-SEQUENCE = 128
-"""Tokens per sample where none are asked for (the length of the ARAS paper's BERT runs)."""
 
 
 def names() -> tuple[str, ...]:
@@ -64,17 +61,22 @@ def load(
         from mho.network.zoo.decoder import load_decoder
 
         return load_decoder(name, weights=str(weights), seed=seed, batch=batch, sequence=sequence or SEQUENCE)
-    from mho.network.zoo.modules import load_module
-
     size = input_size or IMAGE_SIZES[name] if name in IMAGE_SIZES else sequence or SEQUENCE
     if weights == "none":
         return _shapes(name, batch, size)
+    from mho.network.zoo.modules import load_module
+
     return load_module(name, weights=weights, seed=seed, batch=batch, size=size)
 
 
 @cache
 def _shapes(name: str, batch: int, size: int) -> Network:
-    """Import a model by shape alone, once a process: it takes no memory, and always longer than its simulation."""
+    """Return a model by shape alone, made once a process: from its file or, at other sizes than the usual, by torch."""
+    from mho.network.zoo.shapes import kept
+
+    network = kept(name, batch, size)
+    if network is not None:
+        return network
     from mho.network.zoo.modules import load_module
 
     return load_module(name, weights="none", seed=0, batch=batch, size=size)

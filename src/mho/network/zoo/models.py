@@ -21,3 +21,6 @@ TEXT_MODELS = ("bert-base", "bert-large", "gpt2")
 DECODERS = ("llama3-8b", "llama3-70b")
 RECOMMENDERS = ("dlrm", "ncf")
 """Dense parts of recommenders: they read the vectors that embedding tables give (`recommenders`), of fixed sizes."""
+
+SEQUENCE = 128
+"""Tokens per sample where none are asked for (the length of the ARAS paper's BERT runs)."""
