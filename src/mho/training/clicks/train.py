@@ -35,6 +35,10 @@ TABLES = "tables"
 """The parameter that holds the rows of all tables."""
 CALIBRATED_ON = 4096
 """Records to train on that show the ranges of activations, drawn by the seed."""
+BALANCED = 256
+"""Records that the weights of models that ask for it are balanced on."""
+CLIPPED = 1.0
+"""The largest norm of their gradient."""
 SCORED = 4096
 """Records that are scored at once while training."""
 END = 0.1
@@ -101,6 +105,8 @@ class Training(epochs.Training):
         self.base = torch.from_numpy(np.cumsum([0, *clicks.rows[:-1]]))
         self.valid: list[float] = []
         self.best: dict[str, Tensor] = {}
+        if model.balanced:
+            self.graph.balance(self._vectors(clicks.train.x[:BALANCED]).detach())
 
     @property
     def finished(self) -> bool:
@@ -153,6 +159,8 @@ class Training(epochs.Training):
             loss = nn.functional.binary_cross_entropy_with_logits(self._scores(vectors), labels)
             self.optimiser.zero_grad(set_to_none=True)
             (loss + burden).backward()  # type: ignore[no-untyped-call]
+            if self.part.model.balanced:
+                nn.utils.clip_grad_norm_(self.parameters.values(), CLIPPED)
             self.optimiser.step()
             total += loss.detach() * len(batch)
         self.valid = [*self.valid, log_loss(self.scores(self.clicks.valid.x), self.clicks.valid.y)]

@@ -22,6 +22,7 @@ class Genotype(Description, Model):
     """A searched model; whether it is wide is a choice like others."""
 
     kind: ClassVar[str] = "searched"
+    balanced: ClassVar[bool] = True
 
     def matrices(self, fields: int, dimension: int) -> tuple[Matrix, ...]:
         """Return the matrices, those of an operator behind those of what it reads."""

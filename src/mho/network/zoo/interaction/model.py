@@ -37,6 +37,8 @@ class Model(ABC):
     """Its name in MODELS."""
     wide: ClassVar[bool] = False
     """Whether each row of the tables ends in a first-order weight. A field of the models that may be either."""
+    balanced: ClassVar[bool] = False
+    """Whether fresh weights are scaled layer by layer on records before training, as deep products of activations ask for."""
 
     @property
     def name(self) -> str:
