@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mho.machine import gathered
 from mho.machine.recommender import save, seeded_recommender
-from mho.machine.recommender import whole as machine_whole
 from mho.network.trace import Trace, synthesise
 from tests.command_line import Shell, contents
 
@@ -52,31 +52,30 @@ def test_it_prints_both_parts_and_writes_all_that_it_says(shell: Shell, clicks: 
         "dlrm on recross",
         "tables",
         "dense part",
-        "both",
+        "together",
         "bit-exact on 20 queries",
         "seeded 0 (synthetic)",
     ):
         assert expected in " ".join(ended.out.split())
     assert (
-        f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
-        in ended.out
+        f"written to {out / 'recommender.html'}; the program's report to {out / 'program' / 'report.html'}" in ended.out
     )
     assert sorted(contents(out)) == [
-        "dense", "dense/report.html", "dense/report.json", "dense/trace.json", "recommender.html", "recommender.json",
+        "program", "program/report.html", "program/report.json", "program/trace.json", "recommender.html", "recommender.json",
     ]  # fmt: skip
     page = (out / "recommender.html").read_text("utf-8")
     for expected in (
         "dlrm on recross",
         "bit-exact on 20 queries",
         "Weights are synthetic",
-        "dense/report.html",
+        "program/report.html",
         "The trace was made up",
     ):
         assert expected in page
     assert "http:" not in page.replace("http://www.w3.org/2000/svg", "") and "https:" not in page
     written = json.loads((out / "recommender.json").read_text("utf-8"))
     assert written == run(shell, clicks, *FAST, "--verify")
-    assert written["dense"] == json.loads((out / "dense" / "report.json").read_text("utf-8"))
+    assert written["program"] == json.loads((out / "program" / "report.json").read_text("utf-8"))
 
 
 def test_json_goes_to_a_file_as_well_and_then_a_summary_is_printed(shell: Shell, clicks: str, tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ def test_a_batch_is_what_was_asked_for_and_else_as_many_as_there_are(shell: Shel
         assert found["batch"] == found["tables"]["batch"] == batch
         assert found["verified"].startswith(f"bit-exact on {batch} queries, vectors and scores, and legal, ")
         assert found["verified"].endswith("this chip's converters resolve every sum of the dense part")
-        assert found["dense"]["model"]["batch"] == batch and found["queries_per_s"] == pytest.approx(
+        assert found["program"]["model"]["batch"] == batch and found["queries_per_s"] == pytest.approx(
             batch / found["interval_s"]
         )
     ended = shell("run", "dlrm", "--trace", clicks, "--batch", "21")
@@ -160,12 +159,12 @@ def test_a_trace_that_tells_no_rows_has_those_of_the_trained_tables(
 
 
 def test_what_was_found_wrong_ends_with_1(shell: Shell, clicks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = machine_whole.reduce
+    original = gathered.reduce
 
-    def broken(program, table, *more):  # type: ignore[no-untyped-def]
-        return original(program, table ^ np.int8(1), *more)
+    def broken(program, table, analog, cells):  # type: ignore[no-untyped-def]
+        return original(program, table ^ np.int8(1), analog)
 
-    monkeypatch.setattr(machine_whole, "reduce", broken)
+    monkeypatch.setattr(gathered, "reduce", broken)
     ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify")
     assert ended.code == 1 and "not exact: " in ended.out
     ended = shell("run", "dlrm", "--trace", clicks, *FAST, "--verify", "--json", "-")
@@ -192,7 +191,7 @@ REFUSED = {
     ("--weights", "nowhere.safetensors", "--dimension", "4"): "--dimension is for seeded tables",
     ("--schedule", "naive", "--effort", "2"): "--effort 2: is for schedule 'adaptive'",
     ("--schedule", "fastest"): "fastest",
-    ("--mapping", "squeezed"): "chip recross (dense part) has no index memory",
+    ("--mapping", "squeezed"): "chip recross has no index memory",
     ("--table-area", "0.9"): "--table-area is a number from 1, not 0.9",
     ("--table-area", "inf"): "must be a positive number",
     ("--dimension", "0"): "whole number from 1 to",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import mho
 from mho.chip import Chip
 from mho.errors import MappingError, OptionError, ProgramError, StrategyError
-from mho.machine.gathering import batches, gather_events, lookups
+from mho.machine.gathering import batches, gather_events
 from mho.machine.lookup.energy import events
 from mho.machine.lookup.service import serve
 from mho.machine.lookup.timing import RESULT_BYTES
@@ -183,7 +183,7 @@ def test_programs_that_gather_are_timed_by_bags_alone(program: Program) -> None:
     dense = mho.compile(small()[1].dense, "recross", GREEDY)
     with pytest.raises(ProgramError, match="would change nothing"):
         mho.simulate(dense, bags=small()[0])
-    assert lookups(program.with_bags(small()[0])).activations > 0
+    assert batches(program.with_bags(small()[0])).counted.activations > 0
 
 
 def test_what_tables_cannot_feed_is_refused() -> None:

@@ -127,7 +127,7 @@ def test_run_with_a_trace_lays_tables_out_by_the_strategy(shell: Shell, tmp_path
     other = shell(*words, "--grouping", "id", "--copies", "none", "--json", "-").json()
     assert usual["tables"]["layout"]["method"] == "refine" and other["tables"]["layout"]["method"] == "id"
     assert other["tables"]["layout"]["area_ratio"] == 1.0
-    assert usual["dense"]["strategy"] == other["dense"]["strategy"]
+    assert usual["program"]["strategy"] == other["program"]["strategy"]
     ended = shell("run", "resnet20", "--grouping", "id")
     assert ended.code == 2 and "--grouping id: lays out embedding tables" in ended.err
 

@@ -1,4 +1,4 @@
-"""mho run MODEL --trace: a whole recommender, its tables served by a trace and its dense part compiled for the same batches."""
+"""mho run MODEL --trace: a whole recommender, one program of tables and dense part, which serves a trace in batches."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
     from mho.explore import Request
     from mho.machine.recommender.whole import run_whole
     from mho.report.views import save
+    from mho.schedule import Seated
 
     reading, options = task.reading, task.whole
     seed = SEED if reading.seed is None else reading.seed
@@ -93,7 +94,7 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
             test,
             tables.layout,
             tables.chip,
-            lambda network, chip: mho.compile(network, chip, dense),
+            lambda network, seats: mho.compile(Seated(network, seats), seats.chip, dense),
             batch=batch,
             placed=tables.placed,
             verified=batch if task.verify else 0,
@@ -103,7 +104,7 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
             say(f"writing {out}")
             save(whole, out)
     text = (
-        f"written to {out / 'recommender.html'}; the dense part's report to {out / 'dense' / 'report.html'}"
+        f"written to {out / 'recommender.html'}; the program's report to {out / 'program' / 'report.html'}"
         if out
         else ""
     )

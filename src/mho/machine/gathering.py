@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mho.chip.lookup import Reading
 from mho.errors import ProgramError
+from mho.machine.lookup.chunks import chunks
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import events
 from mho.machine.lookup.timing import RESULT_BYTES, BatchTimes, time_lookups
@@ -22,30 +23,34 @@ from mho.program.once import once
 from mho.program.tables import seats_of
 
 
-def dispatched(program: Program, bags: Trace) -> Lookups:
-    """Return what a program's tables do for the bags of a trace, in its batches: weights have the bits that these need, sums those
-    of the longest bag.
-    """
+def reading(program: Program, bags: Trace) -> Reading:
+    """Return how rows are read for the bags of a trace: weights have the bits that these need, sums those of the longest bag."""
     seats = seats_of(program)
     weight_bits = 1 if bags.weights is None else int(bags.weights.max(initial=1)).bit_length()
-    reading = Reading(seats.chip, seats.dimension, weight_bits, int(bags.lengths.max(initial=1)))
-    return dispatch(bags, seats, reading, program.network.batch)
+    return Reading(seats.chip, seats.dimension, weight_bits, int(bags.lengths.max(initial=1)))
 
 
-@once
-def lookups(program: Program) -> Lookups:
-    """Return what the bags of a program make its tables do. ProgramError where it was given none (`Program.with_bags`)."""
+def dispatched(program: Program, bags: Trace) -> Lookups:
+    """Return what a program's tables do for the bags of a trace, in its batches."""
+    return dispatch(bags, seats_of(program), reading(program, bags), program.network.batch)
+
+
+def served(program: Program) -> Trace:
+    """Return the bags that a program serves. ProgramError where it was given none (`Program.with_bags`)."""
     if program.bags is None:
         raise ProgramError(
             f"how long {program.network.name} gathers rows follows from the bags that it serves: give a trace of them"
         )
-    return dispatched(program, program.bags)
+    return program.bags
 
 
 @once
 def batches(program: Program) -> BatchTimes:
     """Return the times of a program's bags, batch by batch."""
-    return time_lookups(lookups(program))
+    bags, batch = served(program), program.network.batch
+    seats, read = seats_of(program), reading(program, bags)
+    runs = [time_lookups(dispatch(part, seats, read, batch)) for part in chunks(iter([bags]), batch)]
+    return BatchTimes(**BatchTimes.joined(runs))
 
 
 def gathered_s(program: Program) -> npt.NDArray[np.float64]:
@@ -56,8 +61,8 @@ def gathered_s(program: Program) -> npt.NDArray[np.float64]:
 @once
 def gather_events(program: Program) -> dict[str, float]:
     """Return how often each event of the chip happens as the rows of a batch are gathered, the mean over the program's bags."""
-    measured, served = batches(program), lookups(program)
-    counts = events(measured.counted, served.seats, served.reading, RESULT_BYTES)
+    measured = batches(program)
+    counts = events(measured.counted, seats_of(program), reading(program, served(program)), RESULT_BYTES)
     return {event: count / len(measured.batch_s) for event, count in counts.items()}
 
 

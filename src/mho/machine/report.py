@@ -19,7 +19,7 @@ from mho.machine.changes import Wear
 from mho.machine.endurance import MAXIMUM, Endurance, checked_positive, endurance
 from mho.machine.energy import bill
 from mho.machine.expected import expected_note
-from mho.machine.gathering import lookups, program_bound
+from mho.machine.gathering import program_bound, served
 from mho.machine.losses import Losses
 from mho.machine.occupancy import Occupancy, occupancy
 from mho.machine.ports import ports_record
@@ -372,7 +372,7 @@ def simulate(
     program = program if bags is None else program.with_bags(bags)
     check_timed(program)
     if len(instruction_columns(program).of(GATHER)):
-        lookups(program)
+        served(program)
     if endurance is None and rate is not None and (program.stream is None or rate == MAXIMUM):
         raise OptionError(
             "a rate is for lifetimes, and for requests to a stream; without an endurance it changes nothing"

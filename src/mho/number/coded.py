@@ -138,9 +138,9 @@ class QuantisedTable(Shown):
         return cls(codes, Affine(np.array(scale, dtype=np.float64), np.array(SUMMED_ZERO, dtype=np.int64), 0, 255))
 
     @cached_property
-    def integers(self) -> npt.NDArray[np.int64]:
+    def integers(self) -> npt.NDArray[np.int16]:
         """Codes of a table that is added up, less their zero, (rows, features)."""
-        return self.codes.astype(np.int64) - SUMMED_ZERO
+        return self.codes.astype(np.int16) - np.int16(SUMMED_ZERO)
 
     def real(self, indices: npt.NDArray[np.int64]) -> FloatArray:
         """Return rows by index, as real numbers: indices (...) give (..., features)."""

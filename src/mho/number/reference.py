@@ -188,7 +188,8 @@ def vector_step(quantised: QuantisedNetwork, layer: Layer, values: Values, sampl
             values.put(name, table.real(rows))
     elif isinstance(layer, EmbeddingBag):
         table = quantised.tables[name]
-        values.put(name, summed(table, layer.sums(table.integers, [values.arrays[each] for each in layer.inputs])))
+        operands = [values.arrays[each] for each in layer.inputs]
+        values.put(name, summed(table, layer.sums(table.integers, operands, np.int64)))
     elif isinstance(layer, MatrixProduct):
         values.put(name, product(layer, values))
     elif layer.moves_only and code is None and layer.inputs[0] not in quantised.codes:

@@ -1,11 +1,10 @@
-"""A whole recommender, as a person should see it: its two parts and their sum, its tables, energy by component."""
+"""A whole recommender, as a person should see it: its parts and their sum, its tables, energy by component."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mho.engineering import count, percent, quantity, ratio
-from mho.machine.bill import KINDS
+from mho.engineering import count, percent, quantity
 from mho.report import views
 from mho.report.run import converters
 from mho.report.sections import Bar, Bars, Figures, Notes, Sentence, Table, View, synthetic
@@ -14,13 +13,14 @@ if TYPE_CHECKING:
     from mho.machine.recommender.whole import Whole
 
 TIMES = {"mean": "mean of all", "p50": "median", "p99": "99th percentile", "most": "longest"}
-DENSE = "dense"
-"""The folder of the dense part's own files."""
+PROGRAM = "program"
+"""The folder of the program's own files."""
 
 
 def part_lines(whole: Whole) -> list[tuple[str, str, str, str]]:
     """Return for each part, and for both, its name, the time of a batch, the energy of a query, and what it is."""
-    dense, energy, content = whole.dense, whole.energy_j(), whole.service.to_dict()
+    report, energy, content = whole.report, whole.energy_j(), whole.service.to_dict()
+    setup = report.field("setup")
     shape, p99 = content["layout"], quantity(content["batch_s"]["p99"], "s")
     tiles = "1 tile" if shape["tiles"] == 1 else f"{shape['tiles']} tiles"
     return [
@@ -32,22 +32,29 @@ def part_lines(whole: Whole) -> list[tuple[str, str, str, str]]:
         ),
         (
             "dense part",
-            quantity(dense.latency_s, "s"),
+            quantity(whole.dense_s, "s"),
             quantity(energy["dense"], "J"),
-            f"{dense.program.schedule}, {ratio(dense.bound_ratio)} its lower bound",
+            f"schedule {report.program.schedule}",
         ),
+        ("leakage", "", quantity(energy["static"], "J"), "of the whole chip, from one batch to the next"),
         (
-            "both",
+            "together",
             quantity(whole.latency_s, "s"),
             quantity(sum(energy.values()), "J"),
             f"{count(whole.queries_per_s)} queries/s, one batch after another every {quantity(whole.interval_s, 's')}",
+        ),
+        (
+            "set-up, once",
+            quantity(setup["latency_s"], "s"),
+            "",
+            f"{quantity(setup['energy_j'], 'J')} in all: tables and weights written, {count(setup['pulses'])} pulses",
         ),
     ]
 
 
 def conclusion(whole: Whole) -> str:
     """Say in sentences how fast it is, which part holds it up, where its energy goes, and whether it was found right."""
-    energy, slower = whole.energy_j(), "tables" if whole.tables_s >= whole.dense.latency_s else "dense part"
+    energy, slower = whole.energy_j(), "tables" if whole.tables_s >= whole.dense_s else "dense part"
     joules = sum(energy.values())
     said = (
         f"A batch of {whole.batch} queries has its scores after {quantity(whole.latency_s, 's')}; batch after batch, that is "
@@ -75,22 +82,21 @@ def _tables(whole: Whole) -> Figures:
 
 
 def _energies(whole: Whole) -> list[Bars]:
-    """Draw the energy of a query by part and kind, and by component."""
-    service, dense, queries = whole.service, whole.dense.to_dict()["energy_j"], max(whole.service.queries, 1)
-    kinds = {
-        "tables": {kind: sum(j for (_, each), j in service.energy.items() if each == kind) / queries for kind in KINDS},
-        "dense part": {kind: dense["by_kind"][kind] / whole.batch for kind in KINDS},
-    }
-    of_tables = service.to_dict()["energy_j"]["by_component"].items()
-    components = [(f"tables: {name}", joules / queries) for name, joules in of_tables]
-    components += [(f"dense part: {name}", joules / whole.batch) for name, joules in dense["by_component"].items()]
-    components.sort(key=lambda each: -each[1])
-    total = sum(joules for _, joules in components)
-    bars = [Bar(name, {"": joules}, beside=percent(joules, total)) for name, joules in components if joules]
+    """Draw the energy of a query by part, and by component."""
+    energy, by_kind = whole.energy_j(), whole.report.account
+    slower = whole.interval_s / whole.latency_s
+    joules: dict[str, float] = {}
+    for entry in by_kind.entries:
+        share = slower if entry.kind == "static" else 1.0
+        joules[entry.component] = joules.get(entry.component, 0.0) + entry.joules * share / whole.batch
+    components = sorted(joules.items(), key=lambda each: -each[1])
+    total = sum(joules.values())
+    bars = [Bar(name, {"": each}, beside=percent(each, total)) for name, each in components if each]
+    parts = {"tables": energy["tables"], "dense part": energy["dense"], "leakage": energy["static"]}
     return [
         Bars(
             title="Energy of a query",
-            bars=[Bar(part, pieces) for part, pieces in kinds.items()],
+            bars=[Bar(part, {"": each}) for part, each in parts.items()],
             unit="J",
             where="page",
         ),
@@ -100,14 +106,13 @@ def _energies(whole: Whole) -> list[Bars]:
 
 def view(whole: Whole) -> View:
     """Return the view of a whole recommender."""
-    service, dense = whole.service, whole.dense
-    bound = (dense.to_dict()["lower_bound_s"], "no legal schedule is faster")
-    times = [Bar("tables", {"": whole.tables_s}), Bar("dense part", {"": dense.latency_s}, mark=bound)]
+    service, report = whole.service, whole.report
+    times = [Bar("tables", {"": whole.tables_s}), Bar("dense part", {"": whole.dense_s})]
     verified = [] if whole.verified is None else [Sentence(whole.verified, "good" if whole.right else "bad")]
     parts = Table(
         title="Parts", heads=("part", "time of a batch", "energy of a query", "what"), lines=part_lines(whole), prose=True,
-        tones={2: "strong"}, remark="While the dense part computes one batch, the tables serve the next. The dense part has a page "
-        f"of its own, {DENSE}/report.html.",
+        tones={2: "strong"}, remark="While the dense part computes one batch, the tables serve the next. Their one program "
+        f"has a page of its own, {PROGRAM}/report.html.",
     )  # fmt: skip
     return View(
         f"{whole.recommender.name} on {service.chip.name}, tables and dense part",
@@ -128,7 +133,7 @@ def view(whole: Whole) -> View:
             *synthetic(whole.recommender.origin),
             *(
                 Sentence(f"dense part: {sentence.words}", sentence.tone)
-                for sentence in converters(dense.field("converters"))
+                for sentence in converters(report.field("converters"))
             ),
         ),
         said=conclusion(whole),
@@ -136,5 +141,5 @@ def view(whole: Whole) -> View:
 
 
 def files(whole: Whole) -> dict[str, str | bytes]:
-    """Return what is kept beside data and page: the dense part's own files."""
-    return {f"{DENSE}/{name}": content for name, content in views.files(whole.dense).items()}
+    """Return what is kept beside data and page: the program's own files."""
+    return {f"{PROGRAM}/{name}": content for name, content in views.files(whole.report).items()}

@@ -64,7 +64,7 @@ def _bars(program: Program, timing: Timing) -> Iterator[TimelineBar]:
     ):
         detail: tuple[int, ...] = ()
         if kind in (WRITE, ACTIVATE):
-            detail = (*program.mapping.by_index[layer].within((first, last)), copy)
+            detail = (*program.mapping.weight_of(first).within((first, last)), copy)
             detail += tuple(windows) if kind == ACTIVATE else ()
         elif kind in (LOAD, STORE, FETCH):
             detail = (size,)

@@ -38,7 +38,7 @@ def arguments(program: Program, number: int) -> dict[str, Any]:
     said: dict[str, Any] = {"instruction": number, "layer": layer.name, "kind": layer.kind}
     if kind in (WRITE, ACTIVATE):
         blocks = int(table.first_block[number]), int(table.last_block[number])
-        said["blocks"] = span(program.mapping.by_index[place].within(blocks))
+        said["blocks"] = span(program.mapping.weight_of(blocks[0]).within(blocks))
         said["copy"] = int(table.copy[number])
     if kind == ACTIVATE:
         said["windows"] = span((int(table.first_window[number]), int(table.last_window[number])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from mho.errors import OptionError, TraceError
 from mho.files.outcome import MeasuredOutcome
 from mho.machine.cells import wear
 from mho.machine.energy import account
+from mho.machine.lookup.chunks import CHUNK, chunks
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import MEMORY_NOTE, READ_NOTE, energy
 from mho.machine.lookup.timing import FREE_NOTE, RESULT_BYTES, BatchTimes, time_lookups
@@ -32,10 +33,6 @@ from mho.shown import Columns, columns
 from mho.version import __version__
 
 SCHEMA = "mho.service/1"
-CHUNK = 1 << 20
-"""Look-ups that are dispatched and timed at once, or a single batch where that has more."""
-
-
 LONGEST = 1 << 16
 """Look-ups of a bag that sums hold where a trace comes in parts and nothing else is said."""
 
@@ -294,7 +291,7 @@ def serve(
     reading = Reading(chip, dimension, weight_bits(first, known=whole), most)
     runs: list[BatchTimes] = []
     lookups = bags = 0
-    for part in _chunks(first, parts, batch):
+    for part in chunks(itertools.chain([first], parts), batch, CHUNK):
         if (part.weights is None) != (first.weights is None):
             raise OptionError("parts of a trace have weights all or none")
         synthetic |= part.synthetic
@@ -323,21 +320,3 @@ def weight_bits(trace: Trace, *, known: bool) -> int:
     if trace.weights is None:
         return 1
     return int(trace.weights.max(initial=1)).bit_length() if known else 8
-
-
-def _chunks(first: Trace, others: Iterator[Trace], batch: int) -> Iterator[Trace]:
-    """Yield a trace, in parts, in chunks of whole batches."""
-    for trace in _chained(first, others):
-        begins = np.concatenate([np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1)), [trace.bags]])
-        low = 0
-        cuts = [*begins[:-1:batch][1:].tolist(), trace.bags]
-        for at, following in itertools.pairwise(cuts):
-            if trace.offsets[following] - trace.offsets[low] > CHUNK:
-                yield trace.select(slice(low, at))
-                low = at
-        yield trace.select(slice(low, trace.bags)) if low else trace
-
-
-def _chained(first: Trace, others: Iterator[Trace]) -> Iterator[Trace]:
-    yield first
-    yield from others

@@ -1,47 +1,51 @@
-"""A whole recommender on one chip: its tables in arrays that add up rows, its dense part a program in the tiles that are left.
+"""A whole recommender on one chip, as one program: its tables in arrays that add up rows, its dense part in the tiles that are
+left.
 
-A batch of queries goes through the tables, then through the dense part; while the dense part computes one batch, the tables serve
-the next. So a batch takes the sum of both times, and batches follow each other as fast as the slower of the two (schema
-mho.whole/1).
+A batch of queries is gathered from the tables, then goes through the dense part; while the dense part computes one batch, the
+tables serve the next, as the timing interpreter finds (`machine/batches.py`). Schema mho.whole/2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.chip.lookup import Reading
 from mho.engineering import count, quantity
-from mho.errors import MappingError, OptionError
+from mho.errors import OptionError
 from mho.files.outcome import MeasuredOutcome
-from mho.machine.functional import execute
-from mho.machine.lookup import reduce
-from mho.machine.lookup.dispatch import dispatch
-from mho.machine.lookup.service import Service, serve, weight_bits
+from mho.machine.batches import follow_batches
+from mho.machine.gathering import batches, reading
+from mho.machine.lookup.service import Service
+from mho.machine.recommender.joined import joined
 from mho.machine.recommender.recommender import Recommender
 from mho.machine.report import Report, simulate
 from mho.machine.verify import verify
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.seats import Seats
+from mho.network.layers import Input
 from mho.network.trace import Trace
+from mho.network.trace.padded import longest_bags, padded
 from mho.network.zoo.recommenders import OUTPUT
+from mho.number import run_reference
 from mho.number.coded import QuantisedNetwork
 from mho.program import Program
 from mho.shown import Columns
 from mho.version import __version__
 
-SCHEMA = "mho.whole/1"
-Compile = Callable[[QuantisedNetwork, Chip], Program]
+SCHEMA = "mho.whole/2"
+Compile = Callable[[QuantisedNetwork, Seats], Program]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Whole(MeasuredOutcome):
-    """The costs of a recommender: `service` of its tables, `dense` of the dense part for one batch. Times in s, energies in J.
+    """The costs of a recommender: `report` of its one program, for a batch, and `service` of its tables alone. Times in s, energies
+    in J.
 
     `verified`: what comparing with the integer reference found, None where that was not asked.
     """
@@ -49,12 +53,12 @@ class Whole(MeasuredOutcome):
     schema: ClassVar[str] = SCHEMA
     needs: ClassVar[tuple[str, ...]] = (
         "version", "recommender", "batch", "verified", "latency_s", "batch_s", "interval_s", "queries_per_s", "energy_per_query_j",
-        "area_m2", "notes", "tables", "dense",
+        "setup", "area_m2", "notes", "tables", "program",
     )  # fmt: skip
 
     recommender: Recommender
     service: Service
-    dense: Report
+    report: Report
     verified: str | None = None
 
     def headline(self) -> str:
@@ -66,15 +70,17 @@ class Whole(MeasuredOutcome):
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return time and energy of both parts together."""
         content = self.content
+        setup = content["setup"]
         return (
             ("latency", quantity(content["latency_s"], "s")),
             ("queries", f"{count(content['queries_per_s'])}/s"),
             ("energy", f"{quantity(content['energy_per_query_j']['total'], 'J')} per query"),
+            ("set-up", f"{quantity(setup['latency_s'], 's')} and {quantity(setup['energy_j'], 'J')}, once"),
             ("executed", content["verified"] or "no"),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
-        """Name the tables: `parts`, and `dense.layers`, `tables.energy` ... of each part."""
+        """Name the tables: `parts`, and `program.layers`, `tables.energy` ... of the program, and of the tables alone."""
         joules, seconds = self.content["energy_per_query_j"], self.content["batch_s"]
         return {
             "parts": lambda: {
@@ -82,14 +88,14 @@ class Whole(MeasuredOutcome):
                 "seconds_per_batch": list(seconds.values()),
                 "energy_per_query_j": [joules[name] for name in seconds],
             },
-            **{f"dense.{name}": table for name, table in self.dense.frames().items()},
+            **{f"program.{name}": table for name, table in self.report.frames().items()},
             **{f"tables.{name}": table for name, table in self.service.frames().items()},
         }
 
     @classmethod
     def _parts(cls, content: Mapping[str, Any]) -> dict[str, Any]:
-        tables, dense = Service.from_dict(content["tables"]), Report.from_dict(content["dense"])
-        return {"service": tables, "dense": dense, "verified": content["verified"]}
+        tables, report = Service.from_dict(content["tables"]), Report.from_dict(content["program"])
+        return {"service": tables, "report": report, "verified": content["verified"]}
 
     @property
     def right(self) -> bool:
@@ -103,18 +109,23 @@ class Whole(MeasuredOutcome):
 
     @property
     def tables_s(self) -> float:
-        """Mean time of the tables for a whole batch; what is left of the trace at its end, a smaller batch, is not in it."""
-        return float(self.service.batch_s[: self.service.queries // self.batch].mean())
+        """Mean time for which a batch is gathered."""
+        return float(self.service.batch_s.mean())
+
+    @property
+    def dense_s(self) -> float:
+        """Mean time from then to its scores, with the dense part to itself."""
+        return self.latency_s - self.tables_s
 
     @property
     def latency_s(self) -> float:
-        """Mean time from a whole batch's start to its scores."""
-        return self.tables_s + self.dense.latency_s
+        """Mean time from a batch's start to its scores, with the chip to itself."""
+        return self.report.latency_s
 
-    @property
+    @cached_property
     def interval_s(self) -> float:
-        """Mean time between whole batches: that of the slower part."""
-        return max(self.tables_s, self.dense.latency_s)
+        """Mean time between batches that follow one another as closely as they can."""
+        return follow_batches(self.report.program).interval_s
 
     @property
     def queries_per_s(self) -> float:
@@ -122,8 +133,17 @@ class Whole(MeasuredOutcome):
         return self.batch / self.interval_s
 
     def energy_j(self) -> dict[str, float]:
-        """Return the energy of a query by part: `tables` and `dense`."""
-        return {"tables": self.service.energy_j / self.service.queries, "dense": self.dense.energy_j / self.batch}
+        """Return the energy of a query: of gathering (`tables`), of all else that is done (`dense`), and what the chip leaks from
+        one batch to the next (`static`).
+        """
+        tables = self.report.program.mapping.tables
+        assert tables is not None
+        joules = {"tables": 0.0, "dense": 0.0, "static": 0.0}
+        for entry in self.report.account.entries:
+            gathered = entry.layer in tables.layers
+            joules["static" if entry.kind == "static" else "tables" if gathered else "dense"] += entry.joules
+        joules["static"] *= self.interval_s / self.latency_s
+        return {part: total / self.batch for part, total in joules.items()}
 
     def area_m2(self) -> dict[str, float]:
         """Return areas: `tables`, the tiles in use and their share of groups, and `chip`, the whole chip that both parts are on."""
@@ -132,16 +152,15 @@ class Whole(MeasuredOutcome):
     def notes(self) -> tuple[str, ...]:
         """Return what is assumed of both parts together, and of each."""
         own = (
-            "batches are pipelined: tables and dense part work on different ones; what lies between them (scaling a bag's "
-            "integers to the dense part's input) takes no time or energy",
-            "each part's leakage is counted over its own time: tiles that wait for the other part are taken as switched off, the "
-            "chip's own parts are counted with both, and main memory with the dense part",
+            "batches are pipelined: tables and dense part work on different ones; each takes one batch after another, and sums of "
+            "rows wait in their tiles until they are read",
+            "energy of a query: what the whole chip, main memory included, leaks between two batches is counted once",
             f"{self.recommender.name}: {self.recommender.origin}",
         )
-        return tuple(dict.fromkeys((*own, *self.service.notes(), *self.dense.notes())))
+        return tuple(dict.fromkeys((*own, *self.service.notes(), *self.report.notes())))
 
     def _content(self) -> dict[str, Any]:
-        """Return everything: `Service.to_dict` of the tables, `Report.to_dict` of the dense part."""
+        """Return everything: `Service.to_dict` of the tables, `Report.to_dict` of the program."""
         energy = self.energy_j()
         return {
             "schema": SCHEMA,
@@ -155,14 +174,15 @@ class Whole(MeasuredOutcome):
             "batch": self.batch,
             "verified": self.verified,
             "latency_s": self.latency_s,
-            "batch_s": {"tables": self.tables_s, "dense": self.dense.latency_s},
+            "batch_s": {"tables": self.tables_s, "dense": self.dense_s},
             "interval_s": self.interval_s,
             "queries_per_s": self.queries_per_s,
             "energy_per_query_j": {"total": sum(energy.values()), **energy},
+            "setup": self.report.field("setup"),
             "area_m2": self.area_m2(),
             "notes": list(self.notes()),
             "tables": self.service.to_dict(),
-            "dense": self.dense.to_dict(),
+            "program": self.report.to_dict(),
         }
 
 
@@ -178,32 +198,47 @@ def run_whole(
     verified: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Whole:
-    """Serve a trace by the tables of a recommender, and compile and simulate its dense part for the same batches.
+    """Make one program of a recommender for batches of a trace, and simulate it as it serves them; those at the end that fill no
+    batch are left out.
 
-    `compiling` turns the dense part for a batch into a program for the tiles that the tables leave. `placed`: the tile of each
+    `compiling` turns the recommender as one network, and the seats of its tables, into a program. `placed`: the tile of each
     instance of the layout, see `Seats`. `verified`: so many of the first queries, in whole batches, are executed from cells to
     scores and compared with the integer reference. Raises OptionError for a trace of other tables, or of fewer queries than a
     batch; MappingError where the tables fill the chip.
     """
     check_tables(recommender, trace)
     check_batch(trace, batch)
-    say("serving the look-ups")
-    service = serve(trace, layout, chip, dimension=recommender.part.width, batch=batch, placed=placed)
-    tiles = chip.tiles - service.seats.tiles
-    if tiles < 1:
-        raise MappingError(
-            f"the tables take all {chip.tiles} tiles of chip {chip.name!r}; none is left for the dense part"
-        )
-    remainder = chip.override({"tiles": tiles}, source="tiles that the tables leave", name=f"{chip.name} (dense part)")
-    say("compiling the dense part")
-    dense = recommender.for_batch(batch)
-    program = compiling(dense, remainder)
+    seats = Seats(layout, chip, recommender.part.width, placed)
+    say("compiling tables and dense part")
+    whole = joined(recommender, batch, longest_bags(trace), weighted=trace.weights is not None)
+    program = compiling(whole, seats)
     text = None
     if verified:
         say("executing look-ups and dense part, and the integer reference")
-        text = compare(recommender, trace, service.seats, program, batch, verified)
-    say("simulating the dense part")
-    return Whole(recommender, service, simulate(program, verified=text), text)
+        text = compare(recommender, trace, program, verified)
+    say("serving the look-ups, and simulating the program")
+    program = program.with_bags(first_queries(trace, batch * (_queries(trace) // batch)))
+    return Whole(recommender, service_of(program, seats), simulate(program, verified=text), text)
+
+
+def service_of(program: Program, seats: Seats) -> Service:
+    """Return what a program's tables do by themselves for the bags that it serves."""
+    bags, times = program.bags, batches(program)
+    assert bags is not None
+    return Service(
+        **vars(times), seats=seats, reading=reading(program, bags), batch=program.network.batch, lookups=bags.lookups,
+        bags=bags.bags, origin=bags.origin, synthetic=bags.synthetic,
+    )  # fmt: skip
+
+
+def _queries(trace: Trace) -> int:
+    return len(np.unique(trace.queries))
+
+
+def first_queries(trace: Trace, number: int) -> Trace:
+    """Return the bags of the first queries."""
+    begins = np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1))
+    return trace if number >= len(begins) else trace.select(slice(0, int(begins[number])))
 
 
 def check_tables(recommender: Recommender, trace: Trace) -> None:
@@ -215,35 +250,40 @@ def check_tables(recommender: Recommender, trace: Trace) -> None:
 
 
 def check_batch(trace: Trace, batch: int) -> None:
-    """Raise OptionError for a trace that does not fill a batch: the dense part is compiled for whole ones."""
-    queries = len(np.unique(trace.queries))
+    """Raise OptionError for a trace that does not fill a batch: programs are made for whole ones."""
+    queries = _queries(trace)
     if batch < 1 or queries < batch:
         raise OptionError(f"{trace.origin}: {queries} queries do not fill a batch of {batch}; take a smaller batch")
 
 
-def compare(recommender: Recommender, trace: Trace, seats: Seats, program: Program, batch: int, queries: int) -> str:
+def compare(recommender: Recommender, trace: Trace, program: Program, queries: int) -> str:
     """Execute the first queries from the cells that hold tables and weights; say whether vectors and scores are exact."""
-    first = np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1))
-    whole = min(queries, len(first)) // batch * batch
+    batch = program.network.batch
+    whole = min(queries, _queries(trace)) // batch * batch
     if not whole:
-        raise OptionError(f"verifying takes a whole batch of {batch} queries; {min(queries, len(first))} were to be")
-    some = trace.select(slice(0, int(first[whole]) if whole < len(first) else trace.bags))
-    reading = Reading(seats.chip, seats.dimension, weight_bits(trace, known=True), int(trace.lengths.max()))
-    sums = reduce(dispatch(some, seats, reading, batch), np.concatenate([table.codes for table in recommender.tables]))
-    wanted = recommender.reduce(some)
-    vectors = np.zeros_like(wanted)
-    query = np.unique(some.queries, return_inverse=True)[1]
-    np.add.at(vectors, (query, some.tables), sums.vectors)
-    inputs = recommender.vectors(vectors)
-    starts = range(0, whole, batch)
-    scores = np.concatenate([execute(program, inputs[start : start + batch])[OUTPUT][:, 0] for start in starts])
-    expected = recommender.predict(wanted)
-    dense = verify(program, inputs[:batch])
-    if not dense.ok:
-        return str(dense)
-    wrong = int((vectors != wanted).any(axis=2).sum()), int((scores != expected).sum())
-    if any(wrong):
-        return f"not exact: {wrong[0]} of {vectors.shape[0] * vectors.shape[1]} vectors and {wrong[1]} of {whole} scores differ"
+        raise OptionError(
+            f"verifying takes a whole batch of {batch} queries; {min(queries, _queries(trace))} were to be"
+        )
+    some = first_queries(trace, whole)
+    inputs = padded(some, [layer.shape[1] for layer in program.network.inputs if _is_rows(layer)])
+    found = verify(program, inputs)
+    if found.illegal:
+        return str(found)
+    assert program.quantised is not None
+    wrong = {name: number for name, number, _ in found.mismatches}
+    # What the program is held against is itself held against the recommender's parts.
+    expected = run_reference(program.quantised, inputs)[OUTPUT][:, 0]
+    wanted = recommender.predict(recommender.reduce(some))
+    scores = max(wrong.get(OUTPUT, 0), int((expected != wanted).sum()))
+    sums = sum(wrong.get(name, 0) for name in program.quantised.tables)
+    if wrong or scores:
+        features = sum(table.dimension for table in recommender.tables)
+        return f"not exact: {sums} of {whole * features} features and {scores} of {whole} scores differ"
     return (
-        f"bit-exact on {whole} queries, vectors and scores, and legal, {dense.resolution.condition} of the dense part"
+        f"bit-exact on {whole} queries, vectors and scores, and legal, {found.resolution.condition} of the dense part"
     )
+
+
+def _is_rows(layer: Input) -> bool:
+    """Return whether an input holds rows that are looked up, and not what they count for."""
+    return layer.name.endswith(".rows")

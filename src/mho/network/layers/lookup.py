@@ -104,18 +104,18 @@ class EmbeddingBag(Layer):
             )
         return np.where(present, indices, 0), np.where(present, counts, 0)
 
-    def sums(self, rows: AnyArray, operands: Sequence[AnyArray]) -> AnyArray:
-        """Return the sums over bags of rows of a table (rows, features), in its type, look-up after look-up: (B, features)."""
+    def sums(self, rows: AnyArray, operands: Sequence[AnyArray], kind: type[np.float64] | type[np.int64]) -> AnyArray:
+        """Return the sums over bags of rows of a table (rows, features), look-up after look-up, as a type: (B, features)."""
         indices, counts = self.looked_up(operands)
-        total = np.zeros((len(indices), rows.shape[1]), dtype=rows.dtype)
+        total = np.zeros((len(indices), rows.shape[1]), dtype=kind)
         for place in range(indices.shape[1]):
             used = np.flatnonzero(counts[:, place])
-            total[used] += rows[indices[used, place]] * counts[used, place, None].astype(rows.dtype)
+            total[used] += rows[indices[used, place]].astype(kind) * counts[used, place, None].astype(kind)
         return total
 
     def compute(self, operands: Sequence[AnyArray], factor: int) -> AnyArray:
         """Add up rows as float64."""
-        return self.sums(self.table.real(), operands)
+        return self.sums(self.table.real(), operands, np.float64)
 
     def extends(self, operands: Sequence[tuple[Shape, bool]]) -> bool:
         """Return True: each bag stands alone."""

@@ -17,9 +17,11 @@ Ints = npt.NDArray[np.int64]
 
 
 def longest_bags(trace: Trace) -> tuple[int, ...]:
-    """Return the look-ups of the longest bag of each table, at least 1."""
+    """Return the most look-ups of a query in each table, at least 1."""
+    place = np.unique(trace.queries, return_inverse=True)[1]
+    keys, which = np.unique(place * len(trace.rows) + trace.tables, return_inverse=True)
     longest = np.ones(len(trace.rows), dtype=np.int64)
-    np.maximum.at(longest, trace.tables, trace.lengths)
+    np.maximum.at(longest, keys % len(trace.rows), np.bincount(which, trace.lengths, len(keys)).astype(np.int64))
     return tuple(longest.tolist())
 
 
@@ -27,15 +29,17 @@ def padded(trace: Trace, longest: Sequence[int] | None = None) -> tuple[npt.NDAr
     """Return for each table the rows that queries look up, int32 (queries, longest), -1 for none; with weights, after each what
     its look-ups count for, 0 for none.
 
-    `longest`: of each table; None: that of its longest bag. Raises TraceError where a bag is longer, or a query has two of a table.
+    `longest`: of each table; None: that of its longest bag. Bags of one query and table are one. Raises TraceError where one is
+    longer.
     """
     sizes = longest_bags(trace) if longest is None else tuple(longest)
     queries, place = np.unique(trace.queries, return_inverse=True)
-    bags = place * len(trace.rows) + trace.tables
-    if len(np.unique(bags)) < len(bags):
-        raise TraceError(f"{trace.origin}: a query has several bags of one table; as tensors it has one")
-    which = np.arange(trace.lookups) - np.repeat(trace.offsets[:-1], trace.lengths)
-    query, table = (np.repeat(each, trace.lengths) for each in (place, trace.tables))
+    query, table = np.repeat(place.astype(np.int64), trace.lengths), np.repeat(trace.tables, trace.lengths)
+    keys = query * len(trace.rows) + table
+    order = np.argsort(keys, kind="stable")
+    first = np.searchsorted(keys[order], keys[order])
+    which = np.empty(trace.lookups, dtype=np.int64)
+    which[order] = np.arange(trace.lookups) - first
     arrays: list[npt.NDArray[np.int32]] = []
     for number, size in enumerate(sizes):
         own = table == number
