@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -310,3 +311,20 @@ def test_a_missing_key_is_refused(saved: tuple[bytes, str], tmp_path: Path, wher
         if refused_or_loaded(changed, tmp_path / "x.mho"):
             # Keys of a layer that have a default, and descriptions, may be left out.
             assert where[:2] == ("network", "layers") or (where, gone) == (("chip",), "description"), gone
+
+
+def test_the_rules_on_what_is_written_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is legal as written is judged by its times alone after it has been executed."""
+    from mho.program import legality
+
+    judged: list[mho.Program] = []
+    shape_rules = legality.shape_rules
+    monkeypatch.setattr(legality, "shape_rules", lambda facts: judged.append(facts.program) or shape_rules(facts))
+    network = mho.zoo.load("resnet20", weights="seeded", input_size=8)
+    samples = np.random.default_rng(0).random((1, 3, 8, 8))
+    program = mho.compile(mho.number.quantise(network, samples), "aras", "overlap")
+    assert mho.verify(program, samples)
+    assert len(judged) == 1
+    late = (legality.Violation(0, "too early"),)
+    monkeypatch.setattr(sys.modules["mho.machine.verify"], "time_violations", lambda program, times: late)
+    assert mho.verify(program, samples).illegal == late

@@ -21,6 +21,7 @@ from mho.number.accuracy import Accuracy
 from mho.number.reference import Values
 from mho.number.walk import checked
 from mho.program import Program, Violation, violations
+from mho.program.legality import time_violations
 from mho.shown import Columns, columns
 from mho.version import __version__
 
@@ -170,11 +171,14 @@ def verify(program: Program, inputs: Any, *, losses: bool = False) -> Verificati
         wrong = int(np.count_nonzero(got[name] != values)) if same else values.size
         if wrong:
             mismatches.append((name, wrong, values.size))
-    timing = time_program(_served(program, inputs))
-    broken = list(violations(program, (timing.starts, timing.ends)))
+    served = _served(program, inputs)
+    timing = time_program(served)
+    # A program that was judged as written is judged by its times alone.
+    judged = time_violations if served is program else violations
+    broken = list(judged(served, (timing.starts, timing.ends)))
     if program.stream is not None:
         followed = time_stream(program)
-        broken += [each for each in violations(program, (followed.starts, followed.ends)) if each not in broken]
+        broken += [each for each in time_violations(program, (followed.starts, followed.ends)) if each not in broken]
     samples = len(next(iter(wanted.values())))
     return Verification(
         samples,

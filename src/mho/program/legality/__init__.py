@@ -48,7 +48,7 @@ from mho.program.legality.streams import stream_rules
 from mho.program.legality.times import Times, time_rules
 from mho.program.program import Program
 
-__all__ = ["Violation", "violations"]
+__all__ = ["Violation", "time_violations", "violations"]
 
 
 def violations(program: Program, times: tuple[Times, Times] | None = None) -> tuple[Violation, ...]:
@@ -63,10 +63,13 @@ def violations(program: Program, times: tuple[Times, Times] | None = None) -> tu
         return tuple(broken)
     for rules in (group_rules, flowing_rules if facts.flows else layer_rules, fetching_rules):
         broken.extend(rules(facts))
-    if times is not None:
-        timed = stream_time_rules if program.stream is not None and times[0].ndim == 2 else time_rules
-        broken.extend(timed(program, *times))
-    return tuple(broken)
+    return tuple(broken) if times is None else (*broken, *time_violations(program, times))
+
+
+def time_violations(program: Program, times: tuple[Times, Times]) -> tuple[Violation, ...]:
+    """Return the rules that measured times break (as for `violations`) of a program that is legal as written."""
+    timed = stream_time_rules if program.stream is not None and times[0].ndim == 2 else time_rules
+    return tuple(timed(program, *times))
 
 
 def layer_rules(facts: Facts) -> Iterator[Violation]:
