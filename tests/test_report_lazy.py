@@ -22,11 +22,11 @@ from mho.machine.channels import passed_bytes
 from mho.machine.report import Report
 from mho.network.graph import Network
 from mho.network.samples import synthetic
+from mho.once import known
 from mho.program import Program
 from mho.program.brought import brought
 from mho.program.columns import columns
 from mho.program.instructions import Instruction
-from mho.program.once import known
 from mho.report.views import files
 from tests.strategies import ALONE, chips, networks
 

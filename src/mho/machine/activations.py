@@ -25,11 +25,11 @@ import numpy.typing as npt
 
 from mho.chip import Chip
 from mho.machine.combining import combined_events
+from mho.once import once
 from mho.program import Program
 from mho.program.brought import brought
 from mho.program.columns import ACTIVATE, WRITE, columns
 from mho.program.instructions import members
-from mho.program.once import once
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

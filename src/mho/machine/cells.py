@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from mho.machine.changes import Wear, WriteCount
 from mho.machine.expected import expected_wear
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import WRITE, columns, round_of
 from mho.program.deltas import Change, Deltas, Levels
-from mho.program.once import once
 
 Integers = npt.NDArray[np.int64]
 

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from mho.chip import Chip
 from mho.machine.accesses import passages
 from mho.machine.activations import activation_events
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import ACTIVATE, WRITE, columns, counted
-from mho.program.once import once
 from mho.program.operands import buffer_rate
 
 Integers = npt.NDArray[np.int64]

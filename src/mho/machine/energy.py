@@ -29,9 +29,9 @@ from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing
 from mho.network.graph import Network
 from mho.network.layers import Input
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, FETCH, GATHER, LOAD, STORE, VECTOR, WRITE, columns, made
-from mho.program.once import once
 from mho.program.work import operations, sources
 
 Integers = npt.NDArray[np.int64]

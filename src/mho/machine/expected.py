@@ -21,9 +21,9 @@ import numpy.typing as npt
 from mho.chip.coding import Coding
 from mho.machine.changes import Wear, WriteCount
 from mho.mapping import Mapping
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import WRITE, columns
-from mho.program.once import once
 
 CODE_SPREAD = 8.0
 """Assumed weight codes of networks known by shape alone: normal around the middle code, the whole range being this many

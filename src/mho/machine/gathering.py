@@ -15,11 +15,11 @@ from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.energy import events
 from mho.machine.lookup.timing import RESULT_BYTES, BatchTimes, time_lookups
 from mho.network.trace import Trace
+from mho.once import once
 from mho.program import Program
 from mho.program.bound import Bound, lower_bound
 from mho.program.columns import FETCH, GATHER, WRITE, columns
 from mho.program.lookups import Lookups
-from mho.program.once import once
 from mho.program.tables import seats_of
 
 

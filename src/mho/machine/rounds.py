@@ -16,9 +16,9 @@ from mho.machine.streaming import time_stream
 from mho.machine.timing import Timing
 from mho.mapping import LayerMapping
 from mho.mapping.blocks import Run
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, LOAD, STORE, VECTOR, WRITE, columns
-from mho.program.once import once
 from mho.program.stream_bound import crossing_bytes
 
 Integers = npt.NDArray[np.int64]

@@ -18,9 +18,9 @@ from mho.errors import ProgramError
 from mho.machine.channels import GLOBAL_BUFFER, MEMORY, channel_rates, passed_bytes
 from mho.machine.timing import Times, program_tasks, time_program
 from mho.machine.turns import Turned
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import columns
-from mho.program.once import once
 from mho.shown import Shown
 
 Integers = npt.NDArray[np.int64]

@@ -23,9 +23,9 @@ from mho.machine.changes import Wear
 from mho.machine.channels import MEMORY, tasks_of
 from mho.machine.gathering import gathered_s
 from mho.machine.turns import Turned, in_turns
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import ACTIVATE, COMBINE, GATHER, VECTOR, WRITE, columns
-from mho.program.once import once
 from mho.program.work import layer_seconds
 from mho.shown import Shown
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import WRITE, Integers, columns, counted
 from mho.program.instructions import members
-from mho.program.once import once
 from mho.shown import Shown
 
 SHARED = ("vector_unit", "matrix_unit")

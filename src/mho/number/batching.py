@@ -8,8 +8,10 @@ from dataclasses import replace
 from mho.errors import NetworkError, OptionError
 from mho.network.graph import Network
 from mho.network.layers import Input, Layer
+from mho.once import once
 
 
+@once
 def fixed(network: Network) -> frozenset[str]:
     """Return the names of the tensors that depend on no input: constants and what is computed from them
     alone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from mho.errors import NumberError
@@ -59,6 +60,12 @@ def asked(bits: Asked) -> Mapping[str, LayerBits]:
         return {pattern: _one(each, f" of {pattern!r}") for pattern, each in bits.items()}
     if not isinstance(bits, str) or "=" not in bits:
         return {ALL: _one(bits, "")}
+    return _listed(bits)
+
+
+@lru_cache(maxsize=64)
+def _listed(bits: str) -> Mapping[str, LayerBits]:
+    """Return the bits that a list of patterns says; whoever codes, maps and checks a network asks for the same."""
     found: dict[str, LayerBits] = {}
     for part in bits.split(","):
         pattern, equals, text = part.strip().rpartition("=")
@@ -67,7 +74,7 @@ def asked(bits: Asked) -> Mapping[str, LayerBits]:
         if pattern in found:
             raise NumberError(f"bits {bits!r}: {pattern!r} stands twice")
         found[pattern] = _one(text, f" of {pattern!r}")
-    return found
+    return MappingProxyType(found)
 
 
 def _one(bits: object, where: str) -> LayerBits:

@@ -7,7 +7,7 @@ Codes that come with a network keep their own bits, which their range tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -17,6 +17,7 @@ from mho.network.graph import Network
 from mho.network.layers import Affine, Embedding
 from mho.number.bits import ALL, ALL_BYTES, BYTES, Asked, Bits, LayerBits, asked
 from mho.number.storage import shared, stored
+from mho.once import once
 
 
 def bits_of_code(code: Affine) -> int:
@@ -41,18 +42,19 @@ class Precision:
         """
         patterns = asked(bits)
         names = [layer.name for layer in network.matrix_layers]
+        matched = _first(names, patterns)
+        counting = {ALL, *matched.values()}
         for pattern in patterns:
-            if pattern != ALL and not any(_matches(name, pattern) for name in names):
+            if pattern not in counting and not any(_matches(name, pattern) for name in names):
                 raise NumberError(f"{network.name} has no matrix layer {pattern!r}: {choices(pattern, names)}")
         usual = patterns == {ALL: BYTES}
-        first = {name: next((pattern for pattern in patterns if _matches(name, pattern)), None) for name in names}
-        for pattern in [pattern for pattern in patterns if pattern not in (ALL, *first.values())]:
-            taken = next(first[name] for name in names if _matches(name, pattern))
+        for pattern in [pattern for pattern in patterns if pattern not in counting]:
+            taken = next(matched[name] for name in names if _matches(name, pattern))
             raise NumberError(
                 f"bits of {pattern!r} count for no layer, as {taken!r} stands before it and the first that a layer matches "
                 f"counts; put {pattern!r} first"
             )
-        wanted = {name: None if usual or pattern is None else patterns[pattern] for name, pattern in first.items()}
+        wanted = {name: None if usual or pattern is None else patterns[pattern] for name, pattern in matched.items()}
         of_all = patterns.get(ALL, BYTES) if len(patterns) == 1 else BYTES
         return cls(network, wanted, of_all.weights if of_all.weights == of_all.inputs else BYTES.inputs)
 
@@ -142,11 +144,28 @@ def bits_of(network: Network, bits: Asked) -> Bits:
     )
     if asked(bits) == {ALL: BYTES} and not network.codes and not given:
         return ALL_BYTES
-    return Precision.of(network, bits).bits
+    return (precision_of(network, bits) if isinstance(bits, str) else Precision.of(network, bits)).bits
+
+
+@once
+def precision_of(network: Network, bits: str) -> Precision:
+    """Return who gets which bits where text asks for them; who codes, maps and checks a network asks alike."""
+    return Precision.of(network, bits)
+
+
+def _first(names: Sequence[str], patterns: Iterable[str]) -> dict[str, str | None]:
+    """Return the first pattern that each name matches; names that stand for themselves are looked up, not matched one by one."""
+    place = {pattern: rank for rank, pattern in enumerate(patterns)}
+    wild = [pattern for pattern in place if any(sign in pattern for sign in "*?[")]
+    found: dict[str, str | None] = {}
+    for name in names:
+        matching = [pattern for pattern in wild if fnmatchcase(name, pattern)] + [name] * (name in place)
+        found[name] = min(matching, key=place.__getitem__, default=None)
+    return found
 
 
 def _matches(name: str, pattern: str) -> bool:
     return name == pattern or fnmatchcase(name, pattern)
 
 
-__all__ = ["Precision", "bits_of", "bits_of_code"]
+__all__ = ["Precision", "bits_of", "bits_of_code", "precision_of"]

@@ -15,8 +15,10 @@ from mho.network.graph import Network
 from mho.network.layers import Embedding, EmbeddingBag, Input, MatrixLayer, MatrixProduct, Reshape
 from mho.network.types import REAL
 from mho.number.batching import fixed
+from mho.once import once
 
 
+@once
 def aside(network: Network) -> frozenset[str]:
     """Return the tensors that carry no coded values: fixed ones, integers and truths (indices, masks), and what vector
     layers make of these alone.
@@ -43,6 +45,7 @@ def read_by_matrices(network: Network) -> dict[str, str]:
     return readers
 
 
+@once
 def stored(network: Network) -> frozenset[str]:
     """Return the tensors to be stored as codes.
 

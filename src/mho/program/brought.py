@@ -10,8 +10,8 @@ from mho.mapping.combination import Combination
 from mho.network.graph import Network
 from mho.network.layers import MatrixLayer
 from mho.number.basis import segments
+from mho.once import once
 from mho.program.columns import ACTIVATE, columns
-from mho.program.once import once
 from mho.program.program import Program
 
 Floats = npt.NDArray[np.float64]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.mapping.blocks import Run
+from mho.once import once
 from mho.program.instructions import Activate, Gather, Groups, Orders, Transfer, Vector, Write
-from mho.program.once import once
 from mho.program.program import Program
 from mho.program.work import flow, index_bytes, order_bytes, write_bytes
 

@@ -11,8 +11,8 @@ from mho.chip import Chip
 from mho.mapping import LayerMapping
 from mho.network.graph import Network
 from mho.network.layers import Embedding, MatrixLayer
+from mho.once import once
 from mho.program.brought import least_brought
-from mho.program.once import once
 from mho.program.work import CodedTensors, buffer_bytes, layer_seconds, operand_width, sources
 
 Integers = npt.NDArray[np.int64]
@@ -81,11 +81,9 @@ def result_bytes(network: Network, coded: CodedTensors) -> Floats:
     read, stored = operands(network, coded), buffer_bytes(network, coded)
     lives = np.array([layer.name in stored for layer in network.layers])
     moved = np.where(lives[read.source], read.written, 0.0)
-    for index, layer in enumerate(network.layers):
-        if not isinstance(layer, MatrixLayer):
-            each = slice(read.starts[index], read.starts[index + 1])
-            moved[index] += float(np.sum(read.size[each] * lives[read.tensor[each]]))
-    return moved
+    vector = np.array([not isinstance(layer, MatrixLayer) for layer in network.layers])
+    readers = np.repeat(np.arange(len(network.layers)), np.diff(read.starts))
+    return moved + vector * np.bincount(readers, read.size * lives[read.tensor], len(network.layers))
 
 
 def result_seconds(network: Network, chip: Chip, coded: CodedTensors) -> Floats:

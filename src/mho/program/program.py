@@ -20,8 +20,8 @@ from mho.mapping.coding import check_codes
 from mho.network.graph import Network
 from mho.network.trace.trace import Trace
 from mho.number import QuantisedNetwork
+from mho.once import known
 from mho.program.instructions import Instruction
-from mho.program.once import known
 from mho.program.work import CodedTensors, coded_tensors
 from mho.shown import Columns, Shown, columns
 from mho.strategy.papers import cited

@@ -16,8 +16,8 @@ from mho.mapping.mapping import Mapping
 from mho.network.builder import Builder
 from mho.network.graph import Network
 from mho.network.layers import Array
+from mho.once import once
 from mho.program.instructions import Gather, Groups, Write, members
-from mho.program.once import once
 from mho.program.program import Program
 from mho.strategy.strategy import Strategy
 

@@ -30,8 +30,8 @@ from mho.network.types import REAL, element_bytes
 from mho.number import QuantisedNetwork
 from mho.number.batching import fixed
 from mho.number.storage import stored
+from mho.once import once
 from mho.program.instructions import Orders
-from mho.program.once import once
 
 
 def vector_operations(layer: Layer, network: Network) -> int:

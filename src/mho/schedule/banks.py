@@ -54,6 +54,11 @@ class BankProblem:
             alike.setdefault(kind, []).append(number)
         return tuple(tuple(alike[kind]) for kind in sorted(alike))
 
+    @cached_property
+    def one_size(self) -> int:
+        """The bytes of every bank where they are alike; 0 where they are not."""
+        return self.banks[0] if len(set(self.banks)) == 1 else 0
+
     def may_follow(self, new: int, old: int) -> bool:
         """Return whether tensor `new` may take over banks of tensor `old`."""
         return bool(self.after[new] >> old & 1)
@@ -106,11 +111,21 @@ def greedy_banks(problem: BankProblem) -> Choice:
 
 def greedily(problem: BankProblem, tensor: int, holder: dict[int, int]) -> tuple[int, ...]:
     """Choose for one tensor, given who had each bank last; note it there."""
+    size = problem.tensors[tensor].size
+    if problem.one_size > size > 0:
+        # Of banks that are alike the first that is free holds it, without all that are being looked at.
+        after = problem.after[tensor]
+        numbers = range(len(problem.banks))
+        first = next((each for each in numbers if each not in holder or after >> holder[each] & 1), None)
+        if first is None:
+            return ()
+        holder[first] = tensor
+        return (first,)
     free = [
-        (size, number)
-        for number, size in enumerate(problem.banks)
+        (room, number)
+        for number, room in enumerate(problem.banks)
         if number not in holder or problem.may_follow(tensor, holder[number])
     ]
-    chosen = choose_banks(problem.tensors[tensor].size, free)
+    chosen = choose_banks(size, free)
     holder.update(dict.fromkeys(chosen, tensor))
     return chosen

@@ -25,7 +25,7 @@ from mho.mapping import Mapping
 from mho.network.graph import Network
 from mho.network.layers import Embedding, Input
 from mho.number import Sampled
-from mho.program.once import once
+from mho.once import once
 from mho.program.program import BufferUse, Program
 from mho.program.work import CodedTensors, buffer_bytes, sources, transfer_bytes, vector_seconds, write_bytes
 from mho.schedule.bank_orders import set_bits
@@ -146,19 +146,24 @@ def _after_in_sequence(stored: Sequence[StoredTensor]) -> tuple[int, ...]:
     return tuple(after)
 
 
+@once
+def _after(network: Network, stored: tuple[StoredTensor, ...], layer_order: str) -> tuple[int, ...]:
+    """Return for each tensor those that are done with when it is begun, as bits."""
+    if layer_order == "sequential":
+        return _after_in_sequence(stored)
+    before, users = ended_before(network, layer_order), [tensor.users for tensor in stored]
+    after = []
+    for i, tensor in enumerate(stored):
+        running = ~before[tensor.layer]
+        after.append(sum(1 << j for j in range(i) if not users[j] & running))
+    return tuple(after)
+
+
 def _problem(network: Network, stored: Sequence[StoredTensor], chip: Chip, tensors: Sequence[Tensor]) -> BankProblem:
     """State which banks are to be chosen for these stored tensors."""
-    if chip.spec.layer_order == "sequential":
-        after = _after_in_sequence(stored)
-    else:
-        before = ended_before(network, chip.spec.layer_order)
-        after = tuple(
-            sum(1 << j for j, old in enumerate(stored[:i]) if not old.users & ~before[tensor.layer])
-            for i, tensor in enumerate(stored)
-        )
     return BankProblem(
         tuple(tensors),
-        after,
+        _after(network, tuple(stored), chip.spec.layer_order),
         chip.buffer.banks,
         chip.costs.bank_leakage_w,
         chip.costs.bank_read_j,
@@ -208,6 +213,10 @@ def fewest_banks(network: Network, coded: CodedTensors, chip: Chip, least: int) 
         alike = replace(problem, banks=banks, watts=free, read_j=free, write_j=free)
         return not any(alike.spilled(greedy_banks(alike)))
 
+    if all(0 < tensor.size < chip.tile.buffer_bytes for tensor in stored):
+        # Each takes the first tile that is free, however many there are.
+        every = replace(problem, banks=(chip.tile.buffer_bytes,) * max(len(stored), 1))
+        return max([least, *(number + 1 for banks in greedy_banks(every) for number in banks)])
     most = least
     while not enough(most):
         most *= 2

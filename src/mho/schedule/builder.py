@@ -18,8 +18,8 @@ from mho.mapping.blocks import Run
 from mho.network.graph import Network
 from mho.network.layers import Constant, Embedding, Input
 from mho.number import QuantisedNetwork
+from mho.once import once
 from mho.program.instructions import Activate, Combine, Groups, Instruction, Transfer, Vector, Write
-from mho.program.once import once
 from mho.program.operands import buffer_rate, input_bytes, result_seconds
 from mho.program.program import BufferUse, Program, Stream
 from mho.program.work import CodedTensors, sources, transfer_bytes, write_bytes

@@ -17,7 +17,7 @@ from mho.number import Grid, Planes, QuantisedNetwork, Sampled, quantise, recode
 from mho.number.bits import BYTES, Bits, LayerBits, asked
 from mho.number.budget import Budget, seen_samples
 from mho.number.frontier import changed, first_output
-from mho.number.precision import Precision, bits_of
+from mho.number.precision import bits_of, precision_of
 from mho.number.recode import METHODS, SAID, bits_needed, form
 from mho.number.requantise import FLOAT, multiplier_bits
 from mho.schedule.stages import Coding, Say
@@ -102,7 +102,7 @@ class _Quantising(Coding):
         if subject.quantised is not None:
             return
         try:
-            weights = Precision.of(subject.net, self.wanted).weights
+            weights = precision_of(subject.net, self.wanted).weights
         except NumberError as error:
             yield self.refuse(str(error), field="bits")
             return
