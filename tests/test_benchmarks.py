@@ -31,6 +31,7 @@ from benchmarks import (
     pairs_accuracy,
     precision,
     precision_accuracy,
+    rank,
     recommenders,
     segments,
     squeezed,
@@ -40,6 +41,7 @@ from benchmarks.cases import BY_NAME, CASES
 from benchmarks.files import BEGIN, END, ROOT, measured_part, read_json, with_measured_part, write_json
 from benchmarks.tables import accuracy_table, benchmark_tables
 from mho.training import Settings
+from mho.training.searched.score import DEFAULT, SCORES
 
 ACCURACY: dict[str, Any] = read_json(accuracy.RESULTS)
 TIMES: dict[str, Any] = read_json(timing.RESULTS)
@@ -71,6 +73,7 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         (precision_accuracy.PAGE, precision_accuracy.rendered(read_json(precision_accuracy.RESULTS))),
         (basis_training.PAGE, basis_training.rendered(read_json(basis_training.RESULTS))),
         (clicks.PAGE, clicks.rendered(read_json(clicks.RESULTS))),
+        (rank.PAGE, rank.rendered(read_json(rank.RESULTS))),
     ],
     ids=[
         "accuracy",
@@ -95,10 +98,18 @@ ANALOG: dict[str, Any] = read_json(analog.RESULTS)
         "precision accuracy",
         "basis training",
         "clicks",
+        "rank",
     ],
 )
 def test_a_page_shows_exactly_what_was_measured(page: Path, rendered: str) -> None:
     assert measured_part(page.read_text(encoding="utf-8"), str(page)) == rendered
+
+
+def test_the_default_score_is_the_one_that_ranks_others_best() -> None:
+    for found in read_json(rank.RESULTS)["sets"].values():
+        plain = [row for row in found["rows"] if row["score"] in SCORES]
+        assert max(plain, key=lambda row: row["others"])["score"] == DEFAULT
+        assert found["ceiling"] <= 1.0 and all(abs(row["tau"]) <= 1.0 for row in found["rows"])
 
 
 def test_analog_execution_is_as_fast_and_as_small_as_it_should_be_or_the_page_says_so() -> None:

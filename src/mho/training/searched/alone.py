@@ -150,10 +150,8 @@ class Alone:
 def train_alone(
     model: Genotype, clicks: Clicks, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None
 ) -> Recommender:
-    """Train a searched model by itself at its own bits, whole: the integers of its best epoch. `settings` but for bits and seed."""
-    settings = Settings() if settings is None else settings
-    bits = ",".join(f"{name}={each}" for name, each in model.layer_bits(clicks.fields, settings.dimension).items())
-    training = Training(clicks, model, replace(settings, bits=bits, seed=seed))
+    """Train a searched model by itself at its own bits, whole: the integers of its best epoch. `settings` but for the seed."""
+    training = Training(clicks, model, replace(Settings() if settings is None else settings, seed=seed))
     training.run(progress)
     return training.recommender()
 

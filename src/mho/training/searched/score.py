@@ -67,8 +67,8 @@ SCORES: Registry[Score] = Registry(
         "short": lambda supernet, model: _trained(supernet, model, tables=False, weights=False),
     },
 )
-DEFAULT = "warm"
-"""The one that ranks best (docs/rank.md)."""
+DEFAULT = "short"
+"""The one that ranked best the models of docs/rank.md that scores are chosen by; on those that judge, none ranks."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,259 @@
+"""How well cheap scores rank searched recommenders: Kendall's tau with the log loss of models trained alone (docs/rank.md).
+
+`JUDGED` models are drawn, each trained alone from three seeds: the truth is the mean of their log losses on the fold to choose by,
+the ceiling is how well one seed ranks as another does. `OTHERS`, drawn apart and trained from one seed, are what the default score
+is chosen by and predictors are fitted to. What is done is kept in a file, line by line: it goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from random import Random
+from time import process_time
+from typing import Any
+
+# One thread, before numpy is imported.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from benchmarks.files import ROOT, SCRATCH, read_json, write_json, write_measured
+from mho.machine.recommender.scores import log_loss
+from mho.network.clicks import Clicks
+from mho.network.zoo.interaction import Genotype
+from mho.network.zoo.interaction.space import ModelSpace
+from mho.training.searched.alone import Alone, Budget
+from mho.training.searched.predictor import Predictor
+from mho.training.searched.score import SCORES
+from mho.training.searched.supernet import Supernet
+
+RESULTS = ROOT / "benchmarks" / "rank.json"
+PAGE = ROOT / "docs" / "rank.md"
+SCHEMA = "mho.rank/1"
+DATA = Path(os.environ.get("MHO_DATA", ROOT.parent / "shared" / "data")) / "ctr"
+SPACE = ModelSpace(blocks=3, widths=(16, 32, 64), counts=(4, 8))
+BUDGET = Budget(dimension=8, batch=1024, rate=6e-3, epochs=2)
+ROWS, VALID = 49_152, 8192
+"""Records to train on and to choose by, the first ones of the file."""
+JUDGED, SEEDS, OTHERS = 30, 3, 16
+STEPS = 384
+"""Of the supernet: as many as four whole trainings."""
+SETS = ("frappe_x1",)
+RESAMPLED = 400
+"""Draws of the judged models, with repetition, from which tau's standard error is."""
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model to be trained alone: its place among the drawn ones, and the seed."""
+
+    place: int
+    seed: int
+
+
+def models() -> list[Genotype]:
+    """Draw the judged models, then the others, all different."""
+    random, drawn = Random(2026), {}
+    while len(drawn) < JUDGED + OTHERS:
+        model = SPACE.genotype(SPACE.drawn(random))
+        drawn.setdefault(model.key(), model)
+    return list(drawn.values())
+
+
+def clicks(name: str) -> Clicks:
+    """Read the first records of the folds to train on and to choose by; the test fold is not looked at."""
+    every = Clicks.load(DATA / f"{name}.npz")
+    keep = np.zeros(len(every), dtype=bool)
+    for fold, most in ((0, ROWS), (1, VALID)):
+        keep[np.flatnonzero(every.fold == fold)[:most]] = True
+    return replace(every, x=every.x[keep], y=every.y[keep], fold=every.fold[keep])
+
+
+def tasks() -> Iterator[Task]:
+    """Name what is trained alone: seed after seed, so that an unfinished run tells of all models."""
+    yield from (Task(place, 0) for place in range(JUDGED + OTHERS))
+    yield from (Task(place, seed) for seed in range(1, SEEDS) for place in range(JUDGED))
+
+
+def trained(model: Genotype, data: Clicks, seed: int) -> dict[str, float]:
+    """Train a model alone; return its log loss and the CPU seconds that it took."""
+    start = process_time()
+    alone = Alone(model, data, BUDGET, seed)
+    alone.train(BUDGET.steps(data))
+    seconds = process_time() - start
+    return {"loss": log_loss(alone.logits(data.valid.x), data.valid.y), "seconds": seconds}
+
+
+def scored(model: Genotype, supernet: Supernet, score: str) -> dict[str, float]:
+    """Score a model; return the score and the CPU seconds that it took."""
+    start = process_time()
+    loss = SCORES[score](supernet, model)
+    return {"loss": loss, "seconds": process_time() - start}
+
+
+class Kept:
+    """Results by key, a line each in a file; one that is not whole is made again."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self.known = dict(json.loads(line) for line in lines if line.endswith("]"))
+
+    def of(self, key: str, make: Callable[[], Any]) -> Any:
+        """Return the result of a key, made if it is not known."""
+        if key not in self.known:
+            self.known[key] = make()
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([key, self.known[key]]) + "\n")
+            print(key, self.known[key], flush=True)
+        return self.known[key]
+
+
+def measure(name: str, folder: Path) -> dict[str, Any]:
+    """Do what is not done yet for a set, and return the losses, scores and seconds of all models."""
+    kept, data, drawn = Kept(folder / f"{name}.jsonl"), clicks(name), models()
+    alone = [
+        (task, kept.of(f"alone {task.place} {task.seed}", partial(trained, drawn[task.place], data, task.seed)))
+        for task in tasks()
+    ]
+    path = folder / f"{name}.safetensors"
+    supernet = Supernet.load(path, data) if path.exists() else Supernet(SPACE, data, BUDGET)
+    start = process_time()
+    supernet.train(STEPS, lambda done, steps, loss: print(f"supernet {done}/{steps} {loss:.4f}", flush=True))
+    if not path.exists():
+        kept.of("supernet", lambda: {"seconds": process_time() - start})
+        supernet.save(path)
+    scores = {
+        score: [
+            kept.of(f"{score} {place}", partial(scored, model, supernet, score)) for place, model in enumerate(drawn)
+        ]
+        for score in SCORES
+    }
+    return {
+        "alone": [[task.place, task.seed, each["loss"], each["seconds"]] for task, each in alone],
+        "scores": {score: [[each["loss"], each["seconds"]] for each in every] for score, every in scores.items()},
+        "supernet_seconds": kept.known["supernet"]["seconds"],
+        "fields": data.fields,
+        "origin": data.origin,
+    }
+
+
+def tau(some: Numbers, others: Numbers) -> float:
+    """Return Kendall's tau."""
+    return float(kendalltau(some, others).statistic)
+
+
+def error(some: Numbers, others: Numbers) -> float:
+    """Return tau's standard error, from models drawn again with repetition."""
+    random = np.random.default_rng(0)
+    drawn = (random.integers(0, len(some), len(some)) for _ in range(RESAMPLED))
+    return float(np.nanstd([tau(some[each], others[each]) for each in drawn]))
+
+
+def judged(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return for each score tau with its error, tau on the others, and CPU seconds a model; the ceiling; costs."""
+    losses = np.full((JUDGED + OTHERS, SEEDS), np.nan)
+    seconds = []
+    for place, seed, loss, took in measured["alone"]:
+        losses[place, seed] = loss
+        seconds.append(took)
+    truth, ones = losses[:JUDGED].mean(axis=1), losses[JUDGED:, 0]
+    drawn, fields = models(), measured["fields"]
+    scores = {name: np.array([each[0] for each in every]) for name, every in measured["scores"].items()}
+    took = {name: float(np.mean([each[1] for each in every])) for name, every in measured["scores"].items()}
+    rows = [
+        {"score": name, "tau": tau(each[:JUDGED], truth), "error": error(each[:JUDGED], truth),
+         "others": tau(each[JUDGED:], ones), "seconds": took[name]}
+        for name, each in scores.items()
+    ]  # fmt: skip
+    for name in (None, *scores):
+        each = None if name is None else scores[name]
+        guesses, left_out = _predicted(drawn, ones, fields, each)
+        rows.append(
+            {"score": "predicted" if name is None else f"predicted with {name}", "tau": tau(guesses, truth),
+             "error": error(guesses, truth), "others": tau(left_out, ones), "seconds": 0.0 if name is None else took[name]}
+        )  # fmt: skip
+    pairs = [tau(losses[:JUDGED, a], losses[:JUDGED, b]) for a, b in combinations(range(SEEDS), 2)]
+    rest = [tau(losses[:JUDGED, each], np.delete(losses[:JUDGED], each, axis=1).mean(axis=1)) for each in range(SEEDS)]
+    return {
+        "rows": rows,
+        "ceiling": float(np.mean(pairs)),
+        "whole": float(np.mean(rest)),
+        "range": [float(truth.min()), float(np.median(truth)), float(truth.max())],
+        "seconds": float(np.mean(seconds)),
+        "supernet": measured["supernet_seconds"],
+    }
+
+
+def _predicted(drawn: list[Genotype], ones: Numbers, fields: int, scores: Numbers | None) -> tuple[Numbers, Numbers]:
+    """Return guesses of the judged models by a predictor fitted to the others, and of each other by one fitted to the rest."""
+    dimension = BUDGET.dimension
+
+    def fitted(places: list[int]) -> Predictor:
+        given = None if scores is None else scores[places].tolist()
+        losses = ones[[place - JUDGED for place in places]].tolist()
+        return Predictor.fit([drawn[place] for place in places], losses, fields, dimension, given)
+
+    def guess(predictor: Predictor, place: int) -> float:
+        return predictor(drawn[place], None if scores is None else float(scores[place]))
+
+    rest = list(range(JUDGED, JUDGED + OTHERS))
+    every = fitted(rest)
+    alone = [guess(fitted([other for other in rest if other != place]), place) for place in rest]
+    return np.array([guess(every, place) for place in range(JUDGED)]), np.array(alone)
+
+
+def rendered(results: dict[str, Any]) -> str:
+    """Return the tables of the page."""
+    parts = []
+    for name, found in results["sets"].items():
+        low, middle, high = found["range"]
+        parts += [
+            f"{name}, first {ROWS:,} records: log losses of the {JUDGED} judged models, mean of {SEEDS} seeds, {low:.4f} to "
+            f"{high:.4f} (median {middle:.4f}). Training one takes {found['seconds']:.1f} CPU seconds, the supernet of {STEPS} "
+            f"steps {found['supernet']:.1f}. **Ceiling: tau {found['ceiling']:.2f} between two seeds; {found['whole']:.2f} between "
+            "a whole training and the mean of the other two.**",
+            "",
+            f"| score | tau, {JUDGED} judged | standard error | tau, {OTHERS} others | CPU s a model | of a training |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in sorted(found["rows"], key=lambda row: -row["others"]):
+            cells = [f"{row[name]:.2f}" for name in ("tau", "error", "others", "seconds")]
+            parts.append(f"| {' | '.join((row['score'], *cells))} | {row['seconds'] / found['seconds']:.0%} |")
+        parts.append("")
+    return "\n".join(parts).strip()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rank", description=__doc__)
+    parser.add_argument("--only", metavar="SET", action="append", choices=SETS, help=f"one of {', '.join(SETS)}")
+    parser.add_argument("--folder", type=Path, default=SCRATCH / "rank", help="where what is done is kept")
+    parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rank.json")
+    chosen = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    results = read_json(RESULTS) if RESULTS.exists() else {"schema": SCHEMA, "sets": {}}
+    if not chosen.render:
+        import torch
+
+        torch.set_num_threads(1)
+        for name in chosen.only or SETS:
+            results["sets"][name] = judged(measure(name, chosen.folder))
+        write_json(RESULTS, results)
+    write_measured(PAGE, rendered(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
