@@ -16,9 +16,9 @@ import numpy.typing as npt
 from mho.machine.gathering import gathered_s
 from mho.machine.timing import program_tasks
 from mho.network.layers import EmbeddingBag
+from mho.once import once
 from mho.program import Program
 from mho.program.columns import GATHER, columns
-from mho.program.once import once
 from mho.program.work import dispatched, sources
 
 Integers = npt.NDArray[np.int64]
