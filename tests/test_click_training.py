@@ -13,10 +13,13 @@ import mho
 from mho.errors import NumberError, OptionError, TraceError, WeightError
 from mho.files.tensors import read_tensors, write_tensors
 from mho.machine.recommender import load, open_real, open_recommender, save
+from mho.machine.recommender.joined import joined
+from mho.network.trace.padded import padded
 from mho.network.zoo.interaction import MODELS, Genotype
 from mho.network.zoo.interaction.description import Dense, Sparse
 from mho.network.zoo.interaction.handmade import HAND_MADE
 from mho.number.bits import BYTES
+from mho.number.reference import run_reference
 from mho.training.clicks import Settings, Training, judge, scores
 from tests.click_logs import synthetic_clicks
 from tests.test_handmade import SMALL
@@ -96,6 +99,16 @@ def test_integers_of_a_trained_model_are_what_a_chip_computes(kind):
     executed = np.concatenate([mho.execute(program, vectors[at : at + 3])["score"][:, 0] for at in (0, 3)])
     np.testing.assert_array_equal(executed, scores(recommender, records))
     assert all(matrix.bits == 4 for matrix in recommender.dense.matrices.values())
+
+
+@pytest.mark.parametrize("kind", ["lr", "deepfm", "dlrm"])
+def test_tables_and_dense_part_are_one_network(kind):
+    recommender, trace = trained(kind, epochs=1, bits="4/8").recommender(), CLICKS.trace("test")
+    some = trace.select(slice(0, 12 * CLICKS.fields))
+    whole = joined(recommender, 4, [1] * CLICKS.fields)
+    np.testing.assert_array_equal(
+        run_reference(whole, padded(some))["score"][:, 0], recommender.predict(recommender.reduce(some))
+    )
 
 
 @pytest.mark.parametrize("kind", ["dlrm", "deepfm"])
