@@ -23,6 +23,7 @@ from mho.cli import (
     listings,
     recommend,
     robust,
+    rtl,
     run,
     study,
     sweep,
@@ -68,6 +69,7 @@ app.command(cls=Command)(spread(listings.chips))
 app.command(cls=Command, epilog="mho devices taox\n\nmho devices my-cells.yaml --csv -")(spread(listings.devices))
 app.command(cls=Command, epilog="mho show aras --set tiles=48\n\nmho show my-chip.yaml --json -")(spread(listings.show))
 app.command("list", cls=Command)(spread(listings.list_program))
+app.command(cls=Command, epilog=rtl.EPILOG)(spread(rtl.rtl))
 app.command(cls=Command, epilog=init.EPILOG)(spread(init.init))
 
 

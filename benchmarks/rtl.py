@@ -1,0 +1,226 @@
+"""The digital side as logic, measured: random layers on random chips, resnet8 layer by layer, cycles, and what is written.
+
+python -m benchmarks.rtl measures and writes the measured part of docs/rtl.md; it needs mho[rtl], and runs Icarus Verilog or
+Verilator where they are. resnet8 needs the real data (MHO_DATA).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# One thread, before numpy is imported.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import numpy as np
+
+from benchmarks.files import ROOT, read_json, write_json, write_measured
+from benchmarks.tables import table
+
+RESULTS = ROOT / "benchmarks" / "rtl.json"
+PAGE = ROOT / "docs" / "rtl.md"
+SCHEMA = "mho.rtl-benchmark/1"
+NUMBERS = 100_000
+"""Sums and codes that are compared at least, over all random layers."""
+IMAGES, WINDOWS = 200, 4
+"""Images of the table of multipliers, and windows of each layer of resnet8."""
+SMALL = {"array.rows": 64, "array.columns": 64, "array.adcs": 8, "group.arrays": 2}
+CODINGS = ("offset", "flipped", "differential", "sign_magnitude", "twos_complement")
+INPUTS = ("offset", "two_passes", "twos_complement", "signed")
+
+
+def drawn(rng: np.random.Generator) -> tuple[Any, str, Any]:
+    """Draw a chip of small arrays, bits, and a convolution of 100 windows behind a relu."""
+    import mho
+    from mho.network.graph import Network
+    from mho.network.layers import Activation, Array, Convolution, Input, Layer, Linear
+
+    sizes: dict[str, Any] = {
+        "array.rows": int(rng.choice([12, 20, 32])), "array.columns": int(rng.integers(18, 34)),
+        "array.coding": str(rng.choice(CODINGS)), "array.cell_bits": int(rng.integers(1, 4)),
+        "array.integrated_bits": int(rng.integers(1, 4)), "array.adcs": int(rng.integers(1, 9)),
+        "array.step_overhead_s": float(rng.choice([0.0, 1e-9, 3e-9])), "array.input_coding": str(rng.choice(INPUTS)),
+        "group.arrays": int(rng.integers(1, 3)),
+    }  # fmt: skip
+    chip = mho.Chip.load("aras").override(sizes, source="drawn")
+    columns = int(rng.integers(8, 17))
+    layers: list[Layer] = [
+        Input(name="x", inputs=(), shape=(1, 3, 12, 12)),
+        Convolution(
+            name="conv", inputs=("x",), shape=(1, columns, 10, 10), weight=Array.of(rng.normal(size=(columns, 3, 3, 3))),
+            bias=Array.of(rng.normal(size=columns)),
+        ),
+        Activation(name="relu", inputs=("conv",), shape=(1, columns, 10, 10), function="relu"),
+        Linear(name="y", inputs=("relu",), shape=(1, columns, 10, 3), weight=Array.of(rng.normal(size=(3, 10)))),
+    ]  # fmt: skip
+    return (
+        chip,
+        f"{rng.integers(2, 9)}/{rng.integers(2, 9)}",
+        Network("drawn", tuple(layers), ("y",), "drawn (synthetic)"),
+    )
+
+
+def random_layers(numbers: int) -> dict[str, Any]:
+    """Compare random layers until so many numbers have been compared."""
+    import mho
+    from mho import rtl
+
+    compared = different = layers = seed = 0
+    seen: dict[str, int] = {}
+    cycles_equal = cycles_measured = 0
+    while compared < numbers:
+        rng = np.random.default_rng(seed)
+        seed += 1
+        chip, bits, network = drawn(rng)
+        x = rng.normal(size=(4, 3, 12, 12))
+        quantised = mho.number.quantise(
+            network, x, bits=bits, per_channel=bool(rng.integers(2)), symmetric=chip.coding.pairs,
+            signed_inputs=chip.array.drives_signs, requantise=24,
+        )  # fmt: skip
+        layer = rtl.layer_of(mho.compile(quantised, chip), "conv", x, windows=100)
+        found = rtl.cosimulate(layer)
+        layers, compared, different = layers + 1, compared + found.compared, different + found.different
+        key = f"{chip.array.coding}, inputs {chip.array.input_coding or 'offset'}"
+        seen[key] = seen.get(key, 0) + found.compared
+        if found.cycles is not None:
+            cycles_measured += 1
+            cycles_equal += found.cycles == layer.plan.window_cycles
+        print(seed, compared, different, key, bits, flush=True)
+    return {
+        "layers": layers, "compared": compared, "different": different, "seen": dict(sorted(seen.items())),
+        "simulator": found.simulator, "cycles_measured": cycles_measured, "cycles_equal": cycles_equal,
+    }  # fmt: skip
+
+
+def _resnet8(folder: Path) -> tuple[Any, Any, Any]:
+    import mho
+
+    network = mho.Network.from_onnx(folder / "resnet8_fp32.onnx")
+    images, calibration = (
+        np.load(folder / name)["x"].transpose(0, 3, 1, 2).astype(np.float64)
+        for name in ("test_a.npz", "train_calib.npz")
+    )
+    return network, images, calibration[:64]
+
+
+def resnet8(folder: Path) -> list[dict[str, Any]]:
+    """Run some windows of every matrix layer of resnet8 on a small chip."""
+    import mho
+    from mho import rtl
+
+    network, images, calibration = _resnet8(folder)
+    chip = mho.Chip.load("aras").override(SMALL, source="small arrays")
+    program = mho.compile(mho.number.quantise(network, calibration, per_channel=True, requantise=24), chip)
+    rows = []
+    for layer in network.matrix_layers:
+        found = rtl.cosimulate(rtl.layer_of(program, layer.name, images[:1], WINDOWS))
+        rows.append(found.to_dict())
+        print(found, flush=True)
+    return rows
+
+
+def multipliers(folder: Path) -> list[dict[str, Any]]:
+    """Count codes of resnet8 that differ from those of float64, by bits of multipliers."""
+    from mho.number import quantise, run_reference
+
+    network, images, calibration = _resnet8(folder)
+    plain = quantise(network, calibration, per_channel=True)
+    names = [name for name in plain.codes if name != network.inputs[0].name]
+    wanted = run_reference(plain, images[:IMAGES], keep=names)
+    rows = []
+    for bits in (16, 20, 24, 31):
+        got = run_reference(
+            quantise(network, calibration, per_channel=True, requantise=bits), images[:IMAGES], keep=names
+        )
+        wrong = sum(int(np.count_nonzero(got[name] != wanted[name])) for name in names)
+        top = np.mean(got[network.outputs[0]].argmax(1) == wanted[network.outputs[0]].argmax(1))
+        rows.append(
+            {
+                "bits": bits,
+                "codes": sum(wanted[name].size for name in names),
+                "different": wrong,
+                "same_class": float(top),
+            }
+        )
+    return rows
+
+
+def presets() -> Iterator[dict[str, Any]]:
+    """Yield what a group of each preset is: cycles, lanes, lines and seconds of writing it."""
+    from mho import rtl
+    from mho.chip import Chip
+
+    for name in Chip.presets():
+        plan = rtl.Plan.of(Chip.load(name))
+        start = time.process_time(), time.perf_counter()
+        text = rtl.verilog(plan)
+        yield {
+            "chip": name, "cycle_ns": float(plan.clock_s) * 1e9, "cycles": plan.window_cycles, "timed": float(plan.timed_cycles),
+            "lanes": plan.arrays * len(plan.lanes), "loads": plan.loads, "drained": plan.drained, "lines": len(text.splitlines()),
+            "cpu_s": time.process_time() - start[0], "wall_s": time.perf_counter() - start[1],
+        }  # fmt: skip
+
+
+def rendered(results: dict[str, Any]) -> str:
+    """Return the sentences and tables."""
+    random = results["random"]
+    layers = [
+        (r["layer"], str(r["compared"]), str(r["different"]), str(r["cycles"] or r["planned"]), f"{r['timed']:g}")
+        for r in results["resnet8"]
+    ]
+    bits = [
+        (
+            str(r["bits"]), f"{r['codes']:,}", f"{r['different']:,}", f"{r['different'] / r['codes']:.1e}",
+            f"{r['same_class']:.3f}",
+        )
+        for r in results["multipliers"]
+    ]  # fmt: skip
+    chips = [
+        (
+            r["chip"], f"{r['cycle_ns']:.6g}", str(r["cycles"]), f"{r['timed']:.6g}", str(r["lanes"]), str(r["loads"]),
+            str(r["drained"]), f"{r['lines']:,}", f"{r['cpu_s']:.1f}",
+        )
+        for r in results["presets"]
+    ]  # fmt: skip
+    parts = [
+        f"**Random layers**: {random['compared']:,} sums and codes of {random['layers']} layers on as many chips, in "
+        f"{random['simulator']}: **{random['different']} differ**. Windows that followed one another took the planned cycles in "
+        f"{random['cycles_equal']} of {random['cycles_measured']} layers.",
+        table(("coding of weights, of inputs", "compared"), [(key, f"{n:,}") for key, n in random["seen"].items()]),
+        f"**resnet8** (real weights, CIFAR-10) on arrays of 64 x 64, {WINDOWS} windows of each layer:",
+        table(("layer", "compared", "differ", "cycles a window", "timing model"), layers),
+        f"**Multipliers**: codes of resnet8 that differ from those made in float64, {IMAGES} images:",
+        table(("bits", "codes", "differ", "share", "same class"), bits),
+        "**Presets**: cycles of the logic a window, beside the timing model's; lanes of a group; cycles of loading and of handing "
+        "on sums, which go on behind other windows; lines of Verilog, and seconds (CPU of this process) to write them:",
+        table(("chip", "cycle, ns", "cycles", "timing model", "lanes", "loading", "handing on", "lines", "s"), chips),
+    ]
+    return "\n\n".join(parts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rtl", description=__doc__)
+    parser.add_argument("--numbers", type=int, default=NUMBERS, metavar="N", help=f"numbers compared; else {NUMBERS}")
+    parser.add_argument("--render", action="store_true", help="write the page again from benchmarks/rtl.json")
+    chosen = parser.parse_args(arguments)
+    if not chosen.render:
+        data = Path(os.environ["MHO_DATA"]) / "cifar10"
+        write_json(
+            RESULTS,
+            {
+                "schema": SCHEMA, "presets": list(presets()), "multipliers": multipliers(data), "resnet8": resnet8(data),
+                "random": random_layers(chosen.numbers),
+            },
+        )  # fmt: skip
+    write_measured(PAGE, rendered(read_json(RESULTS)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""mho rtl: the digital side of a chip's groups as Verilog, run beside what a program computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mho.cli.compiling import is_program, kept_program
+from mho.cli.inputs import SampleOptions
+from mho.cli.outputs import progress
+from mho.errors import OptionError
+
+if TYPE_CHECKING:
+    from mho.cli.outputs import Say
+    from mho.rtl.plan import Plan
+
+EPILOG = (
+    "mho rtl aras --out out/rtl\n\n"
+    "mho rtl isaac --set array.adcs=4 --out out/rtl --liberty cells.lib\n\n"
+    "mho run model.onnx --requantise 24 --verify --save kept.mho && mho rtl kept.mho --layer conv1 --out out/rtl"
+)
+
+
+def rtl(
+    chip_or_program: str,
+    *,
+    overrides: list[str] | None = None,
+    layer: str | None = None,
+    windows: int | None = None,
+    simulator: str | None = None,
+    data: Path | None = None,
+    liberty: Path | None = None,
+    out: Path,
+) -> None:
+    """Write the digital side of a group of arrays as Verilog; with a program, run a layer of it through a test bench.
+
+    Exit code: 0 written, and bit-exact where it was run; 1 a difference, 2 a
+    mistake in what was asked.
+    """
+    from mho.files.writing import check_folder, write_text
+
+    program = is_program(chip_or_program)
+    given = {"--layer": layer, "--windows": windows, "--simulator": simulator, "--data": data}
+    unused = next((name for name, value in given.items() if value is not None), None)
+    if not program and unused:
+        raise OptionError(
+            f"{unused} is for a program (.mho); {chip_or_program} is a chip, of which Verilog alone is written"
+        )
+    if program and overrides:
+        raise OptionError(f"--set: {chip_or_program} is compiled already and brings its chip")
+    if program and layer is None:
+        raise OptionError("a program is run layer by layer; name one with --layer (mho list tells them)")
+    check_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with progress(False) as say:
+        from mho import rtl as logic
+
+        plan, ok = _plan(chip_or_program, overrides) if not program else None, True
+        if layer is not None:
+            ready, ok = _run(chip_or_program, layer, windows or 8, simulator, data, out, say)
+            plan = ready
+        assert plan is not None
+        say("writing Verilog")
+        text = logic.verilog(plan)
+        write_text(out / "group.v", text)
+        typer.echo(
+            f"written to {out / 'group.v'}: {len(text.splitlines())} lines; {plan.window_cycles} cycles a window"
+        )
+        if liberty is not None:
+            say("synthesising")
+            made = logic.synthesise(plan, text, liberty)
+            write_text(out / "synthesis.txt", made.table())
+            typer.echo(made.table())
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _plan(name: str, overrides: list[str] | None) -> Plan:
+    from mho.cli.inputs import load_chip
+    from mho.rtl import Plan
+
+    chip = load_chip(name, overrides)
+    return Plan.of(chip, signed=chip.array.drives_signs, resolving=False)
+
+
+def _run(
+    path: str, layer: str, windows: int, simulator: str | None, data: Path | None, out: Path, say: Say
+) -> tuple[Plan, bool]:
+    """Co-simulate a layer, write what was found, and return its periphery and whether all was equal."""
+    import json
+
+    from mho import rtl as logic
+    from mho.files.writing import write_text
+
+    program = kept_program(path, say)
+    samples = SampleOptions(data, None, None).executed(program.network, None)
+    say(f"executing {program.network.name} for the windows of {layer}")
+    ready = logic.layer_of(program, layer, samples.inputs, windows)
+    say(f"simulating {len(ready.windows)} windows")
+    found = logic.cosimulate(ready, simulator, out)
+    write_text(out / "rtl.json", json.dumps(found.to_dict(), indent=1) + "\n")
+    typer.echo(str(found))
+    return ready.plan, found.ok

@@ -1,0 +1,152 @@
+"""The test bench as Verilog: a behavioural model of arrays and ADCs, and what gives words to a group and notes what leaves it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from mho.errors import OptionError, choices
+from mho.rtl.commands import (
+    END,
+    INVERT,
+    LOAD,
+    OPERATION_BITS,
+    SET,
+    WAIT,
+    WIDE,
+    WINDOW,
+    WRITE,
+    Stimulus,
+    drain_cycles,
+    fields,
+    word_bits,
+)
+from mho.rtl.group import Group
+from mho.rtl.simulate import Observed
+
+SIMULATORS = ("icarus", "verilator", "amaranth")
+PROGRAMS = {"verilator": "verilator", "icarus": "iverilog"}
+TEMPLATE = Path(__file__).with_name("bench.v")
+"""The Verilog of a test bench, with what depends on the group in braces."""
+
+
+def bench_text(group: Group, stimulus: Stimulus, words: int, dump: str = "") -> str:
+    """Return the test bench of a group for a run of so many words; `dump`: a file that takes what toggles."""
+    plan, cases = group.plan, []
+    layout, free = fields(plan), "!(loaded && loads == 0 && !window_begins)"
+    ports = {"block": "block_loading", "codes": "load_codes", "bits": "invert_bits", "adc": "invert_adc"}
+    for operation in (SET, WRITE, INVERT, WINDOW, LOAD):
+        place, texts = OPERATION_BITS, []
+        for name, bits in layout[operation].items():
+            if name != "array":
+                texts.append(f"{ports.get(name, name)} = word[{place} +: {_taken(group, name, bits)}];")
+            place += bits
+        more = {
+            WRITE: f"write[word[{OPERATION_BITS} +: 16]] = 1;", INVERT: f"invert_write[word[{OPERATION_BITS} +: 16]] = 1;",
+            WINDOW: f"loads = {plan.loads};", LOAD: "load = 1; loads = loads - 1;",
+        }.get(operation, "")  # fmt: skip
+        waits = f"if ({free}) " if operation in (WINDOW, LOAD) else ""
+        cases.append(f"      {operation}: {waits}begin {' '.join(texts)} {more} at = at + 1; end")
+    cases.append(f"      {WAIT}: if (quiet > {drain_cycles(plan) + 4}) at = at + 1;")
+    members = group.signature.members
+    low, high = plan.code_range
+    shapes = {name: len(getattr(group, name)) for name in members}
+    declared = "\n".join(
+        f"  {'reg' if member.flow.name == 'In' and name != 'codes' else 'wire'} [{shapes[name] - 1}:0] {name};"
+        for name, member in members.items()
+    )
+    zeros = "\n".join(
+        f"    {name} = 0;" for name, member in members.items() if member.flow.name == "In" and name != "codes"
+    )
+    return TEMPLATE.read_text().format(
+        drive_top=shapes["drive"] - 1, negative_top=shapes["negative"] - 1, index_top=shapes["index"] - 1,
+        codes_top=shapes["codes"] - 1,
+        cell_top=_cell_bits(stimulus) - 1, cells_last=len(stimulus.blocks) * plan.arrays * plan.rows * plan.conversions - 1,
+        arrays=plan.arrays, adcs=plan.adcs, per_adc=plan.per_adc, conversions=plan.conversions, rows=plan.rows,
+        bits=plan.drive_bits,
+        signs=int(plan.both_signs), low=low, high=high, code_bits=plan.code_bits, word_top=word_bits(plan) - 1, last_word=words - 1,
+        declarations=declared, connections=", ".join(f".{name}({name})" for name in members), zeros=zeros,
+        arrays_top=plan.arrays - 1,
+        number_bits=group.output_shape.width, wide=WIDE, made_bits=plan.input_bits, op_top=OPERATION_BITS - 1,
+        cases="\n".join(cases),
+        dump=f'$dumpfile("{dump}"); $dumpvars(0, group);' if dump else "",
+    )  # fmt: skip
+
+
+def _taken(group: Group, name: str, bits: int) -> int:
+    """Return how many of a field's bits go to the port that it is for."""
+    port = {"adc": "invert_adc", "bits": "invert_bits", "codes": "load_codes"}.get(name, name)
+    return len(getattr(group, port)) if port in group.signature.members else bits
+
+
+def _cell_bits(stimulus: Stimulus) -> int:
+    return max(int(abs(block.cells).max()) for block in stimulus.blocks).bit_length() + 1
+
+
+def write_bench(folder: Path, group: Group, stimulus: Stimulus, dump: str = "") -> None:
+    """Write the test bench, its words and the cells of its arrays into a folder."""
+    words, bits = list(stimulus.words()), _cell_bits(stimulus)
+    mask, digits = (1 << bits) - 1, -(-word_bits(stimulus.plan) // 4)
+    cells = (f"{value & mask:x}" for block in stimulus.blocks for value in block.cells.ravel().tolist())
+    (folder / "cells.hex").write_text("\n".join(cells) + "\n")
+    (folder / "words.hex").write_text("\n".join(f"{word:0{digits}x}" for word in words) + "\n")
+    (folder / "bench.v").write_text(bench_text(group, stimulus, len(words), dump))
+
+
+def in_verilog(folder: Path, simulator: str) -> Observed:
+    """Run the test bench of a folder, group.v and bench.v, in Icarus Verilog or Verilator."""
+    if simulator == "icarus":
+        # Verilog of 2005, in which what is set as it is declared wakes processes that wait for any change.
+        _run(folder, "iverilog", "-g2005", "-o", "bench.vvp", "group.v", "bench.v")
+        _run(folder, "vvp", "-N", "bench.vvp")
+    else:
+        _run(
+            folder,
+            "verilator",
+            "--binary",
+            "-Wno-fatal",
+            "-Wno-lint",
+            "-O3",
+            "--top-module",
+            "bench",
+            "group.v",
+            "bench.v",
+        )
+        _run(folder, "./obj_dir/Vbench")
+    observed = Observed({"icarus": "Icarus Verilog", "verilator": "Verilator"}[simulator])
+    for line in (folder / "out.txt").read_text().splitlines():
+        kind, *rest = line.split()
+        if kind == "B":
+            observed.begins.append(int(rest[0]))
+        elif kind == "O":
+            v = int(rest[2], 16)
+            observed.outputs.append((int(rest[0]), int(rest[1]), v - (v >> (WIDE - 1) << WIDE), int(rest[3])))
+        else:
+            observed.cycles = int(rest[0])
+    return observed
+
+
+def _run(folder: Path, *words: str) -> None:
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OptionError(f"{words[0]} failed: {(done.stderr or done.stdout).strip()[-600:]}")
+
+
+def chosen(simulator: str | None) -> str:
+    """Return the simulator that is asked for, or the first that is there; OptionError for one that is not.
+
+    Icarus comes first: Verilator, faster for many windows, takes a minute to build a group.
+    """
+    if simulator is None:
+        return next((name for name in ("icarus", "verilator") if shutil.which(PROGRAMS[name])), "amaranth")
+    if simulator not in SIMULATORS:
+        raise OptionError(f"unknown simulator {simulator!r}; {choices(simulator, SIMULATORS)}")
+    if simulator in PROGRAMS and not shutil.which(PROGRAMS[simulator]):
+        raise OptionError(
+            f"{PROGRAMS[simulator]} is not on this machine; leave --simulator out, or take amaranth, which mho[rtl] brings"
+        )
+    return simulator
+
+
+__all__ = ["END", "SIMULATORS", "bench_text", "chosen", "in_verilog", "write_bench"]

@@ -1,0 +1,109 @@
+"""Parts: modules of logic that are simulated as they stand, or written as Verilog, one module for all instances that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from amaranth.back import rtlil, verilog
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from mho.rtl.tidy import tidy
+
+
+def width(low: int, high: int) -> Any:
+    """Return the shape of a number from `low` to `high`."""
+    bits = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
+    return signed(bits + 1) if low < 0 else unsigned(max(bits, 1))
+
+
+class Part(wiring.Component):  # type: ignore[misc]
+    """A module of logic; the docstring of its class stands before it in Verilog, its cycles among it.
+
+    `part`: its name in Verilog, which tells parts of different sizes apart. Parts inside of it are put there by `place`.
+    """
+
+    def __init__(self, part: str, given: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+        # Of parts that are alike, one alone becomes Verilog.
+        self._MustUse__used = True
+        self.part = part
+        self.library: Library | None = None
+        self.inside: list[Part] = []
+        super().__init__(
+            {name: In(shape) for name, shape in given.items()} | {name: Out(shape) for name, shape in made.items()}
+        )
+
+    def place(self, m: Module, label: str, part: Part) -> None:
+        """Put a part into this one: itself in a simulation, its name and ports in Verilog."""
+        self.inside.append(part)
+        if self.library is None:
+            m.submodules[label] = part
+            return
+        self.library.add(part)
+        ports = {
+            f"{'i' if member.flow is In else 'o'}_{name}": getattr(part, name)
+            for name, member in part.signature.members.items()
+        }
+        m.submodules[label] = Instance(part.part, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
+
+    def comment(self) -> str:
+        """Return what stands before the module."""
+        text = " ".join((type(self).__doc__ or "").split())
+        return "\n".join(f"// {line}" for line in wrapped(text))
+
+
+class Library:
+    """The modules of a design, each once."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Part] = {}
+
+    def add(self, part: Part) -> None:
+        """Take a part, if none of its name is known."""
+        if part.part not in self.parts:
+            self.parts[part.part] = part
+            part.library = self
+
+
+def parts_in(part: Part) -> list[Part]:
+    """Return the parts that a part places, by working it out."""
+    part.inside.clear()
+    part.elaborate(None)
+    return part.inside
+
+
+def verilog_of(top: Part) -> str:
+    """Return a design as Verilog, its parts behind one another."""
+    library, texts = Library(), []
+    library.add(top)
+    names: list[str] = []
+    while len(names) < len(library.parts):
+        part = next(part for name, part in library.parts.items() if name not in names)
+        names.append(part.part)
+        texts.append(rtlil.convert(part, name=part.part, emit_src=False))
+    # One call of Yosys for all modules: starting it takes longer than what it does.
+    text = verilog._convert_rtlil_text("\n".join(texts), strip_internal_attrs=True, write_verilog_opts=["-noattr"])
+    comments = {name: part.comment() for name, part in library.parts.items()}
+    return tidy(text, comments)
+
+
+def wrapped(text: str, columns: int = 120) -> Iterable[str]:
+    """Yield lines of so many characters at most."""
+    line = ""
+    for word in text.split():
+        if len(line) + len(word) + 1 > columns:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    yield line
+
+
+def balanced(values: Iterable[Value]) -> Value:
+    """Return the sum of values, added pair by pair."""
+    values = list(values)
+    while len(values) > 1:
+        values = [a + b if b is not None else a for a, b in zip(values[::2], [*values[1::2], None], strict=False)]
+    return values[0]

