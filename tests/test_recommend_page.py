@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mho
+from mho.engineering import quantity
 from mho.errors import MappingError, MhoError, OutputError, TraceError
 from mho.explore.recommendation import Recommendation, recommend
+from mho.machine.lookup.arrivals import Arrivals
 from mho.mapping.embedding import Layout
 from mho.mapping.embedding.storage import ARRAYS, Seating
 from mho.network.trace import Trace, synthesise
@@ -88,6 +90,32 @@ def test_the_file_is_of_its_schema_and_its_parts_sum(found: Recommendation) -> N
         assert each["gain"]["energy"] == pytest.approx(naive["energy_j"]["total"] / each["energy_j"]["total"])
     products = {name: each["seconds"] * each["energy_j"]["total"] for name, each in content["designs"].items()}
     assert content["chosen"] == min(products, key=lambda name: products[name])
+
+
+def test_queries_that_come_one_by_one_are_told_in_file_and_page(found: Recommendation) -> None:
+    loads = (0.2, 0.9)
+    asked = Arrivals(loads, queries=300)
+    waiting = recommend(measured(), designs=NAMES, batch=64, budget=1.5, arrivals=asked)
+    content = json.loads(json.dumps(waiting.to_dict(), allow_nan=False))
+    jsonschema.validate(content, json.loads((files("mho.explore") / "recommendation.schema.json").read_text("utf-8")))
+    for name, each in content["designs"].items():
+        assert [at["load"] for at in each["open"]["curve"]] == list(loads) and each["open"]["knee"] in loads
+        whole = waiting.services[name].batch_s[: waiting.services[name].queries // 64]
+        # 120 queries of the test: one full batch, and one of the last 56 and the first 8 again.
+        assert each["open"]["capacity_per_s"] <= 64 / float(whole.min()) * 2
+        for at in each["open"]["curve"]:
+            assert at["rate_per_s"] == pytest.approx(at["load"] * each["open"]["capacity_per_s"])
+            assert 0 < at["p50_s"] <= at["p99_s"] <= at["p999_s"]
+    text = render(waiting)
+    chosen = content["designs"][waiting.chosen]["open"]
+    assert "Queries at random" in text and f"Latency by load, {waiting.chosen}" in text and ">knee<" in text
+    for name in NAMES:
+        assert f">{name}<" in text
+    p99 = next(at["p99_s"] for at in chosen["curve"] if at["load"] == chosen["knee"])
+    assert f"99 % are done within {quantity(p99, 's')}" in text
+    assert "Queries at random" not in render(found) and all(
+        each["open"] is None for each in found.to_dict()["designs"].values()
+    )
 
 
 def test_drawings_are_of_all_that_was_measured(found: Recommendation) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mho.cli.arriving import ArrivalOptions
 from mho.cli.inputs import load_chip
 from mho.cli.outputs import Target, print_papers, progress
 from mho.cli.strategy import StrategyOptions
@@ -19,7 +20,8 @@ EPILOG = (
     "mho recommend ml1m.npz --bag user --row item --compact --out out/movies\n\n"
     "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
     "mho recommend january.npz --test february.npz --design recross --design mho\n\n"
-    "mho recommend clicks.npz --strategy mine.yaml --grouping best --cite"
+    "mho recommend clicks.npz --arrivals poisson --load 0.5,0.8,0.9 --batch-wait 2e-7\n\n"
+    "mho recommend clicks.npz --strategy mine.yaml --grouping refine --cite"
 )
 SHARE, ORDERS = 0.8, ("time", "seed")
 
@@ -52,16 +54,18 @@ class DesignOptions:
     design: list[str] | None = None
     seed: int | None = None
 
-    def names(self, split_by: str, strategy: StrategyOptions) -> tuple[str, ...]:
-        """Return the designs; refuse options that none of them takes."""
+    def names(self, split_by: str, strategy: StrategyOptions, *, drawn: bool) -> tuple[str, ...]:
+        """Return the designs; refuse options that none of them takes. `drawn`: whether the seed draws arrivals too."""
         from mho.explore.designs import OWN, copying
         from mho.explore.recommendation import AREAS, COMPARED, check_designs
 
         names = check_designs(self.design or COMPARED, self.areas)
         for option in strategy.options() if OWN not in names else ():
             raise OptionError(f"{option} is for the design {OWN}, which is not asked for")
-        if self.seed is not None and OWN not in names and split_by != "seed":
-            raise OptionError(f"--seed is for the design {OWN}, which is not asked for, and for --split-by seed")
+        if self.seed is not None and OWN not in names and split_by != "seed" and not drawn:
+            raise OptionError(
+                f"--seed is for the design {OWN}, which is not asked for, for --split-by seed and for --arrivals"
+            )
         if self.area is not None and self.areas != AREAS[0] and not set(names) & set(copying()):
             raise OptionError(
                 f"--budget is for designs with copies ({', '.join(copying())}), none of which is asked for"
@@ -79,6 +83,7 @@ def recommend(
     chip: str = "recross",
     overrides: list[str] | None = None,
     serving: DesignOptions,
+    arriving: ArrivalOptions,
     strategy: StrategyOptions,
     cite: bool = False,
     out: Path | None = None,
@@ -97,7 +102,8 @@ def recommend(
 
     target.check(out=out)
     split.check()
-    names, chosen = serving.names(split.split_by, strategy), strategy.strategy(OWN)
+    names, chosen = serving.names(split.split_by, strategy, drawn=arriving.arrivals is not None), strategy.strategy(OWN)
+    arrivals = arriving.chosen()
     on = load_chip(chip, overrides)
     with progress(target.quiet) as say:
         say(f"reading {trace}")
@@ -114,6 +120,7 @@ def recommend(
             strategy=chosen,
             designs=names,
             areas=serving.areas,
+            arrivals=arrivals,
             seed=serving.seed or 0,
             say=say,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ from mho.engineering import ratio
 from mho.errors import OptionError, choices
 from mho.explore.designs import DESIGNS, NAIVE, OWN, Design, Request, design, steps
 from mho.explore.exploration import Exploration
+from mho.machine.lookup.arrivals import Arrivals, OpenService, open_service
 from mho.machine.lookup.service import Service
 from mho.mapping.embedding.storage import Seating
 from mho.network.trace import Statistics, Trace, Unseen, align, describe, read, statistics
@@ -63,7 +64,8 @@ class Served:
     """Designs made from a history, each with what it took to serve the test.
 
     `statistics` are of the history; `unseen`: how much of the test the history never looks up. `taken`: from the naive mapping of
-    one copy to the design mho, what each idea more takes; empty where that design was not asked for.
+    one copy to the design mho, what each idea more takes; empty where that design was not asked for. `open`: what queries wait that
+    come one by one, by design; empty where that was not asked for.
     """
 
     request: Request
@@ -73,6 +75,7 @@ class Served:
     designs: Mapping[str, Design]
     services: Mapping[str, Service]
     taken: tuple[Taken, ...] = ()
+    open: Mapping[str, OpenService] = field(default_factory=dict)
 
     @property
     def against(self) -> str:
@@ -188,6 +191,7 @@ class Served:
                     **self.services[name].to_dict(),
                     "says": each.says,
                     "gain": self.gain(name),
+                    "open": self.open[name].to_dict() if self.open else None,
                     "design_notes": list(each.notes),
                 }
                 for name, each in self.designs.items()
@@ -295,6 +299,7 @@ def recommend(
     strategy: Strategy | str | Path = OWN,
     designs: Sequence[str] = COMPARED,
     areas: str = AREAS[0],
+    arrivals: Arrivals | None = None,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recommendation:
@@ -304,7 +309,8 @@ def recommend(
     `test` of its own, a trace or a file, the whole trace is history. `budget`: the most area, in instances of groups over the
     fewest groups that hold every row; `areas`: "equal", every design may take it, in copies of busy groups, or "own", each as much
     as it comes with; `dimension`: features of 8 bits of a row; `batch`: queries served at once; `strategy`: what the
-    design mho does with tables, such as `Strategy.load("mho").with_(grouping="best")`; `seed`: of groupings that draw.
+    design mho does with tables, such as `Strategy.load("mho").with_(grouping="refine")`; `arrivals`: queries of the test that come
+    at random, one by one, to each design; `seed`: of groupings and arrivals, which draw.
 
     Rows of a test of its own are those of the history that are called alike. Raises OptionError for what is out of range,
     TraceError where history or test would be empty or are of other tables, or a file cannot be read, StrategyError for a strategy
@@ -339,8 +345,20 @@ def recommend(
         say(f"{name}: serving the test")
         services[name] = drafts[name].serve(served_trace, dimension, batch)
     taken = _steps(request, drafts, services, served_trace, say) if OWN in drafts else ()
-    served = Served(request, served_trace, measured, unseen, drafts, services, taken)
+    waited = {} if arrivals is None else _waits(services, served_trace, arrivals, seed, say)
+    served = Served(request, served_trace, measured, unseen, drafts, services, taken, waited)
     return Recommendation(served.content(), served)
+
+
+def _waits(
+    services: Mapping[str, Service], test: Trace, arrivals: Arrivals, seed: int, say: Callable[[str], None]
+) -> Mapping[str, OpenService]:
+    """Let the queries of the test come one by one to each design."""
+    waited = {}
+    for name, service in services.items():
+        say(f"{name}: queries come one by one")
+        waited[name] = open_service(test, service, arrivals, seed=seed)
+    return waited
 
 
 def _steps(

@@ -140,7 +140,8 @@ def _lines(chart: see.Lines) -> Iterator[str]:
     if not known:
         yield from _nothing(chart.title)
         return
-    fills = dict(zip((series.name for series in chart.series), SERIES[-len(chart.series) :], strict=True))
+    colours = SERIES[-len(chart.series) :] if len(chart.series) <= len(SERIES) else PALETTE
+    fills = dict(zip((series.name for series in chart.series), colours, strict=False))
     apart = max((width_of(text) + 16 for _, text in chart.across.ticks), default=0.0)
     places = sorted(at for at, _ in chart.across.ticks)
     closest = min((b - a for a, b in pairwise(places)), default=1.0)
@@ -163,6 +164,9 @@ def _lines(chart: see.Lines) -> Iterator[str]:
         yield label(width - right + 6, y(value) + 4, name, "soft small")
     for series in known:
         yield from _series(series, fills[series.name], x, y)
+    for mark in chart.marks:
+        yield f'<circle fill="{MARK}" cx="{x(mark.x):.1f}" cy="{y(mark.y):.1f}" r="5"/>'
+        yield label(x(mark.x) - 8, y(mark.y) - 10, mark.tip, "small halo", "end")
     yield label((LEFT + width - right) / 2, floor - 10, chart.across.title, "soft small", "middle")
     yield label(14, (y.start + y.end) / 2, chart.up.title, "soft small", "middle", turned=True)
 

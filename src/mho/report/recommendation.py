@@ -13,6 +13,7 @@ from mho.explore.recommendation import Recommendation
 from mho.machine.lookup.service import Service, spread
 from mho.mapping.embedding.layout import Layout
 from mho.network.trace import Trace
+from mho.report import arrivals
 from mho.report import sections as see
 
 LAYOUT = "layout.npz"
@@ -359,7 +360,8 @@ def view(outcome: Recommendation) -> see.View:
         )
         title, heads = "Where the gain comes from", ("", "time", "energy", "")
         sections.append(see.Table(title=title, heads=heads, lines=lines, prose=True, tones=tones, remark=remark))
-    sections += _drawings(outcome)
+    waits = {name: waited.to_dict() for name, waited in outcome.open.items()}
+    sections += [*arrivals.shown(waits, outcome.chosen), *_drawings(outcome)]
     sections += [
         _by_design("ADC modes   share of activations", modes(outcome), outcome.chosen),
         _by_design("Energy by component", energies(outcome), outcome.chosen),
@@ -380,7 +382,7 @@ def view(outcome: Recommendation) -> see.View:
             f"test: {outcome.test.origin}",
         ),
         [synthetic] if outcome.synthetic else [],
-        said=split_verdict(outcome),
+        said=f"{split_verdict(outcome)} {arrivals.said(waits[outcome.chosen]) if waits else ''}".strip(),
         mark="mho recommend",
     )
 

@@ -165,15 +165,26 @@ class Series:
     tips: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A point that stands out: where, the value that it is coloured by, and a text for the pointer."""
+
+    x: float
+    y: float
+    shade: float | None = None
+    tip: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lines(Section):
-    """Lines over an axis; `reference` is a value of the upright axis with a name."""
+    """Lines over an axis; `reference` is a value of the upright axis with a name, `marks` are places, named by their tips."""
 
     series: Sequence[Series]
     across: Axis
     up: Axis
     about: str = ""
     reference: tuple[float, str] | None = None
+    marks: Sequence[Dot] = ()
 
 
 @dataclass(frozen=True)
@@ -224,16 +235,6 @@ class Tracks(Section):
     kinds: Sequence[str]
     about: str = ""
     beside: str = ""
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A point that stands out: where, the value that it is coloured by, and a text for the pointer."""
-
-    x: float
-    y: float
-    shade: float | None = None
-    tip: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

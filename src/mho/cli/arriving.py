@@ -1,0 +1,36 @@
+"""The options of queries that come one by one, at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mho.errors import OptionError, choices
+
+if TYPE_CHECKING:
+    from mho.machine.lookup.arrivals import Arrivals
+
+PROCESSES = ("poisson",)
+"""How queries may come."""
+
+
+@dataclass(frozen=True)
+class ArrivalOptions:
+    """The options that say how queries come; None: not given."""
+
+    arrivals: str | None = None
+    load: Any = None
+    batch_wait: float | None = None
+
+    def chosen(self) -> Arrivals | None:
+        """Return how queries come, None where that was not asked for; refuse what is unknown, and what changes nothing."""
+        for option, value in (("--load", self.load), ("--batch-wait", self.batch_wait)):
+            if self.arrivals is None and value is not None:
+                raise OptionError(f"{option} is for --arrivals")
+        if self.arrivals is None:
+            return None
+        if self.arrivals not in PROCESSES:
+            raise OptionError(f"unknown arrivals {self.arrivals!r}; {choices(self.arrivals, PROCESSES)}")
+        from mho.machine.lookup.arrivals import LOADS, Arrivals
+
+        return Arrivals(LOADS if self.load is None else self.load, self.batch_wait or 0.0)
