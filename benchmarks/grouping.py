@@ -19,6 +19,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
 from benchmarks.files import ROOT, apart, read_json, write_json, write_measured
+from benchmarks.grouping_tables import HEIGHT, IDEAS, METHODS, speed_table, table
 
 RESULTS = ROOT / "benchmarks" / "grouping.json"
 PAGE = ROOT / "docs" / "grouping.md"
@@ -31,11 +32,10 @@ FILES = {
     "gowalla": "gowalla_train.npz",
     "ml1m": "ml1m.npz",
 }
-METHODS = ("id", "frequency", "greedy", "fast", "refine", "hypergraph", "best")
 HEIGHTS = {
     128: METHODS,
-    64: ("id", "frequency", "greedy", "refine", "best"),
-    256: ("id", "frequency", "greedy", "refine", "best"),
+    64: ("id", "frequency", "greedy", "refine", "anneal"),
+    256: ("id", "frequency", "greedy", "refine", "anneal"),
 }
 COPIED = ("ml1m", "gowalla")
 BUDGETS = (1.0, 1.25, 1.5)
@@ -43,8 +43,17 @@ SPEEDS = {
     "greedy": (10**4, 10**5, 10**6, 10**7),
     "fast": (10**4, 10**5, 10**6, 10**7),
     "refine": (10**4, 10**5, 10**6, 10**7),
+    "anneal": (10**4, 10**5, 10**6),
 }
-HEIGHT = 128
+OTHER = (
+    "ml1m, by time",
+    "gowalla, by time",
+    "beauty, by time",
+    "synthetic, half in communities",
+    "synthetic, nearly all",
+)
+"""Traces that nothing was tuned for: the first 80 % of the bags as history, and made-up ones."""
+PARTS = ("quality", "copies", "other", "gain", "speed")
 
 
 def load(name: str) -> Any:
@@ -99,10 +108,9 @@ def synthetic(lookups: int) -> Any:
 def warm() -> None:
     """Compile what is compiled late."""
     from mho.mapping.embedding import group
-    from mho.mapping.embedding.group import Anneal
 
     small = synthetic(2000)
-    for method in ("greedy", "fast", "refine", Anneal(moves=1000)):
+    for method in ("greedy", "fast", "refine", "anneal"):
         group(small, 16, method)
 
 
@@ -120,7 +128,7 @@ def quality(name: str, height: int, method: str) -> dict[str, Any]:
         "trace": name,
         "height": height,
         "method": method,
-        "chosen": {key: layout.options.get(key) for key in ("chosen", "hint")} if method == "best" else {},
+        "chosen": {"hint": layout.options["hint"]} if method == "anneal" else {},
         "groups": layout.groups,
         "mean_length": float(unseen.lengths.mean()),
         "unseen": float(layout.groups_per_bag(unseen).mean()),
@@ -146,15 +154,15 @@ def longest_queue(layout: Any, trace: Any, batch: int = 256) -> float:
 
 
 def copies(name: str, budget: float) -> list[dict[str, Any]]:
-    """Spend one area budget in several ways on the groups of `refine`, and on greedy ones as the paper does."""
+    """Spend one area budget in several ways on annealed groups, and on greedy ones as the paper does."""
     from mho.mapping.embedding import group, replicate
 
     history, unseen = split(load(name))
-    refined, greedy = group(history, HEIGHT, "refine"), group(history, HEIGHT, "greedy")
+    annealed, greedy = group(history, HEIGHT, "anneal"), group(history, HEIGHT, "greedy")
     ways = {
         "greedy, copies by log": lambda: replicate(greedy, history, budget, "log"),
-        "refine, copies by log": lambda: replicate(refined, history, budget, "log"),
-        "refine, copies by load": lambda: replicate(refined, history, budget, "load"),
+        "anneal, copies by log": lambda: replicate(annealed, history, budget, "log"),
+        "anneal, copies by load": lambda: replicate(annealed, history, budget, "load"),
     }
     rows = []
     for way, make in ways.items():
@@ -172,6 +180,54 @@ def copies(name: str, budget: float) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def other(name: str) -> list[dict[str, Any]]:
+    """Group a trace that nothing was tuned for, by the paper's greedy and by what is usual."""
+    from mho.mapping.embedding import group
+    from mho.network.trace import Communities, synthesise
+
+    kind = name.split(",")[0]
+    if kind == "synthetic":
+        company = Communities(64, 0.5 if "half" in name else 0.95)
+        made = synthesise(20_000, 20_000, 20.0, popularity="reuse", communities=company, distinct=True, seed=0)
+        history, unseen = made.split(0.8, 0)
+    else:
+        history, unseen = load(kind).split(0.8)
+    warm()
+    row: dict[str, Any] = {"trace": name, "lookups": history.lookups}
+    for method in ("greedy", "refine", "anneal"):
+        start = process_time()
+        layout = group(history, HEIGHT, method)
+        row[method] = float(layout.groups_per_bag(unseen).mean())
+        row[f"{method}_s"] = process_time() - start
+    return [row]
+
+
+def gain(name: str) -> list[dict[str, Any]]:
+    """Serve unseen bags by the paper's design, by ours, and by all that lies between: times and energies of the whole test."""
+    from mho.chip import Chip
+    from mho.explore import Request
+    from mho.strategy import Strategy
+
+    history, unseen = split(load(name))
+    paper, ours = Strategy.load("recross"), Strategy.load("mho")
+    request = Request(history, Chip.load("recross"), strategy=ours)
+
+    def taken(ideas: tuple[str, ...]) -> dict[str, float]:
+        changes = {stage: getattr(ours, stage) for idea in ideas for stage in IDEAS[idea]}
+        service = request.design("between", paper.with_(changes)).serve(unseen, request.dimension, request.batch)
+        return {"seconds": service.seconds, "energy_j": service.energy_j}
+
+    names = tuple(IDEAS)
+    return [
+        {
+            "trace": name,
+            "chain": [taken(names[:count]) for count in range(len(names) + 1)],
+            "alone": {idea: taken((idea,)) for idea in names},
+            "without": {idea: taken(tuple(each for each in names if each != idea)) for idea in names},
+        }
+    ]
 
 
 def forget_peak() -> int:
@@ -212,80 +268,6 @@ def speed(method: str, lookups: int) -> dict[str, Any]:
     }
 
 
-def table(results: dict[str, Any]) -> str:
-    """Render the groups touched."""
-    lines = [
-        "Groups that a bag touches, mean over the bags that were not seen (20 %, seed 0); in brackets what `best` chose. "
-        "*Less* is of `best` against `greedy`.",
-        "",
-        f"| trace | look-ups a bag | height | {' | '.join(METHODS)} | less |",
-        "|---|---:|---:|" + "---:|" * (len(METHODS) + 1),
-    ]
-    cells = {(row["trace"], row["height"], row["method"]): row for row in results.get("quality", [])}
-    for name in FILES:
-        for height in sorted(HEIGHTS):
-            found = [cells.get((name, height, method)) for method in METHODS]
-            if not any(found):
-                continue
-            length = next(row for row in found if row)["mean_length"]
-            texts = ["" if row is None else f"{row['unseen']:.3f}{_chosen(row)}" for row in found]
-            greedy, best = found[METHODS.index("greedy")], found[METHODS.index("best")]
-            less = f"{1 - best['unseen'] / greedy['unseen']:.1%}" if greedy and best else ""
-            lines.append(f"| {name} | {length:.1f} | {height} | {' | '.join(texts)} | {less} |")
-    lines += [
-        "",
-        f"Seconds for height {HEIGHT}:",
-        "",
-        f"| trace | {' | '.join(METHODS)} |",
-        "|---|" + "---:|" * len(METHODS),
-    ]
-    for name in FILES:
-        found = [cells.get((name, HEIGHT, method)) for method in METHODS]
-        times = ["" if row is None else f"{row['seconds']:.2g}" for row in found]
-        lines.append(f"| {name} | {' | '.join(times)} |")
-    lines += [
-        "",
-        f"One area, several ways to spend it (height {HEIGHT}; *queue*: most activations that one array serves of a batch of 256 "
-        "bags, mean):",
-        "",
-        "| trace | budget | way | groups a bag | queue | s |",
-        "|---|---:|---|---:|---:|---:|",
-    ]
-    for row in results.get("copies", []):
-        lines.append(
-            f"| {row['trace']} | {row['budget']:g} | {row['way']} | {row['unseen']:.3f} | {row['queue']:.1f} | "
-            f"{row['seconds']:.2g} |"
-        )
-    return "\n".join(lines)
-
-
-def _chosen(row: dict[str, Any]) -> str:
-    chosen = row["chosen"]
-    if not chosen:
-        return ""
-    return f" ({chosen['chosen']}{', hint ' + format(chosen['hint'], 'g') if chosen.get('hint') else ''})"
-
-
-def speed_table(results: dict[str, Any]) -> str:
-    """Render time and memory."""
-    lines = [
-        f"Made-up traces of bags of 20 (communities of 64, Zipf 0.8), ten look-ups a row, height {HEIGHT}, one thread, processor "
-        "seconds. *Ratio* is "
-        "to sorting the look-ups by row.",
-        "",
-        "| method | look-ups | rows | s | million look-ups/s | ratio | bytes added a look-up | groups a bag (history) |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in results.get("speed", []):
-        lookups = row["lookups"]
-        lines.append(
-            f"| {row['method']} | {lookups:.0e} | {row['rows']:.0e} | {row['seconds']:.3g} | "
-            f"{lookups / row['seconds'] / 1e6:.2g} | "
-            f"{row['seconds'] / row['reference_s']:.2g} | {row['added_bytes'] / lookups:.0f} | {row['history']:.2f} |"
-        )
-    return "\n".join(lines)
-
-
 def _jobs(parts: set[str]) -> list[tuple[str, str]]:
     jobs = []
     if "quality" in parts:
@@ -297,6 +279,10 @@ def _jobs(parts: set[str]) -> list[tuple[str, str]]:
         ]
     if "copies" in parts:
         jobs += [("copies", f"{name}:{budget}") for name in COPIED for budget in BUDGETS[1:]]
+    if "other" in parts:
+        jobs += [("other", name) for name in OTHER]
+    if "gain" in parts:
+        jobs += [("gain", name) for name in FILES]
     if "speed" in parts:
         jobs += [("speed", f"{method}:{lookups}") for method, each in SPEEDS.items() for lookups in each]
     return jobs
@@ -306,6 +292,8 @@ def _one(part: str, case: str) -> list[dict[str, Any]]:
     first, *rest = case.split(":")
     if part == "quality":
         return [quality(first, int(rest[0]), rest[1])]
+    if part in ("other", "gain"):
+        return other(case) if part == "other" else gain(case)
     return copies(first, float(rest[0])) if part == "copies" else [speed(first, int(rest[0]))]
 
 
@@ -315,8 +303,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.grouping", description="Measure grouping; write the tables of docs/grouping*.md."
     )
     parser.add_argument("--render", action="store_true", help="write the tables again from benchmarks/grouping.json")
+    parser.add_argument("--part", choices=PARTS, action="append", help="measure these parts only")
     parser.add_argument(
-        "--part", choices=("quality", "copies", "speed"), action="append", help="measure these parts only"
+        "--method", choices=METHODS, action="append", help="measure these methods only, and keep the others' figures"
     )
     parser.add_argument("--only", metavar="PART/CASE", help="measure one case, and print it as JSON")
     asked = parser.parse_args(arguments)
@@ -325,16 +314,24 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     results = {"schema": SCHEMA, **{key: value for key, value in read_json(RESULTS).items() if key != "schema"}}
     if not asked.render:
-        parts = set(asked.part or ("quality", "copies", "speed"))
+        parts = set(asked.part or PARTS)
         found: dict[str, list[dict[str, Any]]] = {part: [] for part in parts}
+        methods = asked.method or METHODS
+        for part in parts & {"quality", "speed"}:
+            found[part] = [
+                row for row in results.get(part, []) if row["method"] in METHODS and row["method"] not in methods
+            ]
         for part, case in _jobs(parts):
-            found[part] += apart("benchmarks.grouping", f"{part}/{case}")
-            sys.stderr.write(f"{part} {case}\n")
+            if part not in ("quality", "speed") or set(case.split(":")) & set(methods):
+                found[part] += apart("benchmarks.grouping", f"{part}/{case}")
+                sys.stderr.write(f"{part} {case}\n")
+                # Interrupted, what was measured stays.
+                write_json(RESULTS, {**results, **found})
         results.update(found)
         write_json(RESULTS, results)
-    write_measured(PAGE, table(results))
+    write_measured(PAGE, table(results, FILES))
     write_measured(SPEED_PAGE, speed_table(results))
-    sys.stdout.write(table(results) + "\n\n" + speed_table(results) + "\n")
+    sys.stdout.write(table(results, FILES) + "\n\n" + speed_table(results) + "\n")
     return 0
 
 

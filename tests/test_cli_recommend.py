@@ -112,7 +112,7 @@ def test_json_is_all_that_is_printed_and_the_same_each_time_and_in_the_file(
         "batch": 32,
         "budget": 1.25,
         "seed": 0,
-        "grouping": "refine",
+        "grouping": "anneal",
         "areas": "equal",
     }
     ended = shell("recommend", clicks, *FEW, "--json", str(tmp_path / "x.json"))
@@ -201,7 +201,14 @@ def _counts(trace: Trace) -> np.ndarray:
         (("--design", "mho", "--grouping", "fats"), "--grouping fats: did you mean fast"),
         (("--design", "recross", "--strategy", "nmars"), "--strategy is for the design mho"),
         (("--design", "mho", "--strategy", "aras"), "mho: schedule 'aras': says how a network is compiled"),
-        (("--design", "mho", "--grouping", "fast", "--moves", "3"), "--moves 3: is for grouping 'best', not 'fast'"),
+        (
+            ("--design", "mho", "--grouping", "fast", "--sweeps", "3"),
+            "--sweeps 3: is for grouping 'anneal', not 'fast'",
+        ),
+        (("--load", "0.5"), "--load is for --arrivals"),
+        (("--batch-wait", "1e-6"), "--batch-wait is for --arrivals"),
+        (("--arrivals", "poison"), "unknown arrivals 'poison'; did you mean poisson"),
+        (("--arrivals", "poisson", "--load", "0.5,1"), "from 0.01 to 0.99"),
         (("--batch", "0"), "from 1 to"),
         (("--history", "1"), "between 0 and 1"),
         (("--split-by", "chance"), "--split-by is time or seed"),

@@ -22,10 +22,10 @@ from mho.network.trace import Trace
 from mho.strategy import registered
 
 
-def ways(moves: int = 2000) -> list[Grouping]:
-    """Every choice of grouping, and what best tries beside them; annealing draws few moves."""
-    kinds = [*registered("grouping").values(), Hypergraph, Anneal]
-    ways = [kind.of({"moves": moves} if "moves" in kind.settings() else {}) for kind in kinds]
+def ways(sweeps: int = 20) -> list[Grouping]:
+    """Every choice of grouping, and the partitioner that is not chosen by name; annealing takes few sweeps."""
+    kinds = [*registered("grouping").values(), Hypergraph]
+    ways = [kind.of({"sweeps": sweeps} if "sweeps" in kind.settings() else {}) for kind in kinds]
     return [way for way in ways if isinstance(way, Grouping)]
 
 
@@ -99,9 +99,9 @@ def test_refining_never_raises_the_objective_and_counts_it_right(
     assert gain >= 0
     assert before - gain == pytest.approx(objective(bags, found, chance), abs=1e-6)
     assert np.bincount(found[bags.frequency > 0], minlength=groups).max(initial=0) <= height
-    annealed, changed = anneal(bags, start, groups, height, chance=chance, moves=500, seed=0)
-    assert before + changed == pytest.approx(objective(bags, annealed, chance), abs=1e-6)
-    assert np.bincount(annealed[bags.frequency > 0], minlength=groups).max(initial=0) <= height
+    annealed = anneal(bags, start, groups, height, chance=chance, sweeps=10, seed=0)
+    assert before + annealed.changed == pytest.approx(objective(bags, annealed.group, chance), abs=1e-6)
+    assert np.bincount(annealed.group[bags.frequency > 0], minlength=groups).max(initial=0) <= height
 
 
 @given(trace=traces(), data=st.data())
@@ -157,7 +157,7 @@ def test_frequency_puts_the_most_frequent_rows_first() -> None:
 def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int) -> None:
     height = 3
     best = min(touched(np.argsort(order) // height, bags_of(trace)) for order in permutations(range(trace.total_rows)))
-    layout = group(trace, height, Anneal(chance=1.0, moves=20_000), seed=seed)
+    layout = group(trace, height, Anneal(hint=0.0, chance=1.0, sweeps=400), seed=seed)
     found = layout.groups_per_bag(trace).sum()
     # Cold annealing of six rows ends at the optimum or one move from it.
     assert best <= found <= best + 1
@@ -166,11 +166,11 @@ def test_annealing_finds_the_best_groups_of_tiny_traces(trace: Trace, seed: int)
 def test_communities_are_found_and_what_was_not_seen_gains() -> None:
     history, unseen = community_trace(1), community_trace(2)
     mean = {}
-    for way in ways(100_000):
+    for way in ways(100):
         mean[way.name] = group(history, 24, way).groups_per_bag(unseen).mean()
     # A bag has a row outside of its community with probability 0.9: 1.9 groups are what the truth itself would touch.
-    assert mean["best"] <= min(mean.values()) + 0.02
-    assert mean["best"] == pytest.approx(1.9, abs=0.06)
+    assert mean["anneal"] <= min(mean.values()) + 0.02
+    assert mean["anneal"] == pytest.approx(1.9, abs=0.06)
     assert max(mean["refine"], mean["greedy"]) < 2 < mean["id"]
 
 
@@ -178,7 +178,8 @@ def test_row_numbers_are_taken_as_a_hint_where_held_out_bags_say_so() -> None:
     """Every bag is some of a few consecutive rows, and most rows are never seen in the history."""
     draw = np.random.default_rng(0)
     bags = [(b + draw.permutation(6)[:4]).tolist() for b in draw.integers(0, 590, 260)]
-    layout = group(trace_of(bags[:130], 600), 20, "best", moves=20_000)
+    layout = group(trace_of(bags[:130], 600), 20)
+    assert layout.options["hint"] > 0 and layout.options["held_out"]["0"] > min(layout.options["held_out"].values())
     unseen = trace_of(bags[130:], 600)
     plain = group(trace_of(bags[:130], 600), 20, "refine")
     assert layout.groups_per_bag(unseen).mean() < plain.groups_per_bag(unseen).mean()
@@ -215,8 +216,8 @@ def test_several_tables_and_empty_bags_are_grouped() -> None:
         ({"height": True}, MappingError, "whole number from 1"),
         ({"height": 2, "groups": 1}, MappingError, "at least 2 groups"),
         ({"method": "refin"}, OptionError, "did you mean refine|known: .*refine"),
-        ({"method": "greedy", "chance": 0.5}, OptionError, "is for grouping 'fast', not 'greedy'"),
-        ({"method": "id", "chance": 0.5}, OptionError, "is for grouping 'fast', not 'id'"),
+        ({"method": "greedy", "chance": 0.5}, OptionError, "is for grouping 'anneal' or 'fast', not 'greedy'"),
+        ({"method": "id", "chance": 0.5}, OptionError, "is for grouping 'anneal' or 'fast', not 'id'"),
         ({"method": "fast", "chance": 0.0}, OptionError, "from 0.01 to 1"),
         ({"method": "fast", "chance": float("nan")}, OptionError, "from 0.01 to 1"),
         ({"method": "refine", "passes": 1.5}, OptionError, "whole number"),
@@ -231,12 +232,25 @@ def test_what_cannot_be_is_refused(changes: dict[str, object], error: type[Excep
         group(trace, **{"height": 2, "method": "id", **changes})  # type: ignore[arg-type]
 
 
-def test_a_trace_too_large_to_be_annealed_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mho.mapping.embedding.anneal.MOST_BYTES", 3)
-    trace = trace_of([[0, 1], [2, 3]], 4)
-    with pytest.raises(OptionError, match="use method 'refine'"):
-        group(trace, 2, Anneal())
-    assert group(trace, 2, "best").groups == 2
+def test_the_work_of_annealing_goes_with_look_ups() -> None:
+    """Counted, not timed: groups of bags that are looked at, for ever more bags of the same kind in ever more communities."""
+    looked_at = {}
+    for times in (1, 4, 16):
+        bags = Bags.of(community_trace(1, bags=400 * times, rows=240 * times), least=2)
+        start = (np.arange(bags.rows) // 24).astype(np.int32)
+        found = anneal(bags, start, 10 * times, 24, chance=0.6, sweeps=20, seed=0)
+        looked_at[times] = found.looked_at / len(bags.members) / 20
+    # A look-up is looked at once a sweep with each group of its bag, of which there are eight at most.
+    assert max(looked_at.values()) <= 8
+    assert looked_at[16] <= 1.3 * looked_at[4]
+
+
+def test_a_hint_that_is_given_is_not_chosen() -> None:
+    trace = community_trace(1)
+    assert "held_out" not in group(trace, 24, hint=0.5, sweeps=4).options
+    assert group(trace, 24, hint=0.5, sweeps=4).options["hint"] == 0.5
+    few = trace_of([[0, 1], [2, 3]], 4)
+    assert group(few, 2).options["hint"] == 0.0
 
 
 @settings(max_examples=80)
@@ -275,6 +289,8 @@ def test_real_bags_that_were_not_seen_touch_fewer_groups(data: Path, name: str) 
     height = 64
     mean = {
         method: group(history, height, method).groups_per_bag(unseen).mean()
-        for method in ("id", "frequency", "greedy", "refine")
+        for method in ("id", "frequency", "greedy", "refine", "anneal")
     }
     assert mean["refine"] < min(mean["id"], mean["frequency"], mean["greedy"])
+    # What trying everything for minutes reached before: 0.1 and 10.2 % less than greedy at height 128, refine 3.7 % on beauty.
+    assert mean["anneal"] < (mean["refine"] if name == "beauty" else mean["greedy"])

@@ -49,8 +49,9 @@ def values(where: str, kind: Any, declared: Any) -> st.SearchStrategy[Any]:
         return st.booleans()
     if kind is int:
         return st.integers(int(declared.least), int(min(declared.most, 2**20)))
-    if kind is float:
-        return st.floats(declared.least, declared.most, exclude_min=declared.above)
+    if kind in (float, float | None):
+        numbers = st.floats(declared.least, declared.most, exclude_min=declared.above)
+        return numbers if kind is float else st.none() | numbers
     return st.lists(st.integers(0, 6), min_size=1, max_size=3, unique=True).map(tuple)
 
 

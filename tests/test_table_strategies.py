@@ -25,15 +25,15 @@ from tests.command_line import Shell
 from tests.lookup_oracle import chip_of, embedding_bags, traces
 from tests.test_strategy import choices
 
-MOVES = 2000
+SWEEPS = 5
 
 
 @st.composite
 def of_tables(draw: st.DrawFn) -> Strategy:
-    """Draw a choice of every stage of tables; annealing takes few moves."""
+    """Draw a choice of every stage of tables; annealing takes few sweeps."""
     drawn = Strategy().with_({stage: draw(choices(stage)) for stage in TABLE_STAGES})
-    moves = "moves" in drawn.grouping.settings()
-    return drawn.with_(moves=MOVES) if moves else drawn
+    anneals = "sweeps" in drawn.grouping.settings()
+    return drawn.with_(sweeps=SWEEPS) if anneals else drawn
 
 
 @given(of_tables())
@@ -125,7 +125,7 @@ def test_run_with_a_trace_lays_tables_out_by_the_strategy(shell: Shell, tmp_path
     words = ("run", "dlrm", "--trace", str(path), "--schedule", "naive", "--banks", "greedy")
     usual = shell(*words, "--json", "-").json()
     other = shell(*words, "--grouping", "id", "--copies", "none", "--json", "-").json()
-    assert usual["tables"]["layout"]["method"] == "refine" and other["tables"]["layout"]["method"] == "id"
+    assert usual["tables"]["layout"]["method"] == "anneal" and other["tables"]["layout"]["method"] == "id"
     assert other["tables"]["layout"]["area_ratio"] == 1.0
     assert usual["program"]["strategy"] == other["program"]["strategy"]
     ended = shell("run", "resnet20", "--grouping", "id")

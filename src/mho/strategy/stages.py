@@ -67,7 +67,7 @@ STAGES: Mapping[str, Stage] = {
 TABLE_STAGES: Mapping[str, Stage] = {
     stage: Stage(default, help, "mho.mapping.embedding")
     for stage, default, help in (
-        ("grouping", "refine", "Which rows of embedding tables share a group of arrays, by the history of look-ups."),
+        ("grouping", "anneal", "Which rows of embedding tables share a group of arrays, by the history of look-ups."),
         ("new_rows", "scattered", "Where rows sit that the history never looks up."),
         ("copies", "load", "How many copies each group gets, as far as the area allows."),
         ("seating", "together", "Which tile of the chip each group and copy sits in."),

@@ -1,188 +1,148 @@
-"""Simulated annealing of groups: rows change places, at first also where that costs something (Kirkpatrick et al., Science 1983).
+"""Annealing of groups row by row, where rows pay for a place in a full group (ours).
 
-A row is drawn, and a row of one of its bags; the first goes to the group of the second, against a row drawn there if the
-group is full or the drawn wordline is taken. What is lowered is the probabilistic fanout (`fanout`). Rows that bags share do
-not profit from an exchange: so the sum of what the two moves cost, each by itself, is at most what both cost together, and
-most exchanges are turned down without being tried.
+A sweep visits all rows in a drawn order. Each goes to any group that its bags touch, or to one drawn among all, with a chance that
+falls exponentially with what it would cost there over a temperature (a heat bath: R. J. Glauber, Journal of Mathematical Physics 4,
+1963; drawn by E. J. Gumbel's variables, one for each group). What a row costs is the probabilistic fanout (`fanout`). Groups may
+have more rows than they hold: each row beyond weighs PRESSURE, and a group that was too full for a sweep takes a price from all who
+are in it or come, which falls again when there is room. As the temperature falls groups end up just full; the few rows that are
+still too many go where there is room.
+
+A sweep looks at each group of each bag of each row: its time goes with look-ups times the groups of a bag, its memory with
+look-ups.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import OptionError
-from mho.mapping.embedding.bags import Bags
-from mho.mapping.embedding.fanout import History
+from mho.mapping.embedding.bags import Bags, Floats
+from mho.mapping.embedding.fanout import Counts, History, move, objective
 from mho.network.trace.trace import Indices, Offsets
 
-MOST_BYTES = 1 << 30
-"""Most memory for the counts of each bag's rows in each group: beyond it a trace is too large to be annealed."""
+HOT, COLD = 0.03, 0.003
+"""First and last temperature over the mean number of bags of a row: what a place costs goes with that number."""
+PRESSURE = (0.004, 0.05)
+"""What each row too many weighs, first and last, over the same number."""
+PRICED = 0.5
+"""How much of the weight of the rows too many a group's price rises by after a sweep; from 1 on prices would swing."""
+DRAWN = 1 << 16
+"""Gumbel variables that are drawn once; each row begins at another one."""
 
-HOT, COLD = 0.06, 0.004
-"""First and last temperature over the mean number of bags of a row: what a move costs goes with that number."""
-MOST_MOVES = 4000
-"""For each row; more gain next to nothing."""
-STRANGE = 0.1
-"""Share of the groups that are drawn among all instead of from the row's bags."""
-
-Counts = npt.NDArray[np.unsignedinteger[Any]]
+Group = npt.NDArray[np.int32]
 
 
-class RowSeats(NamedTuple):
-    """The group of each row, the row on each wordline of a group, the wordline of each row, and the rows of each group."""
+class Annealed(NamedTuple):
+    """The group of each row, what the objective changed by, and how many groups of bags were looked at: the work."""
 
-    group: Indices
-    resident: Indices
-    place: Indices
-    size: Indices
+    group: Group
+    changed: float
+    looked_at: int
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _cost(row: int, home: int, to: int, there: int, here: int, change: float, history: History, count: Counts) -> float:
-    """Add to `change` what moving a row costs; of its bags' counts `there` and `here` are taken off first."""
-    _, _, weights, row_starts, row_bags, steps = history
-    for i in range(row_starts[row], row_starts[row + 1]):
-        bag = row_bags[i]
-        change += weights[bag] * (steps[count[bag, to] - there] - steps[count[bag, home] - here])
-    return change
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _count_moved(row: int, to: int, home: int, history: History, count: Counts) -> None:
-    _, _, _, row_starts, row_bags, _ = history
-    for i in range(row_starts[row], row_starts[row + 1]):
-        bag = row_bags[i]
-        count[bag, to] += 1
-        count[bag, home] -= 1
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _sit(row: int, to: int, wordline: int, seating: RowSeats) -> None:
-    group, resident, place, _ = seating
-    resident[to, wordline] = row
-    place[row] = wordline
-    group[row] = to
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _anneal(
-    generator: np.random.Generator,
-    moves: int,
-    hot: float,
-    cold: float,
-    rows: Indices,
-    seating: RowSeats,
-    history: History,
-    count: Counts,
-) -> float:
-    """Draw moves, at temperatures that fall from `hot` to `cold`, and follow some; returns the objective's change."""
-    group, resident, place, size = seating
-    starts, members, _, row_starts, row_bags, _ = history
-    groups, height = resident.shape
-    changed = 0.0
-    temperature = hot
-    for move in range(moves):
-        if move % 1024 == 0:
-            temperature = hot * (cold / hot) ** (move / moves)
-        row = rows[int(generator.random() * len(rows))]
-        home = group[row]
-        first, last = row_starts[row], row_starts[row + 1]
-        if generator.random() >= STRANGE:
-            bag = row_bags[first + int(generator.random() * (last - first))]
-            to = group[members[starts[bag] + int(generator.random() * (starts[bag + 1] - starts[bag]))]]
-        else:
-            to = int(generator.random() * groups)
-        if to == home:
-            continue
-        wordline = int(generator.random() * height)
-        other = resident[to, wordline] if wordline < size[to] else -1
-        limit = -temperature * np.log(1.0 - generator.random())
-        change = _cost(row, home, to, 0, 1, 0.0, history, count)
-        if other >= 0:
-            change = _cost(other, to, home, 0, 1, change, history, count)
-        if change > limit:
-            continue
-        _count_moved(row, to, home, history, count)
-        if other < 0:
-            size[home] -= 1
-            _sit(resident[home, size[home]], home, place[row], seating)
-            _sit(row, to, size[to], seating)
-            size[to] += 1
-            changed += change
-            continue
-        # What the first move costs, and what the second costs after it.
-        change = _cost(other, to, home, 0, 1, _cost(row, home, to, 1, 0, 0.0, history, count), history, count)
-        if change > limit:
-            _count_moved(row, home, to, history, count)
-            continue
-        _count_moved(other, home, to, history, count)
-        _sit(other, home, place[row], seating)
-        _sit(row, to, wordline, seating)
-        changed += change
-    return changed
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _counts(starts: Offsets, members: Indices, group: Indices, count: Counts) -> None:
-    for bag in range(len(starts) - 1):
-        for i in range(starts[bag], starts[bag + 1]):
-            count[bag, group[members[i]]] += 1
-
-
-def _kind(bags: Bags, height: int) -> np.dtype[Any]:
-    """Return the smallest integers that count the rows a bag may have in a group."""
-    return np.min_scalar_type(min(height, int(np.diff(bags.starts).max(initial=0))))
-
-
-def fits(bags: Bags, groups: int, height: int) -> bool:
-    """Say whether annealing takes no more memory than MOST_BYTES for its counts."""
-    return _kind(bags, height).itemsize * bags.count * groups <= MOST_BYTES
-
-
-def anneal(
-    bags: Bags,
-    group: npt.NDArray[np.int32],
-    groups: int,
+def _sweep(
+    order: Indices,
+    places: tuple[Indices, Indices, Floats],
     height: int,
-    *,
-    chance: float,
-    moves: int,
-    seed: int,
-) -> tuple[npt.NDArray[np.int32], float]:
-    """Return other groups of the rows that bags have, and what the objective changed by.
+    history: History,
+    counts: Counts,
+    temperature: float,
+    pressure: float,
+    drawn: tuple[Floats, Offsets, Offsets],
+    space: tuple[Floats, Indices],
+) -> int:
+    """Visit rows in an order, and put each into a group by chance; return how many groups of bags were looked at.
 
-    `moves`: how many are drawn, at most MOST_MOVES for each row. Raises OptionError where the trace is too large (`fits`).
+    `places`: the group of each row, the rows of each group, and its price. `drawn`: Gumbel variables, where in them each row
+    begins, and a group for each row. `space`: zeros, and room for the number of a group, for each group.
     """
-    if not fits(bags, groups, height):
-        raise OptionError(
-            f"{bags.count} bags in {groups} groups are too many to be annealed: the counts of each bag's rows in each group would "
-            f"take more than {MOST_BYTES >> 20} MiB; use method 'refine'"
-        )
+    group, size, price = places
+    noise, begins, others = drawn
+    score, near = space
+    starts, _, weights, row_starts, row_bags, steps = history
+    slots, slot_group, slot_rows = counts
+    looked_at = 0
+    for k in range(len(order)):
+        row = order[k]
+        home = group[row]
+        # Marked as seen; of what follows no number is changed by so little.
+        score[home] = score[others[k]] = 1e-300
+        near[0] = home
+        many = 1
+        if others[k] != home:
+            near[1] = others[k]
+            many = 2
+        for i in range(row_starts[row], row_starts[row + 1]):
+            bag = row_bags[i]
+            low = starts[bag]
+            looked_at += slots[bag]
+            for at in range(low, low + slots[bag]):
+                g = slot_group[at]
+                rows = slot_rows[at]
+                if g == home:
+                    rows -= 1
+                if rows > 0:
+                    if score[g] == 0.0:
+                        near[many] = g
+                        many += 1
+                    score[g] += weights[bag] * (1.0 - steps[rows])
+        best = home
+        most = -np.inf
+        at = begins[k]
+        for j in range(many):
+            g = near[j]
+            over = size[g] - height
+            if g != home:
+                over += 1
+            value = score[g] - price[g] - pressure * max(over, 0) + temperature * noise[(at + j) & (len(noise) - 1)]
+            score[g] = 0.0
+            if value > most:
+                most = value
+                best = g
+        if best != home:
+            move(row, best, group, size, history, counts)
+    return looked_at
+
+
+def _put_right(group: Group, rows: Indices, frequency: npt.NDArray[np.int64], groups: int, height: int) -> None:
+    """Move the least frequent rows of groups that are too full to groups with room."""
+    order = rows[np.lexsort((rows, -frequency[rows], group[rows]))]
+    size = np.bincount(group[rows], minlength=groups)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
+    over = order[rank >= height]
+    room = np.repeat(np.arange(groups, dtype=np.int32), np.maximum(height - size, 0))
+    group[over] = room[: len(over)]
+
+
+def anneal(bags: Bags, group: Group, groups: int, height: int, *, chance: float, sweeps: int, seed: int) -> Annealed:
+    """Return other groups of the rows that bags have, at most `height` of them in each.
+
+    `group` int32 (rows,): a group below `groups` for each row that is in a bag; others are not looked at.
+    """
     group = group.copy()
     rows = np.flatnonzero(bags.frequency).astype(np.int32)
     if groups < 2 or not len(rows):
-        return group, 0.0
-    order = rows[np.argsort(group[rows], kind="stable")]
-    size = np.bincount(group[rows], minlength=groups).astype(np.int32)
-    resident = np.full((groups, height), -1, dtype=np.int32)
-    place = np.zeros(bags.rows, dtype=np.int32)
-    place[order] = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
-    resident[group[order], place[order]] = order
-    count = np.zeros((bags.count, groups), dtype=_kind(bags, height))
-    _counts(bags.starts, bags.members, group, count)
+        return Annealed(group, 0.0, 0)
+    history, counts = History.of(bags, chance), Counts.of(bags, group)
+    before = objective(bags, group, chance)
+    size, price = np.bincount(group[rows], minlength=groups).astype(np.int32), np.zeros(groups)
+    generator = np.random.default_rng(seed)
+    noise = generator.gumbel(size=DRAWN)
+    space = np.zeros(groups), np.empty(groups, dtype=np.int32)
     scale = float((bags.weights * np.diff(bags.starts)).sum()) / len(rows)
-    changed = _anneal(
-        np.random.default_rng(seed),
-        min(moves, MOST_MOVES * len(rows)),
-        HOT * scale,
-        COLD * scale,
-        rows,
-        RowSeats(group, resident, place, size),
-        History.of(bags, chance),
-        count,
-    )
-    return group, float(changed)
+    looked_at = 0
+    for temperature, pressure in zip(
+        scale * np.geomspace(HOT, COLD, sweeps), scale * np.geomspace(*PRESSURE, sweeps), strict=True
+    ):
+        begins, others = generator.integers(0, DRAWN, len(rows)), generator.integers(0, groups, len(rows))
+        order, places = generator.permutation(rows), (group, size, price)
+        looked_at += _sweep(
+            order, places, height, history, counts, temperature, pressure, (noise, begins, others), space
+        )
+        price = np.maximum(price + PRICED * pressure * (size - height), 0.0)
+    _put_right(group, rows, bags.frequency, groups, height)
+    return Annealed(group, objective(bags, group, chance) - before, looked_at)

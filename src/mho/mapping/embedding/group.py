@@ -5,7 +5,7 @@ What counts is bags that were not seen. So whatever has to be chosen is chosen b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mho.errors import MappingError, OptionError
 from mho.mapping.embedding import hypergraph as partitioner
-from mho.mapping.embedding.anneal import anneal, fits
+from mho.mapping.embedding.anneal import anneal
 from mho.mapping.embedding.bags import Bags
 from mho.mapping.embedding.greedy import LONGEST, greedy
 from mho.mapping.embedding.layout import Layout
@@ -26,17 +26,17 @@ Group = npt.NDArray[np.int32]
 CHANCES = (0.1, 0.2, 0.3, 0.5, 0.7)
 """The chances of a row that are refined for, one after another: the look far ahead comes first."""
 HELD_OUT = 0.2
-"""Share of the history's bags by which method "best" chooses."""
+"""Share of the history's bags by which the hint is chosen."""
 HINTS = (0.0, 0.5, 1.0)
 HINT_WIDTH = 16
-MOVES = 12_000_000
-"""Moves that annealing draws."""
-PARTITIONED = 2_000_000
-"""Up to so many look-ups method "best" asks the hypergraph partitioner too."""
+HINT_GAINS = 0.01
+"""Share of the groups a bag by which a hint must be better than none on held-out bags, to be taken."""
+PASSES = 60
+"""Passes of moves and swaps, at most."""
 
 _CHANCE = "How likely it is that a row of a bag of the history is asked for again."
 _PASSES = "Passes of moves and swaps over all rows, at most."
-_MOVES = "Moves that annealing draws; 0 leaves it out of what best tries."
+_SWEEPS = "How often annealing visits each row; time goes with it."
 _HINT = (
     "The weight of the rows' numbers as a hint that neighbours are asked for together: 0 for none, 1 as much as a bag for "
     "each window of 16 rows."
@@ -115,7 +115,7 @@ class Refine(Grouping):
     """Greedy, then passes of moves and swaps of rows for rising chances; takes seconds."""
 
     hint: float = setting(default=0.0, least=0.0, most=1e6, help=_HINT, metavar="X")
-    passes: int = setting(default=60, least=0, most=10_000, help=_PASSES, metavar="N")
+    passes: int = setting(default=PASSES, least=0, most=10_000, help=_PASSES, metavar="N")
 
     def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
         """Begin with the paper's groups, or with the rows' numbers where those are trusted."""
@@ -126,10 +126,10 @@ class Refine(Grouping):
 
 @dataclass(frozen=True)
 class Hypergraph(Grouping):
-    """A hypergraph partitioner in place of greedy, then passes as in refine; one of those that best tries."""
+    """A hypergraph partitioner in place of greedy, then passes as in refine: a rival, not chosen by name."""
 
     name: ClassVar[str] = "hypergraph"
-    passes: int = setting(default=60, least=0, most=10_000, help=_PASSES, metavar="N")
+    passes: int = setting(default=PASSES, least=0, most=10_000, help=_PASSES, metavar="N")
 
     def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
         """Refine the parts."""
@@ -139,60 +139,48 @@ class Hypergraph(Grouping):
         return _filled(assignment, bags.frequency, groups, height)
 
 
-@dataclass(frozen=True)
+@choice("grouping", "anneal")
 class Anneal(Grouping):
-    """Refine, then simulated annealing for one chance; one of those that best tries."""
+    """Greedy, then annealing row by row, row numbers as a hint where held-out bags gain by it; a minute per million look-ups."""
 
-    name: ClassVar[str] = "anneal"
-    hint: float = setting(default=0.0, least=0.0, most=1e6, help=_HINT, metavar="X")
+    hint: float | None = setting(
+        default=None, least=0.0, most=1e6, help=f"{_HINT} None: by bags held out.", metavar="X"
+    )
     chance: float = setting(default=0.6, least=0.01, most=1.0, help=_CHANCE, metavar="X")
-    moves: int = setting(default=MOVES, least=0, most=10**12, help=_MOVES, metavar="N")
-
-    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
-        """Anneal the refined groups. Raises OptionError where the trace is too large for that."""
-        bags = _hinted(history, self.hint)
-        assignment = _begun(history, bags, height, groups, self.hint, 60, seed)
-        assignment, _ = anneal(bags, assignment, groups, height, chance=self.chance, moves=self.moves, seed=seed)
-        return _filled(assignment, bags.frequency, groups, height)
-
-
-@choice("grouping", "best")
-class Best(Grouping):
-    """Whichever of the others, of a hypergraph partitioner and of annealing does best on a held-out fifth; takes minutes."""
-
-    moves: int = setting(default=MOVES, least=0, most=10**12, help=_MOVES, metavar="N")
+    sweeps: int = setting(default=100, least=0, most=1_000_000, help=_SWEEPS, metavar="N")
 
     def settled(self, history: Trace, height: int, groups: int, seed: int) -> tuple[Grouping, dict[str, Any]]:
-        """Try them on held-out bags; annealing and partitioner are left out where the trace is too large for them."""
+        """Try each hint with a quarter of the sweeps on held-out bags, where none was given."""
+        if self.hint is not None:
+            return self, {}
         known, unknown = held_out(history, seed)
         if not unknown.bags:
             # Fewer than five bags: nothing can be held out.
-            unknown = known
-
-        def score(way: Grouping) -> float:
+            return replace(self, hint=HINTS[0]), {"hint": HINTS[0]}
+        scores = {}
+        for hint in HINTS:
+            way = replace(self, hint=hint, sweeps=-(-self.sweeps // 4))
             layout = Layout.of(way.group(known, height, groups, seed), height, way.name)
-            return float(layout.groups_per_bag(unknown).mean()) if unknown.bags else 0.0
+            scores[hint] = float(layout.groups_per_bag(unknown).mean())
+        # No hint, but where one gains more than what short annealing scatters by.
+        hint = min(HINTS, key=lambda hint: scores[hint] * (1 if hint else 1 - HINT_GAINS))
+        told = {f"{hint:g}": round(score, 4) for hint, score in scores.items()}
+        return replace(self, hint=hint), {"hint": hint, "held_out": told}
 
-        refined = {hint: Refine(hint=hint) for hint in HINTS}
-        ways: list[Grouping] = [ById(), ByFrequency(), Greedy(), *refined.values()]
-        if history.lookups <= PARTITIONED:
-            ways.append(Hypergraph())
-        scores = [score(way) for way in ways]
-        hint = min(HINTS, key=lambda hint: scores[ways.index(refined[hint])])
-        if self.moves and fits(_hinted(history, hint), groups, height):
-            ways.append(Anneal(hint=hint, moves=self.moves))
-            scores.append(score(ways[-1]))
-        chosen = ways[scores.index(min(scores))]
-        settings = {"hint": chosen.hint} if isinstance(chosen, Refine | Anneal) else {}
-        names = [f"{way.name} {way.hint}" if isinstance(way, Refine | Anneal) else way.name for way in ways]
-        scores_by_name = {name: round(value, 4) for name, value in zip(names, scores, strict=True)}
-        return chosen, {"chosen": chosen.name, **settings, "held_out": scores_by_name}
+    def group(self, history: Trace, height: int, groups: int, seed: int) -> Group:
+        """Anneal the paper's groups, or rows in the order of their numbers where those are trusted; then moves that gain."""
+        hint = self.hint or 0.0
+        bags = _hinted(history, hint)
+        start = _in_order(np.arange(history.total_rows), height) if hint >= 1 else greedy(Bags.of(history), height)
+        found = anneal(bags, start, groups, height, chance=self.chance, sweeps=self.sweeps, seed=seed)
+        assignment = _refined(bags, found.group, groups, height, (self.chance,), PASSES, seed)
+        return _filled(assignment, bags.frequency, groups, height)
 
 
 def group(
     history: Trace,
     height: int,
-    method: str | Grouping = "refine",
+    method: str | Grouping = "anneal",
     *,
     seed: int = 0,
     groups: int | None = None,
@@ -200,8 +188,8 @@ def group(
 ) -> Layout:
     """Return groups of at most `height` rows, made for bags like those of the history.
 
-    group(history, 128)                                seconds
-    group(history, 128, "best", moves=10**6)           minutes; settings of the choice, as a strategy has them
+    group(history, 128)                                a minute per million look-ups
+    group(history, 128, "anneal", sweeps=400)          four; settings of the choice, as a strategy has them
     group(history, 128, strategy.grouping, seed=7)     the choice of a strategy
 
     `groups`: as many groups may be used; the fewest that hold all rows where it is not given. Same seed, same layout. Raises

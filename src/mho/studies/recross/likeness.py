@@ -44,7 +44,7 @@ def groups(measured: Measured) -> Chapter:
     chapter.tables(titles, "trace", list(measured), WAYS)
     chapter.plot(
         "groups", "Groups a bag touches", "groups", list(measured),
-        {f"touched/{way}": WAYS[way] for way in ("id", "frequency", "greedy", "best")},
+        {f"touched/{way}": WAYS[way] for way in ("id", "frequency", "greedy", "anneal")},
     )  # fmt: skip
     return chapter
 

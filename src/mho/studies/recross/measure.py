@@ -20,9 +20,9 @@ from mho.studies.recross.load import COHESIONS, SMALLER, chip, files, load
 from mho.studies.work import Work, measured
 
 BATCH, BUDGET, DIMENSION = 256, 1.25, 64
-GROUPING, SWEPT_GROUPING = "best", "refine"
-"""How ours groups rows; where arrays of other heights, or traces made up, are compared, by the method that takes seconds."""
-METHODS: tuple[str | Grouping, ...] = ("id", "frequency", "greedy", "fast", Hypergraph(), "best")
+STRATEGY = Strategy.load("mho")
+"""How ours serves look-ups."""
+METHODS: tuple[str | Grouping, ...] = ("id", "frequency", "greedy", "fast", "refine", Hypergraph(), "anneal")
 HEIGHTS = (32, 64, 128, 256)
 BATCHES = (1, 16, 64, 256, 1024)
 BUDGETS = (1.0, 1.1, 1.25, 1.5, 2.0)
@@ -45,16 +45,10 @@ class StudiedTrace:
         return self.work.measure(f"{self.name}: {what}", compute, chip(), *files(self.work, self.name), *rests)
 
     def request(self, on: Chip | None = None) -> Request:
-        """Return the request for it on a chip, the study's own where none is given.
-
-        Ours groups rows by GROUPING there; where chips or made-up traces are compared, by SWEPT_GROUPING.
-        """
-        compared = on is not None or self.name.startswith(SMALLER)
-        key = 0 if on is None else on.array.rows
+        """Return the request for it on a chip, the study's own where none is given."""
+        key = chip().array.rows if on is None else on.array.rows
         if key not in self._requests:
-            grouping = SWEPT_GROUPING if compared else GROUPING
-            strategy = Strategy.load("mho").with_(grouping=grouping)
-            self._requests[key] = Request(self.history, on or chip(), BUDGET, BATCH, DIMENSION, strategy=strategy)
+            self._requests[key] = Request(self.history, on or chip(), BUDGET, BATCH, DIMENSION, strategy=STRATEGY)
         return self._requests[key]
 
     @property
