@@ -121,9 +121,9 @@ def quality(name: str, height: int, method: str) -> dict[str, Any]:
 
     history, unseen = split(load(name))
     warm()
-    start = perf_counter()
+    start = process_time()
     layout = group(history, height, Hypergraph() if method == Hypergraph.name else method)
-    seconds = perf_counter() - start
+    seconds = process_time() - start
     return {
         "trace": name,
         "height": height,
@@ -329,9 +329,9 @@ def main(arguments: list[str] | None = None) -> int:
                 write_json(RESULTS, {**results, **found})
         results.update(found)
         write_json(RESULTS, results)
-    write_measured(PAGE, table(results, FILES))
+    write_measured(PAGE, table(results))
     write_measured(SPEED_PAGE, speed_table(results))
-    sys.stdout.write(table(results, FILES) + "\n\n" + speed_table(results) + "\n")
+    sys.stdout.write(table(results) + "\n\n" + speed_table(results) + "\n")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +12,7 @@ IDEAS = {"grouping": ("grouping",), "copies": ("new_rows", "copies"), "modes": (
 """What ours does otherwise than the paper's design, by the stages of a strategy."""
 
 
-def table(results: dict[str, Any], names: Iterable[str]) -> str:
+def table(results: dict[str, Any]) -> str:
     """Render the groups touched."""
     lines = [
         "Groups that a bag touches, mean over the bags that were not seen (20 %, seed 0); in brackets the hint that `anneal` took, "
@@ -23,7 +22,7 @@ def table(results: dict[str, Any], names: Iterable[str]) -> str:
         "|---|---:|---:|" + "---:|" * (len(METHODS) + 1),
     ]
     cells = {(row["trace"], row["height"], row["method"]): row for row in results.get("quality", [])}
-    for name in names:
+    for name in dict.fromkeys(row["trace"] for row in results.get("quality", [])):
         for height in HEIGHTS:
             found = [cells.get((name, height, method)) for method in METHODS]
             if not any(found):
@@ -33,17 +32,6 @@ def table(results: dict[str, Any], names: Iterable[str]) -> str:
             greedy, last = found[METHODS.index("greedy")], found[METHODS.index("anneal")]
             less = f"{1 - last['unseen'] / greedy['unseen']:.1%}" if greedy and last else ""
             lines.append(f"| {name} | {length:.1f} | {height} | {' | '.join(texts)} | {less} |")
-    lines += [
-        "",
-        f"Seconds for height {HEIGHT}:",
-        "",
-        f"| trace | {' | '.join(METHODS)} |",
-        "|---|" + "---:|" * len(METHODS),
-    ]
-    for name in names:
-        found = [cells.get((name, HEIGHT, method)) for method in METHODS]
-        times = ["" if row is None else f"{row['seconds']:.2g}" for row in found]
-        lines.append(f"| {name} | {' | '.join(times)} |")
     lines += [
         "",
         f"One area, several ways to spend it (height {HEIGHT}; *queue*: most activations that one array serves of a batch of 256 "

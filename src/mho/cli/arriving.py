@@ -19,12 +19,12 @@ class ArrivalOptions:
     """The options that say how queries come; None: not given."""
 
     arrivals: str | None = None
-    load: Any = None
+    loads: Any = None
     batch_wait: float | None = None
 
     def chosen(self) -> Arrivals | None:
         """Return how queries come, None where that was not asked for; refuse what is unknown, and what changes nothing."""
-        for option, value in (("--load", self.load), ("--batch-wait", self.batch_wait)):
+        for option, value in (("--loads", self.loads), ("--batch-wait", self.batch_wait)):
             if self.arrivals is None and value is not None:
                 raise OptionError(f"{option} is for --arrivals")
         if self.arrivals is None:
@@ -33,4 +33,4 @@ class ArrivalOptions:
             raise OptionError(f"unknown arrivals {self.arrivals!r}; {choices(self.arrivals, PROCESSES)}")
         from mho.machine.lookup.arrivals import LOADS, Arrivals
 
-        return Arrivals(LOADS if self.load is None else self.load, self.batch_wait or 0.0)
+        return Arrivals(LOADS if self.loads is None else self.loads, self.batch_wait or 0.0)

@@ -20,7 +20,7 @@ EPILOG = (
     "mho recommend ml1m.npz --bag user --row item --compact --out out/movies\n\n"
     "mho recommend clicks.parquet --query session --row item --compact --minimum-frequency 10 --budget 1.5 --json -\n\n"
     "mho recommend january.npz --test february.npz --design recross --design mho\n\n"
-    "mho recommend clicks.npz --arrivals poisson --load 0.5,0.8,0.9 --batch-wait 2e-7\n\n"
+    "mho recommend clicks.npz --arrivals poisson --loads 0.5,0.8,0.9 --batch-wait 2e-7\n\n"
     "mho recommend clicks.npz --strategy mine.yaml --grouping refine --cite"
 )
 SHARE, ORDERS = 0.8, ("time", "seed")
@@ -103,7 +103,6 @@ def recommend(
     target.check(out=out)
     split.check()
     names, chosen = serving.names(split.split_by, strategy, drawn=arriving.arrivals is not None), strategy.strategy(OWN)
-    arrivals = arriving.chosen()
     on = load_chip(chip, overrides)
     with progress(target.quiet) as say:
         say(f"reading {trace}")
@@ -120,7 +119,7 @@ def recommend(
             strategy=chosen,
             designs=names,
             areas=serving.areas,
-            arrivals=arrivals,
+            arrivals=arriving.chosen(),
             seed=serving.seed or 0,
             say=say,
         )

@@ -320,10 +320,8 @@ def recommend(
     _check(budget, batch, dimension, seed)
     on = Chip.load(chip) if isinstance(chip, str) else chip
     whole = trace if isinstance(trace, Trace) else read(trace)
-    if test is None:
-        known, served_trace = whole.split(history, split_seed)
-    else:
-        known, served_trace = align(whole, test if isinstance(test, Trace) else read(test))
+    own = test if test is None or isinstance(test, Trace) else read(test)
+    known, served_trace = whole.split(history, split_seed) if own is None else align(whole, own)
     request = Request(
         known,
         on,

@@ -90,9 +90,7 @@ def _sweep(
                         near[many] = g
                         many += 1
                     score[g] += weights[bag] * (1.0 - steps[rows])
-        best = home
-        most = -np.inf
-        at = begins[k]
+        best, most, at = home, -np.inf, begins[k]
         for j in range(many):
             g = near[j]
             over = size[g] - height
