@@ -16,6 +16,7 @@ import typer.main
 from mho.cli import (
     accuracy,
     advise,
+    autorac,
     baseline,
     compare,
     explore,
@@ -59,6 +60,7 @@ app.command(cls=StrategyCommand, epilog=verify.EPILOG)(spread(verify.verify))
 app.command(cls=StrategyCommand, epilog=accuracy.EPILOG)(spread(accuracy.accuracy))
 app.command(cls=StrategyCommand, epilog=sweep.EPILOG)(spread(sweep.sweep))
 app.command(cls=ExploringCommand, epilog=explore.EPILOG)(spread(explore.explore))
+app.command(cls=Command, epilog=autorac.EPILOG)(spread(autorac.autorac))
 app.command(cls=Command, epilog=baseline.EPILOG)(spread(baseline.baseline))
 app.command(cls=Command, epilog=study.EPILOG)(spread(study.study))
 app.command(cls=Command, epilog=trace.EPILOG)(spread(trace.trace))

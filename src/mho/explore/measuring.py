@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mho.explore.screening import Judge, Record
+from mho.explore.records import Record
+from mho.explore.screening import Judge
 from mho.explore.space import Value
 from mho.files.writing import save_files
 from mho.machine.report import Report, simulate

@@ -21,6 +21,7 @@ from mho.chip.fit import unsized
 from mho.errors import MappingError, MhoError, OutputError, PluginError, StrategyError
 from mho.explore.evaluation import SEEDS, evaluate
 from mho.explore.objectives import BY_SAMPLES, OBJECTIVES, figures
+from mho.explore.records import Record
 from mho.explore.space import Space, Value
 from mho.machine.analog import Analog
 from mho.machine.report import Report, simulate
@@ -37,7 +38,6 @@ SOURCE = "assumption: a point of an exploration"
 OVER = ("sum", "worst", "each")
 """How figures of several networks become those of a design: added (what cannot be added, the worst), the worst, or each apart."""
 _VARYING = re.compile(r"\d[\d,.]*|'[^']*'|\"[^\"]*\"")
-Record = dict[str, Any]
 Variant = tuple[tuple[str, Value], ...]
 
 
@@ -129,6 +129,10 @@ class Judge:
         chosen = any(key.partition(".")[0] == "banks" for key in given) or strategy.banks != Strategy().banks
         # A stream deals banks out by itself.
         return {} if self.whole or chosen or strategy.get(Schedule).flows else {"banks": "greedy"}
+
+    def identity(self, values: Mapping[str, Value]) -> Any:
+        """Return what a design changes of each part, which decides its record, and what is changed to screen it."""
+        return [self.space.changes(values), self.lean(values)]
 
     def __call__(self, values: Mapping[str, Value]) -> Record:
         """Return the record of a design: its figures in SI units, or why it cannot be compiled."""

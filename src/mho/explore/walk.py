@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from mho.errors import OptionError
-from mho.explore.records import Records
-from mho.explore.screening import Judge, Record
+from mho.explore.records import Judges, Record, Records
 from mho.explore.search import Indices, Search, Trial
-from mho.explore.space import Space, Value
+from mho.explore.space import Value
 from mho.explore.workers import Executor, finished
 
 BEHIND = 4
@@ -24,6 +23,13 @@ less (docs/explore-speed.md).
 UNLEARNT = 1024
 """The same for a search that learns nothing."""
 Task = tuple[int, Mapping[str, Value]]
+
+
+class Valued(Protocol):
+    """A space: what says which values a design has."""
+
+    def values(self, indices: Indices) -> dict[str, Value]:
+        """Return the values of a design, by key."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Found:
 class Numbered:
     """Judges a numbered design, and says which it was."""
 
-    judge: Judge
+    judge: Judges
 
     def __call__(self, task: Task) -> tuple[int, Record]:
         """Return the number and the record."""
@@ -54,9 +60,9 @@ class Walk:
     trial: what the search is told of a design. Raises OptionError for a budget below 1, or for nothing that may be under way.
     """
 
-    space: Space
+    space: Valued
     search: Search
-    judge: Judge
+    judge: Judges
     records: Records
     trial: Callable[[Found], Trial]
     budget: int

@@ -27,6 +27,7 @@ VIEWS = {
     "Report": ("run", "report"),
     "Exploration": ("exploration", "explore"),
     "Advice": ("change", "advise"),
+    "Autorac": ("autorac", "autorac"),
     "Comparison": ("comparison", "compare"),
     "Robust": ("robust", "robust"),
     "Accuracy": ("accuracy", "accuracy"),

@@ -129,6 +129,10 @@ class JointSpace:
         """Return a text that two designs have in common exactly where they are the same."""
         return json.dumps(self.values(indices), separators=(",", ":"))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process: not what is told by a function within a function."""
+        return {name: value for name, value in vars(self).items() if name != "_allows"}
+
     @cached_property
     def _allows(self) -> Any:
         return self.chips.allows()

@@ -1,0 +1,163 @@
+"""mho autorac: a recommender's model, the bits of its operators and its chip searched together, on a log of clicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mho.cli.analog import following
+from mho.cli.outputs import Target
+from mho.cli.train import ClickReading
+from mho.errors import OptionError
+
+if TYPE_CHECKING:
+    from mho.explore.autorac.space import JointSpace
+    from mho.training.clicks import Settings
+
+EPILOG = (
+    "mho autorac census_income.npz --out out/census\n\n"
+    "mho autorac log.csv --label clicked --blocks 4 --widths 16,32,64 --budget 200 --out out/clicks\n\n"
+    "mho autorac day_0.gz --form criteo --budget 2000 --trained 10 --workers 4 --out out/criteo\n\n"
+    "mho autorac census_income.npz --size"
+)
+
+USUAL = {"widths": (16, 32, 64, 128, 256), "counts": (8, 16, 32), "weight_bits": (2, 4, 8), "input_bits": (4, 8)}
+"""What operators may have where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class ModelSpaceOptions:
+    """The options that say which models there are."""
+
+    blocks: int = 7
+    widths: Any = None
+    counts: Any = None
+    weight_bits: Any = None
+    input_bits: Any = None
+
+    def read(self) -> JointSpace:
+        """Return the space."""
+        from mho.explore.autorac.space import JointSpace
+        from mho.network.zoo.interaction.space import ModelSpace
+
+        sizes: dict[str, Any] = {name: getattr(self, name) or usual for name, usual in USUAL.items()}
+        return JointSpace(ModelSpace(blocks=self.blocks, **sizes))
+
+
+@dataclass(frozen=True)
+class AutoracSearch:
+    """The options that say how long is searched, and how models are trained."""
+
+    budget: int = 400
+    steps: int = 2000
+    trained: int = 6
+    published: str = "criteo-full,avazu-full,kdd-full"
+    hand_made: str = "fm,deepfm,dlrm,dcnv2"
+    epochs: int | None = None
+    dimension: int | None = None
+    device: str = "taox"
+    seed: int = 0
+    behind: int | None = None
+    workers: int = 1
+    ray: str | None = None
+
+    def settings(self) -> Settings:
+        """Return how designs and baselines are trained."""
+        from mho.training.clicks import Settings
+
+        given: dict[str, Any] = {"epochs": self.epochs, "dimension": self.dimension, "seed": self.seed}
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+
+    def given(self) -> dict[str, Any]:
+        """Return what autorac takes of them."""
+        from mho.explore.walk import BEHIND
+
+        if self.ray is not None and self.workers > 1:
+            raise OptionError("--ray says where the workers are, and --workers how many there are here; one of them")
+        behind = self.behind or BEHIND
+        if self.workers > behind:
+            raise OptionError(
+                f"--workers {self.workers}: at most {behind} designs are under way; --behind {self.workers} lets as many be, of "
+                "which the search then learns later"
+            )
+        workers: Any = self.workers
+        if self.ray is not None:
+            from mho.explore.cluster import Ray
+
+            workers = Ray(self.ray)
+        return {
+            "budget": self.budget,
+            "steps": self.steps,
+            "trained": self.trained,
+            "published": _names(self.published),
+            "hand_made": _names(self.hand_made),
+            "device": self.device,
+            "seed": self.seed,
+            "behind": behind,
+            "workers": workers,
+        }
+
+
+def autorac(
+    data: Path,
+    *,
+    reading: ClickReading,
+    chip: str = "isaac",
+    space: ModelSpaceOptions,
+    search: AutoracSearch,
+    size: bool = False,
+    out: Path | None = None,
+    target: Target,
+) -> None:
+    """Search recommender, bits and chip together on a log of clicks: designs that none beats in log loss, time, energy and area.
+
+    A supernet is trained on the log; an evolution searches with its scores and closed formulas; designs of the front and
+    baselines are trained alone, judged by their integers, compiled and measured. Interrupted, the next call goes on.
+
+    Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.
+    """
+    joint, how = space.read(), search.given()
+    if size:
+        if out is not None:
+            raise OptionError("--size tells the size of the space and writes nothing; leave --out away")
+        _tell_size(joint)
+        return
+    if out is None:
+        raise OptionError("--out FOLDER says where everything is kept")
+    target.check(out=out)
+
+    from mho.explore.autorac.run import KEPT
+    from mho.explore.autorac.run import autorac as search_all
+    from mho.network.clicks import Clicks
+    from mho.report.views import save
+
+    with following(quiet=target.quiet, keeping=out / KEPT) as follow:
+        follow.say(f"reading {data}")
+        clicks = Clicks.load(data, **reading.given())
+        found = search_all(clicks, out, chip, space=joint, settings=search.settings(), progress=follow, **how)
+        save(found, out)
+    target.deliver(found, "designs", f"\nwritten to {out / 'autorac.html'}, autorac.json, autorac.svg and designs/")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return names between commas; none for "none"."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
+def _tell_size(joint: JointSpace) -> None:
+    """Print the size of the space, with its formulas."""
+    from mho.report.console import terminal
+
+    console = terminal(highlight=False)
+    said = {
+        "raw": "numbers that genes can take, dead ones too",
+        "options": "models by the options that their operators have",
+        "different": "designs of which no two are the same, or more",
+    }
+    for name, each in joint.counts().items():
+        console.print(f"10^{each.exponent:.2f} {said[name]}: {each.formula}", markup=False, soft_wrap=True)
+
+
+__all__ = ["EPILOG", "autorac"]

@@ -1,0 +1,154 @@
+"""A joint search goes on where it stopped, is the same with any number of workers, and what it says follows from what it keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import mho
+from mho.chip import Chip
+from mho.errors import OptionError
+from mho.explore.autorac.choosing import picked
+from mho.explore.autorac.outcome import COSTS, SEARCHED, Autorac
+from mho.explore.autorac.run import autorac
+from mho.explore.autorac.space import JointSpace
+from mho.explore.walk import Found
+from mho.machine.recommender import load
+from mho.network.clicks import Clicks
+from mho.network.zoo.interaction.space import ModelSpace
+from mho.training.clicks import Settings
+from mho.training.clicks.judge import judge
+from tests.command_line import Shell
+
+SMALL = JointSpace(
+    ModelSpace(blocks=2, widths=(8, 16), counts=(4, 8)),
+    {"array.rows": (64, 128), "array.adcs": (1, 2), "tiles": ("fit",)},
+)
+TASK: dict[str, Any] = {
+    "space": SMALL, "settings": Settings(epochs=1, dimension=4, batch=256), "budget": 10, "steps": 8, "trained": 2,
+    "published": (), "hand_made": ("fm",), "behind": 4,
+}  # fmt: skip
+
+
+def made_up(records: int = 1200, seed: int = 0) -> Clicks:
+    """Make clicks up in which the product of two fields counts."""
+    random = np.random.default_rng(seed)
+    x = random.integers(0, (6, 5, 4), (records, 3)).astype(np.int32)
+    chance = 1 / (1 + np.exp(-(x[:, 0] - 2.5) * (x[:, 1] - 2.0)))
+    y = (random.random(records) < chance).astype(np.uint8)
+    fold = (np.arange(records) % 10 - 7).clip(0).astype(np.uint8)
+    return Clicks(x, y, fold, (6, 5, 4), ("user", "item", "hour"), "made up", synthetic=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("autorac") / "out"
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Autorac:
+    return autorac(made_up(), folder, **TASK)
+
+
+def test_parts_of_what_was_found_fit_each_other(found: Autorac, folder: Path) -> None:
+    content = found.content
+    assert content["judged"] == TASK["budget"]
+    fronts = [[each[key] for key in ("log_loss", *COSTS)] for each in content["front"]]
+    assert fronts and not any(
+        all(a <= b for a, b in zip(one, two, strict=True)) and one != two for one in fronts for two in fronts
+    )
+    assert {each["kind"] for each in content["designs"]} == {SEARCHED, "hand-made"}
+    chosen, baseline = found.chosen, content["designs"][-1]
+    assert chosen is not None
+    (factor,) = content["factors"]
+    assert factor["latency"] == pytest.approx(baseline["latency_s"] / chosen["latency_s"])
+    assert factor["power"] == pytest.approx(factor["energy"] * factor["latency"])
+    assert any("synthetic" in note for note in content["notes"])
+    assert Autorac.from_dict(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_kept_weights_on_the_kept_chip_are_what_was_told(found: Autorac, folder: Path) -> None:
+    for each in found.content["designs"]:
+        home = folder / "designs" / each["name"]
+        recommender = load(home / "recommender.safetensors")
+        told = judge(recommender, made_up(), "test")
+        assert told.log_loss == each["test"]["log_loss"] and told.auc == each["test"]["auc"]
+        assert each["verified"].startswith("bit-exact")
+        chip = Chip.load(home / "chip.yaml")
+        assert yaml.safe_load((home / "chip.yaml").read_text("utf-8"))["extends"] == "isaac"
+        strategy = mho.Strategy.from_dict(each["strategy"])
+        report = mho.simulate(mho.compile(recommender.for_batch(1), chip, strategy))
+        assert report.latency_s == pytest.approx(each["latency_s"], rel=1e-9)
+        assert report.energy_j == pytest.approx(each["energy_j"], rel=1e-9)
+
+
+def test_what_is_kept_is_not_done_again_and_a_new_folder_ends_with_the_same(
+    found: Autorac, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bytes_kept = (folder / "results.jsonl").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("mho.explore.autorac.run.Training", None)
+        assert autorac(made_up(), folder, **TASK).to_dict() == found.to_dict()
+    assert (folder / "results.jsonl").read_bytes() == bytes_kept
+    kept = bytes_kept.splitlines(keepends=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "results.jsonl").write_bytes(b"".join(kept[: len(kept) // 2]) + b"torn")
+    assert autorac(made_up(), other, **TASK, workers=2).to_dict() == found.to_dict()
+
+
+def test_designs_to_train_are_of_the_front_and_the_least_costly_of_their_range() -> None:
+    def of(number: int, loss: float, cost: float) -> Found:
+        return Found(number, (number,), {"log_loss": loss, "latency_s": cost, "energy_j": 1.0, "area_m2": 1.0})
+
+    front = [of(n, 0.1 + 0.01 * n, 10.0 - n) for n in range(8)]
+    some = picked(front, 2)
+    assert len(some) == len({each.number for each in some}) == 2
+    assert all(each.number < 4 for each in some)
+    assert picked(front[:1], 3) == front[:1]
+
+
+@pytest.mark.parametrize("wrong", [{"budget": 0}, {"steps": True}, {"trained": -1}, {"hand_made": ("searched",)}])
+def test_what_cannot_be_searched_is_refused_before_anything_is_written(wrong: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(OptionError):
+        autorac(made_up(), tmp_path / "none", **{**TASK, **wrong})
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_command_tells_sizes_and_finds_what_python_finds(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made_up().save("log.npz")
+    assert "10^63.55 designs of which no two are the same" in shell("autorac", "log.npz", "--size").out
+    words = (
+        "autorac",
+        "log.npz",
+        "--blocks",
+        "1",
+        "--widths",
+        "8",
+        "--counts",
+        "4",
+        "--budget",
+        "3",
+        "--steps",
+        "3",
+        "--trained",
+        "1",
+    )
+    few = (*words, "--published", "none", "--hand-made", "fm", "--epochs", "1", "--dimension", "4")
+    ended = shell(*few, "--out", "out")
+    assert ended.code == 0, ended.err
+    content = json.loads((tmp_path / "out" / "autorac.json").read_text("utf-8"))
+    assert content["schema"] == "mho.autorac/1" and len(content["designs"]) == 2
+    page = (tmp_path / "out" / "autorac.html").read_text("utf-8")
+    assert "mho train clicks.npz --model" in page and "What design" in page
+    assert (tmp_path / "out" / "autorac.svg").is_file()
+    assert shell(*few).code == 2
+    assert "leave --out away" in shell("autorac", "log.npz", "--size", "--out", "out").err
