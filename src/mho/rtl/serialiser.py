@@ -101,8 +101,8 @@ class Serialiser(Part):
                         worked_out = Signal(sum(map(len, driven)), name=f"{what}_inputs")
                         m.d.comb += worked_out.eq(Cat(*driven))
                         driven = [worked_out.word_select(row, len(code)) for row, code in enumerate(driven)]
-                    # Whole steps, the topmost bits of the register first.
-                    empty = plan.register_bits - plan.steps[number][0] * plan.steps[number][1]
+                    # The first step in the topmost bits of the register, of which a step of fewer bits takes the lowest.
+                    empty = plan.register_bits - (plan.steps[number][0] - 1) * plan.steps[number][1] - size
                     for bit, plane in enumerate(planes):
                         here = [code[bit - empty] if 0 <= bit - empty < len(code) else C(0, 1) for code in driven]
                         m.d.sync += plane.eq(Cat(*here))
