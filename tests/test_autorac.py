@@ -30,8 +30,8 @@ SMALL = JointSpace(
     {"array.rows": (64, 128), "array.adcs": (1, 2), "tiles": ("fit",)},
 )
 TASK: dict[str, Any] = {
-    "space": SMALL, "settings": Settings(epochs=1, dimension=4, batch=256), "budget": 10, "steps": 8, "trained": 2,
-    "published": (), "hand_made": ("fm",), "behind": 4,
+    "space": SMALL, "settings": Settings(epochs=1, dimension=4, batch=256), "budget": 10, "score": "shared", "steps": 8,
+    "trained": 2, "published": (), "hand_made": ("fm",), "behind": 4,
 }  # fmt: skip
 
 
@@ -113,7 +113,17 @@ def test_designs_to_train_are_of_the_front_and_the_least_costly_of_their_range()
     assert picked(front[:1], 3) == front[:1]
 
 
-@pytest.mark.parametrize("wrong", [{"budget": 0}, {"steps": True}, {"trained": -1}, {"hand_made": ("searched",)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"budget": 0},
+        {"steps": True},
+        {"score": "short"},
+        {"score": "best"},
+        {"trained": -1},
+        {"hand_made": ("searched",)},
+    ],
+)
 def test_what_cannot_be_searched_is_refused_before_anything_is_written(wrong: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(OptionError):
         autorac(made_up(), tmp_path / "none", **{**TASK, **wrong})
@@ -126,22 +136,7 @@ def test_the_command_tells_sizes_and_finds_what_python_finds(
     monkeypatch.chdir(tmp_path)
     made_up().save("log.npz")
     assert "10^63.55 designs of which no two are the same" in shell("autorac", "log.npz", "--size").out
-    words = (
-        "autorac",
-        "log.npz",
-        "--blocks",
-        "1",
-        "--widths",
-        "8",
-        "--counts",
-        "4",
-        "--budget",
-        "3",
-        "--steps",
-        "3",
-        "--trained",
-        "1",
-    )
+    words = "autorac log.npz --blocks 1 --widths 8 --counts 4 --budget 3 --trained 1".split()
     few = (*words, "--published", "none", "--hand-made", "fm", "--epochs", "1", "--dimension", "4")
     ended = shell(*few, "--out", "out")
     assert ended.code == 0, ended.err

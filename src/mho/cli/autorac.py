@@ -50,7 +50,8 @@ class AutoracSearch:
     """The options that say how long is searched, and how models are trained."""
 
     budget: int = 400
-    steps: int = 2000
+    score: str | None = None
+    steps: int | None = None
     trained: int = 6
     published: str = "criteo-full,avazu-full,kdd-full"
     hand_made: str = "fm,deepfm,dlrm,dcnv2"
@@ -89,6 +90,7 @@ class AutoracSearch:
         return {
             "budget": self.budget,
             "steps": self.steps,
+            **({} if self.score is None else {"score": self.score}),
             "trained": self.trained,
             "published": _names(self.published),
             "hand_made": _names(self.hand_made),
@@ -112,7 +114,7 @@ def autorac(
 ) -> None:
     """Search recommender, bits and chip together on a log of clicks: designs that none beats in log loss, time, energy and area.
 
-    A supernet is trained on the log; an evolution searches with its scores and closed formulas; designs of the front and
+    An evolution searches with scores of models and closed formulas of chips; designs of the front and
     baselines are trained alone, judged by their integers, compiled and measured. Interrupted, the next call goes on.
 
     Exit code: 0 done, 2 a mistake in what was asked, 130 interrupted.

@@ -22,7 +22,7 @@ import yaml
 
 from mho.chip import Chip
 from mho.chip.fit import unsized
-from mho.errors import OptionError
+from mho.errors import OptionError, choices
 from mho.explore.autorac.choosing import TOLERANCE, chosen_of, picked
 from mho.explore.autorac.closed import ClosedJudge
 from mho.explore.autorac.evolution import Evolution
@@ -49,10 +49,10 @@ from mho.network.zoo.interaction.nasrec import nasrec
 from mho.strategy import Strategy
 from mho.training.clicks import Settings, Training
 from mho.training.clicks.judge import judge
-from mho.training.searched import Budget, Scorer, Supernet
+from mho.training.searched import DEFAULT, SCORES, UNTRAINED, Budget, Scorer, Supernet
 
 STEPS = 2000
-"""Steps of the supernet."""
+"""Steps of the supernet, where a score uses it."""
 KEPT, CLICKS, DESIGNS = "results.jsonl", "clicks.npz", "designs"
 SAVED = 250
 """Steps of the supernet after which it is kept."""
@@ -74,6 +74,7 @@ class Task:
     space: JointSpace
     settings: Settings
     budget: int
+    score: str
     steps: int
     trained: int
     published: tuple[str, ...]
@@ -117,7 +118,9 @@ class Task:
 
         if supernet.done < self.steps:
             supernet.train(self.steps, told)
-        return Scorer(str(path), str(log))
+        elif not path.is_file():
+            supernet.save(path)
+        return Scorer(str(path), str(log), self.score)
 
     def searched(self, scorer: Scorer) -> tuple[list[Found], int, int]:
         """Walk the space: the designs of the front, how many were judged, and how many were refused."""
@@ -238,7 +241,8 @@ def autorac(
     space: JointSpace | None = None,
     settings: Settings | None = None,
     budget: int = 400,
-    steps: int = STEPS,
+    score: str = DEFAULT,
+    steps: int | None = None,
     trained: int = TRAINED,
     published: Sequence[str] = PUBLISHED,
     hand_made: Sequence[str] = HAND_MADE,
@@ -252,24 +256,31 @@ def autorac(
 
     The folder holds everything: clicks, supernet, results.jsonl (each design once it is judged, trained or measured), and for each
     trained design its model, chip and weights. Called again it goes on, and ends with the same front, whatever the workers.
+    `score`: how models are scored in the search (`mho.training.searched`), by a supernet of so many `steps` where it uses one.
     `settings`: how designs and baselines are trained, all alike. Raises OptionError for numbers out of range, and as what it calls.
     """
-    _check({"budget": budget, "steps": steps, "trained": trained, "behind": behind}, hand_made)
+    numbers = {"budget": budget, "trained": trained, "behind": behind, **({} if steps is None else {"steps": steps})}
+    _check(numbers, hand_made, score)
     check_folder(folder)
     Path(folder).mkdir(parents=True, exist_ok=True)
     loaded = Chip.load(chip).override(dict(BASE), source=SOURCE, name=f"{Path(chip).stem}-searched")
     task = Task(
-        clicks, Path(folder), loaded, str(chip), space or JointSpace(), settings or Settings(seed=seed), budget, steps, trained,
+        clicks, Path(folder), loaded, str(chip), space or JointSpace(), settings or Settings(seed=seed), budget, score,
+        0 if score in UNTRAINED else steps or STEPS, trained,
         tuple(published), tuple(hand_made), device, seed, behind, workers, progress,
     )  # fmt: skip
     return _told(task)
 
 
-def _check(numbers: Mapping[str, int], hand_made: Sequence[str]) -> None:
+def _check(numbers: Mapping[str, int], hand_made: Sequence[str], score: str) -> None:
     """Refuse what is no search. OptionError."""
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise OptionError(f"{name} is a whole number of at least 1, not {number!r}")
+    if score not in SCORES:
+        raise OptionError(f"unknown score {score!r}; {choices(score, SCORES)}")
+    if score in UNTRAINED and "steps" in numbers:
+        raise OptionError(f"score {score} trains each model by itself: steps of a supernet would change nothing")
     known = sorted(set(MODELS) - {Genotype.kind})
     for name in hand_made:
         if name not in known:

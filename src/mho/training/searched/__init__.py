@@ -11,7 +11,9 @@ recommender = train_alone(model, clicks, seed=0)                # trained whole,
 from mho.training.searched.alone import Alone, Budget, train_alone
 from mho.training.searched.predictor import Predictor
 from mho.training.searched.refit import refitted_loss
-from mho.training.searched.score import SCORES, Scorer
+from mho.training.searched.score import DEFAULT, SCORES, UNTRAINED, Scorer
 from mho.training.searched.supernet import Supernet
 
-__all__ = ["SCORES", "Alone", "Budget", "Predictor", "Scorer", "Supernet", "refitted_loss", "train_alone"]
+__all__ = [
+    "DEFAULT", "SCORES", "UNTRAINED", "Alone", "Budget", "Predictor", "Scorer", "Supernet", "refitted_loss", "train_alone",
+]  # fmt: skip

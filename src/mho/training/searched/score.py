@@ -67,6 +67,8 @@ SCORES: Registry[Score] = Registry(
         "short": lambda supernet, model: _trained(supernet, model, tables=False, weights=False),
     },
 )
+UNTRAINED = ("short",)
+"""Scores that use nothing of a supernet but how it would be trained."""
 DEFAULT = "short"
 """The one that ranked best the models of docs/rank.md that scores are chosen by; on those that judge, none ranks."""
 
@@ -101,4 +103,4 @@ def _loaded(supernet: str, clicks: str) -> Supernet:
     return Supernet.load(supernet, Clicks.load(clicks))
 
 
-__all__ = ["DEFAULT", "SCORES", "Score", "Scorer"]
+__all__ = ["DEFAULT", "SCORES", "UNTRAINED", "Score", "Scorer"]
