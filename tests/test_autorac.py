@@ -136,7 +136,7 @@ def test_the_command_tells_sizes_and_finds_what_python_finds(
     monkeypatch.chdir(tmp_path)
     made_up().save("log.npz")
     assert "10^63.55 designs of which no two are the same" in shell("autorac", "log.npz", "--size").out
-    words = "autorac log.npz --blocks 1 --widths 8 --counts 4 --budget 3 --trained 1".split()
+    words = ["autorac", "log.npz", "--blocks", "1", "--widths", "8", "--counts", "4", "--budget", "3", "--trained", "1"]
     few = (*words, "--published", "none", "--hand-made", "fm", "--epochs", "1", "--dimension", "4")
     ended = shell(*few, "--out", "out")
     assert ended.code == 0, ended.err
