@@ -298,7 +298,7 @@ def machine() -> str:
     import numpy
     import torch
 
-    from mho.machine.analog.dot import has_instruction
+    from mho.machine.analog.processor import multiplies_bytes
 
     name = platform.processor() or platform.machine()
     try:
@@ -306,7 +306,7 @@ def machine() -> str:
             name = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    products = "with" if has_instruction() else "without"
+    products = "with" if multiplies_bytes() else "without"
     return f"{name} {products} AVX-512 VNNI, numpy {numpy.__version__}, torch {torch.__version__}."
 
 

@@ -144,7 +144,7 @@ def test_the_fabric_holds_what_was_written_last_to_each_cell(
     quantised = fewer(mho.number.quantise(network), bits)
     program = compiled(quantised, chip, schedule=schedule, residency=residency)
     fabric, cells = Fabric(program), Followed(program)
-    for inference in (0, 1):
+    for inference in range(3):
         for number, write in enumerate(program.instructions):
             if isinstance(write, Write) and not (inference and number < program.setup):
                 fabric.write(number)
@@ -169,6 +169,32 @@ def test_the_fabric_holds_what_was_written_last_to_each_cell(
         np.testing.assert_array_equal(content.origins, origin[group, :height, :width])
         assert (origin[group, height:] < 0).all() and (origin[group, :, width:] < 0).all()
         assert set(content.places) >= set(np.unique(content.origins).tolist()) - {-1}
+
+
+@some
+@given(networks, chips(), mixed_bits, schedules, residencies, st.booleans())
+def test_what_a_write_leaves_is_worked_out_once_and_in_bounded_room(
+    network: Network, chip: Chip, bits: list[int], schedule: str, residency: str, tracked: bool
+) -> None:
+    quantised = fewer(mho.number.quantise(network), bits)
+    program = compiled(quantised, chip, schedule=schedule, residency=residency)
+    fabric, forgetful = Fabric(program, tracked), Fabric(program, tracked)
+    forgetful.room = 0
+    writes = [number for number, each in enumerate(program.instructions) if isinstance(each, Write)]
+    for inference in range(3):
+        if inference == 2:
+            # Every group is found as the inference before found it.
+            fabric.deltas.change = None  # type: ignore[assignment, method-assign]
+        for number in writes:
+            if not inference or number >= program.setup:
+                fabric.write(number)
+                forgetful.write(number)
+                for group in members(program.instructions[number].groups):  # type: ignore[union-attr]
+                    one, other = fabric.held[group], forgetful.held[group]
+                    assert one.digest == other.digest and one.origin_digest == other.origin_digest
+                    np.testing.assert_array_equal(one.levels, other.levels)
+    assert not forgetful._written
+    assert sum(each.content.nbytes for each in fabric._written.values()) == fabric._bytes <= fabric.room
 
 
 @settings(max_examples=40)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from mho.errors import AnalogError
 from mho.machine.analog.driven import driven
-from mho.machine.analog.products import Job, Products
+from mho.machine.analog.planned import Job
+from mho.machine.analog.products import Products
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.functional import Executor
 from mho.mapping import LayerMapping

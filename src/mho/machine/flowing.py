@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import ProgramError
-from mho.machine.analog.products import Job, Products
+from mho.machine.analog.planned import Job
+from mho.machine.analog.products import Products
 from mho.machine.analog.unroll import settled, unrolled
 from mho.machine.fabric import Fabric
 from mho.machine.streaming import follow

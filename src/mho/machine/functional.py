@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from mho.errors import OptionError, ProgramError, choices
 from mho.machine.analog.kernels import BACKENDS
-from mho.machine.analog.products import Job, Products
+from mho.machine.analog.planned import Job
+from mho.machine.analog.products import Products
 from mho.machine.analog.signals import Signals
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.analog.unroll import settled, unrolled
@@ -200,7 +201,7 @@ class Executor:
         self.program = program
         self.watch = watch
         self.products = Products(program, IDEAL if analog is None else analog, backend)
-        self.fabric = Fabric(program)
+        self.fabric = Fabric(program, tracked=self.products.draws)
         for number in columns(program).of(WRITE).tolist():
             self.fabric.write(number)
         self._base = fixed_values(quantised)

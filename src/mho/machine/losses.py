@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.machine.analog.converter import codes
-from mho.machine.analog.products import Job, Products
+from mho.machine.analog.planned import Job
+from mho.machine.analog.products import Products
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.calibration import converted_sums
 from mho.mapping import LayerMapping

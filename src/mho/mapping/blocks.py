@@ -172,6 +172,12 @@ class Blocks(ABC):
         `number` is that of the `Drive`, x the inputs given to `drives`.
         """
 
+    def rectangle(self, index: int) -> tuple[int, slice, slice] | None:
+        """Return the matrix, the inputs and the outputs of block `index`, where it is a rectangle of one matrix that is driven and
+        summed up as it stands; else None.
+        """
+        return None
+
     @abstractmethod
     def beside(self, matrix: QuantisedMatrix) -> IntArray:
         """Return what a unit of input adds to the sums of codes beside what cells hold; broadcasts to (matrices, outputs)."""

@@ -186,6 +186,11 @@ class DenseBlocks(WholeBlocks):
         parts = sums.reshape(*x.shape[1:3], block.count, -1).transpose(2, 0, 1, 3)
         out[block.matrices, :, :, slice(*block.columns)] += parts
 
+    def rectangle(self, index: int) -> tuple[int, slice, slice] | None:
+        """Return where a block that shares its group with no other matrix sits."""
+        block = self.block(index)
+        return None if block.count > 1 else (block.first, slice(*block.rows), slice(*block.columns))
+
     def assembled(self, read: Iterable[tuple[int, FloatArray]], matrix: QuantisedMatrix) -> FloatArray | None:
         """Put the parts of each matrix together; None where noisy cells at level 0 lie between matrices of a diagonal."""
         weights = np.zeros((self.matrices, self.rows, self.columns))

@@ -156,6 +156,8 @@ class Deltas:
     deltas = Deltas(program)
     for change in deltas.write(number): ...      each block's levels before and after, and the write is noted
     deltas.note(number)                          only noted
+    for group, place in deltas.places(number):   the same, block by block
+        deltas.change(group, place); deltas.put(group, place)
 
     Writes are given by their places in the program.
 
@@ -172,15 +174,18 @@ class Deltas:
 
     def write(self, number: int) -> Iterator[Change]:
         """Yield the change of each block of a write, in the order of its groups, and note it."""
-        for group, place in self._places(number):
-            new = self._levels(place)
-            yield Change(group, place, self.under(group, place), new)
-            self._put(group, place)
+        for group, place in self.places(number):
+            yield self.change(group, place)
+            self.put(group, place)
+
+    def change(self, group: int, place: Rectangle) -> Change:
+        """Return what writing a block brings, which is not noted yet."""
+        return Change(group, place, self.under(group, place), self._levels(place))
 
     def note(self, number: int) -> None:
         """Note a write whose changes nobody asks for."""
-        for group, place in self._places(number):
-            self._put(group, place)
+        for group, place in self.places(number):
+            self.put(group, place)
 
     def under(self, group: int, place: Rectangle) -> Levels:
         """Return the levels of the cells of a group where a rectangle would sit, shape (height, width x cells)."""
@@ -202,11 +207,13 @@ class Deltas:
         """Return which columns of cells a block stores inverted, shape (width, cells); None where the coding inverts none."""
         return inverted_columns(self._laid(place), place.shape.coding)
 
-    def _places(self, number: int) -> Iterator[tuple[int, Rectangle]]:
+    def places(self, number: int) -> Iterator[tuple[int, Rectangle]]:
+        """Yield the group of each block of a write, and where it sits there."""
         for which, group in enumerate(members(columns(self.program).ranges_of(number))):
             yield group, rectangle(self.program, number, which)
 
-    def _put(self, group: int, place: Rectangle) -> None:
+    def put(self, group: int, place: Rectangle) -> None:
+        """Note a block that is written."""
         self.rectangles[group] = (*(older for older in self.rectangles[group] if not place.hides(older)), place)
 
     def _laid(self, place: Rectangle) -> Codes:

@@ -22,6 +22,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from mho.machine.analog.processor import multiplies_bytes
+
 LANES = 16
 """Columns of a vector of sums."""
 QUAD = 4
@@ -38,12 +40,6 @@ _REALS = ir.VectorType(_REAL, LANES)
 
 
 @lru_cache(maxsize=1)
-def has_instruction() -> bool:
-    """Say whether this processor multiplies bytes by fours (AVX-512 VNNI)."""
-    return bool(llvm.get_host_cpu_features().get("avx512vnni", False))
-
-
-@lru_cache(maxsize=1)
 def _takes_bytes() -> bool:
     """Say whether the compiler's instruction takes vectors of bytes; older ones take them as 32-bit words."""
     try:
@@ -55,7 +51,7 @@ def _takes_bytes() -> bool:
 
 def tile_rows(vectors: int, bytes_each: int) -> int:
     """Return the rows of a tile of so many vectors of columns of one- or two-byte weights: as many sums as stay in registers."""
-    if not has_instruction():
+    if not multiplies_bytes():
         return 4 if vectors == 1 and bytes_each == 1 else 2
     return {1: 12, 2: 12, 3: 8, 4: 6}[vectors] if bytes_each == 1 else {1: 12, 2: 6, 3: 4, 4: 3}[vectors]
 
@@ -75,7 +71,7 @@ def _spread(builder: ir.IRBuilder, value: ir.Value, kind: ir.VectorType) -> ir.V
 
 def _multiply_add(builder: ir.IRBuilder, total: ir.Value, unsigned: ir.Value, signed: ir.Value) -> ir.Value:
     """Add to each of the sums the products of four pairs of bytes."""
-    if has_instruction():
+    if multiplies_bytes():
         operand = _BYTES if _takes_bytes() else _SUMS
         kind = ir.FunctionType(_SUMS, [_SUMS, operand, operand])
         function = cgutils.get_or_insert_function(builder.module, kind, INSTRUCTION)

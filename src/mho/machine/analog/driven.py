@@ -74,6 +74,12 @@ def driven(blocks: Blocks, index: int, read: Readout, x: Bytes, zero: int) -> It
                 )  # fmt: skip
 
 
+def whole_block(read: Readout) -> Driven:
+    """Return what drives all rows of a block at once with inputs as they are, without these."""
+    none = np.zeros((0, 0), dtype=np.uint8)
+    return Driven(None, None, None, none, read.bits, read.step_bits(read.bits), 1, False, 0, 0)
+
+
 def together(blocks: Blocks, turn: Turn, height: int) -> list[Indices | None]:
     """Return the rows of a turn that are driven together, one set after another; None where all are."""
     rows = np.arange(height)[turn.rows]

@@ -9,7 +9,6 @@ not depend on their order. Everything else goes block by block through a kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,11 @@ from mho.errors import AnalogError
 from mho.machine.analog import noise
 from mho.machine.analog.columns import Kept, Maker
 from mho.machine.analog.converter import Converter, converter
-from mho.machine.analog.driven import Driven, driven, together
-from mho.machine.analog.kernels import Kernel, Numbers, lossless, make_kernel
+from mho.machine.analog.counting_kernel import CountingKernel
+from mho.machine.analog.driven import Driven, driven, together, whole_block
+from mho.machine.analog.kernel import Kernel, Numbers, lossless
+from mho.machine.analog.kernels import make_kernel
+from mho.machine.analog.planned import Counted, Job, Plan
 from mho.machine.analog.spec import Adc, Analog
 from mho.machine.analog.whole import WholeMatrix, make_whole
 from mho.machine.fabric import StoredBlock
@@ -36,22 +38,6 @@ LEAST_ROOM = 1 << 25
 """Bytes of kernels that are kept in any case."""
 FEW = 1 << 22
 """Bytes of columns that are kept: until their kernel is made."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Windows [first, last) of each inference through a block, which is stored in a group as `stored`: all, or each `every`-th."""
-
-    block: int
-    windows: tuple[int, int]
-    stored: StoredBlock
-    every: int = 1
-
-    def within(self, first: int, last: int) -> Job | None:
-        """Return the job for those of its windows that are from `first` on and before `last`; None where there are none."""
-        begin = max(self.windows[0], first + (self.windows[0] - first) % self.every)
-        end = min(self.windows[1], last)
-        return replace(self, windows=(begin, end)) if begin < end else None
 
 
 class Products:
@@ -70,10 +56,12 @@ class Products:
                 "converters alone; take `combine` lanes, and a basis"
             )
         self.backend = backend
+        self.draws = not (analog.device.exact and analog.wires is None)
         # Two bytes for each cell of the network, once: more copies take no more memory, only more time.
         room = max(LEAST_ROOM, 2 * program.network.weights * program.chip.coding.cells)
         self._makers: dict[GroupShape, Maker] = {}
         self._kernels: Kept[Kernel] = Kept(room)
+        self._plans: Kept[Plan] = Kept(room)
         self._wholes: dict[tuple[object, ...], WholeMatrix] = {}
         self._exact: dict[tuple[str, int, int, int], WholeMatrix] = {}
         self._lossless: dict[tuple[object, ...], bool] = {}
@@ -106,6 +94,8 @@ class Products:
 
         None where a conversion may lose something, or where its blocks do not serve all windows once, all alike.
         """
+        if self._plan(mapped, jobs).lossy:
+            return None
         blocks: dict[int, StoredBlock] = {}
         served: dict[int, int] = {}
         maker = self.maker(mapped)
@@ -115,8 +105,6 @@ class Products:
                 return None
             served[job.block] = job.windows[1]
         if len(served) != mapped.count or any(last != mapped.windows for last in served.values()):
-            return None
-        if not all(self._loses_nothing(mapped, index, block) for index, block in blocks.items()):
             return None
         key = (*self._read(mapped), *(maker.key(blocks[index]) for index in sorted(blocks)))
         if key not in self._wholes:
@@ -219,21 +207,78 @@ class Products:
         zero, clipped = self.zero(mapped), 0
         # Of signed inputs, what the zero point of the codes adds is taken out by the drivers, not by the digital side.
         above: npt.NDArray[Any] = x.astype(np.int16) - np.int16(zero) if zero else x
-        for job in jobs:
-            windows = slice(job.windows[0] - first_window, job.windows[1] - first_window, job.every)
-            numbers, turns = self._numbers(mapped, job, x.shape[1], first_run), dict[int | None, FloatArray]()
-            for part in driven(blocks, job.block, mapped.readout, x[:, :, windows], zero):
-                sums, clips = self._converted(mapped, job.stored, part, numbers)
-                turns[part.number] = turns[part.number] + sums if part.number in turns else sums
-                clipped += clips
-            for number, sums in turns.items():
-                blocks.splice(job.block, number, sums, above[:, :, windows], raw[:, :, windows])
+        for step in self._plan(mapped, jobs).steps(lambda: self._steps(mapped, jobs)):
+            if isinstance(step, Counted):
+                clipped += step.convert(x, raw, first_window)
+            else:
+                clipped += self._by_parts(mapped, step, x, above, raw, first_run, first_window)
         beside = blocks.beside(matrix)
         if beside.any():
             raw += beside[:, None, None, :] * (inputs - x.shape[3] * zero).reshape(x.shape[:3])[..., None]
         if zero:
             raw += zero * matrix.codes.sum(axis=1, dtype=np.int64)[:, None, None, :]
         return raw, clipped
+
+    def _by_parts(
+        self,
+        mapped: LayerMapping,
+        job: Job,
+        x: Bytes,
+        above: npt.NDArray[Any],
+        raw: FloatArray,
+        first_run: int,
+        first_window: int,
+    ) -> int:
+        """Add what the parts of a job's inputs give to the sums; return how many conversions clipped."""
+        blocks, clipped = mapped.blocks, 0
+        windows = slice(job.windows[0] - first_window, job.windows[1] - first_window, job.every)
+        numbers, turns = self._numbers(mapped, job, x.shape[1], first_run), dict[int | None, FloatArray]()
+        for part in driven(blocks, job.block, mapped.readout, x[:, :, windows], self.zero(mapped)):
+            sums, clips = self._converted(mapped, job.stored, part, numbers)
+            turns[part.number] = turns[part.number] + sums if part.number in turns else sums
+            clipped += clips
+        for number, sums in turns.items():
+            blocks.splice(job.block, number, sums, above[:, :, windows], raw[:, :, windows])
+        return clipped
+
+    def _plan(self, mapped: LayerMapping, jobs: Sequence[Job]) -> Plan:
+        """Return what is known of jobs that are given again and again."""
+        key = (mapped.name, *((job.block, *job.windows, job.every, job.stored) for job in jobs))
+
+        def make() -> Plan:
+            maker = self.maker(mapped)
+            blocks = {maker.key(job.stored): job.stored.content.levels.nbytes // 2 for job in jobs}
+            return Plan(self._lossy(mapped, jobs), sum(blocks.values()))
+
+        return self._plans.get(key, make)
+
+    def _lossy(self, mapped: LayerMapping, jobs: Sequence[Job]) -> bool:
+        """Say whether a conversion of any block may lose something."""
+        return not all(self._loses_nothing(mapped, *each) for each in {(job.block, job.stored) for job in jobs})
+
+    def _steps(self, mapped: LayerMapping, jobs: Sequence[Job]) -> list[Job | Counted]:
+        """Return jobs in the order in which their sums are added, those that are converted alike together.
+
+        Windows that are served together, row of blocks after row of blocks: then each output adds its blocks in their order.
+        """
+        places = {job.block: mapped.blocks.rectangle(job.block) for job in jobs}
+        turns = {job.block: mapped.blocks.turns(job.block) for job in jobs if places[job.block] is not None}
+        order = {block: (0 if place is None else place[1].start, block) for block, place in places.items()}
+        steps: list[Job | Counted] = []
+        for job in sorted(jobs, key=lambda job: (job.windows, job.every, order[job.block])):
+            place, height = places[job.block], int(mapped.blocks.heights[job.block])
+            plain = place is not None and not mapped.readout.signed
+            if plain and together(mapped.blocks, turns[job.block][0], height) == [None]:
+                kernel = self._kernel(mapped, job.stored, whole_block(mapped.readout))
+                if isinstance(kernel, CountingKernel):
+                    assert place is not None
+                    last = steps[-1] if steps else None
+                    if not isinstance(last, Counted) or not last.joins(kernel, job.windows, job.every):
+                        steps.append(last := Counted(job.windows, job.every))
+                    last.add(kernel, place)
+                    continue
+            steps.append(job)
+        return steps
 
     def zero(self, mapped: LayerMapping) -> int:
         """Return the zero point that the drivers take out of a layer's inputs: 0 where they are driven as plain codes."""

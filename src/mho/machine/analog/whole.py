@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.machine.analog.dot import has_instruction
+from mho.machine.analog.processor import multiplies_bytes
 from mho.machine.analog.unroll import settled, unrolled
 from mho.network.layers import Affine, MatrixLayer
 from mho.network.products import exact_type, multiply
@@ -96,7 +96,7 @@ def _planes(matrix: FloatArray, shift: int) -> tuple[npt.NDArray[np.int8], ...]:
     from mho.machine.analog.compiled import pack
 
     matrices, rows, columns = matrix.shape
-    if matrices > 1 or columns < FEWEST or rows > LONGEST or not has_instruction():
+    if matrices > 1 or columns < FEWEST or rows > LONGEST or not multiplies_bytes():
         return ()
     left = np.rint(np.ldexp(matrix[0] - HALF, shift)).astype(np.int64)
     planes: list[npt.NDArray[np.int8]] = []

@@ -1,0 +1,379 @@
+"""The inner loop of bit counting: where rows are driven one bit a step and levels are whole, the sum of a column is a count.
+
+Levels are laid out as planes of bits, inputs too: the sum of a column is, over the planes, 2^plane times how many rows are driven
+and have a 1 there. A processor that counts the bits of many words at once ANDs and counts; one that only looks bytes up in tables
+of 16 takes four rows at a time: the bits of the levels look up, in the table of the rows that are driven, how many are both. The
+ADC stands behind the count, as in `dot`.
+
+Rows of a tile are conversions: row r drives the bits at address sources[r], eight array rows a byte, begins at starts[r], and adds
+its codes, shifted by shifts[r], to the int32 at targets[r] (an offset into the sums of a vector of columns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import cfunc, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from mho.machine.analog.processor import instructions
+
+TOGETHER = 64
+"""Windows whose sums are held at once: those of a vector of columns fit the first-level cache."""
+CLIP, SCALE, CONVERT = (0,), (0, 0), (0, 0, 0)
+"""Converters, told apart by their types: steps of 1 that clip whole sums; a gain and no more; gain, offset and clipping."""
+MAGIC, MAGIC_BITS = 12582912.0, 0x4B400000
+"""1.5 x 2^23: added to a float32 of less than 2^22 it leaves the nearest integer, halves to even, in the lowest bits."""
+
+_WORD, _LANE, _BYTE, _SHORT, _REAL = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(16), ir.FloatType()
+ARGUMENTS = (*[types.int64] * 10, types.int32, types.int32, types.int64)
+"""Types of what the code of a tile is given: see `count_rows`."""
+Integer = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of counting: `lanes` columns of a vector, `rows` array rows at once, in so many `registers` of a vector.
+
+    `needs`: what the processor must have (`processor.instructions`). `tables`: counts are looked up. `mark` is a tuple whose type
+    tells compiled code the way.
+    """
+
+    name: str
+    needs: str | None
+    lanes: int
+    rows: int
+    registers: int
+    tables: bool
+    mark: tuple[int, ...]
+
+    def tile(self, planes: int) -> tuple[int, int]:
+        """Return the rows and the vectors of a tile of so many planes of levels: as many sums as stay in registers."""
+        vectors = 2 if self.tables and planes <= 2 else 1
+        return max(1, min(8, (self.registers - 4) // (planes * vectors) - 1)), vectors
+
+    def padded(self, columns: int, planes: int) -> int:
+        """Return how many columns whole tiles have."""
+        wide = self.lanes * self.tile(planes)[1]
+        return -(-columns // wide) * wide
+
+    def units(self, height: int) -> int:
+        """Return how often rows are counted for so many array rows."""
+        return -(-height // self.rows)
+
+    @property
+    def looked_up(self) -> npt.NDArray[np.uint8]:
+        """The tables, (16, lanes): how many bits are set in both of two numbers of four bits."""
+        both = (np.arange(16)[:, None] & np.arange(16)).astype(np.uint8)
+        return np.tile(np.unpackbits(both[..., None], axis=-1).sum(axis=-1, dtype=np.uint8), self.lanes // 16)
+
+
+WAYS = (
+    Way("words", "count", 16, 32, 32, False, (0,) * 1),
+    Way("tables of 64", "bytes-64", 64, 8, 32, True, (0,) * 2),
+    Way("tables of 32", "bytes-32", 32, 8, 16, True, (0,) * 3),
+    Way("tables of 16", "bytes-16", 16, 8, 16, True, (0,) * 4),
+    Way("bytes", None, 16, 8, 16, False, (0,) * 5),
+)
+"""The fastest first."""
+
+
+@lru_cache(maxsize=1)
+def fastest() -> Way:
+    """Return the fastest way that the processor has."""
+    return next(way for way in WAYS if way.needs is None or way.needs in instructions())
+
+
+def laid_out(levels: Integer, planes: int, way: Way) -> npt.NDArray[np.generic]:
+    """Lay out levels (height, columns), 0 to 2^planes - 1, for the tiles of a way: bytes or words, tile after tile."""
+    units = way.units(len(levels))
+    filled = np.zeros((units * way.rows, way.padded(levels.shape[1], planes)), dtype=np.uint16)
+    filled[: len(levels), : levels.shape[1]] = levels
+    vectors = way.tile(planes)[1]
+    bits = (filled >> np.arange(planes, dtype=np.uint16)[:, None, None]) & np.uint16(1)
+    octets = np.packbits(bits.astype(np.bool_), axis=1, bitorder="little")
+    if way.rows == 32:
+        octets = np.ascontiguousarray(octets.reshape(planes, units, 4, -1).swapaxes(2, 3)).view("<u4")
+    parts = np.stack([octets & 15, octets >> 4], axis=2) if way.tables else octets
+    parts = parts.reshape(planes, units, -1, filled.shape[1] // (vectors * way.lanes), vectors, way.lanes)
+    return np.ascontiguousarray(parts.transpose(3, 1, 2, 4, 0, 5))
+
+
+def _at(builder: ir.IRBuilder, base: ir.Value, offset: ir.Value | int, kind: ir.Type) -> ir.Value:
+    if isinstance(offset, int):
+        offset = ir.Constant(_WORD, offset)
+    return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
+
+
+def _spread(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """Return a vector of one value."""
+    empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    single = builder.insert_element(empty, value, ir.Constant(_LANE, 0))
+    return builder.shuffle_vector(single, empty, ir.Constant(ir.VectorType(_LANE, lanes), [0] * lanes))
+
+
+def _splat(kind: ir.Type, lanes: int, value: int | float) -> ir.Value:
+    return ir.Constant(ir.VectorType(kind, lanes), [value] * lanes)
+
+
+def _population(builder: ir.IRBuilder, value: ir.Value, kind: str) -> ir.Value:
+    function = ir.FunctionType(value.type, [value.type])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.ctpop.{kind}"), [value])
+
+
+def _look_up(builder: ir.IRBuilder, way: Way, table: ir.Value, index: ir.Value) -> ir.Value:
+    name = {64: "avx512.pshuf.b.512", 32: "avx2.pshuf.b", 16: "ssse3.pshuf.b.128"}[way.lanes]
+    kind = ir.FunctionType(table.type, [table.type, table.type])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}"), [table, index])
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """What a tile's code is made of: `rows` conversions of `vectors` vectors, whose levels have `planes` planes."""
+
+    builder: ir.IRBuilder
+    way: Way
+    rows: int
+    vectors: int
+    planes: int
+    weights: ir.Value
+    units: ir.Value
+    tables: ir.Value
+
+    def sums(self, sources: list[ir.Value], starts: list[ir.Value]) -> list[list[ir.Value]]:
+        """Return the sums, by row and vector."""
+        return self._words(sources, starts) if self.way.rows == 32 else self._bytes(sources, starts)
+
+    def _words(self, sources: list[ir.Value], starts: list[ir.Value]) -> list[list[ir.Value]]:
+        builder, lanes = self.builder, self.way.lanes
+        kind, zero = ir.VectorType(_LANE, lanes), _splat(_LANE, lanes, 0)
+        counts = [[cgutils.alloca_once_value(builder, zero) for _ in range(self.planes)] for _ in range(self.rows)]
+        for row, start in zip(counts, starts, strict=True):
+            builder.store(start, row[0])
+            for place in row[1:]:
+                builder.store(zero, place)
+        with cgutils.for_range(builder, self.units, intp=_WORD) as loop:
+            at = builder.add(self.weights, builder.mul(loop.index, ir.Constant(_WORD, self.planes * lanes * 4)))
+            levels = [builder.load(_at(builder, at, b * lanes * 4, kind), align=4) for b in range(self.planes)]
+            along = builder.mul(loop.index, ir.Constant(_WORD, 4))
+            for source, row in zip(sources, counts, strict=True):
+                word = builder.load(_at(builder, source, along, _LANE), align=4)
+                driven = _spread(builder, word, lanes)
+                for place, plane in zip(row, levels, strict=True):
+                    count = _population(builder, builder.and_(driven, plane), f"v{lanes}i32")
+                    builder.store(builder.add(builder.load(place), count), place)
+        result = []
+        for row in counts:
+            total = builder.load(row[0])
+            for b, place in enumerate(row[1:], 1):
+                total = builder.add(total, builder.shl(builder.load(place), _splat(_LANE, lanes, b)))
+            result.append([total])
+        return result
+
+    def _bytes(self, sources: list[ir.Value], starts: list[ir.Value]) -> list[list[ir.Value]]:
+        """Counts are bytes, and are added up before they overflow."""
+        builder, lanes = self.builder, self.way.lanes
+        zero, wide = _splat(_BYTE, lanes, 0), ir.VectorType(_LANE, lanes)
+        totals = [[cgutils.alloca_once(builder, wide) for _ in range(self.vectors)] for _ in range(self.rows)]
+        counts = [
+            [[cgutils.alloca_once(builder, zero.type) for _ in range(self.planes)] for _ in range(self.vectors)]
+            for _ in range(self.rows)
+        ]
+        for row, start in zip(totals, starts, strict=True):
+            for place in row:
+                builder.store(start, place)
+        few = ir.Constant(_WORD, 31)
+        with cgutils.for_range_slice(builder, ir.Constant(_WORD, 0), self.units, few, intp=_WORD) as (first, _):
+            for place in (each for row in counts for vector in row for each in vector):
+                builder.store(zero, place)
+            last = builder.add(first, few)
+            last = builder.select(builder.icmp_signed("<", last, self.units), last, self.units)
+            with cgutils.for_range_slice(builder, first, last, ir.Constant(_WORD, 1), intp=_WORD) as (unit, _):
+                self._unit(unit, sources, counts)
+            for row, sums in zip(counts, totals, strict=True):
+                for vector, place in zip(row, sums, strict=True):
+                    builder.store(builder.add(builder.load(place), self._weighed(vector)), place)
+        return [[builder.load(place) for place in row] for row in totals]
+
+    def _unit(self, unit: ir.Value, sources: list[ir.Value], counts: list[list[list[ir.Value]]]) -> None:
+        """Count eight array rows."""
+        builder, lanes = self.builder, self.way.lanes
+        parts = 2 if self.way.tables else 1
+        kind = ir.VectorType(_BYTE, lanes)
+        size = parts * self.vectors * self.planes * lanes
+        at = builder.add(self.weights, builder.mul(unit, ir.Constant(_WORD, size)))
+        octets = [builder.load(_at(builder, source, unit, _BYTE)) for source in sources]
+        for part in range(parts):
+            levels = [
+                builder.load(_at(builder, at, (part * self.vectors * self.planes + k) * lanes, kind), align=1)
+                for k in range(self.vectors * self.planes)
+            ]
+            for octet, row in zip(octets, counts, strict=True):
+                driven = self._driven(octet, part)
+                for k, place in enumerate(each for vector in row for each in vector):
+                    if self.way.tables:
+                        count = _look_up(builder, self.way, driven, levels[k])
+                    else:
+                        count = _population(builder, builder.and_(driven, levels[k]), f"v{lanes}i8")
+                    builder.store(builder.add(builder.load(place), count), place)
+
+    def _driven(self, octet: ir.Value, part: int) -> ir.Value:
+        """Return what levels meet: the eight bits that are driven, or the table of four of them."""
+        builder, lanes = self.builder, self.way.lanes
+        if not self.way.tables:
+            return _spread(builder, octet, lanes)
+        four = builder.lshr(octet, ir.Constant(_BYTE, 4)) if part else builder.and_(octet, ir.Constant(_BYTE, 15))
+        offset = builder.mul(builder.zext(four, _WORD), ir.Constant(_WORD, lanes))
+        return builder.load(_at(builder, self.tables, offset, ir.VectorType(_BYTE, lanes)), align=1)
+
+    def _weighed(self, planes: list[ir.Value]) -> ir.Value:
+        """Return the sum of counts of planes: at most 255 x 255, which fits two bytes."""
+        builder, lanes = self.builder, self.way.lanes
+        shorts, total = ir.VectorType(_SHORT, lanes), None
+        for b, place in enumerate(planes):
+            wide = builder.shl(builder.zext(builder.load(place), shorts), _splat(_SHORT, lanes, b))
+            total = wide if total is None else builder.add(total, wide)
+        return builder.zext(total, ir.VectorType(_LANE, lanes))
+
+
+@dataclass(frozen=True)
+class _Converter:
+    """The ADC behind the sums: `kind` of CLIP, SCALE, CONVERT; addresses of gains and offsets, and the least and highest code."""
+
+    builder: ir.IRBuilder
+    lanes: int
+    kind: int
+    gains: ir.Value
+    offsets: ir.Value
+    low: ir.Value
+    high: ir.Value
+    clipped: ir.Value
+
+    def code(self, total: ir.Value, vector: int) -> ir.Value:
+        """Return the codes of sums, as 32-bit numbers; those of SCALE are MAGIC_BITS too high."""
+        builder, lanes = self.builder, self.lanes
+        reals = ir.VectorType(_REAL, lanes)
+        if self.kind == len(CLIP):
+            return self._kept(total, builder.icmp_signed, self.low, self.high)
+        gain = builder.load(_at(builder, self.gains, vector * lanes * 4, reals), align=4)
+        # Two roundings, as everywhere: no multiplication and addition in one.
+        wanted = builder.fmul(builder.sitofp(total, reals), gain)
+        if self.kind == len(SCALE):
+            return builder.bitcast(builder.fadd(wanted, _splat(_REAL, lanes, MAGIC)), total.type)
+        wanted = builder.fadd(wanted, builder.load(_at(builder, self.offsets, vector * lanes * 4, reals), align=4))
+        function = ir.FunctionType(reals, [reals])
+        to_nearest = cgutils.get_or_insert_function(builder.module, function, f"llvm.rint.v{lanes}f32")
+        low, high = (builder.sitofp(limit, reals) for limit in (self.low, self.high))
+        return builder.fptosi(
+            self._kept(builder.call(to_nearest, [wanted]), builder.fcmp_ordered, low, high), total.type
+        )
+
+    def _kept(self, value: ir.Value, compare: Callable[..., ir.Value], low: ir.Value, high: ir.Value) -> ir.Value:
+        builder = self.builder
+        below = builder.select(compare("<", value, high), value, high)
+        kept = builder.select(compare(">", below, low), below, low)
+        one = builder.zext(compare("!=", kept, value), ir.VectorType(_LANE, self.lanes))
+        builder.store(builder.add(builder.load(self.clipped), one), self.clipped)
+        return kept
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def count_rows(
+    typing: Any, way: Any, planes: Any, kind: Any, sources: Any, starts: Any, shifts: Any, targets: Any, count: Any, units: Any,
+    weights: Any, tables: Any, gains: Any, offsets: Any, low: Any, high: Any, sums: Any,
+) -> Any:  # fmt: skip
+    """Convert `count` rows, of `units` units, with one tile of vectors of columns; return how many clipped.
+
+    way, planes, kind: tuples whose types tell the way, the planes of the levels, and the converter. Addresses of sources (int64),
+    starts, shifts (int32) and targets (int64), one for each row. weights: what `laid_out` gave, from the tile on. tables: those of
+    the way.
+    gains, offsets: float32, from the tile's columns on. low, high: int32. sums: where targets are counted from, those of the tile's
+    next vector TOGETHER + 1 windows on. Rows must be there up to a whole tile.
+    """
+    chosen = next(each for each in WAYS if len(each.mark) == len(way))
+    tall, wide = chosen.tile(len(planes))
+    lanes = chosen.lanes
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        sources, starts, shifts, targets, count, units, weights, tables, gains, offsets, low, high, sums = arguments[3:]
+        clipped = cgutils.alloca_once_value(builder, _splat(_LANE, lanes, 0))
+        low, high = (_spread(builder, limit, lanes) for limit in (low, high))
+        convert = _Converter(builder, lanes, len(kind), gains, offsets, low, high, clipped)
+        tile = _Tile(builder, chosen, tall, wide, len(planes), weights, units, tables)
+
+        def each(base: ir.Value, first: ir.Value, kind: ir.IntType) -> list[ir.Value]:
+            size = kind.width // 8
+            start = builder.add(base, builder.mul(first, ir.Constant(_WORD, size)))
+            return [builder.load(_at(builder, start, size * r, kind)) for r in range(tall)]
+
+        with cgutils.for_range_slice(builder, ir.Constant(_WORD, 0), count, ir.Constant(_WORD, tall), intp=_WORD) as (
+            first,
+            _,
+        ):
+            begin = [_spread(builder, start, lanes) for start in each(starts, first, _LANE)]
+            found = tile.sums(each(sources, first, _WORD), begin)
+            places, scales = each(targets, first, _WORD), each(shifts, first, _LANE)
+            for row, place, scale in zip(found, places, scales, strict=True):
+                for v, total in enumerate(row):
+                    target = builder.add(sums, builder.add(place, ir.Constant(_WORD, v * (TOGETHER + 1) * lanes * 4)))
+                    pointer = builder.inttoptr(target, total.type.as_pointer())
+                    code = builder.shl(convert.code(total, v), _spread(builder, scale, lanes))
+                    builder.store(builder.add(builder.load(pointer, align=4), code), pointer, align=4)
+        counted = builder.load(clipped)
+        every = [builder.extract_element(counted, ir.Constant(_LANE, i)) for i in range(lanes)]
+        total = ir.Constant(_WORD, 0)
+        for one in every:
+            total = builder.add(total, builder.zext(one, _WORD))
+        return total
+
+    return types.int64(way, planes, kind, *ARGUMENTS), generate
+
+
+@lru_cache(maxsize=64)
+def compiled_tile(way: Way, planes: int, kind: tuple[int, ...]) -> Any:
+    """Return `count_rows` for a way, a number of planes and a converter, compiled; `address` is where its code is."""
+    chosen, levels = way.mark, (0,) * planes
+
+    def rows(
+        sources: Any, starts: Any, shifts: Any, targets: Any, count: Any, units: Any, weights: Any, tables: Any, gains: Any,
+        offsets: Any, low: Any, high: Any, sums: Any,
+    ) -> Any:  # fmt: skip
+        return count_rows(
+            chosen,
+            levels,
+            kind,
+            sources,
+            starts,
+            shifts,
+            targets,
+            count,
+            units,
+            weights,
+            tables,
+            gains,
+            offsets,
+            low,
+            high,
+            sums,
+        )
+
+    return cfunc(types.int64(*ARGUMENTS), cache=True)(rows)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call_tile(typing: Any, address: Any, arguments: Any) -> Any:
+    """Call the code of a tile with a tuple of arguments."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:
+        values = cgutils.unpack_tuple(builder, given[1], len(ARGUMENTS))
+        kind = ir.FunctionType(_WORD, [value.type for value in values])
+        return builder.call(builder.inttoptr(given[0], kind.as_pointer()), values)
+
+    return types.int64(types.int64, types.Tuple(ARGUMENTS)), generate
