@@ -24,7 +24,7 @@ PLANES = 8
 SPARE = 8
 """Rows that fill up the last tile."""
 (MATRIX, FIRST_ROW, HEIGHT, FIRST_COLUMN, WIDTH, SLICES, UNITS, TILES, TILE_BYTES, WEIGHTS, GAINS, OFFSETS, PLACES, FACTORS,
- PER_INPUT, COUNTS, POSITIVE, BASE, LOW, HIGH, QUIET, IDLE, FIELDS) = range(23)  # fmt: skip
+ PER_INPUT, COUNTS, POSITIVE, BASE, LOW, HIGH, QUIET, IDLE, AT_ONCE, FIELDS) = range(24)  # fmt: skip
 """What is known of a block, in this order (`kernels.CountingKernel.described`)."""
 
 _BYTE, _LANE, _WORD, _REAL = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
@@ -136,7 +136,7 @@ def _listed(
         source, magic = bits.ctypes.data + p * bits.strides[0], np.int64(MAGIC_BITS) << p
         for w in range(together):
             rows = driven[p, w]
-            converted = np.int64(all_of or rows > 0)
+            converted = 1 if all_of or rows > 0 else 0
             # Written in any case, and overwritten by the next one if it is left out: faster than to ask.
             sources[count] = source + w * bits.strides[1]
             starts[count] = base * rows
@@ -214,9 +214,9 @@ def convert_blocks(
 
     code: where that of the blocks' tiles is (`counting.compiled_tile`), and `kind`, the length of what tells its converter. x:
     uint8 (matrices, windows, K); windows: int64, those that are converted. blocks: int64 (blocks, FIELDS), a row of what is known
-    of each. tile: (lanes, vectors, rows) of a tile. Adds to out, float64 (matrices, windows, N).
+    of each. tile: lanes and vectors of a tile. Adds to out, float64 (matrices, windows, N).
     """
-    lanes, vectors, tall = tile
+    lanes, vectors = tile
     length = -(-blocks[:, HEIGHT].max() // 64) * 8
     rest, last = np.zeros(64, dtype=np.uint8), np.zeros(FEW)
     bits = np.zeros((PLANES, TOGETHER + 1, length), dtype=np.uint8)
@@ -252,7 +252,7 @@ def convert_blocks(
                     np.int32(block[HIGH]), np.int64(sums.ctypes.data + t * slab * 4),
                 ))  # fmt: skip
             if kind == len(CONVERT):
-                clipped -= block[QUIET] * (-count % tall)
+                clipped -= block[QUIET] * (-count % block[AT_ONCE])
             for w in range(together):
                 totals[w] = _total(x[block[MATRIX], windows[begin + w]], block) if block[COUNTS] else 0.0
             _collect(block, sums, windows, begin, together, lanes, totals, last, out)

@@ -27,6 +27,8 @@ from mho.machine.analog.processor import instructions
 
 TOGETHER = 64
 """Windows whose sums are held at once: those of a vector of columns fit the first-level cache."""
+PAIR = 2
+"""Conversions at once where levels stay in registers."""
 CLIP, SCALE, CONVERT = (0,), (0, 0), (0, 0, 0)
 """Converters, told apart by their types: steps of 1 that clip whole sums; a gain and no more; gain, offset and clipping."""
 MAGIC, MAGIC_BITS = 12582912.0, 0x4B400000
@@ -53,6 +55,14 @@ class Way:
     registers: int
     tables: bool
     mark: tuple[int, ...]
+
+    def rows_at_once(self, planes: int, units: int) -> int:
+        """Return how many conversions are made at once of columns so high."""
+        return PAIR if self.stays(planes, units) else self.tile(planes)[0]
+
+    def stays(self, planes: int, units: int) -> bool:
+        """Say whether all levels of a vector of columns so high stay in registers."""
+        return not self.tables and self.rows == 32 and units <= 4 and planes * units <= self.registers // 2
 
     def tile(self, planes: int) -> tuple[int, int]:
         """Return the rows and the vectors of a tile of so many planes of levels: as many sums as stay in registers."""
@@ -176,6 +186,32 @@ class _Tile:
                 total = builder.add(total, builder.shl(builder.load(place), _splat(_LANE, lanes, b)))
             result.append([total])
         return result
+
+    def staying(self, units: int) -> list[list[ir.Value]]:
+        """Load all levels of a vector of columns of so many units, by unit and plane."""
+        lanes = self.way.lanes
+        kind, size = ir.VectorType(_LANE, lanes), lanes * 4
+        return [
+            [
+                self.builder.load(_at(self.builder, self.weights, (u * self.planes + b) * size, kind), align=4)
+                for b in range(self.planes)
+            ]
+            for u in range(units)
+        ]
+
+    def of_levels(self, levels: list[list[ir.Value]], source: ir.Value, start: ir.Value) -> ir.Value:
+        """Return the sum of a conversion with levels that stay."""
+        builder, lanes = self.builder, self.way.lanes
+        counts: list[ir.Value | None] = [start, *[None] * (self.planes - 1)]
+        for u, planes in enumerate(levels):
+            driven = _spread(builder, builder.load(_at(builder, source, 4 * u, _LANE), align=4), lanes)
+            for b, plane in enumerate(planes):
+                count = _population(builder, builder.and_(driven, plane), f"v{lanes}i32")
+                counts[b] = count if counts[b] is None else builder.add(counts[b], count)
+        total = counts[0]
+        for b, count in enumerate(counts[1:], 1):
+            total = builder.add(total, builder.shl(count, _splat(_LANE, lanes, b)))
+        return total
 
     def _bytes(self, sources: list[ir.Value], starts: list[ir.Value]) -> list[list[ir.Value]]:
         """Counts are bytes, and are added up before they overflow."""
@@ -308,24 +344,35 @@ def count_rows(
         convert = _Converter(builder, lanes, len(kind), gains, offsets, low, high, clipped)
         tile = _Tile(builder, chosen, tall, wide, len(planes), weights, units, tables)
 
-        def each(base: ir.Value, first: ir.Value, kind: ir.IntType) -> list[ir.Value]:
-            size = kind.width // 8
-            start = builder.add(base, builder.mul(first, ir.Constant(_WORD, size)))
-            return [builder.load(_at(builder, start, size * r, kind)) for r in range(tall)]
+        def rows(step: int, found: Callable[[list[ir.Value], list[ir.Value]], list[list[ir.Value]]]) -> None:
+            def each(base: ir.Value, first: ir.Value, kind: ir.IntType) -> list[ir.Value]:
+                size = kind.width // 8
+                start = builder.add(base, builder.mul(first, ir.Constant(_WORD, size)))
+                return [builder.load(_at(builder, start, size * r, kind)) for r in range(step)]
 
-        with cgutils.for_range_slice(builder, ir.Constant(_WORD, 0), count, ir.Constant(_WORD, tall), intp=_WORD) as (
-            first,
-            _,
-        ):
-            begin = [_spread(builder, start, lanes) for start in each(starts, first, _LANE)]
-            found = tile.sums(each(sources, first, _WORD), begin)
-            places, scales = each(targets, first, _WORD), each(shifts, first, _LANE)
-            for row, place, scale in zip(found, places, scales, strict=True):
-                for v, total in enumerate(row):
-                    target = builder.add(sums, builder.add(place, ir.Constant(_WORD, v * (TOGETHER + 1) * lanes * 4)))
-                    pointer = builder.inttoptr(target, total.type.as_pointer())
-                    code = builder.shl(convert.code(total, v), _spread(builder, scale, lanes))
-                    builder.store(builder.add(builder.load(pointer, align=4), code), pointer, align=4)
+            ends = ir.Constant(_WORD, 0), count, ir.Constant(_WORD, step)
+            with cgutils.for_range_slice(builder, *ends, intp=_WORD) as (first, _):
+                begin = [_spread(builder, start, lanes) for start in each(starts, first, _LANE)]
+                totals = found(each(sources, first, _WORD), begin)
+                places, scales = each(targets, first, _WORD), each(shifts, first, _LANE)
+                for row, place, scale in zip(totals, places, scales, strict=True):
+                    for v, total in enumerate(row):
+                        offset = ir.Constant(_WORD, v * (TOGETHER + 1) * lanes * 4)
+                        pointer = _at(builder, builder.add(sums, place), offset, total.type)
+                        code = builder.shl(convert.code(total, v), _spread(builder, scale, lanes))
+                        builder.store(builder.add(builder.load(pointer, align=4), code), pointer, align=4)
+
+        high_ones = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(1), 1))
+        for few in range(1, 5):
+            if chosen.stays(len(planes), few):
+                with builder.if_then(builder.icmp_signed("==", units, ir.Constant(_WORD, few))):
+                    levels = tile.staying(few)
+                    rows(PAIR, lambda at, begin, levels=levels: [  # type: ignore[misc]
+                        [tile.of_levels(levels, *each)] for each in zip(at, begin, strict=True)
+                    ])  # fmt: skip
+                    builder.store(ir.Constant(ir.IntType(1), 0), high_ones)
+        with builder.if_then(builder.load(high_ones)):
+            rows(tall, tile.sums)
         counted = builder.load(clipped)
         every = [builder.extract_element(counted, ir.Constant(_LANE, i)) for i in range(lanes)]
         total = ir.Constant(_WORD, 0)

@@ -95,7 +95,7 @@ class CountingKernel(Kernel):
         return [
             matrix, row, self.height, column, self.width, self.slices, self.way.units(self.height), self.tiles, self.tile_bytes,
             weights, gains, offsets, places, factors, per_input, counts, positive, self.base, self.converter.low,
-            self.converter.high, self.quiet, self.idle,
+            self.converter.high, self.quiet, self.idle, self.way.rows_at_once(self.planes, self.way.units(self.height)),
         ]  # fmt: skip
 
     @property
@@ -122,7 +122,6 @@ def convert_alike(
     from mho.machine.analog.counted import convert_blocks
 
     way, planes, kind, steps = kernels[0].alike
-    tall, wide = way.tile(planes)
-    tile, tables = (way.lanes, wide, tall), kernels[0].operands[-1].ctypes.data
+    tile, tables = (way.lanes, way.tile(planes)[1]), kernels[0].operands[-1].ctypes.data
     code = compiled_tile(way, planes, kind).address
     return int(convert_blocks(code, len(kind), x, windows, blocks, steps, tile, tables, out))
