@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.errors import OptionError, choices
-from mho.machine.analog.products import Job
+from mho.machine.analog.planned import Job
 from mho.machine.functional import Executor
 from mho.mapping import LayerMapping
 from mho.network.layers import Activation, Affine, Convolution, MatrixLayer
