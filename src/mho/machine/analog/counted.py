@@ -15,7 +15,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from mho.machine.analog.counting import CONVERT, MAGIC_BITS, SCALE, TOGETHER, call_tile
+from mho.machine.analog.counting import CONVERT, SCALE, TOGETHER
+from mho.machine.analog.counting_tiles import MAGIC_BITS, call_tile
 
 FEW = 8
 """Columns whose codes are added at once."""
@@ -212,7 +213,7 @@ def convert_blocks(
 ) -> Any:
     """Convert blocks one after another; return how many conversions clipped.
 
-    code: where that of the blocks' tiles is (`counting.compiled_tile`), and `kind`, the length of what tells its converter. x:
+    code: where that of the blocks' tiles is (`counting_tiles.compiled_tile`), and `kind`, the length of what tells its converter. x:
     uint8 (matrices, windows, K); windows: int64, those that are converted. blocks: int64 (blocks, FIELDS), a row of what is known
     of each. tile: lanes and vectors of a tile. Adds to out, float64 (matrices, windows, N).
     """

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from mho.machine.analog.columns import Columns
 from mho.machine.analog.converter import Converter
-from mho.machine.analog.counting import CLIP, CONVERT, SCALE, TOGETHER, Way, compiled_tile, fastest, laid_out
+from mho.machine.analog.counting import CLIP, CONVERT, SCALE, TOGETHER, Way, fastest, laid_out
+from mho.machine.analog.counting_tiles import compiled_tile
 from mho.machine.analog.kernel import Bytes, FloatArray, Kernel, Numbers
 from mho.machine.analog.processor import multiplies_bytes
 
