@@ -213,7 +213,7 @@ def convert_blocks(
 ) -> Any:
     """Convert blocks one after another; return how many conversions clipped.
 
-    code: where that of the blocks' tiles is (`counting_tiles.compiled_tile`), and `kind`, the length of what tells its converter. x:
+    code: where that of the blocks' tiles is (`counting_tiles.compiled_tile`); `kind`: the length of what tells its converter. x:
     uint8 (matrices, windows, K); windows: int64, those that are converted. blocks: int64 (blocks, FIELDS), a row of what is known
     of each. tile: lanes and vectors of a tile. Adds to out, float64 (matrices, windows, N).
     """
