@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from mho.explore import Exploration, Room, Space
     from mho.explore.robustness import robust
     from mho.machine import execute, verify
-    from mho.machine.recommender import open_recommender
     from mho.machine.report import Report, simulate
     from mho.network import Network, zoo
-    from mho.network.clicks import Clicks
     from mho.network.samples import Samples
     from mho.network.trace import Trace
     from mho.number import quantise
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Chip": "mho.chip",
-    "Clicks": "mho.network.clicks",
     "Core": "mho.core",
     "Exploration": "mho.explore",
     "Network": "mho.network",
@@ -65,7 +62,6 @@ _WHERE = {
     "errors": "mho.errors",
     "execute": "mho.machine",
     "explore": "mho.explore",
-    "open_recommender": "mho.machine.recommender",
     "quantise": "mho.number",
     "robust": "mho.explore.robustness",
     "save": "mho.report.views",
@@ -76,7 +72,6 @@ _WHERE = {
 
 __all__ = [
     "Chip",
-    "Clicks",
     "Core",
     "Exploration",
     "Network",
@@ -91,7 +86,6 @@ __all__ = [
     "errors",
     "execute",
     "explore",
-    "open_recommender",
     "quantise",
     "robust",
     "save",

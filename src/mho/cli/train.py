@@ -207,7 +207,7 @@ def _trained(work: Training, save: Path | None, say: Say, data: Path) -> Any:
         if save is None or not work.done:
             raise
         raise InterruptedWorkError(
-            f"{work.done} epochs are kept in {save}; go on with mho train {data} --resume --save {save}"
+            f"{work.done} epochs are kept; go on with mho train {data} --resume --save {save}"
         ) from None
     seconds = time.process_time() - start
     say("judging")

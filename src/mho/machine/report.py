@@ -371,7 +371,7 @@ def simulate(
         raise OptionError(f"simulate takes a Program, not {type(program).__name__}; mho.compile makes one")
     program = program if bags is None else program.with_bags(bags)
     check_timed(program)
-    if len(instruction_columns(program).of(GATHER)):
+    if program.mapping.tables is not None and len(instruction_columns(program).of(GATHER)):
         served(program)
     if endurance is None and rate is not None and (program.stream is None or rate == MAXIMUM):
         raise OptionError(

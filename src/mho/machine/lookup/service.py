@@ -50,7 +50,7 @@ class Service(MeasuredOutcome, BatchTimes):
     schema: ClassVar[str] = SCHEMA
     needs: ClassVar[tuple[str, ...]] = (
         "version", "trace", "chip", "layout", "batch", "batch_s", "query_s", "seconds", "lookups_per_s", "lower_bound_s",
-        "bound_ratio", "activations", "load", "utilisation", "energy_j", "area_m2", "notes",
+        "bound_ratio", "activations", "load", "utilisation", "energy_j", "area_m2", "setup", "notes",
     )  # fmt: skip
 
     seats: Seats

@@ -1,6 +1,6 @@
 """Training recommenders of any model on clicks: settings, training, checkpoints, and what they are worth.
 
-clicks = mho.Clicks.load("census_income.npz")
+clicks = Clicks.load("census_income.npz")
 training = Training(clicks, MODELS["dlrm"](), Settings(bits="4/8"))    # or Training.resume(clicks, "dlrm.safetensors")
 training.run(progress)                                                 # epoch after epoch; `training.save(path)` between any two
 judge(training.recommender(), clicks, "test")                          # by integers; judge(training.real(), ...) in real numbers
