@@ -25,7 +25,7 @@ from mho.network.samples import synthetic
 from mho.once import known
 from mho.program import Program
 from mho.program.brought import brought
-from mho.program.columns import columns
+from mho.program.columns import columns, made
 from mho.program.instructions import Instruction
 from mho.report.views import files
 from tests.strategies import ALONE, chips, networks
@@ -43,10 +43,10 @@ def test_a_report_measures_nothing_until_it_is_asked(program: Program) -> None:
     report = mho.simulate(fresh)
     assert not known(fresh)
     assert report.latency_s > 0
-    assert set(known(fresh)) == {columns, _readings, brought, passed_bytes, time_program}
+    assert set(known(fresh)) == {columns, made, _readings, brought, passed_bytes, time_program}
     assert not {"account", "bound", "occupancy"} & set(vars(report))
     assert report.energy_j > 0
-    assert set(known(fresh)) == {columns, _readings, brought, passed_bytes, time_program, wear}
+    assert set(known(fresh)) == {columns, made, _readings, brought, passed_bytes, time_program, wear}
     assert not {"bound", "occupancy"} & set(vars(report))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mho.chip import Chip
-from mho.errors import MhoError, ProgramError, choices
+from mho.errors import MhoError, ProgramError
 from mho.files.archive import opened, read_array
 from mho.files.text import parse_json
 from mho.mapping import mapped_by
@@ -124,7 +124,9 @@ def _read_array(record: Any, what: str, arrays: _Reader) -> Array:
 def _read_layer(record: Any, arrays: _Reader, number: int) -> Layer:
     name = record.get("kind") if isinstance(record, dict) else None
     if not isinstance(name, str) or name not in LAYER_KINDS:
-        raise ProgramError(f"layer {number} is of no known kind; {choices(str(name), LAYER_KINDS)}")
+        raise ProgramError(
+            f"layer {number} is of no known kind; is the file of a newer mho, or of a plugin that is not here?"
+        )
     kind = LAYER_KINDS[name]
     what = f"layer {number} ({name})"
     names = {item.name for item in fields(kind)}
