@@ -56,7 +56,8 @@ def _compared(verdict: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
     yield Table(title=title + more, heads=heads, lines=lines[:MOST], where="terminal", cut=True)
     if "wanted" in verdict:
         wanted = verdict["wanted"]
-        title = f"What one would have to believe for a saving of {percent(wanted['saving'], 1)} over {verdict['over']}"
+        saved = f"{percent(wanted['saving'], 1)} over {verdict['over']}"
+        title = f"What one would have to believe for {verdict['name']} to save {saved}"
         remark = "The constants nearest to those of the chip, over their ranges."
         if wanted["constants"] is None:
             yield Notes(title=title, notes=["no constants within their published ranges give it"])
