@@ -58,7 +58,7 @@ class Autorac(Recorded):
         lines += [
             (
                 f"over {each['over']}",
-                f"{ratio(each['latency'])} faster, {ratio(each['area'])} less area, {ratio(each['energy'])} less energy, "
+                f"speed {ratio(each['latency'])}, queries a joule {ratio(each['energy'])}, area of it {ratio(each['area'])} ours, "
                 f"test log loss {each['log_loss']:+.4f}",
             )
             for each in self.content["factors"]
