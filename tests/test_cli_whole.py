@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from mho.machine import gathered
 from mho.machine.recommender import save, seeded_recommender
-from mho.network.trace import Trace, synthesise
+from mho.network.trace import Trace, read, synthesise
 from tests.command_line import Shell, contents
 
 FAST = ("--schedule", "naive", "--dimension", "4")
@@ -216,11 +216,36 @@ def test_what_changes_nothing_or_cannot_be_is_refused_in_a_line(
     assert contents(tmp_path) == {}
 
 
+def test_queries_come_one_by_one_at_random_or_at_the_times_of_the_trace(
+    shell: Shell, clicks: str, tmp_path: Path
+) -> None:
+    words = (*FAST, "--batch", "4", "--loads", "0.3,0.8")
+    found = run(shell, clicks, *words, "--arrivals", "poisson", "--batch-wait", "1e-6")
+    waiting = found["open"]
+    assert (waiting["batch"], waiting["process"], waiting["wait_s"]) == (4, "poisson", 1e-6)
+    assert [at["load"] for at in waiting["curve"]] == [0.3, 0.8]
+    assert run(shell, clicks, *FAST)["open"] is None
+    # The same look-ups as lines with times, a query a second; then they come evenly.
+    trace = read(clicks)
+    bags = zip(trace.queries, trace.tables, np.split(trace.indices, trace.offsets[1:-1]), strict=True)
+    lines = [f"{q},{t},{row},{q + 7}" for q, t, rows in bags for row in rows]
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["query,table,row,at", *lines]), encoding="utf-8")
+    timed = tmp_path / "timed.npz"
+    saved = shell("trace", str(log), "--time", "at", "--save", str(timed))
+    assert saved.code == 0 and read(timed).times is not None
+    even = run(shell, str(timed), *words, "--arrivals", "own")["open"]
+    assert even["process"] == "own" and even["curve"][0]["load"] == 0.3
+
+
 def test_other_models_and_options_without_a_trace_are_refused(shell: Shell, clicks: str) -> None:
     for words, text in (
         (("resnet20", "--trace", clicks), "--trace is for recommenders"),
         (("dlrm", "--dimension", "4"), "--dimension is for --trace"),
         (("dlrm", "--table-area", "2"), "--table-area is for --trace"),
+        (("dlrm", "--arrivals", "poisson"), "--arrivals is for --trace"),
+        (("dlrm", "--trace", clicks, "--loads", "0.5"), "--loads is for --arrivals"),
+        (("dlrm", "--trace", clicks, "--arrivals", "own"), "does not tell when its queries came"),
         (("dlrm", "--trace", f"{clicks}x"), "clicks.npzx"),
     ):
         ended = shell("run", *words)

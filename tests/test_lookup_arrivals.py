@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from mho.errors import OptionError
 from mho.machine.lookup import arrivals as module
-from mho.machine.lookup.arrivals import Arrivals, Batching, TableBatches, Times, open_service, poisson, wait_in_line
+from mho.machine.lookup.arrivals import (
+    Arrivals,
+    Batching,
+    Behind,
+    TableBatches,
+    Times,
+    open_service,
+    own,
+    poisson,
+    wait_in_line,
+)  # fmt: skip
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.service import serve
 from mho.machine.service import Queue
@@ -36,8 +46,9 @@ class Stub:
         )
 
 
-def plain(arrived: list[float], most: int, wait: float, served: Any, then: float) -> tuple[list[float], list[int]]:
+def plain(arrived: list[float], most: int, wait: float, served: Any, behind: Behind) -> tuple[list[float], list[int]]:
     """The line once more, by events: queries come, waits end, the tables and the part behind get free."""
+    then = behind.takes_s
     events: list[tuple[float, int, str, int]] = [(time, n, "comes", n) for n, time in enumerate(arrived)]
     heapq.heapify(events)
     line: list[int] = []
@@ -63,13 +74,18 @@ def plain(arrived: list[float], most: int, wait: float, served: Any, then: float
                 held = finished.pop(which)
             elif what == "behind":
                 behind_free = True
+            elif what == "read":
+                tables_free = True
         if held is not None and (behind_free or not then):
+            tables_free = not behind.holds_s
+            if not tables_free:
+                know(now + behind.holds_s, "read")
             if then:
                 for query in held:
                     latency[query] = now + then - arrived[query]
                 behind_free = False
                 know(now + then, "behind")
-            held, tables_free = None, True
+            held = None
         if tables_free and line and (len(line) >= most or arrived[line[0]] + wait <= now):
             batch, line = line[:most], line[most:]
             times = served(batch[0], len(batch)).tolist()
@@ -87,20 +103,21 @@ ticks = st.integers(0, 40).map(float)
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[list[float], Batching, Stub, float]:
+def cases(draw: st.DrawFn) -> tuple[list[float], Batching, Stub, Behind]:
     gaps = draw(st.lists(st.one_of(ticks, st.floats(0, 40)), min_size=1, max_size=60))
     longest = draw(st.lists(st.integers(1, 30).map(float), min_size=1, max_size=7))
     batching = Batching(draw(st.integers(1, 9)), draw(st.one_of(st.just(0.0), ticks)))
     then = draw(st.one_of(st.just(0.0), st.integers(1, 50).map(float)))
-    return np.cumsum(gaps).tolist(), batching, Stub(longest, draw(st.sampled_from((0.0, 1.0, 7.0)))), then
+    behind = Behind(then, then and draw(st.integers(0, int(then)).map(float)))
+    return np.cumsum(gaps).tolist(), batching, Stub(longest, draw(st.sampled_from((0.0, 1.0, 7.0)))), behind
 
 
 @settings(max_examples=200)
 @given(cases())
-def test_the_line_is_that_of_a_simulator_of_events(case: tuple[list[float], Batching, Stub, float]) -> None:
-    arrived, batching, served, then = case
-    found = wait_in_line(np.array(arrived), batching, served, then)
-    latency, sizes = plain(arrived, batching.most, batching.wait_s, served, then)
+def test_the_line_is_that_of_a_simulator_of_events(case: tuple[list[float], Batching, Stub, Behind]) -> None:
+    arrived, batching, served, behind = case
+    found = wait_in_line(np.array(arrived), batching, served, behind)
+    latency, sizes = plain(arrived, batching.most, batching.wait_s, served, behind)
     assert np.diff(found.first).tolist() == sizes
     assert found.latency_s.tolist() == pytest.approx(latency, rel=1e-9)
 
@@ -108,10 +125,11 @@ def test_the_line_is_that_of_a_simulator_of_events(case: tuple[list[float], Batc
 @settings(max_examples=100)
 @given(cases())
 def test_queries_are_served_in_their_order_and_not_before_they_come(
-    case: tuple[list[float], Batching, Stub, float],
+    case: tuple[list[float], Batching, Stub, Behind],
 ) -> None:
-    arrived, batching, served, then = case
-    found = wait_in_line(np.array(arrived), batching, served, then)
+    arrived, batching, served, behind = case
+    then = behind.takes_s
+    found = wait_in_line(np.array(arrived), batching, served, behind)
     assert found.first[0] == 0 and found.first[-1] == len(arrived) and (np.diff(found.first) >= 1).all()
     assert (np.diff(found.first) <= batching.most).all()
     for batch, begun in enumerate(found.begun_s.tolist()):
@@ -122,7 +140,7 @@ def test_queries_are_served_in_their_order_and_not_before_they_come(
         # Nobody is left behind who was there, but for want of room; nobody waits for others while the tables are free.
         assert high - low == batching.most or high == len(arrived) or arrived[high] > begun
     # One batch at a time in the tables, and in the part behind.
-    assert (np.diff(found.begun_s) >= found.took_s[:-1] - 1e-9).all()
+    assert (np.diff(found.begun_s) >= found.took_s[:-1] + behind.holds_s - 1e-9).all()
     done = np.array(arrived)[found.first[:-1]] + found.latency_s[found.first[:-1]]
     assert not then or (np.diff(done) >= then - 1e-9).all()
 
@@ -135,7 +153,7 @@ def test_below_what_full_batches_take_the_line_does_not_grow(
     served = Stub([fixed + 0.01], each)
     longest = fixed + 0.01 + each * most
     rate = load * most / max(longest, then)
-    found = wait_in_line(np.arange(2000) / rate, Batching(most), served, then)
+    found = wait_in_line(np.arange(2000) / rate, Batching(most), served, Behind(then))
     # Of queries that come evenly no more come while a batch is served than the next one takes: none waits for two.
     assert found.latency_s.max() <= 2 * longest + 3 * then + 1e-6
 
@@ -227,9 +245,9 @@ def test_what_full_batches_take_is_what_the_service_took() -> None:
     found = open_service(even, whole, Arrivals((0.5,), queries=100))
     assert found.capacity_per_s == pytest.approx(8 / whole.seconds, rel=1e-12)
     behind = 3 * float(whole.batch_s.max())
-    assert open_service(even, whole, Arrivals((0.5,), queries=100), then_s=behind).capacity_per_s == pytest.approx(
-        4 / behind
-    )
+    for part, interval in ((Behind(behind), behind), (Behind(behind, behind), behind + whole.seconds / 2)):
+        slower = open_service(even, whole, Arrivals((0.5,), queries=100), behind=part)
+        assert slower.capacity_per_s == pytest.approx(4 / interval)
 
 
 def test_later_with_more_load_and_never_sooner_for_waiting() -> None:
@@ -278,13 +296,42 @@ def test_time_grows_with_queries_and_no_faster(monkeypatch: pytest.MonkeyPatch) 
         (lambda: Arrivals(queries=10), "from 100 to 10,000,000, not 10"),
         (lambda: Arrivals(queries=True), "not True"),
         (lambda: Batching(0), "at least 1 query"),
-        (lambda: open_service(*small(), then_s=-1.0), "behind the tables"),
+        (lambda: Behind(-1.0), "behind the tables"),
+        (lambda: Behind(1.0, 2.0), "no longer"),
+        (lambda: Arrivals(process="poison"), "did you mean poisson"),
+        (lambda: open_service(*small(), Arrivals(process="own")), "does not tell when its queries came"),
+        (lambda: own(replace(small()[0], times=np.ones(10)), 5), "all came at one time"),
         (lambda: open_service(small()[0].select(slice(0, 3)), small()[1]), "the trace that was served"),
     ],
 )
 def test_what_cannot_be_is_refused(make: Any, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         make()
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=20).filter(any), st.integers(1, 70))
+def test_times_of_a_trace_keep_their_shares_at_one_query_a_second(gaps: list[int], queries: int) -> None:
+    trace = replace(trace_of([[1]] * len(gaps)), times=1e6 + np.cumsum(gaps))
+    if not any(gaps[1:]):
+        return
+    found = own(trace, queries)
+    assert len(found) == queries and (np.diff(found) >= 0).all()
+    scale = (len(gaps) - 1) / sum(gaps[1:])
+    for n, later in enumerate(np.diff(found).tolist(), 1):
+        again = n % len(gaps) == 0
+        assert later == pytest.approx(1.0 if again else gaps[n % len(gaps)] * scale, abs=1e-9)
+
+
+def test_queries_that_come_evenly_wait_less_than_at_random_and_in_a_crowd_more() -> None:
+    trace, service = small()
+    even = replace(trace, times=np.arange(10.0))
+    crowd = replace(trace, times=np.array([0.0] * 9 + [9.0]))
+    asked = Arrivals((0.6,), queries=2000, process="own")
+    at = [open_service(each, service, asked).curve[0].mean_s for each in (even, crowd)]
+    middle = open_service(trace, service, Arrivals((0.6,), queries=2000)).curve[0].mean_s
+    assert at[0] < middle < at[1]
+    back = open_service(even, service, asked)
+    assert type(back).from_dict(back.to_dict()).to_dict() == back.to_dict() and back.to_dict()["process"] == "own"
 
 
 def test_bags_that_look_nothing_up_never_wait() -> None:

@@ -108,12 +108,12 @@ def test_queries_that_come_one_by_one_are_told_in_file_and_page(found: Recommend
             assert 0 < at["p50_s"] <= at["p99_s"] <= at["p999_s"]
     text = render(waiting)
     chosen = content["designs"][waiting.chosen]["open"]
-    assert "Queries at random" in text and f"Latency by load, {waiting.chosen}" in text and ">knee<" in text
+    assert "Queries one by one" in text and f"Latency by load, {waiting.chosen}" in text and ">knee<" in text
     for name in NAMES:
         assert f">{name}<" in text
     p99 = next(at["p99_s"] for at in chosen["curve"] if at["load"] == chosen["knee"])
     assert f"99 % are done within {quantity(p99, 's')}" in text
-    assert "Queries at random" not in render(found) and all(
+    assert "Queries one by one" not in render(found) and all(
         each["open"] is None for each in found.to_dict()["designs"].values()
     )
 

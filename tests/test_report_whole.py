@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from functools import cache
@@ -15,7 +16,8 @@ from rich.console import Console
 import mho
 from mho.errors import MappingError, OptionError
 from mho.machine import gathered
-from mho.machine.batches import follow_batches
+from mho.machine.batches import behind, follow_batches
+from mho.machine.lookup.arrivals import Arrivals, Batching, wait_in_line
 from mho.machine.lookup.service import serve
 from mho.machine.recommender import Recommender, Table, seeded_recommender
 from mho.machine.recommender import whole as machine_whole
@@ -95,7 +97,7 @@ def test_tables_are_those_of_the_look_up_machine_and_parts_sum(schedule: str) ->
     assert energy["static"] == pytest.approx(always / found.latency_s * found.interval_s / BATCH, rel=1e-9)
     assert data["energy_per_query_j"]["total"] == pytest.approx(sum(energy.values()), rel=1e-12)
     assert found.area_m2()["tables"] < found.area_m2()["chip"] == chip().roll_up().area_m2.total
-    assert data["schema"] == "mho.whole/2" and data["recommender"]["synthetic"]
+    assert data["schema"] == "mho.whole/3" and data["recommender"]["synthetic"]
     assert data["setup"] == data["program"]["setup"] and data["setup"]["pulses"] > 0
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
@@ -141,6 +143,42 @@ def test_batches_follow_one_another_as_two_workers_hand_them_on(schedule: str) -
     )
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("order", ["dataflow", "sequential"])
+def test_batches_that_are_always_full_follow_one_another_as_those_of_the_program(schedule: str, order: str) -> None:
+    on = chip().override({"layer_order": order}, source="test")
+    found = run_whole(recommender(), made(), layout(), on, compiling(schedule), batch=BATCH)
+    program = found.report.program
+    part, measured = behind(program, found.report.timing.ends), follow_batches(program)
+    assert part.takes_s == pytest.approx(found.dense_s, rel=1e-9)
+    assert order == "dataflow" or part.holds_s == part.takes_s
+    batches = found.service.batch_s
+
+    def served(first: int, number: int) -> np.ndarray:
+        assert first % BATCH == 0 and number == BATCH
+        return np.full(number, batches[first // BATCH])
+
+    line = wait_in_line(np.zeros(40), Batching(BATCH), served, part)
+    assert line.begun_s == pytest.approx(measured.starts, rel=1e-9, abs=1e-15)
+    assert line.latency_s[::BATCH] == pytest.approx(measured.ends, rel=1e-9)
+
+
+def test_queries_one_by_one_wait_for_tables_and_dense_part() -> None:
+    asked = Arrivals((0.2, 0.9), queries=400)
+    found = run_whole(recommender(), made(), layout(), chip(), compiling(), batch=BATCH, arrivals=asked)
+    waiting = found.waiting
+    assert waiting is not None and [at.load for at in waiting.curve] == [0.2, 0.9]
+    slowest = max(found.service.batch_s.max(), found.dense_s) + found.dense_s
+    assert BATCH / slowest <= waiting.capacity_per_s <= BATCH / found.dense_s * (1 + 1e-9)
+    assert all(at.p50_s >= found.dense_s for at in waiting.curve) and waiting.curve[0].mean_s < waiting.curve[1].mean_s
+    data = json.loads(json.dumps(found.to_dict()))
+    assert data["open"] == waiting.to_dict() and Whole.from_dict(data).to_dict() == data
+    assert dict(found.facts())["one by one"] == waiting.headline() and "one by one" not in dict(run().facts())
+    console = Console(width=120, force_terminal=False, record=True, file=io.StringIO())
+    show(found, console)
+    assert "99.9 % within" in console.export_text()
+
+
 def test_tables_set_the_pace_where_they_are_slower() -> None:
     slow = chip().override({"array.step_overhead_s": 1e-5}, source="test")
     found = run_whole(recommender(), made(), layout(), slow, compiling(), batch=BATCH)
@@ -156,7 +194,7 @@ def test_a_whole_recommender_comes_back_from_its_data() -> None:
     for key in data:
         with pytest.raises(OptionError, match="schema"):
             Whole.from_dict({name: value for name, value in data.items() if name != key})
-    with pytest.raises(OptionError, match=r"mho\.whole/2"):
+    with pytest.raises(OptionError, match=r"mho\.whole/3"):
         Whole.from_dict({**data, "tables": {**data["tables"], "area_m2": {}}})
 
 

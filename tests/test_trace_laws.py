@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -25,12 +27,15 @@ from mho.network.trace import (
     join,
     minimum_frequency,
     minimum_length,
+    read,
     read_locality,
     statistics,
+    stream,
     synthesise,
 )
 from mho.network.trace.popularity import META
 from mho.network.trace.power_law import fit
+from tests.lookup_oracle import trace_of
 from tests.trace_files import assert_same, traces
 
 SURE = 1e-9
@@ -47,6 +52,60 @@ def bags(trace: Trace) -> list[tuple[int, int, tuple[int, ...], tuple[int, ...] 
         rows = tuple(trace.original(table)[trace.indices[held]].tolist())
         found.append((int(trace.queries[bag]), table, rows, weights))
     return found
+
+
+@settings(max_examples=40)
+@given(traces(empty=True), st.integers(0, 99), st.data())
+def test_times_go_with_their_queries_wherever_these_go(trace: Trace, seed: int, data: st.DataObject) -> None:
+    """Into files and out of them, through splits and chunks; a query has one time."""
+    came = 0.5 * trace.queries + np.random.default_rng(seed).random() * 1e9
+    timed = replace(trace, times=came)
+    of = dict(zip(trace.queries.tolist(), came.tolist(), strict=True))
+
+    def holds(part: Trace) -> None:
+        assert part.times is not None and part.times.tolist() == [of[query] for query in part.queries.tolist()]
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "timed.npz"
+        timed.save(path)
+        holds(read(path))
+        chunks = list(stream(path, chunk=data.draw(st.integers(1, 50))))
+    for chunk in chunks:
+        holds(chunk)
+    holds(join(chunks))
+    assert join([replace(chunks[0], times=None), *chunks[1:]]).times is None
+    if len(of) > 1:
+        for part in timed.split(0.5, data.draw(st.none() | st.just(seed))):
+            holds(part)
+    holds(minimum_length(timed, 1)) if timed.lengths.max() else None
+
+
+@pytest.mark.parametrize("written", ["number", "date"])
+def test_lines_with_times_tell_when_each_query_came_first(tmp_path: Path, written: str) -> None:
+    lines = [("b", 7, 31), ("a", 5, 30), ("b", 6, 29), ("a", 4, 33)]
+    day = "2014-04-07T10:51:{:02d}Z"
+    (tmp_path / "log.csv").write_text(
+        "query,row,at\n" + "\n".join(f"{q},{row},{day.format(at) if written == 'date' else at}" for q, row, at in lines)
+    )
+    trace = read(tmp_path / "log.csv", time="at")
+    assert trace.times is not None and np.diff(trace.times).tolist() == [1.0]
+    assert [trace.original()[row] for row in trace.indices] == [6, 7, 5, 4]
+    assert trace.times[0] == (1396867889.0 if written == "date" else 29.0)
+    assert read(tmp_path / "log.csv").times is None
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ([0.0, 1.0], "a finite number of seconds for each bag"),
+        ([0.0, 1.0, np.nan], "a finite number"),
+        ([1.0, 0.0, 0.0], "bag 1: time 0 after 1; times must not fall"),
+        ([0.0, 1.0, 2.0], "bag 2: time 2 after 1; .*bags of one query have one"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(times: list[float], words: str) -> None:
+    with pytest.raises(TraceError, match=words):
+        replace(trace_of([[0], [0], [0]], (1, 1), [0, 0, 1], [0, 1, 1]), times=np.array(times))
 
 
 @settings(max_examples=80)

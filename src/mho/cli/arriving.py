@@ -1,17 +1,14 @@
-"""The options of queries that come one by one, at random."""
+"""The options of queries that come one by one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mho.errors import OptionError, choices
+from mho.errors import OptionError
 
 if TYPE_CHECKING:
     from mho.machine.lookup.arrivals import Arrivals
-
-PROCESSES = ("poisson",)
-"""How queries may come."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,12 @@ class ArrivalOptions:
     loads: Any = None
     batch_wait: float | None = None
 
+    def check(self, option: str, *, there: bool) -> None:
+        """Refuse arrivals where the option that brings queries is not there, and what changes nothing."""
+        if self.arrivals is not None and not there:
+            raise OptionError(f"--arrivals is for {option}")
+        self.chosen()
+
     def chosen(self) -> Arrivals | None:
         """Return how queries come, None where that was not asked for; refuse what is unknown, and what changes nothing."""
         for option, value in (("--loads", self.loads), ("--batch-wait", self.batch_wait)):
@@ -29,8 +32,6 @@ class ArrivalOptions:
                 raise OptionError(f"{option} is for --arrivals")
         if self.arrivals is None:
             return None
-        if self.arrivals not in PROCESSES:
-            raise OptionError(f"unknown arrivals {self.arrivals!r}; {choices(self.arrivals, PROCESSES)}")
         from mho.machine.lookup.arrivals import LOADS, Arrivals
 
-        return Arrivals(LOADS if self.loads is None else self.loads, self.batch_wait or 0.0)
+        return Arrivals(LOADS if self.loads is None else self.loads, self.batch_wait or 0.0, process=self.arrivals)

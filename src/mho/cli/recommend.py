@@ -102,7 +102,10 @@ def recommend(
 
     target.check(out=out)
     split.check()
-    names, chosen = serving.names(split.split_by, strategy, drawn=arriving.arrivals is not None), strategy.strategy(OWN)
+    names, chosen = (
+        serving.names(split.split_by, strategy, drawn=arriving.arrivals == "poisson"),
+        strategy.strategy(OWN),
+    )
     on = load_chip(chip, overrides)
     with progress(target.quiet) as say:
         say(f"reading {trace}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mho.cli.arriving import ArrivalOptions
 from mho.cli.inputs import ModelOptions, load_chip
 from mho.cli.outputs import Target, progress
 from mho.cli.strategy import seeded
@@ -51,6 +52,7 @@ class RecommenderTask:
     strategy: Strategy
     verify: bool
     whole: RecommenderOptions
+    arriving: ArrivalOptions
 
 
 def refuse(model: str, given: Mapping[str, bool]) -> None:
@@ -98,6 +100,8 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
             batch=batch,
             placed=tables.placed,
             verified=batch if task.verify else 0,
+            arrivals=task.arriving.chosen(),
+            seed=seed,
             say=say,
         )
         if out is not None:

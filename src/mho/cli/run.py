@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mho.cli.arriving import ArrivalOptions
 from mho.cli.compiling import Compiling, opened
 from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
 from mho.cli.options import Lifetime, SampleFiles, given
@@ -26,7 +27,8 @@ EPILOG = (
     "mho run resnet50 --chip isaac --stream --rate 6000\n\n"
     "mho run resnet50 --chip aras --set layer_order=dataflow --stream --batch 16\n\n"
     "mho run resnet50 --strategy aras --banks greedy --cite\n\n"
-    "mho run dlrm --trace clicks.npz --verify"
+    "mho run dlrm --trace clicks.npz --verify\n\n"
+    "mho run dlrm --trace clicks.npz --arrivals poisson"
 )
 
 
@@ -42,6 +44,7 @@ def run(
     samples: SampleFiles,
     life: Lifetime,
     whole: RecommenderOptions,
+    arriving: ArrivalOptions,
     cite: bool = False,
     out: Path | None = None,
     save: Path | None = None,
@@ -52,12 +55,13 @@ def run(
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
     whole.check()
+    arriving.check("--trace", there=whole.trace is not None)
     strategy = strategy.as_stream() if stream else strategy
     if whole.trace is not None:
         later = {"--stream": stream, "--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
         of_networks = given(reading, "input_size", "sequence", "shape")
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
-        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
+        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole, arriving)
         raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
     chosen, reading, rounds = _chosen(strategy, reading)
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")

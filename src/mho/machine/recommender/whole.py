@@ -2,7 +2,7 @@
 left.
 
 A batch of queries is gathered from the tables, then goes through the dense part; while the dense part computes one batch, the
-tables serve the next, as the timing interpreter finds (`machine/batches.py`). Schema mho.whole/2.
+tables serve the next, as the timing interpreter finds (`machine/batches.py`). Schema mho.whole/3.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from mho.chip import Chip
 from mho.engineering import count, quantity
 from mho.errors import OptionError
 from mho.files.outcome import MeasuredOutcome
-from mho.machine.batches import follow_batches
+from mho.machine.batches import behind, follow_batches
 from mho.machine.gathering import batches, reading
+from mho.machine.lookup.arrivals import Arrivals, OpenService, open_service
 from mho.machine.lookup.service import Service
 from mho.machine.recommender.joined import joined
 from mho.machine.recommender.recommender import Recommender
@@ -38,7 +39,7 @@ from mho.program import Program
 from mho.shown import Columns
 from mho.version import __version__
 
-SCHEMA = "mho.whole/2"
+SCHEMA = "mho.whole/3"
 Compile = Callable[[QuantisedNetwork, Seats], Program]
 
 
@@ -47,19 +48,20 @@ class Whole(MeasuredOutcome):
     """The costs of a recommender: `report` of its one program, for a batch, and `service` of its tables alone. Times in s, energies
     in J.
 
-    `verified`: what comparing with the integer reference found, None where that was not asked.
+    `verified`: what comparing with the integer reference found, `waiting`: queries that come one by one; None where not asked.
     """
 
     schema: ClassVar[str] = SCHEMA
     needs: ClassVar[tuple[str, ...]] = (
         "version", "recommender", "batch", "verified", "latency_s", "batch_s", "interval_s", "queries_per_s", "energy_per_query_j",
-        "setup", "area_m2", "notes", "tables", "program",
+        "setup", "area_m2", "notes", "open", "tables", "program",
     )  # fmt: skip
 
     recommender: Recommender
     service: Service
     report: Report
     verified: str | None = None
+    waiting: OpenService | None = None
 
     def headline(self) -> str:
         """Say what ran where."""
@@ -77,6 +79,7 @@ class Whole(MeasuredOutcome):
             ("energy", f"{quantity(content['energy_per_query_j']['total'], 'J')} per query"),
             ("set-up", f"{quantity(setup['latency_s'], 's')} and {quantity(setup['energy_j'], 'J')}, once"),
             ("executed", content["verified"] or "no"),
+            *(() if self.waiting is None else (("one by one", self.waiting.headline()),)),
         )
 
     def frames(self) -> Mapping[str, Callable[[], Columns]]:
@@ -95,7 +98,8 @@ class Whole(MeasuredOutcome):
     @classmethod
     def _parts(cls, content: Mapping[str, Any]) -> dict[str, Any]:
         tables, report = Service.from_dict(content["tables"]), Report.from_dict(content["program"])
-        return {"service": tables, "report": report, "verified": content["verified"]}
+        waiting = None if content["open"] is None else OpenService.from_dict(content["open"])
+        return {"service": tables, "report": report, "verified": content["verified"], "waiting": waiting}
 
     @property
     def right(self) -> bool:
@@ -181,6 +185,7 @@ class Whole(MeasuredOutcome):
             "setup": self.report.field("setup"),
             "area_m2": self.area_m2(),
             "notes": list(self.notes()),
+            "open": None if self.waiting is None else self.waiting.to_dict(),
             "tables": self.service.to_dict(),
             "program": self.report.to_dict(),
         }
@@ -196,6 +201,8 @@ def run_whole(
     batch: int,
     placed: npt.NDArray[np.int32] | None = None,
     verified: int = 0,
+    arrivals: Arrivals | None = None,
+    seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Whole:
     """Make one program of a recommender for batches of a trace, and simulate it as it serves them; those at the end that fill no
@@ -203,8 +210,9 @@ def run_whole(
 
     `compiling` turns the recommender as one network, and the seats of its tables, into a program. `placed`: the tile of each
     instance of the layout, see `Seats`. `verified`: so many of the first queries, in whole batches, are executed from cells to
-    scores and compared with the integer reference. Raises OptionError for a trace of other tables, or of fewer queries than a
-    batch; MappingError where the tables fill the chip.
+    scores and compared with the integer reference. `arrivals`: queries of whole batches come one by one as well, drawn by `seed`;
+    the dense part takes a batch that is not full as long as a full one. Raises OptionError for a trace of other tables, or of fewer
+    queries than a batch; MappingError where the tables fill the chip.
     """
     check_tables(recommender, trace)
     check_batch(trace, batch)
@@ -218,7 +226,12 @@ def run_whole(
         text = compare(recommender, trace, program, verified)
     say("serving the look-ups, and simulating the program")
     program = program.with_bags(first_queries(trace, batch * (_queries(trace) // batch)))
-    return Whole(recommender, service_of(program, seats), simulate(program, verified=text), text)
+    service, report, waiting = service_of(program, seats), simulate(program, verified=text), None
+    if arrivals is not None:
+        say("queries come one by one")
+        assert program.bags is not None
+        waiting = open_service(program.bags, service, arrivals, behind=behind(program, report.timing.ends), seed=seed)
+    return Whole(recommender, service, report, text, waiting)
 
 
 def service_of(program: Program, seats: Seats) -> Service:

@@ -227,6 +227,7 @@ class LineFile(RecordFile):
         return Piece(
             np.diff(starts, append=len(lines.query)), tables, queries, lines.row, lines.weight,
             bag, lines.first, lambda at, of: self.place(int(lines.of[at - lines.first])),
+            None if lines.time is None else lines.time[starts],
         )  # fmt: skip
 
 

@@ -24,7 +24,20 @@ from mho.network.trace.pieces import BLOCK, Integers, KnownTables, Piece, bag_st
 
 AnyArray = npt.NDArray[Any]
 OFFSETS = ("offsets", "indptr")
-KNOWN = (*OFFSETS, "indices", "tables", "queries", "weights", "rows", "names", "n_items", "origin", "synthetic", "ids")
+KNOWN = (
+    *OFFSETS,
+    "indices",
+    "tables",
+    "queries",
+    "times",
+    "weights",
+    "rows",
+    "names",
+    "n_items",
+    "origin",
+    "synthetic",
+    "ids",
+)
 KINDS = {"iu": "integers", "iuf": "whole numbers", "iuU": "integers or text", "U": "text", "b": "True or False"}
 
 
@@ -120,7 +133,7 @@ class NpzFile:
     @cached_property
     def known(self) -> KnownTables:
         """Return what the file says of its tables."""
-        if self.bag is not None or not self.names.intersection(KNOWN[5:]):
+        if self.bag is not None or not self.names.intersection(KNOWN[6:]):
             return KnownTables()
         arrays = self.names
         with opened(self.path, TraceError) as archive:
@@ -160,11 +173,13 @@ class NpzFile:
         indices = Member(archive, "indices")
         of_bags = {name: Member(archive, name) for name in ("tables", "queries") if name in names}
         weights = Member(archive, "weights", "iuf") if "weights" in names else None
+        times = Member(archive, "times", "iuf") if "times" in names else None
         bags = offsets.length - 1
         if bags < 0:
             raise TraceError(f"{self.path}: {offsets.name} is empty; it starts with 0")
         for member, length, what in (
             *((member, bags, "bags") for member in of_bags.values()),
+            *(((times, bags, "bags"),) if times else ()),
             *(((weights, indices.length, "look-ups"),) if weights else ()),
         ):
             if member.length != length:
@@ -182,6 +197,7 @@ class NpzFile:
             self._check_offsets(offsets.name, ends, lengths, bag, indices.length)
             tables = of_bags["tables"].integers(count) if "tables" in of_bags else np.zeros(count, dtype=np.int64)
             queries = of_bags["queries"].integers(count) if "queries" in of_bags else np.arange(bag, bag + count)
+            came = None if times is None else times.take(count).astype(np.float64)
             falls = falling(queries, before)
             if len(falls):
                 at = int(falls[0])
@@ -205,6 +221,7 @@ class NpzFile:
                     bag + start,
                     first,
                     lambda at, of: f"{self.path}: bag {of}, look-up {at}",
+                    None if came is None else came[start:stop],
                 )  # fmt: skip
                 start, last = stop, int(ends[stop - 1])
         if last != indices.length:

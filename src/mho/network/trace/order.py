@@ -53,7 +53,8 @@ def joined(parts: list[Lookups]) -> Lookups:
 def in_order(lines: Lookups, file: str, *, timed: bool) -> Lookups:
     """Sort look-ups: queries by their first time, or, without times, as they first come; in a query by table, time and line.
 
-    Where queries do not rise in that order they are numbered by it, from 0 on. TraceError where some times are dates, some numbers.
+    The time that is left of each look-up is the first of its query, in s. Where queries do not rise in that order they are numbered
+    by it, from 0 on. TraceError where some times are dates, some numbers.
     """
     if timed and lines.time is None:
         raise TraceError(f"{file}: some times are numbers and some are dates; write all in one way")
@@ -62,8 +63,12 @@ def in_order(lines: Lookups, file: str, *, timed: bool) -> Lookups:
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     # A stable sort: the first of each query is the one that comes first in the file.
     keys: list[npt.NDArray[Any]] = [by_query[starts]]
+    came = None
     if lines.time is not None:
-        keys.append(np.minimum.reduceat(lines.time[by_query], starts))
+        began = np.minimum.reduceat(lines.time[by_query], starts)
+        keys.append(began)
+        came = np.empty(len(ordered), dtype=np.float64)
+        came[by_query] = np.repeat(_seconds(began), np.diff(starts, append=len(ordered)))
     turn = np.lexsort(keys)
     rank = np.empty(len(starts), dtype=np.int64)
     rank[turn] = np.arange(len(starts))
@@ -73,4 +78,11 @@ def in_order(lines: Lookups, file: str, *, timed: bool) -> Lookups:
     order = np.lexsort([*([] if lines.time is None else [lines.time]), lines.table, of_line])
     distinct = ordered[starts][turn]
     query = of_line if (np.diff(distinct) < 0).any() else lines.query
-    return replace(lines, query=query, time=None).at(order)
+    return replace(lines, query=query, time=came).at(order)
+
+
+def _seconds(times: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return dates as seconds since 1970, numbers as they are."""
+    if times.dtype.kind == "M":
+        return times.astype("datetime64[us]").astype(np.int64) / 1e6
+    return times.astype(np.float64)

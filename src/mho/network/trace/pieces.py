@@ -37,6 +37,8 @@ class Piece:
     first_bag: int
     first: int
     told: Callable[[int, int], str]
+    times: npt.NDArray[np.float64] | None = None
+    """When the query of each bag came, in s (bags,)."""
 
     def place(self, at: int) -> str:
         """Say where look-up `at` of the piece stands in the file."""
@@ -224,6 +226,7 @@ def as_trace(piece: Piece, tables: Tables, file: str) -> Trace:
         piece.weights,
         tables.known.synthetic,
         ids,
+        piece.times,
     )
 
 

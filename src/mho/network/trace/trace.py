@@ -34,6 +34,7 @@ class Trace(Shown):
     indices[offsets[b]:offsets[b + 1]], rows of its own table, a row as often as it stands there; it may be empty. `tables` int32
     and `queries` int64 (bags,): the table and the query of each bag; the bags of a query stand together, queries in rising order.
     `weights` uint8 (look-ups,), or None where all are 1: what each row counts for in the sum, 1 to 255. `names`: of the tables.
+    `times` float64 (bags,): when the query of each bag came, in s from any beginning, not falling; None where that is not known.
     `origin`: where it is from; `synthetic`: whether it was made up. `ids`: for each table what each row is
     called where the trace is from, int64 or text (rows,); None where rows keep their numbers.
 
@@ -50,6 +51,7 @@ class Trace(Shown):
     weights: npt.NDArray[np.uint8] | None = None
     synthetic: bool = False
     ids: tuple[Ids, ...] | None = None
+    times: npt.NDArray[np.float64] | None = None
 
     def headline(self) -> str:
         """Say what it is in a line."""
@@ -77,11 +79,27 @@ class Trace(Shown):
             raise TraceError(f"{self.origin}: a bag is of a table outside 0 to {len(self.rows) - 1}")
         if (self.queries[1:] < self.queries[:-1]).any():
             raise TraceError(f"{self.origin}: queries must not fall")
+        self._check_times()
         self._check_rows()
         if self.weights is not None and self.lookups and not self.weights.min():
             raise TraceError(f"{self.origin}: look-up {int(self.weights.argmin())}: weights are 1 to 255")
         if self.ids is not None and tuple(map(len, self.ids)) != self.rows:
             raise TraceError(f"{self.origin}: ids of {tuple(map(len, self.ids))} rows, but tables of {self.rows}")
+
+    def _check_times(self) -> None:
+        times = self.times
+        if times is None:
+            return
+        if times.shape != (self.bags,) or not np.isfinite(times).all():
+            raise TraceError(f"{self.origin}: times are a finite number of seconds for each bag")
+        later = np.diff(times)
+        wrong = np.flatnonzero((later < 0) | ((later > 0) & (self.queries[1:] == self.queries[:-1])))
+        if len(wrong):
+            bag = int(wrong[0]) + 1
+            raise TraceError(
+                f"{self.origin}: bag {bag}: time {times[bag]:g} after {times[bag - 1]:g}; times must not fall from query to query, "
+                "and bags of one query have one"
+            )
 
     def _check_rows(self) -> None:
         limits = np.repeat(np.asarray(self.rows, dtype=np.int64)[self.tables], self.lengths)
@@ -137,6 +155,7 @@ class Trace(Shown):
             tables=self.tables[chosen],
             queries=self.queries[chosen],
             weights=None if self.weights is None else self.weights[places],
+            times=None if self.times is None else self.times[chosen],
         )
 
     def original(self, table: int = 0) -> Ids:
@@ -186,6 +205,8 @@ class Trace(Shown):
             arrays["weights"] = self.weights
         if self.ids is not None:
             arrays["ids"] = np.concatenate(self.ids)
+        if self.times is not None:
+            arrays["times"] = self.times
         write_whole(path, lambda stream: write_arrays(stream, arrays))
 
     load: ClassVar[Callable[[str | Path], Trace]]
@@ -215,6 +236,7 @@ def join(traces: Iterable[Trace]) -> Trace:
         weights = np.concatenate(
             [np.ones(trace.lookups, dtype=np.uint8) if trace.weights is None else trace.weights for trace in parts]
         )
+    times = [trace.times for trace in parts if trace.times is not None]
     starts = np.cumsum([0, *(trace.lookups for trace in parts)])
     return replace(
         first,
@@ -228,5 +250,6 @@ def join(traces: Iterable[Trace]) -> Trace:
         tables=np.concatenate([trace.tables for trace in parts]),
         queries=np.concatenate([trace.queries for trace in parts]),
         weights=weights,
+        times=np.concatenate(times) if len(times) == len(parts) else None,
         synthetic=any(trace.synthetic for trace in parts),
     )
