@@ -19,11 +19,10 @@ class ArrivalOptions:
     loads: Any = None
     batch_wait: float | None = None
 
-    def check(self, option: str, *, there: bool) -> None:
-        """Refuse arrivals where the option that brings queries is not there, and what changes nothing."""
-        if self.arrivals is not None and not there:
-            raise OptionError(f"--arrivals is for {option}")
-        self.chosen()
+    @property
+    def draws(self) -> bool:
+        """Say whether arrivals are drawn at random."""
+        return self.arrivals == "poisson"
 
     def chosen(self) -> Arrivals | None:
         """Return how queries come, None where that was not asked for; refuse what is unknown, and what changes nothing."""

@@ -102,10 +102,7 @@ def recommend(
 
     target.check(out=out)
     split.check()
-    names, chosen = (
-        serving.names(split.split_by, strategy, drawn=arriving.arrivals == "poisson"),
-        strategy.strategy(OWN),
-    )
+    names, chosen = serving.names(split.split_by, strategy, drawn=arriving.draws), strategy.strategy(OWN)
     on = load_chip(chip, overrides)
     with progress(target.quiet) as say:
         say(f"reading {trace}")

@@ -25,7 +25,7 @@ HISTORY, SEED = 0.8, 0
 
 
 @dataclass(frozen=True)
-class RecommenderOptions:
+class RecommenderOptions(ArrivalOptions):
     """The options that only a whole recommender takes; None: not given."""
 
     trace: Path | None = None
@@ -34,11 +34,14 @@ class RecommenderOptions:
 
     def check(self) -> None:
         """Refuse what changes nothing without a trace, and an area that is none."""
-        for option, value in (("--dimension", self.dimension), ("--table-area", self.table_area)):
+        for option, value in (
+            ("--dimension", self.dimension), ("--table-area", self.table_area), ("--arrivals", self.arrivals),
+        ):  # fmt: skip
             if self.trace is None and value is not None:
                 raise OptionError(f"{option} is for --trace")
         if self.table_area is not None and self.table_area < 1:
             raise OptionError(f"--table-area is a number from 1, not {self.table_area:g}")
+        self.chosen()
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,6 @@ class RecommenderTask:
     strategy: Strategy
     verify: bool
     whole: RecommenderOptions
-    arriving: ArrivalOptions
 
 
 def refuse(model: str, given: Mapping[str, bool]) -> None:
@@ -100,7 +102,7 @@ def run_recommender(task: RecommenderTask, *, out: Path | None, target: Target) 
             batch=batch,
             placed=tables.placed,
             verified=batch if task.verify else 0,
-            arrivals=task.arriving.chosen(),
+            arrivals=options.chosen(),
             seed=seed,
             say=say,
         )

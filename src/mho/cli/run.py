@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mho.cli.arriving import ArrivalOptions
 from mho.cli.compiling import Compiling, opened
 from mho.cli.inputs import ModelOptions, SampleOptions, execution_count
 from mho.cli.options import Lifetime, SampleFiles, given
@@ -44,7 +43,6 @@ def run(
     samples: SampleFiles,
     life: Lifetime,
     whole: RecommenderOptions,
-    arriving: ArrivalOptions,
     cite: bool = False,
     out: Path | None = None,
     save: Path | None = None,
@@ -55,13 +53,12 @@ def run(
     Exit code: 0 done, 1 found wrong by --verify, 2 a mistake in what was asked.
     """
     whole.check()
-    arriving.check("--trace", there=whole.trace is not None)
     strategy = strategy.as_stream() if stream else strategy
     if whole.trace is not None:
         later = {"--stream": stream, "--save": save is not None, "--csv": target.csv_to is not None, "--cite": cite}
         of_networks = given(reading, "input_size", "sequence", "shape")
         refuse(model, {**given(samples), **given(life), **of_networks, **strategy.of_codes(), **later})
-        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole, arriving)
+        task = RecommenderTask(model, chip or CHIP, overrides, reading, strategy.strategy(), verify, whole)
         raise typer.Exit(int(not run_recommender(task, out=out, target=target)))
     chosen, reading, rounds = _chosen(strategy, reading)
     check_sampled(given(samples), chosen, executed=None if verify else "--verify, ")
